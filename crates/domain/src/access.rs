@@ -1,0 +1,228 @@
+//! Who may do what: permissions, the roles that bundle them, and the [`Principal`] that every use case is given.
+
+use std::collections::BTreeSet;
+
+use crate::ids::{ApiKeyId, UserId};
+use crate::names::named_enum;
+use crate::tenancy::TenantId;
+use crate::users::Email;
+
+/// The text names no permission.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown permission \"{0}\"")]
+pub struct UnknownPermission(String);
+
+/// The text names no role.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown role \"{0}\"")]
+pub struct UnknownRole(String);
+
+named_enum!(
+    /// What a use case can ask of its caller.
+    Permission, UnknownPermission {
+        /// Read MASS requests, their events, recommendations and receipts.
+        MassRead = "mass:read",
+        /// Send, transition and delete MASS requests.
+        MassWrite = "mass:write",
+        /// Read KPIs, series and savings.
+        AnalyticsRead = "analytics:read",
+        /// Read the audit trail and its proofs.
+        AuditRead = "audit:read",
+        /// Administer users.
+        UsersManage = "users:manage",
+        /// Administer API keys.
+        KeysManage = "keys:manage",
+        /// Administer quotas and settings.
+        SettingsManage = "settings:manage",
+        /// Replay and cancel deliveries to the engine.
+        DeliveriesManage = "deliveries:manage",
+        /// Administer tenants.
+        TenantsManage = "tenants:manage",
+        /// Read the program's metrics.
+        MetricsRead = "metrics:read",
+    }
+);
+
+named_enum!(
+    /// A bundle of permissions that is given to a user.
+    Role, UnknownRole {
+        /// Reads telemetry and figures.
+        Viewer = "viewer",
+        /// A viewer who also sends requests and handles deliveries.
+        Operator = "operator",
+        /// Reads everything of a tenant, its audit trail included.
+        Auditor = "auditor",
+        /// Administers a tenant.
+        Admin = "admin",
+        /// Administers tenants; sees no telemetry.
+        PlatformAdmin = "platform_admin",
+    }
+);
+
+impl Role {
+    /// The permissions that the role gives.
+    #[must_use]
+    pub const fn permissions(self) -> &'static [Permission] {
+        use Permission::{
+            AnalyticsRead, AuditRead, DeliveriesManage, KeysManage, MassRead, MassWrite, MetricsRead, SettingsManage,
+            TenantsManage, UsersManage,
+        };
+        match self {
+            Self::Viewer => &[MassRead, AnalyticsRead],
+            Self::Operator => &[MassRead, AnalyticsRead, MassWrite, DeliveriesManage],
+            Self::Auditor => &[MassRead, AnalyticsRead, AuditRead],
+            Self::Admin => &[
+                MassRead,
+                AnalyticsRead,
+                AuditRead,
+                UsersManage,
+                KeysManage,
+                SettingsManage,
+                DeliveriesManage,
+                MetricsRead,
+            ],
+            Self::PlatformAdmin => &[TenantsManage, MetricsRead],
+        }
+    }
+}
+
+/// Who did something, as it is stored and shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Actor {
+    /// A person.
+    User(UserId),
+    /// A gateway or script with a machine credential.
+    ApiKey(ApiKeyId),
+    /// MASS itself: workers and local commands.
+    System,
+}
+
+impl Actor {
+    /// `user`, `api_key` or `system`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::User(_) => "user",
+            Self::ApiKey(_) => "api_key",
+            Self::System => "system",
+        }
+    }
+
+    /// The id of the user or key; the system has none.
+    #[must_use]
+    pub const fn id(&self) -> Option<uuid::Uuid> {
+        match self {
+            Self::User(id) => Some(id.as_uuid()),
+            Self::ApiKey(id) => Some(id.as_uuid()),
+            Self::System => None,
+        }
+    }
+
+    /// Puts together again what [`kind`](Self::kind) and [`id`](Self::id) took apart.
+    #[must_use]
+    pub fn from_parts(kind: &str, id: Option<uuid::Uuid>) -> Option<Self> {
+        match (kind, id) {
+            ("user", Some(id)) => Some(Self::User(UserId::from_uuid(id))),
+            ("api_key", Some(id)) => Some(Self::ApiKey(ApiKeyId::from_uuid(id))),
+            ("system", None) => Some(Self::System),
+            _ => None,
+        }
+    }
+}
+
+/// The caller lacks a permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the permission {0} is needed")]
+pub struct Forbidden(pub Permission);
+
+/// An authenticated caller: the first argument of every use case but logging in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    actor: Actor,
+    tenant: TenantId,
+    email: Option<Email>,
+    roles: BTreeSet<Role>,
+    permissions: BTreeSet<Permission>,
+}
+
+impl Principal {
+    /// A user with the permissions of all its roles.
+    #[must_use]
+    pub fn user(id: UserId, tenant: TenantId, email: Email, roles: BTreeSet<Role>) -> Self {
+        let permissions = roles.iter().flat_map(|role| role.permissions()).copied().collect();
+        Self { actor: Actor::User(id), tenant, email: Some(email), roles, permissions }
+    }
+
+    /// MASS itself, acting in one tenant: workers and local commands may do everything there.
+    #[must_use]
+    pub fn system(tenant: TenantId) -> Self {
+        let permissions = Permission::ALL.iter().copied().collect();
+        Self { actor: Actor::System, tenant, email: None, roles: BTreeSet::new(), permissions }
+    }
+
+    /// Refuses a caller who lacks the permission.
+    ///
+    /// # Errors
+    /// [`Forbidden`], which names the permission.
+    pub fn require(&self, permission: Permission) -> Result<(), Forbidden> {
+        if self.permissions.contains(&permission) { Ok(()) } else { Err(Forbidden(permission)) }
+    }
+
+    /// Who this is.
+    #[must_use]
+    pub const fn actor(&self) -> Actor {
+        self.actor
+    }
+
+    /// The tenant that the caller belongs to and whose data alone it can reach.
+    #[must_use]
+    pub const fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// A user's address.
+    #[must_use]
+    pub const fn email(&self) -> Option<&Email> {
+        self.email.as_ref()
+    }
+
+    /// A user's roles.
+    #[must_use]
+    pub const fn roles(&self) -> &BTreeSet<Role> {
+        &self.roles
+    }
+
+    /// All that the caller may do.
+    #[must_use]
+    pub const fn permissions(&self) -> &BTreeSet<Permission> {
+        &self.permissions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        for permission in Permission::ALL {
+            assert_eq!(permission.as_str().parse(), Ok(*permission));
+        }
+        for role in Role::ALL {
+            assert_eq!(role.as_str().parse(), Ok(*role));
+        }
+        assert!("root".parse::<Role>().is_err());
+    }
+
+    #[test]
+    fn an_administrator_alone_sends_no_telemetry_and_a_platform_administrator_reads_none() {
+        let with = |role| {
+            let email = Email::parse("a@example.test").unwrap();
+            let tenant = TenantId::parse("default").unwrap();
+            Principal::user(UserId::from_uuid(uuid::Uuid::nil()), tenant, email, BTreeSet::from([role]))
+        };
+        assert_eq!(with(Role::Admin).require(Permission::MassWrite), Err(Forbidden(Permission::MassWrite)));
+        assert_eq!(with(Role::PlatformAdmin).require(Permission::MassRead), Err(Forbidden(Permission::MassRead)));
+        assert_eq!(with(Role::Operator).require(Permission::MassWrite), Ok(()));
+    }
+}

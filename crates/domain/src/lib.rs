@@ -1,0 +1,22 @@
+//! What MASS *is*: its identifiers, contracts, entities and rules, as plain values and pure functions.
+//!
+//! Belongs here: anything that can be decided from its arguments alone.
+//! Does not belong here: I/O, a clock, randomness, a web framework, a database driver. A test over `cargo metadata`
+//! refuses those dependencies.
+
+pub mod access;
+pub mod audit;
+pub mod canonical;
+pub mod contracts;
+pub mod ids;
+pub mod json;
+pub mod mass_request;
+mod names;
+pub mod normalisation;
+pub mod page;
+pub mod port;
+pub mod tenancy;
+pub mod time;
+pub mod trace;
+pub mod users;
+pub mod validation;

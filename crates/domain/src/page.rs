@@ -1,0 +1,134 @@
+//! Keyset pagination: a cursor that names the last row seen, never an offset.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// How many rows a page has: 1 … 500.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit(u16);
+
+impl Limit {
+    /// The page size of a caller who names none.
+    pub const DEFAULT: Self = Self(50);
+    /// The largest page.
+    pub const MAX: u16 = 500;
+
+    /// Takes a page size; `None` outside 1 … 500.
+    #[must_use]
+    pub const fn new(rows: u16) -> Option<Self> {
+        if rows >= 1 && rows <= Self::MAX { Some(Self(rows)) } else { None }
+    }
+
+    /// The number of rows.
+    #[must_use]
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+}
+
+/// What a cursor belongs to: a list and its filters. A cursor of another list or other filters is refused, since it
+/// would silently skip rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CursorScope([u8; 8]);
+
+impl CursorScope {
+    /// The scope of a list with these filters, given in a fixed order.
+    #[must_use]
+    pub fn of<'a>(list: &str, filters: impl IntoIterator<Item = Option<&'a str>>) -> Self {
+        let mut hash = Sha256::new();
+        let mut part = |text: &str| {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text.as_bytes());
+        };
+        part(list);
+        for filter in filters {
+            part(if filter.is_some() { "+" } else { "-" });
+            part(filter.unwrap_or_default());
+        }
+        let digest = hash.finalize();
+        let mut scope = [0; 8];
+        scope.copy_from_slice(&digest[..8]);
+        Self(scope)
+    }
+}
+
+/// The text is not a cursor of this list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a cursor of this list with these filters")]
+pub struct ForeignCursor;
+
+/// Writes a cursor that continues after the given row.
+#[must_use]
+pub fn encode_cursor(scope: CursorScope, last: Uuid) -> String {
+    let mut bytes = [0; 24];
+    bytes[..8].copy_from_slice(&scope.0);
+    bytes[8..].copy_from_slice(last.as_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Reads a cursor back.
+///
+/// # Errors
+/// [`ForeignCursor`] when it is none, or one of another list.
+pub fn decode_cursor(scope: CursorScope, cursor: &str) -> Result<Uuid, ForeignCursor> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| ForeignCursor)?;
+    let id = bytes.strip_prefix(&scope.0).ok_or(ForeignCursor)?;
+    Uuid::from_slice(id).map_err(|_| ForeignCursor)
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// Continues after the last row; `None` on the last page.
+    pub next_cursor: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// Makes a page of up to `limit` rows from a query for one row more, which tells whether another page follows.
+    #[must_use]
+    pub fn from_one_more(mut rows: Vec<T>, limit: Limit, scope: CursorScope, id: impl Fn(&T) -> Uuid) -> Self {
+        let limit = usize::from(limit.get());
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next_cursor = rows.last().filter(|_| more).map(|last| encode_cursor(scope, id(last)));
+        Self { items: rows, next_cursor }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_good_only_for_its_own_list_and_filters() {
+        let scope = CursorScope::of("mass-requests", [Some("done"), None]);
+        let id = Uuid::from_u128(7);
+        assert_eq!(decode_cursor(scope, &encode_cursor(scope, id)), Ok(id));
+        for other in [
+            CursorScope::of("mass-requests", [None, Some("done")]),
+            CursorScope::of("mass-requests", [Some("done"), Some("")]),
+            CursorScope::of("events", [Some("done"), None]),
+        ] {
+            assert_eq!(decode_cursor(other, &encode_cursor(scope, id)), Err(ForeignCursor));
+        }
+        for bad in ["", "x", "!!!", &encode_cursor(scope, id)[1..]] {
+            assert_eq!(decode_cursor(scope, bad), Err(ForeignCursor), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_page_has_a_next_one_exactly_when_a_row_is_left() {
+        let scope = CursorScope::of("list", []);
+        let page = |rows: u128| {
+            Page::from_one_more((0..rows).collect(), Limit::new(2).unwrap(), scope, |row| Uuid::from_u128(*row))
+        };
+        assert_eq!(page(2), Page { items: vec![0, 1], next_cursor: None });
+        assert_eq!(page(3), Page { items: vec![0, 1], next_cursor: Some(encode_cursor(scope, Uuid::from_u128(1))) });
+        assert_eq!(page(0).next_cursor, None);
+        assert_eq!((Limit::new(0), Limit::new(501)), (None, None));
+    }
+}

@@ -1,0 +1,89 @@
+//! People who can log in.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::access::{Principal, Role};
+use crate::ids::UserId;
+use crate::tenancy::TenantId;
+use crate::time::Timestamp;
+
+/// An e-mail address in lower case: the name under which a person logs in, unique over all tenants.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Email(Box<str>);
+
+/// The text cannot be an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an e-mail address has the form name@host, at most 254 characters, no spaces")]
+pub struct InvalidEmail;
+
+impl Email {
+    /// Parses an address and brings it to lower case.
+    ///
+    /// Only a message that arrives proves an address, so this refuses just what cannot be one: more than 254
+    /// characters (RFC 5321, section 4.5.3.1.3), no `@`, an empty side, white space or control characters.
+    ///
+    /// # Errors
+    /// [`InvalidEmail`] for such a text.
+    pub fn parse(text: &str) -> Result<Self, InvalidEmail> {
+        let plain = |c: char| !c.is_whitespace() && !c.is_control();
+        let (name, host) = text.rsplit_once('@').ok_or(InvalidEmail)?;
+        if name.is_empty() || host.is_empty() || text.chars().count() > 254 || !text.chars().all(plain) {
+            return Err(InvalidEmail);
+        }
+        Ok(Self(text.to_lowercase().into()))
+    }
+
+    /// The address as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A person who can log in, without the password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Its id.
+    pub id: UserId,
+    /// The one tenant that it belongs to.
+    pub tenant_id: TenantId,
+    /// Its address.
+    pub email: Email,
+    /// What it may do.
+    pub roles: BTreeSet<Role>,
+    /// Since when it may no longer log in.
+    pub disabled_at: Option<Timestamp>,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+impl User {
+    /// The user as a caller of use cases; none once disabled.
+    #[must_use]
+    pub fn into_principal(self) -> Option<Principal> {
+        match self.disabled_at {
+            None => Some(Principal::user(self.id, self.tenant_id, self.email, self.roles)),
+            Some(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_kept_in_lower_case() {
+        assert_eq!(Email::parse("Ana@Example.Test").unwrap().as_str(), "ana@example.test");
+        for bad in ["", "ana", "@host", "ana@", "a b@host", "a@b\n", &format!("{}@h", "a".repeat(253))] {
+            assert_eq!(Email::parse(bad), Err(InvalidEmail), "{bad:?}");
+        }
+    }
+}
