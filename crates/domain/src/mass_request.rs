@@ -111,6 +111,38 @@ pub struct MassRequest {
     pub warnings: Vec<Warning>,
 }
 
+/// A client's name for one attempt to store something, so that a repeat changes nothing: 1–255 printable ASCII
+/// characters (IETF draft "The Idempotency-Key HTTP Header Field"). Unique within the tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct IdempotencyKey(Box<str>);
+
+/// The text cannot be an idempotency key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an idempotency key has 1 to 255 printable ASCII characters")]
+pub struct InvalidIdempotencyKey;
+
+impl IdempotencyKey {
+    /// Parses a key, taken without white space at its ends.
+    ///
+    /// # Errors
+    /// [`InvalidIdempotencyKey`] when nothing is left, it is too long or has another character.
+    pub fn parse(text: &str) -> Result<Self, InvalidIdempotencyKey> {
+        let text = text.trim();
+        let printable = |b: u8| (b' '..=b'~').contains(&b);
+        if (1..=255).contains(&text.len()) && text.bytes().all(printable) {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidIdempotencyKey)
+        }
+    }
+
+    /// The key as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Which requests a list shows. Bounds in time include `from` and exclude `to`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {

@@ -1,1 +1,53 @@
-//! x
+//! What can be done with MASS requests: accept, look at, move on, delete.
+//!
+//! Belongs here: the use cases, their permissions and errors, and the ports that they need. A use case takes the
+//! [`Principal`](mass_domain::access::Principal) first and checks its permission before anything else.
+//! Does not belong here: HTTP, SQL, and rules that can be decided without a port (those are `mass-domain`'s).
+
+mod accept;
+mod delete;
+mod document;
+mod dry_run;
+mod read;
+mod store;
+mod transition;
+
+use std::sync::{Arc, Mutex};
+
+use mass_domain::ids::MassRequestId;
+use mass_domain::time::{Clock, Timestamp};
+use uuid::{ContextV7, Uuid};
+
+pub use accept::{
+    AcceptError, Decision, KeyRecord, OnConflict, Options, Receipt, Refusal, Snapshot, StoredVersion, Submission,
+    decide,
+};
+pub use delete::{DeleteError, Deletion};
+pub use document::{DocumentError, Record, SentKey};
+pub use dry_run::{DryRunError, Verdict};
+pub use read::{ListQuery, ReadError};
+pub use store::{Found, MassStore};
+pub use transition::{Transition, TransitionError};
+
+/// The use cases on MASS requests.
+pub struct MassService {
+    store: Arc<dyn MassStore>,
+    clock: Arc<dyn Clock>,
+    ids: Mutex<ContextV7>,
+}
+
+impl MassService {
+    /// Puts the use cases on top of a store.
+    #[must_use]
+    pub fn new(store: Arc<dyn MassStore>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock, ids: Mutex::new(ContextV7::new()) }
+    }
+
+    /// A new id that carries the instant, and is greater than every id that this service made before.
+    fn next_id(&self, at: Timestamp) -> MassRequestId {
+        let micros = at.unix_micros();
+        let seconds = u64::try_from(micros.div_euclid(1_000_000)).unwrap_or_default();
+        let nanos = u32::try_from(micros.rem_euclid(1_000_000) * 1000).unwrap_or_default();
+        MassRequestId::from_uuid(Uuid::new_v7(uuid::Timestamp::from_unix(&self.ids, seconds, nanos)))
+    }
+}

@@ -1,0 +1,310 @@
+//! Accepting documents: examine, and store unless the same is there already.
+
+use mass_domain::access::{Actor, Forbidden, Permission, Principal};
+use mass_domain::canonical::Fingerprint;
+use mass_domain::contracts::{ContractId, Examined};
+use mass_domain::ids::MassRequestId;
+use mass_domain::mass_request::{IdempotencyKey, MassRequest, Outcome, Status, Summary};
+use mass_domain::port::PortError;
+use mass_domain::tenancy::TenantId;
+use mass_domain::time::Timestamp;
+use mass_domain::trace::Origin;
+
+use crate::MassService;
+use crate::document::{DocumentError, Record, examine};
+
+/// What to do with another document under a natural key that is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnConflict {
+    /// Refuse it.
+    #[default]
+    Refuse,
+    /// Store it as a correction of the one that stands.
+    Correct,
+}
+
+/// How documents are to be accepted.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What to do when a natural key is taken.
+    pub on_conflict: OnConflict,
+    /// Where the call came from.
+    pub origin: Origin,
+}
+
+/// A document that passed and waits to be stored.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    /// The id that it will have.
+    pub id: MassRequestId,
+    /// When it was accepted.
+    pub at: Timestamp,
+    /// Who sent it.
+    pub actor: Actor,
+    /// What the contract made of it.
+    pub examined: Examined,
+    /// Under which key, if any.
+    pub idempotency_key: Option<IdempotencyKey>,
+    /// What to do when its natural key is taken.
+    pub on_conflict: OnConflict,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+impl Submission {
+    /// The request that it becomes.
+    #[must_use]
+    pub fn into_request(self, tenant: &TenantId, corrects: Option<MassRequestId>) -> MassRequest {
+        let Examined { contract, canonical, fingerprint, index, warnings } = self.examined;
+        let outcome = if corrects.is_some() { Outcome::Correction } else { Outcome::Accepted };
+        let summary = Summary {
+            id: self.id,
+            tenant_id: tenant.clone(),
+            contract,
+            status: Status::Pending,
+            outcome,
+            version: 1,
+            created_at: self.at,
+            updated_at: self.at,
+            created_by: self.actor,
+            correlation_id: index.correlation_id,
+            idempotency_key: self.idempotency_key.map(|key| key.as_str().to_owned()),
+            site_id: index.site_id,
+            device_id: index.device_id,
+            observed_at: index.observed_at,
+            fingerprint,
+            corrects,
+            corrected_by: None,
+        };
+        MassRequest { summary, document: canonical, warnings }
+    }
+}
+
+/// What can change of a request after it was stored, as it was when an answer was given: enough to give that answer
+/// again, byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// What the answer said had become of the document.
+    pub outcome: Outcome,
+    /// The request's status then.
+    pub status: Status,
+    /// Its version then.
+    pub version: i64,
+    /// Its last change then.
+    pub updated_at: Timestamp,
+    /// What superseded it then.
+    pub corrected_by: Option<MassRequestId>,
+}
+
+impl Snapshot {
+    /// Takes a request as it is now.
+    #[must_use]
+    pub const fn of(request: &Summary, outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            status: request.status,
+            version: request.version,
+            updated_at: request.updated_at,
+            corrected_by: request.corrected_by,
+        }
+    }
+
+    /// The request as it was.
+    #[must_use]
+    pub fn restore(self, mut request: MassRequest) -> MassRequest {
+        request.summary.status = self.status;
+        request.summary.version = self.version;
+        request.summary.updated_at = self.updated_at;
+        request.summary.corrected_by = self.corrected_by;
+        request
+    }
+}
+
+/// What is remembered of an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// The request that its first use led to.
+    pub request_id: MassRequestId,
+    /// The contract of the first use.
+    pub contract: ContractId,
+    /// The fingerprint of the first use.
+    pub fingerprint: Fingerprint,
+    /// Whether that request has been deleted since.
+    pub deleted: bool,
+}
+
+/// A stored, not deleted request with the same natural key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredVersion {
+    /// Its id.
+    pub id: MassRequestId,
+    /// Its fingerprint.
+    pub fingerprint: Fingerprint,
+    /// Whether another version supersedes it.
+    pub superseded: bool,
+}
+
+/// What has to become of a submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Answer as at the key's first use.
+    Replay(MassRequestId),
+    /// Answer with this request, which is the same.
+    Duplicate(MassRequestId),
+    /// Store it, as a correction of that one if one is named.
+    Store {
+        /// The version that it supersedes.
+        corrects: Option<MassRequestId>,
+    },
+    /// Refuse it.
+    Refuse(Refusal),
+}
+
+/// Decides on a submission from what is stored: `key` is what is remembered of its idempotency key, `versions` are the
+/// stored requests with its natural key. The idempotency key is looked at first.
+#[must_use]
+pub fn decide(submission: &Submission, key: Option<&KeyRecord>, versions: &[StoredVersion]) -> Decision {
+    let Examined { contract, fingerprint, .. } = &submission.examined;
+    if let Some(key) = key {
+        return if (&key.contract, &key.fingerprint) != (contract, fingerprint) {
+            Decision::Refuse(Refusal::KeyReused { request_id: key.request_id })
+        } else if key.deleted {
+            Decision::Refuse(Refusal::KeyOfDeleted { request_id: key.request_id })
+        } else {
+            Decision::Replay(key.request_id)
+        };
+    }
+    if let Some(same) = versions.iter().find(|version| version.fingerprint == *fingerprint) {
+        return Decision::Duplicate(same.id);
+    }
+    match (versions.iter().find(|version| !version.superseded), submission.on_conflict) {
+        (None, _) => Decision::Store { corrects: None },
+        (Some(standing), OnConflict::Correct) => Decision::Store { corrects: Some(standing.id) },
+        (Some(standing), OnConflict::Refuse) => Decision::Refuse(Refusal::Conflict {
+            request_id: standing.id,
+            stored: standing.fingerprint,
+            sent: *fingerprint,
+        }),
+    }
+}
+
+/// What a store answers to a submission that it does not refuse.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Receipt {
+    /// What became of the document.
+    pub outcome: Outcome,
+    /// Whether this repeats an earlier answer under the same idempotency key.
+    pub replayed: bool,
+    /// The request, as it is to be answered.
+    pub request: MassRequest,
+}
+
+/// Why a document that conforms to its contract is not stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The idempotency key was used for another document.
+    #[error("the idempotency key was used for another document, which became request {request_id}")]
+    KeyReused {
+        /// What the first use led to.
+        request_id: MassRequestId,
+    },
+    /// The idempotency key's request has been deleted.
+    #[error("the idempotency key led to request {request_id}, which has been deleted")]
+    KeyOfDeleted {
+        /// What the first use led to.
+        request_id: MassRequestId,
+    },
+    /// Another document with the same natural key is stored.
+    #[error("request {request_id} tells something else of the same: stored {stored}, sent {sent}")]
+    Conflict {
+        /// The version that stands.
+        request_id: MassRequestId,
+        /// Its fingerprint.
+        stored: Fingerprint,
+        /// The refused document's fingerprint.
+        sent: Fingerprint,
+    },
+}
+
+/// Why a document is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// The caller lacks a permission.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// Something is wrong with the document itself.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// What is stored already does not allow it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The store could not do its work.
+    #[error(transparent)]
+    Store(#[from] PortError),
+}
+
+impl MassService {
+    /// Accepts one document.
+    ///
+    /// # Errors
+    /// [`AcceptError`]; nothing is stored then.
+    pub async fn accept(
+        &self,
+        principal: &Principal,
+        record: Record,
+        options: &Options,
+    ) -> Result<Receipt, AcceptError> {
+        principal.require(Permission::MassWrite)?;
+        let submission = self.prepare(principal, record, options)?;
+        let mut results = self.store.accept(principal.tenant(), vec![submission]).await?;
+        Ok(results.pop().ok_or_else(missing_result)??)
+    }
+
+    /// Accepts documents in their order, in one unit of work; one result per record.
+    ///
+    /// # Errors
+    /// [`AcceptError::Forbidden`] and [`AcceptError::Store`] concern all records, and then none is stored.
+    pub async fn accept_all(
+        &self,
+        principal: &Principal,
+        records: Vec<Record>,
+        options: &Options,
+    ) -> Result<Vec<Result<Receipt, AcceptError>>, AcceptError> {
+        principal.require(Permission::MassWrite)?;
+        let mut submissions = Vec::with_capacity(records.len());
+        let mut results = Vec::with_capacity(records.len());
+        for record in records {
+            results.push(self.prepare(principal, record, options).map(|submission| submissions.push(submission)));
+        }
+        let stored = match submissions.as_slice() {
+            [] => Vec::new(),
+            _ => self.store.accept(principal.tenant(), submissions).await?,
+        };
+        let mut stored = stored.into_iter();
+        results
+            .into_iter()
+            .map(|result| match result {
+                Ok(()) => Ok(stored.next().ok_or_else(missing_result)?.map_err(AcceptError::from)),
+                Err(error) => Ok(Err(error.into())),
+            })
+            .collect()
+    }
+
+    fn prepare(&self, principal: &Principal, record: Record, options: &Options) -> Result<Submission, DocumentError> {
+        let at = self.clock.now();
+        let (examined, idempotency_key) = examine(principal, record, at)?;
+        Ok(Submission {
+            id: self.next_id(at),
+            at,
+            actor: principal.actor(),
+            examined,
+            idempotency_key,
+            on_conflict: options.on_conflict,
+            origin: options.origin.clone(),
+        })
+    }
+}
+
+fn missing_result() -> PortError {
+    PortError::Unexpected(anyhow::anyhow!("the store gave fewer results than it was given submissions"))
+}

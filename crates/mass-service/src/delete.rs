@@ -1,0 +1,74 @@
+//! Erasing a request's document.
+
+use mass_domain::access::{Actor, Forbidden, Permission, Principal};
+use mass_domain::ids::MassRequestId;
+use mass_domain::mass_request::Summary;
+use mass_domain::port::PortError;
+use mass_domain::time::Timestamp;
+use mass_domain::trace::Origin;
+
+use crate::MassService;
+
+/// A deletion, asked for.
+#[derive(Debug, Clone)]
+pub struct Deletion {
+    /// The versions that the caller knows (`If-Match`); `None` if it does not mind.
+    pub expected: Option<Vec<i64>>,
+    /// Who asks.
+    pub actor: Actor,
+    /// When.
+    pub at: Timestamp,
+    /// From where.
+    pub origin: Origin,
+}
+
+impl Deletion {
+    /// Judges the deletion on the request as it is.
+    ///
+    /// # Errors
+    /// [`DeleteError::Stale`].
+    pub fn judge(&self, request: &Summary) -> Result<(), DeleteError> {
+        match &self.expected {
+            Some(versions) if !versions.contains(&request.version) => Err(DeleteError::Stale),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// Why a request is not deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteError {
+    /// The caller lacks a permission.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// The caller's tenant has no such request.
+    #[error("no such request")]
+    NotFound,
+    /// The request has been deleted already.
+    #[error("the request has been deleted")]
+    Gone,
+    /// The request has changed since the caller saw it.
+    #[error("the request is no longer as the caller knows it")]
+    Stale,
+    /// The store could not do its work.
+    #[error(transparent)]
+    Store(#[from] PortError),
+}
+
+impl MassService {
+    /// Erases a request's document; the audit trail keeps its fingerprint.
+    ///
+    /// # Errors
+    /// [`DeleteError`]; the request is as before then.
+    pub async fn delete(
+        &self,
+        principal: &Principal,
+        id: MassRequestId,
+        expected: Option<Vec<i64>>,
+        origin: Origin,
+    ) -> Result<(), DeleteError> {
+        principal.require(Permission::MassWrite)?;
+        let deletion = Deletion { expected, actor: principal.actor(), at: self.clock.now(), origin };
+        self.store.delete(principal.tenant(), id, deletion).await
+    }
+}

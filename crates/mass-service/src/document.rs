@@ -1,0 +1,92 @@
+//! A document on its way in, and what can be wrong with it before anything stored is looked at.
+
+use mass_domain::access::Principal;
+use mass_domain::contracts::{self, Examined, Facts, Refused};
+use mass_domain::json::{self, SyntaxError, Value};
+use mass_domain::mass_request::IdempotencyKey;
+use mass_domain::time::Timestamp;
+use mass_domain::validation::{Stage, Violation};
+
+/// The idempotency key that came beside a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SentKey {
+    /// None.
+    None,
+    /// Of this one document: a key in the document must be the same.
+    Header(IdempotencyKey),
+    /// For a document that has no key of its own.
+    Fallback(IdempotencyKey),
+}
+
+/// One document as it arrived.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// The document, unless it was no JSON.
+    pub document: Result<Value, SyntaxError>,
+    /// The length of its text in bytes.
+    pub body_bytes: usize,
+    /// The key that came beside it.
+    pub key: SentKey,
+}
+
+impl Record {
+    /// Reads a document's text.
+    #[must_use]
+    pub fn read(body: &[u8], key: SentKey) -> Self {
+        Self { document: json::parse(body), body_bytes: body.len(), key }
+    }
+}
+
+/// What is wrong with a document.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum DocumentError {
+    /// It is no JSON that MASS accepts.
+    #[error(transparent)]
+    Malformed(#[from] SyntaxError),
+    /// It breaks rules of its contract.
+    #[error("the document breaks {} rules of its contract", .0.violations.len())]
+    Invalid(Box<Refused>),
+    /// It is valid, but names another tenant than the caller's.
+    #[error("the document names another tenant")]
+    ForeignTenant,
+}
+
+impl From<Refused> for DocumentError {
+    fn from(refused: Refused) -> Self {
+        Self::Invalid(Box::new(refused))
+    }
+}
+
+/// Examines a document for a caller, and settles which idempotency key holds for it.
+pub(crate) fn examine(
+    principal: &Principal,
+    record: Record,
+    now: Timestamp,
+) -> Result<(Examined, Option<IdempotencyKey>), DocumentError> {
+    let examined = contracts::examine(&record.document?, &Facts { now, body_bytes: record.body_bytes })?;
+    let own_key = examined.index.idempotency_key.clone();
+    let key = match (own_key, record.key) {
+        (None, SentKey::None) => None,
+        (None, SentKey::Header(key) | SentKey::Fallback(key)) => Some(key),
+        (Some(own), SentKey::Header(header)) if own != header => {
+            return Err(differing_keys(&examined, &own, &header).into());
+        }
+        (Some(own), SentKey::None | SentKey::Header(_) | SentKey::Fallback(_)) => Some(own),
+    };
+    match &examined.index.tenant {
+        Some(tenant) if tenant != principal.tenant().as_str() => Err(DocumentError::ForeignTenant),
+        Some(_) | None => Ok((examined, key)),
+    }
+}
+
+fn differing_keys(examined: &Examined, own: &IdempotencyKey, header: &IdempotencyKey) -> Refused {
+    let violation = Violation {
+        stage: Stage::Semantic,
+        pointer: "/request/idempotency_key".to_owned(),
+        code: "idempotency_key_mismatch".to_owned(),
+        detail: "The Idempotency-Key header names another key than the document.".to_owned(),
+        expected: Some(header.as_str().to_owned()),
+        actual: Some(own.as_str().to_owned()),
+    };
+    Refused { contract: Some(examined.contract), violations: vec![violation], warnings: examined.warnings.clone() }
+}

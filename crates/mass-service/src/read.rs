@@ -1,0 +1,103 @@
+//! Looking at requests: one, a page of them, the events of one.
+
+use mass_domain::access::{Forbidden, Permission, Principal};
+use mass_domain::audit::Event;
+use mass_domain::ids::MassRequestId;
+use mass_domain::mass_request::{Filter, MassRequest, Status, Summary};
+use mass_domain::page::{CursorScope, ForeignCursor, Limit, Page, decode_cursor};
+use mass_domain::port::PortError;
+
+use crate::MassService;
+use crate::store::Found;
+
+/// Why nothing is shown.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The caller lacks a permission.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// The cursor belongs to another list.
+    #[error(transparent)]
+    ForeignCursor(#[from] ForeignCursor),
+    /// The caller's tenant has no such request.
+    #[error("no such request")]
+    NotFound,
+    /// The request has been deleted.
+    #[error("the request has been deleted")]
+    Gone,
+    /// The store could not do its work.
+    #[error(transparent)]
+    Store(#[from] PortError),
+}
+
+/// Which page of which requests to list.
+#[derive(Debug, Clone)]
+pub struct ListQuery {
+    /// Which requests.
+    pub filter: Filter,
+    /// How many.
+    pub limit: Limit,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+}
+
+impl MassService {
+    /// One request.
+    ///
+    /// # Errors
+    /// [`ReadError`], but never [`ReadError::ForeignCursor`].
+    pub async fn get(&self, principal: &Principal, id: MassRequestId) -> Result<MassRequest, ReadError> {
+        principal.require(Permission::MassRead)?;
+        present(self.store.find(principal.tenant(), id).await?)
+    }
+
+    /// A page of requests, newest first.
+    ///
+    /// # Errors
+    /// [`ReadError::Forbidden`], [`ReadError::ForeignCursor`] or [`ReadError::Store`].
+    pub async fn list(&self, principal: &Principal, query: &ListQuery) -> Result<Page<Summary>, ReadError> {
+        principal.require(Permission::MassRead)?;
+        let scope = scope(principal, &query.filter);
+        let before = query.cursor.as_deref().map(|cursor| decode_cursor(scope, cursor)).transpose()?;
+        let before = before.map(MassRequestId::from_uuid);
+        let rows = self.store.list(principal.tenant(), &query.filter, before, query.limit).await?;
+        Ok(Page::from_one_more(rows, query.limit, scope, |row| row.id.as_uuid()))
+    }
+
+    /// All that happened to a request, in order.
+    ///
+    /// # Errors
+    /// [`ReadError`], but never [`ReadError::ForeignCursor`].
+    pub async fn events(&self, principal: &Principal, id: MassRequestId) -> Result<Vec<Event>, ReadError> {
+        principal.require(Permission::MassRead)?;
+        present(self.store.events(principal.tenant(), id).await?)
+    }
+}
+
+fn present<T>(found: Found<T>) -> Result<T, ReadError> {
+    match found {
+        Found::Present(value) => Ok(value),
+        Found::Deleted => Err(ReadError::Gone),
+        Found::Absent => Err(ReadError::NotFound),
+    }
+}
+
+fn scope(principal: &Principal, filter: &Filter) -> CursorScope {
+    let Filter {
+        status,
+        contract,
+        site_id,
+        device_id,
+        correlation_id,
+        created_from,
+        created_to,
+        observed_from,
+        observed_to,
+    } = filter;
+    let contract = contract.map(|id| id.to_string());
+    let times = [created_from, created_to, observed_from, observed_to].map(|time| time.map(|time| time.to_string()));
+    let texts = [Some(principal.tenant().as_str()), status.map(Status::as_str), contract.as_deref()];
+    let ids = [site_id.as_deref(), device_id.as_deref(), correlation_id.as_deref()];
+    let times = times.iter().map(Option::as_deref);
+    CursorScope::of("mass-requests", texts.into_iter().chain(ids).chain(times))
+}
