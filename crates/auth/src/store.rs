@@ -83,4 +83,14 @@ pub trait UserStore: Send + Sync {
         password: PasswordHash,
         at: Timestamp,
     ) -> Result<bool, PortError>;
+
+    /// Stores a stronger hash of the password that a user has already, as long as `old` is still what is stored: a
+    /// password that was changed meanwhile stays changed. This is no change of password and moves no date.
+    async fn rehash_password(
+        &self,
+        tenant: &TenantId,
+        id: UserId,
+        old: &PasswordHash,
+        new: PasswordHash,
+    ) -> Result<(), PortError>;
 }
