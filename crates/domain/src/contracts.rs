@@ -1,18 +1,56 @@
 //! The contracts, and the one entrance to them: [`examine`].
+//!
+//! Each contract is a table of rules in a module of its own, written in the vocabulary of `rules`. A new contract is
+//! one more module and one more line in `REGISTRY`.
+
+mod air;
+mod columns;
+mod device;
+mod enterprise;
+mod rules;
+mod schema;
+mod simple;
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::canonical::Fingerprint;
+use crate::canonical::{self, Fingerprint};
 use crate::json::Value;
+use crate::mass_request::IdempotencyKey;
+use crate::tenancy::TenantId;
 use crate::time::Timestamp;
-use crate::validation::{Violation, Warning};
+use crate::validation::{Code, Findings, Place, Violation, Warning, WarningCode};
+
+pub use columns::{Columns, HeaderError};
+pub use device::ID as DEVICE_1_1;
+pub use enterprise::ID as ENTERPRISE_1_1;
+pub use schema::Rule;
+pub use simple::ID as SIMPLE_1_0;
+
+use rules::{Check, Kind, Reading};
+
+/// Every contract. A document belongs to the first whose marker it has; of several versions, the newest comes first.
+static REGISTRY: &[&Contract] = &[&enterprise::CONTRACT, &device::CONTRACT, &simple::CONTRACT];
 
 /// Identifies a contract of the registry: `name/version`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContractId {
     name: &'static str,
     version: &'static str,
+}
+
+impl ContractId {
+    /// The name, such as `device`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The version, such as `1.1`.
+    #[must_use]
+    pub const fn version(&self) -> &'static str {
+        self.version
+    }
 }
 
 /// No contract of this name and version is registered.
@@ -30,12 +68,182 @@ impl FromStr for ContractId {
     type Err = UnknownContract;
 
     fn from_str(text: &str) -> Result<Self, UnknownContract> {
-        match text {
-            "simple/1.0" => Ok(Self { name: "simple", version: "1.0" }),
-            "device/1.1" => Ok(Self { name: "device", version: "1.1" }),
-            "enterprise/1.1" => Ok(Self { name: "enterprise", version: "1.1" }),
-            _ => Err(UnknownContract(text.to_owned())),
+        let (name, version) = text.split_once('/').unwrap_or_default();
+        find(name, version).map(Contract::id).ok_or_else(|| UnknownContract(text.to_owned()))
+    }
+}
+
+/// A contract: its name, its rules, and what it is found by.
+pub struct Contract {
+    id: ContractId,
+    summary: &'static str,
+    marker: Marker,
+    /// The most bytes of a document as it is received.
+    max_bytes: Option<usize>,
+    body: &'static dyn Kind,
+    coherence: &'static [Check<Code>],
+    advice: &'static [Check<WarningCode>],
+    sources: Sources,
+    example: fn(&TenantId, Timestamp) -> serde_json::Value,
+}
+
+/// The member by whose presence a contract is recognised.
+#[derive(Clone, Copy)]
+enum Marker {
+    /// It holds the contract's version.
+    Version(&'static str),
+    /// It holds everything else.
+    Payload(&'static str),
+}
+
+impl Marker {
+    const fn member(self) -> &'static str {
+        match self {
+            Self::Version(member) | Self::Payload(member) => member,
         }
+    }
+}
+
+/// Where in a normalised document the [`Index`] is found, as JSON Pointers.
+struct Sources {
+    site_id: Option<&'static str>,
+    device_id: Option<&'static str>,
+    observed_at: Option<&'static str>,
+    correlation_id: Option<&'static str>,
+    /// The parts of the natural key, which are joined with `@`.
+    natural_key: &'static [&'static str],
+    idempotency_key: Option<&'static str>,
+    tenant: Option<&'static str>,
+}
+
+impl Sources {
+    const NONE: Self = Self {
+        site_id: None,
+        device_id: None,
+        observed_at: None,
+        correlation_id: None,
+        natural_key: &[],
+        idempotency_key: None,
+        tenant: None,
+    };
+
+    fn index(&self, reading: &Reading<'_>) -> Index {
+        let text = |pointer: Option<&str>| pointer.and_then(|pointer| reading.text(pointer)).map(str::to_owned);
+        let key: Option<Vec<_>> = self.natural_key.iter().map(|pointer| reading.text(pointer)).collect();
+        Index {
+            site_id: text(self.site_id),
+            device_id: text(self.device_id),
+            observed_at: self.observed_at.and_then(|pointer| reading.time(pointer)),
+            correlation_id: text(self.correlation_id),
+            natural_key: key.filter(|parts| !parts.is_empty()).map(|parts| parts.join("@")),
+            idempotency_key: text(self.idempotency_key).and_then(|key| IdempotencyKey::parse(&key).ok()),
+            tenant: text(self.tenant),
+        }
+    }
+}
+
+impl fmt::Debug for Contract {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Contract({})", self.id)
+    }
+}
+
+impl Contract {
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> ContractId {
+        self.id
+    }
+
+    /// What it is for: a sentence for people.
+    #[must_use]
+    pub const fn summary(&self) -> &'static str {
+        self.summary
+    }
+
+    /// A document that passes at the given instant for a caller of the given tenant.
+    #[must_use]
+    pub fn example(&self, tenant: &TenantId, now: Timestamp) -> serde_json::Value {
+        (self.example)(tenant, now)
+    }
+
+    fn examine(&self, document: &Value, facts: &Facts, mut findings: Findings) -> Result<Examined, Refused> {
+        if let Some(max) = self.max_bytes.filter(|max| facts.body_bytes > *max) {
+            let (expected, actual) = (format!("at most {max} bytes"), format!("{} bytes", facts.body_bytes));
+            findings.note(Code::Size, Place::ROOT, Code::Size.meaning(), Some(expected), Some(actual));
+        }
+        let normal = self.body.read(document, &Place::ROOT, facts.now, &mut findings).unwrap_or(Value::Null);
+        let reading = Reading { document: &normal, now: facts.now };
+        for check in self.coherence {
+            if let Some(actual) = (check.finding)(&reading) {
+                findings.note(check.code, check.pointer, check.about, None, Some(actual));
+            }
+        }
+        let warnings = self.warnings(&reading);
+        let violations = findings.into_violations();
+        if !violations.is_empty() {
+            return Err(Refused { contract: Some(self.id), violations, warnings });
+        }
+        let canonical = canonical::write(&normal);
+        let fingerprint = Fingerprint::of(&canonical);
+        Ok(Examined { contract: self.id, canonical, fingerprint, index: self.sources.index(&reading), warnings })
+    }
+
+    fn warnings(&self, reading: &Reading<'_>) -> Vec<Warning> {
+        let warning = |check: &Check<WarningCode>| {
+            let found = (check.finding)(reading)?;
+            Some(Warning {
+                pointer: check.pointer.to_owned(),
+                code: check.code.as_str().to_owned(),
+                detail: format!("{} Found: {found}.", check.about),
+            })
+        };
+        self.advice.iter().filter_map(warning).collect()
+    }
+}
+
+/// Every contract of the registry.
+#[must_use]
+pub fn all() -> &'static [&'static Contract] {
+    REGISTRY
+}
+
+/// The contract of this name and version.
+#[must_use]
+pub fn find(name: &str, version: &str) -> Option<&'static Contract> {
+    REGISTRY.iter().copied().find(|contract| contract.id.name == name && contract.id.version == version)
+}
+
+/// The contract of an id. Ids are made from the registry alone, so that each has one.
+fn get(id: ContractId) -> Option<&'static Contract> {
+    find(id.name, id.version)
+}
+
+/// The contracts that share a marker.
+fn under_marker(marker: &str) -> impl Iterator<Item = &'static Contract> {
+    REGISTRY.iter().copied().filter(move |contract| contract.marker.member() == marker)
+}
+
+/// Adds a contract's marker to an object that has none of any contract, as when the contract is named beside the
+/// documents. For `simple/1.0` the object becomes the payload. Anything else is left alone.
+#[must_use]
+pub fn with_marker(contract: ContractId, document: Value) -> Value {
+    let marked = REGISTRY.iter().any(|contract| document.get(contract.marker.member()).is_some());
+    match (document, get(contract)) {
+        (Value::Object(members), Some(contract)) if !marked => contract.marker.wrap(contract.id, members),
+        (document, _) => document,
+    }
+}
+
+impl Marker {
+    fn wrap(self, id: ContractId, mut members: Vec<(String, Value)>) -> Value {
+        Value::Object(match self {
+            Self::Version(member) => {
+                members.insert(0, (member.to_owned(), Value::String(id.version.to_owned())));
+                members
+            }
+            Self::Payload(member) => vec![(member.to_owned(), Value::Object(members))],
+        })
     }
 }
 
@@ -62,7 +270,7 @@ pub struct Index {
     /// What makes two documents tell of the same thing, unique within tenant and contract; `simple/1.0` has none.
     pub natural_key: Option<String>,
     /// The idempotency key in the body.
-    pub idempotency_key: Option<String>,
+    pub idempotency_key: Option<IdempotencyKey>,
     /// The tenant that the document claims to be of.
     pub tenant: Option<String>,
 }
@@ -98,6 +306,66 @@ pub struct Refused {
 /// # Errors
 /// [`Refused`] with all violations when any rule is broken.
 pub fn examine(document: &Value, facts: &Facts) -> Result<Examined, Refused> {
-    let _ = (document, facts);
-    Err(Refused { contract: None, violations: Vec::new(), warnings: Vec::new() })
+    let mut findings = Findings::default();
+    rules::check_everywhere(document, &mut findings);
+    if let Some(contract) = recognise(document) {
+        return contract.examine(document, facts, findings);
+    }
+    if let Value::Object(_) = document {
+        let markers: Vec<_> =
+            REGISTRY.iter().map(|contract| format!("{} ({})", contract.marker.member(), contract.id)).collect();
+        findings.note(Code::NoContract, Place::ROOT, Code::NoContract.meaning(), Some(markers.join(", ")), None);
+    } else {
+        rules::note_type("an object", document, &Place::ROOT, &mut findings);
+    }
+    Err(Refused { contract: None, violations: findings.into_violations(), warnings: Vec::new() })
+}
+
+/// The contract whose marker the document has: of the version that it names, or else the newest, whose rules then
+/// refuse the version.
+fn recognise(document: &Value) -> Option<&'static Contract> {
+    let newest = REGISTRY.iter().copied().find(|contract| document.get(contract.marker.member()).is_some())?;
+    let marker = newest.marker.member();
+    let version = if let Some(Value::String(version)) = document.get(marker) { version.trim() } else { "" };
+    under_marker(marker).find(|contract| contract.id.version == version).or(Some(newest))
+}
+
+/// Warns of a report from far in the past.
+const fn old_timestamp(pointer: &'static str, finding: fn(&Reading<'_>) -> Option<String>) -> Check<WarningCode> {
+    let about = "A report should not be older than 400 days.";
+    Check { code: WarningCode::OldTimestamp, pointer, about, finding }
+}
+
+/// The time at a pointer, if it is more than 400 days ago.
+fn age_if_old(reading: &Reading<'_>, pointer: &str) -> Option<String> {
+    let time = reading.time(pointer)?;
+    (time < reading.now.plus_seconds(-400 * 86_400)?).then(|| time.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+
+    #[test]
+    fn every_example_passes_without_a_warning() {
+        let now = "2026-11-24T18:00:00.123456Z".parse().unwrap();
+        let tenant = TenantId::parse("site-7").unwrap();
+        for contract in all() {
+            let document = json::parse(contract.example(&tenant, now).to_string().as_bytes()).unwrap();
+            let examined = examine(&document, &Facts { now, body_bytes: 0 }).unwrap();
+            assert_eq!((examined.contract, examined.warnings), (contract.id(), Vec::new()));
+        }
+    }
+
+    #[test]
+    fn an_id_is_read_back_and_no_other_is_known() {
+        for contract in all() {
+            assert_eq!(contract.id().to_string().parse(), Ok(contract.id()));
+            assert_eq!(find(contract.id().name(), contract.id().version()).map(Contract::id), Some(contract.id()));
+        }
+        for unknown in ["", "device", "device/", "device/1.2", "device/1.1/", "Device/1.1", "/"] {
+            assert_eq!(unknown.parse::<ContractId>(), Err(UnknownContract(unknown.to_owned())));
+        }
+    }
 }

@@ -1,4 +1,16 @@
-//! Strict reading of JSON: what other readers repair or lose silently is refused here, with its place.
+//! Strict reading of JSON (RFC 8259): what other readers repair or lose silently is refused here, with its place.
+//!
+//! A reader of our own, because the judgement on a number needs its spelling (`9007199254740993` and `1e-400` have no
+//! double of their own) and the one on a key needs its place; no reader on crates.io gives both.
+
+use std::collections::HashSet;
+use std::fmt;
+
+/// The deepest nesting that is read; the outermost object or array is level 1.
+pub const MAX_DEPTH: usize = 32;
+
+/// The greatest integer up to which every integer has a double of its own: 2^53 − 1 (I-JSON, RFC 7493 section 2.2).
+pub const MAX_SAFE: f64 = 9_007_199_254_740_991.0;
 
 /// Why a text is not JSON that MASS accepts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -14,6 +26,81 @@ pub struct SyntaxError {
     pub column: usize,
 }
 
+/// What makes a text unreadable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hazard {
+    /// Nothing but white space.
+    EmptyBody,
+    /// A byte order mark at the beginning.
+    ByteOrderMark,
+    /// Bytes that are not UTF-8.
+    InvalidUtf8,
+    /// Anything that the grammar of JSON does not allow.
+    Syntax,
+    /// More text after the document.
+    TrailingData,
+    /// An escape such as `\ud800` without its other half.
+    LoneSurrogate,
+    /// A key that the same object has already.
+    DuplicateKey,
+    /// `NaN` or `Infinity`.
+    NotANumber,
+    /// A number that no double reaches.
+    NumberOverflow,
+    /// Nesting beyond [`MAX_DEPTH`].
+    Depth,
+}
+
+impl Hazard {
+    /// Every hazard, in the order of the documentation.
+    pub const ALL: &[Self] = &[
+        Self::Syntax,
+        Self::EmptyBody,
+        Self::TrailingData,
+        Self::ByteOrderMark,
+        Self::InvalidUtf8,
+        Self::LoneSurrogate,
+        Self::DuplicateKey,
+        Self::NotANumber,
+        Self::NumberOverflow,
+        Self::Depth,
+    ];
+
+    /// The stable word for programs.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::EmptyBody => "empty_body",
+            Self::ByteOrderMark => "byte_order_mark",
+            Self::InvalidUtf8 => "invalid_utf8",
+            Self::Syntax => "syntax",
+            Self::TrailingData => "trailing_data",
+            Self::LoneSurrogate => "lone_surrogate",
+            Self::DuplicateKey => "duplicate_key",
+            Self::NotANumber => "not_a_number",
+            Self::NumberOverflow => "number_overflow",
+            Self::Depth => "depth",
+        }
+    }
+
+    /// A sentence for people.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::EmptyBody => "The body is empty or nothing but white space.",
+            Self::ByteOrderMark => "The body begins with a byte order mark, which JSON does not have.",
+            Self::InvalidUtf8 => "The body is not UTF-8.",
+            Self::Syntax => "The body breaks the grammar of JSON (RFC 8259).",
+            Self::TrailingData => "More text follows the document.",
+            Self::LoneSurrogate => "A string escapes one half of a surrogate pair, which is no character.",
+            Self::DuplicateKey => "An object has the same key twice, so that one of the values would be lost.",
+            Self::NotANumber => "`NaN` and `Infinity` are not JSON.",
+            Self::NumberOverflow => "A number is greater than any double, such as `1e999`.",
+            Self::Depth => "Objects and arrays are nested more than 32 levels deep.",
+        }
+    }
+}
+
 /// A JSON value, its members in the order in which they were sent.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
@@ -21,6 +108,8 @@ pub enum Value {
     Null,
     /// `true` or `false`
     Bool(bool),
+    /// A number.
+    Number(Number),
     /// A string.
     String(String),
     /// An array.
@@ -29,11 +118,599 @@ pub enum Value {
     Object(Vec<(String, Value)>),
 }
 
+impl Value {
+    /// What JSON calls this kind of value.
+    #[must_use]
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "boolean",
+            Self::Number(_) => "number",
+            Self::String(_) => "string",
+            Self::Array(_) => "array",
+            Self::Object(_) => "object",
+        }
+    }
+
+    /// An object's member; `None` for every other kind of value.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        match self {
+            Self::Object(members) => members.iter().find_map(|(name, value)| (name == key).then_some(value)),
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::String(_) | Self::Array(_) => None,
+        }
+    }
+
+    /// The value that a JSON Pointer (RFC 6901) leads to.
+    #[must_use]
+    pub fn pointer(&self, pointer: &str) -> Option<&Self> {
+        let Some(path) = pointer.strip_prefix('/') else {
+            return pointer.is_empty().then_some(self);
+        };
+        path.split('/').try_fold(self, |value, token| {
+            if let Self::Array(items) = value {
+                let canonical = token == "0" || !token.starts_with(['0', '+']);
+                token.parse().ok().filter(|_| canonical).and_then(|index: usize| items.get(index))
+            } else {
+                value.get(&token.replace("~1", "/").replace("~0", "~"))
+            }
+        })
+    }
+}
+
+/// A number as it was sent: the nearest double, and whether that is the number that was meant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Number {
+    nearest: f64,
+    /// The spelling, where `nearest` is numerically another number.
+    meant: Option<Box<str>>,
+}
+
+/// Why a number cannot be kept without changing it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NumberFault {
+    /// Beyond ±(2^53 − 1), where neighbouring integers share a double.
+    BeyondSafeRange,
+    /// More digits than a double holds.
+    Inexact,
+}
+
+impl Number {
+    /// A number that is a double; `None` for infinities and NaN.
+    #[must_use]
+    pub fn new(value: f64) -> Option<Self> {
+        value.is_finite().then_some(Self { nearest: value, meant: None })
+    }
+
+    /// Reads a whole text in JSON number syntax; `None` when it is not, or when no double reaches it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if number_length(text.as_bytes()) == Some(text.len()) { Self::from_lexeme(text) } else { None }
+    }
+
+    fn from_lexeme(lexeme: &str) -> Option<Self> {
+        let nearest: f64 = lexeme.parse().ok().filter(|value: &f64| value.is_finite())?;
+        // Up to 15 digits every decimal has a double of its own; most numbers end here.
+        let short = lexeme.len() <= 15 && !lexeme.contains(['e', 'E']);
+        let exact = short || Decimal::of(lexeme) == Decimal::of(ryu_js::Buffer::new().format_finite(nearest));
+        Some(Self { nearest, meant: (!exact).then(|| lexeme.into()) })
+    }
+
+    /// The nearest double.
+    #[must_use]
+    pub const fn value(&self) -> f64 {
+        self.nearest
+    }
+
+    /// Why the number cannot be kept, if it cannot.
+    #[must_use]
+    pub fn fault(&self) -> Option<NumberFault> {
+        if self.nearest.abs() > MAX_SAFE {
+            Some(NumberFault::BeyondSafeRange)
+        } else {
+            self.meant.as_ref().map(|_| NumberFault::Inexact)
+        }
+    }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.meant {
+            Some(spelling) => f.write_str(spelling),
+            None => f.write_str(ryu_js::Buffer::new().format_finite(self.nearest)),
+        }
+    }
+}
+
+/// A number's value, independent of its spelling: `digits × 10^exponent`, the digits without zeros at either end.
+#[derive(PartialEq, Eq)]
+struct Decimal {
+    negative: bool,
+    digits: Vec<u8>,
+    exponent: i64,
+}
+
+impl Decimal {
+    /// Takes apart a text in JSON number syntax. An absurd exponent saturates, which is unequal to any double's.
+    fn of(lexeme: &str) -> Self {
+        let (mantissa, exponent) = lexeme.split_once(['e', 'E']).unwrap_or((lexeme, "0"));
+        let (negative, mantissa) = mantissa.strip_prefix('-').map_or((false, mantissa), |rest| (true, rest));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let written = [whole, fraction].concat();
+        let significant = written.trim_end_matches('0');
+        let digits = significant.trim_start_matches('0').as_bytes().to_vec();
+        if digits.is_empty() {
+            return Self { negative: false, digits, exponent: 0 };
+        }
+        let magnitude = exponent
+            .trim_start_matches(['+', '-'])
+            .bytes()
+            .fold(0_i64, |sum, digit| sum.saturating_mul(10).saturating_add(i64::from(digit.saturating_sub(b'0'))));
+        let exponent = if exponent.starts_with('-') { -magnitude } else { magnitude };
+        let length = |text: &str| i64::try_from(text.len()).unwrap_or(i64::MAX);
+        let last_place = length(whole).saturating_sub(length(significant));
+        Self { negative, digits, exponent: exponent.saturating_add(last_place) }
+    }
+}
+
 /// Reads a document.
 ///
 /// # Errors
 /// [`SyntaxError`] with line and column.
 pub fn parse(text: &[u8]) -> Result<Value, SyntaxError> {
-    let _ = text;
-    Ok(Value::Null)
+    Reader::read_document(text).map_err(|fault| fault.located_in(text))
+}
+
+/// A hazard and the byte at which it was met.
+struct Fault {
+    hazard: Hazard,
+    detail: String,
+    at: usize,
+}
+
+impl Fault {
+    fn located_in(self, text: &[u8]) -> SyntaxError {
+        let before = text.get(..self.at).unwrap_or(text);
+        let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+        // Every byte of UTF-8 but the continuations (10xxxxxx) begins a character.
+        let characters = |bytes: &[u8]| bytes.iter().filter(|byte| **byte & 0xC0 != 0x80).count();
+        SyntaxError {
+            code: self.hazard.code(),
+            detail: self.detail,
+            line: before.iter().filter(|byte| **byte == b'\n').count() + 1,
+            column: before.get(line_start..).map_or(0, characters) + 1,
+        }
+    }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    depth: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn read_document(text: &'a [u8]) -> Result<Value, Fault> {
+        let fault = |hazard: Hazard, at| Fault { hazard, detail: hazard.meaning().to_owned(), at };
+        if text.starts_with("\u{feff}".as_bytes()) {
+            return Err(fault(Hazard::ByteOrderMark, 0));
+        }
+        let text = std::str::from_utf8(text).map_err(|error| fault(Hazard::InvalidUtf8, error.valid_up_to()))?;
+        let mut reader = Self { text, at: 0, depth: 0 };
+        reader.skip_white_space();
+        if reader.peek().is_none() {
+            return Err(fault(Hazard::EmptyBody, reader.at));
+        }
+        let value = reader.value()?;
+        reader.skip_white_space();
+        if reader.peek().is_some() { Err(fault(Hazard::TrailingData, reader.at)) } else { Ok(value) }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    /// Steps over the byte if it is the next one.
+    fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn skip_white_space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn fail<T>(&self, hazard: Hazard, detail: impl Into<String>) -> Result<T, Fault> {
+        Err(Fault { hazard, detail: detail.into(), at: self.at })
+    }
+
+    fn expected<T>(&self, what: &str) -> Result<T, Fault> {
+        let found = match self.rest().chars().next() {
+            Some(character) => format!("{character:?}"),
+            None => "the end of the text".to_owned(),
+        };
+        self.fail(Hazard::Syntax, format!("expected {what}, found {found}"))
+    }
+
+    fn value(&mut self) -> Result<Value, Fault> {
+        match self.peek() {
+            Some(b'{') => self.object(),
+            Some(b'[') => self.array(),
+            Some(b'"') => self.string().map(Value::String),
+            _ if ["NaN", "-NaN", "Infinity", "-Infinity"].iter().any(|token| self.rest().starts_with(token)) => {
+                self.fail(Hazard::NotANumber, Hazard::NotANumber.meaning())
+            }
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            _ => {
+                for (word, value) in [("true", Value::Bool(true)), ("false", Value::Bool(false)), ("null", Value::Null)]
+                {
+                    if self.rest().starts_with(word) {
+                        self.at += word.len();
+                        return Ok(value);
+                    }
+                }
+                self.expected("a value")
+            }
+        }
+    }
+
+    fn number(&mut self) -> Result<Value, Fault> {
+        let Some(length) = number_length(self.rest().as_bytes()) else {
+            self.at += 1;
+            return self.expected("a digit");
+        };
+        match self.rest().get(..length).and_then(Number::from_lexeme) {
+            Some(number) => {
+                self.at += length;
+                Ok(Value::Number(number))
+            }
+            None => self.fail(Hazard::NumberOverflow, Hazard::NumberOverflow.meaning()),
+        }
+    }
+
+    fn string(&mut self) -> Result<String, Fault> {
+        self.at += 1;
+        let mut string = String::new();
+        loop {
+            let plain = self.rest().bytes().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)).count();
+            string.push_str(self.rest().get(..plain).unwrap_or_default());
+            self.at += plain;
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(string);
+                }
+                Some(b'\\') => string.push(self.escape()?),
+                Some(_) => return self.fail(Hazard::Syntax, "a control character must be escaped within a string"),
+                None => return self.expected("the end of the string"),
+            }
+        }
+    }
+
+    /// Reads an escape from its backslash on.
+    fn escape(&mut self) -> Result<char, Fault> {
+        let start = self.at;
+        self.at += 1;
+        let character = match self.peek() {
+            Some(plain @ (b'"' | b'\\' | b'/')) => char::from(plain),
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                self.at += 1;
+                return self.unicode_escape(start);
+            }
+            _ => return self.expected("one of \" \\ / b f n r t u after a backslash"),
+        };
+        self.at += 1;
+        Ok(character)
+    }
+
+    /// Reads the digits of an escape that began at `start`, and those of the second half of a surrogate pair.
+    fn unicode_escape(&mut self, start: usize) -> Result<char, Fault> {
+        let first = self.four_hex_digits()?;
+        let mut code = first;
+        if (0xD800..0xDC00).contains(&first) && self.rest().starts_with("\\u") {
+            self.at += 2;
+            let second = self.four_hex_digits()?;
+            if (0xDC00..0xE000).contains(&second) {
+                code = 0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00);
+            }
+        }
+        char::from_u32(code).ok_or_else(|| Fault {
+            hazard: Hazard::LoneSurrogate,
+            detail: Hazard::LoneSurrogate.meaning().to_owned(),
+            at: start,
+        })
+    }
+
+    fn four_hex_digits(&mut self) -> Result<u32, Fault> {
+        let mut code = 0;
+        for _ in 0..4 {
+            match self.peek().and_then(|byte| char::from(byte).to_digit(16)) {
+                Some(digit) => code = code << 4 | digit,
+                None => return self.expected("a hexadecimal digit"),
+            }
+            self.at += 1;
+        }
+        Ok(code)
+    }
+
+    /// Steps into an object or array.
+    fn descend(&mut self) -> Result<(), Fault> {
+        if self.depth == MAX_DEPTH {
+            return self.fail(Hazard::Depth, Hazard::Depth.meaning());
+        }
+        self.depth += 1;
+        self.at += 1;
+        self.skip_white_space();
+        Ok(())
+    }
+
+    fn array(&mut self) -> Result<Value, Fault> {
+        self.descend()?;
+        let mut items = Vec::new();
+        if !self.take(b']') {
+            loop {
+                self.skip_white_space();
+                items.push(self.value()?);
+                self.skip_white_space();
+                if self.take(b']') {
+                    break;
+                }
+                if !self.take(b',') {
+                    return self.expected("',' or ']'");
+                }
+            }
+        }
+        self.depth -= 1;
+        Ok(Value::Array(items))
+    }
+
+    fn object(&mut self) -> Result<Value, Fault> {
+        self.descend()?;
+        let mut members = Vec::new();
+        let mut places = Vec::new();
+        if !self.take(b'}') {
+            loop {
+                self.skip_white_space();
+                if self.peek() != Some(b'"') {
+                    return self.expected("a key in double quotes");
+                }
+                places.push(self.at);
+                let key = self.string()?;
+                self.skip_white_space();
+                if !self.take(b':') {
+                    return self.expected("':'");
+                }
+                self.skip_white_space();
+                members.push((key, self.value()?));
+                self.skip_white_space();
+                if self.take(b'}') {
+                    break;
+                }
+                if !self.take(b',') {
+                    return self.expected("',' or '}'");
+                }
+            }
+        }
+        if let Some(at) = first_repeated_key(&members).and_then(|index| places.get(index)) {
+            self.at = *at;
+            return self.fail(Hazard::DuplicateKey, Hazard::DuplicateKey.meaning());
+        }
+        self.depth -= 1;
+        Ok(Value::Object(members))
+    }
+}
+
+/// The index of the first member whose key an earlier one has.
+fn first_repeated_key(members: &[(String, Value)]) -> Option<usize> {
+    // Few keys are compared faster than hashed; many must not be compared each with each.
+    if members.len() <= 12 {
+        return (1..members.len()).find(|index| members[..*index].iter().any(|(key, _)| *key == members[*index].0));
+    }
+    let mut seen = HashSet::with_capacity(members.len());
+    members.iter().position(|(key, _)| !seen.insert(key.as_str()))
+}
+
+/// The length of the JSON number (RFC 8259, section 6) at the beginning of the text.
+fn number_length(text: &[u8]) -> Option<usize> {
+    let digits_from = |at: usize| text.iter().skip(at).take_while(|byte| byte.is_ascii_digit()).count();
+    let is = |at: usize, allowed: &[u8]| text.get(at).is_some_and(|byte| allowed.contains(byte));
+    let mut length = usize::from(is(0, b"-"));
+    length += match digits_from(length) {
+        0 => return None,
+        _ if is(length, b"0") => 1,
+        digits => digits,
+    };
+    if is(length, b".") {
+        match digits_from(length + 1) {
+            0 => return Some(length),
+            digits => length += 1 + digits,
+        }
+    }
+    if is(length, b"eE") {
+        let sign = usize::from(is(length + 1, b"+-"));
+        match digits_from(length + 1 + sign) {
+            0 => {}
+            digits => length += 1 + sign + digits,
+        }
+    }
+    Some(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Value {
+        parse(text.as_bytes()).unwrap()
+    }
+
+    fn refused(text: impl AsRef<[u8]>) -> (&'static str, usize, usize) {
+        let error = parse(text.as_ref()).unwrap_err();
+        (error.code, error.line, error.column)
+    }
+
+    #[test]
+    fn every_hazard_is_refused_with_its_place() {
+        for (text, expected) in [
+            ("", ("empty_body", 1, 1)),
+            (" \n ", ("empty_body", 2, 2)),
+            ("\u{feff}{}", ("byte_order_mark", 1, 1)),
+            ("{} {}", ("trailing_data", 1, 4)),
+            ("{}\u{0}", ("trailing_data", 1, 3)),
+            (r#""\ud800""#, ("lone_surrogate", 1, 2)),
+            (r#""\udc00\ud800""#, ("lone_surrogate", 1, 2)),
+            (r#""x\ud800\u0041""#, ("lone_surrogate", 1, 3)),
+            (r#""\ud800\n""#, ("lone_surrogate", 1, 2)),
+            (r#"{"\ud800": 1}"#, ("lone_surrogate", 1, 3)),
+            (r#"{"a": 1, "a": 2}"#, ("duplicate_key", 1, 10)),
+            ("{\"é\": {\n \"b\": 1,\n  \"\\u0062\": 2}}", ("duplicate_key", 3, 3)),
+            ("NaN", ("not_a_number", 1, 1)),
+            ("[-Infinity]", ("not_a_number", 1, 2)),
+            ("[1, Infinity]", ("not_a_number", 1, 5)),
+            ("1e999", ("number_overflow", 1, 1)),
+            ("[-1e309]", ("number_overflow", 1, 2)),
+            ("[1,]", ("syntax", 1, 4)),
+            ("{\"a\": 1,}", ("syntax", 1, 9)),
+            ("{'a': 1}", ("syntax", 1, 2)),
+            ("{\"a\" 1}", ("syntax", 1, 6)),
+            ("{\"a\": 1", ("syntax", 1, 8)),
+            ("[", ("syntax", 1, 2)),
+            ("\"abc", ("syntax", 1, 5)),
+            ("\"a\tb\"", ("syntax", 1, 3)),
+            (r#""\x""#, ("syntax", 1, 3)),
+            (r#""\u12g4""#, ("syntax", 1, 6)),
+            (r#""\u+123""#, ("syntax", 1, 4)),
+            ("01", ("trailing_data", 1, 2)),
+            ("[01]", ("syntax", 1, 3)),
+            ("[1.]", ("syntax", 1, 3)),
+            ("[1.e5]", ("syntax", 1, 3)),
+            ("[1e+]", ("syntax", 1, 3)),
+            ("[.5]", ("syntax", 1, 2)),
+            ("[+1]", ("syntax", 1, 2)),
+            ("-", ("syntax", 1, 2)),
+            ("[-x]", ("syntax", 1, 3)),
+            ("nul", ("syntax", 1, 1)),
+            ("[\"é\"\n, x]", ("syntax", 2, 3)),
+            ("\u{a0}1", ("syntax", 1, 1)),
+            ("// no\n1", ("syntax", 1, 1)),
+        ] {
+            assert_eq!(refused(text), expected, "{text:?}");
+        }
+        assert_eq!(refused(b"[\"\xc3\xa9\", \"\xff\"]"), ("invalid_utf8", 1, 8));
+        assert_eq!(refused(b"\xed\xa0\x80"), ("invalid_utf8", 1, 1));
+    }
+
+    #[test]
+    fn thirty_two_levels_are_read_and_no_more() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(parse(nested(32).as_bytes()).is_ok());
+        assert_eq!(refused(nested(33)), ("depth", 1, 33));
+        assert_eq!(refused("[".repeat(1_000_000)), ("depth", 1, 33));
+        assert_eq!(refused(r#"{"a":"#.repeat(33)), ("depth", 1, 32 * 5 + 1));
+        let wide = format!("[{}]", vec![nested(31); 100].join(","));
+        assert!(parse(wide.as_bytes()).is_ok(), "siblings are not deeper than each other");
+    }
+
+    #[test]
+    fn members_keep_their_order_and_strings_their_characters() {
+        let Value::Object(members) =
+            read(r#" { "b" : [ true , false , null ] , "a" : "\ud83d\ude00\/\u00e9\b\f\n\r\t\"\\" } "#)
+        else {
+            panic!("an object");
+        };
+        let keys: Vec<_> = members.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, ["b", "a"]);
+        assert_eq!(members[0].1, Value::Array(vec![Value::Bool(true), Value::Bool(false), Value::Null]));
+        assert_eq!(members[1].1, Value::String("😀/é\u{8}\u{c}\n\r\t\"\\".to_owned()));
+    }
+
+    #[test]
+    fn a_repeated_key_is_found_among_few_and_among_many() {
+        let object = |keys: &[String]| {
+            format!("{{{}}}", keys.iter().map(|k| format!("\"{k}\":0")).collect::<Vec<_>>().join(","))
+        };
+        for count in [2, 12, 13, 14, 50_000] {
+            let mut keys: Vec<_> = (0..count).map(|index| format!("k{index}")).collect();
+            assert!(parse(object(&keys).as_bytes()).is_ok());
+            let last = keys.len() - 1;
+            keys[last] = "k0".to_owned();
+            assert_eq!(refused(object(&keys)).0, "duplicate_key", "{count}");
+        }
+    }
+
+    #[test]
+    fn a_number_knows_whether_its_double_is_what_was_meant() {
+        use NumberFault::{BeyondSafeRange, Inexact};
+        for (text, fault) in [
+            ("0", None),
+            ("-0", None),
+            ("-0.000e5", None),
+            ("0.1", None),
+            ("22.50", None),
+            ("1e3", None),
+            ("1E+3", None),
+            ("100e-2", None),
+            ("0.30000000000000004", None),
+            ("5e-324", None),
+            ("2.2250738585072014e-308", None),
+            ("9007199254740991", None),
+            ("-9007199254740991.000", None),
+            ("90071992547409910e-1", None),
+            ("0e999999999999999999999", None),
+            ("0.0e-999999999999999999999", None),
+            ("0.1234567890123456789", Some(Inexact)),
+            ("0.10000000000000001", Some(Inexact)),
+            ("1e-400", Some(Inexact)),
+            ("-1e-999999999999999999999", Some(Inexact)),
+            ("4e-324", Some(Inexact)),
+            ("9007199254740990.5", Some(Inexact)),
+            ("9007199254740992", Some(BeyondSafeRange)),
+            ("9007199254740993", Some(BeyondSafeRange)),
+            ("-9007199254740992", Some(BeyondSafeRange)),
+            ("9.007199254740992e15", Some(BeyondSafeRange)),
+            ("1e16", Some(BeyondSafeRange)),
+            ("1e308", Some(BeyondSafeRange)),
+        ] {
+            let number = Number::parse(text).unwrap();
+            assert_eq!(number.fault(), fault, "{text}");
+        }
+        for text in
+            ["", "-", "007", "+1", "1_000", "nan", "NaN", "inf", "0x1", ".5", "1.", "1e", " 1", "1 ", "1e999", "١"]
+        {
+            assert_eq!(Number::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_shown_as_it_was_meant() {
+        assert_eq!(Number::parse("22.50").unwrap().to_string(), "22.5");
+        assert_eq!(Number::parse("0.10000000000000001").unwrap().to_string(), "0.10000000000000001");
+        assert_eq!(Number::new(f64::NAN), None);
+        assert_eq!(Number::new(f64::INFINITY), None);
+        assert_eq!(Number::new(0.5).unwrap().value().to_bits(), 0.5_f64.to_bits());
+    }
+
+    #[test]
+    fn a_pointer_leads_to_its_value() {
+        let document = read(r#"{"a/b": {"~": [10, 20]}, "": 3}"#);
+        let at = |pointer| document.pointer(pointer).map(crate::canonical::write);
+        assert_eq!(at("/a~1b/~0/1").as_deref(), Some("20"));
+        assert_eq!(at("/").as_deref(), Some("3"));
+        assert!(at("").is_some());
+        for nowhere in ["a", "/a", "/a~1b/~0/2", "/a~1b/~0/01", "/a~1b/~0/+1", "/a~1b/~0/-", "//x"] {
+            assert_eq!(at(nowhere), None, "{nowhere}");
+        }
+    }
 }

@@ -1,1 +1,162 @@
-//! placeholder
+//! One spelling for what means the same: strings, numeric strings, and the free objects of `payload`.
+
+use std::collections::HashSet;
+
+use heck::ToSnakeCase;
+use unicode_normalization::UnicodeNormalization;
+
+use crate::json::{Number, Value};
+use crate::validation::{Code, Findings, Place, shown};
+
+/// A string without white space (Unicode `White_Space`) at its ends, in NFC (Unicode Standard Annex 15).
+#[must_use]
+pub fn text(sent: &str) -> String {
+    sent.trim().nfc().collect()
+}
+
+/// A key in NFC and snake case. A key without letters and digits has no words to join, and stays.
+#[must_use]
+pub fn key(sent: &str) -> String {
+    let mut key: String = sent.nfc().collect();
+    // Once is not enough: lower case can bring forth combining marks, which the next round takes for separators.
+    loop {
+        let next: String = key.to_snake_case().nfc().collect();
+        if next.is_empty() || next == key {
+            return key;
+        }
+        key = next;
+    }
+}
+
+/// The number that a string stands for: the whole string is in JSON number syntax, and no digit would be lost.
+#[must_use]
+pub fn numeric(text: &str) -> Option<Number> {
+    Number::parse(text).filter(|number| number.fault().is_none())
+}
+
+/// Normalises a free value: keys, strings, numeric strings, and `true` and `false` in any case.
+pub(crate) fn free_value(sent: &Value, place: &Place<'_>, findings: &mut Findings) -> Value {
+    match sent {
+        Value::Null | Value::Bool(_) | Value::Number(_) => sent.clone(),
+        Value::String(sent) => free_string(sent),
+        Value::Array(items) => Value::Array(
+            items.iter().enumerate().map(|(index, item)| free_value(item, &place.item(index), findings)).collect(),
+        ),
+        Value::Object(members) => {
+            let mut keys = HashSet::with_capacity(members.len());
+            let mut normal = Vec::with_capacity(members.len());
+            for (sent_key, value) in members {
+                let here = place.member(sent_key);
+                let key = key(sent_key);
+                if !keys.insert(key.clone()) {
+                    let key = shown(&Value::String(key.clone()));
+                    let detail = format!("Another key of this object also becomes \"{key}\".");
+                    findings.note(Code::KeyCollision, here, detail, None, Some(key));
+                }
+                normal.push((key, free_value(value, &here, findings)));
+            }
+            Value::Object(normal)
+        }
+    }
+}
+
+fn free_string(sent: &str) -> Value {
+    let text = text(sent);
+    if text.eq_ignore_ascii_case("true") {
+        Value::Bool(true)
+    } else if text.eq_ignore_ascii_case("false") {
+        Value::Bool(false)
+    } else {
+        numeric(&text).map_or(Value::String(text), Value::Number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{canonical, json};
+
+    fn free(document: &str) -> (String, Vec<String>) {
+        let mut findings = Findings::default();
+        let normal = free_value(&json::parse(document.as_bytes()).unwrap(), &Place::ROOT, &mut findings);
+        let found = findings.into_violations().into_iter().map(|found| format!("{} {}", found.code, found.pointer));
+        (canonical::write(&normal), found.collect())
+    }
+
+    #[test]
+    fn keys_become_snake_case() {
+        for (sent, normal) in [
+            ("zipCode", "zip_code"),
+            ("HTTPServer", "http_server"),
+            ("rack-1", "rack_1"),
+            ("_x", "x"),
+            ("already_snake", "already_snake"),
+            ("  spaced  out ", "spaced_out"),
+            ("XMLHttpRequest2", "xml_http_request2"),
+            ("e\u{301}tage", "étage"),
+            ("\u{130}d", "i_d"),
+            ("ΣΊΣΥΦΟΣ", "σίσυφος"),
+            ("---", "---"),
+            ("", ""),
+            ("°", "°"),
+        ] {
+            assert_eq!(key(sent), normal, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn a_normal_key_stays_whatever_character_it_is_made_of() {
+        for character in '\0'..=char::MAX {
+            let sent = format!("A{character}b{character}");
+            let normal = key(&sent);
+            assert_eq!(key(&normal), normal, "{sent:?}");
+        }
+    }
+
+    #[test]
+    fn strings_lose_white_space_at_their_ends_and_are_composed() {
+        assert_eq!(text("\u{3000}\t e\u{301} x\u{85}\u{a0}\n"), "é x");
+        assert_eq!(text("\u{feff}x\u{200b}"), "\u{feff}x\u{200b}", "neither is White_Space");
+        assert_eq!(text(" \u{2028} "), "");
+    }
+
+    #[test]
+    fn numeric_strings_become_numbers_only_without_loss() {
+        for (sent, normal) in
+            [("1", "1"), ("1e3", "1000"), ("0.50", "0.5"), ("-0", "0"), ("9007199254740991", "9007199254740991")]
+        {
+            assert_eq!(canonical::write(&Value::Number(numeric(sent).unwrap())), normal);
+        }
+        for kept in [
+            "",
+            "007",
+            "+1",
+            "1_000",
+            "nan",
+            "1e999",
+            "1e-400",
+            "9007199254740993",
+            "1e16",
+            "0.10000000000000001",
+            "1,5",
+        ] {
+            assert_eq!(numeric(kept), None, "{kept}");
+        }
+    }
+
+    #[test]
+    fn a_payload_is_normalised_at_every_depth() {
+        let sent = r#"{"aB": [" 1 ", "0.50", "TRUE", " False ", "yes", "no", "on", "off", "007", null, true, 1.0],
+            "C-d": {"eF": " text ", "g": "null"}}"#;
+        let normal =
+            r#"{"a_b":[1,0.5,true,false,"yes","no","on","off","007",null,true,1],"c_d":{"e_f":"text","g":"null"}}"#;
+        assert_eq!(free(sent), (normal.to_owned(), Vec::new()));
+        assert_eq!(free(normal), (normal.to_owned(), Vec::new()));
+    }
+
+    #[test]
+    fn keys_that_meet_are_refused_where_they_meet() {
+        let (_, found) = free(r#"{"x": [{"zipCode": 1, "zip_code": 2, "ZipCode": 3, "other": 4}], "X": 5}"#);
+        assert_eq!(found, ["key_collision /x/0/zip_code", "key_collision /x/0/ZipCode", "key_collision /X"]);
+    }
+}

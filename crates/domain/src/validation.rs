@@ -1,6 +1,11 @@
 //! What can be wrong with a document, in which stage it is judged, and how it is told.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+
+use crate::json::Value;
+use crate::names::named_enum;
 
 /// The stages of validation, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -14,6 +19,202 @@ pub enum Stage {
     Semantic,
     /// Shadow mode, service levels in production.
     Business,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Structural => "structural",
+            Self::Contract => "contract",
+            Self::Semantic => "semantic",
+            Self::Business => "business",
+        })
+    }
+}
+
+/// The text names no code of a violation.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown code \"{0}\"")]
+pub struct UnknownCode(String);
+
+named_enum!(
+    /// Which rule a violation breaks: the stable words of [`Violation::code`].
+    Code, UnknownCode {
+        /// No contract's marker is present.
+        NoContract = "no_contract",
+        /// A value of another type is due.
+        Type = "type",
+        /// A member is missing.
+        Required = "required",
+        /// A closed object has a member that it does not name.
+        UnknownMember = "unknown_member",
+        /// An object needs at least one member.
+        Empty = "empty",
+        /// A string is too short or too long.
+        Length = "length",
+        /// A string has a character that is not allowed, or not the form that is due.
+        Pattern = "pattern",
+        /// A string is not in the format of a standard.
+        Format = "format",
+        /// A whole number is due.
+        Integer = "integer",
+        /// A number beyond ±(2^53 − 1).
+        NumberRange = "number_range",
+        /// A number with more digits than a double holds.
+        NumberPrecision = "number_precision",
+        /// The character U+0000 in a key or a string.
+        Nul = "nul",
+        /// Two keys become the same one.
+        KeyCollision = "key_collision",
+        /// The document is too large.
+        Size = "size",
+        /// The document is nested too deeply.
+        Depth = "depth",
+        /// There is more wrong than is listed.
+        TooMany = "too_many",
+        /// The version under a marker is not supported.
+        Version = "version",
+        /// The value is none of those that are allowed.
+        Enum = "enum",
+        /// A number or time is outside its bounds.
+        Range = "range",
+        /// A time window that does not end after it starts.
+        WindowOrder = "window_order",
+        /// A time window that is too long.
+        WindowLength = "window_length",
+        /// A time window that ends after the report.
+        WindowFuture = "window_future",
+        /// A granularity that is longer than its window.
+        Granularity = "granularity",
+        /// A facility that draws less power than its IT load.
+        FacilityPower = "facility_power",
+        /// Shares that do not add up.
+        JobMixSum = "job_mix_sum",
+        /// A service level objective that is longer than the timeout.
+        ObjectiveTimeout = "objective_timeout",
+        /// A header that names another idempotency key than the document; judged where the header is known.
+        IdempotencyKeyMismatch = "idempotency_key_mismatch",
+        /// Control actions that shadow mode forbids.
+        ControlActions = "control_actions",
+        /// A service level objective that is too slow for production.
+        ObjectiveInProduction = "objective_in_production",
+    }
+);
+
+impl Code {
+    /// The stage that finds it.
+    #[must_use]
+    pub const fn stage(self) -> Stage {
+        match self {
+            Self::NoContract
+            | Self::Type
+            | Self::Required
+            | Self::UnknownMember
+            | Self::Empty
+            | Self::Length
+            | Self::Pattern
+            | Self::Format
+            | Self::Integer
+            | Self::NumberRange
+            | Self::NumberPrecision
+            | Self::Nul
+            | Self::KeyCollision
+            | Self::Size
+            | Self::Depth
+            | Self::TooMany => Stage::Structural,
+            Self::Version | Self::Enum => Stage::Contract,
+            Self::Range
+            | Self::WindowOrder
+            | Self::WindowLength
+            | Self::WindowFuture
+            | Self::Granularity
+            | Self::FacilityPower
+            | Self::JobMixSum
+            | Self::ObjectiveTimeout
+            | Self::IdempotencyKeyMismatch => Stage::Semantic,
+            Self::ControlActions | Self::ObjectiveInProduction => Stage::Business,
+        }
+    }
+
+    /// A sentence for people.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::NoContract => "No contract is recognised: none of the markers is present.",
+            Self::Type => "The value is of another type than is due.",
+            Self::Required => "A member is missing.",
+            Self::UnknownMember => "The object has a member that its contract does not name.",
+            Self::Empty => "The object needs at least one member.",
+            Self::Length => "The string, trimmed and in NFC, has too few or too many characters.",
+            Self::Pattern => "The string has a character that is not allowed there, or not the form that is due.",
+            Self::Format => "The string is not in the format that a standard prescribes.",
+            Self::Integer => "The number is not whole.",
+            Self::NumberRange => "The number is beyond ±(2^53 − 1), where integers are no longer exact.",
+            Self::NumberPrecision => "The number has more digits than a double holds; it would be rounded.",
+            Self::Nul => "A key or a string contains the character U+0000.",
+            Self::KeyCollision => "Two keys of one object become the same key when they are normalised.",
+            Self::Size => "The document has more bytes than its contract allows.",
+            Self::Depth => "Objects and arrays are nested more than 32 levels deep.",
+            Self::TooMany => "There are more violations than are listed.",
+            Self::Version => "The version under this marker is not supported.",
+            Self::Enum => "The value is none of those that are allowed.",
+            Self::Range => "The number or time is outside its bounds.",
+            Self::WindowOrder => "The time window does not end after it starts.",
+            Self::WindowLength => "The time window is longer than is allowed.",
+            Self::WindowFuture => "The time window ends later than the report is dated.",
+            Self::Granularity => "The granularity is longer than the time window.",
+            Self::FacilityPower => "The facility draws less power than its IT load.",
+            Self::JobMixSum => "The shares of the job mix do not add up to 100.",
+            Self::ObjectiveTimeout => "The service level objective is longer than the timeout.",
+            Self::IdempotencyKeyMismatch => "The Idempotency-Key header names another key than the document.",
+            Self::ControlActions => "Shadow mode is read-only, but control actions are not ruled out.",
+            Self::ObjectiveInProduction => "The service level objective is too slow for production.",
+        }
+    }
+}
+
+/// The text names no code of a warning.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown warning \"{0}\"")]
+pub struct UnknownWarningCode(String);
+
+named_enum!(
+    /// What is unlikely: the stable words of [`Warning::code`].
+    WarningCode, UnknownWarningCode {
+        /// Outside the recommended envelope of ASHRAE TC 9.9 (2021), inside the allowable one.
+        OutsideRecommended = "outside_recommended",
+        /// Outside the allowable envelope of ASHRAE TC 9.9 (2021), class A1.
+        OutsideAllowable = "outside_allowable",
+        /// An air pressure that is not met where people live.
+        UnusualPressure = "unusual_pressure",
+        /// A timestamp far in the past.
+        OldTimestamp = "old_timestamp",
+        /// The PUE is not what the powers give.
+        PueMismatch = "pue_mismatch",
+        /// The PUE could not be compared with the powers.
+        PueUnchecked = "pue_unchecked",
+    }
+);
+
+impl WarningCode {
+    /// A sentence for people.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::OutsideRecommended => {
+                "The air is outside the envelope that ASHRAE TC 9.9 (2021) recommends for data centres."
+            }
+            Self::OutsideAllowable => {
+                "The air is outside the envelope that ASHRAE TC 9.9 (2021) allows for equipment of class A1."
+            }
+            Self::UnusualPressure => "The air pressure is unusual: outside 690 … 1085 hPa.",
+            Self::OldTimestamp => "The timestamp is older than 400 days.",
+            Self::PueMismatch => "The PUE differs by more than 2 % from facility power ÷ IT load.",
+            Self::PueUnchecked => {
+                "The PUE could not be compared with facility power ÷ IT load, since the IT load is 0."
+            }
+        }
+    }
 }
 
 /// One rule that a document breaks.
@@ -44,4 +245,169 @@ pub struct Warning {
     pub code: String,
     /// A sentence for people.
     pub detail: String,
+}
+
+/// A place in a document, on the way down to it; shown as a JSON Pointer (RFC 6901).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    parent: Option<&'a Place<'a>>,
+    step: Step<'a>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Step<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+impl<'a> Place<'a> {
+    /// The whole document.
+    pub(crate) const ROOT: Self = Self { parent: None, step: Step::Key("") };
+
+    /// A member of the object that is here.
+    pub(crate) const fn member(&'a self, key: &'a str) -> Self {
+        Self { parent: Some(self), step: Step::Key(key) }
+    }
+
+    /// An item of the array that is here.
+    pub(crate) const fn item(&'a self, index: usize) -> Self {
+        Self { parent: Some(self), step: Step::Index(index) }
+    }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(parent) = self.parent else { return Ok(()) };
+        fmt::Display::fmt(parent, f)?;
+        match self.step {
+            Step::Key(key) => write!(f, "/{}", key.replace('~', "~0").replace('/', "~1")),
+            Step::Index(index) => write!(f, "/{index}"),
+        }
+    }
+}
+
+/// Collects violations.
+///
+/// A document can break rules in as many places as it has bytes, and each place has a pointer as long as the keys on
+/// the way; the answer must not grow with the product of the two, so the list ends early.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    violations: Vec<Violation>,
+    pointer_bytes: usize,
+    full: bool,
+}
+
+impl Findings {
+    const MOST: usize = 1_000;
+    const MOST_POINTER_BYTES: usize = 256 * 1024;
+
+    /// Notes that the rule is broken at the place.
+    pub(crate) fn note(
+        &mut self,
+        code: Code,
+        place: impl fmt::Display,
+        detail: impl Into<String>,
+        expected: Option<String>,
+        actual: Option<String>,
+    ) {
+        if self.violations.len() == Self::MOST || self.pointer_bytes > Self::MOST_POINTER_BYTES {
+            self.full = true;
+            return;
+        }
+        let pointer = place.to_string();
+        self.pointer_bytes += pointer.len();
+        let (stage, code, detail) = (code.stage(), code.as_str().to_owned(), detail.into());
+        self.violations.push(Violation { stage, pointer, code, detail, expected, actual });
+    }
+
+    /// All that was noted, in the order of the stages.
+    pub(crate) fn into_violations(mut self) -> Vec<Violation> {
+        if self.full {
+            self.violations.push(Violation {
+                stage: Code::TooMany.stage(),
+                pointer: String::new(),
+                code: Code::TooMany.as_str().to_owned(),
+                detail: Code::TooMany.meaning().to_owned(),
+                expected: None,
+                actual: None,
+            });
+        }
+        self.violations.sort_by_key(|violation| violation.stage);
+        self.violations
+    }
+}
+
+/// A value as it may be shown in an answer or a log: short, and without characters that move the cursor or the
+/// reading direction.
+pub(crate) fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => shown_text(text),
+        Value::Number(number) => shown_text(&number.to_string()),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Null | Value::Array(_) | Value::Object(_) => value.type_name().to_owned(),
+    }
+}
+
+fn shown_text(text: &str) -> String {
+    const MOST: usize = 80;
+    let mut shown = String::new();
+    for character in text.chars().take(MOST) {
+        let reorders = matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if character.is_control() || reorders {
+            shown.extend(character.escape_unicode());
+        } else {
+            shown.push(character);
+        }
+    }
+    if text.chars().nth(MOST).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_json_pointer() {
+        let payload = Place::ROOT.member("payload");
+        let item = payload.item(3);
+        assert_eq!(Place::ROOT.to_string(), "");
+        assert_eq!(item.member("a/b~c").to_string(), "/payload/3/a~1b~0c");
+        assert_eq!(Place::ROOT.member("").to_string(), "/");
+    }
+
+    #[test]
+    fn what_is_shown_is_short_and_harmless() {
+        let text = |text: &str| Value::String(text.to_owned());
+        assert_eq!(shown(&text("a\0b\n\u{202e}c")), "a\\u{0}b\\u{a}\\u{202e}c");
+        assert_eq!(shown(&text(&"é".repeat(80))), "é".repeat(80));
+        assert_eq!(shown(&text(&"é".repeat(81))), format!("{}…", "é".repeat(80)));
+        assert_eq!(shown(&Value::Array(vec![Value::Null])), "array");
+    }
+
+    #[test]
+    fn violations_come_in_the_order_of_the_stages_and_of_the_document_within_one() {
+        let mut findings = Findings::default();
+        for (code, place) in [(Code::ControlActions, "/a"), (Code::Range, "/b"), (Code::Type, "/c"), (Code::Nul, "/d")]
+        {
+            findings.note(code, place, "", None, None);
+        }
+        let pointers: Vec<_> = findings.into_violations().into_iter().map(|violation| violation.pointer).collect();
+        assert_eq!(pointers, ["/c", "/d", "/b", "/a"]);
+    }
+
+    #[test]
+    fn the_list_of_violations_ends_and_says_so() {
+        let noted = |times: usize, place: &str| {
+            let mut findings = Findings::default();
+            (0..times).for_each(|_| findings.note(Code::Type, place, "", None, None));
+            findings.into_violations()
+        };
+        assert_eq!(noted(1_000, "/a").len(), 1_000);
+        let many = noted(1_001, "/a");
+        assert_eq!((many.len(), many[1_000].code.as_str()), (1_001, "too_many"));
+        assert_eq!(noted(100, &"/long".repeat(20_000)).len(), 4);
+    }
 }

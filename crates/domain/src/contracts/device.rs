@@ -1,0 +1,164 @@
+//! `device/1.1`: one reading of one device.
+
+use serde_json::json;
+
+use super::rules::{Characters, Check, Closed, Field, Quantity, Reading, Text, Time, Version, optional, required};
+use super::{Contract, ContractId, Marker, Sources, air};
+use crate::validation::WarningCode;
+
+/// The contract's id.
+pub const ID: ContractId = ContractId { name: "device", version: "1.1" };
+
+const MARKER: &str = "mass_version";
+const TIMESTAMP: &str = "/timestamp";
+const DEVICE_ID: &str = "/device/id";
+const TEMPERATURE: &str = "/metrics/temperature_celsius";
+const HUMIDITY: &str = "/metrics/humidity_percent";
+const PRESSURE: &str = "/metrics/pressure_hpa";
+
+pub(super) static CONTRACT: Contract = Contract {
+    id: ID,
+    summary: "One reading of one device.",
+    marker: Marker::Version(MARKER),
+    max_bytes: None,
+    body: &Closed(BODY),
+    coherence: &[],
+    advice: ADVICE,
+    sources: Sources {
+        device_id: Some(DEVICE_ID),
+        observed_at: Some(TIMESTAMP),
+        natural_key: &[DEVICE_ID, TIMESTAMP],
+        ..Sources::NONE
+    },
+    example: |_, now| {
+        json!({
+            "mass_version": ID.version,
+            "timestamp": now.to_string(),
+            "device": {"id": "rack-07:inlet", "type": "rack-sensor", "location": "Hall 2, row C"},
+            "metrics": {"temperature_celsius": 22.4, "humidity_percent": 45.0, "pressure_hpa": 1013.2},
+            "metadata": {"operator": "facility-team", "batch_id": "2026-01", "notes": "Cold aisle."},
+        })
+    },
+};
+
+static BODY: &[Field] = &[
+    required(MARKER, &Version { marker: MARKER, version: ID.version }, "The version of the contract."),
+    required("timestamp", &Time::Reported, "When the reading was taken."),
+    required(
+        "device",
+        &Closed(&[
+            required(
+                "id",
+                &Text { min: 1, max: 128, of: Characters::Identifier },
+                "Identifies the device within the tenant.",
+            ),
+            required(
+                "type",
+                &Text::up_to(64),
+                "What the device is. Readings of types that begin with rack, server, room, crac or crah are compared \
+                 with the ASHRAE envelopes.",
+            ),
+            required("location", &Text::up_to(256), "Where it is."),
+        ]),
+        "The device that took the reading.",
+    ),
+    required(
+        "metrics",
+        &Closed(&[
+            required("temperature_celsius", &Quantity::between(-60.0, 150.0), "The air's temperature in °C."),
+            required("humidity_percent", &Quantity::between(0.0, 100.0), "The air's relative humidity in %."),
+            required("pressure_hpa", &Quantity::between(300.0, 1100.0), "The air's pressure in hPa."),
+        ]),
+        "What was read.",
+    ),
+    required(
+        "metadata",
+        &Closed(&[
+            required("operator", &Text::NAME, "Who runs the device."),
+            required("batch_id", &Text::NAME, "The batch in which the reading is delivered."),
+            optional("notes", &Text { min: 0, max: 2000, of: Characters::Any }, "Anything worth knowing."),
+        ]),
+        "Where the reading comes from.",
+    ),
+];
+
+static ADVICE: &[Check<WarningCode>] = &[
+    Check {
+        code: WarningCode::OutsideRecommended,
+        pointer: TEMPERATURE,
+        about: "The recommended temperature is 18–27 °C.",
+        finding: |reading| {
+            let celsius = indoors(reading)?.number(TEMPERATURE)?;
+            (!within(18.0, celsius, 27.0) && within(15.0, celsius, 32.0)).then(|| format!("{celsius} °C"))
+        },
+    },
+    Check {
+        code: WarningCode::OutsideAllowable,
+        pointer: TEMPERATURE,
+        about: "The allowable temperature (class A1) is 15–32 °C.",
+        finding: |reading| {
+            let celsius = indoors(reading)?.number(TEMPERATURE)?;
+            (!within(15.0, celsius, 32.0)).then(|| format!("{celsius} °C"))
+        },
+    },
+    Check {
+        code: WarningCode::OutsideRecommended,
+        pointer: HUMIDITY,
+        about: "The recommended relative humidity is at most 70 %.",
+        finding: |reading| {
+            let percent = indoors(reading)?.number(HUMIDITY)?;
+            (percent > 70.0 && percent <= 80.0).then(|| format!("{percent} %"))
+        },
+    },
+    Check {
+        code: WarningCode::OutsideAllowable,
+        pointer: HUMIDITY,
+        about: "The allowable relative humidity (class A1) is 8–80 %.",
+        finding: |reading| {
+            let percent = indoors(reading)?.number(HUMIDITY)?;
+            (!within(8.0, percent, 80.0)).then(|| format!("{percent} %"))
+        },
+    },
+    Check {
+        code: WarningCode::OutsideRecommended,
+        pointer: HUMIDITY,
+        about: "The recommended dew point is −9 … 15 °C.",
+        finding: |reading| {
+            let celsius = dew_point(indoors(reading)?)?;
+            (!within(-9.0, celsius, 15.0) && celsius <= 17.0).then(|| format!("a dew point of {celsius:.1} °C"))
+        },
+    },
+    Check {
+        code: WarningCode::OutsideAllowable,
+        pointer: HUMIDITY,
+        about: "The allowable dew point (class A1) is at most 17 °C.",
+        finding: |reading| {
+            let celsius = dew_point(indoors(reading)?)?;
+            (celsius > 17.0).then(|| format!("a dew point of {celsius:.1} °C"))
+        },
+    },
+    Check {
+        code: WarningCode::UnusualPressure,
+        pointer: PRESSURE,
+        about: "The usual pressure is 690 … 1085 hPa.",
+        finding: |reading| {
+            let hectopascal = reading.number(PRESSURE)?;
+            (!within(690.0, hectopascal, 1085.0)).then(|| format!("{hectopascal} hPa"))
+        },
+    },
+    super::old_timestamp(TIMESTAMP, |reading| super::age_if_old(reading, TIMESTAMP)),
+];
+
+fn within(least: f64, value: f64, greatest: f64) -> bool {
+    (least..=greatest).contains(&value)
+}
+
+/// The reading, if its device stands where the ASHRAE envelopes apply.
+fn indoors<'a, 'b>(reading: &'b Reading<'a>) -> Option<&'b Reading<'a>> {
+    let device_type = reading.text("/device/type")?.to_ascii_lowercase();
+    ["rack", "server", "room", "crac", "crah"].iter().any(|prefix| device_type.starts_with(prefix)).then_some(reading)
+}
+
+fn dew_point(reading: &Reading<'_>) -> Option<f64> {
+    Some(air::dew_point(reading.number(TEMPERATURE)?, reading.number(HUMIDITY)?))
+}

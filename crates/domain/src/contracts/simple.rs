@@ -1,0 +1,28 @@
+//! `simple/1.0`: quick tests and free-form data.
+
+use serde_json::json;
+
+use super::rules::{Closed, Free, required};
+use super::{Contract, ContractId, Marker, Sources};
+
+/// The contract's id.
+pub const ID: ContractId = ContractId { name: "simple", version: "1.0" };
+
+pub(super) static CONTRACT: Contract = Contract {
+    id: ID,
+    summary: "Quick tests and free-form data: any JSON object under \"payload\".",
+    marker: Marker::Payload("payload"),
+    max_bytes: Some(256 * 1024),
+    body: &Closed(&[required("payload", &Free { may_be_empty: false }, "Any data.")]),
+    coherence: &[],
+    advice: &[],
+    sources: Sources::NONE,
+    example: |_, now| {
+        json!({"payload": {
+            "rackTemperature": "24.5",
+            "fan-speed_rpm": 4200,
+            "doorOpen": "false",
+            "readAt": now.to_string(),
+        }})
+    },
+};
