@@ -1,0 +1,46 @@
+# The front door: `just` lists what there is.
+
+[private]
+default:
+    @just --list
+
+# Start the server (http://127.0.0.1:8000), or run another subcommand: `just run config`
+run *arguments="serve":
+    cargo run --release -- {{ arguments }}
+
+# Bring the database up to date
+migrate:
+    cargo run --release -- migrate
+
+# Everything that must hold before a change lands; one step: `just test --only clippy`
+test *arguments:
+    ./scripts/test {{ arguments }}
+
+# Format the code
+fmt:
+    cargo fmt --all
+
+# Lint the code
+lint:
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Build and open the documentation of the crates
+doc:
+    cargo doc --workspace --no-deps --open
+
+# Write docs/openapi.json anew
+openapi:
+    cargo run --quiet -- openapi > docs/openapi.json.new
+    mv docs/openapi.json.new docs/openapi.json
+
+# Take the picture of /docs again
+picture:
+    SCREENSHOT="$PWD/docs/images/docs.png" ./scripts/test --only browser
+
+# Build the container image
+docker-build:
+    docker build --file deploy/Dockerfile --tag mass .
+
+# Start MASS and PostgreSQL in containers; settings: deploy/.env
+compose-up:
+    docker compose --file deploy/compose.yaml up --build
