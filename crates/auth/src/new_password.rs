@@ -1,0 +1,132 @@
+//! Passwords as people type them, and the rule for one that is being set.
+
+use std::fmt;
+
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, SecretString};
+use unicode_normalization::UnicodeNormalization;
+
+/// The most characters that a password can have.
+const MAX_CHARACTERS: usize = 256;
+
+/// Longer texts are not even normalised: enough for 256 characters that are each sent as several.
+const MAX_BYTES: usize = 16 * MAX_CHARACTERS;
+
+/// A password in the one form that is hashed: Unicode normalisation form C, so that an `é` typed on one system is the
+/// `é` of another (RFC 8265, section 4.2). `None` if no password can be that long.
+pub(crate) fn canonical(text: &str) -> Option<Zeroizing<String>> {
+    if text.len() > MAX_BYTES {
+        return None;
+    }
+    // Normalising lengthens UTF-8 at most threefold; with room for it, no copy is left behind by growing.
+    let mut canonical = Zeroizing::new(String::with_capacity(3 * text.len()));
+    canonical.extend(text.nfc());
+    (canonical.chars().count() <= MAX_CHARACTERS).then_some(canonical)
+}
+
+/// Why a text may not become a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WeakPassword {
+    /// Fewer than [`NewPassword::MIN_CHARACTERS`].
+    #[error("a password has at least {} characters", NewPassword::MIN_CHARACTERS)]
+    TooShort,
+    /// More than [`NewPassword::MAX_CHARACTERS`].
+    #[error("a password has at most {} characters", NewPassword::MAX_CHARACTERS)]
+    TooLong,
+}
+
+/// A password that may be set: 15 to 256 characters, of whatever kind (NIST SP 800-63B-4, section 3.1.1.2).
+#[derive(Clone)]
+pub struct NewPassword(SecretString);
+
+impl NewPassword {
+    /// The fewest Unicode scalar values, counted in normalisation form C.
+    pub const MIN_CHARACTERS: usize = 15;
+    /// The most Unicode scalar values, counted in normalisation form C.
+    pub const MAX_CHARACTERS: usize = MAX_CHARACTERS;
+
+    /// Takes a text as a password to be.
+    ///
+    /// # Errors
+    /// [`WeakPassword`] if it breaks the rule.
+    pub fn parse(text: &SecretString) -> Result<Self, WeakPassword> {
+        let canonical = canonical(text.expose_secret()).ok_or(WeakPassword::TooLong)?;
+        if canonical.chars().count() < Self::MIN_CHARACTERS {
+            return Err(WeakPassword::TooShort);
+        }
+        Ok(Self(SecretString::from(canonical.as_str())))
+    }
+
+    /// A random password of 140 bits, in a form that can be read out and copied by hand.
+    #[must_use]
+    pub fn generate() -> Self {
+        const GROUPS: usize = 7;
+        const GROUP: usize = 4;
+        // Crockford's 32 symbols: no i, l, o or u, which are mistaken for others. 32 divides 256, so `%` is unbiased.
+        const SYMBOLS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+        let random = Zeroizing::new(rand::random::<[u8; GROUPS * GROUP]>());
+        let mut text = Zeroizing::new(String::with_capacity(GROUPS * (GROUP + 1)));
+        for (at, byte) in random.iter().enumerate() {
+            if at > 0 && at % GROUP == 0 {
+                text.push('-');
+            }
+            text.push(char::from(SYMBOLS[usize::from(*byte) % SYMBOLS.len()]));
+        }
+        Self(SecretString::from(text.as_str()))
+    }
+
+    /// The password, to be shown once or typed in.
+    #[must_use]
+    pub const fn secret(&self) -> &SecretString {
+        &self.0
+    }
+}
+
+impl fmt::Debug for NewPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NewPassword(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<NewPassword, WeakPassword> {
+        NewPassword::parse(&SecretString::from(text))
+    }
+
+    #[test]
+    fn a_password_has_15_to_256_characters_of_any_kind() {
+        assert_eq!(parse(&"é".repeat(14)).err(), Some(WeakPassword::TooShort));
+        for good in ["é".repeat(15), " ".repeat(15), "🔑".repeat(256), "a\u{301}".repeat(256)] {
+            assert!(parse(&good).is_ok(), "{good}");
+        }
+        for long in ["a".repeat(257), "a\u{301}".repeat(257), "a".repeat(1 << 20)] {
+            assert_eq!(parse(&long).err(), Some(WeakPassword::TooLong));
+        }
+        assert_eq!(WeakPassword::TooShort.to_string(), "a password has at least 15 characters");
+    }
+
+    #[test]
+    fn two_spellings_of_a_character_are_the_same() {
+        assert_eq!(canonical("caf\u{e9}"), canonical("cafe\u{301}"));
+        assert_ne!(canonical("cafe"), canonical("caf\u{e9}"));
+    }
+
+    #[test]
+    fn a_generated_password_is_readable_acceptable_and_new_each_time() {
+        let password = NewPassword::generate();
+        let text = password.secret().expose_secret();
+        assert_eq!(text.len(), 34);
+        assert!(text.split('-').all(|group| group.len() == 4 && group.bytes().all(|b| b.is_ascii_alphanumeric())));
+        assert!(parse(text).is_ok());
+        assert_ne!(text, NewPassword::generate().secret().expose_secret());
+    }
+
+    #[test]
+    fn a_password_is_not_printed() {
+        let password = parse("correct horse battery").unwrap();
+        assert!(!format!("{password:?}").contains("horse"));
+    }
+}
