@@ -39,7 +39,7 @@ picture:
 
 # Build the container image
 docker-build:
-    docker build --file deploy/Dockerfile --tag mass .
+    docker build --file deploy/Dockerfile --build-arg MASS_COMMIT="$(git rev-parse --short=12 HEAD)" --tag mass .
 
 # Start MASS and PostgreSQL in containers; settings: deploy/.env
 compose-up:
