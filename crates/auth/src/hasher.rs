@@ -307,11 +307,15 @@ mod tests {
         assert!(matches(hasher.verify("cafe\u{301} cafe\u{301} cafe\u{301}", Some(&hash)).unwrap()));
     }
 
+    /// Worked out with Python's hmac and libxcrypt.
     #[test]
-    fn the_stored_form_stays_readable() {
-        let stored = "hmac-sha384:-:STORED";
-        let hash = PasswordHash::from_stored(stored.to_owned());
-        assert!(matches(plain().verify(PASSWORD, Some(&hash)).unwrap()));
+    fn the_stored_form_is_the_documented_one() {
+        let stored = "hmac-sha384:-:$2b$10$MASSMASSMASSMASSMASSMO.S52S22huiesHtvnO9UBjZiCN1E9BLm".to_owned();
+        assert!(matches(plain().verify(PASSWORD, Some(&PasswordHash::from_stored(stored))).unwrap()));
+        let stored =
+            "hmac-sha384:03dce69008ced702:$2b$10$MASSMASSMASSMASSMASSMOz9hOn6D8mAYoEpb.GqM16RHTjMpgPlW".to_owned();
+        let peppered = Hasher::new(cost(10), Some(pepper("p")));
+        assert!(matches(peppered.verify(PASSWORD, Some(&PasswordHash::from_stored(stored))).unwrap()));
     }
 
     #[test]

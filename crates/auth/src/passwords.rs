@@ -145,14 +145,14 @@ mod tests {
             started.send(())?;
             Ok(may_finish.recv()?)
         }));
-        assert!(futures_poll_once(&mut abandoned).await.is_none());
+        assert!(poll_once(&mut abandoned).await.is_none());
         has_started.recv().unwrap();
         drop(abandoned);
         assert!(matches!(passwords.hash(&NewPassword::generate()).await, Err(PasswordsError::Busy)));
         finish.send(()).unwrap();
     }
 
-    async fn futures_poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+    async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
         tokio::select! { biased; output = future => Some(output), () = std::future::ready(()) => None }
     }
 }

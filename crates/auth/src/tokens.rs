@@ -10,6 +10,7 @@ use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::fingerprint::fingerprint;
 use crate::uuid_v7;
@@ -189,7 +190,7 @@ impl Claims {
     }
 
     fn subject(&self) -> Option<TokenSubject> {
-        let ours = self.iss == ISSUER && self.aud == AUDIENCE;
+        let ours = self.iss == ISSUER && self.aud == AUDIENCE && Uuid::try_parse(&self.jti).is_ok();
         let (user_id, tenant_id) = (self.sub.parse().ok()?, self.tid.parse().ok()?);
         ours.then_some(TokenSubject { user_id, tenant_id })
     }
@@ -275,4 +276,273 @@ fn refusal(error: &ErrorKind) -> RefusedToken {
 
 const fn unix_seconds(at: Timestamp) -> i64 {
     at.unix_micros().div_euclid(1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use hmac::{Hmac, KeyInit as _, Mac as _};
+    use serde_json::{Value, json};
+    use sha2::{Sha256, Sha384, Sha512};
+
+    use super::*;
+
+    const SECRET: &str = "current-current-current-current-";
+    const NOW: i64 = 1_800_000_000;
+
+    fn key(secret: &str) -> SigningKey {
+        SigningKey::parse(&SecretString::from(secret)).unwrap()
+    }
+
+    fn tokens(current: &str, previous: Option<&str>) -> AccessTokens {
+        let keys = SigningKeys { current: key(current), previous: previous.map(key) };
+        AccessTokens::new(keys, TokenLifetime::default())
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_micros(seconds * 1_000_000).unwrap()
+    }
+
+    fn subject() -> TokenSubject {
+        let user_id = "0199d3a0-0000-7000-8000-000000000001".parse().unwrap();
+        TokenSubject { user_id, tenant_id: TenantId::parse("default").unwrap() }
+    }
+
+    fn issue(tokens: &AccessTokens) -> String {
+        tokens.issue(&subject(), at(NOW)).unwrap().expose_secret().to_owned()
+    }
+
+    fn part(token: &str, index: usize) -> Value {
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(index).unwrap()).unwrap()).unwrap()
+    }
+
+    fn good_header() -> Value {
+        json!({"typ": "at+jwt", "alg": "HS256", "kid": key(SECRET).id()})
+    }
+
+    fn good_claims() -> Value {
+        json!({
+            "iss": "mass", "aud": "mass-api", "sub": "0199d3a0-0000-7000-8000-000000000001", "tid": "default",
+            "iat": NOW, "nbf": NOW, "exp": NOW + 900, "jti": "0199d3a0-0000-7000-8000-000000000002",
+        })
+    }
+
+    /// `base` with some members set, or taken away where the new value is null.
+    fn with(mut base: Value, changes: Value) -> Value {
+        let members = base.as_object_mut().unwrap();
+        for (name, value) in changes.as_object().unwrap() {
+            if value.is_null() {
+                members.remove(name);
+            } else {
+                members.insert(name.clone(), value.clone());
+            }
+        }
+        base
+    }
+
+    fn encoded(part: &Value) -> String {
+        URL_SAFE_NO_PAD.encode(part.to_string())
+    }
+
+    fn signed(message: String, secret: &str) -> String {
+        let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap().chain_update(&message);
+        let signature = URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes());
+        format!("{message}.{signature}")
+    }
+
+    /// A token made without jsonwebtoken, signed as HS256 whatever its header says.
+    fn forged(header: &Value, claims: &Value) -> String {
+        signed(format!("{}.{}", encoded(header), encoded(claims)), SECRET)
+    }
+
+    fn judged(token: &str) -> Result<TokenSubject, RefusedToken> {
+        tokens(SECRET, None).verify(token, at(NOW))
+    }
+
+    #[test]
+    fn a_key_has_32_bytes_and_is_not_printed() {
+        let short = SecretString::from("x".repeat(31));
+        assert_eq!(SigningKey::parse(&short).err(), Some(ShortSigningKey));
+        assert_eq!(ShortSigningKey.to_string(), "a signing key has at least 32 bytes");
+        assert!(!format!("{:?}", tokens(SECRET, Some(SECRET)).keys).contains("current-"));
+    }
+
+    #[test]
+    fn a_lifetime_is_1_to_1440_minutes() {
+        assert_eq!(TokenLifetime::from_minutes(0), Err(InvalidLifetime));
+        assert_eq!(TokenLifetime::from_minutes(1441), Err(InvalidLifetime));
+        assert_eq!(TokenLifetime::from_minutes(1440).map(TokenLifetime::seconds), Ok(86_400));
+    }
+
+    #[test]
+    fn an_issued_token_says_what_rfc_9068_asks_for() {
+        let token = issue(&tokens(SECRET, None));
+        assert_eq!(part(&token, 0), good_header());
+        let mut claims = part(&token, 1);
+        let id: Uuid = claims["jti"].as_str().unwrap().parse().unwrap();
+        assert_eq!(id.get_version_num(), 7);
+        claims["jti"] = good_claims()["jti"].clone();
+        assert_eq!(claims, good_claims());
+        assert_eq!(judged(&token), Ok(subject()));
+    }
+
+    #[test]
+    fn what_the_tests_forge_is_good_before_they_spoil_it() {
+        assert_eq!(judged(&forged(&good_header(), &good_claims())), Ok(subject()));
+    }
+
+    #[test]
+    fn a_rotated_key_still_verifies_and_a_retired_one_does_not() {
+        let old = issue(&tokens(SECRET, None));
+        let next = "next-next-next-next-next-next-next";
+        assert_eq!(tokens(next, Some(SECRET)).verify(&old, at(NOW)), Ok(subject()));
+        assert_eq!(tokens(next, None).verify(&old, at(NOW)), Err(RefusedToken::UnknownKey));
+        let new = issue(&tokens(next, Some(SECRET)));
+        assert_eq!(part(&new, 0)["kid"], key(next).id());
+        // The name of one key does not lead to another.
+        let mixed = signed(format!("{}.{}", encoded(&good_header()), encoded(&good_claims())), next);
+        assert_eq!(tokens(next, Some(SECRET)).verify(&mixed, at(NOW)), Err(RefusedToken::WrongSignature));
+    }
+
+    #[test]
+    fn a_token_is_good_from_its_issue_to_its_end_give_or_take_five_seconds() {
+        let tokens = tokens(SECRET, None);
+        let token = issue(&tokens);
+        let judge = |offset| tokens.verify(&token, at(NOW + offset));
+        assert_eq!(judge(-6), Err(RefusedToken::NotYetValid));
+        assert_eq!(judge(-5), Ok(subject()));
+        assert_eq!(judge(904), Ok(subject()));
+        assert_eq!(judge(905), Err(RefusedToken::Expired));
+    }
+
+    #[test]
+    fn times_are_judged_each_for_itself_and_to_their_limits() {
+        for (changes, expected) in [
+            (json!({"nbf": NOW + 6}), RefusedToken::NotYetValid),
+            (json!({"iat": NOW + 6}), RefusedToken::NotYetValid),
+            (json!({"iat": i64::MAX}), RefusedToken::NotYetValid),
+            (json!({"exp": NOW - 5}), RefusedToken::Expired),
+            (json!({"exp": 0}), RefusedToken::Expired),
+            (json!({"exp": -1}), RefusedToken::ForeignClaims),
+            (json!({"exp": u64::MAX}), RefusedToken::ForeignClaims),
+        ] {
+            assert_eq!(
+                judged(&forged(&good_header(), &with(good_claims(), changes.clone()))),
+                Err(expected),
+                "{changes}"
+            );
+        }
+        assert_eq!(judged(&forged(&good_header(), &with(good_claims(), json!({"exp": i64::MAX})))), Ok(subject()));
+    }
+
+    #[test]
+    fn a_claim_that_is_absent_foreign_or_of_another_type_refuses_the_token() {
+        for name in ["iss", "aud", "sub", "tid", "iat", "nbf", "exp", "jti"] {
+            for value in [json!(null), json!("?"), json!(true), json!(1.5), json!([good_claims()[name]])] {
+                let token = forged(&good_header(), &with(good_claims(), json!({ name: value })));
+                assert_eq!(judged(&token), Err(RefusedToken::ForeignClaims), "{name}: {value}");
+            }
+        }
+        for claims in [json!([]), json!(null), json!("claims")] {
+            assert_eq!(judged(&forged(&good_header(), &claims)), Err(RefusedToken::ForeignClaims), "{claims}");
+        }
+    }
+
+    #[test]
+    fn claims_of_later_versions_are_ignored() {
+        let claims = with(good_claims(), json!({"sid": "0199d3a0-0000-7000-8000-000000000003"}));
+        assert_eq!(judged(&forged(&good_header(), &claims)), Ok(subject()));
+    }
+
+    #[test]
+    fn the_header_steers_nothing_but_the_choice_of_the_key() {
+        let jwk = json!({"kty": "oct", "k": URL_SAFE_NO_PAD.encode("evil-evil-evil-evil-evil-evil-evil")});
+        for (changes, expected) in [
+            (json!({"alg": "none"}), RefusedToken::Malformed),
+            (json!({"alg": "None"}), RefusedToken::Malformed),
+            (json!({"alg": ""}), RefusedToken::Malformed),
+            (json!({"alg": null}), RefusedToken::Malformed),
+            (json!({"alg": "HS384"}), RefusedToken::ForeignHeader),
+            (json!({"alg": "HS512"}), RefusedToken::ForeignHeader),
+            (json!({"alg": "RS256"}), RefusedToken::ForeignHeader),
+            (json!({"alg": "ES256"}), RefusedToken::ForeignHeader),
+            (json!({"alg": "EdDSA"}), RefusedToken::ForeignHeader),
+            (json!({"kid": null}), RefusedToken::UnknownKey),
+            (json!({"kid": ""}), RefusedToken::UnknownKey),
+            (json!({"kid": "../../dev/null"}), RefusedToken::UnknownKey),
+            (json!({"kid": 1}), RefusedToken::Malformed),
+            (json!({"typ": null}), RefusedToken::ForeignHeader),
+            (json!({"typ": "JWT"}), RefusedToken::ForeignHeader),
+            (json!({"typ": "rt+jwt"}), RefusedToken::ForeignHeader),
+            (json!({"jku": "https://evil.test/jwks.json"}), RefusedToken::ForeignHeader),
+            (json!({"jwk": jwk}), RefusedToken::ForeignHeader),
+            (json!({"x5u": "https://evil.test/chain.pem"}), RefusedToken::ForeignHeader),
+            (json!({"crit": ["exp"]}), RefusedToken::ForeignHeader),
+            (json!({"b64": false}), RefusedToken::ForeignHeader),
+            (json!({"zip": "DEF"}), RefusedToken::ForeignHeader),
+        ] {
+            let token = forged(&with(good_header(), changes.clone()), &good_claims());
+            assert_eq!(judged(&token), Err(expected), "{changes}");
+        }
+    }
+
+    #[test]
+    fn a_signature_of_the_same_secret_by_another_algorithm_is_refused() {
+        let sign_as = |algorithm: &str| {
+            let header = with(good_header(), json!({ "alg": algorithm }));
+            let message = format!("{}.{}", encoded(&header), encoded(&good_claims()));
+            let signature = if algorithm == "HS384" {
+                let mac = Hmac::<Sha384>::new_from_slice(SECRET.as_bytes()).unwrap();
+                mac.chain_update(&message).finalize().into_bytes().to_vec()
+            } else {
+                let mac = Hmac::<Sha512>::new_from_slice(SECRET.as_bytes()).unwrap();
+                mac.chain_update(&message).finalize().into_bytes().to_vec()
+            };
+            format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+        };
+        assert_eq!(judged(&sign_as("HS384")), Err(RefusedToken::ForeignHeader));
+        assert_eq!(judged(&sign_as("HS512")), Err(RefusedToken::ForeignHeader));
+    }
+
+    #[test]
+    fn a_changed_cut_or_unsigned_token_is_refused() {
+        let token = issue(&tokens(SECRET, None));
+        let (message, signature) = token.rsplit_once('.').unwrap();
+        let other = with(good_claims(), json!({"sub": "0199d3a0-0000-7000-8000-000000000009"}));
+        let header = message.split_once('.').unwrap().0;
+        for bad in [
+            format!("{header}.{}.{signature}", encoded(&other)),
+            format!("{message}."),
+            format!("{message}.{}", &signature[..signature.len() - 1]),
+            format!("{token}A"),
+            format!("{token}="),
+            format!("{token} "),
+        ] {
+            assert_eq!(judged(&bad), Err(RefusedToken::WrongSignature), "{bad}");
+        }
+        for end in 0..message.len() {
+            assert!(judged(&token[..end]).is_err(), "{end}");
+        }
+        assert!(judged(&format!("{token}.{token}")).is_err());
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused_without_harm() {
+        for bad in ["", ".", "..", "...", "a.b.c", "é.é.é", "e30.e30.", "bnVsbA.bnVsbA.bnVsbA", "\0.\0.\0"] {
+            assert_eq!(judged(bad), Err(RefusedToken::Malformed), "{bad:?}");
+        }
+        let deep = URL_SAFE_NO_PAD.encode("[".repeat(2000));
+        assert_eq!(judged(&format!("{deep}.e30.")), Err(RefusedToken::Malformed));
+        assert_eq!(judged(&"a".repeat(MAX_BYTES + 1)), Err(RefusedToken::TooLong));
+    }
+
+    #[test]
+    fn the_longest_names_fit() {
+        let tenant_id = TenantId::parse(&"a".repeat(63)).unwrap();
+        let long = TokenSubject { tenant_id, ..subject() };
+        let token = tokens(SECRET, None).issue(&long, at(NOW)).unwrap();
+        assert!(token.expose_secret().len() < 1000);
+        assert_eq!(judged(token.expose_secret()), Ok(long));
+    }
 }
