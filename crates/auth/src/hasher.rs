@@ -202,6 +202,7 @@ impl Hasher {
             return Err(UnreadableHash::Malformed);
         };
         let cost = bcrypt.parse::<bcrypt::HashParts>().map_err(|_| UnreadableHash::Malformed)?.get_cost();
+        // Less than MASS hashes with is still bcrypt, whose own least cost is 4.
         if !(4..=Cost::MAX).contains(&cost) {
             return Err(UnreadableHash::Malformed);
         }
