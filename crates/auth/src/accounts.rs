@@ -120,6 +120,14 @@ impl From<CreateAccountError> for CreateUserError {
 }
 
 impl AuthService {
+    /// Whether there is no account yet: the state in which [`found`](Self::found) does something.
+    ///
+    /// # Errors
+    /// [`PortError`] of the store.
+    pub async fn is_empty(&self) -> Result<bool, PortError> {
+        self.users.is_empty().await
+    }
+
     /// Creates the first tenant with its administrator, whose password is made up unless one is given. `None`, at the
     /// price of one look, if there is an account already.
     ///
@@ -134,7 +142,7 @@ impl AuthService {
         if tenant.as_str() == TenantId::SYSTEM {
             return Err(FoundError::ReservedTenant);
         }
-        if !self.users.is_empty().await? {
+        if !self.is_empty().await? {
             return Ok(None);
         }
         let (password, generated_password) = match password {
