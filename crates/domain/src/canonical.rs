@@ -5,22 +5,33 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-use crate::json::Value;
+use crate::json::{Number, Value};
 
 /// Writes a value in the canonical form of RFC 8785: no white space, members sorted by the UTF-16 code units of their
 /// keys, numbers as ECMAScript prints them, strings escaped only where JSON demands it.
 #[must_use]
 pub fn write(value: &Value) -> String {
     let mut text = String::new();
-    write_value(value, &mut text);
+    write_value(value, &mut text, |number, text| {
+        text.push_str(ryu_js::Buffer::new().format_finite(number.value()));
+    });
     text
 }
 
-fn write_value(value: &Value, text: &mut String) {
+/// Writes a value as JSON to be sent on: as [`write`] does, but a number that no double equals keeps its spelling, so
+/// that whoever reads it can still refuse it.
+#[must_use]
+pub fn write_as_sent(value: &Value) -> String {
+    let mut text = String::new();
+    write_value(value, &mut text, |number, text| text.push_str(&number.to_string()));
+    text
+}
+
+fn write_value(value: &Value, text: &mut String, write_number: fn(&Number, &mut String)) {
     match value {
         Value::Null => text.push_str("null"),
         Value::Bool(flag) => text.push_str(if *flag { "true" } else { "false" }),
-        Value::Number(number) => text.push_str(ryu_js::Buffer::new().format_finite(number.value())),
+        Value::Number(number) => write_number(number, text),
         Value::String(string) => write_string(string, text),
         Value::Array(items) => {
             text.push('[');
@@ -28,7 +39,7 @@ fn write_value(value: &Value, text: &mut String) {
                 if index > 0 {
                     text.push(',');
                 }
-                write_value(item, text);
+                write_value(item, text, write_number);
             }
             text.push(']');
         }
@@ -42,7 +53,7 @@ fn write_value(value: &Value, text: &mut String) {
                 }
                 write_string(key, text);
                 text.push(':');
-                write_value(member, text);
+                write_value(member, text, write_number);
             }
             text.push('}');
         }
@@ -133,7 +144,19 @@ mod tests {
     use crate::json::{self, Number};
 
     fn canonical(text: &str) -> String {
-        write(&json::parse(text.as_bytes()).unwrap())
+        write(&as_doubles(json::parse(text.as_bytes()).unwrap()))
+    }
+
+    /// What every reader but ours makes of a document: numbers are the nearest doubles.
+    fn as_doubles(value: Value) -> Value {
+        match value {
+            Value::Number(number) => Value::Number(Number::new(number.value()).unwrap()),
+            Value::Array(items) => Value::Array(items.into_iter().map(as_doubles).collect()),
+            Value::Object(members) => {
+                Value::Object(members.into_iter().map(|(key, value)| (key, as_doubles(value))).collect())
+            }
+            Value::Null | Value::Bool(_) | Value::String(_) => value,
+        }
     }
 
     #[test]
@@ -192,6 +215,12 @@ mod tests {
             let number = Number::new(f64::from_bits(bits)).unwrap();
             assert_eq!(write(&Value::Number(number)), text, "{bits:016x}");
         }
+    }
+
+    #[test]
+    fn a_number_that_no_double_equals_keeps_its_spelling() {
+        let text = "[0.10000000000000001,9007199254740993,1e-400]";
+        assert_eq!(write(&json::parse(text.as_bytes()).unwrap()), text);
     }
 
     #[test]

@@ -24,13 +24,14 @@ use crate::validation::{Code, Findings, Place, Violation, Warning, WarningCode};
 pub use columns::{Columns, HeaderError};
 pub use device::ID as DEVICE_1_1;
 pub use enterprise::ID as ENTERPRISE_1_1;
-pub use schema::Rule;
+pub use rules::EVERYWHERE;
+pub use schema::{Row, Rule};
 pub use simple::ID as SIMPLE_1_0;
 
 use rules::{Check, Kind, Reading};
 
-/// Every contract. A document belongs to the first whose marker it has; of several versions, the newest comes first.
-static REGISTRY: &[&Contract] = &[&enterprise::CONTRACT, &device::CONTRACT, &simple::CONTRACT];
+/// Every contract, the versions of one in their order. A document belongs to the last whose marker it has.
+static REGISTRY: &[&Contract] = &[&simple::CONTRACT, &device::CONTRACT, &enterprise::CONTRACT];
 
 /// Identifies a contract of the registry: `name/version`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -161,6 +162,12 @@ impl Contract {
         self.summary
     }
 
+    /// Whether its documents tell by themselves that they tell of the same thing.
+    #[must_use]
+    pub const fn has_natural_key(&self) -> bool {
+        !self.sources.natural_key.is_empty()
+    }
+
     /// A document that passes at the given instant for a caller of the given tenant.
     #[must_use]
     pub fn example(&self, tenant: &TenantId, now: Timestamp) -> serde_json::Value {
@@ -176,7 +183,8 @@ impl Contract {
         let reading = Reading { document: &normal, now: facts.now };
         for check in self.coherence {
             if let Some(actual) = (check.finding)(&reading) {
-                findings.note(check.code, check.pointer, check.about, None, Some(actual));
+                let expected = Some(check.about.to_owned());
+                findings.note(check.code, check.pointer, check.code.meaning(), expected, Some(actual));
             }
         }
         let warnings = self.warnings(&reading);
@@ -322,9 +330,10 @@ pub fn examine(document: &Value, facts: &Facts) -> Result<Examined, Refused> {
 }
 
 /// The contract whose marker the document has: of the version that it names, or else the newest, whose rules then
-/// refuse the version.
-fn recognise(document: &Value) -> Option<&'static Contract> {
-    let newest = REGISTRY.iter().copied().find(|contract| document.get(contract.marker.member()).is_some())?;
+/// refuse the version. `None` without any contract's marker.
+#[must_use]
+pub fn recognise(document: &Value) -> Option<&'static Contract> {
+    let newest = REGISTRY.iter().copied().rfind(|contract| document.get(contract.marker.member()).is_some())?;
     let marker = newest.marker.member();
     let version = if let Some(Value::String(version)) = document.get(marker) { version.trim() } else { "" };
     under_marker(marker).find(|contract| contract.id.version == version).or(Some(newest))

@@ -241,7 +241,7 @@ static COHERENCE: &[Check<Code>] = &[
         about: "The time window must end after it starts.",
         finding: |reading| {
             let (start, end) = window(reading)?;
-            (end <= start).then(|| format!("{} µs after the start", end - start))
+            if end <= start { reading.text(WINDOW_END).map(str::to_owned) } else { None }
         },
     },
     Check {

@@ -99,7 +99,7 @@ impl Reading<'_> {
 }
 
 /// The rules that hold at every place of every document: nesting, U+0000, and numbers that a double keeps.
-pub(super) const EVERYWHERE: &[Code] = &[Code::Depth, Code::Nul, Code::NumberRange, Code::NumberPrecision];
+pub const EVERYWHERE: &[Code] = &[Code::Depth, Code::Nul, Code::NumberRange, Code::NumberPrecision];
 
 /// Notes what breaks [`EVERYWHERE`].
 pub(super) fn check_everywhere(document: &Value, findings: &mut Findings) {

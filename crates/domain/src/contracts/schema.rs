@@ -1,20 +1,31 @@
-//! A contract's table as a JSON Schema and as a list of rules.
+//! A contract's table as a JSON Schema and as rows for the documentation.
 
 use serde_json::{Value as Schema, json};
 
-use super::rules::{EVERYWHERE, Field};
+use super::rules::{Field, Kind};
 use super::{Contract, Marker};
 use crate::tenancy::TenantId;
 use crate::time::Timestamp;
-use crate::validation::{Code, Stage};
+use crate::validation::Code;
 
-/// A line of a contract's table: one rule on one member.
+/// A row of a contract's table: a member, or the document itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The member: a JSON Pointer (RFC 6901); empty for the document.
+    pub pointer: String,
+    /// What it means: a sentence.
+    pub about: String,
+    /// What its value is: a noun with its article.
+    pub noun: &'static str,
+    /// Whether it must be there.
+    pub required: bool,
+    /// What else is judged, besides presence and type.
+    pub rules: Vec<Rule>,
+}
+
+/// What is judged of a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// The member: a JSON Pointer (RFC 6901), with `*` for every item of an array.
-    pub pointer: String,
-    /// The stage that judges it.
-    pub stage: Stage,
     /// The code of its violations.
     pub code: Code,
     /// What is right.
@@ -22,29 +33,25 @@ pub struct Rule {
 }
 
 impl Contract {
-    /// Every rule of the contract, in the order of its table.
+    /// Every member that the contract names, in the order of its table, the document itself first. A rule over several
+    /// members stands at the one that its violations point to. [`EVERYWHERE`](super::EVERYWHERE) is not repeated.
     #[must_use]
-    pub fn rules(&self) -> Vec<Rule> {
-        let rule = |pointer: &str, code: Code, expected: String| Rule {
-            pointer: pointer.to_owned(),
-            stage: code.stage(),
-            code,
-            expected,
-        };
-        let mut rules: Vec<_> =
-            EVERYWHERE.iter().map(|code| rule("", *code, "everywhere in the document".to_owned())).collect();
-        rules.extend(self.max_bytes.map(|max| rule("", Code::Size, format!("at most {max} bytes"))));
-        rules.push(rule("", Code::Type, self.body.noun().to_owned()));
-        rules.extend(self.body.rules().into_iter().map(|(code, expected)| rule("", code, expected)));
-        let mut walk = |pointer: &str, field: &Field| {
-            let due = if field.optional { "optional" } else { "required" };
-            rules.extend((!field.optional).then(|| rule(pointer, Code::Required, due.to_owned())));
-            rules.push(rule(pointer, Code::Type, field.kind.noun().to_owned()));
-            rules.extend(field.kind.rules().into_iter().map(|(code, expected)| rule(pointer, code, expected)));
-        };
-        walk_fields("", self.body.fields(), &mut walk);
-        rules.extend(self.coherence.iter().map(|check| rule(check.pointer, check.code, check.about.to_owned())));
-        rules
+    pub fn rows(&self) -> Vec<Row> {
+        let mut document = self.row(String::new(), self.summary, self.body, true);
+        let size = self.max_bytes.map(|max| Rule { code: Code::Size, expected: format!("at most {max} bytes") });
+        document.rules.extend(size);
+        let mut rows = vec![document];
+        walk_fields("", self.body.fields(), &mut |pointer, field| {
+            rows.push(self.row(pointer, field.about, field.kind, !field.optional));
+        });
+        rows
+    }
+
+    fn row(&self, pointer: String, about: &str, kind: &dyn Kind, required: bool) -> Row {
+        let checks = self.coherence.iter().filter(|check| check.pointer == pointer);
+        let checks = checks.map(|check| (check.code, check.about.to_owned()));
+        let rules = kind.rules().into_iter().chain(checks).map(|(code, expected)| Rule { code, expected }).collect();
+        Row { about: about.to_owned(), noun: kind.noun(), required, rules, pointer }
     }
 
     /// The contract as a JSON Schema (draft 2020-12): everything that the structural and the contract stage judge and
@@ -80,10 +87,10 @@ impl Contract {
 }
 
 /// Visits every field below a pointer, an object before its members.
-fn walk_fields(parent: &str, fields: &'static [Field], visit: &mut impl FnMut(&str, &Field)) {
+fn walk_fields(parent: &str, fields: &'static [Field], visit: &mut impl FnMut(String, &Field)) {
     for field in fields {
         let pointer = format!("{parent}/{}", field.name);
-        visit(&pointer, field);
+        visit(pointer.clone(), field);
         walk_fields(&pointer, field.kind.fields(), visit);
     }
 }

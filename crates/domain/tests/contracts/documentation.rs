@@ -1,0 +1,89 @@
+//! docs/errors.md is what the tables of the contracts say.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mass_domain::contracts;
+use mass_domain::json::Hazard;
+use mass_domain::validation::{Code, WarningCode};
+
+fn page() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors.md")
+}
+
+fn syntax_codes() -> String {
+    let mut table = "| code | meaning |\n| --- | --- |\n".to_owned();
+    for hazard in Hazard::ALL {
+        writeln!(table, "| `{}` | {} |", hazard.code(), hazard.meaning()).unwrap();
+    }
+    table
+}
+
+fn violation_codes() -> String {
+    let mut table = "| code | stage | meaning |\n| --- | --- | --- |\n".to_owned();
+    for code in Code::ALL {
+        writeln!(table, "| `{code}` | {} | {} |", code.stage(), code.meaning()).unwrap();
+    }
+    table
+}
+
+fn rules() -> String {
+    let everywhere: Vec<_> = contracts::EVERYWHERE.iter().map(|code| format!("`{code}`")).collect();
+    let mut text = format!("At every place of every document: {}.\n\n", everywhere.join(", "));
+    for contract in contracts::all() {
+        writeln!(text, "### `{}`\n\n{}\n", contract.id(), contract.summary()).unwrap();
+        text.push_str("| member | is | rules | meaning |\n| --- | --- | --- | --- |\n");
+        for row in contract.rows() {
+            let member = if row.pointer.is_empty() { "the document".to_owned() } else { format!("`{}`", row.pointer) };
+            let optional = if row.required { "" } else { ", optional" };
+            let rules: Vec<_> = row.rules.iter().map(|rule| format!("`{}`: {}", rule.code, rule.expected)).collect();
+            writeln!(text, "| {member} | {}{optional} | {} | {} |", row.noun, rules.join("<br>"), row.about).unwrap();
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn warning_codes() -> String {
+    let mut table = "| code | meaning |\n| --- | --- |\n".to_owned();
+    for code in WarningCode::ALL {
+        writeln!(table, "| `{code}` | {} |", code.meaning()).unwrap();
+    }
+    table
+}
+
+/// Replaces what stands between the two comments that mark a generated block.
+fn with_block(page: &str, name: &str, block: &str) -> String {
+    let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->\n"));
+    let (before, rest) = page.split_once(&begin).unwrap_or_else(|| panic!("docs/errors.md lacks {begin}"));
+    let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("docs/errors.md lacks {end}"));
+    format!("{before}{begin}\n{}\n\n{end}{after}", block.trim_end())
+}
+
+fn expected(page: &str) -> String {
+    [
+        ("syntax codes", syntax_codes()),
+        ("violation codes", violation_codes()),
+        ("rules", rules()),
+        ("warning codes", warning_codes()),
+    ]
+    .into_iter()
+    .fold(page.to_owned(), |page, (name, block)| with_block(&page, name, &block))
+}
+
+#[test]
+fn the_page_says_what_the_tables_say() {
+    let written = fs::read_to_string(page()).unwrap();
+    assert!(
+        written == expected(&written),
+        "docs/errors.md is out of date: cargo test -p mass-domain write_the_page -- --ignored"
+    );
+}
+
+#[test]
+#[ignore = "writes docs/errors.md"]
+fn write_the_page() {
+    let written = fs::read_to_string(page()).unwrap();
+    fs::write(page(), expected(&written)).unwrap();
+}

@@ -1,0 +1,191 @@
+//! What holds for every document.
+
+use mass_domain::canonical;
+use mass_domain::contracts::{self, Facts};
+use mass_domain::json::{self, Number, Value};
+use proptest::prelude::*;
+
+use super::{alter, count, examine, now, tenant};
+
+/// Text with the characters that the rules look at: white space, digits, marks, U+0000 and surrogate pairs.
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[ \\t\u{85}\u{a0}]{0,2}[-+0-9.eE_]{0,6}[ \u{3000}]{0,2}",
+        "[a-zA-Z_ -]{0,8}",
+        "(true|FALSE|yes|NaN|1\\.1|e\u{301}|\u{130}\u{307}|\u{1D400}a)",
+        "[\u{0}a\u{10FFFF}\u{300}-\u{310}\u{1F600}]{0,3}",
+        any::<String>(),
+    ]
+}
+
+fn number() -> impl Strategy<Value = Value> {
+    let double = prop_oneof![any::<f64>(), (-1_000_000_i32..1_000_000).prop_map(f64::from), -200.0..200.0];
+    double.prop_filter_map("JSON has no such number", |value| Number::new(value).map(Value::Number))
+}
+
+/// Makes keys distinct: the first of each stays.
+fn object(mut members: Vec<(String, Value)>) -> Value {
+    let mut seen = std::collections::HashSet::new();
+    members.retain(|(key, _)| seen.insert(key.clone()));
+    Value::Object(members)
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf =
+        prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::Bool), number(), text().prop_map(Value::String)];
+    leaf.prop_recursive(4, 40, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::Array),
+            prop::collection::vec((text(), inner), 0..6).prop_map(object),
+        ]
+    })
+}
+
+/// An example of any contract in which any one value is replaced or any one member added.
+fn nearly_valid() -> impl Strategy<Value = Value> {
+    let examples = (0..contracts::all().len()).prop_map(|index| {
+        let example = contracts::all()[index].example(&tenant(), now()).to_string();
+        json::parse(example.as_bytes()).unwrap()
+    });
+    (examples, any::<prop::sample::Index>(), value(), text(), any::<bool>()).prop_map(
+        |(mut document, place, value, key, add)| {
+            let places = count(&document);
+            alter(&mut document, &mut place.index(places), &mut |here| {
+                if let (Value::Object(members), true) = (&mut *here, add) {
+                    members.push((key.clone(), value.clone()));
+                    *here = object(std::mem::take(members));
+                } else {
+                    *here = value.clone();
+                }
+            });
+            document
+        },
+    )
+}
+
+fn reversed(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => Value::Array(items.iter().map(reversed).collect()),
+        Value::Object(members) => {
+            Value::Object(members.iter().rev().map(|(key, member)| (key.clone(), reversed(member))).collect())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}
+
+/// What the contracts say of a value: the canonical text, or the violations in any order.
+fn judged(document: &Value) -> Result<(String, Vec<String>), Vec<String>> {
+    match contracts::examine(document, &Facts { now: now(), body_bytes: 0 }) {
+        Ok(examined) => Ok((examined.canonical, examined.warnings.iter().map(|found| format!("{found:?}")).collect())),
+        Err(refused) => {
+            assert!(!refused.violations.is_empty());
+            assert!(refused.violations.is_sorted_by_key(|violation| violation.stage));
+            for violation in &refused.violations {
+                let shown = [&violation.actual, &violation.expected].into_iter().flatten();
+                assert!(shown.clone().all(|text| !text.contains(char::is_control)), "{violation:?}");
+            }
+            let mut violations: Vec<_> = refused.violations.iter().map(|found| format!("{found:?}")).collect();
+            violations.sort();
+            Err(violations)
+        }
+    }
+}
+
+/// The text as `serde_json` judges it, where it agrees with MASS on what JSON is.
+fn read_by_serde_json(text: &[u8]) -> Option<serde_json::Value> {
+    serde_json::from_slice(text).ok()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn normalising_twice_is_normalising_once(document in nearly_valid()) {
+        if let Ok((canonical, _)) = judged(&document) {
+            let again = examine(&canonical).unwrap();
+            prop_assert_eq!(again.canonical, canonical);
+        }
+    }
+
+    #[test]
+    fn any_object_with_distinct_keys_is_a_payload_that_normalises_once(payload in value()) {
+        let document = Value::Object(vec![("payload".to_owned(), payload)]);
+        if let Ok((canonical, _)) = judged(&document) {
+            let again = examine(&canonical).unwrap();
+            prop_assert_eq!(again.canonical, canonical);
+        }
+    }
+
+    #[test]
+    fn the_order_of_members_changes_nothing(document in nearly_valid()) {
+        let (one, other) = (judged(&document), judged(&reversed(&document)));
+        // Of two keys that meet, the second is refused, and which is the second depends on the order.
+        let collided = |judged: &Result<_, Vec<String>>| {
+            judged.as_ref().is_err_and(|found| found.iter().any(|found| found.contains("key_collision")))
+        };
+        prop_assert!(one == other || (collided(&one) && collided(&other)), "{one:?} {other:?}");
+    }
+
+    #[test]
+    fn no_value_makes_a_judgement_panic(document in value()) {
+        let _ = judged(&document);
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_panic(text in prop::collection::vec(any::<u8>(), 0..64)) {
+        if let Ok(document) = json::parse(&text) {
+            let _ = judged(&document);
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back(value in value()) {
+        let text = canonical::write(&value);
+        let read = json::parse(text.as_bytes()).unwrap();
+        prop_assert_eq!(canonical::write(&read), text);
+    }
+
+    #[test]
+    fn serde_json_reads_the_same_from_what_is_written(value in value()) {
+        let text = canonical::write(&value);
+        let theirs = read_by_serde_json(text.as_bytes()).unwrap();
+        prop_assert_eq!(canonical::write(&json::parse(theirs.to_string().as_bytes()).unwrap()), text);
+    }
+
+    #[test]
+    fn serde_json_accepts_and_refuses_the_same_texts_apart_from_the_hazards(
+        text in r#"[\[\]{}:,"\\0-9.eE+\-truefalsn u/bd \n\t]{0,12}"#
+    ) {
+        match json::parse(text.as_bytes()) {
+            Ok(_) => prop_assert!(read_by_serde_json(text.as_bytes()).is_some(), "{text}"),
+            Err(error) if error.code == "duplicate_key" => {}
+            Err(_) => prop_assert!(read_by_serde_json(text.as_bytes()).is_none(), "{text}"),
+        }
+    }
+
+    #[test]
+    fn one_changed_byte_is_judged_as_serde_json_judges_it(place in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut text = contracts::all()[0].example(&tenant(), now()).to_string().into_bytes();
+        let place = place.index(text.len());
+        text[place] = byte;
+        match json::parse(&text) {
+            Ok(_) => prop_assert!(read_by_serde_json(&text).is_some()),
+            Err(error) if error.code == "duplicate_key" => {}
+            Err(_) => prop_assert!(read_by_serde_json(&text).is_none()),
+        }
+    }
+
+    #[test]
+    fn numbers_are_compared_as_decimals_whatever_their_spelling(
+        digits in "[1-9][0-9]{0,14}", shift in 0_usize..20, zeros in 0_usize..5
+    ) {
+        // The same value three times: plain, with a point, with an exponent.
+        let plain = Number::parse(&format!("{digits}e{shift}")).unwrap();
+        let zeros = "0".repeat(zeros);
+        let long = Number::parse(&format!("{digits}{}.{zeros}0", "0".repeat(shift))).unwrap();
+        let scaled = Number::parse(&format!("0.{zeros}{digits}e+{}", shift + digits.len() + zeros.len())).unwrap();
+        prop_assert_eq!(plain.fault(), long.fault());
+        prop_assert_eq!(plain.fault(), scaled.fault());
+        prop_assert_eq!(plain.value().to_bits(), scaled.value().to_bits());
+    }
+}

@@ -1,0 +1,265 @@
+//! The published schemas and the validator agree: on everything that the structural and the contract stage judge and a
+//! schema can say, and on the bounds of single numbers.
+
+use std::collections::BTreeMap;
+
+use mass_domain::canonical;
+use mass_domain::contracts::{self, Contract, Facts};
+use mass_domain::json::{self, Value};
+use mass_domain::validation::{Code, Stage, Violation};
+
+use super::{alter, count, now, tenant};
+
+/// SplitMix64: the same mutations on every machine and in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from((mixed ^ mixed >> 31) % limit as u64).unwrap()
+    }
+
+    fn one_of<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
+        &choices[self.below(choices.len())]
+    }
+}
+
+/// Values that stand on either side of the rules.
+fn replacements() -> Vec<Value> {
+    let texts = [
+        "",
+        " ",
+        "x",
+        " x ",
+        "a b",
+        "é",
+        "日本",
+        "A:b._-9",
+        "a/b",
+        "a\u{7f}",
+        "line\nbreak",
+        "\u{feff}",
+        "\u{200b}x",
+        "1",
+        " 1 ",
+        "0.50",
+        "1e3",
+        "-0",
+        "1.5",
+        "007",
+        "+1",
+        "1_000",
+        "nan",
+        "1e",
+        "0x10",
+        "-1",
+        "70000",
+        "5.0",
+        ".5",
+        "true",
+        "false",
+        "1.1",
+        " 1.1\t",
+        "1.10",
+        "2.0",
+        "dev",
+        " prod\u{3000}",
+        "Dev",
+        "shadow",
+        "control",
+        "metric",
+        "imperial",
+        "EUR",
+        "eur",
+        "INTERNAL",
+        "Internal ",
+        "PUBLIC",
+        "site-7",
+        "-site",
+        "Site",
+        "site.7",
+        "2026-11-24T18:00:00Z",
+        " 2026-11-24t18:00:00.5z ",
+        "2026-11-24T18:00:00.123456000+01:00",
+        "2026-11-24T18:00:00.1234567Z",
+        "2026-11-24T18:00:00.Z",
+        "2026-11-24 18:00:00Z",
+        "2026-11-24T18:00:00",
+        "2026-13-24T18:00:00Z",
+        "2026-04-31T18:00:00Z",
+        "2026-11-24T24:00:00Z",
+        "2026-11-24T18:60:00Z",
+        "2026-11-24T18:00:60Z",
+        "2026-11-24T18:00:00+24:00",
+        "2026-11-24T18:00:00+23:59",
+        "2026-11-24",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        " 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-ff ",
+        "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+        "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+    ];
+    let lengths = [63, 64, 65, 128, 129, 255, 256, 257, 2000, 2001];
+    let long = lengths.into_iter().flat_map(|length| {
+        let text = "a".repeat(length);
+        [format!(" {text} "), "é".repeat(length), text]
+    });
+    let others = [
+        "null",
+        "true",
+        "false",
+        "0",
+        "1",
+        "-1",
+        "0.5",
+        "1.5",
+        "5.0",
+        "100",
+        "100.5",
+        "-60",
+        "-61",
+        "150",
+        "151",
+        "299",
+        "300",
+        "1100",
+        "70000",
+        "86400",
+        "86401",
+        "9007199254740991",
+        "[]",
+        "{}",
+        "[1]",
+        "[\"x\"]",
+        "[\"\"]",
+        "[\" x \", 3]",
+        r#"{"x": 1}"#,
+        r#"{"site_id": "s", "x": [null]}"#,
+        r#"{"hard": {"no_control_actions": true}}"#,
+    ];
+    let others = others.into_iter().map(|text| json::parse(text.as_bytes()).unwrap());
+    texts.into_iter().map(str::to_owned).chain(long).map(Value::String).chain(others).collect()
+}
+
+/// Changes one place: replaces the value, or removes, adds or renames a member.
+fn mutate(document: &mut Value, dice: &mut Dice, replacements: &[Value]) {
+    let mut place = dice.below(count(document));
+    alter(document, &mut place, &mut |here| match (here, dice.below(5)) {
+        (Value::Object(members), 0) if !members.is_empty() => drop(members.remove(dice.below(members.len()))),
+        (Value::Object(members), 1) if !members.is_empty() => {
+            let index = dice.below(members.len());
+            members[index].0.push('_');
+        }
+        (Value::Object(members), 2 | 3) if members.iter().all(|(key, _)| key != "extra") => {
+            members.push(("extra".to_owned(), dice.one_of(replacements).clone()));
+        }
+        (here, _) => *here = dice.one_of(replacements).clone(),
+    });
+}
+
+/// Whether a schema can say what this violation is about.
+fn expressible(violation: &Violation, document: &Value) -> bool {
+    let in_a_string = matches!(document.pointer(&violation.pointer), Some(Value::String(_)));
+    match (violation.stage, violation.code.as_str()) {
+        (Stage::Semantic | Stage::Business, _) => false,
+        (_, "nul" | "key_collision" | "number_precision" | "number_range") => false,
+        (_, "integer") => !in_a_string,
+        _ => true,
+    }
+}
+
+fn to_serde(document: &Value) -> serde_json::Value {
+    serde_json::from_str(&canonical::write(document)).unwrap()
+}
+
+fn example(contract: &Contract) -> Value {
+    json::parse(contract.example(&tenant(), now()).to_string().as_bytes()).unwrap()
+}
+
+#[test]
+fn every_schema_is_valid_and_its_example_conforms() {
+    for contract in contracts::all() {
+        let schema = contract.schema();
+        assert!(jsonschema::draft202012::meta::is_valid(&schema), "{}", contract.id());
+        let validator = jsonschema::draft202012::new(&schema).unwrap();
+        assert!(validator.is_valid(&to_serde(&example(contract))));
+        assert!(validator.is_valid(&schema["examples"][0]));
+        assert_eq!(schema["title"], format!("MASS {}", contract.id()));
+    }
+}
+
+#[test]
+fn schema_and_validator_agree_on_thousands_of_mutated_documents() {
+    let replacements = replacements();
+    let mut dice = Dice(20_261_124);
+    for contract in contracts::all() {
+        let validator = jsonschema::draft202012::new(&contract.schema()).unwrap();
+        let mut met = BTreeMap::<String, usize>::new();
+        for _ in 0..5_000 {
+            let mut document = example(contract);
+            for _ in 0..=dice.below(2) {
+                mutate(&mut document, &mut dice, &replacements);
+            }
+            let conforms = validator.is_valid(&to_serde(&document));
+            let violations = match contracts::examine(&document, &Facts { now: now(), body_bytes: 0 }) {
+                Ok(examined) => {
+                    assert!(conforms, "the schema refuses what the validator accepts: {}", canonical::write(&document));
+                    assert_eq!(examined.contract, contract.id());
+                    *met.entry("valid".to_owned()).or_default() += 1;
+                    continue;
+                }
+                // Without its own marker a document is judged by the rules of another contract, or of none.
+                Err(refused) if refused.contract != Some(contract.id()) => {
+                    assert!(!conforms, "{}", canonical::write(&document));
+                    continue;
+                }
+                Err(refused) => refused.violations,
+            };
+            let refused = violations.iter().any(|violation| expressible(violation, &document));
+            let out_of_range = violations.iter().any(|violation| violation.code == "range");
+            assert!(
+                conforms != refused || (!conforms && out_of_range),
+                "the schema {} {}: {violations:#?}",
+                if conforms { "accepts" } else { "refuses" },
+                canonical::write(&document)
+            );
+            violations.into_iter().for_each(|violation| *met.entry(violation.code).or_default() += 1);
+        }
+        assert!(met["valid"] > 100 && met["type"] > 100, "{}: {met:?}", contract.id());
+    }
+}
+
+#[test]
+fn every_violation_is_a_rule_of_the_contracts_table() {
+    let replacements = replacements();
+    let mut dice = Dice(7);
+    for contract in contracts::all() {
+        let rows = contract.rows();
+        let listed = |pointer: &str, code: Code| {
+            rows.iter().filter(|row| row.pointer == pointer).any(|row| {
+                let rule = row.rules.iter().any(|rule| rule.code == code);
+                rule || code == Code::Type || (code == Code::Required && row.required)
+            })
+        };
+        for _ in 0..2_000 {
+            let mut document = example(contract);
+            mutate(&mut document, &mut dice, &replacements);
+            let Err(refused) = contracts::examine(&document, &Facts { now: now(), body_bytes: 0 }) else { continue };
+            if refused.contract != Some(contract.id()) {
+                continue;
+            }
+            for violation in refused.violations {
+                let code = violation.code.parse().unwrap();
+                // A member that is not named is a matter of the object that it is in, and an item one of its array.
+                let (parent, _) = violation.pointer.rsplit_once('/').unwrap_or_default();
+                let found =
+                    contracts::EVERYWHERE.contains(&code) || listed(&violation.pointer, code) || listed(parent, code);
+                assert!(found, "{}: {violation:?}", contract.id());
+            }
+        }
+    }
+}
