@@ -377,4 +377,19 @@ mod tests {
             assert_eq!(unknown.parse::<ContractId>(), Err(UnknownContract(unknown.to_owned())));
         }
     }
+
+    #[test]
+    fn a_marker_is_added_only_where_there_is_none() {
+        let marked =
+            |contract, text: &str| canonical::write(&with_marker(contract, json::parse(text.as_bytes()).unwrap()));
+        assert_eq!(marked(DEVICE_1_1, r#"{"a":1}"#), r#"{"a":1,"mass_version":"1.1"}"#);
+        assert_eq!(marked(ENTERPRISE_1_1, "{}"), r#"{"schema_version":"1.1"}"#);
+        assert_eq!(marked(SIMPLE_1_0, r#"{"a":1}"#), r#"{"payload":{"a":1}}"#);
+        for text in [r#"{"mass_version":"2.0"}"#, r#"{"payload":{"a":1}}"#, r#"{"schema_version":null}"#, "[]", "null"]
+        {
+            for contract in [SIMPLE_1_0, DEVICE_1_1] {
+                assert_eq!(marked(contract, text), text);
+            }
+        }
+    }
 }

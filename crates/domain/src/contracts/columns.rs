@@ -130,3 +130,103 @@ fn insert(members: &mut Vec<(String, Value)>, path: &[String], value: Value) {
         insert(inner, rest, value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{DEVICE_1_1, ENTERPRISE_1_1, Facts, SIMPLE_1_0, examine};
+    use super::*;
+    use crate::canonical;
+
+    fn row(contract: ContractId, headers: &[&str], cells: &[&str]) -> String {
+        let columns = Columns::new(contract, headers.iter().copied()).unwrap();
+        canonical::write(&columns.document(cells.iter().copied()))
+    }
+
+    fn refused(contract: ContractId, headers: &[&str]) -> String {
+        Columns::new(contract, headers.iter().copied()).unwrap_err().to_string()
+    }
+
+    const READING: [&str; 9] = [
+        "timestamp",
+        "device.id",
+        "device.type",
+        "device.location",
+        "metrics.temperature_celsius",
+        "metrics.humidity_percent",
+        "metrics.pressure_hpa",
+        "metadata.operator",
+        "metadata.batch_id",
+    ];
+
+    #[test]
+    fn a_row_of_readings_is_a_document_that_passes() {
+        let cells = ["2013-01-01T06:00:00Z", "d-1", "weather-station", "Roof", "4.40", "57.33", "1011.9", "ana", "b-1"];
+        let columns = Columns::new(DEVICE_1_1, READING).unwrap();
+        let facts = Facts { now: "2026-11-24T18:00:00Z".parse().unwrap(), body_bytes: 0 };
+        let examined = examine(&columns.document(cells), &facts).unwrap();
+        assert_eq!(examined.contract, DEVICE_1_1);
+        assert_eq!(examined.index.natural_key.as_deref(), Some("d-1@2013-01-01T06:00:00Z"));
+        let mut lacking = cells;
+        lacking[6] = "";
+        let violations = examine(&columns.document(lacking), &facts).unwrap_err().violations;
+        let found: Vec<_> = violations.iter().map(|found| (found.code.as_str(), found.pointer.as_str())).collect();
+        assert_eq!(found, [("required", "/metrics/pressure_hpa")]);
+    }
+
+    #[test]
+    fn dots_nest_and_empty_cells_are_absent() {
+        let headers = ["device.id", "metrics.x", "device.type", "metadata.a.b", "metadata.a.c"];
+        assert_eq!(
+            row(DEVICE_1_1, &headers, &["d", "", " t ", "1", ""]),
+            r#"{"device":{"id":"d","type":" t "},"mass_version":"1.1","metadata":{"a":{"b":"1"}}}"#
+        );
+        assert_eq!(row(DEVICE_1_1, &headers, &["", "", "", "", ""]), r#"{"mass_version":"1.1"}"#);
+        assert_eq!(
+            row(DEVICE_1_1, &["mass_version", "timestamp"], &["2.0", "now"]),
+            r#"{"mass_version":"2.0","timestamp":"now"}"#
+        );
+        assert_eq!(row(DEVICE_1_1, &["mass_version"], &[""]), r#"{"mass_version":"1.1"}"#);
+    }
+
+    #[test]
+    fn a_simple_row_is_a_payload_with_or_without_the_prefix() {
+        let expected = r#"{"payload":{"a":{"b":"1"},"c":"true","payload":"x"}}"#;
+        assert_eq!(row(SIMPLE_1_0, &["payload.a.b", "payload.c", "payload"], &["1", "true", "x"]), expected);
+        assert_eq!(row(SIMPLE_1_0, &["a.b", " c ", "payload.payload"], &["1", "true", "x"]), expected);
+        assert_eq!(row(SIMPLE_1_0, &["a"], &[""]), r#"{"payload":{}}"#);
+    }
+
+    #[test]
+    fn only_what_the_contract_types_as_a_boolean_becomes_one() {
+        let flag = "request.constraints.hard.no_control_actions";
+        let document = |cell| row(ENTERPRISE_1_1, &[flag, "request.constraints.hard.other"], &[cell, "true"]);
+        let with = |value: &str| {
+            format!(
+                r#"{{"request":{{"constraints":{{"hard":{{"no_control_actions":{value},"other":"true"}}}}}},"schema_version":"1.1"}}"#
+            )
+        };
+        assert_eq!(document("true"), with("true"));
+        assert_eq!(document(" false "), with("false"));
+        assert_eq!(document("TRUE"), with(r#""TRUE""#));
+    }
+
+    #[test]
+    fn a_header_row_that_cannot_be_a_document_is_refused_by_name() {
+        assert_eq!(
+            refused(DEVICE_1_1, &["ab", "a.b.c", "x", "a", "a.d"]),
+            "the header \"a.b.c\" makes an object of what the header \"a\" makes a single value"
+        );
+        assert_eq!(refused(DEVICE_1_1, &["a.b", "c", "a.b"]), "the header \"a.b\" occurs twice");
+        assert_eq!(refused(SIMPLE_1_0, &["payload.a", "a"]), "the header \"a\" occurs twice");
+        for empty in ["", " ", ".", "a.", ".a", "a..b"] {
+            assert_eq!(
+                refused(DEVICE_1_1, &["x", empty]),
+                "column 2 has an empty header, or a header with an empty part"
+            );
+        }
+        let deep = vec!["a"; 32].join(".");
+        assert_eq!(refused(DEVICE_1_1, &[&deep]), format!("the header \"{deep}\" is nested too deeply"));
+        assert!(Columns::new(SIMPLE_1_0, [vec!["a"; 31].join(".").as_str()]).is_ok());
+        assert!(Columns::new(DEVICE_1_1, ["ab", "a.b", "a.bc", "abc"]).is_ok());
+    }
+}
