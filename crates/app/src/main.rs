@@ -1,1 +1,14 @@
-fn main() {}
+//! The `mass` program.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use mass_app::cli::Cli;
+
+fn main() -> ExitCode {
+    if let Err(error) = mass_app::config::load_dotenv() {
+        return mass_app::cli::fail(&error);
+    }
+    let cli = Cli::parse();
+    actix_web::rt::System::new().block_on(cli.run()).unwrap_or_else(|error| mass_app::cli::fail(&error))
+}

@@ -309,6 +309,14 @@ pub struct Refused {
     pub warnings: Vec<Warning>,
 }
 
+/// What is refused in every document, whatever its contract: NUL characters, numbers that cannot be kept.
+#[must_use]
+pub fn hazards(document: &Value) -> Vec<Violation> {
+    let mut findings = Findings::default();
+    rules::check_everywhere(document, &mut findings);
+    findings.into_violations()
+}
+
 /// Recognises the contract, validates in all stages, normalises and takes the fingerprint.
 ///
 /// # Errors

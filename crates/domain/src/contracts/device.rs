@@ -49,7 +49,7 @@ static BODY: &[Field] = &[
         &Closed(&[
             required(
                 "id",
-                &Text { min: 1, max: 128, of: Characters::Identifier },
+                &Text { may_be_empty: false, max: 128, of: Characters::Identifier },
                 "Identifies the device within the tenant.",
             ),
             required(
@@ -76,7 +76,7 @@ static BODY: &[Field] = &[
         &Closed(&[
             required("operator", &Text::NAME, "Who runs the device."),
             required("batch_id", &Text::NAME, "The batch in which the reading is delivered."),
-            optional("notes", &Text { min: 0, max: 2000, of: Characters::Any }, "Anything worth knowing."),
+            optional("notes", &Text { may_be_empty: true, max: 2000, of: Characters::Any }, "Anything worth knowing."),
         ]),
         "Where the reading comes from.",
     ),

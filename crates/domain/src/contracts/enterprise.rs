@@ -128,7 +128,7 @@ static REQUEST: &[Field] = &[
     required("request_id", &Text::NAME, "Identifies the request within the tenant."),
     required(
         "idempotency_key",
-        &Text { min: 1, max: 255, of: Characters::PrintableAscii },
+        &Text { may_be_empty: false, max: 255, of: Characters::PrintableAscii },
         "Makes a repetition harmless; equal to the Idempotency-Key header where both are sent.",
     ),
     required("tenant_id", &TENANT, "The sender's tenant."),

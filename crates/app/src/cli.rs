@@ -1,0 +1,77 @@
+//! The command line.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{accounts, config, import, migrate, openapi, serve};
+use crate::config::Settings;
+use crate::logging;
+
+/// The backend of data-centre pilots: takes telemetry, validates it, stores it durably and proves it.
+#[derive(Debug, Parser)]
+#[command(name = "mass", version, after_help = "Example: mass serve --mass-port 8080\n\nWithout a command: serve.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How.
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the API.
+    #[command(after_help = "Example: mass serve --mass-host 0.0.0.0 --mass-port 8000")]
+    Serve(serve::Arguments),
+    /// Bring the database to this version's schema, and stop.
+    #[command(after_help = "Example: mass migrate --database-url postgres://mass@localhost/mass")]
+    Migrate,
+    /// Create a user.
+    #[command(after_help = "Example: mass create-user --email ana@example.test --role operator --role auditor")]
+    CreateUser(accounts::CreateUser),
+    /// Give a user another password.
+    #[command(after_help = "Example: mass reset-password --email ana@example.test")]
+    ResetPassword(accounts::ResetPassword),
+    /// Import a CSV or NDJSON file.
+    #[command(after_help = "Example: mass import readings.csv --contract device/1.1\n\n\
+                            Exit status: 0 when every record was taken, 2 when any was refused, 1 on failure.")]
+    Import(import::Arguments),
+    /// Print the OpenAPI document.
+    #[command(after_help = "Example: mass openapi > openapi.json")]
+    Openapi,
+    /// Print the effective configuration, secrets masked.
+    #[command(after_help = "Example: MASS_PORT=8080 mass config")]
+    Config,
+}
+
+impl Cli {
+    /// Does what the command line says.
+    ///
+    /// # Errors
+    /// What made it fail, for the terminal.
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        let settings = self.settings.without_empty_secrets();
+        logging::start(&settings.log)?;
+        let command = self.command.unwrap_or(Command::Serve(serve::Arguments::default()));
+        match command {
+            Command::Serve(arguments) => serve::run(&settings, &arguments).await,
+            Command::Migrate => migrate::run(&settings),
+            Command::CreateUser(arguments) => accounts::create_user(&settings, arguments).await,
+            Command::ResetPassword(arguments) => accounts::reset_password(&settings, arguments).await,
+            Command::Import(arguments) => import::run(&settings, arguments).await,
+            Command::Openapi => openapi::run(),
+            Command::Config => config::run(&settings),
+        }
+    }
+}
+
+/// Tells on standard error what went wrong, and exits with 1.
+#[expect(clippy::print_stderr, reason = "the last word of a command, which a log filter must not silence")]
+#[must_use]
+pub fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("mass: {error:#}");
+    ExitCode::FAILURE
+}

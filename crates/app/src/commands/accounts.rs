@@ -1,0 +1,103 @@
+//! `mass create-user` and `mass reset-password`: local commands that act as the system, in one tenant.
+
+use std::io::Read;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use mass_auth::{NewPassword, NewUser};
+use mass_domain::access::{Principal, Role};
+use mass_domain::tenancy::TenantId;
+use mass_domain::users::Email;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::print;
+use crate::config::Settings;
+use crate::startup::Application;
+
+/// The user to create.
+#[derive(Debug, Args)]
+pub struct CreateUser {
+    /// Its e-mail address.
+    #[arg(long, value_parser = Email::parse)]
+    email: Email,
+    /// A role; may be given several times.
+    #[arg(long = "role", required = true, value_name = "ROLE", help = roles())]
+    roles: Vec<Role>,
+    /// Its tenant [default: MASS_TENANT].
+    #[arg(long, value_parser = TenantId::parse)]
+    tenant: Option<TenantId>,
+    #[command(flatten)]
+    password: PasswordSource,
+}
+
+/// The user who needs another password.
+#[derive(Debug, Args)]
+pub struct ResetPassword {
+    /// Its e-mail address.
+    #[arg(long, value_parser = Email::parse)]
+    email: Email,
+    /// Its tenant [default: MASS_TENANT].
+    #[arg(long, value_parser = TenantId::parse)]
+    tenant: Option<TenantId>,
+    #[command(flatten)]
+    password: PasswordSource,
+}
+
+#[derive(Debug, Args)]
+struct PasswordSource {
+    /// Read the password from standard input, instead of making one up and printing it once.
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+impl PasswordSource {
+    /// The password, and the text to show if it was made up.
+    fn password(&self) -> anyhow::Result<(NewPassword, Option<SecretString>)> {
+        if self.password_stdin {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).context("the password cannot be read")?;
+            let text = SecretString::from(text.trim_end_matches(['\r', '\n']).to_owned());
+            return Ok((NewPassword::parse(&text)?, None));
+        }
+        let password = NewPassword::generate();
+        let shown = password.secret().clone();
+        Ok((password, Some(shown)))
+    }
+}
+
+/// Creates a user.
+///
+/// # Errors
+/// When the address is taken, the tenant does not exist, or the database cannot be reached.
+pub async fn create_user(settings: &Settings, arguments: CreateUser) -> anyhow::Result<ExitCode> {
+    let (password, shown) = arguments.password.password()?;
+    let application = Application::build(settings).await?;
+    let tenant = arguments.tenant.unwrap_or_else(|| settings.first.tenant.clone());
+    let new = NewUser { email: arguments.email.clone(), password, roles: arguments.roles.into_iter().collect() };
+    let id = application.services.auth.create_user(&Principal::system(tenant), new).await?;
+    print(&format!("created {} with id {id}\n{}", arguments.email, password_line(shown.as_ref())))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Gives a user another password.
+///
+/// # Errors
+/// When there is no such user, or the database cannot be reached.
+pub async fn reset_password(settings: &Settings, arguments: ResetPassword) -> anyhow::Result<ExitCode> {
+    let (password, shown) = arguments.password.password()?;
+    let application = Application::build(settings).await?;
+    let tenant = arguments.tenant.unwrap_or_else(|| settings.first.tenant.clone());
+    application.services.auth.reset_password(&Principal::system(tenant), &arguments.email, &password).await?;
+    print(&format!("{} has another password\n{}", arguments.email, password_line(shown.as_ref())))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn password_line(shown: Option<&SecretString>) -> String {
+    shown.map_or_else(String::new, |password| format!("password: {}   (shown this once)\n", password.expose_secret()))
+}
+
+fn roles() -> String {
+    let names: Vec<&str> = Role::ALL.iter().map(|role| role.as_str()).collect();
+    format!("A role: {}; may be given several times", names.join(", "))
+}

@@ -1,0 +1,135 @@
+//! `mass serve`
+
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::web;
+use anyhow::Context;
+use clap::Args;
+use mass_auth::Founded;
+use secrecy::ExposeSecret;
+use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::print;
+use crate::config::{Environment, Settings};
+use crate::http::system::Draining;
+use crate::http::{self, openapi};
+use crate::startup::Application;
+
+/// How long a stopping server in production still takes requests while `/ready` already fails, so that a load balancer
+/// turns away first.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How often what has outlived its use is cleared away.
+const HOUSEKEEPING: Duration = Duration::from_secs(3600);
+
+/// How long an idempotency key is kept: twice the promised 24 hours.
+const IDEMPOTENCY_KEYS_SECONDS: i64 = 48 * 3600;
+
+/// How to serve.
+#[derive(Debug, Default, Args)]
+pub struct Arguments {
+    /// Print the addresses as one JSON object instead of for people.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Serves until SIGTERM or SIGINT, then drains and stops. A second signal stops at once.
+///
+/// # Errors
+/// When the start fails; the sentence names the setting.
+pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    openapi::document()?;
+    let application = Application::build(settings).await?;
+    let (host, port) = (&settings.http.host, settings.http.port);
+    let listener = TcpListener::bind((host.as_str(), port))
+        .with_context(|| format!("cannot listen on MASS_HOST={host}, MASS_PORT={port}"))?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let server = http::serve(listener, application.services.clone())?;
+    let database = application.services.database.describe();
+    print(&announcement(settings, arguments, &url, &database, application.founded.as_ref()))?;
+    tracing::info!(url, database, version = env!("CARGO_PKG_VERSION"), commit = env!("MASS_COMMIT"), "serving");
+
+    let grace = match settings.stage.environment {
+        Environment::Production => GRACE,
+        Environment::Development => Duration::ZERO,
+    };
+    actix_web::rt::spawn(stop_on_signal(signals, server.handle(), application.services.draining.clone(), grace));
+    actix_web::rt::spawn(keep_house(application.services.clone()));
+    server.await?;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn announcement(
+    settings: &Settings,
+    arguments: &Arguments,
+    url: &str,
+    database: &str,
+    founded: Option<&Founded>,
+) -> String {
+    let password = founded
+        .and_then(|founded| founded.generated_password.as_ref())
+        .filter(|_| settings.stage.environment == Environment::Development)
+        .map(ExposeSecret::expose_secret);
+    let docs = format!("{url}/docs");
+    if arguments.json {
+        let email = settings.first.admin_email.as_str();
+        let object = json!({
+            "url": url, "docs": docs, "database": database, "admin": {"email": email, "password": password},
+        });
+        return format!("{object}\n");
+    }
+    let mut text =
+        format!("MASS {}\n  API       {url}\n  Docs      {docs}\n  Database  {database}\n", env!("CARGO_PKG_VERSION"));
+    if let Some(founded) = founded {
+        text += &format!("  Admin     {}\n", founded.email);
+    }
+    if let Some(password) = password {
+        text += &format!("  Password  {password}   (shown this once; change it with: mass reset-password)\n");
+    }
+    text
+}
+
+async fn stop_on_signal(
+    (mut terminate, mut interrupt): (Signal, Signal),
+    server: ServerHandle,
+    draining: web::Data<Draining>,
+    grace: Duration,
+) {
+    next(&mut terminate, &mut interrupt).await;
+    tracing::info!("stopping: requests under way are finished");
+    draining.begin();
+    let drain = async {
+        tokio::time::sleep(grace).await;
+        server.stop(true).await;
+    };
+    tokio::select! {
+        () = drain => {}
+        () = next(&mut terminate, &mut interrupt) => server.stop(false).await,
+    }
+}
+
+async fn next(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+async fn keep_house(services: http::Services) {
+    let mut ticks = tokio::time::interval(HOUSEKEEPING);
+    loop {
+        ticks.tick().await;
+        let Some(before) = services.clock.now().plus_seconds(-IDEMPOTENCY_KEYS_SECONDS) else { continue };
+        match services.database.purge(before).await {
+            Ok(0) => {}
+            Ok(keys) => tracing::info!(keys, "old idempotency keys are forgotten"),
+            Err(error) => tracing::warn!(error = format!("{error:#}"), "old idempotency keys cannot be cleared away"),
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! Configuration: environment variables, `.env` and flags of the same names, read once, into types.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use mass_auth::{Cost, TokenLifetime};
+use mass_domain::tenancy::TenantId;
+use mass_domain::users::Email;
+use secrecy::{ExposeSecret, SecretString};
+
+/// Every setting. Each is a variable of the environment and a flag of the same name (`MASS_PORT`, `--mass-port`).
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Settings")]
+pub struct Settings {
+    /// Where the program stands.
+    #[command(flatten)]
+    pub stage: StageSettings,
+    /// Where requests come in.
+    #[command(flatten)]
+    pub http: HttpSettings,
+    /// Where data is kept.
+    #[command(flatten)]
+    pub storage: StorageSettings,
+    /// How callers prove who they are.
+    #[command(flatten)]
+    pub auth: AuthSettings,
+    /// The first tenant and administrator.
+    #[command(flatten)]
+    pub first: FirstSettings,
+    /// What is logged.
+    #[command(flatten)]
+    pub log: LogSettings,
+}
+
+/// How much is demanded at start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Environment {
+    /// A laptop: what is missing is made.
+    Development,
+    /// Secrets have to be given, and none is printed.
+    Production,
+}
+
+/// Where the program stands.
+#[derive(Debug, Clone, Args)]
+pub struct StageSettings {
+    /// `production` demands SECRET_KEY and, on an empty database, MASS_ADMIN_PASSWORD; it prints no password.
+    #[arg(long = "mass-env", env = "MASS_ENV", value_name = "MASS_ENV", global = true, default_value = "development")]
+    pub environment: Environment,
+}
+
+/// Where requests come in.
+#[derive(Debug, Clone, Args)]
+pub struct HttpSettings {
+    /// The address to listen on.
+    #[arg(long = "mass-host", env = "MASS_HOST", value_name = "MASS_HOST", global = true, default_value = "127.0.0.1")]
+    pub host: String,
+    /// The port to listen on; 0 picks a free one and prints it.
+    #[arg(long = "mass-port", env = "MASS_PORT", value_name = "MASS_PORT", global = true, default_value_t = 8000)]
+    pub port: u16,
+    /// The longest body of a single request, in bytes.
+    #[arg(
+        long = "mass-body-limit-bytes",
+        env = "MASS_BODY_LIMIT_BYTES",
+        value_name = "MASS_BODY_LIMIT_BYTES",
+        global = true,
+        default_value_t = 1_048_576,
+        value_parser = body_limit
+    )]
+    pub body_limit_bytes: usize,
+}
+
+/// Where data is kept.
+#[derive(Debug, Clone, Args)]
+pub struct StorageSettings {
+    /// `sqlite://PATH` or `postgres://USER:PASSWORD@HOST/DATABASE` [default: mass.db in MASS_DATA_DIR].
+    #[arg(
+        long = "database-url",
+        env = "DATABASE_URL",
+        value_name = "DATABASE_URL",
+        global = true,
+        hide_env_values = true
+    )]
+    pub url: Option<SecretString>,
+    /// PostgreSQL: the owner that migrates, where the server itself runs as another role [default: DATABASE_URL].
+    #[arg(
+        long = "mass-migration-database-url",
+        env = "MASS_MIGRATION_DATABASE_URL",
+        value_name = "MASS_MIGRATION_DATABASE_URL",
+        global = true,
+        hide_env_values = true
+    )]
+    pub migration_url: Option<SecretString>,
+    /// PostgreSQL: `false` behind a pooler in transaction mode that knows no prepared statements.
+    #[arg(
+        long = "mass-statement-cache",
+        env = "MASS_STATEMENT_CACHE",
+        value_name = "MASS_STATEMENT_CACHE",
+        global = true,
+        default_value_t = true,
+        action = clap::ArgAction::Set
+    )]
+    pub statement_cache: bool,
+    /// The folder of mass.db, secret.key and temporary files.
+    #[arg(
+        long = "mass-data-dir",
+        env = "MASS_DATA_DIR",
+        value_name = "MASS_DATA_DIR",
+        global = true,
+        default_value = "data"
+    )]
+    pub data_dir: PathBuf,
+}
+
+/// How callers prove who they are.
+#[derive(Debug, Clone, Args)]
+pub struct AuthSettings {
+    /// The key that signs access tokens (HS256): at least 32 bytes [default: made at the first start].
+    #[arg(long = "secret-key", env = "SECRET_KEY", value_name = "SECRET_KEY", global = true, hide_env_values = true)]
+    pub secret_key: Option<SecretString>,
+    /// The key before it, still accepted while tokens signed with it live.
+    #[arg(
+        long = "secret-key-previous",
+        env = "SECRET_KEY_PREVIOUS",
+        value_name = "SECRET_KEY_PREVIOUS",
+        global = true,
+        hide_env_values = true
+    )]
+    pub secret_key_previous: Option<SecretString>,
+    /// For how many minutes an access token is good.
+    #[arg(
+        long = "access-token-expire-minutes",
+        env = "ACCESS_TOKEN_EXPIRE_MINUTES",
+        value_name = "ACCESS_TOKEN_EXPIRE_MINUTES",
+        global = true,
+        default_value = "15",
+        value_parser = lifetime
+    )]
+    pub access_token_lifetime: TokenLifetime,
+    /// bcrypt's cost: each step doubles the work of a guess and of a log-in.
+    #[arg(
+        long = "mass-bcrypt-cost",
+        env = "MASS_BCRYPT_COST",
+        value_name = "MASS_BCRYPT_COST",
+        global = true,
+        default_value = "12"
+    )]
+    pub bcrypt_cost: Cost,
+    /// Mixed into every password before it is hashed, at least 32 bytes; kept apart from the database.
+    #[arg(
+        long = "mass-password-pepper",
+        env = "MASS_PASSWORD_PEPPER",
+        value_name = "MASS_PASSWORD_PEPPER",
+        global = true,
+        hide_env_values = true
+    )]
+    pub pepper: Option<SecretString>,
+}
+
+/// The first tenant and administrator.
+#[derive(Debug, Clone, Args)]
+pub struct FirstSettings {
+    /// The first administrator's address; used only on an empty database.
+    #[arg(
+        long = "mass-admin-email",
+        env = "MASS_ADMIN_EMAIL",
+        value_name = "MASS_ADMIN_EMAIL",
+        global = true,
+        default_value = "admin@mass.local",
+        value_parser = Email::parse
+    )]
+    pub admin_email: Email,
+    /// The first administrator's password, at least 15 characters; used only on an empty database [default: random,
+    /// printed once].
+    #[arg(
+        long = "mass-admin-password",
+        env = "MASS_ADMIN_PASSWORD",
+        value_name = "MASS_ADMIN_PASSWORD",
+        global = true,
+        hide_env_values = true
+    )]
+    pub admin_password: Option<SecretString>,
+    /// The default tenant: the first administrator's, and that of local commands.
+    #[arg(
+        long = "mass-tenant",
+        env = "MASS_TENANT",
+        value_name = "MASS_TENANT",
+        global = true,
+        default_value = "default",
+        value_parser = tenant
+    )]
+    pub tenant: TenantId,
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object a line, for collectors.
+    Json,
+}
+
+/// What is logged, on standard error.
+#[derive(Debug, Clone, Args)]
+pub struct LogSettings {
+    /// The form of log lines.
+    #[arg(
+        long = "mass-log-format",
+        env = "MASS_LOG_FORMAT",
+        value_name = "MASS_LOG_FORMAT",
+        global = true,
+        default_value = "pretty"
+    )]
+    pub format: LogFormat,
+    /// Which lines: a level, or a filter such as `info,mass_app=debug`.
+    #[arg(long = "mass-log", env = "MASS_LOG", value_name = "MASS_LOG", global = true, default_value = "info")]
+    pub filter: String,
+}
+
+fn body_limit(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(bytes) if bytes >= 1024 => Ok(bytes),
+        _ => Err("a whole number of bytes, at least 1024, is due".to_owned()),
+    }
+}
+
+fn lifetime(text: &str) -> Result<TokenLifetime, String> {
+    let minutes = text.parse().map_err(|_| mass_auth::InvalidLifetime);
+    minutes.and_then(TokenLifetime::from_minutes).map_err(|error| error.to_string())
+}
+
+fn tenant(text: &str) -> Result<TenantId, String> {
+    match TenantId::parse(text) {
+        Ok(tenant) if tenant.as_str() == TenantId::SYSTEM => Err("this name is MASS's own".to_owned()),
+        Ok(tenant) => Ok(tenant),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Adds the variables of `.env` in the working directory to the environment, where they are not set already.
+///
+/// # Errors
+/// When the file is there but cannot be read.
+pub fn load_dotenv() -> anyhow::Result<()> {
+    match dotenvy::from_path(Path::new(".env")) {
+        Err(error) if !error.not_found() => Err(error).context("the file .env cannot be read"),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+impl Settings {
+    /// What was set to nothing (`SECRET_KEY=`) counts as not set.
+    #[must_use]
+    pub fn without_empty_secrets(mut self) -> Self {
+        let settings = [
+            &mut self.storage.url,
+            &mut self.storage.migration_url,
+            &mut self.auth.secret_key,
+            &mut self.auth.secret_key_previous,
+            &mut self.auth.pepper,
+            &mut self.first.admin_password,
+        ];
+        for setting in settings {
+            if setting.as_ref().is_some_and(|value| value.expose_secret().is_empty()) {
+                *setting = None;
+            }
+        }
+        self
+    }
+
+    /// The database's address.
+    #[must_use]
+    pub fn database_url(&self) -> SecretString {
+        self.storage.url.clone().unwrap_or_else(|| {
+            let path = self.storage.data_dir.join("mass.db");
+            SecretString::from(format!("sqlite://{}", path.display()))
+        })
+    }
+
+    /// Every variable with its effective value, secrets masked.
+    #[must_use]
+    pub fn shown(&self) -> Vec<(&'static str, String)> {
+        let secret = |value: &Option<SecretString>| match value {
+            Some(_) => "(set, not shown)".to_owned(),
+            None => "(not set)".to_owned(),
+        };
+        let name = |value: Option<clap::builder::PossibleValue>| value.map(|value| value.get_name().to_owned());
+        let url = |url: &SecretString| match mass_persistence::describe(url.expose_secret()) {
+            Ok(place) => format!("({place})"),
+            Err(error) => format!("(wrong: {error})"),
+        };
+        vec![
+            ("DATABASE_URL", url(&self.database_url())),
+            ("MASS_ADMIN_EMAIL", self.first.admin_email.to_string()),
+            ("MASS_ADMIN_PASSWORD", secret(&self.first.admin_password)),
+            ("MASS_BCRYPT_COST", self.auth.bcrypt_cost.get().to_string()),
+            ("MASS_BODY_LIMIT_BYTES", self.http.body_limit_bytes.to_string()),
+            ("MASS_DATA_DIR", self.storage.data_dir.display().to_string()),
+            ("MASS_ENV", name(self.stage.environment.to_possible_value()).unwrap_or_default()),
+            ("MASS_HOST", self.http.host.clone()),
+            ("MASS_LOG", self.log.filter.clone()),
+            ("MASS_LOG_FORMAT", name(self.log.format.to_possible_value()).unwrap_or_default()),
+            (
+                "MASS_MIGRATION_DATABASE_URL",
+                self.storage.migration_url.as_ref().map_or("(DATABASE_URL)".to_owned(), url),
+            ),
+            ("MASS_PASSWORD_PEPPER", secret(&self.auth.pepper)),
+            ("MASS_PORT", self.http.port.to_string()),
+            ("MASS_STATEMENT_CACHE", self.storage.statement_cache.to_string()),
+            ("MASS_TENANT", self.first.tenant.to_string()),
+            ("ACCESS_TOKEN_EXPIRE_MINUTES", (self.auth.access_token_lifetime.seconds() / 60).to_string()),
+            ("SECRET_KEY", secret(&self.auth.secret_key)),
+            ("SECRET_KEY_PREVIOUS", secret(&self.auth.secret_key_previous)),
+        ]
+    }
+}

@@ -1,0 +1,109 @@
+//! HTTP: extract, call a use case, map its answer. Nothing is decided here that is not about HTTP.
+
+pub mod auth;
+pub mod body;
+pub mod context;
+pub mod contracts;
+pub mod docs;
+mod gate;
+pub mod headers;
+pub mod mass;
+pub mod openapi;
+pub mod operations;
+pub mod problem;
+pub mod query;
+pub mod reply;
+pub mod system;
+pub mod wire;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+use mass_auth::AuthService;
+use mass_domain::time::Clock;
+use mass_persistence::Database;
+use mass_service::MassService;
+use paperclip::actix::{OpenApiExt, web as api};
+
+use body::BodyLimit;
+use problem::{Problem, ProblemKind};
+use system::Draining;
+
+/// All that the handlers call.
+#[derive(Clone)]
+pub struct Services {
+    /// Logging in and being recognised.
+    pub auth: web::Data<AuthService>,
+    /// MASS requests.
+    pub mass: web::Data<MassService>,
+    /// For the readiness check alone.
+    pub database: web::Data<Database>,
+    /// Tells the time.
+    pub clock: web::Data<Arc<dyn Clock>>,
+    /// Whether the server is stopping.
+    pub draining: web::Data<Draining>,
+    /// How long a single request's body may be.
+    pub body_limit: web::Data<BodyLimit>,
+}
+
+/// Serves on a listener until the server's handle stops it.
+///
+/// # Errors
+/// When the listener cannot be used.
+pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Server> {
+    let server = HttpServer::new(move || {
+        let services = services.clone();
+        App::new()
+            .app_data(services.auth)
+            .app_data(services.mass)
+            .app_data(services.database)
+            .app_data(services.clock)
+            .app_data(services.draining)
+            .app_data(services.body_limit)
+            .app_data(web::PathConfig::default().error_handler(|_, _| Problem::new(ProblemKind::NotFound).into()))
+            .wrap(from_fn(gate::layer))
+            .wrap(from_fn(context::layer))
+            .default_service(web::to(|| async { Err::<&str, _>(Problem::new(ProblemKind::NotFound)) }))
+            .wrap_api()
+            .configure(routes)
+            .build()
+            .configure(pages)
+    });
+    Ok(server.disable_signals().shutdown_timeout(30).listen(listener)?.run())
+}
+
+/// The routes of the API; the OpenAPI document is read from the same function.
+fn routes(config: &mut api::ServiceConfig<'_>) {
+    config
+        .service(api::resource("/health").route(api::get().to(system::health)))
+        .service(api::resource("/ready").route(api::get().to(system::ready)))
+        .service(api::resource("/version").route(api::get().to(system::version)))
+        .service(api::resource("/v1/auth/login").route(api::post().to(auth::login)))
+        .service(api::resource("/v1/auth/me").route(api::get().to(auth::me)))
+        .service(api::resource("/v1/contracts").route(api::get().to(contracts::list)))
+        .service(api::resource("/v1/contracts/{name}/{version}").route(api::get().to(contracts::get)))
+        .service(api::resource("/v1/mass-requests/validate").route(api::post().to(mass::validate)))
+        .service(api::resource("/v1/mass-requests/normalize").route(api::post().to(mass::normalize)))
+        .service(
+            api::resource("/v1/mass-requests").route(api::get().to(mass::list)).route(api::post().to(mass::create)),
+        )
+        .service(
+            api::resource("/v1/mass-requests/{id}")
+                .route(api::get().to(mass::get))
+                .route(api::delete().to(mass::delete)),
+        )
+        .service(api::resource("/v1/mass-requests/{id}/events").route(api::get().to(mass::events)))
+        .service(api::resource("/v1/mass-requests/{id}/status").route(api::patch().to(mass::set_status)));
+}
+
+/// What is for browsers, and not part of the API that the document describes.
+fn pages(config: &mut web::ServiceConfig) {
+    config
+        .service(web::resource("/openapi.json").route(web::get().to(openapi::serve)))
+        .service(web::resource("/docs").route(web::get().to(docs::index)))
+        .service(web::resource("/docs/").route(web::get().to(docs::index)))
+        .service(web::resource("/docs/{file}").route(web::get().to(docs::asset)));
+}

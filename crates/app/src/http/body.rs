@@ -1,0 +1,184 @@
+//! Bodies: media type (415), coding (415), size (413), syntax (400), and for typed bodies their rules (422).
+
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::web::{self, BytesMut};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
+use garde::Validate;
+use mass_domain::contracts;
+use mass_domain::json::{self, Value};
+use mass_domain::validation::{Stage, Violation};
+use serde::de::DeserializeOwned;
+
+use super::problem::{Problem, ProblemKind};
+
+/// How long a body may take to arrive whole.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest body of a single request, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLimit(pub usize);
+
+/// A JSON document, read strictly but under no contract yet.
+pub struct Document {
+    /// The document.
+    pub value: Value,
+    /// Its length as it was sent.
+    pub bytes: usize,
+}
+
+impl FromRequest for Document {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = receive(req, payload);
+        Box::pin(async move {
+            let body = body.await?;
+            Ok(Self { value: json::parse(&body)?, bytes: body.len() })
+        })
+    }
+}
+
+/// A body of a fixed shape, valid by its own rules.
+pub struct Valid<T>(pub T);
+
+impl<T> FromRequest for Valid<T>
+where
+    T: DeserializeOwned + Validate<Context = ()> + 'static,
+{
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = receive(req, payload);
+        Box::pin(async move {
+            let body = body.await?;
+            // Read strictly first: serde would keep the last of two equal keys, or take an array for an object.
+            let document = json::parse(&body)?;
+            let hazards = contracts::hazards(&document);
+            if !hazards.is_empty() {
+                return Err(broken(hazards));
+            }
+            if !matches!(document, Value::Object(_)) {
+                return Err(violation(String::new(), "type", "An object is due."));
+            }
+            let mut reader = serde_json::Deserializer::from_slice(&body);
+            let value: T = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+                let reason = error.inner().to_string();
+                let reason = reason.split(" at line ").next().unwrap_or_default();
+                violation(pointer_of(error.path()), "shape", &sentence(reason))
+            })?;
+            value.validate().map_err(|report| {
+                let violations = report.iter().map(|(path, error)| Violation {
+                    stage: Stage::Structural,
+                    pointer: format!("/{}", path.to_string().replace('.', "/")),
+                    code: "rule".to_owned(),
+                    detail: sentence(error.message()),
+                    expected: None,
+                    actual: None,
+                });
+                broken(violations.collect())
+            })?;
+            Ok(Self(value))
+        })
+    }
+}
+
+fn receive(req: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<BytesMut, Problem>> + 'static {
+    let judged = judge_headers(req);
+    let limit = req.app_data::<web::Data<BodyLimit>>().map_or(1 << 20, |limit| limit.0);
+    let payload = payload.take();
+    async move {
+        judged?;
+        read(payload, limit).await
+    }
+}
+
+fn judge_headers(req: &HttpRequest) -> Result<(), Problem> {
+    let is_json = matches!(req.mime_type(), Ok(Some(mime)) if mime.essence_str() == "application/json"
+        && mime.get_param("charset").is_none_or(|charset| charset.as_str().eq_ignore_ascii_case("utf-8")));
+    if !is_json {
+        let accept = (header::ACCEPT, HeaderValue::from_static("application/json"));
+        return Err(Problem::new(ProblemKind::UnsupportedMediaType)
+            .detail("Send JSON in UTF-8 with the header Content-Type: application/json.")
+            .header(accept.0, accept.1));
+    }
+    if !is_uncoded(req.headers()) {
+        return Err(Problem::new(ProblemKind::UnsupportedMediaType)
+            .detail("Send the body without a Content-Encoding.")
+            .header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity")));
+    }
+    Ok(())
+}
+
+fn is_uncoded(headers: &HeaderMap) -> bool {
+    headers.get_all(header::CONTENT_ENCODING).all(|value| value.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+async fn read(mut payload: Payload, limit: usize) -> Result<BytesMut, Problem> {
+    let whole = async {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = payload.next().await {
+            let chunk = chunk.map_err(|error| {
+                Problem::new(ProblemKind::BadRequest).detail(sentence(&format!("The body cannot be read: {error}")))
+            })?;
+            if body.len() + chunk.len() > limit {
+                return Err(Problem::new(ProblemKind::TooLarge)
+                    .detail(format!("A body has at most {limit} bytes (MASS_BODY_LIMIT_BYTES)."))
+                    .member("limit_bytes", limit));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    };
+    tokio::time::timeout(BODY_TIMEOUT, whole).await.unwrap_or_else(|_| {
+        let seconds = BODY_TIMEOUT.as_secs();
+        Err(Problem::new(ProblemKind::RequestTimeout).detail(format!("A body has to arrive within {seconds} seconds.")))
+    })
+}
+
+/// A problem for broken rules.
+#[must_use]
+pub fn broken(violations: Vec<Violation>) -> Problem {
+    let rules = if violations.len() == 1 {
+        "1 rule is broken.".to_owned()
+    } else {
+        format!("{} rules are broken.", violations.len())
+    };
+    Problem::new(ProblemKind::ContractViolation).detail(rules).violations(violations)
+}
+
+fn violation(pointer: String, code: &str, detail: &str) -> Problem {
+    broken(vec![Violation {
+        stage: Stage::Structural,
+        pointer,
+        code: code.to_owned(),
+        detail: detail.to_owned(),
+        expected: None,
+        actual: None,
+    }])
+}
+
+fn pointer_of(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter()
+        .map(|segment| match segment {
+            Segment::Seq { index } => format!("/{index}"),
+            Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            Segment::Enum { variant } => format!("/{variant}"),
+            Segment::Unknown => String::new(),
+        })
+        .collect()
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(char::to_uppercase);
+    let end = if text.ends_with('.') { "" } else { "." };
+    first.into_iter().flatten().chain(letters).collect::<String>() + end
+}

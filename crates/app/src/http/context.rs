@@ -1,0 +1,119 @@
+//! The outermost layer: gives each request its ids, logs it, puts problems into words and survives panics.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, HttpResponse};
+use futures_util::FutureExt;
+use mass_domain::trace::{Origin, RequestId, TraceParent};
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::problem::Problem;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// Wraps every request; see the module.
+///
+/// # Errors
+/// An error that already is a complete answer.
+pub async fn layer(req: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse, Error> {
+    let started = Instant::now();
+    let origin = origin_of(&req);
+    req.extensions_mut().insert(origin.clone());
+    let method = req.method().clone();
+    let path = req.path().to_owned();
+    let span = tracing::info_span!(
+        "request",
+        request_id = origin.request_id.as_str(),
+        trace_id = origin.trace.map(|trace| trace.trace_id()),
+        method = method.as_str(),
+        path,
+    );
+    async move {
+        // The panic hook has logged the panic itself, within this span.
+        let outcome = AssertUnwindSafe(next.call(req)).catch_unwind().await;
+        let answer = match outcome {
+            Ok(Ok(response)) => {
+                let (req, response) = response.into_parts();
+                Ok(ServiceResponse::new(req, in_words(response.map_into_boxed_body(), &path, &origin)))
+            }
+            Ok(Err(error)) => Err(in_words(error.error_response(), &path, &origin)),
+            Err(_) => {
+                let cause = anyhow::anyhow!("a handler panicked");
+                Err(Problem::internal(&cause).render(&path, &origin.request_id))
+            }
+        };
+        let answer = answer.map(|mut response| {
+            complete(response.headers_mut(), &path, &origin);
+            response
+        });
+        let answer = answer.map_err(|mut response| {
+            complete(response.headers_mut(), &path, &origin);
+            response
+        });
+        let status = match &answer {
+            Ok(response) => response.status(),
+            Err(response) => response.status(),
+        };
+        let millis = started.elapsed().as_secs_f64() * 1000.0;
+        tracing::info!(status = status.as_u16(), millis = (millis * 1000.0).round() / 1000.0, "answered");
+        answer.map_err(|response| InternalError::from_response("an error with its answer", response).into())
+    }
+    .instrument(span)
+    .await
+}
+
+fn origin_of(req: &ServiceRequest) -> Origin {
+    let text = |name: &HeaderName| req.headers().get(name).and_then(|value| value.to_str().ok());
+    let request_id = text(&REQUEST_ID).and_then(|id| RequestId::parse(id).ok()).unwrap_or_else(new_request_id);
+    let caller: Option<TraceParent> = text(&TRACEPARENT).and_then(|value| value.parse().ok());
+    let span_id = rand::random_range(1..=u64::MAX);
+    let trace = match caller {
+        Some(caller) => caller.child(span_id),
+        None => TraceParent::new(rand::random_range(1..=u128::MAX), span_id, 0),
+    };
+    Origin { request_id, trace, address: req.peer_addr().map(|address| address.ip()) }
+}
+
+/// A request id of MASS's own making.
+#[expect(clippy::missing_panics_doc, clippy::expect_used, reason = "a UUID has only characters of a request id")]
+#[must_use]
+pub fn new_request_id() -> RequestId {
+    RequestId::parse(&Uuid::now_v7().to_string()).expect("a UUID is a request id")
+}
+
+/// Puts a problem that travels in the extensions into words; other answers pass as they are.
+fn in_words(response: HttpResponse<BoxBody>, path: &str, origin: &Origin) -> HttpResponse<BoxBody> {
+    let problem = response.extensions().get::<Problem>().cloned();
+    match problem {
+        Some(problem) => problem.render(path, &origin.request_id),
+        None => response,
+    }
+}
+
+fn complete(headers: &mut HeaderMap, path: &str, origin: &Origin) {
+    let mut set = |name: HeaderName, value: HeaderValue| {
+        if !headers.contains_key(&name) {
+            headers.insert(name, value);
+        }
+    };
+    if let Ok(id) = HeaderValue::from_str(origin.request_id.as_str()) {
+        set(REQUEST_ID, id);
+    }
+    if let Some(Ok(trace)) = origin.trace.map(|trace| HeaderValue::from_str(&trace.to_string())) {
+        set(TRACEPARENT, trace);
+    }
+    set(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    set(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    set(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    if path.starts_with("/v1/") {
+        set(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}

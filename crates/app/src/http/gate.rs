@@ -1,0 +1,152 @@
+//! The gate: everything that is judged before a handler sees a request, in the order that docs/errors.md states.
+//!
+//! Route (404), method (405), credentials (401), permission (403), `Accept` (406). What is not in the table of
+//! [`operations`](super::operations) does not pass, whatever routes exist.
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, web};
+use mass_auth::{AuthService, AuthenticateError};
+use mass_domain::access::{Forbidden, Principal};
+
+use super::operations::{self, Access, Operation, Produces};
+use super::problem::{Problem, ProblemKind};
+
+/// Lets a request through to its handler, or answers with the first problem found.
+///
+/// # Errors
+/// None of its own.
+pub(super) async fn layer(
+    mut req: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse, Error> {
+    match judge(&req).await {
+        Ok((operation, principal)) => {
+            // The encoder still knows that it was HEAD and leaves the body out.
+            if req.method() == Method::HEAD {
+                req.head_mut().method = Method::GET;
+            }
+            if let Some(principal) = principal {
+                req.extensions_mut().insert(principal);
+            }
+            req.extensions_mut().insert(operation);
+            next.call(req).await.map(ServiceResponse::map_into_boxed_body)
+        }
+        Err(problem) => {
+            let response: actix_web::HttpResponse<BoxBody> = actix_web::ResponseError::error_response(&problem);
+            Ok(req.into_response(response))
+        }
+    }
+}
+
+async fn judge(req: &ServiceRequest) -> Result<(&'static Operation, Option<Principal>), Problem> {
+    let pattern = req.match_pattern().ok_or_else(|| Problem::new(ProblemKind::NotFound))?;
+    let operation = method(&pattern, req.method())?;
+    let principal = match operation.access {
+        Access::Public => None,
+        Access::Authenticated | Access::Needs(_) => Some(authenticate(req).await?),
+    };
+    if let (Access::Needs(permission), Some(principal)) = (operation.access, &principal) {
+        principal.require(permission).map_err(|Forbidden(permission)| Problem::forbidden(permission))?;
+    }
+    if operation.produces == Produces::Json && !accepts_json(req.headers()) {
+        return Err(Problem::new(ProblemKind::NotAcceptable)
+            .detail("The answer is application/json, or application/problem+json when it is an error."));
+    }
+    Ok((operation, principal))
+}
+
+fn method(pattern: &str, method: &Method) -> Result<&'static Operation, Problem> {
+    let asked = if method == Method::HEAD { "GET" } else { method.as_str() };
+    if let Some(operation) = operations::on(pattern).find(|operation| operation.method == asked) {
+        return Ok(operation);
+    }
+    let mut allowed: Vec<&str> = operations::on(pattern).map(|operation| operation.method).collect();
+    if allowed.is_empty() {
+        return Err(Problem::new(ProblemKind::NotFound));
+    }
+    if allowed.contains(&"GET") {
+        allowed.push("HEAD");
+    }
+    let allowed = allowed.join(", ");
+    let problem = Problem::new(ProblemKind::MethodNotAllowed).detail(format!("Allowed here: {allowed}."));
+    Err(match HeaderValue::try_from(allowed) {
+        Ok(value) => problem.header(header::ALLOW, value),
+        Err(_) => problem,
+    })
+}
+
+async fn authenticate(req: &ServiceRequest) -> Result<Principal, Problem> {
+    let mut sent = req.headers().get_all(header::AUTHORIZATION);
+    let Some(credentials) = sent.next() else {
+        return Err(Problem::unauthenticated(None));
+    };
+    let token = credentials
+        .to_str()
+        .ok()
+        .filter(|_| sent.next().is_none())
+        .and_then(|text| text.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim_matches(' '))
+        .ok_or_else(|| {
+            Problem::unauthenticated(Some("The Authorization header has to be: Bearer, a space, a token."))
+        })?;
+    let auth = req.app_data::<web::Data<AuthService>>();
+    let auth = auth.ok_or_else(|| Problem::internal(&anyhow::anyhow!("the authentication service is not wired")))?;
+    auth.authenticate(token).await.map_err(|error| match error {
+        refused @ (AuthenticateError::Expired | AuthenticateError::InvalidToken(_) | AuthenticateError::NoSuchUser) => {
+            tracing::info!(reason = %refused, "a token was refused");
+            Problem::unauthenticated(Some("The token is not valid or has expired."))
+        }
+        AuthenticateError::Store(error) => error.into(),
+    })
+}
+
+/// Whether the client takes JSON (RFC 9110, section 12.5.1): the most specific range that fits decides.
+fn accepts_json(headers: &HeaderMap) -> bool {
+    let mut best: Option<(u8, bool)> = None;
+    let mut sent = false;
+    for value in headers.get_all(header::ACCEPT) {
+        sent = true;
+        for range in value.to_str().unwrap_or_default().split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            let specificity = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
+                "application/json" => 2,
+                "application/*" => 1,
+                "*/*" => 0,
+                _ => continue,
+            };
+            let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+            let wanted = weight.is_none_or(|q| q.parse::<f32>().is_ok_and(|q| q > 0.0));
+            if best.is_none_or(|(known, _)| specificity > known) {
+                best = Some((specificity, wanted));
+            }
+        }
+    }
+    !sent || best.is_some_and(|(_, wanted)| wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts(value: &str) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_str(value).unwrap());
+        accepts_json(&headers)
+    }
+
+    #[test]
+    fn the_most_specific_range_decides_whether_json_is_accepted() {
+        assert!(accepts_json(&HeaderMap::new()));
+        for good in ["*/*", "application/json", "text/html, application/*;q=0.1", "application/json; charset=utf-8"] {
+            assert!(accepts(good), "{good}");
+        }
+        for bad in ["text/html", "application/json;q=0, */*", "application/xml", "", "application/*; q=0, */*"] {
+            assert!(!accepts(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The request headers that carry meaning: `Idempotency-Key`, `If-Match`, `If-None-Match`; and the entity tag.
+
+use actix_web::http::header::{self, HeaderMap, HeaderName};
+use mass_domain::mass_request::IdempotencyKey;
+use mass_service::SentKey;
+
+use super::problem::Problem;
+use super::query::wrong_header;
+
+/// Marks an answer that repeats the first one to its idempotency key.
+pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The entity tag of a version (RFC 9110, section 8.8.3): strong, since a version has exactly one representation.
+#[must_use]
+pub fn entity_tag(version: i64) -> String {
+    format!("\"v{version}\"")
+}
+
+/// Reads `Idempotency-Key`: the draft's quoted string or a bare token, which mean the same key.
+///
+/// # Errors
+/// A [`Problem`] when it is there more than once or is not a key.
+pub fn idempotency_key(headers: &HeaderMap) -> Result<SentKey, Problem> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY);
+    let Some(value) = values.next() else { return Ok(SentKey::None) };
+    let refuse = |detail: String| wrong_header("Idempotency-Key", detail);
+    if values.next().is_some() {
+        return Err(refuse("Given more than once.".to_owned()));
+    }
+    let text = value.to_str().ok().map(str::trim).and_then(unquoted);
+    let text = text.ok_or_else(|| refuse("Neither a quoted string nor a bare key.".to_owned()))?;
+    IdempotencyKey::parse(&text).map(SentKey::Header).map_err(|error| refuse(error.to_string()))
+}
+
+/// A structured-field string (RFC 9651, section 3.3.3) without its quotes, or the bare text.
+fn unquoted(text: &str) -> Option<String> {
+    let Some(inner) = text.strip_prefix('"') else { return Some(text.to_owned()) };
+    let mut unquoted = String::new();
+    let mut letters = inner.chars();
+    loop {
+        match letters.next()? {
+            '"' => return letters.next().is_none().then_some(unquoted),
+            '\\' => unquoted.push(letters.next().filter(|letter| matches!(letter, '"' | '\\'))?),
+            letter => unquoted.push(letter),
+        }
+    }
+}
+
+/// The versions named in `If-Match`, which are compared strongly; `None` without the header, or if any will do.
+#[must_use]
+pub fn if_match(headers: &HeaderMap) -> Option<Vec<i64>> {
+    versions(headers, &header::IF_MATCH, false)
+}
+
+/// Whether `If-None-Match`, which compares weakly, names this version.
+#[must_use]
+pub fn if_none_match(headers: &HeaderMap, version: i64) -> bool {
+    headers.contains_key(header::IF_NONE_MATCH)
+        && versions(headers, &header::IF_NONE_MATCH, true).is_none_or(|versions| versions.contains(&version))
+}
+
+fn versions(headers: &HeaderMap, name: &HeaderName, weak: bool) -> Option<Vec<i64>> {
+    if !headers.contains_key(name) {
+        return None;
+    }
+    let lists = headers.get_all(name).map(|value| value.to_str().unwrap_or_default());
+    let tags: Vec<&str> = lists.flat_map(|list| list.split(',')).map(str::trim).collect();
+    if tags.contains(&"*") {
+        return None;
+    }
+    let version = |tag: &str| {
+        let tag = if weak { tag.strip_prefix("W/").unwrap_or(tag) } else { tag };
+        tag.strip_prefix("\"v")?.strip_suffix('"')?.parse().ok()
+    };
+    Some(tags.into_iter().filter_map(version).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    fn with(name: HeaderName, value: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, HeaderValue::from_str(value).unwrap());
+        headers
+    }
+
+    #[test]
+    fn a_quoted_and_a_bare_key_are_the_same() {
+        let key = |value: &str| idempotency_key(&with(IDEMPOTENCY_KEY, value)).ok();
+        let expected = Some(SentKey::Header(IdempotencyKey::parse("k-1").unwrap()));
+        assert_eq!(key("k-1"), expected);
+        assert_eq!(key("\"k-1\""), expected);
+        assert_eq!(key(r#""k\"\\""#), Some(SentKey::Header(IdempotencyKey::parse(r#"k"\"#).unwrap())));
+        assert_eq!(idempotency_key(&HeaderMap::new()).ok(), Some(SentKey::None));
+        for bad in ["", "\"\"", "\"k", "\"k\"x", r#""\n""#, &"k".repeat(256)] {
+            assert_eq!(key(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn entity_tags_are_compared_strongly_or_weakly_as_the_header_asks() {
+        assert_eq!(if_match(&HeaderMap::new()), None);
+        assert_eq!(if_match(&with(header::IF_MATCH, "*")), None);
+        assert_eq!(if_match(&with(header::IF_MATCH, "\"v1\", W/\"v2\", \"x\"")), Some(vec![1]));
+        assert!(if_none_match(&with(header::IF_NONE_MATCH, "\"x\", W/\"v2\""), 2));
+        assert!(if_none_match(&with(header::IF_NONE_MATCH, "*"), 2));
+        assert!(!if_none_match(&with(header::IF_NONE_MATCH, "\"v1\""), 2));
+        assert!(!if_none_match(&HeaderMap::new(), 2));
+    }
+}

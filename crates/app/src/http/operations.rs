@@ -1,0 +1,293 @@
+//! The one table of operations: who may call each, which parameters it takes and which answers it gives.
+//!
+//! The gate lets nothing through that does not stand here, so that a new route cannot forget its token check; the
+//! OpenAPI document is completed from it; tests walk it.
+
+use mass_domain::access::Permission;
+use serde_json::{Value, json};
+
+use super::problem::ProblemKind;
+
+/// Who may call an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody, without a token.
+    Public,
+    /// Anybody with a valid token.
+    Authenticated,
+    /// A caller with this permission.
+    Needs(Permission),
+}
+
+/// What an operation answers with when it went well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Produces {
+    /// JSON, which the client has to accept.
+    Json,
+    /// No body.
+    Nothing,
+    /// A file for a browser, whatever it says that it accepts.
+    File,
+}
+
+/// A query parameter or header.
+#[derive(Debug)]
+pub struct Parameter {
+    /// Its name.
+    pub name: &'static str,
+    /// Its meaning.
+    pub description: &'static str,
+    /// Its JSON Schema.
+    pub schema: fn() -> Value,
+}
+
+/// One method on one path.
+#[derive(Debug)]
+pub struct Operation {
+    /// `GET` also stands for `HEAD`.
+    pub method: &'static str,
+    /// The path's pattern, as it is routed.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+    /// What it answers with.
+    pub produces: Produces,
+    /// The query parameters that it takes, and no others.
+    pub query: &'static [Parameter],
+    /// The headers that it honours, besides those that all do.
+    pub headers: &'static [Parameter],
+    /// What each success means.
+    pub answers: &'static [(u16, &'static str)],
+    /// The problems that are its own, besides those that follow from access, body and parameters.
+    pub problems: &'static [ProblemKind],
+    /// Whether it reads a JSON body.
+    pub body: bool,
+    /// Whether it asks the database.
+    pub store: bool,
+}
+
+const fn text() -> Operation {
+    Operation {
+        method: "GET",
+        path: "",
+        access: Access::Public,
+        produces: Produces::File,
+        query: &[],
+        headers: &[],
+        answers: &[(200, "The file.")],
+        problems: &[],
+        body: false,
+        store: false,
+    }
+}
+
+const fn get(path: &'static str, access: Access) -> Operation {
+    Operation {
+        path,
+        access,
+        produces: Produces::Json,
+        answers: &[(200, "What was asked for.")],
+        store: true,
+        ..text()
+    }
+}
+
+const fn post(path: &'static str, access: Access) -> Operation {
+    Operation { method: "POST", body: true, ..get(path, access) }
+}
+
+const READ: Access = Access::Needs(Permission::MassRead);
+const WRITE: Access = Access::Needs(Permission::MassWrite);
+
+/// Every operation.
+pub const OPERATIONS: &[Operation] = &[
+    Operation { store: false, answers: &[(200, "The process lives.")], ..get("/health", Access::Public) },
+    Operation {
+        answers: &[(200, "Requests can be served.")],
+        problems: &[ProblemKind::Unavailable],
+        ..get("/ready", Access::Public)
+    },
+    Operation { store: false, answers: &[(200, "What is running.")], ..get("/version", Access::Public) },
+    Operation { store: false, answers: &[(200, "This document.")], ..get("/openapi.json", Access::Public) },
+    Operation { path: "/docs", ..text() },
+    Operation { path: "/docs/", ..text() },
+    Operation { path: "/docs/{file}", ..text() },
+    Operation {
+        answers: &[(200, "A token.")],
+        problems: &[ProblemKind::InvalidCredentials, ProblemKind::Unavailable],
+        ..post("/v1/auth/login", Access::Public)
+    },
+    Operation { answers: &[(200, "The caller.")], ..get("/v1/auth/me", Access::Authenticated) },
+    Operation { store: false, answers: &[(200, "Every contract.")], ..get("/v1/contracts", Access::Authenticated) },
+    Operation {
+        store: false,
+        answers: &[(200, "The contract.")],
+        problems: &[ProblemKind::NotFound],
+        ..get("/v1/contracts/{name}/{version}", Access::Authenticated)
+    },
+    Operation {
+        headers: &[IDEMPOTENCY_KEY],
+        answers: &[(200, "The verdict, whatever it is.")],
+        problems: &[ProblemKind::ForeignTenant],
+        store: false,
+        ..post("/v1/mass-requests/validate", WRITE)
+    },
+    Operation {
+        headers: &[IDEMPOTENCY_KEY],
+        answers: &[(200, "The normalised document.")],
+        problems: &[ProblemKind::ForeignTenant],
+        store: false,
+        ..post("/v1/mass-requests/normalize", WRITE)
+    },
+    Operation {
+        query: &[ON_CONFLICT],
+        headers: &[IDEMPOTENCY_KEY],
+        answers: &[
+            (201, "Stored, as a new request or as a correction."),
+            (200, "The same document is stored already: that request."),
+        ],
+        problems: &[ProblemKind::ForeignTenant, ProblemKind::Gone, ProblemKind::Conflict, ProblemKind::KeyReused],
+        ..post("/v1/mass-requests", WRITE)
+    },
+    Operation { query: LIST, answers: &[(200, "A page of requests.")], ..get("/v1/mass-requests", READ) },
+    Operation {
+        headers: &[IF_NONE_MATCH],
+        answers: &[(200, "The request."), (304, "It is as the client knows it.")],
+        problems: &[ProblemKind::NotFound, ProblemKind::Gone],
+        ..get("/v1/mass-requests/{id}", READ)
+    },
+    Operation {
+        method: "DELETE",
+        headers: &[IF_MATCH],
+        produces: Produces::Nothing,
+        answers: &[(204, "The document is erased.")],
+        problems: &[ProblemKind::NotFound, ProblemKind::Gone, ProblemKind::PreconditionFailed],
+        ..get("/v1/mass-requests/{id}", WRITE)
+    },
+    Operation {
+        answers: &[(200, "The events, in order.")],
+        problems: &[ProblemKind::NotFound, ProblemKind::Gone],
+        ..get("/v1/mass-requests/{id}/events", READ)
+    },
+    Operation {
+        method: "PATCH",
+        headers: &[IF_MATCH],
+        answers: &[(200, "The request, with the status asked for.")],
+        problems: &[
+            ProblemKind::NotFound,
+            ProblemKind::Gone,
+            ProblemKind::PreconditionFailed,
+            ProblemKind::TransitionNotAllowed,
+        ],
+        ..post("/v1/mass-requests/{id}/status", WRITE)
+    },
+];
+
+/// The operations on a path's pattern.
+pub fn on(pattern: &str) -> impl Iterator<Item = &'static Operation> {
+    OPERATIONS.iter().filter(move |operation| operation.path == pattern)
+}
+
+impl Operation {
+    /// Every problem that it can be answered with.
+    pub fn all_problems(&self) -> Vec<ProblemKind> {
+        use ProblemKind::{
+            BadRequest, ContractViolation, Forbidden, Internal, InvalidParameter, MalformedJson, NotAcceptable,
+            RequestTimeout, TooLarge, Unauthenticated, Unavailable, UnsupportedMediaType,
+        };
+        let mut kinds = Vec::new();
+        match self.access {
+            Access::Public => {}
+            Access::Authenticated => kinds.push(Unauthenticated),
+            Access::Needs(_) => kinds.extend([Unauthenticated, Forbidden]),
+        }
+        if self.produces == Produces::Json {
+            kinds.push(NotAcceptable);
+        }
+        if self.body {
+            kinds.extend([MalformedJson, BadRequest, RequestTimeout, TooLarge, UnsupportedMediaType]);
+            kinds.push(ContractViolation);
+        }
+        if !self.query.is_empty() || !self.headers.is_empty() {
+            kinds.push(InvalidParameter);
+        }
+        if self.store || self.access != Access::Public {
+            kinds.extend([Unavailable, Internal]);
+        }
+        kinds.extend(self.problems);
+        kinds.sort_by_key(|kind| kind.status().as_u16());
+        kinds.dedup();
+        kinds
+    }
+}
+
+const IDEMPOTENCY_KEY: Parameter = Parameter {
+    name: "Idempotency-Key",
+    description: "The client's name for this attempt (IETF draft `Idempotency-Key`), quoted or bare: the same key with \
+                  the same document gives the first answer again. Kept at least 24 hours.",
+    schema: || {
+        json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$",
+                      "examples": ["gateway-7-000042"]})
+    },
+};
+
+const IF_MATCH: Parameter = Parameter {
+    name: "If-Match",
+    description: "The entity tag that the client knows; another one at the server gives 412.",
+    schema: || json!({"type": "string", "examples": ["\"v1\""]}),
+};
+
+const IF_NONE_MATCH: Parameter = Parameter {
+    name: "If-None-Match",
+    description: "The entity tag that the client knows; the same one at the server gives 304.",
+    schema: || json!({"type": "string", "examples": ["\"v1\""]}),
+};
+
+const ON_CONFLICT: Parameter = Parameter {
+    name: "on_conflict",
+    description: "What to do when another document with the same natural key is stored: `refuse` it (409), or store it \
+                  as a correction that supersedes the one that stands (`correct`).",
+    schema: || json!({"type": "string", "enum": ["refuse", "correct"], "default": "refuse"}),
+};
+
+const LIST: &[Parameter] = &[
+    Parameter {
+        name: "status",
+        description: "Requests in this status.",
+        schema: || json!({"type": "string", "enum": ["pending", "processing", "done", "failed", "cancelled"]}),
+    },
+    Parameter {
+        name: "contract",
+        description: "Requests under this contract.",
+        schema: || {
+            let names: Vec<String> =
+                mass_domain::contracts::all().iter().map(|contract| contract.id().to_string()).collect();
+            json!({"type": "string", "enum": names})
+        },
+    },
+    Parameter { name: "site_id", description: "Requests of this site.", schema: short_text },
+    Parameter { name: "device_id", description: "Requests of this device.", schema: short_text },
+    Parameter { name: "correlation_id", description: "Requests with this correlation id.", schema: short_text },
+    Parameter { name: "created_from", description: "Stored at or after this instant.", schema: instant },
+    Parameter { name: "created_to", description: "Stored before this instant.", schema: instant },
+    Parameter { name: "observed_from", description: "Telling of an instant at or after this one.", schema: instant },
+    Parameter { name: "observed_to", description: "Telling of an instant before this one.", schema: instant },
+    Parameter {
+        name: "limit",
+        description: "How many rows a page has.",
+        schema: || json!({"type": "integer", "minimum": 1, "maximum": 500, "default": 50}),
+    },
+    Parameter {
+        name: "cursor",
+        description: "`next_cursor` of the page before, with the same filters.",
+        schema: || json!({"type": "string"}),
+    },
+];
+
+fn short_text() -> Value {
+    json!({"type": "string", "minLength": 1, "maxLength": 128})
+}
+
+fn instant() -> Value {
+    json!({"type": "string", "format": "date-time", "examples": ["2026-11-24T18:00:00Z"]})
+}

@@ -1,0 +1,255 @@
+//! Every error answer: RFC 9457 problem documents.
+//!
+//! A [`Problem`] knows nothing of the request that it answers; [`render`] puts it into words on the way out, when the
+//! path and the request id are known.
+
+use std::time::Duration;
+
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use mass_domain::access::{Forbidden, Permission};
+use mass_domain::json::SyntaxError;
+use mass_domain::port::PortError;
+use mass_domain::trace::RequestId;
+use mass_domain::validation::Violation;
+use serde_json::{Map, Value};
+
+macro_rules! problem_kinds {
+    ($($(#[$meta:meta])* $variant:ident = $slug:literal, $status:ident, $title:literal;)*) => {
+        /// What kind of problem it is. Its `type` is `/problems/` and the slug; docs/errors.md explains each.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum ProblemKind { $($(#[$meta])* $variant,)* }
+
+        impl ProblemKind {
+            /// Every kind, in the order of their statuses.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The last part of the problem's `type`.
+            #[must_use]
+            pub const fn slug(self) -> &'static str {
+                match self { $(Self::$variant => $slug,)* }
+            }
+
+            /// The status that it is answered with.
+            #[must_use]
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$variant => StatusCode::$status,)* }
+            }
+
+            /// A short sentence, the same for every occurrence.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+        }
+    };
+}
+
+problem_kinds! {
+    /// The body is no JSON that MASS accepts.
+    MalformedJson = "malformed-json", BAD_REQUEST, "The body is not acceptable JSON";
+    /// The request itself is broken: not HTTP, or its body ended early.
+    BadRequest = "bad-request", BAD_REQUEST, "The request is malformed";
+    /// No bearer token, or one that is not good.
+    Unauthenticated = "unauthenticated", UNAUTHORIZED, "A valid bearer token is needed";
+    /// Wrong address or password.
+    InvalidCredentials = "invalid-credentials", UNAUTHORIZED, "The e-mail address or the password is wrong";
+    /// The caller lacks a permission.
+    Forbidden = "forbidden", FORBIDDEN, "The permission is missing";
+    /// The document names another tenant.
+    ForeignTenant = "foreign-tenant", FORBIDDEN, "The document belongs to another tenant";
+    /// No such path, or no such object for this caller.
+    NotFound = "not-found", NOT_FOUND, "There is nothing here";
+    /// The path takes other methods.
+    MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "The method is not allowed here";
+    /// The client accepts nothing that can be answered.
+    NotAcceptable = "not-acceptable", NOT_ACCEPTABLE, "No acceptable representation";
+    /// The body took too long to arrive.
+    RequestTimeout = "request-timeout", REQUEST_TIMEOUT, "The body arrived too slowly";
+    /// Another document with the same natural key is stored.
+    Conflict = "conflict", CONFLICT, "Something else is stored under the same natural key";
+    /// There is no way from the present status to the one asked for.
+    TransitionNotAllowed = "transition-not-allowed", CONFLICT, "The request cannot move to this status";
+    /// The object has been deleted.
+    Gone = "gone", GONE, "The request has been deleted";
+    /// The object is no longer as the caller knows it.
+    PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "The request has changed in the meantime";
+    /// The body is longer than the limit.
+    TooLarge = "too-large", PAYLOAD_TOO_LARGE, "The body is too large";
+    /// The body's type or coding is not taken.
+    UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "The body's type is not supported";
+    /// The document breaks rules.
+    ContractViolation = "contract-violation", UNPROCESSABLE_ENTITY, "The document breaks rules of its contract";
+    /// A query parameter or header is wrong.
+    InvalidParameter = "invalid-parameter", UNPROCESSABLE_ENTITY, "A parameter is wrong";
+    /// The idempotency key was used for another document.
+    KeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The idempotency key was used for another document";
+    /// A fault of the server.
+    Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong here";
+    /// The server cannot do it at the moment.
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Not available at the moment";
+}
+
+/// A problem before it is tied to a request.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    kind: ProblemKind,
+    detail: Option<String>,
+    violations: Vec<Violation>,
+    members: Map<String, Value>,
+    headers: HeaderMap,
+}
+
+impl Problem {
+    /// A problem of this kind.
+    #[must_use]
+    pub fn new(kind: ProblemKind) -> Self {
+        Self { kind, detail: None, violations: Vec::new(), members: Map::new(), headers: HeaderMap::new() }
+    }
+
+    /// With a sentence about this occurrence.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// With every rule that was broken.
+    #[must_use]
+    pub fn violations(mut self, violations: Vec<Violation>) -> Self {
+        self.violations = violations;
+        self
+    }
+
+    /// With a member of its own.
+    #[must_use]
+    pub fn member(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.members.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// With a header.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// A missing, malformed, expired or otherwise useless bearer token (RFC 6750, section 3): without a token the
+    /// challenge names no error.
+    #[must_use]
+    pub fn unauthenticated(error: Option<&str>) -> Self {
+        let challenge = match error {
+            None => HeaderValue::from_static(r#"Bearer realm="mass""#),
+            Some(_) => HeaderValue::from_static(
+                r#"Bearer realm="mass", error="invalid_token", error_description="The token is not valid or has expired""#,
+            ),
+        };
+        Self::new(ProblemKind::Unauthenticated)
+            .detail(error.unwrap_or("Send the header Authorization: Bearer with an access token."))
+            .header(header::WWW_AUTHENTICATE, challenge)
+    }
+
+    /// Not now; the client may try again after a while.
+    #[must_use]
+    pub fn unavailable(detail: &str, retry_after: Duration) -> Self {
+        Self::new(ProblemKind::Unavailable)
+            .detail(detail)
+            .header(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)))
+    }
+
+    /// A fault of the server: logged here, once, and not told to the client.
+    #[must_use]
+    pub fn internal(cause: &anyhow::Error) -> Self {
+        tracing::error!(error = format!("{cause:#}"), "a request failed");
+        Self::new(ProblemKind::Internal).detail("The fault has been logged under this request id.")
+    }
+
+    /// The answer to this problem.
+    #[must_use]
+    pub fn render(&self, instance: &str, request_id: &RequestId) -> HttpResponse {
+        let kind = self.kind;
+        let mut body = Map::new();
+        body.insert("type".into(), format!("/problems/{}", kind.slug()).into());
+        body.insert("title".into(), kind.title().into());
+        body.insert("status".into(), kind.status().as_u16().into());
+        if let Some(detail) = &self.detail {
+            body.insert("detail".into(), detail.as_str().into());
+        }
+        body.insert("instance".into(), instance.into());
+        body.insert("request_id".into(), request_id.as_str().into());
+        body.extend(self.members.clone());
+        if !self.violations.is_empty() {
+            body.insert("violations".into(), serde_json::to_value(&self.violations).unwrap_or_default());
+        }
+        let mut response = HttpResponse::build(kind.status());
+        for header in &self.headers {
+            response.insert_header(header);
+        }
+        response.content_type("application/problem+json").body(Value::Object(body).to_string())
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.kind.title())
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.kind.status()
+    }
+
+    /// An empty answer that carries the problem to the middleware which knows the request.
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        let mut response = HttpResponse::new(self.kind.status());
+        response.extensions_mut().insert(self.clone());
+        response
+    }
+}
+
+impl From<Forbidden> for Problem {
+    fn from(Forbidden(permission): Forbidden) -> Self {
+        Self::forbidden(permission)
+    }
+}
+
+impl Problem {
+    /// The caller lacks this permission (RFC 6750, section 3.1: `insufficient_scope`).
+    #[must_use]
+    pub fn forbidden(permission: Permission) -> Self {
+        let challenge = format!(r#"Bearer realm="mass", error="insufficient_scope", scope="{permission}""#);
+        let problem = Self::new(ProblemKind::Forbidden)
+            .detail(format!("The permission {permission} is needed."))
+            .member("permission", permission.as_str());
+        match HeaderValue::try_from(challenge) {
+            Ok(value) => problem.header(header::WWW_AUTHENTICATE, value),
+            Err(_) => problem,
+        }
+    }
+}
+
+impl From<SyntaxError> for Problem {
+    fn from(error: SyntaxError) -> Self {
+        Self::new(ProblemKind::MalformedJson)
+            .detail(error.to_string())
+            .member("code", error.code)
+            .member("line", error.line)
+            .member("column", error.column)
+    }
+}
+
+impl From<PortError> for Problem {
+    fn from(error: PortError) -> Self {
+        match error {
+            PortError::Unavailable(cause) => {
+                tracing::warn!(error = format!("{cause:#}"), "the database cannot be reached");
+                Self::unavailable("The database cannot be reached; nothing was changed.", Duration::from_secs(5))
+            }
+            PortError::Unexpected(cause) => Self::internal(&cause),
+        }
+    }
+}

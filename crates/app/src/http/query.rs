@@ -1,0 +1,105 @@
+//! Query parameters: each wrong one is named, all at once (422). Read by the handler, so that the body is judged first.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::future::{Ready, ready};
+use std::str::FromStr;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use mass_domain::validation::{Stage, Violation};
+
+use super::operations::Operation;
+use super::problem::{Problem, ProblemKind};
+
+/// The query of a request, to be taken apart parameter by parameter.
+pub struct Query {
+    given: BTreeMap<String, String>,
+    violations: Vec<Violation>,
+}
+
+impl Query {
+    /// Takes a parameter and reads it; `None` if it is absent or wrong. A wrong one is remembered.
+    pub fn take<T>(&mut self, name: &str) -> Option<T>
+    where
+        T: FromStr<Err: Display>,
+    {
+        self.take_with(name, |text| text.parse().map_err(|error: T::Err| error.to_string()))
+    }
+
+    /// Takes a parameter and reads it with a function that says what would have been right.
+    pub fn take_with<T>(&mut self, name: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let text = self.given.remove(name)?;
+        match read(&text) {
+            Ok(value) => Some(value),
+            Err(detail) => {
+                self.violations.push(violation(&format!("?{name}"), "parameter", detail));
+                None
+            }
+        }
+    }
+
+    /// Refuses the request if any parameter was wrong.
+    ///
+    /// # Errors
+    /// A [`Problem`] that names every wrong parameter.
+    pub fn finish(self) -> Result<(), Problem> {
+        if self.violations.is_empty() { Ok(()) } else { Err(wrong(self.violations)) }
+    }
+}
+
+impl FromRequest for Query {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let known = req.extensions().get::<&Operation>().map_or(&[][..], |operation| operation.query);
+        let mut query = Self { given: BTreeMap::new(), violations: Vec::new() };
+        let Ok(pairs) = web::Query::<Vec<(String, String)>>::from_query(req.query_string()) else {
+            query.violations.push(violation("?", "parameter", "The query cannot be read.".to_owned()));
+            return ready(Ok(query));
+        };
+        for (name, value) in pairs.into_inner() {
+            let pointer = format!("?{name}");
+            if !known.iter().any(|parameter| parameter.name == name) {
+                let names: Vec<&str> = known.iter().map(|parameter| parameter.name).collect();
+                let detail = if names.is_empty() {
+                    "No query parameter is taken here.".to_owned()
+                } else {
+                    format!("Not a parameter of this operation, which takes {}.", names.join(", "))
+                };
+                query.violations.push(violation(&pointer, "unknown_parameter", detail));
+            } else if query.given.insert(name, value).is_some() {
+                query.violations.push(violation(&pointer, "repeated_parameter", "Given more than once.".to_owned()));
+            }
+        }
+        ready(Ok(query))
+    }
+}
+
+/// A problem for a header that cannot be read.
+#[must_use]
+pub fn wrong_header(name: &str, detail: String) -> Problem {
+    wrong(vec![violation(&format!("header:{name}"), "header", detail)])
+}
+
+/// A problem for a cursor that belongs to another list.
+#[must_use]
+pub fn foreign_cursor(detail: String) -> Problem {
+    wrong(vec![violation("?cursor", "parameter", detail)])
+}
+
+fn wrong(violations: Vec<Violation>) -> Problem {
+    Problem::new(ProblemKind::InvalidParameter).violations(violations)
+}
+
+fn violation(pointer: &str, code: &str, detail: String) -> Violation {
+    Violation {
+        stage: Stage::Structural,
+        pointer: pointer.to_owned(),
+        code: code.to_owned(),
+        detail,
+        expected: None,
+        actual: None,
+    }
+}

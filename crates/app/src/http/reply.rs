@@ -1,0 +1,177 @@
+//! Answers with a body of a known model, and what a handler knows of its call.
+
+use std::marker::PhantomData;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, Responder};
+use mass_domain::access::Principal;
+use mass_domain::trace::Origin;
+use paperclip::actix::OperationModifier;
+use paperclip::v2::models::{DefaultOperationRaw, DefaultSchemaRaw, Either, Response};
+use paperclip::v2::schema::{Apiv2Errors, Apiv2Schema};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::future::{Ready, ready};
+
+use super::body::{Document, Valid};
+use super::problem::Problem;
+use super::query::Query;
+
+/// An answer whose body is a `T` in JSON.
+pub struct Reply<T> {
+    response: HttpResponse,
+    model: PhantomData<T>,
+}
+
+impl<T: Serialize> Reply<T> {
+    /// 200 with this body.
+    ///
+    /// # Errors
+    /// A [`Problem`] if the model has no JSON form, which is a fault of the server.
+    pub fn ok(model: &T) -> Result<Self, Problem> {
+        Self::with_status(StatusCode::OK, model)
+    }
+
+    /// This status with this body.
+    ///
+    /// # Errors
+    /// As [`ok`](Self::ok).
+    pub fn with_status(status: StatusCode, model: &T) -> Result<Self, Problem> {
+        let body = serde_json::to_vec(model).map_err(|error| Problem::internal(&error.into()))?;
+        let response = HttpResponse::build(status).content_type("application/json").body(body);
+        Ok(Self { response, model: PhantomData })
+    }
+
+    /// 304 without a body.
+    #[must_use]
+    pub fn not_modified() -> Self {
+        Self { response: HttpResponse::new(StatusCode::NOT_MODIFIED), model: PhantomData }
+    }
+
+    /// With a header.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.response.headers_mut().insert(name, value);
+        }
+        self
+    }
+}
+
+impl<T> Responder for Reply<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        self.response
+    }
+}
+
+impl<T: Apiv2Schema> Apiv2Schema for Reply<T> {
+    fn name() -> Option<String> {
+        T::name()
+    }
+
+    fn raw_schema() -> DefaultSchemaRaw {
+        T::raw_schema()
+    }
+}
+
+impl<T: Apiv2Schema> OperationModifier for Reply<T> {
+    fn update_response(operation: &mut DefaultOperationRaw) {
+        let mut schema = T::schema_with_ref();
+        schema.retain_ref();
+        let response = Response { schema: Some(schema), ..Response::default() };
+        operation.responses.insert("200".to_owned(), Either::Right(response));
+    }
+}
+
+/// 204.
+pub struct NoContent;
+
+impl Responder for NoContent {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        HttpResponse::new(StatusCode::NO_CONTENT)
+    }
+}
+
+impl Apiv2Schema for NoContent {}
+impl OperationModifier for NoContent {}
+
+// The operations table knows the problems; paperclip is told of none.
+impl Apiv2Errors for Problem {
+    fn update_error_definitions(_: &mut DefaultOperationRaw) {}
+    fn update_definitions(_: &mut BTreeMap<String, DefaultSchemaRaw>) {}
+}
+
+/// An authenticated call. A handler of anything that is not public takes it: without the gate's principal there is none.
+pub struct Call {
+    /// Who calls.
+    pub principal: Principal,
+    /// From where.
+    pub origin: Origin,
+    request: HttpRequest,
+}
+
+impl Call {
+    /// The headers that were sent.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        self.request.headers()
+    }
+
+    /// The path that was asked, without the query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.request.path()
+    }
+
+    /// The query as it was sent.
+    #[must_use]
+    pub fn query(&self) -> &str {
+        self.request.query_string()
+    }
+}
+
+impl FromRequest for Call {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let extensions = request.extensions();
+        let parts = (extensions.get::<Principal>().cloned(), extensions.get::<Origin>().cloned());
+        ready(match parts {
+            (Some(principal), Some(origin)) => Ok(Self { principal, origin, request: request.clone() }),
+            (None, _) => Err(Problem::unauthenticated(None)),
+            (_, None) => Err(Problem::internal(&anyhow::anyhow!("the context layer is not wired"))),
+        })
+    }
+}
+
+// What these extractors take is described by the operations table, not by paperclip.
+impl Apiv2Schema for Call {}
+impl OperationModifier for Call {}
+impl Apiv2Schema for Query {}
+impl OperationModifier for Query {}
+impl Apiv2Schema for Document {}
+impl OperationModifier for Document {}
+
+impl<T: Apiv2Schema> Apiv2Schema for Valid<T> {
+    fn name() -> Option<String> {
+        T::name()
+    }
+
+    fn raw_schema() -> DefaultSchemaRaw {
+        T::raw_schema()
+    }
+}
+
+impl<T: Apiv2Schema> OperationModifier for Valid<T> {
+    fn update_parameter(operation: &mut DefaultOperationRaw) {
+        actix_web::web::Json::<T>::update_parameter(operation);
+    }
+}

@@ -1,0 +1,28 @@
+//! Log lines on standard error.
+
+use anyhow::Context;
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{LogFormat, LogSettings};
+
+/// Starts logging for the whole process, panics included.
+///
+/// # Errors
+/// When the filter cannot be read.
+pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
+    let filter = EnvFilter::builder()
+        .parse(&settings.filter)
+        .with_context(|| format!("MASS_LOG=\"{}\" is no filter", settings.filter))?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second start in the same process (tests) keeps the first.
+    let _ = match settings.format {
+        LogFormat::Pretty => lines.with_target(false).try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
+    };
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        let message = panic.payload_as_str().unwrap_or("no message");
+        tracing::error!(place, message, "panic");
+    }));
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! From settings to a program that is wired and ready.
+
+use std::fs;
+use std::io::Write;
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Arc;
+
+use actix_web::web;
+use anyhow::{Context, bail};
+use chrono::Utc;
+use mass_auth::{
+    AccessTokens, AuthService, Capacity, Founded, NewPassword, Passwords, Pepper, SigningKey, SigningKeys,
+};
+use mass_domain::time::{Clock, Timestamp};
+use mass_persistence::{Database, OpenError};
+use mass_service::MassService;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::config::{Environment, Settings};
+use crate::http::Services;
+use crate::http::body::BodyLimit;
+use crate::http::system::Draining;
+
+/// How many connections to the database are open at most.
+const POOL_SIZE: NonZeroU32 = NonZeroU32::new(10).unwrap();
+
+/// The time of this machine.
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_datetime(Utc::now())
+    }
+}
+
+/// The program, wired to a migrated database.
+pub struct Application {
+    /// All that the handlers and commands call.
+    pub services: Services,
+    /// The first administrator, if this start created it.
+    pub founded: Option<Founded>,
+}
+
+impl Application {
+    /// Opens and migrates the database, founds the first tenant and administrator if it is empty, wires the services.
+    ///
+    /// # Errors
+    /// One sentence that names what is missing or wrong.
+    pub async fn build(settings: &Settings) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let keys = signing_keys(settings)?;
+        let database = open(settings)?;
+        database.migrate().context("the database cannot be migrated")?;
+        let auth = AuthService::new(
+            Arc::clone(&database.stores().users),
+            passwords(settings)?,
+            AccessTokens::new(keys, settings.auth.access_token_lifetime),
+            Arc::clone(&clock),
+        );
+        let founded = found(settings, &auth).await?;
+        let mass = MassService::new(Arc::clone(&database.stores().mass), Arc::clone(&clock));
+        let services = Services {
+            auth: web::Data::new(auth),
+            mass: web::Data::new(mass),
+            database: web::Data::new(database),
+            clock: web::Data::new(clock),
+            draining: web::Data::new(Draining::default()),
+            body_limit: web::Data::new(BodyLimit(settings.http.body_limit_bytes)),
+        };
+        Ok(Self { services, founded })
+    }
+}
+
+/// Opens the database without looking into it.
+///
+/// # Errors
+/// When its address is malformed or it cannot be reached.
+pub fn open(settings: &Settings) -> anyhow::Result<Database> {
+    let url = settings.database_url();
+    let options = mass_persistence::Options {
+        url: url.expose_secret().to_owned(),
+        migration_url: settings.storage.migration_url.as_ref().map(|url| url.expose_secret().to_owned()),
+        statement_cache: settings.storage.statement_cache,
+        pool_size: POOL_SIZE,
+    };
+    let setting = |error: &OpenError| match error {
+        OpenError::MigrationUrl => "MASS_MIGRATION_DATABASE_URL",
+        OpenError::Url(_) | OpenError::Folder { .. } | OpenError::Unreachable(_) => "DATABASE_URL",
+    };
+    mass_persistence::open(&options).map_err(|error| {
+        let setting = setting(&error);
+        anyhow::Error::from(error).context(setting)
+    })
+}
+
+fn passwords(settings: &Settings) -> anyhow::Result<Passwords> {
+    let pepper = settings.auth.pepper.as_ref().map(Pepper::parse).transpose().context("MASS_PASSWORD_PEPPER")?;
+    Ok(Passwords::new(settings.auth.bcrypt_cost, pepper, Capacity::default()))
+}
+
+async fn found(settings: &Settings, auth: &AuthService) -> anyhow::Result<Option<Founded>> {
+    let first = &settings.first;
+    let production = settings.stage.environment == Environment::Production;
+    if production && first.admin_password.is_none() && auth.is_empty().await? {
+        bail!("MASS_ADMIN_PASSWORD has to be set, since MASS_ENV is production and the database is empty");
+    }
+    let password = first.admin_password.as_ref().map(NewPassword::parse).transpose().context("MASS_ADMIN_PASSWORD")?;
+    let founded = auth.found(first.tenant.clone(), first.admin_email.clone(), password).await;
+    founded.context("the first administrator cannot be created")
+}
+
+fn signing_keys(settings: &Settings) -> anyhow::Result<SigningKeys> {
+    let current = match &settings.auth.secret_key {
+        Some(secret) => SigningKey::parse(secret).context("SECRET_KEY")?,
+        None if settings.stage.environment == Environment::Production => {
+            bail!("SECRET_KEY has to be set to at least 32 bytes, since MASS_ENV is production")
+        }
+        None => {
+            let path = settings.storage.data_dir.join("secret.key");
+            let secret = secret_file(&path).with_context(|| format!("the signing secret {}", path.display()))?;
+            SigningKey::parse(&secret).with_context(|| format!("the signing secret {}", path.display()))?
+        }
+    };
+    let previous = settings.auth.secret_key_previous.as_ref().map(SigningKey::parse);
+    Ok(SigningKeys { current, previous: previous.transpose().context("SECRET_KEY_PREVIOUS")? })
+}
+
+/// Reads the secret of a development server, making it at the first start: 32 random bytes in hexadecimal, in a file
+/// that only its owner can read.
+fn secret_file(path: &Path) -> anyhow::Result<SecretString> {
+    if !path.exists() {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)?;
+        let secret: String = rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect();
+        // Whole or not at all, and never over another process's: tempfile makes it with mode 0600.
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(secret.as_bytes())?;
+        file.as_file().sync_all()?;
+        match file.persist_noclobber(path) {
+            Err(error) if error.error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error.error.into()),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(SecretString::from(fs::read_to_string(path)?.trim_end().to_owned()))
+}

@@ -1,0 +1,116 @@
+//! Numbers, which may be sent as strings.
+
+use serde_json::{Value as Schema, json};
+
+use super::text::trimmed;
+use super::{Kind, note_fault, note_type};
+use crate::json::{MAX_SAFE, Number, Value};
+use crate::normalisation;
+use crate::time::Timestamp;
+use crate::validation::{Code, Findings, Place, shown};
+
+/// The least value that a [`Quantity`] may have.
+#[derive(Clone, Copy)]
+pub(in crate::contracts) enum Least {
+    /// This value itself.
+    From(f64),
+    /// Anything greater.
+    Above(f64),
+}
+
+/// A number, or a string that stands for one.
+pub(in crate::contracts) struct Quantity {
+    pub(in crate::contracts) least: Least,
+    pub(in crate::contracts) greatest: f64,
+    pub(in crate::contracts) whole: bool,
+}
+
+impl Quantity {
+    /// JSON's number syntax (RFC 8259, section 6).
+    const NUMERIC: &'static str = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?";
+
+    /// A number within bounds, both included.
+    pub(in crate::contracts) const fn between(least: f64, greatest: f64) -> Self {
+        Self { least: Least::From(least), greatest, whole: false }
+    }
+
+    /// A whole number within bounds, both included.
+    pub(in crate::contracts) const fn whole(least: f64, greatest: f64) -> Self {
+        Self { whole: true, ..Self::between(least, greatest) }
+    }
+
+    fn bounds(&self) -> String {
+        let bounded = self.greatest < MAX_SAFE;
+        match self.least {
+            Least::From(least) if bounded => format!("{least} … {}", self.greatest),
+            Least::From(least) => format!("at least {least}"),
+            Least::Above(least) if bounded => format!("more than {least}, at most {}", self.greatest),
+            Least::Above(least) => format!("more than {least}"),
+        }
+    }
+
+    fn contains(&self, value: f64) -> bool {
+        let enough = match self.least {
+            Least::From(least) => value >= least,
+            Least::Above(least) => value > least,
+        };
+        enough && value <= self.greatest
+    }
+
+    fn read_number(&self, sent: &Value, place: &Place<'_>, findings: &mut Findings) -> Option<Number> {
+        match sent {
+            // Its fault was noted with those of all other places.
+            Value::Number(number) => return number.fault().is_none().then(|| number.clone()),
+            Value::String(text) => match Number::parse(&normalisation::text(text)) {
+                Some(number) => match number.fault() {
+                    Some(fault) => note_fault(fault, &number, place, findings),
+                    None => return Some(number),
+                },
+                None if text.contains('\0') => {}
+                None => note_type(self.noun(), sent, place, findings),
+            },
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+                note_type(self.noun(), sent, place, findings);
+            }
+        }
+        None
+    }
+}
+
+impl Kind for Quantity {
+    fn noun(&self) -> &'static str {
+        if self.whole { "a whole number" } else { "a number" }
+    }
+
+    fn read(&self, sent: &Value, place: &Place<'_>, _: Timestamp, findings: &mut Findings) -> Option<Value> {
+        let number = self.read_number(sent, place, findings)?;
+        let actual = || Some(shown(&Value::Number(number.clone())));
+        if self.whole && number.value().fract() != 0.0 {
+            findings.note(Code::Integer, place, Code::Integer.meaning(), Some(self.noun().to_owned()), actual());
+        }
+        if !self.contains(number.value()) {
+            findings.note(Code::Range, place, Code::Range.meaning(), Some(self.bounds()), actual());
+        }
+        Some(Value::Number(number))
+    }
+
+    fn rules(&self) -> Vec<(Code, String)> {
+        let whole = self.whole.then(|| (Code::Integer, self.noun().to_owned()));
+        whole.into_iter().chain([(Code::Range, self.bounds())]).collect()
+    }
+
+    fn schema(&self) -> Schema {
+        let (keyword, least) = match self.least {
+            Least::From(least) => ("minimum", least),
+            Least::Above(least) => ("exclusiveMinimum", least),
+        };
+        let of_type = if self.whole { "integer" } else { "number" };
+        let number = json!({"type": of_type, keyword: schema_number(least), "maximum": schema_number(self.greatest)});
+        json!({"anyOf": [number, trimmed(Self::NUMERIC)]})
+    }
+}
+
+/// A number as people write it: `60`, not `60.0`.
+fn schema_number(value: f64) -> Schema {
+    Number::new(value).and_then(|number| number.to_string().parse().ok()).unwrap_or(Schema::Null)
+}

@@ -1,0 +1,214 @@
+//! Booleans, arrays and objects.
+
+use serde_json::{Value as Schema, json};
+
+use super::{Field, Kind, note_type};
+use crate::json::Value;
+use crate::normalisation;
+use crate::time::Timestamp;
+use crate::validation::{Code, Findings, Place};
+
+/// `true` or `false`.
+pub(in crate::contracts) struct Flag;
+
+impl Kind for Flag {
+    fn noun(&self) -> &'static str {
+        "true or false"
+    }
+
+    fn read(&self, sent: &Value, place: &Place<'_>, _: Timestamp, findings: &mut Findings) -> Option<Value> {
+        if matches!(sent, Value::Bool(_)) {
+            return Some(sent.clone());
+        }
+        note_type(self.noun(), sent, place, findings);
+        None
+    }
+
+    fn rules(&self) -> Vec<(Code, String)> {
+        Vec::new()
+    }
+
+    fn schema(&self) -> Schema {
+        json!({"type": "boolean"})
+    }
+
+    fn is_boolean(&self) -> bool {
+        true
+    }
+}
+
+/// An array whose items are all of one kind.
+pub(in crate::contracts) struct ListOf(pub(in crate::contracts) &'static dyn Kind);
+
+impl Kind for ListOf {
+    fn noun(&self) -> &'static str {
+        "an array"
+    }
+
+    fn read(&self, sent: &Value, place: &Place<'_>, now: Timestamp, findings: &mut Findings) -> Option<Value> {
+        let Value::Array(items) = sent else {
+            note_type(self.noun(), sent, place, findings);
+            return None;
+        };
+        let read = |(index, item)| self.0.read(item, &place.item(index), now, findings);
+        Some(Value::Array(items.iter().enumerate().filter_map(read).collect()))
+    }
+
+    fn rules(&self) -> Vec<(Code, String)> {
+        self.0.rules().into_iter().map(|(code, expected)| (code, format!("each {expected}"))).collect()
+    }
+
+    fn schema(&self) -> Schema {
+        json!({"type": "array", "items": self.0.schema()})
+    }
+}
+
+/// An object that has no members but those that it names: a typo must not be lost silently.
+pub(in crate::contracts) struct Closed(pub(in crate::contracts) &'static [Field]);
+
+/// An object that may have other members than those that it names; they are kept exactly as given.
+pub(in crate::contracts) struct Open(pub(in crate::contracts) &'static [Field]);
+
+impl Kind for Closed {
+    fn noun(&self) -> &'static str {
+        "an object"
+    }
+
+    fn read(&self, sent: &Value, place: &Place<'_>, now: Timestamp, findings: &mut Findings) -> Option<Value> {
+        let (named, others) = read_members(self.0, self.noun(), sent, place, now, findings)?;
+        for (key, _) in others {
+            let expected = self.0.iter().map(|field| field.name).collect::<Vec<_>>().join(", ");
+            let detail = Code::UnknownMember.meaning();
+            findings.note(Code::UnknownMember, place.member(key), detail, Some(expected), None);
+        }
+        Some(Value::Object(named))
+    }
+
+    fn rules(&self) -> Vec<(Code, String)> {
+        vec![(Code::UnknownMember, "no other members".to_owned())]
+    }
+
+    fn schema(&self) -> Schema {
+        let mut schema = members_schema(self.0);
+        schema["additionalProperties"] = json!(false);
+        schema
+    }
+
+    fn fields(&self) -> &'static [Field] {
+        self.0
+    }
+}
+
+impl Kind for Open {
+    fn noun(&self) -> &'static str {
+        "an object"
+    }
+
+    fn read(&self, sent: &Value, place: &Place<'_>, now: Timestamp, findings: &mut Findings) -> Option<Value> {
+        let (mut named, others) = read_members(self.0, self.noun(), sent, place, now, findings)?;
+        named.extend(others.into_iter().cloned());
+        Some(Value::Object(named))
+    }
+
+    fn rules(&self) -> Vec<(Code, String)> {
+        Vec::new()
+    }
+
+    fn schema(&self) -> Schema {
+        members_schema(self.0)
+    }
+
+    fn fields(&self) -> &'static [Field] {
+        self.0
+    }
+}
+
+type Member = (String, Value);
+
+/// The named members that could be read, and those that the object does not name.
+fn read_members<'a>(
+    fields: &[Field],
+    noun: &str,
+    sent: &'a Value,
+    place: &Place<'_>,
+    now: Timestamp,
+    findings: &mut Findings,
+) -> Option<(Vec<Member>, Vec<&'a Member>)> {
+    let Value::Object(members) = sent else {
+        note_type(noun, sent, place, findings);
+        return None;
+    };
+    let mut named = Vec::with_capacity(members.len());
+    for field in fields {
+        let here = place.member(field.name);
+        if let Some(value) = sent.get(field.name) {
+            named.extend(field.kind.read(value, &here, now, findings).map(|value| (field.name.to_owned(), value)));
+        } else if !field.optional {
+            let detail = format!("\"{}\" is missing.", field.name);
+            findings.note(Code::Required, here, detail, Some(field.kind.noun().to_owned()), None);
+        }
+    }
+    let others = members.iter().filter(|(key, _)| fields.iter().all(|field| field.name != key)).collect();
+    Some((named, others))
+}
+
+fn members_schema(fields: &[Field]) -> Schema {
+    let described = |field: &Field| {
+        let mut schema = field.kind.schema();
+        schema["description"] = json!(described(field));
+        (field.name.to_owned(), schema)
+    };
+    let properties: serde_json::Map<_, _> = fields.iter().map(described).collect();
+    let due: Vec<_> = fields.iter().filter(|field| !field.optional).map(|field| field.name).collect();
+    let mut schema = json!({"type": "object"});
+    if !properties.is_empty() {
+        schema["properties"] = Schema::Object(properties);
+    }
+    if !due.is_empty() {
+        schema["required"] = json!(due);
+    }
+    schema
+}
+
+/// What a field means and what is allowed, for people who read the schema.
+fn described(field: &Field) -> String {
+    let rules = field.kind.rules();
+    let allowed: Vec<_> = rules.iter().map(|(_, expected)| expected.as_str()).collect();
+    if allowed.is_empty() {
+        field.about.to_owned()
+    } else {
+        format!("{} Allowed: {}.", field.about, allowed.join("; "))
+    }
+}
+
+/// A free object: keys in snake case, strings trimmed, numeric strings turned into numbers, `"true"` into `true`.
+pub(in crate::contracts) struct Free {
+    pub(in crate::contracts) may_be_empty: bool,
+}
+
+impl Kind for Free {
+    fn noun(&self) -> &'static str {
+        "an object"
+    }
+
+    fn read(&self, sent: &Value, place: &Place<'_>, _: Timestamp, findings: &mut Findings) -> Option<Value> {
+        let Value::Object(members) = sent else {
+            note_type(self.noun(), sent, place, findings);
+            return None;
+        };
+        if members.is_empty() && !self.may_be_empty {
+            findings.note(Code::Empty, place, Code::Empty.meaning(), Some("at least one member".to_owned()), None);
+        }
+        Some(normalisation::free_value(sent, place, findings))
+    }
+
+    fn rules(&self) -> Vec<(Code, String)> {
+        let empty = (!self.may_be_empty).then(|| (Code::Empty, "at least one member".to_owned()));
+        let collision = (Code::KeyCollision, "keys that stay distinct in snake case".to_owned());
+        empty.into_iter().chain([collision]).collect()
+    }
+
+    fn schema(&self) -> Schema {
+        if self.may_be_empty { json!({"type": "object"}) } else { json!({"type": "object", "minProperties": 1}) }
+    }
+}
