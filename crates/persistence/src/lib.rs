@@ -1,1 +1,169 @@
-//! x
+//! SQLite and PostgreSQL behind the ports of the use-case crates.
+//!
+//! Belongs here: SQL, tables, transactions, connections, and how values are kept in columns.
+//! Does not belong here: what is decided from what is stored (the use-case crates), configuration, HTTP.
+//!
+//! The bodies in `backend/` are written once and compiled twice, as modules of `postgres` and of `sqlite`, which give
+//! them a connection type and the few functions that really differ.
+
+mod batch;
+mod columns;
+mod connections;
+mod deed;
+mod id_bounds;
+mod postgres;
+mod rows;
+mod schema;
+mod sqlite;
+mod store;
+mod target;
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use mass_auth::UserStore;
+use mass_domain::port::PortError;
+use mass_domain::time::Timestamp;
+use mass_service::MassStore;
+
+pub use target::InvalidUrl;
+
+use store::Upkeep;
+use target::Target;
+
+/// How to open a database.
+pub struct Options {
+    /// `sqlite://PATH` or `postgres://…`, the latter as libpq reads it.
+    pub url: String,
+    /// PostgreSQL: as whom to migrate, if not as who serves.
+    pub migration_url: Option<String>,
+    /// PostgreSQL: whether statements are prepared once per connection. Off behind a pooler in transaction mode that
+    /// does not know prepared statements.
+    pub statement_cache: bool,
+    /// How many connections at most.
+    pub pool_size: NonZeroU32,
+}
+
+/// Why a database is not opened. No message holds a password.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The URL names no database.
+    #[error(transparent)]
+    Url(#[from] InvalidUrl),
+    /// The URL to migrate under names another kind of database.
+    #[error("the URL to migrate under is for PostgreSQL, beside a PostgreSQL database URL")]
+    MigrationUrl,
+    /// The folder of an SQLite file cannot be made.
+    #[error("cannot make the folder {}", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The database cannot be reached or refuses the login.
+    #[error("{0}")]
+    Unreachable(String),
+}
+
+/// Why a database is not migrated. What had been migrated before stays so.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// The database cannot be reached or refuses the login.
+    #[error("{0}")]
+    Unreachable(String),
+    /// A migration failed.
+    #[error("a migration failed: {0}")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The ports on one database.
+#[derive(Clone)]
+pub struct Stores {
+    /// MASS requests and their events.
+    pub mass: Arc<dyn MassStore>,
+    /// Tenants and user accounts.
+    pub users: Arc<dyn UserStore>,
+}
+
+/// An open database.
+pub struct Database {
+    stores: Stores,
+    upkeep: Arc<dyn Upkeep>,
+    description: String,
+}
+
+/// Opens a database, which is reached once to be sure of it. Blocks; an SQLite file is made if it is missing.
+///
+/// # Errors
+/// [`OpenError`], after seconds at most.
+pub fn open(options: &Options) -> Result<Database, OpenError> {
+    let target = Target::parse(&options.url)?;
+    let migration_target = options.migration_url.as_deref().map(Target::parse).transpose()?;
+    let description = target.describe();
+    match (target, migration_target) {
+        (Target::Sqlite(path), None) => Ok(Database::new(sqlite::Store::open(&path, options)?, description)),
+        (Target::Postgres(url), None) => {
+            Ok(Database::new(postgres::Store::open(&url, url.clone(), options)?, description))
+        }
+        (Target::Postgres(url), Some(Target::Postgres(migration_url))) => {
+            Ok(Database::new(postgres::Store::open(&url, migration_url, options)?, description))
+        }
+        (Target::Sqlite(_), Some(_)) | (Target::Postgres(_), Some(Target::Sqlite(_))) => Err(OpenError::MigrationUrl),
+    }
+}
+
+/// The database that a URL names, for people and logs: without user and password.
+///
+/// # Errors
+/// [`InvalidUrl`].
+pub fn describe(url: &str) -> Result<String, InvalidUrl> {
+    Target::parse(url).map(|target| target.describe())
+}
+
+impl Database {
+    fn new(store: impl MassStore + UserStore + Upkeep + 'static, description: String) -> Self {
+        let store = Arc::new(store);
+        let stores = Stores { mass: store.clone(), users: store.clone() };
+        Self { stores, upkeep: store, description }
+    }
+
+    /// The ports.
+    #[must_use]
+    pub const fn stores(&self) -> &Stores {
+        &self.stores
+    }
+
+    /// The database for people and logs, without user and password: `SQLite at data/mass.db`.
+    #[must_use]
+    pub fn describe(&self) -> &str {
+        &self.description
+    }
+
+    /// Brings the tables up to date and names the migrations that were pending. Blocks. Of several processes that start
+    /// together, one migrates while the others wait.
+    ///
+    /// # Errors
+    /// [`MigrateError`].
+    pub fn migrate(&self) -> Result<Vec<String>, MigrateError> {
+        self.upkeep.migrate()
+    }
+
+    /// Reaches the database with a trivial query.
+    ///
+    /// # Errors
+    /// [`PortError::Unavailable`] if it cannot be reached.
+    pub async fn check(&self) -> Result<(), PortError> {
+        self.upkeep.check().await
+    }
+
+    /// Forgets what need not be kept longer: the idempotency keys that were first used before the instant. Tells how
+    /// many they were.
+    ///
+    /// # Errors
+    /// [`PortError`]; nothing is forgotten then.
+    pub async fn purge(&self, before: Timestamp) -> Result<usize, PortError> {
+        self.upkeep.purge(before).await
+    }
+}

@@ -1,0 +1,365 @@
+//! MASS requests: what the port's methods do in their transactions.
+
+use std::collections::HashMap;
+
+use diesel::prelude::*;
+use mass_domain::audit::{Action, Event};
+use mass_domain::contracts::ContractId;
+use mass_domain::ids::MassRequestId;
+use mass_domain::mass_request::{Filter, IdempotencyKey, MassRequest, Summary};
+use mass_domain::page::Limit;
+use mass_domain::tenancy::TenantId;
+use mass_domain::time::Timestamp;
+use mass_domain::validation::Warning;
+use mass_service::{
+    DeleteError, Deletion, Found, KeyRecord, Receipt, Refusal, Snapshot, StoredVersion, Submission, Transition,
+    TransitionError,
+};
+
+use super::Connection;
+use super::audit::{self, Head};
+use crate::batch::{Batch, NaturalKey};
+use crate::columns::{Hash, Id, Instant, Json, Word};
+use crate::deed::Deed;
+use crate::id_bounds::{lowest_id_after, lowest_id_from};
+use crate::rows::{KeyRow, RequestRow, SummaryRow};
+use crate::schema::{idempotency_keys, mass_requests};
+use crate::store::ROWS_PER_STATEMENT;
+
+/// Judges and stores submissions.
+pub(super) fn accept(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    submissions: Vec<Submission>,
+) -> QueryResult<Vec<Result<Receipt, Refusal>>> {
+    super::write(connection, |connection| {
+        let head = Head::lock(connection, tenant)?;
+        let keys = remembered_keys(connection, tenant, &submissions)?;
+        let versions = stored_versions(connection, tenant, &submissions)?;
+        let mut batch = Batch::new(tenant, keys, versions);
+        for ids in batch.needed(&submissions).chunks(ROWS_PER_STATEMENT) {
+            for request in requests(connection, tenant, ids)? {
+                batch.give(request);
+            }
+        }
+        let results = submissions.into_iter().map(|sent| batch.accept(sent)).collect::<QueryResult<_>>()?;
+        store(connection, head, batch)?;
+        Ok(results)
+    })
+}
+
+fn remembered_keys(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    submissions: &[Submission],
+) -> QueryResult<HashMap<IdempotencyKey, (KeyRecord, Snapshot)>> {
+    let sent: Vec<_> = submissions.iter().filter_map(|sent| sent.idempotency_key.as_ref()).collect();
+    let request_of_key = mass_requests::tenant_id
+        .eq(idempotency_keys::tenant_id)
+        .and(mass_requests::id.eq(idempotency_keys::request_id));
+    let mut remembered = HashMap::new();
+    for keys in sent.chunks(ROWS_PER_STATEMENT) {
+        let rows: Vec<(KeyRow, bool)> = idempotency_keys::table
+            .inner_join(mass_requests::table.on(request_of_key))
+            .filter(idempotency_keys::tenant_id.eq(tenant.as_str()))
+            .filter(idempotency_keys::key.eq_any(keys.iter().map(|key| key.as_str())))
+            .select((KeyRow::as_select(), mass_requests::deleted_at.is_not_null()))
+            .load(connection)?;
+        for (row, deleted) in rows {
+            let (key, record, snapshot) = row.into_parts(deleted)?;
+            remembered.insert(key, (record, snapshot));
+        }
+    }
+    Ok(remembered)
+}
+
+fn stored_versions(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    submissions: &[Submission],
+) -> QueryResult<HashMap<NaturalKey, Vec<StoredVersion>>> {
+    let mut sent: HashMap<ContractId, Vec<&str>> = HashMap::new();
+    for submission in submissions {
+        if let Some(key) = &submission.examined.index.natural_key {
+            sent.entry(submission.examined.contract).or_default().push(key);
+        }
+    }
+    let mut versions: HashMap<NaturalKey, Vec<StoredVersion>> = HashMap::new();
+    for (contract, keys) in sent {
+        for keys in keys.chunks(ROWS_PER_STATEMENT) {
+            let rows: Vec<(String, Id, Hash, bool)> = mass_requests::table
+                .filter(mass_requests::tenant_id.eq(tenant.as_str()))
+                .filter(mass_requests::contract.eq(Word(contract)))
+                .filter(mass_requests::natural_key.eq_any(keys))
+                .select((
+                    mass_requests::natural_key.assume_not_null(),
+                    mass_requests::id,
+                    mass_requests::fingerprint,
+                    mass_requests::corrected_by.is_not_null(),
+                ))
+                .load(connection)?;
+            for (key, id, fingerprint, superseded) in rows {
+                let id = MassRequestId::from_uuid(id.0);
+                let version = StoredVersion { id, fingerprint: fingerprint.0, superseded };
+                versions.entry((contract, key)).or_default().push(version);
+            }
+        }
+    }
+    Ok(versions)
+}
+
+fn requests(connection: &mut Connection, tenant: &TenantId, ids: &[MassRequestId]) -> QueryResult<Vec<MassRequest>> {
+    mass_requests::table
+        .filter(mass_requests::tenant_id.eq(tenant.as_str()))
+        .filter(mass_requests::id.eq_any(ids.iter().map(|id| Id(id.as_uuid()))))
+        .select(RequestRow::as_select())
+        .load(connection)?
+        .into_iter()
+        .map(RequestRow::into_request)
+        .collect()
+}
+
+fn store(connection: &mut Connection, head: Head, batch: Batch) -> QueryResult<()> {
+    // First, since of all versions of a natural key one alone may stand.
+    for older in batch.superseded() {
+        update(connection, older)?;
+    }
+    for rows in batch.request_rows().chunks(ROWS_PER_STATEMENT) {
+        diesel::insert_into(mass_requests::table).values(rows).execute(connection)?;
+    }
+    for rows in batch.key_rows().chunks(ROWS_PER_STATEMENT) {
+        diesel::insert_into(idempotency_keys::table).values(rows).execute(connection)?;
+    }
+    head.append(connection, batch.into_events())
+}
+
+/// Writes what can change of a request.
+fn update(connection: &mut Connection, request: &Summary) -> QueryResult<()> {
+    diesel::update(mass_requests::table.find((request.tenant_id.as_str(), Id(request.id.as_uuid()))))
+        .set((
+            mass_requests::status.eq(Word(request.status)),
+            mass_requests::version.eq(request.version),
+            mass_requests::updated_at.eq(Instant(request.updated_at)),
+            mass_requests::corrected_by.eq(request.corrected_by.map(|id| Id(id.as_uuid()))),
+        ))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Finds a request.
+pub(super) fn find(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    id: MassRequestId,
+) -> QueryResult<Found<MassRequest>> {
+    let row: Option<(RequestRow, bool)> = mass_requests::table
+        .find((tenant.as_str(), Id(id.as_uuid())))
+        .select((RequestRow::as_select(), mass_requests::deleted_at.is_not_null()))
+        .first(connection)
+        .optional()?;
+    match row {
+        Some((_, true)) => Ok(Found::Deleted),
+        Some((row, false)) => Ok(Found::Present(row.into_request()?)),
+        None => Ok(Found::Absent),
+    }
+}
+
+/// Lists requests, newest first.
+pub(super) fn list(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    filter: &Filter,
+    before: Option<MassRequestId>,
+    limit: Limit,
+) -> QueryResult<Vec<Summary>> {
+    let Filter {
+        status,
+        contract,
+        site_id,
+        device_id,
+        correlation_id,
+        created_from,
+        created_to,
+        observed_from,
+        observed_to,
+    } = filter;
+    let mut query = mass_requests::table
+        .filter(mass_requests::tenant_id.eq(tenant.as_str()))
+        .filter(mass_requests::deleted_at.is_null())
+        .select(SummaryRow::as_select())
+        .order(mass_requests::id.desc())
+        .limit(i64::from(limit.get()) + 1)
+        .into_boxed();
+    if let Some(before) = before {
+        query = query.filter(mass_requests::id.lt(Id(before.as_uuid())));
+    }
+    if let Some(status) = status {
+        query = query.filter(mass_requests::status.eq(status.as_str()));
+    }
+    if let Some(contract) = contract {
+        query = query.filter(mass_requests::contract.eq(Word(*contract)));
+    }
+    if let Some(site_id) = site_id {
+        query = query.filter(mass_requests::site_id.eq(site_id));
+    }
+    if let Some(device_id) = device_id {
+        query = query.filter(mass_requests::device_id.eq(device_id));
+    }
+    if let Some(correlation_id) = correlation_id {
+        query = query.filter(mass_requests::correlation_id.eq(correlation_id));
+    }
+    if let Some(from) = created_from {
+        query = query
+            .filter(mass_requests::created_at.ge(Instant(*from)))
+            .filter(mass_requests::id.ge(Id(lowest_id_from(*from))));
+    }
+    if let Some(to) = created_to {
+        query = query
+            .filter(mass_requests::created_at.lt(Instant(*to)))
+            .filter(mass_requests::id.lt(Id(lowest_id_after(*to))));
+    }
+    if let Some(from) = observed_from {
+        query = query.filter(mass_requests::observed_at.ge(Instant(*from)));
+    }
+    if let Some(to) = observed_to {
+        query = query.filter(mass_requests::observed_at.lt(Instant(*to)));
+    }
+    query.load(connection)?.into_iter().map(SummaryRow::into_summary).collect()
+}
+
+/// The events of a request.
+pub(super) fn events(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    id: MassRequestId,
+) -> QueryResult<Found<Vec<Event>>> {
+    let deleted: Option<bool> = mass_requests::table
+        .find((tenant.as_str(), Id(id.as_uuid())))
+        .select(mass_requests::deleted_at.is_not_null())
+        .first(connection)
+        .optional()?;
+    match deleted {
+        Some(true) => Ok(Found::Deleted),
+        Some(false) => Ok(Found::Present(audit::events_of(connection, tenant, id)?)),
+        None => Ok(Found::Absent),
+    }
+}
+
+/// Moves a request to another status.
+pub(super) fn transition(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    id: MassRequestId,
+    transition: Transition,
+) -> QueryResult<Result<MassRequest, TransitionError>> {
+    super::write(connection, |connection| {
+        let head = Head::lock(connection, tenant)?;
+        let mut request = match find(connection, tenant, id)? {
+            Found::Present(request) => request,
+            Found::Deleted => return Ok(Err(TransitionError::Gone)),
+            Found::Absent => return Ok(Err(TransitionError::NotFound)),
+        };
+        match transition.judge(&request.summary) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Ok(request)),
+            Err(error) => return Ok(Err(error)),
+        }
+        let Transition { to, reason, expected: _, actor, at, origin } = transition;
+        let deed = Deed { actor, at, origin };
+        let from = request.summary.status;
+        request.summary.status = to;
+        deed.touch(&mut request.summary);
+        update(connection, &request.summary)?;
+        let detail = [
+            ("from", Some(from.as_str().into())),
+            ("to", Some(to.as_str().into())),
+            ("reason", reason.map(Into::into)),
+        ];
+        head.append(connection, [deed.event(Action::StatusChanged, &request.summary, detail)])?;
+        Ok(Ok(request))
+    })
+}
+
+/// Erases a request, and lets the version stand again that it had superseded.
+pub(super) fn delete(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    id: MassRequestId,
+    deletion: Deletion,
+) -> QueryResult<Result<(), DeleteError>> {
+    super::write(connection, |connection| {
+        let head = Head::lock(connection, tenant)?;
+        let mut request = match find(connection, tenant, id)? {
+            Found::Present(request) => request.summary,
+            Found::Deleted => return Ok(Err(DeleteError::Gone)),
+            Found::Absent => return Ok(Err(DeleteError::NotFound)),
+        };
+        if let Err(error) = deletion.judge(&request) {
+            return Ok(Err(error));
+        }
+        let Deletion { expected: _, actor, at, origin } = deletion;
+        let deed = Deed { actor, at, origin };
+        deed.touch(&mut request);
+        erase(connection, &request)?;
+        let mut events = vec![deed.event(Action::Deleted, &request, [])];
+        if let Some(mut older) = version_to_reinstate(connection, tenant, &request)? {
+            older.corrected_by = None;
+            deed.touch(&mut older);
+            update(connection, &older)?;
+            events.push(deed.event(Action::Reinstated, &older, [("deleted", Some(id.to_string().into()))]));
+        }
+        head.append(connection, events)?;
+        Ok(Ok(()))
+    })
+}
+
+/// Leaves of a request only that it existed, its contract and its fingerprint.
+fn erase(connection: &mut Connection, request: &Summary) -> QueryResult<()> {
+    let nothing = None::<&str>;
+    diesel::update(mass_requests::table.find((request.tenant_id.as_str(), Id(request.id.as_uuid()))))
+        .set((
+            mass_requests::version.eq(request.version),
+            mass_requests::updated_at.eq(Instant(request.updated_at)),
+            mass_requests::deleted_at.eq(Instant(request.updated_at)),
+            mass_requests::document.eq(""),
+            mass_requests::warnings.eq(Json(&[] as &[Warning])),
+            mass_requests::correlation_id.eq(nothing),
+            mass_requests::idempotency_key.eq(nothing),
+            mass_requests::site_id.eq(nothing),
+            mass_requests::device_id.eq(nothing),
+            mass_requests::observed_at.eq(None::<Instant>),
+            mass_requests::natural_key.eq(nothing),
+        ))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// The version that stands again when this one, which stood, is deleted: the nearest down its chain of corrections that
+/// has not been deleted itself. Where a superseded version is deleted, another one stands already.
+fn version_to_reinstate(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    deleted: &Summary,
+) -> QueryResult<Option<Summary>> {
+    let mut next = deleted.corrects.filter(|_| deleted.corrected_by.is_none());
+    while let Some(id) = next {
+        let (row, deleted): (SummaryRow, bool) = mass_requests::table
+            .find((tenant.as_str(), Id(id.as_uuid())))
+            .select((SummaryRow::as_select(), mass_requests::deleted_at.is_not_null()))
+            .first(connection)?;
+        let older = row.into_summary()?;
+        if !deleted {
+            return Ok(Some(older));
+        }
+        next = older.corrects;
+    }
+    Ok(None)
+}
+
+/// Forgets the idempotency keys that were first used before an instant; tells how many they were.
+pub(super) fn purge_keys(connection: &mut Connection, before: Timestamp) -> QueryResult<usize> {
+    super::write(connection, |connection| {
+        diesel::delete(idempotency_keys::table.filter(idempotency_keys::created_at.lt(Instant(before))))
+            .execute(connection)
+    })
+}

@@ -1,0 +1,181 @@
+//! Submissions judged one after the other, in memory, on what was stored before them.
+//!
+//! A batch is read set-wise, judged here, and written set-wise: the number of statements does not grow with it.
+
+use std::collections::{HashMap, HashSet};
+
+use diesel::QueryResult;
+use diesel::result::Error::NotFound;
+use mass_domain::audit::{Action, NewEvent};
+use mass_domain::canonical::Fingerprint;
+use mass_domain::contracts::ContractId;
+use mass_domain::ids::MassRequestId;
+use mass_domain::mass_request::{IdempotencyKey, MassRequest, Outcome, Summary};
+use mass_domain::tenancy::TenantId;
+use mass_domain::time::Timestamp;
+use mass_service::{Decision, KeyRecord, OnConflict, Receipt, Refusal, Snapshot, StoredVersion, Submission, decide};
+
+use crate::columns::Instant;
+use crate::deed::Deed;
+use crate::rows::{KeyRow, NewRequestRow};
+
+/// What makes two documents tell of the same thing, within a tenant.
+pub(crate) type NaturalKey = (ContractId, String);
+
+/// Everything stored that the submissions can meet, and what they add to it.
+pub(crate) struct Batch {
+    tenant: TenantId,
+    keys: HashMap<IdempotencyKey, (KeyRecord, Snapshot)>,
+    versions: HashMap<NaturalKey, Vec<StoredVersion>>,
+    requests: HashMap<MassRequestId, MassRequest>,
+    added: Vec<(MassRequestId, Option<String>)>,
+    added_keys: Vec<(IdempotencyKey, Timestamp)>,
+    superseded: Vec<MassRequestId>,
+    events: Vec<NewEvent>,
+}
+
+impl Batch {
+    /// A batch that meets these keys and versions.
+    pub(crate) fn new(
+        tenant: &TenantId,
+        keys: HashMap<IdempotencyKey, (KeyRecord, Snapshot)>,
+        versions: HashMap<NaturalKey, Vec<StoredVersion>>,
+    ) -> Self {
+        Self {
+            tenant: tenant.clone(),
+            keys,
+            versions,
+            requests: HashMap::new(),
+            added: Vec::new(),
+            added_keys: Vec::new(),
+            superseded: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// The stored requests that answers to these submissions can consist of or change: they have to be
+    /// [given](Self::give) before the first is judged.
+    pub(crate) fn needed(&self, submissions: &[Submission]) -> Vec<MassRequestId> {
+        let fingerprints: HashSet<Fingerprint> = submissions.iter().map(|sent| sent.examined.fingerprint).collect();
+        let correcting = submissions.iter().any(|sent| sent.on_conflict == OnConflict::Correct);
+        let replayed = self.keys.values().filter(|(record, _)| !record.deleted).map(|(record, _)| record.request_id);
+        let met = self.versions.values().flatten();
+        let met =
+            met.filter(|version| fingerprints.contains(&version.fingerprint) || correcting && !version.superseded);
+        let ids: HashSet<_> = replayed.chain(met.map(|version| version.id)).collect();
+        ids.into_iter().collect()
+    }
+
+    /// Gives the batch a stored request.
+    pub(crate) fn give(&mut self, request: MassRequest) {
+        self.requests.insert(request.summary.id, request);
+    }
+
+    /// Judges the next submission.
+    pub(crate) fn accept(&mut self, submission: Submission) -> QueryResult<Result<Receipt, Refusal>> {
+        let natural_key = submission.examined.index.natural_key.clone().map(|key| (submission.examined.contract, key));
+        let key = submission.idempotency_key.as_ref().and_then(|key| self.keys.get(key));
+        let versions = natural_key.as_ref().and_then(|key| self.versions.get(key)).map_or(&[][..], Vec::as_slice);
+        match decide(&submission, key.map(|(record, _)| record), versions) {
+            Decision::Replay(id) => {
+                let snapshot = key.map(|(_, snapshot)| snapshot.clone()).ok_or(NotFound)?;
+                let request = self.request(id)?.clone();
+                Ok(Ok(Receipt { outcome: snapshot.outcome, replayed: true, request: snapshot.restore(request) }))
+            }
+            Decision::Duplicate(id) => {
+                let request = self.request(id)?.clone();
+                if let Some(key) = submission.idempotency_key {
+                    self.remember(key, &request, Outcome::Duplicate, submission.at);
+                }
+                Ok(Ok(Receipt { outcome: Outcome::Duplicate, replayed: false, request }))
+            }
+            Decision::Store { corrects } => self.store(submission, natural_key, corrects).map(Ok),
+            Decision::Refuse(refusal) => Ok(Err(refusal)),
+        }
+    }
+
+    fn store(
+        &mut self,
+        submission: Submission,
+        natural_key: Option<NaturalKey>,
+        corrects: Option<MassRequestId>,
+    ) -> QueryResult<Receipt> {
+        let deed = Deed { actor: submission.actor, at: submission.at, origin: submission.origin.clone() };
+        let idempotency_key = submission.idempotency_key.clone();
+        let request = submission.into_request(&self.tenant, corrects);
+        let id = request.summary.id;
+
+        let detail = [("corrects", corrects.map(|id| id.to_string().into()))];
+        self.events.push(deed.event(Action::Accepted, &request.summary, detail));
+        if let Some(corrected) = corrects {
+            self.supersede(corrected, id, &deed)?;
+        }
+        if let Some(key) = idempotency_key {
+            self.remember(key, &request, request.summary.outcome, deed.at);
+        }
+        self.added.push((id, natural_key.as_ref().map(|(_, key)| key.clone())));
+        if let Some(key) = natural_key {
+            let versions = self.versions.entry(key).or_default();
+            versions.iter_mut().for_each(|older| older.superseded = true);
+            versions.push(StoredVersion { id, fingerprint: request.summary.fingerprint, superseded: false });
+        }
+        self.requests.insert(id, request.clone());
+        Ok(Receipt { outcome: request.summary.outcome, replayed: false, request })
+    }
+
+    fn supersede(&mut self, corrected: MassRequestId, correction: MassRequestId, deed: &Deed) -> QueryResult<()> {
+        let summary = &mut self.requests.get_mut(&corrected).ok_or(NotFound)?.summary;
+        summary.corrected_by = Some(correction);
+        deed.touch(summary);
+        self.events.push(deed.event(
+            Action::Corrected,
+            summary,
+            [("corrected_by", Some(correction.to_string().into()))],
+        ));
+        if !self.added.iter().any(|(added, _)| *added == corrected) {
+            self.superseded.push(corrected);
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, key: IdempotencyKey, request: &MassRequest, outcome: Outcome, at: Timestamp) {
+        let summary = &request.summary;
+        let record = KeyRecord {
+            request_id: summary.id,
+            contract: summary.contract,
+            fingerprint: summary.fingerprint,
+            deleted: false,
+        };
+        self.added_keys.push((key.clone(), at));
+        self.keys.insert(key, (record, Snapshot::of(summary, outcome)));
+    }
+
+    fn request(&self, id: MassRequestId) -> QueryResult<&MassRequest> {
+        self.requests.get(&id).ok_or(NotFound)
+    }
+
+    /// The requests that were stored before and have been superseded, as they are now.
+    pub(crate) fn superseded(&self) -> impl Iterator<Item = &Summary> {
+        self.superseded.iter().filter_map(|id| self.requests.get(id)).map(|request| &request.summary)
+    }
+
+    /// The rows of the new requests, in their order.
+    pub(crate) fn request_rows(&self) -> Vec<NewRequestRow<'_>> {
+        let stored = self.added.iter().filter_map(|(id, natural_key)| Some((self.requests.get(id)?, natural_key)));
+        stored.map(|(request, natural_key)| NewRequestRow::new(request, natural_key.as_deref())).collect()
+    }
+
+    /// The rows of the new idempotency keys.
+    pub(crate) fn key_rows(&self) -> Vec<KeyRow> {
+        let row = |(key, at): &(IdempotencyKey, Timestamp)| {
+            let (record, snapshot) = self.keys.get(key)?;
+            Some(KeyRow::new(&self.tenant, key, record, snapshot, Instant(*at)))
+        };
+        self.added_keys.iter().filter_map(row).collect()
+    }
+
+    /// What happened, in its order.
+    pub(crate) fn into_events(self) -> Vec<NewEvent> {
+        self.events
+    }
+}

@@ -1,0 +1,213 @@
+//! How values are kept in a column of either database.
+//!
+//! | value | PostgreSQL | SQLite |
+//! | --- | --- | --- |
+//! | [`Id`] | `uuid` | 16 bytes; both order them bytewise, so by age |
+//! | [`Instant`] | `timestamptz` | UTC text of fixed width, which orders as the instants do |
+//! | [`Hash`] | `bytea` | 32 bytes |
+//! | [`Word`], [`Json`] | `text` | text |
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::fmt::{Debug, Display};
+use std::io::Write;
+use std::str::FromStr;
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use diesel::backend::Backend;
+use diesel::deserialize::{self, FromSql, FromSqlRow};
+use diesel::expression::AsExpression;
+use diesel::pg::{Pg, PgValue};
+use diesel::serialize::{self, IsNull, Output, ToSql};
+use diesel::sql_types::{Binary, Text, Timestamptz};
+use diesel::sqlite::{Sqlite, SqliteValue};
+use mass_domain::access::{Role, UnknownRole};
+use mass_domain::canonical::Fingerprint;
+use mass_domain::time::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+/// The SQL types that diesel does not have for both databases.
+pub(crate) mod sql {
+    use diesel::query_builder::QueryId;
+    use diesel::sql_types::SqlType;
+
+    /// A UUID.
+    #[derive(Debug, Clone, Copy, Default, SqlType, QueryId)]
+    #[diesel(postgres_type(oid = 2950, array_oid = 2951), sqlite_type(name = "Binary"))]
+    pub struct Id;
+
+    /// An instant to the microsecond.
+    #[derive(Debug, Clone, Copy, Default, SqlType, QueryId)]
+    #[diesel(postgres_type(oid = 1184, array_oid = 1185), sqlite_type(name = "Text"))]
+    pub struct Instant;
+}
+
+/// An identifier of whatever kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
+#[diesel(sql_type = sql::Id)]
+pub(crate) struct Id(pub(crate) Uuid);
+
+impl ToSql<sql::Id, Pg> for Id {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        out.write_all(self.0.as_bytes())?;
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<sql::Id, Pg> for Id {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        Ok(Self(Uuid::from_slice(value.as_bytes())?))
+    }
+}
+
+impl ToSql<sql::Id, Sqlite> for Id {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        out.set_value(self.0.as_bytes().as_slice());
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<sql::Id, Sqlite> for Id {
+    fn from_sql(value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
+        let bytes = <Vec<u8> as FromSql<Binary, Sqlite>>::from_sql(value)?;
+        Ok(Self(Uuid::from_slice(&bytes)?))
+    }
+}
+
+/// An instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
+#[diesel(sql_type = sql::Instant)]
+pub(crate) struct Instant(pub(crate) Timestamp);
+
+/// Of fixed width: text of this form orders as the instants do.
+const SQLITE_INSTANT: &str = "%Y-%m-%dT%H:%M:%S%.6fZ";
+
+impl ToSql<sql::Instant, Pg> for Instant {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        ToSql::<Timestamptz, Pg>::to_sql(&self.0.as_datetime(), &mut out.reborrow())
+    }
+}
+
+impl FromSql<sql::Instant, Pg> for Instant {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        let instant = <DateTime<Utc> as FromSql<Timestamptz, Pg>>::from_sql(value)?;
+        Ok(Self(Timestamp::from_datetime(instant)))
+    }
+}
+
+impl ToSql<sql::Instant, Sqlite> for Instant {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        out.set_value(self.0.as_datetime().format(SQLITE_INSTANT).to_string());
+        Ok(IsNull::No)
+    }
+}
+
+impl FromSql<sql::Instant, Sqlite> for Instant {
+    fn from_sql(value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
+        let text = <String as FromSql<Text, Sqlite>>::from_sql(value)?;
+        let instant = NaiveDateTime::parse_from_str(&text, SQLITE_INSTANT)?.and_utc();
+        Ok(Self(Timestamp::from_datetime(instant)))
+    }
+}
+
+/// A document's fingerprint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
+#[diesel(sql_type = Binary)]
+pub(crate) struct Hash(pub(crate) Fingerprint);
+
+impl<DB: Backend> ToSql<Binary, DB> for Hash
+where
+    [u8]: ToSql<Binary, DB>,
+{
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, DB>) -> serialize::Result {
+        self.0.as_bytes().as_slice().to_sql(out)
+    }
+}
+
+impl<DB: Backend> FromSql<Binary, DB> for Hash
+where
+    Vec<u8>: FromSql<Binary, DB>,
+{
+    fn from_sql(value: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        let bytes: [u8; 32] = Vec::from_sql(value)?.try_into().map_err(|_| "a fingerprint has 32 bytes")?;
+        Ok(Self(Fingerprint::from_bytes(bytes)))
+    }
+}
+
+/// A value that is kept as the text it is shown as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
+#[diesel(sql_type = Text)]
+pub(crate) struct Word<T: Debug>(pub(crate) T);
+
+impl<T: Debug + Display> ToSql<Text, Pg> for Word<T> {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        write!(out, "{}", self.0)?;
+        Ok(IsNull::No)
+    }
+}
+
+impl<T: Debug + Display> ToSql<Text, Sqlite> for Word<T> {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        out.set_value(self.0.to_string());
+        Ok(IsNull::No)
+    }
+}
+
+impl<T: Debug + FromStr, DB: Backend> FromSql<Text, DB> for Word<T>
+where
+    T::Err: Error + Send + Sync + 'static,
+    String: FromSql<Text, DB>,
+{
+    fn from_sql(value: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        Ok(Self(String::from_sql(value)?.parse()?))
+    }
+}
+
+/// A value that is kept as JSON text.
+#[derive(Debug, Clone, PartialEq, Eq, AsExpression, FromSqlRow)]
+#[diesel(sql_type = Text)]
+pub(crate) struct Json<T: Debug>(pub(crate) T);
+
+impl<T: Debug + Serialize> ToSql<Text, Pg> for Json<T> {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
+        serde_json::to_writer(out, &self.0)?;
+        Ok(IsNull::No)
+    }
+}
+
+impl<T: Debug + Serialize> ToSql<Text, Sqlite> for Json<T> {
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
+        out.set_value(serde_json::to_string(&self.0)?);
+        Ok(IsNull::No)
+    }
+}
+
+impl<T: Debug + DeserializeOwned, DB: Backend> FromSql<Text, DB> for Json<T>
+where
+    String: FromSql<Text, DB>,
+{
+    fn from_sql(value: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        Ok(Self(serde_json::from_str(&String::from_sql(value)?)?))
+    }
+}
+
+/// A user's roles, shown as their names with commas between: `admin,operator`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Roles(pub(crate) BTreeSet<Role>);
+
+impl Display for Roles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<_> = self.0.iter().map(|role| role.as_str()).collect();
+        f.write_str(&names.join(","))
+    }
+}
+
+impl FromStr for Roles {
+    type Err = UnknownRole;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRole> {
+        text.split(',').filter(|name| !name.is_empty()).map(str::parse).collect::<Result<_, _>>().map(Self)
+    }
+}

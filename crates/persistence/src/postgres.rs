@@ -1,0 +1,98 @@
+//! PostgreSQL: the connection, and what it does otherwise than SQLite.
+
+use std::sync::Arc;
+
+use diesel::Connection as _;
+use diesel::connection::CacheSize;
+use diesel::prelude::*;
+use diesel::r2d2::CustomizeConnection;
+use diesel::sql_types::BigInt;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use mass_domain::tenancy::TenantId;
+
+use crate::connections::Connections;
+use crate::schema::audit_heads;
+use crate::target::PostgresUrl;
+use crate::{MigrateError, OpenError, Options};
+
+#[path = "backend/audit.rs"]
+mod audit;
+#[path = "backend/mass.rs"]
+mod mass;
+#[path = "backend/store.rs"]
+mod store;
+#[path = "backend/users.rs"]
+mod users;
+
+type Connection = PgConnection;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
+
+// Advisory locks are numbers that a whole database shares; these begin with "MASS" in ASCII.
+const MIGRATION_LOCK: i64 = 0x4d41_5353_0000_0001;
+const FOUNDING_LOCK: i64 = 0x4d41_5353_0000_0002;
+
+/// The ports on PostgreSQL.
+pub(crate) struct Store {
+    reads: Arc<Connections<Connection>>,
+    writes: Arc<Connections<Connection>>,
+    migration_url: PostgresUrl,
+}
+
+impl Store {
+    /// Connects.
+    pub(crate) fn open(url: &PostgresUrl, migration_url: PostgresUrl, options: &Options) -> Result<Self, OpenError> {
+        establish(url).map_err(OpenError::Unreachable)?;
+        let setup = Setup { statement_cache: options.statement_cache };
+        let connections = Arc::new(Connections::new(&url.with_defaults(), options.pool_size.get(), setup));
+        Ok(Self { reads: connections.clone(), writes: connections, migration_url })
+    }
+}
+
+fn establish(url: &PostgresUrl) -> Result<Connection, String> {
+    Connection::establish(&url.with_defaults()).map_err(|error| url.redact(&error.to_string()))
+}
+
+#[derive(Debug)]
+struct Setup {
+    statement_cache: bool,
+}
+
+impl CustomizeConnection<Connection, diesel::r2d2::Error> for Setup {
+    fn on_acquire(&self, connection: &mut Connection) -> Result<(), diesel::r2d2::Error> {
+        if !self.statement_cache {
+            connection.set_prepared_statement_cache_size(CacheSize::Disabled);
+        }
+        Ok(())
+    }
+}
+
+/// Runs a unit of work that writes. Each statement sees what was committed before it began: after the head's lock was
+/// waited for, all that its holder has written.
+fn write<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> QueryResult<T>) -> QueryResult<T> {
+    connection.build_transaction().read_committed().run(work)
+}
+
+/// Locks the head of a tenant's log and reads its size.
+fn lock_head(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Option<i64>> {
+    audit_heads::table.find(tenant.as_str()).select(audit_heads::size).for_update().first(connection).optional()
+}
+
+/// Waits until no other transaction founds the first account.
+fn lock_founding(connection: &mut Connection) -> QueryResult<()> {
+    diesel::sql_query("SELECT pg_advisory_xact_lock($1)").bind::<BigInt, _>(FOUNDING_LOCK).execute(connection)?;
+    Ok(())
+}
+
+/// Runs what is pending, while other processes that start wait.
+fn migrate(store: &Store) -> Result<Vec<String>, MigrateError> {
+    let mut connection = establish(&store.migration_url).map_err(MigrateError::Unreachable)?;
+    // Held by the session rather than by a transaction, since a migration may have to run outside of any. Closing the
+    // connection gives it back.
+    diesel::sql_query("SELECT pg_advisory_lock($1)")
+        .bind::<BigInt, _>(MIGRATION_LOCK)
+        .execute(&mut connection)
+        .map_err(|error| MigrateError::Failed(error.into()))?;
+    let applied = connection.run_pending_migrations(MIGRATIONS).map_err(MigrateError::Failed)?;
+    Ok(applied.iter().map(ToString::to_string).collect())
+}

@@ -1,0 +1,335 @@
+//! Rows where they differ from what the domain calls the same thing, and the way between the two.
+
+use std::net::IpAddr;
+
+use diesel::prelude::*;
+use diesel::result::Error::DeserializationError;
+use mass_auth::{Account, PasswordHash};
+use mass_domain::access::Actor;
+use mass_domain::audit::{Action, Event, NewEvent};
+use mass_domain::contracts::ContractId;
+use mass_domain::ids::{MassRequestId, UserId};
+use mass_domain::mass_request::{IdempotencyKey, MassRequest, Outcome, Status, Summary};
+use mass_domain::tenancy::TenantId;
+use mass_domain::trace::{Origin, RequestId, TraceParent};
+use mass_domain::users::{Email, User};
+use mass_domain::validation::Warning;
+use mass_service::{KeyRecord, Snapshot};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::columns::{Hash, Id, Instant, Json, Roles, Word};
+use crate::schema::{audit_events, idempotency_keys, logins, mass_requests, users};
+
+/// All of a request but its document, warnings and natural key.
+#[derive(Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = mass_requests, treat_none_as_default_value = false)]
+pub(crate) struct SummaryRow {
+    tenant_id: Word<TenantId>,
+    id: Id,
+    contract: Word<ContractId>,
+    status: Word<Status>,
+    outcome: Word<Outcome>,
+    version: i64,
+    created_at: Instant,
+    updated_at: Instant,
+    created_by_kind: String,
+    created_by_id: Option<Id>,
+    correlation_id: Option<String>,
+    idempotency_key: Option<String>,
+    site_id: Option<String>,
+    device_id: Option<String>,
+    observed_at: Option<Instant>,
+    fingerprint: Hash,
+    corrects: Option<Id>,
+    corrected_by: Option<Id>,
+}
+
+impl From<Summary> for SummaryRow {
+    fn from(summary: Summary) -> Self {
+        Self {
+            tenant_id: Word(summary.tenant_id),
+            id: Id(summary.id.as_uuid()),
+            contract: Word(summary.contract),
+            status: Word(summary.status),
+            outcome: Word(summary.outcome),
+            version: summary.version,
+            created_at: Instant(summary.created_at),
+            updated_at: Instant(summary.updated_at),
+            created_by_kind: summary.created_by.kind().to_owned(),
+            created_by_id: summary.created_by.id().map(Id),
+            correlation_id: summary.correlation_id,
+            idempotency_key: summary.idempotency_key,
+            site_id: summary.site_id,
+            device_id: summary.device_id,
+            observed_at: summary.observed_at.map(Instant),
+            fingerprint: Hash(summary.fingerprint),
+            corrects: summary.corrects.map(request_id_column),
+            corrected_by: summary.corrected_by.map(request_id_column),
+        }
+    }
+}
+
+impl SummaryRow {
+    /// The request's summary.
+    pub(crate) fn into_summary(self) -> QueryResult<Summary> {
+        Ok(Summary {
+            id: MassRequestId::from_uuid(self.id.0),
+            tenant_id: self.tenant_id.0,
+            contract: self.contract.0,
+            status: self.status.0,
+            outcome: self.outcome.0,
+            version: self.version,
+            created_at: self.created_at.0,
+            updated_at: self.updated_at.0,
+            created_by: actor(&self.created_by_kind, self.created_by_id)?,
+            correlation_id: self.correlation_id,
+            idempotency_key: self.idempotency_key,
+            site_id: self.site_id,
+            device_id: self.device_id,
+            observed_at: self.observed_at.map(|at| at.0),
+            fingerprint: self.fingerprint.0,
+            corrects: self.corrects.map(request_id),
+            corrected_by: self.corrected_by.map(request_id),
+        })
+    }
+}
+
+/// A request as it is read.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = mass_requests)]
+pub(crate) struct RequestRow {
+    #[diesel(embed)]
+    summary: SummaryRow,
+    document: String,
+    warnings: Json<Vec<Warning>>,
+}
+
+impl RequestRow {
+    /// The request.
+    pub(crate) fn into_request(self) -> QueryResult<MassRequest> {
+        Ok(MassRequest { summary: self.summary.into_summary()?, document: self.document, warnings: self.warnings.0 })
+    }
+}
+
+/// A request as it is stored.
+#[derive(Debug, Insertable)]
+#[diesel(table_name = mass_requests, treat_none_as_default_value = false)]
+pub(crate) struct NewRequestRow<'a> {
+    #[diesel(embed)]
+    summary: SummaryRow,
+    natural_key: Option<&'a str>,
+    document: &'a str,
+    warnings: Json<&'a [Warning]>,
+}
+
+impl<'a> NewRequestRow<'a> {
+    /// The row of a request and its natural key.
+    pub(crate) fn new(request: &'a MassRequest, natural_key: Option<&'a str>) -> Self {
+        Self {
+            summary: request.summary.clone().into(),
+            natural_key,
+            document: &request.document,
+            warnings: Json(&request.warnings),
+        }
+    }
+}
+
+/// An idempotency key and what its first use was answered with.
+#[derive(Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = idempotency_keys, treat_none_as_default_value = false)]
+pub(crate) struct KeyRow {
+    tenant_id: Word<TenantId>,
+    key: String,
+    request_id: Id,
+    contract: Word<ContractId>,
+    fingerprint: Hash,
+    outcome: Word<Outcome>,
+    status: Word<Status>,
+    version: i64,
+    updated_at: Instant,
+    corrected_by: Option<Id>,
+    created_at: Instant,
+}
+
+impl KeyRow {
+    /// The row of a key's first use.
+    pub(crate) fn new(
+        tenant: &TenantId,
+        key: &IdempotencyKey,
+        record: &KeyRecord,
+        snapshot: &Snapshot,
+        at: Instant,
+    ) -> Self {
+        Self {
+            tenant_id: Word(tenant.clone()),
+            key: key.as_str().to_owned(),
+            request_id: request_id_column(record.request_id),
+            contract: Word(record.contract),
+            fingerprint: Hash(record.fingerprint),
+            outcome: Word(snapshot.outcome),
+            status: Word(snapshot.status),
+            version: snapshot.version,
+            updated_at: Instant(snapshot.updated_at),
+            corrected_by: snapshot.corrected_by.map(request_id_column),
+            created_at: at,
+        }
+    }
+
+    /// The key, what is remembered of it, and its answer; `deleted` tells whether its request is.
+    pub(crate) fn into_parts(self, deleted: bool) -> QueryResult<(IdempotencyKey, KeyRecord, Snapshot)> {
+        let key = IdempotencyKey::parse(&self.key).map_err(corrupt)?;
+        let record = KeyRecord {
+            request_id: request_id(self.request_id),
+            contract: self.contract.0,
+            fingerprint: self.fingerprint.0,
+            deleted,
+        };
+        let snapshot = Snapshot {
+            outcome: self.outcome.0,
+            status: self.status.0,
+            version: self.version,
+            updated_at: self.updated_at.0,
+            corrected_by: self.corrected_by.map(request_id),
+        };
+        Ok((key, record, snapshot))
+    }
+}
+
+/// An event in its place.
+#[derive(Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = audit_events, treat_none_as_default_value = false)]
+pub(crate) struct EventRow {
+    tenant_id: Word<TenantId>,
+    sequence: i64,
+    at: Instant,
+    actor_kind: String,
+    actor_id: Option<Id>,
+    actor_address: Option<Word<IpAddr>>,
+    action: Word<Action>,
+    object_id: Id,
+    contract: Word<ContractId>,
+    fingerprint: Hash,
+    traceparent: Option<Word<TraceParent>>,
+    request_id: String,
+    detail: Json<Map<String, Value>>,
+}
+
+impl EventRow {
+    /// The row of an event.
+    pub(crate) fn new(sequence: i64, event: NewEvent) -> Self {
+        Self {
+            tenant_id: Word(event.tenant_id),
+            sequence,
+            at: Instant(event.at),
+            actor_kind: event.actor.kind().to_owned(),
+            actor_id: event.actor.id().map(Id),
+            actor_address: event.origin.address.map(Word),
+            action: Word(event.action),
+            object_id: request_id_column(event.object),
+            contract: Word(event.contract),
+            fingerprint: Hash(event.fingerprint),
+            traceparent: event.origin.trace.map(Word),
+            request_id: event.origin.request_id.as_str().to_owned(),
+            detail: Json(event.detail),
+        }
+    }
+
+    /// The event.
+    pub(crate) fn into_event(self) -> QueryResult<Event> {
+        let origin = Origin {
+            request_id: RequestId::parse(&self.request_id).map_err(corrupt)?,
+            trace: self.traceparent.map(|trace| trace.0),
+            address: self.actor_address.map(|address| address.0),
+        };
+        let event = NewEvent {
+            tenant_id: self.tenant_id.0,
+            at: self.at.0,
+            actor: actor(&self.actor_kind, self.actor_id)?,
+            action: self.action.0,
+            object: request_id(self.object_id),
+            contract: self.contract.0,
+            fingerprint: self.fingerprint.0,
+            origin,
+            detail: self.detail.0,
+        };
+        Ok(Event { sequence: self.sequence, event })
+    }
+}
+
+/// A user with the hash of its password.
+#[derive(Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = users, treat_none_as_default_value = false)]
+pub(crate) struct UserRow {
+    tenant_id: Word<TenantId>,
+    id: Id,
+    email: String,
+    password_hash: String,
+    roles: Word<Roles>,
+    disabled_at: Option<Instant>,
+    created_at: Instant,
+    updated_at: Instant,
+}
+
+impl From<Account> for UserRow {
+    fn from(Account { user, password }: Account) -> Self {
+        Self {
+            tenant_id: Word(user.tenant_id),
+            id: Id(user.id.as_uuid()),
+            email: user.email.as_str().to_owned(),
+            password_hash: password.as_str().to_owned(),
+            roles: Word(Roles(user.roles)),
+            disabled_at: user.disabled_at.map(Instant),
+            created_at: Instant(user.created_at),
+            updated_at: Instant(user.created_at),
+        }
+    }
+}
+
+impl UserRow {
+    /// The user with what proves it.
+    pub(crate) fn into_account(self) -> QueryResult<Account> {
+        let user = User {
+            id: UserId::from_uuid(self.id.0),
+            tenant_id: self.tenant_id.0,
+            email: Email::parse(&self.email).map_err(corrupt)?,
+            roles: self.roles.0.0,
+            disabled_at: self.disabled_at.map(|at| at.0),
+            created_at: self.created_at.0,
+        };
+        Ok(Account { user, password: PasswordHash::from_stored(self.password_hash) })
+    }
+}
+
+/// Which user an address belongs to.
+#[derive(Debug, Insertable)]
+#[diesel(table_name = logins)]
+pub(crate) struct LoginRow<'a> {
+    email: &'a str,
+    tenant_id: &'a str,
+    user_id: Id,
+}
+
+impl<'a> From<&'a User> for LoginRow<'a> {
+    fn from(user: &'a User) -> Self {
+        Self { email: user.email.as_str(), tenant_id: user.tenant_id.as_str(), user_id: Id(user.id.as_uuid()) }
+    }
+}
+
+fn actor(kind: &str, id: Option<Id>) -> QueryResult<Actor> {
+    let id: Option<Uuid> = id.map(|id| id.0);
+    Actor::from_parts(kind, id).ok_or_else(|| DeserializationError(format!("no actor: {kind} {id:?}").into()))
+}
+
+fn request_id(id: Id) -> MassRequestId {
+    MassRequestId::from_uuid(id.0)
+}
+
+fn request_id_column(id: MassRequestId) -> Id {
+    Id(id.as_uuid())
+}
+
+/// What is stored breaks a rule of the domain, which only a hand other than ours can have brought about.
+fn corrupt(error: impl std::error::Error + Send + Sync + 'static) -> diesel::result::Error {
+    DeserializationError(Box::new(error))
+}

@@ -1,0 +1,122 @@
+//! The tables, as both databases have them.
+
+use diesel::{allow_tables_to_appear_in_same_query, table};
+
+table! {
+    use diesel::sql_types::Text;
+    use crate::columns::sql::Instant;
+
+    tenants (id) {
+        id -> Text,
+        created_at -> Instant,
+    }
+}
+
+table! {
+    use diesel::sql_types::{Nullable, Text};
+    use crate::columns::sql::{Id, Instant};
+
+    users (tenant_id, id) {
+        tenant_id -> Text,
+        id -> Id,
+        email -> Text,
+        password_hash -> Text,
+        roles -> Text,
+        disabled_at -> Nullable<Instant>,
+        created_at -> Instant,
+        updated_at -> Instant,
+    }
+}
+
+table! {
+    use diesel::sql_types::Text;
+    use crate::columns::sql::Id;
+
+    logins (email) {
+        email -> Text,
+        tenant_id -> Text,
+        user_id -> Id,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Text};
+
+    audit_heads (tenant_id) {
+        tenant_id -> Text,
+        size -> BigInt,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+    use crate::columns::sql::{Id, Instant};
+
+    audit_events (tenant_id, sequence) {
+        tenant_id -> Text,
+        sequence -> BigInt,
+        at -> Instant,
+        actor_kind -> Text,
+        actor_id -> Nullable<Id>,
+        actor_address -> Nullable<Text>,
+        action -> Text,
+        object_id -> Id,
+        contract -> Text,
+        fingerprint -> Binary,
+        traceparent -> Nullable<Text>,
+        request_id -> Text,
+        detail -> Text,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+    use crate::columns::sql::{Id, Instant};
+
+    mass_requests (tenant_id, id) {
+        tenant_id -> Text,
+        id -> Id,
+        contract -> Text,
+        status -> Text,
+        outcome -> Text,
+        version -> BigInt,
+        created_at -> Instant,
+        updated_at -> Instant,
+        created_by_kind -> Text,
+        created_by_id -> Nullable<Id>,
+        correlation_id -> Nullable<Text>,
+        idempotency_key -> Nullable<Text>,
+        site_id -> Nullable<Text>,
+        device_id -> Nullable<Text>,
+        observed_at -> Nullable<Instant>,
+        natural_key -> Nullable<Text>,
+        fingerprint -> Binary,
+        document -> Text,
+        warnings -> Text,
+        corrects -> Nullable<Id>,
+        corrected_by -> Nullable<Id>,
+        deleted_at -> Nullable<Instant>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+    use crate::columns::sql::{Id, Instant};
+
+    idempotency_keys (tenant_id, key) {
+        tenant_id -> Text,
+        key -> Text,
+        request_id -> Id,
+        contract -> Text,
+        fingerprint -> Binary,
+        outcome -> Text,
+        status -> Text,
+        version -> BigInt,
+        updated_at -> Instant,
+        corrected_by -> Nullable<Id>,
+        created_at -> Instant,
+    }
+}
+
+allow_tables_to_appear_in_same_query!(logins, users);
+allow_tables_to_appear_in_same_query!(idempotency_keys, mass_requests);

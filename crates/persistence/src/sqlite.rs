@@ -1,0 +1,106 @@
+//! SQLite: the connection, and what it does otherwise than PostgreSQL.
+
+use std::path::Path;
+
+use diesel::Connection as _;
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::r2d2::CustomizeConnection;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use mass_domain::tenancy::TenantId;
+
+use crate::connections::Connections;
+use crate::schema::audit_heads;
+use crate::{MigrateError, OpenError, Options};
+
+#[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
+#[path = "backend/audit.rs"]
+mod audit;
+#[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
+#[path = "backend/mass.rs"]
+mod mass;
+#[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
+#[path = "backend/store.rs"]
+mod store;
+#[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
+#[path = "backend/users.rs"]
+mod users;
+
+type Connection = SqliteConnection;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
+
+/// `FULL`: with `NORMAL`, a power cut can take back what was answered as stored. `secure_delete`: what is erased is
+/// overwritten in the file.
+const SETUP: &str = "
+    PRAGMA busy_timeout = 5000;
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA foreign_keys = ON;
+    PRAGMA secure_delete = ON;
+";
+
+/// The ports on SQLite.
+pub(crate) struct Store {
+    reads: Connections<Connection>,
+    // One: SQLite has one writer at a time, and waiting for a turn here is fair, unlike within SQLite.
+    writes: Connections<Connection>,
+    path: String,
+}
+
+impl Store {
+    /// Opens the file and makes it, with its folder, if it is missing.
+    pub(crate) fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)
+                .map_err(|source| OpenError::Folder { folder: folder.to_owned(), source })?;
+        }
+        let url = path.to_str().ok_or(OpenError::Unreachable("its path is not UTF-8".to_owned()))?;
+        let mut connection = Connection::establish(url).map_err(|error| OpenError::Unreachable(error.to_string()))?;
+        connection.batch_execute(SETUP).map_err(|error| OpenError::Unreachable(error.to_string()))?;
+        Ok(Self {
+            reads: Connections::new(url, options.pool_size.get(), Setup),
+            writes: Connections::new(url, 1, Setup),
+            path: url.to_owned(),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Setup;
+
+impl CustomizeConnection<Connection, diesel::r2d2::Error> for Setup {
+    fn on_acquire(&self, connection: &mut Connection) -> Result<(), diesel::r2d2::Error> {
+        connection.batch_execute(SETUP).map_err(diesel::r2d2::Error::QueryError)
+    }
+}
+
+/// Runs a unit of work that writes. The transaction has the file's one write lock from its beginning: taken later, it
+/// could be refused after something was read.
+fn write<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> QueryResult<T>) -> QueryResult<T> {
+    connection.immediate_transaction(work)
+}
+
+/// Reads the size of a tenant's log; the transaction keeps other writers out already.
+fn lock_head(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Option<i64>> {
+    audit_heads::table.find(tenant.as_str()).select(audit_heads::size).first(connection).optional()
+}
+
+/// Nothing: the transaction keeps other writers out already.
+fn lock_founding(_connection: &mut Connection) -> QueryResult<()> {
+    Ok(())
+}
+
+/// Runs what is pending, while other processes that start wait.
+fn migrate(store: &Store) -> Result<Vec<String>, MigrateError> {
+    let mut connection =
+        Connection::establish(&store.path).map_err(|error| MigrateError::Unreachable(error.to_string()))?;
+    let failed = |error: diesel::result::Error| MigrateError::Failed(error.into());
+    connection.batch_execute(SETUP).map_err(failed)?;
+    connection
+        .immediate_transaction(|connection| {
+            let applied = connection.run_pending_migrations(MIGRATIONS)?;
+            Ok(applied.iter().map(ToString::to_string).collect())
+        })
+        .map_err(MigrateError::Failed)
+}

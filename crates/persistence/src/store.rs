@@ -1,0 +1,20 @@
+//! What both stores have in common.
+
+use async_trait::async_trait;
+use mass_domain::port::PortError;
+use mass_domain::time::Timestamp;
+
+use crate::MigrateError;
+
+/// How many rows one statement reads or writes: with 22 columns a third of the 32,766 parameters that SQLite allows.
+pub(crate) const ROWS_PER_STATEMENT: usize = 500;
+
+/// What is done with a database beside using it.
+#[async_trait]
+pub(crate) trait Upkeep: Send + Sync {
+    async fn check(&self) -> Result<(), PortError>;
+
+    async fn purge(&self, before: Timestamp) -> Result<usize, PortError>;
+
+    fn migrate(&self) -> Result<Vec<String>, MigrateError>;
+}

@@ -1,0 +1,3 @@
+DROP TABLE logins;
+DROP TABLE users;
+DROP TABLE tenants;
