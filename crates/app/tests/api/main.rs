@@ -1,0 +1,17 @@
+//! The program from outside: over HTTP and as a process, on SQLite and on PostgreSQL.
+
+mod architecture;
+mod auth;
+mod contracts;
+mod door;
+mod idempotency;
+mod import;
+mod ingestion_pipeline;
+mod judgement;
+mod mass_requests;
+mod natural_keys;
+mod openapi;
+mod program;
+mod readme;
+mod support;
+mod system;
