@@ -10,8 +10,9 @@ use crate::config::{LogFormat, LogSettings};
 /// # Errors
 /// When the filter cannot be read.
 pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
+    // What the framework says of its own starting and stopping is said better by `serve`.
     let filter = EnvFilter::builder()
-        .parse(&settings.filter)
+        .parse(format!("actix_server=warn,{}", settings.filter))
         .with_context(|| format!("MASS_LOG=\"{}\" is no filter", settings.filter))?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second start in the same process (tests) keeps the first.

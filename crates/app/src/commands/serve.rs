@@ -51,7 +51,7 @@ pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<E
     let url = format!("http://{}", listener.local_addr()?);
     let server = http::serve(listener, application.services.clone())?;
     let database = application.services.database.describe();
-    print(&announcement(settings, arguments, &url, &database, application.founded.as_ref()))?;
+    print(&announcement(settings, arguments, &url, database, application.founded.as_ref()))?;
     tracing::info!(url, database, version = env!("CARGO_PKG_VERSION"), commit = env!("MASS_COMMIT"), "serving");
 
     let grace = match settings.stage.environment {

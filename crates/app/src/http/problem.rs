@@ -16,6 +16,8 @@ use mass_domain::trace::RequestId;
 use mass_domain::validation::Violation;
 use serde_json::{Map, Value};
 
+use super::wire;
+
 macro_rules! problem_kinds {
     ($($(#[$meta:meta])* $variant:ident = $slug:literal, $status:ident, $title:literal;)*) => {
         /// What kind of problem it is. Its `type` is `/problems/` and the slug; docs/errors.md explains each.
@@ -171,24 +173,21 @@ impl Problem {
     #[must_use]
     pub fn render(&self, instance: &str, request_id: &RequestId) -> HttpResponse {
         let kind = self.kind;
-        let mut body = Map::new();
-        body.insert("type".into(), format!("/problems/{}", kind.slug()).into());
-        body.insert("title".into(), kind.title().into());
-        body.insert("status".into(), kind.status().as_u16().into());
-        if let Some(detail) = &self.detail {
-            body.insert("detail".into(), detail.as_str().into());
-        }
-        body.insert("instance".into(), instance.into());
-        body.insert("request_id".into(), request_id.as_str().into());
-        body.extend(self.members.clone());
-        if !self.violations.is_empty() {
-            body.insert("violations".into(), serde_json::to_value(&self.violations).unwrap_or_default());
-        }
+        let body = wire::Problem {
+            kind: format!("/problems/{}", kind.slug()),
+            title: kind.title(),
+            status: kind.status().as_u16(),
+            detail: self.detail.clone(),
+            instance: instance.to_owned(),
+            request_id: request_id.to_string(),
+            violations: self.violations.iter().cloned().map(Into::into).collect(),
+            members: self.members.clone(),
+        };
         let mut response = HttpResponse::build(kind.status());
         for header in &self.headers {
             response.insert_header(header);
         }
-        response.content_type("application/problem+json").body(Value::Object(body).to_string())
+        response.content_type("application/problem+json").body(serde_json::to_vec(&body).unwrap_or_default())
     }
 }
 

@@ -482,7 +482,7 @@ pub struct Problem {
     #[serde(rename = "type")]
     pub kind: String,
     /// A short sentence, the same for every occurrence.
-    pub title: String,
+    pub title: &'static str,
     /// The HTTP status.
     pub status: u16,
     /// A sentence about this occurrence.
@@ -495,6 +495,9 @@ pub struct Problem {
     /// Every rule that was broken.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub violations: Vec<Violation>,
+    /// What is particular to this kind of problem.
+    #[serde(flatten)]
+    pub members: Map<String, Value>,
 }
 
 /// An address as it is shown.

@@ -156,15 +156,9 @@ fn document_of(columns: &Columns, cells: &[Vec<u8>]) -> Result<Value, Fault> {
 
 /// The record itself, where the line is one of a file of refused records.
 fn unwrapped(value: Value) -> Value {
-    match value {
-        Value::Object(members) if members.iter().any(|(key, _)| key == "_violations") => {
-            let record = members.iter().position(|(key, _)| key == "record");
-            match record {
-                Some(at) => members.into_iter().nth(at).map_or(Value::Null, |(_, record)| record),
-                None => Value::Object(members),
-            }
-        }
-        other => other,
+    match (value.get("_violations"), value.get("record")) {
+        (Some(_), Some(record)) => record.clone(),
+        (Some(_) | None, _) => value,
     }
 }
 
