@@ -47,6 +47,13 @@ impl Timestamp {
         self.0.timestamp_micros()
     }
 
+    /// Whole seconds since 1970-01-01T00:00:00Z and the nanoseconds beyond them, as UUIDs of version 7 take time; an
+    /// instant before is taken as that one.
+    #[must_use]
+    pub fn unix_seconds_and_nanos(&self) -> (u64, u32) {
+        u64::try_from(self.0.timestamp()).map_or((0, 0), |seconds| (seconds, self.0.timestamp_subsec_micros() * 1000))
+    }
+
     /// The instant as chrono's type.
     #[must_use]
     pub const fn as_datetime(&self) -> DateTime<Utc> {

@@ -51,7 +51,8 @@ struct Finding {
 fn every_case_is_judged_as_expected() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/contracts");
     let mut wrong = Vec::new();
-    for contract in ["simple", "device", "enterprise"] {
+    for contract in contracts::all() {
+        let contract = contract.id().name();
         let mut cases = 0;
         for outcome in ["valid", "invalid", "warn"] {
             for case in documents_in(&root.join(contract).join(outcome)) {
