@@ -47,8 +47,6 @@ impl AuthService {
 
 /// A new UUID of version 7 that carries the instant.
 fn uuid_v7(at: Timestamp) -> Uuid {
-    let micros = at.unix_micros();
-    let seconds = u64::try_from(micros.div_euclid(1_000_000)).unwrap_or_default();
-    let nanos = u32::try_from(micros.rem_euclid(1_000_000) * 1000).unwrap_or_default();
+    let (seconds, nanos) = at.unix_seconds_and_nanos();
     Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanos))
 }

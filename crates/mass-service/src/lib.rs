@@ -45,9 +45,7 @@ impl MassService {
 
     /// A new id that carries the instant, and is greater than every id that this service made before.
     fn next_id(&self, at: Timestamp) -> MassRequestId {
-        let micros = at.unix_micros();
-        let seconds = u64::try_from(micros.div_euclid(1_000_000)).unwrap_or_default();
-        let nanos = u32::try_from(micros.rem_euclid(1_000_000) * 1000).unwrap_or_default();
+        let (seconds, nanos) = at.unix_seconds_and_nanos();
         MassRequestId::from_uuid(Uuid::new_v7(uuid::Timestamp::from_unix(&self.ids, seconds, nanos)))
     }
 }
