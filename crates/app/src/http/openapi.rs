@@ -154,7 +154,8 @@ fn complete(operation: &Operation, found: &mut Map<String, Value>) {
         Access::Authenticated => "Needs a token, and no particular permission.".to_owned(),
         Access::Needs(permission) => format!("Needs the permission `{permission}`."),
     };
-    let sentence = found.get("description").and_then(Value::as_str).unwrap_or_default();
+    // A doc comment's lines are broken for the source's sake.
+    let sentence = found.get("description").and_then(Value::as_str).unwrap_or_default().replace("\n ", " ");
     found.insert("description".to_owned(), format!("{sentence}\n\n{words}").trim().into());
     match operation.access {
         Access::Public => {
