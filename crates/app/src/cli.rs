@@ -68,6 +68,15 @@ impl Cli {
     }
 }
 
+/// Shows help or the version, or tells what is wrong with the command line or a setting and exits with 1: 2 is for an
+/// import with refused records.
+#[must_use]
+pub fn refuse(error: &clap::Error) -> ExitCode {
+    // Nobody is left to be told that the terminal is gone.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
 /// Tells on standard error what went wrong, and exits with 1.
 #[expect(clippy::print_stderr, reason = "the last word of a command, which a log filter must not silence")]
 #[must_use]

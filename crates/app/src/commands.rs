@@ -9,6 +9,9 @@ pub mod serve;
 
 use std::io::Write;
 
+use mass_auth::Founded;
+use secrecy::ExposeSecret;
+
 /// Prints to standard output, for people or for a pipe.
 ///
 /// # Errors
@@ -17,4 +20,17 @@ pub fn print(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
+}
+
+/// Tells the password of the first administrator, where a command other than `serve` came upon an empty database and
+/// made it up: it is known nowhere else.
+#[expect(clippy::print_stderr, reason = "beside what the command itself prints, and not in a log")]
+fn tell_founded(founded: Option<&Founded>) {
+    if let Some((founded, password)) = founded.and_then(|it| Some((it, it.generated_password.as_ref()?))) {
+        eprintln!(
+            "The first administrator is {}, password {} (shown this once)",
+            founded.email,
+            password.expose_secret()
+        );
+    }
 }

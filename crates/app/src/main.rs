@@ -9,6 +9,9 @@ fn main() -> ExitCode {
     if let Err(error) = mass_app::config::load_dotenv() {
         return mass_app::cli::fail(&error);
     }
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return mass_app::cli::refuse(&error),
+    };
     actix_web::rt::System::new().block_on(cli.run()).unwrap_or_else(|error| mass_app::cli::fail(&error))
 }

@@ -86,6 +86,7 @@ pub fn open(settings: &Settings) -> anyhow::Result<Database> {
     };
     let setting = |error: &OpenError| match error {
         OpenError::MigrationUrl => "MASS_MIGRATION_DATABASE_URL",
+        OpenError::Folder { .. } if settings.storage.url.is_none() => "MASS_DATA_DIR",
         OpenError::Url(_) | OpenError::Folder { .. } | OpenError::Unreachable(_) => "DATABASE_URL",
     };
     mass_persistence::open(&options).map_err(|error| {
@@ -118,8 +119,9 @@ fn signing_keys(settings: &Settings) -> anyhow::Result<SigningKeys> {
         }
         None => {
             let path = settings.storage.data_dir.join("secret.key");
-            let secret = secret_file(&path).with_context(|| format!("the signing secret {}", path.display()))?;
-            SigningKey::parse(&secret).with_context(|| format!("the signing secret {}", path.display()))?
+            let place = || format!("the signing secret {} in MASS_DATA_DIR", path.display());
+            let secret = secret_file(&path).with_context(place)?;
+            SigningKey::parse(&secret).with_context(place)?
         }
     };
     let previous = settings.auth.secret_key_previous.as_ref().map(SigningKey::parse);

@@ -11,7 +11,7 @@ use mass_domain::tenancy::TenantId;
 use mass_domain::users::Email;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::print;
+use super::{print, tell_founded};
 use crate::config::Settings;
 use crate::startup::Application;
 
@@ -73,6 +73,7 @@ impl PasswordSource {
 pub async fn create_user(settings: &Settings, arguments: CreateUser) -> anyhow::Result<ExitCode> {
     let (password, shown) = arguments.password.password()?;
     let application = Application::build(settings).await?;
+    tell_founded(application.founded.as_ref());
     let tenant = arguments.tenant.unwrap_or_else(|| settings.first.tenant.clone());
     let new = NewUser { email: arguments.email.clone(), password, roles: arguments.roles.into_iter().collect() };
     let id = application.services.auth.create_user(&Principal::system(tenant), new).await?;
@@ -87,6 +88,7 @@ pub async fn create_user(settings: &Settings, arguments: CreateUser) -> anyhow::
 pub async fn reset_password(settings: &Settings, arguments: ResetPassword) -> anyhow::Result<ExitCode> {
     let (password, shown) = arguments.password.password()?;
     let application = Application::build(settings).await?;
+    tell_founded(application.founded.as_ref());
     let tenant = arguments.tenant.unwrap_or_else(|| settings.first.tenant.clone());
     application.services.auth.reset_password(&Principal::system(tenant), &arguments.email, &password).await?;
     print(&format!("{} has another password\n{}", arguments.email, password_line(shown.as_ref())))?;

@@ -45,10 +45,7 @@ pub async fn layer(req: ServiceRequest, next: Next<impl MessageBody + 'static>) 
                 Ok(ServiceResponse::new(req, in_words(response.map_into_boxed_body(), &path, &origin)))
             }
             Ok(Err(error)) => Err(in_words(error.error_response(), &path, &origin)),
-            Err(_) => {
-                let cause = anyhow::anyhow!("a handler panicked");
-                Err(Problem::internal(&cause).render(&path, &origin.request_id))
-            }
+            Err(_) => Err(Problem::after_logging().render(&path, &origin.request_id)),
         };
         let answer = answer.map(|mut response| {
             complete(response.headers_mut(), &path, &origin);
@@ -115,5 +112,36 @@ fn complete(headers: &mut HeaderMap, path: &str, origin: &Origin) {
     set(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     if path.starts_with("/v1/") {
         set(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::StatusCode;
+    use actix_web::middleware::from_fn;
+    use actix_web::{App, test, web};
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_panic_in_a_handler_is_a_problem_and_the_next_request_is_served() {
+        let panics = || async { panic!("on purpose") as HttpResponse };
+        let serves = || async { HttpResponse::Ok().finish() };
+        let app = App::new().wrap(from_fn(layer)).route("/panics", web::to(panics)).route("/serves", web::to(serves));
+        let app = test::init_service(app).await;
+
+        let request = test::TestRequest::get().uri("/panics").insert_header(("x-request-id", "r-1")).to_request();
+        let error = test::try_call_service(&app, request).await.expect_err("an error with its answer");
+        let response = error.error_response();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers().get("x-request-id").unwrap(), "r-1");
+        assert_eq!(response.headers().get("content-type").unwrap(), "application/problem+json");
+        let body = actix_web::body::to_bytes(response.into_body()).await.unwrap();
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((&problem["type"], &problem["instance"]), (&"/problems/internal".into(), &"/panics".into()));
+        assert!(!problem.to_string().contains("on purpose"));
+
+        let request = test::TestRequest::get().uri("/serves").to_request();
+        assert_eq!(test::call_service(&app, request).await.status(), StatusCode::OK);
     }
 }

@@ -166,6 +166,12 @@ impl Problem {
     #[must_use]
     pub fn internal(cause: &anyhow::Error) -> Self {
         tracing::error!(error = format!("{cause:#}"), "a request failed");
+        Self::after_logging()
+    }
+
+    /// A fault of the server that has been logged already, as a panic is by its hook.
+    #[must_use]
+    pub fn after_logging() -> Self {
         Self::new(ProblemKind::Internal).detail("The fault has been logged under this request id.")
     }
 

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use super::Arguments;
 use super::rejected::Fault;
 use super::source::Row;
+use crate::commands::tell_founded;
 use crate::config::Settings;
 use crate::http::context::new_request_id;
 use crate::startup::Application;
@@ -58,6 +59,7 @@ impl Destination {
             return Ok(Self::Server { client, endpoint, token: token.clone() });
         }
         let application = Box::new(Application::build(settings).await?);
+        tell_founded(application.founded.as_ref());
         let tenant = arguments.tenant.clone().unwrap_or_else(|| settings.first.tenant.clone());
         let origin = Origin { request_id: new_request_id(), trace: None, address: None };
         let options = Options { on_conflict, origin };
