@@ -1,1 +1,228 @@
-//! To be written.
+//! Logging in, and what a token opens.
+
+use jsonwebtoken::Algorithm;
+use mass_app::http::operations::{Access, OPERATIONS};
+use mass_domain::access::{Permission, Role};
+use reqwest::header::WWW_AUTHENTICATE;
+use serde_json::{Value, json};
+
+use crate::support::client::{Answer, Client};
+use crate::support::documents::reading;
+use crate::support::operations::{self, Operation};
+use crate::support::tokens::{self, Forgery};
+use crate::support::{FOUNDER, PASSWORD, TENANT, TestApp};
+
+on_both!(
+    a_login_gives_a_token_that_tells_who_its_bearer_is,
+    letter_case_of_an_address_does_not_matter,
+    wrong_credentials_are_answered_alike,
+    a_token_says_what_the_documentation_promises,
+    a_disabled_user_is_refused_at_once,
+    an_operation_cannot_be_called_without_a_token,
+    no_operation_takes_a_forged_token,
+    no_operation_takes_credentials_of_another_form,
+    each_operation_refuses_exactly_the_roles_without_its_permission,
+    a_foreign_object_looks_like_an_absent_one,
+    a_foreign_object_looks_absent_when_it_is_deleted,
+);
+
+/// An id that nothing has.
+const NOBODY: &str = "0199d3a0-0000-7000-8000-000000000001";
+
+async fn log_in(client: &Client, email: &str, password: &str) -> Answer {
+    client.post("/v1/auth/login").json(&json!({"email": email, "password": password})).await
+}
+
+async fn a_login_gives_a_token_that_tells_who_its_bearer_is(app: TestApp) {
+    let login = log_in(&app.anonymous(), FOUNDER, PASSWORD).await.expect(200);
+    assert_eq!(login.at("/token_type"), "Bearer");
+    assert_eq!(login.at("/expires_in"), 900);
+    let me = app.bearer(&login.text("/access_token")).get("/v1/auth/me").await.expect(200).json();
+    assert_eq!((&me["kind"], &me["email"], &me["tenant_id"]), (&json!("user"), &json!(FOUNDER), &json!(TENANT)));
+    assert_eq!(me["roles"], json!(["operator", "admin", "platform_admin"]));
+    assert!(me["permissions"].as_array().unwrap().contains(&json!("mass:write")));
+}
+
+async fn letter_case_of_an_address_does_not_matter(app: TestApp) {
+    log_in(&app.anonymous(), "Founder@EXAMPLE.test", PASSWORD).await.expect(200);
+}
+
+async fn wrong_credentials_are_answered_alike(app: TestApp) {
+    let anonymous = app.anonymous();
+    let wrong = log_in(&anonymous, FOUNDER, "incorrect horse battery staple").await;
+    let wrong = wrong.expect_problem(401, "invalid-credentials");
+    for email in ["nobody@example.test", "no address", "@"] {
+        let other = log_in(&anonymous, email, PASSWORD).await;
+        assert_eq!(other.without_ids(), wrong.without_ids(), "{email}");
+        assert_eq!(other.header("www-authenticate"), Some(r#"Bearer realm="mass""#));
+    }
+    app.execute(&format!("UPDATE users SET disabled_at = created_at WHERE email = '{FOUNDER}'"));
+    let disabled = log_in(&anonymous, FOUNDER, PASSWORD).await;
+    assert_eq!(disabled.without_ids(), wrong.without_ids());
+}
+
+async fn a_token_says_what_the_documentation_promises(app: TestApp) {
+    let (header, claims) = tokens::decode(app.founder().token());
+    assert_eq!(header["alg"], "HS256");
+    assert_eq!(header["typ"], "at+jwt");
+    assert!(header["kid"].is_string());
+    assert_eq!((&claims["iss"], &claims["aud"]), (&json!("mass"), &json!("mass-api")));
+    assert_eq!(claims["sub"], app.get("/v1/auth/me").await.json()["id"]);
+    assert_eq!(claims["nbf"], claims["iat"]);
+    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 900);
+    let again = log_in(&app.anonymous(), FOUNDER, PASSWORD).await.text("/access_token");
+    assert_ne!(tokens::decode(&again).1["jti"], claims["jti"]);
+}
+
+async fn a_disabled_user_is_refused_at_once(app: TestApp) {
+    app.get("/v1/auth/me").await.expect(200);
+    app.execute(&format!("UPDATE users SET disabled_at = created_at WHERE email = '{FOUNDER}'"));
+    app.get("/v1/auth/me").await.expect_problem(401, "unauthenticated");
+}
+
+#[test]
+fn the_document_and_the_table_have_the_same_operations() {
+    let page = |path: &str| path.starts_with("/docs") || path == "/openapi.json";
+    let table = OPERATIONS.iter().filter(|operation| !page(operation.path));
+    let mut table: Vec<_> =
+        table.map(|operation| (operation.path, operation.method, words(operation.access))).collect();
+    let document = operations::all();
+    let mut document: Vec<_> = document
+        .iter()
+        .map(|operation| (operation.path.as_str(), operation.method.as_str(), access(operation)))
+        .collect();
+    table.sort_unstable();
+    document.sort_unstable();
+    assert_eq!(document, table);
+}
+
+fn words(access: Access) -> &'static str {
+    match access {
+        Access::Public => "public",
+        Access::Authenticated => "authenticated",
+        Access::Needs(permission) => permission.as_str(),
+    }
+}
+
+fn access(operation: &Operation) -> &'static str {
+    match operation.permission() {
+        Some(permission) => permission.as_str(),
+        None if operation.is_public() => "public",
+        None => "authenticated",
+    }
+}
+
+#[test]
+fn nothing_is_public_but_what_has_to_be() {
+    let public: Vec<_> = operations::all().into_iter().filter(Operation::is_public).map(|each| each.path).collect();
+    assert_eq!(public, ["/health", "/ready", "/v1/auth/login", "/version"]);
+}
+
+async fn an_operation_cannot_be_called_without_a_token(app: TestApp) {
+    for operation in operations::protected() {
+        let answer = app.anonymous().operation(&operation, NOBODY).await.expect_problem(401, "unauthenticated");
+        // RFC 6750, section 3: who sent no credentials is told no error.
+        assert_eq!(answer.header("www-authenticate"), Some(r#"Bearer realm="mass""#), "{operation:?}");
+    }
+}
+
+async fn no_operation_takes_a_forged_token(app: TestApp) {
+    let good = app.founder().token();
+    let mut forged = forgeries(good);
+    forged.extend(["garbage".to_owned(), "a.b.c".to_owned(), good[..good.len() - 1].to_owned(), "x".repeat(100_000)]);
+    for operation in operations::protected() {
+        for token in &forged {
+            let answer = app.bearer(token).operation(&operation, NOBODY).await;
+            assert_refused(&answer.expect_problem(401, "unauthenticated"));
+        }
+    }
+}
+
+fn forgeries(good: &str) -> Vec<String> {
+    let mut forged: Vec<Forgery> = ["iss", "aud", "sub", "tid", "iat", "nbf", "exp", "jti"]
+        .into_iter()
+        .map(|claim| Forgery::of(good).without_claim(claim))
+        .collect();
+    forged.extend([
+        Forgery::of(good).lives(-900, -6),
+        Forgery::of(good).lives(60, 900),
+        Forgery::of(good).claim("iss", "somebody"),
+        Forgery::of(good).claim("aud", "somebody"),
+        Forgery::of(good).claim("sub", NOBODY),
+        Forgery::of(good).claim("tid", "other"),
+        Forgery::of(good).key_id(None),
+        Forgery::of(good).key_id(Some("another")),
+        Forgery::of(good).secret("another signing key, which is long enough too"),
+        Forgery::of(good).algorithm(Algorithm::HS512),
+    ]);
+    let mut signed: Vec<String> = forged.iter().map(Forgery::sign).collect();
+    signed.push(Forgery::of(good).unsigned());
+    signed
+}
+
+async fn no_operation_takes_credentials_of_another_form(app: TestApp) {
+    let good = app.founder().token();
+    let twice = format!("Bearer {good}");
+    for operation in operations::protected() {
+        for sent in [vec![twice.as_str(), twice.as_str()], vec!["Basic YTpi"], vec!["Bearer"], vec![good], vec![""]] {
+            let call = app.anonymous().operation(&operation, NOBODY);
+            let call = sent.iter().fold(call, |call, value| call.header("Authorization", value));
+            assert_refused(&call.await.expect_problem(401, "unauthenticated"));
+        }
+    }
+}
+
+fn assert_refused(answer: &Answer) {
+    let challenge = answer.headers.get(WWW_AUTHENTICATE).unwrap().to_str().unwrap();
+    assert!(challenge.starts_with(r#"Bearer realm="mass", error="invalid_token""#), "{challenge}");
+}
+
+async fn each_operation_refuses_exactly_the_roles_without_its_permission(app: TestApp) {
+    for role in Role::ALL {
+        let user = app.user(*role).await;
+        for operation in operations::protected() {
+            let answer = user.operation(&operation, NOBODY).await;
+            match operation.permission().filter(|permission| !role.permissions().contains(permission)) {
+                Some(permission) => assert_forbidden(&answer.expect_problem(403, "forbidden"), permission),
+                None => assert_ne!(answer.status, 403, "{operation:?} as {role}"),
+            }
+        }
+    }
+}
+
+fn assert_forbidden(answer: &Answer, permission: Permission) {
+    let challenge = format!(r#"Bearer realm="mass", error="insufficient_scope", scope="{permission}""#);
+    assert_eq!(answer.header("www-authenticate"), Some(challenge.as_str()));
+    assert_eq!(answer.text("/permission"), permission.as_str());
+}
+
+async fn a_foreign_object_looks_like_an_absent_one(app: TestApp) {
+    let foreigner = app.foreigner(Role::Operator).await;
+    let created = app.post("/v1/mass-requests").json(&reading("dev-1")).await.expect(201);
+    assert_looks_absent(&foreigner, &created.id()).await;
+    assert_eq!(app.get(&format!("/v1/mass-requests/{}", created.id())).await.body, created.body);
+}
+
+async fn a_foreign_object_looks_absent_when_it_is_deleted(app: TestApp) {
+    let foreigner = app.foreigner(Role::Operator).await;
+    let id = app.post("/v1/mass-requests").json(&reading("dev-1")).await.id();
+    app.delete(&format!("/v1/mass-requests/{id}")).await.expect(204);
+    assert_looks_absent(&foreigner, &id).await;
+}
+
+async fn assert_looks_absent(client: &Client, id: &str) {
+    for operation in operations::on_an_object() {
+        let foreign = client.operation(&operation, id).await.expect_problem(404, "not-found");
+        let absent = client.operation(&operation, NOBODY).await.expect_problem(404, "not-found");
+        assert_eq!(foreign.without_ids(), absent.without_ids(), "{operation:?}");
+        assert_eq!(names(&foreign), names(&absent), "{operation:?}");
+    }
+    let list = client.get("/v1/mass-requests").await.expect(200);
+    assert_eq!(list.json()["items"], Value::Array(Vec::new()));
+}
+
+fn names(answer: &Answer) -> Vec<&str> {
+    let mut names: Vec<_> = answer.headers.keys().map(|name| name.as_str()).collect();
+    names.sort_unstable();
+    names
+}

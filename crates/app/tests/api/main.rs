@@ -1,5 +1,8 @@
 //! The program from outside: over HTTP and as a process, on SQLite and on PostgreSQL.
 
+#[macro_use]
+mod support;
+
 mod architecture;
 mod auth;
 mod contracts;
@@ -13,5 +16,4 @@ mod natural_keys;
 mod openapi;
 mod program;
 mod readme;
-mod support;
 mod system;

@@ -1,1 +1,217 @@
-//! To be written.
+//! What the tests share: a server of its own for each test, and a client that checks every answer.
+
+pub(crate) mod client;
+pub(crate) mod database;
+pub(crate) mod documents;
+pub(crate) mod operations;
+pub(crate) mod process;
+pub(crate) mod tokens;
+
+use std::collections::BTreeSet;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use actix_web::dev::ServerHandle;
+use clap::Parser;
+use mass_app::cli::Cli;
+use mass_app::config::Settings;
+use mass_app::http::Services;
+use mass_app::startup::Application;
+use mass_auth::{NewPassword, NewUser, TokenSubject};
+use mass_domain::access::{Principal, Role};
+use mass_domain::tenancy::TenantId;
+use mass_domain::users::Email;
+use secrecy::SecretString;
+use serde_json::json;
+
+use client::{Call, Client};
+use database::TestDatabase;
+
+/// Makes two tests of each function, one per database.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name($crate::support::TestApp::sqlite().await).await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name($crate::support::TestApp::postgres().await).await;
+            })+
+        }
+    };
+}
+
+/// The first administrator.
+pub(crate) const FOUNDER: &str = "founder@example.test";
+/// Everybody's password.
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+/// The first administrator's tenant.
+pub(crate) const TENANT: &str = "default";
+/// A tenant that must see nothing of the first.
+pub(crate) const OTHER_TENANT: &str = "other";
+
+/// A running server with a database of its own; its own requests are those of the first administrator, who may do
+/// everything.
+pub(crate) struct TestApp {
+    founder: Client,
+    services: Services,
+    server: Server,
+    database: Arc<TestDatabase>,
+}
+
+impl TestApp {
+    pub(crate) async fn sqlite() -> Self {
+        Self::boot(TestDatabase::sqlite()).await
+    }
+
+    pub(crate) async fn postgres() -> Self {
+        Self::boot(TestDatabase::postgres()).await
+    }
+
+    async fn boot(database: TestDatabase) -> Self {
+        Self::on(Arc::new(database)).await
+    }
+
+    async fn on(database: Arc<TestDatabase>) -> Self {
+        let application = Application::build(&settings(&database.url())).await.unwrap();
+        let server = Server::start(application.services.clone());
+        let anonymous = Client::new(server.address);
+        let login = anonymous.post("/v1/auth/login").json(&json!({"email": FOUNDER, "password": PASSWORD})).await;
+        let token = login.expect(200).text("/access_token");
+        Self { founder: anonymous.with_token(&token), services: application.services, server, database }
+    }
+
+    /// Another server on the same database.
+    pub(crate) async fn another(&self) -> Self {
+        Self::on(Arc::clone(&self.database)).await
+    }
+
+    /// The same server, stopped and started again.
+    pub(crate) async fn restart(self) -> Self {
+        let Self { founder: _, services, server, database } = self;
+        drop((server, services));
+        Self::on(database).await
+    }
+
+    /// Somebody without a token.
+    pub(crate) fn anonymous(&self) -> Client {
+        Client::new(self.server.address)
+    }
+
+    /// The bearer of a token.
+    pub(crate) fn bearer(&self, token: &str) -> Client {
+        self.anonymous().with_token(token)
+    }
+
+    /// The first administrator.
+    pub(crate) const fn founder(&self) -> &Client {
+        &self.founder
+    }
+
+    /// A new user of this role.
+    pub(crate) async fn user(&self, role: Role) -> Client {
+        self.user_of(TENANT, role).await
+    }
+
+    /// A new user of this role in the other tenant.
+    pub(crate) async fn foreigner(&self, role: Role) -> Client {
+        let tenant = format!("INSERT INTO tenants VALUES ('{OTHER_TENANT}', '2026-01-01T00:00:00.000000Z')");
+        self.execute(&format!("{tenant} ON CONFLICT DO NOTHING"));
+        self.user_of(OTHER_TENANT, role).await
+    }
+
+    async fn user_of(&self, tenant: &str, role: Role) -> Client {
+        let tenant_id = TenantId::parse(tenant).unwrap();
+        let email = Email::parse(&format!("{role}-{}@{tenant}.test", uuid::Uuid::now_v7())).unwrap();
+        let password = NewPassword::parse(&SecretString::from(PASSWORD)).unwrap();
+        let new = NewUser { email, password, roles: BTreeSet::from([role]) };
+        let user_id = self.services.auth.create_user(&Principal::system(tenant_id.clone()), new).await.unwrap();
+        self.bearer(&tokens::issue(&TokenSubject { user_id, tenant_id }))
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Call {
+        self.founder.get(path)
+    }
+
+    pub(crate) fn head(&self, path: &str) -> Call {
+        self.founder.head(path)
+    }
+
+    pub(crate) fn post(&self, path: &str) -> Call {
+        self.founder.post(path)
+    }
+
+    pub(crate) fn patch(&self, path: &str) -> Call {
+        self.founder.patch(path)
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Call {
+        self.founder.delete(path)
+    }
+
+    /// Begins to drain, as after SIGTERM.
+    pub(crate) fn drain(&self) {
+        self.services.draining.begin();
+    }
+
+    /// Runs SQL beside the program.
+    pub(crate) fn execute(&self, sql: &str) {
+        self.database.execute(sql);
+    }
+
+    pub(crate) fn database(&self) -> &TestDatabase {
+        &self.database
+    }
+}
+
+fn settings(database_url: &str) -> Settings {
+    let arguments = [
+        ("--database-url", database_url),
+        ("--secret-key", tokens::SECRET_KEY),
+        ("--mass-admin-email", FOUNDER),
+        ("--mass-admin-password", PASSWORD),
+        ("--mass-tenant", TENANT),
+        ("--mass-bcrypt-cost", "10"),
+    ];
+    let arguments = arguments.into_iter().flat_map(|(name, value)| [name, value]);
+    Cli::try_parse_from(std::iter::once("mass").chain(arguments)).unwrap().settings.without_empty_secrets()
+}
+
+/// A server on a thread of its own, which stops when this is dropped: also when a test fails.
+struct Server {
+    address: SocketAddr,
+    handle: ServerHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    fn start(services: Services) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (told, handle) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            actix_web::rt::System::new().block_on(async {
+                let server = mass_app::http::serve(listener, services).unwrap();
+                told.send(server.handle()).unwrap();
+                server.await.unwrap();
+            });
+        });
+        Self { address, handle: handle.recv().unwrap(), thread: Some(thread) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // The command is sent at once; the future would only wait for its end, as the thread does.
+        drop(self.handle.stop(false));
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}

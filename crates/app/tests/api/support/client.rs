@@ -1,0 +1,212 @@
+//! A client that holds every answer against the OpenAPI document.
+
+use std::future::{Future, IntoFuture};
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use mass_domain::trace::TraceParent;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
+
+use super::operations::{self, Operation};
+
+/// Somebody who sends requests.
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    address: SocketAddr,
+    token: Option<String>,
+}
+
+impl Client {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        // Without a trust store, which takes long to load and is not needed here.
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+        Self { http, address, token: None }
+    }
+
+    pub(crate) fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        self.token.as_deref().unwrap()
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Call {
+        self.call(Method::GET, path)
+    }
+
+    pub(crate) fn head(&self, path: &str) -> Call {
+        self.call(Method::HEAD, path)
+    }
+
+    pub(crate) fn post(&self, path: &str) -> Call {
+        self.call(Method::POST, path)
+    }
+
+    pub(crate) fn patch(&self, path: &str) -> Call {
+        self.call(Method::PATCH, path)
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Call {
+        self.call(Method::DELETE, path)
+    }
+
+    /// A call of a documented operation, with ids filled in and a body that its schema allows.
+    pub(crate) fn operation(&self, operation: &Operation, id: &str) -> Call {
+        let call = self.call(operation.method.clone(), &operation.path_to(id));
+        match operation.body() {
+            Some(body) => call.json(&body),
+            None => call,
+        }
+    }
+
+    /// A request, bare but for the token.
+    pub(crate) fn call(&self, method: Method, path: &str) -> Call {
+        let request = self.http.request(method.clone(), format!("http://{}{path}", self.address));
+        let call = Call { method, path: path.split('?').next().unwrap_or_default().to_owned(), request };
+        match &self.token {
+            Some(token) => call.header(AUTHORIZATION.as_str(), &format!("Bearer {token}")),
+            None => call,
+        }
+    }
+}
+
+/// A request that is sent when it is awaited.
+pub(crate) struct Call {
+    method: Method,
+    path: String,
+    request: RequestBuilder,
+}
+
+impl Call {
+    pub(crate) fn header(self, name: &str, value: &str) -> Self {
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+        Self { request: self.request.header(name, value), ..self }
+    }
+
+    pub(crate) fn key(self, key: &str) -> Self {
+        self.header("Idempotency-Key", key)
+    }
+
+    pub(crate) fn json(self, document: &Value) -> Self {
+        self.body(document.to_string())
+    }
+
+    /// A body that says that it is JSON.
+    pub(crate) fn body(self, body: impl Into<Vec<u8>>) -> Self {
+        self.header(CONTENT_TYPE.as_str(), "application/json").bytes(body)
+    }
+
+    /// A body that says nothing of itself.
+    pub(crate) fn bytes(self, body: impl Into<Vec<u8>>) -> Self {
+        Self { request: self.request.body(body.into()), ..self }
+    }
+}
+
+impl IntoFuture for Call {
+    type Output = Answer;
+    type IntoFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let Self { method, path, request } = self;
+            let response = request.send().await.unwrap();
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            let answer = Answer { method, path, status, headers, body: response.bytes().await.unwrap().to_vec() };
+            answer.check();
+            answer
+        })
+    }
+}
+
+/// An answer that says nothing undocumented.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    method: Method,
+    path: String,
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// The answer, if it has this status.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{} {}: {}", self.method, self.path, String::from_utf8_lossy(&self.body));
+        self
+    }
+
+    /// The answer, if it is this problem.
+    #[track_caller]
+    pub(crate) fn expect_problem(self, status: u16, slug: &str) -> Self {
+        let answer = self.expect(status);
+        assert_eq!(answer.text("/type"), format!("/problems/{slug}"));
+        answer
+    }
+
+    /// The answer, if it is this problem with exactly these violations, given as `pointer code`.
+    #[track_caller]
+    pub(crate) fn expect_violations(self, slug: &str, violations: &[&str]) -> Self {
+        let answer = self.expect_problem(422, slug);
+        assert_eq!(answer.violations(), violations);
+        answer
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// The value that a JSON Pointer leads to.
+    #[track_caller]
+    pub(crate) fn at(&self, pointer: &str) -> Value {
+        self.json().pointer(pointer).unwrap_or_else(|| panic!("no {pointer} in {}", self.json())).clone()
+    }
+
+    /// The string that a JSON Pointer leads to.
+    #[track_caller]
+    pub(crate) fn text(&self, pointer: &str) -> String {
+        self.at(pointer).as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn id(&self) -> String {
+        self.text("/id")
+    }
+
+    /// What is broken, as `pointer code`.
+    pub(crate) fn violations(&self) -> Vec<String> {
+        let violations = self.json()["violations"].as_array().cloned().unwrap_or_default();
+        let in_short = |violation: &Value| {
+            format!("{} {}", violation["pointer"].as_str().unwrap(), violation["code"].as_str().unwrap())
+        };
+        violations.iter().map(in_short).collect()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// The body of a problem without what tells one occurrence from another.
+    pub(crate) fn without_ids(&self) -> String {
+        let body = String::from_utf8(self.body.clone()).unwrap();
+        body.replace(&self.text("/request_id"), "…").replace(&self.path, "…")
+    }
+
+    fn check(&self) {
+        let request_id = self.header("x-request-id").expect("X-Request-Id is missing");
+        self.header("traceparent").expect("traceparent is missing").parse::<TraceParent>().unwrap();
+        if self.status >= 400 && self.method != Method::HEAD {
+            assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+            assert!(self.text("/type").starts_with("/problems/"), "{self:?}");
+            assert!(!self.text("/title").is_empty(), "{self:?}");
+            assert_eq!(self.at("/status"), self.status, "{self:?}");
+            assert_eq!(self.text("/instance"), self.path, "{self:?}");
+            assert_eq!(self.text("/request_id"), request_id, "{self:?}");
+        }
+        operations::check(&self.method, &self.path, self.status);
+    }
+}

@@ -1,0 +1,72 @@
+//! A database of its own for each test, removed at its end.
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection, SqliteConnection};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// Where a test keeps its data.
+pub(crate) enum TestDatabase {
+    /// A file in a folder of its own.
+    Sqlite(TempDir),
+    /// A database on the cluster that the tests are given.
+    Postgres {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl TestDatabase {
+    pub(crate) fn sqlite() -> Self {
+        Self::Sqlite(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn postgres() -> Self {
+        let name = format!("mass_api_{}", Uuid::now_v7().simple());
+        on_cluster(&format!("CREATE DATABASE {name}"));
+        Self::Postgres { name }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        match self {
+            Self::Sqlite(folder) => format!("sqlite://{}", folder.path().join("mass.db").display()),
+            Self::Postgres { name } => {
+                let cluster = cluster_url();
+                let (server, _) = cluster.rsplit_once('/').expect("MASS_TEST_POSTGRES_URL ends with a database's name");
+                format!("{server}/{name}")
+            }
+        }
+    }
+
+    /// Runs SQL beside the program.
+    pub(crate) fn execute(&self, sql: &str) {
+        let url = self.url();
+        match self {
+            Self::Sqlite(_) => {
+                let path = url.trim_start_matches("sqlite://");
+                let mut connection = SqliteConnection::establish(path).unwrap();
+                connection.batch_execute("PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON").unwrap();
+                connection.batch_execute(sql).unwrap();
+            }
+            Self::Postgres { .. } => PgConnection::establish(&url).unwrap().batch_execute(sql).unwrap(),
+        }
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        if let Self::Postgres { name } = self {
+            on_cluster(&format!("DROP DATABASE {name} WITH (FORCE)"));
+        }
+    }
+}
+
+fn on_cluster(sql: &str) {
+    PgConnection::establish(&cluster_url()).unwrap().batch_execute(sql).unwrap();
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests are told of their cluster by the environment")]
+fn cluster_url() -> String {
+    std::env::var("MASS_TEST_POSTGRES_URL")
+        .expect("run ./scripts/test, which starts a throw-away PostgreSQL, or set MASS_TEST_POSTGRES_URL")
+}

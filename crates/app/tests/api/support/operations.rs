@@ -1,0 +1,96 @@
+//! The operations of the OpenAPI document.
+
+use std::sync::LazyLock;
+
+use mass_domain::access::Permission;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::documents;
+
+static DOCUMENT: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(mass_app::http::openapi::document().unwrap()).unwrap());
+
+/// An operation as the document has it.
+#[derive(Debug, Clone)]
+pub(crate) struct Operation {
+    pub(crate) method: Method,
+    /// Its path, with names in braces.
+    pub(crate) path: String,
+    described: &'static Value,
+}
+
+/// Every operation of the document.
+pub(crate) fn all() -> Vec<Operation> {
+    let paths = DOCUMENT["paths"].as_object().unwrap();
+    let operations = paths.iter().flat_map(|(path, item)| {
+        item.as_object().unwrap().iter().map(|(method, described)| Operation {
+            method: method.to_uppercase().parse().unwrap(),
+            path: path.clone(),
+            described,
+        })
+    });
+    operations.collect()
+}
+
+/// Every operation that needs a token.
+pub(crate) fn protected() -> Vec<Operation> {
+    all().into_iter().filter(|operation| !operation.is_public()).collect()
+}
+
+/// Every operation on an object with an id.
+pub(crate) fn on_an_object() -> Vec<Operation> {
+    all().into_iter().filter(|operation| operation.path.contains("{id}")).collect()
+}
+
+/// Fails if the document does not say that the operation can be answered so.
+pub(crate) fn check(method: &Method, path: &str, status: u16) {
+    let asked = if *method == Method::HEAD { &Method::GET } else { method };
+    let here: Vec<_> = all().into_iter().filter(|operation| operation.is_at(path)).collect();
+    match here.iter().find(|operation| operation.method == *asked) {
+        Some(operation) => {
+            let documented = operation.described["responses"].get(status.to_string());
+            assert!(documented.is_some(), "{status} is not documented for {method} {}", operation.path);
+        }
+        None if here.is_empty() => {}
+        None => assert_eq!(status, 405, "{method} {path}"),
+    }
+}
+
+impl Operation {
+    pub(crate) fn is_public(&self) -> bool {
+        self.described["security"] == json!([])
+    }
+
+    /// The permission that it needs, if any.
+    pub(crate) fn permission(&self) -> Option<Permission> {
+        self.described["x-permission"].as_str().map(|name| name.parse().unwrap())
+    }
+
+    /// Its path, with this id filled in.
+    pub(crate) fn path_to(&self, id: &str) -> String {
+        self.path.replace("{id}", id).replace("{name}", "device").replace("{version}", "1.1")
+    }
+
+    /// A body that it takes, if it takes one.
+    pub(crate) fn body(&self) -> Option<Value> {
+        let content = self.described.pointer("/requestBody/content/application~1json/schema/$ref")?;
+        Some(match content.as_str().unwrap().rsplit('/').next().unwrap() {
+            "Document" => documents::reading("dev-1"),
+            "StatusChange" => json!({"status": "processing"}),
+            "Login" => json!({"email": super::FOUNDER, "password": super::PASSWORD}),
+            other => panic!("no example of a {other}"),
+        })
+    }
+
+    fn is_at(&self, path: &str) -> bool {
+        let (mut pattern, mut parts) = (self.path.split('/'), path.split('/'));
+        loop {
+            match (pattern.next(), parts.next()) {
+                (None, None) => return true,
+                (Some(pattern), Some(part)) if pattern == part || (pattern.starts_with('{') && !part.is_empty()) => {}
+                _ => return false,
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Access tokens, good and forged.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::Utc;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use mass_auth::{AccessTokens, SigningKey, SigningKeys, TokenLifetime, TokenSubject};
+use mass_domain::time::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+/// What the tested servers sign with.
+pub(crate) const SECRET_KEY: &str = "the signing key of the tests, of which nobody makes a secret";
+
+fn signing_key() -> SigningKey {
+    SigningKey::parse(&SecretString::from(SECRET_KEY)).unwrap()
+}
+
+/// A token as the server issues it.
+pub(crate) fn issue(subject: &TokenSubject) -> String {
+    let keys = SigningKeys { current: signing_key(), previous: None };
+    let tokens = AccessTokens::new(keys, TokenLifetime::default());
+    tokens.issue(subject, Timestamp::from_datetime(Utc::now())).unwrap().expose_secret().to_owned()
+}
+
+/// Header and claims of a token.
+pub(crate) fn decode(token: &str) -> (Value, Value) {
+    let mut parts = token.split('.').map(|part| {
+        let bytes = URL_SAFE_NO_PAD.decode(part).unwrap();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    });
+    (parts.next().unwrap(), parts.next().unwrap())
+}
+
+/// A token to be signed, which begins as the server's own.
+#[derive(Clone)]
+pub(crate) struct Forgery {
+    header: Header,
+    claims: Value,
+    secret: &'static str,
+}
+
+impl Forgery {
+    /// Takes a good token apart.
+    pub(crate) fn of(token: &str) -> Self {
+        let (header, claims) = decode(token);
+        Self { header: serde_json::from_value(header).unwrap(), claims, secret: SECRET_KEY }
+    }
+
+    pub(crate) fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.claims[name] = value.into();
+        self
+    }
+
+    pub(crate) fn without_claim(mut self, name: &str) -> Self {
+        self.claims.as_object_mut().unwrap().remove(name).unwrap();
+        self
+    }
+
+    /// With a lifetime that begins and ends so many seconds from now.
+    pub(crate) fn lives(self, from: i64, to: i64) -> Self {
+        let now = Utc::now().timestamp();
+        self.claim("iat", now + from).claim("nbf", now + from).claim("exp", now + to)
+    }
+
+    pub(crate) fn key_id(mut self, id: Option<&str>) -> Self {
+        self.header.kid = id.map(str::to_owned);
+        self
+    }
+
+    pub(crate) fn algorithm(mut self, algorithm: Algorithm) -> Self {
+        self.header.alg = algorithm;
+        self
+    }
+
+    pub(crate) fn secret(self, secret: &'static str) -> Self {
+        Self { secret, ..self }
+    }
+
+    pub(crate) fn sign(&self) -> String {
+        let key = EncodingKey::from_secret(self.secret.as_bytes());
+        jsonwebtoken::encode(&self.header, &self.claims, &key).unwrap()
+    }
+
+    /// The token under `alg: none`, without a signature.
+    pub(crate) fn unsigned(&self) -> String {
+        let header = json!({"alg": "none", "typ": self.header.typ, "kid": self.header.kid});
+        let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        format!("{}.{}.", encode(&header), encode(&self.claims))
+    }
+}
