@@ -1,0 +1,115 @@
+//! Opening a database, losing it, and keeping it tidy.
+
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use mass_domain::port::PortError;
+use mass_persistence::{InvalidUrl, OpenError, Options, open};
+
+use crate::databases::{Place, TestDatabase, administration};
+use crate::fixtures::{Vary, at, reading, simple, tenant};
+
+on_both!(a_database_can_be_checked, old_keys_are_forgotten, statements_work_without_the_cache);
+
+async fn a_database_can_be_checked(db: TestDatabase) {
+    db.database.check().await.unwrap();
+    let kind = match db.place {
+        Place::Sqlite(_) => "SQLite at /",
+        Place::Postgres(_) => "PostgreSQL at ",
+    };
+    assert!(db.database.describe().starts_with(kind), "{}", db.database.describe());
+}
+
+async fn old_keys_are_forgotten(db: TestDatabase) {
+    let submissions = vec![simple(1).keyed("old").sent(at(1)), simple(1).keyed("new").sent(at(2))];
+    db.mass().accept(&tenant(), submissions.clone()).await.unwrap();
+    assert_eq!(db.database.purge(at(2)).await.unwrap(), 1);
+    assert_eq!(db.database.purge(at(2)).await.unwrap(), 0);
+    let again = submissions.into_iter().map(|sent| sent.sent(at(3))).collect();
+    let results = db.mass().accept(&tenant(), again).await.unwrap();
+    assert_eq!(results.iter().map(|result| result.as_ref().unwrap().replayed).collect::<Vec<_>>(), [false, true]);
+}
+
+async fn statements_work_without_the_cache(db: TestDatabase) {
+    let database = open(&Options { statement_cache: false, ..db.place.options() }).unwrap();
+    for celsius in 0..3 {
+        let submissions = vec![reading("dev-1", celsius).correcting().keyed(&format!("k-{celsius}"))];
+        database.stores().mass.accept(&tenant(), submissions).await.unwrap().pop().unwrap().unwrap();
+    }
+}
+
+fn error(url: &str) -> OpenError {
+    let options = Options { url: url.to_owned(), ..Place::sqlite().options() };
+    match open(&options) {
+        Ok(database) => panic!("opened {}", database.describe()),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn what_cannot_be_opened_is_told_soon_and_without_the_password() {
+    let started = Instant::now();
+    let unreachable = error("postgres://mass:s3cret@127.0.0.1:1/mass").to_string();
+    assert!(unreachable.contains("127.0.0.1") && !unreachable.contains("s3cret"), "{unreachable}");
+    let unreadable = error("postgres://mass:s3cret@[::1/mass").to_string();
+    assert!(!unreadable.contains("s3cret"), "{unreadable}");
+    assert!(matches!(error("mysql://mass:s3cret@db/mass"), OpenError::Url(InvalidUrl::Scheme)));
+    assert!(matches!(error("sqlite:///proc/none/mass.db"), OpenError::Folder { .. }));
+    let folder = tempfile::tempdir().unwrap();
+    assert!(matches!(error(&format!("sqlite://{}", folder.path().display())), OpenError::Unreachable(_)));
+    assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_url_to_migrate_under_belongs_to_a_server() {
+    let migration_url = Some("postgres://owner@127.0.0.1:1/mass".to_owned());
+    let options = Options { migration_url, ..Place::sqlite().options() };
+    assert!(matches!(open(&options), Err(OpenError::MigrationUrl)));
+}
+
+#[tokio::test]
+async fn a_server_that_closes_its_connections_is_reached_again() {
+    let db = TestDatabase::postgres().await;
+    db.database.check().await.unwrap();
+    let Place::Postgres(server) = &db.place else { panic!("not PostgreSQL") };
+    let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                  WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    server.connection().batch_execute(others).unwrap();
+
+    // Each connection fails at most once; none of them is used again.
+    let mut failures = 0;
+    while let Err(error) = db.mass().accept(&tenant(), vec![reading("dev-1", 20)]).await {
+        assert!(matches!(error, PortError::Unavailable(_)), "{error:?}");
+        failures += 1;
+        assert!(failures <= 4, "{error:?}");
+    }
+    for _ in 0..8 {
+        db.database.check().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone_is_unavailable() {
+    let db = TestDatabase::postgres().await;
+    let name = db.place.lines("SELECT current_database()::text AS line").pop().unwrap();
+    administration().batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).unwrap();
+    for _ in 0..2 {
+        let started = Instant::now();
+        assert!(matches!(db.database.check().await, Err(PortError::Unavailable(_))));
+        assert!(started.elapsed() < Duration::from_secs(8));
+    }
+    administration().batch_execute(&format!("CREATE DATABASE {name}")).unwrap();
+    db.database.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_another_process_keeps_locked_is_unavailable() {
+    let db = TestDatabase::sqlite().await;
+    let mut other = db.place.sqlite_connection();
+    other.batch_execute("BEGIN IMMEDIATE").unwrap();
+    let refused = db.mass().accept(&tenant(), vec![simple(1)]).await;
+    assert!(matches!(refused, Err(PortError::Unavailable(_))), "{refused:?}");
+    db.database.check().await.unwrap();
+    other.batch_execute("ROLLBACK").unwrap();
+    db.mass().accept(&tenant(), vec![simple(1)]).await.unwrap();
+}

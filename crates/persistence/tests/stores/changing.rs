@@ -1,0 +1,160 @@
+//! Moving requests on and deleting them.
+
+use mass_domain::audit::Action;
+use mass_domain::ids::MassRequestId;
+use mass_domain::mass_request::{Filter, MassRequest, Status};
+use mass_domain::page::Limit;
+use mass_service::{DeleteError, Deletion, Found, Refusal, Transition, TransitionError};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::databases::TestDatabase;
+use crate::fixtures::{Vary, at, deletion, reading, simple, tenant, transition};
+
+on_both!(
+    a_move_is_stored_and_told,
+    the_same_status_changes_nothing,
+    a_move_is_judged_on_what_is_stored,
+    a_deleted_request_is_gone_for_every_operation,
+    deleting_erases_all_but_the_fingerprint,
+    deleting_the_last_version_reinstates_the_one_before,
+    deleting_a_superseded_version_reinstates_nothing,
+    a_chain_with_deleted_links_is_followed_to_what_remains,
+    a_freed_natural_key_can_be_used_again,
+);
+
+async fn find(db: &TestDatabase, id: MassRequestId) -> Found<MassRequest> {
+    db.mass().find(&tenant(), id).await.unwrap()
+}
+
+async fn delete(db: &TestDatabase, id: MassRequestId) {
+    db.mass().delete(&tenant(), id, deletion()).await.unwrap();
+}
+
+/// Stores versions of one reading, each correcting the one before, and tells their ids.
+async fn chain<const N: usize>(db: &TestDatabase) -> [MassRequestId; N] {
+    let mut ids = [MassRequestId::from_uuid(Uuid::nil()); N];
+    for (celsius, id) in (0..).zip(&mut ids) {
+        *id = db.stored(reading("dev-1", celsius).correcting()).await.summary.id;
+    }
+    ids
+}
+
+/// The one version that another document meets.
+async fn standing(db: &TestDatabase) -> MassRequestId {
+    match db.accept(reading("dev-1", 99)).await {
+        Err(Refusal::Conflict { request_id, .. }) => request_id,
+        other => panic!("nothing stands: {other:?}"),
+    }
+}
+
+async fn a_move_is_stored_and_told(db: TestDatabase) {
+    let request = db.stored(reading("dev-1", 20)).await;
+    let id = request.summary.id;
+    let reason = Some("the engine is \"down\"".to_owned());
+    let failing = Transition { reason, expected: Some(vec![7, 1]), ..transition(Status::Failed) };
+    let moved = db.mass().transition(&tenant(), id, failing).await.unwrap();
+
+    let mut expected = request;
+    expected.summary.status = Status::Failed;
+    expected.summary.version = 2;
+    expected.summary.updated_at = at(2_000_000);
+    assert_eq!(moved, expected);
+    assert_eq!(find(&db, id).await, Found::Present(moved));
+    let event = &db.events(id).await[1];
+    assert_eq!((event.sequence, event.event.action, event.event.at), (2, Action::StatusChanged, at(2_000_000)));
+    assert_eq!(
+        json!(event.event.detail),
+        json!({"from": "pending", "to": "failed", "reason": "the engine is \"down\""})
+    );
+}
+
+async fn the_same_status_changes_nothing(db: TestDatabase) {
+    let request = db.stored(simple(1)).await;
+    let id = request.summary.id;
+    assert_eq!(db.mass().transition(&tenant(), id, transition(Status::Pending)).await.unwrap(), request);
+    assert_eq!(db.events(id).await.len(), 1);
+}
+
+async fn a_move_is_judged_on_what_is_stored(db: TestDatabase) {
+    let id = db.stored(simple(1)).await.summary.id;
+    let refused = db.mass().transition(&tenant(), id, transition(Status::Done)).await;
+    assert!(matches!(refused, Err(TransitionError::NotAllowed { from: Status::Pending, to: Status::Done })));
+    let outdated = Transition { expected: Some(vec![2]), ..transition(Status::Processing) };
+    assert!(matches!(db.mass().transition(&tenant(), id, outdated).await, Err(TransitionError::Stale)));
+    let outdated = Deletion { expected: Some(vec![]), ..deletion() };
+    assert!(matches!(db.mass().delete(&tenant(), id, outdated).await, Err(DeleteError::Stale)));
+    assert_eq!(db.events(id).await.len(), 1);
+}
+
+async fn a_deleted_request_is_gone_for_every_operation(db: TestDatabase) {
+    let id = db.stored(reading("dev-1", 20)).await.summary.id;
+    delete(&db, id).await;
+    assert_eq!(find(&db, id).await, Found::Deleted);
+    assert_eq!(db.mass().events(&tenant(), id).await.unwrap(), Found::Deleted);
+    let moved = db.mass().transition(&tenant(), id, transition(Status::Processing)).await;
+    assert!(matches!(moved, Err(TransitionError::Gone)));
+    assert!(matches!(db.mass().delete(&tenant(), id, deletion()).await, Err(DeleteError::Gone)));
+    assert_eq!(db.mass().list(&tenant(), &Filter::default(), None, Limit::DEFAULT).await.unwrap(), []);
+
+    let unknown = MassRequestId::from_uuid(Uuid::nil());
+    assert_eq!(find(&db, unknown).await, Found::Absent);
+    assert_eq!(db.mass().events(&tenant(), unknown).await.unwrap(), Found::Absent);
+    let moved = db.mass().transition(&tenant(), unknown, transition(Status::Processing)).await;
+    assert!(matches!(moved, Err(TransitionError::NotFound)));
+    assert!(matches!(db.mass().delete(&tenant(), unknown, deletion()).await, Err(DeleteError::NotFound)));
+}
+
+async fn deleting_erases_all_but_the_fingerprint(db: TestDatabase) {
+    let request = db.stored(reading("dev-1", 20).keyed("k")).await;
+    delete(&db, request.summary.id).await;
+    let request = "SELECT document || warnings || version || coalesce(natural_key, correlation_id, site_id, device_id, \
+                   idempotency_key, ' and nothing else') AS line FROM mass_requests WHERE observed_at IS NULL";
+    assert_eq!(db.place.lines(request), ["[]2 and nothing else"]);
+    let event = "SELECT action || detail AS line FROM audit_events JOIN mass_requests ON object_id = id \
+                 WHERE sequence = 2 AND audit_events.fingerprint = mass_requests.fingerprint";
+    assert_eq!(db.place.lines(event), ["deleted{}"]);
+}
+
+async fn deleting_the_last_version_reinstates_the_one_before(db: TestDatabase) {
+    let [first, second] = chain(&db).await;
+    delete(&db, second).await;
+    let request = db.present(first).await;
+    assert_eq!((request.summary.corrected_by, request.summary.version), (None, 3));
+    assert_eq!(request.summary.updated_at, at(3_000_000));
+    let events = db.events(first).await;
+    let told: Vec<_> = events.iter().map(|event| (event.sequence, event.event.action)).collect();
+    assert_eq!(told, [(1, Action::Accepted), (3, Action::Corrected), (5, Action::Reinstated)]);
+    assert_eq!(standing(&db).await, first);
+}
+
+async fn deleting_a_superseded_version_reinstates_nothing(db: TestDatabase) {
+    let [first, second, third] = chain(&db).await;
+    delete(&db, second).await;
+    let request = db.present(first).await;
+    assert_eq!(request.summary.corrected_by, Some(second));
+    assert_eq!(standing(&db).await, third);
+}
+
+async fn a_chain_with_deleted_links_is_followed_to_what_remains(db: TestDatabase) {
+    let [first, second, third, fourth] = chain(&db).await;
+    delete(&db, third).await;
+    delete(&db, second).await;
+    assert_eq!(standing(&db).await, fourth);
+    delete(&db, fourth).await;
+    assert_eq!(standing(&db).await, first);
+
+    // The body of a deleted version is no duplicate of it.
+    let again = db.stored(reading("dev-1", 2).correcting()).await;
+    assert_eq!(again.summary.corrects, Some(first));
+    delete(&db, again.summary.id).await;
+    assert_eq!(standing(&db).await, first);
+}
+
+async fn a_freed_natural_key_can_be_used_again(db: TestDatabase) {
+    let [first, second] = chain(&db).await;
+    delete(&db, first).await;
+    delete(&db, second).await;
+    let again = db.stored(reading("dev-1", 0)).await;
+    assert_eq!((again.summary.corrects, again.summary.version), (None, 1));
+}

@@ -1,0 +1,157 @@
+//! Many callers at once, in one process and in two.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use mass_auth::CreateAccountError;
+use mass_domain::mass_request::{Filter, Status};
+use mass_domain::page::Limit;
+use mass_persistence::Database;
+use mass_service::{Submission, Transition, TransitionError};
+use tokio::task::JoinSet;
+
+use crate::databases::{Place, TestDatabase};
+use crate::fixtures::{Vary, account, founded, other_tenant, reading, simple, tenant, transition};
+
+on_both!(
+    one_reading_sent_a_hundred_times_at_once_is_stored_once,
+    one_key_used_a_hundred_times_at_once_is_used_once,
+    corrections_at_once_form_one_chain,
+    a_move_at_once_is_made_once,
+    events_are_numbered_without_gaps,
+    an_address_is_given_once,
+);
+
+/// Accepts submissions, each in a call of its own, all at once, alternating between two processes' databases; counts
+/// the answers by outcome, with a plus for replays.
+async fn accept_at_once(db: &TestDatabase, submissions: Vec<Submission>) -> HashMap<String, usize> {
+    let other = db.place.open();
+    let stores = [Arc::clone(&db.database.stores().mass), Arc::clone(&other.stores().mass)];
+    let mut calls = JoinSet::new();
+    for (submission, store) in submissions.into_iter().zip(stores.into_iter().cycle()) {
+        calls.spawn(async move { store.accept(&tenant(), vec![submission]).await.unwrap().pop().unwrap() });
+    }
+    let mut counts = HashMap::new();
+    for result in calls.join_all().await {
+        let outcome = match result {
+            Ok(receipt) => format!("{}{}", receipt.outcome, if receipt.replayed { "+" } else { "" }),
+            Err(refusal) => format!("{refusal:?}"),
+        };
+        *counts.entry(outcome).or_default() += 1;
+    }
+    counts
+}
+
+fn counts<const N: usize>(counts: [(&str, usize); N]) -> HashMap<String, usize> {
+    counts.into_iter().map(|(outcome, count)| (outcome.to_owned(), count)).collect()
+}
+
+/// The sequences of a tenant's log, in order.
+fn sequences(db: &TestDatabase) -> Vec<String> {
+    db.place
+        .lines("SELECT CAST(sequence AS text) AS line FROM audit_events WHERE tenant_id = 'default' ORDER BY sequence")
+}
+
+fn numbers(count: usize) -> Vec<String> {
+    (1..=count).map(|number| number.to_string()).collect()
+}
+
+async fn one_reading_sent_a_hundred_times_at_once_is_stored_once(db: TestDatabase) {
+    let submissions = (0..100).map(|_| reading("dev-1", 20)).collect();
+    assert_eq!(accept_at_once(&db, submissions).await, counts([("accepted", 1), ("duplicate", 99)]));
+    assert_eq!(sequences(&db), numbers(1));
+}
+
+async fn one_key_used_a_hundred_times_at_once_is_used_once(db: TestDatabase) {
+    let submissions = (0..100).map(|_| simple(1).keyed("k")).collect();
+    assert_eq!(accept_at_once(&db, submissions).await, counts([("accepted", 1), ("accepted+", 99)]));
+    assert_eq!(sequences(&db), numbers(1));
+}
+
+async fn corrections_at_once_form_one_chain(db: TestDatabase) {
+    let submissions = (0..40).map(|celsius| reading("dev-1", celsius).correcting()).collect();
+    assert_eq!(accept_at_once(&db, submissions).await, counts([("accepted", 1), ("correction", 39)]));
+    let rows = db.mass().list(&tenant(), &Filter::default(), None, Limit::DEFAULT).await.unwrap();
+    let by_id: HashMap<_, _> = rows.iter().map(|row| (row.id, row)).collect();
+    let standing: Vec<_> = rows.iter().filter(|row| row.corrected_by.is_none()).collect();
+    assert_eq!(standing.len(), 1);
+    let (mut length, mut version) = (1, standing[0]);
+    while let Some(older) = version.corrects {
+        assert_eq!(by_id[&older].corrected_by, Some(version.id));
+        version = by_id[&older];
+        length += 1;
+    }
+    assert_eq!(length, 40);
+    assert_eq!(sequences(&db), numbers(40 + 39));
+}
+
+async fn a_move_at_once_is_made_once(db: TestDatabase) {
+    let sent = simple(1);
+    db.mass().accept(&tenant(), vec![sent.clone()]).await.unwrap();
+    let mut calls = JoinSet::new();
+    for _ in 0..20 {
+        let store = Arc::clone(&db.database.stores().mass);
+        let claim = Transition { expected: Some(vec![1]), ..transition(Status::Processing) };
+        calls.spawn(async move { store.transition(&tenant(), sent.id, claim).await });
+    }
+    let results = calls.join_all().await;
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
+    assert_eq!(results.iter().filter(|result| matches!(result, Err(TransitionError::Stale))).count(), 19);
+    assert_eq!(db.events(sent.id).await.len(), 2);
+}
+
+async fn events_are_numbered_without_gaps(db: TestDatabase) {
+    let submissions = (0..60).map(|n| reading(&format!("dev-{}", n % 20), n)).collect();
+    let outcomes = accept_at_once(&db, submissions).await;
+    assert_eq!(outcomes["accepted"], 20, "{outcomes:?}");
+    assert_eq!(sequences(&db), numbers(20));
+}
+
+async fn an_address_is_given_once(db: TestDatabase) {
+    let other = db.place.open();
+    let stores = [Arc::clone(&db.database.stores().users), Arc::clone(&other.stores().users)];
+    let mut calls = JoinSet::new();
+    for (n, store) in (0..20).zip(stores.into_iter().cycle()) {
+        let tenant = if n % 3 == 0 { tenant() } else { other_tenant() };
+        let account = account("ana@example.test", &tenant);
+        calls.spawn(async move { store.create(account).await });
+    }
+    let results = calls.join_all().await;
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
+    assert_eq!(results.iter().filter(|result| matches!(result, Err(CreateAccountError::EmailTaken))).count(), 19);
+    assert_eq!(db.place.lines("SELECT email AS line FROM users WHERE email LIKE 'ana%'").len(), 1);
+}
+
+/// Several processes that start together on an empty database: one migrates, one founds.
+async fn start_together(place: Place) {
+    let processes: Vec<Arc<Database>> = (0..4).map(|_| Arc::new(place.open())).collect();
+    let mut starts = JoinSet::new();
+    for database in &processes {
+        let database = Arc::clone(database);
+        starts.spawn_blocking(move || database.migrate().unwrap().len());
+    }
+    let mut applied = starts.join_all().await;
+    applied.sort_unstable();
+    assert_eq!(applied[..3], [0, 0, 0]);
+    assert!(applied[3] > 0);
+
+    assert!(processes[0].stores().users.is_empty().await.unwrap());
+    let mut starts = JoinSet::new();
+    for (n, database) in processes.iter().enumerate() {
+        let users = Arc::clone(&database.stores().users);
+        let account = account(&format!("admin-{n}@example.test"), &tenant());
+        starts.spawn(async move { users.found(founded(tenant()), account).await.unwrap() });
+    }
+    assert_eq!(starts.join_all().await.into_iter().filter(|founded| *founded).count(), 1);
+    assert_eq!(place.lines("SELECT email AS line FROM logins").len(), 1);
+}
+
+#[tokio::test]
+async fn processes_that_start_together_set_up_sqlite_once() {
+    start_together(Place::sqlite()).await;
+}
+
+#[tokio::test]
+async fn processes_that_start_together_set_up_postgres_once() {
+    start_together(Place::postgres()).await;
+}

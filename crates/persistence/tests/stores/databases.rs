@@ -1,0 +1,194 @@
+//! A database of its own for each test.
+
+use std::num::NonZeroU32;
+
+use diesel::connection::SimpleConnection;
+use diesel::sql_types::Text;
+use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
+use mass_auth::UserStore;
+use mass_domain::audit::Event;
+use mass_domain::ids::MassRequestId;
+use mass_domain::mass_request::{MassRequest, Outcome};
+use mass_persistence::{Database, Options, open};
+use mass_service::{Found, MassStore, Receipt, Refusal, Submission};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::fixtures;
+
+/// Makes two tests of each function, one per database.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name($crate::databases::TestDatabase::sqlite().await).await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name($crate::databases::TestDatabase::postgres().await).await;
+            })+
+        }
+    };
+}
+
+/// An empty, migrated database with two tenants, removed at the end.
+pub(crate) struct TestDatabase {
+    pub(crate) database: Database,
+    pub(crate) place: Place,
+}
+
+/// Where a test's database is, removed at the end.
+pub(crate) enum Place {
+    Sqlite(TempDir),
+    Postgres(PostgresDatabase),
+}
+
+impl TestDatabase {
+    pub(crate) async fn sqlite() -> Self {
+        Self::with_tenants(Place::sqlite()).await
+    }
+
+    pub(crate) async fn postgres() -> Self {
+        Self::with_tenants(Place::postgres()).await
+    }
+
+    async fn with_tenants(place: Place) -> Self {
+        let database = place.open();
+        database.migrate().unwrap();
+        let account = fixtures::account("founder@example.test", &fixtures::tenant());
+        assert!(database.stores().users.found(fixtures::founded(fixtures::tenant()), account).await.unwrap());
+        place.execute("INSERT INTO tenants VALUES ('other', '2026-01-01T00:00:00.000000Z')");
+        Self { database, place }
+    }
+
+    pub(crate) fn mass(&self) -> &dyn MassStore {
+        &*self.database.stores().mass
+    }
+
+    pub(crate) fn users(&self) -> &dyn UserStore {
+        &*self.database.stores().users
+    }
+
+    /// Accepts one submission.
+    pub(crate) async fn accept(&self, submission: Submission) -> Result<Receipt, Refusal> {
+        self.mass().accept(&fixtures::tenant(), vec![submission]).await.unwrap().pop().unwrap()
+    }
+
+    /// Accepts one submission, which is new.
+    pub(crate) async fn stored(&self, submission: Submission) -> MassRequest {
+        let receipt = self.accept(submission).await.unwrap();
+        assert!(!receipt.replayed && receipt.outcome != Outcome::Duplicate, "{receipt:?}");
+        receipt.request
+    }
+
+    /// A request that is there.
+    pub(crate) async fn present(&self, id: MassRequestId) -> MassRequest {
+        let found = self.mass().find(&fixtures::tenant(), id).await.unwrap();
+        let Found::Present(request) = found else { panic!("{id} is {found:?}") };
+        request
+    }
+
+    /// The events of a request that is there.
+    pub(crate) async fn events(&self, id: MassRequestId) -> Vec<Event> {
+        let found = self.mass().events(&fixtures::tenant(), id).await.unwrap();
+        let Found::Present(events) = found else { panic!("{id} is {found:?}") };
+        events
+    }
+}
+
+impl Place {
+    pub(crate) fn sqlite() -> Self {
+        Self::Sqlite(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn postgres() -> Self {
+        Self::Postgres(PostgresDatabase::create())
+    }
+
+    /// Opens the database, as each of several processes would.
+    pub(crate) fn open(&self) -> Database {
+        open(&self.options()).unwrap()
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        let url = match self {
+            Self::Sqlite(folder) => format!("sqlite://{}", folder.path().join("data/mass.db").display()),
+            Self::Postgres(database) => database.url(),
+        };
+        Options { url, migration_url: None, statement_cache: true, pool_size: NonZeroU32::new(4).unwrap() }
+    }
+
+    /// Runs statements beside the ports.
+    pub(crate) fn execute(&self, statements: &str) {
+        match self {
+            Self::Sqlite(_) => self.sqlite_connection().batch_execute(statements).unwrap(),
+            Self::Postgres(database) => database.connection().batch_execute(statements).unwrap(),
+        }
+    }
+
+    /// The column `line` of what a query finds.
+    pub(crate) fn lines(&self, query: &str) -> Vec<String> {
+        let rows: Vec<Line> = match self {
+            Self::Sqlite(_) => sql_query(query).load(&mut self.sqlite_connection()).unwrap(),
+            Self::Postgres(database) => sql_query(query).load(&mut database.connection()).unwrap(),
+        };
+        rows.into_iter().map(|row| row.line).collect()
+    }
+
+    pub(crate) fn sqlite_connection(&self) -> SqliteConnection {
+        let mut connection = SqliteConnection::establish(self.options().url.trim_start_matches("sqlite://")).unwrap();
+        connection.batch_execute("PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON").unwrap();
+        connection
+    }
+}
+
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = Text)]
+    line: String,
+}
+
+/// A database on the cluster that the tests are given.
+pub(crate) struct PostgresDatabase {
+    name: String,
+}
+
+impl PostgresDatabase {
+    fn create() -> Self {
+        let name = format!("mass_test_{}", Uuid::now_v7().simple());
+        administration().batch_execute(&format!("CREATE DATABASE {name}")).unwrap();
+        Self { name }
+    }
+
+    fn url(&self) -> String {
+        let server = server_url();
+        let (base, _) = server.rsplit_once('/').expect("MASS_TEST_POSTGRES_URL ends with a database's name");
+        format!("{base}/{}", self.name)
+    }
+
+    pub(crate) fn connection(&self) -> PgConnection {
+        PgConnection::establish(&self.url()).unwrap()
+    }
+}
+
+impl Drop for PostgresDatabase {
+    fn drop(&mut self) {
+        administration().batch_execute(&format!("DROP DATABASE {} WITH (FORCE)", self.name)).unwrap();
+    }
+}
+
+pub(crate) fn administration() -> PgConnection {
+    PgConnection::establish(&server_url()).unwrap()
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests are told of their cluster by the environment")]
+fn server_url() -> String {
+    std::env::var("MASS_TEST_POSTGRES_URL").expect(
+        "run ./scripts/test, which starts a throw-away PostgreSQL cluster, or set MASS_TEST_POSTGRES_URL to a \
+         superuser's URL of one",
+    )
+}

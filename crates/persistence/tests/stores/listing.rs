@@ -1,0 +1,121 @@
+//! Lists: filters, order and pages.
+
+use mass_domain::ids::MassRequestId;
+use mass_domain::mass_request::{Filter, Status};
+use mass_domain::page::Limit;
+
+use crate::databases::TestDatabase;
+use crate::fixtures::{Vary, at, deletion, reading, simple, tenant, transition};
+
+on_both!(
+    a_list_shows_what_was_stored_newest_first,
+    pages_meet_without_a_gap,
+    each_filter_keeps_what_it_names,
+    bounds_in_time_include_from_and_exclude_to,
+    an_id_ahead_of_its_instant_is_found_by_the_instant,
+);
+
+const HOUR: i64 = 3_600_000_000;
+
+async fn list(db: &TestDatabase, filter: Filter) -> Vec<MassRequestId> {
+    let rows = db.mass().list(&tenant(), &filter, None, Limit::DEFAULT).await.unwrap();
+    rows.iter().map(|row| row.id).collect()
+}
+
+async fn a_list_shows_what_was_stored_newest_first(db: TestDatabase) {
+    let submissions: Vec<_> = (0..3).map(|n| reading(&format!("dev-{n}"), n).keyed(&format!("k-{n}"))).collect();
+    db.mass().accept(&tenant(), submissions.clone()).await.unwrap();
+    let listed = db.mass().list(&tenant(), &Filter::default(), None, Limit::DEFAULT).await.unwrap();
+    let stored = submissions.into_iter().map(|sent| sent.into_request(&tenant(), None).summary);
+    assert_eq!(listed, stored.rev().collect::<Vec<_>>());
+}
+
+async fn pages_meet_without_a_gap(db: TestDatabase) {
+    let submissions: Vec<_> = (0..7).map(simple).collect();
+    let mut expected: Vec<_> = submissions.iter().map(|sent| sent.id).rev().collect();
+    db.mass().accept(&tenant(), submissions).await.unwrap();
+    db.mass().delete(&tenant(), expected.remove(2), deletion()).await.unwrap();
+
+    let (limit, mut before, mut seen) = (Limit::new(2).unwrap(), None, Vec::new());
+    loop {
+        let mut rows = db.mass().list(&tenant(), &Filter::default(), before, limit).await.unwrap();
+        let more = rows.len() > 2;
+        rows.truncate(2);
+        before = rows.last().map(|row| row.id);
+        seen.extend(rows.iter().map(|row| row.id));
+        // What is stored meanwhile is newer than every page to come.
+        db.mass().accept(&tenant(), vec![simple(9)]).await.unwrap();
+        if !more {
+            break;
+        }
+    }
+    assert_eq!(seen, expected);
+}
+
+async fn each_filter_keeps_what_it_names(db: TestDatabase) {
+    let mut odd = reading("dev-odd", 1);
+    odd.examined.index.site_id = Some("site-odd".to_owned());
+    odd.examined.index.correlation_id = Some("correlation-odd".to_owned());
+    odd.examined.index.observed_at = Some(at(HOUR));
+    odd.examined.contract = "enterprise/1.1".parse().unwrap();
+    let id = odd.id;
+    db.mass().accept(&tenant(), vec![reading("dev-1", 1), odd, reading("dev-2", 1), simple(1)]).await.unwrap();
+    db.mass().transition(&tenant(), id, transition(Status::Processing)).await.unwrap();
+
+    let all = || Filter {
+        status: Some(Status::Processing),
+        contract: Some("enterprise/1.1".parse().unwrap()),
+        site_id: Some("site-odd".to_owned()),
+        device_id: Some("dev-odd".to_owned()),
+        correlation_id: Some("correlation-odd".to_owned()),
+        observed_from: Some(at(HOUR)),
+        ..Filter::default()
+    };
+    let one_by_one = [
+        Filter { status: all().status, ..Filter::default() },
+        Filter { contract: all().contract, ..Filter::default() },
+        Filter { site_id: all().site_id, ..Filter::default() },
+        Filter { device_id: all().device_id, ..Filter::default() },
+        Filter { correlation_id: all().correlation_id, ..Filter::default() },
+        Filter { observed_from: all().observed_from, ..Filter::default() },
+        all(),
+    ];
+    for filter in one_by_one {
+        assert_eq!(list(&db, filter.clone()).await, [id], "{filter:?}");
+    }
+    assert_eq!(list(&db, Filter { status: Some(Status::Done), ..all() }).await, []);
+    assert_eq!(list(&db, Filter { site_id: Some("SITE-ODD".to_owned()), ..all() }).await, []);
+}
+
+async fn bounds_in_time_include_from_and_exclude_to(db: TestDatabase) {
+    let observed = |n: i64| {
+        let mut sent = reading(&format!("dev-{n}"), n).sent(at(n));
+        sent.examined.index.observed_at = Some(at(-n));
+        sent
+    };
+    let submissions: Vec<_> = [-1, 0, 1, 1000, 2 * HOUR].map(observed).to_vec();
+    let ids: Vec<_> = submissions.iter().map(|sent| sent.id).collect();
+    db.mass().accept(&tenant(), submissions).await.unwrap();
+
+    let created = |from, to| Filter { created_from: from, created_to: to, ..Filter::default() };
+    assert_eq!(list(&db, created(Some(at(0)), Some(at(1)))).await, [ids[1]]);
+    assert_eq!(list(&db, created(None, Some(at(1)))).await, [ids[1], ids[0]]);
+    assert_eq!(list(&db, created(Some(at(1000)), None)).await, [ids[4], ids[3]]);
+    assert_eq!(list(&db, created(Some(at(1)), Some(at(1)))).await, []);
+    let everything =
+        created(Some("0001-01-01T00:00:00Z".parse().unwrap()), Some("9999-12-31T00:00:00Z".parse().unwrap()));
+    assert_eq!(list(&db, everything).await.len(), 5);
+
+    let observed = |from, to| Filter { observed_from: from, observed_to: to, ..Filter::default() };
+    assert_eq!(list(&db, observed(Some(at(0)), Some(at(1)))).await, [ids[1]]);
+    assert_eq!(list(&db, observed(None, Some(at(0)))).await, [ids[4], ids[3], ids[2]]);
+}
+
+async fn an_id_ahead_of_its_instant_is_found_by_the_instant(db: TestDatabase) {
+    // A clock that was set back by almost an hour: ids go on from where they were.
+    let mut sent = simple(1).sent(at(HOUR - 1_000_000));
+    sent.at = at(0);
+    db.mass().accept(&tenant(), vec![sent.clone()]).await.unwrap();
+    let found = Filter { created_from: Some(at(0)), created_to: Some(at(1)), ..Filter::default() };
+    assert_eq!(list(&db, found).await, [sent.id]);
+}

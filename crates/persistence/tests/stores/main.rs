@@ -1,0 +1,15 @@
+//! The ports on both databases: what is tested here is tested on SQLite and on PostgreSQL.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[macro_use]
+mod databases;
+mod fixtures;
+
+mod accepting;
+mod accounts;
+mod availability;
+mod changing;
+mod concurrency;
+mod isolation;
+mod listing;
+mod schema;

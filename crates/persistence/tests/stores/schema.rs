@@ -1,0 +1,126 @@
+//! The migrations, and the schemas that they lead to.
+
+use diesel::pg::Pg;
+use diesel::sqlite::Sqlite;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use crate::databases::Place;
+
+const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
+const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
+
+const POSTGRES_COLUMNS: &str = "
+    SELECT table_name || '.' || column_name || CASE is_nullable WHEN 'NO' THEN ' not null' ELSE '' END AS line
+    FROM information_schema.columns WHERE table_schema = 'public'";
+
+const SQLITE_COLUMNS: &str = "
+    SELECT t.name || '.' || c.name || CASE WHEN c.\"notnull\" THEN ' not null' ELSE '' END AS line
+    FROM sqlite_schema AS t, pragma_table_info(t.name) AS c WHERE t.type = 'table'";
+
+const POSTGRES_INDEXES: &str = "
+    SELECT CASE WHEN i.indisprimary THEN 'primary key' WHEN i.indisunique THEN 'unique ' || c.relname ELSE c.relname END
+        || ' on ' || t.relname || ' (' || (
+            SELECT string_agg(a.attname, ', ' ORDER BY k.position)
+            FROM unnest(i.indkey) WITH ORDINALITY AS k (attnum, position)
+            JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum = k.attnum
+        ) || ') ' || coalesce('where ' || pg_get_expr(i.indpred, i.indrelid), '') AS line
+    FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_class AS t ON t.oid = i.indrelid
+    WHERE t.relnamespace = 'public'::regnamespace";
+
+const SQLITE_INDEXES: &str = "
+    SELECT CASE WHEN i.origin = 'pk' THEN 'primary key' WHEN i.\"unique\" THEN 'unique ' || i.name ELSE i.name END
+        || ' on ' || t.name || ' (' || (
+            SELECT group_concat(name, ', ') FROM (SELECT name FROM pragma_index_info(i.name) ORDER BY seqno)
+        ) || ') ' || CASE WHEN i.partial THEN (
+            SELECT substr(sql, instr(sql, 'WHERE')) FROM sqlite_schema WHERE name = i.name
+        ) ELSE '' END AS line
+    FROM sqlite_schema AS t, pragma_index_list(t.name) AS i WHERE t.type = 'table'";
+
+const POSTGRES_REFERENCES: &str = "
+    SELECT t.relname || ' (' || (
+            SELECT string_agg(a.attname || ' ' || b.attname, ', ' ORDER BY k.position)
+            FROM unnest(r.conkey, r.confkey) WITH ORDINALITY AS k (here, there, position)
+            JOIN pg_attribute AS a ON a.attrelid = r.conrelid AND a.attnum = k.here
+            JOIN pg_attribute AS b ON b.attrelid = r.confrelid AND b.attnum = k.there
+        ) || ') refers to ' || o.relname AS line
+    FROM pg_constraint AS r JOIN pg_class AS t ON t.oid = r.conrelid JOIN pg_class AS o ON o.oid = r.confrelid
+    WHERE r.contype = 'f'";
+
+const SQLITE_REFERENCES: &str = "
+    SELECT name || ' (' || group_concat(pair, ', ') || ') refers to ' || target AS line
+    FROM (
+        SELECT t.name, r.id, r.\"table\" AS target, r.\"from\" || ' ' || r.\"to\" AS pair
+        FROM sqlite_schema AS t, pragma_foreign_key_list(t.name) AS r WHERE t.type = 'table' ORDER BY t.name, r.id, r.seq
+    )
+    GROUP BY name, id";
+
+/// The tables that no tenant is first in: what identifies tenants, and what leads to one. (`__diesel_schema_migrations`
+/// is diesel's own.)
+const WITHOUT_TENANT: [&str; 3] = ["tenants", "logins", "__diesel_schema_migrations"];
+
+/// Everything of a schema that both databases can have, in lines that do not depend on how either prints it.
+fn describe(place: &Place) -> Vec<String> {
+    let queries = match place {
+        Place::Sqlite(_) => [SQLITE_COLUMNS, SQLITE_INDEXES, SQLITE_REFERENCES],
+        Place::Postgres(_) => [POSTGRES_COLUMNS, POSTGRES_INDEXES, POSTGRES_REFERENCES],
+    };
+    let plain =
+        |line: String| line.to_lowercase().replace(['(', ')'], " ").split_whitespace().collect::<Vec<_>>().join(" ");
+    let lines = queries.into_iter().flat_map(|query| place.lines(query));
+    let mut lines: Vec<_> = lines.filter(|line| !line.contains("__diesel_schema_migrations")).map(plain).collect();
+    lines.sort();
+    lines
+}
+
+fn migrated(place: Place) -> Place {
+    place.open().migrate().unwrap();
+    place
+}
+
+#[test]
+fn both_folders_have_the_same_migrations() {
+    use diesel::migration::MigrationSource;
+    let postgres = MigrationSource::<Pg>::migrations(&POSTGRES).unwrap();
+    let sqlite = MigrationSource::<Sqlite>::migrations(&SQLITE).unwrap();
+    let postgres: Vec<_> = postgres.iter().map(|migration| migration.name().to_string()).collect();
+    let sqlite: Vec<_> = sqlite.iter().map(|migration| migration.name().to_string()).collect();
+    assert_eq!(postgres, sqlite);
+}
+
+#[test]
+fn both_schemas_are_the_same() {
+    let sqlite = describe(&migrated(Place::sqlite()));
+    let postgres = describe(&migrated(Place::postgres()));
+    assert!(sqlite.iter().any(|line| line == "mass_requests.natural_key"), "{sqlite:#?}");
+    assert_eq!(sqlite, postgres);
+}
+
+#[test]
+fn migrations_go_down_and_up_again() {
+    for place in [migrated(Place::sqlite()), migrated(Place::postgres())] {
+        let before = describe(&place);
+        assert_eq!(place.open().migrate().unwrap(), [""; 0]);
+        match &place {
+            Place::Sqlite(_) => place.sqlite_connection().revert_all_migrations(SQLITE).unwrap(),
+            Place::Postgres(database) => database.connection().revert_all_migrations(POSTGRES).unwrap(),
+        };
+        assert_eq!(describe(&place), [""; 0]);
+        assert_ne!(place.open().migrate().unwrap(), [""; 0]);
+        assert_eq!(describe(&place), before);
+    }
+}
+
+#[test]
+fn every_key_begins_with_the_tenant() {
+    for line in describe(&migrated(Place::postgres())) {
+        let words: Vec<_> = line.split(' ').collect();
+        let (table, first_column) = match words.as_slice() {
+            ["primary", "key", "on", table, column, ..] | ["unique", _, "on", table, column, ..] => (table, column),
+            [table, column, ..] if line.contains("refers to") => (table, column),
+            _ => continue,
+        };
+        if !WITHOUT_TENANT.contains(table) {
+            assert_eq!(first_column.trim_end_matches(','), "tenant_id", "{line}");
+        }
+    }
+}
