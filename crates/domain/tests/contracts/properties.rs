@@ -1,4 +1,4 @@
-//! What holds for every document.
+//! What holds for every document. More of them are tried with `PROPTEST_CASES=100000`.
 
 use mass_domain::canonical;
 use mass_domain::contracts::{self, Facts};
@@ -97,8 +97,6 @@ fn read_by_serde_json(text: &[u8]) -> Option<serde_json::Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
-
     #[test]
     fn normalising_twice_is_normalising_once(document in nearly_valid()) {
         if let Ok((canonical, _)) = judged(&document) {
