@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::ids::{ApiKeyId, UserId};
+use crate::ids::{ApiKeyId, SessionId, UserId};
 use crate::names::named_enum;
 use crate::tenancy::TenantId;
 use crate::users::Email;
@@ -141,6 +141,7 @@ pub struct Principal {
     actor: Actor,
     tenant: TenantId,
     email: Option<Email>,
+    session: Option<SessionId>,
     roles: BTreeSet<Role>,
     permissions: BTreeSet<Permission>,
 }
@@ -148,16 +149,22 @@ pub struct Principal {
 impl Principal {
     /// A user with the permissions of all its roles.
     #[must_use]
-    pub fn user(id: UserId, tenant: TenantId, email: Email, roles: BTreeSet<Role>) -> Self {
+    pub fn user(id: UserId, tenant: TenantId, email: Email, roles: BTreeSet<Role>, session: SessionId) -> Self {
         let permissions = roles.iter().flat_map(|role| role.permissions()).copied().collect();
-        Self { actor: Actor::User(id), tenant, email: Some(email), roles, permissions }
+        Self { actor: Actor::User(id), tenant, email: Some(email), session: Some(session), roles, permissions }
+    }
+
+    /// A machine, with the permissions that its key was given.
+    #[must_use]
+    pub const fn api_key(id: ApiKeyId, tenant: TenantId, permissions: BTreeSet<Permission>) -> Self {
+        Self { actor: Actor::ApiKey(id), tenant, email: None, session: None, roles: BTreeSet::new(), permissions }
     }
 
     /// MASS itself, acting in one tenant: workers and local commands may do everything there.
     #[must_use]
     pub fn system(tenant: TenantId) -> Self {
         let permissions = Permission::ALL.iter().copied().collect();
-        Self { actor: Actor::System, tenant, email: None, roles: BTreeSet::new(), permissions }
+        Self { actor: Actor::System, tenant, email: None, session: None, roles: BTreeSet::new(), permissions }
     }
 
     /// Refuses a caller who lacks the permission.
@@ -184,6 +191,12 @@ impl Principal {
     #[must_use]
     pub const fn email(&self) -> Option<&Email> {
         self.email.as_ref()
+    }
+
+    /// The session that a user's token belongs to.
+    #[must_use]
+    pub const fn session(&self) -> Option<SessionId> {
+        self.session
     }
 
     /// A user's roles.
@@ -219,7 +232,9 @@ mod tests {
         let with = |role| {
             let email = Email::parse("a@example.test").unwrap();
             let tenant = TenantId::parse("default").unwrap();
-            Principal::user(UserId::from_uuid(uuid::Uuid::nil()), tenant, email, BTreeSet::from([role]))
+            let nil = uuid::Uuid::nil();
+            let (user, session) = (UserId::from_uuid(nil), SessionId::from_uuid(nil));
+            Principal::user(user, tenant, email, BTreeSet::from([role]), session)
         };
         assert_eq!(with(Role::Admin).require(Permission::MassWrite), Err(Forbidden(Permission::MassWrite)));
         assert_eq!(with(Role::PlatformAdmin).require(Permission::MassRead), Err(Forbidden(Permission::MassRead)));

@@ -64,6 +64,10 @@ uuid_id!(
     /// Identifies a machine credential.
     ApiKeyId
 );
+uuid_id!(
+    /// Identifies what begins with a login and ends with a logout.
+    SessionId
+);
 
 #[cfg(test)]
 mod tests {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::access::{Principal, Role};
-use crate::ids::UserId;
+use crate::ids::{SessionId, UserId};
 use crate::tenancy::TenantId;
 use crate::time::Timestamp;
 
@@ -65,11 +65,11 @@ pub struct User {
 }
 
 impl User {
-    /// The user as a caller of use cases; none once disabled.
+    /// The user as a caller of use cases, in one of its sessions; none once disabled.
     #[must_use]
-    pub fn into_principal(self) -> Option<Principal> {
+    pub fn into_principal(self, session: SessionId) -> Option<Principal> {
         match self.disabled_at {
-            None => Some(Principal::user(self.id, self.tenant_id, self.email, self.roles)),
+            None => Some(Principal::user(self.id, self.tenant_id, self.email, self.roles, session)),
             Some(_) => None,
         }
     }
