@@ -2,11 +2,14 @@
 
 pub mod auth;
 pub mod body;
+pub mod client;
 pub mod context;
 pub mod contracts;
+pub mod cors;
 pub mod docs;
 mod gate;
 pub mod headers;
+pub mod limits;
 pub mod mass;
 pub mod openapi;
 pub mod operations;
@@ -20,7 +23,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use actix_web::dev::Server;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App, HttpServer, web};
 use mass_auth::AuthService;
 use mass_domain::time::Clock;
@@ -29,6 +32,8 @@ use mass_service::MassService;
 use paperclip::actix::{OpenApiExt, web as api};
 
 use body::BodyLimit;
+use client::TrustedProxies;
+use limits::Limits;
 use problem::{Problem, ProblemKind};
 use system::Draining;
 
@@ -45,6 +50,12 @@ pub struct Services {
     pub clock: web::Data<Arc<dyn Clock>>,
     /// Whether the server is stopping.
     pub draining: web::Data<Draining>,
+    /// Rate limits.
+    pub limits: web::Data<Limits>,
+    /// Whose word is taken for where a request came from.
+    pub proxies: web::Data<TrustedProxies>,
+    /// The origins whose pages may call the API.
+    pub cors_origins: Arc<[String]>,
     /// How long a single request's body may be.
     pub body_limit: web::Data<BodyLimit>,
 }
@@ -63,8 +74,11 @@ pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Serve
             .app_data(services.clock)
             .app_data(services.draining)
             .app_data(services.body_limit)
+            .app_data(services.limits)
+            .app_data(services.proxies)
             .app_data(web::PathConfig::default().error_handler(|_, _| Problem::new(ProblemKind::NotFound).into()))
             .wrap(from_fn(gate::layer))
+            .wrap(Condition::new(!services.cors_origins.is_empty(), cors::layer(&services.cors_origins)))
             .wrap(from_fn(context::layer))
             .default_service(web::to(|| async { Err::<&str, _>(Problem::new(ProblemKind::NotFound)) }))
             .wrap_api()

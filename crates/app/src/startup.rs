@@ -20,6 +20,8 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::config::{Environment, Settings};
 use crate::http::Services;
 use crate::http::body::BodyLimit;
+use crate::http::client::TrustedProxies;
+use crate::http::limits::{Limits, PerMinute};
 use crate::http::system::Draining;
 
 /// How many connections to the database are open at most.
@@ -66,6 +68,9 @@ impl Application {
             database: web::Data::new(database),
             clock: web::Data::new(clock),
             draining: web::Data::new(Draining::default()),
+            limits: web::Data::new(Limits::new(PerMinute::default())),
+            proxies: web::Data::new(TrustedProxies::default()),
+            cors_origins: Arc::new([]),
             body_limit: web::Data::new(BodyLimit(settings.http.body_limit_bytes)),
         };
         Ok(Self { services, founded })

@@ -1,5 +1,6 @@
 //! The outermost layer: gives each request its ids, logs it, puts problems into words and survives panics.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
@@ -8,12 +9,13 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpResponse};
+use actix_web::{Error, HttpMessage, HttpResponse, web};
 use futures_util::FutureExt;
 use mass_domain::trace::{Origin, RequestId, TraceParent};
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::client::TrustedProxies;
 use super::problem::Problem;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -25,7 +27,11 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// An error that already is a complete answer.
 pub async fn layer(req: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse, Error> {
     let started = Instant::now();
-    let origin = origin_of(&req);
+    let proxies = req.app_data::<web::Data<TrustedProxies>>().cloned();
+    let peer = req.peer_addr().map(|address| address.ip());
+    let address = proxies.as_ref().map_or(peer, |proxies| proxies.client(peer, req.headers()));
+    let tls = proxies.is_some_and(|proxies| proxies.is_tls(peer, req.headers()));
+    let origin = origin_of(&req, address);
     req.extensions_mut().insert(origin.clone());
     let method = req.method().clone();
     let path = req.path().to_owned();
@@ -48,11 +54,11 @@ pub async fn layer(req: ServiceRequest, next: Next<impl MessageBody + 'static>) 
             Err(_) => Err(Problem::after_logging().render(&path, &origin.request_id)),
         };
         let answer = answer.map(|mut response| {
-            complete(response.headers_mut(), &path, &origin);
+            complete(response.headers_mut(), &path, tls, &origin);
             response
         });
         let answer = answer.map_err(|mut response| {
-            complete(response.headers_mut(), &path, &origin);
+            complete(response.headers_mut(), &path, tls, &origin);
             response
         });
         let status = match &answer {
@@ -67,7 +73,7 @@ pub async fn layer(req: ServiceRequest, next: Next<impl MessageBody + 'static>) 
     .await
 }
 
-fn origin_of(req: &ServiceRequest) -> Origin {
+fn origin_of(req: &ServiceRequest, address: Option<IpAddr>) -> Origin {
     let text = |name: &HeaderName| req.headers().get(name).and_then(|value| value.to_str().ok());
     let request_id = text(&REQUEST_ID).and_then(|id| RequestId::parse(id).ok()).unwrap_or_else(new_request_id);
     let caller: Option<TraceParent> = text(&TRACEPARENT).and_then(|value| value.parse().ok());
@@ -76,7 +82,7 @@ fn origin_of(req: &ServiceRequest) -> Origin {
         Some(caller) => caller.child(span_id),
         None => TraceParent::new(rand::random_range(1..=u128::MAX), span_id, 0),
     };
-    Origin { request_id, trace, address: req.peer_addr().map(|address| address.ip()) }
+    Origin { request_id, trace, address }
 }
 
 /// A request id of MASS's own making.
@@ -95,7 +101,7 @@ fn in_words(response: HttpResponse<BoxBody>, path: &str, origin: &Origin) -> Htt
     }
 }
 
-fn complete(headers: &mut HeaderMap, path: &str, origin: &Origin) {
+fn complete(headers: &mut HeaderMap, path: &str, tls: bool, origin: &Origin) {
     let mut set = |name: HeaderName, value: HeaderValue| {
         if !headers.contains_key(&name) {
             headers.insert(name, value);
@@ -110,6 +116,10 @@ fn complete(headers: &mut HeaderMap, path: &str, origin: &Origin) {
     set(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     set(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
     set(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    if tls {
+        // Two years (RFC 6797); over plain HTTP a browser has to ignore it.
+        set(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000; includeSubDomains"));
+    }
     if path.starts_with("/v1/") {
         set(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
@@ -119,7 +129,7 @@ fn complete(headers: &mut HeaderMap, path: &str, origin: &Origin) {
 mod tests {
     use actix_web::http::StatusCode;
     use actix_web::middleware::from_fn;
-    use actix_web::{App, test, web};
+    use actix_web::{App, test};
 
     use super::*;
 

@@ -1,6 +1,7 @@
 //! The gate: everything that is judged before a handler sees a request, in the order that docs/errors.md states.
 //!
-//! Route (404), method (405), credentials (401), permission (403), `Accept` (406). What is not in the table of
+//! Route (404), method (405), rate of the address (429), credentials (401), rate of credential and tenant (429),
+//! permission (403), `Accept` (406). What is not in the table of
 //! [`operations`](super::operations) does not pass, whatever routes exist.
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -11,7 +12,9 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
 use mass_auth::{AuthService, AuthenticateError};
 use mass_domain::access::{Forbidden, Principal};
+use mass_domain::trace::Origin;
 
+use super::limits::{Limits, Remaining};
 use super::operations::{self, Access, Operation, Produces};
 use super::problem::{Problem, ProblemKind};
 
@@ -24,7 +27,7 @@ pub(super) async fn layer(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse, Error> {
     match judge(&req).await {
-        Ok((operation, principal)) => {
+        Ok(Passed { operation, principal, remaining }) => {
             // The encoder still knows that it was HEAD and leaves the body out.
             if req.method() == Method::HEAD {
                 req.head_mut().method = Method::GET;
@@ -33,7 +36,11 @@ pub(super) async fn layer(
                 req.extensions_mut().insert(principal);
             }
             req.extensions_mut().insert(operation);
-            next.call(req).await.map(ServiceResponse::map_into_boxed_body)
+            let mut response = next.call(req).await?.map_into_boxed_body();
+            if let Some(remaining) = remaining {
+                remaining.tell(response.headers_mut());
+            }
+            Ok(response)
         }
         Err(problem) => {
             let response: actix_web::HttpResponse<BoxBody> = actix_web::ResponseError::error_response(&problem);
@@ -42,12 +49,29 @@ pub(super) async fn layer(
     }
 }
 
-async fn judge(req: &ServiceRequest) -> Result<(&'static Operation, Option<Principal>), Problem> {
+/// What the gate has found out about a request that it lets through.
+struct Passed {
+    operation: &'static Operation,
+    principal: Option<Principal>,
+    remaining: Option<Remaining>,
+}
+
+async fn judge(req: &ServiceRequest) -> Result<Passed, Problem> {
     let pattern = req.match_pattern().ok_or_else(|| Problem::new(ProblemKind::NotFound))?;
     let operation = method(&pattern, req.method())?;
-    let principal = match operation.access {
-        Access::Public => None,
-        Access::Authenticated | Access::Needs(_) => Some(authenticate(req).await?),
+    let limits = req.app_data::<web::Data<Limits>>();
+    let limits = limits.ok_or_else(|| Problem::internal(&anyhow::anyhow!("the rate limits are not wired")))?;
+    let (principal, remaining) = match operation.access {
+        Access::Public if operation.is_limited_by_address() => {
+            let address = req.extensions().get::<Origin>().and_then(|origin| origin.address);
+            (None, limits.take_address(address)?)
+        }
+        Access::Public => (None, None),
+        Access::Authenticated | Access::Needs(_) => {
+            let principal = authenticate(req).await?;
+            let remaining = limits.take_caller(&principal)?;
+            (Some(principal), remaining)
+        }
     };
     if let (Access::Needs(permission), Some(principal)) = (operation.access, &principal) {
         principal.require(permission).map_err(|Forbidden(permission)| Problem::forbidden(permission))?;
@@ -56,7 +80,7 @@ async fn judge(req: &ServiceRequest) -> Result<(&'static Operation, Option<Princ
         return Err(Problem::new(ProblemKind::NotAcceptable)
             .detail("The answer is application/json, or application/problem+json when it is an error."));
     }
-    Ok((operation, principal))
+    Ok(Passed { operation, principal, remaining })
 }
 
 fn method(pattern: &str, method: &Method) -> Result<&'static Operation, Problem> {

@@ -189,17 +189,25 @@ pub fn on(pattern: &str) -> impl Iterator<Item = &'static Operation> {
 }
 
 impl Operation {
+    /// Whether each address can call it only so often: what needs no token, but costs a password's or token's check.
+    pub fn is_limited_by_address(&self) -> bool {
+        self.access == Access::Public && self.body
+    }
+
     /// Every problem that it can be answered with.
     pub fn all_problems(&self) -> Vec<ProblemKind> {
         use ProblemKind::{
             BadRequest, ContractViolation, Forbidden, Internal, InvalidParameter, MalformedJson, NotAcceptable,
-            RequestTimeout, TooLarge, Unauthenticated, Unavailable, UnsupportedMediaType,
+            RateLimited, RequestTimeout, TooLarge, Unauthenticated, Unavailable, UnsupportedMediaType,
         };
         let mut kinds = Vec::new();
         match self.access {
             Access::Public => {}
             Access::Authenticated => kinds.push(Unauthenticated),
             Access::Needs(_) => kinds.extend([Unauthenticated, Forbidden]),
+        }
+        if self.is_limited_by_address() || self.access != Access::Public {
+            kinds.push(RateLimited);
         }
         if self.produces == Produces::Json {
             kinds.push(NotAcceptable);

@@ -88,6 +88,12 @@ problem_kinds! {
     InvalidParameter = "invalid-parameter", UNPROCESSABLE_ENTITY, "A parameter is wrong";
     /// The idempotency key was used for another document.
     KeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The idempotency key was used for another document";
+    /// A scope has used up its requests for now.
+    RateLimited = "rate-limited", TOO_MANY_REQUESTS, "Too many requests";
+    /// The tenant has used up its requests of the day.
+    DailyQuota = "daily-quota-exceeded", TOO_MANY_REQUESTS, "The tenant's requests of the day are used up";
+    /// The tenant has used up its space.
+    StorageQuota = "quota-exceeded", FORBIDDEN, "The tenant's space is used up";
     /// A fault of the server.
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong here";
     /// The server cannot do it at the moment.

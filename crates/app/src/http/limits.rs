@@ -1,0 +1,189 @@
+//! Rate limits: token buckets per address, per credential and per tenant, in the memory of this process.
+//!
+//! A bucket of `n` a minute holds `n` tokens and gains one every 60/`n` seconds. Each scope has buckets of its own, so
+//! that who has emptied one slows nobody else.
+
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use governor::clock::{Clock, DefaultClock};
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::DefaultKeyedStateStore;
+use governor::{Quota, RateLimiter};
+use mass_domain::access::{Actor, Principal};
+use mass_domain::tenancy::TenantId;
+
+use super::problem::{Problem, ProblemKind};
+
+const WINDOW: Duration = Duration::from_secs(60);
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+type Buckets<K> =
+    RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock, StateInformationMiddleware>;
+
+/// How many requests a minute each scope allows; none where there is no limit.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PerMinute {
+    /// Per address: for what can be called without a token and costs a password's or token's check.
+    pub address: Option<NonZeroU32>,
+    /// Per user or API key.
+    pub credential: Option<NonZeroU32>,
+    /// Per tenant, over all its credentials.
+    pub tenant: Option<NonZeroU32>,
+}
+
+/// The buckets.
+pub struct Limits {
+    address: Option<Scope<IpAddr>>,
+    credential: Option<Scope<Actor>>,
+    tenant: Option<Scope<TenantId>>,
+}
+
+/// What a request has left, for the headers of its answer.
+#[derive(Debug, Clone)]
+pub struct Remaining(Vec<(HeaderName, HeaderValue)>);
+
+impl Remaining {
+    /// Adds the headers `RateLimit` and `RateLimit-Policy` (IETF draft "RateLimit header fields for HTTP", version 10).
+    pub fn tell(&self, headers: &mut HeaderMap) {
+        for (name, value) in &self.0 {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+}
+
+struct Scope<K: Hash + Eq + Clone> {
+    name: &'static str,
+    per_minute: NonZeroU32,
+    buckets: Buckets<K>,
+}
+
+impl<K: Hash + Eq + Clone> Scope<K> {
+    fn new(name: &'static str, per_minute: NonZeroU32) -> Self {
+        let buckets = RateLimiter::keyed(Quota::per_minute(per_minute)).with_middleware();
+        Self { name, per_minute, buckets }
+    }
+
+    fn take(&self, key: &K) -> Result<Remaining, Problem> {
+        match self.buckets.check_key(key) {
+            Ok(state) => Ok(self.remaining(state.remaining_burst_capacity(), None)),
+            Err(until) => {
+                let wait = until.wait_time_from(DefaultClock::default().now());
+                Err(self.exhausted(wait.as_secs() + 1))
+            }
+        }
+    }
+
+    fn remaining(&self, left: u32, seconds: Option<u64>) -> Remaining {
+        let (name, limit, window) = (self.name, self.per_minute, WINDOW.as_secs());
+        let reset = seconds.map_or_else(String::new, |seconds| format!(";t={seconds}"));
+        let policy = HeaderValue::try_from(format!("\"{name}\";q={limit};w={window}"));
+        let state = HeaderValue::try_from(format!("\"{name}\";r={left}{reset}"));
+        let named = [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, state)];
+        Remaining(named.into_iter().filter_map(|(name, value)| Some((name, value.ok()?))).collect())
+    }
+
+    fn exhausted(&self, seconds: u64) -> Problem {
+        let (name, limit, window) = (self.name, self.per_minute.get(), WINDOW.as_secs());
+        let problem = Problem::new(ProblemKind::RateLimited)
+            .detail(format!("The limit per {name} is {limit} requests in {window} seconds; try again in {seconds} s."))
+            .member("scope", name)
+            .member("limit", limit)
+            .member("window_seconds", window)
+            .member("retry_after_seconds", seconds)
+            .header(header::RETRY_AFTER, HeaderValue::from(seconds));
+        let Remaining(headers) = self.remaining(0, Some(seconds));
+        headers.into_iter().fold(problem, |problem, (name, value)| problem.header(name, value))
+    }
+
+    /// Forgets the buckets that are full again.
+    fn tidy(&self) {
+        self.buckets.retain_recent();
+        self.buckets.shrink_to_fit();
+    }
+}
+
+impl Limits {
+    /// Full buckets.
+    #[must_use]
+    pub fn new(per_minute: PerMinute) -> Self {
+        Self {
+            address: per_minute.address.map(|limit| Scope::new("address", limit)),
+            credential: per_minute.credential.map(|limit| Scope::new("credential", limit)),
+            tenant: per_minute.tenant.map(|limit| Scope::new("tenant", limit)),
+        }
+    }
+
+    /// Takes a token of an address.
+    ///
+    /// # Errors
+    /// A [`Problem`] that names scope, limit, window and when to try again.
+    pub fn take_address(&self, address: Option<IpAddr>) -> Result<Option<Remaining>, Problem> {
+        match (&self.address, address) {
+            (Some(scope), Some(address)) => scope.take(&network(address)).map(Some),
+            (Some(_) | None, _) => Ok(None),
+        }
+    }
+
+    /// Takes a token of a caller, and one of its tenant.
+    ///
+    /// # Errors
+    /// As [`take_address`](Self::take_address).
+    pub fn take_caller(&self, caller: &Principal) -> Result<Option<Remaining>, Problem> {
+        let of_credential = self.credential.as_ref().map(|scope| scope.take(&caller.actor())).transpose()?;
+        let of_tenant = self.tenant.as_ref().map(|scope| scope.take(caller.tenant())).transpose()?;
+        let all: Vec<_> = [of_credential, of_tenant].into_iter().flatten().flat_map(|Remaining(it)| it).collect();
+        Ok(Some(Remaining(all)).filter(|Remaining(all)| !all.is_empty()))
+    }
+
+    /// Gives back the memory of buckets that nobody draws from any more.
+    pub fn tidy(&self) {
+        self.address.iter().for_each(Scope::tidy);
+        self.credential.iter().for_each(Scope::tidy);
+        self.tenant.iter().for_each(Scope::tidy);
+    }
+}
+
+/// What counts as one address: of IPv6 the first 64 bits, since a site has all the others to itself.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Option<IpAddr> {
+        Some(text.parse().unwrap())
+    }
+
+    #[test]
+    fn an_empty_bucket_refuses_its_own_key_alone() {
+        let limits = Limits::new(PerMinute { address: NonZeroU32::new(2), ..PerMinute::default() });
+        for _ in 0..2 {
+            assert!(limits.take_address(address("192.0.2.1")).is_ok());
+        }
+        let problem = limits.take_address(address("::ffff:192.0.2.1")).unwrap_err();
+        assert_eq!(actix_web::ResponseError::status_code(&problem), 429);
+        assert!(limits.take_address(address("192.0.2.2")).is_ok());
+    }
+
+    #[test]
+    fn a_site_with_a_range_of_ipv6_counts_as_one_address() {
+        assert_eq!(network("2001:db8::1".parse().unwrap()), network("2001:db8::ffff:2".parse().unwrap()));
+        assert_ne!(network("2001:db8::1".parse().unwrap()), network("2001:db8:0:1::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn without_a_limit_nothing_is_counted() {
+        let limits = Limits::new(PerMinute::default());
+        assert!(limits.take_address(address("192.0.2.1")).unwrap().is_none());
+    }
+}
