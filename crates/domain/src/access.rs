@@ -175,6 +175,16 @@ impl Principal {
         if self.permissions.contains(&permission) { Ok(()) } else { Err(Forbidden(permission)) }
     }
 
+    /// Refuses a caller who may not give these roles, nor touch who has them: a tenant's administrator must not become,
+    /// or take over, one of the whole platform.
+    ///
+    /// # Errors
+    /// [`Forbidden`], which names the permission.
+    pub fn require_power_over(&self, roles: &BTreeSet<Role>) -> Result<(), Forbidden> {
+        self.require(Permission::UsersManage)?;
+        if roles.contains(&Role::PlatformAdmin) { self.require(Permission::TenantsManage) } else { Ok(()) }
+    }
+
     /// Who this is.
     #[must_use]
     pub const fn actor(&self) -> Actor {
@@ -227,17 +237,31 @@ mod tests {
         assert!("root".parse::<Role>().is_err());
     }
 
+    fn with(role: Role) -> Principal {
+        let email = Email::parse("a@example.test").unwrap();
+        let tenant = TenantId::parse("default").unwrap();
+        let nil = uuid::Uuid::nil();
+        let (user, session) = (UserId::from_uuid(nil), SessionId::from_uuid(nil));
+        Principal::user(user, tenant, email, BTreeSet::from([role]), session)
+    }
+
     #[test]
     fn an_administrator_alone_sends_no_telemetry_and_a_platform_administrator_reads_none() {
-        let with = |role| {
-            let email = Email::parse("a@example.test").unwrap();
-            let tenant = TenantId::parse("default").unwrap();
-            let nil = uuid::Uuid::nil();
-            let (user, session) = (UserId::from_uuid(nil), SessionId::from_uuid(nil));
-            Principal::user(user, tenant, email, BTreeSet::from([role]), session)
-        };
         assert_eq!(with(Role::Admin).require(Permission::MassWrite), Err(Forbidden(Permission::MassWrite)));
         assert_eq!(with(Role::PlatformAdmin).require(Permission::MassRead), Err(Forbidden(Permission::MassRead)));
         assert_eq!(with(Role::Operator).require(Permission::MassWrite), Ok(()));
+    }
+
+    #[test]
+    fn only_who_manages_tenants_has_power_over_a_platform_administrator() {
+        let ordinary = BTreeSet::from([Role::Admin, Role::Operator]);
+        let platform = BTreeSet::from([Role::Viewer, Role::PlatformAdmin]);
+        assert_eq!(with(Role::Admin).require_power_over(&ordinary), Ok(()));
+        let refused = Err(Forbidden(Permission::TenantsManage));
+        assert_eq!(with(Role::Admin).require_power_over(&platform), refused);
+        let refused = Err(Forbidden(Permission::UsersManage));
+        assert_eq!(with(Role::PlatformAdmin).require_power_over(&ordinary), refused);
+        assert_eq!(with(Role::Operator).require_power_over(&ordinary), refused);
+        assert_eq!(Principal::system(TenantId::parse("default").unwrap()).require_power_over(&platform), Ok(()));
     }
 }

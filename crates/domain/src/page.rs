@@ -5,6 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::tenancy::TenantId;
+
 /// How many rows a page has: 1 … 500.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit(u16);
@@ -59,12 +61,40 @@ impl CursorScope {
 #[error("not a cursor of this list with these filters")]
 pub struct ForeignCursor;
 
+/// What a list is ordered by and tells a row from all others.
+pub trait RowKey: Sized {
+    /// The key as bytes.
+    fn to_bytes(&self) -> Vec<u8>;
+
+    /// The key again; `None` if the bytes are none.
+    fn from_bytes(bytes: &[u8]) -> Option<Self>;
+}
+
+impl RowKey for Uuid {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::from_slice(bytes).ok()
+    }
+}
+
+impl RowKey for TenantId {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.as_str().as_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::parse(std::str::from_utf8(bytes).ok()?).ok()
+    }
+}
+
 /// Writes a cursor that continues after the given row.
 #[must_use]
-pub fn encode_cursor(scope: CursorScope, last: Uuid) -> String {
-    let mut bytes = [0; 24];
-    bytes[..8].copy_from_slice(&scope.0);
-    bytes[8..].copy_from_slice(last.as_bytes());
+pub fn encode_cursor(scope: CursorScope, last: &impl RowKey) -> String {
+    let mut bytes = scope.0.to_vec();
+    bytes.extend(last.to_bytes());
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
@@ -72,10 +102,10 @@ pub fn encode_cursor(scope: CursorScope, last: Uuid) -> String {
 ///
 /// # Errors
 /// [`ForeignCursor`] when it is none, or one of another list.
-pub fn decode_cursor(scope: CursorScope, cursor: &str) -> Result<Uuid, ForeignCursor> {
+pub fn decode_cursor<K: RowKey>(scope: CursorScope, cursor: &str) -> Result<K, ForeignCursor> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| ForeignCursor)?;
-    let id = bytes.strip_prefix(&scope.0).ok_or(ForeignCursor)?;
-    Uuid::from_slice(id).map_err(|_| ForeignCursor)
+    let key = bytes.strip_prefix(&scope.0).ok_or(ForeignCursor)?;
+    K::from_bytes(key).ok_or(ForeignCursor)
 }
 
 /// One page of a list.
@@ -90,11 +120,16 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// Makes a page of up to `limit` rows from a query for one row more, which tells whether another page follows.
     #[must_use]
-    pub fn from_one_more(mut rows: Vec<T>, limit: Limit, scope: CursorScope, id: impl Fn(&T) -> Uuid) -> Self {
+    pub fn from_one_more<K: RowKey>(
+        mut rows: Vec<T>,
+        limit: Limit,
+        scope: CursorScope,
+        key: impl Fn(&T) -> K,
+    ) -> Self {
         let limit = usize::from(limit.get());
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let next_cursor = rows.last().filter(|_| more).map(|last| encode_cursor(scope, id(last)));
+        let next_cursor = rows.last().filter(|_| more).map(|last| encode_cursor(scope, &key(last)));
         Self { items: rows, next_cursor }
     }
 }
@@ -107,16 +142,18 @@ mod tests {
     fn a_cursor_is_good_only_for_its_own_list_and_filters() {
         let scope = CursorScope::of("mass-requests", [Some("done"), None]);
         let id = Uuid::from_u128(7);
-        assert_eq!(decode_cursor(scope, &encode_cursor(scope, id)), Ok(id));
+        assert_eq!(decode_cursor(scope, &encode_cursor(scope, &id)), Ok(id));
+        let tenant = TenantId::parse("site-7").unwrap();
+        assert_eq!(decode_cursor(scope, &encode_cursor(scope, &tenant)), Ok(tenant));
         for other in [
             CursorScope::of("mass-requests", [None, Some("done")]),
             CursorScope::of("mass-requests", [Some("done"), Some("")]),
             CursorScope::of("events", [Some("done"), None]),
         ] {
-            assert_eq!(decode_cursor(other, &encode_cursor(scope, id)), Err(ForeignCursor));
+            assert_eq!(decode_cursor::<Uuid>(other, &encode_cursor(scope, &id)), Err(ForeignCursor));
         }
-        for bad in ["", "x", "!!!", &encode_cursor(scope, id)[1..]] {
-            assert_eq!(decode_cursor(scope, bad), Err(ForeignCursor), "{bad}");
+        for bad in ["", "x", "!!!", &encode_cursor(scope, &id)[1..]] {
+            assert_eq!(decode_cursor::<Uuid>(scope, bad), Err(ForeignCursor), "{bad}");
         }
     }
 
@@ -127,7 +164,7 @@ mod tests {
             Page::from_one_more((0..rows).collect(), Limit::new(2).unwrap(), scope, |row| Uuid::from_u128(*row))
         };
         assert_eq!(page(2), Page { items: vec![0, 1], next_cursor: None });
-        assert_eq!(page(3), Page { items: vec![0, 1], next_cursor: Some(encode_cursor(scope, Uuid::from_u128(1))) });
+        assert_eq!(page(3), Page { items: vec![0, 1], next_cursor: Some(encode_cursor(scope, &Uuid::from_u128(1))) });
         assert_eq!(page(0).next_cursor, None);
         assert_eq!((Limit::new(0), Limit::new(501)), (None, None));
     }

@@ -64,6 +64,15 @@ pub struct Tenant {
     pub created_at: Timestamp,
 }
 
+/// What a tenant may use at most; nothing is counted where nothing is set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Quotas {
+    /// Requests to the API in a day of UTC.
+    pub requests_per_day: Option<u64>,
+    /// Bytes of stored documents.
+    pub stored_bytes: Option<u64>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -65,6 +65,12 @@ pub struct User {
 }
 
 impl User {
+    /// Whether it administers its tenant.
+    #[must_use]
+    pub fn is_active_admin(&self) -> bool {
+        self.disabled_at.is_none() && self.roles.contains(&Role::Admin)
+    }
+
     /// The user as a caller of use cases, in one of its sessions; none once disabled.
     #[must_use]
     pub fn into_principal(self, session: SessionId) -> Option<Principal> {

@@ -1,0 +1,430 @@
+//! API keys: what a gateway or script sends instead of logging in.
+//!
+//! A key's token is `mass_PREFIX_SECRET`. The prefix is public: it is shown, searched for and logged. Of the secret
+//! only the SHA-256 is kept, which is enough for 160 random bits: nobody can try them all, so a slow hash would slow
+//! down nobody but us.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::access::{Actor, Forbidden, Permission, Principal, Role};
+use crate::ids::ApiKeyId;
+use crate::tenancy::TenantId;
+use crate::time::Timestamp;
+
+/// Crockford's 32 symbols: no i, l, o or u, which are mistaken for others. 32 divides 256, so `%` is unbiased.
+const SYMBOLS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+const MARK: &str = "mass_";
+
+/// The public part of a token, unique over all tenants: 12 of Crockford's symbols.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyPrefix(Box<str>);
+
+/// The text cannot be the prefix of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a key's prefix has {} characters of 0-9 and a-z without i, l, o and u", KeyPrefix::LENGTH)]
+pub struct InvalidKeyPrefix;
+
+impl KeyPrefix {
+    const LENGTH: usize = 12;
+
+    /// The prefix as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for KeyPrefix {
+    type Err = InvalidKeyPrefix;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKeyPrefix> {
+        if is_symbols(text, Self::LENGTH) { Ok(Self(text.into())) } else { Err(InvalidKeyPrefix) }
+    }
+}
+
+fn is_symbols(text: &str, length: usize) -> bool {
+    text.len() == length && text.bytes().all(|byte| SYMBOLS.contains(&byte))
+}
+
+/// SHA-256 of a token's secret: what is stored. Compared in constant time.
+#[derive(Clone, Copy)]
+pub struct SecretDigest([u8; 32]);
+
+impl SecretDigest {
+    /// Takes a digest as it was stored.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The digest as it is stored.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl PartialEq for SecretDigest {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for SecretDigest {}
+
+impl fmt::Debug for SecretDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretDigest(…)")
+    }
+}
+
+/// A whole token, whose holder is taken for the gateway. `Debug` shows the prefix alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyToken {
+    prefix: KeyPrefix,
+    secret: Box<str>,
+}
+
+/// The text is not of the form of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not of the form mass_PREFIX_SECRET")]
+pub struct InvalidKeyToken;
+
+impl KeyToken {
+    const SECRET_LENGTH: usize = 32;
+    /// How many random bytes make a token: 60 bits of prefix and 160 bits of secret.
+    pub const RANDOM_BYTES: usize = KeyPrefix::LENGTH + Self::SECRET_LENGTH;
+
+    /// Whether a bearer token claims to be an API key's, good or not: no other kind begins so.
+    #[must_use]
+    pub fn claims(text: &str) -> bool {
+        text.starts_with(MARK)
+    }
+
+    /// Makes a token of randomness, 5 bits of each byte.
+    #[must_use]
+    pub fn from_random(random: &[u8; Self::RANDOM_BYTES]) -> Self {
+        let symbol = |byte: &u8| char::from(SYMBOLS[usize::from(*byte) % SYMBOLS.len()]);
+        let (prefix, secret) = random.split_at(KeyPrefix::LENGTH);
+        let text = |bytes: &[u8]| bytes.iter().map(symbol).collect::<String>().into_boxed_str();
+        Self { prefix: KeyPrefix(text(prefix)), secret: text(secret) }
+    }
+
+    /// Takes a token apart.
+    ///
+    /// # Errors
+    /// [`InvalidKeyToken`] if it has another form.
+    pub fn parse(text: &str) -> Result<Self, InvalidKeyToken> {
+        let (prefix, secret) = text.strip_prefix(MARK).and_then(|rest| rest.split_once('_')).ok_or(InvalidKeyToken)?;
+        if !is_symbols(secret, Self::SECRET_LENGTH) {
+            return Err(InvalidKeyToken);
+        }
+        Ok(Self { prefix: prefix.parse().map_err(|_| InvalidKeyToken)?, secret: secret.into() })
+    }
+
+    /// Its public part.
+    #[must_use]
+    pub const fn prefix(&self) -> &KeyPrefix {
+        &self.prefix
+    }
+
+    /// What is stored of its secret.
+    #[must_use]
+    pub fn digest(&self) -> SecretDigest {
+        SecretDigest(Sha256::digest(self.secret.as_bytes()).into())
+    }
+
+    /// The whole token, to be shown once.
+    #[must_use]
+    pub fn expose(&self) -> String {
+        format!("{MARK}{}_{}", self.prefix, self.secret)
+    }
+}
+
+impl fmt::Debug for KeyToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyToken({MARK}{}_…)", self.prefix)
+    }
+}
+
+/// What a key is called by the people who manage it: 1 to 100 characters, none of them a control character.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyName(Box<str>);
+
+/// The text cannot be a key's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a name has 1 to 100 characters, none of them a control character")]
+pub struct InvalidKeyName;
+
+impl KeyName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for KeyName {
+    type Err = InvalidKeyName;
+
+    /// Takes a text without the white space at its ends.
+    fn from_str(text: &str) -> Result<Self, InvalidKeyName> {
+        let text = text.trim();
+        if (1..=100).contains(&text.chars().count()) && !text.chars().any(char::is_control) {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidKeyName)
+        }
+    }
+}
+
+/// Addresses that a key may be used from: a network of IPv4 or IPv6 in CIDR notation (RFC 4632, RFC 4291).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AddressRange(IpNet);
+
+/// The text is no range of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an address range is an address with or without a prefix length, such as 192.0.2.0/24 or 2001:db8::/32")]
+pub struct InvalidAddressRange;
+
+impl AddressRange {
+    /// Whether the address is within the range. An IPv4 address is itself, however it was written (`::ffff:192.0.2.1`).
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address.to_canonical())
+    }
+}
+
+impl fmt::Display for AddressRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for AddressRange {
+    type Err = InvalidAddressRange;
+
+    /// Reads a network, whose bits beyond the prefix are dropped, or a single address.
+    fn from_str(text: &str) -> Result<Self, InvalidAddressRange> {
+        let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        let network = network.map_err(|_| InvalidAddressRange)?.trunc();
+        // Written as IPv6, an IPv4 range would never match.
+        let mapped = network.addr() != network.addr().to_canonical();
+        if mapped { Err(InvalidAddressRange) } else { Ok(Self(network)) }
+    }
+}
+
+/// The most address ranges that a key can have.
+pub const MAX_ADDRESS_RANGES: usize = 32;
+
+/// A machine credential, without its secret. It belongs to the tenant, and outlives the account of who created it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its id.
+    pub id: ApiKeyId,
+    /// The tenant whose data it opens.
+    pub tenant_id: TenantId,
+    /// The public part of its token.
+    pub prefix: KeyPrefix,
+    /// What people call it.
+    pub name: KeyName,
+    /// What it may do.
+    pub permissions: BTreeSet<Permission>,
+    /// Where it may be used from; anywhere if there is no range.
+    pub addresses: BTreeSet<AddressRange>,
+    /// From when on it is refused, if it expires.
+    pub expires_at: Option<Timestamp>,
+    /// When it was used last, to the minute.
+    pub last_used_at: Option<Timestamp>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Who created it.
+    pub created_by: Actor,
+    /// Since when it is refused for good.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// Why a key whose token is right is refused all the same. For the log, never for the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RefusedKey {
+    /// Somebody revoked it.
+    #[error("the API key is revoked")]
+    Revoked,
+    /// Its time is over.
+    #[error("the API key has expired")]
+    Expired,
+    /// It is used from elsewhere than it may be.
+    #[error("the API key may not be used from this address")]
+    ForeignAddress,
+}
+
+impl ApiKey {
+    /// Judges whether the key opens anything at this instant for a caller at this address.
+    ///
+    /// # Errors
+    /// [`RefusedKey`]; a key with address ranges is refused where no address is known.
+    pub fn judge(&self, now: Timestamp, address: Option<IpAddr>) -> Result<(), RefusedKey> {
+        if self.revoked_at.is_some() {
+            return Err(RefusedKey::Revoked);
+        }
+        if self.expires_at.is_some_and(|end| now >= end) {
+            return Err(RefusedKey::Expired);
+        }
+        let within = |address| self.addresses.iter().any(|range| range.contains(address));
+        if !self.addresses.is_empty() && !address.is_some_and(within) {
+            return Err(RefusedKey::ForeignAddress);
+        }
+        Ok(())
+    }
+
+    /// The key as a caller of use cases.
+    #[must_use]
+    pub fn into_principal(self) -> Principal {
+        Principal::api_key(self.id, self.tenant_id, self.permissions)
+    }
+}
+
+/// Refuses permissions that a creator may not hand on to a key.
+///
+/// A key may be given what its creator has, and besides what an operator has: whoever manages keys administers the
+/// tenant, and a gateway needs `mass:write`, which an administrator lacks for itself.
+///
+/// # Errors
+/// [`Forbidden`], which names the first permission that the creator would need.
+pub fn may_grant(creator: &Principal, permissions: &BTreeSet<Permission>) -> Result<(), Forbidden> {
+    let ordinary = Role::Operator.permissions();
+    let beyond = permissions.iter().filter(|permission| !ordinary.contains(permission));
+    beyond.copied().try_for_each(|permission| creator.require(permission))
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_micros(seconds * 1_000_000).unwrap()
+    }
+
+    fn key() -> ApiKey {
+        ApiKey {
+            id: ApiKeyId::from_uuid(Uuid::nil()),
+            tenant_id: TenantId::parse("default").unwrap(),
+            prefix: "0123456789ab".parse().unwrap(),
+            name: "gateway".parse().unwrap(),
+            permissions: BTreeSet::from([Permission::MassWrite]),
+            addresses: BTreeSet::new(),
+            expires_at: None,
+            last_used_at: None,
+            created_at: at(0),
+            created_by: Actor::System,
+            revoked_at: None,
+        }
+    }
+
+    #[test]
+    fn a_token_is_read_back_and_hides_its_secret() {
+        let random: Vec<u8> = (0..).take(KeyToken::RANDOM_BYTES).collect();
+        let token = KeyToken::from_random(random.as_slice().try_into().unwrap());
+        assert_eq!(token.expose(), "mass_0123456789ab_cdefghjkmnpqrstvwxyz0123456789ab");
+        assert!(KeyToken::claims(&token.expose()));
+        assert_eq!(KeyToken::parse(&token.expose()), Ok(token.clone()));
+        assert_eq!(format!("{token:?}"), "KeyToken(mass_0123456789ab_…)");
+        assert!(!format!("{:?}", token.digest()).contains(char::is_numeric));
+    }
+
+    #[test]
+    fn a_text_of_another_form_is_no_token() {
+        let secret = "c".repeat(32);
+        for bad in [
+            String::new(),
+            "mass_".to_owned(),
+            "mass_0123456789ab".to_owned(),
+            format!("mass_0123456789ab_{secret}c"),
+            format!("mass_0123456789ab_{secret}_"),
+            format!("mass_0123456789a_{secret}"),
+            format!("mass_0123456789aI_{secret}"),
+            format!("MASS_0123456789ab_{secret}"),
+            format!("mass_0123456789ab_{}", secret.replace('c', "é")),
+        ] {
+            assert_eq!(KeyToken::parse(&bad), Err(InvalidKeyToken), "{bad}");
+        }
+    }
+
+    #[test]
+    fn another_secret_has_another_digest() {
+        let token = |byte| KeyToken::from_random(&[byte; KeyToken::RANDOM_BYTES]);
+        assert_eq!(token(1).digest(), token(1).digest());
+        assert_ne!(token(1).digest(), token(2).digest());
+    }
+
+    #[test]
+    fn a_range_holds_its_addresses_and_no_others() {
+        let holds = |range: &str, address: &str| {
+            range.parse::<AddressRange>().unwrap().contains(address.parse().unwrap())
+        };
+        assert!(holds("192.0.2.0/24", "192.0.2.255") && !holds("192.0.2.0/24", "192.0.3.0"));
+        assert!(holds("192.0.2.7", "192.0.2.7") && !holds("192.0.2.7", "192.0.2.8"));
+        assert!(holds("192.0.2.0/24", "::ffff:192.0.2.1"));
+        assert!(holds("2001:db8::/32", "2001:db8:1::1") && !holds("2001:db8::/32", "2001:db9::1"));
+        assert!(holds("0.0.0.0/0", "203.0.113.1") && !holds("0.0.0.0/0", "2001:db8::1"));
+        assert_eq!("192.0.2.77/24".parse::<AddressRange>().unwrap().to_string(), "192.0.2.0/24");
+        for bad in ["", "192.0.2", "192.0.2.0/33", "host.example", "::ffff:192.0.2.0/120", "192.0.2.0/24 "] {
+            assert_eq!(bad.parse::<AddressRange>(), Err(InvalidAddressRange), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_refused_once_revoked_or_expired_or_from_elsewhere() {
+        let here = Some("192.0.2.1".parse().unwrap());
+        assert_eq!(key().judge(at(5), None), Ok(()));
+        let expiring = ApiKey { expires_at: Some(at(5)), ..key() };
+        assert_eq!(expiring.judge(at(4), here), Ok(()));
+        assert_eq!(expiring.judge(at(5), here), Err(RefusedKey::Expired));
+        let bound = ApiKey { addresses: BTreeSet::from(["192.0.2.0/24".parse().unwrap()]), ..key() };
+        assert_eq!(bound.judge(at(5), here), Ok(()));
+        assert_eq!(bound.judge(at(5), Some("198.51.100.1".parse().unwrap())), Err(RefusedKey::ForeignAddress));
+        assert_eq!(bound.judge(at(5), None), Err(RefusedKey::ForeignAddress));
+        let revoked = ApiKey { revoked_at: Some(at(1)), ..key() };
+        assert_eq!(revoked.judge(at(5), here), Err(RefusedKey::Revoked));
+    }
+
+    #[test]
+    fn a_creator_hands_on_what_it_has_and_what_an_operator_has() {
+        let creator = |permissions: &[Permission]| {
+            let tenant = TenantId::parse("default").unwrap();
+            Principal::api_key(ApiKeyId::from_uuid(Uuid::nil()), tenant, permissions.iter().copied().collect())
+        };
+        let admin = creator(Role::Admin.permissions());
+        for permission in Permission::ALL {
+            let granted = may_grant(&admin, &BTreeSet::from([*permission]));
+            let refused = *permission == Permission::TenantsManage;
+            assert_eq!(granted, if refused { Err(Forbidden(*permission)) } else { Ok(()) });
+        }
+        let key_manager = creator(&[Permission::KeysManage]);
+        assert_eq!(may_grant(&key_manager, &Role::Operator.permissions().iter().copied().collect()), Ok(()));
+        let audit = BTreeSet::from([Permission::MassRead, Permission::AuditRead]);
+        assert_eq!(may_grant(&key_manager, &audit), Err(Forbidden(Permission::AuditRead)));
+    }
+}
