@@ -17,6 +17,8 @@ use crate::{MigrateError, OpenError, Options};
 
 #[path = "backend/audit.rs"]
 mod audit;
+#[path = "backend/directory.rs"]
+mod directory;
 #[path = "backend/mass.rs"]
 mod mass;
 #[path = "backend/store.rs"]

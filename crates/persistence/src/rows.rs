@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::columns::{Hash, Id, Instant, Json, Roles, Word};
-use crate::schema::{audit_events, idempotency_keys, logins, mass_requests, users};
+use crate::schema::{audit_events, idempotency_keys, mass_requests, users};
 
 /// All of a request but its document, warnings and natural key.
 #[derive(Debug, Queryable, Selectable, Insertable)]
@@ -298,21 +298,6 @@ impl UserRow {
             created_at: self.created_at.0,
         };
         Ok(Account { user, password: PasswordHash::from_stored(self.password_hash) })
-    }
-}
-
-/// Which user an address belongs to.
-#[derive(Debug, Insertable)]
-#[diesel(table_name = logins)]
-pub(crate) struct LoginRow<'a> {
-    email: &'a str,
-    tenant_id: &'a str,
-    user_id: Id,
-}
-
-impl<'a> From<&'a User> for LoginRow<'a> {
-    fn from(user: &'a User) -> Self {
-        Self { email: user.email.as_str(), tenant_id: user.tenant_id.as_str(), user_id: Id(user.id.as_uuid()) }
     }
 }
 

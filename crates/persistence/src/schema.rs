@@ -32,10 +32,11 @@ table! {
     use diesel::sql_types::Text;
     use crate::columns::sql::Id;
 
-    logins (email) {
-        email -> Text,
+    directory (kind, key) {
+        kind -> Text,
+        key -> Text,
         tenant_id -> Text,
-        user_id -> Id,
+        object_id -> Id,
     }
 }
 
@@ -118,5 +119,4 @@ table! {
     }
 }
 
-allow_tables_to_appear_in_same_query!(logins, users);
 allow_tables_to_appear_in_same_query!(idempotency_keys, mass_requests);

@@ -17,6 +17,9 @@ use crate::{MigrateError, OpenError, Options};
 #[path = "backend/audit.rs"]
 mod audit;
 #[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
+#[path = "backend/directory.rs"]
+mod directory;
+#[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
 #[path = "backend/mass.rs"]
 mod mass;
 #[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]

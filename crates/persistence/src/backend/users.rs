@@ -1,6 +1,6 @@
 //! Tenants and user accounts: what the port's methods do in their transactions.
 
-use diesel::dsl::{exists, not};
+use diesel::dsl::exists;
 use diesel::prelude::*;
 use mass_auth::{Account, CreateAccountError, PasswordHash};
 use mass_domain::ids::UserId;
@@ -9,13 +9,14 @@ use mass_domain::time::Timestamp;
 use mass_domain::users::{Email, User};
 
 use super::Connection;
+use super::directory::{self, Kind};
 use crate::columns::{Id, Instant};
-use crate::rows::{LoginRow, UserRow};
-use crate::schema::{logins, tenants, users};
+use crate::rows::UserRow;
+use crate::schema::{tenants, users};
 
 /// Whether there is no account.
 pub(super) fn is_empty(connection: &mut Connection) -> QueryResult<bool> {
-    diesel::select(not(exists(logins::table.select(logins::email)))).get_result(connection)
+    directory::is_empty(connection, Kind::Email)
 }
 
 /// Creates the first tenant and account, unless there is an account.
@@ -48,38 +49,35 @@ pub(super) fn create(connection: &mut Connection, account: Account) -> QueryResu
 /// Inserts an account unless its address is taken.
 fn insert(connection: &mut Connection, account: Account) -> QueryResult<bool> {
     // The address comes first: of two that take it at once, one waits here and then finds it taken.
-    let free = diesel::insert_into(logins::table)
-        .values(LoginRow::from(&account.user))
-        .on_conflict(logins::email)
-        .do_nothing()
-        .execute(connection)?;
-    if free == 1 {
+    let User { id, tenant_id, email, .. } = &account.user;
+    let free = directory::claim(connection, Kind::Email, email.as_str(), tenant_id, id.as_uuid())?;
+    if free {
         diesel::insert_into(users::table).values(UserRow::from(account)).execute(connection)?;
     }
-    Ok(free == 1)
+    Ok(free)
 }
 
 /// Finds an account by its address.
 pub(super) fn find_by_email(connection: &mut Connection, email: &Email) -> QueryResult<Option<Account>> {
-    let user_of_login = users::tenant_id.eq(logins::tenant_id).and(users::id.eq(logins::user_id));
-    logins::table
-        .inner_join(users::table.on(user_of_login))
-        .filter(logins::email.eq(email.as_str()))
+    let Some((tenant, id)) = directory::find(connection, Kind::Email, email.as_str())? else {
+        return Ok(None);
+    };
+    find_account(connection, &tenant, UserId::from_uuid(id))
+}
+
+/// Finds a user.
+pub(super) fn find(connection: &mut Connection, tenant: &TenantId, id: UserId) -> QueryResult<Option<User>> {
+    Ok(find_account(connection, tenant, id)?.map(|account| account.user))
+}
+
+fn find_account(connection: &mut Connection, tenant: &TenantId, id: UserId) -> QueryResult<Option<Account>> {
+    users::table
+        .find((tenant.as_str(), Id(id.as_uuid())))
         .select(UserRow::as_select())
         .first(connection)
         .optional()?
         .map(UserRow::into_account)
         .transpose()
-}
-
-/// Finds a user.
-pub(super) fn find(connection: &mut Connection, tenant: &TenantId, id: UserId) -> QueryResult<Option<User>> {
-    let row: Option<UserRow> = users::table
-        .find((tenant.as_str(), Id(id.as_uuid())))
-        .select(UserRow::as_select())
-        .first(connection)
-        .optional()?;
-    row.map(|row| Ok(row.into_account()?.user)).transpose()
 }
 
 /// Gives a user another password; tells whether there is such a user.

@@ -143,7 +143,7 @@ async fn start_together(place: Place) {
         starts.spawn(async move { users.found(founded(tenant()), account).await.unwrap() });
     }
     assert_eq!(starts.join_all().await.into_iter().filter(|founded| *founded).count(), 1);
-    assert_eq!(place.lines("SELECT email AS line FROM logins").len(), 1);
+    assert_eq!(place.lines("SELECT key AS line FROM directory").len(), 1);
 }
 
 #[tokio::test]
