@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use super::body::{Document, Valid, broken};
 use super::headers::{IDEMPOTENT_REPLAYED, entity_tag, idempotency_key, if_match, if_none_match};
 use super::problem::{Problem, ProblemKind};
-use super::query::{Query, foreign_cursor};
+use super::query::{Query, foreign_cursor, page_limit};
 use super::reply::{Call, NoContent, Reply};
 use super::wire::{self, EventList, MassRequest, Normalised, StatusChange, StatusName, Verdict};
 
@@ -108,12 +108,8 @@ pub async fn normalize(
 pub async fn list(call: Call, service: Service, query: Query) -> Result<Reply<wire::Page>, Problem> {
     let query = list_query(query)?;
     let Page { items, next_cursor } = service.list(&call.principal, &query).await?;
-    let link = next_cursor.as_deref().map(|cursor| next_link(call.path(), call.query(), cursor));
-    let reply = Reply::ok(&wire::Page { items: items.into_iter().map(Into::into).collect(), next_cursor })?;
-    Ok(match link {
-        Some(link) => reply.header(header::LINK, &link),
-        None => reply,
-    })
+    let page = wire::Page { items: items.into_iter().map(Into::into).collect(), next_cursor };
+    Ok(Reply::ok(&page)?.next(&call, page.next_cursor.as_deref()))
 }
 
 /// Fetch a MASS request.
@@ -214,10 +210,6 @@ fn on_conflict(text: &str) -> Result<OnConflict, String> {
 }
 
 fn list_query(mut query: Query) -> Result<ListQuery, Problem> {
-    let limit = |text: &str| {
-        let limit = text.parse().ok().and_then(Limit::new);
-        limit.ok_or_else(|| format!("A whole number from 1 to {}.", Limit::MAX))
-    };
     let text = |text: &str| match text.chars().count() {
         1..=128 if !text.contains('\0') => Ok(text.to_owned()),
         _ => Err("1 to 128 characters.".to_owned()),
@@ -233,18 +225,10 @@ fn list_query(mut query: Query) -> Result<ListQuery, Problem> {
         observed_from: query.take("observed_from"),
         observed_to: query.take("observed_to"),
     };
-    let limit = query.take_with("limit", limit).unwrap_or(Limit::DEFAULT);
+    let limit = query.take_with("limit", page_limit).unwrap_or(Limit::DEFAULT);
     let cursor = query.take("cursor");
     query.finish()?;
     Ok(ListQuery { filter, limit, cursor })
-}
-
-/// The link to the page that follows (RFC 8288): the same query with the other cursor, which needs no escaping.
-fn next_link(path: &str, query: &str, cursor: &str) -> String {
-    let others = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
-    let cursor = format!("cursor={cursor}");
-    let query: Vec<&str> = others.chain([cursor.as_str()]).collect();
-    format!("<{path}?{}>; rel=\"next\"", query.join("&"))
 }
 
 fn absent() -> Problem {

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use mass_domain::page::Limit;
 use mass_domain::validation::{Stage, Violation};
 
 use super::operations::Operation;
@@ -75,6 +76,15 @@ impl FromRequest for Query {
         }
         ready(Ok(query))
     }
+}
+
+/// Reads `limit`.
+///
+/// # Errors
+/// What would have been right.
+pub fn page_limit(text: &str) -> Result<Limit, String> {
+    let limit = text.parse().ok().and_then(Limit::new);
+    limit.ok_or_else(|| format!("A whole number from 1 to {}.", Limit::MAX))
 }
 
 /// A problem for a header that cannot be read.

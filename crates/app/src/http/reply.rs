@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, Responder};
 use mass_domain::access::Principal;
 use mass_domain::trace::Origin;
@@ -58,6 +58,19 @@ impl<T: Serialize> Reply<T> {
             self.response.headers_mut().insert(name, value);
         }
         self
+    }
+}
+
+impl<T> Reply<T> {
+    /// With a link to the page that follows, if one does (RFC 8288): the same query with the other cursor, which needs
+    /// no escaping.
+    #[must_use]
+    pub fn next(self, call: &Call, cursor: Option<&str>) -> Self {
+        let Some(cursor) = cursor else { return self };
+        let others = call.query().split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+        let cursor = format!("cursor={cursor}");
+        let query: Vec<&str> = others.chain([cursor.as_str()]).collect();
+        self.header(header::LINK, &format!("<{}?{}>; rel=\"next\"", call.path(), query.join("&")))
     }
 }
 

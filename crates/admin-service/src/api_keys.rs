@@ -1,0 +1,162 @@
+//! The API keys of a tenant: created, looked at and revoked.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use mass_domain::access::{Forbidden, Permission, Principal};
+use mass_domain::api_keys::{AddressRange, ApiKey, KeyName, KeyPrefix, KeyToken, SecretDigest, may_grant};
+use mass_domain::ids::ApiKeyId;
+use mass_domain::page::{CursorScope, Limit, Page};
+use mass_domain::port::PortError;
+use mass_domain::tenancy::TenantId;
+use mass_domain::time::Timestamp;
+use secrecy::SecretString;
+
+use crate::AdminService;
+use crate::read::{ListQuery, ReadError};
+
+/// Keeps API keys. Each call is one unit of work, and never reaches another tenant's data.
+#[async_trait]
+pub trait KeyStore: Send + Sync {
+    /// Stores a key with what is kept of its secret; `false` if its prefix is taken, in whatever tenant.
+    async fn create(&self, key: ApiKey, secret: SecretDigest) -> Result<bool, PortError>;
+
+    /// Finds a key.
+    async fn find(&self, tenant: &TenantId, id: ApiKeyId) -> Result<Option<ApiKey>, PortError>;
+
+    /// Lists keys, those with this prefix alone if one is given, newest (greatest id) first, beginning below `before`:
+    /// at most one row more than the limit.
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        prefix: Option<&KeyPrefix>,
+        before: Option<ApiKeyId>,
+        limit: Limit,
+    ) -> Result<Vec<ApiKey>, PortError>;
+
+    /// Marks a key as revoked, unless it is already; `false` if there is no such key.
+    async fn revoke(&self, tenant: &TenantId, id: ApiKeyId, at: Timestamp) -> Result<bool, PortError>;
+}
+
+/// A key to be created, in the caller's tenant.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// What people call it.
+    pub name: KeyName,
+    /// What it may do.
+    pub permissions: BTreeSet<Permission>,
+    /// Where it may be used from; anywhere if there is no range.
+    pub addresses: BTreeSet<AddressRange>,
+    /// From when on it is refused, if it expires.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A key, just created.
+#[derive(Debug)]
+pub struct CreatedKey {
+    /// The key.
+    pub key: ApiKey,
+    /// Its token: to be shown once, for it is nowhere else.
+    pub token: SecretString,
+}
+
+/// Why a key is not created.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateKeyError {
+    /// The caller lacks a permission: to manage keys, or one that it may not hand on without having it.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// The key would be expired from the beginning.
+    #[error("the key would have expired already")]
+    ExpiresInThePast,
+    /// The store could not do its work.
+    #[error(transparent)]
+    Store(#[from] PortError),
+    /// A fault of MASS or of its surroundings.
+    #[error(transparent)]
+    Unexpected(#[from] anyhow::Error),
+}
+
+/// Why a key is not revoked.
+#[derive(Debug, thiserror::Error)]
+pub enum RevokeKeyError {
+    /// The caller lacks a permission.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// The caller's tenant has no such key.
+    #[error("no such API key")]
+    NotFound,
+    /// The store could not do its work.
+    #[error(transparent)]
+    Store(#[from] PortError),
+}
+
+impl AdminService {
+    /// Creates a key in the caller's tenant.
+    ///
+    /// # Errors
+    /// [`CreateKeyError`].
+    pub async fn create_key(&self, principal: &Principal, new: NewKey) -> Result<CreatedKey, CreateKeyError> {
+        principal.require(Permission::KeysManage)?;
+        may_grant(principal, &new.permissions)?;
+        let now = self.clock.now();
+        if new.expires_at.is_some_and(|end| end <= now) {
+            return Err(CreateKeyError::ExpiresInThePast);
+        }
+        let token = KeyToken::from_random(&rand::random());
+        let key = ApiKey {
+            id: ApiKeyId::from_uuid(self.next_id(now)),
+            tenant_id: principal.tenant().clone(),
+            prefix: token.prefix().clone(),
+            name: new.name,
+            permissions: new.permissions,
+            addresses: new.addresses,
+            expires_at: new.expires_at,
+            last_used_at: None,
+            created_at: now,
+            created_by: principal.actor(),
+            revoked_at: None,
+        };
+        if !self.stores.api_keys.create(key.clone(), token.digest()).await? {
+            return Err(anyhow::anyhow!("60 random bits are taken: the source of randomness is broken").into());
+        }
+        Ok(CreatedKey { key, token: SecretString::from(token.expose()) })
+    }
+
+    /// One key of the caller's tenant.
+    ///
+    /// # Errors
+    /// [`ReadError`], but never [`ReadError::ForeignCursor`].
+    pub async fn key(&self, principal: &Principal, id: ApiKeyId) -> Result<ApiKey, ReadError> {
+        principal.require(Permission::KeysManage)?;
+        self.stores.api_keys.find(principal.tenant(), id).await?.ok_or(ReadError::NotFound)
+    }
+
+    /// A page of the keys of the caller's tenant, newest first; of those with a prefix, if one is given.
+    ///
+    /// # Errors
+    /// [`ReadError`], but never [`ReadError::NotFound`].
+    pub async fn keys(
+        &self,
+        principal: &Principal,
+        prefix: Option<&KeyPrefix>,
+        query: &ListQuery,
+    ) -> Result<Page<ApiKey>, ReadError> {
+        principal.require(Permission::KeysManage)?;
+        let filters = [Some(principal.tenant().as_str()), prefix.map(KeyPrefix::as_str)];
+        let scope = CursorScope::of("api-keys", filters);
+        let before = query.last_seen(scope)?.map(ApiKeyId::from_uuid);
+        let rows = self.stores.api_keys.list(principal.tenant(), prefix, before, query.limit).await?;
+        Ok(Page::from_one_more(rows, query.limit, scope, |row| row.id.as_uuid()))
+    }
+
+    /// Revokes a key: its next request is refused. Revoking it again changes nothing.
+    ///
+    /// # Errors
+    /// [`RevokeKeyError`].
+    pub async fn revoke_key(&self, principal: &Principal, id: ApiKeyId) -> Result<(), RevokeKeyError> {
+        principal.require(Permission::KeysManage)?;
+        let known = self.stores.api_keys.revoke(principal.tenant(), id, self.clock.now()).await?;
+        if known { Ok(()) } else { Err(RevokeKeyError::NotFound) }
+    }
+}

@@ -1,0 +1,39 @@
+//! First passwords: given by whoever creates an account, or made up and shown once.
+
+use mass_auth::{NewPassword, PasswordHash, PasswordsError};
+use secrecy::SecretString;
+
+use crate::AdminService;
+
+/// What is stored of a first password, and what is shown of it.
+pub(crate) struct FirstPassword {
+    pub(crate) hash: PasswordHash,
+    /// The password if it was made up: it is nowhere else.
+    pub(crate) generated: Option<SecretString>,
+}
+
+impl AdminService {
+    /// Hashes the given password, or one that is made up.
+    pub(crate) async fn first_password(&self, given: Option<NewPassword>) -> Result<FirstPassword, PasswordsError> {
+        if let Some(password) = given {
+            return Ok(FirstPassword { hash: self.passwords.hash(&password).await?, generated: None });
+        }
+        let password = NewPassword::generate();
+        let hash = self.passwords.hash(&password).await?;
+        Ok(FirstPassword { hash, generated: Some(password.secret().clone()) })
+    }
+}
+
+macro_rules! from_passwords_error {
+    ($error:ident) => {
+        impl From<mass_auth::PasswordsError> for $error {
+            fn from(error: mass_auth::PasswordsError) -> Self {
+                match error {
+                    mass_auth::PasswordsError::Busy => Self::Busy,
+                    mass_auth::PasswordsError::Unexpected(cause) => Self::Unexpected(cause),
+                }
+            }
+        }
+    };
+}
+pub(crate) use from_passwords_error;

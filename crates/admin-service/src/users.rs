@@ -1,0 +1,274 @@
+//! The users of a tenant: created, looked at, given other roles, disabled and enabled.
+//!
+//! Nobody is deleted: the events of what they did name them for ever.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use mass_auth::{Account, NewPassword};
+use mass_domain::access::{Forbidden, Permission, Principal, Role};
+use mass_domain::ids::UserId;
+use mass_domain::page::{CursorScope, Limit, Page};
+use mass_domain::port::PortError;
+use mass_domain::tenancy::TenantId;
+use mass_domain::time::Timestamp;
+use mass_domain::users::{Email, User};
+use secrecy::SecretString;
+
+use crate::AdminService;
+use crate::passwords::from_passwords_error;
+use crate::read::{ListQuery, ReadError};
+
+/// Keeps the accounts of users. Each call is one unit of work, and never reaches another tenant's data.
+#[async_trait]
+pub trait AccountStore: Send + Sync {
+    /// Creates an account.
+    async fn create(&self, account: Account) -> Result<(), CreateUserError>;
+
+    /// Finds a user.
+    async fn find(&self, tenant: &TenantId, id: UserId) -> Result<Option<User>, PortError>;
+
+    /// Lists users, newest (greatest id) first, beginning below `before`: at most one row more than the limit.
+    async fn list(&self, tenant: &TenantId, before: Option<UserId>, limit: Limit) -> Result<Vec<User>, PortError>;
+
+    /// Changes a user as [`UserChange::judge`] says of what is stored. Of two changes in a tenant, one sees the other's
+    /// outcome.
+    async fn change(&self, tenant: &TenantId, id: UserId, change: UserChange) -> Result<User, ChangeUserError>;
+}
+
+/// A user to be created, in the caller's tenant.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// Its address.
+    pub email: Email,
+    /// What it may do.
+    pub roles: BTreeSet<Role>,
+    /// Its first password; one is made up if none is given.
+    pub password: Option<NewPassword>,
+}
+
+/// A user, just created.
+#[derive(Debug)]
+pub struct CreatedUser {
+    /// The user.
+    pub user: User,
+    /// Its password if that was made up: to be shown once, for it is nowhere else.
+    pub generated_password: Option<SecretString>,
+}
+
+/// Why a user is not created.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateUserError {
+    /// The caller lacks a permission.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// A user with this address exists, in whatever tenant.
+    #[error("a user with this e-mail address exists already")]
+    EmailTaken,
+    /// There is no such tenant, or nobody can log in to it.
+    #[error("there is no such tenant")]
+    NoSuchTenant,
+    /// Too many passwords are being hashed; trying again later helps.
+    #[error("too many passwords are being hashed at the moment")]
+    Busy,
+    /// The store could not do its work.
+    #[error(transparent)]
+    Store(#[from] PortError),
+    /// A fault of MASS or of its surroundings.
+    #[error(transparent)]
+    Unexpected(#[from] anyhow::Error),
+}
+from_passwords_error!(CreateUserError);
+
+/// A change of a user, asked for. What is `None` stays as it is.
+#[derive(Debug, Clone)]
+pub struct UserChange {
+    /// Who asks.
+    pub principal: Principal,
+    /// The roles that it is to have.
+    pub roles: Option<BTreeSet<Role>>,
+    /// Whether it is to be disabled.
+    pub disabled: Option<bool>,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl UserChange {
+    /// Judges the change on the user as it is, beside so many other enabled administrators of its tenant, and gives the
+    /// user as it is then.
+    ///
+    /// # Errors
+    /// [`ChangeUserError::Forbidden`] before [`ChangeUserError::LastAdmin`].
+    pub fn judge(&self, user: &User, other_admins: usize) -> Result<User, ChangeUserError> {
+        let mut changed = user.clone();
+        if let Some(roles) = &self.roles {
+            changed.roles.clone_from(roles);
+        }
+        match self.disabled {
+            Some(true) => changed.disabled_at = Some(user.disabled_at.unwrap_or(self.at)),
+            Some(false) => changed.disabled_at = None,
+            None => {}
+        }
+        self.principal.require_power_over(&user.roles)?;
+        self.principal.require_power_over(&changed.roles)?;
+        if user.is_active_admin() && !changed.is_active_admin() && other_admins == 0 {
+            return Err(ChangeUserError::LastAdmin);
+        }
+        Ok(changed)
+    }
+}
+
+/// Why a user is not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeUserError {
+    /// The caller lacks a permission.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// The caller's tenant has no such user.
+    #[error("no such user")]
+    NotFound,
+    /// Nobody could administer the tenant any more.
+    #[error("the user is the last administrator of the tenant")]
+    LastAdmin,
+    /// The store could not do its work.
+    #[error(transparent)]
+    Store(#[from] PortError),
+}
+
+impl AdminService {
+    /// Creates a user in the caller's tenant.
+    ///
+    /// # Errors
+    /// [`CreateUserError`].
+    pub async fn create_user(&self, principal: &Principal, new: NewUser) -> Result<CreatedUser, CreateUserError> {
+        principal.require(Permission::UsersManage)?;
+        principal.require_power_over(&new.roles)?;
+        self.store_user(principal.tenant(), new).await
+    }
+
+    /// Creates a user whom somebody else has allowed.
+    pub(crate) async fn store_user(&self, tenant: &TenantId, new: NewUser) -> Result<CreatedUser, CreateUserError> {
+        if tenant.as_str() == TenantId::SYSTEM {
+            return Err(CreateUserError::NoSuchTenant);
+        }
+        let password = self.first_password(new.password).await?;
+        let user = self.new_user(tenant.clone(), new.email, new.roles, self.clock.now());
+        self.stores.accounts.create(Account { user: user.clone(), password: password.hash }).await?;
+        Ok(CreatedUser { user, generated_password: password.generated })
+    }
+
+    /// A user who does not exist yet.
+    pub(crate) fn new_user(
+        &self,
+        tenant_id: TenantId,
+        email: Email,
+        roles: BTreeSet<Role>,
+        created_at: Timestamp,
+    ) -> User {
+        let id = UserId::from_uuid(self.next_id(created_at));
+        User { id, tenant_id, email, roles, disabled_at: None, created_at }
+    }
+
+    /// One user of the caller's tenant.
+    ///
+    /// # Errors
+    /// [`ReadError`], but never [`ReadError::ForeignCursor`].
+    pub async fn user(&self, principal: &Principal, id: UserId) -> Result<User, ReadError> {
+        principal.require(Permission::UsersManage)?;
+        self.stores.accounts.find(principal.tenant(), id).await?.ok_or(ReadError::NotFound)
+    }
+
+    /// A page of the users of the caller's tenant, newest first.
+    ///
+    /// # Errors
+    /// [`ReadError`], but never [`ReadError::NotFound`].
+    pub async fn users(&self, principal: &Principal, query: &ListQuery) -> Result<Page<User>, ReadError> {
+        principal.require(Permission::UsersManage)?;
+        let scope = CursorScope::of("users", [Some(principal.tenant().as_str())]);
+        let before = query.last_seen(scope)?.map(UserId::from_uuid);
+        let rows = self.stores.accounts.list(principal.tenant(), before, query.limit).await?;
+        Ok(Page::from_one_more(rows, query.limit, scope, |row| row.id.as_uuid()))
+    }
+
+    /// Gives a user of the caller's tenant other roles, disables or enables it. It takes effect on the user's next
+    /// request.
+    ///
+    /// # Errors
+    /// [`ChangeUserError`]; the user is as before then.
+    pub async fn change_user(
+        &self,
+        principal: &Principal,
+        id: UserId,
+        roles: Option<BTreeSet<Role>>,
+        disabled: Option<bool>,
+    ) -> Result<User, ChangeUserError> {
+        principal.require(Permission::UsersManage)?;
+        let change = UserChange { principal: principal.clone(), roles, disabled, at: self.clock.now() };
+        self.stores.accounts.change(principal.tenant(), id, change).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mass_domain::ids::SessionId;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn at(micros: i64) -> Timestamp {
+        Timestamp::from_unix_micros(micros).unwrap()
+    }
+
+    fn user(roles: &[Role]) -> User {
+        User {
+            id: UserId::from_uuid(Uuid::nil()),
+            tenant_id: TenantId::parse("default").unwrap(),
+            email: Email::parse("a@example.test").unwrap(),
+            roles: roles.iter().copied().collect(),
+            disabled_at: None,
+            created_at: at(0),
+        }
+    }
+
+    fn change(by: &[Role], roles: Option<&[Role]>, disabled: Option<bool>) -> UserChange {
+        let principal = user(by).into_principal(SessionId::from_uuid(Uuid::nil())).unwrap();
+        UserChange { principal, roles: roles.map(|roles| roles.iter().copied().collect()), disabled, at: at(9) }
+    }
+
+    #[test]
+    fn a_change_changes_what_it_names_and_nothing_else() {
+        let viewer = user(&[Role::Viewer]);
+        let disabled = change(&[Role::Admin], None, Some(true)).judge(&viewer, 1).unwrap();
+        assert_eq!(disabled, User { disabled_at: Some(at(9)), ..viewer.clone() });
+        let earlier = User { disabled_at: Some(at(3)), ..viewer.clone() };
+        assert_eq!(change(&[Role::Admin], None, Some(true)).judge(&earlier, 1).unwrap(), earlier);
+        assert_eq!(change(&[Role::Admin], None, Some(false)).judge(&earlier, 1).unwrap(), viewer);
+        let promoted = change(&[Role::Admin], Some(&[Role::Operator]), None).judge(&viewer, 1).unwrap();
+        assert_eq!(promoted, user(&[Role::Operator]));
+    }
+
+    #[test]
+    fn the_last_administrator_stays_one() {
+        let admin = user(&[Role::Admin, Role::Operator]);
+        for last in [change(&[Role::Admin], Some(&[Role::Operator]), None), change(&[Role::Admin], None, Some(true))] {
+            assert!(matches!(last.judge(&admin, 0), Err(ChangeUserError::LastAdmin)));
+            assert!(last.judge(&admin, 1).is_ok());
+            let disabled = User { disabled_at: Some(at(3)), ..admin.clone() };
+            assert!(last.judge(&disabled, 0).is_ok(), "who is disabled administers nothing");
+            assert!(last.judge(&user(&[Role::Viewer]), 0).is_ok());
+        }
+        assert!(change(&[Role::Admin], Some(&[Role::Admin]), None).judge(&admin, 0).is_ok());
+    }
+
+    #[test]
+    fn a_platform_administrator_is_made_and_changed_by_its_like_alone() {
+        let (viewer, platform) = (user(&[Role::Viewer]), user(&[Role::PlatformAdmin]));
+        let forbidden = |result| matches!(result, Err(ChangeUserError::Forbidden(Forbidden(Permission::TenantsManage))));
+        let both = [Role::Admin, Role::PlatformAdmin];
+        assert!(forbidden(change(&[Role::Admin], Some(&both), None).judge(&viewer, 1)));
+        assert!(forbidden(change(&[Role::Admin], Some(&[Role::Viewer]), None).judge(&platform, 1)));
+        assert!(forbidden(change(&[Role::Admin], None, Some(true)).judge(&platform, 1)));
+        assert!(change(&both, Some(&both), None).judge(&viewer, 1).is_ok());
+        assert!(change(&both, None, Some(true)).judge(&platform, 1).is_ok());
+    }
+}

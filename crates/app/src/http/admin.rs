@@ -1,0 +1,42 @@
+//! Administration: tenants, users, API keys, quotas.
+
+pub mod api_keys;
+pub mod quotas;
+pub mod tenants;
+pub mod users;
+
+use actix_web::web;
+use admin_service::{AdminService, ListQuery, ReadError};
+use mass_domain::page::Limit;
+
+use super::problem::{Problem, ProblemKind};
+use super::query::{Query, foreign_cursor, page_limit};
+
+type Service = web::Data<AdminService>;
+
+/// Which page a list shows; the query's other parameters have been taken.
+fn list_query(mut query: Query) -> Result<ListQuery, Problem> {
+    let limit = query.take_with("limit", page_limit).unwrap_or(Limit::DEFAULT);
+    let cursor = query.take("cursor");
+    query.finish()?;
+    Ok(ListQuery { limit, cursor })
+}
+
+fn absent() -> Problem {
+    Problem::new(ProblemKind::NotFound).detail("There is no such object.")
+}
+
+fn email_taken() -> Problem {
+    Problem::new(ProblemKind::EmailTaken).detail("An address is one user's, over all tenants.")
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Forbidden(error) => error.into(),
+            ReadError::ForeignCursor(error) => foreign_cursor(error.to_string()),
+            ReadError::NotFound => absent(),
+            ReadError::Store(error) => error.into(),
+        }
+    }
+}

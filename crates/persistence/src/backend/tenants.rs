@@ -1,0 +1,62 @@
+//! Tenants: what the port's methods do in their transactions.
+
+use admin_service::CreateTenantError;
+use diesel::prelude::*;
+use diesel::result::Error::RollbackTransaction;
+use mass_auth::Account;
+use mass_domain::page::Limit;
+use mass_domain::tenancy::{Tenant, TenantId};
+
+use super::{Connection, users};
+use crate::columns::{Instant, Word};
+use crate::schema::tenants;
+
+/// Creates a tenant with its administrator, or neither.
+pub(super) fn create(
+    connection: &mut Connection,
+    tenant: &Tenant,
+    admin: Account,
+) -> QueryResult<Result<(), CreateTenantError>> {
+    let created = super::write(connection, |connection| {
+        if !insert(connection, tenant)? {
+            return Ok(Err(CreateTenantError::Taken));
+        }
+        if users::insert(connection, admin)? { Ok(Ok(())) } else { Err(RollbackTransaction) }
+    });
+    match created {
+        Err(RollbackTransaction) => Ok(Err(CreateTenantError::EmailTaken)),
+        created => created,
+    }
+}
+
+/// Inserts a tenant unless its slug is taken.
+pub(super) fn insert(connection: &mut Connection, tenant: &Tenant) -> QueryResult<bool> {
+    let inserted = diesel::insert_into(tenants::table)
+        .values((tenants::id.eq(tenant.id.as_str()), tenants::created_at.eq(Instant(tenant.created_at))))
+        .on_conflict_do_nothing()
+        .execute(connection)?;
+    Ok(inserted == 1)
+}
+
+/// Finds a tenant.
+pub(super) fn find(connection: &mut Connection, id: &TenantId) -> QueryResult<Option<Tenant>> {
+    let row = tenants::table.find(id.as_str()).select((tenants::id, tenants::created_at)).first(connection);
+    Ok(row.optional()?.map(tenant))
+}
+
+/// Lists tenants by their slugs.
+pub(super) fn list(connection: &mut Connection, after: Option<TenantId>, limit: Limit) -> QueryResult<Vec<Tenant>> {
+    let mut query = tenants::table
+        .select((tenants::id, tenants::created_at))
+        .order(tenants::id)
+        .limit(i64::from(limit.get()) + 1)
+        .into_boxed();
+    if let Some(after) = after {
+        query = query.filter(tenants::id.gt(Word(after)));
+    }
+    Ok(query.load(connection)?.into_iter().map(tenant).collect())
+}
+
+fn tenant((id, created_at): (Word<TenantId>, Instant)) -> Tenant {
+    Tenant { id: id.0, created_at: created_at.0 }
+}
