@@ -120,8 +120,12 @@ async fn authenticate(req: &ServiceRequest) -> Result<Principal, Problem> {
         })?;
     let auth = req.app_data::<web::Data<AuthService>>();
     let auth = auth.ok_or_else(|| Problem::internal(&anyhow::anyhow!("the authentication service is not wired")))?;
-    auth.authenticate(token).await.map_err(|error| match error {
-        refused @ (AuthenticateError::Expired | AuthenticateError::InvalidToken(_) | AuthenticateError::NoSuchUser) => {
+    let address = req.extensions().get::<Origin>().and_then(|origin| origin.address);
+    auth.authenticate(token, address).await.map_err(|error| match error {
+        refused @ (AuthenticateError::Expired
+        | AuthenticateError::InvalidToken(_)
+        | AuthenticateError::NoSession
+        | AuthenticateError::ApiKey(_)) => {
             tracing::info!(reason = %refused, "a token was refused");
             Problem::unauthenticated(Some("The token is not valid or has expired."))
         }

@@ -60,6 +60,7 @@ fn build() -> anyhow::Result<String> {
             ..Info::default()
         },
         tags: vec![
+            tag("admin", "Tenants, users, API keys and quotas."),
             tag("auth", "Logging in and being recognised."),
             tag("contracts", "What documents have to look like."),
             tag("mass-requests", "Sending documents, and what became of them."),
@@ -86,7 +87,7 @@ fn finish(mut document: Value) -> anyhow::Result<Value> {
         "schemas": schemas(),
         "securitySchemes": {"bearerAuth": {
             "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
-            "description": "The `access_token` of `POST /v1/auth/login`.",
+            "description": "The `access_token` of `POST /v1/auth/login`, or the token of an API key.",
         }},
     });
     let paths = document["paths"].as_object_mut().context("paperclip found no routes")?;
@@ -174,6 +175,7 @@ fn complete(operation: &Operation, found: &mut Map<String, Value>) {
         let name = parameter["name"].as_str().unwrap_or_default();
         let schema = match name {
             "id" => json!({"type": "string", "format": "uuid"}),
+            "tenant" => json!({"type": "string", "maxLength": 63, "pattern": "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"}),
             _ => json!({"type": "string"}),
         };
         json!({"name": name, "in": "path", "required": true, "description": parameter["description"], "schema": schema})
@@ -260,26 +262,28 @@ fn responses(operation: &Operation, model: Option<Value>) -> Value {
 
 fn success_headers(operation: &Operation, status: u16) -> Map<String, Value> {
     let one_request = operation.path.starts_with("/v1/mass-requests/{id}") && !operation.path.ends_with("/events");
-    let creates = (operation.method, operation.path) == ("POST", "/v1/mass-requests");
-    let lists = (operation.method, operation.path) == ("GET", "/v1/mass-requests");
+    let sends = (operation.method, operation.path) == ("POST", "/v1/mass-requests");
+    let creates = operation.answers.iter().any(|(status, _)| *status == 201);
+    let pages = operation.query.iter().any(|parameter| parameter.name == "cursor");
     let header = |name: &str, description: &str, example: &str| {
         let value = json!({"description": description, "schema": {"type": "string"}, "example": example});
         (name.to_owned(), value)
     };
     let mut headers = Map::new();
-    if (one_request || creates) && status != 204 {
+    if (one_request || sends) && status != 204 {
         headers.extend([header("ETag", "The request's present version.", "\"v1\"")]);
     }
     if creates {
-        let path = "/v1/mass-requests/0199d3a0-0000-7000-8000-000000000002";
-        headers.extend([
-            header("Location", "Where the request is.", path),
-            header("Idempotent-Replayed", "There and `true` when this repeats the first answer to the key.", "true"),
-        ]);
+        let path = format!("{}/0199d3a0-0000-7000-8000-000000000002", operation.path);
+        headers.extend([header("Location", "Where it is.", &path)]);
     }
-    if lists {
-        let link = "</v1/mass-requests?limit=50&cursor=…>; rel=\"next\"";
-        headers.extend([header("Link", "The page that follows, if any (RFC 8288).", link)]);
+    if sends {
+        let replayed = "There and `true` when this repeats the first answer to the key.";
+        headers.extend([header("Idempotent-Replayed", replayed, "true")]);
+    }
+    if pages {
+        let link = format!("<{}?limit=50&cursor=…>; rel=\"next\"", operation.path);
+        headers.extend([header("Link", "The page that follows, if any (RFC 8288).", &link)]);
     }
     headers
 }
@@ -292,7 +296,7 @@ fn problem_header(status: StatusCode) -> Option<(&'static str, &'static str, &'s
             "When a permission is missing: which (RFC 6750).",
             "Bearer realm=\"mass\", error=\"insufficient_scope\", scope=\"mass:write\"",
         )),
-        StatusCode::SERVICE_UNAVAILABLE => Some(("Retry-After", "How many seconds to wait.", "5")),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Some(("Retry-After", "How many seconds to wait.", "5")),
         _ => None,
     }
 }

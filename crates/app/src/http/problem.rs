@@ -58,10 +58,14 @@ problem_kinds! {
     Unauthenticated = "unauthenticated", UNAUTHORIZED, "A valid bearer token is needed";
     /// Wrong address or password.
     InvalidCredentials = "invalid-credentials", UNAUTHORIZED, "The e-mail address or the password is wrong";
+    /// A refresh token that opens no session.
+    InvalidRefreshToken = "invalid-refresh-token", UNAUTHORIZED, "The refresh token is not valid";
     /// The caller lacks a permission.
     Forbidden = "forbidden", FORBIDDEN, "The permission is missing";
     /// The document names another tenant.
     ForeignTenant = "foreign-tenant", FORBIDDEN, "The document belongs to another tenant";
+    /// The configuration lets nobody register.
+    RegistrationClosed = "registration-closed", FORBIDDEN, "Registration is closed";
     /// No such path, or no such object for this caller.
     NotFound = "not-found", NOT_FOUND, "There is nothing here";
     /// The path takes other methods.
@@ -74,6 +78,12 @@ problem_kinds! {
     Conflict = "conflict", CONFLICT, "Something else is stored under the same natural key";
     /// There is no way from the present status to the one asked for.
     TransitionNotAllowed = "transition-not-allowed", CONFLICT, "The request cannot move to this status";
+    /// A user with this address exists.
+    EmailTaken = "email-taken", CONFLICT, "A user with this e-mail address exists already";
+    /// A tenant with this slug exists.
+    TenantTaken = "tenant-taken", CONFLICT, "A tenant with this slug exists already";
+    /// Nobody could administer the tenant any more.
+    LastAdministrator = "last-administrator", CONFLICT, "The tenant would be left without an administrator";
     /// The object has been deleted.
     Gone = "gone", GONE, "The request has been deleted";
     /// The object is no longer as the caller knows it.
@@ -88,6 +98,8 @@ problem_kinds! {
     InvalidParameter = "invalid-parameter", UNPROCESSABLE_ENTITY, "A parameter is wrong";
     /// The idempotency key was used for another document.
     KeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The idempotency key was used for another document";
+    /// Attempts to prove a password failed too often.
+    TooManyAttempts = "too-many-attempts", TOO_MANY_REQUESTS, "Too many failed attempts";
     /// A scope has used up its requests for now.
     RateLimited = "rate-limited", TOO_MANY_REQUESTS, "Too many requests";
     /// The tenant has used up its requests of the day.

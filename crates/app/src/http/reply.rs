@@ -59,9 +59,7 @@ impl<T: Serialize> Reply<T> {
         }
         self
     }
-}
 
-impl<T> Reply<T> {
     /// With a link to the page that follows, if one does (RFC 8288): the same query with the other cursor, which needs
     /// no escaping.
     #[must_use]
