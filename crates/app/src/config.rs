@@ -1,13 +1,18 @@
 //! Configuration: environment variables, `.env` and flags of the same names, read once, into types.
 
+use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use mass_auth::{Cost, TokenLifetime};
+use ipnet::IpNet;
+use mass_auth::{Cost, TokenAlgorithm, TokenLifetime};
 use mass_domain::tenancy::TenantId;
 use mass_domain::users::Email;
 use secrecy::{ExposeSecret, SecretString};
+
+use crate::http::limits::PerMinute;
 
 /// Every setting. Each is a variable of the environment and a flag of the same name (`MASS_PORT`, `--mass-port`).
 #[derive(Debug, Clone, Args)]
@@ -19,6 +24,9 @@ pub struct Settings {
     /// Where requests come in.
     #[command(flatten)]
     pub http: HttpSettings,
+    /// How much each caller may ask for.
+    #[command(flatten)]
+    pub limits: LimitSettings,
     /// Where data is kept.
     #[command(flatten)]
     pub storage: StorageSettings,
@@ -69,6 +77,71 @@ pub struct HttpSettings {
         value_parser = body_limit
     )]
     pub body_limit_bytes: usize,
+    /// Origins whose pages may call the API from a browser, separated by commas.
+    #[arg(
+        long = "mass-cors-origins",
+        env = "MASS_CORS_ORIGINS",
+        value_name = "MASS_CORS_ORIGINS",
+        global = true,
+        value_delimiter = ',',
+        value_parser = origin
+    )]
+    pub cors_origins: Vec<String>,
+    /// Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses or networks, separated by commas.
+    #[arg(
+        long = "mass-trusted-proxies",
+        env = "MASS_TRUSTED_PROXIES",
+        value_name = "MASS_TRUSTED_PROXIES",
+        global = true,
+        value_delimiter = ',',
+        value_parser = proxy
+    )]
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// How much each caller may ask for, in requests a minute; 0 means without limit.
+#[derive(Debug, Clone, Args)]
+pub struct LimitSettings {
+    /// Requests a minute of each user or API key; 0 switches every rate limit off.
+    #[arg(
+        long = "mass-rate-limit-per-minute",
+        env = "MASS_RATE_LIMIT_PER_MINUTE",
+        value_name = "MASS_RATE_LIMIT_PER_MINUTE",
+        global = true,
+        default_value_t = 6000
+    )]
+    pub credential: u32,
+    /// Requests a minute of each tenant, over all its credentials; 0 for no such limit.
+    #[arg(
+        long = "mass-tenant-rate-limit-per-minute",
+        env = "MASS_TENANT_RATE_LIMIT_PER_MINUTE",
+        value_name = "MASS_TENANT_RATE_LIMIT_PER_MINUTE",
+        global = true,
+        default_value_t = 60_000
+    )]
+    pub tenant: u32,
+    /// Log-ins, refreshes and registrations a minute from each address; 0 for no such limit.
+    #[arg(
+        long = "mass-address-rate-limit-per-minute",
+        env = "MASS_ADDRESS_RATE_LIMIT_PER_MINUTE",
+        value_name = "MASS_ADDRESS_RATE_LIMIT_PER_MINUTE",
+        global = true,
+        default_value_t = 60
+    )]
+    pub address: u32,
+}
+
+impl LimitSettings {
+    /// The limits in force.
+    #[must_use]
+    pub fn per_minute(&self) -> PerMinute {
+        let limit = |requests| NonZeroU32::new(requests).filter(|_| self.credential > 0);
+        PerMinute {
+            address: limit(self.address),
+            credential: limit(self.credential),
+            tenant: limit(self.tenant),
+        }
+    }
 }
 
 /// Where data is kept.
@@ -116,7 +189,7 @@ pub struct StorageSettings {
 /// How callers prove who they are.
 #[derive(Debug, Clone, Args)]
 pub struct AuthSettings {
-    /// The key that signs access tokens (HS256): at least 32 bytes [default: made at the first start].
+    /// The secret that signs access tokens: at least 32 bytes [default: made at the first start].
     #[arg(long = "secret-key", env = "SECRET_KEY", value_name = "SECRET_KEY", global = true, hide_env_values = true)]
     pub secret_key: Option<SecretString>,
     /// The key before it, still accepted while tokens signed with it live.
@@ -128,6 +201,16 @@ pub struct AuthSettings {
         hide_env_values = true
     )]
     pub secret_key_previous: Option<SecretString>,
+    /// How access tokens are signed: `HS256` with SECRET_KEY itself, or `EdDSA` with an Ed25519 key derived from it,
+    /// whose public half is at /.well-known/jwks.json.
+    #[arg(
+        long = "mass-token-algorithm",
+        env = "MASS_TOKEN_ALGORITHM",
+        value_name = "MASS_TOKEN_ALGORITHM",
+        global = true,
+        default_value_t
+    )]
+    pub token_algorithm: TokenAlgorithm,
     /// For how many minutes an access token is good.
     #[arg(
         long = "access-token-expire-minutes",
@@ -138,6 +221,16 @@ pub struct AuthSettings {
         value_parser = lifetime
     )]
     pub access_token_lifetime: TokenLifetime,
+    /// Whether strangers may make themselves an account, as viewers in MASS_TENANT.
+    #[arg(
+        long = "mass-allow-registration",
+        env = "MASS_ALLOW_REGISTRATION",
+        value_name = "MASS_ALLOW_REGISTRATION",
+        global = true,
+        default_value_t = false,
+        action = clap::ArgAction::Set
+    )]
+    pub allow_registration: bool,
     /// bcrypt's cost: each step doubles the work of a guess and of a log-in.
     #[arg(
         long = "mass-bcrypt-cost",
@@ -226,6 +319,23 @@ fn body_limit(text: &str) -> Result<usize, String> {
     }
 }
 
+/// An origin as browsers send it (RFC 6454, section 6.2), so that it can be compared byte by byte.
+fn origin(text: &str) -> Result<String, String> {
+    let url = reqwest::Url::parse(text.trim()).map_err(|error| error.to_string())?;
+    let origin = url.origin().ascii_serialization();
+    if matches!(url.scheme(), "http" | "https") && origin == text.trim() {
+        Ok(origin)
+    } else {
+        Err(format!("an origin such as https://console.example:8443 is due, not {text}"))
+    }
+}
+
+fn proxy(text: &str) -> Result<IpNet, String> {
+    let text = text.trim();
+    let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    network.map_err(|_| format!("an address or a network such as 10.0.0.0/8 is due, not {text}"))
+}
+
 fn lifetime(text: &str) -> Result<TokenLifetime, String> {
     let minutes = text.parse().map_err(|_| mass_auth::InvalidLifetime);
     minutes.and_then(TokenLifetime::from_minutes).map_err(|error| error.to_string())
@@ -286,6 +396,7 @@ impl Settings {
             Some(_) => "(set, not shown)".to_owned(),
             None => "(not set)".to_owned(),
         };
+        let proxies: Vec<String> = self.http.trusted_proxies.iter().map(ToString::to_string).collect();
         let name = |value: Option<clap::builder::PossibleValue>| value.map(|value| value.get_name().to_owned());
         let url = |url: &SecretString| match mass_persistence::describe(url.expose_secret()) {
             Ok(place) => format!("({place})"),
@@ -295,8 +406,11 @@ impl Settings {
             ("DATABASE_URL", url(&self.database_url())),
             ("MASS_ADMIN_EMAIL", self.first.admin_email.to_string()),
             ("MASS_ADMIN_PASSWORD", secret(&self.first.admin_password)),
+            ("MASS_ALLOW_REGISTRATION", self.auth.allow_registration.to_string()),
             ("MASS_BCRYPT_COST", self.auth.bcrypt_cost.get().to_string()),
+            ("MASS_ADDRESS_RATE_LIMIT_PER_MINUTE", self.limits.address.to_string()),
             ("MASS_BODY_LIMIT_BYTES", self.http.body_limit_bytes.to_string()),
+            ("MASS_CORS_ORIGINS", self.http.cors_origins.join(",")),
             ("MASS_DATA_DIR", self.storage.data_dir.display().to_string()),
             ("MASS_ENV", name(self.stage.environment.to_possible_value()).unwrap_or_default()),
             ("MASS_HOST", self.http.host.clone()),
@@ -308,8 +422,12 @@ impl Settings {
             ),
             ("MASS_PASSWORD_PEPPER", secret(&self.auth.pepper)),
             ("MASS_PORT", self.http.port.to_string()),
+            ("MASS_RATE_LIMIT_PER_MINUTE", self.limits.credential.to_string()),
             ("MASS_STATEMENT_CACHE", self.storage.statement_cache.to_string()),
             ("MASS_TENANT", self.first.tenant.to_string()),
+            ("MASS_TENANT_RATE_LIMIT_PER_MINUTE", self.limits.tenant.to_string()),
+            ("MASS_TRUSTED_PROXIES", proxies.join(",")),
+            ("MASS_TOKEN_ALGORITHM", self.auth.token_algorithm.to_string()),
             ("ACCESS_TOKEN_EXPIRE_MINUTES", (self.auth.access_token_lifetime.seconds() / 60).to_string()),
             ("SECRET_KEY", secret(&self.auth.secret_key)),
             ("SECRET_KEY_PREVIOUS", secret(&self.auth.secret_key_previous)),

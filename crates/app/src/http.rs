@@ -1,5 +1,6 @@
 //! HTTP: extract, call a use case, map its answer. Nothing is decided here that is not about HTTP.
 
+pub mod admin;
 pub mod auth;
 pub mod body;
 pub mod client;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use actix_web::dev::Server;
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App, HttpServer, web};
+use admin_service::AdminService;
 use mass_auth::AuthService;
 use mass_domain::time::Clock;
 use mass_persistence::Database;
@@ -42,6 +44,8 @@ use system::Draining;
 pub struct Services {
     /// Logging in and being recognised.
     pub auth: web::Data<AuthService>,
+    /// Administration.
+    pub admin: web::Data<AdminService>,
     /// MASS requests.
     pub mass: web::Data<MassService>,
     /// For the readiness check alone.
@@ -69,6 +73,7 @@ pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Serve
         let services = services.clone();
         App::new()
             .app_data(services.auth)
+            .app_data(services.admin)
             .app_data(services.mass)
             .app_data(services.database)
             .app_data(services.clock)
@@ -95,7 +100,12 @@ fn routes(config: &mut api::ServiceConfig<'_>) {
         .service(api::resource("/health").route(api::get().to(system::health)))
         .service(api::resource("/ready").route(api::get().to(system::ready)))
         .service(api::resource("/version").route(api::get().to(system::version)))
+        .service(api::resource("/.well-known/jwks.json").route(api::get().to(auth::keys)))
         .service(api::resource("/v1/auth/login").route(api::post().to(auth::login)))
+        .service(api::resource("/v1/auth/refresh").route(api::post().to(auth::refresh)))
+        .service(api::resource("/v1/auth/logout").route(api::post().to(auth::logout)))
+        .service(api::resource("/v1/auth/password").route(api::post().to(auth::change_password)))
+        .service(api::resource("/v1/auth/register").route(api::post().to(auth::register)))
         .service(api::resource("/v1/auth/me").route(api::get().to(auth::me)))
         .service(api::resource("/v1/contracts").route(api::get().to(contracts::list)))
         .service(api::resource("/v1/contracts/{name}/{version}").route(api::get().to(contracts::get)))
@@ -111,6 +121,39 @@ fn routes(config: &mut api::ServiceConfig<'_>) {
         )
         .service(api::resource("/v1/mass-requests/{id}/events").route(api::get().to(mass::events)))
         .service(api::resource("/v1/mass-requests/{id}/status").route(api::patch().to(mass::set_status)));
+    admin_routes(config);
+}
+
+fn admin_routes(config: &mut api::ServiceConfig<'_>) {
+    use admin::{api_keys, quotas, tenants, users};
+    config
+        .service(
+            api::resource("/v1/admin/tenants")
+                .route(api::get().to(tenants::list))
+                .route(api::post().to(tenants::create)),
+        )
+        .service(api::resource("/v1/admin/tenants/{tenant}").route(api::get().to(tenants::get)))
+        .service(
+            api::resource("/v1/admin/users").route(api::get().to(users::list)).route(api::post().to(users::create)),
+        )
+        .service(
+            api::resource("/v1/admin/users/{id}")
+                .route(api::get().to(users::get))
+                .route(api::patch().to(users::change)),
+        )
+        .service(
+            api::resource("/v1/admin/api-keys")
+                .route(api::get().to(api_keys::list))
+                .route(api::post().to(api_keys::create)),
+        )
+        .service(
+            api::resource("/v1/admin/api-keys/{id}")
+                .route(api::get().to(api_keys::get))
+                .route(api::delete().to(api_keys::revoke)),
+        )
+        .service(
+            api::resource("/v1/admin/quotas").route(api::get().to(quotas::get)).route(api::put().to(quotas::set)),
+        );
 }
 
 /// What is for browsers, and not part of the API that the document describes.

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use actix_web::web;
+use admin_service::{AdminService, Registration};
 use anyhow::{Context, bail};
 use chrono::Utc;
 use mass_auth::{
@@ -21,7 +22,7 @@ use crate::config::{Environment, Settings};
 use crate::http::Services;
 use crate::http::body::BodyLimit;
 use crate::http::client::TrustedProxies;
-use crate::http::limits::{Limits, PerMinute};
+use crate::http::limits::Limits;
 use crate::http::system::Draining;
 
 /// How many connections to the database are open at most.
@@ -54,23 +55,31 @@ impl Application {
         let keys = signing_keys(settings)?;
         let database = open(settings)?;
         database.migrate().context("the database cannot be migrated")?;
+        let passwords = passwords(settings)?;
         let auth = AuthService::new(
-            Arc::clone(&database.stores().users),
-            passwords(settings)?,
-            AccessTokens::new(keys, settings.auth.access_token_lifetime),
+            database.stores().auth.clone(),
+            passwords.clone(),
+            AccessTokens::new(keys, settings.auth.token_algorithm, settings.auth.access_token_lifetime),
             Arc::clone(&clock),
         );
         let founded = found(settings, &auth).await?;
+        let admin = AdminService::new(
+            database.stores().admin.clone(),
+            passwords,
+            registration(settings),
+            Arc::clone(&clock),
+        );
         let mass = MassService::new(Arc::clone(&database.stores().mass), Arc::clone(&clock));
         let services = Services {
             auth: web::Data::new(auth),
+            admin: web::Data::new(admin),
             mass: web::Data::new(mass),
             database: web::Data::new(database),
             clock: web::Data::new(clock),
             draining: web::Data::new(Draining::default()),
-            limits: web::Data::new(Limits::new(PerMinute::default())),
-            proxies: web::Data::new(TrustedProxies::default()),
-            cors_origins: Arc::new([]),
+            limits: web::Data::new(Limits::new(settings.limits.per_minute())),
+            proxies: web::Data::new(TrustedProxies(settings.http.trusted_proxies.clone())),
+            cors_origins: settings.http.cors_origins.clone().into(),
             body_limit: web::Data::new(BodyLimit(settings.http.body_limit_bytes)),
         };
         Ok(Self { services, founded })
@@ -105,13 +114,22 @@ fn passwords(settings: &Settings) -> anyhow::Result<Passwords> {
     Ok(Passwords::new(settings.auth.bcrypt_cost, pepper, Capacity::default()))
 }
 
+fn registration(settings: &Settings) -> Registration {
+    if settings.auth.allow_registration {
+        Registration::Open(settings.first.tenant.clone())
+    } else {
+        Registration::Closed
+    }
+}
+
 async fn found(settings: &Settings, auth: &AuthService) -> anyhow::Result<Option<Founded>> {
     let first = &settings.first;
     let production = settings.stage.environment == Environment::Production;
     if production && first.admin_password.is_none() && auth.is_empty().await? {
         bail!("MASS_ADMIN_PASSWORD has to be set, since MASS_ENV is production and the database is empty");
     }
-    let password = first.admin_password.as_ref().map(NewPassword::parse).transpose().context("MASS_ADMIN_PASSWORD")?;
+    let password = first.admin_password.as_ref().map(|text| NewPassword::parse(text, &first.admin_email));
+    let password = password.transpose().context("MASS_ADMIN_PASSWORD")?;
     let founded = auth.found(first.tenant.clone(), first.admin_email.clone(), password).await;
     founded.context("the first administrator cannot be created")
 }

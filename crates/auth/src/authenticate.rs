@@ -1,10 +1,13 @@
 //! Recognising the caller of a request.
 
+use std::net::IpAddr;
+
 use mass_domain::access::Principal;
+use mass_domain::api_keys::KeyToken;
 use mass_domain::port::PortError;
-use mass_domain::users::User;
 
 use crate::AuthService;
+use crate::api_keys::RefusedApiKey;
 use crate::tokens::{RefusedToken, TokenSubject};
 
 /// Why a caller is not recognised.
@@ -16,9 +19,13 @@ pub enum AuthenticateError {
     /// The token never was good, or not yet. The reason is for the log.
     #[error("the access token is not valid: {0}")]
     InvalidToken(RefusedToken),
-    /// The token is good, but its user is disabled or gone. A client learns no more than that the token is invalid.
-    #[error("the user of the access token is disabled or gone")]
-    NoSuchUser,
+    /// The token is good, but its session has ended, or its user is disabled. A client learns no more than that the
+    /// token is invalid.
+    #[error("the session of the access token has ended, or its user is disabled")]
+    NoSession,
+    /// The token is an API key that opens nothing. The reason is for the log.
+    #[error(transparent)]
+    ApiKey(#[from] RefusedApiKey),
     /// The store could not do its work.
     #[error(transparent)]
     Store(#[from] PortError),
@@ -31,16 +38,23 @@ impl From<RefusedToken> for AuthenticateError {
 }
 
 impl AuthService {
-    /// Recognises the bearer of an access token.
+    /// Recognises the bearer of an access token or API key, who calls from this address.
     ///
-    /// Roles and state are read from the store, not from the token, so that disabling a user or changing a role takes
-    /// effect on the next request.
+    /// The session, and its user's roles and state, are read from the store and not from the token, so that logging out,
+    /// changing a password, disabling a user or changing a role takes effect on the next request.
     ///
     /// # Errors
     /// [`AuthenticateError`].
-    pub async fn authenticate(&self, token: &str) -> Result<Principal, AuthenticateError> {
-        let TokenSubject { user_id, tenant_id } = self.tokens.verify(token, self.clock.now())?;
-        let user = self.users.find(&tenant_id, user_id).await?;
-        user.and_then(User::into_principal).ok_or(AuthenticateError::NoSuchUser)
+    pub async fn authenticate(&self, token: &str, address: Option<IpAddr>) -> Result<Principal, AuthenticateError> {
+        if KeyToken::claims(token) {
+            return self.authenticate_key(token, address).await;
+        }
+        let now = self.clock.now();
+        let TokenSubject { user_id, tenant_id, session_id } = self.tokens.verify(token, now)?;
+        let found = self.sessions.find(&tenant_id, session_id).await?;
+        found
+            .filter(|(session, _)| session.is_live(now) && session.user_id == user_id)
+            .and_then(|(session, user)| user.into_principal(session.id))
+            .ok_or(AuthenticateError::NoSession)
     }
 }

@@ -1,16 +1,23 @@
-//! Who is asking: passwords, access tokens, and the use cases of logging in and being recognised.
+//! Who is asking: passwords, sessions, tokens, and the use cases of logging in and being recognised.
 //!
-//! Belongs here: how a credential is proved, issued and checked, and the port to the accounts.
+//! Belongs here: how a credential is proved, issued and checked, and the ports to accounts, sessions and attempts.
 //! Does not belong here: what a recognised caller may do (`mass_domain::access`), HTTP headers, SQL.
 
 mod accounts;
+mod api_keys;
 mod authenticate;
+mod change_password;
+mod common_passwords;
+mod ed25519;
 mod fingerprint;
 mod hasher;
 mod login;
 mod new_password;
 mod passwords;
+mod refresh_token;
+mod sessions;
 mod store;
+mod throttle;
 mod tokens;
 
 use std::sync::Arc;
@@ -18,30 +25,61 @@ use std::sync::Arc;
 use mass_domain::time::{Clock, Timestamp};
 use uuid::{NoContext, Uuid};
 
-pub use accounts::{CreateUserError, FoundError, Founded, NewUser, ResetPasswordError};
+pub use accounts::{FoundError, Founded, ResetPasswordError};
+pub use api_keys::{ApiKeyStore, RefusedApiKey, StoredKey};
 pub use authenticate::AuthenticateError;
+pub use change_password::ChangePasswordError;
 pub use hasher::{Cost, InvalidCost, Pepper, ShortPepper, UnreadableHash, Verification};
-pub use login::{LoggedIn, LoginError};
+pub use login::LoginError;
 pub use new_password::{NewPassword, WeakPassword};
 pub use passwords::{Capacity, Passwords, PasswordsError};
-pub use store::{Account, CreateAccountError, PasswordHash, UserStore};
-pub use tokens::{
-    AccessTokens, InvalidLifetime, RefusedToken, ShortSigningKey, SigningKey, SigningKeys, TokenLifetime, TokenSubject,
+pub use refresh_token::RefreshTokenHash;
+pub use sessions::{LoggedIn, RefreshError, RefreshVerdict, Session, judge_refresh};
+pub use store::{
+    Account, Opening, PasswordChange, PasswordHash, Refreshed, SessionStore, UserStore,
 };
+pub use throttle::{AttemptKeys, AttemptStore, Counter, Counters, ThrottleScope, Throttled};
+pub use tokens::{
+    AccessTokens, InvalidLifetime, InvalidSigningKey, PublicKey, RefusedToken, SigningKey, SigningKeys, TokenAlgorithm,
+    TokenLifetime, TokenSubject, UnknownTokenAlgorithm,
+};
+
+/// The ports that the use cases stand on.
+#[derive(Clone)]
+pub struct AuthStores {
+    /// Tenants and accounts.
+    pub users: Arc<dyn UserStore>,
+    /// Sessions and their refresh tokens.
+    pub sessions: Arc<dyn SessionStore>,
+    /// Attempts to prove a password.
+    pub attempts: Arc<dyn AttemptStore>,
+    /// API keys.
+    pub api_keys: Arc<dyn ApiKeyStore>,
+}
 
 /// The use cases on accounts and their credentials.
 pub struct AuthService {
     users: Arc<dyn UserStore>,
+    sessions: Arc<dyn SessionStore>,
+    attempts: Arc<dyn AttemptStore>,
+    api_keys: Arc<dyn ApiKeyStore>,
     passwords: Passwords,
     tokens: AccessTokens,
     clock: Arc<dyn Clock>,
 }
 
 impl AuthService {
-    /// Puts the use cases on top of a store.
+    /// Puts the use cases on top of stores.
     #[must_use]
-    pub fn new(users: Arc<dyn UserStore>, passwords: Passwords, tokens: AccessTokens, clock: Arc<dyn Clock>) -> Self {
-        Self { users, passwords, tokens, clock }
+    pub fn new(stores: AuthStores, passwords: Passwords, tokens: AccessTokens, clock: Arc<dyn Clock>) -> Self {
+        let AuthStores { users, sessions, attempts, api_keys } = stores;
+        Self { users, sessions, attempts, api_keys, passwords, tokens, clock }
+    }
+
+    /// The keys with which others can verify access tokens.
+    #[must_use]
+    pub fn public_keys(&self) -> Vec<PublicKey> {
+        self.tokens.public_keys()
     }
 }
 

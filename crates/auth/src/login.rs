@@ -1,23 +1,19 @@
 //! Logging in with an address and a password.
 
+use std::net::IpAddr;
+
+use mass_domain::ids::SessionId;
 use mass_domain::port::PortError;
-use mass_domain::users::{Email, User};
+use mass_domain::users::Email;
 use secrecy::SecretString;
 
-use crate::AuthService;
 use crate::hasher::Verification;
 use crate::passwords::PasswordsError;
-use crate::store::{Account, PasswordHash};
-use crate::tokens::TokenSubject;
-
-/// What somebody gets who logged in.
-#[derive(Debug)]
-pub struct LoggedIn {
-    /// The bearer token of the requests to come.
-    pub access_token: SecretString,
-    /// For how long it is good.
-    pub expires_in_seconds: u64,
-}
+use crate::refresh_token::RefreshToken;
+use crate::sessions::{LoggedIn, Session};
+use crate::store::{Account, Opening};
+use crate::throttle::{AttemptKeys, Throttled};
+use crate::{AuthService, uuid_v7};
 
 /// Why nobody is logged in.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +21,9 @@ pub enum LoginError {
     /// No user who may log in has this address and password. Deliberately no more than that.
     #[error("the e-mail address or the password is wrong")]
     InvalidCredentials,
+    /// Too many attempts failed before; trying again after a while helps.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
     /// Too many are logging in; trying again later helps.
     #[error("too many log-ins at the moment")]
     Busy,
@@ -46,45 +45,52 @@ impl From<PasswordsError> for LoginError {
 }
 
 impl AuthService {
-    /// Logs a user in. An unknown or malformed address, a wrong password and a disabled user get the same answer after
-    /// the same time.
+    /// Logs a user in from an address and opens a session. An unknown or malformed e-mail address, a wrong password and
+    /// a disabled user get the same answer after the same time, and are throttled alike.
     ///
     /// # Errors
     /// [`LoginError`].
-    pub async fn login(&self, email: &str, password: &SecretString) -> Result<LoggedIn, LoginError> {
+    pub async fn login(
+        &self,
+        email: &str,
+        password: &SecretString,
+        address: Option<IpAddr>,
+    ) -> Result<LoggedIn, LoginError> {
+        let keys = AttemptKeys::new(email, address);
+        self.attempts.begin(&keys, self.clock.now()).await??;
         let account = match Email::parse(email) {
             Ok(email) => self.users.find_by_email(&email).await?,
             Err(_) => None,
         };
         let verification = self.passwords.verify(password, account.as_ref().map(|account| &account.password)).await?;
-        let Some(Account { user, password: stored }) = account else {
+        let Some(account) = account else {
             return Err(LoginError::InvalidCredentials);
         };
         match verification {
-            Verification::Match { rehashed } if user.disabled_at.is_none() => {
-                if let Some(rehashed) = rehashed {
-                    self.store_rehashed(&user, &stored, rehashed).await;
+            Verification::Match { rehashed } if account.user.disabled_at.is_none() => {
+                let now = self.clock.now();
+                let session = Session::begin(SessionId::from_uuid(uuid_v7(now)), &account.user, now);
+                let refresh = RefreshToken::generate(&session.tenant_id);
+                let Account { user: _, password: proved } = account;
+                let opening = Opening { session: session.clone(), refresh: refresh.hash(), proved, rehashed };
+                if !self.sessions.open(opening).await? {
+                    return Err(LoginError::InvalidCredentials);
                 }
-                self.log_in(user)
+                self.remember_success(&keys).await;
+                Ok(self.tokens_of(&session, &refresh)?)
             }
             Verification::Match { .. } | Verification::Mismatch => Err(LoginError::InvalidCredentials),
             Verification::Unreadable(reason) => {
-                tracing::warn!(user.id = %user.id, %reason, "a user cannot log in until the password is reset");
+                tracing::warn!(user.id = %account.user.id, %reason, "a user cannot log in until the password is reset");
                 Err(LoginError::InvalidCredentials)
             }
         }
     }
 
-    fn log_in(&self, user: User) -> Result<LoggedIn, LoginError> {
-        let subject = TokenSubject { user_id: user.id, tenant_id: user.tenant_id };
-        let access_token = self.tokens.issue(&subject, self.clock.now())?;
-        Ok(LoggedIn { access_token, expires_in_seconds: self.tokens.lifetime().seconds().into() })
-    }
-
-    /// A failure costs nothing but another try at the next login, so it does not stop this one.
-    async fn store_rehashed(&self, user: &User, old: &PasswordHash, new: PasswordHash) {
-        if let Err(error) = self.users.rehash_password(&user.tenant_id, user.id, old, new).await {
-            tracing::warn!(user.id = %user.id, error = &error as &dyn std::error::Error, "a password was not rehashed");
+    /// A failure makes at worst the next attempt wait, so it does not stop this one.
+    pub(crate) async fn remember_success(&self, keys: &AttemptKeys) {
+        if let Err(error) = self.attempts.succeed(keys, self.clock.now()).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a successful attempt still counts as failed");
         }
     }
 }

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use mass_domain::users::Email;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use unicode_normalization::UnicodeNormalization;
+
+use crate::common_passwords;
 
 /// The most characters that a password can have.
 const MAX_CHARACTERS: usize = 256;
@@ -33,9 +36,29 @@ pub enum WeakPassword {
     /// More than [`NewPassword::MAX_CHARACTERS`].
     #[error("a password has at most {} characters", NewPassword::MAX_CHARACTERS)]
     TooLong,
+    /// Nothing but common passwords, digits and repetitions strung together.
+    #[error("a password is more than common passwords, digits and repetitions strung together")]
+    Common,
+    /// Made of the user's own address.
+    #[error("a password is more than the user's own e-mail address")]
+    OwnAddress,
 }
 
-/// A password that may be set: 15 to 256 characters, of whatever kind (NIST SP 800-63B-4, section 3.1.1.2).
+impl WeakPassword {
+    /// A stable word for programs.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::TooShort => "too_short",
+            Self::TooLong => "too_long",
+            Self::Common => "common_password",
+            Self::OwnAddress => "own_address",
+        }
+    }
+}
+
+/// A password that may be set: 15 to 256 characters, of whatever kind, that are not tried first by whoever guesses
+/// (NIST SP 800-63B-4, section 3.1.1.2).
 #[derive(Clone)]
 pub struct NewPassword(SecretString);
 
@@ -45,14 +68,20 @@ impl NewPassword {
     /// The most Unicode scalar values, counted in normalisation form C.
     pub const MAX_CHARACTERS: usize = MAX_CHARACTERS;
 
-    /// Takes a text as a password to be.
+    /// Takes a text as a password to be of the user with this address.
     ///
     /// # Errors
     /// [`WeakPassword`] if it breaks the rule.
-    pub fn parse(text: &SecretString) -> Result<Self, WeakPassword> {
+    pub fn parse(text: &SecretString, email: &Email) -> Result<Self, WeakPassword> {
         let canonical = canonical(text.expose_secret()).ok_or(WeakPassword::TooLong)?;
         if canonical.chars().count() < Self::MIN_CHARACTERS {
             return Err(WeakPassword::TooShort);
+        }
+        if common_passwords::is_common(&canonical) {
+            return Err(WeakPassword::Common);
+        }
+        if common_passwords::is_made_of(&canonical, email) {
+            return Err(WeakPassword::OwnAddress);
         }
         Ok(Self(SecretString::from(canonical.as_str())))
     }
@@ -93,19 +122,35 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<NewPassword, WeakPassword> {
-        NewPassword::parse(&SecretString::from(text))
+        NewPassword::parse(&SecretString::from(text), &Email::parse("ana.lopez@example.test").unwrap())
+    }
+
+    /// Different characters, of different kinds.
+    fn varied(length: usize) -> String {
+        "aé 🔑Z".chars().cycle().zip(('a'..='z').cycle()).flat_map(|(a, b)| [a, b]).take(length).collect()
     }
 
     #[test]
     fn a_password_has_15_to_256_characters_of_any_kind() {
         assert_eq!(parse(&"é".repeat(14)).err(), Some(WeakPassword::TooShort));
-        for good in ["é".repeat(15), " ".repeat(15), "🔑".repeat(256), "a\u{301}".repeat(256)] {
+        for good in [varied(15), varied(256), "e\u{301}a\u{301}o\u{301}u\u{301}i\u{301} a e".repeat(25)] {
             assert!(parse(&good).is_ok(), "{good}");
         }
         for long in ["a".repeat(257), "a\u{301}".repeat(257), "a".repeat(1 << 20)] {
             assert_eq!(parse(&long).err(), Some(WeakPassword::TooLong));
         }
         assert_eq!(WeakPassword::TooShort.to_string(), "a password has at least 15 characters");
+    }
+
+    #[test]
+    fn what_is_tried_first_is_no_password() {
+        for common in ["passwordPASSWORD", "qwertyuiop123456", "                "] {
+            assert_eq!(parse(common).err(), Some(WeakPassword::Common), "{common}");
+        }
+        for own in ["Ana.Lopez@example.test", "ana.lopezana.lopez"] {
+            assert_eq!(parse(own).err(), Some(WeakPassword::OwnAddress), "{own}");
+        }
+        assert!(parse("correct horse battery staple").is_ok());
     }
 
     #[test]

@@ -41,7 +41,8 @@ pub enum PasswordsError {
     Unexpected(#[from] anyhow::Error),
 }
 
-/// Hashes and compares passwords, on threads where that blocks nobody.
+/// Hashes and compares passwords, on threads where that blocks nobody. Clones share one capacity.
+#[derive(Clone)]
 pub struct Passwords {
     hasher: Arc<Hasher>,
     /// Places at work or in the line.

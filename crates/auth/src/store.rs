@@ -1,13 +1,16 @@
-//! The port to whatever keeps users and their password hashes.
+//! The ports to whatever keeps users with their password hashes, and sessions.
 
 use std::fmt;
 
 use async_trait::async_trait;
-use mass_domain::ids::UserId;
+use mass_domain::ids::{SessionId, UserId};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::{Tenant, TenantId};
 use mass_domain::time::Timestamp;
 use mass_domain::users::{Email, User};
+
+use crate::refresh_token::RefreshTokenHash;
+use crate::sessions::Session;
 
 /// A password's hash as it is stored: the scheme, the pepper's version and the bcrypt string. Not shown by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -42,20 +45,6 @@ pub struct Account {
     pub password: PasswordHash,
 }
 
-/// Why an account is not created.
-#[derive(Debug, thiserror::Error)]
-pub enum CreateAccountError {
-    /// A user with this address exists, in whatever tenant.
-    #[error("a user with this e-mail address exists already")]
-    EmailTaken,
-    /// There is no such tenant.
-    #[error("there is no such tenant")]
-    NoSuchTenant,
-    /// The store could not do its work.
-    #[error(transparent)]
-    Store(#[from] PortError),
-}
-
 /// Keeps tenants and user accounts. Each call is one unit of work.
 #[async_trait]
 pub trait UserStore: Send + Sync {
@@ -69,13 +58,7 @@ pub trait UserStore: Send + Sync {
     /// Finds an account by the address that somebody logs in with: the only look-up that knows no tenant yet.
     async fn find_by_email(&self, email: &Email) -> Result<Option<Account>, PortError>;
 
-    /// Finds a user.
-    async fn find(&self, tenant: &TenantId, id: UserId) -> Result<Option<User>, PortError>;
-
-    /// Creates an account.
-    async fn create(&self, account: Account) -> Result<(), CreateAccountError>;
-
-    /// Gives a user another password; `false` if there is no such user.
+    /// Gives a user another password and ends all its sessions; `false` if there is no such user.
     async fn set_password(
         &self,
         tenant: &TenantId,
@@ -84,13 +67,73 @@ pub trait UserStore: Send + Sync {
         at: Timestamp,
     ) -> Result<bool, PortError>;
 
-    /// Stores a stronger hash of the password that a user has already, as long as `old` is still what is stored: a
-    /// password that was changed meanwhile stays changed. This is no change of password and moves no date.
-    async fn rehash_password(
+    /// Gives a user another password in place of the proved one, and ends its sessions but this one; `false`, and
+    /// nothing is changed, if the proved one is no longer the user's.
+    async fn change_password(&self, change: PasswordChange) -> Result<bool, PortError>;
+}
+
+/// A user's change of its own password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasswordChange {
+    /// The user's tenant.
+    pub tenant_id: TenantId,
+    /// The user.
+    pub user_id: UserId,
+    /// The session that goes on.
+    pub session_id: SessionId,
+    /// The hash that the user proved to know the password of.
+    pub proved: PasswordHash,
+    /// What takes its place.
+    pub password: PasswordHash,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A session to be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    /// The session.
+    pub session: Session,
+    /// Its first refresh token.
+    pub refresh: RefreshTokenHash,
+    /// The hash that the user proved to know the password of.
+    pub proved: PasswordHash,
+    /// A stronger hash of the same password, to be stored in its place. This is no change of password and moves no
+    /// date.
+    pub rehashed: Option<PasswordHash>,
+}
+
+/// What became of a session whose refresh token was presented.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refreshed {
+    /// The token is spent, and another stands in its place.
+    Rotated(Session),
+    /// It had been spent before: the session is over.
+    Revoked(SessionId),
+    /// It leads to no session that can go on.
+    Refused,
+}
+
+/// Keeps sessions with their refresh tokens. Each call is one unit of work.
+#[async_trait]
+pub trait SessionStore: Send + Sync {
+    /// Opens a session; `false`, and nothing is opened, if the proved password is no longer the user's. So whoever
+    /// changes a password and ends the sessions misses none that was being opened with the old one.
+    async fn open(&self, opening: Opening) -> Result<bool, PortError>;
+
+    /// Finds a session and its user, in one look.
+    async fn find(&self, tenant: &TenantId, id: SessionId) -> Result<Option<(Session, User)>, PortError>;
+
+    /// Does what [`judge_refresh`](crate::judge_refresh) says with the session of a refresh token. Of those who present
+    /// a token of one session at once, one after the other is judged.
+    async fn refresh(
         &self,
         tenant: &TenantId,
-        id: UserId,
-        old: &PasswordHash,
-        new: PasswordHash,
-    ) -> Result<(), PortError>;
+        presented: RefreshTokenHash,
+        next: RefreshTokenHash,
+        at: Timestamp,
+    ) -> Result<Refreshed, PortError>;
+
+    /// Ends a session, if it is there and has not ended yet.
+    async fn revoke(&self, tenant: &TenantId, id: SessionId, at: Timestamp) -> Result<(), PortError>;
 }

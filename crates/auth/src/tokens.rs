@@ -1,11 +1,15 @@
 //! Access tokens: signed statements of who logged in, good for minutes (RFC 7519, RFC 9068, RFC 8725).
 
 use std::fmt;
+use std::str::FromStr;
 
 use anyhow::Context as _;
+use aws_lc_rs::signature::KeyPair as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use mass_domain::ids::UserId;
+use mass_domain::ids::{SessionId, UserId};
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -13,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::fingerprint::fingerprint;
-use crate::uuid_v7;
+use crate::{ed25519, uuid_v7};
 
 const ISSUER: &str = "mass";
 const AUDIENCE: &str = "mass-api";
@@ -24,18 +28,99 @@ const LEEWAY_SECONDS: i64 = 5;
 /// No token of MASS comes near; what is longer is not looked at.
 const MAX_BYTES: usize = 4096;
 
-/// A secret that signs access tokens with HMAC-SHA-256.
+/// How access tokens are signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TokenAlgorithm {
+    /// HMAC-SHA-256 with the secret itself: who verifies can also sign.
+    #[default]
+    Hs256,
+    /// Ed25519 with a key derived from the secret: anybody can verify with the public key (RFC 8037).
+    EdDsa,
+}
+
+/// The text names no algorithm that MASS signs with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("access tokens are signed with HS256 or EdDSA")]
+pub struct UnknownTokenAlgorithm;
+
+impl TokenAlgorithm {
+    /// Its name in a token's header (RFC 7518, section 3.1; RFC 8037, section 3.1).
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+}
+
+impl fmt::Display for TokenAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for TokenAlgorithm {
+    type Err = UnknownTokenAlgorithm;
+
+    fn from_str(text: &str) -> Result<Self, UnknownTokenAlgorithm> {
+        [Self::Hs256, Self::EdDsa].into_iter().find(|known| known.as_str() == text).ok_or(UnknownTokenAlgorithm)
+    }
+}
+
+/// A key of one algorithm.
 #[derive(Clone)]
-pub struct SigningKey {
+struct Key {
     id: String,
+    algorithm: Algorithm,
     signs: EncodingKey,
     verifies: DecodingKey,
 }
 
-/// The secret is too short for the algorithm.
+impl Key {
+    fn header(&self) -> Header {
+        Header { typ: Some(TYPE.to_owned()), kid: Some(self.id.clone()), ..Header::new(self.algorithm) }
+    }
+
+    fn validation(&self) -> Validation {
+        let mut validation = Validation::new(self.algorithm);
+        validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[AUDIENCE]);
+        validation.set_required_spec_claims(&["iss", "aud", "sub", "nbf", "exp"]);
+        // These would be judged by the system's clock: `Claims::judge_times` does it by the caller's.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        validation
+    }
+}
+
+/// The public half of an Ed25519 key, with which others can verify tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicKey {
+    /// The `kid` of its tokens.
+    pub id: String,
+    /// The key in base64url: the parameter `x` of its JWK (RFC 8037, section 2).
+    pub x: String,
+}
+
+/// A secret that signs access tokens: itself with HMAC-SHA-256, or by the Ed25519 key that is derived from it.
+#[derive(Clone)]
+pub struct SigningKey {
+    hs256: Key,
+    eddsa: Key,
+    public: PublicKey,
+}
+
+/// Why a secret is no signing key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a signing key has at least {} bytes", SigningKey::MIN_BYTES)]
-pub struct ShortSigningKey;
+pub enum InvalidSigningKey {
+    /// Too short for the algorithm.
+    #[error("a signing key has at least {} bytes", SigningKey::MIN_BYTES)]
+    TooShort,
+    /// The cryptographic library derives no Ed25519 key from it.
+    #[error("no Ed25519 key can be derived from the secret")]
+    Underivable,
+}
 
 impl SigningKey {
     /// The fewest bytes: as many as HS256 puts out (RFC 7518, section 3.2).
@@ -44,33 +129,42 @@ impl SigningKey {
     /// Takes the bytes of a text as a key.
     ///
     /// # Errors
-    /// [`ShortSigningKey`] below [`MIN_BYTES`](Self::MIN_BYTES).
-    pub fn parse(text: &SecretString) -> Result<Self, ShortSigningKey> {
+    /// [`InvalidSigningKey`], above all below [`MIN_BYTES`](Self::MIN_BYTES).
+    pub fn parse(text: &SecretString) -> Result<Self, InvalidSigningKey> {
         let secret = text.expose_secret().as_bytes();
         if secret.len() < Self::MIN_BYTES {
-            return Err(ShortSigningKey);
+            return Err(InvalidSigningKey::TooShort);
         }
-        Ok(Self {
+        let pair = ed25519::derive(secret).map_err(|_| InvalidSigningKey::Underivable)?;
+        let document = pair.to_pkcs8v1().map_err(|_| InvalidSigningKey::Underivable)?;
+        let public = pair.public_key().as_ref();
+        let hs256 = Key {
             id: fingerprint("mass access token key", secret),
+            algorithm: Algorithm::HS256,
             signs: EncodingKey::from_secret(secret),
             verifies: DecodingKey::from_secret(secret),
-        })
+        };
+        let eddsa = Key {
+            id: fingerprint("mass access token ed25519 key", public),
+            algorithm: Algorithm::EdDSA,
+            signs: EncodingKey::from_ed_der(document.as_ref()),
+            verifies: DecodingKey::from_ed_der(public),
+        };
+        let public = PublicKey { id: eddsa.id.clone(), x: URL_SAFE_NO_PAD.encode(public) };
+        Ok(Self { hs256, eddsa, public })
     }
 
-    /// The `kid` of its tokens.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn header(&self) -> Header {
-        Header { typ: Some(TYPE.to_owned()), kid: Some(self.id.clone()), ..Header::new(Algorithm::HS256) }
+    const fn key(&self, algorithm: TokenAlgorithm) -> &Key {
+        match algorithm {
+            TokenAlgorithm::Hs256 => &self.hs256,
+            TokenAlgorithm::EdDsa => &self.eddsa,
+        }
     }
 }
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SigningKey").field(&self.id).finish()
+        f.debug_struct("SigningKey").field("hs256", &self.hs256.id).field("eddsa", &self.eddsa.id).finish()
     }
 }
 
@@ -84,8 +178,13 @@ pub struct SigningKeys {
 }
 
 impl SigningKeys {
-    fn find(&self, id: &str) -> Option<&SigningKey> {
-        std::iter::once(&self.current).chain(&self.previous).find(|key| key.id == id)
+    fn all(&self) -> impl Iterator<Item = &SigningKey> {
+        std::iter::once(&self.current).chain(&self.previous)
+    }
+
+    /// The key of this name, of whatever algorithm: what was signed before a change of algorithm stays good, too.
+    fn find(&self, id: &str) -> Option<&Key> {
+        self.all().flat_map(|key| [&key.hs256, &key.eddsa]).find(|key| key.id == id)
     }
 }
 
@@ -133,6 +232,8 @@ pub struct TokenSubject {
     pub user_id: UserId,
     /// The tenant of that user.
     pub tenant_id: TenantId,
+    /// The session that the login opened.
+    pub session_id: SessionId,
 }
 
 /// Why a token is refused. For the log: a client learns no more than that the token is invalid or has expired.
@@ -170,6 +271,7 @@ struct Claims {
     aud: String,
     sub: String,
     tid: String,
+    sid: String,
     iat: i64,
     nbf: i64,
     exp: i64,
@@ -192,29 +294,32 @@ impl Claims {
     fn subject(&self) -> Option<TokenSubject> {
         let ours = self.iss == ISSUER && self.aud == AUDIENCE && Uuid::try_parse(&self.jti).is_ok();
         let (user_id, tenant_id) = (self.sub.parse().ok()?, self.tid.parse().ok()?);
-        ours.then_some(TokenSubject { user_id, tenant_id })
+        let session_id = self.sid.parse().ok()?;
+        ours.then_some(TokenSubject { user_id, tenant_id, session_id })
     }
 }
 
 /// Issues and verifies access tokens.
 pub struct AccessTokens {
     keys: SigningKeys,
+    algorithm: TokenAlgorithm,
     lifetime: TokenLifetime,
-    validation: Validation,
 }
 
 impl AccessTokens {
-    /// Tokens signed with the current key that last so long.
+    /// Tokens signed with the current key by this algorithm that last so long.
     #[must_use]
-    pub fn new(keys: SigningKeys, lifetime: TokenLifetime) -> Self {
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.set_issuer(&[ISSUER]);
-        validation.set_audience(&[AUDIENCE]);
-        validation.set_required_spec_claims(&["iss", "aud", "sub", "nbf", "exp"]);
-        // These would be judged by the system's clock: `Claims::judge_times` does it by the caller's.
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
-        Self { keys, lifetime, validation }
+    pub const fn new(keys: SigningKeys, algorithm: TokenAlgorithm, lifetime: TokenLifetime) -> Self {
+        Self { keys, algorithm, lifetime }
+    }
+
+    /// The keys with which others can verify tokens: none under [`TokenAlgorithm::Hs256`], whose key is secret.
+    #[must_use]
+    pub fn public_keys(&self) -> Vec<PublicKey> {
+        match self.algorithm {
+            TokenAlgorithm::Hs256 => Vec::new(),
+            TokenAlgorithm::EdDsa => self.keys.all().map(|key| key.public.clone()).collect(),
+        }
     }
 
     /// For how long tokens are good.
@@ -234,12 +339,13 @@ impl AccessTokens {
             aud: AUDIENCE.to_owned(),
             sub: subject.user_id.to_string(),
             tid: subject.tenant_id.to_string(),
+            sid: subject.session_id.to_string(),
             iat,
             nbf: iat,
             exp: iat + i64::from(self.lifetime.seconds()),
             jti: uuid_v7(now).to_string(),
         };
-        let key = &self.keys.current;
+        let key = self.keys.current.key(self.algorithm);
         let token = jsonwebtoken::encode(&key.header(), &claims, &key.signs).context("signing an access token")?;
         Ok(token.into())
     }
@@ -258,7 +364,7 @@ impl AccessTokens {
         if header != key.header() {
             return Err(RefusedToken::ForeignHeader);
         }
-        let decoded = jsonwebtoken::decode::<Claims>(token, &key.verifies, &self.validation);
+        let decoded = jsonwebtoken::decode::<Claims>(token, &key.verifies, &key.validation());
         let claims = decoded.map_err(|error| refusal(error.kind()))?.claims;
         let subject = claims.subject().ok_or(RefusedToken::ForeignClaims)?;
         claims.judge_times(unix_seconds(now))?;
@@ -280,8 +386,6 @@ const fn unix_seconds(at: Timestamp) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use hmac::{Hmac, KeyInit as _, Mac as _};
     use serde_json::{Value, json};
     use sha2::{Sha256, Sha384, Sha512};
@@ -297,7 +401,11 @@ mod tests {
 
     fn tokens(current: &str, previous: Option<&str>) -> AccessTokens {
         let keys = SigningKeys { current: key(current), previous: previous.map(key) };
-        AccessTokens::new(keys, TokenLifetime::default())
+        AccessTokens::new(keys, TokenAlgorithm::Hs256, TokenLifetime::default())
+    }
+
+    fn eddsa(current: &str, previous: Option<&str>) -> AccessTokens {
+        AccessTokens { algorithm: TokenAlgorithm::EdDsa, ..tokens(current, previous) }
     }
 
     fn at(seconds: i64) -> Timestamp {
@@ -306,7 +414,8 @@ mod tests {
 
     fn subject() -> TokenSubject {
         let user_id = "0199d3a0-0000-7000-8000-000000000001".parse().unwrap();
-        TokenSubject { user_id, tenant_id: TenantId::parse("default").unwrap() }
+        let session_id = "0199d3a0-0000-7000-8000-000000000003".parse().unwrap();
+        TokenSubject { user_id, tenant_id: TenantId::parse("default").unwrap(), session_id }
     }
 
     fn issue(tokens: &AccessTokens) -> String {
@@ -318,13 +427,14 @@ mod tests {
     }
 
     fn good_header() -> Value {
-        json!({"typ": "at+jwt", "alg": "HS256", "kid": key(SECRET).id()})
+        json!({"typ": "at+jwt", "alg": "HS256", "kid": key(SECRET).hs256.id})
     }
 
     fn good_claims() -> Value {
         json!({
             "iss": "mass", "aud": "mass-api", "sub": "0199d3a0-0000-7000-8000-000000000001", "tid": "default",
-            "iat": NOW, "nbf": NOW, "exp": NOW + 900, "jti": "0199d3a0-0000-7000-8000-000000000002",
+            "sid": "0199d3a0-0000-7000-8000-000000000003", "iat": NOW, "nbf": NOW, "exp": NOW + 900,
+            "jti": "0199d3a0-0000-7000-8000-000000000002",
         })
     }
 
@@ -363,8 +473,8 @@ mod tests {
     #[test]
     fn a_key_has_32_bytes_and_is_not_printed() {
         let short = SecretString::from("x".repeat(31));
-        assert_eq!(SigningKey::parse(&short).err(), Some(ShortSigningKey));
-        assert_eq!(ShortSigningKey.to_string(), "a signing key has at least 32 bytes");
+        assert_eq!(SigningKey::parse(&short).err(), Some(InvalidSigningKey::TooShort));
+        assert_eq!(InvalidSigningKey::TooShort.to_string(), "a signing key has at least 32 bytes");
         assert!(!format!("{:?}", tokens(SECRET, Some(SECRET)).keys).contains("current-"));
     }
 
@@ -399,10 +509,64 @@ mod tests {
         assert_eq!(tokens(next, Some(SECRET)).verify(&old, at(NOW)), Ok(subject()));
         assert_eq!(tokens(next, None).verify(&old, at(NOW)), Err(RefusedToken::UnknownKey));
         let new = issue(&tokens(next, Some(SECRET)));
-        assert_eq!(part(&new, 0)["kid"], key(next).id());
+        assert_eq!(part(&new, 0)["kid"], key(next).hs256.id);
         // The name of one key does not lead to another.
         let mixed = signed(format!("{}.{}", encoded(&good_header()), encoded(&good_claims())), next);
         assert_eq!(tokens(next, Some(SECRET)).verify(&mixed, at(NOW)), Err(RefusedToken::WrongSignature));
+    }
+
+    #[test]
+    fn a_change_of_algorithm_or_key_logs_nobody_out() {
+        let (before, after) = (issue(&tokens(SECRET, None)), issue(&eddsa(SECRET, None)));
+        assert_eq!(part(&after, 0), json!({"typ": "at+jwt", "alg": "EdDSA", "kid": key(SECRET).eddsa.id}));
+        assert_eq!(part(&before, 1)["sid"], part(&after, 1)["sid"]);
+        let next = "next-next-next-next-next-next-next";
+        for token in [before, after] {
+            for tokens in
+                [tokens(SECRET, None), eddsa(SECRET, None), tokens(next, Some(SECRET)), eddsa(next, Some(SECRET))]
+            {
+                assert_eq!(tokens.verify(&token, at(NOW)), Ok(subject()), "{token}");
+            }
+            assert_eq!(eddsa(next, None).verify(&token, at(NOW)), Err(RefusedToken::UnknownKey));
+        }
+    }
+
+    #[test]
+    fn a_key_of_one_algorithm_verifies_no_other() {
+        let header = with(good_header(), json!({"kid": key(SECRET).eddsa.id}));
+        for (algorithm, expected) in [("HS256", RefusedToken::ForeignHeader), ("EdDSA", RefusedToken::WrongSignature)] {
+            let message = with(header.clone(), json!({"alg": algorithm}));
+            let message = format!("{}.{}", encoded(&message), encoded(&good_claims()));
+            for secret in [SECRET, &key(SECRET).public.x] {
+                assert_eq!(eddsa(SECRET, None).verify(&signed(message.clone(), secret), at(NOW)), Err(expected));
+            }
+        }
+    }
+
+    #[test]
+    fn public_keys_are_told_only_where_there_are_any() {
+        assert_eq!(tokens(SECRET, Some(SECRET)).public_keys(), []);
+        let keys = eddsa(SECRET, Some("next-next-next-next-next-next-next")).public_keys();
+        assert_eq!(keys.len(), 2);
+        let token = issue(&eddsa(SECRET, None));
+        assert_eq!(part(&token, 0)["kid"], keys[0].id);
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_audience(&[AUDIENCE]);
+        validation.validate_exp = false;
+        let verifies = DecodingKey::from_ed_components(&keys[0].x).unwrap();
+        assert!(jsonwebtoken::decode::<Value>(&token, &verifies, &validation).is_ok());
+        let another = DecodingKey::from_ed_components(&keys[1].x).unwrap();
+        assert!(jsonwebtoken::decode::<Value>(&token, &another, &validation).is_err());
+    }
+
+    #[test]
+    fn an_algorithm_is_read_by_its_name() {
+        for algorithm in [TokenAlgorithm::Hs256, TokenAlgorithm::EdDsa] {
+            assert_eq!(algorithm.to_string().parse(), Ok(algorithm));
+        }
+        for bad in ["", "none", "hs256", "HS512", "Ed25519"] {
+            assert_eq!(bad.parse::<TokenAlgorithm>(), Err(UnknownTokenAlgorithm), "{bad}");
+        }
     }
 
     #[test]
@@ -438,7 +602,7 @@ mod tests {
 
     #[test]
     fn a_claim_that_is_absent_foreign_or_of_another_type_refuses_the_token() {
-        for name in ["iss", "aud", "sub", "tid", "iat", "nbf", "exp", "jti"] {
+        for name in ["iss", "aud", "sub", "tid", "sid", "iat", "nbf", "exp", "jti"] {
             for value in [json!(null), json!("?"), json!(true), json!(1.5), json!([good_claims()[name]])] {
                 let token = forged(&good_header(), &with(good_claims(), json!({ name: value })));
                 assert_eq!(judged(&token), Err(RefusedToken::ForeignClaims), "{name}: {value}");
@@ -451,7 +615,7 @@ mod tests {
 
     #[test]
     fn claims_of_later_versions_are_ignored() {
-        let claims = with(good_claims(), json!({"sid": "0199d3a0-0000-7000-8000-000000000003"}));
+        let claims = with(good_claims(), json!({"cnf": {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}}));
         assert_eq!(judged(&forged(&good_header(), &claims)), Ok(subject()));
     }
 

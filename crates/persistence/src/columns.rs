@@ -21,7 +21,6 @@ use diesel::pg::{Pg, PgValue};
 use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::{Binary, Text, Timestamptz};
 use diesel::sqlite::{Sqlite, SqliteValue};
-use mass_domain::access::{Role, UnknownRole};
 use mass_domain::canonical::Fingerprint;
 use mass_domain::time::Timestamp;
 use serde::Serialize;
@@ -193,21 +192,21 @@ where
     }
 }
 
-/// A user's roles, shown as their names with commas between: `admin,operator`.
+/// A set of values that are shown as words, with commas between: `admin,operator`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Roles(pub(crate) BTreeSet<Role>);
+pub(crate) struct Set<T>(pub(crate) BTreeSet<T>);
 
-impl Display for Roles {
+impl<T: Display> Display for Set<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<_> = self.0.iter().map(|role| role.as_str()).collect();
-        f.write_str(&names.join(","))
+        let words: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&words.join(","))
     }
 }
 
-impl FromStr for Roles {
-    type Err = UnknownRole;
+impl<T: FromStr + Ord> FromStr for Set<T> {
+    type Err = T::Err;
 
-    fn from_str(text: &str) -> Result<Self, UnknownRole> {
-        text.split(',').filter(|name| !name.is_empty()).map(str::parse).collect::<Result<_, _>>().map(Self)
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        text.split(',').filter(|word| !word.is_empty()).map(str::parse).collect::<Result<_, _>>().map(Self)
     }
 }

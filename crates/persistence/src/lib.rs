@@ -22,7 +22,8 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use mass_auth::UserStore;
+use admin_service::{AccountStore, KeyStore, QuotaStore, TenantStore};
+use mass_auth::{ApiKeyStore, AttemptStore, AuthStores, SessionStore, UserStore};
 use mass_domain::port::PortError;
 use mass_domain::time::Timestamp;
 use mass_service::MassStore;
@@ -83,8 +84,10 @@ pub enum MigrateError {
 pub struct Stores {
     /// MASS requests and their events.
     pub mass: Arc<dyn MassStore>,
-    /// Tenants and user accounts.
-    pub users: Arc<dyn UserStore>,
+    /// What proves callers.
+    pub auth: AuthStores,
+    /// Administration.
+    pub admin: admin_service::Stores,
 }
 
 /// An open database.
@@ -123,9 +126,25 @@ pub fn describe(url: &str) -> Result<String, InvalidUrl> {
 }
 
 impl Database {
-    fn new(store: impl MassStore + UserStore + Upkeep + 'static, description: String) -> Self {
+    fn new<S>(store: S, description: String) -> Self
+    where
+        S: MassStore + UserStore + SessionStore + AttemptStore + ApiKeyStore + Upkeep + 'static,
+        S: TenantStore + AccountStore + KeyStore + QuotaStore,
+    {
         let store = Arc::new(store);
-        let stores = Stores { mass: store.clone(), users: store.clone() };
+        let auth = AuthStores {
+            users: store.clone(),
+            sessions: store.clone(),
+            attempts: store.clone(),
+            api_keys: store.clone(),
+        };
+        let admin = admin_service::Stores {
+            tenants: store.clone(),
+            accounts: store.clone(),
+            api_keys: store.clone(),
+            quotas: store.clone(),
+        };
+        let stores = Stores { mass: store.clone(), auth, admin };
         Self { stores, upkeep: store, description }
     }
 
@@ -165,5 +184,14 @@ impl Database {
     /// [`PortError`]; nothing is forgotten then.
     pub async fn purge(&self, before: Timestamp) -> Result<usize, PortError> {
         self.upkeep.purge(before).await
+    }
+
+    /// Forgets sessions that ended before the first instant, with their refresh tokens; and attempts to log in that were
+    /// made before it, where any ever succeeded: before the second instant. Tells how many they were.
+    ///
+    /// # Errors
+    /// [`PortError`]; attempts may remain then.
+    pub async fn purge_logins(&self, before: Timestamp, known_before: Timestamp) -> Result<usize, PortError> {
+        self.upkeep.purge_logins(before, known_before).await
     }
 }

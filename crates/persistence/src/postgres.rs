@@ -10,19 +10,31 @@ use diesel::sql_types::BigInt;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use mass_domain::tenancy::TenantId;
 
+use crate::columns::Id;
 use crate::connections::Connections;
-use crate::schema::audit_heads;
+use crate::rows::{AttemptRow, SessionRow};
+use crate::schema::{self, audit_heads, login_attempts};
 use crate::target::PostgresUrl;
 use crate::{MigrateError, OpenError, Options};
 
+#[path = "backend/api_keys.rs"]
+mod api_keys;
+#[path = "backend/attempts.rs"]
+mod attempts;
 #[path = "backend/audit.rs"]
 mod audit;
 #[path = "backend/directory.rs"]
 mod directory;
 #[path = "backend/mass.rs"]
 mod mass;
+#[path = "backend/quotas.rs"]
+mod quotas;
+#[path = "backend/sessions.rs"]
+mod sessions;
 #[path = "backend/store.rs"]
 mod store;
+#[path = "backend/tenants.rs"]
+mod tenants;
 #[path = "backend/users.rs"]
 mod users;
 
@@ -78,6 +90,21 @@ fn write<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> Q
 /// Locks the head of a tenant's log and reads its size.
 fn lock_head(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Option<i64>> {
     audit_heads::table.find(tenant.as_str()).select(audit_heads::size).for_update().first(connection).optional()
+}
+
+/// Locks a session and reads it.
+fn lock_session(connection: &mut Connection, tenant: &TenantId, id: Id) -> QueryResult<Option<SessionRow>> {
+    schema::sessions::table
+        .find((tenant.as_str(), id))
+        .select(SessionRow::as_select())
+        .for_update()
+        .first(connection)
+        .optional()
+}
+
+/// Locks what is counted under a key and reads it.
+fn lock_attempts(connection: &mut Connection, key: &[u8]) -> QueryResult<AttemptRow> {
+    login_attempts::table.find(key).select(AttemptRow::as_select()).for_update().first(connection)
 }
 
 /// Waits until no other transaction founds the first account.

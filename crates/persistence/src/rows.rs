@@ -4,13 +4,15 @@ use std::net::IpAddr;
 
 use diesel::prelude::*;
 use diesel::result::Error::DeserializationError;
-use mass_auth::{Account, PasswordHash};
-use mass_domain::access::Actor;
+use mass_auth::{Account, Counter, PasswordHash, Session, StoredKey};
+use mass_domain::access::{Actor, Permission, Role};
+use mass_domain::api_keys::{AddressRange, ApiKey, KeyName, KeyPrefix, SecretDigest};
 use mass_domain::audit::{Action, Event, NewEvent};
 use mass_domain::contracts::ContractId;
-use mass_domain::ids::{MassRequestId, UserId};
+use mass_domain::ids::{ApiKeyId, MassRequestId, SessionId, UserId};
 use mass_domain::mass_request::{IdempotencyKey, MassRequest, Outcome, Status, Summary};
-use mass_domain::tenancy::TenantId;
+use mass_domain::tenancy::{Quotas, TenantId};
+use mass_domain::time::Timestamp;
 use mass_domain::trace::{Origin, RequestId, TraceParent};
 use mass_domain::users::{Email, User};
 use mass_domain::validation::Warning;
@@ -18,8 +20,8 @@ use mass_service::{KeyRecord, Snapshot};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::columns::{Hash, Id, Instant, Json, Roles, Word};
-use crate::schema::{audit_events, idempotency_keys, mass_requests, users};
+use crate::columns::{Hash, Id, Instant, Json, Set, Word};
+use crate::schema::{api_keys, audit_events, idempotency_keys, login_attempts, mass_requests, quotas, sessions, users};
 
 /// All of a request but its document, warnings and natural key.
 #[derive(Debug, Queryable, Selectable, Insertable)]
@@ -265,7 +267,7 @@ pub(crate) struct UserRow {
     id: Id,
     email: String,
     password_hash: String,
-    roles: Word<Roles>,
+    roles: Word<Set<Role>>,
     disabled_at: Option<Instant>,
     created_at: Instant,
     updated_at: Instant,
@@ -278,7 +280,7 @@ impl From<Account> for UserRow {
             id: Id(user.id.as_uuid()),
             email: user.email.as_str().to_owned(),
             password_hash: password.as_str().to_owned(),
-            roles: Word(Roles(user.roles)),
+            roles: Word(Set(user.roles)),
             disabled_at: user.disabled_at.map(Instant),
             created_at: Instant(user.created_at),
             updated_at: Instant(user.created_at),
@@ -298,6 +300,166 @@ impl UserRow {
             created_at: self.created_at.0,
         };
         Ok(Account { user, password: PasswordHash::from_stored(self.password_hash) })
+    }
+}
+
+/// An API key with what is kept of its secret.
+#[derive(Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = api_keys, treat_none_as_default_value = false)]
+pub(crate) struct ApiKeyRow {
+    tenant_id: Word<TenantId>,
+    id: Id,
+    prefix: Word<KeyPrefix>,
+    secret_hash: Vec<u8>,
+    name: Word<KeyName>,
+    permissions: Word<Set<Permission>>,
+    addresses: Word<Set<AddressRange>>,
+    expires_at: Option<Instant>,
+    last_used_at: Option<Instant>,
+    created_at: Instant,
+    created_by_kind: String,
+    created_by_id: Option<Id>,
+    revoked_at: Option<Instant>,
+}
+
+impl ApiKeyRow {
+    /// The row of a key.
+    pub(crate) fn new(key: ApiKey, secret: SecretDigest) -> Self {
+        Self {
+            tenant_id: Word(key.tenant_id),
+            id: Id(key.id.as_uuid()),
+            prefix: Word(key.prefix),
+            secret_hash: secret.as_bytes().to_vec(),
+            name: Word(key.name),
+            permissions: Word(Set(key.permissions)),
+            addresses: Word(Set(key.addresses)),
+            expires_at: key.expires_at.map(Instant),
+            last_used_at: key.last_used_at.map(Instant),
+            created_at: Instant(key.created_at),
+            created_by_kind: key.created_by.kind().to_owned(),
+            created_by_id: key.created_by.id().map(Id),
+            revoked_at: key.revoked_at.map(Instant),
+        }
+    }
+
+    /// The key with what proves it.
+    pub(crate) fn into_stored(self) -> QueryResult<StoredKey> {
+        let secret = self.secret_hash.try_into();
+        let secret = secret.map_err(|_| DeserializationError("a secret's digest has 32 bytes".into()))?;
+        let key = ApiKey {
+            id: ApiKeyId::from_uuid(self.id.0),
+            tenant_id: self.tenant_id.0,
+            prefix: self.prefix.0,
+            name: self.name.0,
+            permissions: self.permissions.0.0,
+            addresses: self.addresses.0.0,
+            expires_at: self.expires_at.map(|at| at.0),
+            last_used_at: self.last_used_at.map(|at| at.0),
+            created_at: self.created_at.0,
+            created_by: actor(&self.created_by_kind, self.created_by_id)?,
+            revoked_at: self.revoked_at.map(|at| at.0),
+        };
+        Ok(StoredKey { key, secret: SecretDigest::from_bytes(secret) })
+    }
+}
+
+/// The quotas of a tenant.
+#[derive(Debug, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = quotas, treat_none_as_default_value = false, treat_none_as_null = true)]
+pub(crate) struct QuotaRow {
+    tenant_id: Word<TenantId>,
+    requests_per_day: Option<i64>,
+    stored_bytes: Option<i64>,
+    updated_at: Instant,
+}
+
+impl QuotaRow {
+    /// The row of a tenant's quotas.
+    pub(crate) fn new(tenant: &TenantId, quotas: Quotas, at: Timestamp) -> Self {
+        // What no column holds, nobody reaches either.
+        let column = |quota: Option<u64>| quota.map(|quota| i64::try_from(quota).unwrap_or(i64::MAX));
+        Self {
+            tenant_id: Word(tenant.clone()),
+            requests_per_day: column(quotas.requests_per_day),
+            stored_bytes: column(quotas.stored_bytes),
+            updated_at: Instant(at),
+        }
+    }
+
+    /// The quotas.
+    pub(crate) fn into_quotas(self) -> Quotas {
+        let quota = |column: Option<i64>| column.map(|quota| u64::try_from(quota).unwrap_or(0));
+        Quotas { requests_per_day: quota(self.requests_per_day), stored_bytes: quota(self.stored_bytes) }
+    }
+}
+
+/// A session.
+#[derive(Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = sessions, treat_none_as_default_value = false)]
+pub(crate) struct SessionRow {
+    tenant_id: Word<TenantId>,
+    id: Id,
+    user_id: Id,
+    created_at: Instant,
+    expires_at: Instant,
+    revoked_at: Option<Instant>,
+}
+
+impl From<Session> for SessionRow {
+    fn from(session: Session) -> Self {
+        Self {
+            tenant_id: Word(session.tenant_id),
+            id: Id(session.id.as_uuid()),
+            user_id: Id(session.user_id.as_uuid()),
+            created_at: Instant(session.created_at),
+            expires_at: Instant(session.expires_at),
+            revoked_at: session.revoked_at.map(Instant),
+        }
+    }
+}
+
+impl SessionRow {
+    /// The session.
+    pub(crate) fn into_session(self) -> Session {
+        Session {
+            id: SessionId::from_uuid(self.id.0),
+            tenant_id: self.tenant_id.0,
+            user_id: UserId::from_uuid(self.user_id.0),
+            created_at: self.created_at.0,
+            expires_at: self.expires_at.0,
+            revoked_at: self.revoked_at.map(|at| at.0),
+        }
+    }
+}
+
+/// What is counted of the attempts under a key.
+#[derive(Debug, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = login_attempts, primary_key(key), treat_none_as_default_value = false, treat_none_as_null = true)]
+pub(crate) struct AttemptRow {
+    key: Vec<u8>,
+    failures: i64,
+    failed_at: Instant,
+    succeeded_at: Option<Instant>,
+}
+
+impl AttemptRow {
+    /// The row of a key's counter.
+    pub(crate) fn new(key: &[u8], counter: &Counter) -> Self {
+        Self {
+            key: key.to_vec(),
+            failures: counter.failures.into(),
+            failed_at: Instant(counter.failed_at),
+            succeeded_at: counter.succeeded_at.map(Instant),
+        }
+    }
+
+    /// The counter.
+    pub(crate) fn into_counter(self) -> QueryResult<Counter> {
+        Ok(Counter {
+            failures: u32::try_from(self.failures).map_err(corrupt)?,
+            failed_at: self.failed_at.0,
+            succeeded_at: self.succeeded_at.map(|at| at.0),
+        })
     }
 }
 

@@ -41,6 +41,78 @@ table! {
 }
 
 table! {
+    use diesel::sql_types::{Binary, Nullable, Text};
+    use crate::columns::sql::{Id, Instant};
+
+    api_keys (tenant_id, id) {
+        tenant_id -> Text,
+        id -> Id,
+        prefix -> Text,
+        secret_hash -> Binary,
+        name -> Text,
+        permissions -> Text,
+        addresses -> Text,
+        expires_at -> Nullable<Instant>,
+        last_used_at -> Nullable<Instant>,
+        created_at -> Instant,
+        created_by_kind -> Text,
+        created_by_id -> Nullable<Id>,
+        revoked_at -> Nullable<Instant>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+    use crate::columns::sql::Instant;
+
+    quotas (tenant_id) {
+        tenant_id -> Text,
+        requests_per_day -> Nullable<BigInt>,
+        stored_bytes -> Nullable<BigInt>,
+        updated_at -> Instant,
+    }
+}
+
+table! {
+    use diesel::sql_types::{Nullable, Text};
+    use crate::columns::sql::{Id, Instant};
+
+    sessions (tenant_id, id) {
+        tenant_id -> Text,
+        id -> Id,
+        user_id -> Id,
+        created_at -> Instant,
+        expires_at -> Instant,
+        revoked_at -> Nullable<Instant>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{Binary, Nullable, Text};
+    use crate::columns::sql::{Id, Instant};
+
+    refresh_tokens (tenant_id, hash) {
+        tenant_id -> Text,
+        hash -> Binary,
+        session_id -> Id,
+        created_at -> Instant,
+        spent_at -> Nullable<Instant>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Binary, Nullable};
+    use crate::columns::sql::Instant;
+
+    login_attempts (key) {
+        key -> Binary,
+        failures -> BigInt,
+        failed_at -> Instant,
+        succeeded_at -> Nullable<Instant>,
+    }
+}
+
+table! {
     use diesel::sql_types::{BigInt, Text};
 
     audit_heads (tenant_id) {
@@ -120,3 +192,4 @@ table! {
 }
 
 allow_tables_to_appear_in_same_query!(idempotency_keys, mass_requests);
+allow_tables_to_appear_in_same_query!(sessions, users);

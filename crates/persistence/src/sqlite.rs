@@ -9,10 +9,18 @@ use diesel::r2d2::CustomizeConnection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use mass_domain::tenancy::TenantId;
 
+use crate::columns::Id;
 use crate::connections::Connections;
-use crate::schema::audit_heads;
+use crate::rows::{AttemptRow, SessionRow};
+use crate::schema::{self, audit_heads, login_attempts};
 use crate::{MigrateError, OpenError, Options};
 
+#[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
+#[path = "backend/api_keys.rs"]
+mod api_keys;
+#[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
+#[path = "backend/attempts.rs"]
+mod attempts;
 #[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
 #[path = "backend/audit.rs"]
 mod audit;
@@ -23,8 +31,17 @@ mod directory;
 #[path = "backend/mass.rs"]
 mod mass;
 #[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
+#[path = "backend/quotas.rs"]
+mod quotas;
+#[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
+#[path = "backend/sessions.rs"]
+mod sessions;
+#[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
 #[path = "backend/store.rs"]
 mod store;
+#[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
+#[path = "backend/tenants.rs"]
+mod tenants;
 #[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
 #[path = "backend/users.rs"]
 mod users;
@@ -87,6 +104,16 @@ fn write<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> Q
 /// Reads the size of a tenant's log; the transaction keeps other writers out already.
 fn lock_head(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Option<i64>> {
     audit_heads::table.find(tenant.as_str()).select(audit_heads::size).first(connection).optional()
+}
+
+/// Reads a session; the transaction keeps other writers out already.
+fn lock_session(connection: &mut Connection, tenant: &TenantId, id: Id) -> QueryResult<Option<SessionRow>> {
+    schema::sessions::table.find((tenant.as_str(), id)).select(SessionRow::as_select()).first(connection).optional()
+}
+
+/// Reads what is counted under a key; the transaction keeps other writers out already.
+fn lock_attempts(connection: &mut Connection, key: &[u8]) -> QueryResult<AttemptRow> {
+    login_attempts::table.find(key).select(AttemptRow::as_select()).first(connection)
 }
 
 /// Nothing: the transaction keeps other writers out already.

@@ -16,5 +16,7 @@ pub(crate) trait Upkeep: Send + Sync {
 
     async fn purge(&self, before: Timestamp) -> Result<usize, PortError>;
 
+    async fn purge_logins(&self, before: Timestamp, known_before: Timestamp) -> Result<usize, PortError>;
+
     fn migrate(&self) -> Result<Vec<String>, MigrateError>;
 }

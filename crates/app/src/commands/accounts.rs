@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use mass_auth::{NewPassword, NewUser};
+use admin_service::NewUser;
+use mass_auth::NewPassword;
 use mass_domain::access::{Principal, Role};
 use mass_domain::tenancy::TenantId;
 use mass_domain::users::Email;
@@ -52,13 +53,13 @@ struct PasswordSource {
 }
 
 impl PasswordSource {
-    /// The password, and the text to show if it was made up.
-    fn password(&self) -> anyhow::Result<(NewPassword, Option<SecretString>)> {
+    /// The password of a user with this address, and the text to show if it was made up.
+    fn password(&self, email: &Email) -> anyhow::Result<(NewPassword, Option<SecretString>)> {
         if self.password_stdin {
             let mut text = String::new();
             std::io::stdin().read_to_string(&mut text).context("the password cannot be read")?;
             let text = SecretString::from(text.trim_end_matches(['\r', '\n']).to_owned());
-            return Ok((NewPassword::parse(&text)?, None));
+            return Ok((NewPassword::parse(&text, email)?, None));
         }
         let password = NewPassword::generate();
         let shown = password.secret().clone();
@@ -71,13 +72,15 @@ impl PasswordSource {
 /// # Errors
 /// When the address is taken, the tenant does not exist, or the database cannot be reached.
 pub async fn create_user(settings: &Settings, arguments: CreateUser) -> anyhow::Result<ExitCode> {
-    let (password, shown) = arguments.password.password()?;
+    let (password, shown) = arguments.password.password(&arguments.email)?;
     let application = Application::build(settings).await?;
     tell_founded(application.founded.as_ref());
     let tenant = arguments.tenant.unwrap_or_else(|| settings.first.tenant.clone());
-    let new = NewUser { email: arguments.email.clone(), password, roles: arguments.roles.into_iter().collect() };
-    let id = application.services.auth.create_user(&Principal::system(tenant), new).await?;
-    print(&format!("created {} with id {id}\n{}", arguments.email, password_line(shown.as_ref())))?;
+    let roles = arguments.roles.into_iter().collect();
+    let new = NewUser { email: arguments.email, roles, password: Some(password) };
+    let created = application.services.admin.create_user(&Principal::system(tenant), new).await?;
+    let line = password_line(shown.as_ref());
+    print(&format!("created {} with id {}\n{line}", created.user.email, created.user.id))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -86,7 +89,7 @@ pub async fn create_user(settings: &Settings, arguments: CreateUser) -> anyhow::
 /// # Errors
 /// When there is no such user, or the database cannot be reached.
 pub async fn reset_password(settings: &Settings, arguments: ResetPassword) -> anyhow::Result<ExitCode> {
-    let (password, shown) = arguments.password.password()?;
+    let (password, shown) = arguments.password.password(&arguments.email)?;
     let application = Application::build(settings).await?;
     tell_founded(application.founded.as_ref());
     let tenant = arguments.tenant.unwrap_or_else(|| settings.first.tenant.clone());

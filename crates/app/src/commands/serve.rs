@@ -29,6 +29,12 @@ const HOUSEKEEPING: Duration = Duration::from_secs(3600);
 /// How long an idempotency key is kept: twice the promised 24 hours.
 const IDEMPOTENCY_KEYS_SECONDS: i64 = 48 * 3600;
 
+/// How long an ended session is kept, and a failed attempt to log in.
+const LOGINS_SECONDS: i64 = 48 * 3600;
+
+/// How long it is remembered from which addresses somebody has logged in.
+const KNOWN_ADDRESSES_SECONDS: i64 = 90 * 24 * 3600;
+
 /// How to serve.
 #[derive(Debug, Default, Args)]
 pub struct Arguments {
@@ -125,11 +131,19 @@ async fn keep_house(services: http::Services) {
     let mut ticks = tokio::time::interval(HOUSEKEEPING);
     loop {
         ticks.tick().await;
-        let Some(before) = services.clock.now().plus_seconds(-IDEMPOTENCY_KEYS_SECONDS) else { continue };
+        let now = services.clock.now();
+        let Some(before) = now.plus_seconds(-IDEMPOTENCY_KEYS_SECONDS) else { continue };
         match services.database.purge(before).await {
             Ok(0) => {}
             Ok(keys) => tracing::info!(keys, "old idempotency keys are forgotten"),
             Err(error) => tracing::warn!(error = format!("{error:#}"), "old idempotency keys cannot be cleared away"),
+        }
+        let logins = (now.plus_seconds(-LOGINS_SECONDS), now.plus_seconds(-KNOWN_ADDRESSES_SECONDS));
+        let (Some(before), Some(known_before)) = logins else { continue };
+        match services.database.purge_logins(before, known_before).await {
+            Ok(0) => {}
+            Ok(logins) => tracing::info!(logins, "ended sessions and old attempts to log in are forgotten"),
+            Err(error) => tracing::warn!(error = format!("{error:#}"), "ended sessions cannot be cleared away"),
         }
     }
 }

@@ -153,7 +153,9 @@ pub fn broken(violations: Vec<Violation>) -> Problem {
     Problem::new(ProblemKind::ContractViolation).detail(rules).violations(violations)
 }
 
-fn violation(pointer: String, code: &str, detail: &str) -> Problem {
+/// A problem for one broken rule.
+#[must_use]
+pub fn violation(pointer: String, code: &str, detail: &str) -> Problem {
     broken(vec![Violation {
         stage: Stage::Structural,
         pointer,
@@ -176,7 +178,9 @@ fn pointer_of(path: &serde_path_to_error::Path) -> String {
         .collect()
 }
 
-fn sentence(text: &str) -> String {
+/// A message as a sentence: with a capital letter and a full stop.
+#[must_use]
+pub fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(char::to_uppercase);
     let end = if text.ends_with('.') { "" } else { "." };

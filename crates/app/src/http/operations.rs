@@ -98,6 +98,10 @@ const fn post(path: &'static str, access: Access) -> Operation {
 
 const READ: Access = Access::Needs(Permission::MassRead);
 const WRITE: Access = Access::Needs(Permission::MassWrite);
+const TENANTS: Access = Access::Needs(Permission::TenantsManage);
+const USERS: Access = Access::Needs(Permission::UsersManage);
+const KEYS: Access = Access::Needs(Permission::KeysManage);
+const SETTINGS: Access = Access::Needs(Permission::SettingsManage);
 
 /// Every operation.
 pub const OPERATIONS: &[Operation] = &[
@@ -108,14 +112,42 @@ pub const OPERATIONS: &[Operation] = &[
         ..get("/ready", Access::Public)
     },
     Operation { store: false, answers: &[(200, "What is running.")], ..get("/version", Access::Public) },
+    Operation {
+        store: false,
+        answers: &[(200, "The keys, if tokens are signed with EdDSA.")],
+        ..get("/.well-known/jwks.json", Access::Public)
+    },
     Operation { store: false, answers: &[(200, "This document.")], ..get("/openapi.json", Access::Public) },
     Operation { path: "/docs", ..text() },
     Operation { path: "/docs/", ..text() },
     Operation { path: "/docs/{file}", ..text() },
     Operation {
-        answers: &[(200, "A token.")],
-        problems: &[ProblemKind::InvalidCredentials, ProblemKind::Unavailable],
+        answers: &[(200, "A session's first tokens.")],
+        problems: &[ProblemKind::InvalidCredentials, ProblemKind::TooManyAttempts],
         ..post("/v1/auth/login", Access::Public)
+    },
+    Operation {
+        answers: &[(200, "The session's next tokens.")],
+        problems: &[ProblemKind::InvalidRefreshToken],
+        ..post("/v1/auth/refresh", Access::Public)
+    },
+    Operation {
+        body: false,
+        produces: Produces::Nothing,
+        answers: &[(204, "The session is over.")],
+        ..post("/v1/auth/logout", Access::Authenticated)
+    },
+    Operation {
+        produces: Produces::Nothing,
+        answers: &[(204, "The password is changed, and the caller's other sessions are over.")],
+        problems: &[ProblemKind::Forbidden, ProblemKind::TooManyAttempts],
+        ..post("/v1/auth/password", Access::Authenticated)
+    },
+    Operation {
+        produces: Produces::Nothing,
+        answers: &[(204, "Heard. If the address was free, its owner can log in now.")],
+        problems: &[ProblemKind::RegistrationClosed],
+        ..post("/v1/auth/register", Access::Public)
     },
     Operation { answers: &[(200, "The caller.")], ..get("/v1/auth/me", Access::Authenticated) },
     Operation { store: false, answers: &[(200, "Every contract.")], ..get("/v1/contracts", Access::Authenticated) },
@@ -181,6 +213,53 @@ pub const OPERATIONS: &[Operation] = &[
         ],
         ..post("/v1/mass-requests/{id}/status", WRITE)
     },
+    Operation {
+        answers: &[(201, "The tenant and its first administrator, with the password if it was made up.")],
+        problems: &[ProblemKind::TenantTaken, ProblemKind::EmailTaken],
+        ..post("/v1/admin/tenants", TENANTS)
+    },
+    Operation { query: PAGE, answers: &[(200, "A page of tenants.")], ..get("/v1/admin/tenants", TENANTS) },
+    Operation {
+        answers: &[(200, "The tenant.")],
+        problems: &[ProblemKind::NotFound],
+        ..get("/v1/admin/tenants/{tenant}", TENANTS)
+    },
+    Operation {
+        answers: &[(201, "The user, with the password if it was made up.")],
+        problems: &[ProblemKind::EmailTaken],
+        ..post("/v1/admin/users", USERS)
+    },
+    Operation { query: PAGE, answers: &[(200, "A page of users.")], ..get("/v1/admin/users", USERS) },
+    Operation {
+        answers: &[(200, "The user.")],
+        problems: &[ProblemKind::NotFound],
+        ..get("/v1/admin/users/{id}", USERS)
+    },
+    Operation {
+        method: "PATCH",
+        answers: &[(200, "The user as it is now.")],
+        problems: &[ProblemKind::NotFound, ProblemKind::LastAdministrator],
+        ..post("/v1/admin/users/{id}", USERS)
+    },
+    Operation {
+        answers: &[(201, "The key with its token, which is shown this once.")],
+        ..post("/v1/admin/api-keys", KEYS)
+    },
+    Operation { query: KEY_PAGE, answers: &[(200, "A page of keys.")], ..get("/v1/admin/api-keys", KEYS) },
+    Operation {
+        answers: &[(200, "The key.")],
+        problems: &[ProblemKind::NotFound],
+        ..get("/v1/admin/api-keys/{id}", KEYS)
+    },
+    Operation {
+        method: "DELETE",
+        produces: Produces::Nothing,
+        answers: &[(204, "The key is revoked.")],
+        problems: &[ProblemKind::NotFound],
+        ..get("/v1/admin/api-keys/{id}", KEYS)
+    },
+    Operation { answers: &[(200, "The quotas.")], ..get("/v1/admin/quotas", SETTINGS) },
+    Operation { method: "PUT", answers: &[(200, "The quotas as they are now.")], ..post("/v1/admin/quotas", SETTINGS) },
 ];
 
 /// The operations on a path's pattern.
@@ -280,17 +359,33 @@ const LIST: &[Parameter] = &[
     Parameter { name: "created_to", description: "Stored before this instant.", schema: instant },
     Parameter { name: "observed_from", description: "Telling of an instant at or after this one.", schema: instant },
     Parameter { name: "observed_to", description: "Telling of an instant before this one.", schema: instant },
-    Parameter {
-        name: "limit",
-        description: "How many rows a page has.",
-        schema: || json!({"type": "integer", "minimum": 1, "maximum": 500, "default": 50}),
-    },
-    Parameter {
-        name: "cursor",
-        description: "`next_cursor` of the page before, with the same filters.",
-        schema: || json!({"type": "string"}),
-    },
+    LIMIT,
+    CURSOR,
 ];
+
+const PAGE: &[Parameter] = &[LIMIT, CURSOR];
+
+const KEY_PAGE: &[Parameter] = &[
+    Parameter {
+        name: "prefix",
+        description: "The key whose token begins with `mass_` and this.",
+        schema: || json!({"type": "string", "pattern": "^[0-9a-hjkmnp-tv-z]{12}$"}),
+    },
+    LIMIT,
+    CURSOR,
+];
+
+const LIMIT: Parameter = Parameter {
+    name: "limit",
+    description: "How many rows a page has.",
+    schema: || json!({"type": "integer", "minimum": 1, "maximum": 500, "default": 50}),
+};
+
+const CURSOR: Parameter = Parameter {
+    name: "cursor",
+    description: "`next_cursor` of the page before, with the same filters.",
+    schema: || json!({"type": "string"}),
+};
 
 fn short_text() -> Value {
     json!({"type": "string", "minLength": 1, "maxLength": 128})

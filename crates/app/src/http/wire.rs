@@ -1,5 +1,7 @@
 //! The shapes on the wire: what is sent and answered, with the examples that the OpenAPI document shows.
 
+pub mod admin;
+
 use std::collections::BTreeMap;
 
 use garde::Validate;
@@ -16,6 +18,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+
+use admin::{
+    ApiKey, ApiKeyPage, CreatedApiKey, CreatedTenant, CreatedUser, NewApiKey, NewTenant, NewUser, Quotas, Registration,
+    Tenant, TenantPage, User, UserChange, UserPage,
+};
 
 /// Names the models for paperclip, which refers to them, and for schemars, which describes them.
 macro_rules! models {
@@ -40,20 +47,39 @@ macro_rules! models {
 }
 
 models!(
+    ApiKey,
+    ApiKeyPage,
     Caller,
     Contract,
     ContractList,
     ContractEntry,
+    CreatedApiKey,
+    CreatedTenant,
+    CreatedUser,
     EventList,
     Health,
+    JsonWebKey,
+    JsonWebKeySet,
     Login,
     MassRequest,
+    NewApiKey,
+    NewTenant,
+    NewUser,
     Normalised,
     Page,
+    PasswordChange,
     Problem,
+    Quotas,
     Readiness,
+    Refresh,
+    Registration,
     StatusChange,
+    Tenant,
+    TenantPage,
     Token,
+    User,
+    UserChange,
+    UserPage,
     Verdict,
     Version,
 );
@@ -103,6 +129,42 @@ pub struct Login {
     pub password: SecretString,
 }
 
+/// A refresh token.
+#[derive(Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[schemars(example = json!({"refresh_token": "mrt_B2RlZmF1bHQ0p6Z2x0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}))]
+pub struct Refresh {
+    /// `refresh_token` of the last answer to a login or a refresh.
+    #[garde(custom(refresh_token_length))]
+    #[schemars(with = "String", length(min = 1, max = 512), extend("writeOnly" = true))]
+    pub refresh_token: SecretString,
+}
+
+fn refresh_token_length(token: &SecretString, (): &()) -> garde::Result {
+    match token.expose_secret().len() {
+        1..=512 => Ok(()),
+        _ => Err(garde::Error::new("a refresh token has 1 to 512 characters")),
+    }
+}
+
+/// A change of the caller's own password.
+#[derive(Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[schemars(example = json!({
+    "current_password": "correct horse battery staple", "new_password": "seven kestrels over the harbour",
+}))]
+pub struct PasswordChange {
+    /// The present password.
+    #[garde(custom(password_length))]
+    #[schemars(with = "String", length(min = 1, max = 256), extend("format" = "password", "writeOnly" = true))]
+    pub current_password: SecretString,
+    /// The password to be: 15 to 256 characters, of any kind, that are more than common passwords strung together and
+    /// more than the user's own address.
+    #[garde(skip)]
+    #[schemars(with = "String", length(min = 15, max = 256), extend("format" = "password", "writeOnly" = true))]
+    pub new_password: SecretString,
+}
+
 fn password_length(password: &SecretString, (): &()) -> garde::Result {
     match password.expose_secret().chars().count() {
         1..=256 => Ok(()),
@@ -112,14 +174,54 @@ fn password_length(password: &SecretString, (): &()) -> garde::Result {
 
 /// A bearer token.
 #[derive(Serialize, JsonSchema)]
-#[schemars(example = json!({"access_token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl", "token_type": "Bearer", "expires_in": 900}))]
+#[schemars(example = json!({
+    "access_token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
+    "refresh_token": "mrt_B2RlZmF1bHQ0p6Z2x0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0", "token_type": "Bearer", "expires_in": 900,
+}))]
 pub struct Token {
     /// To be sent as `Authorization: Bearer …`.
     pub access_token: String,
+    /// Buys the next pair of tokens at `POST /v1/auth/refresh`, once.
+    pub refresh_token: String,
     /// Always `Bearer` (RFC 6750).
     pub token_type: &'static str,
     /// For how many seconds it is good.
     pub expires_in: u64,
+}
+
+/// The keys with which access tokens can be verified (RFC 7517, section 5).
+#[derive(Serialize, JsonSchema)]
+pub struct JsonWebKeySet {
+    /// The present key and, during a rotation, the one before; none where tokens are signed with a secret.
+    pub keys: Vec<JsonWebKey>,
+}
+
+/// A public Ed25519 key (RFC 8037, section 2).
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": "0123456789abcdef",
+    "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+}))]
+pub struct JsonWebKey {
+    /// Always `OKP`.
+    pub kty: &'static str,
+    /// Always `Ed25519`.
+    pub crv: &'static str,
+    /// Always `sig`.
+    #[serde(rename = "use")]
+    pub usage: &'static str,
+    /// Always `EdDSA`.
+    pub alg: &'static str,
+    /// The `kid` of its tokens.
+    pub kid: String,
+    /// The key in base64url.
+    pub x: String,
+}
+
+impl From<mass_auth::PublicKey> for JsonWebKey {
+    fn from(mass_auth::PublicKey { id, x }: mass_auth::PublicKey) -> Self {
+        Self { kty: "OKP", crv: "Ed25519", usage: "sig", alg: "EdDSA", kid: id, x }
+    }
 }
 
 /// Who the caller is and what it may do.

@@ -1,16 +1,20 @@
 //! Tenants and user accounts: what the port's methods do in their transactions.
 
+use admin_service::{ChangeUserError, CreateUserError, UserChange};
 use diesel::dsl::exists;
 use diesel::prelude::*;
-use mass_auth::{Account, CreateAccountError, PasswordHash};
+use mass_auth::{Account, PasswordChange, PasswordHash};
+use mass_domain::access::Role;
 use mass_domain::ids::UserId;
+use mass_domain::page::Limit;
 use mass_domain::tenancy::{Tenant, TenantId};
 use mass_domain::time::Timestamp;
 use mass_domain::users::{Email, User};
 
-use super::Connection;
+use super::audit::Head;
 use super::directory::{self, Kind};
-use crate::columns::{Id, Instant};
+use super::{Connection, sessions};
+use crate::columns::{Id, Instant, Set, Word};
 use crate::rows::UserRow;
 use crate::schema::{tenants, users};
 
@@ -26,28 +30,25 @@ pub(super) fn found(connection: &mut Connection, tenant: &Tenant, account: Accou
         if !is_empty(connection)? {
             return Ok(false);
         }
-        diesel::insert_into(tenants::table)
-            .values((tenants::id.eq(tenant.id.as_str()), tenants::created_at.eq(Instant(tenant.created_at))))
-            .on_conflict_do_nothing()
-            .execute(connection)?;
+        super::tenants::insert(connection, tenant)?;
         insert(connection, account)
     })
 }
 
 /// Creates an account.
-pub(super) fn create(connection: &mut Connection, account: Account) -> QueryResult<Result<(), CreateAccountError>> {
+pub(super) fn create(connection: &mut Connection, account: Account) -> QueryResult<Result<(), CreateUserError>> {
     super::write(connection, |connection| {
         let tenant = tenants::table.find(account.user.tenant_id.as_str());
         if !diesel::select(exists(tenant)).get_result::<bool>(connection)? {
-            return Ok(Err(CreateAccountError::NoSuchTenant));
+            return Ok(Err(CreateUserError::NoSuchTenant));
         }
         let inserted = insert(connection, account)?;
-        Ok(if inserted { Ok(()) } else { Err(CreateAccountError::EmailTaken) })
+        Ok(if inserted { Ok(()) } else { Err(CreateUserError::EmailTaken) })
     })
 }
 
 /// Inserts an account unless its address is taken.
-fn insert(connection: &mut Connection, account: Account) -> QueryResult<bool> {
+pub(super) fn insert(connection: &mut Connection, account: Account) -> QueryResult<bool> {
     // The address comes first: of two that take it at once, one waits here and then finds it taken.
     let User { id, tenant_id, email, .. } = &account.user;
     let free = directory::claim(connection, Kind::Email, email.as_str(), tenant_id, id.as_uuid())?;
@@ -80,7 +81,69 @@ fn find_account(connection: &mut Connection, tenant: &TenantId, id: UserId) -> Q
         .transpose()
 }
 
-/// Gives a user another password; tells whether there is such a user.
+/// Lists users, newest first.
+pub(super) fn list(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    before: Option<UserId>,
+    limit: Limit,
+) -> QueryResult<Vec<User>> {
+    let mut query = users::table
+        .filter(users::tenant_id.eq(tenant.as_str()))
+        .select(UserRow::as_select())
+        .order(users::id.desc())
+        .limit(i64::from(limit.get()) + 1)
+        .into_boxed();
+    if let Some(before) = before {
+        query = query.filter(users::id.lt(Id(before.as_uuid())));
+    }
+    query.load(connection)?.into_iter().map(|row| Ok(row.into_account()?.user)).collect()
+}
+
+/// Changes a user's roles and state.
+pub(super) fn change(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    id: UserId,
+    change: &UserChange,
+) -> QueryResult<Result<User, ChangeUserError>> {
+    super::write(connection, |connection| {
+        // Two administrators who demote each other come here one after the other.
+        let _head = Head::lock(connection, tenant)?;
+        let Some(user) = find(connection, tenant, id)? else {
+            return Ok(Err(ChangeUserError::NotFound));
+        };
+        let changed = match change.judge(&user, other_admins(connection, &user)?) {
+            Ok(changed) => changed,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        diesel::update(users::table.find((tenant.as_str(), Id(id.as_uuid()))))
+            .set((
+                users::roles.eq(Word(Set(changed.roles.clone()))),
+                users::disabled_at.eq(changed.disabled_at.map(Instant)),
+                users::updated_at.eq(Instant(change.at)),
+            ))
+            .execute(connection)?;
+        if changed.disabled_at.is_some() {
+            // So that who is enabled again later logs in again, too.
+            sessions::end_others(connection, tenant, id, None, change.at)?;
+        }
+        Ok(Ok(changed))
+    })
+}
+
+/// How many others administer a user's tenant.
+fn other_admins(connection: &mut Connection, user: &User) -> QueryResult<usize> {
+    let others: Vec<Word<Set<Role>>> = users::table
+        .filter(users::tenant_id.eq(user.tenant_id.as_str()))
+        .filter(users::id.ne(Id(user.id.as_uuid())))
+        .filter(users::disabled_at.is_null())
+        .select(users::roles)
+        .load(connection)?;
+    Ok(others.iter().filter(|roles| roles.0.0.contains(&Role::Admin)).count())
+}
+
+/// Gives a user another password and ends its sessions; tells whether there is such a user.
 pub(super) fn set_password(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -89,26 +152,26 @@ pub(super) fn set_password(
     at: Timestamp,
 ) -> QueryResult<bool> {
     super::write(connection, |connection| {
+        // The user's row comes first, as where a session is opened.
         let changed = diesel::update(users::table.find((tenant.as_str(), Id(id.as_uuid()))))
             .set((users::password_hash.eq(password.as_str()), users::updated_at.eq(Instant(at))))
             .execute(connection)?;
+        sessions::end_others(connection, tenant, id, None, at)?;
         Ok(changed == 1)
     })
 }
 
-/// Replaces the hash of an unchanged password.
-pub(super) fn rehash_password(
-    connection: &mut Connection,
-    tenant: &TenantId,
-    id: UserId,
-    old: &PasswordHash,
-    new: &PasswordHash,
-) -> QueryResult<()> {
+/// Gives a user another password in place of the proved one; tells whether that still was the user's.
+pub(super) fn change_password(connection: &mut Connection, change: &PasswordChange) -> QueryResult<bool> {
     super::write(connection, |connection| {
-        diesel::update(users::table.find((tenant.as_str(), Id(id.as_uuid()))))
-            .filter(users::password_hash.eq(old.as_str()))
-            .set(users::password_hash.eq(new.as_str()))
-            .execute(connection)
-            .map(|_| ())
+        let PasswordChange { tenant_id, user_id, session_id, proved, password, at } = change;
+        let changed = diesel::update(users::table.find((tenant_id.as_str(), Id(user_id.as_uuid()))))
+            .filter(users::password_hash.eq(proved.as_str()))
+            .set((users::password_hash.eq(password.as_str()), users::updated_at.eq(Instant(*at))))
+            .execute(connection)?;
+        if changed == 1 {
+            sessions::end_others(connection, tenant_id, *user_id, Some(*session_id), *at)?;
+        }
+        Ok(changed == 1)
     })
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use mass_auth::CreateAccountError;
+use admin_service::CreateUserError;
 use mass_domain::mass_request::{Filter, Status};
 use mass_domain::page::Limit;
 use mass_persistence::Database;
@@ -109,7 +109,7 @@ async fn events_are_numbered_without_gaps(db: TestDatabase) {
 
 async fn an_address_is_given_once(db: TestDatabase) {
     let other = db.place.open();
-    let stores = [Arc::clone(&db.database.stores().users), Arc::clone(&other.stores().users)];
+    let stores = [&db.database, &other].map(|database| Arc::clone(&database.stores().admin.accounts));
     let mut calls = JoinSet::new();
     for (n, store) in (0..20).zip(stores.into_iter().cycle()) {
         let tenant = if n % 3 == 0 { tenant() } else { other_tenant() };
@@ -118,7 +118,7 @@ async fn an_address_is_given_once(db: TestDatabase) {
     }
     let results = calls.join_all().await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
-    assert_eq!(results.iter().filter(|result| matches!(result, Err(CreateAccountError::EmailTaken))).count(), 19);
+    assert_eq!(results.iter().filter(|result| matches!(result, Err(CreateUserError::EmailTaken))).count(), 19);
     assert_eq!(db.place.lines("SELECT email AS line FROM users WHERE email LIKE 'ana%'").len(), 1);
 }
 
@@ -135,10 +135,10 @@ async fn start_together(place: Place) {
     assert_eq!(applied[..3], [0, 0, 0]);
     assert!(applied[3] > 0);
 
-    assert!(processes[0].stores().users.is_empty().await.unwrap());
+    assert!(processes[0].stores().auth.users.is_empty().await.unwrap());
     let mut starts = JoinSet::new();
     for (n, database) in processes.iter().enumerate() {
-        let users = Arc::clone(&database.stores().users);
+        let users = Arc::clone(&database.stores().auth.users);
         let account = account(&format!("admin-{n}@example.test"), &tenant());
         starts.spawn(async move { users.found(founded(tenant()), account).await.unwrap() });
     }

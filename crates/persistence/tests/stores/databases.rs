@@ -2,10 +2,11 @@
 
 use std::num::NonZeroU32;
 
+use admin_service::AccountStore;
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::Text;
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
-use mass_auth::UserStore;
+use mass_auth::{AttemptStore, SessionStore, UserStore};
 use mass_domain::audit::Event;
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{MassRequest, Outcome};
@@ -60,7 +61,7 @@ impl TestDatabase {
         let database = place.open();
         database.migrate().unwrap();
         let account = fixtures::account("founder@example.test", &fixtures::tenant());
-        assert!(database.stores().users.found(fixtures::founded(fixtures::tenant()), account).await.unwrap());
+        assert!(database.stores().auth.users.found(fixtures::founded(fixtures::tenant()), account).await.unwrap());
         place.execute("INSERT INTO tenants VALUES ('other', '2026-01-01T00:00:00.000000Z')");
         Self { database, place }
     }
@@ -70,7 +71,19 @@ impl TestDatabase {
     }
 
     pub(crate) fn users(&self) -> &dyn UserStore {
-        &*self.database.stores().users
+        &*self.database.stores().auth.users
+    }
+
+    pub(crate) fn sessions(&self) -> &dyn SessionStore {
+        &*self.database.stores().auth.sessions
+    }
+
+    pub(crate) fn attempts(&self) -> &dyn AttemptStore {
+        &*self.database.stores().auth.attempts
+    }
+
+    pub(crate) fn accounts(&self) -> &dyn AccountStore {
+        &*self.database.stores().admin.accounts
     }
 
     /// Accepts one submission.

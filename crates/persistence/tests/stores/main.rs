@@ -7,9 +7,11 @@ mod fixtures;
 
 mod accepting;
 mod accounts;
+mod attempts;
 mod availability;
 mod changing;
 mod concurrency;
 mod isolation;
 mod listing;
 mod schema;
+mod sessions;

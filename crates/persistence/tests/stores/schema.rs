@@ -56,7 +56,7 @@ const SQLITE_REFERENCES: &str = "
 
 /// The tables that no tenant is first in: what identifies tenants, and what leads to one. (`__diesel_schema_migrations`
 /// is diesel's own.)
-const WITHOUT_TENANT: [&str; 3] = ["tenants", "directory", "__diesel_schema_migrations"];
+const WITHOUT_TENANT: [&str; 4] = ["tenants", "directory", "login_attempts", "__diesel_schema_migrations"];
 
 /// Everything of a schema that both databases can have, in lines that do not depend on how either prints it.
 fn describe(place: &Place) -> Vec<String> {

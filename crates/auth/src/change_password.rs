@@ -1,0 +1,88 @@
+//! Changing one's own password.
+
+use std::net::IpAddr;
+
+use mass_domain::access::{Actor, Principal};
+use mass_domain::port::PortError;
+use secrecy::SecretString;
+
+use crate::AuthService;
+use crate::hasher::Verification;
+use crate::new_password::{NewPassword, WeakPassword};
+use crate::passwords::PasswordsError;
+use crate::store::PasswordChange;
+use crate::throttle::{AttemptKeys, Throttled};
+
+/// Why a password is not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangePasswordError {
+    /// The caller is a machine or MASS itself.
+    #[error("only users have passwords")]
+    NotAUser,
+    /// The present password is another one.
+    #[error("the current password is wrong")]
+    WrongPassword,
+    /// The new password breaks a rule.
+    #[error(transparent)]
+    Weak(#[from] WeakPassword),
+    /// Too many attempts failed before; trying again after a while helps.
+    #[error(transparent)]
+    Throttled(#[from] Throttled),
+    /// Too many passwords are being hashed; trying again later helps.
+    #[error("too many passwords are being hashed at the moment")]
+    Busy,
+    /// The store could not do its work.
+    #[error(transparent)]
+    Store(#[from] PortError),
+    /// A fault of MASS or of its surroundings.
+    #[error(transparent)]
+    Unexpected(#[from] anyhow::Error),
+}
+
+impl From<PasswordsError> for ChangePasswordError {
+    fn from(error: PasswordsError) -> Self {
+        match error {
+            PasswordsError::Busy => Self::Busy,
+            PasswordsError::Unexpected(cause) => Self::Unexpected(cause),
+        }
+    }
+}
+
+impl AuthService {
+    /// Gives the caller another password, and ends all its sessions but the one it calls in. The present password is
+    /// asked for since a token may have been stolen, and is throttled like a login.
+    ///
+    /// # Errors
+    /// [`ChangePasswordError`].
+    pub async fn change_password(
+        &self,
+        principal: &Principal,
+        current: &SecretString,
+        new: &SecretString,
+        address: Option<IpAddr>,
+    ) -> Result<(), ChangePasswordError> {
+        let (Actor::User(user_id), Some(email), Some(session_id)) =
+            (principal.actor(), principal.email(), principal.session())
+        else {
+            return Err(ChangePasswordError::NotAUser);
+        };
+        let new = NewPassword::parse(new, email)?;
+        let keys = AttemptKeys::new(email.as_str(), address);
+        self.attempts.begin(&keys, self.clock.now()).await??;
+        let account = self.users.find_by_email(email).await?.filter(|account| account.user.id == user_id);
+        let verification = self.passwords.verify(current, account.as_ref().map(|account| &account.password)).await?;
+        let (Some(account), Verification::Match { .. }) = (account, verification) else {
+            return Err(ChangePasswordError::WrongPassword);
+        };
+        self.remember_success(&keys).await;
+        let change = PasswordChange {
+            tenant_id: principal.tenant().clone(),
+            user_id,
+            session_id,
+            proved: account.password,
+            password: self.passwords.hash(&new).await?,
+            at: self.clock.now(),
+        };
+        if self.users.change_password(change).await? { Ok(()) } else { Err(ChangePasswordError::WrongPassword) }
+    }
+}

@@ -1,0 +1,212 @@
+//! Sessions: what begins with a login, lives on by refreshing and ends by logging out.
+
+use mass_domain::access::Principal;
+use mass_domain::ids::{SessionId, UserId};
+use mass_domain::port::PortError;
+use mass_domain::tenancy::TenantId;
+use mass_domain::time::Timestamp;
+use mass_domain::users::User;
+use secrecy::SecretString;
+
+use crate::AuthService;
+use crate::refresh_token::RefreshToken;
+use crate::store::Refreshed;
+use crate::tokens::TokenSubject;
+
+/// A login and all that follows from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Its id: the `sid` of its access tokens.
+    pub id: SessionId,
+    /// The tenant of its user.
+    pub tenant_id: TenantId,
+    /// Who logged in.
+    pub user_id: UserId,
+    /// When.
+    pub created_at: Timestamp,
+    /// When it ends unless it is refreshed before.
+    pub expires_at: Timestamp,
+    /// When it was ended before its time.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl Session {
+    /// For how many seconds a session lives on without being refreshed: 14 days.
+    pub const IDLE_SECONDS: i64 = 14 * 24 * 3600;
+    /// For how many seconds a session lives at most, however often it is refreshed: 90 days.
+    pub const MAX_SECONDS: i64 = 90 * 24 * 3600;
+
+    /// A session of a user that begins now.
+    pub(crate) fn begin(id: SessionId, user: &User, at: Timestamp) -> Self {
+        Self {
+            id,
+            tenant_id: user.tenant_id.clone(),
+            user_id: user.id,
+            created_at: at,
+            expires_at: later(at, Self::IDLE_SECONDS),
+            revoked_at: None,
+        }
+    }
+
+    /// Whether it has neither expired nor been revoked.
+    #[must_use]
+    pub fn is_live(&self, at: Timestamp) -> bool {
+        self.revoked_at.is_none() && at < self.expires_at
+    }
+
+    /// When it ends if it is refreshed now.
+    fn prolonged(&self, at: Timestamp) -> Timestamp {
+        later(at, Self::IDLE_SECONDS).min(later(self.created_at, Self::MAX_SECONDS))
+    }
+}
+
+fn later(at: Timestamp, seconds: i64) -> Timestamp {
+    at.plus_seconds(seconds).unwrap_or(at)
+}
+
+/// What has to become of a session whose refresh token is presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefreshVerdict {
+    /// The token is spent, another takes its place, and the session ends at this instant.
+    Rotate {
+        /// When the session ends unless it is refreshed before.
+        expires_at: Timestamp,
+    },
+    /// Two hold the token, one of whom stole it. Nobody can tell which, so the session ends (RFC 9700, section 4.14.2).
+    Revoke,
+    /// The session is over already, or its user may not log in.
+    Refuse,
+}
+
+/// Judges a refresh token of a session by whether it has been spent and whether the session's user is disabled.
+#[must_use]
+pub fn judge_refresh(session: &Session, spent: bool, disabled: bool, at: Timestamp) -> RefreshVerdict {
+    if !session.is_live(at) {
+        RefreshVerdict::Refuse
+    } else if spent {
+        RefreshVerdict::Revoke
+    } else if disabled {
+        RefreshVerdict::Refuse
+    } else {
+        RefreshVerdict::Rotate { expires_at: session.prolonged(at) }
+    }
+}
+
+/// What somebody holds who is logged in.
+#[derive(Debug)]
+pub struct LoggedIn {
+    /// The bearer token of the requests to come.
+    pub access_token: SecretString,
+    /// For how long it is good.
+    pub expires_in_seconds: u64,
+    /// Buys the next pair of tokens, once.
+    pub refresh_token: SecretString,
+}
+
+/// Why a session is not refreshed.
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// The token is no refresh token of a session that lives: made up, spent, expired or revoked. Deliberately no more
+    /// than that.
+    #[error("the refresh token is not valid")]
+    InvalidToken,
+    /// The store could not do its work.
+    #[error(transparent)]
+    Store(#[from] PortError),
+    /// A fault of MASS or of its surroundings.
+    #[error(transparent)]
+    Unexpected(#[from] anyhow::Error),
+}
+
+impl AuthService {
+    /// Exchanges a refresh token for a new pair of tokens. Of several who present the same one, the first gets them; the
+    /// second ends the session, with every token of it.
+    ///
+    /// # Errors
+    /// [`RefreshError`].
+    pub async fn refresh(&self, token: &SecretString) -> Result<LoggedIn, RefreshError> {
+        let presented = RefreshToken::parse(token).ok_or(RefreshError::InvalidToken)?;
+        let next = RefreshToken::generate(presented.tenant());
+        let refreshed =
+            self.sessions.refresh(presented.tenant(), presented.hash(), next.hash(), self.clock.now()).await?;
+        match refreshed {
+            Refreshed::Rotated(session) => Ok(self.tokens_of(&session, &next)?),
+            Refreshed::Revoked(session) => {
+                tracing::warn!(session.id = %session, "a spent refresh token was presented: its session is revoked");
+                Err(RefreshError::InvalidToken)
+            }
+            Refreshed::Refused => Err(RefreshError::InvalidToken),
+        }
+    }
+
+    /// Ends the caller's session, with every token of it. An API key has none, and nothing happens.
+    ///
+    /// # Errors
+    /// [`PortError`] of the store.
+    pub async fn logout(&self, principal: &Principal) -> Result<(), PortError> {
+        match principal.session() {
+            Some(session) => self.sessions.revoke(principal.tenant(), session, self.clock.now()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The tokens with which a session goes on.
+    pub(crate) fn tokens_of(&self, session: &Session, refresh: &RefreshToken) -> anyhow::Result<LoggedIn> {
+        let subject =
+            TokenSubject { user_id: session.user_id, tenant_id: session.tenant_id.clone(), session_id: session.id };
+        let access_token = self.tokens.issue(&subject, self.clock.now())?;
+        Ok(LoggedIn {
+            access_token,
+            expires_in_seconds: self.tokens.lifetime().seconds().into(),
+            refresh_token: refresh.secret().clone(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    const DAY: i64 = 24 * 3600;
+
+    fn day(days: i64) -> Timestamp {
+        Timestamp::from_unix_micros(days * DAY * 1_000_000).unwrap()
+    }
+
+    fn session(expires_at: Timestamp, revoked_at: Option<Timestamp>) -> Session {
+        Session {
+            id: SessionId::from_uuid(Uuid::nil()),
+            tenant_id: TenantId::parse("default").unwrap(),
+            user_id: UserId::from_uuid(Uuid::nil()),
+            created_at: day(0),
+            expires_at,
+            revoked_at,
+        }
+    }
+
+    #[test]
+    fn a_session_lives_until_it_expires_or_is_revoked() {
+        assert!(session(day(14), None).is_live(day(13)));
+        assert!(!session(day(14), None).is_live(day(14)));
+        assert!(!session(day(14), Some(day(1))).is_live(day(1)));
+    }
+
+    #[test]
+    fn refreshing_prolongs_a_session_but_not_for_ever() {
+        let rotate = |expires, now| judge_refresh(&session(day(expires), None), false, false, day(now));
+        assert_eq!(rotate(14, 10), RefreshVerdict::Rotate { expires_at: day(24) });
+        assert_eq!(rotate(90, 80), RefreshVerdict::Rotate { expires_at: day(90) });
+        assert_eq!(rotate(90, 90), RefreshVerdict::Refuse);
+    }
+
+    #[test]
+    fn reuse_ends_a_live_session_and_changes_nothing_of_a_dead_one() {
+        let live = session(day(14), None);
+        assert_eq!(judge_refresh(&live, true, false, day(1)), RefreshVerdict::Revoke);
+        assert_eq!(judge_refresh(&live, true, true, day(1)), RefreshVerdict::Revoke);
+        assert_eq!(judge_refresh(&live, false, true, day(1)), RefreshVerdict::Refuse);
+        assert_eq!(judge_refresh(&session(day(14), Some(day(1))), true, false, day(2)), RefreshVerdict::Refuse);
+    }
+}

@@ -1,0 +1,256 @@
+//! How long somebody who keeps failing has to wait before the next attempt to prove a password.
+//!
+//! Three counters judge an attempt: of the account together with the address that it comes from, of the account, and of
+//! the address. Each allows some failures and then asks for a delay that doubles up to a cap; the longest counts.
+//! docs/decisions/0006-sessions.md says why.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use async_trait::async_trait;
+use mass_domain::port::PortError;
+use mass_domain::time::Timestamp;
+use mass_domain::users::Email;
+use sha2::{Digest, Sha256};
+
+/// What a counter allows.
+struct Allowance {
+    /// The failures before the first delay.
+    free: u32,
+    /// The longest delay, in seconds.
+    cap: i64,
+    /// After how many seconds without a failure they are forgotten.
+    memory: i64,
+}
+
+const PAIR: Allowance = Allowance { free: 5, cap: 15 * 60, memory: 24 * 3600 };
+/// Short, since whoever knows an account's name can bring this delay about.
+const ACCOUNT: Allowance = Allowance { free: 10, cap: 30, memory: 24 * 3600 };
+/// Many people can share an address.
+const ADDRESS: Allowance = Allowance { free: 50, cap: 60, memory: 3600 };
+
+/// What is known of the attempts under one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counter {
+    /// Failures since the last success.
+    pub failures: u32,
+    /// When the last of them was.
+    pub failed_at: Timestamp,
+    /// When an attempt last succeeded.
+    pub succeeded_at: Option<Timestamp>,
+}
+
+impl Counter {
+    /// The counter of a key that was not seen before.
+    #[must_use]
+    pub const fn new(at: Timestamp) -> Self {
+        Self { failures: 0, failed_at: at, succeeded_at: None }
+    }
+
+    fn remembered(&self, allowance: &Allowance, at: Timestamp) -> u32 {
+        let forgotten = self.failed_at.plus_seconds(allowance.memory).is_some_and(|end| end <= at);
+        if forgotten { 0 } else { self.failures }
+    }
+
+    /// For how many more seconds the next attempt has to wait, rounded up.
+    fn wait(&self, allowance: &Allowance, at: Timestamp) -> i64 {
+        let Some(doublings) = self.remembered(allowance, at).checked_sub(allowance.free) else { return 0 };
+        let delay = 1_i64.checked_shl(doublings.min(32)).map_or(allowance.cap, |delay| delay.min(allowance.cap));
+        let passed = at.unix_micros() - self.failed_at.unix_micros();
+        // Whole seconds passed, so that what is left is rounded up.
+        (delay - passed.div_euclid(1_000_000)).clamp(0, delay)
+    }
+
+    fn failed(&self, allowance: &Allowance, at: Timestamp) -> Self {
+        Self { failures: self.remembered(allowance, at).saturating_add(1), failed_at: at, ..*self }
+    }
+}
+
+/// Under which keys an attempt counts: hashes, so that the store holds no addresses of people who have no account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptKeys {
+    /// The account together with the address.
+    pub pair: [u8; 32],
+    /// The account.
+    pub account: [u8; 32],
+    /// The address.
+    pub address: [u8; 32],
+}
+
+impl AttemptKeys {
+    /// The keys of an attempt on whatever account has this e-mail address, if any has.
+    pub(crate) fn new(email: &str, address: Option<IpAddr>) -> Self {
+        let email = Email::parse(email).map_or_else(|_| email.to_lowercase(), |email| email.as_str().to_owned());
+        let address = address.map_or_else(String::new, |address| network(address).to_string());
+        let key = |purpose: &str, email: &str, address: &str| {
+            let digest = Sha256::new().chain_update(purpose).chain_update([0]).chain_update(address);
+            digest.chain_update([0]).chain_update(email).finalize().into()
+        };
+        Self {
+            pair: key("mass login pair", &email, &address),
+            account: key("mass login account", &email, ""),
+            address: key("mass login address", "", &address),
+        }
+    }
+}
+
+/// What counts as one address: of IPv6 the first 64 bits, since one host has all of the rest.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// What made an attempt wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThrottleScope {
+    /// Failures on the account.
+    Account,
+    /// Failures from the address, on whatever accounts.
+    Address,
+}
+
+/// An attempt that comes too early after failures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many failed attempts; the next one may be made in {retry_after_seconds} seconds")]
+pub struct Throttled {
+    /// What failed before.
+    pub scope: ThrottleScope,
+    /// When to try again.
+    pub retry_after_seconds: u32,
+}
+
+/// The counters that judge an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counters {
+    /// Of the account together with the address.
+    pub pair: Counter,
+    /// Of the account.
+    pub account: Counter,
+    /// Of the address.
+    pub address: Counter,
+}
+
+impl Counters {
+    /// Lets an attempt begin, and counts it as failed until [`succeeded`](Self::succeeded) takes that back: so attempts
+    /// that are made at once are no more than those made one after the other.
+    ///
+    /// # Errors
+    /// [`Throttled`] if it comes too early. That changes nothing: only an attempt that is judged can fail.
+    pub fn begun(&self, at: Timestamp) -> Result<Self, Throttled> {
+        // Where the account's owner logged in before, strangers who fail elsewhere do not delay the owner.
+        let elsewhere = if self.pair.succeeded_at.is_some() { 0 } else { self.account.wait(&ACCOUNT, at) };
+        let account = self.pair.wait(&PAIR, at).max(elsewhere);
+        let address = self.address.wait(&ADDRESS, at);
+        let (scope, wait) =
+            if account >= address { (ThrottleScope::Account, account) } else { (ThrottleScope::Address, address) };
+        if wait > 0 {
+            return Err(Throttled { scope, retry_after_seconds: u32::try_from(wait).unwrap_or(u32::MAX) });
+        }
+        Ok(Self {
+            pair: self.pair.failed(&PAIR, at),
+            account: self.account.failed(&ACCOUNT, at),
+            address: self.address.failed(&ADDRESS, at),
+        })
+    }
+
+    /// After an attempt that succeeded: the account starts afresh, the address loses just this failure. Otherwise one
+    /// account of one's own would do to try others from the same address for ever.
+    #[must_use]
+    pub const fn succeeded(&self, at: Timestamp) -> Self {
+        let cleared = Counter { failures: 0, failed_at: at, succeeded_at: Some(at) };
+        let address = Counter { failures: self.address.failures.saturating_sub(1), ..self.address };
+        Self { pair: cleared, account: cleared, address }
+    }
+}
+
+/// Keeps the counters. Each call is one unit of work; of those that share a key, one at a time is done.
+#[async_trait]
+pub trait AttemptStore: Send + Sync {
+    /// Lets an attempt begin as [`Counters::begun`] judges, durably.
+    async fn begin(&self, keys: &AttemptKeys, at: Timestamp) -> Result<Result<(), Throttled>, PortError>;
+
+    /// Keeps in mind that the attempt succeeded, as [`Counters::succeeded`] says.
+    async fn succeed(&self, keys: &AttemptKeys, at: Timestamp) -> Result<(), PortError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_micros((1_800_000_000 + seconds) * 1_000_000).unwrap()
+    }
+
+    fn counter(failures: u32) -> Counter {
+        Counter { failures, ..Counter::new(at(0)) }
+    }
+
+    fn fresh() -> Counters {
+        Counters { pair: counter(0), account: counter(0), address: counter(0) }
+    }
+
+    fn throttled(scope: ThrottleScope, retry_after_seconds: u32) -> Result<Counters, Throttled> {
+        Err(Throttled { scope, retry_after_seconds })
+    }
+
+    #[test]
+    fn the_delay_doubles_up_to_its_cap() {
+        let waits: Vec<_> = (0..20).map(|failures| counter(failures).wait(&PAIR, at(0))).collect();
+        let expected = [0, 0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900, 900, 900];
+        assert_eq!(waits, expected);
+        assert_eq!(counter(u32::MAX).wait(&PAIR, at(0)), 900);
+        assert_eq!(counter(u32::MAX).wait(&ACCOUNT, at(0)), 30);
+    }
+
+    #[test]
+    fn a_delay_passes_and_failures_are_forgotten() {
+        let counter = counter(8);
+        assert_eq!(counter.wait(&PAIR, at(3)), 5);
+        assert_eq!(counter.wait(&PAIR, at(8)), 0);
+        assert_eq!(counter.failed(&PAIR, at(8)).failures, 9);
+        assert_eq!(counter.failed(&PAIR, at(24 * 3600)).failures, 1);
+        // A clock that was set back does not lengthen it.
+        assert_eq!(counter.wait(&PAIR, at(-1000)), 8);
+    }
+
+    #[test]
+    fn six_attempts_at_once_are_one_too_many() {
+        let mut counters = fresh();
+        for _ in 0..5 {
+            counters = counters.begun(at(0)).unwrap();
+        }
+        assert_eq!(counters.begun(at(0)), throttled(ThrottleScope::Account, 1));
+        assert_eq!(counters.succeeded(at(0)).begun(at(0)).map(|counters| counters.pair.failures), Ok(1));
+    }
+
+    #[test]
+    fn failures_elsewhere_delay_strangers_but_not_where_the_owner_was_before() {
+        let attacked = Counters { account: counter(1000), ..fresh() };
+        assert_eq!(attacked.begun(at(0)), throttled(ThrottleScope::Account, 30));
+        let owner = Counters { pair: Counter { succeeded_at: Some(at(-9)), ..counter(0) }, ..attacked };
+        assert!(owner.begun(at(0)).is_ok());
+    }
+
+    #[test]
+    fn an_address_is_delayed_whatever_accounts_it_tries_and_a_success_does_not_clear_it() {
+        let counters = Counters { address: counter(52), ..fresh() };
+        assert_eq!(counters.begun(at(0)), throttled(ThrottleScope::Address, 4));
+        let begun = counters.begun(at(4)).unwrap();
+        assert_eq!(begun.address.failures, 53);
+        assert_eq!(begun.succeeded(at(5)).address.failures, 52);
+    }
+
+    #[test]
+    fn keys_tell_accounts_and_addresses_apart_and_nothing_else() {
+        let keys = |email, address: &str| AttemptKeys::new(email, address.parse().ok());
+        let ana = keys("ana@example.test", "192.0.2.1");
+        assert_eq!(ana, keys("Ana@Example.Test", "::ffff:192.0.2.1"));
+        assert_eq!(ana.account, keys("ana@example.test", "192.0.2.2").account);
+        assert_ne!(ana.pair, keys("ana@example.test", "192.0.2.2").pair);
+        assert_eq!(ana.address, keys("no address", "192.0.2.1").address);
+        assert_ne!(ana.account, keys("no address", "192.0.2.1").account);
+        assert_eq!(keys("a@b", "2001:db8::1"), keys("a@b", "2001:db8::ffff:1"));
+        assert_ne!(keys("a@b", "2001:db8::1"), keys("a@b", "2001:db8:0:1::1"));
+    }
+}

@@ -1,0 +1,73 @@
+//! Attempts to prove a password: what the port's methods do in their transactions.
+
+use diesel::prelude::*;
+use mass_auth::{AttemptKeys, Counter, Counters, Throttled};
+use mass_domain::time::Timestamp;
+
+use super::Connection;
+use crate::columns::Instant;
+use crate::rows::AttemptRow;
+use crate::schema::login_attempts;
+
+/// Lets an attempt begin, or tells why it has to wait.
+pub(super) fn begin(
+    connection: &mut Connection,
+    keys: &AttemptKeys,
+    at: Timestamp,
+) -> QueryResult<Result<(), Throttled>> {
+    super::write(connection, |connection| match lock(connection, keys, at)?.begun(at) {
+        Ok(counters) => Ok(Ok(store(connection, keys, &counters)?)),
+        Err(throttled) => Ok(Err(throttled)),
+    })
+}
+
+/// Keeps in mind that an attempt succeeded.
+pub(super) fn succeed(connection: &mut Connection, keys: &AttemptKeys, at: Timestamp) -> QueryResult<()> {
+    super::write(connection, |connection| {
+        let counters = lock(connection, keys, at)?.succeeded(at);
+        store(connection, keys, &counters)
+    })
+}
+
+/// Reads the counters, which nobody else changes until the transaction ends.
+fn lock(connection: &mut Connection, keys: &AttemptKeys, at: Timestamp) -> QueryResult<Counters> {
+    let mut sorted = [keys.pair, keys.account, keys.address];
+    // In the same order for everybody, so that no two wait for each other.
+    sorted.sort_unstable();
+    for key in sorted {
+        diesel::insert_into(login_attempts::table)
+            .values(AttemptRow::new(&key, &Counter::new(at)))
+            .on_conflict_do_nothing()
+            .execute(connection)?;
+    }
+    let mut counter = |key: &[u8; 32]| super::lock_attempts(connection, key)?.into_counter();
+    // Locked in that order as well.
+    let counters = sorted.iter().map(|key| Ok((*key, counter(key)?))).collect::<QueryResult<Vec<_>>>()?;
+    let of = |key: &[u8; 32]| {
+        counters.iter().find(|(known, _)| known == key).map(|(_, counter)| *counter).ok_or(diesel::NotFound)
+    };
+    Ok(Counters { pair: of(&keys.pair)?, account: of(&keys.account)?, address: of(&keys.address)? })
+}
+
+fn store(connection: &mut Connection, keys: &AttemptKeys, counters: &Counters) -> QueryResult<()> {
+    let changed =
+        [(&keys.pair, &counters.pair), (&keys.account, &counters.account), (&keys.address, &counters.address)];
+    for (key, counter) in changed {
+        diesel::update(login_attempts::table.find(key.as_slice()))
+            .set(AttemptRow::new(key, counter))
+            .execute(connection)?;
+    }
+    Ok(())
+}
+
+/// Forgets what was counted before the instants, the later one for keys under which nothing ever succeeded; tells how
+/// many keys they were.
+pub(super) fn purge(connection: &mut Connection, before: Timestamp, known_before: Timestamp) -> QueryResult<usize> {
+    super::write(connection, |connection| {
+        let known = login_attempts::succeeded_at.ge(Instant(known_before));
+        let stale = login_attempts::table
+            .filter(login_attempts::failed_at.lt(Instant(before)))
+            .filter(login_attempts::succeeded_at.is_null().or(diesel::dsl::not(known).assume_not_null()));
+        diesel::delete(stale).execute(connection)
+    })
+}

@@ -1,0 +1,147 @@
+//! Sessions and their refresh tokens: what the port's methods do in their transactions.
+
+use diesel::prelude::*;
+use mass_auth::{Opening, RefreshTokenHash, RefreshVerdict, Refreshed, Session, judge_refresh};
+use mass_domain::ids::{SessionId, UserId};
+use mass_domain::tenancy::TenantId;
+use mass_domain::time::Timestamp;
+use mass_domain::users::User;
+
+use super::{Connection, users};
+use crate::columns::{Id, Instant};
+use crate::rows::{SessionRow, UserRow};
+use crate::schema::{refresh_tokens, sessions, users as user_rows};
+
+/// Opens a session, if the proved password is still the user's.
+pub(super) fn open(connection: &mut Connection, opening: Opening) -> QueryResult<bool> {
+    super::write(connection, |connection| {
+        let Opening { session, refresh, proved, rehashed } = opening;
+        // This also locks the user's row: a change of password waits until the session is there to be ended.
+        let password = rehashed.as_ref().unwrap_or(&proved);
+        let unchanged =
+            diesel::update(user_rows::table.find((session.tenant_id.as_str(), Id(session.user_id.as_uuid()))))
+                .filter(user_rows::password_hash.eq(proved.as_str()))
+                .set(user_rows::password_hash.eq(password.as_str()))
+                .execute(connection)?;
+        if unchanged == 0 {
+            return Ok(false);
+        }
+        let (tenant, id, at) = (session.tenant_id.clone(), session.id, session.created_at);
+        diesel::insert_into(sessions::table).values(SessionRow::from(session)).execute(connection)?;
+        insert_token(connection, &tenant, id, refresh, at)?;
+        Ok(true)
+    })
+}
+
+/// Finds a session and its user.
+pub(super) fn find(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    id: SessionId,
+) -> QueryResult<Option<(Session, User)>> {
+    let user_of_session = user_rows::tenant_id.eq(sessions::tenant_id).and(user_rows::id.eq(sessions::user_id));
+    let found: Option<(SessionRow, UserRow)> = sessions::table
+        .inner_join(user_rows::table.on(user_of_session))
+        .filter(sessions::tenant_id.eq(tenant.as_str()))
+        .filter(sessions::id.eq(Id(id.as_uuid())))
+        .select((SessionRow::as_select(), UserRow::as_select()))
+        .first(connection)
+        .optional()?;
+    found.map(|(session, user)| Ok((session.into_session(), user.into_account()?.user))).transpose()
+}
+
+/// Does what is due with the session of a refresh token.
+pub(super) fn refresh(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    presented: RefreshTokenHash,
+    next: RefreshTokenHash,
+    at: Timestamp,
+) -> QueryResult<Refreshed> {
+    super::write(connection, |connection| {
+        let token = || refresh_tokens::table.find((tenant.as_str(), presented.as_bytes().as_slice()));
+        let id: Option<Id> = token().select(refresh_tokens::session_id).first(connection).optional()?;
+        let Some(session) = id.map(|id| super::lock_session(connection, tenant, id)).transpose()?.flatten() else {
+            return Ok(Refreshed::Refused);
+        };
+        let session = session.into_session();
+        // Only now, with the session locked: whoever came first has spent the token by this time.
+        let spent = token().select(refresh_tokens::spent_at.is_not_null()).first(connection)?;
+        let user = users::find(connection, tenant, session.user_id)?;
+        let disabled = user.is_none_or(|user| user.disabled_at.is_some());
+        match judge_refresh(&session, spent, disabled, at) {
+            RefreshVerdict::Rotate { expires_at } => {
+                diesel::update(token()).set(refresh_tokens::spent_at.eq(Instant(at))).execute(connection)?;
+                insert_token(connection, tenant, session.id, next, at)?;
+                diesel::update(sessions::table.find((tenant.as_str(), Id(session.id.as_uuid()))))
+                    .set(sessions::expires_at.eq(Instant(expires_at)))
+                    .execute(connection)?;
+                Ok(Refreshed::Rotated(Session { expires_at, ..session }))
+            }
+            RefreshVerdict::Revoke => {
+                end(connection, tenant, session.id, at)?;
+                Ok(Refreshed::Revoked(session.id))
+            }
+            RefreshVerdict::Refuse => Ok(Refreshed::Refused),
+        }
+    })
+}
+
+fn insert_token(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    session: SessionId,
+    hash: RefreshTokenHash,
+    at: Timestamp,
+) -> QueryResult<()> {
+    diesel::insert_into(refresh_tokens::table)
+        .values((
+            refresh_tokens::tenant_id.eq(tenant.as_str()),
+            refresh_tokens::hash.eq(hash.as_bytes().as_slice()),
+            refresh_tokens::session_id.eq(Id(session.as_uuid())),
+            refresh_tokens::created_at.eq(Instant(at)),
+        ))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Ends a session.
+pub(super) fn revoke(connection: &mut Connection, tenant: &TenantId, id: SessionId, at: Timestamp) -> QueryResult<()> {
+    super::write(connection, |connection| end(connection, tenant, id, at))
+}
+
+fn end(connection: &mut Connection, tenant: &TenantId, id: SessionId, at: Timestamp) -> QueryResult<()> {
+    diesel::update(sessions::table.find((tenant.as_str(), Id(id.as_uuid()))))
+        .filter(sessions::revoked_at.is_null())
+        .set(sessions::revoked_at.eq(Instant(at)))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Ends all sessions of a user but one.
+pub(super) fn end_others(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    user: UserId,
+    kept: Option<SessionId>,
+    at: Timestamp,
+) -> QueryResult<()> {
+    let kept: Vec<_> = kept.iter().map(|kept| Id(kept.as_uuid())).collect();
+    diesel::update(sessions::table)
+        .filter(sessions::tenant_id.eq(tenant.as_str()))
+        .filter(sessions::user_id.eq(Id(user.as_uuid())))
+        .filter(sessions::id.ne_all(kept))
+        .filter(sessions::revoked_at.is_null())
+        .set(sessions::revoked_at.eq(Instant(at)))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Forgets sessions that ended before the instant, with their refresh tokens; tells how many they were.
+pub(super) fn purge(connection: &mut Connection, before: Timestamp) -> QueryResult<usize> {
+    super::write(connection, |connection| {
+        let over =
+            sessions::expires_at.lt(Instant(before)).or(sessions::revoked_at.lt(Instant(before)).assume_not_null());
+        diesel::delete(sessions::table.filter(over)).execute(connection)
+    })
+}
