@@ -211,7 +211,7 @@ async fn a_foreign_object_looks_absent_when_it_is_deleted(app: TestApp) {
 }
 
 async fn assert_looks_absent(client: &Client, id: &str) {
-    for operation in operations::on_an_object() {
+    for operation in operations::on_a_request() {
         let foreign = client.operation(&operation, id).await.expect_problem(404, "not-found");
         let absent = client.operation(&operation, NOBODY).await.expect_problem(404, "not-found");
         assert_eq!(foreign.without_ids(), absent.without_ids(), "{operation:?}");

@@ -3,6 +3,8 @@
 #[macro_use]
 mod support;
 
+mod admin;
+mod api_keys;
 mod architecture;
 mod auth;
 mod contracts;
@@ -16,4 +18,5 @@ mod natural_keys;
 mod openapi;
 mod program;
 mod readme;
+mod registration;
 mod system;

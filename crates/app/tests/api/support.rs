@@ -18,7 +18,8 @@ use mass_app::cli::Cli;
 use mass_app::config::Settings;
 use mass_app::http::Services;
 use mass_app::startup::Application;
-use mass_auth::{NewPassword, NewUser, TokenSubject};
+use admin_service::NewUser;
+use mass_auth::NewPassword;
 use mass_domain::access::{Principal, Role};
 use mass_domain::tenancy::TenantId;
 use mass_domain::users::Email;
@@ -79,7 +80,11 @@ impl TestApp {
     }
 
     async fn on(database: Arc<TestDatabase>) -> Self {
-        let application = Application::build(&settings(&database.url())).await.unwrap();
+        Self::on_with(database, &[]).await
+    }
+
+    async fn on_with(database: Arc<TestDatabase>, arguments: &[&str]) -> Self {
+        let application = Application::build(&settings(&database.url(), arguments)).await.unwrap();
         let server = Server::start(application.services.clone());
         let anonymous = Client::new(server.address);
         let login = anonymous.post("/v1/auth/login").json(&json!({"email": FOUNDER, "password": PASSWORD})).await;
@@ -90,6 +95,11 @@ impl TestApp {
     /// Another server on the same database.
     pub(crate) async fn another(&self) -> Self {
         Self::on(Arc::clone(&self.database)).await
+    }
+
+    /// Another server on the same database, with other settings.
+    pub(crate) async fn another_with(&self, arguments: &[&str]) -> Self {
+        Self::on_with(Arc::clone(&self.database), arguments).await
     }
 
     /// The same server, stopped and started again.
@@ -129,10 +139,16 @@ impl TestApp {
     async fn user_of(&self, tenant: &str, role: Role) -> Client {
         let tenant_id = TenantId::parse(tenant).unwrap();
         let email = Email::parse(&format!("{role}-{}@{tenant}.test", uuid::Uuid::now_v7())).unwrap();
-        let password = NewPassword::parse(&SecretString::from(PASSWORD)).unwrap();
-        let new = NewUser { email, password, roles: BTreeSet::from([role]) };
-        let user_id = self.services.auth.create_user(&Principal::system(tenant_id.clone()), new).await.unwrap();
-        self.bearer(&tokens::issue(&TokenSubject { user_id, tenant_id }))
+        let password = NewPassword::parse(&SecretString::from(PASSWORD), &email).unwrap();
+        let new = NewUser { email: email.clone(), password: Some(password), roles: BTreeSet::from([role]) };
+        self.services.admin.create_user(&Principal::system(tenant_id), new).await.unwrap();
+        self.log_in(email.as_str(), PASSWORD).await
+    }
+
+    /// Somebody who logs in.
+    pub(crate) async fn log_in(&self, email: &str, password: &str) -> Client {
+        let login = self.anonymous().post("/v1/auth/login").json(&json!({"email": email, "password": password})).await;
+        self.bearer(&login.expect(200).text("/access_token"))
     }
 
     pub(crate) fn get(&self, path: &str) -> Call {
@@ -170,7 +186,7 @@ impl TestApp {
     }
 }
 
-fn settings(database_url: &str) -> Settings {
+fn settings(database_url: &str, others: &[&str]) -> Settings {
     let arguments = [
         ("--database-url", database_url),
         ("--secret-key", tokens::SECRET_KEY),
@@ -179,7 +195,7 @@ fn settings(database_url: &str) -> Settings {
         ("--mass-tenant", TENANT),
         ("--mass-bcrypt-cost", "10"),
     ];
-    let arguments = arguments.into_iter().flat_map(|(name, value)| [name, value]);
+    let arguments = arguments.into_iter().flat_map(|(name, value)| [name, value]).chain(others.iter().copied());
     Cli::try_parse_from(std::iter::once("mass").chain(arguments)).unwrap().settings.without_empty_secrets()
 }
 

@@ -50,6 +50,10 @@ impl Client {
         self.call(Method::PATCH, path)
     }
 
+    pub(crate) fn put(&self, path: &str) -> Call {
+        self.call(Method::PUT, path)
+    }
+
     pub(crate) fn delete(&self, path: &str) -> Call {
         self.call(Method::DELETE, path)
     }

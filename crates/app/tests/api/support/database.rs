@@ -1,7 +1,8 @@
 //! A database of its own for each test, removed at its end.
 
 use diesel::connection::SimpleConnection;
-use diesel::{Connection, PgConnection, SqliteConnection};
+use diesel::sql_types::BigInt;
+use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -36,6 +37,25 @@ impl TestDatabase {
                 format!("{server}/{name}")
             }
         }
+    }
+
+    /// How many rows a query finds beside the program.
+    pub(crate) fn count(&self, from: &str) -> i64 {
+        #[derive(QueryableByName)]
+        struct Count {
+            #[diesel(sql_type = BigInt)]
+            count: i64,
+        }
+        let query = sql_query(format!("SELECT count(*) AS count FROM {from}"));
+        let url = self.url();
+        let found: Count = match self {
+            Self::Sqlite(_) => {
+                let path = url.trim_start_matches("sqlite://");
+                query.get_result(&mut SqliteConnection::establish(path).unwrap()).unwrap()
+            }
+            Self::Postgres { .. } => query.get_result(&mut PgConnection::establish(&url).unwrap()).unwrap(),
+        };
+        found.count
     }
 
     /// Runs SQL beside the program.

@@ -38,9 +38,9 @@ pub(crate) fn protected() -> Vec<Operation> {
     all().into_iter().filter(|operation| !operation.is_public()).collect()
 }
 
-/// Every operation on an object with an id.
-pub(crate) fn on_an_object() -> Vec<Operation> {
-    all().into_iter().filter(|operation| operation.path.contains("{id}")).collect()
+/// Every operation on a MASS request.
+pub(crate) fn on_a_request() -> Vec<Operation> {
+    all().into_iter().filter(|operation| operation.path.starts_with("/v1/mass-requests/{id}")).collect()
 }
 
 /// Fails if the document does not say that the operation can be answered so.
@@ -69,7 +69,7 @@ impl Operation {
 
     /// Its path, with this id filled in.
     pub(crate) fn path_to(&self, id: &str) -> String {
-        self.path.replace("{id}", id).replace("{name}", "device").replace("{version}", "1.1")
+        self.path.replace("{id}", id).replace("{name}", "device").replace("{version}", "1.1").replace("{tenant}", id)
     }
 
     /// A body that it takes, if it takes one.
@@ -79,7 +79,10 @@ impl Operation {
             "Document" => documents::reading("dev-1"),
             "StatusChange" => json!({"status": "processing"}),
             "Login" => json!({"email": super::FOUNDER, "password": super::PASSWORD}),
-            other => panic!("no example of a {other}"),
+            other => {
+                let example = DOCUMENT["components"]["schemas"][other].pointer("/examples/0");
+                example.unwrap_or_else(|| panic!("no example of a {other}")).clone()
+            }
         })
     }
 

@@ -4,24 +4,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::Utc;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use mass_auth::{AccessTokens, SigningKey, SigningKeys, TokenLifetime, TokenSubject};
-use mass_domain::time::Timestamp;
-use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 /// What the tested servers sign with.
 pub(crate) const SECRET_KEY: &str = "the signing key of the tests, of which nobody makes a secret";
-
-fn signing_key() -> SigningKey {
-    SigningKey::parse(&SecretString::from(SECRET_KEY)).unwrap()
-}
-
-/// A token as the server issues it.
-pub(crate) fn issue(subject: &TokenSubject) -> String {
-    let keys = SigningKeys { current: signing_key(), previous: None };
-    let tokens = AccessTokens::new(keys, TokenLifetime::default());
-    tokens.issue(subject, Timestamp::from_datetime(Utc::now())).unwrap().expose_secret().to_owned()
-}
 
 /// Header and claims of a token.
 pub(crate) fn decode(token: &str) -> (Value, Value) {

@@ -1,0 +1,224 @@
+//! API keys: how they are made, what they open, and when they open nothing.
+
+use mass_domain::access::{Permission, Role};
+use serde_json::{Value, json};
+
+use crate::support::client::{Answer, Client};
+use crate::support::documents::reading;
+use crate::support::{TENANT, TestApp};
+
+on_both!(
+    a_key_is_shown_once_and_kept_as_a_hash,
+    a_key_opens_what_it_may_and_nothing_else,
+    a_key_is_refused_once_it_is_revoked,
+    a_key_is_refused_once_it_has_expired,
+    a_key_is_bound_to_its_addresses,
+    what_opens_nothing_is_answered_alike,
+    a_key_is_given_what_its_creator_may_give,
+    a_key_manages_users_and_keys_if_it_may,
+    what_is_wrong_with_a_key_is_named,
+    keys_are_listed_newest_first_and_found_by_their_prefix,
+    the_last_use_is_remembered,
+    another_tenants_keys_look_absent,
+);
+
+const KEYS: &str = "/v1/admin/api-keys";
+/// An id that nothing has.
+const NOBODY: &str = "0199d3a0-0000-7000-8000-000000000001";
+
+/// Creates a key with these permissions.
+async fn create(client: &Client, permissions: &[&str]) -> Answer {
+    client.post(KEYS).json(&json!({"name": "gateway", "permissions": permissions})).await
+}
+
+/// Creates a key with everything that its creator wants to say.
+async fn create_with(app: &TestApp, mut key: Value) -> Answer {
+    let defaults = json!({"name": "gateway", "permissions": ["mass:read"]});
+    for (name, value) in defaults.as_object().unwrap() {
+        key.as_object_mut().unwrap().entry(name.clone()).or_insert(value.clone());
+    }
+    app.post(KEYS).json(&key).await
+}
+
+fn path(key: &Answer) -> String {
+    format!("{KEYS}/{}", key.id())
+}
+
+/// The bearer of a key that was just created.
+fn bearer(app: &TestApp, key: &Answer) -> Client {
+    app.bearer(&key.text("/token"))
+}
+
+async fn a_key_is_shown_once_and_kept_as_a_hash(app: TestApp) {
+    let created = create(app.founder(), &["mass:write", "mass:read"]).await.expect(201);
+    assert_eq!(created.header("location"), Some(path(&created).as_str()));
+    let (token, prefix) = (created.text("/token"), created.text("/prefix"));
+    let secret = token.strip_prefix(&format!("mass_{prefix}_")).unwrap();
+    assert_eq!((prefix.len(), secret.len()), (12, 32));
+    let shown = app.get(&path(&created)).await.expect(200).json();
+    assert_eq!((&shown["name"], &shown["prefix"]), (&json!("gateway"), &json!(prefix)));
+    assert_eq!(shown["permissions"], json!(["mass:read", "mass:write"]));
+    assert_eq!(shown["created_by"]["id"], app.get("/v1/auth/me").await.json()["id"]);
+    let list = app.get(KEYS).await.expect(200).json();
+    assert_eq!(list["items"], json!([shown]));
+    for place in [&shown, &list] {
+        assert!(!place.to_string().contains(secret));
+    }
+    for column in ["prefix", "name", "permissions", "addresses"] {
+        assert_eq!(app.database().count(&format!("api_keys WHERE {column} LIKE '%{secret}%'")), 0);
+    }
+    assert_eq!(app.database().count("api_keys WHERE length(secret_hash) = 32"), 1);
+}
+
+async fn a_key_opens_what_it_may_and_nothing_else(app: TestApp) {
+    let created = create(app.founder(), &["mass:write"]).await.expect(201);
+    let gateway = bearer(&app, &created);
+    let me = gateway.get("/v1/auth/me").await.expect(200).json();
+    let expected = json!({
+        "id": created.id(), "kind": "api_key", "tenant_id": TENANT, "roles": [], "permissions": ["mass:write"],
+    });
+    assert_eq!(me, expected);
+    let sent = gateway.post("/v1/mass-requests").json(&reading("dev-1")).await.expect(201);
+    assert_eq!(sent.at("/created_by"), json!({"kind": "api_key", "id": created.id()}));
+    let refused = gateway.get("/v1/mass-requests").await.expect_problem(403, "forbidden");
+    assert_eq!(refused.text("/permission"), "mass:read");
+    gateway.get(KEYS).await.expect_problem(403, "forbidden");
+}
+
+async fn a_key_is_refused_once_it_is_revoked(app: TestApp) {
+    let created = create(app.founder(), &["mass:read"]).await.expect(201);
+    let gateway = bearer(&app, &created);
+    gateway.get("/v1/mass-requests").await.expect(200);
+    app.delete(&path(&created)).await.expect(204);
+    gateway.get("/v1/mass-requests").await.expect_problem(401, "unauthenticated");
+    let revoked = app.get(&path(&created)).await.expect(200);
+    assert!(revoked.at("/revoked_at").is_string());
+    app.delete(&path(&created)).await.expect(204);
+    assert_eq!(app.get(&path(&created)).await.body, revoked.body);
+    app.delete(&format!("{KEYS}/{NOBODY}")).await.expect_problem(404, "not-found");
+}
+
+async fn a_key_is_refused_once_it_has_expired(app: TestApp) {
+    let created = create_with(&app, json!({"expires_at": "2099-12-31T23:59:59Z"})).await.expect(201);
+    assert_eq!(created.text("/expires_at"), "2099-12-31T23:59:59Z");
+    let gateway = bearer(&app, &created);
+    gateway.get("/v1/mass-requests").await.expect(200);
+    app.execute("UPDATE api_keys SET expires_at = '2026-01-01T00:00:00.000000Z'");
+    gateway.get("/v1/mass-requests").await.expect_problem(401, "unauthenticated");
+    let late = create_with(&app, json!({"expires_at": "2026-01-01T00:00:00Z"})).await;
+    late.expect_violations("contract-violation", &["/expires_at range"]);
+}
+
+async fn a_key_is_bound_to_its_addresses(app: TestApp) {
+    let here = create_with(&app, json!({"addresses": ["2001:db8::/32", "127.0.0.9/8"]})).await.expect(201);
+    assert_eq!(here.at("/addresses"), json!(["127.0.0.0/8", "2001:db8::/32"]));
+    bearer(&app, &here).get("/v1/mass-requests").await.expect(200);
+    let elsewhere = create_with(&app, json!({"addresses": ["192.0.2.0/24", "::/0"]})).await.expect(201);
+    bearer(&app, &elsewhere).get("/v1/mass-requests").await.expect_problem(401, "unauthenticated");
+}
+
+async fn what_opens_nothing_is_answered_alike(app: TestApp) {
+    let good = create(app.founder(), &["mass:read"]).await.expect(201).text("/token");
+    let revoked = create(app.founder(), &["mass:read"]).await.expect(201);
+    app.delete(&path(&revoked)).await.expect(204);
+    let foreign = create_with(&app, json!({"addresses": ["192.0.2.1"]})).await.expect(201).text("/token");
+    let other_secret = format!("{}{}", &good[..good.len() - 1], if good.ends_with('0') { '1' } else { '0' });
+    let other_prefix = good.replace("mass_", "mass_0");
+    let unknown = format!("mass_000000000000_{}", "0".repeat(32));
+    let expected = app.bearer("nonsense").get("/v1/auth/me").await.expect_problem(401, "unauthenticated");
+    for token in [&revoked.text("/token"), &foreign, &other_secret, &other_prefix, &unknown, "mass_", &good[..17]] {
+        let refused = app.bearer(token).get("/v1/auth/me").await.expect_problem(401, "unauthenticated");
+        assert_eq!(refused.without_ids(), expected.without_ids(), "{token}");
+        assert_eq!(refused.header("www-authenticate"), expected.header("www-authenticate"));
+    }
+    app.bearer(&good).get("/v1/auth/me").await.expect(200);
+}
+
+async fn a_key_is_given_what_its_creator_may_give(app: TestApp) {
+    let admin = app.user(Role::Admin).await;
+    for permission in Permission::ALL {
+        let created = create(&admin, &["mass:read", permission.as_str()]).await;
+        if *permission == Permission::TenantsManage {
+            assert_eq!(created.expect_problem(403, "forbidden").text("/permission"), "tenants:manage");
+        } else {
+            created.expect(201);
+        }
+    }
+    create(app.founder(), &["tenants:manage"]).await.expect(201);
+    create(&app.user(Role::Operator).await, &["mass:read"]).await.expect_problem(403, "forbidden");
+}
+
+async fn a_key_manages_users_and_keys_if_it_may(app: TestApp) {
+    let created = create(app.founder(), &["keys:manage", "users:manage"]).await.expect(201);
+    let manager = bearer(&app, &created);
+    let user = json!({"email": "ana@example.test", "roles": ["viewer"]});
+    manager.post("/v1/admin/users").json(&user).await.expect(201);
+    let key = create(&manager, &["mass:write"]).await.expect(201);
+    assert_eq!(key.at("/created_by"), json!({"kind": "api_key", "id": created.id()}));
+    create(&manager, &["audit:read"]).await.expect_problem(403, "forbidden");
+}
+
+async fn what_is_wrong_with_a_key_is_named(app: TestApp) {
+    let ranges: Vec<String> = (0..33).map(|n| format!("192.0.2.{n}")).collect();
+    for (key, violations) in [
+        (json!({"name": " "}), ["/name shape"]),
+        (json!({"name": "x".repeat(101)}), ["/name shape"]),
+        (json!({"permissions": []}), ["/permissions rule"]),
+        (json!({"permissions": ["mass:read", "everything"]}), ["/permissions/1 shape"]),
+        (json!({"addresses": ["192.0.2.0/24", "192.0.2.0/33"]}), ["/addresses/1 shape"]),
+        (json!({"addresses": ranges}), ["/addresses rule"]),
+        (json!({"expires_at": "tomorrow"}), ["/expires_at shape"]),
+        (json!({"role": "admin"}), ["/role shape"]),
+    ] {
+        create_with(&app, key).await.expect_violations("contract-violation", &violations);
+    }
+}
+
+async fn keys_are_listed_newest_first_and_found_by_their_prefix(app: TestApp) {
+    let mut created = Vec::new();
+    for _ in 0..3 {
+        created.insert(0, create(app.founder(), &["mass:read"]).await.expect(201));
+    }
+    let first = app.get(&format!("{KEYS}?limit=2")).await.expect(200);
+    let next = first.header("link").unwrap().split(['<', '>']).nth(1).unwrap();
+    let second = app.get(next).await.expect(200);
+    let items = [first.json(), second.json()].map(|page| page["items"].as_array().unwrap().clone()).concat();
+    let ids: Vec<_> = items.iter().map(|key| key["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, created.iter().map(Answer::id).collect::<Vec<_>>());
+    let found = app.get(&format!("{KEYS}?prefix={}", created[1].text("/prefix"))).await.expect(200).json();
+    assert_eq!(found["items"], json!([items[1]]));
+    let unknown = app.get(&format!("{KEYS}?prefix=000000000000")).await.expect(200).json();
+    assert_eq!(unknown["items"], json!([]));
+    app.get(&format!("{KEYS}?prefix=x")).await.expect_violations("invalid-parameter", &["?prefix parameter"]);
+}
+
+async fn the_last_use_is_remembered(app: TestApp) {
+    let created = create(app.founder(), &["mass:read"]).await.expect(201);
+    let last_use = async || app.get(&path(&created)).await.expect(200).at("/last_used_at");
+    assert_eq!(last_use().await, Value::Null);
+    let gateway = bearer(&app, &created);
+    gateway.get("/v1/auth/me").await.expect(200);
+    let first = last_use().await;
+    assert!(first.is_string());
+    gateway.get("/v1/auth/me").await.expect(200);
+    assert_eq!(last_use().await, first, "within the same minute");
+    app.execute("UPDATE api_keys SET last_used_at = '2026-01-01T00:00:00.000000Z'");
+    gateway.get("/v1/auth/me").await.expect(200);
+    assert!(last_use().await.as_str().unwrap() >= first.as_str().unwrap());
+}
+
+async fn another_tenants_keys_look_absent(app: TestApp) {
+    let created = create(app.founder(), &["mass:read"]).await.expect(201);
+    let foreigner = app.foreigner(Role::Admin).await;
+    for foreign in [foreigner.get(&path(&created)).await, foreigner.delete(&path(&created)).await] {
+        foreign.expect_problem(404, "not-found");
+    }
+    let prefix = created.text("/prefix");
+    for list in [KEYS.to_owned(), format!("{KEYS}?prefix={prefix}")] {
+        assert_eq!(foreigner.get(&list).await.expect(200).json()["items"], json!([]));
+    }
+    let theirs = create(&foreigner, &["mass:read"]).await.expect(201);
+    let me = bearer(&app, &theirs).get("/v1/auth/me").await.expect(200);
+    assert_eq!(me.text("/tenant_id"), crate::support::OTHER_TENANT);
+    bearer(&app, &created).get("/v1/auth/me").await.expect(200);
+}

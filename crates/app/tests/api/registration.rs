@@ -1,0 +1,71 @@
+//! Registering: strangers who make themselves an account.
+
+use serde_json::{Value, json};
+
+use crate::support::client::Answer;
+use crate::support::{FOUNDER, PASSWORD, TENANT, TestApp};
+
+on_both!(
+    registration_is_closed_unless_the_configuration_opens_it,
+    who_registers_becomes_a_viewer,
+    a_taken_address_is_answered_like_a_free_one,
+    what_is_wrong_is_named,
+);
+
+const ANOTHER_PASSWORD: &str = "seven kestrels over the harbour";
+
+async fn open(app: &TestApp) -> TestApp {
+    app.another_with(&["--mass-allow-registration", "true"]).await
+}
+
+async fn register(app: &TestApp, email: &str, password: &str) -> Answer {
+    app.anonymous().post("/v1/auth/register").json(&json!({"email": email, "password": password})).await
+}
+
+async fn registration_is_closed_unless_the_configuration_opens_it(app: TestApp) {
+    register(&app, "ana@example.test", PASSWORD).await.expect_problem(403, "registration-closed");
+    for body in ["{", "[]", "{}"] {
+        let refused = app.anonymous().post("/v1/auth/register").body(body).await;
+        refused.expect_problem(403, "registration-closed");
+    }
+    app.anonymous().post("/v1/auth/register").await.expect_problem(403, "registration-closed");
+}
+
+async fn who_registers_becomes_a_viewer(app: TestApp) {
+    let app = open(&app).await;
+    let registered = register(&app, "Ana@example.test", PASSWORD).await.expect(204);
+    assert!(registered.body.is_empty());
+    let me = app.log_in("ana@example.test", PASSWORD).await.get("/v1/auth/me").await.expect(200);
+    assert_eq!((me.text("/tenant_id"), me.at("/roles")), (TENANT.to_owned(), json!(["viewer"])));
+}
+
+async fn a_taken_address_is_answered_like_a_free_one(app: TestApp) {
+    let app = open(&app).await;
+    let free = register(&app, "ana@example.test", PASSWORD).await.expect(204);
+    let taken = register(&app, FOUNDER, ANOTHER_PASSWORD).await.expect(204);
+    assert_eq!(names(&free), names(&taken));
+    let credentials = json!({"email": FOUNDER, "password": ANOTHER_PASSWORD});
+    let login = app.anonymous().post("/v1/auth/login").json(&credentials).await;
+    login.expect_problem(401, "invalid-credentials");
+    app.log_in(FOUNDER, PASSWORD).await;
+}
+
+fn names(answer: &Answer) -> Vec<&str> {
+    let mut names: Vec<_> = answer.headers.keys().map(|name| name.as_str()).collect();
+    names.sort_unstable();
+    names
+}
+
+async fn what_is_wrong_is_named(app: TestApp) {
+    let app = open(&app).await;
+    for (email, password, violation) in [
+        ("ana", PASSWORD, "/email shape"),
+        ("ana@example.test", "short", "/password too_short"),
+    ] {
+        let refused = register(&app, email, password).await;
+        refused.expect_violations("contract-violation", &[violation]);
+    }
+    let roles = json!({"email": "ana@example.test", "password": PASSWORD, "roles": ["admin"]});
+    let refused = app.anonymous().post("/v1/auth/register").json(&roles).await;
+    assert_eq!(refused.expect_problem(422, "contract-violation").at("/violations/0/pointer"), Value::from("/roles"));
+}
