@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::body::Valid;
 use super::problem::{Problem, ProblemKind};
+use super::query::Query;
 use super::reply::{Call, Reply};
 use super::wire::{Caller, Login, Token, email};
 
@@ -16,7 +17,8 @@ use super::wire::{Caller, Login, Token, email};
 /// Exchanges an e-mail address and a password for a bearer token. An unknown address and a wrong password are answered
 /// alike.
 #[api_v2_operation(operation_id = "login", tags("auth"))]
-pub async fn login(auth: web::Data<AuthService>, body: Valid<Login>) -> Result<Reply<Token>, Problem> {
+pub async fn login(auth: web::Data<AuthService>, body: Valid<Login>, query: Query) -> Result<Reply<Token>, Problem> {
+    query.finish()?;
     let logged_in = auth.login(&body.0.email, &body.0.password).await?;
     Reply::ok(&Token {
         access_token: logged_in.access_token.expose_secret().to_owned(),
@@ -29,7 +31,8 @@ pub async fn login(auth: web::Data<AuthService>, body: Valid<Login>) -> Result<R
 ///
 /// The caller that the token stands for, its roles and all that it may do.
 #[api_v2_operation(operation_id = "getCaller", tags("auth"))]
-pub async fn me(call: Call) -> Result<Reply<Caller>, Problem> {
+pub async fn me(call: Call, query: Query) -> Result<Reply<Caller>, Problem> {
+    query.finish()?;
     let caller = call.principal;
     Reply::ok(&Caller {
         id: caller.actor().id().map(|id| id.to_string()),

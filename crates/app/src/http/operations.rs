@@ -195,7 +195,7 @@ impl Operation {
             BadRequest, ContractViolation, Forbidden, Internal, InvalidParameter, MalformedJson, NotAcceptable,
             RequestTimeout, TooLarge, Unauthenticated, Unavailable, UnsupportedMediaType,
         };
-        let mut kinds = Vec::new();
+        let mut kinds = vec![InvalidParameter];
         match self.access {
             Access::Public => {}
             Access::Authenticated => kinds.push(Unauthenticated),
@@ -207,9 +207,6 @@ impl Operation {
         if self.body {
             kinds.extend([MalformedJson, BadRequest, RequestTimeout, TooLarge, UnsupportedMediaType]);
             kinds.push(ContractViolation);
-        }
-        if !self.query.is_empty() || !self.headers.is_empty() {
-            kinds.push(InvalidParameter);
         }
         if self.store || self.access != Access::Public {
             kinds.extend([Unavailable, Internal]);
