@@ -46,7 +46,7 @@ pub(crate) fn on_an_object() -> Vec<Operation> {
 /// Fails if the document does not say that the operation can be answered so.
 pub(crate) fn check(method: &Method, path: &str, status: u16) {
     let asked = if *method == Method::HEAD { &Method::GET } else { method };
-    let here: Vec<_> = all().into_iter().filter(|operation| operation.is_at(path)).collect();
+    let here = at(path);
     match here.iter().find(|operation| operation.method == *asked) {
         Some(operation) => {
             let documented = operation.described["responses"].get(status.to_string());
@@ -55,6 +55,13 @@ pub(crate) fn check(method: &Method, path: &str, status: u16) {
         None if here.is_empty() => {}
         None => assert_eq!(status, 405, "{method} {path}"),
     }
+}
+
+/// The operations on a path. As in routing, a path without names in braces goes before one with them.
+fn at(path: &str) -> Vec<Operation> {
+    let here: Vec<_> = all().into_iter().filter(|operation| operation.is_at(path)).collect();
+    let literal: Vec<_> = here.iter().filter(|operation| operation.path == path).cloned().collect();
+    if literal.is_empty() { here } else { literal }
 }
 
 impl Operation {
