@@ -1,0 +1,279 @@
+//! The `mass` program as a process of its own, in a folder and with a database of its own.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+
+use reqwest::{Client, RequestBuilder, Response};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::PASSWORD;
+use super::database::TestDatabase;
+
+/// The first administrator, unless a setting says otherwise.
+pub(crate) const EMAIL: &str = "admin@mass.local";
+
+/// Makes two tests of each function that takes a [`Workplace`], one per database.
+macro_rules! workplaces_on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name($crate::support::process::Workplace::sqlite()).await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name($crate::support::process::Workplace::postgres()).await;
+            })+
+        }
+    };
+}
+pub(crate) use workplaces_on_both;
+
+/// A folder to run the program in, the whole environment that it sees, and its database.
+pub(crate) struct Workplace {
+    folder: TempDir,
+    variables: BTreeMap<String, String>,
+    database: Option<TestDatabase>,
+}
+
+/// A command that has ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Workplace {
+    /// SQLite, where the program puts it by itself.
+    pub(crate) fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let workplace = Self { folder, variables: BTreeMap::new(), database: None };
+        workplace.with("MASS_PORT", "0").with("MASS_BCRYPT_COST", "10").with("MASS_ADMIN_PASSWORD", PASSWORD)
+    }
+
+    /// A PostgreSQL database that is dropped at the end.
+    pub(crate) fn postgres() -> Self {
+        let database = TestDatabase::postgres();
+        let workplace = Self::sqlite().with("DATABASE_URL", &database.url());
+        Self { database: Some(database), ..workplace }
+    }
+
+    /// Another instance on the same PostgreSQL database, with a folder of its own.
+    pub(crate) fn sibling(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { folder, variables: self.variables.clone(), database: None }
+    }
+
+    pub(crate) fn with(mut self, variable: &str, value: &str) -> Self {
+        self.variables.insert(variable.to_owned(), value.to_owned());
+        self
+    }
+
+    pub(crate) fn without(mut self, variable: &str) -> Self {
+        self.variables.remove(variable);
+        self
+    }
+
+    pub(crate) fn is_postgres(&self) -> bool {
+        self.variables.contains_key("DATABASE_URL")
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.path(name), content).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn mass(&self, arguments: &[&str]) -> Ended {
+        self.mass_fed(arguments, "")
+    }
+
+    /// Runs a command to its end, with something to read on its standard input.
+    pub(crate) fn mass_fed(&self, arguments: &[&str], input: &str) -> Ended {
+        let mut child = self.spawn(arguments, Stdio::piped());
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        Ended {
+            status: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Starts a command without waiting for it.
+    pub(crate) fn spawn(&self, arguments: &[&str], stderr: Stdio) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mass"));
+        command.args(arguments).current_dir(self.folder.path()).env_clear().envs(&self.variables);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap()
+    }
+
+    /// Starts a server; [`Starting::ready`] waits until it listens.
+    pub(crate) fn start(&self) -> Starting {
+        let log = self.path(&format!("server-{}.log", Uuid::now_v7()));
+        let child = self.spawn(&["serve", "--json"], File::create(&log).unwrap().into());
+        Starting(Process { child, log })
+    }
+
+    /// Starts a server as a person would.
+    pub(crate) fn start_for_people(&self) -> Talking {
+        let log = self.path("server.log");
+        let mut child = self.spawn(&["serve"], File::create(&log).unwrap().into());
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        Talking { _process: Process { child, log }, stdout }
+    }
+
+    /// Starts a server and waits until it listens.
+    pub(crate) fn serve(&self) -> Server {
+        self.start().ready()
+    }
+}
+
+/// A process that does not outlive its test.
+struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    fn logged(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A server that does not listen yet.
+pub(crate) struct Starting(Process);
+
+impl Starting {
+    pub(crate) fn ready(mut self) -> Server {
+        let mut stdout = BufReader::new(self.0.child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        assert!(!line.is_empty(), "the server did not start: {}", self.0.logged());
+        let announcement: Value = serde_json::from_str(&line).unwrap();
+        let url = announcement["url"].as_str().unwrap().to_owned();
+        Server { process: self.0, stdout, announcement, url, client: Client::new() }
+    }
+}
+
+/// A server that talks to people.
+pub(crate) struct Talking {
+    _process: Process,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Talking {
+    pub(crate) fn next_line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).unwrap();
+        line
+    }
+}
+
+/// A server that listens.
+pub(crate) struct Server {
+    process: Process,
+    stdout: BufReader<ChildStdout>,
+    /// What it printed at its start.
+    pub(crate) announcement: Value,
+    pub(crate) url: String,
+    client: Client,
+}
+
+impl Server {
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(format!("{}{path}", self.url))
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> RequestBuilder {
+        self.client.post(format!("{}{path}", self.url)).json(body)
+    }
+
+    pub(crate) async fn try_to_log_in(&self, email: &str, password: &str) -> Response {
+        let credentials = json!({"email": email, "password": password});
+        self.post("/v1/auth/login", &credentials).send().await.unwrap()
+    }
+
+    /// An access token of the first administrator.
+    pub(crate) async fn token(&self) -> String {
+        self.token_of(EMAIL, PASSWORD).await
+    }
+
+    pub(crate) async fn token_of(&self, email: &str, password: &str) -> String {
+        let answer = self.try_to_log_in(email, password).await;
+        assert_eq!(answer.status(), 200, "{}", self.logged());
+        let answer: Value = answer.json().await.unwrap();
+        answer["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// The body of a successful GET.
+    pub(crate) async fn fetch(&self, token: &str, path: &str) -> Value {
+        let answer = self.get(path).bearer_auth(token).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        answer.json().await.unwrap()
+    }
+
+    /// Every stored request, page by page.
+    pub(crate) async fn list(&self, token: &str) -> Vec<Value> {
+        let mut items = Vec::new();
+        let mut path = "/v1/mass-requests?limit=500".to_owned();
+        loop {
+            let mut page = self.fetch(token, &path).await;
+            items.append(page["items"].as_array_mut().unwrap());
+            let Some(cursor) = page["next_cursor"].as_str() else { return items };
+            path = format!("/v1/mass-requests?limit=500&cursor={cursor}");
+        }
+    }
+
+    pub(crate) fn logged(&self) -> String {
+        self.process.logged()
+    }
+
+    /// Waits until a log line has this in it.
+    pub(crate) async fn logs(&self, words: &str) {
+        while !self.logged().contains(words) {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+
+    pub(crate) fn terminate(&self) {
+        let id = self.process.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    }
+
+    /// Tells the server to stop, and waits for it: its status, and all that it printed after the announcement.
+    pub(crate) fn stop(mut self) -> (ExitStatus, String) {
+        self.terminate();
+        let status = self.process.child.wait().unwrap();
+        let mut printed = String::new();
+        self.stdout.read_to_string(&mut printed).unwrap();
+        (status, printed + &self.logged())
+    }
+}
+
+/// The root of the repository.
+pub(crate) fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
