@@ -41,7 +41,8 @@ pub(crate) use workplaces_on_both;
 pub(crate) struct Workplace {
     folder: TempDir,
     variables: BTreeMap<String, String>,
-    database: Option<TestDatabase>,
+    /// Dropped at the end.
+    _database: Option<TestDatabase>,
 }
 
 /// A command that has ended.
@@ -56,7 +57,7 @@ impl Workplace {
     /// SQLite, where the program puts it by itself.
     pub(crate) fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let workplace = Self { folder, variables: BTreeMap::new(), database: None };
+        let workplace = Self { folder, variables: BTreeMap::new(), _database: None };
         workplace.with("MASS_PORT", "0").with("MASS_BCRYPT_COST", "10").with("MASS_ADMIN_PASSWORD", PASSWORD)
     }
 
@@ -64,13 +65,13 @@ impl Workplace {
     pub(crate) fn postgres() -> Self {
         let database = TestDatabase::postgres();
         let workplace = Self::sqlite().with("DATABASE_URL", &database.url());
-        Self { database: Some(database), ..workplace }
+        Self { _database: Some(database), ..workplace }
     }
 
     /// Another instance on the same PostgreSQL database, with a folder of its own.
     pub(crate) fn sibling(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { folder, variables: self.variables.clone(), database: None }
+        Self { folder, variables: self.variables.clone(), _database: None }
     }
 
     pub(crate) fn with(mut self, variable: &str, value: &str) -> Self {
@@ -81,10 +82,6 @@ impl Workplace {
     pub(crate) fn without(mut self, variable: &str) -> Self {
         self.variables.remove(variable);
         self
-    }
-
-    pub(crate) fn is_postgres(&self) -> bool {
-        self.variables.contains_key("DATABASE_URL")
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
