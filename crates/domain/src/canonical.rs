@@ -18,7 +18,7 @@ pub fn write(value: &Value) -> String {
     text
 }
 
-/// Writes a value as JSON to be sent on: as [`write`] does, but a number that no double equals keeps its spelling, so
+/// Writes a value as JSON to be sent on: as [`write()`] does, but a number that no double equals keeps its spelling, so
 /// that whoever reads it can still refuse it.
 #[must_use]
 pub fn write_as_sent(value: &Value) -> String {

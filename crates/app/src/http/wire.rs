@@ -470,7 +470,7 @@ pub struct StatusChange {
     pub status: StatusName,
     /// Why; kept in the event.
     #[garde(inner(length(chars, min = 1, max = 500)))]
-    #[schemars(with = "String", length(min = 1, max = 500))]
+    #[schemars(length(min = 1, max = 500))]
     #[serde(default)]
     pub reason: Option<String>,
 }
