@@ -5,8 +5,7 @@
 //! disk is waited for once per group instead of once per call, and a call that is alone waits for nobody.
 
 use std::collections::HashMap;
-use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::anyhow;
 use diesel::QueryResult;
@@ -14,9 +13,9 @@ use diesel::r2d2::R2D2Connection;
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 use mass_service::{Receipt, Refusal, Submission};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedMutexGuard, oneshot};
 
-use crate::connections::Connections;
+use crate::connections::{Connections, classify};
 
 /// How many submissions share a transaction; a call with more has one of its own.
 const GROUP_SIZE: usize = 1000;
@@ -25,124 +24,136 @@ const GROUP_SIZE: usize = 1000;
 const QUEUE_SIZE: usize = 20_000;
 
 type Results = Vec<Result<Receipt, Refusal>>;
-type Waiting = HashMap<TenantId, Vec<Call>>;
 
 /// What accepts submissions in one transaction.
 type Accept<C> = fn(&mut C, &TenantId, &[Submission]) -> QueryResult<Results>;
+
+/// Accepts the submissions of many calls in few transactions.
+pub(crate) struct GroupCommit<C: R2D2Connection + 'static> {
+    writes: Arc<Connections<C>>,
+    accept: Accept<C>,
+    queues: Mutex<HashMap<TenantId, Arc<Queue>>>,
+}
+
+impl<C: R2D2Connection + 'static> GroupCommit<C> {
+    /// Commits on these connections.
+    pub(crate) fn new(writes: Arc<Connections<C>>, accept: Accept<C>) -> Self {
+        Self { writes, accept, queues: Mutex::default() }
+    }
+
+    /// Accepts submissions in their order, in one transaction.
+    pub(crate) async fn accept(&self, tenant: &TenantId, submissions: Vec<Submission>) -> Result<Results, PortError> {
+        let queue = self.queue_of(tenant);
+        let mut answer = queue.enqueue(submissions)?;
+        loop {
+            tokio::select! {
+                biased;
+                answered = &mut answer => return answered.unwrap_or_else(|lost| Err(PortError::Unexpected(lost.into()))),
+                turn = Arc::clone(&queue.turn).lock_owned() => self.commit_next(&queue, turn).await,
+            }
+        }
+    }
+
+    /// Commits the group whose turn it is, even if the call that leads it is given up meanwhile.
+    async fn commit_next(&self, queue: &Arc<Queue>, turn: OwnedMutexGuard<()>) {
+        let (accept, its_queue) = (self.accept, Arc::clone(queue));
+        let committing = self.writes.with(move |connection| {
+            let _turn = turn;
+            commit(connection, accept, &its_queue.tenant, its_queue.next_group());
+        });
+        if let Err(error) = committing.await {
+            queue.next_group().into_iter().for_each(|call| call.answer(Err(same(&error))));
+        }
+    }
+
+    fn queue_of(&self, tenant: &TenantId) -> Arc<Queue> {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(queues.entry(tenant.clone()).or_insert_with(|| Arc::new(Queue::new(tenant.clone()))))
+    }
+}
+
+/// The calls of a tenant that wait.
+struct Queue {
+    tenant: TenantId,
+    calls: Mutex<Vec<Call>>,
+    /// Whose turn it is to commit what waits.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
 
 struct Call {
     submissions: Vec<Submission>,
     answer: oneshot::Sender<Result<Results, PortError>>,
 }
 
-/// Accepts the submissions of many calls in few transactions.
-pub(crate) struct GroupCommit<C: R2D2Connection + 'static> {
-    writes: Arc<Connections<C>>,
-    accept: Accept<C>,
-    // A tenant is in here exactly while a task works for it.
-    waiting: Mutex<Waiting>,
+impl Call {
+    fn answer(self, result: Result<Results, PortError>) {
+        // Whoever gave up waiting needs no answer.
+        let _ = self.answer.send(result);
+    }
 }
 
-impl<C: R2D2Connection + 'static> GroupCommit<C> {
-    /// Commits on these connections.
-    pub(crate) fn new(writes: Arc<Connections<C>>, accept: Accept<C>) -> Arc<Self> {
-        Arc::new(Self { writes, accept, waiting: Mutex::default() })
+impl Queue {
+    fn new(tenant: TenantId) -> Self {
+        Self { tenant, calls: Mutex::default(), turn: Arc::default() }
     }
 
-    /// Accepts submissions in their order, in one transaction.
-    pub(crate) async fn accept(
-        self: &Arc<Self>,
-        tenant: &TenantId,
+    fn enqueue(
+        &self,
         submissions: Vec<Submission>,
-    ) -> Result<Results, PortError> {
+    ) -> Result<oneshot::Receiver<Result<Results, PortError>>, PortError> {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting: usize = calls.iter().map(|call| call.submissions.len()).sum();
+        if waiting >= QUEUE_SIZE {
+            return Err(PortError::Unavailable(anyhow!(
+                "{waiting} submissions of tenant {} wait already",
+                self.tenant
+            )));
+        }
         let (answer, answered) = oneshot::channel();
-        let somebody_works = self.enqueue(tenant, Call { submissions, answer })?;
-        if !somebody_works {
-            tokio::spawn(Arc::clone(self).work(tenant.clone()));
-        }
-        answered.await.unwrap_or_else(|dropped| Err(PortError::Unexpected(dropped.into())))
+        calls.push(Call { submissions, answer });
+        Ok(answered)
     }
 
-    /// Lets a call wait for its turn; tells whether a task works for its tenant already.
-    fn enqueue(&self, tenant: &TenantId, call: Call) -> Result<bool, PortError> {
-        let mut waiting = self.waiting();
-        let Some(calls) = waiting.get_mut(tenant) else {
-            waiting.insert(tenant.clone(), vec![call]);
-            return Ok(false);
-        };
-        let queued: usize = calls.iter().map(|call| call.submissions.len()).sum();
-        if queued >= QUEUE_SIZE {
-            return Err(PortError::Unavailable(anyhow!("{queued} submissions of tenant {tenant} wait already")));
-        }
-        calls.push(call);
-        Ok(true)
-    }
-
-    async fn work(self: Arc<Self>, tenant: TenantId) {
-        while let Some(calls) = self.next_group(&tenant) {
-            self.commit(&tenant, calls).await;
-        }
-    }
-
-    /// The calls that come next; none, and the tenant is free for another task, if nobody waits.
-    fn next_group(&self, tenant: &TenantId) -> Option<Vec<Call>> {
-        let mut waiting = self.waiting();
-        let calls = waiting.get_mut(tenant).filter(|calls| !calls.is_empty());
-        let Some(calls) = calls else {
-            waiting.remove(tenant);
-            return None;
-        };
+    /// Takes the calls that are committed together next.
+    fn next_group(&self) -> Vec<Call> {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let mut submissions = 0;
-        let fits = calls.iter().take_while(|call| {
+        let fitting = calls.iter().take_while(|call| {
             submissions += call.submissions.len();
             submissions <= GROUP_SIZE
         });
-        let count = fits.count().max(1);
-        Some(calls.drain(..count).collect())
+        let count = fitting.count().max(1).min(calls.len());
+        calls.drain(..count).collect()
     }
+}
 
-    async fn commit(&self, tenant: &TenantId, calls: Vec<Call>) {
-        let mut submissions = Vec::new();
-        let mut answers = Vec::new();
-        for call in calls {
-            let start = submissions.len();
-            submissions.extend(call.submissions);
-            answers.push((start..submissions.len(), call.answer));
-        }
-        let submissions = Arc::new(submissions);
-        // Nobody minds an answer that its caller no longer waits for.
-        match self.write(tenant, &submissions, 0..submissions.len()).await {
-            Ok(results) => {
-                let mut results = results.into_iter();
-                for (range, answer) in answers {
-                    let _ = answer.send(Ok(results.by_ref().take(range.len()).collect()));
-                }
-            }
-            Err(PortError::Unavailable(error)) => {
-                for (_, answer) in answers {
-                    let _ = answer.send(Err(PortError::Unavailable(anyhow!("{error:#}"))));
-                }
-            }
-            // One call's fault is not its neighbours'.
-            Err(PortError::Unexpected(_)) => {
-                for (range, answer) in answers {
-                    let _ = answer.send(self.write(tenant, &submissions, range).await);
-                }
+/// Commits calls in one transaction, or each in one of its own if that fails: one call's fault is not its neighbours'.
+fn commit<C: R2D2Connection>(connection: &mut C, accept: Accept<C>, tenant: &TenantId, mut calls: Vec<Call>) {
+    let sizes: Vec<_> = calls.iter().map(|call| call.submissions.len()).collect();
+    let submissions: Vec<_> = calls.iter_mut().flat_map(|call| call.submissions.drain(..)).collect();
+    match accept(connection, tenant, &submissions).map_err(|error| classify(error, connection)) {
+        Ok(results) => {
+            let mut results = results.into_iter();
+            for (call, size) in calls.into_iter().zip(sizes) {
+                call.answer(Ok(results.by_ref().take(size).collect()));
             }
         }
+        Err(PortError::Unexpected(_)) if calls.len() > 1 => {
+            let mut rest = submissions.as_slice();
+            for (call, size) in calls.into_iter().zip(sizes) {
+                let (own, others) = rest.split_at(size);
+                rest = others;
+                call.answer(accept(connection, tenant, own).map_err(|error| classify(error, connection)));
+            }
+        }
+        Err(error) => calls.into_iter().for_each(|call| call.answer(Err(same(&error)))),
     }
+}
 
-    async fn write(
-        &self,
-        tenant: &TenantId,
-        submissions: &Arc<Vec<Submission>>,
-        range: Range<usize>,
-    ) -> Result<Results, PortError> {
-        let (accept, tenant, submissions) = (self.accept, tenant.clone(), Arc::clone(submissions));
-        self.writes.run(move |connection| accept(connection, &tenant, &submissions[range])).await
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+/// The same error for another call.
+fn same(error: &PortError) -> PortError {
+    match error {
+        PortError::Unavailable(cause) => PortError::Unavailable(anyhow!("{cause:#}")),
+        PortError::Unexpected(cause) => PortError::Unexpected(anyhow!("{cause:#}")),
     }
 }

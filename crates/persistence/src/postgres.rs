@@ -38,7 +38,7 @@ pub(crate) struct Store {
     reads: Connections<Connection>,
     // Apart from those to read on: writes of one tenant wait for one another while they hold a connection.
     writes: Arc<Connections<Connection>>,
-    accepting: Arc<GroupCommit<Connection>>,
+    accepting: GroupCommit<Connection>,
     migration_url: PostgresUrl,
 }
 

@@ -47,7 +47,7 @@ pub(crate) struct Store {
     reads: Connections<Connection>,
     // One: SQLite has one writer at a time, and waiting for a turn here is fair, unlike within SQLite.
     writes: Arc<Connections<Connection>>,
-    accepting: Arc<GroupCommit<Connection>>,
+    accepting: GroupCommit<Connection>,
     path: String,
 }
 
