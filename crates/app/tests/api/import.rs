@@ -281,7 +281,7 @@ async fn a_server_takes_and_refuses_what_the_local_database_does(workplace: Work
     let local = Workplace::sqlite();
     let files = [("readings.csv", readings(), "device/1.1"), ("mixture.ndjson", mixture(), "simple/1.0")];
     for (file, content, contract) in files {
-        [&workplace, &local].map(|workplace| workplace.write(file, &content));
+        [&workplace, &local].iter().for_each(|workplace| workplace.write(file, &content));
         // The second time every record is a duplicate, or refused as before.
         for _ in 0..2 {
             let here = import(&local, file, &["--contract", contract]);
