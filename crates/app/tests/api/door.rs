@@ -1,5 +1,8 @@
 //! JSON at the door: each hazard has its status and its place, whatever contract it is met under.
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+
 use serde_json::{Value, json};
 
 use crate::support::TestApp;
@@ -14,6 +17,8 @@ on_both!(
     what_has_another_shape_is_told_with_a_pointer,
     bodies_of_a_fixed_shape_are_read_as_strictly,
     a_body_over_the_limit_is_told_the_limit,
+    the_limit_can_be_set,
+    a_body_that_breaks_off_is_told,
     a_simple_payload_has_a_limit_of_its_own,
     a_string_becomes_a_number_only_if_nothing_is_lost,
     what_a_typed_field_cannot_keep_is_refused,
@@ -185,6 +190,26 @@ async fn a_body_over_the_limit_is_told_the_limit(app: TestApp) {
         assert_ne!(send(limit).await.status, 413, "{path}");
         assert_names_the_limit(&send(limit + 1).await.expect_problem(413, "too-large"));
     }
+}
+
+async fn the_limit_can_be_set(app: TestApp) {
+    let app = app.restart(&[("--mass-body-limit-bytes", "2048")]).await;
+    let padded = |length: usize| format!("{:length$}", simple(json!({"a": 1})).to_string());
+    app.post("/v1/mass-requests").body(padded(2048)).await.expect(201);
+    let answer = app.post("/v1/mass-requests").body(padded(2049)).await.expect_problem(413, "too-large");
+    assert_eq!(answer.at("/limit_bytes"), 2048);
+}
+
+async fn a_body_that_breaks_off_is_told(app: TestApp) {
+    let token = app.founder().token();
+    let mut connection = TcpStream::connect(app.address()).unwrap();
+    let head = "POST /v1/mass-requests HTTP/1.1\r\nHost: mass\r\nContent-Type: application/json\r\nContent-Length: 99";
+    write!(connection, "{head}\r\nAuthorization: Bearer {token}\r\n\r\n{{").unwrap();
+    connection.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(answer.contains("/problems/bad-request"), "{answer}");
 }
 
 fn assert_names_the_limit(answer: &Answer) {

@@ -193,7 +193,7 @@ async fn two_servers_on_one_postgres_agree_on_a_key() {
 
 async fn a_key_survives_a_restart(app: TestApp) {
     let first = send(&app, "k-1", &reading("dev-1")).await.expect(201);
-    let app = app.restart().await;
+    let app = app.restart(&[]).await;
     assert_replays(&send(&app, "k-1", &reading("dev-1")).await, &first);
     send(&app, "k-1", &reading("dev-2")).await.expect_problem(422, "idempotency-key-reused");
 }

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use mass_domain::access::Role;
 use mass_domain::trace::TraceParent;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::TestApp;
 use crate::support::client::{Answer, Call, Client};
 use crate::support::documents::{Edit, reading, report};
 use crate::support::operations;
+use crate::support::{TENANT, TestApp};
 
 on_both!(
     of_two_faults_the_earlier_is_told,
@@ -30,7 +30,7 @@ on_both!(
 /// An id that nothing has.
 const NOBODY: &str = "0199d3a0-0000-7000-8000-000000000001";
 
-/// What can be wrong with a move to another status, in the order in which it is judged.
+/// What can be wrong with a request, in the order in which it is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Route,
@@ -44,15 +44,18 @@ enum Fault {
     Syntax,
     Contract,
     Query,
+    ForeignTenant,
     MalformedId,
     AbsentObject,
     DeletedObject,
     Precondition,
-    State,
+    Transition,
+    Conflict,
 }
 
 impl Fault {
-    const ALL: [Self; 16] = [
+    /// Those of a move to another status.
+    const OF_MOVE: [Self; 16] = [
         Self::Route,
         Self::Method,
         Self::Credentials,
@@ -68,7 +71,21 @@ impl Fault {
         Self::AbsentObject,
         Self::DeletedObject,
         Self::Precondition,
-        Self::State,
+        Self::Transition,
+    ];
+
+    /// Those of sending a document.
+    const OF_CREATE: [Self; 10] = [
+        Self::Credentials,
+        Self::Permission,
+        Self::Accept,
+        Self::Type,
+        Self::Coding,
+        Self::Size,
+        Self::Syntax,
+        Self::Contract,
+        Self::ForeignTenant,
+        Self::Conflict,
     ];
 
     const fn problem(self) -> (u16, &'static str) {
@@ -83,10 +100,26 @@ impl Fault {
             Self::Syntax => (400, "malformed-json"),
             Self::Contract => (422, "contract-violation"),
             Self::Query => (422, "invalid-parameter"),
+            Self::ForeignTenant => (403, "foreign-tenant"),
             Self::DeletedObject => (410, "gone"),
             Self::Precondition => (412, "precondition-failed"),
-            Self::State => (409, "transition-not-allowed"),
+            Self::Transition => (409, "transition-not-allowed"),
+            Self::Conflict => (409, "conflict"),
         }
+    }
+}
+
+/// Some faults at once.
+struct Faults<'a>(&'a [Fault]);
+
+impl Faults<'_> {
+    fn has(&self, fault: Fault) -> bool {
+        self.0.contains(&fault)
+    }
+
+    /// What stands for the fault if it is there, or else what is right.
+    fn either<T>(&self, fault: Fault, wrong: T, right: T) -> T {
+        if self.has(fault) { wrong } else { right }
     }
 }
 
@@ -114,51 +147,65 @@ impl Scene {
     }
 
     /// A move to another status that has these faults.
-    fn with(&self, faults: &[Fault]) -> Call {
-        let has = |fault: Fault| faults.contains(&fault);
-        let first = |choices: &[(Fault, &'static str)], otherwise: &'static str| {
-            choices.iter().find(|(fault, _)| has(*fault)).map_or(otherwise, |(_, value)| *value)
-        };
-        let client = match () {
-            () if has(Fault::Credentials) => &self.anonymous,
-            () if has(Fault::Permission) => &self.viewer,
-            () => &self.operator,
-        };
+    fn move_on(&self, faults: &Faults<'_>) -> Call {
         let id = match () {
-            () if has(Fault::MalformedId) => "7",
-            () if has(Fault::AbsentObject) => NOBODY,
-            () if has(Fault::DeletedObject) => &self.deleted,
+            () if faults.has(Fault::MalformedId) => "7",
+            () if faults.has(Fault::AbsentObject) => NOBODY,
+            () if faults.has(Fault::DeletedObject) => &self.deleted,
             () => &self.pending,
         };
-        let path = first(&[(Fault::Route, "state")], "status");
-        let query = first(&[(Fault::Query, "?wait=1")], "");
-        let method = if has(Fault::Method) { Method::PUT } else { Method::PATCH };
-        let body = [
-            (Fault::Syntax, "{"),
-            (Fault::Contract, r#"{"status": "asleep"}"#),
-            (Fault::State, r#"{"status": "done"}"#),
-        ];
-        let body = first(&body, r#"{"status": "pending"}"#);
-        let padding = " ".repeat(if has(Fault::Size) { 1 << 20 } else { 0 });
+        let status = faults.either(Fault::Transition, "done", "pending");
+        let status = faults.either(Fault::Contract, "asleep", status);
+        let path = faults.either(Fault::Route, "state", "status");
+        let query = faults.either(Fault::Query, "?wait=1", "");
+        let method = faults.either(Fault::Method, Method::PUT, Method::PATCH);
+        self.call(faults, method, &format!("/v1/mass-requests/{id}/{path}{query}"), &json!({"status": status}))
+            .header("If-Match", faults.either(Fault::Precondition, "\"v9\"", "\"v1\""))
+    }
+
+    /// A document that is sent with these faults.
+    fn create(&self, faults: &Faults<'_>) -> Call {
+        let document = report("r-1")
+            .with("/request/preferences", json!({"asked": faults.has(Fault::Conflict)}))
+            .with("/request/tenant_id", faults.either(Fault::ForeignTenant, "other", TENANT))
+            .with("/request/timeout_ms", faults.either(Fault::Contract, 0, 10_000))
+            .with("/request/idempotency_key", faults.either(Fault::Conflict, "k-2", "k-1"));
+        self.call(faults, Method::POST, "/v1/mass-requests", &document)
+    }
+
+    fn call(&self, faults: &Faults<'_>, method: Method, path: &str, body: &Value) -> Call {
+        let client = match () {
+            () if faults.has(Fault::Credentials) => &self.anonymous,
+            () if faults.has(Fault::Permission) => &self.viewer,
+            () => &self.operator,
+        };
+        let body = faults.either(Fault::Syntax, "{".to_owned(), body.to_string());
+        let padding = " ".repeat(faults.either(Fault::Size, 1 << 20, 0));
         client
-            .call(method, &format!("/v1/mass-requests/{id}/{path}{query}"))
-            .header("Accept", first(&[(Fault::Accept, "text/html")], "application/json"))
-            .header("Content-Type", first(&[(Fault::Type, "text/plain")], "application/json"))
-            .header("Content-Encoding", first(&[(Fault::Coding, "gzip")], "identity"))
-            .header("If-Match", first(&[(Fault::Precondition, "\"v9\"")], "\"v1\""))
-            .bytes(body.to_owned() + &padding)
+            .call(method, path)
+            .header("Accept", faults.either(Fault::Accept, "text/html", "application/json"))
+            .header("Content-Type", faults.either(Fault::Type, "text/plain", "application/json"))
+            .header("Content-Encoding", faults.either(Fault::Coding, "gzip", "identity"))
+            .bytes(body + &padding)
     }
 }
 
 async fn of_two_faults_the_earlier_is_told(app: TestApp) {
     let scene = Scene::set(&app).await;
-    scene.with(&[]).await.expect(200);
-    for (place, earlier) in Fault::ALL.into_iter().enumerate() {
-        for later in Fault::ALL.into_iter().skip(place) {
-            let answer = scene.with(&[earlier, later]).await;
-            let told = answer.json()["type"].as_str().map(|kind| kind.trim_start_matches("/problems/").to_owned());
+    scene.move_on(&Faults(&[])).await.expect(200);
+    assert_the_earlier_is_told(&Fault::OF_MOVE, |faults| scene.move_on(&faults)).await;
+    scene.create(&Faults(&[])).await.expect(201);
+    assert_the_earlier_is_told(&Fault::OF_CREATE, |faults| scene.create(&faults)).await;
+}
+
+/// Tries every fault alone, and with each that is judged later.
+async fn assert_the_earlier_is_told(faults: &[Fault], call: impl Fn(Faults<'_>) -> Call) {
+    for (place, earlier) in faults.iter().enumerate() {
+        for later in &faults[place..] {
+            let answer = call(Faults(&[*earlier, *later])).await;
             let (status, slug) = earlier.problem();
-            assert_eq!((answer.status, told.as_deref()), (status, Some(slug)), "{earlier:?} and {later:?}");
+            let told = (answer.status, answer.text("/type"));
+            assert_eq!(told, (status, format!("/problems/{slug}")), "{earlier:?} and {later:?}");
         }
     }
 }

@@ -1,5 +1,8 @@
 //! MASS requests: sent, read, listed, moved on, deleted, and tried without being stored.
 
+use std::future::IntoFuture;
+
+use futures_util::future::join_all;
 use mass_domain::access::Role;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -25,6 +28,8 @@ on_both!(
     the_present_status_changes_nothing,
     a_move_that_says_nothing_sensible_is_refused,
     a_change_can_be_tied_to_the_version_that_the_client_knows,
+    of_many_changes_to_one_version_one_is_made,
+    of_many_deletions_one_is_made,
     a_deleted_request_is_gone_for_every_operation,
     a_deleted_request_is_not_listed,
     events_tell_who_did_what_and_in_which_trace,
@@ -390,6 +395,27 @@ async fn a_change_can_be_tied_to_the_version_that_the_client_knows(app: TestApp)
     app.delete(&path(&id)).header("If-Match", "\"v2\"").await.expect_problem(412, "precondition-failed");
     app.delete(&path(&id)).header("If-Match", "\"v2\", \"v3\"").await.expect(204);
     app.delete(&path(&id)).header("If-Match", "\"v3\"").await.expect_problem(410, "gone");
+}
+
+async fn of_many_changes_to_one_version_one_is_made(app: TestApp) {
+    let id = send(&app, &reading("dev-1")).await.id();
+    let change = json!({"status": "processing"});
+    let send =
+        |_| app.patch(&format!("{REQUESTS}/{id}/status")).json(&change).header("If-Match", "\"v1\"").into_future();
+    assert_eq!(statuses(join_all((0..20).map(send)).await), [vec![200], vec![412; 19]].concat());
+    assert_eq!(events(&app, &id).await.len(), 2);
+}
+
+async fn of_many_deletions_one_is_made(app: TestApp) {
+    let id = send(&app, &reading("dev-1")).await.id();
+    let answers = join_all((0..20).map(|_| app.delete(&path(&id)).into_future())).await;
+    assert_eq!(statuses(answers), [vec![204], vec![410; 19]].concat());
+}
+
+fn statuses(answers: Vec<Answer>) -> Vec<u16> {
+    let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    statuses.sort_unstable();
+    statuses
 }
 
 async fn a_deleted_request_is_gone_for_every_operation(app: TestApp) {

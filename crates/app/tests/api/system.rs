@@ -1,5 +1,8 @@
 //! What operators, orchestrators and browsers ask of the process itself.
 
+use std::future::IntoFuture;
+
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::TestApp;
@@ -47,8 +50,9 @@ async fn without_its_database_a_process_lives_but_serves_nothing() {
     let create = app.post("/v1/mass-requests").json(&reading("dev-1"));
     let login = json!({"email": "a@example.test", "password": "x"});
     let login = app.anonymous().post("/v1/auth/login").json(&login);
-    let (health, ready, create, login) =
-        tokio::join!(app.get("/health"), app.get("/ready"), async { create.await }, async { login.await });
+    let (health, ready) = (app.get("/health"), app.get("/ready"));
+    let [health, ready, create, login] =
+        join_all([health, ready, create, login].map(IntoFuture::into_future)).await.try_into().unwrap();
     health.expect(200);
     assert_not_ready(&ready, "database");
     assert_retry_after(&create.expect_problem(503, "unavailable"));
