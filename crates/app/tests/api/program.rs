@@ -61,6 +61,29 @@ async fn a_start_on_an_existing_database_hashes_nothing(workplace: Workplace) {
     assert_eq!(server.get("/ready").send().await.unwrap().status(), 200);
 }
 
+#[tokio::test]
+async fn tokens_live_through_a_rotation_of_the_signing_secret_and_no_longer() {
+    let workplace = Workplace::sqlite().with("SECRET_KEY", SECRET);
+    let token = workplace.serve().token().await;
+    let workplace =
+        workplace.with("SECRET_KEY", "the signing secret after that one").with("SECRET_KEY_PREVIOUS", SECRET);
+    workplace.serve().fetch(&token, "/v1/auth/me").await;
+    let workplace = workplace.without("SECRET_KEY_PREVIOUS");
+    let answer = workplace.serve().get("/v1/auth/me").bearer_auth(&token).send().await.unwrap();
+    assert_eq!(answer.status(), 401);
+}
+
+#[tokio::test]
+async fn the_server_works_without_prepared_statements() {
+    let workplace = Workplace::postgres().with("MASS_STATEMENT_CACHE", "false");
+    let server = workplace.serve();
+    let token = server.token().await;
+    let sent =
+        server.post("/v1/mass-requests", &json!({"payload": {"a": 1}})).bearer_auth(&token).send().await.unwrap();
+    assert_eq!(sent.status(), 201);
+    assert_eq!(server.list(&token).await.len(), 1);
+}
+
 #[test]
 fn production_needs_a_signing_secret_of_32_bytes() {
     let workplace = Workplace::sqlite().with("MASS_ENV", "production");
@@ -181,6 +204,10 @@ fn the_configuration_is_shown_without_its_secrets() {
         assert!(!shown.contains(secret), "{secret}: {shown}");
     }
     assert!(shown.contains("DATABASE_URL=(PostgreSQL at db.example:5432/mass)"), "{shown}");
+    let help = workplace.mass(&["serve", "--help"]).stdout;
+    for secret in [SECRET, PEPPER, PASSWORD, "before that one", "hunter"] {
+        assert!(!help.contains(secret), "{secret}: {help}");
+    }
 }
 
 #[test]
@@ -319,12 +346,21 @@ async fn log_lines_carry_the_request_id_and_the_trace_id() {
     assert_eq!((&answered["status"], &answered["span"]["path"]), (&json!(200), &json!("/version")));
 }
 
+#[tokio::test]
+async fn log_lines_for_people_have_no_colours_where_nobody_sees_them() {
+    let workplace = Workplace::sqlite();
+    let server = workplace.serve();
+    server.get("/version").send().await.unwrap();
+    let (_, printed) = server.stop();
+    assert!(printed.contains("answered") && !printed.contains('\u{1b}'), "{printed}");
+}
+
 async fn no_secret_is_printed_or_logged(workplace: Workplace) {
     let workplace = workplace
         .with("SECRET_KEY", SECRET)
         .with("SECRET_KEY_PREVIOUS", "the signing secret before that one")
         .with("MASS_PASSWORD_PEPPER", PEPPER)
-        .with("MASS_LOG", "debug");
+        .with("MASS_LOG", "trace");
     let server = workplace.serve();
     let token = use_everything(&server).await;
     let reset = ["reset-password", "--email", EMAIL, "--password-stdin"];
