@@ -16,7 +16,7 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a connection may take to come about, beyond which the database counts as not reachable.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A pool of connections, on which units of work run outside the asynchronous threads.
 pub(crate) struct Connections<C: R2D2Connection + 'static> {

@@ -89,17 +89,25 @@ async fn corrections_at_once_form_one_chain(db: TestDatabase) {
 
 async fn a_move_at_once_is_made_once(db: TestDatabase) {
     let sent = simple(1);
-    db.mass().accept(&tenant(), vec![sent.clone()]).await.unwrap();
-    let mut calls = JoinSet::new();
-    for _ in 0..20 {
-        let store = Arc::clone(&db.database.stores().mass);
-        let claim = Transition { expected: Some(vec![1]), ..transition(Status::Processing) };
-        calls.spawn(async move { store.transition(&tenant(), sent.id, claim).await });
+    db.stored(sent.clone()).await;
+    let other = db.place.open();
+    let moves = [Status::Processing, Status::Failed, Status::Pending].into_iter().cycle().take(9);
+    for (version, to) in (1..).zip(moves) {
+        let mut calls = JoinSet::new();
+        for database in [&db.database, &other].into_iter().cycle().take(16) {
+            let store = Arc::clone(&database.stores().mass);
+            let claim = Transition { expected: Some(vec![version]), ..transition(to) };
+            calls.spawn(async move { store.transition(&tenant(), sent.id, claim).await });
+        }
+        let results = calls.join_all().await;
+        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
+        assert_eq!(
+            results.iter().filter(|result| matches!(result, Err(TransitionError::Stale))).count(),
+            15,
+            "{results:?}"
+        );
     }
-    let results = calls.join_all().await;
-    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
-    assert_eq!(results.iter().filter(|result| matches!(result, Err(TransitionError::Stale))).count(), 19);
-    assert_eq!(db.events(sent.id).await.len(), 2);
+    assert_eq!(db.events(sent.id).await.len(), 1 + 9);
 }
 
 async fn events_are_numbered_without_gaps(db: TestDatabase) {
