@@ -27,10 +27,7 @@ pub fn print(text: &str) -> std::io::Result<()> {
 #[expect(clippy::print_stderr, reason = "beside what the command itself prints, and not in a log")]
 fn tell_founded(founded: Option<&Founded>) {
     if let Some((founded, password)) = founded.and_then(|it| Some((it, it.generated_password.as_ref()?))) {
-        eprintln!(
-            "The first administrator is {}, password {} (shown this once)",
-            founded.email,
-            password.expose_secret()
-        );
+        let (email, password) = (&founded.email, password.expose_secret());
+        eprintln!("created the first administrator {email}\npassword: {password}   (shown this once)");
     }
 }

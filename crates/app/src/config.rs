@@ -15,6 +15,8 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::http::limits::PerMinute;
 
 /// Every setting. Each is a variable of the environment and a flag of the same name (`MASS_PORT`, `--mass-port`).
+///
+/// They are arguments of every command, whose own must not have the same ids.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Settings")]
 pub struct Settings {
@@ -149,6 +151,7 @@ impl LimitSettings {
 pub struct StorageSettings {
     /// `sqlite://PATH` or `postgres://USER:PASSWORD@HOST/DATABASE` [default: mass.db in MASS_DATA_DIR].
     #[arg(
+        id = "database_url",
         long = "database-url",
         env = "DATABASE_URL",
         value_name = "DATABASE_URL",
@@ -276,6 +279,7 @@ pub struct FirstSettings {
     pub admin_password: Option<SecretString>,
     /// The default tenant: the first administrator's, and that of local commands.
     #[arg(
+        id = "mass_tenant",
         long = "mass-tenant",
         env = "MASS_TENANT",
         value_name = "MASS_TENANT",

@@ -1,5 +1,7 @@
 //! Log lines on standard error.
 
+use std::io::IsTerminal;
+
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 
@@ -14,7 +16,8 @@ pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
     let filter = EnvFilter::builder()
         .parse(format!("actix_server=warn,{}", settings.filter))
         .with_context(|| format!("MASS_LOG=\"{}\" is no filter", settings.filter))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
     // A second start in the same process (tests) keeps the first.
     let _ = match settings.format {
         LogFormat::Pretty => lines.with_target(false).try_init(),

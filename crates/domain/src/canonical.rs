@@ -18,7 +18,7 @@ pub fn write(value: &Value) -> String {
     text
 }
 
-/// Writes a value as JSON to be sent on: as [`write`] does, but a number that no double equals keeps its spelling, so
+/// Writes a value as JSON to be sent on: as [`write()`] does, but a number that no double equals keeps its spelling, so
 /// that whoever reads it can still refuse it.
 #[must_use]
 pub fn write_as_sent(value: &Value) -> String {
@@ -226,8 +226,8 @@ mod tests {
     #[test]
     fn strings_are_escaped_only_where_json_demands_it() {
         assert_eq!(
-            canonical(r#""\u0000\u0008\u0009\u000b\u000c\u001f\u007f\u2028""#),
-            "\"\\u0000\\b\\t\\u000b\\f\\u001f\u{7f}\u{2028}\""
+            canonical(r#""\u0000\u0008\u0009\u000b\u000c\u000d\u001f\u007f\u2028""#),
+            "\"\\u0000\\b\\t\\u000b\\f\\r\\u001f\u{7f}\u{2028}\""
         );
         assert_eq!(canonical("[ ]"), "[]");
         assert_eq!(canonical("{ }"), "{}");
@@ -238,6 +238,7 @@ mod tests {
         let empty = Fingerprint::of("");
         assert_eq!(empty.to_string(), "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         assert_eq!(empty.to_string().parse(), Ok(empty));
+        assert_eq!(format!("{empty:?}"), empty.to_string());
         for bad in ["", "sha256:", &empty.to_string().to_uppercase(), &format!("{empty}0")] {
             assert_eq!(bad.parse::<Fingerprint>(), Err(InvalidFingerprint));
         }

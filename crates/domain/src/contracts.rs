@@ -372,6 +372,7 @@ mod tests {
             let document = json::parse(contract.example(&tenant, now).to_string().as_bytes()).unwrap();
             let examined = examine(&document, &Facts { now, body_bytes: 0 }).unwrap();
             assert_eq!((examined.contract, examined.warnings), (contract.id(), Vec::new()));
+            assert_eq!(examined.index.natural_key.is_some(), contract.has_natural_key());
         }
     }
 
@@ -379,6 +380,7 @@ mod tests {
     fn an_id_is_read_back_and_no_other_is_known() {
         for contract in all() {
             assert_eq!(contract.id().to_string().parse(), Ok(contract.id()));
+            assert_eq!(format!("{contract:?}"), format!("Contract({})", contract.id()));
             assert_eq!(find(contract.id().name(), contract.id().version()).map(Contract::id), Some(contract.id()));
         }
         for unknown in ["", "device", "device/", "device/1.2", "device/1.1/", "Device/1.1", "/"] {

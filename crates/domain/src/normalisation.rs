@@ -18,7 +18,8 @@ pub fn text(sent: &str) -> String {
 #[must_use]
 pub fn key(sent: &str) -> String {
     let mut key: String = sent.nfc().collect();
-    // Once is not enough: lower case can bring forth combining marks, which the next round takes for separators.
+    // Once is not enough: lower case can bring forth combining marks, which the next round takes for separators. It
+    // ends because nothing is in upper case that could be lowered after the first round, and later rounds only split.
     loop {
         let next: String = key.to_snake_case().nfc().collect();
         if next.is_empty() || next == key {

@@ -72,11 +72,11 @@ impl Batch {
     }
 
     /// Judges the next submission.
-    pub(crate) fn accept(&mut self, submission: Submission) -> QueryResult<Result<Receipt, Refusal>> {
+    pub(crate) fn accept(&mut self, submission: &Submission) -> QueryResult<Result<Receipt, Refusal>> {
         let natural_key = submission.examined.index.natural_key.clone().map(|key| (submission.examined.contract, key));
         let key = submission.idempotency_key.as_ref().and_then(|key| self.keys.get(key));
         let versions = natural_key.as_ref().and_then(|key| self.versions.get(key)).map_or(&[][..], Vec::as_slice);
-        match decide(&submission, key.map(|(record, _)| record), versions) {
+        match decide(submission, key.map(|(record, _)| record), versions) {
             Decision::Replay(id) => {
                 let snapshot = key.map(|(_, snapshot)| snapshot.clone()).ok_or(NotFound)?;
                 let request = self.request(id)?.clone();
@@ -84,7 +84,7 @@ impl Batch {
             }
             Decision::Duplicate(id) => {
                 let request = self.request(id)?.clone();
-                if let Some(key) = submission.idempotency_key {
+                if let Some(key) = &submission.idempotency_key {
                     self.remember(key, &request, Outcome::Duplicate, submission.at);
                 }
                 Ok(Ok(Receipt { outcome: Outcome::Duplicate, replayed: false, request }))
@@ -96,13 +96,12 @@ impl Batch {
 
     fn store(
         &mut self,
-        submission: Submission,
+        submission: &Submission,
         natural_key: Option<NaturalKey>,
         corrects: Option<MassRequestId>,
     ) -> QueryResult<Receipt> {
         let deed = Deed { actor: submission.actor, at: submission.at, origin: submission.origin.clone() };
-        let idempotency_key = submission.idempotency_key.clone();
-        let request = submission.into_request(&self.tenant, corrects);
+        let request = submission.clone().into_request(&self.tenant, corrects);
         let id = request.summary.id;
 
         let detail = [("corrects", corrects.map(|id| id.to_string().into()))];
@@ -110,7 +109,7 @@ impl Batch {
         if let Some(corrected) = corrects {
             self.supersede(corrected, id, &deed)?;
         }
-        if let Some(key) = idempotency_key {
+        if let Some(key) = &submission.idempotency_key {
             self.remember(key, &request, request.summary.outcome, deed.at);
         }
         self.added.push((id, natural_key.as_ref().map(|(_, key)| key.clone())));
@@ -138,7 +137,7 @@ impl Batch {
         Ok(())
     }
 
-    fn remember(&mut self, key: IdempotencyKey, request: &MassRequest, outcome: Outcome, at: Timestamp) {
+    fn remember(&mut self, key: &IdempotencyKey, request: &MassRequest, outcome: Outcome, at: Timestamp) {
         let summary = &request.summary;
         let record = KeyRecord {
             request_id: summary.id,
@@ -147,7 +146,7 @@ impl Batch {
             deleted: false,
         };
         self.added_keys.push((key.clone(), at));
-        self.keys.insert(key, (record, Snapshot::of(summary, outcome)));
+        self.keys.insert(key.clone(), (record, Snapshot::of(summary, outcome)));
     }
 
     fn request(&self, id: MassRequestId) -> QueryResult<&MassRequest> {

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a connection may take to come about, beyond which the database counts as not reachable.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A pool of connections, on which units of work run outside the asynchronous threads.
 pub(crate) struct Connections<C: R2D2Connection + 'static> {
@@ -45,6 +45,14 @@ impl<C: R2D2Connection + 'static> Connections<C> {
         &self,
         work: impl FnOnce(&mut C) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, PortError> {
+        self.with(|connection| work(connection).map_err(|error| classify(error, connection))).await?
+    }
+
+    /// Does something with a connection. Fails only if there is none.
+    pub(crate) async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut C) -> T + Send + 'static,
+    ) -> Result<T, PortError> {
         let permit = timeout(PATIENCE, self.permits.clone().acquire_owned())
             .await
             .map_err(|_| PortError::Unavailable(anyhow!("no connection became free within {PATIENCE:?}")))?
@@ -53,14 +61,14 @@ impl<C: R2D2Connection + 'static> Connections<C> {
         let blocking = move || {
             let _permit = permit;
             let mut connection = pool.get().map_err(|error| PortError::Unavailable(error.into()))?;
-            work(&mut connection).map_err(|error| classify(error, &mut *connection))
+            Ok(work(&mut connection))
         };
         spawn_blocking(blocking).await.unwrap_or_else(|panic| Err(PortError::Unexpected(panic.into())))
     }
 }
 
 /// Tells whether trying again later may help: a fault of the surroundings from one of ours.
-fn classify<C: R2D2Connection>(error: Error, connection: &mut C) -> PortError {
+pub(crate) fn classify<C: R2D2Connection>(error: Error, connection: &mut C) -> PortError {
     // A server that shuts down or fails over says so in words of any language; that its connection no longer answers
     // is the surer sign.
     if asks_to_try_again(&error) || connection.ping().is_err() {

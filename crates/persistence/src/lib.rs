@@ -10,6 +10,7 @@ mod batch;
 mod columns;
 mod connections;
 mod deed;
+mod group_commit;
 mod id_bounds;
 mod postgres;
 mod rows;
@@ -42,7 +43,7 @@ pub struct Options {
     /// PostgreSQL: whether statements are prepared once per connection. Off behind a pooler in transaction mode that
     /// does not know prepared statements.
     pub statement_cache: bool,
-    /// How many connections at most.
+    /// How many connections to read on at most. To write on, PostgreSQL has as many again and SQLite has one.
     pub pool_size: NonZeroU32,
 }
 

@@ -12,6 +12,7 @@ use mass_domain::tenancy::TenantId;
 
 use crate::columns::Id;
 use crate::connections::Connections;
+use crate::group_commit::GroupCommit;
 use crate::rows::{AttemptRow, SessionRow};
 use crate::schema::{self, audit_heads, login_attempts};
 use crate::target::PostgresUrl;
@@ -48,8 +49,10 @@ const FOUNDING_LOCK: i64 = 0x4d41_5353_0000_0002;
 
 /// The ports on PostgreSQL.
 pub(crate) struct Store {
-    reads: Arc<Connections<Connection>>,
+    reads: Connections<Connection>,
+    // Apart from those to read on: writes of one tenant wait for one another while they hold a connection.
     writes: Arc<Connections<Connection>>,
+    accepting: GroupCommit<Connection>,
     migration_url: PostgresUrl,
 }
 
@@ -58,8 +61,10 @@ impl Store {
     pub(crate) fn open(url: &PostgresUrl, migration_url: PostgresUrl, options: &Options) -> Result<Self, OpenError> {
         establish(url).map_err(OpenError::Unreachable)?;
         let setup = Setup { statement_cache: options.statement_cache };
-        let connections = Arc::new(Connections::new(&url.with_defaults(), options.pool_size.get(), setup));
-        Ok(Self { reads: connections.clone(), writes: connections, migration_url })
+        let connections = || Connections::new(&url.with_defaults(), options.pool_size.get(), setup);
+        let writes = Arc::new(connections());
+        let accepting = GroupCommit::new(Arc::clone(&writes), mass::accept);
+        Ok(Self { reads: connections(), writes, accepting, migration_url })
     }
 }
 
@@ -67,7 +72,7 @@ fn establish(url: &PostgresUrl) -> Result<Connection, String> {
     Connection::establish(&url.with_defaults()).map_err(|error| url.redact(&error.to_string()))
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Setup {
     statement_cache: bool,
 }

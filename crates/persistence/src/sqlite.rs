@@ -1,6 +1,7 @@
 //! SQLite: the connection, and what it does otherwise than PostgreSQL.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use diesel::Connection as _;
 use diesel::connection::SimpleConnection;
@@ -11,6 +12,7 @@ use mass_domain::tenancy::TenantId;
 
 use crate::columns::Id;
 use crate::connections::Connections;
+use crate::group_commit::GroupCommit;
 use crate::rows::{AttemptRow, SessionRow};
 use crate::schema::{self, audit_heads, login_attempts};
 use crate::{MigrateError, OpenError, Options};
@@ -64,7 +66,8 @@ const SETUP: &str = "
 pub(crate) struct Store {
     reads: Connections<Connection>,
     // One: SQLite has one writer at a time, and waiting for a turn here is fair, unlike within SQLite.
-    writes: Connections<Connection>,
+    writes: Arc<Connections<Connection>>,
+    accepting: GroupCommit<Connection>,
     path: String,
 }
 
@@ -78,11 +81,10 @@ impl Store {
         let url = path.to_str().ok_or(OpenError::Unreachable("its path is not UTF-8".to_owned()))?;
         let mut connection = Connection::establish(url).map_err(|error| OpenError::Unreachable(error.to_string()))?;
         connection.batch_execute(SETUP).map_err(|error| OpenError::Unreachable(error.to_string()))?;
-        Ok(Self {
-            reads: Connections::new(url, options.pool_size.get(), Setup),
-            writes: Connections::new(url, 1, Setup),
-            path: url.to_owned(),
-        })
+        let writes = Arc::new(Connections::new(url, 1, Setup));
+        let accepting = GroupCommit::new(Arc::clone(&writes), mass::accept);
+        let reads = Connections::new(url, options.pool_size.get(), Setup);
+        Ok(Self { reads, writes, accepting, path: url.to_owned() })
     }
 }
 

@@ -33,8 +33,10 @@ use super::wire::{Caller, JsonWebKeySet, Login, PasswordChange, Refresh, Token, 
 pub async fn login(
     origin: ReqData<Origin>,
     auth: web::Data<AuthService>,
+    query: Query,
     body: Valid<Login>,
 ) -> Result<Reply<Token>, Problem> {
+    query.finish()?;
     let logged_in = auth.login(&body.0.email, &body.0.password, origin.address).await?;
     Reply::ok(&Token::from(logged_in))
 }
@@ -44,7 +46,12 @@ pub async fn login(
 /// Exchanges a refresh token for a new pair of tokens. It is good once: presented again, it ends the session with all
 /// its tokens, since two hold it then.
 #[api_v2_operation(operation_id = "refresh", tags("auth"))]
-pub async fn refresh(auth: web::Data<AuthService>, body: Valid<Refresh>) -> Result<Reply<Token>, Problem> {
+pub async fn refresh(
+    auth: web::Data<AuthService>,
+    query: Query,
+    body: Valid<Refresh>,
+) -> Result<Reply<Token>, Problem> {
+    query.finish()?;
     let logged_in = auth.refresh(&body.0.refresh_token).await?;
     Reply::ok(&Token::from(logged_in))
 }
@@ -53,7 +60,8 @@ pub async fn refresh(auth: web::Data<AuthService>, body: Valid<Refresh>) -> Resu
 ///
 /// Ends the session with all its tokens. An API key has no session, and nothing happens.
 #[api_v2_operation(operation_id = "logout", tags("auth"))]
-pub async fn logout(call: Call, auth: web::Data<AuthService>) -> Result<NoContent, Problem> {
+pub async fn logout(call: Call, auth: web::Data<AuthService>, query: Query) -> Result<NoContent, Problem> {
+    query.finish()?;
     auth.logout(&call.principal).await?;
     Ok(NoContent)
 }
@@ -65,8 +73,10 @@ pub async fn logout(call: Call, auth: web::Data<AuthService>) -> Result<NoConten
 pub async fn change_password(
     call: Call,
     auth: web::Data<AuthService>,
+    query: Query,
     body: Valid<PasswordChange>,
 ) -> Result<NoContent, Problem> {
+    query.finish()?;
     let PasswordChange { current_password, new_password } = body.0;
     auth.change_password(&call.principal, &current_password, &new_password, call.origin.address).await?;
     Ok(NoContent)
@@ -122,7 +132,8 @@ impl OperationModifier for OpenRegistration {}
 ///
 /// The caller that the token stands for, its roles and all that it may do.
 #[api_v2_operation(operation_id = "getCaller", tags("auth"))]
-pub async fn me(call: Call) -> Result<Reply<Caller>, Problem> {
+pub async fn me(call: Call, query: Query) -> Result<Reply<Caller>, Problem> {
+    query.finish()?;
     let caller = call.principal;
     Reply::ok(&Caller {
         id: caller.actor().id().map(|id| id.to_string()),

@@ -125,7 +125,8 @@ async fn read(mut payload: Payload, limit: usize) -> Result<BytesMut, Problem> {
         let mut body = BytesMut::new();
         while let Some(chunk) = payload.next().await {
             let chunk = chunk.map_err(|error| {
-                Problem::new(ProblemKind::BadRequest).detail(sentence(&format!("The body cannot be read: {error}")))
+                tracing::info!(%error, "a body broke off");
+                Problem::new(ProblemKind::BadRequest).detail("The body ended before it was complete.")
             })?;
             if body.len() + chunk.len() > limit {
                 return Err(Problem::new(ProblemKind::TooLarge)

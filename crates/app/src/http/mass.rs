@@ -274,9 +274,7 @@ impl From<DocumentError> for Problem {
                 let contract = refused.contract.map(|contract| contract.to_string());
                 broken(refused.violations).member("contract", contract)
             }
-            DocumentError::ForeignTenant => {
-                Self::new(ProblemKind::ForeignTenant).detail("The document's tenant_id is not the caller's tenant.")
-            }
+            error @ DocumentError::ForeignTenant => Self::new(ProblemKind::ForeignTenant).detail(error.to_string()),
         }
     }
 }

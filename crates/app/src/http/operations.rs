@@ -279,7 +279,7 @@ impl Operation {
             BadRequest, ContractViolation, Forbidden, Internal, InvalidParameter, MalformedJson, NotAcceptable,
             RateLimited, RequestTimeout, TooLarge, Unauthenticated, Unavailable, UnsupportedMediaType,
         };
-        let mut kinds = Vec::new();
+        let mut kinds = vec![InvalidParameter];
         match self.access {
             Access::Public => {}
             Access::Authenticated => kinds.push(Unauthenticated),
@@ -294,9 +294,6 @@ impl Operation {
         if self.body {
             kinds.extend([MalformedJson, BadRequest, RequestTimeout, TooLarge, UnsupportedMediaType]);
             kinds.push(ContractViolation);
-        }
-        if !self.query.is_empty() || !self.headers.is_empty() {
-            kinds.push(InvalidParameter);
         }
         if self.store || self.access != Access::Public {
             kinds.extend([Unavailable, Internal]);

@@ -1,6 +1,6 @@
 //! Every error answer: RFC 9457 problem documents.
 //!
-//! A [`Problem`] knows nothing of the request that it answers; [`render`] puts it into words on the way out, when the
+//! A [`Problem`] knows nothing of the request that it answers; [`Problem::render`] puts it into words on the way out, when the
 //! path and the request id are known.
 
 use std::time::Duration;

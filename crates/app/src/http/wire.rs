@@ -265,6 +265,10 @@ impl From<Actor> for ActorModel {
 
 /// The contracts that documents can conform to.
 #[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({"items": [{
+    "id": "device/1.1", "name": "device", "version": "1.1", "summary": "One reading of one device.",
+    "href": "/v1/contracts/device/1.1",
+}]}))]
 pub struct ContractList {
     /// All of them.
     pub items: Vec<ContractEntry>,
@@ -291,6 +295,11 @@ pub struct ContractEntry {
 
 /// A contract with its schema and an example.
 #[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "id": "simple/1.0", "name": "simple", "version": "1.0", "summary": "Quick tests and free-form data.",
+    "schema": {"type": "object", "properties": {"payload": {"type": "object"}}, "required": ["payload"]},
+    "example": {"payload": {"inlet_celsius": 22.4}},
+}))]
 pub struct Contract {
     /// Name and version.
     pub id: String,
@@ -347,7 +356,8 @@ impl From<domain::Violation> for Violation {
 /// Something unlikely that does not refuse a document.
 #[derive(Serialize, JsonSchema)]
 #[schemars(example = json!({
-    "pointer": "/metrics/pressure_hpa", "code": "unlikely_pressure", "detail": "The pressure lies outside 690 … 1085 hPa.",
+    "pointer": "/metrics/pressure_hpa", "code": "unusual_pressure",
+    "detail": "The air pressure is unusual: outside 690 … 1085 hPa. Found: 640.",
 }))]
 pub struct Warning {
     /// JSON Pointer (RFC 6901) into the document.
@@ -366,6 +376,13 @@ impl From<domain::Warning> for Warning {
 
 /// What validation says of a document.
 #[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "valid": false, "contract": "device/1.1", "warnings": [],
+    "violations": [{
+        "stage": "semantic", "pointer": "/metrics/humidity_percent", "code": "range",
+        "detail": "The number or time is outside its bounds.", "expected": "0 … 100", "actual": "140",
+    }],
+}))]
 pub struct Verdict {
     /// Whether it would be accepted, as far as that can be told without looking at what is stored.
     pub valid: bool,
@@ -379,6 +396,10 @@ pub struct Verdict {
 
 /// What normalisation makes of a document.
 #[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "contract": "simple/1.0", "normalized": {"payload": {"inlet_celsius": 22.4}}, "warnings": [],
+    "fingerprint": "sha256:b57112cbefd858c8528b8b50cfe8333d343ae39dd71b0b4e6f5f6b7dd460891c",
+}))]
 pub struct Normalised {
     /// Its contract.
     pub contract: String,
@@ -483,6 +504,14 @@ pub struct MassRequest {
 
 /// A page of requests, newest first.
 #[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({"next_cursor": null, "items": [{
+    "id": "0199d3a0-0000-7000-8000-000000000002", "tenant_id": "default", "contract": "device/1.1", "status": "pending",
+    "outcome": "accepted", "created_at": "2026-11-24T18:00:00.123456Z", "updated_at": "2026-11-24T18:00:00.123456Z",
+    "created_by": {"kind": "user", "id": "0199d3a0-0000-7000-8000-000000000001"}, "correlation_id": null,
+    "idempotency_key": null, "site_id": null, "device_id": "dev-1", "observed_at": "2026-11-24T17:59:00Z",
+    "fingerprint": "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "corrects": null, "corrected_by": null,
+}]}))]
 pub struct Page {
     /// The requests, without their documents.
     pub items: Vec<MassRequestSummary>,
@@ -492,6 +521,13 @@ pub struct Page {
 
 /// What happened to a request, in order.
 #[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({"items": [{
+    "sequence": 42, "type": "accepted", "at": "2026-11-24T18:00:00.123456Z",
+    "actor": {"kind": "user", "id": "0199d3a0-0000-7000-8000-000000000001"},
+    "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "request_id": "0199d3a0-0000-7000-8000-000000000003",
+    "contract": "device/1.1",
+    "fingerprint": "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "detail": {},
+}]}))]
 pub struct EventList {
     /// The events.
     pub items: Vec<EventModel>,
@@ -572,7 +608,7 @@ pub struct StatusChange {
     pub status: StatusName,
     /// Why; kept in the event.
     #[garde(inner(length(chars, min = 1, max = 500)))]
-    #[schemars(with = "String", length(min = 1, max = 500))]
+    #[schemars(length(min = 1, max = 500))]
     #[serde(default)]
     pub reason: Option<String>,
 }

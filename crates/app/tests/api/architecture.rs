@@ -1,1 +1,222 @@
-//! To be written.
+//! The rules of docs/ARCHITECTURE.md that a program can check.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use mass_app::http::problem::ProblemKind;
+use serde_json::Value;
+
+use crate::support::process::repository;
+
+/// The workspace and all that it is built from, on this machine.
+static METADATA: LazyLock<Value> = LazyLock::new(|| {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["metadata", "--format-version", "1", "--offline", "--filter-platform", "host-tuple"]);
+    let output = cargo.current_dir(repository()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+});
+
+/// What each crate of the workspace may know of the others.
+const ARROWS: [(&str, &[&str]); 5] = [
+    ("mass-app", &["mass-auth", "mass-domain", "mass-persistence", "mass-service"]),
+    ("mass-auth", &["mass-domain"]),
+    ("mass-domain", &[]),
+    ("mass-persistence", &["mass-auth", "mass-domain", "mass-service"]),
+    ("mass-service", &["mass-domain"]),
+];
+
+fn items<'a>(value: &'a Value, member: &str) -> impl Iterator<Item = &'a Value> {
+    value[member].as_array().unwrap().iter()
+}
+
+fn text<'a>(value: &'a Value, member: &str) -> &'a str {
+    value[member].as_str().unwrap()
+}
+
+/// The packages of the workspace.
+fn members() -> Vec<&'static Value> {
+    let ids: BTreeSet<&str> = items(&METADATA, "workspace_members").map(|id| id.as_str().unwrap()).collect();
+    items(&METADATA, "packages").filter(|package| ids.contains(text(package, "id"))).collect()
+}
+
+/// The names that a package itself declares as dependencies of its library or program: not of its tests or its build.
+fn declared(package: &Value) -> BTreeSet<&str> {
+    items(package, "dependencies").filter(|it| it["kind"].is_null()).map(|it| text(it, "name")).collect()
+}
+
+/// The names of everything that a package is built from, however far.
+fn built_from(name: &str) -> BTreeSet<&'static str> {
+    let names: BTreeMap<&str, &str> =
+        items(&METADATA, "packages").map(|package| (text(package, "id"), text(package, "name"))).collect();
+    let nodes: BTreeMap<&str, &Value> =
+        items(&METADATA["resolve"], "nodes").map(|node| (text(node, "id"), node)).collect();
+    let mut found = BTreeSet::new();
+    let mut open: Vec<&str> = names.iter().filter(|(_, it)| **it == name).map(|(id, _)| *id).collect();
+    while let Some(id) = open.pop() {
+        let normal = |dependency: &&Value| items(dependency, "dep_kinds").any(|kind| kind["kind"].is_null());
+        for dependency in items(nodes[id], "deps").filter(normal) {
+            let id = text(dependency, "pkg");
+            if found.insert(names[id]) {
+                open.push(id);
+            }
+        }
+    }
+    found
+}
+
+/// Everything below a folder of the repository that is ours.
+fn below(folder: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![repository().join(folder)];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if name.starts_with('.') || name == "node_modules" || name == "target" {
+                continue;
+            }
+            if path.is_dir() {
+                open.push(path.clone());
+            }
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The source of the libraries and the program, file by file.
+fn sources() -> Vec<(PathBuf, String)> {
+    let is_source = |path: &PathBuf| {
+        path.extension().is_some_and(|ending| ending == "rs") && path.iter().any(|folder| folder == "src")
+    };
+    let read = |path: PathBuf| (path.clone(), fs::read_to_string(path).unwrap());
+    below("crates").into_iter().filter(is_source).map(read).collect()
+}
+
+#[test]
+fn the_arrows_between_the_crates_are_those_of_the_architecture() {
+    let ours: BTreeSet<&str> = members().into_iter().map(|package| text(package, "name")).collect();
+    let arrows: BTreeMap<&str, BTreeSet<&str>> = members()
+        .into_iter()
+        .map(|package| (text(package, "name"), declared(package).intersection(&ours).copied().collect()))
+        .collect();
+    assert_eq!(arrows, ARROWS.map(|(name, to)| (name, to.iter().copied().collect())).into());
+}
+
+#[test]
+fn the_domain_knows_no_framework() {
+    let frameworks = ["actix", "diesel", "tokio", "paperclip", "reqwest", "hyper", "clap"];
+    let known: Vec<&str> = built_from("mass-domain")
+        .into_iter()
+        .filter(|name| frameworks.iter().any(|framework| name.starts_with(framework)))
+        .collect();
+    assert_eq!(known, [""; 0]);
+}
+
+#[test]
+fn http_is_the_business_of_the_program_alone_and_sql_of_persistence_alone() {
+    let owners = |names: &[&str]| -> Vec<&str> {
+        let knows = |package: &&Value| declared(package).iter().any(|name| names.contains(name));
+        members().into_iter().filter(knows).map(|package| text(package, "name")).collect()
+    };
+    assert_eq!(owners(&["actix-web", "actix-http", "paperclip", "reqwest", "clap"]), ["mass-app"]);
+    assert_eq!(owners(&["diesel", "diesel_migrations", "r2d2", "libsqlite3-sys", "pq-sys"]), ["mass-persistence"]);
+}
+
+#[test]
+fn a_package_is_named_after_its_folder() {
+    for package in members() {
+        let folder = Path::new(text(package, "manifest_path")).parent().unwrap().file_name().unwrap().to_str().unwrap();
+        let name = if folder.starts_with("mass-") { folder.to_owned() } else { format!("mass-{folder}") };
+        assert_eq!(text(package, "name"), name);
+    }
+}
+
+#[test]
+fn every_crate_takes_the_lints_and_the_version_of_the_workspace() {
+    for package in members() {
+        let manifest = fs::read_to_string(text(package, "manifest_path")).unwrap();
+        for lines in ["[lints]\nworkspace = true", "version.workspace = true", "edition.workspace = true"] {
+            assert!(manifest.contains(lines), "{}: {lines}", text(package, "name"));
+        }
+    }
+}
+
+#[test]
+fn every_dependency_is_declared_once_for_the_workspace() {
+    for package in members() {
+        let manifest = fs::read_to_string(text(package, "manifest_path")).unwrap();
+        for line in manifest.lines().filter(|line| line.contains("version = ") || line.contains("= \"")) {
+            let is_ours = ["name", "description", "path", "tls"].iter().any(|key| line.starts_with(key));
+            assert!(is_ours || line.contains("workspace = true"), "{}: {line}", text(package, "name"));
+        }
+    }
+}
+
+#[test]
+fn no_folder_or_module_has_a_name_that_says_nothing() {
+    let nothing = ["utils", "util", "common", "helpers", "helper", "manager", "misc"];
+    for path in ["crates", "docs", "deploy", "migrations", "scripts", "tests"].into_iter().flat_map(below) {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        assert!(!nothing.contains(&name), "{}", path.display());
+    }
+}
+
+#[test]
+fn a_module_with_parts_is_a_file_beside_its_folder() {
+    assert_eq!(below("crates").into_iter().find(|path| path.ends_with("mod.rs")), None);
+}
+
+#[test]
+fn the_entry_point_is_short() {
+    let main = fs::read_to_string(repository().join("crates/app/src/main.rs")).unwrap();
+    assert!(main.lines().count() <= 50);
+}
+
+/// The handlers of a file, each with the lines of its body.
+fn handlers(source: &str) -> Vec<(String, usize)> {
+    let marked = source.split("\n#[api_v2_operation").skip(1);
+    let handler = |rest: &str| {
+        let (_, signature) = rest.split_once("async fn ").unwrap();
+        let name = signature.split(['(', '<']).next().unwrap().to_owned();
+        let body = signature.lines().skip_while(|line| !line.ends_with('{')).skip(1).take_while(|line| *line != "}");
+        (name, body.count())
+    };
+    marked.map(handler).collect()
+}
+
+#[test]
+fn every_handler_is_short() {
+    let handlers: Vec<_> = sources().iter().flat_map(|(_, source)| handlers(source)).collect();
+    assert!(handlers.len() >= 14, "{handlers:?}");
+    let long: Vec<_> = handlers.into_iter().filter(|(_, lines)| *lines > 15).collect();
+    assert_eq!(long, []);
+}
+
+#[test]
+fn the_environment_is_read_in_the_configuration_alone() {
+    for (path, source) in sources().iter().filter(|(path, _)| !path.ends_with("app/src/config.rs")) {
+        for reading in ["env::var", "env::vars", "env::set_var", "dotenvy::"] {
+            assert!(!source.contains(reading), "{}: {reading}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_problem_is_explained_and_no_other() {
+    let page = fs::read_to_string(repository().join("docs/errors.md")).unwrap();
+    let (_, section) = page.split_once("\n## Problem types\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let row = |line: &str| {
+        let mut cells = line.strip_prefix("| `/problems/")?.split(" | ");
+        let slug = cells.next()?.strip_suffix('`')?;
+        Some((slug.to_owned(), cells.next()?.to_owned()))
+    };
+    let explained: Vec<(String, String)> = section.lines().filter_map(row).collect();
+    let kinds = ProblemKind::ALL.iter().map(|kind| (kind.slug().to_owned(), kind.status().as_str().to_owned()));
+    assert_eq!(explained, kinds.collect::<Vec<_>>());
+}

@@ -17,7 +17,10 @@ on_both!(
     letter_case_of_an_address_does_not_matter,
     wrong_credentials_are_answered_alike,
     a_token_says_what_the_documentation_promises,
+    the_name_of_the_scheme_may_be_written_in_any_case,
+    a_token_outlives_its_signing_key_while_that_is_known_as_the_previous_one,
     a_disabled_user_is_refused_at_once,
+    a_role_that_is_taken_away_is_gone_at_once,
     an_operation_cannot_be_called_without_a_token,
     no_operation_takes_a_forged_token,
     no_operation_takes_credentials_of_another_form,
@@ -74,10 +77,37 @@ async fn a_token_says_what_the_documentation_promises(app: TestApp) {
     assert_ne!(tokens::decode(&again).1["jti"], claims["jti"]);
 }
 
+async fn the_name_of_the_scheme_may_be_written_in_any_case(app: TestApp) {
+    for scheme in ["bearer", "BEARER"] {
+        let credentials = format!("{scheme} {}", app.founder().token());
+        app.anonymous().get("/v1/auth/me").header("Authorization", &credentials).await.expect(200);
+    }
+}
+
+async fn a_token_outlives_its_signing_key_while_that_is_known_as_the_previous_one(app: TestApp) {
+    let old = app.founder().token().to_owned();
+    let newer = ("--secret-key", "another signing key, which is long enough too");
+    let app = app.restart(&[newer, ("--secret-key-previous", tokens::SECRET_KEY)]).await;
+    app.bearer(&old).get("/v1/auth/me").await.expect(200);
+    app.get("/v1/auth/me").await.expect(200);
+    let app = app.restart(&[newer]).await;
+    app.bearer(&old).get("/v1/auth/me").await.expect_problem(401, "unauthenticated");
+    app.get("/v1/auth/me").await.expect(200);
+}
+
 async fn a_disabled_user_is_refused_at_once(app: TestApp) {
     app.get("/v1/auth/me").await.expect(200);
     app.execute(&format!("UPDATE users SET disabled_at = created_at WHERE email = '{FOUNDER}'"));
     app.get("/v1/auth/me").await.expect_problem(401, "unauthenticated");
+}
+
+async fn a_role_that_is_taken_away_is_gone_at_once(app: TestApp) {
+    app.user(Role::Viewer).await;
+    app.post("/v1/mass-requests").json(&reading("dev-1")).await.expect(201);
+    let viewer = "SELECT roles FROM users WHERE email LIKE 'viewer-%'";
+    app.execute(&format!("UPDATE users SET roles = ({viewer}) WHERE email = '{FOUNDER}'"));
+    app.post("/v1/mass-requests").json(&reading("dev-2")).await.expect_problem(403, "forbidden");
+    app.get("/v1/mass-requests").await.expect(200);
 }
 
 #[test]

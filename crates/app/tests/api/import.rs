@@ -1,1 +1,359 @@
-//! To be written.
+//! `mass import`: what is taken, what is refused and where that goes, and that a second run changes nothing.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use serde_json::{Value, json};
+
+use crate::support::documents::{Edit, reading, report};
+use crate::support::process::{Ended, Server, Workplace, repository, workplaces_on_both};
+
+/// Of the 200 readings, 45 are without pressure.
+const SUMMARY: &str = "200 read, 155 accepted, 0 duplicates, 45 refused\n";
+
+workplaces_on_both! {
+    a_file_is_imported_once_however_often_it_is_imported,
+    mended_records_are_imported_without_a_duplicate,
+    a_changed_record_is_refused_or_stored_as_a_correction,
+    lines_of_every_kind_are_taken_or_kept_with_their_violations,
+    records_without_a_natural_key_are_imported_once,
+    a_server_takes_and_refuses_what_the_local_database_does,
+    an_import_killed_anywhere_is_completed_by_the_next,
+}
+
+fn import(workplace: &Workplace, file: &str, arguments: &[&str]) -> Ended {
+    workplace.mass(&[&["import", file], arguments].concat())
+}
+
+fn import_readings(workplace: &Workplace, file: &str) -> Ended {
+    import(workplace, file, &["--contract", "device/1.1"])
+}
+
+/// 200 hourly readings of an airport's weather station, as they came.
+fn readings() -> String {
+    fs::read_to_string(repository().join("tests/data/import/weather-lga-2013.csv")).unwrap()
+}
+
+fn with_readings(workplace: &Workplace) -> &Workplace {
+    workplace.write("readings.csv", readings());
+    workplace
+}
+
+/// The rows of a CSV file, the header row first.
+fn rows(text: &str) -> Vec<Vec<String>> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+    reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect()
+}
+
+fn csv_of(rows: &[Vec<String>]) -> String {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    rows.iter().for_each(|row| writer.write_record(row).unwrap());
+    String::from_utf8(writer.into_inner().unwrap()).unwrap()
+}
+
+/// The values of an NDJSON file.
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[track_caller]
+fn assert_ended(ended: &Ended, status: i32, summary: &str) {
+    assert_eq!(ended.status, Some(status), "{ended:?}");
+    assert_eq!(format!("{}\n", ended.stdout.lines().next().unwrap_or_default()), summary, "{ended:?}");
+}
+
+async fn a_file_is_imported_once_however_often_it_is_imported(workplace: Workplace) {
+    let first = import_readings(with_readings(&workplace), "readings.csv");
+    assert_ended(&first, 2, SUMMARY);
+    assert!(first.stdout.contains("readings.csv.rejected.csv"), "{first:?}");
+    let second = import_readings(&workplace, "readings.csv");
+    assert_ended(&second, 2, "200 read, 0 accepted, 155 duplicates, 45 refused\n");
+    let server = workplace.serve();
+    assert_eq!(server.list(&server.token().await).await.len(), 155);
+}
+
+#[test]
+fn refused_rows_are_kept_as_they_were_with_their_line_and_the_reasons() {
+    let workplace = Workplace::sqlite();
+    import_readings(with_readings(&workplace), "readings.csv");
+    let (imported, rejected) = (rows(&readings()), rows(&workplace.read("readings.csv.rejected.csv")));
+    assert_eq!(rejected[0], [&imported[0][..], &["_line", "_pointer", "_reason"].map(str::to_owned)].concat());
+    let expected = imported.iter().enumerate().filter(|(_, row)| row[6].is_empty());
+    assert_eq!(rejected.len() - 1, expected.clone().count());
+    for (row, (index, original)) in rejected[1..].iter().zip(expected) {
+        assert_eq!(&row[..9], original);
+        assert_eq!((row[9].as_str(), row[10].as_str()), ((index + 1).to_string().as_str(), "/metrics/pressure_hpa"));
+        assert!(!row[11].is_empty());
+    }
+}
+
+async fn mended_records_are_imported_without_a_duplicate(workplace: Workplace) {
+    import_readings(with_readings(&workplace), "readings.csv");
+    let mut rejected = rows(&workplace.read("readings.csv.rejected.csv"));
+    rejected[1..].iter_mut().for_each(|row| row[6] = "1013.2".to_owned());
+    workplace.write("mended.csv", csv_of(&rejected));
+    let mended = import_readings(&workplace, "mended.csv");
+    assert_ended(&mended, 0, "45 read, 45 accepted, 0 duplicates, 0 refused\n");
+    let again = import_readings(&workplace, "mended.csv");
+    assert_ended(&again, 0, "45 read, 0 accepted, 45 duplicates, 0 refused\n");
+    let server = workplace.serve();
+    assert_eq!(server.list(&server.token().await).await.len(), 200);
+}
+
+#[test]
+fn a_file_of_refused_rows_goes_away_when_no_row_is_refused_any_more() {
+    let workplace = Workplace::sqlite();
+    import_readings(with_readings(&workplace), "readings.csv");
+    assert!(workplace.path("readings.csv.rejected.csv").exists());
+    let whole: Vec<_> = rows(&readings()).into_iter().filter(|row| !row[6].is_empty()).collect();
+    workplace.write("readings.csv", csv_of(&whole));
+    let ended = import_readings(&workplace, "readings.csv");
+    assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), "155 read, 0 accepted, 155 duplicates, 0 refused\n"));
+    assert!(!workplace.path("readings.csv.rejected.csv").exists());
+}
+
+#[test]
+fn the_summary_is_also_there_for_programs() {
+    let workplace = Workplace::sqlite();
+    let ended = import(with_readings(&workplace), "readings.csv", &["--contract", "device/1.1", "--json"]);
+    let summary: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let expected = json!({"read": 200, "accepted": 155, "corrections": 0, "duplicates": 0, "refused": 45,
+                          "rejected_file": "readings.csv.rejected.csv"});
+    assert_eq!((ended.status, summary), (Some(2), expected));
+}
+
+async fn a_changed_record_is_refused_or_stored_as_a_correction(workplace: Workplace) {
+    import_readings(with_readings(&workplace), "readings.csv");
+    let mut changed = rows(&readings());
+    changed.truncate(3);
+    changed[2][4] = "9.99".to_owned();
+    workplace.write("changed.csv", csv_of(&changed));
+    let refused = import_readings(&workplace, "changed.csv");
+    assert_ended(&refused, 2, "2 read, 0 accepted, 1 duplicates, 1 refused\n");
+    assert!(workplace.read("changed.csv.rejected.csv").contains("9.99"));
+    let corrected = import(&workplace, "changed.csv", &["--contract", "device/1.1", "--on-conflict", "correct"]);
+    assert_ended(&corrected, 0, "2 read, 0 accepted, 1 corrections, 1 duplicates, 0 refused\n");
+    let again = import(&workplace, "changed.csv", &["--contract", "device/1.1", "--on-conflict", "correct"]);
+    assert_ended(&again, 0, "2 read, 0 accepted, 2 duplicates, 0 refused\n");
+}
+
+/// Good and bad lines under three contracts, or none; two are blank.
+fn mixture() -> String {
+    let good = reading("dev-1");
+    let lines = [
+        good.to_string(),
+        r#"{"mass_version":"#.to_owned(),
+        r#"{"payload":{"a":1}}"#.to_owned(),
+        r#"{"payload":{"a":1}}"#.to_owned(),
+        String::new(),
+        reading("dev-2").with("/metrics/humidity_percent", 140).to_string(),
+        " ".to_owned(),
+        "[1,2]".to_owned(),
+        good.with("/metrics/temperature_celsius", 30).to_string(),
+        report("r-1").with("/request/tenant_id", "elsewhere").to_string(),
+        r#"{"payload":{"a":1},"payload":{"a":2}}"#.to_owned(),
+    ];
+    lines.join("\n")
+}
+
+async fn lines_of_every_kind_are_taken_or_kept_with_their_violations(workplace: Workplace) {
+    workplace.write("mixture.ndjson", mixture());
+    assert_ended(&import(&workplace, "mixture.ndjson", &[]), 2, "9 read, 3 accepted, 0 duplicates, 6 refused\n");
+    let rejected = lines(&workplace.read("mixture.ndjson.rejected.ndjson"));
+    let in_short = |refused: &Value| {
+        let violation = &refused["_violations"][0];
+        (
+            refused["_line"].as_u64().unwrap(),
+            violation["code"].as_str().unwrap().to_owned(),
+            violation["pointer"].clone(),
+        )
+    };
+    let expected = [
+        (2, "syntax", ""),
+        (6, "range", "/metrics/humidity_percent"),
+        (8, "type", ""),
+        (9, "conflict", ""),
+        (10, "foreign_tenant", ""),
+        (11, "duplicate_key", ""),
+    ];
+    let expected = expected.map(|(line, code, pointer)| (line, code.to_owned(), json!(pointer)));
+    assert_eq!(rejected.iter().map(in_short).collect::<Vec<_>>(), expected);
+    assert_eq!(rejected[0]["record"], r#"{"mass_version":"#);
+    assert_eq!(rejected[1]["record"]["metrics"]["humidity_percent"], 140);
+}
+
+#[test]
+fn a_refused_line_can_be_mended_where_it_is_kept() {
+    let workplace = Workplace::sqlite();
+    workplace.write("mixture.ndjson", mixture());
+    import(&workplace, "mixture.ndjson", &[]);
+    let mended = workplace.read("mixture.ndjson.rejected.ndjson").replace("140", "40");
+    workplace.write("mended.ndjson", mended);
+    let ended = import(&workplace, "mended.ndjson", &[]);
+    assert_ended(&ended, 2, "6 read, 1 accepted, 0 duplicates, 5 refused\n");
+    let again = lines(&workplace.read("mended.ndjson.rejected.ndjson"));
+    assert_eq!(again.iter().map(|refused| refused["_line"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 3, 4, 5, 6]);
+}
+
+async fn records_without_a_natural_key_are_imported_once(workplace: Workplace) {
+    workplace.write("data.csv", "a,b.c\n1,x\n1,x\n2,\n");
+    workplace.write("data.ndjson", "{\"a\":1}\n{\"payload\":{\"a\":1}}\n");
+    for (file, count) in [("data.csv", 3), ("data.ndjson", 2)] {
+        let ended = import(&workplace, file, &["--contract", "simple/1.0"]);
+        assert_ended(&ended, 0, &format!("{count} read, {count} accepted, 0 duplicates, 0 refused\n"));
+        let again = import(&workplace, file, &["--contract", "simple/1.0"]);
+        assert_ended(&again, 0, &format!("{count} read, 0 accepted, {count} duplicates, 0 refused\n"));
+    }
+    let server = workplace.serve();
+    assert_eq!(server.list(&server.token().await).await.len(), 5);
+}
+
+#[test]
+fn cells_that_only_look_like_numbers_are_refused_where_they_stand() {
+    let workplace = Workplace::sqlite();
+    let mut rows = rows(&readings());
+    rows.truncate(6);
+    for (row, (column, cell)) in
+        [(4, "007"), (5, "nan"), (6, "1,013.2"), (4, "+8"), (0, "yesterday")].iter().enumerate()
+    {
+        rows[row + 1][*column] = (*cell).to_owned();
+    }
+    workplace.write("odd.csv", csv_of(&rows));
+    assert_ended(&import_readings(&workplace, "odd.csv"), 2, "5 read, 0 accepted, 0 duplicates, 5 refused\n");
+    let rejected = self::rows(&workplace.read("odd.csv.rejected.csv"));
+    let pointers: Vec<&str> = rejected[1..].iter().map(|row| row[10].as_str()).collect();
+    let metrics = ["temperature_celsius", "humidity_percent", "pressure_hpa", "temperature_celsius"];
+    let expected = metrics.map(|name| format!("/metrics/{name}")).into_iter().chain(["/timestamp".to_owned()]);
+    assert_eq!(pointers, expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn the_line_of_a_refused_row_is_that_of_its_beginning_whatever_ends_the_lines() {
+    for end in ["\n", "\r\n"] {
+        let workplace = Workplace::sqlite();
+        let text = ["a,b", "1,\"x", "y\"", "", "1", "\"x", "y\"", "2"].join(end);
+        workplace.write("lines.csv", text);
+        import(&workplace, "lines.csv", &["--contract", "simple/1.0"]);
+        let rejected = rows(&workplace.read("lines.csv.rejected.csv"));
+        let at: Vec<&str> = rejected[1..].iter().map(|row| row[row.len() - 3].as_str()).collect();
+        assert_eq!(at, ["5", "6", "8"], "{end:?}");
+    }
+}
+
+#[test]
+fn a_row_of_another_width_is_refused_and_the_others_are_taken() {
+    let workplace = Workplace::sqlite();
+    workplace.write("ragged.csv", "a,b\n1,2\n1\n1,2,3\n");
+    let ended = import(&workplace, "ragged.csv", &["--contract", "simple/1.0"]);
+    assert_ended(&ended, 2, "3 read, 1 accepted, 0 duplicates, 2 refused\n");
+    assert!(workplace.read("ragged.csv.rejected.csv").contains("\n1,2,3,"));
+    let again = import(&workplace, "ragged.csv.rejected.csv", &["--contract", "simple/1.0"]);
+    assert_ended(&again, 2, "2 read, 0 accepted, 0 duplicates, 2 refused\n");
+}
+
+#[test]
+fn a_file_that_cannot_be_imported_is_a_failure_that_says_why() {
+    let workplace = Workplace::sqlite();
+    workplace.write("data.csv", "a,a.b\n1,2\n");
+    workplace.write("twice.csv", "a,b,a\n1,2,3\n");
+    workplace.write("data.txt", "");
+    let cases: [(&str, &[&str], &[&str]); 7] = [
+        ("data.csv", &["--contract", "simple/1.0"], &["\"a\"", "\"a.b\""]),
+        ("twice.csv", &["--contract", "simple/1.0"], &["\"a\"", "twice"]),
+        ("data.csv", &["--contract", "device/9.9"], &["device/9.9"]),
+        ("data.csv", &[], &["--contract"]),
+        ("data.txt", &[], &["data.txt", ".ndjson"]),
+        ("absent.csv", &["--contract", "simple/1.0"], &["absent.csv"]),
+        ("data.csv", &["--contract", "simple/1.0", "--url", "http://127.0.0.1:1"], &["--token"]),
+    ];
+    for (file, arguments, named) in cases {
+        let ended = import(&workplace, file, arguments);
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""), "{file} {arguments:?}: {}", ended.stderr);
+        assert!(named.iter().all(|word| ended.stderr.contains(word)), "{file} {arguments:?}: {}", ended.stderr);
+    }
+}
+
+async fn a_server_takes_and_refuses_what_the_local_database_does(workplace: Workplace) {
+    let server = workplace.serve();
+    let token = server.token().await;
+    let local = Workplace::sqlite();
+    let files = [("readings.csv", readings(), "device/1.1"), ("mixture.ndjson", mixture(), "simple/1.0")];
+    for (file, content, contract) in files {
+        [&workplace, &local].iter().for_each(|workplace| workplace.write(file, &content));
+        // The second time every record is a duplicate, or refused as before.
+        for _ in 0..2 {
+            let here = import(&local, file, &["--contract", contract]);
+            let there = import(&workplace, file, &["--contract", contract, "--url", &server.url, "--token", &token]);
+            assert_eq!((there.status, &there.stdout), (here.status, &here.stdout), "{there:?}");
+            assert_eq!(refused_beside(&workplace, file), refused_beside(&local, file));
+        }
+    }
+}
+
+/// The file of refused records, without the ids in it.
+fn refused_beside(workplace: &Workplace, file: &str) -> String {
+    let ending = file.rsplit('.').next().unwrap();
+    let text = workplace.read(&format!("{file}.rejected.{ending}"));
+    let is_id = |word: &str| word.len() == 36 && word.split('-').count() == 5;
+    let letters = |c: char| !c.is_ascii_alphanumeric() && c != '-';
+    text.split(letters).filter(|word| !is_id(word)).collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_let_the_caller_in_is_a_failure() {
+    let workplace = Workplace::sqlite();
+    let server = workplace.serve();
+    let wrong = format!("{}x", server.token().await);
+    with_readings(&workplace);
+    let arguments = ["--contract", "device/1.1", "--token", &wrong, "--url"];
+    for (url, named) in
+        [(server.url.as_str(), "401"), ("http://127.0.0.1:1", "cannot be reached"), ("nowhere", "--url")]
+    {
+        let ended = import(&workplace, "readings.csv", &[&arguments[..], &[url]].concat());
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
+        assert!(ended.stderr.contains(named) && !ended.stderr.contains(&wrong), "{ended:?}");
+    }
+    assert_eq!(server.list(&server.token().await).await.len(), 0);
+}
+
+async fn an_import_killed_anywhere_is_completed_by_the_next(workplace: Workplace) {
+    let text = readings();
+    let (header, body) = text.split_once('\n').unwrap();
+    let bodies: String = (1..=8).map(|device| body.replace("lga-asos-1", &format!("lga-asos-{device}"))).collect();
+    workplace.write("year.csv", format!("{header}\n{bodies}"));
+    for _ in 0..6 {
+        kill_an_import_somewhere(&workplace).await;
+    }
+    import_readings(&workplace, "year.csv");
+    let complete = import_readings(&workplace, "year.csv");
+    assert_ended(&complete, 2, "1,600 read, 0 accepted, 1,240 duplicates, 360 refused\n");
+
+    let server = workplace.serve();
+    let token = server.token().await;
+    let requests = server.list(&token).await;
+    assert_eq!(requests.len(), 1240);
+    let mut sequences = stream::iter(&requests)
+        .map(|request| sequence_of_only_event(&server, &token, request))
+        .buffer_unordered(8)
+        .collect::<Vec<_>>()
+        .await;
+    sequences.sort_unstable();
+    assert_eq!(sequences, (sequences[0]..sequences[0] + 1240).collect::<Vec<_>>());
+}
+
+async fn kill_an_import_somewhere(workplace: &Workplace) {
+    let mut import = workplace.spawn(&["import", "year.csv", "--contract", "device/1.1"], Stdio::null());
+    tokio::time::sleep(Duration::from_millis(rand::random_range(10..600))).await;
+    import.kill().unwrap();
+    import.wait().unwrap();
+}
+
+async fn sequence_of_only_event(server: &Server, token: &str, request: &Value) -> i64 {
+    let path = format!("/v1/mass-requests/{}/events", request["id"].as_str().unwrap());
+    let events = server.fetch(token, &path).await;
+    let [event] = &events["items"].as_array().unwrap()[..] else { panic!("{events}") };
+    assert_eq!(event["type"], "accepted");
+    event["sequence"].as_i64().unwrap()
+}

@@ -1,1 +1,393 @@
-//! To be written.
+//! The order in which a request is judged, and what holds for every request alike.
+
+use std::collections::BTreeSet;
+
+use mass_domain::access::Role;
+use mass_domain::trace::TraceParent;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::client::{Answer, Call, Client};
+use crate::support::documents::{Edit, reading, report};
+use crate::support::operations;
+use crate::support::{TENANT, TestApp};
+
+on_both!(
+    of_two_faults_the_earlier_is_told,
+    a_foreign_tenant_is_told_once_everything_else_is_valid,
+    a_read_judges_its_query_before_its_object,
+    an_unknown_path_is_not_found,
+    another_method_is_told_which_are_allowed,
+    head_works_wherever_get_does,
+    an_unknown_query_parameter_is_refused_everywhere,
+    every_wrong_query_parameter_is_named,
+    a_request_id_is_kept_if_it_is_one,
+    a_trace_is_continued,
+    an_invalid_traceparent_is_ignored,
+    json_is_answered_to_whoever_takes_it,
+);
+
+/// An id that nothing has.
+const NOBODY: &str = "0199d3a0-0000-7000-8000-000000000001";
+
+/// What can be wrong with a request, in the order in which it is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Route,
+    Method,
+    Credentials,
+    Permission,
+    Accept,
+    Type,
+    Coding,
+    Size,
+    Syntax,
+    Contract,
+    Query,
+    ForeignTenant,
+    MalformedId,
+    AbsentObject,
+    DeletedObject,
+    Precondition,
+    Transition,
+    Conflict,
+}
+
+impl Fault {
+    /// Those of a move to another status.
+    const OF_MOVE: [Self; 16] = [
+        Self::Route,
+        Self::Method,
+        Self::Credentials,
+        Self::Permission,
+        Self::Accept,
+        Self::Type,
+        Self::Coding,
+        Self::Size,
+        Self::Syntax,
+        Self::Contract,
+        Self::Query,
+        Self::MalformedId,
+        Self::AbsentObject,
+        Self::DeletedObject,
+        Self::Precondition,
+        Self::Transition,
+    ];
+
+    /// Those of sending a document.
+    const OF_CREATE: [Self; 10] = [
+        Self::Credentials,
+        Self::Permission,
+        Self::Accept,
+        Self::Type,
+        Self::Coding,
+        Self::Size,
+        Self::Syntax,
+        Self::Contract,
+        Self::ForeignTenant,
+        Self::Conflict,
+    ];
+
+    const fn problem(self) -> (u16, &'static str) {
+        match self {
+            Self::Route | Self::MalformedId | Self::AbsentObject => (404, "not-found"),
+            Self::Method => (405, "method-not-allowed"),
+            Self::Credentials => (401, "unauthenticated"),
+            Self::Permission => (403, "forbidden"),
+            Self::Accept => (406, "not-acceptable"),
+            Self::Type | Self::Coding => (415, "unsupported-media-type"),
+            Self::Size => (413, "too-large"),
+            Self::Syntax => (400, "malformed-json"),
+            Self::Contract => (422, "contract-violation"),
+            Self::Query => (422, "invalid-parameter"),
+            Self::ForeignTenant => (403, "foreign-tenant"),
+            Self::DeletedObject => (410, "gone"),
+            Self::Precondition => (412, "precondition-failed"),
+            Self::Transition => (409, "transition-not-allowed"),
+            Self::Conflict => (409, "conflict"),
+        }
+    }
+}
+
+/// Some faults at once.
+struct Faults<'a>(&'a [Fault]);
+
+impl Faults<'_> {
+    fn has(&self, fault: Fault) -> bool {
+        self.0.contains(&fault)
+    }
+
+    /// What stands for the fault if it is there, or else what is right.
+    fn either<T>(&self, fault: Fault, wrong: T, right: T) -> T {
+        if self.has(fault) { wrong } else { right }
+    }
+}
+
+/// Who asks about what.
+struct Scene {
+    operator: Client,
+    viewer: Client,
+    anonymous: Client,
+    pending: String,
+    deleted: String,
+}
+
+impl Scene {
+    async fn set(app: &TestApp) -> Self {
+        let pending = app.post("/v1/mass-requests").json(&reading("dev-1")).await.id();
+        let deleted = app.post("/v1/mass-requests").json(&reading("dev-2")).await.id();
+        app.delete(&format!("/v1/mass-requests/{deleted}")).await.expect(204);
+        Self {
+            operator: app.user(Role::Operator).await,
+            viewer: app.user(Role::Viewer).await,
+            anonymous: app.anonymous(),
+            pending,
+            deleted,
+        }
+    }
+
+    /// A move to another status that has these faults.
+    fn move_on(&self, faults: &Faults<'_>) -> Call {
+        let id = match () {
+            () if faults.has(Fault::MalformedId) => "7",
+            () if faults.has(Fault::AbsentObject) => NOBODY,
+            () if faults.has(Fault::DeletedObject) => &self.deleted,
+            () => &self.pending,
+        };
+        let status = faults.either(Fault::Transition, "done", "pending");
+        let status = faults.either(Fault::Contract, "asleep", status);
+        let path = faults.either(Fault::Route, "state", "status");
+        let query = faults.either(Fault::Query, "?wait=1", "");
+        let method = faults.either(Fault::Method, Method::PUT, Method::PATCH);
+        self.call(faults, method, &format!("/v1/mass-requests/{id}/{path}{query}"), &json!({"status": status}))
+            .header("If-Match", faults.either(Fault::Precondition, "\"v9\"", "\"v1\""))
+    }
+
+    /// A document that is sent with these faults.
+    fn create(&self, faults: &Faults<'_>) -> Call {
+        let document = report("r-1")
+            .with("/request/preferences", json!({"asked": faults.has(Fault::Conflict)}))
+            .with("/request/tenant_id", faults.either(Fault::ForeignTenant, "other", TENANT))
+            .with("/request/timeout_ms", faults.either(Fault::Contract, 0, 10_000))
+            .with("/request/idempotency_key", faults.either(Fault::Conflict, "k-2", "k-1"));
+        self.call(faults, Method::POST, "/v1/mass-requests", &document)
+    }
+
+    fn call(&self, faults: &Faults<'_>, method: Method, path: &str, body: &Value) -> Call {
+        let client = match () {
+            () if faults.has(Fault::Credentials) => &self.anonymous,
+            () if faults.has(Fault::Permission) => &self.viewer,
+            () => &self.operator,
+        };
+        let body = faults.either(Fault::Syntax, "{".to_owned(), body.to_string());
+        let padding = " ".repeat(faults.either(Fault::Size, 1 << 20, 0));
+        client
+            .call(method, path)
+            .header("Accept", faults.either(Fault::Accept, "text/html", "application/json"))
+            .header("Content-Type", faults.either(Fault::Type, "text/plain", "application/json"))
+            .header("Content-Encoding", faults.either(Fault::Coding, "gzip", "identity"))
+            .bytes(body + &padding)
+    }
+}
+
+async fn of_two_faults_the_earlier_is_told(app: TestApp) {
+    let scene = Scene::set(&app).await;
+    scene.move_on(&Faults(&[])).await.expect(200);
+    assert_the_earlier_is_told(&Fault::OF_MOVE, |faults| scene.move_on(&faults)).await;
+    scene.create(&Faults(&[])).await.expect(201);
+    assert_the_earlier_is_told(&Fault::OF_CREATE, |faults| scene.create(&faults)).await;
+}
+
+/// Tries every fault alone, and with each that is judged later.
+async fn assert_the_earlier_is_told(faults: &[Fault], call: impl Fn(Faults<'_>) -> Call) {
+    for (place, earlier) in faults.iter().enumerate() {
+        for later in &faults[place..] {
+            let answer = call(Faults(&[*earlier, *later])).await;
+            let (status, slug) = earlier.problem();
+            let told = (answer.status, answer.text("/type"));
+            assert_eq!(told, (status, format!("/problems/{slug}")), "{earlier:?} and {later:?}");
+        }
+    }
+}
+
+async fn a_foreign_tenant_is_told_once_everything_else_is_valid(app: TestApp) {
+    let foreign = report("r-1").with("/request/tenant_id", "other");
+    let invalid = foreign.clone().with("/request/timeout_ms", 0);
+    for path in ["/v1/mass-requests", "/v1/mass-requests/normalize"] {
+        app.post(path).json(&foreign).await.expect_problem(403, "foreign-tenant");
+        app.post(path).json(&foreign).key("r-2").await.expect_problem(422, "contract-violation");
+        app.post(path).json(&invalid).await.expect_problem(422, "contract-violation");
+    }
+    app.post("/v1/mass-requests").json(&report("r-1")).await.expect(201);
+    app.post("/v1/mass-requests").json(&foreign).await.expect_problem(403, "foreign-tenant");
+}
+
+async fn a_read_judges_its_query_before_its_object(app: TestApp) {
+    for path in ["/v1/mass-requests/7?a=1", &format!("/v1/mass-requests/{NOBODY}/events?a=1")] {
+        app.get(path).await.expect_violations("invalid-parameter", &["?a unknown_parameter"]);
+        app.get(path).header("Accept", "image/png").await.expect(406);
+    }
+}
+
+async fn an_unknown_path_is_not_found(app: TestApp) {
+    for path in [
+        "/",
+        "/v1",
+        "/v1/",
+        "/v1/mass-requests/",
+        "/v1/mass-requests/1/2",
+        "/v1//mass-requests",
+        "/V1/mass-requests",
+        "/healthz",
+        "/docs/nothing.js",
+        "/v1/contracts/device",
+        "/v1/contracts/device/9.9",
+        "/v1/mass-requests/%FF",
+    ] {
+        app.get(path).await.expect_problem(404, "not-found");
+        app.head(path).await.expect(404);
+    }
+    app.anonymous().get("/nothing").await.expect_problem(404, "not-found");
+    app.anonymous().post("/nothing").await.expect_problem(404, "not-found");
+}
+
+async fn another_method_is_told_which_are_allowed(app: TestApp) {
+    let methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    for path in paths() {
+        let here = operations::all().into_iter().filter(|operation| operation.path_to(NOBODY) == path);
+        let mut allowed: Vec<_> = here.map(|operation| operation.method.to_string()).collect();
+        let refused = methods.into_iter().filter(|method| !allowed.contains(&(*method).to_owned()));
+        let refused: Vec<Method> = refused.map(|method| method.parse().unwrap()).collect();
+        allowed.extend(allowed.contains(&"GET".to_owned()).then(|| "HEAD".to_owned()));
+        allowed.sort_unstable();
+        for method in refused {
+            let answer = app.anonymous().call(method, &path).await.expect_problem(405, "method-not-allowed");
+            let mut told: Vec<_> = answer.header("allow").unwrap().split(", ").collect();
+            told.sort_unstable();
+            assert_eq!(told, allowed, "{path}");
+        }
+    }
+}
+
+fn paths() -> BTreeSet<String> {
+    operations::all().iter().map(|operation| operation.path_to(NOBODY)).collect()
+}
+
+async fn head_works_wherever_get_does(app: TestApp) {
+    let id = app.post("/v1/mass-requests").json(&reading("dev-1")).await.id();
+    let pages = ["/docs", "/docs/", "/docs/init.js", "/openapi.json", "/v1/mass-requests?limit=1"].map(str::to_owned);
+    let documented = operations::all().into_iter().filter(|operation| operation.method == Method::GET);
+    for path in documented.map(|operation| operation.path_to(&id)).chain(pages) {
+        let (get, head) = (app.get(&path).await.expect(200), app.head(&path).await.expect(200));
+        assert!(head.body.is_empty(), "{path}");
+        assert_eq!(lasting_headers(&head), lasting_headers(&get), "{path}");
+        // The example of a contract tells the present time, whose fraction differs in length.
+        if !path.starts_with("/v1/contracts/") {
+            assert_eq!(head.header("content-length"), Some(get.body.len().to_string().as_str()), "{path}");
+        }
+    }
+    let get = app.get(&format!("/v1/mass-requests/{NOBODY}")).await.expect(404);
+    let head = app.head(&format!("/v1/mass-requests/{NOBODY}")).await.expect(404);
+    assert_eq!(lasting_headers(&head), lasting_headers(&get));
+}
+
+/// The headers that two equal requests are answered alike with.
+fn lasting_headers(answer: &Answer) -> Vec<(String, String)> {
+    let passing = ["content-length", "date", "traceparent", "x-request-id"];
+    let headers = answer.headers.iter().filter(|(name, _)| !passing.contains(&name.as_str()));
+    let mut headers: Vec<_> =
+        headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+    headers.sort_unstable();
+    headers
+}
+
+async fn an_unknown_query_parameter_is_refused_everywhere(app: TestApp) {
+    for operation in operations::all() {
+        let path = format!("{}?no_such=1", operation.path_to(NOBODY));
+        let call = app.founder().call(operation.method.clone(), &path);
+        let call = operation.body().into_iter().fold(call, |call, body| call.json(&body));
+        call.await.expect_violations("invalid-parameter", &["?no_such unknown_parameter"]);
+    }
+}
+
+async fn every_wrong_query_parameter_is_named(app: TestApp) {
+    for (query, violations) in [
+        ("limit=0", &["?limit parameter"][..]),
+        ("limit=501", &["?limit parameter"]),
+        ("limit=ten", &["?limit parameter"]),
+        ("limit=", &["?limit parameter"]),
+        ("limit=1&limit=1", &["?limit repeated_parameter"]),
+        ("status=asleep", &["?status parameter"]),
+        ("contract=device", &["?contract parameter"]),
+        ("contract=device/9.9", &["?contract parameter"]),
+        ("site_id=", &["?site_id parameter"]),
+        ("device_id=%00", &["?device_id parameter"]),
+        ("created_from=yesterday", &["?created_from parameter"]),
+        ("created_to=2026-11-24T18:00:00", &["?created_to parameter"]),
+        ("observed_from=2026-02-30T00:00:00Z", &["?observed_from parameter"]),
+        ("observed_to=1", &["?observed_to parameter"]),
+        ("cursor=", &["?cursor parameter"]),
+        ("cursor=%F0%9F%98%80", &["?cursor parameter"]),
+        ("a=1&limit=0&status=x", &["?a unknown_parameter", "?status parameter", "?limit parameter"]),
+        ("Limit=1", &["?Limit unknown_parameter"]),
+    ] {
+        let answer = app.get(&format!("/v1/mass-requests?{query}")).await;
+        assert_eq!(answer.expect_problem(422, "invalid-parameter").violations(), violations, "{query}");
+    }
+    let create = app.post("/v1/mass-requests?on_conflict=overwrite").json(&reading("dev-1"));
+    create.await.expect_violations("invalid-parameter", &["?on_conflict parameter"]);
+}
+
+async fn a_request_id_is_kept_if_it_is_one(app: TestApp) {
+    let longest = "x".repeat(128);
+    for id in ["a", "A.b_c-1", &longest] {
+        let answer = app.get("/health").header("X-Request-Id", id).await;
+        assert_eq!(answer.header("x-request-id"), Some(id));
+    }
+    let too_long = "x".repeat(129);
+    for id in ["", "a b", "a\tb", "é", "a;b", &too_long] {
+        let answer = app.get("/v1/nothing").header("X-Request-Id", id).await;
+        assert_ne!(answer.header("x-request-id"), Some(id));
+    }
+}
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const SPAN: &str = "00f067aa0ba902b7";
+
+async fn a_trace_is_continued(app: TestApp) {
+    let answer = app.get("/health").header("traceparent", &format!("00-{TRACE}-{SPAN}-01")).await;
+    let returned: TraceParent = answer.header("traceparent").unwrap().parse().unwrap();
+    assert_eq!(returned.trace_id(), TRACE);
+    assert_ne!(returned.span_id(), SPAN);
+}
+
+async fn an_invalid_traceparent_is_ignored(app: TestApp) {
+    for sent in [
+        format!("00-{TRACE}-{SPAN}"),
+        format!("ff-{TRACE}-{SPAN}-01"),
+        format!("00-{}-{SPAN}-01", TRACE.to_uppercase()),
+        format!("00-{TRACE}-{}-01", "0".repeat(16)),
+        format!("00-{}-{SPAN}-01", "0".repeat(32)),
+    ] {
+        let answer = app.get("/health").header("traceparent", &sent).await.expect(200);
+        let returned: TraceParent = answer.header("traceparent").unwrap().parse().unwrap();
+        assert_ne!(returned.trace_id(), TRACE, "{sent}");
+    }
+}
+
+async fn json_is_answered_to_whoever_takes_it(app: TestApp) {
+    for accept in ["*/*", "application/*", "text/html, application/json;q=0.1"] {
+        app.get("/v1/auth/me").header("Accept", accept).await.expect(200);
+    }
+    for accept in ["text/html", "application/json;q=0, */*", "application/xml, text/*"] {
+        app.get("/v1/auth/me").header("Accept", accept).await.expect_problem(406, "not-acceptable");
+    }
+    let typed = |kind: &str| app.post("/v1/mass-requests/validate").header("Content-Type", kind);
+    for kind in ["application/json", "application/json; charset=utf-8", "Application/JSON;charset=UTF-8"] {
+        typed(kind).bytes(json!({}).to_string()).await.expect(200);
+    }
+    for kind in ["text/json", "application/json; charset=latin1", "application/x-ndjson", "json"] {
+        let answer = typed(kind).bytes(json!({}).to_string()).await.expect_problem(415, "unsupported-media-type");
+        assert_eq!(answer.header("accept"), Some("application/json"));
+    }
+}

@@ -1,4 +1,10 @@
 //! The program from outside: over HTTP and as a process, on SQLite and on PostgreSQL.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, and so do its helpers"
+)]
 
 #[macro_use]
 mod support;

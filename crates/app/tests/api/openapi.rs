@@ -1,1 +1,232 @@
-//! To be written.
+//! The OpenAPI document: it is the golden copy, describes every operation, and its examples are true.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
+use mass_app::http::openapi::document;
+use mass_app::http::operations::{Access, OPERATIONS, Operation, Produces};
+use mass_domain::contracts::{self, Facts};
+use mass_domain::json;
+use mass_domain::time::Timestamp;
+use serde_json::{Value, json};
+
+use crate::support::process::{Workplace, repository};
+
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(document().unwrap()).unwrap());
+
+/// The operations that the document is about: all but the pages for browsers.
+fn described() -> impl Iterator<Item = &'static Operation> {
+    OPERATIONS.iter().filter(|operation| operation.produces != Produces::File && operation.path != "/openapi.json")
+}
+
+fn description_of(operation: &Operation) -> &'static Value {
+    &DOCUMENT["paths"][operation.path][operation.method.to_lowercase()]
+}
+
+fn name(operation: &Operation) -> String {
+    format!("{} {}", operation.method, operation.path)
+}
+
+/// Calls for every value in the document, with the pointer to it.
+fn walk(value: &'static Value, pointer: &str, visit: &mut impl FnMut(&str, &'static Value)) {
+    visit(pointer, value);
+    match value {
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, item)| walk(item, &format!("{pointer}/{index}"), visit));
+        }
+        Value::Object(members) => {
+            let escaped = |key: &str| key.replace('~', "~0").replace('/', "~1");
+            members.iter().for_each(|(key, member)| walk(member, &format!("{pointer}/{}", escaped(key)), visit));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn everywhere(mut visit: impl FnMut(&str, &'static Value)) {
+    walk(&DOCUMENT, "", &mut visit);
+}
+
+/// A validator for a schema of the document, which may refer to its components.
+fn validator(schema: &Value) -> Validator {
+    let mut schema = schema.clone();
+    schema["components"] = DOCUMENT["components"].clone();
+    jsonschema::draft202012::options().should_validate_formats(true).build(&schema).unwrap()
+}
+
+#[track_caller]
+fn assert_valid(schema: &Value, example: &Value, place: &str) {
+    let faults: Vec<String> =
+        validator(schema).iter_errors(example).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(faults.is_empty(), "{place}: {faults:?} in {example}");
+}
+
+#[test]
+fn the_golden_copy_is_what_the_program_prints() {
+    let golden = fs::read_to_string(repository().join("docs/openapi.json")).unwrap();
+    let printed = Workplace::sqlite().mass(&["openapi"]);
+    assert_eq!((printed.status, printed.stderr.as_str()), (Some(0), ""));
+    assert!(printed.stdout == golden, "docs/openapi.json is out of date; write it anew with: just openapi");
+}
+
+#[test]
+fn every_operation_is_described_and_no_other() {
+    let in_table: BTreeSet<String> = described().map(name).collect();
+    let paths = DOCUMENT["paths"].as_object().unwrap();
+    let methods =
+        |item: &Value| item.as_object().unwrap().keys().map(|method| method.to_uppercase()).collect::<Vec<_>>();
+    let in_document: BTreeSet<String> = paths
+        .iter()
+        .flat_map(|(path, item)| methods(item).into_iter().map(move |method| format!("{method} {path}")))
+        .collect();
+    assert_eq!(in_document, in_table);
+}
+
+#[test]
+fn every_operation_has_an_id_of_its_own_a_summary_a_description_and_a_known_tag() {
+    let tags: BTreeSet<&str> =
+        DOCUMENT["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
+    let mut ids = BTreeSet::new();
+    for operation in described() {
+        let description = description_of(operation);
+        let id = description["operationId"].as_str().unwrap();
+        assert!(ids.insert(id), "{id} twice");
+        for member in ["summary", "description"] {
+            assert!(description[member].as_str().is_some_and(|text| text.len() > 5), "{}: {member}", name(operation));
+        }
+        let [tag] = &description["tags"].as_array().unwrap()[..] else { panic!("{}: tags", name(operation)) };
+        assert!(tags.contains(tag.as_str().unwrap()), "{}: {tag}", name(operation));
+    }
+}
+
+#[test]
+fn every_operation_says_whether_it_needs_a_token_and_which_permission() {
+    for operation in described() {
+        let description = description_of(operation);
+        let (security, permission) = match operation.access {
+            Access::Public => (json!([]), Value::Null),
+            Access::Authenticated => (json!([{"bearerAuth": []}]), Value::Null),
+            Access::Needs(permission) => (json!([{"bearerAuth": []}]), json!(permission.as_str())),
+        };
+        assert_eq!(description["security"], security, "{}", name(operation));
+        assert_eq!(description["x-permission"], permission, "{}", name(operation));
+    }
+    let scheme = &DOCUMENT["components"]["securitySchemes"]["bearerAuth"];
+    assert_eq!((&scheme["type"], &scheme["scheme"]), (&json!("http"), &json!("bearer")));
+}
+
+#[test]
+fn every_answer_of_every_operation_is_described_and_no_other() {
+    for operation in described() {
+        let responses = description_of(operation)["responses"].as_object().unwrap();
+        let problems = operation.all_problems();
+        let successes = operation.answers.iter().map(|(status, _)| status.to_string());
+        let failures = problems.iter().map(|kind| kind.status().as_u16().to_string());
+        let expected: BTreeSet<String> = successes.chain(failures).collect();
+        assert_eq!(responses.keys().cloned().collect::<BTreeSet<_>>(), expected, "{}", name(operation));
+        for kind in problems {
+            let media = &responses[kind.status().as_str()]["content"]["application/problem+json"];
+            let example = &media["examples"][kind.slug()]["value"];
+            assert_eq!(example["type"], format!("/problems/{}", kind.slug()), "{}", name(operation));
+        }
+    }
+}
+
+#[test]
+fn every_success_with_a_body_has_a_model() {
+    for operation in described().filter(|operation| operation.produces == Produces::Json) {
+        for (status, _) in operation.answers.iter().filter(|(status, _)| *status != 304) {
+            let response = &description_of(operation)["responses"][status.to_string()];
+            assert!(response["content"]["application/json"]["schema"].is_object(), "{} {status}", name(operation));
+        }
+    }
+}
+
+#[test]
+fn every_parameter_is_described() {
+    for operation in described() {
+        let parameters = description_of(operation)["parameters"].as_array().cloned().unwrap_or_default();
+        let known = operation.query.iter().chain(operation.headers).map(|parameter| parameter.name);
+        let in_path = operation.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+        let expected: BTreeSet<&str> = known.chain(in_path).collect();
+        assert_eq!(parameters.iter().map(|it| it["name"].as_str().unwrap()).collect::<BTreeSet<_>>(), expected);
+        for parameter in &parameters {
+            assert!(parameter["description"].as_str().is_some_and(|text| text.len() > 5), "{parameter}");
+            assert!(parameter["schema"]["type"].is_string(), "{parameter}");
+        }
+    }
+}
+
+#[test]
+fn every_model_and_member_is_described_and_every_body_has_an_example() {
+    for (name, schema) in DOCUMENT["components"]["schemas"].as_object().unwrap() {
+        assert!(schema["description"].is_string(), "{name}");
+        for (member, schema) in schema["properties"].as_object().into_iter().flatten() {
+            assert!(schema["description"].is_string() || schema["$ref"].is_string(), "{name}.{member}: {schema}");
+        }
+    }
+    everywhere(|pointer, value| {
+        if pointer.ends_with("/content/application~1json") {
+            let model = value["schema"]["$ref"].as_str().unwrap_or_else(|| panic!("{pointer}: no model"));
+            let model = DOCUMENT.pointer(model.trim_start_matches('#')).unwrap();
+            assert!(value["examples"].is_object() || model["examples"].is_array(), "{pointer}: no example");
+        }
+    });
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    everywhere(|pointer, value| {
+        if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
+            let target = reference.strip_prefix('#').unwrap_or_else(|| panic!("{pointer}: {reference}"));
+            assert!(DOCUMENT.pointer(target).is_some(), "{pointer}: {reference}");
+        }
+    });
+}
+
+#[test]
+fn every_example_of_a_body_is_valid_under_its_schema() {
+    let mut examples = 0;
+    everywhere(|pointer, media| {
+        if let Some(named) = media.get("examples").filter(|_| media.get("schema").is_some()) {
+            for (name, example) in named.as_object().unwrap() {
+                assert_valid(&media["schema"], &example["value"], &format!("{pointer} {name}"));
+                examples += 1;
+            }
+        }
+    });
+    assert!(examples > 50, "{examples}");
+}
+
+#[test]
+fn every_example_in_a_schema_is_valid_under_it() {
+    everywhere(|pointer, schema| {
+        for example in schema.get("examples").and_then(Value::as_array).into_iter().flatten() {
+            assert_valid(schema, example, pointer);
+        }
+    });
+}
+
+#[test]
+fn every_example_of_a_document_passes_every_stage_of_its_contract() {
+    let media = &DOCUMENT["paths"]["/v1/mass-requests"]["post"]["requestBody"]["content"]["application/json"];
+    let examples = media["examples"].as_object().unwrap();
+    assert_eq!(examples.len(), contracts::all().len());
+    // The examples tell of the instant at which the document says that they were made.
+    let now: Timestamp = examples["device/1.1"]["value"]["timestamp"].as_str().unwrap().parse().unwrap();
+    for (contract, example) in examples {
+        let text = example["value"].to_string();
+        let facts = Facts { now, body_bytes: text.len() };
+        let examined = contracts::examine(&json::parse(text.as_bytes()).unwrap(), &facts).unwrap();
+        assert_eq!((examined.contract.to_string().as_str(), &examined.warnings[..]), (contract.as_str(), &[][..]));
+    }
+}
+
+#[tokio::test]
+async fn the_server_answers_with_the_same_document() {
+    let workplace = Workplace::sqlite();
+    let server = workplace.serve();
+    let served = server.get("/openapi.json").send().await.unwrap().text().await.unwrap();
+    assert_eq!(served, document().unwrap());
+}

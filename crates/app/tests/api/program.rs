@@ -1,1 +1,406 @@
-//! To be written.
+//! The program at its start and at its end: configuration, first start, commands, draining, log lines.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+
+use crate::support::PASSWORD;
+use crate::support::process::{EMAIL, Ended, Server, Workplace, repository, workplaces_on_both};
+
+const SECRET: &str = "a signing secret of more than 32 bytes";
+const PEPPER: &str = "a password pepper of more than 32 bytes";
+const COMMANDS: [&str; 7] = ["serve", "migrate", "create-user", "reset-password", "import", "openapi", "config"];
+
+workplaces_on_both! {
+    a_start_on_an_existing_database_hashes_nothing,
+    production_needs_a_password_for_the_first_administrator_only_once,
+    migrating_twice_changes_nothing_the_second_time,
+    a_created_user_logs_in_with_the_password_that_was_read_or_shown,
+    a_reset_password_replaces_the_old_one,
+    an_account_command_that_cannot_be_done_says_why,
+    a_command_on_an_empty_database_shows_the_password_that_it_made_up,
+    a_request_under_way_is_finished_before_the_server_stops,
+    no_secret_is_printed_or_logged,
+}
+
+#[tokio::test]
+async fn the_first_start_needs_no_configuration_and_shows_a_password_once() {
+    let workplace = Workplace::sqlite().without("MASS_ADMIN_PASSWORD");
+    let first = workplace.serve();
+    let password = first.announcement["admin"]["password"].as_str().unwrap().to_owned();
+    let token = first.token_of(EMAIL, &password).await;
+    assert!(workplace.path("data/mass.db").is_file());
+    assert_eq!(fs::metadata(workplace.path("data/secret.key")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(first.announcement["docs"], format!("{}/docs", first.url));
+    assert_eq!(first.stop().0.code(), Some(0));
+
+    let second = workplace.serve();
+    assert_eq!(second.announcement["admin"], json!({"email": EMAIL, "password": null}));
+    assert_eq!(second.fetch(&token, "/v1/auth/me").await["email"], EMAIL);
+}
+
+#[tokio::test]
+async fn people_are_told_the_addresses_the_database_and_the_password() {
+    let workplace = Workplace::sqlite().without("MASS_ADMIN_PASSWORD");
+    let mut server = workplace.start_for_people();
+    let lines: Vec<String> = (0..6).map(|_| server.next_line()).collect();
+    let labels: Vec<&str> = lines.iter().map(|line| line.split_whitespace().next().unwrap()).collect();
+    assert_eq!(labels, ["MASS", "API", "Docs", "Database", "Admin", "Password"]);
+    assert!(lines[1].contains("http://127.0.0.1:") && lines[2].trim_end().ends_with("/docs"), "{lines:?}");
+}
+
+async fn a_start_on_an_existing_database_hashes_nothing(workplace: Workplace) {
+    drop(workplace.serve());
+    // One hash at this cost takes hours.
+    let workplace = workplace.with("MASS_BCRYPT_COST", "31");
+    let server = workplace.serve();
+    assert_eq!(server.get("/ready").send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn tokens_live_through_a_rotation_of_the_signing_secret_and_no_longer() {
+    let workplace = Workplace::sqlite().with("SECRET_KEY", SECRET);
+    let token = workplace.serve().token().await;
+    let workplace =
+        workplace.with("SECRET_KEY", "the signing secret after that one").with("SECRET_KEY_PREVIOUS", SECRET);
+    workplace.serve().fetch(&token, "/v1/auth/me").await;
+    let workplace = workplace.without("SECRET_KEY_PREVIOUS");
+    let answer = workplace.serve().get("/v1/auth/me").bearer_auth(&token).send().await.unwrap();
+    assert_eq!(answer.status(), 401);
+}
+
+#[tokio::test]
+async fn the_server_works_without_prepared_statements() {
+    let workplace = Workplace::postgres().with("MASS_STATEMENT_CACHE", "false");
+    let server = workplace.serve();
+    let token = server.token().await;
+    let sent =
+        server.post("/v1/mass-requests", &json!({"payload": {"a": 1}})).bearer_auth(&token).send().await.unwrap();
+    assert_eq!(sent.status(), 201);
+    assert_eq!(server.list(&token).await.len(), 1);
+}
+
+#[test]
+fn production_needs_a_signing_secret_of_32_bytes() {
+    let workplace = Workplace::sqlite().with("MASS_ENV", "production");
+    refused(&workplace.mass(&["serve"]), "SECRET_KEY");
+    let workplace = workplace.with("SECRET_KEY", &SECRET[..31]);
+    refused(&workplace.mass(&["serve"]), "SECRET_KEY");
+    assert!(!workplace.path("data").exists());
+}
+
+async fn production_needs_a_password_for_the_first_administrator_only_once(workplace: Workplace) {
+    let workplace = workplace.with("MASS_ENV", "production").with("SECRET_KEY", SECRET).without("MASS_ADMIN_PASSWORD");
+    refused(&workplace.mass(&["serve"]), "MASS_ADMIN_PASSWORD");
+    let workplace = workplace.with("MASS_ADMIN_PASSWORD", PASSWORD);
+    let announced = workplace.serve().announcement.clone();
+    assert_eq!(announced["admin"], json!({"email": EMAIL, "password": null}));
+    workplace.without("MASS_ADMIN_PASSWORD").serve();
+}
+
+/// A refusal: one sentence that names the variable, and the exit status 1.
+fn refused(ended: &Ended, variable: &str) {
+    assert_eq!(ended.status, Some(1), "{variable}: {ended:?}");
+    assert_eq!(ended.stdout, "", "{variable}");
+    assert!(ended.stderr.contains(variable), "{variable}: {}", ended.stderr);
+    let told = ended.stderr.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("For more information"));
+    assert!(told.count() <= 2, "{variable}: {}", ended.stderr);
+}
+
+#[test]
+fn a_wrong_setting_is_named() {
+    let wrong = [
+        ("ACCESS_TOKEN_EXPIRE_MINUTES", "0"),
+        ("DATABASE_URL", "mysql://localhost/mass"),
+        ("MASS_ADMIN_EMAIL", "nobody"),
+        ("MASS_ADMIN_PASSWORD", "short"),
+        ("MASS_BCRYPT_COST", "9"),
+        ("MASS_BODY_LIMIT_BYTES", "1 MB"),
+        ("MASS_DATA_DIR", "/dev/null/data"),
+        ("MASS_ENV", "staging"),
+        ("MASS_HOST", "no host"),
+        ("MASS_LOG", "mass=[loud"),
+        ("MASS_LOG_FORMAT", "xml"),
+        ("MASS_MIGRATION_DATABASE_URL", "postgres://localhost/mass"),
+        ("MASS_PASSWORD_PEPPER", "short"),
+        ("MASS_PORT", "65536"),
+        ("MASS_STATEMENT_CACHE", "perhaps"),
+        ("MASS_TENANT", "Not A Slug"),
+        ("SECRET_KEY", "short"),
+        ("SECRET_KEY_PREVIOUS", "short"),
+    ];
+    for (variable, value) in wrong {
+        refused(&Workplace::sqlite().with(variable, value).mass(&["serve"]), variable);
+    }
+    let named: BTreeSet<String> = wrong.iter().map(|(variable, _)| (*variable).to_owned()).collect();
+    assert_eq!(named, configuration(&Workplace::sqlite()).into_iter().map(|(name, _)| name).collect());
+}
+
+/// What `mass config` prints.
+fn configuration(workplace: &Workplace) -> Vec<(String, String)> {
+    let ended = workplace.mass(&["config"]);
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    let pair = |line: &str| line.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())).unwrap();
+    ended.stdout.lines().map(pair).collect()
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_which_wins_over_the_file() {
+    let workplace = Workplace::sqlite().with("MASS_PORT", "2").with("MASS_TENANT", "environment");
+    workplace.write(".env", "MASS_PORT=1\nMASS_TENANT=file\nMASS_HOST=127.0.0.9\n");
+    let ended = workplace.mass(&["config", "--mass-port", "3"]);
+    for line in ["MASS_PORT=3\n", "MASS_TENANT=environment\n", "MASS_HOST=127.0.0.9\n"] {
+        assert!(ended.stdout.contains(line), "{line}: {}", ended.stdout);
+    }
+}
+
+#[test]
+fn the_example_file_sets_the_defaults() {
+    let defaults = Workplace::sqlite().without("MASS_PORT").without("MASS_BCRYPT_COST").without("MASS_ADMIN_PASSWORD");
+    let without_a_file = configuration(&defaults);
+    defaults.write(".env", example_file());
+    assert_eq!(configuration(&defaults), without_a_file);
+}
+
+#[test]
+fn the_example_file_has_every_variable_and_no_other() {
+    let file = example_file();
+    // What follows is for the compose file alone.
+    let (ours, _) = file.split_once("# --- deploy/compose.yaml alone").unwrap();
+    let assignment = |line: &str| {
+        let (name, _) = line.strip_prefix('#').unwrap_or(line).split_once('=')?;
+        name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_').then(|| name.to_owned())
+    };
+    let in_file: BTreeSet<String> = ours.lines().filter_map(assignment).collect();
+    let shown = configuration(&Workplace::sqlite()).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(in_file, shown);
+}
+
+fn example_file() -> String {
+    fs::read_to_string(repository().join(".env.example")).unwrap()
+}
+
+#[test]
+fn a_file_of_settings_that_cannot_be_read_is_an_error() {
+    let workplace = Workplace::sqlite();
+    workplace.write(".env", "MASS_PORT\n");
+    refused(&workplace.mass(&["config"]), ".env");
+}
+
+#[test]
+fn the_configuration_is_shown_without_its_secrets() {
+    let workplace = Workplace::sqlite()
+        .with("SECRET_KEY", SECRET)
+        .with("SECRET_KEY_PREVIOUS", "the signing secret before that one")
+        .with("MASS_PASSWORD_PEPPER", PEPPER)
+        .with("DATABASE_URL", "postgres://mass:hunter2@db.example:5432/mass?password=hunter3")
+        .with("MASS_MIGRATION_DATABASE_URL", "postgres://owner:hunter4@db.example:5432/mass");
+    let shown = workplace.mass(&["config"]).stdout;
+    for secret in [SECRET, PEPPER, PASSWORD, "before that one", "hunter"] {
+        assert!(!shown.contains(secret), "{secret}: {shown}");
+    }
+    assert!(shown.contains("DATABASE_URL=(PostgreSQL at db.example:5432/mass)"), "{shown}");
+    let help = workplace.mass(&["serve", "--help"]).stdout;
+    for secret in [SECRET, PEPPER, PASSWORD, "before that one", "hunter"] {
+        assert!(!help.contains(secret), "{secret}: {help}");
+    }
+}
+
+#[test]
+fn the_help_of_each_command_has_an_example() {
+    let workplace = Workplace::sqlite();
+    for command in COMMANDS {
+        let help = workplace.mass(&[command, "--help"]);
+        assert_eq!(help.status, Some(0), "{command}");
+        let example = help.stdout.lines().find(|line| line.starts_with("Example: ")).unwrap_or_default();
+        assert!(example.contains(&format!("mass {command}")), "{command}: {}", help.stdout);
+    }
+    let help = workplace.mass(&["--help"]).stdout;
+    assert!(COMMANDS.iter().all(|command| help.contains(&format!("  {command} "))), "{help}");
+}
+
+#[test]
+fn a_wrong_command_line_is_a_failure() {
+    let ended = Workplace::sqlite().mass(&["sing"]);
+    assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""));
+    assert!(ended.stderr.contains("sing"), "{}", ended.stderr);
+}
+
+async fn migrating_twice_changes_nothing_the_second_time(workplace: Workplace) {
+    let first = workplace.mass(&["migrate"]);
+    assert_eq!(first.status, Some(0), "{first:?}");
+    assert!(first.stdout.contains("migrated 20261124000001"), "{first:?}");
+    let second = workplace.mass(&["migrate"]);
+    assert_eq!(second.status, Some(0), "{second:?}");
+    assert!(second.stdout.contains("nothing to migrate"), "{second:?}");
+}
+
+#[tokio::test]
+async fn two_instances_that_start_together_migrate_once_and_found_once() {
+    let one = Workplace::postgres().with("SECRET_KEY", SECRET).without("MASS_ADMIN_PASSWORD");
+    let other = one.sibling();
+    let servers = [one.start(), other.start()].map(|starting| starting.ready());
+    let passwords: Vec<&str> =
+        servers.iter().filter_map(|server| server.announcement["admin"]["password"].as_str()).collect();
+    assert_eq!(passwords.len(), 1);
+    let token = servers[0].token_of(EMAIL, passwords[0]).await;
+    assert_eq!(servers[1].fetch(&token, "/v1/auth/me").await["email"], EMAIL);
+    assert!(one.mass(&["migrate"]).stdout.contains("nothing to migrate"));
+}
+
+async fn a_created_user_logs_in_with_the_password_that_was_read_or_shown(workplace: Workplace) {
+    let read = ["create-user", "--email", "ana@example.test", "--role", "operator", "--password-stdin"];
+    let created = workplace.mass_fed(&read, "the password of Ana\n");
+    assert_eq!(created.status, Some(0), "{created:?}");
+    assert!(!created.stdout.contains("password"), "{}", created.stdout);
+    let shown = workplace.mass(&["create-user", "--email", "bo@example.test", "--role", "viewer", "--role", "auditor"]);
+
+    let server = workplace.serve();
+    let token = server.token_of("ana@example.test", "the password of Ana").await;
+    assert_eq!(server.fetch(&token, "/v1/auth/me").await["roles"], json!(["operator"]));
+    let token = server.token_of("bo@example.test", password_in(&shown.stdout)).await;
+    assert_eq!(server.fetch(&token, "/v1/auth/me").await["roles"], json!(["viewer", "auditor"]));
+}
+
+/// The word after the one that announces a password.
+fn password_in(printed: &str) -> &str {
+    let mut words = printed.split_whitespace().skip_while(|word| *word != "password:");
+    words.nth(1).unwrap_or_else(|| panic!("no password in {printed}"))
+}
+
+async fn a_reset_password_replaces_the_old_one(workplace: Workplace) {
+    let server = workplace.serve();
+    let reset = ["reset-password", "--email", EMAIL];
+    let read = workplace.mass_fed(&[&reset[..], &["--password-stdin"]].concat(), "a good password, for now\n");
+    assert_eq!(read.status, Some(0), "{read:?}");
+    assert_eq!(server.try_to_log_in(EMAIL, PASSWORD).await.status(), 401);
+    server.token_of(EMAIL, "a good password, for now").await;
+    let shown = workplace.mass(&reset);
+    server.token_of(EMAIL, password_in(&shown.stdout)).await;
+}
+
+async fn an_account_command_that_cannot_be_done_says_why(workplace: Workplace) {
+    let create = ["create-user", "--role", "viewer", "--email"];
+    let cases = [
+        (vec!["reset-password", "--email", "nobody@example.test"], "no such user"),
+        ([&create[..], &["ADMIN@mass.local"]].concat(), "exists already"),
+        ([&create[..], &["ana@example.test", "--tenant", "nowhere"]].concat(), "tenant"),
+        (vec!["create-user", "--email", "ana@example.test", "--role", "king"], "king"),
+    ];
+    for (arguments, named) in cases {
+        let ended = workplace.mass(&arguments);
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""), "{arguments:?}");
+        assert!(ended.stderr.contains(named), "{arguments:?}: {}", ended.stderr);
+    }
+}
+
+async fn a_command_on_an_empty_database_shows_the_password_that_it_made_up(workplace: Workplace) {
+    let workplace = workplace.without("MASS_ADMIN_PASSWORD");
+    workplace.write("nothing.ndjson", "");
+    let ended = workplace.mass(&["import", "nothing.ndjson"]);
+    assert_eq!(ended.stdout, "0 read, 0 accepted, 0 duplicates, 0 refused\n", "{ended:?}");
+    workplace.serve().token_of(EMAIL, password_in(&ended.stderr)).await;
+}
+
+async fn a_request_under_way_is_finished_before_the_server_stops(workplace: Workplace) {
+    let server = workplace.serve();
+    let body = json!({"email": EMAIL, "password": PASSWORD}).to_string();
+    let mut connection = TcpStream::connect(server.url.trim_start_matches("http://")).unwrap();
+    let length = body.len();
+    write!(
+        connection,
+        "POST /v1/auth/login HTTP/1.1\r\nHost: mass\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = BufReader::new(connection.try_clone().unwrap());
+    let mut line = String::new();
+    answer.read_line(&mut line).unwrap();
+    assert_eq!(line, "HTTP/1.1 100 Continue\r\n");
+    connection.write_all(&body.as_bytes()[..length / 2]).unwrap();
+
+    server.terminate();
+    server.logs("stopping").await;
+    connection.write_all(&body.as_bytes()[length / 2..]).unwrap();
+    let mut rest = String::new();
+    answer.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("HTTP/1.1 200 OK") && rest.contains("access_token"), "{rest}");
+    assert_eq!(server.stop().0.code(), Some(0));
+}
+
+#[tokio::test]
+async fn log_lines_carry_the_request_id_and_the_trace_id() {
+    let workplace = Workplace::sqlite().with("MASS_LOG_FORMAT", "json");
+    let server = workplace.serve();
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let request = server.get("/version").header("X-Request-Id", "request-7");
+    request.header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01")).send().await.unwrap();
+    let (_, printed) = server.stop();
+    let lines: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let answered = lines.iter().find(|line| line["message"] == "answered").unwrap();
+    assert_eq!((&answered["span"]["request_id"], &answered["span"]["trace_id"]), (&json!("request-7"), &json!(trace)));
+    assert_eq!((&answered["status"], &answered["span"]["path"]), (&json!(200), &json!("/version")));
+}
+
+#[tokio::test]
+async fn log_lines_for_people_have_no_colours_where_nobody_sees_them() {
+    let workplace = Workplace::sqlite();
+    let server = workplace.serve();
+    server.get("/version").send().await.unwrap();
+    let (_, printed) = server.stop();
+    assert!(printed.contains("answered") && !printed.contains('\u{1b}'), "{printed}");
+}
+
+async fn no_secret_is_printed_or_logged(workplace: Workplace) {
+    let workplace = workplace
+        .with("SECRET_KEY", SECRET)
+        .with("SECRET_KEY_PREVIOUS", "the signing secret before that one")
+        .with("MASS_PASSWORD_PEPPER", PEPPER)
+        .with("MASS_LOG", "trace");
+    let server = workplace.serve();
+    let token = use_everything(&server).await;
+    let reset = ["reset-password", "--email", EMAIL, "--password-stdin"];
+    let ended = workplace.mass_fed(&reset, "a good password, for now");
+    let (_, printed) = server.stop();
+    let printed = printed + &ended.stdout + &ended.stderr;
+    let signature = token.rsplit('.').next().unwrap();
+    for secret in [SECRET, PEPPER, PASSWORD, "before that one", "a wrong password", "good password", signature] {
+        assert!(!printed.contains(secret), "{secret}: {printed}");
+    }
+}
+
+/// Logs in well and badly, sends a document well and badly, asks with a good and a bad token.
+async fn use_everything(server: &Server) -> String {
+    let token = server.token().await;
+    server.try_to_log_in(EMAIL, "a wrong password").await;
+    for document in [json!({"payload": {"a": 1}}), json!({"payload": PASSWORD})] {
+        server.post("/v1/mass-requests", &document).bearer_auth(&token).send().await.unwrap();
+    }
+    for token in [&token, &token[..token.len() - 1]] {
+        server.get("/v1/auth/me").bearer_auth(token).send().await.unwrap();
+    }
+    token
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    refused(&Workplace::sqlite().with("MASS_PORT", &port).mass(&["serve"]), &format!("MASS_PORT={port}"));
+}
+
+#[test]
+fn a_database_that_cannot_be_reached_is_named_without_its_password() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap();
+    for host in ["127.0.0.1:1".to_owned(), silent.to_string(), "nowhere.invalid".to_owned()] {
+        let url = format!("postgres://mass:hunter2@{host}/mass");
+        let ended = Workplace::sqlite().with("DATABASE_URL", &url).mass(&["serve"]);
+        refused(&ended, "DATABASE_URL");
+        assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+    }
+}

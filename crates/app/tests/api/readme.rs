@@ -1,1 +1,53 @@
-//! To be written.
+//! The first session of README.md, executed as it stands there.
+
+use std::fs;
+use std::process::{Command, Output};
+
+use crate::support::process::{Workplace, repository};
+
+/// The ```bash blocks under a heading, down to the next of its level.
+fn blocks_under(heading: &str) -> String {
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    let lines = readme.lines().skip_while(|line| *line != heading).skip(1).take_while(|line| !line.starts_with("## "));
+    let mut script = String::new();
+    let mut inside = false;
+    for line in lines {
+        match line {
+            "```bash" => inside = true,
+            "```" => inside = false,
+            line if inside => script += &format!("{line}\n"),
+            _ => {}
+        }
+    }
+    script
+}
+
+/// The script with what differs from session to session: the address and the password.
+fn adapted(script: &str, url: &str, password: &str) -> String {
+    let line = |line: &str| {
+        let line = if line.starts_with("PASSWORD=") { &format!("PASSWORD='{password}'") } else { line };
+        line.replace("http://127.0.0.1:8000", url) + "\n"
+    };
+    script.lines().map(line).collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the commands of the session are found by it")]
+fn bash(workplace: &Workplace, script: &str) -> Output {
+    let mut bash = Command::new("bash");
+    bash.args(["-c", &format!("set -euo pipefail\n{script}")]).current_dir(workplace.path(""));
+    bash.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path))).output().unwrap()
+}
+
+#[test]
+fn the_first_session_goes_as_the_readme_says() {
+    let workplace = Workplace::sqlite().without("MASS_ADMIN_PASSWORD");
+    let server = workplace.serve();
+    let script = blocks_under("## A first session");
+    assert!(script.contains("PASSWORD=") && script.contains("http://127.0.0.1:8000"), "{script}");
+    let password = server.announcement["admin"]["password"].as_str().unwrap();
+    let session = bash(&workplace, &adapted(&script, &server.url, password));
+    let printed = String::from_utf8_lossy(&session.stdout);
+    assert!(session.status.success(), "{printed}\n{}", String::from_utf8_lossy(&session.stderr));
+    assert!(printed.contains(r#""outcome":"accepted""#), "{printed}");
+    assert!(printed.contains(r#""type":"accepted""#), "{printed}");
+}

@@ -15,7 +15,7 @@ on_both!(
 const ANOTHER_PASSWORD: &str = "seven kestrels over the harbour";
 
 async fn open(app: &TestApp) -> TestApp {
-    app.another_with(&["--mass-allow-registration", "true"]).await
+    app.another_with(&[("--mass-allow-registration", "true")]).await
 }
 
 async fn register(app: &TestApp, email: &str, password: &str) -> Answer {

@@ -7,7 +7,7 @@ pub(crate) mod operations;
 pub(crate) mod process;
 pub(crate) mod tokens;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -76,15 +76,11 @@ impl TestApp {
     }
 
     async fn boot(database: TestDatabase) -> Self {
-        Self::on(Arc::new(database)).await
+        Self::on(Arc::new(database), &[]).await
     }
 
-    async fn on(database: Arc<TestDatabase>) -> Self {
-        Self::on_with(database, &[]).await
-    }
-
-    async fn on_with(database: Arc<TestDatabase>, arguments: &[&str]) -> Self {
-        let application = Application::build(&settings(&database.url(), arguments)).await.unwrap();
+    async fn on(database: Arc<TestDatabase>, flags: &[Flag<'_>]) -> Self {
+        let application = Application::build(&settings(&database.url(), flags)).await.unwrap();
         let server = Server::start(application.services.clone());
         let anonymous = Client::new(server.address);
         let login = anonymous.post("/v1/auth/login").json(&json!({"email": FOUNDER, "password": PASSWORD})).await;
@@ -94,19 +90,23 @@ impl TestApp {
 
     /// Another server on the same database.
     pub(crate) async fn another(&self) -> Self {
-        Self::on(Arc::clone(&self.database)).await
+        Self::on(Arc::clone(&self.database), &[]).await
     }
 
-    /// Another server on the same database, with other settings.
-    pub(crate) async fn another_with(&self, arguments: &[&str]) -> Self {
-        Self::on_with(Arc::clone(&self.database), arguments).await
+    /// Another server on the same database, with these flags.
+    pub(crate) async fn another_with(&self, flags: &[Flag<'_>]) -> Self {
+        Self::on(Arc::clone(&self.database), flags).await
     }
 
-    /// The same server, stopped and started again.
-    pub(crate) async fn restart(self) -> Self {
+    /// The same server, stopped and started again with these flags.
+    pub(crate) async fn restart(self, flags: &[Flag<'_>]) -> Self {
         let Self { founder: _, services, server, database } = self;
         drop((server, services));
-        Self::on(database).await
+        Self::on(database, flags).await
+    }
+
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.server.address
     }
 
     /// Somebody without a token.
@@ -186,17 +186,21 @@ impl TestApp {
     }
 }
 
-fn settings(database_url: &str, others: &[&str]) -> Settings {
-    let arguments = [
+/// A flag of the command line and its value.
+type Flag<'a> = (&'a str, &'a str);
+
+fn settings(database_url: &str, flags: &[Flag<'_>]) -> Settings {
+    let mut all = BTreeMap::from([
         ("--database-url", database_url),
         ("--secret-key", tokens::SECRET_KEY),
         ("--mass-admin-email", FOUNDER),
         ("--mass-admin-password", PASSWORD),
         ("--mass-tenant", TENANT),
         ("--mass-bcrypt-cost", "10"),
-    ];
-    let arguments = arguments.into_iter().flat_map(|(name, value)| [name, value]).chain(others.iter().copied());
-    Cli::try_parse_from(std::iter::once("mass").chain(arguments)).unwrap().settings.without_empty_secrets()
+    ]);
+    all.extend(flags.iter().copied());
+    let arguments = std::iter::once("mass").chain(all.into_iter().flat_map(|(name, value)| [name, value]));
+    Cli::try_parse_from(arguments).unwrap().settings.without_empty_secrets()
 }
 
 /// A server on a thread of its own, which stops when this is dropped: also when a test fails.

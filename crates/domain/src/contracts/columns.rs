@@ -199,11 +199,11 @@ mod tests {
     #[test]
     fn only_what_the_contract_types_as_a_boolean_becomes_one() {
         let flag = "request.constraints.hard.no_control_actions";
-        let document = |cell| row(ENTERPRISE_1_1, &[flag, "request.constraints.hard.other"], &[cell, "true"]);
+        let document = |cell| row(ENTERPRISE_1_1, &[flag, "request.mode", "payload.on"], &[cell, "true", "false"]);
         let with = |value: &str| {
-            format!(
-                r#"{{"request":{{"constraints":{{"hard":{{"no_control_actions":{value},"other":"true"}}}}}},"schema_version":"1.1"}}"#
-            )
+            let constraints = format!(r#"{{"hard":{{"no_control_actions":{value}}}}}"#);
+            let request = format!(r#"{{"constraints":{constraints},"mode":"true"}}"#);
+            format!(r#"{{"payload":{{"on":"false"}},"request":{request},"schema_version":"1.1"}}"#)
         };
         assert_eq!(document("true"), with("true"));
         assert_eq!(document(" false "), with("false"));

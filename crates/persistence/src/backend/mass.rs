@@ -30,19 +30,19 @@ use crate::store::ROWS_PER_STATEMENT;
 pub(super) fn accept(
     connection: &mut Connection,
     tenant: &TenantId,
-    submissions: Vec<Submission>,
+    submissions: &[Submission],
 ) -> QueryResult<Vec<Result<Receipt, Refusal>>> {
     super::write(connection, |connection| {
         let head = Head::lock(connection, tenant)?;
-        let keys = remembered_keys(connection, tenant, &submissions)?;
-        let versions = stored_versions(connection, tenant, &submissions)?;
+        let keys = remembered_keys(connection, tenant, submissions)?;
+        let versions = stored_versions(connection, tenant, submissions)?;
         let mut batch = Batch::new(tenant, keys, versions);
-        for ids in batch.needed(&submissions).chunks(ROWS_PER_STATEMENT) {
+        for ids in batch.needed(submissions).chunks(ROWS_PER_STATEMENT) {
             for request in requests(connection, tenant, ids)? {
                 batch.give(request);
             }
         }
-        let results = submissions.into_iter().map(|sent| batch.accept(sent)).collect::<QueryResult<_>>()?;
+        let results = submissions.iter().map(|sent| batch.accept(sent)).collect::<QueryResult<_>>()?;
         store(connection, head, batch)?;
         Ok(results)
     })

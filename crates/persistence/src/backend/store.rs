@@ -29,8 +29,7 @@ impl MassStore for Store {
         tenant: &TenantId,
         submissions: Vec<Submission>,
     ) -> Result<Vec<Result<Receipt, Refusal>>, PortError> {
-        let tenant = tenant.clone();
-        self.writes.run(move |connection| mass::accept(connection, &tenant, submissions)).await
+        self.accepting.accept(tenant, submissions).await
     }
 
     async fn find(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<MassRequest>, PortError> {

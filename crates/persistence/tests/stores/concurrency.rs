@@ -6,6 +6,7 @@ use std::sync::Arc;
 use admin_service::CreateUserError;
 use mass_domain::mass_request::{Filter, Status};
 use mass_domain::page::Limit;
+use mass_domain::port::PortError;
 use mass_persistence::Database;
 use mass_service::{Submission, Transition, TransitionError};
 use tokio::task::JoinSet;
@@ -19,6 +20,7 @@ on_both!(
     corrections_at_once_form_one_chain,
     a_move_at_once_is_made_once,
     events_are_numbered_without_gaps,
+    a_call_that_fails_leaves_its_neighbours_alone,
     an_address_is_given_once,
 );
 
@@ -87,17 +89,25 @@ async fn corrections_at_once_form_one_chain(db: TestDatabase) {
 
 async fn a_move_at_once_is_made_once(db: TestDatabase) {
     let sent = simple(1);
-    db.mass().accept(&tenant(), vec![sent.clone()]).await.unwrap();
-    let mut calls = JoinSet::new();
-    for _ in 0..20 {
-        let store = Arc::clone(&db.database.stores().mass);
-        let claim = Transition { expected: Some(vec![1]), ..transition(Status::Processing) };
-        calls.spawn(async move { store.transition(&tenant(), sent.id, claim).await });
+    db.stored(sent.clone()).await;
+    let other = db.place.open();
+    let moves = [Status::Processing, Status::Failed, Status::Pending].into_iter().cycle().take(9);
+    for (version, to) in (1..).zip(moves) {
+        let mut calls = JoinSet::new();
+        for database in [&db.database, &other].into_iter().cycle().take(16) {
+            let store = Arc::clone(&database.stores().mass);
+            let claim = Transition { expected: Some(vec![version]), ..transition(to) };
+            calls.spawn(async move { store.transition(&tenant(), sent.id, claim).await });
+        }
+        let results = calls.join_all().await;
+        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "{results:?}");
+        assert_eq!(
+            results.iter().filter(|result| matches!(result, Err(TransitionError::Stale))).count(),
+            15,
+            "{results:?}"
+        );
     }
-    let results = calls.join_all().await;
-    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
-    assert_eq!(results.iter().filter(|result| matches!(result, Err(TransitionError::Stale))).count(), 19);
-    assert_eq!(db.events(sent.id).await.len(), 2);
+    assert_eq!(db.events(sent.id).await.len(), 1 + 9);
 }
 
 async fn events_are_numbered_without_gaps(db: TestDatabase) {
@@ -105,6 +115,23 @@ async fn events_are_numbered_without_gaps(db: TestDatabase) {
     let outcomes = accept_at_once(&db, submissions).await;
     assert_eq!(outcomes["accepted"], 20, "{outcomes:?}");
     assert_eq!(sequences(&db), numbers(20));
+}
+
+async fn a_call_that_fails_leaves_its_neighbours_alone(db: TestDatabase) {
+    let first = db.stored(simple(1)).await;
+    let mut calls = JoinSet::new();
+    for n in 0..30 {
+        let store = Arc::clone(&db.database.stores().mass);
+        let mut submission = simple(n);
+        if n % 10 == 5 {
+            submission.id = first.summary.id;
+        }
+        calls.spawn(async move { store.accept(&tenant(), vec![submission]).await });
+    }
+    let results = calls.join_all().await;
+    assert_eq!(results.iter().filter(|result| matches!(result, Err(PortError::Unexpected(_)))).count(), 3);
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 27);
+    assert_eq!(sequences(&db), numbers(1 + 27));
 }
 
 async fn an_address_is_given_once(db: TestDatabase) {

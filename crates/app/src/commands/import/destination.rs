@@ -1,12 +1,15 @@
 //! Where records go: the local database, or a server.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::future::try_join_all;
 use mass_domain::access::Principal;
 use mass_domain::canonical;
+use mass_domain::contracts::{self, Facts};
 use mass_domain::mass_request::{IdempotencyKey, Outcome};
+use mass_domain::time::Clock;
 use mass_domain::trace::Origin;
 use mass_domain::validation::Violation;
 use mass_service::{AcceptError, DocumentError, OnConflict, Options, Receipt, Record, SentKey};
@@ -20,7 +23,7 @@ use super::source::Row;
 use crate::commands::tell_founded;
 use crate::config::Settings;
 use crate::http::context::new_request_id;
-use crate::startup::Application;
+use crate::startup::{Application, SystemClock};
 
 /// How many requests to a server are under way at once.
 const AT_ONCE: usize = 8;
@@ -70,10 +73,7 @@ impl Destination {
     pub(super) async fn take(&self, rows: &[Row]) -> anyhow::Result<Vec<Taken>> {
         match self {
             Self::Local { application, principal, options } => store(application, principal, options, rows).await,
-            Self::Server { client, endpoint, token } => {
-                let sent = rows.iter().map(|row| send(client, endpoint, token, row));
-                stream::iter(sent).buffered(AT_ONCE).try_collect().await
-            }
+            Self::Server { client, endpoint, token } => send_all(client, endpoint, token, rows).await,
         }
     }
 }
@@ -108,7 +108,7 @@ async fn store(
 /// A key for a record that has no natural one; the natural key of the others does the same for every file.
 fn key_of(row: &Row) -> Option<IdempotencyKey> {
     let document = row.document.as_ref().ok()?;
-    let natural = mass_domain::contracts::recognise(document).is_some_and(|contract| contract.has_natural_key());
+    let natural = contracts::recognise(document).is_some_and(|contract| contract.has_natural_key());
     if natural { None } else { IdempotencyKey::parse(&row.key).ok() }
 }
 
@@ -161,6 +161,34 @@ struct Problem {
     violations: Vec<Violation>,
 }
 
+/// Sends records side by side, but those that tell of the same thing one after the other: it matters which is first.
+async fn send_all(client: &Client, endpoint: &Url, token: &SecretString, rows: &[Row]) -> anyhow::Result<Vec<Taken>> {
+    let mut lanes: [Vec<(usize, &Row)>; AT_ONCE] = Default::default();
+    for (at, row) in rows.iter().enumerate() {
+        lanes[lane(row)].push((at, row));
+    }
+    let lanes = lanes.iter().map(|lane| async move {
+        let mut taken = Vec::new();
+        for (at, row) in lane {
+            taken.push((*at, send(client, endpoint, token, row).await?));
+        }
+        Ok::<_, anyhow::Error>(taken)
+    });
+    let mut taken: Vec<(usize, Taken)> = try_join_all(lanes).await?.into_iter().flatten().collect();
+    taken.sort_by_key(|(at, _)| *at);
+    Ok(taken.into_iter().map(|(_, taken)| taken).collect())
+}
+
+/// The lane of a record: the same for the same natural key.
+fn lane(row: &Row) -> usize {
+    let facts = Facts { now: SystemClock.now(), body_bytes: row.bytes };
+    let examined = row.document.as_ref().ok().and_then(|document| contracts::examine(document, &facts).ok());
+    let key = examined.and_then(|examined| examined.index.natural_key);
+    let mut hasher = DefaultHasher::new();
+    key.as_ref().unwrap_or(&row.key).hash(&mut hasher);
+    usize::try_from(hasher.finish() % AT_ONCE as u64).unwrap_or_default()
+}
+
 async fn send(client: &Client, endpoint: &Url, token: &SecretString, row: &Row) -> anyhow::Result<Taken> {
     let document = match &row.document {
         Ok(document) => canonical::write_as_sent(document),
@@ -210,7 +238,8 @@ async fn answer(status: StatusCode, response: Response) -> anyhow::Result<Taken>
         | "/problems/idempotency-key-reused"
         | "/problems/gone" => {
             let code = problem.kind.trim_start_matches("/problems/").replace('-', "_");
-            Ok(Taken::Refused(vec![Fault::of_record(&code, format!("{}. {}", problem.title, problem.detail))]))
+            let detail = if problem.detail.is_empty() { problem.title } else { problem.detail };
+            Ok(Taken::Refused(vec![Fault::of_record(&code, detail)]))
         }
         _ => bail!("the server answered {status}: {}. {}", problem.title, problem.detail),
     }

@@ -27,7 +27,7 @@ pub(super) struct Row {
 
 /// A record as it was written.
 pub(super) enum Written {
-    /// The cells, without the columns that MASS itself adds.
+    /// The cells, without the columns that MASS itself adds; all of them if they do not fit the header row.
     Cells(Vec<Vec<u8>>),
     /// The line, without its end.
     Line(Vec<u8>),
@@ -45,8 +45,18 @@ pub(super) struct Source {
 }
 
 enum Records {
-    Csv { reader: csv::Reader<File>, columns: Columns, headers: Vec<String>, kept: Vec<usize>, width: usize },
+    Csv(Box<Table>),
     Ndjson { reader: BufReader<File>, line: u64 },
+}
+
+/// A CSV file.
+struct Table {
+    reader: csv::Reader<File>,
+    lines: Lines,
+    columns: Columns,
+    headers: Vec<String>,
+    kept: Vec<usize>,
+    width: usize,
 }
 
 impl Source {
@@ -57,7 +67,7 @@ impl Source {
         file.rewind()?;
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
         let records = match ending.as_str() {
-            "csv" => csv_records(file, contract)?,
+            "csv" => csv_records(file, Lines::of(File::open(path)?), contract)?,
             "ndjson" | "jsonl" => Records::Ndjson { reader: BufReader::new(file), line: 0 },
             _ => bail!("the name has to end in .csv, .ndjson or .jsonl"),
         };
@@ -67,7 +77,7 @@ impl Source {
     /// The header row of a CSV file, without the columns that MASS itself adds.
     pub(super) fn headers(&self) -> Option<&[String]> {
         match &self.records {
-            Records::Csv { headers, .. } => Some(headers),
+            Records::Csv(table) => Some(&table.headers),
             Records::Ndjson { .. } => None,
         }
     }
@@ -97,16 +107,22 @@ impl Source {
     #[expect(clippy::type_complexity, reason = "the parts of a row that is not numbered yet")]
     fn next_record(&mut self) -> anyhow::Result<Option<(u64, Written, Result<Value, Fault>, usize)>> {
         match &mut self.records {
-            Records::Csv { reader, columns, kept, width, .. } => {
+            Records::Csv(table) => {
+                let Table { reader, lines, columns, kept, width, .. } = &mut **table;
                 let mut record = csv::ByteRecord::new();
                 if !reader.read_byte_record(&mut record)? {
                     return Ok(None);
                 }
-                let line = record.position().map_or(0, csv::Position::line);
+                let line = lines.line_from(record.position().map_or(0, csv::Position::byte))?;
                 self.bytes_read = reader.position().byte();
-                let cells: Vec<Vec<u8>> = kept.iter().filter_map(|at| record.get(*at)).map(<[u8]>::to_vec).collect();
+                let whole = record.len() == *width;
+                let cells: Vec<Vec<u8>> = if whole {
+                    kept.iter().filter_map(|at| record.get(*at)).map(<[u8]>::to_vec).collect()
+                } else {
+                    record.iter().map(<[u8]>::to_vec).collect()
+                };
                 let bytes = cells.iter().map(|cell| cell.len() + 1).sum();
-                let document = if record.len() == *width {
+                let document = if whole {
                     document_of(columns, &cells)
                 } else {
                     let detail = format!("The record has {} cells, but the header row has {width}.", record.len());
@@ -138,14 +154,40 @@ impl Source {
     }
 }
 
-fn csv_records(file: File, contract: Option<ContractId>) -> anyhow::Result<Records> {
+/// Tells on which line of a file a record begins. The csv crate's own count is one behind after CRLF and blank lines.
+struct Lines {
+    reader: BufReader<File>,
+    offset: u64,
+    line: u64,
+}
+
+impl Lines {
+    fn of(file: File) -> Self {
+        Self { reader: BufReader::new(file), offset: 0, line: 1 }
+    }
+
+    /// The line of the first byte at this offset or after it that ends no line. Offsets must not go back.
+    fn line_from(&mut self, offset: u64) -> std::io::Result<u64> {
+        while let Some(byte) = self.reader.fill_buf()?.first().copied() {
+            if self.offset >= offset && byte != b'\r' && byte != b'\n' {
+                break;
+            }
+            self.reader.consume(1);
+            self.offset += 1;
+            self.line += u64::from(byte == b'\n');
+        }
+        Ok(self.line)
+    }
+}
+
+fn csv_records(file: File, lines: Lines, contract: Option<ContractId>) -> anyhow::Result<Records> {
     let contract = contract.context("a CSV file needs --contract NAME/VERSION")?;
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(file);
     let all: Vec<String> = reader.headers().context("the header row")?.iter().map(str::to_owned).collect();
     let kept: Vec<usize> = (0..all.len()).filter(|at| !OWN_COLUMNS.contains(&all[*at].trim())).collect();
     let headers: Vec<String> = kept.iter().map(|at| all[*at].clone()).collect();
     let columns = Columns::new(contract, headers.iter().map(String::as_str)).context("the header row")?;
-    Ok(Records::Csv { reader, columns, headers, kept, width: all.len() })
+    Ok(Records::Csv(Box::new(Table { reader, lines, columns, headers, kept, width: all.len() })))
 }
 
 fn document_of(columns: &Columns, cells: &[Vec<u8>]) -> Result<Value, Fault> {

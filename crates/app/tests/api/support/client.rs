@@ -211,6 +211,6 @@ impl Answer {
             assert_eq!(self.text("/instance"), self.path, "{self:?}");
             assert_eq!(self.text("/request_id"), request_id, "{self:?}");
         }
-        operations::check(&self.method, &self.path, self.status);
+        operations::check(&self.method, &self.path, self.status, &self.body);
     }
 }

@@ -71,6 +71,39 @@ impl TestDatabase {
             Self::Postgres { .. } => PgConnection::establish(&url).unwrap().batch_execute(sql).unwrap(),
         }
     }
+
+    /// Ends every connection to a database on the cluster and lets nobody in.
+    pub(crate) fn close(&self) {
+        let name = self.name();
+        on_cluster(&format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false"));
+        on_cluster(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"));
+    }
+
+    /// Lets everybody in again.
+    pub(crate) fn open(&self) {
+        on_cluster(&format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true", self.name()));
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Postgres { name } => name,
+            Self::Sqlite(_) => panic!("a file has no name on a cluster"),
+        }
+    }
+
+    /// From now on no audit event can be written.
+    pub(crate) fn refuse_events(&self) {
+        self.execute(match self {
+            Self::Sqlite(_) => {
+                "CREATE TRIGGER refuse BEFORE INSERT ON audit_events BEGIN SELECT RAISE(ABORT, 'refused'); END"
+            }
+            Self::Postgres { .. } => {
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+                     $$ BEGIN RAISE EXCEPTION 'refused'; END $$;
+                 CREATE TRIGGER refuse BEFORE INSERT ON audit_events EXECUTE FUNCTION refuse()"
+            }
+        });
+    }
 }
 
 impl Drop for TestDatabase {

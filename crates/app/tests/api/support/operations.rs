@@ -1,7 +1,9 @@
 //! The operations of the OpenAPI document.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use jsonschema::Validator;
 use mass_domain::access::Permission;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -44,17 +46,32 @@ pub(crate) fn on_a_request() -> Vec<Operation> {
 }
 
 /// Fails if the document does not say that the operation can be answered so.
-pub(crate) fn check(method: &Method, path: &str, status: u16) {
+pub(crate) fn check(method: &Method, path: &str, status: u16, body: &[u8]) {
     let asked = if *method == Method::HEAD { &Method::GET } else { method };
-    let here: Vec<_> = all().into_iter().filter(|operation| operation.is_at(path)).collect();
+    let here = at(path);
     match here.iter().find(|operation| operation.method == *asked) {
-        Some(operation) => {
-            let documented = operation.described["responses"].get(status.to_string());
-            assert!(documented.is_some(), "{status} is not documented for {method} {}", operation.path);
-        }
+        Some(operation) => operation.check(status, (*method != Method::HEAD).then_some(body)),
         None if here.is_empty() => {}
         None => assert_eq!(status, 405, "{method} {path}"),
     }
+}
+
+/// The models of the document by their names.
+static MODELS: LazyLock<HashMap<String, Validator>> = LazyLock::new(|| {
+    let names = DOCUMENT["components"]["schemas"].as_object().unwrap().keys();
+    let model = |name: &String| {
+        let reference = format!("#/components/schemas/{name}");
+        let schema = json!({"$ref": reference, "components": DOCUMENT["components"]});
+        (reference, jsonschema::draft202012::new(&schema).unwrap())
+    };
+    names.map(model).collect()
+});
+
+/// The operations on a path. As in routing, a path without names in braces goes before one with them.
+fn at(path: &str) -> Vec<Operation> {
+    let here: Vec<_> = all().into_iter().filter(|operation| operation.is_at(path)).collect();
+    let literal: Vec<_> = here.iter().filter(|operation| operation.path == path).cloned().collect();
+    if literal.is_empty() { here } else { literal }
 }
 
 impl Operation {
@@ -84,6 +101,21 @@ impl Operation {
                 example.unwrap_or_else(|| panic!("no example of a {other}")).clone()
             }
         })
+    }
+
+    fn check(&self, status: u16, body: Option<&[u8]>) {
+        let answer = &self.described["responses"][status.to_string()];
+        assert!(answer.is_object(), "{status} is not documented for {} {}", self.method, self.path);
+        let content = answer["content"].as_object().and_then(|content| content.values().next());
+        match (content.and_then(|content| content["schema"]["$ref"].as_str()), body) {
+            (_, None) => {}
+            (None, Some(body)) => assert_eq!(body, b"", "{status} is documented without a body for {}", self.path),
+            (Some(model), Some(body)) => {
+                let body: Value = serde_json::from_slice(body).unwrap();
+                let faults: Vec<String> = MODELS[model].iter_errors(&body).map(|fault| fault.to_string()).collect();
+                assert!(faults.is_empty(), "{model} is not what {} answers with: {faults:?} {body}", self.path);
+            }
+        }
     }
 
     fn is_at(&self, path: &str) -> bool {

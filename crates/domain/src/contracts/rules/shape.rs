@@ -76,10 +76,12 @@ impl Kind for Closed {
 
     fn read(&self, sent: &Value, place: &Place<'_>, now: Timestamp, findings: &mut Findings) -> Option<Value> {
         let (named, others) = read_members(self.0, self.noun(), sent, place, now, findings)?;
-        let known = self.0.iter().map(|field| field.name).collect::<Vec<_>>().join(", ");
-        for (key, _) in others {
-            let detail = Code::UnknownMember.meaning();
-            findings.note(Code::UnknownMember, place.member(key), detail, Some(known.clone()), None);
+        if !others.is_empty() {
+            let known = self.0.iter().map(|field| field.name).collect::<Vec<_>>().join(", ");
+            for (key, _) in others {
+                let detail = Code::UnknownMember.meaning();
+                findings.note(Code::UnknownMember, place.member(key), detail, Some(known.clone()), None);
+            }
         }
         Some(Value::Object(named))
     }

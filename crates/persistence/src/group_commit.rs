@@ -1,0 +1,159 @@
+//! Calls that wait for one another anyway share a transaction.
+//!
+//! A tenant's writes happen one after the other, and each transaction ends by waiting for the disk. Calls that arrive
+//! while one of their tenant is being committed are therefore collected, and committed together next: under load the
+//! disk is waited for once per group instead of once per call, and a call that is alone waits for nobody.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::anyhow;
+use diesel::QueryResult;
+use diesel::r2d2::R2D2Connection;
+use mass_domain::port::PortError;
+use mass_domain::tenancy::TenantId;
+use mass_service::{Receipt, Refusal, Submission};
+use tokio::sync::{OwnedMutexGuard, oneshot};
+
+use crate::connections::{Connections, classify};
+
+/// How many submissions share a transaction; a call with more has one of its own.
+const GROUP_SIZE: usize = 1000;
+
+/// How many submissions of a tenant may wait. Beyond that the database does not keep up, and more would wait in vain.
+const QUEUE_SIZE: usize = 20_000;
+
+type Results = Vec<Result<Receipt, Refusal>>;
+
+/// What accepts submissions in one transaction.
+type Accept<C> = fn(&mut C, &TenantId, &[Submission]) -> QueryResult<Results>;
+
+/// Accepts the submissions of many calls in few transactions.
+pub(crate) struct GroupCommit<C: R2D2Connection + 'static> {
+    writes: Arc<Connections<C>>,
+    accept: Accept<C>,
+    queues: Mutex<HashMap<TenantId, Arc<Queue>>>,
+}
+
+impl<C: R2D2Connection + 'static> GroupCommit<C> {
+    /// Commits on these connections.
+    pub(crate) fn new(writes: Arc<Connections<C>>, accept: Accept<C>) -> Self {
+        Self { writes, accept, queues: Mutex::default() }
+    }
+
+    /// Accepts submissions in their order, in one transaction.
+    pub(crate) async fn accept(&self, tenant: &TenantId, submissions: Vec<Submission>) -> Result<Results, PortError> {
+        let queue = self.queue_of(tenant);
+        let mut answer = queue.enqueue(submissions)?;
+        loop {
+            tokio::select! {
+                biased;
+                answered = &mut answer => return answered.unwrap_or_else(|lost| Err(PortError::Unexpected(lost.into()))),
+                turn = Arc::clone(&queue.turn).lock_owned() => self.commit_next(&queue, turn).await,
+            }
+        }
+    }
+
+    /// Commits the group whose turn it is, even if the call that leads it is given up meanwhile.
+    async fn commit_next(&self, queue: &Arc<Queue>, turn: OwnedMutexGuard<()>) {
+        let (accept, its_queue) = (self.accept, Arc::clone(queue));
+        let committing = self.writes.with(move |connection| {
+            let _turn = turn;
+            commit(connection, accept, &its_queue.tenant, its_queue.next_group());
+        });
+        if let Err(error) = committing.await {
+            queue.next_group().into_iter().for_each(|call| call.answer(Err(same(&error))));
+        }
+    }
+
+    fn queue_of(&self, tenant: &TenantId) -> Arc<Queue> {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(queues.entry(tenant.clone()).or_insert_with(|| Arc::new(Queue::new(tenant.clone()))))
+    }
+}
+
+/// The calls of a tenant that wait.
+struct Queue {
+    tenant: TenantId,
+    calls: Mutex<Vec<Call>>,
+    /// Whose turn it is to commit what waits.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+struct Call {
+    submissions: Vec<Submission>,
+    answer: oneshot::Sender<Result<Results, PortError>>,
+}
+
+impl Call {
+    fn answer(self, result: Result<Results, PortError>) {
+        // Whoever gave up waiting needs no answer.
+        let _ = self.answer.send(result);
+    }
+}
+
+impl Queue {
+    fn new(tenant: TenantId) -> Self {
+        Self { tenant, calls: Mutex::default(), turn: Arc::default() }
+    }
+
+    fn enqueue(
+        &self,
+        submissions: Vec<Submission>,
+    ) -> Result<oneshot::Receiver<Result<Results, PortError>>, PortError> {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting: usize = calls.iter().map(|call| call.submissions.len()).sum();
+        if waiting >= QUEUE_SIZE {
+            return Err(PortError::Unavailable(anyhow!(
+                "{waiting} submissions of tenant {} wait already",
+                self.tenant
+            )));
+        }
+        let (answer, answered) = oneshot::channel();
+        calls.push(Call { submissions, answer });
+        Ok(answered)
+    }
+
+    /// Takes the calls that are committed together next.
+    fn next_group(&self) -> Vec<Call> {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut submissions = 0;
+        let fitting = calls.iter().take_while(|call| {
+            submissions += call.submissions.len();
+            submissions <= GROUP_SIZE
+        });
+        let count = fitting.count().max(1).min(calls.len());
+        calls.drain(..count).collect()
+    }
+}
+
+/// Commits calls in one transaction, or each in one of its own if that fails: one call's fault is not its neighbours'.
+fn commit<C: R2D2Connection>(connection: &mut C, accept: Accept<C>, tenant: &TenantId, mut calls: Vec<Call>) {
+    let sizes: Vec<_> = calls.iter().map(|call| call.submissions.len()).collect();
+    let submissions: Vec<_> = calls.iter_mut().flat_map(|call| call.submissions.drain(..)).collect();
+    match accept(connection, tenant, &submissions).map_err(|error| classify(error, connection)) {
+        Ok(results) => {
+            let mut results = results.into_iter();
+            for (call, size) in calls.into_iter().zip(sizes) {
+                call.answer(Ok(results.by_ref().take(size).collect()));
+            }
+        }
+        Err(PortError::Unexpected(_)) if calls.len() > 1 => {
+            let mut rest = submissions.as_slice();
+            for (call, size) in calls.into_iter().zip(sizes) {
+                let (own, others) = rest.split_at(size);
+                rest = others;
+                call.answer(accept(connection, tenant, own).map_err(|error| classify(error, connection)));
+            }
+        }
+        Err(error) => calls.into_iter().for_each(|call| call.answer(Err(same(&error)))),
+    }
+}
+
+/// The same error for another call.
+fn same(error: &PortError) -> PortError {
+    match error {
+        PortError::Unavailable(cause) => PortError::Unavailable(anyhow!("{cause:#}")),
+        PortError::Unexpected(cause) => PortError::Unexpected(anyhow!("{cause:#}")),
+    }
+}
