@@ -1,4 +1,5 @@
 //! SQLite: the connection, and what it does otherwise than PostgreSQL.
+#![expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,16 +16,12 @@ use crate::group_commit::GroupCommit;
 use crate::schema::audit_heads;
 use crate::{MigrateError, OpenError, Options};
 
-#[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
 #[path = "backend/audit.rs"]
 mod audit;
-#[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
 #[path = "backend/mass.rs"]
 mod mass;
-#[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
 #[path = "backend/store.rs"]
 mod store;
-#[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
 #[path = "backend/users.rs"]
 mod users;
 
