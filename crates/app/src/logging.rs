@@ -12,9 +12,10 @@ use crate::config::{LogFormat, LogSettings};
 /// # Errors
 /// When the filter cannot be read.
 pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
-    // What the framework says of its own starting and stopping is said better by `serve`.
+    // What the framework says of its own starting and stopping is said better by `serve`, and that a client does not
+    // speak HTTP is no error here.
     let filter = EnvFilter::builder()
-        .parse(format!("actix_server=warn,{}", settings.filter))
+        .parse(format!("actix_server=warn,actix_http=off,{}", settings.filter))
         .with_context(|| format!("MASS_LOG=\"{}\" is no filter", settings.filter))?;
     let colours = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);

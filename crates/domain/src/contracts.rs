@@ -402,4 +402,18 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_marker_may_make_a_document_too_deep() {
+        let judged = |levels: usize| {
+            let text = format!("{{\"a\":{}1{}}}", "[".repeat(levels - 2), "]".repeat(levels - 2));
+            let document = with_marker(SIMPLE_1_0, json::parse(text.as_bytes()).unwrap());
+            examine(&document, &Facts { now: "2026-11-24T18:00:00Z".parse().unwrap(), body_bytes: 0 })
+        };
+        assert!(judged(32).is_ok());
+        let violations = judged(33).unwrap_err().violations;
+        assert_eq!(violations.len(), 1);
+        assert_eq!(violations[0].code, "depth");
+        assert_eq!(violations[0].pointer, format!("/payload/a{}", "/0".repeat(30)));
+    }
 }

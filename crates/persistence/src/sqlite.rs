@@ -1,4 +1,5 @@
 //! SQLite: the connection, and what it does otherwise than PostgreSQL.
+#![expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,34 +18,24 @@ use crate::rows::{AttemptRow, SessionRow};
 use crate::schema::{self, audit_heads, login_attempts};
 use crate::{MigrateError, OpenError, Options};
 
-#[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
 #[path = "backend/api_keys.rs"]
 mod api_keys;
-#[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
 #[path = "backend/attempts.rs"]
 mod attempts;
-#[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
 #[path = "backend/audit.rs"]
 mod audit;
-#[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
 #[path = "backend/directory.rs"]
 mod directory;
-#[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
 #[path = "backend/mass.rs"]
 mod mass;
-#[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
 #[path = "backend/quotas.rs"]
 mod quotas;
-#[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
 #[path = "backend/sessions.rs"]
 mod sessions;
-#[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
 #[path = "backend/store.rs"]
 mod store;
-#[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
 #[path = "backend/tenants.rs"]
 mod tenants;
-#[expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
 #[path = "backend/users.rs"]
 mod users;
 

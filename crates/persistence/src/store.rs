@@ -6,8 +6,9 @@ use mass_domain::time::Timestamp;
 
 use crate::MigrateError;
 
-/// How many rows one statement reads or writes: with 22 columns a third of the 32,766 parameters that SQLite allows.
-pub(crate) const ROWS_PER_STATEMENT: usize = 500;
+/// How many rows one statement reads or writes. Planning a statement with many thousands of parameters costs more than
+/// the round trips that it saves, and SQLite takes 32,766 at most.
+pub(crate) const ROWS_PER_STATEMENT: usize = 100;
 
 /// What is done with a database beside using it.
 #[async_trait]

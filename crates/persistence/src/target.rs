@@ -71,14 +71,30 @@ impl PostgresUrl {
 
     /// Host and database, without user and password.
     fn place(&self) -> &str {
-        let (base, _) = self.0.split_once('?').unwrap_or((&self.0, ""));
-        let rest = base.split_once("://").map_or(base, |(_, rest)| rest);
-        rest.rsplit_once('@').map_or(rest, |(_, place)| place)
+        let place = self.base().rsplit_once('@').map_or(self.base(), |(_, place)| place);
+        let hosts = place.split_once('/').map_or(place, |(hosts, _)| hosts);
+        let has_port =
+            |host: &str| host.rsplit_once(':').is_none_or(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+        // What is no port is a password with a `?` in it, which cuts off the `@`.
+        if hosts.split(',').all(|host| host.ends_with(']') || has_port(host)) { place } else { "an unreadable URL" }
     }
 
-    /// A message of libpq without the URL, which it quotes where it cannot read it.
+    /// What stands between the scheme and the query.
+    fn base(&self) -> &str {
+        let (base, _) = self.0.split_once('?').unwrap_or((&self.0, ""));
+        base.split_once("://").map_or(base, |(_, rest)| rest)
+    }
+
+    /// A message of libpq without what is secret: it quotes the URL, or a part of it, where it cannot read it.
     pub(crate) fn redact(&self, message: &str) -> String {
-        message.trim_end().replace(&self.with_defaults(), self.place())
+        let message = message.trim_end().replace(&self.with_defaults(), self.place());
+        // An `@` within the password is for libpq the beginning of the host, so that the pieces appear apart.
+        let user = self.base().rsplit_once('@').map_or("", |(user, _)| user);
+        let password = user.split_once(':').map_or("", |(_, password)| password);
+        let query = self.0.split_once('?').map_or("", |(_, query)| query);
+        let given_apart = query.split('&').filter_map(|pair| pair.strip_prefix("password="));
+        let secrets = password.split('@').chain(given_apart).filter(|secret| !secret.is_empty());
+        secrets.fold(message, |message, secret| message.replace(secret, "…"))
     }
 }
 
@@ -98,6 +114,8 @@ mod tests {
             ("postgres://mass:s3cret@db.example:5432/mass?sslmode=require", "PostgreSQL at db.example:5432/mass"),
             ("postgresql://mass:p@ss@db/mass?password=s3cret", "PostgreSQL at db/mass"),
             ("postgres:///mass?host=/run/postgresql", "PostgreSQL at /mass"),
+            ("postgres://mass@[::1],[::2]:5433,db/mass", "PostgreSQL at [::1],[::2]:5433,db/mass"),
+            ("postgres://mass:s3?cret@db/mass", "PostgreSQL at an unreadable URL"),
         ];
         for (url, description) in cases {
             assert_eq!(described(url).as_deref(), Ok(description));
@@ -125,9 +143,22 @@ mod tests {
     }
 
     #[test]
-    fn a_message_loses_the_url() {
-        let url = PostgresUrl("postgres://mass:s3cret@[db/mass".to_owned());
-        let message = format!("end of string reached when looking for \"]\" in URI: \"{}\"\n", url.with_defaults());
-        assert_eq!(url.redact(&message), "end of string reached when looking for \"]\" in URI: \"[db/mass\"");
+    fn a_message_loses_the_url_and_the_password() {
+        let redacted = |url: &str, message: &dyn Fn(&str) -> String| {
+            let url = PostgresUrl(url.to_owned());
+            url.redact(&message(&url.with_defaults()))
+        };
+        let unreadable = |url: &str| format!("end of string reached when looking for \"]\" in URI: \"{url}\"\n");
+        assert_eq!(
+            redacted("postgres://mass:s3cret@[db/mass", &unreadable),
+            "end of string reached when looking for \"]\" in URI: \"[db/mass\""
+        );
+        for url in ["postgres://mass:s3%cret@db/mass", "postgres://db/mass?password=s3%cret"] {
+            let token = |_: &str| "invalid percent-encoded token: \"s3%cret\"".to_owned();
+            assert_eq!(redacted(url, &token), "invalid percent-encoded token: \"…\"");
+        }
+        let host = |_: &str| "could not translate host name \"cret@db\" to address".to_owned();
+        let message = redacted("postgres://mass:s3@cret@db/mass", &host);
+        assert_eq!(message, "could not translate host name \"…@db\" to address");
     }
 }

@@ -102,7 +102,7 @@ fn receive(req: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Res
 fn judge_headers(req: &HttpRequest) -> Result<(), Problem> {
     let is_json = matches!(req.mime_type(), Ok(Some(mime)) if mime.essence_str() == "application/json"
         && mime.get_param("charset").is_none_or(|charset| charset.as_str().eq_ignore_ascii_case("utf-8")));
-    if !is_json {
+    if !is_json || req.headers().get_all(header::CONTENT_TYPE).count() > 1 {
         let accept = (header::ACCEPT, HeaderValue::from_static("application/json"));
         return Err(Problem::new(ProblemKind::UnsupportedMediaType)
             .detail("Send JSON in UTF-8 with the header Content-Type: application/json.")

@@ -1,7 +1,10 @@
 //! `mass import`: what is taken, what is refused and where that goes, and that a second run changes nothing.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::process::Stdio;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
@@ -316,6 +319,54 @@ async fn a_server_that_does_not_let_the_caller_in_is_a_failure() {
         assert!(ended.stderr.contains(named) && !ended.stderr.contains(&wrong), "{ended:?}");
     }
     assert_eq!(server.list(&server.token().await).await.len(), 0);
+}
+
+#[test]
+fn a_busy_server_is_waited_for_and_a_broken_one_is_a_failure() {
+    let workplace = Workplace::sqlite();
+    workplace.write("one.ndjson", r#"{"payload":{"a":1}}"#);
+    let busy = ["503 Busy\r\nRetry-After: 0", "429 Slow down\r\nRetry-After: 0"];
+    let import_into = |answers: Vec<String>| {
+        let (url, server) = stub(answers);
+        let ended = import(&workplace, "one.ndjson", &["--url", &url, "--token", "t"]);
+        server.join().unwrap();
+        ended
+    };
+    let answer = |status: &str, body: &str| {
+        format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    };
+    let taken = answer("201 Created", r#"{"outcome":"accepted"}"#);
+    let ended = import_into(busy.iter().map(|status| answer(status, "")).chain([taken]).collect());
+    assert_ended(&ended, 0, "1 read, 1 accepted, 0 duplicates, 0 refused\n");
+    let broken = r#"{"type":"/problems/internal","title":"Something went wrong here"}"#;
+    let ended = import_into(vec![answer("500 Broken", broken)]);
+    assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""));
+    assert!(ended.stderr.contains("500") && ended.stderr.contains("Something went wrong here"), "{ended:?}");
+}
+
+/// A server that gives these answers, one to a connection, whatever it is asked.
+fn stub(answers: Vec<String>) -> (String, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serve = move || {
+        for answer in answers {
+            let (mut connection, _) = listener.accept().unwrap();
+            swallow_request(&mut BufReader::new(connection.try_clone().unwrap()));
+            connection.write_all(answer.as_bytes()).unwrap();
+        }
+    };
+    (url, std::thread::spawn(serve))
+}
+
+fn swallow_request(reader: &mut impl BufRead) {
+    let (mut length, mut line) = (0, String::new());
+    while reader.read_line(&mut line).unwrap() > 2 {
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        line.clear();
+    }
+    reader.read_exact(&mut vec![0; length]).unwrap();
 }
 
 async fn an_import_killed_anywhere_is_completed_by_the_next(workplace: Workplace) {

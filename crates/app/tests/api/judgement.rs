@@ -390,4 +390,6 @@ async fn json_is_answered_to_whoever_takes_it(app: TestApp) {
         let answer = typed(kind).bytes(json!({}).to_string()).await.expect_problem(415, "unsupported-media-type");
         assert_eq!(answer.header("accept"), Some("application/json"));
     }
+    let twice = typed("application/json").header("Content-Type", "text/plain").bytes(json!({}).to_string());
+    twice.await.expect_problem(415, "unsupported-media-type");
 }

@@ -189,6 +189,7 @@ fn every_schema_is_valid_and_its_example_conforms() {
         assert!(validator.is_valid(&to_serde(&example(contract))));
         assert!(validator.is_valid(&schema["examples"][0]));
         assert_eq!(schema["title"], format!("MASS {}", contract.id()));
+        assert!(schema["description"].as_str().unwrap().starts_with(contract.summary()));
     }
 }
 

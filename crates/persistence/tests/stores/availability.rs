@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
+use mass_domain::mass_request::Status;
 use mass_domain::port::PortError;
 use mass_persistence::{InvalidUrl, OpenError, Options, open};
 
 use crate::databases::{Place, TestDatabase, administration};
-use crate::fixtures::{Vary, at, reading, simple, tenant};
+use crate::fixtures::{Vary, account, at, deletion, founded, reading, simple, tenant, transition};
 
 on_both!(a_database_can_be_checked, old_keys_are_forgotten, statements_work_without_the_cache);
 
@@ -65,6 +66,41 @@ fn a_url_to_migrate_under_belongs_to_a_server() {
     let migration_url = Some("postgres://owner@127.0.0.1:1/mass".to_owned());
     let options = Options { migration_url, ..Place::sqlite().options() };
     assert!(matches!(open(&options), Err(OpenError::MigrationUrl)));
+}
+
+#[tokio::test]
+async fn on_postgres_the_server_need_not_own_its_tables() {
+    let place = Place::postgres();
+    let role = format!("{}_app", place.lines("SELECT current_database()::text AS line")[0]);
+    administration().batch_execute(&format!("CREATE ROLE {role} LOGIN PASSWORD 'app'")).unwrap();
+    let owner = place.options().url;
+    let url = format!("{owner}?user={role}&password=app");
+    let database = open(&Options { url, migration_url: Some(owner), ..place.options() }).unwrap();
+    database.migrate().unwrap();
+    place.execute(&format!(
+        "GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO {role};
+         GRANT UPDATE ON users, mass_requests, audit_heads TO {role};
+         GRANT DELETE ON idempotency_keys TO {role};"
+    ));
+
+    let (users, mass) = (&database.stores().auth.users, &database.stores().mass);
+    assert!(users.found(founded(tenant()), account("admin@example.test", &tenant())).await.unwrap());
+    let submissions = vec![reading("dev-1", 20).keyed("k"), reading("dev-1", 21).correcting()];
+    let ids = submissions.iter().map(|sent| sent.id).collect::<Vec<_>>();
+    mass.accept(&tenant(), submissions).await.unwrap();
+    mass.transition(&tenant(), ids[0], transition(Status::Processing)).await.unwrap();
+    mass.delete(&tenant(), ids[1], deletion()).await.unwrap();
+    assert_eq!(database.purge(at(9)).await.unwrap(), 1);
+
+    let as_server = format!("SET ROLE {role}");
+    for forbidden in ["DELETE FROM audit_events", "UPDATE audit_events SET sequence = 0", "DROP TABLE users"] {
+        let Place::Postgres(server) = &place else { panic!("not PostgreSQL") };
+        let mut connection = server.connection();
+        connection.batch_execute(&as_server).unwrap();
+        assert!(connection.batch_execute(forbidden).is_err(), "{forbidden}");
+    }
+    drop((database, place));
+    administration().batch_execute(&format!("DROP ROLE {role}")).unwrap();
 }
 
 #[tokio::test]

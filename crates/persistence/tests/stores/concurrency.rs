@@ -21,6 +21,7 @@ on_both!(
     a_move_at_once_is_made_once,
     events_are_numbered_without_gaps,
     a_call_that_fails_leaves_its_neighbours_alone,
+    a_call_that_is_given_up_holds_up_nobody,
     an_address_is_given_once,
 );
 
@@ -132,6 +133,26 @@ async fn a_call_that_fails_leaves_its_neighbours_alone(db: TestDatabase) {
     assert_eq!(results.iter().filter(|result| matches!(result, Err(PortError::Unexpected(_)))).count(), 3);
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 27);
     assert_eq!(sequences(&db), numbers(1 + 27));
+}
+
+async fn a_call_that_is_given_up_holds_up_nobody(db: TestDatabase) {
+    let mut given_up = Vec::new();
+    let mut calls = JoinSet::new();
+    for n in 0..60 {
+        let store = Arc::clone(&db.database.stores().mass);
+        let call = async move { store.accept(&tenant(), vec![simple(n)]).await.unwrap().pop().unwrap().unwrap() };
+        if n % 3 == 0 {
+            given_up.push(tokio::spawn(call));
+        } else {
+            calls.spawn(call);
+        }
+        tokio::task::yield_now().await;
+    }
+    given_up.iter().for_each(|call| call.abort());
+    assert_eq!(calls.join_all().await.len(), 40);
+    let stored = sequences(&db);
+    assert!(stored.len() >= 40);
+    assert_eq!(stored, numbers(stored.len()));
 }
 
 async fn an_address_is_given_once(db: TestDatabase) {

@@ -120,6 +120,7 @@ fn on_cluster(sql: &str) {
 
 #[expect(clippy::disallowed_methods, reason = "tests are told of their cluster by the environment")]
 fn cluster_url() -> String {
-    std::env::var("MASS_TEST_POSTGRES_URL")
-        .expect("run ./scripts/test, which starts a throw-away PostgreSQL, or set MASS_TEST_POSTGRES_URL")
+    std::env::var("MASS_TEST_POSTGRES_URL").unwrap_or_else(|_| {
+        panic!("run ./scripts/test, which starts a throw-away PostgreSQL, or set MASS_TEST_POSTGRES_URL")
+    })
 }
