@@ -26,7 +26,7 @@ use std::sync::Arc;
 use actix_web::dev::Server;
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::{App, HttpServer, web};
-use admin_service::AdminService;
+use mass_admin_service::AdminService;
 use mass_auth::AuthService;
 use mass_domain::time::Clock;
 use mass_persistence::Database;

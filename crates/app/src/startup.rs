@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use actix_web::web;
-use admin_service::{AdminService, Registration};
+use mass_admin_service::{AdminService, Registration};
 use anyhow::{Context, bail};
 use chrono::Utc;
 use mass_auth::{

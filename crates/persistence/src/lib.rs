@@ -23,7 +23,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use admin_service::{AccountStore, KeyStore, QuotaStore, TenantStore};
+use mass_admin_service::{AccountStore, KeyStore, QuotaStore, TenantStore};
 use mass_auth::{ApiKeyStore, AttemptStore, AuthStores, SessionStore, UserStore};
 use mass_domain::port::PortError;
 use mass_domain::time::Timestamp;
@@ -88,7 +88,7 @@ pub struct Stores {
     /// What proves callers.
     pub auth: AuthStores,
     /// Administration.
-    pub admin: admin_service::Stores,
+    pub admin: mass_admin_service::Stores,
 }
 
 /// An open database.
@@ -139,7 +139,7 @@ impl Database {
             attempts: store.clone(),
             api_keys: store.clone(),
         };
-        let admin = admin_service::Stores {
+        let admin = mass_admin_service::Stores {
             tenants: store.clone(),
             accounts: store.clone(),
             api_keys: store.clone(),

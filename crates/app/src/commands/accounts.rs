@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use admin_service::NewUser;
+use mass_admin_service::NewUser;
 use mass_auth::NewPassword;
 use mass_domain::access::{Principal, Role};
 use mass_domain::tenancy::TenantId;

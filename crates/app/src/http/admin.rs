@@ -6,7 +6,7 @@ pub mod tenants;
 pub mod users;
 
 use actix_web::web;
-use admin_service::{AdminService, ListQuery, ReadError};
+use mass_admin_service::{AdminService, ListQuery, ReadError};
 use mass_domain::page::Limit;
 
 use super::problem::{Problem, ProblemKind};

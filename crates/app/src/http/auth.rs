@@ -7,7 +7,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, ReqData};
 use actix_web::{FromRequest, HttpRequest};
-use admin_service::{AdminService, RegisterError};
+use mass_admin_service::{AdminService, RegisterError};
 use mass_auth::{
     AuthService, ChangePasswordError, LoggedIn, LoginError, NewPassword, RefreshError, ThrottleScope, Throttled,
     WeakPassword,

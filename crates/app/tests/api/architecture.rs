@@ -21,11 +21,12 @@ static METADATA: LazyLock<Value> = LazyLock::new(|| {
 });
 
 /// What each crate of the workspace may know of the others.
-const ARROWS: [(&str, &[&str]); 5] = [
-    ("mass-app", &["mass-auth", "mass-domain", "mass-persistence", "mass-service"]),
+const ARROWS: [(&str, &[&str]); 6] = [
+    ("mass-admin-service", &["mass-auth", "mass-domain"]),
+    ("mass-app", &["mass-admin-service", "mass-auth", "mass-domain", "mass-persistence", "mass-service"]),
     ("mass-auth", &["mass-domain"]),
     ("mass-domain", &[]),
-    ("mass-persistence", &["mass-auth", "mass-domain", "mass-service"]),
+    ("mass-persistence", &["mass-admin-service", "mass-auth", "mass-domain", "mass-service"]),
     ("mass-service", &["mass-domain"]),
 ];
 

@@ -451,7 +451,7 @@ async fn a_deleted_request_is_gone_for_every_operation(app: TestApp) {
     let id = send(&app, &reading("dev-1")).await.id();
     let answer = app.delete(&path(&id)).await.expect(204);
     assert_eq!(answer.body.len(), 0);
-    for operation in operations::on_an_object() {
+    for operation in operations::on_a_request() {
         app.founder().operation(&operation, &id).await.expect_problem(410, "gone");
     }
     app.get(&path(&id)).header("If-None-Match", "*").await.expect(410);

@@ -1,6 +1,6 @@
 //! The ports: each method is one unit of work on a pooled connection.
 
-use admin_service::{
+use mass_admin_service::{
     AccountStore, ChangeUserError, CreateTenantError, CreateUserError, KeyStore, QuotaStore, TenantStore, UserChange,
 };
 use async_trait::async_trait;

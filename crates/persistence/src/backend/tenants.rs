@@ -1,6 +1,6 @@
 //! Tenants: what the port's methods do in their transactions.
 
-use admin_service::CreateTenantError;
+use mass_admin_service::CreateTenantError;
 use diesel::prelude::*;
 use diesel::result::Error::RollbackTransaction;
 use mass_auth::Account;

@@ -1,6 +1,6 @@
 //! Tenants and user accounts: what the port's methods do in their transactions.
 
-use admin_service::{ChangeUserError, CreateUserError, UserChange};
+use mass_admin_service::{ChangeUserError, CreateUserError, UserChange};
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use mass_auth::{Account, PasswordChange, PasswordHash};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use admin_service::CreateUserError;
+use mass_admin_service::CreateUserError;
 use mass_auth::{Account, PasswordHash};
 use mass_domain::access::Role;
 use mass_domain::ids::UserId;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use admin_service::CreateUserError;
+use mass_admin_service::CreateUserError;
 use mass_domain::mass_request::{Filter, Status};
 use mass_domain::page::Limit;
 use mass_domain::port::PortError;

@@ -2,11 +2,11 @@
 
 use std::num::NonZeroU32;
 
-use admin_service::AccountStore;
+use mass_admin_service::{AccountStore, KeyStore, QuotaStore, TenantStore};
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::Text;
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
-use mass_auth::{AttemptStore, SessionStore, UserStore};
+use mass_auth::{ApiKeyStore, AttemptStore, SessionStore, UserStore};
 use mass_domain::audit::Event;
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{MassRequest, Outcome};
@@ -84,6 +84,23 @@ impl TestDatabase {
 
     pub(crate) fn accounts(&self) -> &dyn AccountStore {
         &*self.database.stores().admin.accounts
+    }
+
+    pub(crate) fn tenants(&self) -> &dyn TenantStore {
+        &*self.database.stores().admin.tenants
+    }
+
+    pub(crate) fn keys(&self) -> &dyn KeyStore {
+        &*self.database.stores().admin.api_keys
+    }
+
+    /// Keys as they are presented.
+    pub(crate) fn key_ring(&self) -> &dyn ApiKeyStore {
+        &*self.database.stores().auth.api_keys
+    }
+
+    pub(crate) fn quotas(&self) -> &dyn QuotaStore {
+        &*self.database.stores().admin.quotas
     }
 
     /// Accepts one submission.

@@ -7,6 +7,7 @@ mod fixtures;
 
 mod accepting;
 mod accounts;
+mod administration;
 mod attempts;
 mod availability;
 mod changing;

@@ -2,7 +2,7 @@
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web;
-use admin_service::{CreateKeyError, RevokeKeyError};
+use mass_admin_service::{CreateKeyError, RevokeKeyError};
 use mass_domain::ids::ApiKeyId;
 use paperclip::actix::{Apiv2Schema, api_v2_operation};
 use serde::Deserialize;

@@ -1,6 +1,6 @@
 //! The quotas of the caller's tenant.
 
-use admin_service::QuotaError;
+use mass_admin_service::QuotaError;
 use paperclip::actix::api_v2_operation;
 
 use super::Service;

@@ -2,7 +2,7 @@
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web;
-use admin_service::CreateTenantError;
+use mass_admin_service::CreateTenantError;
 use mass_domain::tenancy::TenantId;
 use paperclip::actix::{Apiv2Schema, api_v2_operation};
 use serde::Deserialize;

@@ -2,7 +2,7 @@
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web;
-use admin_service::{ChangeUserError, CreateUserError};
+use mass_admin_service::{ChangeUserError, CreateUserError};
 use mass_domain::ids::UserId;
 use paperclip::actix::{Apiv2Schema, api_v2_operation};
 use serde::Deserialize;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use admin_service as service;
+use mass_admin_service as service;
 use garde::Validate;
 use mass_auth::NewPassword;
 use mass_domain::access::{Permission, Role};
