@@ -1,6 +1,6 @@
 //! The way from asynchronous ports to blocking connections.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -8,6 +8,7 @@ use diesel::QueryResult;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, R2D2Connection};
 use diesel::result::{DatabaseErrorKind, Error};
 use mass_domain::port::PortError;
+use mass_domain::tenancy::TenantId;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -18,14 +19,26 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a connection may take to come about, beyond which the database counts as not reachable.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A pool of connections, on which units of work run outside the asynchronous threads.
-pub(crate) struct Connections<C: R2D2Connection + 'static> {
+/// What a database does to keep a unit of work within one tenant, beside the predicates of its statements.
+pub(crate) trait Walled: R2D2Connection + Sized + 'static {
+    /// Whether it does anything.
+    fn has_walls(&mut self) -> QueryResult<bool>;
+
+    /// Does a unit of work that sees and changes what is of one tenant alone: whatever its statements say.
+    fn within<T>(&mut self, tenant: &TenantId, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T>;
+}
+
+/// A pool of connections, on which units of work run outside the asynchronous threads. Each says which tenant it is
+/// for, or that it is for none: there is no third way to a connection.
+pub(crate) struct Connections<C: Walled> {
     pool: Pool<ConnectionManager<C>>,
     // One permit per connection: who waits here costs nothing, who waited in the pool would hold a thread.
     permits: Arc<Semaphore>,
+    // Asked once. Were the answer out of date, a unit of work would find nothing, rather than too much.
+    has_walls: Arc<OnceLock<bool>>,
 }
 
-impl<C: R2D2Connection + 'static> Connections<C> {
+impl<C: Walled> Connections<C> {
     /// A pool of up to `size` connections, each prepared by `setup`. None is made yet.
     pub(crate) fn new(url: &str, size: u32, setup: impl CustomizeConnection<C, diesel::r2d2::Error>) -> Self {
         let pool = Pool::builder()
@@ -37,22 +50,59 @@ impl<C: R2D2Connection + 'static> Connections<C> {
             .test_on_check_out(false)
             .connection_customizer(Box::new(setup))
             .build_unchecked(ConnectionManager::new(url));
-        Self { pool, permits: Arc::new(Semaphore::new(size.try_into().unwrap_or(Semaphore::MAX_PERMITS))) }
+        let permits = Arc::new(Semaphore::new(size.try_into().unwrap_or(Semaphore::MAX_PERMITS)));
+        Self { pool, permits, has_walls: Arc::default() }
     }
 
-    /// Does a unit of work. Once begun, it is done to its end, even if nobody waits for the answer any more.
-    pub(crate) async fn run<T: Send + 'static>(
+    /// Does a unit of work for a tenant, which it is given again.
+    pub(crate) async fn run_for<T: Send + 'static>(
+        &self,
+        tenant: &TenantId,
+        work: impl FnOnce(&mut C, &TenantId) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, PortError> {
+        self.with_tenant(tenant, |mut connection| connection.run(work)).await?
+    }
+
+    /// Does units of work for a tenant. Fails itself only if there is no connection.
+    pub(crate) async fn with_tenant<T: Send + 'static>(
+        &self,
+        tenant: &TenantId,
+        work: impl FnOnce(TenantConnection<'_, C>) -> T + Send + 'static,
+    ) -> Result<T, PortError> {
+        let (tenant, has_walls) = (tenant.clone(), Arc::clone(&self.has_walls));
+        self.with(move |connection| work(TenantConnection { connection, has_walls: &has_walls, tenant: &tenant })).await
+    }
+
+    /// Does a unit of work for the tenant that is found by one [outside](Self::run_outside); it is also given what else
+    /// was found.
+    pub(crate) async fn run_for_found<K: Send + 'static, T: Send + 'static>(
+        &self,
+        look_up: impl FnOnce(&mut C) -> QueryResult<Option<(TenantId, K)>> + Send + 'static,
+        work: impl FnOnce(&mut C, &TenantId, K) -> QueryResult<Option<T>> + Send + 'static,
+    ) -> Result<Option<T>, PortError> {
+        let has_walls = Arc::clone(&self.has_walls);
+        let both = move |connection: &mut C| {
+            let Some((tenant, key)) = look_up(connection).map_err(|error| classify(error, connection))? else {
+                return Ok(None);
+            };
+            let mut connection = TenantConnection { connection, has_walls: &has_walls, tenant: &tenant };
+            connection.run(|connection, tenant| work(connection, tenant, key))
+        };
+        self.with(both).await?
+    }
+
+    /// Does a unit of work outside all tenants: on the directory, the list of tenants, and what is counted before a
+    /// tenant is known. Behind walls it finds every other table empty.
+    pub(crate) async fn run_outside<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut C) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, PortError> {
         self.with(|connection| work(connection).map_err(|error| classify(error, connection))).await?
     }
 
-    /// Does something with a connection. Fails only if there is none.
-    pub(crate) async fn with<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut C) -> T + Send + 'static,
-    ) -> Result<T, PortError> {
+    /// Does something with a connection. Once begun, it is done to its end, even if nobody waits for the answer any
+    /// more. Fails itself only if there is no connection.
+    async fn with<T: Send + 'static>(&self, work: impl FnOnce(&mut C) -> T + Send + 'static) -> Result<T, PortError> {
         let permit = timeout(PATIENCE, self.permits.clone().acquire_owned())
             .await
             .map_err(|_| PortError::Unavailable(anyhow!("no connection became free within {PATIENCE:?}")))?
@@ -67,8 +117,38 @@ impl<C: R2D2Connection + 'static> Connections<C> {
     }
 }
 
+/// A connection that does units of work for one tenant.
+pub(crate) struct TenantConnection<'a, C: Walled> {
+    connection: &'a mut C,
+    has_walls: &'a OnceLock<bool>,
+    tenant: &'a TenantId,
+}
+
+impl<C: Walled> TenantConnection<'_, C> {
+    /// Does a unit of work for the tenant, which it is given again.
+    pub(crate) fn run<T>(&mut self, work: impl FnOnce(&mut C, &TenantId) -> QueryResult<T>) -> Result<T, PortError> {
+        self.run_within(work).map_err(|error| classify(error, self.connection))
+    }
+
+    fn run_within<T>(&mut self, work: impl FnOnce(&mut C, &TenantId) -> QueryResult<T>) -> QueryResult<T> {
+        let Self { connection, has_walls, tenant } = self;
+        let has_walls = match has_walls.get() {
+            Some(has_walls) => *has_walls,
+            None => {
+                let answer = connection.has_walls()?;
+                *has_walls.get_or_init(|| answer)
+            }
+        };
+        if has_walls {
+            connection.within(tenant, |connection| work(connection, tenant))
+        } else {
+            work(connection, tenant)
+        }
+    }
+}
+
 /// Tells whether trying again later may help: a fault of the surroundings from one of ours.
-pub(crate) fn classify<C: R2D2Connection>(error: Error, connection: &mut C) -> PortError {
+fn classify<C: R2D2Connection>(error: Error, connection: &mut C) -> PortError {
     // A server that shuts down or fails over says so in words of any language; that its connection no longer answers
     // is the surer sign.
     if asks_to_try_again(&error) || connection.ping().is_err() {

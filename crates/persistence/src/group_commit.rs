@@ -9,13 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::anyhow;
 use diesel::QueryResult;
-use diesel::r2d2::R2D2Connection;
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 use mass_service::{Receipt, Refusal, Submission};
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
-use crate::connections::{Connections, classify};
+use crate::connections::{Connections, TenantConnection, Walled};
 
 /// How many submissions share a transaction; a call with more has one of its own.
 const GROUP_SIZE: usize = 1000;
@@ -29,13 +28,13 @@ type Results = Vec<Result<Receipt, Refusal>>;
 type Accept<C> = fn(&mut C, &TenantId, &[Submission]) -> QueryResult<Results>;
 
 /// Accepts the submissions of many calls in few transactions.
-pub(crate) struct GroupCommit<C: R2D2Connection + 'static> {
+pub(crate) struct GroupCommit<C: Walled> {
     writes: Arc<Connections<C>>,
     accept: Accept<C>,
     queues: Mutex<HashMap<TenantId, Arc<Queue>>>,
 }
 
-impl<C: R2D2Connection + 'static> GroupCommit<C> {
+impl<C: Walled> GroupCommit<C> {
     /// Commits on these connections.
     pub(crate) fn new(writes: Arc<Connections<C>>, accept: Accept<C>) -> Self {
         Self { writes, accept, queues: Mutex::default() }
@@ -57,9 +56,9 @@ impl<C: R2D2Connection + 'static> GroupCommit<C> {
     /// Commits the group whose turn it is, even if the call that leads it is given up meanwhile.
     async fn commit_next(&self, queue: &Arc<Queue>, turn: OwnedMutexGuard<()>) {
         let (accept, its_queue) = (self.accept, Arc::clone(queue));
-        let committing = self.writes.with(move |connection| {
+        let committing = self.writes.with_tenant(&queue.tenant, move |connection| {
             let _turn = turn;
-            commit(connection, accept, &its_queue.tenant, its_queue.next_group());
+            commit(connection, accept, its_queue.next_group());
         });
         if let Err(error) = committing.await {
             queue.next_group().into_iter().for_each(|call| call.answer(Err(same(&error))));
@@ -128,10 +127,10 @@ impl Queue {
 }
 
 /// Commits calls in one transaction, or each in one of its own if that fails: one call's fault is not its neighbours'.
-fn commit<C: R2D2Connection>(connection: &mut C, accept: Accept<C>, tenant: &TenantId, mut calls: Vec<Call>) {
+fn commit<C: Walled>(mut connection: TenantConnection<'_, C>, accept: Accept<C>, mut calls: Vec<Call>) {
     let sizes: Vec<_> = calls.iter().map(|call| call.submissions.len()).collect();
     let submissions: Vec<_> = calls.iter_mut().flat_map(|call| call.submissions.drain(..)).collect();
-    match accept(connection, tenant, &submissions).map_err(|error| classify(error, connection)) {
+    match connection.run(|connection, tenant| accept(connection, tenant, &submissions)) {
         Ok(results) => {
             let mut results = results.into_iter();
             for (call, size) in calls.into_iter().zip(sizes) {
@@ -143,7 +142,7 @@ fn commit<C: R2D2Connection>(connection: &mut C, accept: Accept<C>, tenant: &Ten
             for (call, size) in calls.into_iter().zip(sizes) {
                 let (own, others) = rest.split_at(size);
                 rest = others;
-                call.answer(accept(connection, tenant, own).map_err(|error| classify(error, connection)));
+                call.answer(connection.run(|connection, tenant| accept(connection, tenant, own)));
             }
         }
         Err(error) => calls.into_iter().for_each(|call| call.answer(Err(same(&error)))),

@@ -78,6 +78,23 @@ pub enum MigrateError {
     /// A migration failed.
     #[error("a migration failed: {0}")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The role that migrates cannot give the role that serves what it needs, no more and no less.
+    #[error("the role that migrates cannot run {statement:?}, which the role that serves needs: {reason}")]
+    Grant {
+        /// The statement that has to be run by whoever can.
+        statement: String,
+        /// What the database says.
+        reason: String,
+    },
+    /// Row-level security does not hold the role that serves, although another role migrates.
+    #[error(
+        "row-level security does not hold the role {role:?}, which serves: it must be no superuser, without BYPASSRLS, \
+         and no member of the role that migrates"
+    )]
+    NotHeld {
+        /// The role that serves.
+        role: String,
+    },
 }
 
 /// The ports on one database.

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use diesel::Connection as _;
-use diesel::connection::CacheSize;
+use diesel::connection::{AnsiTransactionManager, CacheSize, TransactionManager};
 use diesel::prelude::*;
 use diesel::r2d2::CustomizeConnection;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Bool, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use mass_domain::tenancy::TenantId;
 
 use crate::columns::Id;
-use crate::connections::Connections;
+use crate::connections::{Connections, Walled};
 use crate::group_commit::GroupCommit;
 use crate::rows::{AttemptRow, SessionRow};
 use crate::schema::{self, audit_heads, login_attempts};
@@ -30,6 +30,7 @@ mod directory;
 mod mass;
 #[path = "backend/quotas.rs"]
 mod quotas;
+mod roles;
 #[path = "backend/sessions.rs"]
 mod sessions;
 #[path = "backend/store.rs"]
@@ -53,6 +54,7 @@ pub(crate) struct Store {
     // Apart from those to read on: writes of one tenant wait for one another while they hold a connection.
     writes: Arc<Connections<Connection>>,
     accepting: GroupCommit<Connection>,
+    url: PostgresUrl,
     migration_url: PostgresUrl,
 }
 
@@ -64,7 +66,7 @@ impl Store {
         let connections = || Connections::new(&url.with_defaults(), options.pool_size.get(), setup);
         let writes = Arc::new(connections());
         let accepting = GroupCommit::new(Arc::clone(&writes), mass::accept);
-        Ok(Self { reads: connections(), writes, accepting, migration_url })
+        Ok(Self { reads: connections(), writes, accepting, url: url.clone(), migration_url })
     }
 }
 
@@ -86,9 +88,36 @@ impl CustomizeConnection<Connection, diesel::r2d2::Error> for Setup {
     }
 }
 
+diesel::define_sql_function! {
+    fn set_config(name: Text, value: Text, until_the_transaction_ends: Bool) -> Text;
+}
+
+/// Row-level security, which the tables' owner and superusers pass through.
+impl Walled for Connection {
+    fn has_walls(&mut self) -> QueryResult<bool> {
+        let active = "EXISTS (SELECT FROM pg_class WHERE relrowsecurity AND relnamespace = current_schema()::regnamespace \
+                      AND row_security_active(oid))";
+        diesel::select(diesel::dsl::sql::<Bool>(active)).get_result(self)
+    }
+
+    fn within<T>(&mut self, tenant: &TenantId, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T> {
+        // The tenant is named for this transaction alone: named for the session, it would still be there for whoever
+        // gets the connection next.
+        write(self, |connection| {
+            diesel::select(set_config("mass.tenant", tenant.as_str(), true)).execute(connection)?;
+            work(connection)
+        })
+    }
+}
+
 /// Runs a unit of work that writes. Each statement sees what was committed before it began: after the head's lock was
-/// waited for, all that its holder has written.
+/// waited for, all that its holder has written. Within a transaction it is a part of that one: its error has to be passed
+/// on, since it undoes nothing by itself.
 fn write<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> QueryResult<T>) -> QueryResult<T> {
+    let status = AnsiTransactionManager::transaction_manager_status_mut(connection);
+    if status.transaction_depth()?.is_some() {
+        return work(connection);
+    }
     connection.build_transaction().read_committed().run(work)
 }
 
@@ -128,5 +157,10 @@ fn migrate(store: &Store) -> Result<Vec<String>, MigrateError> {
         .execute(&mut connection)
         .map_err(|error| MigrateError::Failed(error.into()))?;
     let applied = connection.run_pending_migrations(MIGRATIONS).map_err(MigrateError::Failed)?;
-    Ok(applied.iter().map(ToString::to_string).collect())
+    let applied = applied.iter().map(ToString::to_string).collect();
+    if store.url != store.migration_url {
+        let mut serving = establish(&store.url).map_err(MigrateError::Unreachable)?;
+        roles::settle(&mut connection, &mut serving)?;
+    }
+    Ok(applied)
 }

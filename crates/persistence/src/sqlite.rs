@@ -12,7 +12,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use mass_domain::tenancy::TenantId;
 
 use crate::columns::Id;
-use crate::connections::Connections;
+use crate::connections::{Connections, Walled};
 use crate::group_commit::GroupCommit;
 use crate::rows::{AttemptRow, SessionRow};
 use crate::schema::{self, audit_heads, login_attempts};
@@ -85,6 +85,17 @@ struct Setup;
 impl CustomizeConnection<Connection, diesel::r2d2::Error> for Setup {
     fn on_acquire(&self, connection: &mut Connection) -> Result<(), diesel::r2d2::Error> {
         connection.batch_execute(SETUP).map_err(diesel::r2d2::Error::QueryError)
+    }
+}
+
+/// SQLite knows no roles: whoever can open the file can read it. The predicates are all there is.
+impl Walled for Connection {
+    fn has_walls(&mut self) -> QueryResult<bool> {
+        Ok(false)
+    }
+
+    fn within<T>(&mut self, _tenant: &TenantId, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T> {
+        work(self)
     }
 }
 

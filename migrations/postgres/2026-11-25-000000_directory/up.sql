@@ -1,6 +1,6 @@
--- Some things are presented before a tenant is known: an address at a log-in, the prefix of an API key, the hash of a
--- refresh token. This is the one door that leads from them to a tenant, and therefore the one table of tenants' data
--- whose key does not begin with the tenant. It holds nothing else.
+-- Some things are presented before a tenant is known: an address at a log-in, the prefix of an API key. This is the one
+-- door that leads from them to a tenant, and therefore the one table of tenants' data whose key does not begin with the
+-- tenant. It holds nothing else.
 CREATE TABLE directory (
     kind text NOT NULL,
     key text NOT NULL,

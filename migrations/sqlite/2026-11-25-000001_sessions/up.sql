@@ -10,7 +10,7 @@ CREATE TABLE sessions (
 ) STRICT;
 
 CREATE INDEX sessions_by_user ON sessions (tenant_id, user_id);
-CREATE INDEX sessions_by_end ON sessions (expires_at);
+CREATE INDEX sessions_by_end ON sessions (tenant_id, expires_at);
 
 -- Spent ones are kept as long as their session: only so is their reuse noticed.
 CREATE TABLE refresh_tokens (

@@ -17,8 +17,7 @@ use crate::schema::api_keys;
 /// Stores a key unless its prefix is taken; tells whether it was free.
 pub(super) fn create(connection: &mut Connection, key: ApiKey, secret: SecretDigest) -> QueryResult<bool> {
     super::write(connection, |connection| {
-        let free =
-            directory::claim(connection, Kind::ApiKey, key.prefix.as_str(), &key.tenant_id, key.id.as_uuid())?;
+        let free = directory::claim(connection, Kind::ApiKey, key.prefix.as_str(), &key.tenant_id, key.id.as_uuid())?;
         if free {
             diesel::insert_into(api_keys::table).values(ApiKeyRow::new(key, secret)).execute(connection)?;
         }
@@ -26,12 +25,10 @@ pub(super) fn create(connection: &mut Connection, key: ApiKey, secret: SecretDig
     })
 }
 
-/// Finds a key by its prefix.
-pub(super) fn find_by_prefix(connection: &mut Connection, prefix: &KeyPrefix) -> QueryResult<Option<StoredKey>> {
-    let Some((tenant, id)) = directory::find(connection, Kind::ApiKey, prefix.as_str())? else {
-        return Ok(None);
-    };
-    find(connection, &tenant, ApiKeyId::from_uuid(id))
+/// Whose prefix it is.
+pub(super) fn whose(connection: &mut Connection, prefix: &KeyPrefix) -> QueryResult<Option<(TenantId, ApiKeyId)>> {
+    let found = directory::find(connection, Kind::ApiKey, prefix.as_str())?;
+    Ok(found.map(|(tenant, id)| (tenant, ApiKeyId::from_uuid(id))))
 }
 
 /// Finds a key.
@@ -85,12 +82,7 @@ pub(super) fn mark_used(
 }
 
 /// Revokes a key; tells whether there is such a key.
-pub(super) fn revoke(
-    connection: &mut Connection,
-    tenant: &TenantId,
-    id: ApiKeyId,
-    at: Timestamp,
-) -> QueryResult<bool> {
+pub(super) fn revoke(connection: &mut Connection, tenant: &TenantId, id: ApiKeyId, at: Timestamp) -> QueryResult<bool> {
     super::write(connection, |connection| {
         let key = api_keys::table.find((tenant.as_str(), Id(id.as_uuid())));
         diesel::update(key)

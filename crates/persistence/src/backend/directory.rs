@@ -16,8 +16,6 @@ pub(super) enum Kind {
     Email,
     /// The prefix of an API key, which leads to the key.
     ApiKey,
-    /// The hash of a refresh token in hexadecimal, which leads to the token.
-    Refresh,
 }
 
 impl Kind {
@@ -25,7 +23,6 @@ impl Kind {
         match self {
             Self::Email => "email",
             Self::ApiKey => "api_key",
-            Self::Refresh => "refresh",
         }
     }
 }
@@ -66,12 +63,4 @@ pub(super) fn claim(
         .do_nothing()
         .execute(connection)?;
     Ok(claimed == 1)
-}
-
-/// Gives a key of a tenant back; another tenant's stays.
-pub(super) fn release(connection: &mut Connection, kind: Kind, key: &str, tenant: &TenantId) -> QueryResult<()> {
-    diesel::delete(directory::table.find((kind.as_str(), key)))
-        .filter(directory::tenant_id.eq(tenant.as_str()))
-        .execute(connection)?;
-    Ok(())
 }

@@ -357,9 +357,11 @@ fn version_to_reinstate(
 }
 
 /// Forgets the idempotency keys that were first used before an instant; tells how many they were.
-pub(super) fn purge_keys(connection: &mut Connection, before: Timestamp) -> QueryResult<usize> {
+pub(super) fn purge_keys(connection: &mut Connection, tenant: &TenantId, before: Timestamp) -> QueryResult<usize> {
     super::write(connection, |connection| {
-        diesel::delete(idempotency_keys::table.filter(idempotency_keys::created_at.lt(Instant(before))))
+        diesel::delete(idempotency_keys::table)
+            .filter(idempotency_keys::tenant_id.eq(tenant.as_str()))
+            .filter(idempotency_keys::created_at.lt(Instant(before)))
             .execute(connection)
     })
 }

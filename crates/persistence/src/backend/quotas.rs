@@ -15,12 +15,7 @@ pub(super) fn get(connection: &mut Connection, tenant: &TenantId) -> QueryResult
 }
 
 /// Replaces the quotas of a tenant.
-pub(super) fn set(
-    connection: &mut Connection,
-    tenant: &TenantId,
-    quotas: Quotas,
-    at: Timestamp,
-) -> QueryResult<()> {
+pub(super) fn set(connection: &mut Connection, tenant: &TenantId, quotas: Quotas, at: Timestamp) -> QueryResult<()> {
     super::write(connection, |connection| {
         let row = QuotaRow::new(tenant, quotas, at);
         diesel::insert_into(quotas::table)

@@ -138,10 +138,11 @@ pub(super) fn end_others(
 }
 
 /// Forgets sessions that ended before the instant, with their refresh tokens; tells how many they were.
-pub(super) fn purge(connection: &mut Connection, before: Timestamp) -> QueryResult<usize> {
+pub(super) fn purge(connection: &mut Connection, tenant: &TenantId, before: Timestamp) -> QueryResult<usize> {
     super::write(connection, |connection| {
         let over =
             sessions::expires_at.lt(Instant(before)).or(sessions::revoked_at.lt(Instant(before)).assume_not_null());
-        diesel::delete(sessions::table.filter(over)).execute(connection)
+        let of_tenant = sessions::table.filter(sessions::tenant_id.eq(tenant.as_str()));
+        diesel::delete(of_tenant.filter(over)).execute(connection)
     })
 }

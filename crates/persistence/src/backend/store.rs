@@ -1,11 +1,14 @@
 //! The ports: each method is one unit of work on a pooled connection.
 
+use async_trait::async_trait;
+use diesel::prelude::*;
 use mass_admin_service::{
     AccountStore, ChangeUserError, CreateTenantError, CreateUserError, KeyStore, QuotaStore, TenantStore, UserChange,
 };
-use async_trait::async_trait;
-use diesel::prelude::*;
-use mass_auth::{Account, ApiKeyStore, AttemptKeys, AttemptStore, Opening, PasswordChange, PasswordHash, RefreshTokenHash, Refreshed, Session, SessionStore, StoredKey, Throttled, UserStore};
+use mass_auth::{
+    Account, ApiKeyStore, AttemptKeys, AttemptStore, Opening, PasswordChange, PasswordHash, RefreshTokenHash,
+    Refreshed, Session, SessionStore, StoredKey, Throttled, UserStore,
+};
 use mass_domain::api_keys::{ApiKey, KeyPrefix, SecretDigest};
 use mass_domain::audit::Event;
 use mass_domain::ids::{ApiKeyId, MassRequestId, SessionId, UserId};
@@ -19,8 +22,22 @@ use mass_service::{
     DeleteError, Deletion, Found, MassStore, Receipt, Refusal, Submission, Transition, TransitionError,
 };
 
-use super::{Store, api_keys, attempts, mass, quotas, sessions, tenants, users};
+use super::{Connection, Store, api_keys, attempts, mass, quotas, sessions, tenants, users};
 use crate::store::Upkeep;
+
+impl Store {
+    /// Does a unit of work for each tenant, and adds up what they count.
+    async fn in_each_tenant(
+        &self,
+        work: impl Fn(&mut Connection, &TenantId) -> QueryResult<usize> + Clone + Send + 'static,
+    ) -> Result<usize, PortError> {
+        let mut count = 0;
+        for tenant in self.reads.run_outside(tenants::ids).await? {
+            count += self.writes.run_for(&tenant, work.clone()).await?;
+        }
+        Ok(count)
+    }
+}
 
 #[async_trait]
 impl MassStore for Store {
@@ -33,8 +50,7 @@ impl MassStore for Store {
     }
 
     async fn find(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<MassRequest>, PortError> {
-        let tenant = tenant.clone();
-        self.reads.run(move |connection| mass::find(connection, &tenant, id)).await
+        self.reads.run_for(tenant, move |connection, tenant| mass::find(connection, tenant, id)).await
     }
 
     async fn list(
@@ -44,13 +60,14 @@ impl MassStore for Store {
         before: Option<MassRequestId>,
         limit: Limit,
     ) -> Result<Vec<Summary>, PortError> {
-        let (tenant, filter) = (tenant.clone(), filter.clone());
-        self.reads.run(move |connection| mass::list(connection, &tenant, &filter, before, limit)).await
+        let filter = filter.clone();
+        self.reads
+            .run_for(tenant, move |connection, tenant| mass::list(connection, tenant, &filter, before, limit))
+            .await
     }
 
     async fn events(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<Vec<Event>>, PortError> {
-        let tenant = tenant.clone();
-        self.reads.run(move |connection| mass::events(connection, &tenant, id)).await
+        self.reads.run_for(tenant, move |connection, tenant| mass::events(connection, tenant, id)).await
     }
 
     async fn transition(
@@ -59,29 +76,30 @@ impl MassStore for Store {
         id: MassRequestId,
         transition: Transition,
     ) -> Result<MassRequest, TransitionError> {
-        let tenant = tenant.clone();
-        self.writes.run(move |connection| mass::transition(connection, &tenant, id, transition)).await?
+        self.writes
+            .run_for(tenant, move |connection, tenant| mass::transition(connection, tenant, id, transition))
+            .await?
     }
 
     async fn delete(&self, tenant: &TenantId, id: MassRequestId, deletion: Deletion) -> Result<(), DeleteError> {
-        let tenant = tenant.clone();
-        self.writes.run(move |connection| mass::delete(connection, &tenant, id, deletion)).await?
+        self.writes.run_for(tenant, move |connection, tenant| mass::delete(connection, tenant, id, deletion)).await?
     }
 }
 
 #[async_trait]
 impl UserStore for Store {
     async fn is_empty(&self) -> Result<bool, PortError> {
-        self.reads.run(users::is_empty).await
+        self.reads.run_outside(users::is_empty).await
     }
 
     async fn found(&self, tenant: Tenant, account: Account) -> Result<bool, PortError> {
-        self.writes.run(move |connection| users::found(connection, &tenant, account)).await
+        let id = tenant.id.clone();
+        self.writes.run_for(&id, move |connection, _| users::found(connection, &tenant, account)).await
     }
 
     async fn find_by_email(&self, email: &Email) -> Result<Option<Account>, PortError> {
         let email = email.clone();
-        self.reads.run(move |connection| users::find_by_email(connection, &email)).await
+        self.reads.run_for_found(move |connection| users::whose(connection, &email), users::find_account).await
     }
 
     async fn set_password(
@@ -91,24 +109,26 @@ impl UserStore for Store {
         password: PasswordHash,
         at: Timestamp,
     ) -> Result<bool, PortError> {
-        let tenant = tenant.clone();
-        self.writes.run(move |connection| users::set_password(connection, &tenant, id, &password, at)).await
+        self.writes
+            .run_for(tenant, move |connection, tenant| users::set_password(connection, tenant, id, &password, at))
+            .await
     }
 
     async fn change_password(&self, change: PasswordChange) -> Result<bool, PortError> {
-        self.writes.run(move |connection| users::change_password(connection, &change)).await
+        let tenant = change.tenant_id.clone();
+        self.writes.run_for(&tenant, move |connection, _| users::change_password(connection, &change)).await
     }
 }
 
 #[async_trait]
 impl SessionStore for Store {
     async fn open(&self, opening: Opening) -> Result<bool, PortError> {
-        self.writes.run(move |connection| sessions::open(connection, opening)).await
+        let tenant = opening.session.tenant_id.clone();
+        self.writes.run_for(&tenant, move |connection, _| sessions::open(connection, opening)).await
     }
 
     async fn find(&self, tenant: &TenantId, id: SessionId) -> Result<Option<(Session, User)>, PortError> {
-        let tenant = tenant.clone();
-        self.reads.run(move |connection| sessions::find(connection, &tenant, id)).await
+        self.reads.run_for(tenant, move |connection, tenant| sessions::find(connection, tenant, id)).await
     }
 
     async fn refresh(
@@ -118,13 +138,13 @@ impl SessionStore for Store {
         next: RefreshTokenHash,
         at: Timestamp,
     ) -> Result<Refreshed, PortError> {
-        let tenant = tenant.clone();
-        self.writes.run(move |connection| sessions::refresh(connection, &tenant, presented, next, at)).await
+        self.writes
+            .run_for(tenant, move |connection, tenant| sessions::refresh(connection, tenant, presented, next, at))
+            .await
     }
 
     async fn revoke(&self, tenant: &TenantId, id: SessionId, at: Timestamp) -> Result<(), PortError> {
-        let tenant = tenant.clone();
-        self.writes.run(move |connection| sessions::revoke(connection, &tenant, id, at)).await
+        self.writes.run_for(tenant, move |connection, tenant| sessions::revoke(connection, tenant, id, at)).await
     }
 }
 
@@ -132,12 +152,12 @@ impl SessionStore for Store {
 impl AttemptStore for Store {
     async fn begin(&self, keys: &AttemptKeys, at: Timestamp) -> Result<Result<(), Throttled>, PortError> {
         let keys = keys.clone();
-        self.writes.run(move |connection| attempts::begin(connection, &keys, at)).await
+        self.writes.run_outside(move |connection| attempts::begin(connection, &keys, at)).await
     }
 
     async fn succeed(&self, keys: &AttemptKeys, at: Timestamp) -> Result<(), PortError> {
         let keys = keys.clone();
-        self.writes.run(move |connection| attempts::succeed(connection, &keys, at)).await
+        self.writes.run_outside(move |connection| attempts::succeed(connection, &keys, at)).await
     }
 }
 
@@ -145,62 +165,61 @@ impl AttemptStore for Store {
 impl ApiKeyStore for Store {
     async fn find_by_prefix(&self, prefix: &KeyPrefix) -> Result<Option<StoredKey>, PortError> {
         let prefix = prefix.clone();
-        self.reads.run(move |connection| api_keys::find_by_prefix(connection, &prefix)).await
+        self.reads.run_for_found(move |connection| api_keys::whose(connection, &prefix), api_keys::find).await
     }
 
     async fn mark_used(&self, tenant: &TenantId, id: ApiKeyId, at: Timestamp) -> Result<(), PortError> {
-        let tenant = tenant.clone();
-        self.writes.run(move |connection| api_keys::mark_used(connection, &tenant, id, at)).await
+        self.writes.run_for(tenant, move |connection, tenant| api_keys::mark_used(connection, tenant, id, at)).await
     }
 }
 
 #[async_trait]
 impl TenantStore for Store {
     async fn create(&self, tenant: Tenant, admin: Account) -> Result<(), CreateTenantError> {
-        self.writes.run(move |connection| tenants::create(connection, &tenant, admin)).await?
+        let id = tenant.id.clone();
+        self.writes.run_for(&id, move |connection, _| tenants::create(connection, &tenant, admin)).await?
     }
 
     async fn find(&self, id: &TenantId) -> Result<Option<Tenant>, PortError> {
         let id = id.clone();
-        self.reads.run(move |connection| tenants::find(connection, &id)).await
+        self.reads.run_outside(move |connection| tenants::find(connection, &id)).await
     }
 
     async fn list(&self, after: Option<TenantId>, limit: Limit) -> Result<Vec<Tenant>, PortError> {
-        self.reads.run(move |connection| tenants::list(connection, after, limit)).await
+        self.reads.run_outside(move |connection| tenants::list(connection, after, limit)).await
     }
 }
 
 #[async_trait]
 impl AccountStore for Store {
     async fn create(&self, account: Account) -> Result<(), CreateUserError> {
-        self.writes.run(move |connection| users::create(connection, account)).await?
+        let tenant = account.user.tenant_id.clone();
+        self.writes.run_for(&tenant, move |connection, _| users::create(connection, account)).await?
     }
 
     async fn find(&self, tenant: &TenantId, id: UserId) -> Result<Option<User>, PortError> {
-        let tenant = tenant.clone();
-        self.reads.run(move |connection| users::find(connection, &tenant, id)).await
+        self.reads.run_for(tenant, move |connection, tenant| users::find(connection, tenant, id)).await
     }
 
     async fn list(&self, tenant: &TenantId, before: Option<UserId>, limit: Limit) -> Result<Vec<User>, PortError> {
-        let tenant = tenant.clone();
-        self.reads.run(move |connection| users::list(connection, &tenant, before, limit)).await
+        self.reads.run_for(tenant, move |connection, tenant| users::list(connection, tenant, before, limit)).await
     }
 
     async fn change(&self, tenant: &TenantId, id: UserId, change: UserChange) -> Result<User, ChangeUserError> {
-        let tenant = tenant.clone();
-        self.writes.run(move |connection| users::change(connection, &tenant, id, &change)).await?
+        self.writes.run_for(tenant, move |connection, tenant| users::change(connection, tenant, id, &change)).await?
     }
 }
 
 #[async_trait]
 impl KeyStore for Store {
     async fn create(&self, key: ApiKey, secret: SecretDigest) -> Result<bool, PortError> {
-        self.writes.run(move |connection| api_keys::create(connection, key, secret)).await
+        let tenant = key.tenant_id.clone();
+        self.writes.run_for(&tenant, move |connection, _| api_keys::create(connection, key, secret)).await
     }
 
     async fn find(&self, tenant: &TenantId, id: ApiKeyId) -> Result<Option<ApiKey>, PortError> {
-        let tenant = tenant.clone();
-        let stored = self.reads.run(move |connection| api_keys::find(connection, &tenant, id)).await?;
+        let stored =
+            self.reads.run_for(tenant, move |connection, tenant| api_keys::find(connection, tenant, id)).await?;
         Ok(stored.map(|stored| stored.key))
     }
 
@@ -211,45 +230,47 @@ impl KeyStore for Store {
         before: Option<ApiKeyId>,
         limit: Limit,
     ) -> Result<Vec<ApiKey>, PortError> {
-        let (tenant, prefix) = (tenant.clone(), prefix.cloned());
-        self.reads.run(move |connection| api_keys::list(connection, &tenant, prefix.as_ref(), before, limit)).await
+        let prefix = prefix.cloned();
+        self.reads
+            .run_for(tenant, move |connection, tenant| {
+                api_keys::list(connection, tenant, prefix.as_ref(), before, limit)
+            })
+            .await
     }
 
     async fn revoke(&self, tenant: &TenantId, id: ApiKeyId, at: Timestamp) -> Result<bool, PortError> {
-        let tenant = tenant.clone();
-        self.writes.run(move |connection| api_keys::revoke(connection, &tenant, id, at)).await
+        self.writes.run_for(tenant, move |connection, tenant| api_keys::revoke(connection, tenant, id, at)).await
     }
 }
 
 #[async_trait]
 impl QuotaStore for Store {
     async fn get(&self, tenant: &TenantId) -> Result<Quotas, PortError> {
-        let tenant = tenant.clone();
-        self.reads.run(move |connection| quotas::get(connection, &tenant)).await
+        self.reads.run_for(tenant, move |connection, tenant| quotas::get(connection, tenant)).await
     }
 
     async fn set(&self, tenant: &TenantId, quotas: Quotas, at: Timestamp) -> Result<(), PortError> {
-        let tenant = tenant.clone();
-        self.writes.run(move |connection| quotas::set(connection, &tenant, quotas, at)).await
+        self.writes.run_for(tenant, move |connection, tenant| quotas::set(connection, tenant, quotas, at)).await
     }
 }
 
 #[async_trait]
 impl Upkeep for Store {
     async fn check(&self) -> Result<(), PortError> {
-        self.reads.run(|connection| diesel::sql_query("SELECT 1").execute(connection)).await?;
+        self.reads.run_outside(|connection| diesel::sql_query("SELECT 1").execute(connection)).await?;
         Ok(())
     }
 
     async fn purge(&self, before: Timestamp) -> Result<usize, PortError> {
-        self.writes.run(move |connection| mass::purge_keys(connection, before)).await
+        self.in_each_tenant(move |connection, tenant| mass::purge_keys(connection, tenant, before)).await
     }
 
     async fn purge_logins(&self, before: Timestamp, known_before: Timestamp) -> Result<usize, PortError> {
-        let purge = move |connection: &mut _| {
-            Ok(sessions::purge(connection, before)? + attempts::purge(connection, before, known_before)?)
-        };
-        self.writes.run(purge).await
+        let sessions =
+            self.in_each_tenant(move |connection, tenant| sessions::purge(connection, tenant, before)).await?;
+        let attempts =
+            self.writes.run_outside(move |connection| attempts::purge(connection, before, known_before)).await?;
+        Ok(sessions + attempts)
     }
 
     fn migrate(&self) -> Result<Vec<String>, crate::MigrateError> {

@@ -1,8 +1,7 @@
 //! Tenants: what the port's methods do in their transactions.
 
-use mass_admin_service::CreateTenantError;
 use diesel::prelude::*;
-use diesel::result::Error::RollbackTransaction;
+use mass_admin_service::CreateTenantError;
 use mass_auth::Account;
 use mass_domain::page::Limit;
 use mass_domain::tenancy::{Tenant, TenantId};
@@ -17,16 +16,16 @@ pub(super) fn create(
     tenant: &Tenant,
     admin: Account,
 ) -> QueryResult<Result<(), CreateTenantError>> {
-    let created = super::write(connection, |connection| {
+    super::write(connection, |connection| {
         if !insert(connection, tenant)? {
             return Ok(Err(CreateTenantError::Taken));
         }
-        if users::insert(connection, admin)? { Ok(Ok(())) } else { Err(RollbackTransaction) }
-    });
-    match created {
-        Err(RollbackTransaction) => Ok(Err(CreateTenantError::EmailTaken)),
-        created => created,
-    }
+        if users::insert(connection, admin)? {
+            return Ok(Ok(()));
+        }
+        diesel::delete(tenants::table.find(tenant.id.as_str())).execute(connection)?;
+        Ok(Err(CreateTenantError::EmailTaken))
+    })
 }
 
 /// Inserts a tenant unless its slug is taken.
@@ -42,6 +41,12 @@ pub(super) fn insert(connection: &mut Connection, tenant: &Tenant) -> QueryResul
 pub(super) fn find(connection: &mut Connection, id: &TenantId) -> QueryResult<Option<Tenant>> {
     let row = tenants::table.find(id.as_str()).select((tenants::id, tenants::created_at)).first(connection);
     Ok(row.optional()?.map(tenant))
+}
+
+/// The slugs of all tenants.
+pub(super) fn ids(connection: &mut Connection) -> QueryResult<Vec<TenantId>> {
+    let ids: Vec<Word<TenantId>> = tenants::table.select(tenants::id).order(tenants::id).load(connection)?;
+    Ok(ids.into_iter().map(|id| id.0).collect())
 }
 
 /// Lists tenants by their slugs.

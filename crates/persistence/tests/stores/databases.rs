@@ -2,10 +2,10 @@
 
 use std::num::NonZeroU32;
 
-use mass_admin_service::{AccountStore, KeyStore, QuotaStore, TenantStore};
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::Text;
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
+use mass_admin_service::{AccountStore, KeyStore, QuotaStore, TenantStore};
 use mass_auth::{ApiKeyStore, AttemptStore, SessionStore, UserStore};
 use mass_domain::audit::Event;
 use mass_domain::ids::MassRequestId;
@@ -17,7 +17,8 @@ use uuid::Uuid;
 
 use crate::fixtures;
 
-/// Makes two tests of each function, one per database.
+/// Makes three tests of each function: on SQLite, on PostgreSQL as the owner of the tables, and on PostgreSQL as a role
+/// that row-level security holds.
 macro_rules! on_both {
     ($($name:ident),+ $(,)?) => {
         mod sqlite {
@@ -31,6 +32,13 @@ macro_rules! on_both {
             $(#[tokio::test]
             async fn $name() {
                 super::$name($crate::databases::TestDatabase::postgres().await).await;
+            })+
+        }
+
+        mod postgres_restricted {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name($crate::databases::TestDatabase::postgres_restricted().await).await;
             })+
         }
     };
@@ -55,6 +63,10 @@ impl TestDatabase {
 
     pub(crate) async fn postgres() -> Self {
         Self::with_tenants(Place::postgres()).await
+    }
+
+    pub(crate) async fn postgres_restricted() -> Self {
+        Self::with_tenants(Place::postgres_restricted()).await
     }
 
     async fn with_tenants(place: Place) -> Self {
@@ -139,20 +151,27 @@ impl Place {
         Self::Postgres(PostgresDatabase::create())
     }
 
+    pub(crate) fn postgres_restricted() -> Self {
+        Self::Postgres(PostgresDatabase::create_restricted())
+    }
+
     /// Opens the database, as each of several processes would.
     pub(crate) fn open(&self) -> Database {
         open(&self.options()).unwrap()
     }
 
     pub(crate) fn options(&self) -> Options {
-        let url = match self {
-            Self::Sqlite(folder) => format!("sqlite://{}", folder.path().join("data/mass.db").display()),
-            Self::Postgres(database) => database.url(),
+        let (url, migration_url) = match self {
+            Self::Sqlite(folder) => (format!("sqlite://{}", folder.path().join("data/mass.db").display()), None),
+            Self::Postgres(database) => match &database.roles {
+                Some(roles) => (database.url_as(&roles.server), Some(database.url_as(&roles.owner))),
+                None => (database.url(), None),
+            },
         };
-        Options { url, migration_url: None, statement_cache: true, pool_size: NonZeroU32::new(4).unwrap() }
+        Options { url, migration_url, statement_cache: true, pool_size: NonZeroU32::new(4).unwrap() }
     }
 
-    /// Runs statements beside the ports.
+    /// Runs statements beside the ports: on PostgreSQL as a superuser, whom nothing restricts.
     pub(crate) fn execute(&self, statements: &str) {
         match self {
             Self::Sqlite(_) => self.sqlite_connection().batch_execute(statements).unwrap(),
@@ -185,19 +204,58 @@ struct Line {
 /// A database on the cluster that the tests are given.
 pub(crate) struct PostgresDatabase {
     name: String,
+    roles: Option<Roles>,
+}
+
+/// The roles of a database where one migrates and another serves. Each is its own password.
+pub(crate) struct Roles {
+    pub(crate) owner: String,
+    pub(crate) server: String,
 }
 
 impl PostgresDatabase {
     fn create() -> Self {
         let name = format!("mass_test_{}", Uuid::now_v7().simple());
         administration().batch_execute(&format!("CREATE DATABASE {name}")).unwrap();
-        Self { name }
+        Self { name, roles: None }
+    }
+
+    /// The roles are made as docs/operations.md says.
+    fn create_restricted() -> Self {
+        let mut database = Self::create();
+        let roles = Roles { owner: format!("{}_owner", database.name), server: format!("{}_server", database.name) };
+        let Roles { owner, server } = &roles;
+        let statements = [
+            format!("CREATE ROLE {owner} LOGIN PASSWORD '{owner}'"),
+            format!("CREATE ROLE {server} LOGIN PASSWORD '{server}'"),
+            format!("ALTER DATABASE {} OWNER TO {owner}", database.name),
+        ];
+        administration().batch_execute(&statements.join(";")).unwrap();
+        database.roles = Some(roles);
+        database
     }
 
     fn url(&self) -> String {
         let server = server_url();
         let (base, _) = server.rsplit_once('/').expect("MASS_TEST_POSTGRES_URL ends with a database's name");
         format!("{base}/{}", self.name)
+    }
+
+    /// The URL with another role.
+    pub(crate) fn url_as(&self, role: &str) -> String {
+        let url = self.url();
+        let (scheme, rest) = url.split_once("://").unwrap();
+        let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+        format!("{scheme}://{role}:{role}@{place}")
+    }
+
+    /// The roles of a restricted database.
+    pub(crate) fn roles(&self) -> &Roles {
+        self.roles.as_ref().expect("the database has roles of its own")
+    }
+
+    pub(crate) fn connection_as(&self, role: &str) -> PgConnection {
+        PgConnection::establish(&self.url_as(role)).unwrap()
     }
 
     pub(crate) fn connection(&self) -> PgConnection {
@@ -208,6 +266,9 @@ impl PostgresDatabase {
 impl Drop for PostgresDatabase {
     fn drop(&mut self) {
         administration().batch_execute(&format!("DROP DATABASE {} WITH (FORCE)", self.name)).unwrap();
+        if let Some(Roles { owner, server }) = &self.roles {
+            administration().batch_execute(&format!("DROP ROLE {server}, {owner}")).unwrap();
+        }
     }
 }
 

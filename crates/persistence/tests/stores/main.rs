@@ -16,3 +16,4 @@ mod isolation;
 mod listing;
 mod schema;
 mod sessions;
+mod walls;

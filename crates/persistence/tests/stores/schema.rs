@@ -124,3 +124,27 @@ fn every_key_begins_with_the_tenant() {
         }
     }
 }
+
+/// What stands between the tenants in each table that has any.
+const WALLS: &str = "
+    SELECT t.relname || CASE WHEN t.relrowsecurity THEN ' walled' ELSE '' END || coalesce(
+        (SELECT string_agg(': ' || pg_get_expr(polqual, polrelid), '' ORDER BY polname) FROM pg_policy WHERE polrelid = t.oid),
+        ''
+    ) AS line
+    FROM pg_class AS t JOIN pg_attribute AS a ON a.attrelid = t.oid
+    WHERE t.relnamespace = 'public'::regnamespace AND t.relkind = 'r' AND a.attname = 'tenant_id' ORDER BY 1";
+
+#[test]
+fn every_table_with_tenants_is_walled() {
+    let walls = migrated(Place::postgres()).lines(WALLS);
+    assert!(walls.len() > 5, "{walls:?}");
+    for wall in walls {
+        match wall.split_once(' ') {
+            None => assert_eq!(wall, "directory"),
+            Some((table, wall)) => {
+                let policy = "(tenant_id = NULLIF(current_setting('mass.tenant'::text, true), ''::text))";
+                assert_eq!(wall, format!("walled: {policy}"), "{table}");
+            }
+        }
+    }
+}
