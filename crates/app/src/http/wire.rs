@@ -136,14 +136,14 @@ pub struct Login {
 pub struct Refresh {
     /// `refresh_token` of the last answer to a login or a refresh.
     #[garde(custom(refresh_token_length))]
-    #[schemars(with = "String", length(min = 1, max = 512), extend("writeOnly" = true))]
+    #[schemars(with = "String", length(min = 1, max = 1024), extend("writeOnly" = true))]
     pub refresh_token: SecretString,
 }
 
 fn refresh_token_length(token: &SecretString, (): &()) -> garde::Result {
     match token.expose_secret().len() {
-        1..=512 => Ok(()),
-        _ => Err(garde::Error::new("a refresh token has 1 to 512 characters")),
+        1..=1024 => Ok(()),
+        _ => Err(garde::Error::new("a refresh token has 1 to 1024 characters")),
     }
 }
 

@@ -68,6 +68,17 @@ impl Forgery {
         jsonwebtoken::encode(&self.header, &self.claims, &key).unwrap()
     }
 
+    /// The token with another header, signed with HMAC-SHA-256 whatever that says.
+    pub(crate) fn sign_under(&self, changes: &Value) -> String {
+        let mut header = serde_json::to_value(&self.header).unwrap();
+        header.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let message = format!("{}.{}", encode(&header), encode(&self.claims));
+        let key = EncodingKey::from_secret(self.secret.as_bytes());
+        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256).unwrap();
+        format!("{message}.{signature}")
+    }
+
     /// The token under `alg: none`, without a signature.
     pub(crate) fn unsigned(&self) -> String {
         let header = json!({"alg": "none", "typ": self.header.typ, "kid": self.header.kid});
