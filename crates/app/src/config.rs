@@ -106,6 +106,7 @@ pub struct HttpSettings {
 pub struct LimitSettings {
     /// Requests a minute of each user or API key; 0 switches every rate limit off.
     #[arg(
+        id = "mass_rate_limit_per_minute",
         long = "mass-rate-limit-per-minute",
         env = "MASS_RATE_LIMIT_PER_MINUTE",
         value_name = "MASS_RATE_LIMIT_PER_MINUTE",
@@ -115,6 +116,7 @@ pub struct LimitSettings {
     pub credential: u32,
     /// Requests a minute of each tenant, over all its credentials; 0 for no such limit.
     #[arg(
+        id = "mass_tenant_rate_limit_per_minute",
         long = "mass-tenant-rate-limit-per-minute",
         env = "MASS_TENANT_RATE_LIMIT_PER_MINUTE",
         value_name = "MASS_TENANT_RATE_LIMIT_PER_MINUTE",
@@ -124,6 +126,7 @@ pub struct LimitSettings {
     pub tenant: u32,
     /// Log-ins, refreshes and registrations a minute from each address; 0 for no such limit.
     #[arg(
+        id = "mass_address_rate_limit_per_minute",
         long = "mass-address-rate-limit-per-minute",
         env = "MASS_ADDRESS_RATE_LIMIT_PER_MINUTE",
         value_name = "MASS_ADDRESS_RATE_LIMIT_PER_MINUTE",
