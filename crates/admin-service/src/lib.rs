@@ -19,7 +19,7 @@ use mass_auth::Passwords;
 use mass_domain::time::{Clock, Timestamp};
 use uuid::{ContextV7, Uuid};
 
-pub use api_keys::{KeyStore, CreateKeyError, CreatedKey, NewKey, RevokeKeyError};
+pub use api_keys::{CreateKeyError, CreatedKey, KeyStore, NewKey, RevokeKeyError};
 pub use quotas::{QuotaError, QuotaStore};
 pub use read::{ListQuery, ReadError};
 pub use registration::{RegisterError, Registration};

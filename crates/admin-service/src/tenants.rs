@@ -10,10 +10,10 @@ use mass_domain::port::PortError;
 use mass_domain::tenancy::{Tenant, TenantId};
 use mass_domain::users::Email;
 
+use crate::AdminService;
 use crate::passwords::from_passwords_error;
 use crate::read::{ListQuery, ReadError};
 use crate::users::CreatedUser;
-use crate::AdminService;
 
 /// Keeps tenants. Each call is one unit of work.
 #[async_trait]

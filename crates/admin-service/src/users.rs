@@ -263,7 +263,8 @@ mod tests {
     #[test]
     fn a_platform_administrator_is_made_and_changed_by_its_like_alone() {
         let (viewer, platform) = (user(&[Role::Viewer]), user(&[Role::PlatformAdmin]));
-        let forbidden = |result| matches!(result, Err(ChangeUserError::Forbidden(Forbidden(Permission::TenantsManage))));
+        let forbidden =
+            |result| matches!(result, Err(ChangeUserError::Forbidden(Forbidden(Permission::TenantsManage))));
         let both = [Role::Admin, Role::PlatformAdmin];
         assert!(forbidden(change(&[Role::Admin], Some(&both), None).judge(&viewer, 1)));
         assert!(forbidden(change(&[Role::Admin], Some(&[Role::Viewer]), None).judge(&platform, 1)));

@@ -141,11 +141,7 @@ impl LimitSettings {
     #[must_use]
     pub fn per_minute(&self) -> PerMinute {
         let limit = |requests| NonZeroU32::new(requests).filter(|_| self.credential > 0);
-        PerMinute {
-            address: limit(self.address),
-            credential: limit(self.credential),
-            tenant: limit(self.tenant),
-        }
+        PerMinute { address: limit(self.address), credential: limit(self.credential), tenant: limit(self.tenant) }
     }
 }
 

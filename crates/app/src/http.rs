@@ -151,9 +151,7 @@ fn admin_routes(config: &mut api::ServiceConfig<'_>) {
                 .route(api::get().to(api_keys::get))
                 .route(api::delete().to(api_keys::revoke)),
         )
-        .service(
-            api::resource("/v1/admin/quotas").route(api::get().to(quotas::get)).route(api::put().to(quotas::set)),
-        );
+        .service(api::resource("/v1/admin/quotas").route(api::get().to(quotas::get)).route(api::put().to(quotas::set)));
 }
 
 /// What is for browsers, and not part of the API that the document describes.

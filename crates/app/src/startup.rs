@@ -7,9 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use actix_web::web;
-use mass_admin_service::{AdminService, Registration};
 use anyhow::{Context, bail};
 use chrono::Utc;
+use mass_admin_service::{AdminService, Registration};
 use mass_auth::{
     AccessTokens, AuthService, Capacity, Founded, NewPassword, Passwords, Pepper, SigningKey, SigningKeys,
 };
@@ -63,12 +63,8 @@ impl Application {
             Arc::clone(&clock),
         );
         let founded = found(settings, &auth).await?;
-        let admin = AdminService::new(
-            database.stores().admin.clone(),
-            passwords,
-            registration(settings),
-            Arc::clone(&clock),
-        );
+        let admin =
+            AdminService::new(database.stores().admin.clone(), passwords, registration(settings), Arc::clone(&clock));
         let mass = MassService::new(Arc::clone(&database.stores().mass), Arc::clone(&clock));
         let services = Services {
             auth: web::Data::new(auth),

@@ -35,9 +35,7 @@ pub use new_password::{NewPassword, WeakPassword};
 pub use passwords::{Capacity, Passwords, PasswordsError};
 pub use refresh_token::RefreshTokenHash;
 pub use sessions::{LoggedIn, RefreshError, RefreshVerdict, Session, judge_refresh};
-pub use store::{
-    Account, Opening, PasswordChange, PasswordHash, Refreshed, SessionStore, UserStore,
-};
+pub use store::{Account, Opening, PasswordChange, PasswordHash, Refreshed, SessionStore, UserStore};
 pub use throttle::{AttemptKeys, AttemptStore, Counter, Counters, ThrottleScope, Throttled};
 pub use tokens::{
     AccessTokens, InvalidLifetime, InvalidSigningKey, PublicKey, RefusedToken, SigningKey, SigningKeys, TokenAlgorithm,

@@ -381,9 +381,8 @@ mod tests {
 
     #[test]
     fn a_range_holds_its_addresses_and_no_others() {
-        let holds = |range: &str, address: &str| {
-            range.parse::<AddressRange>().unwrap().contains(address.parse().unwrap())
-        };
+        let holds =
+            |range: &str, address: &str| range.parse::<AddressRange>().unwrap().contains(address.parse().unwrap());
         assert!(holds("192.0.2.0/24", "192.0.2.255") && !holds("192.0.2.0/24", "192.0.3.0"));
         assert!(holds("192.0.2.7", "192.0.2.7") && !holds("192.0.2.7", "192.0.2.8"));
         assert!(holds("192.0.2.0/24", "::ffff:192.0.2.1"));

@@ -120,12 +120,7 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// Makes a page of up to `limit` rows from a query for one row more, which tells whether another page follows.
     #[must_use]
-    pub fn from_one_more<K: RowKey>(
-        mut rows: Vec<T>,
-        limit: Limit,
-        scope: CursorScope,
-        key: impl Fn(&T) -> K,
-    ) -> Self {
+    pub fn from_one_more<K: RowKey>(mut rows: Vec<T>, limit: Limit, scope: CursorScope, key: impl Fn(&T) -> K) -> Self {
         let limit = usize::from(limit.get());
         let more = rows.len() > limit;
         rows.truncate(limit);

@@ -4,7 +4,6 @@ use actix_cors::Cors;
 use actix_web::http::header;
 
 /// The layer for these origins. With none, no answer carries a CORS header, and browsers keep other sites out.
-#[must_use]
 pub fn layer(origins: &[String]) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"])

@@ -22,8 +22,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-type Buckets<K> =
-    RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock, StateInformationMiddleware>;
+type Buckets<K> = RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock, StateInformationMiddleware>;
 
 /// How many requests a minute each scope allows; none where there is no limit.
 #[derive(Debug, Clone, Copy, Default)]

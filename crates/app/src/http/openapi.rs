@@ -296,7 +296,9 @@ fn problem_header(status: StatusCode) -> Option<(&'static str, &'static str, &'s
             "When a permission is missing: which (RFC 6750).",
             "Bearer realm=\"mass\", error=\"insufficient_scope\", scope=\"mass:write\"",
         )),
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Some(("Retry-After", "How many seconds to wait.", "5")),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            Some(("Retry-After", "How many seconds to wait.", "5"))
+        }
         _ => None,
     }
 }

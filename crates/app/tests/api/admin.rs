@@ -102,7 +102,9 @@ async fn users_are_listed_newest_first_page_by_page(app: TestApp) {
     let (mut listed, mut path) = (Vec::new(), format!("{USERS}?limit=2"));
     loop {
         let page = app.get(&path).await.expect(200);
-        listed.extend(page.json()["items"].as_array().unwrap().iter().map(|user| user["id"].as_str().unwrap().to_owned()));
+        listed.extend(
+            page.json()["items"].as_array().unwrap().iter().map(|user| user["id"].as_str().unwrap().to_owned()),
+        );
         let Some(cursor) = page.at("/next_cursor").as_str().map(str::to_owned) else {
             assert_eq!(page.header("link"), None);
             break;
@@ -235,9 +237,8 @@ async fn a_tenant_is_created_with_its_administrator(app: TestApp) {
 }
 
 async fn a_tenants_slug_and_its_administrators_address_have_to_be_free(app: TestApp) {
-    let create = async |id: &str, email: &str| {
-        app.post(TENANTS).json(&json!({"id": id, "admin": {"email": email}})).await
-    };
+    let create =
+        async |id: &str, email: &str| app.post(TENANTS).json(&json!({"id": id, "admin": {"email": email}})).await;
     for taken in [TENANT, "system"] {
         create(taken, "ana@example.test").await.expect_problem(409, "tenant-taken");
     }

@@ -118,6 +118,7 @@ fn a_wrong_setting_is_named() {
         ("DATABASE_URL", "mysql://localhost/mass"),
         ("MASS_ADMIN_EMAIL", "nobody"),
         ("MASS_ADMIN_PASSWORD", "short"),
+        ("MASS_ALLOW_REGISTRATION", "perhaps"),
         ("MASS_BCRYPT_COST", "9"),
         ("MASS_BODY_LIMIT_BYTES", "1 MB"),
         ("MASS_DATA_DIR", "/dev/null/data"),
@@ -130,6 +131,7 @@ fn a_wrong_setting_is_named() {
         ("MASS_PORT", "65536"),
         ("MASS_STATEMENT_CACHE", "perhaps"),
         ("MASS_TENANT", "Not A Slug"),
+        ("MASS_TOKEN_ALGORITHM", "RS256"),
         ("SECRET_KEY", "short"),
         ("SECRET_KEY_PREVIOUS", "short"),
     ];

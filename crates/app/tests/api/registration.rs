@@ -58,10 +58,9 @@ fn names(answer: &Answer) -> Vec<&str> {
 
 async fn what_is_wrong_is_named(app: TestApp) {
     let app = open(&app).await;
-    for (email, password, violation) in [
-        ("ana", PASSWORD, "/email shape"),
-        ("ana@example.test", "short", "/password too_short"),
-    ] {
+    for (email, password, violation) in
+        [("ana", PASSWORD, "/email shape"), ("ana@example.test", "short", "/password too_short")]
+    {
         let refused = register(&app, email, password).await;
         refused.expect_violations("contract-violation", &[violation]);
     }

@@ -14,11 +14,11 @@ use std::thread::JoinHandle;
 
 use actix_web::dev::ServerHandle;
 use clap::Parser;
+use mass_admin_service::NewUser;
 use mass_app::cli::Cli;
 use mass_app::config::Settings;
 use mass_app::http::Services;
 use mass_app::startup::Application;
-use mass_admin_service::NewUser;
 use mass_auth::NewPassword;
 use mass_domain::access::{Principal, Role};
 use mass_domain::tenancy::TenantId;

@@ -246,7 +246,7 @@ impl KeyStore for Store {
 #[async_trait]
 impl QuotaStore for Store {
     async fn get(&self, tenant: &TenantId) -> Result<Quotas, PortError> {
-        self.reads.run_for(tenant, move |connection, tenant| quotas::get(connection, tenant)).await
+        self.reads.run_for(tenant, quotas::get).await
     }
 
     async fn set(&self, tenant: &TenantId, quotas: Quotas, at: Timestamp) -> Result<(), PortError> {

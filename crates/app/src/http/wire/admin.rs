@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use mass_admin_service as service;
 use garde::Validate;
+use mass_admin_service as service;
 use mass_auth::NewPassword;
 use mass_domain::access::{Permission, Role};
 use mass_domain::api_keys::{self, AddressRange, KeyName, MAX_ADDRESS_RANGES};
@@ -141,6 +141,14 @@ impl From<tenancy::Tenant> for Tenant {
 
 /// A tenant, just created.
 #[derive(Serialize, JsonSchema)]
+#[schemars(extend("examples" = [{
+    "id": "site-7", "created_at": "2026-11-24T18:00:00.123456Z",
+    "admin": {
+        "id": "0199d3a0-0000-7000-8000-000000000001", "tenant_id": "site-7", "email": "ana@site-7.example",
+        "roles": ["operator", "admin"], "disabled_at": null, "created_at": "2026-11-24T18:00:00.123456Z",
+        "password": "7k2p-9qzr-4wxy-0123-abcd-efgh-jkmn",
+    },
+}]))]
 pub struct CreatedTenant {
     /// The tenant.
     #[serde(flatten)]
@@ -157,6 +165,9 @@ impl From<service::CreatedTenant> for CreatedTenant {
 
 /// A page of tenants, by their slugs.
 #[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "items": [{"id": "site-7", "created_at": "2026-11-24T18:00:00.123456Z"}], "next_cursor": null,
+}))]
 pub struct TenantPage {
     /// The tenants.
     pub items: Vec<Tenant>,
@@ -237,6 +248,11 @@ impl From<users::User> for User {
 
 /// A user, just created.
 #[derive(Serialize, JsonSchema)]
+#[schemars(extend("examples" = [{
+    "id": "0199d3a0-0000-7000-8000-000000000001", "tenant_id": "default", "email": "ana@example.test",
+    "roles": ["operator"], "disabled_at": null, "created_at": "2026-11-24T18:00:00.123456Z",
+    "password": "7k2p-9qzr-4wxy-0123-abcd-efgh-jkmn",
+}]))]
 pub struct CreatedUser {
     /// The user.
     #[serde(flatten)]
@@ -254,6 +270,13 @@ impl From<service::CreatedUser> for CreatedUser {
 
 /// A page of users, newest first.
 #[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "items": [{
+        "id": "0199d3a0-0000-7000-8000-000000000001", "tenant_id": "default", "email": "ana@example.test",
+        "roles": ["operator"], "disabled_at": null, "created_at": "2026-11-24T18:00:00.123456Z",
+    }],
+    "next_cursor": null,
+}))]
 pub struct UserPage {
     /// The users.
     pub items: Vec<User>,
@@ -386,6 +409,13 @@ impl From<api_keys::ApiKey> for ApiKey {
 
 /// An API key, just created.
 #[derive(Serialize, JsonSchema)]
+#[schemars(extend("examples" = [{
+    "id": "0199d3a0-0000-7000-8000-000000000004", "tenant_id": "default", "prefix": "7k2p9qzr4wxy",
+    "name": "gateway, hall 2", "permissions": ["mass:write"], "addresses": ["192.0.2.0/24"],
+    "expires_at": "2027-12-31T00:00:00Z", "last_used_at": null, "created_at": "2026-11-24T18:00:00.123456Z",
+    "created_by": {"kind": "user", "id": "0199d3a0-0000-7000-8000-000000000001"}, "revoked_at": null,
+    "token": "mass_7k2p9qzr4wxy_0123456789abcdefghjkmnpqrstvwxyz",
+}]))]
 pub struct CreatedApiKey {
     /// The key.
     #[serde(flatten)]
@@ -402,6 +432,15 @@ impl From<service::CreatedKey> for CreatedApiKey {
 
 /// A page of API keys, newest first.
 #[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "items": [{
+        "id": "0199d3a0-0000-7000-8000-000000000004", "tenant_id": "default", "prefix": "7k2p9qzr4wxy",
+        "name": "gateway, hall 2", "permissions": ["mass:write"], "addresses": ["192.0.2.0/24"],
+        "expires_at": "2027-12-31T00:00:00Z", "last_used_at": null, "created_at": "2026-11-24T18:00:00.123456Z",
+        "created_by": {"kind": "user", "id": "0199d3a0-0000-7000-8000-000000000001"}, "revoked_at": null,
+    }],
+    "next_cursor": null,
+}))]
 pub struct ApiKeyPage {
     /// The keys.
     pub items: Vec<ApiKey>,
