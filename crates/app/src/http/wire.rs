@@ -191,6 +191,10 @@ pub struct Token {
 
 /// The keys with which access tokens can be verified (RFC 7517, section 5).
 #[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({"keys": [{
+    "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": "0123456789abcdef",
+    "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+}]}))]
 pub struct JsonWebKeySet {
     /// The present key and, during a rotation, the one before; none where tokens are signed with a secret.
     pub keys: Vec<JsonWebKey>,
