@@ -6,7 +6,7 @@ use diesel::Connection as _;
 use diesel::connection::{AnsiTransactionManager, CacheSize, TransactionManager};
 use diesel::prelude::*;
 use diesel::r2d2::CustomizeConnection;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{BigInt, Bool};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use mass_domain::tenancy::TenantId;
 
@@ -88,10 +88,6 @@ impl CustomizeConnection<Connection, diesel::r2d2::Error> for Setup {
     }
 }
 
-diesel::define_sql_function! {
-    fn set_config(name: Text, value: Text, until_the_transaction_ends: Bool) -> Text;
-}
-
 /// Row-level security, which the tables' owner and superusers pass through.
 impl Walled for Connection {
     fn has_walls(&mut self) -> QueryResult<bool> {
@@ -102,11 +98,17 @@ impl Walled for Connection {
 
     fn within<T>(&mut self, tenant: &TenantId, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T> {
         // The tenant is named for this transaction alone: named for the session, it would still be there for whoever
-        // gets the connection next.
-        write(self, |connection| {
-            diesel::select(set_config("mass.tenant", tenant.as_str(), true)).execute(connection)?;
-            work(connection)
-        })
+        // gets the connection next. In one round trip with the beginning; a slug has no quotes.
+        let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL mass.tenant = '{tenant}'");
+        AnsiTransactionManager::begin_transaction_sql(self, &begin)?;
+        match work(self) {
+            Ok(done) => AnsiTransactionManager::commit_transaction(self).map(|()| done),
+            Err(error) => {
+                // Where this fails too, the connection is not used again, and the first error tells more.
+                let _ = AnsiTransactionManager::rollback_transaction(self);
+                Err(error)
+            }
+        }
     }
 }
 
