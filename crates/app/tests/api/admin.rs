@@ -28,6 +28,16 @@ on_both!(
     quotas_are_off_until_they_are_set,
 );
 
+also_restricted!(
+    a_created_user_logs_in_with_the_password_that_is_shown_once,
+    an_address_is_one_users_over_all_tenants,
+    another_tenants_users_look_absent,
+    of_two_administrators_who_demote_each_other_one_remains,
+    a_tenant_is_created_with_its_administrator,
+    a_tenants_slug_and_its_administrators_address_have_to_be_free,
+    quotas_are_off_until_they_are_set,
+);
+
 const USERS: &str = "/v1/admin/users";
 const TENANTS: &str = "/v1/admin/tenants";
 const QUOTAS: &str = "/v1/admin/quotas";

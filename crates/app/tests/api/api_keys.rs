@@ -22,6 +22,12 @@ on_both!(
     another_tenants_keys_look_absent,
 );
 
+also_restricted!(
+    a_key_opens_what_it_may_and_nothing_else,
+    the_last_use_is_remembered,
+    another_tenants_keys_look_absent,
+);
+
 const KEYS: &str = "/v1/admin/api-keys";
 /// An id that nothing has.
 const NOBODY: &str = "0199d3a0-0000-7000-8000-000000000001";

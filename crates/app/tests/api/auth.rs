@@ -29,6 +29,12 @@ on_both!(
     a_foreign_object_looks_absent_when_it_is_deleted,
 );
 
+also_restricted!(
+    a_login_gives_a_token_that_tells_who_its_bearer_is,
+    a_foreign_object_looks_like_an_absent_one,
+    a_foreign_object_looks_absent_when_it_is_deleted,
+);
+
 /// An id that nothing has.
 const NOBODY: &str = "0199d3a0-0000-7000-8000-000000000001";
 

@@ -25,6 +25,8 @@ on_both!(
     a_key_is_remembered_even_for_a_correction,
 );
 
+also_restricted!(a_key_belongs_to_its_tenant, a_key_survives_a_restart);
+
 const REQUESTS: &str = "/v1/mass-requests";
 
 async fn send(app: &TestApp, key: &str, document: &Value) -> Answer {

@@ -42,6 +42,8 @@ on_both!(
     a_dry_run_stores_nothing,
 );
 
+also_restricted!(the_log_of_a_tenant_has_no_gaps_when_many_write_at_once);
+
 const REQUESTS: &str = "/v1/mass-requests";
 const STATUSES: [&str; 5] = ["pending", "processing", "done", "failed", "cancelled"];
 

@@ -25,6 +25,8 @@ on_both!(
     of_many_conflicting_corrections_each_supersedes_another,
 );
 
+also_restricted!(another_instant_device_contract_or_tenant_is_another_thing);
+
 const REQUESTS: &str = "/v1/mass-requests";
 
 async fn send(app: &TestApp, document: &Value) -> Answer {

@@ -12,6 +12,8 @@ on_both!(
     what_is_wrong_is_named,
 );
 
+also_restricted!(who_registers_becomes_a_viewer);
+
 const ANOTHER_PASSWORD: &str = "seven kestrels over the harbour";
 
 async fn open(app: &TestApp) -> TestApp {

@@ -30,6 +30,13 @@ on_both!(
     a_change_of_algorithm_logs_nobody_out,
 );
 
+also_restricted!(
+    a_login_opens_a_session_that_is_refreshed,
+    a_refresh_token_is_good_once_and_its_reuse_ends_the_session,
+    of_twenty_refreshes_at_once_one_wins_and_the_session_ends,
+    logging_out_ends_this_session_at_once,
+);
+
 /// The key that comes after [`SECRET_KEY`].
 const NEXT_KEY: &str = "the signing key that comes after it, no more secret than the first";
 

@@ -48,6 +48,18 @@ macro_rules! on_both {
     };
 }
 
+/// Makes one more test of each function: on PostgreSQL, under a role that row-level security holds.
+macro_rules! also_restricted {
+    ($($name:ident),+ $(,)?) => {
+        mod postgres_restricted {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name($crate::support::TestApp::postgres_restricted().await).await;
+            })+
+        }
+    };
+}
+
 /// The first administrator.
 pub(crate) const FOUNDER: &str = "founder@example.test";
 /// Everybody's password.
@@ -75,12 +87,19 @@ impl TestApp {
         Self::boot(TestDatabase::postgres()).await
     }
 
+    pub(crate) async fn postgres_restricted() -> Self {
+        Self::boot(TestDatabase::postgres_restricted()).await
+    }
+
     async fn boot(database: TestDatabase) -> Self {
         Self::on(Arc::new(database), &[]).await
     }
 
     async fn on(database: Arc<TestDatabase>, flags: &[Flag<'_>]) -> Self {
-        let application = Application::build(&settings(&database.url(), flags)).await.unwrap();
+        let urls = database.urls();
+        let owner = urls.migration.as_deref().map(|url| ("--mass-migration-database-url", url));
+        let flags: Vec<_> = owner.into_iter().chain(flags.iter().copied()).collect();
+        let application = Application::build(&settings(&urls.database, &flags)).await.unwrap();
         let server = Server::start(application.services.clone());
         let anonymous = Client::new(server.address);
         let login = anonymous.post("/v1/auth/login").json(&json!({"email": FOUNDER, "password": PASSWORD})).await;

@@ -14,7 +14,15 @@ pub(crate) enum TestDatabase {
     Postgres {
         /// Its name.
         name: String,
+        /// Whether the program serves it under a role that row-level security holds, and another one migrates.
+        restricted: bool,
     },
+}
+
+/// The URLs that the program is given.
+pub(crate) struct Urls {
+    pub(crate) database: String,
+    pub(crate) migration: Option<String>,
 }
 
 impl TestDatabase {
@@ -25,13 +33,37 @@ impl TestDatabase {
     pub(crate) fn postgres() -> Self {
         let name = format!("mass_api_{}", Uuid::now_v7().simple());
         on_cluster(&format!("CREATE DATABASE {name}"));
-        Self::Postgres { name }
+        Self::Postgres { name, restricted: false }
     }
 
+    /// The roles are made as docs/operations.md says; each is its own password.
+    pub(crate) fn postgres_restricted() -> Self {
+        let name = format!("mass_api_{}", Uuid::now_v7().simple());
+        on_cluster(&format!("CREATE ROLE {name}_owner LOGIN PASSWORD '{name}_owner'"));
+        on_cluster(&format!("CREATE ROLE {name}_server LOGIN PASSWORD '{name}_server'"));
+        on_cluster(&format!("CREATE DATABASE {name} OWNER {name}_owner"));
+        Self::Postgres { name, restricted: true }
+    }
+
+    /// How the program reaches it.
+    pub(crate) fn urls(&self) -> Urls {
+        let url = self.url();
+        match self {
+            Self::Postgres { name, restricted: true } => {
+                let (scheme, rest) = url.split_once("://").unwrap();
+                let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+                let url_as = |role: String| format!("{scheme}://{role}:{role}@{place}");
+                Urls { database: url_as(format!("{name}_server")), migration: Some(url_as(format!("{name}_owner"))) }
+            }
+            Self::Sqlite(_) | Self::Postgres { restricted: false, .. } => Urls { database: url, migration: None },
+        }
+    }
+
+    /// How it is reached beside the program: on PostgreSQL as a superuser.
     pub(crate) fn url(&self) -> String {
         match self {
             Self::Sqlite(folder) => format!("sqlite://{}", folder.path().join("mass.db").display()),
-            Self::Postgres { name } => {
+            Self::Postgres { name, .. } => {
                 let cluster = cluster_url();
                 let (server, _) = cluster.rsplit_once('/').expect("MASS_TEST_POSTGRES_URL ends with a database's name");
                 format!("{server}/{name}")
@@ -86,7 +118,7 @@ impl TestDatabase {
 
     fn name(&self) -> &str {
         match self {
-            Self::Postgres { name } => name,
+            Self::Postgres { name, .. } => name,
             Self::Sqlite(_) => panic!("a file has no name on a cluster"),
         }
     }
@@ -108,8 +140,11 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        if let Self::Postgres { name } = self {
+        if let Self::Postgres { name, restricted } = self {
             on_cluster(&format!("DROP DATABASE {name} WITH (FORCE)"));
+            if *restricted {
+                on_cluster(&format!("DROP ROLE {name}_server, {name}_owner"));
+            }
         }
     }
 }
