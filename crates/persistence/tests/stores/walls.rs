@@ -7,6 +7,7 @@ use diesel::sql_types::Text;
 use diesel::{Connection, PgConnection, QueryResult, QueryableByName, RunQueryDsl, sql_query};
 use mass_domain::mass_request::Filter;
 use mass_domain::page::Limit;
+use mass_domain::tenancy::TenantId;
 use mass_persistence::{Database, MigrateError, Options, open};
 use mass_service::{Found, MassStore};
 
@@ -19,7 +20,7 @@ fn with_one_connection(db: &TestDatabase) -> Database {
     open(&Options { pool_size: NonZeroU32::MIN, ..db.place.options() }).unwrap()
 }
 
-async fn listed(mass: &dyn MassStore, of: &mass_domain::tenancy::TenantId) -> usize {
+async fn listed(mass: &dyn MassStore, of: &TenantId) -> usize {
     let rows = mass.list(of, &Filter::default(), None, Limit::DEFAULT).await.unwrap();
     assert!(rows.iter().all(|row| row.tenant_id == *of), "{rows:?}");
     rows.len()
@@ -183,7 +184,7 @@ async fn a_view_leaks_unless_it_is_read_with_the_rights_of_its_reader() {
 async fn who_serves_alters_neither_tables_nor_the_audit_trail() {
     let db = populated().await;
     let mut server = server_of(&db);
-    name_for_session(&mut server);
+    server.batch_execute("SET mass.tenant = 'other'").unwrap();
     let denied = [
         "UPDATE audit_events SET detail = '{}'",
         "DELETE FROM audit_events",
@@ -204,11 +205,6 @@ async fn who_serves_alters_neither_tables_nor_the_audit_trail() {
     for statement in owned {
         assert!(refusal(&mut server, statement).contains("must be owner"), "{statement}");
     }
-}
-
-/// Names a tenant for as long as the connection lasts, which the program never does.
-fn name_for_session(connection: &mut PgConnection) {
-    connection.batch_execute("SET mass.tenant = 'other'").unwrap();
 }
 
 /// The rights of the role that serves, as PostgreSQL prints them.
