@@ -5,7 +5,7 @@ use mass_domain::contracts::{self, Examined, Facts, Refused};
 use mass_domain::json::{self, SyntaxError, Value};
 use mass_domain::mass_request::IdempotencyKey;
 use mass_domain::time::Timestamp;
-use mass_domain::validation::{Stage, Violation};
+use mass_domain::validation::{Code, Violation};
 
 /// The idempotency key that came beside a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,10 +81,10 @@ pub(crate) fn examine(
 
 fn differing_keys(examined: &Examined, own: &IdempotencyKey, header: &IdempotencyKey) -> Refused {
     let violation = Violation {
-        stage: Stage::Semantic,
+        stage: Code::IdempotencyKeyMismatch.stage(),
         pointer: "/request/idempotency_key".to_owned(),
-        code: "idempotency_key_mismatch".to_owned(),
-        detail: "The Idempotency-Key header names another key than the document.".to_owned(),
+        code: Code::IdempotencyKeyMismatch.as_str().to_owned(),
+        detail: Code::IdempotencyKeyMismatch.meaning().to_owned(),
         expected: Some(header.as_str().to_owned()),
         actual: Some(own.as_str().to_owned()),
     };

@@ -1,0 +1,101 @@
+//! The log: who did what to which request, in order.
+
+use futures_util::future::join_all;
+use mass_domain::access::Role;
+use serde_json::json;
+
+use super::{REQUESTS, events, listed, move_to, path, send, store_at_once};
+use crate::support::TestApp;
+use crate::support::documents::{Edit, reading};
+
+on_both!(
+    events_tell_who_did_what_and_in_which_trace,
+    the_log_of_a_tenant_has_no_gaps,
+    the_log_of_a_tenant_has_no_gaps_when_many_write_at_once,
+    what_cannot_be_logged_is_not_stored,
+);
+
+also_restricted!(the_log_of_a_tenant_has_no_gaps_when_many_write_at_once);
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+async fn events_tell_who_did_what_and_in_which_trace(app: TestApp) {
+    let traceparent = format!("00-{TRACE}-00f067aa0ba902b7-01");
+    let create = app.post(REQUESTS).json(&reading("dev-1")).header("traceparent", &traceparent);
+    let created = create.header("X-Request-Id", "create-1").await.expect(201);
+    let operator = app.user(Role::Operator).await;
+    let change = json!({"status": "failed", "reason": "The engine is off."});
+    let moved = operator.patch(&format!("{}/status", path(&created.id()))).json(&change).await.expect(200);
+    let events = events(&app, &created.id()).await;
+    let fingerprint = created.at("/fingerprint");
+    assert_eq!(
+        events[0],
+        json!({
+            "sequence": 1, "type": "accepted", "at": created.at("/created_at"), "actor": created.at("/created_by"),
+            "trace_id": TRACE, "request_id": "create-1", "contract": "device/1.1", "fingerprint": fingerprint,
+            "detail": {},
+        })
+    );
+    assert_eq!(
+        events[1],
+        json!({
+            "sequence": 2, "type": "status_changed", "at": moved.at("/updated_at"),
+            "actor": {"kind": "user", "id": operator.get("/v1/auth/me").await.at("/id")},
+            "trace_id": moved.header("traceparent").unwrap().split('-').nth(1),
+            "request_id": moved.header("x-request-id"), "contract": "device/1.1", "fingerprint": fingerprint,
+            "detail": {"from": "pending", "to": "failed", "reason": "The engine is off."},
+        })
+    );
+    assert_eq!(events.len(), 2);
+}
+
+async fn the_log_of_a_tenant_has_no_gaps(app: TestApp) {
+    let foreigner = app.foreigner(Role::Operator).await;
+    let mut sent = Vec::new();
+    for number in 0..4 {
+        let id = send(&app, &reading(&format!("dev-{number}"))).await.id();
+        // None of these is an event of this tenant.
+        app.post(REQUESTS).json(&reading(&format!("dev-{number}"))).await.expect(200);
+        app.post(REQUESTS).json(&reading(&format!("dev-{number}")).with("/metadata/notes", "x")).await.expect(409);
+        app.post(REQUESTS).body("{").await.expect(400);
+        move_to(&app, &id, "done").await.expect(409);
+        foreigner.post(REQUESTS).json(&reading(&format!("dev-{number}"))).await.expect(201);
+        move_to(&app, &id, "cancelled").await.expect(200);
+        sent.push(id);
+    }
+    assert_eq!(sequences(&app, &sent).await, (1..=8).collect::<Vec<i64>>());
+}
+
+/// The places in the log of all that happened to these requests.
+async fn sequences(app: &TestApp, ids: &[String]) -> Vec<i64> {
+    let mut sequences = Vec::new();
+    for id in ids {
+        sequences.extend(events(app, id).await.iter().map(|event| event["sequence"].as_i64().unwrap()));
+    }
+    sequences.sort_unstable();
+    sequences
+}
+
+async fn the_log_of_a_tenant_has_no_gaps_when_many_write_at_once(app: TestApp) {
+    let stored = store_at_once(&app, 30).await;
+    let moves = stored.iter().map(|id| move_to(&app, id, "processing"));
+    let (_, more) = tokio::join!(join_all(moves), store_at_once(&app, 30));
+    assert_eq!(sequences(&app, &[stored, more].concat()).await, (1..=90).collect::<Vec<i64>>());
+}
+
+#[tokio::test]
+async fn two_servers_on_one_postgres_keep_one_log_without_gaps() {
+    let first = TestApp::postgres().await;
+    let second = first.another().await;
+    let (here, there) = tokio::join!(store_at_once(&first, 30), store_at_once(&second, 30));
+    assert_eq!(sequences(&second, &[here, there].concat()).await, (1..=60).collect::<Vec<i64>>());
+}
+
+async fn what_cannot_be_logged_is_not_stored(app: TestApp) {
+    let id = send(&app, &reading("dev-1")).await.id();
+    app.database().refuse_events();
+    app.post(REQUESTS).json(&reading("dev-2")).await.expect_problem(500, "internal");
+    move_to(&app, &id, "cancelled").await.expect_problem(500, "internal");
+    app.delete(&path(&id)).await.expect_problem(500, "internal");
+    assert_eq!(listed(app.founder(), "status=pending").await, [id]);
+}
