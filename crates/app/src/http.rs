@@ -24,7 +24,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use actix_web::dev::Server;
-use actix_web::middleware::{Condition, from_fn};
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use mass_admin_service::AdminService;
 use mass_auth::AuthService;
@@ -35,6 +35,7 @@ use paperclip::actix::{OpenApiExt, web as api};
 
 use body::BodyLimit;
 use client::TrustedProxies;
+use cors::AllowedOrigins;
 use limits::Limits;
 use problem::{Problem, ProblemKind};
 use system::Draining;
@@ -59,7 +60,7 @@ pub struct Services {
     /// Whose word is taken for where a request came from.
     pub proxies: web::Data<TrustedProxies>,
     /// The origins whose pages may call the API.
-    pub cors_origins: Arc<[String]>,
+    pub cors_origins: web::Data<AllowedOrigins>,
     /// How long a single request's body may be.
     pub body_limit: web::Data<BodyLimit>,
 }
@@ -81,9 +82,10 @@ pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Serve
             .app_data(services.body_limit)
             .app_data(services.limits)
             .app_data(services.proxies)
+            .app_data(services.cors_origins)
             .app_data(web::PathConfig::default().error_handler(|_, _| Problem::new(ProblemKind::NotFound).into()))
             .wrap(from_fn(gate::layer))
-            .wrap(Condition::new(!services.cors_origins.is_empty(), cors::layer(&services.cors_origins)))
+            .wrap(from_fn(cors::layer))
             .wrap(from_fn(context::layer))
             .default_service(web::to(|| async { Err::<&str, _>(Problem::new(ProblemKind::NotFound)) }))
             .wrap_api()

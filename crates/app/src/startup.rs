@@ -22,6 +22,7 @@ use crate::config::{Environment, Settings};
 use crate::http::Services;
 use crate::http::body::BodyLimit;
 use crate::http::client::TrustedProxies;
+use crate::http::cors::AllowedOrigins;
 use crate::http::limits::Limits;
 use crate::http::system::Draining;
 
@@ -75,7 +76,7 @@ impl Application {
             draining: web::Data::new(Draining::default()),
             limits: web::Data::new(Limits::new(settings.limits.per_minute())),
             proxies: web::Data::new(TrustedProxies(settings.http.trusted_proxies.clone())),
-            cors_origins: settings.http.cors_origins.clone().into(),
+            cors_origins: web::Data::new(AllowedOrigins(settings.http.cors_origins.clone())),
             body_limit: web::Data::new(BodyLimit(settings.http.body_limit_bytes)),
         };
         Ok(Self { services, founded })

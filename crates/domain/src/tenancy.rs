@@ -64,18 +64,107 @@ pub struct Tenant {
     pub created_at: Timestamp,
 }
 
-/// What a tenant may use at most; nothing is counted where nothing is set.
+/// What a tenant may use at most; no limit where nothing is set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Quotas {
-    /// Requests to the API in a day of UTC.
+    /// MASS requests that are stored in a day of UTC.
     pub requests_per_day: Option<u64>,
     /// Bytes of stored documents.
     pub stored_bytes: Option<u64>,
 }
 
+/// What a tenant has used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The day of UTC whose requests are counted, in days since 1970-01-01.
+    pub day: i64,
+    /// The MASS requests that were stored on that day.
+    pub requests: u64,
+    /// The bytes of the documents that are stored.
+    pub stored_bytes: u64,
+}
+
+/// What a tenant has no more of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OverQuota {
+    /// Requests of the day.
+    #[error("the tenant may send {allowed} requests a day and has sent {used}; the next day begins at {until}")]
+    Requests {
+        /// How many it may send.
+        allowed: u64,
+        /// How many it has sent.
+        used: u64,
+        /// When the next day begins.
+        until: Timestamp,
+    },
+    /// Space.
+    #[error("the tenant may store {allowed} bytes and has stored {used}; {needed} more do not fit")]
+    StoredBytes {
+        /// How many bytes it may store.
+        allowed: u64,
+        /// How many it has stored.
+        used: u64,
+        /// How many more are asked for.
+        needed: u64,
+    },
+}
+
+impl Usage {
+    /// Counts a document that is stored at an instant.
+    ///
+    /// # Errors
+    /// [`OverQuota`] if that would be more than the tenant may use; then nothing is counted.
+    pub fn admit(&mut self, quotas: &Quotas, at: Timestamp, bytes: u64) -> Result<(), OverQuota> {
+        let day = at.unix_micros().div_euclid(MICROS_OF_A_DAY);
+        let requests = if day == self.day { self.requests } else { 0 };
+        if let Some(allowed) = quotas.requests_per_day.filter(|allowed| requests >= *allowed) {
+            let until = Timestamp::from_unix_micros((day + 1).saturating_mul(MICROS_OF_A_DAY)).unwrap_or(at);
+            return Err(OverQuota::Requests { allowed, used: requests, until });
+        }
+        let stored_bytes = self.stored_bytes.saturating_add(bytes);
+        if let Some(allowed) = quotas.stored_bytes.filter(|allowed| stored_bytes > *allowed) {
+            return Err(OverQuota::StoredBytes { allowed, used: self.stored_bytes, needed: bytes });
+        }
+        *self = Self { day, requests: requests + 1, stored_bytes };
+        Ok(())
+    }
+}
+
+const MICROS_OF_A_DAY: i64 = 86_400 * 1_000_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_requests_of_a_day_are_counted_until_midnight_of_utc() {
+        let quotas = Quotas { requests_per_day: Some(2), stored_bytes: None };
+        let mut usage = Usage::default();
+        for time in ["2026-11-24T00:00:00Z", "2026-11-24T23:59:59.999999Z"] {
+            assert_eq!(usage.admit(&quotas, at(time), 10), Ok(()));
+        }
+        let until = at("2026-11-25T00:00:00Z");
+        let over = OverQuota::Requests { allowed: 2, used: 2, until };
+        assert_eq!(usage.admit(&quotas, at("2026-11-24T23:59:59.999999Z"), 10), Err(over));
+        assert_eq!(usage.admit(&quotas, until, 10), Ok(()));
+        assert_eq!((usage.requests, usage.stored_bytes), (1, 30));
+    }
+
+    #[test]
+    fn a_document_fits_to_the_last_byte_and_not_beyond() {
+        let quotas = Quotas { requests_per_day: None, stored_bytes: Some(100) };
+        let mut usage = Usage { stored_bytes: 90, ..Usage::default() };
+        let (before, now) = (usage, at("2026-11-24T12:00:00Z"));
+        let over = OverQuota::StoredBytes { allowed: 100, used: 90, needed: 11 };
+        assert_eq!(usage.admit(&quotas, now, 11), Err(over));
+        assert_eq!(usage, before);
+        assert_eq!(usage.admit(&quotas, now, 10), Ok(()));
+        assert_eq!(Usage::default().admit(&Quotas::default(), now, u64::MAX), Ok(()));
+    }
 
     #[test]
     fn a_slug_is_a_lower_case_dns_label() {

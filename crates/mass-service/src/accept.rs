@@ -6,7 +6,7 @@ use mass_domain::contracts::{ContractId, Examined};
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{IdempotencyKey, MassRequest, Outcome, Status, Summary};
 use mass_domain::port::PortError;
-use mass_domain::tenancy::TenantId;
+use mass_domain::tenancy::{OverQuota, TenantId};
 use mass_domain::time::Timestamp;
 use mass_domain::trace::Origin;
 
@@ -224,6 +224,9 @@ pub enum Refusal {
         /// The refused document's fingerprint.
         sent: Fingerprint,
     },
+    /// The tenant has used up what it may use.
+    #[error(transparent)]
+    OverQuota(#[from] OverQuota),
 }
 
 /// Why a document is not accepted.

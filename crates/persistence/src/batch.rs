@@ -11,7 +11,7 @@ use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::ContractId;
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{IdempotencyKey, MassRequest, Outcome, Summary};
-use mass_domain::tenancy::TenantId;
+use mass_domain::tenancy::{Quotas, TenantId, Usage};
 use mass_domain::time::Timestamp;
 use mass_service::{Decision, KeyRecord, OnConflict, Receipt, Refusal, Snapshot, StoredVersion, Submission, decide};
 
@@ -32,14 +32,18 @@ pub(crate) struct Batch {
     added_keys: Vec<(IdempotencyKey, Timestamp)>,
     superseded: Vec<MassRequestId>,
     events: Vec<NewEvent>,
+    quotas: Quotas,
+    usage: Usage,
 }
 
 impl Batch {
-    /// A batch that meets these keys and versions.
+    /// A batch that meets these keys and versions, of a tenant that may use so much and has used that.
     pub(crate) fn new(
         tenant: &TenantId,
         keys: HashMap<IdempotencyKey, (KeyRecord, Snapshot)>,
         versions: HashMap<NaturalKey, Vec<StoredVersion>>,
+        quotas: Quotas,
+        usage: Usage,
     ) -> Self {
         Self {
             tenant: tenant.clone(),
@@ -50,6 +54,8 @@ impl Batch {
             added_keys: Vec::new(),
             superseded: Vec::new(),
             events: Vec::new(),
+            quotas,
+            usage,
         }
     }
 
@@ -89,7 +95,13 @@ impl Batch {
                 }
                 Ok(Ok(Receipt { outcome: Outcome::Duplicate, replayed: false, request }))
             }
-            Decision::Store { corrects } => self.store(submission, natural_key, corrects).map(Ok),
+            Decision::Store { corrects } => {
+                let bytes = submission.examined.canonical.len() as u64;
+                match self.usage.admit(&self.quotas, submission.at, bytes) {
+                    Ok(()) => self.store(submission, natural_key, corrects).map(Ok),
+                    Err(over) => Ok(Err(over.into())),
+                }
+            }
             Decision::Refuse(refusal) => Ok(Err(refusal)),
         }
     }
@@ -171,6 +183,16 @@ impl Batch {
             Some(KeyRow::new(&self.tenant, key, record, snapshot, Instant(*at)))
         };
         self.added_keys.iter().filter_map(row).collect()
+    }
+
+    /// The tenant whose batch it is.
+    pub(crate) const fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// What the tenant has used then.
+    pub(crate) const fn usage(&self) -> Usage {
+        self.usage
     }
 
     /// What happened, in its order.

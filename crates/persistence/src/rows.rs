@@ -11,7 +11,7 @@ use mass_domain::audit::{Action, Event, NewEvent};
 use mass_domain::contracts::ContractId;
 use mass_domain::ids::{ApiKeyId, MassRequestId, SessionId, UserId};
 use mass_domain::mass_request::{IdempotencyKey, MassRequest, Outcome, Status, Summary};
-use mass_domain::tenancy::{Quotas, TenantId};
+use mass_domain::tenancy::{Quotas, TenantId, Usage};
 use mass_domain::time::Timestamp;
 use mass_domain::trace::{Origin, RequestId, TraceParent};
 use mass_domain::users::{Email, User};
@@ -21,7 +21,9 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::columns::{Hash, Id, Instant, Json, Set, Word};
-use crate::schema::{api_keys, audit_events, idempotency_keys, login_attempts, mass_requests, quotas, sessions, users};
+use crate::schema::{
+    api_keys, audit_events, idempotency_keys, login_attempts, mass_requests, quotas, sessions, tenant_usage, users,
+};
 
 /// All of a request but its document, warnings and natural key.
 #[derive(Debug, Queryable, Selectable, Insertable)]
@@ -390,6 +392,35 @@ impl QuotaRow {
     pub(crate) fn into_quotas(self) -> Quotas {
         let quota = |column: Option<i64>| column.map(|quota| u64::try_from(quota).unwrap_or(0));
         Quotas { requests_per_day: quota(self.requests_per_day), stored_bytes: quota(self.stored_bytes) }
+    }
+}
+
+/// What a tenant has used.
+#[derive(Debug, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = tenant_usage, treat_none_as_default_value = false)]
+pub(crate) struct UsageRow {
+    tenant_id: Word<TenantId>,
+    day: i64,
+    requests: i64,
+    stored_bytes: i64,
+}
+
+impl UsageRow {
+    /// The row of what a tenant has used.
+    pub(crate) fn new(tenant: &TenantId, usage: Usage) -> Self {
+        let column = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        Self {
+            tenant_id: Word(tenant.clone()),
+            day: usage.day,
+            requests: column(usage.requests),
+            stored_bytes: column(usage.stored_bytes),
+        }
+    }
+
+    /// What the tenant has used.
+    pub(crate) fn into_usage(self) -> Usage {
+        let count = |column: i64| u64::try_from(column).unwrap_or(0);
+        Usage { day: self.day, requests: count(self.requests), stored_bytes: count(self.stored_bytes) }
     }
 }
 

@@ -191,5 +191,17 @@ table! {
     }
 }
 
+table! {
+    use diesel::sql_types::{BigInt, Text};
+
+    tenant_usage (tenant_id) {
+        tenant_id -> Text,
+        day -> BigInt,
+        requests -> BigInt,
+        stored_bytes -> BigInt,
+    }
+}
+
 allow_tables_to_appear_in_same_query!(idempotency_keys, mass_requests);
+allow_tables_to_appear_in_same_query!(quotas, tenant_usage, tenants);
 allow_tables_to_appear_in_same_query!(sessions, users);

@@ -15,6 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::print;
 use crate::config::{Environment, Settings};
+use crate::http::limits::Limits;
 use crate::http::system::Draining;
 use crate::http::{self, openapi};
 use crate::startup::Application;
@@ -25,6 +26,9 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// How often what has outlived its use is cleared away.
 const HOUSEKEEPING: Duration = Duration::from_secs(3600);
+
+/// How often the memory of rate limits is given back that nobody draws from any more.
+const TIDYING: Duration = Duration::from_secs(60);
 
 /// How long an idempotency key is kept: twice the promised 24 hours.
 const IDEMPOTENCY_KEYS_SECONDS: i64 = 48 * 3600;
@@ -66,6 +70,7 @@ pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<E
     };
     actix_web::rt::spawn(stop_on_signal(signals, server.handle(), application.services.draining.clone(), grace));
     actix_web::rt::spawn(keep_house(application.services.clone()));
+    actix_web::rt::spawn(tidy_limits(application.services.limits.clone()));
     server.await?;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
@@ -124,6 +129,14 @@ async fn next(terminate: &mut Signal, interrupt: &mut Signal) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+    }
+}
+
+async fn tidy_limits(limits: web::Data<Limits>) {
+    let mut ticks = tokio::time::interval(TIDYING);
+    loop {
+        ticks.tick().await;
+        limits.tidy();
     }
 }
 

@@ -1,11 +1,14 @@
 //! MASS requests: send, look at, move on, delete.
 
+use std::time::SystemTime;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::web;
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{Filter, MassRequest as Stored, Outcome, Status};
 use mass_domain::page::{Limit, Page};
+use mass_domain::tenancy::OverQuota;
 use mass_service::{
     AcceptError, DeleteError, DocumentError, DryRunError, ListQuery, MassService, OnConflict, Options, ReadError,
     Record, Refusal, TransitionError,
@@ -14,7 +17,7 @@ use paperclip::actix::{Apiv2Schema, api_v2_operation};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::body::{Document, Valid, broken};
+use super::body::{Document, Valid, broken, sentence};
 use super::headers::{IDEMPOTENT_REPLAYED, entity_tag, idempotency_key, if_match, if_none_match};
 use super::problem::{Problem, ProblemKind};
 use super::query::{Query, foreign_cursor, page_limit};
@@ -294,6 +297,29 @@ impl From<Refusal> for Problem {
                 .member("first_id", request_id.to_string())
                 .member("stored_fingerprint", stored.to_string())
                 .member("sent_fingerprint", sent.to_string()),
+            Refusal::OverQuota(over) => over.into(),
+        }
+    }
+}
+
+impl From<OverQuota> for Problem {
+    fn from(over: OverQuota) -> Self {
+        let detail = sentence(&over.to_string());
+        match over {
+            OverQuota::Requests { allowed, used, until } => {
+                let problem = Self::new(ProblemKind::DailyQuota).detail(detail);
+                let problem = problem.member("allowed", allowed).member("used", used);
+                let until = header::HttpDate::from(SystemTime::from(until.as_datetime())).to_string();
+                match header::HeaderValue::try_from(until) {
+                    Ok(until) => problem.header(header::RETRY_AFTER, until),
+                    Err(_) => problem,
+                }
+            }
+            OverQuota::StoredBytes { allowed, used, needed } => Self::new(ProblemKind::StorageQuota)
+                .detail(detail)
+                .member("allowed", allowed)
+                .member("used", used)
+                .member("needed", needed),
         }
     }
 }

@@ -178,7 +178,14 @@ pub const OPERATIONS: &[Operation] = &[
             (201, "Stored, as a new request or as a correction."),
             (200, "The same document is stored already: that request."),
         ],
-        problems: &[ProblemKind::ForeignTenant, ProblemKind::Gone, ProblemKind::Conflict, ProblemKind::KeyReused],
+        problems: &[
+            ProblemKind::ForeignTenant,
+            ProblemKind::StorageQuota,
+            ProblemKind::Gone,
+            ProblemKind::Conflict,
+            ProblemKind::KeyReused,
+            ProblemKind::DailyQuota,
+        ],
         ..post("/v1/mass-requests", WRITE)
     },
     Operation { query: LIST, answers: &[(200, "A page of requests.")], ..get("/v1/mass-requests", READ) },

@@ -66,6 +66,8 @@ problem_kinds! {
     ForeignTenant = "foreign-tenant", FORBIDDEN, "The document belongs to another tenant";
     /// The configuration lets nobody register.
     RegistrationClosed = "registration-closed", FORBIDDEN, "Registration is closed";
+    /// The tenant has used up its space.
+    StorageQuota = "quota-exceeded", FORBIDDEN, "The tenant's space is used up";
     /// No such path, or no such object for this caller.
     NotFound = "not-found", NOT_FOUND, "There is nothing here";
     /// The path takes other methods.
@@ -104,8 +106,6 @@ problem_kinds! {
     RateLimited = "rate-limited", TOO_MANY_REQUESTS, "Too many requests";
     /// The tenant has used up its requests of the day.
     DailyQuota = "daily-quota-exceeded", TOO_MANY_REQUESTS, "The tenant's requests of the day are used up";
-    /// The tenant has used up its space.
-    StorageQuota = "quota-exceeded", FORBIDDEN, "The tenant's space is used up";
     /// A fault of the server.
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong here";
     /// The server cannot do it at the moment.

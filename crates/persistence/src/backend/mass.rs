@@ -18,6 +18,7 @@ use mass_service::{
 
 use super::Connection;
 use super::audit::{self, Head};
+use super::quotas;
 use crate::batch::{Batch, NaturalKey};
 use crate::columns::{Hash, Id, Instant, Json, Word};
 use crate::deed::Deed;
@@ -36,7 +37,8 @@ pub(super) fn accept(
         let head = Head::lock(connection, tenant)?;
         let keys = remembered_keys(connection, tenant, submissions)?;
         let versions = stored_versions(connection, tenant, submissions)?;
-        let mut batch = Batch::new(tenant, keys, versions);
+        let (quotas, usage) = quotas::with_usage(connection, tenant)?;
+        let mut batch = Batch::new(tenant, keys, versions, quotas, usage);
         for ids in batch.needed(submissions).chunks(ROWS_PER_STATEMENT) {
             for request in requests(connection, tenant, ids)? {
                 batch.give(request);
@@ -124,8 +126,12 @@ fn store(connection: &mut Connection, head: Head, batch: Batch) -> QueryResult<(
     for older in batch.superseded() {
         update(connection, older)?;
     }
-    for rows in batch.request_rows().chunks(ROWS_PER_STATEMENT) {
+    let requests = batch.request_rows();
+    for rows in requests.chunks(ROWS_PER_STATEMENT) {
         diesel::insert_into(mass_requests::table).values(rows).execute(connection)?;
+    }
+    if !requests.is_empty() {
+        quotas::set_usage(connection, batch.tenant(), batch.usage())?;
     }
     for rows in batch.key_rows().chunks(ROWS_PER_STATEMENT) {
         diesel::insert_into(idempotency_keys::table).values(rows).execute(connection)?;
@@ -289,8 +295,8 @@ pub(super) fn delete(
 ) -> QueryResult<Result<(), DeleteError>> {
     super::write(connection, |connection| {
         let head = Head::lock(connection, tenant)?;
-        let mut request = match find(connection, tenant, id)? {
-            Found::Present(request) => request.summary,
+        let MassRequest { summary: mut request, document, .. } = match find(connection, tenant, id)? {
+            Found::Present(request) => request,
             Found::Deleted => return Ok(Err(DeleteError::Gone)),
             Found::Absent => return Ok(Err(DeleteError::NotFound)),
         };
@@ -301,6 +307,7 @@ pub(super) fn delete(
         let deed = Deed { actor, at, origin };
         deed.touch(&mut request);
         erase(connection, &request)?;
+        quotas::give_back(connection, tenant, document.len())?;
         let mut events = vec![deed.event(Action::Deleted, &request, [])];
         if let Some(mut older) = version_to_reinstate(connection, tenant, &request)? {
             older.corrected_by = None;

@@ -1,12 +1,12 @@
 //! Quotas: what the port's methods do in their transactions.
 
 use diesel::prelude::*;
-use mass_domain::tenancy::{Quotas, TenantId};
+use mass_domain::tenancy::{Quotas, TenantId, Usage};
 use mass_domain::time::Timestamp;
 
 use super::Connection;
-use crate::rows::QuotaRow;
-use crate::schema::quotas;
+use crate::rows::{QuotaRow, UsageRow};
+use crate::schema::{quotas, tenant_usage, tenants};
 
 /// The quotas of a tenant.
 pub(super) fn get(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Quotas> {
@@ -26,4 +26,37 @@ pub(super) fn set(connection: &mut Connection, tenant: &TenantId, quotas: Quotas
             .execute(connection)
             .map(|_| ())
     })
+}
+
+/// What a tenant may use, and what it has used.
+pub(super) fn with_usage(connection: &mut Connection, tenant: &TenantId) -> QueryResult<(Quotas, Usage)> {
+    let (quotas, usage): (Option<QuotaRow>, Option<UsageRow>) = tenants::table
+        .find(tenant.as_str())
+        .left_join(quotas::table.on(quotas::tenant_id.eq(tenants::id)))
+        .left_join(tenant_usage::table.on(tenant_usage::tenant_id.eq(tenants::id)))
+        .select((Option::<QuotaRow>::as_select(), Option::<UsageRow>::as_select()))
+        .first(connection)?;
+    let quotas = quotas.map_or_else(Quotas::default, QuotaRow::into_quotas);
+    Ok((quotas, usage.map_or_else(Usage::default, UsageRow::into_usage)))
+}
+
+/// Writes what a tenant has used.
+pub(super) fn set_usage(connection: &mut Connection, tenant: &TenantId, usage: Usage) -> QueryResult<()> {
+    let row = UsageRow::new(tenant, usage);
+    diesel::insert_into(tenant_usage::table)
+        .values(&row)
+        .on_conflict(tenant_usage::tenant_id)
+        .do_update()
+        .set(&row)
+        .execute(connection)
+        .map(|_| ())
+}
+
+/// Gives back the space of a document that is erased.
+pub(super) fn give_back(connection: &mut Connection, tenant: &TenantId, bytes: usize) -> QueryResult<()> {
+    let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+    diesel::update(tenant_usage::table.find(tenant.as_str()))
+        .set(tenant_usage::stored_bytes.eq(tenant_usage::stored_bytes - bytes))
+        .execute(connection)
+        .map(|_| ())
 }

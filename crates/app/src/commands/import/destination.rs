@@ -12,7 +12,7 @@ use mass_domain::mass_request::{IdempotencyKey, Outcome};
 use mass_domain::time::Clock;
 use mass_domain::trace::Origin;
 use mass_domain::validation::Violation;
-use mass_service::{AcceptError, DocumentError, OnConflict, Options, Receipt, Record, SentKey};
+use mass_service::{AcceptError, DocumentError, OnConflict, Options, Receipt, Record, Refusal, SentKey};
 use reqwest::{Client, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -135,6 +135,7 @@ fn faults(error: AcceptError) -> anyhow::Result<Vec<Fault>> {
         AcceptError::Document(error @ DocumentError::ForeignTenant) => {
             Ok(vec![Fault::of_record("foreign_tenant", error.to_string())])
         }
+        AcceptError::Refused(Refusal::OverQuota(over)) => Err(over.into()),
         AcceptError::Refused(refusal) => Ok(vec![Fault::of_record("conflict", refusal.to_string())]),
     }
 }
@@ -202,12 +203,17 @@ async fn send(client: &Client, endpoint: &Url, token: &SecretString, row: &Row) 
         }
         let response = request.send().await.context("the server cannot be reached")?;
         match response.status() {
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE if !is_over_for_today(&response) => {
                 tokio::time::sleep(retry_after(&response).unwrap_or(PATIENCE)).await;
             }
             status => return answer(status, response).await,
         }
     }
+}
+
+/// A used-up quota says until which date it is used up; that is not waited for.
+fn is_over_for_today(response: &Response) -> bool {
+    response.headers().contains_key("Retry-After") && retry_after(response).is_none()
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {
