@@ -92,13 +92,16 @@ pub fn new_request_id() -> RequestId {
     RequestId::parse(&Uuid::now_v7().to_string()).expect("a UUID is a request id")
 }
 
-/// Puts a problem that travels in the extensions into words; other answers pass as they are.
+/// Puts a problem that travels in the extensions into words, and keeps what the layers within have said in headers; other
+/// answers pass as they are.
 fn in_words(response: HttpResponse<BoxBody>, path: &str, origin: &Origin) -> HttpResponse<BoxBody> {
     let problem = response.extensions().get::<Problem>().cloned();
-    match problem {
-        Some(problem) => problem.render(path, &origin.request_id),
-        None => response,
+    let Some(problem) = problem else { return response };
+    let mut in_words = problem.render(path, &origin.request_id);
+    for (name, value) in response.headers() {
+        in_words.headers_mut().append(name.clone(), value.clone());
     }
+    in_words
 }
 
 fn complete(headers: &mut HeaderMap, path: &str, tls: bool, origin: &Origin) {

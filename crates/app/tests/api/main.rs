@@ -19,6 +19,7 @@ mod idempotency;
 mod import;
 mod ingestion_pipeline;
 mod judgement;
+mod limits;
 mod mass_requests;
 mod natural_keys;
 mod openapi;
