@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 
 use mass_domain::trace::TraceParent;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
@@ -199,6 +199,14 @@ impl Answer {
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// Which headers there are, in alphabetical order, but for the one that is the connection's own.
+    pub(crate) fn header_names(&self) -> Vec<&str> {
+        let names = self.headers.keys().filter(|name| *name != CONNECTION);
+        let mut names: Vec<_> = names.map(|name| name.as_str()).collect();
+        names.sort_unstable();
+        names
     }
 
     /// The body of a problem without what tells one occurrence from another.

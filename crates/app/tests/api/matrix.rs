@@ -1,0 +1,384 @@
+//! Who gets what from every operation: all callers on all objects, as one table says.
+//!
+//! The table is written by hand and knows nothing of the program's own, so that a mistake there is found here. That a
+//! document which names another tenant is refused is shown in `judgement.rs`; what a token has to be, in `auth.rs`.
+
+use futures_util::stream::{self, StreamExt};
+use mass_domain::access::{Permission, Role};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::client::{Answer, Client};
+use crate::support::documents::reading;
+use crate::support::operations::{self, Operation};
+use crate::support::{FOUNDER, OTHER_TENANT, PASSWORD, TENANT, TestApp};
+
+use Needs::{Nothing, Permits, Person, Token};
+use Permission::{KeysManage, MassRead, MassWrite, SettingsManage, TenantsManage, UsersManage};
+
+on_both!(every_caller_gets_what_the_table_says);
+
+also_restricted!(every_caller_gets_what_the_table_says);
+
+/// Every operation of the document, what it needs, what it answers with when it went well, and what its path leads to.
+const TABLE: &[(&str, Needs, u16, Object)] = &[
+    ("GET /.well-known/jwks.json", Nothing, 200, Object::None),
+    ("GET /health", Nothing, 200, Object::None),
+    ("GET /ready", Nothing, 200, Object::None),
+    ("GET /version", Nothing, 200, Object::None),
+    ("POST /v1/auth/login", Nothing, 200, Object::None),
+    ("POST /v1/auth/refresh", Nothing, 200, Object::None),
+    ("POST /v1/auth/register", Nothing, 204, Object::None),
+    ("POST /v1/auth/logout", Token, 204, Object::None),
+    ("POST /v1/auth/password", Person, 204, Object::None),
+    ("GET /v1/auth/me", Token, 200, Object::None),
+    ("GET /v1/contracts", Token, 200, Object::None),
+    ("GET /v1/contracts/{name}/{version}", Token, 200, Object::None),
+    ("POST /v1/mass-requests/validate", Permits(MassWrite), 200, Object::None),
+    ("POST /v1/mass-requests/normalize", Permits(MassWrite), 200, Object::None),
+    ("POST /v1/mass-requests", Permits(MassWrite), 201, Object::None),
+    ("GET /v1/mass-requests", Permits(MassRead), 200, Object::None),
+    ("GET /v1/mass-requests/{id}", Permits(MassRead), 200, Object::Request),
+    ("GET /v1/mass-requests/{id}/events", Permits(MassRead), 200, Object::Request),
+    ("PATCH /v1/mass-requests/{id}/status", Permits(MassWrite), 200, Object::Request),
+    ("DELETE /v1/mass-requests/{id}", Permits(MassWrite), 204, Object::Request),
+    ("POST /v1/admin/tenants", Permits(TenantsManage), 201, Object::None),
+    ("GET /v1/admin/tenants", Permits(TenantsManage), 200, Object::None),
+    ("GET /v1/admin/tenants/{tenant}", Permits(TenantsManage), 200, Object::Tenant),
+    ("POST /v1/admin/users", Permits(UsersManage), 201, Object::None),
+    ("GET /v1/admin/users", Permits(UsersManage), 200, Object::None),
+    ("GET /v1/admin/users/{id}", Permits(UsersManage), 200, Object::User),
+    ("PATCH /v1/admin/users/{id}", Permits(UsersManage), 200, Object::User),
+    ("POST /v1/admin/api-keys", Permits(KeysManage), 201, Object::None),
+    ("GET /v1/admin/api-keys", Permits(KeysManage), 200, Object::None),
+    ("GET /v1/admin/api-keys/{id}", Permits(KeysManage), 200, Object::ApiKey),
+    ("DELETE /v1/admin/api-keys/{id}", Permits(KeysManage), 204, Object::ApiKey),
+    ("GET /v1/admin/quotas", Permits(SettingsManage), 200, Object::None),
+    ("PUT /v1/admin/quotas", Permits(SettingsManage), 200, Object::None),
+];
+
+/// An id that nothing has, whatever it would be the id of.
+const NOBODY: &str = "0199d3a0-0000-7000-8000-000000000001";
+/// What no path takes for an id.
+const MALFORMED: &str = "NO-ID";
+
+/// The roles that give a permission.
+const fn roles_with(permission: Permission) -> &'static [Role] {
+    use Role::{Admin, Auditor, Operator, PlatformAdmin, Viewer};
+    match permission {
+        Permission::MassRead | Permission::AnalyticsRead => &[Viewer, Operator, Auditor, Admin],
+        Permission::MassWrite => &[Operator],
+        Permission::DeliveriesManage => &[Operator, Admin],
+        Permission::AuditRead => &[Auditor, Admin],
+        Permission::UsersManage | Permission::KeysManage | Permission::SettingsManage => &[Admin],
+        Permission::TenantsManage => &[PlatformAdmin],
+        Permission::MetricsRead => &[Admin, PlatformAdmin],
+    }
+}
+
+/// What an operation asks of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Nothing,
+    Token,
+    /// A token that is no API key.
+    Person,
+    Permits(Permission),
+}
+
+/// What a path leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Object {
+    None,
+    Request,
+    User,
+    ApiKey,
+    /// Nobody's: whoever may see tenants at all sees each of them.
+    Tenant,
+}
+
+/// Whose object a path leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Own,
+    Foreign,
+    Nobodys,
+    Malformed,
+}
+
+impl Object {
+    const fn cases(self) -> &'static [Whose] {
+        match self {
+            Self::None => &[Whose::Own],
+            Self::Request | Self::User | Self::ApiKey | Self::Tenant => {
+                &[Whose::Own, Whose::Foreign, Whose::Nobodys, Whose::Malformed]
+            }
+        }
+    }
+}
+
+/// Who calls.
+struct Caller {
+    kind: Kind,
+    client: Client,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Stranger,
+    /// A user with this role alone.
+    User(Role),
+    /// An API key with this permission alone.
+    Key(Permission),
+}
+
+/// What becomes of a call before anybody looks at its object.
+enum Verdict {
+    Unauthenticated,
+    Forbidden,
+    Admitted,
+}
+
+impl Needs {
+    fn verdict(self, kind: Kind) -> Verdict {
+        let may = match (self, kind) {
+            (Nothing, _) | (Token, Kind::User(_) | Kind::Key(_)) | (Person, Kind::User(_)) => true,
+            (Token | Person | Permits(_), Kind::Stranger) => return Verdict::Unauthenticated,
+            (Person, Kind::Key(_)) => false,
+            (Permits(permission), Kind::User(role)) => roles_with(permission).contains(&role),
+            (Permits(permission), Kind::Key(own)) => own == permission,
+        };
+        if may { Verdict::Admitted } else { Verdict::Forbidden }
+    }
+}
+
+fn name(operation: &Operation) -> String {
+    format!("{} {}", operation.method, operation.path)
+}
+
+#[test]
+fn every_operation_has_its_row() {
+    let mut rows: Vec<_> = TABLE.iter().map(|(name, needs, ..)| ((*name).to_owned(), *needs)).collect();
+    let mut documented: Vec<_> = operations::all().iter().map(|each| (name(each), documented_needs(each))).collect();
+    rows.sort_by(|one, other| one.0.cmp(&other.0));
+    documented.sort_by(|one, other| one.0.cmp(&other.0));
+    let missing: Vec<_> = documented.iter().filter(|each| !rows.contains(each)).collect();
+    let unknown: Vec<_> = rows.iter().filter(|each| !documented.contains(each)).collect();
+    assert!(missing.is_empty() && unknown.is_empty(), "without a row: {missing:?}, without an operation: {unknown:?}");
+    assert_eq!(rows.len(), documented.len());
+}
+
+/// What the document says. It tells in words alone that an operation takes no API keys.
+fn documented_needs(operation: &Operation) -> Needs {
+    match operation.permission() {
+        Some(permission) => Permits(permission),
+        None if operation.is_public() => Nothing,
+        None if operation.path == "/v1/auth/password" => Person,
+        None => Token,
+    }
+}
+
+async fn every_caller_gets_what_the_table_says(app: TestApp) {
+    let app = app.another_with(&[("--mass-allow-registration", "true"), ("--mass-rate-limit-per-minute", "0")]).await;
+    let stage = Stage::set(&app).await;
+    let before = stage.standing().await;
+    for (named, needs, success, object) in TABLE {
+        let operations = operations::all();
+        let operation = operations.iter().find(|each| name(each) == *named).unwrap();
+        let row = Row { operation, needs: *needs, success: *success, object: *object };
+        // As many at once as may fail to log in before anybody has to wait.
+        stream::iter(&stage.callers).for_each_concurrent(4, |caller| stage.play(&row, caller)).await;
+    }
+    assert_eq!(stage.standing().await, before, "what nobody could reach has changed");
+}
+
+/// A row of the table with its operation.
+struct Row<'a> {
+    operation: &'a Operation,
+    needs: Needs,
+    success: u16,
+    object: Object,
+}
+
+/// One request, one user and one API key of a tenant, with who may read them.
+struct Belongings {
+    operator: Client,
+    admin: Client,
+    request: String,
+    user: String,
+    key: String,
+}
+
+/// All callers, who belong to one tenant, and what there is in it and in another one.
+struct Stage<'a> {
+    app: &'a TestApp,
+    callers: Vec<Caller>,
+    own: Belongings,
+    foreign: Belongings,
+}
+
+impl<'a> Stage<'a> {
+    async fn set(app: &'a TestApp) -> Self {
+        let mut callers = vec![Caller { kind: Kind::Stranger, client: app.anonymous() }];
+        for role in Role::ALL {
+            callers.push(Caller { kind: Kind::User(*role), client: app.user(*role).await });
+        }
+        for permission in Permission::ALL {
+            let token = create_key(app.founder(), *permission).await.text("/token");
+            callers.push(Caller { kind: Kind::Key(*permission), client: app.bearer(&token) });
+        }
+        let own = Belongings::of(app.founder().clone(), app.founder().clone()).await;
+        let foreign = Belongings::of(app.foreigner(Role::Operator).await, app.foreigner(Role::Admin).await).await;
+        Self { app, callers, own, foreign }
+    }
+
+    /// What stands in both tenants, and must not be changed by anybody.
+    async fn standing(&self) -> Vec<Value> {
+        let mut found = Vec::new();
+        for Belongings { operator, admin, request, user, key } in [&self.own, &self.foreign] {
+            for (reader, path) in [
+                (operator, format!("/v1/mass-requests/{request}")),
+                (admin, format!("/v1/admin/users/{user}")),
+                (admin, format!("/v1/admin/api-keys/{key}")),
+            ] {
+                found.push(reader.get(&path).await.expect(200).json());
+            }
+        }
+        found
+    }
+
+    /// Lets a caller call an operation on every object. What is refused is refused alike, whatever the object.
+    async fn play(&self, row: &Row<'_>, caller: &Caller) {
+        let mut refusals: Vec<Answer> = Vec::new();
+        for whose in row.object.cases() {
+            let case = format!("{} as {:?} on {whose:?}", name(row.operation), caller.kind);
+            let answer = self.call(row, caller, *whose).await;
+            let body = String::from_utf8_lossy(&answer.body).into_owned();
+            let (status, problem) = row.expected(caller, *whose);
+            assert_eq!(answer.status, status, "{case}: {body}");
+            let Some(slug) = problem else {
+                let leaked = [&self.foreign.request, &self.foreign.user, &self.foreign.key];
+                assert!(!leaked.iter().any(|id| body.contains(*id)), "{case}: {body}");
+                continue;
+            };
+            assert_eq!(answer.text("/type"), format!("/problems/{slug}"), "{case}");
+            if let (403, Permits(permission)) = (status, row.needs) {
+                assert_eq!(answer.text("/permission"), permission.as_str(), "{case}");
+            }
+            if let Some(first) = refusals.first() {
+                assert_eq!(answer.without_ids(), first.without_ids(), "{case}");
+                assert_eq!(answer.header_names(), first.header_names(), "{case}");
+            }
+            refusals.push(answer);
+        }
+    }
+
+    async fn call(&self, row: &Row<'_>, caller: &Caller, whose: Whose) -> Answer {
+        let admitted = matches!(row.needs.verdict(caller.kind), Verdict::Admitted);
+        let id = match whose {
+            Whose::Own if admitted => self.fresh(row.object).await,
+            Whose::Own => self.own.id(row.object, TENANT),
+            Whose::Foreign => self.foreign.id(row.object, OTHER_TENANT),
+            Whose::Nobodys => NOBODY.to_owned(),
+            Whose::Malformed => MALFORMED.to_owned(),
+        };
+        let body = if admitted { self.fresh_body(row.operation).await } else { row.operation.body() };
+        let caller = self.expendable(row, caller).await;
+        let call = caller.call(row.operation.method.clone(), &row.operation.path_to(&id));
+        match body {
+            Some(body) => call.json(&body).await,
+            None => call.await,
+        }
+    }
+
+    /// The caller, or its like where the call may end its session or change its password.
+    async fn expendable(&self, row: &Row<'_>, caller: &Caller) -> Client {
+        match (row.operation.path.as_str(), caller.kind) {
+            ("/v1/auth/logout" | "/v1/auth/password", Kind::User(role)) => self.app.user(role).await,
+            _ => caller.client.clone(),
+        }
+    }
+
+    /// An object of the callers' tenant that nobody has touched yet.
+    async fn fresh(&self, object: Object) -> String {
+        match object {
+            Object::None => String::new(),
+            Object::Tenant => TENANT.to_owned(),
+            Object::Request => send(self.app.founder()).await,
+            Object::User => invite(self.app.founder()).await,
+            Object::ApiKey => give_key(self.app.founder()).await,
+        }
+    }
+
+    /// A body that has not been used up by an earlier call.
+    async fn fresh_body(&self, operation: &Operation) -> Option<Value> {
+        let unique = Uuid::now_v7();
+        let account = || json!({"email": format!("{unique}@example.test"), "password": PASSWORD});
+        Some(match name(operation).as_str() {
+            "POST /v1/mass-requests" => reading(&unique.to_string()),
+            "POST /v1/auth/refresh" => {
+                let credentials = json!({"email": FOUNDER, "password": PASSWORD});
+                let login = self.app.anonymous().post("/v1/auth/login").json(&credentials).await.expect(200);
+                json!({"refresh_token": login.text("/refresh_token")})
+            }
+            "POST /v1/auth/register" => account(),
+            "POST /v1/admin/users" => new_user(),
+            "POST /v1/admin/tenants" => json!({"id": format!("tenant-{unique}"), "admin": account()}),
+            _ => return operation.body(),
+        })
+    }
+}
+
+impl Row<'_> {
+    /// The status, and the problem if it is one.
+    fn expected(&self, caller: &Caller, whose: Whose) -> (u16, Option<&'static str>) {
+        match (self.needs.verdict(caller.kind), whose) {
+            (Verdict::Unauthenticated, _) => (401, Some("unauthenticated")),
+            (Verdict::Forbidden, _) => (403, Some("forbidden")),
+            (Verdict::Admitted, Whose::Own) => (self.success, None),
+            (Verdict::Admitted, Whose::Foreign) if self.object == Object::Tenant => (self.success, None),
+            (Verdict::Admitted, Whose::Foreign | Whose::Nobodys | Whose::Malformed) => (404, Some("not-found")),
+        }
+    }
+}
+
+impl Belongings {
+    async fn of(operator: Client, admin: Client) -> Self {
+        let (request, user, key) = (send(&operator).await, invite(&admin).await, give_key(&admin).await);
+        Self { operator, admin, request, user, key }
+    }
+
+    fn id(&self, object: Object, tenant: &str) -> String {
+        match object {
+            Object::None => String::new(),
+            Object::Request => self.request.clone(),
+            Object::User => self.user.clone(),
+            Object::ApiKey => self.key.clone(),
+            Object::Tenant => tenant.to_owned(),
+        }
+    }
+}
+
+/// Sends a request, and gives its id.
+async fn send(client: &Client) -> String {
+    client.post("/v1/mass-requests").json(&reading(&Uuid::now_v7().to_string())).await.expect(201).id()
+}
+
+/// Creates a user, and gives its id.
+async fn invite(client: &Client) -> String {
+    client.post("/v1/admin/users").json(&new_user()).await.expect(201).id()
+}
+
+/// Creates an API key, and gives its id.
+async fn give_key(client: &Client) -> String {
+    create_key(client, MassRead).await.id()
+}
+
+async fn create_key(client: &Client, permission: Permission) -> Answer {
+    let key = json!({"name": "gateway", "permissions": [permission.as_str()]});
+    client.post("/v1/admin/api-keys").json(&key).await.expect(201)
+}
+
+fn new_user() -> Value {
+    json!({"email": format!("{}@example.test", Uuid::now_v7()), "roles": ["viewer"], "password": PASSWORD})
+}
