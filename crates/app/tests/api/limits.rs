@@ -69,6 +69,7 @@ fn assert_used_up(answer: Answer, scope: &str, limit: u64) {
     assert_eq!(answer.text("/scope"), scope);
     assert_eq!((answer.at("/limit"), answer.at("/window_seconds")), (json!(limit), json!(60)));
     assert_eq!(answer.at("/retry_after_seconds"), wait);
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert_eq!(all(&answer, "ratelimit"), [format!("\"{scope}\";r=0;t={wait}")]);
     assert_eq!(all(&answer, "ratelimit-policy"), [format!("\"{scope}\";q={limit};w=60")]);
 }
