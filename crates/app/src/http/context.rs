@@ -20,6 +20,8 @@ use super::problem::Problem;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// The policy of what is no page. The last three do not follow from `default-src`.
+const NOTHING: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Wraps every request; see the module.
 ///
@@ -117,7 +119,7 @@ fn complete(headers: &mut HeaderMap, path: &str, tls: bool, origin: &Origin) {
         set(TRACEPARENT, trace);
     }
     set(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    set(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    set(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(NOTHING));
     set(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     if tls {
         // Two years (RFC 6797); over plain HTTP a browser has to ignore it.

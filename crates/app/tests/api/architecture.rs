@@ -208,6 +208,20 @@ fn the_environment_is_read_in_the_configuration_alone() {
 }
 
 #[test]
+fn every_test_that_the_page_on_security_names_is_there() {
+    let page = fs::read_to_string(repository().join("docs/security.md")).unwrap();
+    let named: Vec<_> = page.split('`').filter_map(|words| words.split_once("::")).collect();
+    assert!(named.len() > 50, "{named:?}");
+    let files: Vec<_> =
+        below("crates").into_iter().filter(|path| path.extension().is_some_and(|it| it == "rs")).collect();
+    for (module, function) in named {
+        let mut files = files.iter().filter(|path| path.file_stem().is_some_and(|stem| stem == module));
+        let is_there = files.any(|path| fs::read_to_string(path).unwrap().contains(&format!("fn {function}(")));
+        assert!(is_there, "{module}::{function}");
+    }
+}
+
+#[test]
 fn every_kind_of_problem_is_explained_and_no_other() {
     let page = fs::read_to_string(repository().join("docs/errors.md")).unwrap();
     let (_, section) = page.split_once("\n## Problem types\n").unwrap();

@@ -255,7 +255,7 @@ async fn an_unknown_path_is_not_found(app: TestApp) {
 }
 
 async fn another_method_is_told_which_are_allowed(app: TestApp) {
-    let methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    let methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
     for path in paths() {
         let here = operations::all().into_iter().filter(|operation| operation.path_to(NOBODY) == path);
         let mut allowed: Vec<_> = here.map(|operation| operation.method.to_string()).collect();

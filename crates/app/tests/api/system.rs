@@ -96,8 +96,10 @@ async fn every_answer_has_the_headers_that_protect_a_browser(app: TestApp) {
         for answer in answers(client).await {
             assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{answer:?}");
             assert_eq!(answer.header("referrer-policy"), Some("no-referrer"), "{answer:?}");
-            let policy = answer.header("content-security-policy").unwrap();
-            assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{answer:?}");
+            let policy: Vec<_> = answer.header("content-security-policy").unwrap().split("; ").collect();
+            for directive in ["default-src", "base-uri", "form-action", "frame-ancestors"] {
+                assert!(policy.contains(&format!("{directive} 'none'").as_str()), "{directive}: {answer:?}");
+            }
         }
     }
 }
