@@ -281,6 +281,8 @@ async fn quotas_are_off_until_they_are_set(app: TestApp) {
     let set = json!({"requests_per_day": 1_000_000, "stored_bytes": 9_007_199_254_740_991_u64});
     assert_eq!(app.founder().put(QUOTAS).json(&set).await.expect(200).json(), set);
     assert_eq!(app.get(QUOTAS).await.expect(200).json(), set);
+    let written_otherwise = r#"{"requests_per_day": 1e6, "stored_bytes": 9007199254740991.0}"#;
+    assert_eq!(app.founder().put(QUOTAS).body(written_otherwise).await.expect(200).json(), set);
     let foreigner = app.foreigner(Role::Admin).await;
     assert_eq!(foreigner.get(QUOTAS).await.expect(200).json(), off, "{OTHER_TENANT}");
     for (wrong, violation) in [

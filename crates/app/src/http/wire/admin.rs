@@ -17,7 +17,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::json;
+use serde_json::{Number, json};
 
 use super::ActorModel;
 use crate::http::auth::new_password;
@@ -460,12 +460,12 @@ impl From<page::Page<api_keys::ApiKey>> for ApiKeyPage {
 #[schemars(example = json!({"requests_per_day": 1_000_000, "stored_bytes": null}))]
 pub struct Quotas {
     /// Requests to the API in a day of UTC.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     #[garde(inner(range(min = 1, max = MAX_QUOTA)))]
     #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
     pub requests_per_day: Option<u64>,
     /// Bytes of stored documents.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     #[garde(inner(range(min = 1, max = MAX_QUOTA)))]
     #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
     pub stored_bytes: Option<u64>,
@@ -473,6 +473,14 @@ pub struct Quotas {
 
 /// The greatest integer that every JSON reader keeps exactly (RFC 8259, section 6).
 const MAX_QUOTA: u64 = (1 << 53) - 1;
+
+/// An integer as JSON Schema has it (2020-12, section 4.2.3 of the core): 2.0 is one, too.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let Some(number) = Option::<Number>::deserialize(deserializer)? else { return Ok(None) };
+    let rounded = || format!("{:.0}", number.as_f64().filter(|value| value.fract() == 0.0)?).parse().ok();
+    let whole = number.as_u64().or_else(rounded);
+    whole.map(Some).ok_or_else(|| Error::custom(format_args!("{number} is no integer from 0 on")))
+}
 
 impl From<&Quotas> for tenancy::Quotas {
     fn from(quotas: &Quotas) -> Self {
