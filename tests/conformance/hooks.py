@@ -1,0 +1,13 @@
+"""Keeps a run from revoking the key that it runs with."""
+
+import os
+import uuid
+
+import schemathesis
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    parameters = case.path_parameters
+    if case.method == "DELETE" and parameters and parameters.get("id") == os.environ["MASS_KEY_ID"]:
+        parameters["id"] = str(uuid.uuid4())
