@@ -37,6 +37,10 @@ openapi:
 picture:
     SCREENSHOT="$PWD/docs/images/docs.png" ./scripts/test --only browser
 
+# Show how long log-ins are refused, for an unknown user and for a wrong password
+login-timing *arguments:
+    cargo run --release --example login-timing -- {{ arguments }}
+
 # Build the container image
 docker-build:
     docker build --file deploy/Dockerfile --build-arg MASS_COMMIT="$(git rev-parse --short=12 HEAD)" --tag mass .
