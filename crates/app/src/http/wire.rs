@@ -15,7 +15,8 @@ use paperclip::v2::models::{DataType, DefaultSchemaRaw};
 use paperclip::v2::schema::Apiv2Schema;
 use schemars::{JsonSchema, SchemaGenerator};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -114,6 +115,21 @@ pub struct Version {
     pub built_at: &'static str,
 }
 
+/// Reads a secret. What is no text is not repeated in the error, as it is in serde's own.
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
+    optional_secret(deserializer)?.ok_or_else(|| Error::custom(NO_TEXT))
+}
+
+fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text.into())),
+        _ => Err(Error::custom(NO_TEXT)),
+    }
+}
+
+const NO_TEXT: &str = "a string is due";
+
 /// Credentials of a user.
 #[derive(Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
@@ -125,6 +141,7 @@ pub struct Login {
     pub email: String,
     /// The user's password.
     #[garde(custom(password_length))]
+    #[serde(deserialize_with = "secret")]
     #[schemars(with = "String", length(min = 1, max = 256), extend("format" = "password", "writeOnly" = true))]
     pub password: SecretString,
 }
@@ -136,6 +153,7 @@ pub struct Login {
 pub struct Refresh {
     /// `refresh_token` of the last answer to a login or a refresh.
     #[garde(custom(refresh_token_length))]
+    #[serde(deserialize_with = "secret")]
     #[schemars(with = "String", length(min = 1, max = 1024), extend("writeOnly" = true))]
     pub refresh_token: SecretString,
 }
@@ -156,11 +174,13 @@ fn refresh_token_length(token: &SecretString, (): &()) -> garde::Result {
 pub struct PasswordChange {
     /// The present password.
     #[garde(custom(password_length))]
+    #[serde(deserialize_with = "secret")]
     #[schemars(with = "String", length(min = 1, max = 256), extend("format" = "password", "writeOnly" = true))]
     pub current_password: SecretString,
     /// The password to be: 15 to 256 characters, of any kind, that are more than common passwords strung together and
     /// more than the user's own address.
     #[garde(skip)]
+    #[serde(deserialize_with = "secret")]
     #[schemars(with = "String", length(min = 15, max = 256), extend("format" = "password", "writeOnly" = true))]
     pub new_password: SecretString,
 }

@@ -19,7 +19,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Number, json};
 
-use super::ActorModel;
+use super::{ActorModel, optional_secret, secret};
 use crate::http::auth::new_password;
 use crate::http::problem::Problem;
 
@@ -83,6 +83,7 @@ pub struct Registration {
     #[schemars(with = "String", length(max = 254))]
     pub email: Text<Email>,
     /// The password to log in with.
+    #[serde(deserialize_with = "secret")]
     #[schemars(schema_with = "password")]
     pub password: SecretString,
 }
@@ -108,7 +109,7 @@ pub struct FirstAdmin {
     #[schemars(with = "String", length(max = 254))]
     pub email: Text<Email>,
     /// The password to log in with; one is made up, and shown once, if none is given.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_secret")]
     #[schemars(schema_with = "optional_password")]
     pub password: Option<SecretString>,
 }
@@ -195,7 +196,7 @@ pub struct NewUser {
     #[schemars(schema_with = "roles")]
     pub roles: Vec<Text<Role>>,
     /// The password to log in with; one is made up, and shown once, if none is given.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_secret")]
     #[schemars(schema_with = "optional_password")]
     pub password: Option<SecretString>,
 }
