@@ -364,33 +364,128 @@ async fn log_lines_for_people_have_no_colours_where_nobody_sees_them() {
 
 async fn no_secret_is_printed_or_logged(workplace: Workplace) {
     let workplace = workplace
+        .with_database_password("hunter-of-the-database")
         .with("SECRET_KEY", SECRET)
         .with("SECRET_KEY_PREVIOUS", "the signing secret before that one")
         .with("MASS_PASSWORD_PEPPER", PEPPER)
+        .with("MASS_ALLOW_REGISTRATION", "true")
         .with("MASS_LOG", "trace");
     let server = workplace.serve();
-    let token = use_everything(&server).await;
-    let reset = ["reset-password", "--email", EMAIL, "--password-stdin"];
-    let ended = workplace.mass_fed(&reset, "a good password, for now");
-    let (_, printed) = server.stop();
-    let printed = printed + &ended.stdout + &ended.stderr;
-    let signature = token.rsplit('.').next().unwrap();
-    for secret in [SECRET, PEPPER, PASSWORD, "before that one", "a wrong password", "good password", signature] {
+    let mut visit = Visit { server: &server, secrets: Vec::new(), refusals: Vec::new() };
+    visit.do_everything().await;
+    let Visit { secrets, refusals, .. } = visit;
+    let announced = server.announcement.to_string();
+    let reset =
+        workplace.mass_fed(&["reset-password", "--email", EMAIL, "--password-stdin"], "a good password, for now");
+    let shown = workplace.mass(&["config"]);
+    let (_, logged) = server.stop();
+    let ended = [reset, shown].map(|ended| ended.stdout + &ended.stderr).concat();
+    let printed = announced + &ended + &refusals.concat() + &logged;
+    let given = [SECRET, PEPPER, PASSWORD, "before that one", "hunter-of-the-database", "good password"];
+    for secret in given.into_iter().chain(secrets.iter().map(String::as_str)) {
         assert!(!printed.contains(secret), "{secret}: {printed}");
     }
 }
 
-/// Logs in well and badly, sends a document well and badly, asks with a good and a bad token.
-async fn use_everything(server: &Server) -> String {
-    let token = server.token().await;
-    server.try_to_log_in(EMAIL, "a wrong password").await;
-    for document in [json!({"payload": {"a": 1}}), json!({"payload": PASSWORD})] {
-        server.post("/v1/mass-requests", &document).bearer_auth(&token).send().await.unwrap();
+/// A visit to a server, with all that nobody else may learn of it.
+struct Visit<'a> {
+    server: &'a Server,
+    /// What was sent and received.
+    secrets: Vec<String>,
+    /// The bodies of the answers that are problems.
+    refusals: Vec<String>,
+}
+
+impl Visit<'_> {
+    /// Calls for an answer with this status.
+    async fn post(&mut self, token: &str, path: &str, body: &Value, status: u16) -> Value {
+        let answer = self.server.post(path, body).bearer_auth(token).send().await.unwrap();
+        let (told, body) = (answer.status().as_u16(), answer.text().await.unwrap());
+        assert_eq!(told, status, "{path}: {body}");
+        let json = serde_json::from_str(&body).unwrap_or_default();
+        if status >= 400 {
+            self.refusals.push(body);
+        }
+        json
     }
-    for token in [&token, &token[..token.len() - 1]] {
-        server.get("/v1/auth/me").bearer_auth(token).send().await.unwrap();
+
+    /// A new secret.
+    fn secret(&mut self, secret: &str) -> String {
+        self.secrets.push(secret.to_owned());
+        secret.to_owned()
     }
-    token
+
+    /// The tokens of a login or a refresh: access and refresh.
+    fn tokens(&mut self, answer: &Value) -> (String, String) {
+        let [access, refresh] = ["access_token", "refresh_token"].map(|name| answer[name].as_str().unwrap().to_owned());
+        self.hide_all_but_the_last_symbol(access.rsplit('.').next().unwrap());
+        self.hide_all_but_the_last_symbol(refresh.split('_').next_back().unwrap());
+        (access, refresh)
+    }
+
+    /// Such a secret is also sent without its last symbol.
+    fn hide_all_but_the_last_symbol(&mut self, secret: &str) {
+        self.secret(&secret[..secret.len() - 1]);
+    }
+
+    async fn do_everything(&mut self) {
+        let access = self.log_in_and_refresh().await;
+        self.register().await;
+        self.administer(&access).await;
+        for document in [json!({"payload": {"a": 1}}), json!({"payload": PASSWORD})] {
+            self.server.post("/v1/mass-requests", &document).bearer_auth(&access).send().await.unwrap();
+        }
+        let (wrong, new) = (self.secret("a wrong password, too"), self.secret("the password after that one"));
+        for (current, status) in [(wrong.as_str(), 422), (PASSWORD, 204)] {
+            let change = json!({"current_password": current, "new_password": new});
+            self.post(&access, "/v1/auth/password", &change, status).await;
+        }
+        self.post(&access[..access.len() - 1], "/v1/auth/logout", &Value::Null, 401).await;
+        self.post(&access, "/v1/auth/logout", &Value::Null, 204).await;
+        self.post(&access, "/v1/auth/logout", &Value::Null, 401).await;
+    }
+
+    /// Logs in well and badly and spends a refresh token twice; gives the access token of another session.
+    async fn log_in_and_refresh(&mut self) -> String {
+        let (login, refresh) = ("/v1/auth/login", "/v1/auth/refresh");
+        let wrong = self.secret("a wrong password");
+        self.post("", login, &json!({"email": EMAIL, "password": wrong}), 401).await;
+        let (digits, listed) = (4_711_081_547_110_815_u64, self.secret("a password in a list"));
+        self.secret(&digits.to_string());
+        for password in [json!(digits), json!([listed])] {
+            self.post("", login, &json!({"email": EMAIL, "password": password}), 422).await;
+        }
+        let good = json!({"email": EMAIL, "password": PASSWORD});
+        let first = self.post("", login, &good, 200).await;
+        let (_, spent) = self.tokens(&first);
+        self.post("", refresh, &json!({"refresh_token": spent[..spent.len() - 1]}), 401).await;
+        let next = self.post("", refresh, &json!({"refresh_token": spent}), 200).await;
+        self.tokens(&next);
+        self.post("", refresh, &json!({"refresh_token": spent}), 401).await;
+        let second = self.post("", login, &good, 200).await;
+        self.tokens(&second).0
+    }
+
+    async fn register(&mut self) {
+        let (short, good) = (self.secret("too short, Ana"), self.secret("the password of Ana"));
+        for (password, status) in [(short, 422), (good, 204)] {
+            let registration = json!({"email": "ana@example.test", "password": password});
+            self.post("", "/v1/auth/register", &registration, status).await;
+        }
+    }
+
+    /// Creates a user whose password is made up, and a key; uses the key well and badly.
+    async fn administer(&mut self, access: &str) {
+        let bo = json!({"email": "bo@example.test", "roles": ["viewer"]});
+        let bo = self.post(access, "/v1/admin/users", &bo, 201).await;
+        self.secret(bo["password"].as_str().unwrap());
+        let key = json!({"name": "gateway", "permissions": ["mass:write"]});
+        let key = self.post(access, "/v1/admin/api-keys", &key, 201).await["token"].as_str().unwrap().to_owned();
+        self.hide_all_but_the_last_symbol(key.rsplit('_').next().unwrap());
+        let document = json!({"payload": {"a": 2}});
+        self.post(&key, "/v1/mass-requests", &document, 201).await;
+        self.post(&key[..key.len() - 1], "/v1/mass-requests", &document, 401).await;
+    }
 }
 
 #[test]

@@ -84,6 +84,17 @@ impl Workplace {
         self
     }
 
+    /// With this password in the URL of the database, if there is a user without one: a cluster that trusts everybody
+    /// does not look at it.
+    pub(crate) fn with_database_password(self, password: &str) -> Self {
+        let Some((scheme, rest)) = self.variables.get("DATABASE_URL").and_then(|url| url.split_once("://")) else {
+            return self;
+        };
+        let Some((user, place)) = rest.split_once('@').filter(|(user, _)| !user.contains(':')) else { return self };
+        let url = format!("{scheme}://{user}:{password}@{place}");
+        self.with("DATABASE_URL", &url)
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
