@@ -124,7 +124,7 @@ fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     match Value::deserialize(deserializer)? {
         Value::Null => Ok(None),
         Value::String(text) => Ok(Some(text.into())),
-        _ => Err(Error::custom(NO_TEXT)),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => Err(Error::custom(NO_TEXT)),
     }
 }
 
