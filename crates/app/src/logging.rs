@@ -18,7 +18,12 @@ pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
         .parse(format!("actix_server=warn,actix_http=off,{}", settings.filter))
         .with_context(|| format!("MASS_LOG=\"{}\" is no filter", settings.filter))?;
     let colours = std::io::stderr().is_terminal();
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
+    // A line that cannot be written is lost: to complain of it on the same standard error would be a panic.
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     // A second start in the same process (tests) keeps the first.
     let _ = match settings.format {
         LogFormat::Pretty => lines.with_target(false).try_init(),

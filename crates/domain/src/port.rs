@@ -4,7 +4,8 @@
 /// own error.
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
-    /// The other side cannot be reached or is too busy; nothing was changed, and trying again later may help.
+    /// The other side cannot be reached, is too busy or has no room; trying again later may help. Nothing was changed,
+    /// unless the connection was lost just when a change was being confirmed.
     #[error("not reachable at the moment")]
     Unavailable(#[source] anyhow::Error),
     /// A fault of MASS or of its surroundings. The cause is for the log, never for a client.

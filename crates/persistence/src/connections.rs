@@ -160,7 +160,18 @@ fn classify<C: R2D2Connection>(error: Error, connection: &mut C) -> PortError {
 
 fn asks_to_try_again(error: &Error) -> bool {
     use DatabaseErrorKind::{ReadOnlyTransaction, SerializationFailure};
-    matches!(error, Error::BrokenTransactionManager | Error::DatabaseError(ReadOnlyTransaction | SerializationFailure, _))
-        // SQLITE_BUSY, which diesel tells by its message alone.
-        || matches!(error, Error::DatabaseError(_, information) if information.message() == "database is locked")
+    matches!(
+        error,
+        Error::BrokenTransactionManager | Error::DatabaseError(ReadOnlyTransaction | SerializationFailure, _)
+    ) || matches!(error, Error::DatabaseError(_, information) if SURROUNDINGS.contains(&information.message()))
 }
+
+/// What SQLite says of its surroundings, which diesel tells by the message alone: `SQLITE_BUSY`, `FULL`, `READONLY`,
+/// `IOERR` and `CANTOPEN`.
+const SURROUNDINGS: [&str; 5] = [
+    "database is locked",
+    "database or disk is full",
+    "attempt to write a readonly database",
+    "disk I/O error",
+    "unable to open database file",
+];

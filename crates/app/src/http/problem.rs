@@ -269,8 +269,8 @@ impl From<PortError> for Problem {
     fn from(error: PortError) -> Self {
         match error {
             PortError::Unavailable(cause) => {
-                tracing::warn!(error = format!("{cause:#}"), "the database cannot be reached");
-                Self::unavailable("The database cannot be reached; nothing was changed.", Duration::from_secs(5))
+                tracing::warn!(error = format!("{cause:#}"), "the database is not available");
+                Self::unavailable("The database is not available at the moment.", Duration::from_secs(5))
             }
             PortError::Unexpected(cause) => Self::internal(&cause),
         }

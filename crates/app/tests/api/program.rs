@@ -362,6 +362,31 @@ async fn log_lines_for_people_have_no_colours_where_nobody_sees_them() {
     assert!(printed.contains("answered") && !printed.contains('\u{1b}'), "{printed}");
 }
 
+#[tokio::test]
+async fn log_lines_that_cannot_be_written_stop_nothing() {
+    let workplace = Workplace::sqlite();
+    let server = workplace.serve_unheard();
+    for _ in 0..3 {
+        assert_eq!(server.get("/version").send().await.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_ends_nothing() {
+    let workplace = Workplace::sqlite();
+    let server = workplace.serve_with_files_up_to("2048");
+    let token = server.token().await;
+    let mut statuses = BTreeSet::new();
+    for number in 0..40 {
+        let body = json!({"payload": {"number": number, "text": "x".repeat(100_000)}});
+        statuses.insert(
+            server.post("/v1/mass-requests", &body).bearer_auth(&token).send().await.unwrap().status().as_u16(),
+        );
+    }
+    assert_eq!(statuses, BTreeSet::from([201, 503]));
+    assert_eq!(server.get("/v1/mass-requests").bearer_auth(&token).send().await.unwrap().status(), 200);
+}
+
 async fn no_secret_is_printed_or_logged(workplace: Workplace) {
     let workplace = workplace
         .with_database_password("hunter-of-the-database")

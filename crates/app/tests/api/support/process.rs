@@ -138,6 +138,33 @@ impl Workplace {
         Starting(Process { child, log })
     }
 
+    /// Starts a server to whose standard error nobody listens any more, and waits until it listens itself.
+    pub(crate) fn serve_unheard(&self) -> Server {
+        let log = self.path("unheard.log");
+        File::create(&log).unwrap();
+        let mut child = self.spawn(&["serve", "--json"], Stdio::piped());
+        drop(child.stderr.take());
+        Starting(Process { child, log }).ready()
+    }
+
+    /// Starts a server that can make no file longer than so many blocks, and waits until it listens.
+    pub(crate) fn serve_with_files_up_to(&self, blocks: &str) -> Server {
+        let log = self.path("limited.log");
+        let mut command = Command::new("sh");
+        // The signal that would end the process is turned into an error of the write.
+        command.args([
+            "-c",
+            "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"",
+            blocks,
+            env!("CARGO_BIN_EXE_mass"),
+            "serve",
+            "--json",
+        ]);
+        command.current_dir(self.folder.path()).env_clear().envs(&self.variables);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
+        Starting(Process { child: command.spawn().unwrap(), log }).ready()
+    }
+
     /// Starts a server as a person would.
     pub(crate) fn start_for_people(&self) -> Talking {
         let log = self.path("server.log");
