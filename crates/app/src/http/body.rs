@@ -93,10 +93,25 @@ fn receive(req: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Res
     let judged = judge_headers(req);
     let limit = req.app_data::<web::Data<BodyLimit>>().map_or(1 << 20, |limit| limit.0);
     let payload = payload.take();
+    let announced = announced(req.headers());
     async move {
         judged?;
+        if announced.is_some_and(|length| length > limit) {
+            return Err(too_large(limit));
+        }
         read(payload, limit).await
     }
+}
+
+/// How long the body is to be, as far as its header tells.
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?.try_into().ok()
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(ProblemKind::TooLarge)
+        .detail(format!("A body has at most {limit} bytes (MASS_BODY_LIMIT_BYTES)."))
+        .member("limit_bytes", limit)
 }
 
 fn judge_headers(req: &HttpRequest) -> Result<(), Problem> {
@@ -129,9 +144,7 @@ async fn read(mut payload: Payload, limit: usize) -> Result<BytesMut, Problem> {
                 Problem::new(ProblemKind::BadRequest).detail("The body ended before it was complete.")
             })?;
             if body.len() + chunk.len() > limit {
-                return Err(Problem::new(ProblemKind::TooLarge)
-                    .detail(format!("A body has at most {limit} bytes (MASS_BODY_LIMIT_BYTES)."))
-                    .member("limit_bytes", limit));
+                return Err(too_large(limit));
             }
             body.extend_from_slice(&chunk);
         }

@@ -72,7 +72,9 @@ fn versions(headers: &HeaderMap, name: &HeaderName, weak: bool) -> Option<Vec<i6
     }
     let version = |tag: &str| {
         let tag = if weak { tag.strip_prefix("W/").unwrap_or(tag) } else { tag };
-        tag.strip_prefix("\"v")?.strip_suffix('"')?.parse().ok()
+        let version = tag.strip_prefix("\"v")?.strip_suffix('"')?.parse().ok()?;
+        // Tags are compared letter by letter: `"v01"` and `"v+1"` are other ones than `"v1"`.
+        (entity_tag(version) == tag).then_some(version)
     };
     Some(tags.into_iter().filter_map(version).collect())
 }
@@ -107,6 +109,7 @@ mod tests {
         assert_eq!(if_match(&HeaderMap::new()), None);
         assert_eq!(if_match(&with(header::IF_MATCH, "*")), None);
         assert_eq!(if_match(&with(header::IF_MATCH, "\"v1\", W/\"v2\", \"x\"")), Some(vec![1]));
+        assert_eq!(if_match(&with(header::IF_MATCH, "\"v01\", \"v+1\", \"v9223372036854775808\"")), Some(vec![]));
         assert!(if_none_match(&with(header::IF_NONE_MATCH, "\"x\", W/\"v2\""), 2));
         assert!(if_none_match(&with(header::IF_NONE_MATCH, "*"), 2));
         assert!(!if_none_match(&with(header::IF_NONE_MATCH, "\"v1\""), 2));

@@ -6,7 +6,7 @@ use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, Responder};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, Responder, web};
 use mass_domain::access::Principal;
 use mass_domain::trace::Origin;
 use paperclip::actix::OperationModifier;
@@ -65,7 +65,11 @@ impl<T: Serialize> Reply<T> {
     #[must_use]
     pub fn next(self, call: &Call, cursor: Option<&str>) -> Self {
         let Some(cursor) = cursor else { return self };
-        let others = call.query().split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+        let is_cursor = |pair: &str| {
+            let read = web::Query::<Vec<(String, String)>>::from_query(pair);
+            read.is_ok_and(|pairs| pairs.iter().any(|(name, _)| name == "cursor"))
+        };
+        let others = call.query().split('&').filter(|pair| !pair.is_empty() && !is_cursor(pair));
         let cursor = format!("cursor={cursor}");
         let query: Vec<&str> = others.chain([cursor.as_str()]).collect();
         self.header(header::LINK, &format!("<{}?{}>; rel=\"next\"", call.path(), query.join("&")))

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -18,6 +19,7 @@ on_both!(
     bodies_of_a_fixed_shape_are_read_as_strictly,
     a_body_over_the_limit_is_told_the_limit,
     the_limit_can_be_set,
+    a_body_that_announces_too_much_is_refused_before_it_arrives,
     a_body_that_breaks_off_is_told,
     a_simple_payload_has_a_limit_of_its_own,
     a_string_becomes_a_number_only_if_nothing_is_lost,
@@ -200,6 +202,18 @@ async fn the_limit_can_be_set(app: TestApp) {
     app.post("/v1/mass-requests").body(padded(2048)).await.expect(201);
     let answer = app.post("/v1/mass-requests").body(padded(2049)).await.expect_problem(413, "too-large");
     assert_eq!(answer.at("/limit_bytes"), 2048);
+}
+
+async fn a_body_that_announces_too_much_is_refused_before_it_arrives(app: TestApp) {
+    let token = app.founder().token();
+    let mut connection = TcpStream::connect(app.address()).unwrap();
+    connection.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let head =
+        "POST /v1/mass-requests HTTP/1.1\r\nHost: mass\r\nContent-Type: application/json\r\nContent-Length: 1048577";
+    write!(connection, "{head}\r\nAuthorization: Bearer {token}\r\n\r\n").unwrap();
+    let mut answer = [0; 12];
+    connection.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 413");
 }
 
 async fn a_body_that_breaks_off_is_told(app: TestApp) {
