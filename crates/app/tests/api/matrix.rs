@@ -323,6 +323,8 @@ impl<'a> Stage<'a> {
             }
             "POST /v1/auth/register" => account(),
             "POST /v1/admin/users" => new_user(),
+            // A role that whoever manages users may give.
+            "PATCH /v1/admin/users/{id}" => json!({"roles": ["operator"]}),
             "POST /v1/admin/tenants" => json!({"id": format!("tenant-{unique}"), "admin": account()}),
             _ => return operation.body(),
         })
