@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use mass_domain::access::{Forbidden, Permission, Principal};
-use mass_domain::api_keys::{AddressRange, ApiKey, KeyName, KeyPrefix, KeyToken, SecretDigest, may_grant};
+use mass_domain::api_keys::{AddressRange, ApiKey, KeyName, KeyPrefix, KeyToken, SecretDigest};
 use mass_domain::ids::ApiKeyId;
 use mass_domain::page::{CursorScope, Limit, Page};
 use mass_domain::port::PortError;
@@ -98,7 +98,7 @@ impl AdminService {
     /// [`CreateKeyError`].
     pub async fn create_key(&self, principal: &Principal, new: NewKey) -> Result<CreatedKey, CreateKeyError> {
         principal.require(Permission::KeysManage)?;
-        may_grant(principal, &new.permissions)?;
+        principal.require_to_grant(new.permissions.iter().copied())?;
         let now = self.clock.now();
         if new.expires_at.is_some_and(|end| end <= now) {
             return Err(CreateKeyError::ExpiresInThePast);

@@ -175,6 +175,20 @@ impl Principal {
         if self.permissions.contains(&permission) { Ok(()) } else { Err(Forbidden(permission)) }
     }
 
+    /// Refuses a caller who may not hand these permissions on, to a user or to a key: otherwise one that has no more than
+    /// the right to manage users could make itself an administrator.
+    ///
+    /// A caller may hand on what it has, and besides what an operator has: who manages users or keys administers the
+    /// tenant, and a gateway needs `mass:write`, which an administrator lacks for itself.
+    ///
+    /// # Errors
+    /// [`Forbidden`], which names the first permission that the caller would need.
+    pub fn require_to_grant(&self, permissions: impl IntoIterator<Item = Permission>) -> Result<(), Forbidden> {
+        let ordinary = Role::Operator.permissions();
+        let mut beyond = permissions.into_iter().filter(|permission| !ordinary.contains(permission));
+        beyond.try_for_each(|permission| self.require(permission))
+    }
+
     /// Refuses a caller who may not give these roles, nor touch who has them: a tenant's administrator must not become,
     /// or take over, one of the whole platform.
     ///
@@ -182,7 +196,7 @@ impl Principal {
     /// [`Forbidden`], which names the permission.
     pub fn require_power_over(&self, roles: &BTreeSet<Role>) -> Result<(), Forbidden> {
         self.require(Permission::UsersManage)?;
-        if roles.contains(&Role::PlatformAdmin) { self.require(Permission::TenantsManage) } else { Ok(()) }
+        self.require_to_grant(roles.iter().flat_map(|role| role.permissions()).copied())
     }
 
     /// Who this is.
@@ -263,5 +277,37 @@ mod tests {
         assert_eq!(with(Role::PlatformAdmin).require_power_over(&ordinary), refused);
         assert_eq!(with(Role::Operator).require_power_over(&ordinary), refused);
         assert_eq!(Principal::system(TenantId::parse("default").unwrap()).require_power_over(&platform), Ok(()));
+    }
+
+    fn key(permissions: &[Permission]) -> Principal {
+        let id = ApiKeyId::from_uuid(uuid::Uuid::nil());
+        Principal::api_key(id, TenantId::parse("default").unwrap(), permissions.iter().copied().collect())
+    }
+
+    #[test]
+    fn a_creator_hands_on_what_it_has_and_what_an_operator_has() {
+        let admin = key(Role::Admin.permissions());
+        for permission in Permission::ALL {
+            let refused = *permission == Permission::TenantsManage;
+            let expected = if refused { Err(Forbidden(*permission)) } else { Ok(()) };
+            assert_eq!(admin.require_to_grant([*permission]), expected);
+        }
+        let key_manager = key(&[Permission::KeysManage]);
+        assert_eq!(key_manager.require_to_grant(Role::Operator.permissions().iter().copied()), Ok(()));
+        let audit = [Permission::MassRead, Permission::AuditRead];
+        assert_eq!(key_manager.require_to_grant(audit), Err(Forbidden(Permission::AuditRead)));
+    }
+
+    #[test]
+    fn a_key_that_manages_users_makes_nobody_who_may_more_than_itself_and_an_operator() {
+        let manager = key(&[Permission::UsersManage]);
+        assert_eq!(manager.require_power_over(&BTreeSet::from([Role::Viewer, Role::Operator])), Ok(()));
+        for (role, missing) in [
+            (Role::Auditor, Permission::AuditRead),
+            (Role::Admin, Permission::AuditRead),
+            (Role::PlatformAdmin, Permission::TenantsManage),
+        ] {
+            assert_eq!(manager.require_power_over(&BTreeSet::from([role])), Err(Forbidden(missing)), "{role}");
+        }
     }
 }

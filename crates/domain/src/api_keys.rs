@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::access::{Actor, Forbidden, Permission, Principal, Role};
+use crate::access::{Actor, Permission, Principal};
 use crate::ids::ApiKeyId;
 use crate::tenancy::TenantId;
 use crate::time::Timestamp;
@@ -304,19 +304,6 @@ impl ApiKey {
     }
 }
 
-/// Refuses permissions that a creator may not hand on to a key.
-///
-/// A key may be given what its creator has, and besides what an operator has: whoever manages keys administers the
-/// tenant, and a gateway needs `mass:write`, which an administrator lacks for itself.
-///
-/// # Errors
-/// [`Forbidden`], which names the first permission that the creator would need.
-pub fn may_grant(creator: &Principal, permissions: &BTreeSet<Permission>) -> Result<(), Forbidden> {
-    let ordinary = Role::Operator.permissions();
-    let beyond = permissions.iter().filter(|permission| !ordinary.contains(permission));
-    beyond.copied().try_for_each(|permission| creator.require(permission))
-}
-
 #[cfg(test)]
 mod tests {
     use uuid::Uuid;
@@ -407,23 +394,5 @@ mod tests {
         assert_eq!(bound.judge(at(5), None), Err(RefusedKey::ForeignAddress));
         let revoked = ApiKey { revoked_at: Some(at(1)), ..key() };
         assert_eq!(revoked.judge(at(5), here), Err(RefusedKey::Revoked));
-    }
-
-    #[test]
-    fn a_creator_hands_on_what_it_has_and_what_an_operator_has() {
-        let creator = |permissions: &[Permission]| {
-            let tenant = TenantId::parse("default").unwrap();
-            Principal::api_key(ApiKeyId::from_uuid(Uuid::nil()), tenant, permissions.iter().copied().collect())
-        };
-        let admin = creator(Role::Admin.permissions());
-        for permission in Permission::ALL {
-            let granted = may_grant(&admin, &BTreeSet::from([*permission]));
-            let refused = *permission == Permission::TenantsManage;
-            assert_eq!(granted, if refused { Err(Forbidden(*permission)) } else { Ok(()) });
-        }
-        let key_manager = creator(&[Permission::KeysManage]);
-        assert_eq!(may_grant(&key_manager, &Role::Operator.permissions().iter().copied().collect()), Ok(()));
-        let audit = BTreeSet::from([Permission::MassRead, Permission::AuditRead]);
-        assert_eq!(may_grant(&key_manager, &audit), Err(Forbidden(Permission::AuditRead)));
     }
 }

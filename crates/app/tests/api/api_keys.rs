@@ -158,7 +158,13 @@ async fn a_key_manages_users_and_keys_if_it_may(app: TestApp) {
     let created = create(app.founder(), &["keys:manage", "users:manage"]).await.expect(201);
     let manager = bearer(&app, &created);
     let user = json!({"email": "ana@example.test", "roles": ["viewer"]});
-    manager.post("/v1/admin/users").json(&user).await.expect(201);
+    let user = manager.post("/v1/admin/users").json(&user).await.expect(201);
+    // Nobody who may more than the key itself: it could log in as that one.
+    let admin = json!({"email": "bea@example.test", "roles": ["admin"]});
+    let refused = manager.post("/v1/admin/users").json(&admin).await.expect_problem(403, "forbidden");
+    assert_eq!(refused.text("/permission"), "audit:read");
+    let promotion = manager.patch(&format!("/v1/admin/users/{}", user.id())).json(&json!({"roles": ["admin"]}));
+    promotion.await.expect_problem(403, "forbidden");
     let key = create(&manager, &["mass:write"]).await.expect(201);
     assert_eq!(key.at("/created_by"), json!({"kind": "api_key", "id": created.id()}));
     create(&manager, &["audit:read"]).await.expect_problem(403, "forbidden");
