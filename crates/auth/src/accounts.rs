@@ -10,7 +10,7 @@ use mass_domain::users::{Email, User};
 use secrecy::SecretString;
 
 use crate::new_password::NewPassword;
-use crate::passwords::PasswordsError;
+use crate::passwords::from_passwords_error;
 use crate::store::Account;
 use crate::{AuthService, uuid_v7};
 
@@ -39,6 +39,7 @@ pub enum FoundError {
     #[error(transparent)]
     Unexpected(#[from] anyhow::Error),
 }
+from_passwords_error!(FoundError);
 
 /// Why a password is not reset.
 #[derive(Debug, thiserror::Error)]
@@ -59,20 +60,7 @@ pub enum ResetPasswordError {
     #[error(transparent)]
     Unexpected(#[from] anyhow::Error),
 }
-
-macro_rules! from_passwords_error {
-    ($($error:ident),*) => {$(
-        impl From<PasswordsError> for $error {
-            fn from(error: PasswordsError) -> Self {
-                match error {
-                    PasswordsError::Busy => Self::Busy,
-                    PasswordsError::Unexpected(cause) => Self::Unexpected(cause),
-                }
-            }
-        }
-    )*};
-}
-from_passwords_error!(FoundError, ResetPasswordError);
+from_passwords_error!(ResetPasswordError);
 
 impl AuthService {
     /// Whether there is no account yet: the state in which [`found`](Self::found) does something.

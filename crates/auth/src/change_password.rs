@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use crate::AuthService;
 use crate::hasher::Verification;
 use crate::new_password::{NewPassword, WeakPassword};
-use crate::passwords::PasswordsError;
+use crate::passwords::from_passwords_error;
 use crate::store::PasswordChange;
 use crate::throttle::{AttemptKeys, Throttled};
 
@@ -38,15 +38,7 @@ pub enum ChangePasswordError {
     #[error(transparent)]
     Unexpected(#[from] anyhow::Error),
 }
-
-impl From<PasswordsError> for ChangePasswordError {
-    fn from(error: PasswordsError) -> Self {
-        match error {
-            PasswordsError::Busy => Self::Busy,
-            PasswordsError::Unexpected(cause) => Self::Unexpected(cause),
-        }
-    }
-}
+from_passwords_error!(ChangePasswordError);
 
 impl AuthService {
     /// Gives the caller another password, and ends all its sessions but the one it calls in. The present password is
@@ -68,9 +60,11 @@ impl AuthService {
         };
         let new = NewPassword::parse(new, email)?;
         let keys = AttemptKeys::new(email.as_str(), address);
+        let place = self.passwords.place()?;
         self.attempts.begin(&keys, self.clock.now()).await??;
         let account = self.users.find_by_email(email).await?.filter(|account| account.user.id == user_id);
-        let verification = self.passwords.verify(current, account.as_ref().map(|account| &account.password)).await?;
+        let stored = account.as_ref().map(|account| &account.password);
+        let verification = self.passwords.verify(place, current, stored).await?;
         let (Some(account), Verification::Match { .. }) = (account, verification) else {
             return Err(ChangePasswordError::WrongPassword);
         };

@@ -36,7 +36,7 @@ pub use passwords::{Capacity, Passwords, PasswordsError};
 pub use refresh_token::RefreshTokenHash;
 pub use sessions::{LoggedIn, RefreshError, RefreshVerdict, Session, judge_refresh};
 pub use store::{Account, Opening, PasswordChange, PasswordHash, Refreshed, SessionStore, UserStore};
-pub use throttle::{AttemptKeys, AttemptStore, Counter, Counters, ThrottleScope, Throttled};
+pub use throttle::{AttemptKeys, AttemptStore, Counter, Counters, ThrottleScope, Throttled, network_of};
 pub use tokens::{
     AccessTokens, InvalidLifetime, InvalidSigningKey, PublicKey, RefusedToken, SigningKey, SigningKeys, TokenAlgorithm,
     TokenLifetime, TokenSubject, UnknownTokenAlgorithm,

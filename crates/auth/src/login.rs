@@ -8,7 +8,7 @@ use mass_domain::users::Email;
 use secrecy::SecretString;
 
 use crate::hasher::Verification;
-use crate::passwords::PasswordsError;
+use crate::passwords::from_passwords_error;
 use crate::refresh_token::RefreshToken;
 use crate::sessions::{LoggedIn, Session};
 use crate::store::{Account, Opening};
@@ -34,15 +34,7 @@ pub enum LoginError {
     #[error(transparent)]
     Unexpected(#[from] anyhow::Error),
 }
-
-impl From<PasswordsError> for LoginError {
-    fn from(error: PasswordsError) -> Self {
-        match error {
-            PasswordsError::Busy => Self::Busy,
-            PasswordsError::Unexpected(cause) => Self::Unexpected(cause),
-        }
-    }
-}
+from_passwords_error!(LoginError);
 
 impl AuthService {
     /// Logs a user in from an address and opens a session. An unknown or malformed e-mail address, a wrong password and
@@ -57,12 +49,15 @@ impl AuthService {
         address: Option<IpAddr>,
     ) -> Result<LoggedIn, LoginError> {
         let keys = AttemptKeys::new(email, address);
+        // First: an attempt that nobody has the time to judge must not count as failed.
+        let place = self.passwords.place()?;
         self.attempts.begin(&keys, self.clock.now()).await??;
         let account = match Email::parse(email) {
             Ok(email) => self.users.find_by_email(&email).await?,
             Err(_) => None,
         };
-        let verification = self.passwords.verify(password, account.as_ref().map(|account| &account.password)).await?;
+        let stored = account.as_ref().map(|account| &account.password);
+        let verification = self.passwords.verify(place, password, stored).await?;
         let Some(account) = account else {
             return Err(LoginError::InvalidCredentials);
         };

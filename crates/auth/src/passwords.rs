@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::hasher::{Cost, Hasher, Pepper, Verification};
 use crate::new_password::NewPassword;
@@ -41,6 +41,23 @@ pub enum PasswordsError {
     Unexpected(#[from] anyhow::Error),
 }
 
+macro_rules! from_passwords_error {
+    ($error:ident) => {
+        impl From<crate::passwords::PasswordsError> for $error {
+            fn from(error: crate::passwords::PasswordsError) -> Self {
+                match error {
+                    crate::passwords::PasswordsError::Busy => Self::Busy,
+                    crate::passwords::PasswordsError::Unexpected(cause) => Self::Unexpected(cause),
+                }
+            }
+        }
+    };
+}
+pub(crate) use from_passwords_error;
+
+/// A place at work or in the line, which is free again once this is gone.
+pub(crate) type Place = OwnedSemaphorePermit;
+
 /// Hashes and compares passwords, on threads where that blocks nobody. Clones share one capacity.
 #[derive(Clone)]
 pub struct Passwords {
@@ -71,7 +88,12 @@ impl Passwords {
     /// [`PasswordsError`].
     pub async fn hash(&self, password: &NewPassword) -> Result<PasswordHash, PasswordsError> {
         let password = password.clone();
-        self.run(move |hasher| hasher.hash(password.secret().expose_secret())).await
+        self.run(self.place()?, move |hasher| hasher.hash(password.secret().expose_secret())).await
+    }
+
+    /// Takes a place ahead of the work.
+    pub(crate) fn place(&self) -> Result<Place, PasswordsError> {
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_| PasswordsError::Busy)
     }
 
     /// Compares a password, as it was typed in, with a stored hash.
@@ -80,21 +102,22 @@ impl Passwords {
     /// a higher cost than the configured one.
     ///
     /// # Errors
-    /// [`PasswordsError`].
-    pub async fn verify(
+    /// [`PasswordsError::Unexpected`].
+    pub(crate) async fn verify(
         &self,
+        place: Place,
         typed: &SecretString,
         stored: Option<&PasswordHash>,
     ) -> Result<Verification, PasswordsError> {
         let (typed, stored) = (typed.clone(), stored.cloned());
-        self.run(move |hasher| hasher.verify(typed.expose_secret(), stored.as_ref())).await
+        self.run(place, move |hasher| hasher.verify(typed.expose_secret(), stored.as_ref())).await
     }
 
     async fn run<T: Send + 'static>(
         &self,
+        place: Place,
         work: impl FnOnce(&Hasher) -> anyhow::Result<T> + Send + 'static,
     ) -> Result<T, PasswordsError> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| PasswordsError::Busy)?;
         let worker = Arc::clone(&self.workers).acquire_owned().await.context("the password workers are gone")?;
         let hasher = Arc::clone(&self.hasher);
         let result = tokio::task::spawn_blocking(move || {
@@ -120,9 +143,10 @@ mod tests {
         let passwords = passwords(1, 0);
         let password = NewPassword::generate();
         let hash = passwords.hash(&password).await.unwrap();
-        let right = passwords.verify(password.secret(), Some(&hash)).await.unwrap();
+        let right = passwords.verify(passwords.place().unwrap(), password.secret(), Some(&hash)).await.unwrap();
         assert_eq!(right, Verification::Match { rehashed: None });
-        let wrong = passwords.verify(&SecretString::from("another"), Some(&hash)).await.unwrap();
+        let another = SecretString::from("another");
+        let wrong = passwords.verify(passwords.place().unwrap(), &another, Some(&hash)).await.unwrap();
         assert_eq!(wrong, Verification::Mismatch);
     }
 
@@ -142,7 +166,7 @@ mod tests {
         let passwords = passwords(1, 0);
         let (started, has_started) = std::sync::mpsc::channel();
         let (finish, may_finish) = std::sync::mpsc::channel::<()>();
-        let mut abandoned = Box::pin(passwords.run(move |_| {
+        let mut abandoned = Box::pin(passwords.run(passwords.place().unwrap(), move |_| {
             started.send(())?;
             Ok(may_finish.recv()?)
         }));

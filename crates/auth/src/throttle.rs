@@ -80,7 +80,7 @@ impl AttemptKeys {
     /// The keys of an attempt on whatever account has this e-mail address, if any has.
     pub(crate) fn new(email: &str, address: Option<IpAddr>) -> Self {
         let email = Email::parse(email).map_or_else(|_| email.to_lowercase(), |email| email.as_str().to_owned());
-        let address = address.map_or_else(String::new, |address| network(address).to_string());
+        let address = address.map_or_else(String::new, |address| network_of(address).to_string());
         let key = |purpose: &str, email: &str, address: &str| {
             let digest = Sha256::new().chain_update(purpose).chain_update([0]).chain_update(address);
             digest.chain_update([0]).chain_update(email).finalize().into()
@@ -94,7 +94,8 @@ impl AttemptKeys {
 }
 
 /// What counts as one address: of IPv6 the first 64 bits, since one host has all of the rest.
-fn network(address: IpAddr) -> IpAddr {
+#[must_use]
+pub fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
         v4 @ IpAddr::V4(_) => v4,

@@ -1,5 +1,7 @@
 //! Passwords: which may be set, how they are changed, and how long somebody waits who guesses.
 
+use futures_util::future::join_all;
+use mass_auth::Capacity;
 use mass_domain::access::Role;
 use serde_json::json;
 
@@ -11,6 +13,7 @@ on_both!(
     what_is_wrong_with_a_new_password_is_named,
     the_present_password_has_to_be_right,
     a_machine_has_no_password,
+    a_password_counts_in_composed_form_however_it_is_sent,
     who_keeps_failing_has_to_wait_and_nobody_else_has,
     an_unknown_account_waits_like_a_known_one,
     an_address_waits_whatever_accounts_it_tries,
@@ -18,6 +21,7 @@ on_both!(
     a_success_clears_the_failures_of_the_account,
     guessing_the_present_password_is_throttled_too,
     all_servers_on_a_database_count_together,
+    an_attempt_that_nobody_has_time_for_counts_as_none,
 );
 
 const NEW: &str = "seven kestrels over the harbour";
@@ -97,6 +101,15 @@ async fn a_machine_has_no_password(app: TestApp) {
     change(&machine, PASSWORD, NEW).await.expect_problem(403, "forbidden");
 }
 
+async fn a_password_counts_in_composed_form_however_it_is_sent(app: TestApp) {
+    // 480 characters as they are sent, 240 of them composed.
+    let long: String = ('a'..='z').cycle().take(120).map(|letter| format!("{letter}e\u{302}\u{301}")).collect();
+    change(app.founder(), PASSWORD, &long).await.expect(204);
+    log_in(&app.anonymous(), FOUNDER, &long).await.expect(200);
+    log_in(&app.anonymous(), FOUNDER, &long.repeat(2)).await.expect_problem(401, "invalid-credentials");
+    change(app.founder(), &long, NEW).await.expect(204);
+}
+
 async fn who_keeps_failing_has_to_wait_and_nobody_else_has(app: TestApp) {
     let victim = email_of(&app.user(Role::Viewer).await).await;
     for _ in 0..5 {
@@ -165,4 +178,20 @@ async fn all_servers_on_a_database_count_together(app: TestApp) {
     for app in [&app, &other] {
         assert_throttled(log_in(&attacker(app), NOBODY, WRONG).await, "account", 900);
     }
+}
+
+async fn an_attempt_that_nobody_has_time_for_counts_as_none(app: TestApp) {
+    app.execute("DELETE FROM login_attempts");
+    let capacity = Capacity::default();
+    let attempts = (0..3 * (capacity.at_once.get() + capacity.waiting)).map(|n| {
+        let client = app.anonymous().coming_from(&format!("127.0.{}.{}", 1 + n / 250, 1 + n % 250));
+        async move { log_in(&client, &format!("nobody-{n}@example.test"), WRONG).await.status }
+    });
+    let statuses = join_all(attempts).await;
+    let judged = statuses.iter().filter(|status| **status == 401).count();
+    let turned_away = statuses.iter().filter(|status| **status == 503).count();
+    assert!(turned_away > 0, "all {judged} were judged");
+    assert_eq!(judged + turned_away, statuses.len());
+    // Of each that was judged: the account, the address, and the two together.
+    assert_eq!(app.database().count("login_attempts WHERE failures = 1"), 3 * i64::try_from(judged).unwrap());
 }
