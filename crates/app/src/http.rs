@@ -40,6 +40,10 @@ use limits::Limits;
 use problem::{Problem, ProblemKind};
 use system::Draining;
 
+/// How long requests under way may take once the server stops. With the grace before it, that is less than the 30 seconds
+/// that everything in deploy/ gives.
+const DRAIN_SECONDS: u64 = 20;
+
 /// All that the handlers call.
 #[derive(Clone)]
 pub struct Services {
@@ -93,7 +97,7 @@ pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Serve
             .build()
             .configure(pages)
     });
-    Ok(server.disable_signals().shutdown_timeout(30).listen(listener)?.run())
+    Ok(server.disable_signals().shutdown_timeout(DRAIN_SECONDS).listen(listener)?.run())
 }
 
 /// The routes of the API; the OpenAPI document is read from the same function.

@@ -44,7 +44,8 @@ const DESCRIPTION: &str = "\
 Pilots of data centres: a site reports its telemetry as *MASS requests*, JSON documents under a versioned contract. MASS \
 validates them completely, normalises them deterministically, stores them durably and keeps an audit trail.\n\n\
 Log in with `POST /v1/auth/login`, press *Authorize* and paste the `access_token`. Errors are problem documents \
-(RFC 9457). Every answer carries `X-Request-Id` and `traceparent` (W3C Trace Context), the caller's own where it sent them.";
+(RFC 9457). Every answer carries `X-Request-Id` and `traceparent` (W3C Trace Context), the caller's own where it sent them. \
+`RateLimit` and `RateLimit-Policy` tell what is left of the limits that a call counts against.";
 
 fn build() -> anyhow::Result<String> {
     let tag = |name: &str, description: &str| Tag {
@@ -296,9 +297,12 @@ fn problem_header(status: StatusCode) -> Option<(&'static str, &'static str, &'s
             "When a permission is missing: which (RFC 6750).",
             "Bearer realm=\"mass\", error=\"insufficient_scope\", scope=\"mass:write\"",
         )),
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            Some(("Retry-After", "How many seconds to wait.", "5"))
-        }
+        StatusCode::TOO_MANY_REQUESTS => Some((
+            "Retry-After",
+            "How many seconds to wait; or, where a quota of the day is used up, the date from which on there is another.",
+            "5",
+        )),
+        StatusCode::SERVICE_UNAVAILABLE => Some(("Retry-After", "How many seconds to wait.", "5")),
         _ => None,
     }
 }

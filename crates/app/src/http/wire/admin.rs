@@ -460,7 +460,7 @@ impl From<page::Page<api_keys::ApiKey>> for ApiKeyPage {
 #[serde(deny_unknown_fields)]
 #[schemars(example = json!({"requests_per_day": 1_000_000, "stored_bytes": null}))]
 pub struct Quotas {
-    /// Requests to the API in a day of UTC.
+    /// MASS requests that are stored in a day of UTC.
     #[serde(default, deserialize_with = "whole")]
     #[garde(inner(range(min = 1, max = MAX_QUOTA)))]
     #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
