@@ -1,14 +1,17 @@
 //! SQLite: the connection, and what it does otherwise than PostgreSQL.
 #![expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::anyhow;
 use diesel::Connection as _;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::r2d2::CustomizeConnection;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 
 use crate::columns::Id;
@@ -60,6 +63,8 @@ pub(crate) struct Store {
     writes: Arc<Connections<Connection>>,
     accepting: GroupCommit<Connection>,
     path: String,
+    /// Device and number of the file that was opened.
+    file: (u64, u64),
 }
 
 impl Store {
@@ -72,10 +77,25 @@ impl Store {
         let url = path.to_str().ok_or(OpenError::Unreachable("its path is not UTF-8".to_owned()))?;
         let mut connection = Connection::establish(url).map_err(|error| OpenError::Unreachable(error.to_string()))?;
         connection.batch_execute(SETUP).map_err(|error| OpenError::Unreachable(error.to_string()))?;
+        let file = file_at(url).map_err(|error| OpenError::Unreachable(error.to_string()))?;
         let writes = Arc::new(Connections::new(url, 1, Setup));
         let accepting = GroupCommit::new(Arc::clone(&writes), mass::accept);
         let reads = Connections::new(url, options.pool_size.get(), Setup);
-        Ok(Self { reads, writes, accepting, path: url.to_owned() })
+        Ok(Self { reads, writes, accepting, path: url.to_owned(), file })
+    }
+}
+
+fn file_at(path: &str) -> std::io::Result<(u64, u64)> {
+    std::fs::metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
+/// Makes sure that the file is where it was opened. SQLite would go on without a word in one that was deleted or moved away,
+/// and all that it was told would be gone at the next start.
+fn in_place(store: &Store) -> Result<(), PortError> {
+    match file_at(&store.path) {
+        Ok(file) if file == store.file => Ok(()),
+        Ok(_) => Err(PortError::Unavailable(anyhow!("{} is another file than the one that was opened", store.path))),
+        Err(error) => Err(PortError::Unavailable(anyhow!("{} is not there any more: {error}", store.path))),
     }
 }
 

@@ -46,6 +46,7 @@ impl MassStore for Store {
         tenant: &TenantId,
         submissions: Vec<Submission>,
     ) -> Result<Vec<Result<Receipt, Refusal>>, PortError> {
+        super::in_place(self)?;
         self.accepting.accept(tenant, submissions).await
     }
 
@@ -257,6 +258,7 @@ impl QuotaStore for Store {
 #[async_trait]
 impl Upkeep for Store {
     async fn check(&self) -> Result<(), PortError> {
+        super::in_place(self)?;
         self.reads.run_outside(|connection| diesel::sql_query("SELECT 1").execute(connection)).await?;
         Ok(())
     }

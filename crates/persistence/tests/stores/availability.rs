@@ -149,3 +149,23 @@ async fn a_file_that_another_process_keeps_locked_is_unavailable() {
     other.batch_execute("ROLLBACK").unwrap();
     db.mass().accept(&tenant(), vec![simple(1)]).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_file_that_was_moved_away_is_unavailable_until_it_is_back() {
+    let db = TestDatabase::sqlite().await;
+    let Place::Sqlite(folder) = &db.place else { unreachable!() };
+    let url = db.place.options().url;
+    let (path, elsewhere) = (url.trim_start_matches("sqlite://"), folder.path().join("elsewhere.db"));
+    let assert_unavailable = async || {
+        assert!(matches!(db.database.check().await, Err(PortError::Unavailable(_))));
+        let refused = db.mass().accept(&tenant(), vec![simple(1)]).await;
+        assert!(matches!(refused, Err(PortError::Unavailable(_))), "{refused:?}");
+    };
+    std::fs::rename(path, &elsewhere).unwrap();
+    assert_unavailable().await;
+    std::fs::copy(&elsewhere, path).unwrap();
+    assert_unavailable().await;
+    std::fs::rename(&elsewhere, path).unwrap();
+    db.database.check().await.unwrap();
+    db.mass().accept(&tenant(), vec![simple(1)]).await.unwrap();
+}
