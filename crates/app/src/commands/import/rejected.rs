@@ -51,7 +51,9 @@ impl Rejected {
         name.push(ending);
         let path = PathBuf::from(name);
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = NamedTempFile::new_in(folder)?;
+        // Named after what it is to become, in case that the import is killed and it is found.
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let file = tempfile::Builder::new().prefix(&format!(".{name}-")).tempfile_in(folder)?;
         let output = match headers {
             Some(headers) => {
                 let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
