@@ -15,7 +15,7 @@ pub fn start(settings: &LogSettings) -> anyhow::Result<()> {
     // What the framework says of its own starting and stopping is said better by `serve`, and that a client does not
     // speak HTTP is no error here.
     let filter = EnvFilter::builder()
-        .parse(format!("actix_server=warn,actix_http=off,{}", settings.filter))
+        .parse(format!("actix_server=warn,actix_http=off,r2d2=off,{}", settings.filter))
         .with_context(|| format!("MASS_LOG=\"{}\" is no filter", settings.filter))?;
     let colours = std::io::stderr().is_terminal();
     // A line that cannot be written is lost: to complain of it on the same standard error would be a panic.

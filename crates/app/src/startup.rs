@@ -1,8 +1,9 @@
 //! From settings to a program that is wired and ready.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io::Write;
 use std::num::NonZeroU32;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -153,7 +154,7 @@ fn signing_keys(settings: &Settings) -> anyhow::Result<SigningKeys> {
 fn secret_file(path: &Path) -> anyhow::Result<SecretString> {
     if !path.exists() {
         let folder = path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let secret: String = rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect();
         // Whole or not at all, and never over another process's: tempfile makes it with mode 0600.
         let mut file = tempfile::NamedTempFile::new_in(folder)?;

@@ -1,6 +1,7 @@
 //! The way from asynchronous ports to blocking connections.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -9,7 +10,7 @@ use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, R2D2Connection}
 use diesel::result::{DatabaseErrorKind, Error};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -28,12 +29,16 @@ pub(crate) trait Walled: R2D2Connection + Sized + 'static {
     fn within<T>(&mut self, tenant: &TenantId, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T>;
 }
 
+type Turn = Arc<tokio::sync::Mutex<()>>;
+
 /// A pool of connections, on which units of work run outside the asynchronous threads. Each says which tenant it is
 /// for, or that it is for none: there is no third way to a connection.
 pub(crate) struct Connections<C: Walled> {
     pool: Pool<ConnectionManager<C>>,
     // One permit per connection: who waits here costs nothing, who waited in the pool would hold a thread.
     permits: Arc<Semaphore>,
+    /// Whose turn it is among the units of work of each tenant; none where they need not wait for one another.
+    turns: Option<Mutex<HashMap<TenantId, Turn>>>,
     // Asked once. Were the answer out of date, a unit of work would find nothing, rather than too much.
     has_walls: Arc<OnceLock<bool>>,
 }
@@ -51,7 +56,13 @@ impl<C: Walled> Connections<C> {
             .connection_customizer(Box::new(setup))
             .build_unchecked(ConnectionManager::new(url));
         let permits = Arc::new(Semaphore::new(size.try_into().unwrap_or(Semaphore::MAX_PERMITS)));
-        Self { pool, permits, has_walls: Arc::default() }
+        Self { pool, permits, turns: None, has_walls: Arc::default() }
+    }
+
+    /// Gives each tenant one connection at a time. Its writes wait for one another in the database anyway: waiting here
+    /// instead, they leave the other connections to the other tenants.
+    pub(crate) fn one_for_each_tenant(self) -> Self {
+        Self { turns: Some(Mutex::default()), ..self }
     }
 
     /// Does a unit of work for a tenant, which it is given again.
@@ -63,14 +74,30 @@ impl<C: Walled> Connections<C> {
         self.with_tenant(tenant, |mut connection| connection.run(work)).await?
     }
 
-    /// Does units of work for a tenant. Fails itself only if there is no connection.
+    /// Does units of work for a tenant. Fails itself only if its turn does not come or there is no connection.
     pub(crate) async fn with_tenant<T: Send + 'static>(
         &self,
         tenant: &TenantId,
         work: impl FnOnce(TenantConnection<'_, C>) -> T + Send + 'static,
     ) -> Result<T, PortError> {
+        let turn = self.turn_of(tenant).await?;
         let (tenant, has_walls) = (tenant.clone(), Arc::clone(&self.has_walls));
-        self.with(move |connection| work(TenantConnection { connection, has_walls: &has_walls, tenant: &tenant })).await
+        let in_turn = move |connection: &mut C| {
+            let _turn = turn;
+            work(TenantConnection { connection, has_walls: &has_walls, tenant: &tenant })
+        };
+        self.with(in_turn).await
+    }
+
+    async fn turn_of(&self, tenant: &TenantId) -> Result<Option<OwnedMutexGuard<()>>, PortError> {
+        let Some(turns) = &self.turns else { return Ok(None) };
+        let turn = {
+            let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(turns.entry(tenant.clone()).or_default())
+        };
+        let waiting = timeout(PATIENCE, turn.lock_owned()).await;
+        let busy = |_| PortError::Unavailable(anyhow!("tenant {tenant} had other writes for {PATIENCE:?}"));
+        waiting.map(Some).map_err(busy)
     }
 
     /// Does a unit of work for the tenant that is found by one [outside](Self::run_outside); it is also given what else

@@ -56,13 +56,17 @@ impl<C: Walled> GroupCommit<C> {
     /// Commits the group whose turn it is, even if the call that leads it is given up meanwhile.
     async fn commit_next(&self, queue: &Arc<Queue>, turn: OwnedMutexGuard<()>) {
         let (accept, its_queue) = (self.accept, Arc::clone(queue));
+        // Held twice: to the end of the work if this is given up, and to the end of this if there is no work.
+        let turn = Arc::new(turn);
+        let its_turn = Arc::clone(&turn);
         let committing = self.writes.with_tenant(&queue.tenant, move |connection| {
-            let _turn = turn;
+            let _turn = its_turn;
             commit(connection, accept, its_queue.next_group());
         });
         if let Err(error) = committing.await {
             queue.next_group().into_iter().for_each(|call| call.answer(Err(same(&error))));
         }
+        drop(turn);
     }
 
     fn queue_of(&self, tenant: &TenantId) -> Arc<Queue> {

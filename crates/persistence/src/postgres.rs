@@ -52,7 +52,7 @@ const FOUNDING_LOCK: i64 = 0x4d41_5353_0000_0002;
 /// The ports on PostgreSQL.
 pub(crate) struct Store {
     reads: Connections<Connection>,
-    // Apart from those to read on: writes of one tenant wait for one another while they hold a connection.
+    // Apart from those to read on, which have to wait for no write.
     writes: Arc<Connections<Connection>>,
     accepting: GroupCommit<Connection>,
     url: PostgresUrl,
@@ -65,7 +65,7 @@ impl Store {
         establish(url).map_err(OpenError::Unreachable)?;
         let setup = Setup { statement_cache: options.statement_cache };
         let connections = || Connections::new(&url.with_defaults(), options.pool_size.get(), setup);
-        let writes = Arc::new(connections());
+        let writes = Arc::new(connections().one_for_each_tenant());
         let accepting = GroupCommit::new(Arc::clone(&writes), mass::accept);
         Ok(Self { reads: connections(), writes, accepting, url: url.clone(), migration_url })
     }

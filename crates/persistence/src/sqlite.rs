@@ -1,6 +1,8 @@
 //! SQLite: the connection, and what it does otherwise than PostgreSQL.
 #![expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -71,7 +73,11 @@ impl Store {
     /// Opens the file and makes it, with its folder, if it is missing.
     pub(crate) fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)
+            // Telemetry and password hashes are nobody else's to read.
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)
                 .map_err(|source| OpenError::Folder { folder: folder.to_owned(), source })?;
         }
         let url = path.to_str().ok_or(OpenError::Unreachable("its path is not UTF-8".to_owned()))?;

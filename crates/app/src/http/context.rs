@@ -43,6 +43,8 @@ pub async fn layer(req: ServiceRequest, next: Next<impl MessageBody + 'static>) 
         trace_id = origin.trace.map(|trace| trace.trace_id()),
         method = method.as_str(),
         path,
+        // Known to the gate.
+        actor = tracing::field::Empty,
     );
     async move {
         // The panic hook has logged the panic itself, within this span.

@@ -69,6 +69,9 @@ async fn judge(req: &ServiceRequest) -> Result<Passed, Problem> {
         Access::Public => (None, None),
         Access::Authenticated | Access::Needs(_) => {
             let principal = authenticate(req).await?;
+            let actor = principal.actor();
+            let id = actor.id().unwrap_or_default();
+            tracing::Span::current().record("actor", format!("{}:{id}", actor.kind()));
             let remaining = limits.take_caller(&principal)?;
             (Some(principal), remaining)
         }

@@ -354,6 +354,18 @@ async fn log_lines_carry_the_request_id_and_the_trace_id() {
 }
 
 #[tokio::test]
+async fn a_log_line_names_the_caller() {
+    let server = Workplace::sqlite().with("MASS_LOG_FORMAT", "json").serve();
+    let token = server.token().await;
+    let caller = server.fetch(&token, "/v1/auth/me").await;
+    let (_, printed) = server.stop();
+    let lines = printed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let of_the_call = |line: &Value| line["message"] == "answered" && line["span"]["path"] == "/v1/auth/me";
+    let answered = lines.into_iter().find(of_the_call).unwrap();
+    assert_eq!(answered["span"]["actor"], format!("user:{}", caller["id"].as_str().unwrap()));
+}
+
+#[tokio::test]
 async fn log_lines_for_people_have_no_colours_where_nobody_sees_them() {
     let workplace = Workplace::sqlite();
     let server = workplace.serve();

@@ -8,7 +8,7 @@ use mass_domain::port::PortError;
 use mass_persistence::{InvalidUrl, OpenError, Options, open};
 
 use crate::databases::{Place, TestDatabase, administration};
-use crate::fixtures::{Vary, account, at, deletion, founded, reading, simple, tenant, transition};
+use crate::fixtures::{Vary, account, at, deletion, founded, other_tenant, reading, simple, tenant, transition};
 
 on_both!(a_database_can_be_checked, old_keys_are_forgotten, statements_work_without_the_cache);
 
@@ -101,6 +101,30 @@ async fn on_postgres_the_server_need_not_own_its_tables() {
     }
     drop((database, place));
     administration().batch_execute(&format!("DROP ROLE {role}")).unwrap();
+}
+
+#[tokio::test]
+async fn a_tenant_whose_writes_pile_up_holds_up_no_other() {
+    let db = TestDatabase::postgres().await;
+    let id = db.stored(reading("dev-1", 20)).await.summary.id;
+    let Place::Postgres(server) = &db.place else { panic!("not PostgreSQL") };
+    let mut holder = server.connection();
+    holder
+        .batch_execute(&format!("BEGIN; SELECT size FROM audit_heads WHERE tenant_id = '{}' FOR UPDATE", tenant()))
+        .unwrap();
+    let noisy = tenant();
+    let many = (0..100).map(|_| db.mass().transition(&noisy, id, transition(Status::Processing)));
+    let piled_up = futures_util::future::join_all(many);
+    let other = async {
+        // By now the others have taken whatever they could get.
+        tokio::task::yield_now().await;
+        let stored = db.mass().accept(&other_tenant(), vec![reading("dev-1", 20)]).await;
+        holder.batch_execute("COMMIT").unwrap();
+        stored
+    };
+    let (moved, stored) = tokio::join!(piled_up, other);
+    assert!(stored.unwrap()[0].is_ok());
+    assert!(moved.iter().all(Result::is_ok));
 }
 
 #[tokio::test]
