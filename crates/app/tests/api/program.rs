@@ -355,7 +355,8 @@ async fn log_lines_carry_the_request_id_and_the_trace_id() {
 
 #[tokio::test]
 async fn a_log_line_names_the_caller() {
-    let server = Workplace::sqlite().with("MASS_LOG_FORMAT", "json").serve();
+    let workplace = Workplace::sqlite().with("MASS_LOG_FORMAT", "json");
+    let server = workplace.serve();
     let token = server.token().await;
     let caller = server.fetch(&token, "/v1/auth/me").await;
     let (_, printed) = server.stop();
