@@ -1,7 +1,7 @@
 //! Strict reading of JSON (RFC 8259): what other readers repair or lose silently is refused here, with its place.
 //!
 //! A reader of our own, because the judgement on a number needs its spelling (`9007199254740993` and `1e-400` have no
-//! double of their own) and the one on a key needs its place; no reader on crates.io gives both.
+//! double of their own) and the one on a key needs its place; no reader published gives both.
 
 use std::collections::HashSet;
 use std::fmt;
