@@ -61,10 +61,10 @@ fn build() -> anyhow::Result<String> {
             ..Info::default()
         },
         tags: vec![
-            tag("admin", "Tenants, users, API keys and quotas."),
             tag("auth", "Logging in and being recognised."),
             tag("contracts", "What documents have to look like."),
             tag("mass-requests", "Sending documents, and what became of them."),
+            tag("admin", "Tenants, users, API keys and quotas."),
             tag("system", "For operators and orchestrators."),
         ],
         ..DefaultApiRaw::default()
