@@ -57,7 +57,6 @@ impl AdminService {
 
     /// A new id that carries the instant, and is greater than every id that this service made before.
     fn next_id(&self, at: Timestamp) -> Uuid {
-        let (seconds, nanos) = at.unix_seconds_and_nanos();
-        Uuid::new_v7(uuid::Timestamp::from_unix(&self.ids, seconds, nanos))
+        Uuid::new_v7(at.for_uuid(&self.ids))
     }
 }

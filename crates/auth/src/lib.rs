@@ -83,6 +83,5 @@ impl AuthService {
 
 /// A new UUID of version 7 that carries the instant.
 fn uuid_v7(at: Timestamp) -> Uuid {
-    let (seconds, nanos) = at.unix_seconds_and_nanos();
-    Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanos))
+    Uuid::new_v7(at.for_uuid(NoContext))
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use mass_domain::crockford::symbol;
 use mass_domain::users::Email;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
@@ -91,15 +92,13 @@ impl NewPassword {
     pub fn generate() -> Self {
         const GROUPS: usize = 7;
         const GROUP: usize = 4;
-        // Crockford's 32 symbols: no i, l, o or u, which are mistaken for others. 32 divides 256, so `%` is unbiased.
-        const SYMBOLS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
         let random = Zeroizing::new(rand::random::<[u8; GROUPS * GROUP]>());
         let mut text = Zeroizing::new(String::with_capacity(GROUPS * (GROUP + 1)));
         for (at, byte) in random.iter().enumerate() {
             if at > 0 && at % GROUP == 0 {
                 text.push('-');
             }
-            text.push(char::from(SYMBOLS[usize::from(*byte) % SYMBOLS.len()]));
+            text.push(symbol(*byte));
         }
         Self(SecretString::from(text.as_str()))
     }

@@ -14,12 +14,10 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::access::{Actor, Permission, Principal};
+use crate::crockford::{is_symbols, symbol};
 use crate::ids::ApiKeyId;
 use crate::tenancy::TenantId;
 use crate::time::Timestamp;
-
-/// Crockford's 32 symbols: no i, l, o or u, which are mistaken for others. 32 divides 256, so `%` is unbiased.
-const SYMBOLS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 const MARK: &str = "mass_";
 
@@ -54,10 +52,6 @@ impl FromStr for KeyPrefix {
     fn from_str(text: &str) -> Result<Self, InvalidKeyPrefix> {
         if is_symbols(text, Self::LENGTH) { Ok(Self(text.into())) } else { Err(InvalidKeyPrefix) }
     }
-}
-
-fn is_symbols(text: &str, length: usize) -> bool {
-    text.len() == length && text.bytes().all(|byte| SYMBOLS.contains(&byte))
 }
 
 /// SHA-256 of a token's secret: what is stored. Compared in constant time.
@@ -118,9 +112,8 @@ impl KeyToken {
     /// Makes a token of randomness, 5 bits of each byte.
     #[must_use]
     pub fn from_random(random: &[u8; Self::RANDOM_BYTES]) -> Self {
-        let symbol = |byte: &u8| char::from(SYMBOLS[usize::from(*byte) % SYMBOLS.len()]);
         let (prefix, secret) = random.split_at(KeyPrefix::LENGTH);
-        let text = |bytes: &[u8]| bytes.iter().map(symbol).collect::<String>().into_boxed_str();
+        let text = |bytes: &[u8]| bytes.iter().copied().map(symbol).collect::<String>().into_boxed_str();
         Self { prefix: KeyPrefix(text(prefix)), secret: text(secret) }
     }
 

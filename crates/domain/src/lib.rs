@@ -9,6 +9,7 @@ pub mod api_keys;
 pub mod audit;
 pub mod canonical;
 pub mod contracts;
+pub mod crockford;
 pub mod ids;
 pub mod json;
 pub mod mass_request;

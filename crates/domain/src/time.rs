@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Datelike, SubsecRound, TimeDelta, Utc};
+use uuid::ClockSequence;
 
 /// An instant in UTC with microsecond precision: what both databases keep without loss.
 ///
@@ -47,11 +48,13 @@ impl Timestamp {
         self.0.timestamp_micros()
     }
 
-    /// Whole seconds since 1970-01-01T00:00:00Z and the nanoseconds beyond them, as UUIDs of version 7 take time; an
-    /// instant before is taken as that one.
+    /// The instant as UUIDs of version 7 take time; one before 1970-01-01T00:00:00Z is taken as that one. The context
+    /// tells apart the ids of one millisecond.
     #[must_use]
-    pub fn unix_seconds_and_nanos(&self) -> (u64, u32) {
-        u64::try_from(self.0.timestamp()).map_or((0, 0), |seconds| (seconds, self.0.timestamp_subsec_micros() * 1000))
+    pub fn for_uuid(&self, context: impl ClockSequence<Output = impl Into<u128>>) -> uuid::Timestamp {
+        let (seconds, nanos) = u64::try_from(self.0.timestamp())
+            .map_or((0, 0), |seconds| (seconds, self.0.timestamp_subsec_micros() * 1000));
+        uuid::Timestamp::from_unix(context, seconds, nanos)
     }
 
     /// The instant as chrono's type.

@@ -45,7 +45,6 @@ impl MassService {
 
     /// A new id that carries the instant, and is greater than every id that this service made before.
     fn next_id(&self, at: Timestamp) -> MassRequestId {
-        let (seconds, nanos) = at.unix_seconds_and_nanos();
-        MassRequestId::from_uuid(Uuid::new_v7(uuid::Timestamp::from_unix(&self.ids, seconds, nanos)))
+        MassRequestId::from_uuid(Uuid::new_v7(at.for_uuid(&self.ids)))
     }
 }
