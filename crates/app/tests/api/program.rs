@@ -457,7 +457,8 @@ impl Visit<'_> {
     fn tokens(&mut self, answer: &Value) -> (String, String) {
         let [access, refresh] = ["access_token", "refresh_token"].map(|name| answer[name].as_str().unwrap().to_owned());
         self.hide_all_but_the_last_symbol(access.rsplit('.').next().unwrap());
-        self.hide_all_but_the_last_symbol(refresh.split('_').next_back().unwrap());
+        // Its random end, of symbols that may be underscores too.
+        self.hide_all_but_the_last_symbol(&refresh[refresh.len() - 30..]);
         (access, refresh)
     }
 
