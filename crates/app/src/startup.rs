@@ -14,6 +14,7 @@ use mass_admin_service::{AdminService, Registration};
 use mass_auth::{
     AccessTokens, AuthService, Capacity, Founded, NewPassword, Passwords, Pepper, SigningKey, SigningKeys,
 };
+use mass_domain::audit::Program;
 use mass_domain::time::{Clock, Timestamp};
 use mass_persistence::{Database, OpenError};
 use mass_service::MassService;
@@ -94,6 +95,7 @@ pub fn open(settings: &Settings) -> anyhow::Result<Database> {
         url: url.expose_secret().to_owned(),
         migration_url: settings.storage.migration_url.as_ref().map(|url| url.expose_secret().to_owned()),
         statement_cache: settings.storage.statement_cache,
+        program: program(),
         pool_size: POOL_SIZE,
     };
     let setting = |error: &OpenError| match error {
@@ -105,6 +107,12 @@ pub fn open(settings: &Settings) -> anyhow::Result<Database> {
         let setting = setting(&error);
         anyhow::Error::from(error).context(setting)
     })
+}
+
+/// This program.
+#[must_use]
+pub fn program() -> Program {
+    Program { commit: env!("MASS_COMMIT").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
 }
 
 fn passwords(settings: &Settings) -> anyhow::Result<Passwords> {

@@ -95,26 +95,29 @@ pub enum Actor {
     ApiKey(ApiKeyId),
     /// MASS itself: workers and local commands.
     System,
+    /// Nobody who is known: whoever presents no good credential.
+    Stranger,
 }
 
 impl Actor {
-    /// `user`, `api_key` or `system`.
+    /// `user`, `api_key`, `system` or `stranger`.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::User(_) => "user",
             Self::ApiKey(_) => "api_key",
             Self::System => "system",
+            Self::Stranger => "stranger",
         }
     }
 
-    /// The id of the user or key; the system has none.
+    /// The id of the user or key; the others have none.
     #[must_use]
     pub const fn id(&self) -> Option<uuid::Uuid> {
         match self {
             Self::User(id) => Some(id.as_uuid()),
             Self::ApiKey(id) => Some(id.as_uuid()),
-            Self::System => None,
+            Self::System | Self::Stranger => None,
         }
     }
 
@@ -125,6 +128,7 @@ impl Actor {
             ("user", Some(id)) => Some(Self::User(UserId::from_uuid(id))),
             ("api_key", Some(id)) => Some(Self::ApiKey(ApiKeyId::from_uuid(id))),
             ("system", None) => Some(Self::System),
+            ("stranger", None) => Some(Self::Stranger),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | [`Id`] | `uuid` | 16 bytes; both order them bytewise, so by age |
 //! | [`Instant`] | `timestamptz` | UTC text of fixed width, which orders as the instants do |
-//! | [`Hash`] | `bytea` | 32 bytes |
+//! | [`Hash`], [`Node`] | `bytea` | 32 bytes |
 //! | [`Word`], [`Json`] | `text` | text |
 
 use std::collections::BTreeSet;
@@ -21,6 +21,7 @@ use diesel::pg::{Pg, PgValue};
 use diesel::serialize::{self, IsNull, Output, ToSql};
 use diesel::sql_types::{Binary, Text, Timestamptz};
 use diesel::sqlite::{Sqlite, SqliteValue};
+use mass_domain::audit::tree::TreeHash;
 use mass_domain::canonical::Fingerprint;
 use mass_domain::time::Timestamp;
 use serde::Serialize;
@@ -132,6 +133,30 @@ where
     fn from_sql(value: DB::RawValue<'_>) -> deserialize::Result<Self> {
         let bytes: [u8; 32] = Vec::from_sql(value)?.try_into().map_err(|_| "a fingerprint has 32 bytes")?;
         Ok(Self(Fingerprint::from_bytes(bytes)))
+    }
+}
+
+/// The hash of a leaf or node of an audit log's tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
+#[diesel(sql_type = Binary)]
+pub(crate) struct Node(pub(crate) TreeHash);
+
+impl<DB: Backend> ToSql<Binary, DB> for Node
+where
+    [u8]: ToSql<Binary, DB>,
+{
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, DB>) -> serialize::Result {
+        self.0.as_bytes().as_slice().to_sql(out)
+    }
+}
+
+impl<DB: Backend> FromSql<Binary, DB> for Node
+where
+    Vec<u8>: FromSql<Binary, DB>,
+{
+    fn from_sql(value: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        let bytes: [u8; 32] = Vec::from_sql(value)?.try_into().map_err(|_| "a hash of the tree has 32 bytes")?;
+        Ok(Self(TreeHash::from_bytes(bytes)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Something that is done to a request, and the event that tells of it.
 
 use mass_domain::access::Actor;
-use mass_domain::audit::{Action, NewEvent};
+use mass_domain::audit::{Action, NewEvent, Object, Outcome};
 use mass_domain::mass_request::Summary;
 use mass_domain::time::Timestamp;
 use mass_domain::trace::Origin;
@@ -28,9 +28,11 @@ impl Deed {
             at: self.at,
             actor: self.actor,
             action,
-            object: request.id,
-            contract: request.contract,
-            fingerprint: request.fingerprint,
+            object: Object::MassRequest(request.id),
+            outcome: Outcome::Success,
+            contract: Some(request.contract),
+            input: None,
+            output: Some(request.fingerprint),
             origin: self.origin.clone(),
             detail: known.collect(),
         }

@@ -13,6 +13,7 @@ mod deed;
 mod group_commit;
 mod id_bounds;
 mod postgres;
+mod program;
 mod rows;
 mod schema;
 mod sqlite;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 
 use mass_admin_service::{AccountStore, KeyStore, QuotaStore, TenantStore};
 use mass_auth::{ApiKeyStore, AttemptStore, AuthStores, SessionStore, UserStore};
+use mass_domain::audit::Program;
 use mass_domain::port::PortError;
 use mass_domain::time::Timestamp;
 use mass_service::MassStore;
@@ -43,6 +45,8 @@ pub struct Options {
     /// PostgreSQL: whether statements are prepared once per connection. Off behind a pooler in transaction mode that
     /// does not know prepared statements.
     pub statement_cache: bool,
+    /// Which program this is: it stands in every audit event.
+    pub program: Program,
     /// How many connections to read on at most. To write on, PostgreSQL has as many again and SQLite has one.
     pub pool_size: NonZeroU32,
 }
@@ -120,6 +124,7 @@ pub struct Database {
 /// # Errors
 /// [`OpenError`], after seconds at most.
 pub fn open(options: &Options) -> Result<Database, OpenError> {
+    program::introduce(options.program.clone());
     let target = Target::parse(&options.url)?;
     let migration_target = options.migration_url.as_deref().map(Target::parse).transpose()?;
     let description = target.describe();

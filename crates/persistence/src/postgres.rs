@@ -125,8 +125,9 @@ fn write<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> Q
 }
 
 /// Locks the head of a tenant's log and reads its size.
-fn lock_head(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Option<i64>> {
-    audit_heads::table.find(tenant.as_str()).select(audit_heads::size).for_update().first(connection).optional()
+fn lock_head(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Option<(i64, Vec<u8>)>> {
+    let head = audit_heads::table.find(tenant.as_str()).select((audit_heads::size, audit_heads::frontier));
+    head.for_update().first(connection).optional()
 }
 
 /// Locks a session and reads it.

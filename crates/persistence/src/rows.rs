@@ -1,26 +1,25 @@
 //! Rows where they differ from what the domain calls the same thing, and the way between the two.
 
-use std::net::IpAddr;
+use std::borrow::Cow;
 
 use diesel::prelude::*;
 use diesel::result::Error::DeserializationError;
 use mass_auth::{Account, Counter, PasswordHash, Session, StoredKey};
 use mass_domain::access::{Actor, Permission, Role};
 use mass_domain::api_keys::{AddressRange, ApiKey, KeyName, KeyPrefix, SecretDigest};
-use mass_domain::audit::{Action, Event, NewEvent};
+use mass_domain::audit::tree::TreeHash;
+use mass_domain::audit::{self, Action, Event, NewEvent};
 use mass_domain::contracts::ContractId;
 use mass_domain::ids::{ApiKeyId, MassRequestId, SessionId, UserId};
 use mass_domain::mass_request::{IdempotencyKey, MassRequest, Outcome, Status, Summary};
 use mass_domain::tenancy::{Quotas, TenantId, Usage};
 use mass_domain::time::Timestamp;
-use mass_domain::trace::{Origin, RequestId, TraceParent};
 use mass_domain::users::{Email, User};
 use mass_domain::validation::Warning;
 use mass_service::{KeyRecord, Snapshot};
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::columns::{Hash, Id, Instant, Json, Set, Word};
+use crate::columns::{Hash, Id, Instant, Json, Node, Set, Word};
 use crate::schema::{
     api_keys, audit_events, idempotency_keys, login_attempts, mass_requests, quotas, sessions, tenant_usage, users,
 };
@@ -200,65 +199,45 @@ impl KeyRow {
     }
 }
 
-/// An event in its place.
-#[derive(Debug, Queryable, Selectable, Insertable)]
+/// An event in its place, with what is looked up in it.
+#[derive(Debug, Insertable)]
 #[diesel(table_name = audit_events, treat_none_as_default_value = false)]
 pub(crate) struct EventRow {
     tenant_id: Word<TenantId>,
     sequence: i64,
     at: Instant,
-    actor_kind: String,
+    actor_kind: &'static str,
     actor_id: Option<Id>,
-    actor_address: Option<Word<IpAddr>>,
     action: Word<Action>,
-    object_id: Id,
-    contract: Word<ContractId>,
-    fingerprint: Hash,
-    traceparent: Option<Word<TraceParent>>,
-    request_id: String,
-    detail: Json<Map<String, Value>>,
+    object_kind: &'static str,
+    object_id: Option<String>,
+    outcome: Word<audit::Outcome>,
+    event: String,
+    leaf_hash: Node,
 }
 
 impl EventRow {
-    /// The row of an event.
-    pub(crate) fn new(sequence: i64, event: NewEvent) -> Self {
+    /// The row of an event that is written as `text`.
+    pub(crate) fn new(sequence: i64, event: NewEvent, text: String, leaf_hash: TreeHash) -> Self {
         Self {
             tenant_id: Word(event.tenant_id),
             sequence,
             at: Instant(event.at),
-            actor_kind: event.actor.kind().to_owned(),
+            actor_kind: event.actor.kind(),
             actor_id: event.actor.id().map(Id),
-            actor_address: event.origin.address.map(Word),
             action: Word(event.action),
-            object_id: request_id_column(event.object),
-            contract: Word(event.contract),
-            fingerprint: Hash(event.fingerprint),
-            traceparent: event.origin.trace.map(Word),
-            request_id: event.origin.request_id.as_str().to_owned(),
-            detail: Json(event.detail),
+            object_kind: event.object.kind(),
+            object_id: event.object.id().map(Cow::into_owned),
+            outcome: Word(event.outcome),
+            event: text,
+            leaf_hash: Node(leaf_hash),
         }
     }
+}
 
-    /// The event.
-    pub(crate) fn into_event(self) -> QueryResult<Event> {
-        let origin = Origin {
-            request_id: RequestId::parse(&self.request_id).map_err(corrupt)?,
-            trace: self.traceparent.map(|trace| trace.0),
-            address: self.actor_address.map(|address| address.0),
-        };
-        let event = NewEvent {
-            tenant_id: self.tenant_id.0,
-            at: self.at.0,
-            actor: actor(&self.actor_kind, self.actor_id)?,
-            action: self.action.0,
-            object: request_id(self.object_id),
-            contract: self.contract.0,
-            fingerprint: self.fingerprint.0,
-            origin,
-            detail: self.detail.0,
-        };
-        Ok(Event { sequence: self.sequence, event })
-    }
+/// An event, from its text.
+pub(crate) fn event(text: &str) -> QueryResult<Event> {
+    Event::read(text).map_err(corrupt)
 }
 
 /// A user with the hash of its password.

@@ -113,11 +113,12 @@ table! {
 }
 
 table! {
-    use diesel::sql_types::{BigInt, Text};
+    use diesel::sql_types::{BigInt, Binary, Text};
 
     audit_heads (tenant_id) {
         tenant_id -> Text,
         size -> BigInt,
+        frontier -> Binary,
     }
 }
 
@@ -131,14 +132,45 @@ table! {
         at -> Instant,
         actor_kind -> Text,
         actor_id -> Nullable<Id>,
-        actor_address -> Nullable<Text>,
         action -> Text,
-        object_id -> Id,
-        contract -> Text,
-        fingerprint -> Binary,
-        traceparent -> Nullable<Text>,
-        request_id -> Text,
-        detail -> Text,
+        object_kind -> Text,
+        object_id -> Nullable<Text>,
+        outcome -> Text,
+        event -> Text,
+        leaf_hash -> Binary,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Binary, Text};
+
+    audit_nodes (tenant_id, level, position) {
+        tenant_id -> Text,
+        level -> BigInt,
+        position -> BigInt,
+        hash -> Binary,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Binary, Text};
+
+    audit_archived_leaves (tenant_id, sequence) {
+        tenant_id -> Text,
+        sequence -> BigInt,
+        leaf_hash -> Binary,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Text};
+    use crate::columns::sql::Instant;
+
+    audit_checkpoints (tenant_id, size) {
+        tenant_id -> Text,
+        size -> BigInt,
+        at -> Instant,
+        note -> Text,
     }
 }
 

@@ -132,8 +132,9 @@ fn write<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> Q
 }
 
 /// Reads the size of a tenant's log; the transaction keeps other writers out already.
-fn lock_head(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Option<i64>> {
-    audit_heads::table.find(tenant.as_str()).select(audit_heads::size).first(connection).optional()
+fn lock_head(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Option<(i64, Vec<u8>)>> {
+    let head = audit_heads::table.find(tenant.as_str()).select((audit_heads::size, audit_heads::frontier));
+    head.first(connection).optional()
 }
 
 /// Reads a session; the transaction keeps other writers out already.

@@ -585,15 +585,17 @@ pub struct EventModel {
     /// The call that did it (`X-Request-Id`).
     pub request_id: String,
     /// The request's contract.
-    pub contract: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contract: Option<String>,
     /// The request's fingerprint.
-    pub fingerprint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
     /// What is particular to this kind of event.
     pub detail: Map<String, Value>,
 }
 
 impl From<Event> for EventModel {
-    fn from(Event { sequence, event }: Event) -> Self {
+    fn from(Event { sequence, program: _, event }: Event) -> Self {
         Self {
             sequence,
             kind: event.action.as_str(),
@@ -601,8 +603,8 @@ impl From<Event> for EventModel {
             actor: event.actor.into(),
             trace_id: event.origin.trace.map(|trace| trace.trace_id()),
             request_id: event.origin.request_id.to_string(),
-            contract: event.contract.to_string(),
-            fingerprint: event.fingerprint.to_string(),
+            contract: event.contract.map(|contract| contract.to_string()),
+            fingerprint: event.output.map(|fingerprint| fingerprint.to_string()),
             detail: event.detail,
         }
     }

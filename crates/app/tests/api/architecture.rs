@@ -21,12 +21,16 @@ static METADATA: LazyLock<Value> = LazyLock::new(|| {
 });
 
 /// What each crate of the workspace may know of the others.
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("mass-admin-service", &["mass-auth", "mass-domain"]),
-    ("mass-app", &["mass-admin-service", "mass-auth", "mass-domain", "mass-persistence", "mass-service"]),
+    (
+        "mass-app",
+        &["mass-admin-service", "mass-audit-service", "mass-auth", "mass-domain", "mass-persistence", "mass-service"],
+    ),
+    ("mass-audit-service", &["mass-domain"]),
     ("mass-auth", &["mass-domain"]),
     ("mass-domain", &[]),
-    ("mass-persistence", &["mass-admin-service", "mass-auth", "mass-domain", "mass-service"]),
+    ("mass-persistence", &["mass-admin-service", "mass-audit-service", "mass-auth", "mass-domain", "mass-service"]),
     ("mass-service", &["mass-domain"]),
 ];
 

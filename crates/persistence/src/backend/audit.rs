@@ -1,72 +1,130 @@
-//! The audit trail: one log per tenant, numbered from 1 without gaps.
+//! The audit trail: one log per tenant, numbered from 1 without gaps, and the Merkle tree over it.
 
 use diesel::prelude::*;
-use mass_domain::audit::{Event, NewEvent};
+use diesel::result::Error::DeserializationError;
+use mass_domain::audit::tree::{Frontier, Subtree, TreeHash};
+use mass_domain::audit::{Event, NewEvent, Object};
 use mass_domain::ids::MassRequestId;
 use mass_domain::tenancy::TenantId;
 
 use super::Connection;
-use crate::columns::Id;
-use crate::rows::EventRow;
-use crate::schema::{audit_events, audit_heads};
+use crate::columns::Node;
+use crate::program;
+use crate::rows::{self, EventRow};
+use crate::schema::{audit_events, audit_heads, audit_nodes};
 use crate::store::ROWS_PER_STATEMENT;
+
+/// Of the perfect subtrees, those at every so many levels are stored: all between two of them follow from at most 2^7.
+const STORED_LEVELS: u32 = 8;
 
 /// The end of a tenant's log, locked until the transaction ends. Every write of a tenant begins with this lock, so that
 /// what it then reads cannot change before it has written.
 pub(super) struct Head {
     tenant: TenantId,
-    size: i64,
+    frontier: Frontier,
+}
+
+/// Where an event stands in its log.
+pub(super) struct Place {
+    pub(super) sequence: i64,
+    pub(super) leaf_hash: TreeHash,
 }
 
 impl Head {
     /// Waits until no other write of the tenant is under way.
     pub(super) fn lock(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Self> {
-        let size = match super::lock_head(connection, tenant)? {
-            Some(size) => size,
+        let (size, peaks) = match super::lock_head(connection, tenant)? {
+            Some(head) => head,
             None => {
                 diesel::insert_into(audit_heads::table)
-                    .values((audit_heads::tenant_id.eq(tenant.as_str()), audit_heads::size.eq(0)))
+                    .values((
+                        audit_heads::tenant_id.eq(tenant.as_str()),
+                        audit_heads::size.eq(0),
+                        audit_heads::frontier.eq(Vec::new()),
+                    ))
                     .on_conflict_do_nothing()
                     .execute(connection)?;
                 super::lock_head(connection, tenant)?.ok_or(diesel::NotFound)?
             }
         };
-        Ok(Self { tenant: tenant.clone(), size })
+        Ok(Self { tenant: tenant.clone(), frontier: frontier(size, &peaks)? })
     }
 
-    /// Appends events to the log.
+    /// Appends events to the log, and tells where they stand.
     pub(super) fn append(
-        self,
+        mut self,
         connection: &mut Connection,
         events: impl IntoIterator<Item = NewEvent>,
-    ) -> QueryResult<()> {
-        let mut size = self.size;
-        let numbered = events.into_iter().map(|event| {
-            size += 1;
-            EventRow::new(size, event)
-        });
-        let rows: Vec<_> = numbered.collect();
-        for rows in rows.chunks(ROWS_PER_STATEMENT) {
+    ) -> QueryResult<Vec<Place>> {
+        let mut nodes = Vec::new();
+        let mut places = Vec::new();
+        let mut sequence = sequence(self.frontier.size());
+        let mut appended = Vec::new();
+        for event in events {
+            sequence += 1;
+            let text = event.write(sequence, program::current());
+            let leaf_hash = TreeHash::of_leaf(text.as_bytes());
+            self.frontier.push(leaf_hash, |told| nodes.push(told));
+            places.push(Place { sequence, leaf_hash });
+            appended.push(EventRow::new(sequence, event, text, leaf_hash));
+        }
+        if appended.is_empty() {
+            return Ok(places);
+        }
+        for rows in appended.chunks(ROWS_PER_STATEMENT) {
             diesel::insert_into(audit_events::table).values(rows).execute(connection)?;
         }
-        if size > self.size {
-            diesel::update(audit_heads::table.find(self.tenant.as_str()))
-                .set(audit_heads::size.eq(size))
-                .execute(connection)?;
+        self.store_tree(connection, nodes)?;
+        Ok(places)
+    }
+
+    fn store_tree(&self, connection: &mut Connection, nodes: Vec<(Subtree, TreeHash)>) -> QueryResult<()> {
+        let stored = nodes.into_iter().filter(|(subtree, _)| subtree.level.is_multiple_of(STORED_LEVELS));
+        let rows: Vec<_> = stored
+            .map(|(subtree, hash)| {
+                (
+                    audit_nodes::tenant_id.eq(self.tenant.as_str()),
+                    audit_nodes::level.eq(i64::from(subtree.level)),
+                    audit_nodes::position.eq(sequence(subtree.position)),
+                    audit_nodes::hash.eq(Node(hash)),
+                )
+            })
+            .collect();
+        for rows in rows.chunks(ROWS_PER_STATEMENT) {
+            diesel::insert_into(audit_nodes::table).values(rows).execute(connection)?;
         }
+        let peaks: Vec<u8> = self.frontier.peaks().iter().flat_map(|peak| *peak.as_bytes()).collect();
+        diesel::update(audit_heads::table.find(self.tenant.as_str()))
+            .set((audit_heads::size.eq(sequence(self.frontier.size())), audit_heads::frontier.eq(peaks)))
+            .execute(connection)?;
         Ok(())
     }
 }
 
+/// A count of leaves as the databases keep it.
+fn sequence(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn frontier(size: i64, peaks: &[u8]) -> QueryResult<Frontier> {
+    let (peaks, rest) = peaks.as_chunks::<32>();
+    if !rest.is_empty() {
+        return Err(DeserializationError("a tree's frontier is cut".into()));
+    }
+    let peaks = peaks.iter().map(|peak| TreeHash::from_bytes(*peak)).collect();
+    let size = u64::try_from(size).map_err(|error| DeserializationError(error.into()))?;
+    Frontier::from_parts(size, peaks).map_err(|error| DeserializationError(error.into()))
+}
+
 /// The events of a request, in their order.
 pub(super) fn events_of(connection: &mut Connection, tenant: &TenantId, id: MassRequestId) -> QueryResult<Vec<Event>> {
-    audit_events::table
+    let object = Object::MassRequest(id);
+    let texts: Vec<String> = audit_events::table
         .filter(audit_events::tenant_id.eq(tenant.as_str()))
-        .filter(audit_events::object_id.eq(Id(id.as_uuid())))
+        .filter(audit_events::object_kind.eq(object.kind()))
+        .filter(audit_events::object_id.eq(object.id()))
         .order(audit_events::sequence)
-        .select(EventRow::as_select())
-        .load(connection)?
-        .into_iter()
-        .map(EventRow::into_event)
-        .collect()
+        .select(audit_events::event)
+        .load(connection)?;
+    texts.iter().map(|text| rows::event(text)).collect()
 }

@@ -136,7 +136,8 @@ fn store(connection: &mut Connection, head: Head, batch: Batch) -> QueryResult<(
     for rows in batch.key_rows().chunks(ROWS_PER_STATEMENT) {
         diesel::insert_into(idempotency_keys::table).values(rows).execute(connection)?;
     }
-    head.append(connection, batch.into_events())
+    head.append(connection, batch.into_events())?;
+    Ok(())
 }
 
 /// Writes what can change of a request.

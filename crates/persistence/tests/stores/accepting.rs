@@ -39,7 +39,10 @@ async fn a_stored_request_is_found_as_it_was_answered(db: TestDatabase) {
     let event = &db.events(sent.id).await[0];
     assert_eq!((event.sequence, event.event.action, event.event.at), (1, Action::Accepted, sent.at));
     assert_eq!((event.event.actor, &event.event.origin), (actor(), &origin()));
-    assert_eq!((event.event.contract, event.event.fingerprint), (sent.examined.contract, sent.examined.fingerprint));
+    assert_eq!(
+        (event.event.contract, event.event.output),
+        (Some(sent.examined.contract), Some(sent.examined.fingerprint))
+    );
     assert!(event.event.detail.is_empty());
 }
 

@@ -7,7 +7,7 @@ use diesel::sql_types::Text;
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
 use mass_admin_service::{AccountStore, KeyStore, QuotaStore, TenantStore};
 use mass_auth::{ApiKeyStore, AttemptStore, SessionStore, UserStore};
-use mass_domain::audit::Event;
+use mass_domain::audit::{Event, Program};
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{MassRequest, Outcome};
 use mass_persistence::{Database, Options, open};
@@ -168,7 +168,8 @@ impl Place {
                 None => (database.url(), None),
             },
         };
-        Options { url, migration_url, statement_cache: true, pool_size: NonZeroU32::new(4).unwrap() }
+        let program = Program { commit: "0123456789ab".to_owned(), version: "0.1.0".to_owned() };
+        Options { url, migration_url, statement_cache: true, program, pool_size: NonZeroU32::new(4).unwrap() }
     }
 
     /// Runs statements beside the ports: on PostgreSQL as a superuser, whom nothing restricts.

@@ -1,0 +1,455 @@
+//! Audit events: who did what to which object, when, from where and with what outcome.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::access::Actor;
+use crate::canonical::Fingerprint;
+use crate::contracts::ContractId;
+use crate::ids::{ApiKeyId, MassRequestId, SessionId, UserId};
+use crate::names::named_enum;
+use crate::tenancy::TenantId;
+use crate::time::Timestamp;
+use crate::trace::{Origin, RequestId, TraceParent};
+
+/// The text names no action.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown action \"{0}\"")]
+pub struct UnknownAction(String);
+
+named_enum!(
+    /// What was done, or attempted.
+    Action, UnknownAction {
+        /// A request was stored.
+        Accepted = "accepted",
+        /// A document was sent and not stored: it breaks its contract, or what is stored does not allow it.
+        PayloadRefused = "payload_refused",
+        /// A request was superseded by a correction.
+        Corrected = "corrected",
+        /// A request that had been superseded stands again, since its correction was deleted.
+        Reinstated = "reinstated",
+        /// A request moved to another status.
+        StatusChanged = "status_changed",
+        /// A request's document was erased.
+        Deleted = "deleted",
+        /// Somebody proved a password and began a session, or failed to.
+        LoggedIn = "logged_in",
+        /// Somebody ended a session.
+        LoggedOut = "logged_out",
+        /// A session was ended because a refresh token of it was used twice.
+        SessionRevoked = "session_revoked",
+        /// A credential was presented that opens nothing.
+        CredentialsRefused = "credentials_refused",
+        /// A recognised caller lacked a permission.
+        AccessRefused = "access_refused",
+        /// A user changed its own password, or failed to.
+        PasswordChanged = "password_changed",
+        /// A user was given another password.
+        PasswordReset = "password_reset",
+        /// A tenant was created.
+        TenantCreated = "tenant_created",
+        /// A user was created.
+        UserCreated = "user_created",
+        /// A user's roles or state were changed.
+        UserChanged = "user_changed",
+        /// An API key was created.
+        ApiKeyCreated = "api_key_created",
+        /// An API key was revoked.
+        ApiKeyRevoked = "api_key_revoked",
+        /// A tenant's quotas were set.
+        QuotasSet = "quotas_set",
+        /// The audit trail was exported.
+        AuditExported = "audit_exported",
+        /// Events were moved from the database to an export.
+        AuditArchived = "audit_archived",
+        /// A server started.
+        Started = "started",
+        /// A server stopped.
+        Stopped = "stopped",
+    }
+);
+
+/// The text names no outcome.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown outcome \"{0}\"")]
+pub struct UnknownOutcome(String);
+
+named_enum!(
+    /// How it ended.
+    Outcome, UnknownOutcome {
+        /// It was done.
+        Success = "success",
+        /// It was not allowed, and nothing was done.
+        Refused = "refused",
+    }
+);
+
+/// What something was done to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Object {
+    /// A MASS request; the id of a refused one is the one that it would have had.
+    MassRequest(MassRequestId),
+    /// A user, or whoever claims to be that user.
+    User(UserId),
+    /// A session.
+    Session(SessionId),
+    /// An API key.
+    ApiKey(ApiKeyId),
+    /// A tenant as such.
+    Tenant(TenantId),
+    /// The quotas of the event's tenant.
+    Quotas,
+    /// The audit trail of the event's tenant.
+    AuditTrail,
+    /// An operation of the API: method and path pattern.
+    Operation(String),
+    /// The server process.
+    Server,
+}
+
+/// A kind and an id that name no object.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no object \"{kind}\" with this id")]
+pub struct UnknownObject {
+    kind: String,
+}
+
+impl Object {
+    /// The kind's name.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::MassRequest(_) => "mass_request",
+            Self::User(_) => "user",
+            Self::Session(_) => "session",
+            Self::ApiKey(_) => "api_key",
+            Self::Tenant(_) => "tenant",
+            Self::Quotas => "quotas",
+            Self::AuditTrail => "audit_trail",
+            Self::Operation(_) => "operation",
+            Self::Server => "server",
+        }
+    }
+
+    /// The id, where there is more than one of the kind.
+    #[must_use]
+    pub fn id(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::MassRequest(id) => Some(Cow::Owned(id.to_string())),
+            Self::User(id) => Some(Cow::Owned(id.to_string())),
+            Self::Session(id) => Some(Cow::Owned(id.to_string())),
+            Self::ApiKey(id) => Some(Cow::Owned(id.to_string())),
+            Self::Tenant(id) => Some(Cow::Borrowed(id.as_str())),
+            Self::Operation(text) => Some(Cow::Borrowed(text)),
+            Self::Quotas | Self::AuditTrail | Self::Server => None,
+        }
+    }
+
+    /// Puts together again what [`kind`](Self::kind) and [`id`](Self::id) took apart.
+    ///
+    /// # Errors
+    /// [`UnknownObject`].
+    pub fn from_parts(kind: &str, id: Option<&str>) -> Result<Self, UnknownObject> {
+        let unknown = || UnknownObject { kind: kind.to_owned() };
+        let uuid = |id: &str| Uuid::parse_str(id).map_err(|_| unknown());
+        Ok(match (kind, id) {
+            ("mass_request", Some(id)) => Self::MassRequest(MassRequestId::from_uuid(uuid(id)?)),
+            ("user", Some(id)) => Self::User(UserId::from_uuid(uuid(id)?)),
+            ("session", Some(id)) => Self::Session(SessionId::from_uuid(uuid(id)?)),
+            ("api_key", Some(id)) => Self::ApiKey(ApiKeyId::from_uuid(uuid(id)?)),
+            ("tenant", Some(id)) => Self::Tenant(TenantId::parse(id).map_err(|_| unknown())?),
+            ("operation", Some(id)) => Self::Operation(id.to_owned()),
+            ("quotas", None) => Self::Quotas,
+            ("audit_trail", None) => Self::AuditTrail,
+            ("server", None) => Self::Server,
+            _ => return Err(unknown()),
+        })
+    }
+}
+
+/// The program that wrote an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// The commit that it was built from.
+    pub commit: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// An event before it has its place in the tenant's log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEvent {
+    /// Whose log it belongs to.
+    pub tenant_id: TenantId,
+    /// When it was done.
+    pub at: Timestamp,
+    /// Who did it.
+    pub actor: Actor,
+    /// What was done.
+    pub action: Action,
+    /// To what.
+    pub object: Object,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The contract of the document that it is about.
+    pub contract: Option<ContractId>,
+    /// The fingerprint of what came in: of the document as it was sent.
+    pub input: Option<Fingerprint>,
+    /// The fingerprint of what came of it: of the normalised document. It stays here when the document is erased.
+    pub output: Option<Fingerprint>,
+    /// From where.
+    pub origin: Origin,
+    /// What is particular to the action. Never a secret, never a document; keys are ASCII, numbers are integers.
+    pub detail: Map<String, Value>,
+}
+
+/// An event in its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Its place in the tenant's log: from 1, without gaps.
+    pub sequence: i64,
+    /// What wrote it.
+    pub program: Program,
+    /// What happened.
+    pub event: NewEvent,
+}
+
+/// A text that is no event.
+#[derive(Debug, thiserror::Error)]
+#[error("not an audit event: {0}")]
+pub struct UnreadableEvent(String);
+
+/// An event as it is written. The members are in the order of RFC 8785, and what is absent is left out, so that an event
+/// keeps its text when later versions know more members.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written<'a> {
+    #[serde(borrow)]
+    action: Cow<'a, str>,
+    #[serde(borrow)]
+    actor: WrittenActor<'a>,
+    #[serde(borrow)]
+    at: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    contract: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    detail: Cow<'a, Map<String, Value>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    input: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    object: WrittenObject<'a>,
+    #[serde(borrow)]
+    outcome: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    output: Option<Cow<'a, str>>,
+    program: Cow<'a, Program>,
+    #[serde(borrow)]
+    request_id: Cow<'a, str>,
+    sequence: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    span_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    tenant_id: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace_id: Option<Cow<'a, str>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenActor<'a> {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    address: Option<IpAddr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<Uuid>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenObject<'a> {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+}
+
+fn is_empty(detail: &Map<String, Value>) -> bool {
+    detail.is_empty()
+}
+
+impl NewEvent {
+    /// The event's canonical text (RFC 8785) in its place: what the tree is built over.
+    #[must_use]
+    pub fn write(&self, sequence: i64, program: &Program) -> String {
+        let Origin { request_id, trace, address } = &self.origin;
+        let written = Written {
+            action: self.action.as_str().into(),
+            actor: WrittenActor { address: *address, id: self.actor.id(), kind: self.actor.kind().into() },
+            at: self.at.to_string().into(),
+            contract: self.contract.map(|contract| contract.to_string().into()),
+            detail: Cow::Borrowed(&self.detail),
+            input: self.input.map(|fingerprint| fingerprint.to_string().into()),
+            object: WrittenObject { id: self.object.id(), kind: self.object.kind().into() },
+            outcome: self.outcome.as_str().into(),
+            output: self.output.map(|fingerprint| fingerprint.to_string().into()),
+            program: Cow::Borrowed(program),
+            request_id: request_id.as_str().into(),
+            sequence,
+            span_id: trace.map(|trace| trace.span_id().into()),
+            tenant_id: self.tenant_id.as_str().into(),
+            trace_id: trace.map(|trace| trace.trace_id().into()),
+        };
+        // What could fail is a map whose keys are no strings, and there is none.
+        serde_json::to_string(&written).unwrap_or_default()
+    }
+}
+
+impl Event {
+    /// The event's canonical text (RFC 8785).
+    #[must_use]
+    pub fn write(&self) -> String {
+        self.event.write(self.sequence, &self.program)
+    }
+
+    /// Reads what [`write`](Self::write) wrote.
+    ///
+    /// # Errors
+    /// [`UnreadableEvent`].
+    pub fn read(text: &str) -> Result<Self, UnreadableEvent> {
+        fn wrong(error: impl ToString) -> UnreadableEvent {
+            UnreadableEvent(error.to_string())
+        }
+        let written: Written<'_> = serde_json::from_str(text).map_err(wrong)?;
+        let actor =
+            Actor::from_parts(&written.actor.kind, written.actor.id).ok_or_else(|| wrong("an unknown actor"))?;
+        let lower = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        let is_hex = |text: &str, digits: usize| text.len() == digits && text.bytes().all(lower);
+        let trace = match (&written.trace_id, &written.span_id) {
+            (Some(trace), Some(span)) => {
+                let ids = (u128::from_str_radix(trace, 16), u64::from_str_radix(span, 16));
+                let both = match ids {
+                    (Ok(trace_id), Ok(span_id)) if is_hex(trace, 32) && is_hex(span, 16) => {
+                        TraceParent::new(trace_id, span_id, 0)
+                    }
+                    _ => None,
+                };
+                Some(both.ok_or_else(|| wrong("an impossible trace"))?)
+            }
+            (None, None) => None,
+            (Some(_), None) | (None, Some(_)) => return Err(wrong("half a trace")),
+        };
+        let origin = Origin {
+            request_id: RequestId::parse(&written.request_id).map_err(wrong)?,
+            trace,
+            address: written.actor.address,
+        };
+        let fingerprint = |text: &Option<Cow<'_, str>>| -> Result<Option<Fingerprint>, UnreadableEvent> {
+            text.as_ref().map(|text| text.parse().map_err(wrong)).transpose()
+        };
+        let event = NewEvent {
+            tenant_id: TenantId::parse(&written.tenant_id).map_err(wrong)?,
+            at: written.at.parse().map_err(wrong)?,
+            actor,
+            action: written.action.parse().map_err(wrong)?,
+            object: Object::from_parts(&written.object.kind, written.object.id.as_deref()).map_err(wrong)?,
+            outcome: written.outcome.parse().map_err(wrong)?,
+            contract: written.contract.as_ref().map(|text| text.parse().map_err(wrong)).transpose()?,
+            input: fingerprint(&written.input)?,
+            output: fingerprint(&written.output)?,
+            origin,
+            detail: written.detail.into_owned(),
+        };
+        Ok(Self { sequence: written.sequence, program: written.program.into_owned(), event })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{canonical, json};
+
+    fn event(detail: Map<String, Value>, request_id: &str) -> Event {
+        let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00".parse().unwrap();
+        let new = NewEvent {
+            tenant_id: TenantId::parse("default").unwrap(),
+            at: "2026-11-24T18:00:00.120Z".parse().unwrap(),
+            actor: Actor::User(UserId::from_uuid(Uuid::from_u128(7))),
+            action: Action::Accepted,
+            object: Object::MassRequest(MassRequestId::from_uuid(Uuid::from_u128(9))),
+            outcome: Outcome::Success,
+            contract: Some("device/1.1".parse().unwrap()),
+            input: Some(Fingerprint::of("in")),
+            output: Some(Fingerprint::of("out")),
+            origin: Origin {
+                request_id: RequestId::parse(request_id).unwrap(),
+                trace: Some(trace),
+                address: Some("::1".parse().unwrap()),
+            },
+            detail,
+        };
+        Event { sequence: 42, program: Program { commit: "abc".to_owned(), version: "0.1.0".to_owned() }, event: new }
+    }
+
+    #[test]
+    fn an_event_is_written_on_one_line_and_read_back() {
+        let Value::Object(detail) = json!({"reason": "line\r\nforged \u{1b}[31m", "count": 3}) else { unreachable!() };
+        let event = event(detail, "r-1");
+        let text = event.write();
+        assert!(!text.chars().any(char::is_control), "{text}");
+        assert!(text.starts_with(r#"{"action":"accepted","actor":{"address":"::1","id":"0000"#), "{text}");
+        assert_eq!(Event::read(&text).unwrap(), event);
+    }
+
+    #[test]
+    fn a_text_that_is_no_event_is_refused() {
+        let good = event(Map::new(), "r-1").write();
+        for (from, to) in [
+            ("\"accepted\"", "\"stolen\""),
+            ("\"sequence\":42", "\"sequence\":\"42\""),
+            ("\"kind\":\"user\"", "\"kind\":\"nobody\""),
+            ("sha256:", "md5:"),
+            ("\"outcome\":", "\"result\":"),
+            ("\"span_id\":\"00f067aa0ba902b7\",", ""),
+            ("\"trace_id\":\"4bf9", "\"trace_id\":\"+bf9"),
+        ] {
+            assert!(good.contains(from), "{from}");
+            assert!(Event::read(&good.replacen(from, to, 1)).is_err(), "{to}");
+        }
+    }
+
+    #[test]
+    fn objects_are_put_together_again() {
+        for object in [
+            Object::Quotas,
+            Object::AuditTrail,
+            Object::Server,
+            Object::Tenant(TenantId::parse("acme").unwrap()),
+            Object::Operation("POST /v1/x".to_owned()),
+            Object::ApiKey(ApiKeyId::from_uuid(Uuid::from_u128(5))),
+            Object::Session(SessionId::from_uuid(Uuid::from_u128(6))),
+        ] {
+            assert_eq!(Object::from_parts(object.kind(), object.id().as_deref()), Ok(object));
+        }
+        assert!(Object::from_parts("user", Some("x")).is_err());
+        assert!(Object::from_parts("quotas", Some("x")).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn an_events_text_is_canonical(text in any::<String>(), number in -9_007_199_254_740_991_i64..9_007_199_254_740_991) {
+            prop_assume!(!text.contains('\0'));
+            let Value::Object(detail) = json!({"reason": text, "n": number, "list": [{"b": text, "a": null}, true]})
+                else { unreachable!() };
+            let written = event(detail, "r-1").write();
+            prop_assert_eq!(canonical::write(&json::parse(written.as_bytes()).unwrap()), written);
+        }
+    }
+}
