@@ -5,6 +5,28 @@
 //! anything else.
 //! Does not belong here: the tree and the forms of events and notes (`mass_domain::audit`), HTTP, SQL.
 
+mod record;
+pub mod signer;
 mod store;
 
+use std::sync::Arc;
+
+use mass_domain::time::Clock;
+
+pub use signer::CheckpointSigner;
 pub use store::{AuditStore, Entry, EventFilter, Leaf, StoredCheckpoint};
+
+/// The use cases on the audit trail.
+pub struct AuditService {
+    store: Arc<dyn AuditStore>,
+    signer: CheckpointSigner,
+    clock: Arc<dyn Clock>,
+}
+
+impl AuditService {
+    /// Puts the use cases on top of a store.
+    #[must_use]
+    pub fn new(store: Arc<dyn AuditStore>, signer: CheckpointSigner, clock: Arc<dyn Clock>) -> Self {
+        Self { store, signer, clock }
+    }
+}
