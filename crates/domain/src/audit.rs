@@ -2,10 +2,12 @@
 //!
 //! docs/audit.md explains it to an auditor.
 
+mod act;
 mod event;
 pub mod note;
 pub mod tree;
 
+pub use act::Act;
 pub use event::{
     Action, Event, NewEvent, Object, Outcome, Program, UnknownAction, UnknownObject, UnknownOutcome, UnreadableEvent,
 };

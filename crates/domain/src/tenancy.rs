@@ -19,6 +19,12 @@ impl TenantId {
     /// The slug of what belongs to no customer: start, stop, log-ins under an unknown address. Nobody can log in to it.
     pub const SYSTEM: &str = "system";
 
+    /// The tenant of what belongs to no customer.
+    #[must_use]
+    pub fn system() -> Self {
+        Self(Self::SYSTEM.into())
+    }
+
     /// Parses a slug.
     ///
     /// # Errors
