@@ -1,4 +1,166 @@
 //! Signing checkpoints, and checking their signatures (Ed25519, RFC 8032).
 
-/// Signs checkpoints.
-pub struct CheckpointSigner {}
+use std::fmt;
+
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+use mass_domain::audit::note::{
+    Checkpoint, InvalidCheckpoint, InvalidNote, KeyName, NoteKey, NoteSignature, SignedNote,
+};
+
+/// Signs checkpoints. The secret half of its key is erased when it is dropped, and never printed.
+pub struct CheckpointSigner {
+    pair: Ed25519KeyPair,
+    key: NoteKey,
+}
+
+/// The bytes are no seed of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no Ed25519 key can be made of this seed")]
+pub struct InvalidSeed;
+
+impl CheckpointSigner {
+    /// Makes the key that goes with a seed (RFC 8032, section 5.1.5): the same seed always gives the same key. Erasing
+    /// the seed is the caller's.
+    ///
+    /// # Errors
+    /// [`InvalidSeed`].
+    pub fn from_seed(name: KeyName, seed: &[u8; 32]) -> Result<Self, InvalidSeed> {
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| InvalidSeed)?;
+        let public_key = pair.public_key().as_ref().try_into().map_err(|_| InvalidSeed)?;
+        Ok(Self { pair, key: NoteKey::new(name, public_key) })
+    }
+
+    /// The key by which its signatures are checked.
+    #[must_use]
+    pub const fn key(&self) -> &NoteKey {
+        &self.key
+    }
+
+    /// The signed note of a checkpoint.
+    #[must_use]
+    pub fn sign(&self, checkpoint: &Checkpoint) -> String {
+        let text = checkpoint.text();
+        let bytes = self.pair.sign(text.as_bytes()).as_ref().to_vec();
+        let signature = NoteSignature { name: self.key.name().clone(), key_id: self.key.id(), bytes };
+        SignedNote { text, signatures: vec![signature] }.to_string()
+    }
+}
+
+impl fmt::Debug for CheckpointSigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CheckpointSigner").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// Why a note is not to be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OpenCheckpointError {
+    /// It is no note.
+    #[error(transparent)]
+    NotANote(#[from] InvalidNote),
+    /// No signature of the key stands below it.
+    #[error("the checkpoint is not signed by the key")]
+    NotSigned,
+    /// What stands below it as the key's signature is none.
+    #[error("the signature of the checkpoint is wrong")]
+    WrongSignature,
+    /// What is signed is no checkpoint.
+    #[error(transparent)]
+    NotACheckpoint(#[from] InvalidCheckpoint),
+}
+
+/// Reads a checkpoint that a key has signed. Signatures of other keys are passed over (C2SP signed-note, section
+/// "Signatures").
+///
+/// # Errors
+/// [`OpenCheckpointError`].
+pub fn open_checkpoint(note: &str, key: &NoteKey) -> Result<Checkpoint, OpenCheckpointError> {
+    let note: SignedNote = note.parse()?;
+    let public_key = UnparsedPublicKey::new(&ED25519, key.public_key());
+    let mut ours = note.signatures.iter().filter(|line| line.name == *key.name() && line.key_id == key.id()).peekable();
+    if ours.peek().is_none() {
+        return Err(OpenCheckpointError::NotSigned);
+    }
+    if !ours.all(|line| public_key.verify(note.text.as_bytes(), &line.bytes).is_ok()) {
+        return Err(OpenCheckpointError::WrongSignature);
+    }
+    Ok(note.text.parse()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use mass_domain::audit::tree::TreeHash;
+
+    use super::*;
+
+    fn signer(name: &str, seed: u8) -> CheckpointSigner {
+        CheckpointSigner::from_seed(KeyName::parse(name).unwrap(), &[seed; 32]).unwrap()
+    }
+
+    fn checkpoint() -> Checkpoint {
+        Checkpoint { origin: "mass.local/acme".to_owned(), size: 3, root: TreeHash::of_leaf(b"x") }
+    }
+
+    #[test]
+    fn a_signed_checkpoint_is_opened_with_the_key_that_signed_it_alone() {
+        let ours = signer("mass.local", 1);
+        let note = ours.sign(&checkpoint());
+        assert_eq!(open_checkpoint(&note, ours.key()), Ok(checkpoint()));
+        for other in [signer("mass.local", 2), signer("mass.elsewhere", 1)] {
+            assert_eq!(open_checkpoint(&note, other.key()), Err(OpenCheckpointError::NotSigned));
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_that_was_changed_is_not_opened() {
+        let ours = signer("mass.local", 1);
+        let note = ours.sign(&checkpoint());
+        let changed = note.replacen("\n3\n", "\n4\n", 1);
+        assert_ne!(changed, note);
+        assert_eq!(open_checkpoint(&changed, ours.key()), Err(OpenCheckpointError::WrongSignature));
+        assert_eq!(open_checkpoint("", ours.key()), Err(OpenCheckpointError::NotANote(InvalidNote)));
+    }
+
+    #[test]
+    fn signatures_of_others_are_passed_over_and_a_wrong_one_beside_a_right_one_is_not() {
+        let (ours, other) = (signer("mass.local", 1), signer("witness.example", 2));
+        let mut note: SignedNote = ours.sign(&checkpoint()).parse().unwrap();
+        let witness: SignedNote = other.sign(&checkpoint()).parse().unwrap();
+        note.signatures.splice(0..0, witness.signatures);
+        assert_eq!(open_checkpoint(&note.to_string(), ours.key()), Ok(checkpoint()));
+        let mut wrong = note.signatures[1].clone();
+        wrong.bytes[0] ^= 1;
+        note.signatures.push(wrong);
+        assert_eq!(open_checkpoint(&note.to_string(), ours.key()), Err(OpenCheckpointError::WrongSignature));
+    }
+
+    #[test]
+    fn a_note_that_is_signed_but_no_checkpoint_is_not_opened() {
+        let ours = signer("mass.local", 1);
+        let text = "hello\n".to_owned();
+        let bytes = ours.pair.sign(text.as_bytes()).as_ref().to_vec();
+        let line = NoteSignature { name: ours.key.name().clone(), key_id: ours.key.id(), bytes };
+        let note = SignedNote { text, signatures: vec![line] }.to_string();
+        assert_eq!(open_checkpoint(&note, ours.key()), Err(OpenCheckpointError::NotACheckpoint(InvalidCheckpoint)));
+    }
+
+    #[test]
+    fn the_seed_is_not_printed() {
+        let printed = format!("{:?}", signer("mass.local", 0xab));
+        assert!(!printed.contains(&"ab".repeat(4)) && !printed.contains("171, 171"), "{printed}");
+    }
+
+    #[test]
+    fn a_seed_gives_the_key_and_the_signature_that_the_reference_implementation_gives() {
+        let seed: Vec<u8> = STANDARD.decode("gQoUAtUUbI2E8kQzMPVAgOv5juF9nHT2JS/F1ccoMXM=").unwrap();
+        let ours = CheckpointSigner::from_seed(KeyName::parse("example.com/log").unwrap(), &seed.try_into().unwrap());
+        let ours = ours.unwrap();
+        assert_eq!(ours.key().to_string(), "example.com/log+baa06b0f+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW");
+        let text =
+            "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n";
+        let expected = "9kmS4FL1Qb9J99y8gBDFUG2IW6ksuvykBwSVkic0i4ZSBg3UUVgLallI1eAq+p+p2eCi2lFlvooTpHLIHAmcAw==";
+        assert_eq!(STANDARD.encode(ours.pair.sign(text.as_bytes())), expected);
+    }
+}
