@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use mass_auth::{Cost, TokenAlgorithm, TokenLifetime};
+use mass_domain::audit::note::KeyName;
 use mass_domain::tenancy::TenantId;
 use mass_domain::users::Email;
 use secrecy::{ExposeSecret, SecretString};
@@ -35,6 +36,9 @@ pub struct Settings {
     /// How callers prove who they are.
     #[command(flatten)]
     pub auth: AuthSettings,
+    /// How the audit trail is signed.
+    #[command(flatten)]
+    pub audit: AuditSettings,
     /// The first tenant and administrator.
     #[command(flatten)]
     pub first: FirstSettings,
@@ -55,7 +59,8 @@ pub enum Environment {
 /// Where the program stands.
 #[derive(Debug, Clone, Args)]
 pub struct StageSettings {
-    /// `production` demands SECRET_KEY and, on an empty database, MASS_ADMIN_PASSWORD; it prints no password.
+    /// `production` demands SECRET_KEY, MASS_AUDIT_KEY and, on an empty database, MASS_ADMIN_PASSWORD; it prints no
+    /// password.
     #[arg(long = "mass-env", env = "MASS_ENV", value_name = "MASS_ENV", global = true, default_value = "development")]
     pub environment: Environment,
 }
@@ -177,7 +182,7 @@ pub struct StorageSettings {
         action = clap::ArgAction::Set
     )]
     pub statement_cache: bool,
-    /// The folder of mass.db, secret.key and temporary files.
+    /// The folder of mass.db, secret.key, audit.key and temporary files.
     #[arg(
         long = "mass-data-dir",
         env = "MASS_DATA_DIR",
@@ -251,6 +256,41 @@ pub struct AuthSettings {
         hide_env_values = true
     )]
     pub pepper: Option<SecretString>,
+}
+
+/// How the audit trail is signed.
+#[derive(Debug, Clone, Args)]
+pub struct AuditSettings {
+    /// The Ed25519 seed that signs checkpoints of the audit trail: 32 bytes in base64 [default: made at the first start].
+    #[arg(
+        long = "mass-audit-key",
+        env = "MASS_AUDIT_KEY",
+        value_name = "MASS_AUDIT_KEY",
+        global = true,
+        hide_env_values = true
+    )]
+    pub key: Option<SecretString>,
+    /// The name under which checkpoints are signed, such as the installation's host name.
+    #[arg(
+        id = "mass_audit_name",
+        long = "mass-audit-name",
+        env = "MASS_AUDIT_NAME",
+        value_name = "MASS_AUDIT_NAME",
+        global = true,
+        default_value = "mass.local",
+        value_parser = KeyName::parse
+    )]
+    pub name: KeyName,
+    /// How often the audit trail is signed, in seconds, if anything was added to it: 1 to 86400.
+    #[arg(
+        long = "mass-audit-checkpoint-seconds",
+        env = "MASS_AUDIT_CHECKPOINT_SECONDS",
+        value_name = "MASS_AUDIT_CHECKPOINT_SECONDS",
+        global = true,
+        default_value_t = 60,
+        value_parser = clap::value_parser!(u32).range(1..=86_400)
+    )]
+    pub checkpoint_seconds: u32,
 }
 
 /// The first tenant and administrator.
@@ -373,6 +413,7 @@ impl Settings {
             &mut self.auth.secret_key,
             &mut self.auth.secret_key_previous,
             &mut self.auth.pepper,
+            &mut self.audit.key,
             &mut self.first.admin_password,
         ];
         for setting in settings {
@@ -410,6 +451,9 @@ impl Settings {
             ("MASS_ADMIN_EMAIL", self.first.admin_email.to_string()),
             ("MASS_ADMIN_PASSWORD", secret(&self.first.admin_password)),
             ("MASS_ALLOW_REGISTRATION", self.auth.allow_registration.to_string()),
+            ("MASS_AUDIT_CHECKPOINT_SECONDS", self.audit.checkpoint_seconds.to_string()),
+            ("MASS_AUDIT_KEY", secret(&self.audit.key)),
+            ("MASS_AUDIT_NAME", self.audit.name.to_string()),
             ("MASS_BCRYPT_COST", self.auth.bcrypt_cost.get().to_string()),
             ("MASS_ADDRESS_RATE_LIMIT_PER_MINUTE", self.limits.address.to_string()),
             ("MASS_BODY_LIMIT_BYTES", self.http.body_limit_bytes.to_string()),

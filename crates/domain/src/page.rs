@@ -90,6 +90,16 @@ impl RowKey for TenantId {
     }
 }
 
+impl RowKey for i64 {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.to_be_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self::from_be_bytes)
+    }
+}
+
 /// Writes a cursor that continues after the given row.
 #[must_use]
 pub fn encode_cursor(scope: CursorScope, last: &impl RowKey) -> String {
