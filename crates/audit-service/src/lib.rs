@@ -5,6 +5,9 @@
 //! anything else.
 //! Does not belong here: the tree and the forms of events and notes (`mass_domain::audit`), HTTP, SQL.
 
+mod checkpoint;
+mod proof;
+mod read;
 mod record;
 pub mod signer;
 mod store;
@@ -13,6 +16,9 @@ use std::sync::Arc;
 
 use mass_domain::time::Clock;
 
+pub use checkpoint::{BrokenTrail, CheckpointError, SignedCheckpoint};
+pub use proof::{InclusionProof, ProofError};
+pub use read::{EventQuery, ReadError};
 pub use signer::CheckpointSigner;
 pub use store::{AuditStore, Entry, EventFilter, Leaf, StoredCheckpoint};
 

@@ -1,0 +1,91 @@
+//! Proofs for whoever holds a checkpoint: that an event is in the log, and that the log only grew.
+
+use mass_domain::access::{Forbidden, Permission, Principal};
+use mass_domain::audit::tree::TreeHash;
+use mass_domain::port::PortError;
+
+use crate::{AuditService, BrokenTrail, CheckpointError, Leaf, SignedCheckpoint};
+
+/// Why nothing is proved.
+#[derive(Debug, thiserror::Error)]
+pub enum ProofError {
+    /// The caller lacks a permission.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// The tenant's log has no such event.
+    #[error("no such event")]
+    NotFound,
+    /// The log is not that long.
+    #[error("the log has {size} events")]
+    BeyondTheEnd {
+        /// How many events there are.
+        size: u64,
+    },
+    /// The log has been manipulated.
+    #[error(transparent)]
+    Broken(#[from] BrokenTrail),
+    /// The store could not do its work.
+    #[error(transparent)]
+    Store(#[from] PortError),
+}
+
+impl From<CheckpointError> for ProofError {
+    fn from(error: CheckpointError) -> Self {
+        match error {
+            CheckpointError::Forbidden(error) => Self::Forbidden(error),
+            CheckpointError::Broken(error) => Self::Broken(error),
+            CheckpointError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// The proof that an event is in the log that a checkpoint was signed over (RFC 9162, section 2.1.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InclusionProof {
+    /// The event's leaf.
+    pub leaf: Leaf,
+    /// The hashes beside the way from the leaf to the root.
+    pub hashes: Vec<TreeHash>,
+    /// The checkpoint.
+    pub signed: SignedCheckpoint,
+}
+
+impl AuditService {
+    /// Proves that an event is in the log.
+    ///
+    /// # Errors
+    /// [`ProofError`], but never [`ProofError::BeyondTheEnd`].
+    pub async fn inclusion(&self, principal: &Principal, sequence: u64) -> Result<InclusionProof, ProofError> {
+        principal.require(Permission::AuditRead)?;
+        self.prove(principal, sequence).await
+    }
+
+    /// Proves that an event is in the log, whatever the caller may do besides.
+    pub(crate) async fn prove(&self, principal: &Principal, sequence: u64) -> Result<InclusionProof, ProofError> {
+        let tenant = principal.tenant();
+        let Some(event) = i64::try_from(sequence).ok().filter(|event| *event > 0) else {
+            return Err(ProofError::NotFound);
+        };
+        if sequence > self.store.head(tenant).await?.size() {
+            return Err(ProofError::NotFound);
+        }
+        let signed = self.checkpoint_over(tenant, sequence).await?;
+        let found = self.store.inclusion(tenant, event, signed.checkpoint.size).await?;
+        let (leaf, hashes) = found.ok_or(ProofError::NotFound)?;
+        Ok(InclusionProof { leaf, hashes, signed })
+    }
+
+    /// Proves that the log of the first `to` events begins with the first `from` (RFC 9162, section 2.1.4); `from` is not
+    /// above `to`.
+    ///
+    /// # Errors
+    /// [`ProofError::Forbidden`], [`ProofError::BeyondTheEnd`] or [`ProofError::Store`].
+    pub async fn consistency(&self, principal: &Principal, from: u64, to: u64) -> Result<Vec<TreeHash>, ProofError> {
+        principal.require(Permission::AuditRead)?;
+        let size = self.store.head(principal.tenant()).await?.size();
+        if from > to || to > size {
+            return Err(ProofError::BeyondTheEnd { size });
+        }
+        Ok(self.store.consistency(principal.tenant(), from, to).await?)
+    }
+}

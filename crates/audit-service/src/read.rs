@@ -1,0 +1,64 @@
+//! Looking at events, a page at a time.
+
+use mass_domain::access::{Forbidden, Permission, Principal};
+use mass_domain::audit::{Action, Event, Outcome};
+use mass_domain::page::{CursorScope, ForeignCursor, Limit, Page, decode_cursor};
+use mass_domain::port::PortError;
+
+use crate::{AuditService, EventFilter};
+
+/// Why no events are shown.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The caller lacks a permission.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// The cursor belongs to another list.
+    #[error(transparent)]
+    ForeignCursor(#[from] ForeignCursor),
+    /// The store could not do its work.
+    #[error(transparent)]
+    Store(#[from] PortError),
+}
+
+/// Which page of which events to list.
+#[derive(Debug, Clone)]
+pub struct EventQuery {
+    /// Which events.
+    pub filter: EventFilter,
+    /// How many.
+    pub limit: Limit,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+}
+
+impl AuditService {
+    /// A page of the tenant's events, newest first. What has been archived is not among them.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn events(&self, principal: &Principal, query: &EventQuery) -> Result<Page<Event>, ReadError> {
+        principal.require(Permission::AuditRead)?;
+        let scope = scope(principal, &query.filter);
+        let before = query.cursor.as_deref().map(|cursor| decode_cursor(scope, cursor)).transpose()?;
+        let rows = self.store.list(principal.tenant(), &query.filter, before, query.limit).await?;
+        Ok(Page::from_one_more(rows, query.limit, scope, |row| row.sequence))
+    }
+}
+
+fn scope(principal: &Principal, filter: &EventFilter) -> CursorScope {
+    let EventFilter { actor_kind, actor_id, action, outcome, object, from, to } = filter;
+    let actor_id = actor_id.map(|id| id.to_string());
+    let times = [from, to].map(|time| time.map(|time| time.to_string()));
+    let object_id = object.as_ref().and_then(|object| object.id());
+    let filters = [
+        Some(principal.tenant().as_str()),
+        actor_kind.as_deref(),
+        actor_id.as_deref(),
+        action.map(Action::as_str),
+        outcome.map(Outcome::as_str),
+        object.as_ref().map(|object| object.kind()),
+        object_id.as_deref(),
+    ];
+    CursorScope::of("audit-events", filters.into_iter().chain(times.iter().map(Option::as_deref)))
+}
