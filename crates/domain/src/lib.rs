@@ -17,6 +17,7 @@ mod names;
 pub mod normalisation;
 pub mod page;
 pub mod port;
+pub mod records;
 pub mod tenancy;
 pub mod time;
 pub mod trace;
