@@ -27,6 +27,7 @@ use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use mass_admin_service::AdminService;
+use mass_audit_service::AuditService;
 use mass_auth::AuthService;
 use mass_domain::time::Clock;
 use mass_persistence::Database;
@@ -51,6 +52,8 @@ pub struct Services {
     pub auth: web::Data<AuthService>,
     /// Administration.
     pub admin: web::Data<AdminService>,
+    /// The audit trail.
+    pub audit: web::Data<AuditService>,
     /// MASS requests.
     pub mass: web::Data<MassService>,
     /// For the readiness check alone.
@@ -79,6 +82,7 @@ pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Serve
         App::new()
             .app_data(services.auth)
             .app_data(services.admin)
+            .app_data(services.audit)
             .app_data(services.mass)
             .app_data(services.database)
             .app_data(services.clock)

@@ -11,6 +11,7 @@ use actix_web::web;
 use anyhow::{Context, bail};
 use chrono::Utc;
 use mass_admin_service::{AdminService, Registration};
+use mass_audit_service::{AuditService, CheckpointSigner, write_seed};
 use mass_auth::{
     AccessTokens, AuthService, Capacity, Founded, NewPassword, Passwords, Pepper, SigningKey, SigningKeys,
 };
@@ -56,6 +57,7 @@ impl Application {
     pub async fn build(settings: &Settings) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let keys = signing_keys(settings)?;
+        let signer = checkpoint_signer(settings)?;
         let database = open(settings)?;
         database.migrate().context("the database cannot be migrated")?;
         let passwords = passwords(settings)?;
@@ -68,10 +70,12 @@ impl Application {
         let founded = found(settings, &auth).await?;
         let admin =
             AdminService::new(database.stores().admin.clone(), passwords, registration(settings), Arc::clone(&clock));
+        let audit = AuditService::new(Arc::clone(&database.stores().audit), signer, Arc::clone(&clock));
         let mass = MassService::new(Arc::clone(&database.stores().mass), Arc::clone(&clock));
         let services = Services {
             auth: web::Data::new(auth),
             admin: web::Data::new(admin),
+            audit: web::Data::new(audit),
             mass: web::Data::new(mass),
             database: web::Data::new(database),
             clock: web::Data::new(clock),
@@ -149,7 +153,7 @@ fn signing_keys(settings: &Settings) -> anyhow::Result<SigningKeys> {
         None => {
             let path = settings.storage.data_dir.join("secret.key");
             let place = || format!("the signing secret {} in MASS_DATA_DIR", path.display());
-            let secret = secret_file(&path).with_context(place)?;
+            let secret = secret_file(&path, random_secret).with_context(place)?;
             SigningKey::parse(&secret).with_context(place)?
         }
     };
@@ -157,16 +161,40 @@ fn signing_keys(settings: &Settings) -> anyhow::Result<SigningKeys> {
     Ok(SigningKeys { current, previous: previous.transpose().context("SECRET_KEY_PREVIOUS")? })
 }
 
-/// Reads the secret of a development server, making it at the first start: 32 random bytes in hexadecimal, in a file
-/// that only its owner can read.
-fn secret_file(path: &Path) -> anyhow::Result<SecretString> {
+/// The signer of the audit trail.
+///
+/// # Errors
+/// When its key is missing in production, or is none.
+pub fn checkpoint_signer(settings: &Settings) -> anyhow::Result<CheckpointSigner> {
+    let name = settings.audit.name.clone();
+    match &settings.audit.key {
+        Some(seed) => CheckpointSigner::parse(name, seed).context("MASS_AUDIT_KEY"),
+        None if settings.stage.environment == Environment::Production => {
+            bail!("MASS_AUDIT_KEY has to be set to 32 bytes in base64, since MASS_ENV is production")
+        }
+        None => {
+            let path = settings.storage.data_dir.join("audit.key");
+            let place = || format!("the key of the audit trail {} in MASS_DATA_DIR", path.display());
+            let seed = secret_file(&path, || write_seed(&rand::random())).with_context(place)?;
+            CheckpointSigner::parse(name, &seed).with_context(place)
+        }
+    }
+}
+
+/// 32 random bytes in hexadecimal.
+fn random_secret() -> SecretString {
+    let secret: String = rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect();
+    secret.into()
+}
+
+/// Reads a secret of a development server, making it at the first start: in a file that only its owner can read.
+fn secret_file(path: &Path, make: impl FnOnce() -> SecretString) -> anyhow::Result<SecretString> {
     if !path.exists() {
         let folder = path.parent().unwrap_or(Path::new("."));
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let secret: String = rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect();
         // Whole or not at all, and never over another process's: tempfile makes it with mode 0600.
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(secret.as_bytes())?;
+        file.write_all(make().expose_secret().as_bytes())?;
         file.as_file().sync_all()?;
         match file.persist_noclobber(path) {
             Err(error) if error.error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error.error.into()),

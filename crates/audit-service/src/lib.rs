@@ -6,6 +6,7 @@
 //! Does not belong here: the tree and the forms of events and notes (`mass_domain::audit`), HTTP, SQL.
 
 mod checkpoint;
+mod key;
 mod proof;
 mod read;
 mod record;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use mass_domain::time::Clock;
 
 pub use checkpoint::{BrokenTrail, CheckpointError, SignedCheckpoint};
+pub use key::{InvalidKey, write_seed};
 pub use proof::{InclusionProof, ProofError};
 pub use read::{EventQuery, ReadError};
 pub use signer::CheckpointSigner;

@@ -1,0 +1,53 @@
+//! The key that signs checkpoints, as an operator keeps it: the seed in base64.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use mass_domain::audit::note::KeyName;
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::signer::{CheckpointSigner, InvalidSeed};
+
+/// The text is no key. What it is, is not told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidKey {
+    /// Not 32 bytes in base64.
+    #[error("an Ed25519 seed is due: 32 bytes in base64 (openssl rand -base64 32)")]
+    Text,
+    /// No key follows from the bytes.
+    #[error(transparent)]
+    Seed(#[from] InvalidSeed),
+}
+
+impl CheckpointSigner {
+    /// Reads a seed.
+    ///
+    /// # Errors
+    /// [`InvalidKey`].
+    pub fn parse(name: KeyName, seed: &SecretString) -> Result<Self, InvalidKey> {
+        let bytes = Zeroizing::new(STANDARD.decode(seed.expose_secret().trim()).map_err(|_| InvalidKey::Text)?);
+        let seed: &[u8; 32] = bytes.as_slice().try_into().map_err(|_| InvalidKey::Text)?;
+        Ok(Self::from_seed(name, seed)?)
+    }
+}
+
+/// A seed as an operator keeps it.
+#[must_use]
+pub fn write_seed(seed: &[u8; 32]) -> SecretString {
+    STANDARD.encode(seed).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_is_read_back_and_nothing_else_is_taken() {
+        let name = KeyName::parse("mass.local").unwrap();
+        let signer = CheckpointSigner::parse(name.clone(), &write_seed(&[7; 32])).unwrap();
+        assert_eq!(signer.key(), CheckpointSigner::from_seed(name.clone(), &[7; 32]).unwrap().key());
+        for bad in ["", "short", &STANDARD.encode([7; 31]), &STANDARD.encode([7; 33]), &"07".repeat(32)] {
+            assert_eq!(CheckpointSigner::parse(name.clone(), &bad.into()).err(), Some(InvalidKey::Text), "{bad}");
+        }
+    }
+}
