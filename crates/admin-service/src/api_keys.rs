@@ -5,21 +5,24 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::api_keys::{AddressRange, ApiKey, KeyName, KeyPrefix, KeyToken, SecretDigest};
+use mass_domain::audit::{Act, Action, NewEvent, Object};
 use mass_domain::ids::ApiKeyId;
 use mass_domain::page::{CursorScope, Limit, Page};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
+use mass_domain::trace::Origin;
 use secrecy::SecretString;
 
 use crate::AdminService;
 use crate::read::{ListQuery, ReadError};
 
-/// Keeps API keys. Each call is one unit of work, and never reaches another tenant's data.
+/// Keeps API keys. Each call is one unit of work, in which the event that it is given is recorded if it does what that
+/// tells of, and never reaches another tenant's data.
 #[async_trait]
 pub trait KeyStore: Send + Sync {
     /// Stores a key with what is kept of its secret; `false` if its prefix is taken, in whatever tenant.
-    async fn create(&self, key: ApiKey, secret: SecretDigest) -> Result<bool, PortError>;
+    async fn create(&self, key: ApiKey, secret: SecretDigest, event: NewEvent) -> Result<bool, PortError>;
 
     /// Finds a key.
     async fn find(&self, tenant: &TenantId, id: ApiKeyId) -> Result<Option<ApiKey>, PortError>;
@@ -35,7 +38,7 @@ pub trait KeyStore: Send + Sync {
     ) -> Result<Vec<ApiKey>, PortError>;
 
     /// Marks a key as revoked, unless it is already; `false` if there is no such key.
-    async fn revoke(&self, tenant: &TenantId, id: ApiKeyId, at: Timestamp) -> Result<bool, PortError>;
+    async fn revoke(&self, tenant: &TenantId, id: ApiKeyId, event: NewEvent) -> Result<bool, PortError>;
 }
 
 /// A key to be created, in the caller's tenant.
@@ -96,7 +99,12 @@ impl AdminService {
     ///
     /// # Errors
     /// [`CreateKeyError`].
-    pub async fn create_key(&self, principal: &Principal, new: NewKey) -> Result<CreatedKey, CreateKeyError> {
+    pub async fn create_key(
+        &self,
+        principal: &Principal,
+        new: NewKey,
+        origin: &Origin,
+    ) -> Result<CreatedKey, CreateKeyError> {
         principal.require(Permission::KeysManage)?;
         principal.require_to_grant(new.permissions.iter().copied())?;
         let now = self.clock.now();
@@ -117,7 +125,8 @@ impl AdminService {
             created_by: principal.actor(),
             revoked_at: None,
         };
-        if !self.stores.api_keys.create(key.clone(), token.digest()).await? {
+        let event = created(&Act::new(principal.actor(), now, origin), &key);
+        if !self.stores.api_keys.create(key.clone(), token.digest(), event).await? {
             return Err(anyhow::anyhow!("60 random bits are taken: the source of randomness is broken").into());
         }
         Ok(CreatedKey { key, token: SecretString::from(token.expose()) })
@@ -154,9 +163,23 @@ impl AdminService {
     ///
     /// # Errors
     /// [`RevokeKeyError`].
-    pub async fn revoke_key(&self, principal: &Principal, id: ApiKeyId) -> Result<(), RevokeKeyError> {
+    pub async fn revoke_key(&self, principal: &Principal, id: ApiKeyId, origin: &Origin) -> Result<(), RevokeKeyError> {
         principal.require(Permission::KeysManage)?;
-        let known = self.stores.api_keys.revoke(principal.tenant(), id, self.clock.now()).await?;
+        let act = Act::new(principal.actor(), self.clock.now(), origin);
+        let event = act.done(principal.tenant(), Action::ApiKeyRevoked, Object::ApiKey(id));
+        let known = self.stores.api_keys.revoke(principal.tenant(), id, event).await?;
         if known { Ok(()) } else { Err(RevokeKeyError::NotFound) }
     }
+}
+
+/// The event of a key's creation: all that the key is, but for its secret.
+fn created(act: &Act, key: &ApiKey) -> NewEvent {
+    let permissions: Vec<&str> = key.permissions.iter().map(|permission| permission.as_str()).collect();
+    let addresses: Vec<String> = key.addresses.iter().map(ToString::to_string).collect();
+    act.done(&key.tenant_id, Action::ApiKeyCreated, Object::ApiKey(key.id))
+        .with("name", key.name.as_str())
+        .with("prefix", key.prefix.as_str())
+        .with("permissions", permissions)
+        .with("addresses", addresses)
+        .with("expires_at", key.expires_at.map(|end| end.to_string()))
 }

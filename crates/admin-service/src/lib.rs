@@ -20,7 +20,7 @@ use mass_domain::time::{Clock, Timestamp};
 use uuid::{ContextV7, Uuid};
 
 pub use api_keys::{CreateKeyError, CreatedKey, KeyStore, NewKey, RevokeKeyError};
-pub use quotas::{QuotaError, QuotaStore};
+pub use quotas::{QuotaChange, QuotaError, QuotaStore};
 pub use read::{ListQuery, ReadError};
 pub use registration::{RegisterError, Registration};
 pub use tenants::{CreateTenantError, CreatedTenant, NewTenant, TenantStore};

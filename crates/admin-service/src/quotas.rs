@@ -2,9 +2,11 @@
 
 use async_trait::async_trait;
 use mass_domain::access::{Forbidden, Permission, Principal};
+use mass_domain::audit::{Act, Action, NewEvent, Object};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::{Quotas, TenantId};
-use mass_domain::time::Timestamp;
+use mass_domain::trace::Origin;
+use serde_json::{Value, json};
 
 use crate::AdminService;
 
@@ -14,8 +16,32 @@ pub trait QuotaStore: Send + Sync {
     /// The quotas of a tenant; the default where none were ever set.
     async fn get(&self, tenant: &TenantId) -> Result<Quotas, PortError>;
 
-    /// Replaces the quotas of a tenant.
-    async fn set(&self, tenant: &TenantId, quotas: Quotas, at: Timestamp) -> Result<(), PortError>;
+    /// Replaces the quotas of a tenant, and records [`QuotaChange::event`] if they were others.
+    async fn set(&self, tenant: &TenantId, change: QuotaChange) -> Result<(), PortError>;
+}
+
+/// A change of a tenant's quotas, asked for.
+#[derive(Debug, Clone)]
+pub struct QuotaChange {
+    /// What they are to be.
+    pub quotas: Quotas,
+    /// Who asks, when and from where.
+    pub act: Act,
+}
+
+impl QuotaChange {
+    /// The event of the change of what they were before.
+    #[must_use]
+    pub fn event(&self, tenant: &TenantId, before: &Quotas) -> NewEvent {
+        self.act
+            .done(tenant, Action::QuotasSet, Object::Quotas)
+            .with("before", shown(before))
+            .with("after", shown(&self.quotas))
+    }
+}
+
+fn shown(quotas: &Quotas) -> Value {
+    json!({"requests_per_day": quotas.requests_per_day, "stored_bytes": quotas.stored_bytes})
 }
 
 /// Why quotas are neither shown nor set.
@@ -43,8 +69,9 @@ impl AdminService {
     ///
     /// # Errors
     /// [`QuotaError`]; they are as before then.
-    pub async fn set_quotas(&self, principal: &Principal, quotas: Quotas) -> Result<(), QuotaError> {
+    pub async fn set_quotas(&self, principal: &Principal, quotas: Quotas, origin: &Origin) -> Result<(), QuotaError> {
         principal.require(Permission::SettingsManage)?;
-        Ok(self.stores.quotas.set(principal.tenant(), quotas, self.clock.now()).await?)
+        let act = Act::new(principal.actor(), self.clock.now(), origin);
+        Ok(self.stores.quotas.set(principal.tenant(), QuotaChange { quotas, act }).await?)
     }
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use anyhow::anyhow;
 use mass_auth::NewPassword;
-use mass_domain::access::Role;
+use mass_domain::access::{Actor, Role};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
+use mass_domain::trace::Origin;
 use mass_domain::users::Email;
 
 use crate::AdminService;
@@ -55,10 +56,10 @@ impl AdminService {
     ///
     /// # Errors
     /// [`RegisterError`].
-    pub async fn register(&self, email: Email, password: NewPassword) -> Result<(), RegisterError> {
+    pub async fn register(&self, email: Email, password: NewPassword, origin: &Origin) -> Result<(), RegisterError> {
         let tenant = self.registration()?;
         let new = NewUser { email, roles: BTreeSet::from([Role::Viewer]), password: Some(password) };
-        match self.store_user(tenant, new).await {
+        match self.store_user(tenant, new, Actor::Stranger, origin).await {
             Ok(_) | Err(CreateUserError::EmailTaken) => Ok(()),
             Err(CreateUserError::Busy) => Err(RegisterError::Busy),
             Err(CreateUserError::Store(error)) => Err(RegisterError::Store(error)),

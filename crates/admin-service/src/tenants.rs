@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use mass_auth::{Account, NewPassword};
+use mass_auth::{Account, NewPassword, created_user};
 use mass_domain::access::{Forbidden, Permission, Principal, Role};
+use mass_domain::audit::{Act, Action, NewEvent, Object};
 use mass_domain::page::{CursorScope, Limit, Page};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::{Tenant, TenantId};
+use mass_domain::trace::Origin;
 use mass_domain::users::Email;
 
 use crate::AdminService;
@@ -18,8 +20,8 @@ use crate::users::CreatedUser;
 /// Keeps tenants. Each call is one unit of work.
 #[async_trait]
 pub trait TenantStore: Send + Sync {
-    /// Creates a tenant and the account of its administrator, or neither.
-    async fn create(&self, tenant: Tenant, admin: Account) -> Result<(), CreateTenantError>;
+    /// Creates a tenant and the account of its administrator, with which the tenant's log begins, or neither.
+    async fn create(&self, tenant: Tenant, admin: Account, events: Vec<NewEvent>) -> Result<(), CreateTenantError>;
 
     /// Finds a tenant.
     async fn find(&self, id: &TenantId) -> Result<Option<Tenant>, PortError>;
@@ -73,7 +75,8 @@ pub enum CreateTenantError {
 from_passwords_error!(CreateTenantError);
 
 impl AdminService {
-    /// Creates a tenant with its first administrator, who is also an operator there.
+    /// Creates a tenant with its first administrator, who is also an operator there. The events stand in the new
+    /// tenant's log, of which they are the first.
     ///
     /// # Errors
     /// [`CreateTenantError`]; nothing is created then.
@@ -81,6 +84,7 @@ impl AdminService {
         &self,
         principal: &Principal,
         new: NewTenant,
+        origin: &Origin,
     ) -> Result<CreatedTenant, CreateTenantError> {
         principal.require(Permission::TenantsManage)?;
         if new.id.as_str() == TenantId::SYSTEM {
@@ -91,7 +95,9 @@ impl AdminService {
         let roles = BTreeSet::from([Role::Admin, Role::Operator]);
         let user = self.new_user(tenant.id.clone(), new.admin_email, roles, tenant.created_at);
         let account = Account { user: user.clone(), password: password.hash };
-        self.stores.tenants.create(tenant.clone(), account).await?;
+        let act = Act::new(principal.actor(), tenant.created_at, origin);
+        let created = act.done(&tenant.id, Action::TenantCreated, Object::Tenant(tenant.id.clone()));
+        self.stores.tenants.create(tenant.clone(), account, vec![created, created_user(&act, &user)]).await?;
         Ok(CreatedTenant { tenant, admin: CreatedUser { user, generated_password: password.generated } })
     }
 

@@ -5,25 +5,29 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use mass_auth::{Account, NewPassword};
-use mass_domain::access::{Forbidden, Permission, Principal, Role};
+use mass_auth::{Account, NewPassword, created_user};
+use mass_domain::access::{Actor, Forbidden, Permission, Principal, Role};
+use mass_domain::audit::{Act, Action, NewEvent, Object};
 use mass_domain::ids::UserId;
 use mass_domain::page::{CursorScope, Limit, Page};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
+use mass_domain::trace::Origin;
 use mass_domain::users::{Email, User};
 use secrecy::SecretString;
+use serde_json::{Value, json};
 
 use crate::AdminService;
 use crate::passwords::from_passwords_error;
 use crate::read::{ListQuery, ReadError};
 
-/// Keeps the accounts of users. Each call is one unit of work, and never reaches another tenant's data.
+/// Keeps the accounts of users. Each call is one unit of work, in which what it does is recorded, and never reaches
+/// another tenant's data.
 #[async_trait]
 pub trait AccountStore: Send + Sync {
     /// Creates an account.
-    async fn create(&self, account: Account) -> Result<(), CreateUserError>;
+    async fn create(&self, account: Account, event: NewEvent) -> Result<(), CreateUserError>;
 
     /// Finds a user.
     async fn find(&self, tenant: &TenantId, id: UserId) -> Result<Option<User>, PortError>;
@@ -31,8 +35,8 @@ pub trait AccountStore: Send + Sync {
     /// Lists users, newest (greatest id) first, beginning below `before`: at most one row more than the limit.
     async fn list(&self, tenant: &TenantId, before: Option<UserId>, limit: Limit) -> Result<Vec<User>, PortError>;
 
-    /// Changes a user as [`UserChange::judge`] says of what is stored. Of two changes in a tenant, one sees the other's
-    /// outcome.
+    /// Changes a user as [`UserChange::judge`] says of what is stored, and records [`UserChange::event`] if that makes a
+    /// difference. Of two changes in a tenant, one sees the other's outcome.
     async fn change(&self, tenant: &TenantId, id: UserId, change: UserChange) -> Result<User, ChangeUserError>;
 }
 
@@ -91,6 +95,8 @@ pub struct UserChange {
     pub disabled: Option<bool>,
     /// When.
     pub at: Timestamp,
+    /// From where.
+    pub origin: Origin,
 }
 
 impl UserChange {
@@ -116,6 +122,20 @@ impl UserChange {
         }
         Ok(changed)
     }
+
+    /// The event of the change from one state of the user to another.
+    #[must_use]
+    pub fn event(&self, before: &User, after: &User) -> NewEvent {
+        Act::new(self.principal.actor(), self.at, &self.origin)
+            .done(&after.tenant_id, Action::UserChanged, Object::User(after.id))
+            .with("before", shown(before))
+            .with("after", shown(after))
+    }
+}
+
+fn shown(user: &User) -> Value {
+    let roles: Vec<&str> = user.roles.iter().map(|role| role.as_str()).collect();
+    json!({"roles": roles, "disabled": user.disabled_at.is_some()})
 }
 
 /// Why a user is not changed.
@@ -140,20 +160,33 @@ impl AdminService {
     ///
     /// # Errors
     /// [`CreateUserError`].
-    pub async fn create_user(&self, principal: &Principal, new: NewUser) -> Result<CreatedUser, CreateUserError> {
+    pub async fn create_user(
+        &self,
+        principal: &Principal,
+        new: NewUser,
+        origin: &Origin,
+    ) -> Result<CreatedUser, CreateUserError> {
         principal.require(Permission::UsersManage)?;
         principal.require_power_over(&new.roles)?;
-        self.store_user(principal.tenant(), new).await
+        self.store_user(principal.tenant(), new, principal.actor(), origin).await
     }
 
     /// Creates a user whom somebody else has allowed.
-    pub(crate) async fn store_user(&self, tenant: &TenantId, new: NewUser) -> Result<CreatedUser, CreateUserError> {
+    pub(crate) async fn store_user(
+        &self,
+        tenant: &TenantId,
+        new: NewUser,
+        actor: Actor,
+        origin: &Origin,
+    ) -> Result<CreatedUser, CreateUserError> {
         if tenant.as_str() == TenantId::SYSTEM {
             return Err(CreateUserError::NoSuchTenant);
         }
         let password = self.first_password(new.password).await?;
-        let user = self.new_user(tenant.clone(), new.email, new.roles, self.clock.now());
-        self.stores.accounts.create(Account { user: user.clone(), password: password.hash }).await?;
+        let act = Act::new(actor, self.clock.now(), origin);
+        let user = self.new_user(tenant.clone(), new.email, new.roles, act.at);
+        let event = created_user(&act, &user);
+        self.stores.accounts.create(Account { user: user.clone(), password: password.hash }, event).await?;
         Ok(CreatedUser { user, generated_password: password.generated })
     }
 
@@ -201,9 +234,11 @@ impl AdminService {
         id: UserId,
         roles: Option<BTreeSet<Role>>,
         disabled: Option<bool>,
+        origin: &Origin,
     ) -> Result<User, ChangeUserError> {
         principal.require(Permission::UsersManage)?;
-        let change = UserChange { principal: principal.clone(), roles, disabled, at: self.clock.now() };
+        let (at, origin) = (self.clock.now(), origin.clone());
+        let change = UserChange { principal: principal.clone(), roles, disabled, at, origin };
         self.stores.accounts.change(principal.tenant(), id, change).await
     }
 }
@@ -211,6 +246,7 @@ impl AdminService {
 #[cfg(test)]
 mod tests {
     use mass_domain::ids::SessionId;
+    use mass_domain::trace::RequestId;
     use uuid::Uuid;
 
     use super::*;
@@ -232,7 +268,9 @@ mod tests {
 
     fn change(by: &[Role], roles: Option<&[Role]>, disabled: Option<bool>) -> UserChange {
         let principal = user(by).into_principal(SessionId::from_uuid(Uuid::nil())).unwrap();
-        UserChange { principal, roles: roles.map(|roles| roles.iter().copied().collect()), disabled, at: at(9) }
+        let roles = roles.map(|roles| roles.iter().copied().collect());
+        let origin = Origin { request_id: RequestId::parse("r-1").unwrap(), trace: None, address: None };
+        UserChange { principal, roles, disabled, at: at(9), origin }
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use mass_domain::access::{Forbidden, Permission, Principal, Role};
+use mass_domain::access::{Actor, Forbidden, Permission, Principal, Role};
+use mass_domain::audit::{Act, Action, NewEvent, Object};
 use mass_domain::ids::UserId;
 use mass_domain::port::PortError;
 use mass_domain::tenancy::{Tenant, TenantId};
+use mass_domain::trace::Origin;
 use mass_domain::users::{Email, User};
 use secrecy::SecretString;
 
@@ -81,6 +83,7 @@ impl AuthService {
         tenant: TenantId,
         email: Email,
         password: Option<NewPassword>,
+        origin: &Origin,
     ) -> Result<Option<Founded>, FoundError> {
         if tenant.as_str() == TenantId::SYSTEM {
             return Err(FoundError::ReservedTenant);
@@ -101,8 +104,13 @@ impl AuthService {
         let id = UserId::from_uuid(uuid_v7(now));
         let (tenant_id, created_at) = (tenant.clone(), now);
         let user = User { id, tenant_id, email: email.clone(), roles, disabled_at: None, created_at };
-        let account = Account { user, password };
-        let done = self.users.found(Tenant { id: tenant, created_at: now }, account).await?;
+        let tenant = Tenant { id: tenant, created_at: now };
+        let act = Act::new(Actor::System, now, origin);
+        let events = vec![
+            act.done(&tenant.id, Action::TenantCreated, Object::Tenant(tenant.id.clone())),
+            created_user(&act, &user),
+        ];
+        let done = self.users.found(tenant, Account { user, password }, events).await?;
         Ok(done.then_some(Founded { email, generated_password }))
     }
 
@@ -115,6 +123,7 @@ impl AuthService {
         principal: &Principal,
         email: &Email,
         password: &NewPassword,
+        origin: &Origin,
     ) -> Result<(), ResetPasswordError> {
         principal.require(Permission::UsersManage)?;
         let account = self.users.find_by_email(email).await?;
@@ -122,10 +131,19 @@ impl AuthService {
         let user = user.ok_or(ResetPasswordError::NoSuchUser)?;
         principal.require_power_over(&user.roles)?;
         let hash = self.passwords.hash(password).await?;
-        if self.users.set_password(&user.tenant_id, user.id, hash, self.clock.now()).await? {
+        let act = Act::new(principal.actor(), self.clock.now(), origin);
+        let event = act.done(&user.tenant_id, Action::PasswordReset, Object::User(user.id));
+        if self.users.set_password(&user.tenant_id, user.id, hash, event).await? {
             Ok(())
         } else {
             Err(ResetPasswordError::NoSuchUser)
         }
     }
+}
+
+/// The event of a user's creation: with its roles, and without its address, which could not be removed there.
+#[must_use]
+pub fn created_user(act: &Act, user: &User) -> NewEvent {
+    let roles: Vec<&str> = user.roles.iter().map(|role| role.as_str()).collect();
+    act.done(&user.tenant_id, Action::UserCreated, Object::User(user.id)).with("roles", roles)
 }

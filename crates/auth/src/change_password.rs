@@ -1,9 +1,10 @@
 //! Changing one's own password.
 
-use std::net::IpAddr;
-
 use mass_domain::access::{Actor, Principal};
+use mass_domain::audit::{Act, Action, Object};
+use mass_domain::ids::UserId;
 use mass_domain::port::PortError;
+use mass_domain::trace::Origin;
 use secrecy::SecretString;
 
 use crate::AuthService;
@@ -51,7 +52,7 @@ impl AuthService {
         principal: &Principal,
         current: &SecretString,
         new: &SecretString,
-        address: Option<IpAddr>,
+        origin: &Origin,
     ) -> Result<(), ChangePasswordError> {
         let (Actor::User(user_id), Some(email), Some(session_id)) =
             (principal.actor(), principal.email(), principal.session())
@@ -59,14 +60,14 @@ impl AuthService {
             return Err(ChangePasswordError::NotAUser);
         };
         let new = NewPassword::parse(new, email)?;
-        let keys = AttemptKeys::new(email.as_str(), address);
+        let keys = AttemptKeys::new(email.as_str(), origin.address);
         let place = self.passwords.place()?;
         self.attempts.begin(&keys, self.clock.now()).await??;
         let account = self.users.find_by_email(email).await?.filter(|account| account.user.id == user_id);
         let stored = account.as_ref().map(|account| &account.password);
         let verification = self.passwords.verify(place, current, stored).await?;
         let (Some(account), Verification::Match { .. }) = (account, verification) else {
-            return Err(ChangePasswordError::WrongPassword);
+            return self.refuse_change(principal, user_id, origin).await;
         };
         self.remember_success(&keys).await;
         let change = PasswordChange {
@@ -75,8 +76,26 @@ impl AuthService {
             session_id,
             proved: account.password,
             password: self.passwords.hash(&new).await?,
-            at: self.clock.now(),
         };
-        if self.users.change_password(change).await? { Ok(()) } else { Err(ChangePasswordError::WrongPassword) }
+        let act = Act::new(principal.actor(), self.clock.now(), origin);
+        let event = act.done(principal.tenant(), Action::PasswordChanged, Object::User(user_id));
+        if self.users.change_password(change, event).await? {
+            Ok(())
+        } else {
+            self.refuse_change(principal, user_id, origin).await
+        }
+    }
+
+    /// Answers a change by who did not know the present password, once that is recorded.
+    async fn refuse_change(
+        &self,
+        principal: &Principal,
+        user_id: UserId,
+        origin: &Origin,
+    ) -> Result<(), ChangePasswordError> {
+        let act = Act::new(principal.actor(), self.clock.now(), origin);
+        let event = act.refused(principal.tenant(), Action::PasswordChanged, Object::User(user_id));
+        self.attempts.fail(event.with("reason", "wrong_password")).await?;
+        Err(ChangePasswordError::WrongPassword)
     }
 }

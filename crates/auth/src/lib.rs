@@ -25,7 +25,7 @@ use std::sync::Arc;
 use mass_domain::time::{Clock, Timestamp};
 use uuid::{NoContext, Uuid};
 
-pub use accounts::{FoundError, Founded, ResetPasswordError};
+pub use accounts::{FoundError, Founded, ResetPasswordError, created_user};
 pub use api_keys::{ApiKeyStore, RefusedApiKey, StoredKey};
 pub use authenticate::AuthenticateError;
 pub use change_password::ChangePasswordError;

@@ -1,17 +1,19 @@
 //! Logging in with an address and a password.
 
-use std::net::IpAddr;
-
+use mass_domain::access::Actor;
+use mass_domain::audit::{Act, Action, NewEvent, Object};
 use mass_domain::ids::SessionId;
 use mass_domain::port::PortError;
-use mass_domain::users::Email;
+use mass_domain::tenancy::TenantId;
+use mass_domain::trace::Origin;
+use mass_domain::users::{Email, InvalidEmail, User};
 use secrecy::SecretString;
 
 use crate::hasher::Verification;
 use crate::passwords::from_passwords_error;
 use crate::refresh_token::RefreshToken;
 use crate::sessions::{LoggedIn, Session};
-use crate::store::{Account, Opening};
+use crate::store::{Account, Opening, PasswordHash};
 use crate::throttle::{AttemptKeys, Throttled};
 use crate::{AuthService, uuid_v7};
 
@@ -37,49 +39,74 @@ pub enum LoginError {
 from_passwords_error!(LoginError);
 
 impl AuthService {
-    /// Logs a user in from an address and opens a session. An unknown or malformed e-mail address, a wrong password and
-    /// a disabled user get the same answer after the same time, and are throttled alike.
+    /// Logs a user in and opens a session. An unknown or malformed e-mail address, a wrong password and a disabled user
+    /// get the same answer after the same work, and are throttled and recorded alike.
     ///
     /// # Errors
     /// [`LoginError`].
-    pub async fn login(
-        &self,
-        email: &str,
-        password: &SecretString,
-        address: Option<IpAddr>,
-    ) -> Result<LoggedIn, LoginError> {
-        let keys = AttemptKeys::new(email, address);
+    pub async fn login(&self, email: &str, password: &SecretString, origin: &Origin) -> Result<LoggedIn, LoginError> {
+        let keys = AttemptKeys::new(email, origin.address);
         // First: an attempt that nobody has the time to judge must not count as failed.
         let place = self.passwords.place()?;
         self.attempts.begin(&keys, self.clock.now()).await??;
-        let account = match Email::parse(email) {
-            Ok(email) => self.users.find_by_email(&email).await?,
-            Err(_) => None,
+        let email = Email::parse(email);
+        let account = match &email {
+            Ok(email) => self.users.find_by_email(email).await?,
+            Err(InvalidEmail) => None,
         };
         let stored = account.as_ref().map(|account| &account.password);
         let verification = self.passwords.verify(place, password, stored).await?;
         let Some(account) = account else {
-            return Err(LoginError::InvalidCredentials);
+            return self.refuse(unknown(&self.stranger(origin), email)).await;
         };
+        let refused = |reason: &str| refused(&self.stranger(origin), &account.user, reason);
         match verification {
             Verification::Match { rehashed } if account.user.disabled_at.is_none() => {
-                let now = self.clock.now();
-                let session = Session::begin(SessionId::from_uuid(uuid_v7(now)), &account.user, now);
-                let refresh = RefreshToken::generate(&session.tenant_id);
-                let Account { user: _, password: proved } = account;
-                let opening = Opening { session: session.clone(), refresh: refresh.hash(), proved, rehashed };
-                if !self.sessions.open(opening).await? {
-                    return Err(LoginError::InvalidCredentials);
+                let event = refused("password_changed_meanwhile");
+                match self.open_session(account, rehashed, origin).await? {
+                    Some(logged_in) => {
+                        self.remember_success(&keys).await;
+                        Ok(logged_in)
+                    }
+                    None => self.refuse(event).await,
                 }
-                self.remember_success(&keys).await;
-                Ok(self.tokens_of(&session, &refresh)?)
             }
-            Verification::Match { .. } | Verification::Mismatch => Err(LoginError::InvalidCredentials),
+            Verification::Match { .. } => self.refuse(refused("disabled")).await,
+            Verification::Mismatch => self.refuse(refused("wrong_password")).await,
             Verification::Unreadable(reason) => {
                 tracing::warn!(user.id = %account.user.id, %reason, "a user cannot log in until the password is reset");
-                Err(LoginError::InvalidCredentials)
+                self.refuse(refused("unreadable_hash")).await
             }
         }
+    }
+
+    /// Opens a session for who has proved its password; `None` if that is no longer the user's.
+    async fn open_session(
+        &self,
+        account: Account,
+        rehashed: Option<PasswordHash>,
+        origin: &Origin,
+    ) -> Result<Option<LoggedIn>, LoginError> {
+        let now = self.clock.now();
+        let Account { user, password: proved } = account;
+        let session = Session::begin(SessionId::from_uuid(uuid_v7(now)), &user, now);
+        let refresh = RefreshToken::generate(&session.tenant_id);
+        let opening = Opening { session: session.clone(), refresh: refresh.hash(), proved, rehashed };
+        let act = Act::new(Actor::User(user.id), now, origin);
+        let event = act.done(&session.tenant_id, Action::LoggedIn, Object::Session(session.id));
+        let opened = self.sessions.open(opening, event).await?;
+        Ok(if opened { Some(self.tokens_of(&session, &refresh)?) } else { None })
+    }
+
+    /// Answers an attempt that failed, once that is recorded.
+    async fn refuse(&self, event: NewEvent) -> Result<LoggedIn, LoginError> {
+        self.attempts.fail(event).await?;
+        Err(LoginError::InvalidCredentials)
+    }
+
+    /// What somebody does now who has proved nothing.
+    pub(crate) fn stranger(&self, origin: &Origin) -> Act {
+        Act::new(Actor::Stranger, self.clock.now(), origin)
     }
 
     /// A failure makes at worst the next attempt wait, so it does not stop this one.
@@ -87,5 +114,20 @@ impl AuthService {
         if let Err(error) = self.attempts.succeed(keys, self.clock.now()).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "a successful attempt still counts as failed");
         }
+    }
+}
+
+/// An attempt on a user that failed: in the log of the user's tenant.
+fn refused(act: &Act, user: &User, reason: &str) -> NewEvent {
+    act.refused(&user.tenant_id, Action::LoggedIn, Object::User(user.id)).with("reason", reason)
+}
+
+/// An attempt on nobody: in MASS's own log. A text that is no address is not written down, since people type their
+/// password there by mistake.
+fn unknown(act: &Act, email: Result<Email, InvalidEmail>) -> NewEvent {
+    let event = act.refused(&TenantId::system(), Action::LoggedIn, Object::Server);
+    match email {
+        Ok(email) => event.with("reason", "unknown_address").with("email", email.as_str()),
+        Err(InvalidEmail) => event.with("reason", "malformed_address"),
     }
 }

@@ -1,10 +1,12 @@
 //! Sessions: what begins with a login, lives on by refreshing and ends by logging out.
 
 use mass_domain::access::Principal;
+use mass_domain::audit::{Act, Action, NewEvent, Object};
 use mass_domain::ids::{SessionId, UserId};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
+use mass_domain::trace::Origin;
 use mass_domain::users::User;
 use secrecy::SecretString;
 
@@ -52,6 +54,13 @@ impl Session {
     #[must_use]
     pub fn is_live(&self, at: Timestamp) -> bool {
         self.revoked_at.is_none() && at < self.expires_at
+    }
+
+    /// The event of its end because a token of it was used twice, by whoever did so.
+    #[must_use]
+    pub fn revoked_by(&self, act: &Act) -> NewEvent {
+        let event = act.done(&self.tenant_id, Action::SessionRevoked, Object::Session(self.id));
+        event.with("user_id", self.user_id.to_string())
     }
 
     /// When it ends if it is refreshed now.
@@ -124,11 +133,11 @@ impl AuthService {
     ///
     /// # Errors
     /// [`RefreshError`].
-    pub async fn refresh(&self, token: &SecretString) -> Result<LoggedIn, RefreshError> {
+    pub async fn refresh(&self, token: &SecretString, origin: &Origin) -> Result<LoggedIn, RefreshError> {
         let presented = RefreshToken::parse(token).ok_or(RefreshError::InvalidToken)?;
         let next = RefreshToken::generate(presented.tenant());
-        let refreshed =
-            self.sessions.refresh(presented.tenant(), presented.hash(), next.hash(), self.clock.now()).await?;
+        let act = self.stranger(origin);
+        let refreshed = self.sessions.refresh(presented.tenant(), presented.hash(), next.hash(), act).await?;
         match refreshed {
             Refreshed::Rotated(session) => Ok(self.tokens_of(&session, &next)?),
             Refreshed::Revoked(session) => {
@@ -143,11 +152,11 @@ impl AuthService {
     ///
     /// # Errors
     /// [`PortError`] of the store.
-    pub async fn logout(&self, principal: &Principal) -> Result<(), PortError> {
-        match principal.session() {
-            Some(session) => self.sessions.revoke(principal.tenant(), session, self.clock.now()).await,
-            None => Ok(()),
-        }
+    pub async fn logout(&self, principal: &Principal, origin: &Origin) -> Result<(), PortError> {
+        let Some(session) = principal.session() else { return Ok(()) };
+        let act = Act::new(principal.actor(), self.clock.now(), origin);
+        let event = act.done(principal.tenant(), Action::LoggedOut, Object::Session(session));
+        self.sessions.revoke(principal.tenant(), session, event).await
     }
 
     /// The tokens with which a session goes on.

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use mass_domain::audit::{Act, NewEvent};
 use mass_domain::ids::{SessionId, UserId};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::{Tenant, TenantId};
-use mass_domain::time::Timestamp;
 use mass_domain::users::{Email, User};
 
 use crate::refresh_token::RefreshTokenHash;
@@ -45,7 +45,8 @@ pub struct Account {
     pub password: PasswordHash,
 }
 
-/// Keeps tenants and user accounts. Each call is one unit of work.
+/// Keeps tenants and user accounts. Each call is one unit of work, in which the events that it is given are recorded if
+/// it does what they tell of.
 #[async_trait]
 pub trait UserStore: Send + Sync {
     /// Whether there is no account at all: the state in which [`found`](Self::found) does something.
@@ -53,7 +54,7 @@ pub trait UserStore: Send + Sync {
 
     /// Creates the first tenant and its first account, unless there is an account already; tells whether it did. Of
     /// several processes that start together, one does.
-    async fn found(&self, tenant: Tenant, account: Account) -> Result<bool, PortError>;
+    async fn found(&self, tenant: Tenant, account: Account, events: Vec<NewEvent>) -> Result<bool, PortError>;
 
     /// Finds an account by the address that somebody logs in with: the only look-up that knows no tenant yet.
     async fn find_by_email(&self, email: &Email) -> Result<Option<Account>, PortError>;
@@ -64,12 +65,12 @@ pub trait UserStore: Send + Sync {
         tenant: &TenantId,
         id: UserId,
         password: PasswordHash,
-        at: Timestamp,
+        event: NewEvent,
     ) -> Result<bool, PortError>;
 
     /// Gives a user another password in place of the proved one, and ends its sessions but this one; `false`, and
     /// nothing is changed, if the proved one is no longer the user's.
-    async fn change_password(&self, change: PasswordChange) -> Result<bool, PortError>;
+    async fn change_password(&self, change: PasswordChange, event: NewEvent) -> Result<bool, PortError>;
 }
 
 /// A user's change of its own password.
@@ -85,8 +86,6 @@ pub struct PasswordChange {
     pub proved: PasswordHash,
     /// What takes its place.
     pub password: PasswordHash,
-    /// When.
-    pub at: Timestamp,
 }
 
 /// A session to be opened.
@@ -114,26 +113,27 @@ pub enum Refreshed {
     Refused,
 }
 
-/// Keeps sessions with their refresh tokens. Each call is one unit of work.
+/// Keeps sessions with their refresh tokens. Each call is one unit of work, in which the event that it is given is
+/// recorded if it does what that tells of.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
     /// Opens a session; `false`, and nothing is opened, if the proved password is no longer the user's. So whoever
     /// changes a password and ends the sessions misses none that was being opened with the old one.
-    async fn open(&self, opening: Opening) -> Result<bool, PortError>;
+    async fn open(&self, opening: Opening, event: NewEvent) -> Result<bool, PortError>;
 
     /// Finds a session and its user, in one look.
     async fn find(&self, tenant: &TenantId, id: SessionId) -> Result<Option<(Session, User)>, PortError>;
 
     /// Does what [`judge_refresh`](crate::judge_refresh) says with the session of a refresh token. Of those who present
-    /// a token of one session at once, one after the other is judged.
+    /// a token of one session at once, one after the other is judged. The event is [`Session::revoked_by`] the act.
     async fn refresh(
         &self,
         tenant: &TenantId,
         presented: RefreshTokenHash,
         next: RefreshTokenHash,
-        at: Timestamp,
+        act: Act,
     ) -> Result<Refreshed, PortError>;
 
     /// Ends a session, if it is there and has not ended yet.
-    async fn revoke(&self, tenant: &TenantId, id: SessionId, at: Timestamp) -> Result<(), PortError>;
+    async fn revoke(&self, tenant: &TenantId, id: SessionId, event: NewEvent) -> Result<(), PortError>;
 }

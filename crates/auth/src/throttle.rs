@@ -7,6 +7,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use async_trait::async_trait;
+use mass_domain::audit::NewEvent;
 use mass_domain::port::PortError;
 use mass_domain::time::Timestamp;
 use mass_domain::users::Email;
@@ -173,6 +174,9 @@ pub trait AttemptStore: Send + Sync {
 
     /// Keeps in mind that the attempt succeeded, as [`Counters::succeeded`] says.
     async fn succeed(&self, keys: &AttemptKeys, at: Timestamp) -> Result<(), PortError>;
+
+    /// Records that the attempt failed: it has been counted as such since it began.
+    async fn fail(&self, event: NewEvent) -> Result<(), PortError>;
 }
 
 #[cfg(test)]

@@ -3,23 +3,32 @@
 use diesel::prelude::*;
 use mass_auth::StoredKey;
 use mass_domain::api_keys::{ApiKey, KeyPrefix, SecretDigest};
+use mass_domain::audit::NewEvent;
 use mass_domain::ids::ApiKeyId;
 use mass_domain::page::Limit;
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 
 use super::Connection;
+use super::audit::Head;
 use super::directory::{self, Kind};
 use crate::columns::{Id, Instant};
 use crate::rows::ApiKeyRow;
 use crate::schema::api_keys;
 
 /// Stores a key unless its prefix is taken; tells whether it was free.
-pub(super) fn create(connection: &mut Connection, key: ApiKey, secret: SecretDigest) -> QueryResult<bool> {
+pub(super) fn create(
+    connection: &mut Connection,
+    key: ApiKey,
+    secret: SecretDigest,
+    event: NewEvent,
+) -> QueryResult<bool> {
     super::write(connection, |connection| {
+        let head = Head::lock(connection, &key.tenant_id)?;
         let free = directory::claim(connection, Kind::ApiKey, key.prefix.as_str(), &key.tenant_id, key.id.as_uuid())?;
         if free {
             diesel::insert_into(api_keys::table).values(ApiKeyRow::new(key, secret)).execute(connection)?;
+            head.append(connection, [event])?;
         }
         Ok(free)
     })
@@ -81,14 +90,24 @@ pub(super) fn mark_used(
     })
 }
 
-/// Revokes a key; tells whether there is such a key.
-pub(super) fn revoke(connection: &mut Connection, tenant: &TenantId, id: ApiKeyId, at: Timestamp) -> QueryResult<bool> {
+/// Revokes a key that is not revoked yet; tells whether there is such a key.
+pub(super) fn revoke(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    id: ApiKeyId,
+    event: NewEvent,
+) -> QueryResult<bool> {
     super::write(connection, |connection| {
+        let head = Head::lock(connection, tenant)?;
         let key = api_keys::table.find((tenant.as_str(), Id(id.as_uuid())));
-        diesel::update(key)
+        let revoked = diesel::update(key)
             .filter(api_keys::revoked_at.is_null())
-            .set(api_keys::revoked_at.eq(Instant(at)))
+            .set(api_keys::revoked_at.eq(Instant(event.at)))
             .execute(connection)?;
+        if revoked == 1 {
+            head.append(connection, [event])?;
+            return Ok(true);
+        }
         diesel::select(diesel::dsl::exists(key)).get_result(connection)
     })
 }

@@ -2,9 +2,12 @@
 
 use diesel::prelude::*;
 use mass_auth::{AttemptKeys, Counter, Counters, Throttled};
+use mass_domain::audit::NewEvent;
+use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 
 use super::Connection;
+use super::audit::Head;
 use crate::columns::Instant;
 use crate::rows::AttemptRow;
 use crate::schema::login_attempts;
@@ -26,6 +29,14 @@ pub(super) fn succeed(connection: &mut Connection, keys: &AttemptKeys, at: Times
     super::write(connection, |connection| {
         let counters = lock(connection, keys, at)?.succeeded(at);
         store(connection, keys, &counters)
+    })
+}
+
+/// Records that an attempt failed.
+pub(super) fn fail(connection: &mut Connection, tenant: &TenantId, event: NewEvent) -> QueryResult<()> {
+    super::write(connection, |connection| {
+        Head::lock(connection, tenant)?.append(connection, [event])?;
+        Ok(())
     })
 }
 

@@ -1,10 +1,11 @@
 //! Quotas: what the port's methods do in their transactions.
 
 use diesel::prelude::*;
+use mass_admin_service::QuotaChange;
 use mass_domain::tenancy::{Quotas, TenantId, Usage};
-use mass_domain::time::Timestamp;
 
 use super::Connection;
+use super::audit::Head;
 use crate::rows::{QuotaRow, UsageRow};
 use crate::schema::{quotas, tenant_usage, tenants};
 
@@ -15,16 +16,22 @@ pub(super) fn get(connection: &mut Connection, tenant: &TenantId) -> QueryResult
 }
 
 /// Replaces the quotas of a tenant.
-pub(super) fn set(connection: &mut Connection, tenant: &TenantId, quotas: Quotas, at: Timestamp) -> QueryResult<()> {
+pub(super) fn set(connection: &mut Connection, tenant: &TenantId, change: &QuotaChange) -> QueryResult<()> {
     super::write(connection, |connection| {
-        let row = QuotaRow::new(tenant, quotas, at);
+        let head = Head::lock(connection, tenant)?;
+        let before = get(connection, tenant)?;
+        if before == change.quotas {
+            return Ok(());
+        }
+        let row = QuotaRow::new(tenant, change.quotas, change.act.at);
         diesel::insert_into(quotas::table)
             .values(&row)
             .on_conflict(quotas::tenant_id)
             .do_update()
             .set(&row)
-            .execute(connection)
-            .map(|_| ())
+            .execute(connection)?;
+        head.append(connection, [change.event(tenant, &before)])?;
+        Ok(())
     })
 }
 

@@ -2,20 +2,23 @@
 
 use diesel::prelude::*;
 use mass_auth::{Opening, RefreshTokenHash, RefreshVerdict, Refreshed, Session, judge_refresh};
+use mass_domain::audit::{Act, NewEvent};
 use mass_domain::ids::{SessionId, UserId};
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 use mass_domain::users::User;
 
+use super::audit::Head;
 use super::{Connection, users};
 use crate::columns::{Id, Instant};
 use crate::rows::{SessionRow, UserRow};
 use crate::schema::{refresh_tokens, sessions, users as user_rows};
 
 /// Opens a session, if the proved password is still the user's.
-pub(super) fn open(connection: &mut Connection, opening: Opening) -> QueryResult<bool> {
+pub(super) fn open(connection: &mut Connection, opening: Opening, event: NewEvent) -> QueryResult<bool> {
     super::write(connection, |connection| {
         let Opening { session, refresh, proved, rehashed } = opening;
+        let head = Head::lock(connection, &session.tenant_id)?;
         // This also locks the user's row: a change of password waits until the session is there to be ended.
         let password = rehashed.as_ref().unwrap_or(&proved);
         let unchanged =
@@ -29,6 +32,7 @@ pub(super) fn open(connection: &mut Connection, opening: Opening) -> QueryResult
         let (tenant, id, at) = (session.tenant_id.clone(), session.id, session.created_at);
         diesel::insert_into(sessions::table).values(SessionRow::from(session)).execute(connection)?;
         insert_token(connection, &tenant, id, refresh, at)?;
+        head.append(connection, [event])?;
         Ok(true)
     })
 }
@@ -56,12 +60,16 @@ pub(super) fn refresh(
     tenant: &TenantId,
     presented: RefreshTokenHash,
     next: RefreshTokenHash,
-    at: Timestamp,
+    act: &Act,
 ) -> QueryResult<Refreshed> {
     super::write(connection, |connection| {
+        let at = act.at;
         let token = || refresh_tokens::table.find((tenant.as_str(), presented.as_bytes().as_slice()));
+        // Before anything is locked: a token that was made up may name a tenant that there is not.
         let id: Option<Id> = token().select(refresh_tokens::session_id).first(connection).optional()?;
-        let Some(session) = id.map(|id| super::lock_session(connection, tenant, id)).transpose()?.flatten() else {
+        let Some(id) = id else { return Ok(Refreshed::Refused) };
+        let head = Head::lock(connection, tenant)?;
+        let Some(session) = super::lock_session(connection, tenant, id)? else {
             return Ok(Refreshed::Refused);
         };
         let session = session.into_session();
@@ -80,6 +88,7 @@ pub(super) fn refresh(
             }
             RefreshVerdict::Revoke => {
                 end(connection, tenant, session.id, at)?;
+                head.append(connection, [session.revoked_by(act)])?;
                 Ok(Refreshed::Revoked(session.id))
             }
             RefreshVerdict::Refuse => Ok(Refreshed::Refused),
@@ -105,17 +114,29 @@ fn insert_token(
     Ok(())
 }
 
-/// Ends a session.
-pub(super) fn revoke(connection: &mut Connection, tenant: &TenantId, id: SessionId, at: Timestamp) -> QueryResult<()> {
-    super::write(connection, |connection| end(connection, tenant, id, at))
+/// Ends a session that has not ended yet.
+pub(super) fn revoke(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    id: SessionId,
+    event: NewEvent,
+) -> QueryResult<()> {
+    super::write(connection, |connection| {
+        let head = Head::lock(connection, tenant)?;
+        if end(connection, tenant, id, event.at)? {
+            head.append(connection, [event])?;
+        }
+        Ok(())
+    })
 }
 
-fn end(connection: &mut Connection, tenant: &TenantId, id: SessionId, at: Timestamp) -> QueryResult<()> {
-    diesel::update(sessions::table.find((tenant.as_str(), Id(id.as_uuid()))))
+/// Ends a session; tells whether it had not ended yet.
+fn end(connection: &mut Connection, tenant: &TenantId, id: SessionId, at: Timestamp) -> QueryResult<bool> {
+    let ended = diesel::update(sessions::table.find((tenant.as_str(), Id(id.as_uuid()))))
         .filter(sessions::revoked_at.is_null())
         .set(sessions::revoked_at.eq(Instant(at)))
         .execute(connection)?;
-    Ok(())
+    Ok(ended == 1)
 }
 
 /// Ends all sessions of a user but one.

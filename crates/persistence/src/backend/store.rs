@@ -3,14 +3,17 @@
 use async_trait::async_trait;
 use diesel::prelude::*;
 use mass_admin_service::{
-    AccountStore, ChangeUserError, CreateTenantError, CreateUserError, KeyStore, QuotaStore, TenantStore, UserChange,
+    AccountStore, ChangeUserError, CreateTenantError, CreateUserError, KeyStore, QuotaChange, QuotaStore, TenantStore,
+    UserChange,
 };
+use mass_audit_service::{AuditStore, Entry, EventFilter, Leaf, StoredCheckpoint};
 use mass_auth::{
     Account, ApiKeyStore, AttemptKeys, AttemptStore, Opening, PasswordChange, PasswordHash, RefreshTokenHash,
     Refreshed, Session, SessionStore, StoredKey, Throttled, UserStore,
 };
 use mass_domain::api_keys::{ApiKey, KeyPrefix, SecretDigest};
-use mass_domain::audit::Event;
+use mass_domain::audit::tree::{Frontier, TreeHash};
+use mass_domain::audit::{Act, Event, NewEvent};
 use mass_domain::ids::{ApiKeyId, MassRequestId, SessionId, UserId};
 use mass_domain::mass_request::{Filter, MassRequest, Summary};
 use mass_domain::page::Limit;
@@ -22,7 +25,7 @@ use mass_service::{
     DeleteError, Deletion, Found, MassStore, Receipt, Refusal, Submission, Transition, TransitionError,
 };
 
-use super::{Connection, Store, api_keys, attempts, mass, quotas, sessions, tenants, users};
+use super::{Connection, Store, api_keys, attempts, audit_log, mass, quotas, sessions, tenants, users};
 use crate::store::Upkeep;
 
 impl Store {
@@ -45,9 +48,10 @@ impl MassStore for Store {
         &self,
         tenant: &TenantId,
         submissions: Vec<Submission>,
+        refused: Vec<NewEvent>,
     ) -> Result<Vec<Result<Receipt, Refusal>>, PortError> {
         super::in_place(self)?;
-        self.accepting.accept(tenant, submissions).await
+        self.accepting.accept(tenant, submissions, refused).await
     }
 
     async fn find(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<MassRequest>, PortError> {
@@ -93,9 +97,9 @@ impl UserStore for Store {
         self.reads.run_outside(users::is_empty).await
     }
 
-    async fn found(&self, tenant: Tenant, account: Account) -> Result<bool, PortError> {
+    async fn found(&self, tenant: Tenant, account: Account, events: Vec<NewEvent>) -> Result<bool, PortError> {
         let id = tenant.id.clone();
-        self.writes.run_for(&id, move |connection, _| users::found(connection, &tenant, account)).await
+        self.writes.run_for(&id, move |connection, _| users::found(connection, &tenant, account, events)).await
     }
 
     async fn find_by_email(&self, email: &Email) -> Result<Option<Account>, PortError> {
@@ -108,24 +112,24 @@ impl UserStore for Store {
         tenant: &TenantId,
         id: UserId,
         password: PasswordHash,
-        at: Timestamp,
+        event: NewEvent,
     ) -> Result<bool, PortError> {
         self.writes
-            .run_for(tenant, move |connection, tenant| users::set_password(connection, tenant, id, &password, at))
+            .run_for(tenant, move |connection, tenant| users::set_password(connection, tenant, id, &password, event))
             .await
     }
 
-    async fn change_password(&self, change: PasswordChange) -> Result<bool, PortError> {
+    async fn change_password(&self, change: PasswordChange, event: NewEvent) -> Result<bool, PortError> {
         let tenant = change.tenant_id.clone();
-        self.writes.run_for(&tenant, move |connection, _| users::change_password(connection, &change)).await
+        self.writes.run_for(&tenant, move |connection, _| users::change_password(connection, &change, event)).await
     }
 }
 
 #[async_trait]
 impl SessionStore for Store {
-    async fn open(&self, opening: Opening) -> Result<bool, PortError> {
+    async fn open(&self, opening: Opening, event: NewEvent) -> Result<bool, PortError> {
         let tenant = opening.session.tenant_id.clone();
-        self.writes.run_for(&tenant, move |connection, _| sessions::open(connection, opening)).await
+        self.writes.run_for(&tenant, move |connection, _| sessions::open(connection, opening, event)).await
     }
 
     async fn find(&self, tenant: &TenantId, id: SessionId) -> Result<Option<(Session, User)>, PortError> {
@@ -137,15 +141,15 @@ impl SessionStore for Store {
         tenant: &TenantId,
         presented: RefreshTokenHash,
         next: RefreshTokenHash,
-        at: Timestamp,
+        act: Act,
     ) -> Result<Refreshed, PortError> {
         self.writes
-            .run_for(tenant, move |connection, tenant| sessions::refresh(connection, tenant, presented, next, at))
+            .run_for(tenant, move |connection, tenant| sessions::refresh(connection, tenant, presented, next, &act))
             .await
     }
 
-    async fn revoke(&self, tenant: &TenantId, id: SessionId, at: Timestamp) -> Result<(), PortError> {
-        self.writes.run_for(tenant, move |connection, tenant| sessions::revoke(connection, tenant, id, at)).await
+    async fn revoke(&self, tenant: &TenantId, id: SessionId, event: NewEvent) -> Result<(), PortError> {
+        self.writes.run_for(tenant, move |connection, tenant| sessions::revoke(connection, tenant, id, event)).await
     }
 }
 
@@ -159,6 +163,11 @@ impl AttemptStore for Store {
     async fn succeed(&self, keys: &AttemptKeys, at: Timestamp) -> Result<(), PortError> {
         let keys = keys.clone();
         self.writes.run_outside(move |connection| attempts::succeed(connection, &keys, at)).await
+    }
+
+    async fn fail(&self, event: NewEvent) -> Result<(), PortError> {
+        let tenant = event.tenant_id.clone();
+        self.writes.run_for(&tenant, move |connection, tenant| attempts::fail(connection, tenant, event)).await
     }
 }
 
@@ -176,9 +185,9 @@ impl ApiKeyStore for Store {
 
 #[async_trait]
 impl TenantStore for Store {
-    async fn create(&self, tenant: Tenant, admin: Account) -> Result<(), CreateTenantError> {
+    async fn create(&self, tenant: Tenant, admin: Account, events: Vec<NewEvent>) -> Result<(), CreateTenantError> {
         let id = tenant.id.clone();
-        self.writes.run_for(&id, move |connection, _| tenants::create(connection, &tenant, admin)).await?
+        self.writes.run_for(&id, move |connection, _| tenants::create(connection, &tenant, admin, events)).await?
     }
 
     async fn find(&self, id: &TenantId) -> Result<Option<Tenant>, PortError> {
@@ -193,9 +202,9 @@ impl TenantStore for Store {
 
 #[async_trait]
 impl AccountStore for Store {
-    async fn create(&self, account: Account) -> Result<(), CreateUserError> {
+    async fn create(&self, account: Account, event: NewEvent) -> Result<(), CreateUserError> {
         let tenant = account.user.tenant_id.clone();
-        self.writes.run_for(&tenant, move |connection, _| users::create(connection, account)).await?
+        self.writes.run_for(&tenant, move |connection, _| users::create(connection, account, event)).await?
     }
 
     async fn find(&self, tenant: &TenantId, id: UserId) -> Result<Option<User>, PortError> {
@@ -213,9 +222,9 @@ impl AccountStore for Store {
 
 #[async_trait]
 impl KeyStore for Store {
-    async fn create(&self, key: ApiKey, secret: SecretDigest) -> Result<bool, PortError> {
+    async fn create(&self, key: ApiKey, secret: SecretDigest, event: NewEvent) -> Result<bool, PortError> {
         let tenant = key.tenant_id.clone();
-        self.writes.run_for(&tenant, move |connection, _| api_keys::create(connection, key, secret)).await
+        self.writes.run_for(&tenant, move |connection, _| api_keys::create(connection, key, secret, event)).await
     }
 
     async fn find(&self, tenant: &TenantId, id: ApiKeyId) -> Result<Option<ApiKey>, PortError> {
@@ -239,8 +248,8 @@ impl KeyStore for Store {
             .await
     }
 
-    async fn revoke(&self, tenant: &TenantId, id: ApiKeyId, at: Timestamp) -> Result<bool, PortError> {
-        self.writes.run_for(tenant, move |connection, tenant| api_keys::revoke(connection, tenant, id, at)).await
+    async fn revoke(&self, tenant: &TenantId, id: ApiKeyId, event: NewEvent) -> Result<bool, PortError> {
+        self.writes.run_for(tenant, move |connection, tenant| api_keys::revoke(connection, tenant, id, event)).await
     }
 }
 
@@ -250,8 +259,101 @@ impl QuotaStore for Store {
         self.reads.run_for(tenant, quotas::get).await
     }
 
-    async fn set(&self, tenant: &TenantId, quotas: Quotas, at: Timestamp) -> Result<(), PortError> {
-        self.writes.run_for(tenant, move |connection, tenant| quotas::set(connection, tenant, quotas, at)).await
+    async fn set(&self, tenant: &TenantId, change: QuotaChange) -> Result<(), PortError> {
+        self.writes.run_for(tenant, move |connection, tenant| quotas::set(connection, tenant, &change)).await
+    }
+}
+
+#[async_trait]
+impl AuditStore for Store {
+    async fn record(&self, tenant: &TenantId, events: Vec<NewEvent>) -> Result<(), PortError> {
+        super::in_place(self)?;
+        self.writes.run_for(tenant, move |connection, tenant| audit_log::record(connection, tenant, events)).await
+    }
+
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        filter: &EventFilter,
+        before: Option<i64>,
+        limit: Limit,
+    ) -> Result<Vec<Event>, PortError> {
+        let filter = filter.clone();
+        self.reads
+            .run_for(tenant, move |connection, tenant| audit_log::list(connection, tenant, &filter, before, limit))
+            .await
+    }
+
+    async fn head(&self, tenant: &TenantId) -> Result<Frontier, PortError> {
+        self.reads.run_for(tenant, audit_log::head).await
+    }
+
+    async fn frontier_at(&self, tenant: &TenantId, size: u64) -> Result<Frontier, PortError> {
+        self.reads.run_for(tenant, move |connection, tenant| audit_log::frontier_at(connection, tenant, size)).await
+    }
+
+    async fn tenants(&self) -> Result<Vec<TenantId>, PortError> {
+        let mut with_events = Vec::new();
+        for tenant in self.reads.run_outside(tenants::ids).await? {
+            if AuditStore::head(self, &tenant).await?.size() > 0 {
+                with_events.push(tenant);
+            }
+        }
+        Ok(with_events)
+    }
+
+    async fn latest_checkpoint(&self, tenant: &TenantId) -> Result<Option<StoredCheckpoint>, PortError> {
+        self.reads.run_for(tenant, audit_log::latest_checkpoint).await
+    }
+
+    async fn checkpoints(
+        &self,
+        tenant: &TenantId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredCheckpoint>, PortError> {
+        self.reads
+            .run_for(tenant, move |connection, tenant| audit_log::checkpoints(connection, tenant, after, limit))
+            .await
+    }
+
+    async fn keep_checkpoint(&self, tenant: &TenantId, checkpoint: StoredCheckpoint) -> Result<(), PortError> {
+        self.writes
+            .run_for(tenant, move |connection, tenant| audit_log::keep_checkpoint(connection, tenant, &checkpoint))
+            .await
+    }
+
+    async fn inclusion(
+        &self,
+        tenant: &TenantId,
+        sequence: i64,
+        size: u64,
+    ) -> Result<Option<(Leaf, Vec<TreeHash>)>, PortError> {
+        self.reads
+            .run_for(tenant, move |connection, tenant| audit_log::inclusion(connection, tenant, sequence, size))
+            .await
+    }
+
+    async fn consistency(&self, tenant: &TenantId, from: u64, to: u64) -> Result<Vec<TreeHash>, PortError> {
+        self.reads.run_for(tenant, move |connection, tenant| audit_log::consistency(connection, tenant, from, to)).await
+    }
+
+    async fn entries(&self, tenant: &TenantId, after: i64, limit: usize) -> Result<Vec<Entry>, PortError> {
+        self.reads.run_for(tenant, move |connection, tenant| audit_log::entries(connection, tenant, after, limit)).await
+    }
+
+    async fn acceptance(&self, tenant: &TenantId, id: MassRequestId) -> Result<Option<Entry>, PortError> {
+        self.reads.run_for(tenant, move |connection, tenant| audit_log::acceptance(connection, tenant, id)).await
+    }
+
+    async fn archived(&self, tenant: &TenantId) -> Result<u64, PortError> {
+        self.reads.run_for(tenant, audit_log::archived).await
+    }
+
+    async fn archive(&self, tenant: &TenantId, up_to: i64, event: NewEvent) -> Result<(), PortError> {
+        super::archiving(self)
+            .run_for(tenant, move |connection, tenant| audit_log::archive(connection, tenant, up_to, event))
+            .await
     }
 }
 

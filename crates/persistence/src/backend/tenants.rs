@@ -3,9 +3,11 @@
 use diesel::prelude::*;
 use mass_admin_service::CreateTenantError;
 use mass_auth::Account;
+use mass_domain::audit::NewEvent;
 use mass_domain::page::Limit;
 use mass_domain::tenancy::{Tenant, TenantId};
 
+use super::audit::Head;
 use super::{Connection, users};
 use crate::columns::{Instant, Word};
 use crate::schema::tenants;
@@ -15,16 +17,19 @@ pub(super) fn create(
     connection: &mut Connection,
     tenant: &Tenant,
     admin: Account,
+    events: Vec<NewEvent>,
 ) -> QueryResult<Result<(), CreateTenantError>> {
     super::write(connection, |connection| {
         if !insert(connection, tenant)? {
             return Ok(Err(CreateTenantError::Taken));
         }
-        if users::insert(connection, admin)? {
-            return Ok(Ok(()));
+        if !users::insert(connection, admin)? {
+            diesel::delete(tenants::table.find(tenant.id.as_str())).execute(connection)?;
+            return Ok(Err(CreateTenantError::EmailTaken));
         }
-        diesel::delete(tenants::table.find(tenant.id.as_str())).execute(connection)?;
-        Ok(Err(CreateTenantError::EmailTaken))
+        // Last, since a log once begun stays; nobody else knows the tenant yet.
+        Head::lock(connection, &tenant.id)?.append(connection, events)?;
+        Ok(Ok(()))
     })
 }
 
@@ -37,21 +42,26 @@ pub(super) fn insert(connection: &mut Connection, tenant: &Tenant) -> QueryResul
     Ok(inserted == 1)
 }
 
-/// Finds a tenant.
+/// Finds a customer.
 pub(super) fn find(connection: &mut Connection, id: &TenantId) -> QueryResult<Option<Tenant>> {
-    let row = tenants::table.find(id.as_str()).select((tenants::id, tenants::created_at)).first(connection);
+    let row = tenants::table
+        .find(id.as_str())
+        .filter(tenants::id.ne(TenantId::SYSTEM))
+        .select((tenants::id, tenants::created_at))
+        .first(connection);
     Ok(row.optional()?.map(tenant))
 }
 
-/// The slugs of all tenants.
+/// The slugs of all tenants, and of the system's own.
 pub(super) fn ids(connection: &mut Connection) -> QueryResult<Vec<TenantId>> {
     let ids: Vec<Word<TenantId>> = tenants::table.select(tenants::id).order(tenants::id).load(connection)?;
     Ok(ids.into_iter().map(|id| id.0).collect())
 }
 
-/// Lists tenants by their slugs.
+/// Lists customers by their slugs.
 pub(super) fn list(connection: &mut Connection, after: Option<TenantId>, limit: Limit) -> QueryResult<Vec<Tenant>> {
     let mut query = tenants::table
+        .filter(tenants::id.ne(TenantId::SYSTEM))
         .select((tenants::id, tenants::created_at))
         .order(tenants::id)
         .limit(i64::from(limit.get()) + 1)

@@ -5,10 +5,10 @@ use diesel::prelude::*;
 use mass_admin_service::{ChangeUserError, CreateUserError, UserChange};
 use mass_auth::{Account, PasswordChange, PasswordHash};
 use mass_domain::access::Role;
+use mass_domain::audit::NewEvent;
 use mass_domain::ids::UserId;
 use mass_domain::page::Limit;
 use mass_domain::tenancy::{Tenant, TenantId};
-use mass_domain::time::Timestamp;
 use mass_domain::users::{Email, User};
 use uuid::Uuid;
 
@@ -25,26 +25,44 @@ pub(super) fn is_empty(connection: &mut Connection) -> QueryResult<bool> {
 }
 
 /// Creates the first tenant and account, unless there is an account.
-pub(super) fn found(connection: &mut Connection, tenant: &Tenant, account: Account) -> QueryResult<bool> {
+pub(super) fn found(
+    connection: &mut Connection,
+    tenant: &Tenant,
+    account: Account,
+    events: Vec<NewEvent>,
+) -> QueryResult<bool> {
     super::write(connection, |connection| {
         super::lock_founding(connection)?;
         if !is_empty(connection)? {
             return Ok(false);
         }
         super::tenants::insert(connection, tenant)?;
-        insert(connection, account)
+        let head = Head::lock(connection, &tenant.id)?;
+        let founded = insert(connection, account)?;
+        if founded {
+            head.append(connection, events)?;
+        }
+        Ok(founded)
     })
 }
 
 /// Creates an account.
-pub(super) fn create(connection: &mut Connection, account: Account) -> QueryResult<Result<(), CreateUserError>> {
+pub(super) fn create(
+    connection: &mut Connection,
+    account: Account,
+    event: NewEvent,
+) -> QueryResult<Result<(), CreateUserError>> {
     super::write(connection, |connection| {
         let tenant = tenants::table.find(account.user.tenant_id.as_str());
         if !diesel::select(exists(tenant)).get_result::<bool>(connection)? {
             return Ok(Err(CreateUserError::NoSuchTenant));
         }
-        let inserted = insert(connection, account)?;
-        Ok(if inserted { Ok(()) } else { Err(CreateUserError::EmailTaken) })
+        let head = Head::lock(connection, &account.user.tenant_id)?;
+        if !insert(connection, account)? {
+            return Ok(Err(CreateUserError::EmailTaken));
+        }
+        head.append(connection, [event])?;
+        Ok(Ok(()))
     })
 }
 
@@ -110,7 +128,7 @@ pub(super) fn change(
 ) -> QueryResult<Result<User, ChangeUserError>> {
     super::write(connection, |connection| {
         // Two administrators who demote each other come here one after the other.
-        let _head = Head::lock(connection, tenant)?;
+        let head = Head::lock(connection, tenant)?;
         let Some(user) = find(connection, tenant, id)? else {
             return Ok(Err(ChangeUserError::NotFound));
         };
@@ -118,6 +136,9 @@ pub(super) fn change(
             Ok(changed) => changed,
             Err(refusal) => return Ok(Err(refusal)),
         };
+        if changed == user {
+            return Ok(Ok(user));
+        }
         diesel::update(users::table.find((tenant.as_str(), Id(id.as_uuid()))))
             .set((
                 users::roles.eq(Word(Set(changed.roles.clone()))),
@@ -129,6 +150,7 @@ pub(super) fn change(
             // So that who is enabled again later logs in again, too.
             sessions::end_others(connection, tenant, id, None, change.at)?;
         }
+        head.append(connection, [change.event(&user, &changed)])?;
         Ok(Ok(changed))
     })
 }
@@ -150,29 +172,42 @@ pub(super) fn set_password(
     tenant: &TenantId,
     id: UserId,
     password: &PasswordHash,
-    at: Timestamp,
+    event: NewEvent,
 ) -> QueryResult<bool> {
     super::write(connection, |connection| {
-        // The user's row comes first, as where a session is opened.
+        let head = Head::lock(connection, tenant)?;
+        let at = event.at;
         let changed = diesel::update(users::table.find((tenant.as_str(), Id(id.as_uuid()))))
             .set((users::password_hash.eq(password.as_str()), users::updated_at.eq(Instant(at))))
             .execute(connection)?;
+        if changed == 0 {
+            return Ok(false);
+        }
         sessions::end_others(connection, tenant, id, None, at)?;
-        Ok(changed == 1)
+        head.append(connection, [event])?;
+        Ok(true)
     })
 }
 
 /// Gives a user another password in place of the proved one; tells whether that still was the user's.
-pub(super) fn change_password(connection: &mut Connection, change: &PasswordChange) -> QueryResult<bool> {
+pub(super) fn change_password(
+    connection: &mut Connection,
+    change: &PasswordChange,
+    event: NewEvent,
+) -> QueryResult<bool> {
     super::write(connection, |connection| {
-        let PasswordChange { tenant_id, user_id, session_id, proved, password, at } = change;
+        let PasswordChange { tenant_id, user_id, session_id, proved, password } = change;
+        let head = Head::lock(connection, tenant_id)?;
+        let at = event.at;
         let changed = diesel::update(users::table.find((tenant_id.as_str(), Id(user_id.as_uuid()))))
             .filter(users::password_hash.eq(proved.as_str()))
-            .set((users::password_hash.eq(password.as_str()), users::updated_at.eq(Instant(*at))))
+            .set((users::password_hash.eq(password.as_str()), users::updated_at.eq(Instant(at))))
             .execute(connection)?;
-        if changed == 1 {
-            sessions::end_others(connection, tenant_id, *user_id, Some(*session_id), *at)?;
+        if changed == 0 {
+            return Ok(false);
         }
-        Ok(changed == 1)
+        sessions::end_others(connection, tenant_id, *user_id, Some(*session_id), at)?;
+        head.append(connection, [event])?;
+        Ok(true)
     })
 }
