@@ -94,6 +94,12 @@ impl Fingerprint {
         Self(Sha256::digest(canonical.as_bytes()).into())
     }
 
+    /// The fingerprint of bytes that have no canonical form: of what was sent and is no document.
+    #[must_use]
+    pub fn of_unreadable(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
     /// Takes 32 bytes as they were stored.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {

@@ -1,6 +1,7 @@
 //! The stored MASS request and its life.
 
 use crate::access::Actor;
+use crate::audit::tree::TreeHash;
 use crate::canonical::Fingerprint;
 use crate::contracts::ContractId;
 use crate::ids::MassRequestId;
@@ -61,6 +62,15 @@ named_enum!(
     }
 );
 
+/// Where the event by which a request was stored stands in its tenant's audit trail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditLeaf {
+    /// The event's place in the log, from 1.
+    pub sequence: i64,
+    /// The hash of its leaf in the Merkle tree.
+    pub leaf_hash: TreeHash,
+}
+
 /// A stored request without its document: what lists show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
@@ -98,6 +108,9 @@ pub struct Summary {
     pub corrects: Option<MassRequestId>,
     /// The request that supersedes this one.
     pub corrected_by: Option<MassRequestId>,
+    /// Where the event by which it was stored stands; `None` before it stands there, and for what was stored before the
+    /// audit trail was a tree.
+    pub audit: Option<AuditLeaf>,
 }
 
 /// A stored request.

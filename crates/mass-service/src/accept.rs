@@ -1,6 +1,7 @@
 //! Accepting documents: examine, and store unless the same is there already.
 
 use mass_domain::access::{Actor, Forbidden, Permission, Principal};
+use mass_domain::audit::{Act, NewEvent};
 use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::{ContractId, Examined};
 use mass_domain::ids::MassRequestId;
@@ -12,6 +13,7 @@ use mass_domain::trace::Origin;
 
 use crate::MassService;
 use crate::document::{DocumentError, Record, examine};
+use crate::refused;
 
 /// What to do with another document under a natural key that is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,6 +43,8 @@ pub struct Submission {
     pub at: Timestamp,
     /// Who sent it.
     pub actor: Actor,
+    /// The fingerprint of the document as it was sent.
+    pub input: Fingerprint,
     /// What the contract made of it.
     pub examined: Examined,
     /// Under which key, if any.
@@ -52,7 +56,15 @@ pub struct Submission {
 }
 
 impl Submission {
-    /// The request that it becomes.
+    /// The event of its refusal.
+    #[must_use]
+    pub fn refused(&self, tenant: &TenantId, refusal: &Refusal) -> NewEvent {
+        let Self { id, at, actor, input, examined, origin, .. } = self;
+        let act = Act::new(*actor, *at, origin);
+        refused::event(&act, tenant, *id, Some(examined.contract), *input, refused::of_refusal(refusal))
+    }
+
+    /// The request that it becomes, before its event stands in the audit trail.
     #[must_use]
     pub fn into_request(self, tenant: &TenantId, corrects: Option<MassRequestId>) -> MassRequest {
         let Examined { contract, canonical, fingerprint, index, warnings } = self.examined;
@@ -75,6 +87,7 @@ impl Submission {
             fingerprint,
             corrects,
             corrected_by: None,
+            audit: None,
         };
         MassRequest { summary, document: canonical, warnings }
     }
@@ -258,15 +271,20 @@ impl MassService {
         options: &Options,
     ) -> Result<Receipt, AcceptError> {
         principal.require(Permission::MassWrite)?;
-        let submission = self.prepare(principal, record, options)?;
-        let mut results = self.store.accept(principal.tenant(), vec![submission]).await?;
-        Ok(results.pop().ok_or_else(missing_result)??)
+        let (submissions, refused, result) = match self.prepare(principal, record, options) {
+            Ok(submission) => (vec![submission], Vec::new(), Ok(())),
+            Err((event, error)) => (Vec::new(), vec![*event], Err(error)),
+        };
+        let mut stored = self.store.accept(principal.tenant(), submissions, refused).await?;
+        result?;
+        Ok(stored.pop().ok_or_else(missing_result)??)
     }
 
     /// Accepts documents in their order, in one unit of work; one result per record.
     ///
     /// # Errors
-    /// [`AcceptError::Forbidden`] and [`AcceptError::Store`] concern all records, and then none is stored.
+    /// [`AcceptError::Forbidden`] and [`AcceptError::Store`] concern all records, and then none is stored, nor is it
+    /// recorded that one was refused.
     pub async fn accept_all(
         &self,
         principal: &Principal,
@@ -275,15 +293,22 @@ impl MassService {
     ) -> Result<Vec<Result<Receipt, AcceptError>>, AcceptError> {
         principal.require(Permission::MassWrite)?;
         let mut submissions = Vec::with_capacity(records.len());
+        let mut refused = Vec::new();
         let mut results = Vec::with_capacity(records.len());
         for record in records {
-            results.push(self.prepare(principal, record, options).map(|submission| submissions.push(submission)));
+            results.push(match self.prepare(principal, record, options) {
+                Ok(submission) => Ok(submissions.push(submission)),
+                Err((event, error)) => {
+                    refused.push(*event);
+                    Err(error)
+                }
+            });
         }
-        let stored = match submissions.as_slice() {
+        let mut stored = match results.as_slice() {
             [] => Vec::new(),
-            _ => self.store.accept(principal.tenant(), submissions).await?,
-        };
-        let mut stored = stored.into_iter();
+            _ => self.store.accept(principal.tenant(), submissions, refused).await?,
+        }
+        .into_iter();
         results
             .into_iter()
             .map(|result| match result {
@@ -293,18 +318,29 @@ impl MassService {
             .collect()
     }
 
-    fn prepare(&self, principal: &Principal, record: Record, options: &Options) -> Result<Submission, DocumentError> {
+    /// Makes a submission of a record, or the event of its refusal.
+    fn prepare(
+        &self,
+        principal: &Principal,
+        record: Record,
+        options: &Options,
+    ) -> Result<Submission, (Box<NewEvent>, DocumentError)> {
         let at = self.clock.now();
-        let (examined, idempotency_key) = examine(principal, record, at)?;
-        Ok(Submission {
-            id: self.next_id(at),
-            at,
-            actor: principal.actor(),
-            examined,
-            idempotency_key,
-            on_conflict: options.on_conflict,
-            origin: options.origin.clone(),
-        })
+        let id = self.next_id(at);
+        let Options { on_conflict, origin } = options.clone();
+        let actor = principal.actor();
+        match examine(principal, &record, at) {
+            Ok((examined, idempotency_key)) => {
+                let input = record.fingerprint();
+                Ok(Submission { id, at, actor, input, examined, idempotency_key, on_conflict, origin })
+            }
+            Err(error) => {
+                let act = Act { actor, at, origin };
+                let (contract, input) = (record.contract(), record.fingerprint());
+                let detail = refused::of_document(&error);
+                Err((Box::new(refused::event(&act, principal.tenant(), id, contract, input, detail)), error))
+            }
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! A document on its way in, and what can be wrong with it before anything stored is looked at.
 
 use mass_domain::access::Principal;
-use mass_domain::contracts::{self, Examined, Facts, Refused};
-use mass_domain::json::{self, SyntaxError, Value};
+use mass_domain::canonical::{self, Fingerprint};
+use mass_domain::contracts::{self, Contract, ContractId, Examined, Facts, Refused};
+use mass_domain::json::{SyntaxError, Value};
 use mass_domain::mass_request::IdempotencyKey;
 use mass_domain::time::Timestamp;
 use mass_domain::validation::{Code, Violation};
@@ -21,19 +22,45 @@ pub enum SentKey {
 /// One document as it arrived.
 #[derive(Debug, Clone)]
 pub struct Record {
-    /// The document, unless it was no JSON.
-    pub document: Result<Value, SyntaxError>,
-    /// The length of its text in bytes.
-    pub body_bytes: usize,
-    /// The key that came beside it.
-    pub key: SentKey,
+    document: Result<Value, Unreadable>,
+    body_bytes: usize,
+    key: SentKey,
+}
+
+/// A text that is no document.
+#[derive(Debug, Clone)]
+struct Unreadable {
+    error: SyntaxError,
+    /// The hash of its bytes: it has no canonical form.
+    fingerprint: Fingerprint,
 }
 
 impl Record {
-    /// Reads a document's text.
+    /// A document whose text had so many bytes, and the key that came beside it.
     #[must_use]
-    pub fn read(body: &[u8], key: SentKey) -> Self {
-        Self { document: json::parse(body), body_bytes: body.len(), key }
+    pub const fn new(document: Value, body_bytes: usize, key: SentKey) -> Self {
+        Self { document: Ok(document), body_bytes, key }
+    }
+
+    /// A text that is no JSON that MASS accepts.
+    #[must_use]
+    pub fn unreadable(text: &[u8], error: SyntaxError) -> Self {
+        let fingerprint = Fingerprint::of_unreadable(text);
+        Self { document: Err(Unreadable { error, fingerprint }), body_bytes: text.len(), key: SentKey::None }
+    }
+
+    /// The fingerprint of what was sent: of the document's canonical text, before it is normalised, or of the bytes of
+    /// what is no document.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        match &self.document {
+            Ok(document) => Fingerprint::of(&canonical::write(document)),
+            Err(unreadable) => unreadable.fingerprint,
+        }
+    }
+
+    /// The contract that the document is recognised as being under.
+    pub(crate) fn contract(&self) -> Option<ContractId> {
+        self.document.as_ref().ok().and_then(contracts::recognise).map(Contract::id)
     }
 }
 
@@ -60,16 +87,18 @@ impl From<Refused> for DocumentError {
 /// Examines a document for a caller, and settles which idempotency key holds for it.
 pub(crate) fn examine(
     principal: &Principal,
-    record: Record,
+    record: &Record,
     now: Timestamp,
 ) -> Result<(Examined, Option<IdempotencyKey>), DocumentError> {
-    let examined = contracts::examine(&record.document?, &Facts { now, body_bytes: record.body_bytes })?;
+    let Record { document, body_bytes, key } = record;
+    let document = document.as_ref().map_err(|unreadable| unreadable.error.clone())?;
+    let examined = contracts::examine(document, &Facts { now, body_bytes: *body_bytes })?;
     let own_key = examined.index.idempotency_key.clone();
-    let key = match (own_key, record.key) {
+    let key = match (own_key, key) {
         (None, SentKey::None) => None,
-        (None, SentKey::Header(key) | SentKey::Fallback(key)) => Some(key),
-        (Some(own), SentKey::Header(header)) if own != header => {
-            return Err(differing_keys(&examined, &own, &header).into());
+        (None, SentKey::Header(key) | SentKey::Fallback(key)) => Some(key.clone()),
+        (Some(own), SentKey::Header(header)) if own != *header => {
+            return Err(differing_keys(&examined, &own, header).into());
         }
         (Some(own), SentKey::None | SentKey::Header(_) | SentKey::Fallback(_)) => Some(own),
     };

@@ -53,7 +53,7 @@ impl MassService {
     /// [`DryRunError`]; a document that breaks a rule has no normal form.
     pub fn normalize(&self, principal: &Principal, record: Record) -> Result<Examined, DryRunError> {
         principal.require(Permission::MassWrite)?;
-        let (examined, _key) = examine(principal, record, self.clock.now())?;
+        let (examined, _key) = examine(principal, &record, self.clock.now())?;
         Ok(examined)
     }
 }

@@ -9,6 +9,7 @@ mod delete;
 mod document;
 mod dry_run;
 mod read;
+mod refused;
 mod store;
 mod transition;
 

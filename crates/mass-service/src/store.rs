@@ -1,7 +1,7 @@
 //! The port to whatever keeps MASS requests.
 
 use async_trait::async_trait;
-use mass_domain::audit::Event;
+use mass_domain::audit::{Event, NewEvent};
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{Filter, MassRequest, Summary};
 use mass_domain::page::Limit;
@@ -30,11 +30,13 @@ pub enum Found<T> {
 #[async_trait]
 pub trait MassStore: Send + Sync {
     /// Stores submissions in their order, each judged by [`decide`](crate::decide) as if those before it had been
-    /// stored already; answers one result per submission, in order. A refused one leaves its neighbours alone.
+    /// stored already; answers one result per submission, in order. A refused one leaves its neighbours alone and an
+    /// event of its own. `refused` are the events of documents that were refused before they could be submitted.
     async fn accept(
         &self,
         tenant: &TenantId,
         submissions: Vec<Submission>,
+        refused: Vec<NewEvent>,
     ) -> Result<Vec<Result<Receipt, Refusal>>, PortError>;
 
     /// Finds a request.

@@ -6,11 +6,11 @@ use std::collections::{HashMap, HashSet};
 
 use diesel::QueryResult;
 use diesel::result::Error::NotFound;
-use mass_domain::audit::{Action, NewEvent};
+use mass_domain::audit::{Act, Action, NewEvent};
 use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::ContractId;
 use mass_domain::ids::MassRequestId;
-use mass_domain::mass_request::{IdempotencyKey, MassRequest, Outcome, Summary};
+use mass_domain::mass_request::{AuditLeaf, IdempotencyKey, MassRequest, Outcome, Summary};
 use mass_domain::tenancy::{Quotas, TenantId, Usage};
 use mass_domain::time::Timestamp;
 use mass_service::{Decision, KeyRecord, OnConflict, Receipt, Refusal, Snapshot, StoredVersion, Submission, decide};
@@ -28,12 +28,20 @@ pub(crate) struct Batch {
     keys: HashMap<IdempotencyKey, (KeyRecord, Snapshot)>,
     versions: HashMap<NaturalKey, Vec<StoredVersion>>,
     requests: HashMap<MassRequestId, MassRequest>,
-    added: Vec<(MassRequestId, Option<String>)>,
+    added: Vec<Added>,
     added_keys: Vec<(IdempotencyKey, Timestamp)>,
     superseded: Vec<MassRequestId>,
     events: Vec<NewEvent>,
     quotas: Quotas,
     usage: Usage,
+}
+
+/// A request that the batch adds.
+struct Added {
+    id: MassRequestId,
+    natural_key: Option<String>,
+    /// Which of the batch's events tells of it.
+    event: usize,
 }
 
 impl Batch {
@@ -77,8 +85,21 @@ impl Batch {
         self.requests.insert(request.summary.id, request);
     }
 
+    /// Takes in what has happened already.
+    pub(crate) fn record(&mut self, events: &[NewEvent]) {
+        self.events.extend_from_slice(events);
+    }
+
     /// Judges the next submission.
     pub(crate) fn accept(&mut self, submission: &Submission) -> QueryResult<Result<Receipt, Refusal>> {
+        let result = self.judge(submission)?;
+        if let Err(refusal) = &result {
+            self.events.push(submission.refused(&self.tenant, refusal));
+        }
+        Ok(result)
+    }
+
+    fn judge(&mut self, submission: &Submission) -> QueryResult<Result<Receipt, Refusal>> {
         let natural_key = submission.examined.index.natural_key.clone().map(|key| (submission.examined.contract, key));
         let key = submission.idempotency_key.as_ref().and_then(|key| self.keys.get(key));
         let versions = natural_key.as_ref().and_then(|key| self.versions.get(key)).map_or(&[][..], Vec::as_slice);
@@ -112,19 +133,26 @@ impl Batch {
         natural_key: Option<NaturalKey>,
         corrects: Option<MassRequestId>,
     ) -> QueryResult<Receipt> {
-        let deed = Deed { actor: submission.actor, at: submission.at, origin: submission.origin.clone() };
+        let act = Act::new(submission.actor, submission.at, &submission.origin);
         let request = submission.clone().into_request(&self.tenant, corrects);
         let id = request.summary.id;
 
-        let detail = [("corrects", corrects.map(|id| id.to_string().into()))];
-        self.events.push(deed.event(Action::Accepted, &request.summary, detail));
+        let accepted = NewEvent { input: Some(submission.input), ..act.event(Action::Accepted, &request.summary) };
+        self.added.push(Added {
+            id,
+            natural_key: natural_key.as_ref().map(|(_, key)| key.clone()),
+            event: self.events.len(),
+        });
+        self.events.push(match corrects {
+            Some(corrected) => accepted.with("corrects", corrected.to_string()),
+            None => accepted,
+        });
         if let Some(corrected) = corrects {
-            self.supersede(corrected, id, &deed)?;
+            self.supersede(corrected, id, &act)?;
         }
         if let Some(key) = &submission.idempotency_key {
-            self.remember(key, &request, request.summary.outcome, deed.at);
+            self.remember(key, &request, request.summary.outcome, act.at);
         }
-        self.added.push((id, natural_key.as_ref().map(|(_, key)| key.clone())));
         if let Some(key) = natural_key {
             let versions = self.versions.entry(key).or_default();
             versions.iter_mut().for_each(|older| older.superseded = true);
@@ -134,16 +162,12 @@ impl Batch {
         Ok(Receipt { outcome: request.summary.outcome, replayed: false, request })
     }
 
-    fn supersede(&mut self, corrected: MassRequestId, correction: MassRequestId, deed: &Deed) -> QueryResult<()> {
+    fn supersede(&mut self, corrected: MassRequestId, correction: MassRequestId, act: &Act) -> QueryResult<()> {
         let summary = &mut self.requests.get_mut(&corrected).ok_or(NotFound)?.summary;
         summary.corrected_by = Some(correction);
-        deed.touch(summary);
-        self.events.push(deed.event(
-            Action::Corrected,
-            summary,
-            [("corrected_by", Some(correction.to_string().into()))],
-        ));
-        if !self.added.iter().any(|(added, _)| *added == corrected) {
+        act.touch(summary);
+        self.events.push(act.event(Action::Corrected, summary).with("corrected_by", correction.to_string()));
+        if !self.added.iter().any(|added| added.id == corrected) {
             self.superseded.push(corrected);
         }
         Ok(())
@@ -172,7 +196,7 @@ impl Batch {
 
     /// The rows of the new requests, in their order.
     pub(crate) fn request_rows(&self) -> Vec<NewRequestRow<'_>> {
-        let stored = self.added.iter().filter_map(|(id, natural_key)| Some((self.requests.get(id)?, natural_key)));
+        let stored = self.added.iter().filter_map(|added| Some((self.requests.get(&added.id)?, &added.natural_key)));
         stored.map(|(request, natural_key)| NewRequestRow::new(request, natural_key.as_deref())).collect()
     }
 
@@ -196,7 +220,24 @@ impl Batch {
     }
 
     /// What happened, in its order.
-    pub(crate) fn into_events(self) -> Vec<NewEvent> {
-        self.events
+    pub(crate) fn take_events(&mut self) -> Vec<NewEvent> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Takes in where the events stand, in their order.
+    pub(crate) fn place(&mut self, leaves: &[AuditLeaf]) {
+        for Added { id, event, .. } in &self.added {
+            if let Some(request) = self.requests.get_mut(id) {
+                request.summary.audit = leaves.get(*event).copied();
+            }
+        }
+    }
+
+    /// The receipt with the place of its request's event, which was not known when it was made out.
+    pub(crate) fn placed(&self, mut receipt: Receipt) -> Receipt {
+        if let Some(stored) = self.requests.get(&receipt.request.summary.id) {
+            receipt.request.summary.audit = stored.summary.audit;
+        }
+        receipt
     }
 }

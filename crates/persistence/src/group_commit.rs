@@ -4,11 +4,12 @@
 //! while one of their tenant is being committed are therefore collected, and committed together next: under load the
 //! disk is waited for once per group instead of once per call, and a call that is alone waits for nobody.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::anyhow;
 use diesel::QueryResult;
+use mass_domain::audit::NewEvent;
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 use mass_service::{Receipt, Refusal, Submission};
@@ -16,18 +17,18 @@ use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use crate::connections::{Connections, TenantConnection, Walled};
 
-/// How many submissions share a transaction; a call with more has one of its own.
+/// How many documents share a transaction; a call with more has one of its own.
 const GROUP_SIZE: usize = 1000;
 
-/// How many submissions of a tenant may wait. Beyond that the database does not keep up, and more would wait in vain.
+/// How many documents of a tenant may wait. Beyond that the database does not keep up, and more would wait in vain.
 const QUEUE_SIZE: usize = 20_000;
 
 type Results = Vec<Result<Receipt, Refusal>>;
 
-/// What accepts submissions in one transaction.
-type Accept<C> = fn(&mut C, &TenantId, &[Submission]) -> QueryResult<Results>;
+/// What accepts submissions and records refused documents in one transaction.
+type Accept<C> = fn(&mut C, &TenantId, &[Submission], &[NewEvent]) -> QueryResult<Results>;
 
-/// Accepts the submissions of many calls in few transactions.
+/// Accepts the documents of many calls in few transactions.
 pub(crate) struct GroupCommit<C: Walled> {
     writes: Arc<Connections<C>>,
     accept: Accept<C>,
@@ -40,10 +41,15 @@ impl<C: Walled> GroupCommit<C> {
         Self { writes, accept, queues: Mutex::default() }
     }
 
-    /// Accepts submissions in their order, in one transaction.
-    pub(crate) async fn accept(&self, tenant: &TenantId, submissions: Vec<Submission>) -> Result<Results, PortError> {
+    /// Accepts submissions in their order and records refused documents, in one transaction.
+    pub(crate) async fn accept(
+        &self,
+        tenant: &TenantId,
+        submissions: Vec<Submission>,
+        refused: Vec<NewEvent>,
+    ) -> Result<Results, PortError> {
         let queue = self.queue_of(tenant);
-        let mut answer = queue.enqueue(submissions)?;
+        let mut answer = queue.enqueue(submissions, refused)?;
         loop {
             tokio::select! {
                 biased;
@@ -78,17 +84,30 @@ impl<C: Walled> GroupCommit<C> {
 /// The calls of a tenant that wait.
 struct Queue {
     tenant: TenantId,
-    calls: Mutex<Vec<Call>>,
+    waiting: Mutex<Waiting>,
     /// Whose turn it is to commit what waits.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
 
+/// What waits, in its order.
+#[derive(Default)]
+struct Waiting {
+    calls: VecDeque<Call>,
+    /// How many documents the calls have together.
+    documents: usize,
+}
+
 struct Call {
     submissions: Vec<Submission>,
+    refused: Vec<NewEvent>,
     answer: oneshot::Sender<Result<Results, PortError>>,
 }
 
 impl Call {
+    const fn documents(&self) -> usize {
+        self.submissions.len() + self.refused.len()
+    }
+
     fn answer(self, result: Result<Results, PortError>) {
         // Whoever gave up waiting needs no answer.
         let _ = self.answer.send(result);
@@ -97,56 +116,65 @@ impl Call {
 
 impl Queue {
     fn new(tenant: TenantId) -> Self {
-        Self { tenant, calls: Mutex::default(), turn: Arc::default() }
+        Self { tenant, waiting: Mutex::default(), turn: Arc::default() }
     }
 
     fn enqueue(
         &self,
         submissions: Vec<Submission>,
+        refused: Vec<NewEvent>,
     ) -> Result<oneshot::Receiver<Result<Results, PortError>>, PortError> {
-        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting: usize = calls.iter().map(|call| call.submissions.len()).sum();
-        if waiting >= QUEUE_SIZE {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.documents >= QUEUE_SIZE {
             return Err(PortError::Unavailable(anyhow!(
-                "{waiting} submissions of tenant {} wait already",
+                "{} documents of tenant {} wait already",
+                waiting.documents,
                 self.tenant
             )));
         }
         let (answer, answered) = oneshot::channel();
-        calls.push(Call { submissions, answer });
+        let call = Call { submissions, refused, answer };
+        waiting.documents += call.documents();
+        waiting.calls.push_back(call);
         Ok(answered)
     }
 
     /// Takes the calls that are committed together next.
     fn next_group(&self) -> Vec<Call> {
-        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut submissions = 0;
-        let fitting = calls.iter().take_while(|call| {
-            submissions += call.submissions.len();
-            submissions <= GROUP_SIZE
-        });
-        let count = fitting.count().max(1).min(calls.len());
-        calls.drain(..count).collect()
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut group = Vec::new();
+        let mut documents = 0;
+        while let Some(call) = waiting.calls.front() {
+            documents += call.documents();
+            if documents > GROUP_SIZE && !group.is_empty() {
+                break;
+            }
+            group.extend(waiting.calls.pop_front());
+        }
+        waiting.documents -= group.iter().map(Call::documents).sum::<usize>();
+        group
     }
 }
 
 /// Commits calls in one transaction, or each in one of its own if that fails: one call's fault is not its neighbours'.
 fn commit<C: Walled>(mut connection: TenantConnection<'_, C>, accept: Accept<C>, mut calls: Vec<Call>) {
-    let sizes: Vec<_> = calls.iter().map(|call| call.submissions.len()).collect();
+    let sizes: Vec<_> = calls.iter().map(|call| (call.submissions.len(), call.refused.len())).collect();
     let submissions: Vec<_> = calls.iter_mut().flat_map(|call| call.submissions.drain(..)).collect();
-    match connection.run(|connection, tenant| accept(connection, tenant, &submissions)) {
+    let refused: Vec<_> = calls.iter_mut().flat_map(|call| call.refused.drain(..)).collect();
+    match connection.run(|connection, tenant| accept(connection, tenant, &submissions, &refused)) {
         Ok(results) => {
             let mut results = results.into_iter();
-            for (call, size) in calls.into_iter().zip(sizes) {
+            for (call, (size, _)) in calls.into_iter().zip(sizes) {
                 call.answer(Ok(results.by_ref().take(size).collect()));
             }
         }
         Err(PortError::Unexpected(_)) if calls.len() > 1 => {
-            let mut rest = submissions.as_slice();
-            for (call, size) in calls.into_iter().zip(sizes) {
-                let (own, others) = rest.split_at(size);
-                rest = others;
-                call.answer(connection.run(|connection, tenant| accept(connection, tenant, own)));
+            let (mut submissions, mut refused) = (submissions.as_slice(), refused.as_slice());
+            for (call, (accepting, refusing)) in calls.into_iter().zip(sizes) {
+                let (own, own_refused);
+                (own, submissions) = submissions.split_at(accepting);
+                (own_refused, refused) = refused.split_at(refusing);
+                call.answer(connection.run(|connection, tenant| accept(connection, tenant, own, own_refused)));
             }
         }
         Err(error) => calls.into_iter().for_each(|call| call.answer(Err(same(&error)))),

@@ -11,7 +11,7 @@ use mass_domain::audit::tree::TreeHash;
 use mass_domain::audit::{self, Action, Event, NewEvent};
 use mass_domain::contracts::ContractId;
 use mass_domain::ids::{ApiKeyId, MassRequestId, SessionId, UserId};
-use mass_domain::mass_request::{IdempotencyKey, MassRequest, Outcome, Status, Summary};
+use mass_domain::mass_request::{AuditLeaf, IdempotencyKey, MassRequest, Outcome, Status, Summary};
 use mass_domain::tenancy::{Quotas, TenantId, Usage};
 use mass_domain::time::Timestamp;
 use mass_domain::users::{Email, User};
@@ -46,6 +46,10 @@ pub(crate) struct SummaryRow {
     fingerprint: Hash,
     corrects: Option<Id>,
     corrected_by: Option<Id>,
+    /// 0 if it is not known where the event stands.
+    audit_sequence: i64,
+    /// Empty then.
+    audit_leaf_hash: Vec<u8>,
 }
 
 impl From<Summary> for SummaryRow {
@@ -69,6 +73,8 @@ impl From<Summary> for SummaryRow {
             fingerprint: Hash(summary.fingerprint),
             corrects: summary.corrects.map(request_id_column),
             corrected_by: summary.corrected_by.map(request_id_column),
+            audit_sequence: summary.audit.map_or(0, |leaf| leaf.sequence),
+            audit_leaf_hash: summary.audit.map_or_else(Vec::new, |leaf| leaf.leaf_hash.as_bytes().to_vec()),
         }
     }
 }
@@ -94,8 +100,18 @@ impl SummaryRow {
             fingerprint: self.fingerprint.0,
             corrects: self.corrects.map(request_id),
             corrected_by: self.corrected_by.map(request_id),
+            audit: audit_leaf(self.audit_sequence, self.audit_leaf_hash)?,
         })
     }
+}
+
+/// Where the event of a request stands, if that is known.
+fn audit_leaf(sequence: i64, leaf_hash: Vec<u8>) -> QueryResult<Option<AuditLeaf>> {
+    if sequence == 0 {
+        return Ok(None);
+    }
+    let leaf_hash = leaf_hash.try_into().map_err(|_| DeserializationError("a leaf's hash has 32 bytes".into()))?;
+    Ok(Some(AuditLeaf { sequence, leaf_hash: TreeHash::from_bytes(leaf_hash) }))
 }
 
 /// A request as it is read.

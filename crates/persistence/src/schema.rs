@@ -201,6 +201,8 @@ table! {
         corrects -> Nullable<Id>,
         corrected_by -> Nullable<Id>,
         deleted_at -> Nullable<Instant>,
+        audit_sequence -> BigInt,
+        audit_leaf_hash -> Binary,
     }
 }
 
@@ -234,6 +236,7 @@ table! {
     }
 }
 
+allow_tables_to_appear_in_same_query!(audit_archived_leaves, audit_events);
 allow_tables_to_appear_in_same_query!(idempotency_keys, mass_requests);
 allow_tables_to_appear_in_same_query!(quotas, tenant_usage, tenants);
 allow_tables_to_appear_in_same_query!(sessions, users);

@@ -26,3 +26,5 @@ CREATE TABLE audit_events (
 );
 CREATE INDEX audit_events_by_object ON audit_events (tenant_id, object_id, sequence);
 ALTER TABLE audit_heads DROP COLUMN frontier;
+ALTER TABLE mass_requests DROP COLUMN audit_leaf_hash;
+ALTER TABLE mass_requests DROP COLUMN audit_sequence;

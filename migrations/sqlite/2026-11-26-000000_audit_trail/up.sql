@@ -5,6 +5,10 @@ INSERT INTO tenants (id, created_at) VALUES ('system', strftime('%Y-%m-%dT%H:%M:
 -- size above 0 until the tree is built over the events that were there before it.
 ALTER TABLE audit_heads ADD COLUMN frontier BLOB NOT NULL DEFAULT x'';
 
+-- Where the event by which a request was stored stands; 0 and empty if it stood there before the tree was built.
+ALTER TABLE mass_requests ADD COLUMN audit_sequence INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE mass_requests ADD COLUMN audit_leaf_hash BLOB NOT NULL DEFAULT x'';
+
 -- `event` is the canonical text that the leaf's hash is taken of. The other columns repeat what is looked up in it.
 CREATE TABLE audit_events_with_text (
     tenant_id TEXT NOT NULL REFERENCES audit_heads (tenant_id),

@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use garde::Validate;
 use mass_domain::contracts;
-use mass_domain::json::{self, Value};
+use mass_domain::json::{self, SyntaxError, Value};
 use mass_domain::validation::{Stage, Violation};
 use serde::de::DeserializeOwned;
 
@@ -25,10 +25,10 @@ pub struct BodyLimit(pub usize);
 
 /// A JSON document, read strictly but under no contract yet.
 pub struct Document {
-    /// The document.
-    pub value: Value,
-    /// Its length as it was sent.
-    pub bytes: usize,
+    /// The document, unless the text is no JSON that MASS accepts.
+    pub value: Result<Value, SyntaxError>,
+    /// Its text as it was sent.
+    pub text: BytesMut,
 }
 
 impl FromRequest for Document {
@@ -38,8 +38,8 @@ impl FromRequest for Document {
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let body = receive(req, payload);
         Box::pin(async move {
-            let body = body.await?;
-            Ok(Self { value: json::parse(&body)?, bytes: body.len() })
+            let text = body.await?;
+            Ok(Self { value: json::parse(&text), text })
         })
     }
 }

@@ -53,8 +53,7 @@ pub async fn create(
     mut query: Query,
 ) -> Result<Reply<MassRequest>, Problem> {
     let on_conflict = query.take_with("on_conflict", on_conflict).unwrap_or_default();
-    query.finish()?;
-    let record = record(&call, document)?;
+    let record = record(&call, document, query)?;
     let receipt = service.accept(&call.principal, record, &Options { on_conflict, origin: call.origin }).await?;
     let status = if receipt.outcome == Outcome::Duplicate { StatusCode::OK } else { StatusCode::CREATED };
     let location = format!("/v1/mass-requests/{}", receipt.request.summary.id);
@@ -72,8 +71,7 @@ pub async fn validate(
     document: Document,
     query: Query,
 ) -> Result<Reply<Verdict>, Problem> {
-    query.finish()?;
-    let record = record(&call, document)?;
+    let record = record(&call, document, query)?;
     let verdict = service.validate(&call.principal, record)?;
     Reply::ok(&Verdict {
         valid: verdict.violations.is_empty(),
@@ -93,8 +91,7 @@ pub async fn normalize(
     document: Document,
     query: Query,
 ) -> Result<Reply<Normalised>, Problem> {
-    query.finish()?;
-    let record = record(&call, document)?;
+    let record = record(&call, document, query)?;
     let examined = service.normalize(&call.principal, record)?;
     Reply::ok(&Normalised {
         contract: examined.contract.to_string(),
@@ -183,9 +180,14 @@ pub async fn delete(
     Ok(NoContent)
 }
 
-fn record(call: &Call, document: Document) -> Result<Record, Problem> {
-    let key = idempotency_key(call.headers())?;
-    Ok(Record { document: Ok(document.value), body_bytes: document.bytes, key })
+/// What was sent. A text that is no document is refused as such, whatever else is wrong with the call.
+fn record(call: &Call, Document { value, text }: Document, query: Query) -> Result<Record, Problem> {
+    let value = match value {
+        Ok(value) => value,
+        Err(error) => return Ok(Record::unreadable(&text, error)),
+    };
+    query.finish()?;
+    Ok(Record::new(value, text.len(), idempotency_key(call.headers())?))
 }
 
 fn representation(status: StatusCode, request: Stored, outcome: Outcome) -> Result<Reply<MassRequest>, Problem> {

@@ -1,13 +1,14 @@
 //! The shapes on the wire: what is sent and answered, with the examples that the OpenAPI document shows.
 
 pub mod admin;
+pub mod audit;
 
 use std::collections::BTreeMap;
 
 use garde::Validate;
 use mass_domain::access::Actor;
 use mass_domain::audit::Event;
-use mass_domain::mass_request::Summary;
+use mass_domain::mass_request::{AuditLeaf, Summary};
 use mass_domain::users::Email;
 use mass_domain::validation as domain;
 use paperclip::actix::OperationModifier;
@@ -24,6 +25,7 @@ use admin::{
     ApiKey, ApiKeyPage, CreatedApiKey, CreatedTenant, CreatedUser, NewApiKey, NewTenant, NewUser, Quotas, Registration,
     Tenant, TenantPage, User, UserChange, UserPage,
 };
+use audit::{AuditCheckpoint, AuditConsistency, AuditEventPage, AuditExportLine, AuditInclusion, AuditKey};
 
 /// Names the models for paperclip, which refers to them, and for schemars, which describes them.
 macro_rules! models {
@@ -50,6 +52,12 @@ macro_rules! models {
 models!(
     ApiKey,
     ApiKeyPage,
+    AuditCheckpoint,
+    AuditConsistency,
+    AuditEventPage,
+    AuditExportLine,
+    AuditInclusion,
+    AuditKey,
     Caller,
     Contract,
     ContractList,
@@ -481,6 +489,24 @@ pub struct MassRequestSummary {
     /// The request that supersedes this one.
     #[schemars(extend("format" = "uuid"))]
     pub corrected_by: Option<String>,
+    /// Where the event by which it was stored stands in the audit trail; null for what was stored before the audit trail
+    /// was a tree.
+    pub audit: Option<AuditLeafModel>,
+}
+
+/// Where an event stands in its tenant's audit trail.
+#[derive(Serialize, JsonSchema)]
+pub struct AuditLeafModel {
+    /// The event's place in the log, from 1.
+    pub sequence: i64,
+    /// The hash of the event's leaf in the Merkle tree (RFC 9162), 64 hexadecimal digits.
+    pub leaf_hash: String,
+}
+
+impl From<AuditLeaf> for AuditLeafModel {
+    fn from(AuditLeaf { sequence, leaf_hash }: AuditLeaf) -> Self {
+        Self { sequence, leaf_hash: leaf_hash.to_string() }
+    }
 }
 
 impl From<Summary> for MassRequestSummary {
@@ -502,6 +528,7 @@ impl From<Summary> for MassRequestSummary {
             fingerprint: summary.fingerprint.to_string(),
             corrects: summary.corrects.map(|id| id.to_string()),
             corrected_by: summary.corrected_by.map(|id| id.to_string()),
+            audit: summary.audit.map(Into::into),
         }
     }
 }
@@ -515,6 +542,7 @@ impl From<Summary> for MassRequestSummary {
     "idempotency_key": null, "site_id": null, "device_id": "dev-1", "observed_at": "2026-11-24T17:59:00Z",
     "fingerprint": "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     "corrects": null, "corrected_by": null,
+    "audit": {"sequence": 42, "leaf_hash": "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"},
     "document": {"mass_version": "1.1", "timestamp": "2026-11-24T17:59:00Z"}, "warnings": [],
 }))]
 pub struct MassRequest {
@@ -537,6 +565,7 @@ pub struct MassRequest {
     "idempotency_key": null, "site_id": null, "device_id": "dev-1", "observed_at": "2026-11-24T17:59:00Z",
     "fingerprint": "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     "corrects": null, "corrected_by": null,
+    "audit": {"sequence": 42, "leaf_hash": "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"},
 }]}))]
 pub struct Page {
     /// The requests, without their documents.

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
-use mass_domain::audit::{Action, Event};
+use mass_domain::audit::{Act, Action, Event, NewEvent};
 use mass_domain::contracts::ContractId;
 use mass_domain::ids::MassRequestId;
-use mass_domain::mass_request::{Filter, IdempotencyKey, MassRequest, Summary};
+use mass_domain::mass_request::{AuditLeaf, Filter, IdempotencyKey, MassRequest, Summary};
 use mass_domain::page::Limit;
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
@@ -17,7 +17,7 @@ use mass_service::{
 };
 
 use super::Connection;
-use super::audit::{self, Head};
+use super::audit::{self, Head, Place};
 use super::quotas;
 use crate::batch::{Batch, NaturalKey};
 use crate::columns::{Hash, Id, Instant, Json, Word};
@@ -27,11 +27,12 @@ use crate::rows::{KeyRow, RequestRow, SummaryRow};
 use crate::schema::{idempotency_keys, mass_requests};
 use crate::store::ROWS_PER_STATEMENT;
 
-/// Judges and stores submissions.
+/// Judges and stores submissions, and records what was refused before.
 pub(super) fn accept(
     connection: &mut Connection,
     tenant: &TenantId,
     submissions: &[Submission],
+    refused: &[NewEvent],
 ) -> QueryResult<Vec<Result<Receipt, Refusal>>> {
     super::write(connection, |connection| {
         let head = Head::lock(connection, tenant)?;
@@ -44,9 +45,10 @@ pub(super) fn accept(
                 batch.give(request);
             }
         }
-        let results = submissions.iter().map(|sent| batch.accept(sent)).collect::<QueryResult<_>>()?;
-        store(connection, head, batch)?;
-        Ok(results)
+        batch.record(refused);
+        let results = submissions.iter().map(|sent| batch.accept(sent)).collect::<QueryResult<Vec<_>>>()?;
+        store(connection, head, &mut batch)?;
+        Ok(results.into_iter().map(|result| result.map(|receipt| batch.placed(receipt))).collect())
     })
 }
 
@@ -121,8 +123,11 @@ fn requests(connection: &mut Connection, tenant: &TenantId, ids: &[MassRequestId
         .collect()
 }
 
-fn store(connection: &mut Connection, head: Head, batch: Batch) -> QueryResult<()> {
-    // First, since of all versions of a natural key one alone may stand.
+fn store(connection: &mut Connection, head: Head, batch: &mut Batch) -> QueryResult<()> {
+    let places = head.append(connection, batch.take_events())?;
+    let leaf = |Place { sequence, leaf_hash }| AuditLeaf { sequence, leaf_hash };
+    batch.place(&places.into_iter().map(leaf).collect::<Vec<_>>());
+    // Before the new ones, since of all versions of a natural key one alone may stand.
     for older in batch.superseded() {
         update(connection, older)?;
     }
@@ -136,7 +141,6 @@ fn store(connection: &mut Connection, head: Head, batch: Batch) -> QueryResult<(
     for rows in batch.key_rows().chunks(ROWS_PER_STATEMENT) {
         diesel::insert_into(idempotency_keys::table).values(rows).execute(connection)?;
     }
-    head.append(connection, batch.into_events())?;
     Ok(())
 }
 
@@ -272,17 +276,18 @@ pub(super) fn transition(
             Err(error) => return Ok(Err(error)),
         }
         let Transition { to, reason, expected: _, actor, at, origin } = transition;
-        let deed = Deed { actor, at, origin };
+        let act = Act { actor, at, origin };
         let from = request.summary.status;
         request.summary.status = to;
-        deed.touch(&mut request.summary);
+        act.touch(&mut request.summary);
         update(connection, &request.summary)?;
-        let detail = [
-            ("from", Some(from.as_str().into())),
-            ("to", Some(to.as_str().into())),
-            ("reason", reason.map(Into::into)),
-        ];
-        head.append(connection, [deed.event(Action::StatusChanged, &request.summary, detail)])?;
+        let event = act.event(Action::StatusChanged, &request.summary);
+        let event = event.with("from", from.as_str()).with("to", to.as_str());
+        let event = match reason {
+            Some(reason) => event.with("reason", reason),
+            None => event,
+        };
+        head.append(connection, [event])?;
         Ok(Ok(request))
     })
 }
@@ -305,16 +310,16 @@ pub(super) fn delete(
             return Ok(Err(error));
         }
         let Deletion { expected: _, actor, at, origin } = deletion;
-        let deed = Deed { actor, at, origin };
-        deed.touch(&mut request);
+        let act = Act { actor, at, origin };
+        act.touch(&mut request);
         erase(connection, &request)?;
         quotas::give_back(connection, tenant, document.len())?;
-        let mut events = vec![deed.event(Action::Deleted, &request, [])];
+        let mut events = vec![act.event(Action::Deleted, &request)];
         if let Some(mut older) = version_to_reinstate(connection, tenant, &request)? {
             older.corrected_by = None;
-            deed.touch(&mut older);
+            act.touch(&mut older);
             update(connection, &older)?;
-            events.push(deed.event(Action::Reinstated, &older, [("deleted", Some(id.to_string().into()))]));
+            events.push(act.event(Action::Reinstated, &older).with("deleted", id.to_string()));
         }
         head.append(connection, events)?;
         Ok(Ok(()))

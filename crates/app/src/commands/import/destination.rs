@@ -8,6 +8,7 @@ use futures_util::future::try_join_all;
 use mass_domain::access::Principal;
 use mass_domain::canonical;
 use mass_domain::contracts::{self, Facts};
+use mass_domain::json::SyntaxError;
 use mass_domain::mass_request::{IdempotencyKey, Outcome};
 use mass_domain::time::Clock;
 use mass_domain::trace::Origin;
@@ -19,7 +20,7 @@ use serde::Deserialize;
 
 use super::Arguments;
 use super::rejected::Fault;
-use super::source::Row;
+use super::source::{Row, Written};
 use crate::commands::tell_founded;
 use crate::config::Settings;
 use crate::http::context::new_request_id;
@@ -84,25 +85,21 @@ async fn store(
     options: &Options,
     rows: &[Row],
 ) -> anyhow::Result<Vec<Taken>> {
-    let readable = rows.iter().filter_map(|row| Some((row, row.document.as_ref().ok()?)));
-    let records: Vec<Record> = readable
-        .map(|(row, document)| Record {
-            document: Ok(document.clone()),
-            body_bytes: row.bytes,
-            key: key_of(row).map_or(SentKey::None, SentKey::Fallback),
-        })
-        .collect();
+    let records = rows.iter().map(record).collect();
     let results = application.services.mass.accept_all(principal, records, options).await?;
-    let mut results = results.into_iter();
-    rows.iter()
-        .map(|row| match &row.document {
-            Ok(_) => match results.next().context("a record without a result")? {
-                Ok(receipt) => Ok(taken(&receipt)),
-                Err(error) => Ok(Taken::Refused(faults(error)?)),
-            },
-            Err(fault) => Ok(Taken::Refused(vec![fault.clone()])),
-        })
-        .collect()
+    let taken = |(row, result)| match result {
+        Ok(receipt) => Ok(taken(&receipt)),
+        Err(error) => Ok(Taken::Refused(faults(row, error)?)),
+    };
+    rows.iter().zip(results).map(taken).collect()
+}
+
+/// The record of a row: also of one that is no document, so that its refusal is recorded.
+fn record(row: &Row) -> Record {
+    match &row.document {
+        Ok(document) => Record::new(document.clone(), row.bytes, key_of(row).map_or(SentKey::None, SentKey::Fallback)),
+        Err(error) => Record::unreadable(&row.text(), error.clone()),
+    }
 }
 
 /// A key for a record that has no natural one; the natural key of the others does the same for every file.
@@ -122,13 +119,11 @@ fn taken(receipt: &Receipt) -> Taken {
 }
 
 /// The reasons for which a record was refused; what concerns the whole import is an error.
-fn faults(error: AcceptError) -> anyhow::Result<Vec<Fault>> {
+fn faults(row: &Row, error: AcceptError) -> anyhow::Result<Vec<Fault>> {
     match error {
         AcceptError::Forbidden(error) => Err(error.into()),
         AcceptError::Store(error) => Err(error.into()),
-        AcceptError::Document(DocumentError::Malformed(error)) => {
-            Ok(vec![Fault::of_record(error.code, error.to_string())])
-        }
+        AcceptError::Document(DocumentError::Malformed(error)) => Ok(vec![unreadable(row, &error)]),
         AcceptError::Document(DocumentError::Invalid(refused)) => {
             Ok(refused.violations.into_iter().map(Fault::from).collect())
         }
@@ -138,6 +133,15 @@ fn faults(error: AcceptError) -> anyhow::Result<Vec<Fault>> {
         AcceptError::Refused(Refusal::OverQuota(over)) => Err(over.into()),
         AcceptError::Refused(refusal) => Ok(vec![Fault::of_record("conflict", refusal.to_string())]),
     }
+}
+
+/// The reason for which a row is no document; where it stands in the file is told beside it.
+fn unreadable(row: &Row, error: &SyntaxError) -> Fault {
+    let detail = match row.written {
+        Written::Cells(_) => error.detail.clone(),
+        Written::Line(_) => error.to_string(),
+    };
+    Fault::of_record(error.code, detail)
 }
 
 impl From<Violation> for Fault {
@@ -193,7 +197,7 @@ fn lane(row: &Row) -> usize {
 async fn send(client: &Client, endpoint: &Url, token: &SecretString, row: &Row) -> anyhow::Result<Taken> {
     let document = match &row.document {
         Ok(document) => canonical::write_as_sent(document),
-        Err(fault) => return Ok(Taken::Refused(vec![fault.clone()])),
+        Err(error) => return Ok(Taken::Refused(vec![unreadable(row, error)])),
     };
     loop {
         let mut request = client.post(endpoint.clone()).bearer_auth(token.expose_secret());

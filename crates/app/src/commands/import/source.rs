@@ -1,15 +1,16 @@
 //! Reading the records of a file, each with the line it stands on and as it was written.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek};
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use mass_domain::contracts::{self, Columns, ContractId};
-use mass_domain::json::{self, Value};
+use mass_domain::json::{self, SyntaxError, Value};
 use sha2::{Digest, Sha256};
 
-use super::rejected::{Fault, OWN_COLUMNS};
+use super::rejected::OWN_COLUMNS;
 
 /// A record of the file.
 pub(super) struct Row {
@@ -18,11 +19,21 @@ pub(super) struct Row {
     /// As it was written: the cells of a CSV record, or the line of NDJSON.
     pub(super) written: Written,
     /// The document that it is, or why it is none.
-    pub(super) document: Result<Value, Fault>,
+    pub(super) document: Result<Value, SyntaxError>,
     /// Its length in bytes.
     pub(super) bytes: usize,
     /// Names this record of this file for ever, so that importing the file again changes nothing.
     pub(super) key: String,
+}
+
+impl Row {
+    /// The bytes of the record: the line, or the cells with commas between them.
+    pub(super) fn text(&self) -> Cow<'_, [u8]> {
+        match &self.written {
+            Written::Line(line) => Cow::Borrowed(line),
+            Written::Cells(cells) => Cow::Owned(cells.join(&b',')),
+        }
+    }
 }
 
 /// A record as it was written.
@@ -105,7 +116,7 @@ impl Source {
     }
 
     #[expect(clippy::type_complexity, reason = "the parts of a row that is not numbered yet")]
-    fn next_record(&mut self) -> anyhow::Result<Option<(u64, Written, Result<Value, Fault>, usize)>> {
+    fn next_record(&mut self) -> anyhow::Result<Option<(u64, Written, Result<Value, SyntaxError>, usize)>> {
         match &mut self.records {
             Records::Csv(table) => {
                 let Table { reader, lines, columns, kept, width, .. } = &mut **table;
@@ -123,10 +134,10 @@ impl Source {
                 };
                 let bytes = cells.iter().map(|cell| cell.len() + 1).sum();
                 let document = if whole {
-                    document_of(columns, &cells)
+                    document_of(columns, &cells, line)
                 } else {
                     let detail = format!("The record has {} cells, but the header row has {width}.", record.len());
-                    Err(Fault::of_record("cells", detail))
+                    Err(unreadable("cells", detail, line))
                 };
                 Ok(Some((line, Written::Cells(cells), document, bytes)))
             }
@@ -147,7 +158,6 @@ impl Source {
                     Some(contract) => contracts::with_marker(contract, value),
                     None => value,
                 });
-                let document = document.map_err(|error| Fault::of_record(error.code, error.to_string()));
                 return Ok(Some((*line, Written::Line(text.to_vec()), document, text.len())));
             },
         }
@@ -190,10 +200,14 @@ fn csv_records(file: File, lines: Lines, contract: Option<ContractId>) -> anyhow
     Ok(Records::Csv(Box::new(Table { reader, lines, columns, headers, kept, width: all.len() })))
 }
 
-fn document_of(columns: &Columns, cells: &[Vec<u8>]) -> Result<Value, Fault> {
+fn document_of(columns: &Columns, cells: &[Vec<u8>], line: u64) -> Result<Value, SyntaxError> {
     let texts: Result<Vec<&str>, _> = cells.iter().map(|cell| std::str::from_utf8(cell)).collect();
-    let texts = texts.map_err(|_| Fault::of_record("utf8", "The record is not UTF-8.".to_owned()))?;
+    let texts = texts.map_err(|_| unreadable("utf8", "The record is not UTF-8.".to_owned(), line))?;
     Ok(columns.document(texts))
+}
+
+fn unreadable(code: &'static str, detail: String, line: u64) -> SyntaxError {
+    SyntaxError { code, detail, line: usize::try_from(line).unwrap_or(usize::MAX), column: 1 }
 }
 
 /// The record itself, where the line is one of a file of refused records.
