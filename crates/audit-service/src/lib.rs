@@ -5,7 +5,9 @@
 //! anything else.
 //! Does not belong here: the tree and the forms of events and notes (`mass_domain::audit`), HTTP, SQL.
 
+mod archive;
 mod checkpoint;
+mod export_stream;
 mod key;
 mod proof;
 mod read;
@@ -17,10 +19,13 @@ use std::sync::Arc;
 
 use mass_domain::time::Clock;
 
+pub use archive::{ArchiveError, ArchivePlan, WrittenArchive};
 pub use checkpoint::{BrokenTrail, CheckpointError, SignedCheckpoint};
+pub use export_stream::{Export, ExportError};
 pub use key::{InvalidKey, write_seed};
 pub use proof::{InclusionProof, ProofError};
 pub use read::{EventQuery, ReadError};
+pub use record::{AccessRefusal, CredentialRefusal};
 pub use signer::CheckpointSigner;
 pub use store::{AuditStore, Entry, EventFilter, Leaf, StoredCheckpoint};
 
