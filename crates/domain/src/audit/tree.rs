@@ -114,9 +114,9 @@ pub struct Frontier {
     peaks: Vec<TreeHash>,
 }
 
-/// A number of peaks that a tree of this size does not have.
+/// A size that no log reaches, or a number of peaks that a tree of this size does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a tree of {size} leaves does not have {peaks} peaks")]
+#[error("there is no tree of {size} leaves with {peaks} peaks")]
 pub struct InvalidFrontier {
     size: u64,
     peaks: usize,
@@ -129,7 +129,12 @@ impl Frontier {
     /// [`InvalidFrontier`].
     pub fn from_parts(size: u64, peaks: Vec<TreeHash>) -> Result<Self, InvalidFrontier> {
         let due = usize::try_from(size.count_ones()).unwrap_or(usize::MAX);
-        if peaks.len() == due { Ok(Self { size, peaks }) } else { Err(InvalidFrontier { size, peaks: peaks.len() }) }
+        // Places in a log are counted by an i64.
+        if peaks.len() == due && i64::try_from(size).is_ok() {
+            Ok(Self { size, peaks })
+        } else {
+            Err(InvalidFrontier { size, peaks: peaks.len() })
+        }
     }
 
     /// The frontier of the first `size` leaves of a tree whose perfect subtrees are known.
@@ -288,12 +293,12 @@ pub fn verify_inclusion(index: u64, size: u64, leaf: TreeHash, proof: &[TreeHash
 /// Whether a proof shows that a tree begins with another one (RFC 9162, section 2.1.4.2).
 #[must_use]
 pub fn verify_consistency(from: u64, to: u64, proof: &[TreeHash], old_root: TreeHash, new_root: TreeHash) -> bool {
-    if from == 0 || from > to {
-        // Everything begins with nothing.
-        return from == 0 && proof.is_empty() && old_root == TreeHash::of_nothing();
+    if from >= to {
+        return from == to && proof.is_empty() && old_root == new_root;
     }
-    if from == to {
-        return proof.is_empty() && old_root == new_root;
+    if from == 0 {
+        // Everything begins with nothing.
+        return proof.is_empty() && old_root == TreeHash::of_nothing();
     }
     let first = from.is_power_of_two().then_some(&old_root);
     let mut path = first.into_iter().chain(proof);
@@ -333,5 +338,323 @@ pub fn of_leaves(leaves: &[TreeHash]) -> impl Fn(Subtree) -> Result<TreeHash, In
         let of_subtree = leaves.iter().skip(usize::try_from(first).unwrap_or(usize::MAX));
         of_subtree.take(usize::try_from(count).unwrap_or(usize::MAX)).for_each(|leaf| frontier.push(*leaf, |_| {}));
         Ok(frontier.root())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The vectors of the reference implementation of Certificate Transparency.
+    const LEAVES: [&[u8]; 8] = [
+        b"",
+        b"\x00",
+        b"\x10",
+        b"\x20\x21",
+        b"\x30\x31",
+        b"\x40\x41\x42\x43",
+        b"\x50\x51\x52\x53\x54\x55\x56\x57",
+        b"\x60\x61\x62\x63\x64\x65\x66\x67\x68\x69\x6a\x6b\x6c\x6d\x6e\x6f",
+    ];
+    const ROOTS: [&str; 9] = [
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+        "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+        "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+        "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+        "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+        "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+        "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+        "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+    ];
+    const LEAF_0: &str = ROOTS[1];
+    const LEAF_1: &str = "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7";
+    const LEAF_4: &str = "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b";
+    const LEAVES_0_TO_1: &str = ROOTS[2];
+    const LEAVES_2_TO_3: &str = "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e";
+    const LEAVES_0_TO_3: &str = ROOTS[4];
+    const LEAVES_4_TO_5: &str = "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a";
+    const LEAVES_6_TO_7: &str = "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0";
+    const LEAVES_4_TO_7: &str = "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4";
+
+    fn reference_leaves() -> Vec<TreeHash> {
+        LEAVES.iter().map(|entry| TreeHash::of_leaf(entry)).collect()
+    }
+
+    fn hashes(texts: &[&str]) -> Vec<TreeHash> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    fn root(size: usize) -> TreeHash {
+        ROOTS[size].parse().unwrap()
+    }
+
+    fn leaves(count: usize) -> Vec<TreeHash> {
+        (0..count).map(|index| TreeHash::of_leaf(&index.to_be_bytes())).collect()
+    }
+
+    fn grown(leaves: &[TreeHash]) -> Frontier {
+        let mut frontier = Frontier::default();
+        leaves.iter().for_each(|leaf| frontier.push(*leaf, |_| {}));
+        frontier
+    }
+
+    fn count(leaves: &[TreeHash]) -> u64 {
+        leaves.len().try_into().unwrap()
+    }
+
+    /// The largest power of two below `leaves`, found by trying.
+    fn largest_power_below(leaves: usize) -> usize {
+        (0..).map(|exponent| 1 << exponent).take_while(|power| *power < leaves).last().unwrap()
+    }
+
+    /// MTH of RFC 9162, section 2.1.1, as it is written there.
+    fn naive_root(leaves: &[TreeHash]) -> TreeHash {
+        match leaves {
+            [] => TreeHash::of_nothing(),
+            [leaf] => *leaf,
+            _ => {
+                let (left, right) = leaves.split_at(largest_power_below(leaves.len()));
+                TreeHash::of_node(naive_root(left), naive_root(right))
+            }
+        }
+    }
+
+    /// PATH of RFC 9162, section 2.1.3.1.
+    fn naive_path(index: usize, leaves: &[TreeHash]) -> Vec<TreeHash> {
+        if leaves.len() == 1 {
+            return Vec::new();
+        }
+        let middle = largest_power_below(leaves.len());
+        let (left, right) = leaves.split_at(middle);
+        let (mut path, sibling) = if index < middle {
+            (naive_path(index, left), naive_root(right))
+        } else {
+            (naive_path(index - middle, right), naive_root(left))
+        };
+        path.push(sibling);
+        path
+    }
+
+    /// SUBPROOF of RFC 9162, section 2.1.4.1.
+    fn naive_subproof(from: usize, leaves: &[TreeHash], known: bool) -> Vec<TreeHash> {
+        if from == leaves.len() {
+            return if known { Vec::new() } else { vec![naive_root(leaves)] };
+        }
+        let middle = largest_power_below(leaves.len());
+        let (left, right) = leaves.split_at(middle);
+        let (mut proof, sibling) = if from <= middle {
+            (naive_subproof(from, left, known), naive_root(right))
+        } else {
+            (naive_subproof(from - middle, right, false), naive_root(left))
+        };
+        proof.push(sibling);
+        proof
+    }
+
+    #[test]
+    fn roots_are_those_of_the_reference() {
+        let leaves = reference_leaves();
+        for size in 0..=8 {
+            assert_eq!(grown(&leaves[..size]).root(), root(size), "{size}");
+        }
+    }
+
+    #[test]
+    fn inclusion_proofs_are_those_of_the_reference() {
+        let leaves = reference_leaves();
+        for (index, size, expected) in [
+            (0, 1, vec![]),
+            (0, 8, vec![LEAF_1, LEAVES_2_TO_3, LEAVES_4_TO_7]),
+            (5, 8, vec![LEAF_4, LEAVES_6_TO_7, LEAVES_0_TO_3]),
+            (2, 3, vec![LEAVES_0_TO_1]),
+            (1, 5, vec![LEAF_0, LEAVES_2_TO_3, LEAF_4]),
+        ] {
+            let proof = inclusion_proof(index, size, of_leaves(&leaves)).unwrap();
+            assert_eq!(proof, hashes(&expected), "{index} of {size}");
+            let (place, size) = (usize::try_from(index).unwrap(), usize::try_from(size).unwrap());
+            assert!(verify_inclusion(index, count(&leaves[..size]), leaves[place], &proof, root(size)));
+        }
+    }
+
+    #[test]
+    fn consistency_proofs_are_those_of_the_reference() {
+        let leaves = reference_leaves();
+        for (from, to, expected) in [
+            (1, 1, vec![]),
+            (1, 8, vec![LEAF_1, LEAVES_2_TO_3, LEAVES_4_TO_7]),
+            (6, 8, vec![LEAVES_4_TO_5, LEAVES_6_TO_7, LEAVES_0_TO_3]),
+            (2, 5, vec![LEAVES_2_TO_3, LEAF_4]),
+        ] {
+            let (from_size, to_size) = (count(&leaves[..from]), count(&leaves[..to]));
+            let proof = consistency_proof(from_size, to_size, of_leaves(&leaves)).unwrap();
+            assert_eq!(proof, hashes(&expected), "{from} to {to}");
+            assert!(verify_consistency(from_size, to_size, &proof, root(from), root(to)));
+        }
+    }
+
+    #[test]
+    fn every_proof_of_a_small_tree_holds_and_is_as_the_definition_makes_it() {
+        let leaves = leaves(40);
+        for size in 1..=leaves.len() {
+            let (tree, all) = (&leaves[..size], count(&leaves[..size]));
+            for (index, place) in (0..size).zip(0..) {
+                let proof = inclusion_proof(place, all, of_leaves(tree)).unwrap();
+                assert_eq!(proof, naive_path(index, tree), "{index} of {size}");
+                assert!(verify_inclusion(place, all, tree[index], &proof, naive_root(tree)), "{index} of {size}");
+            }
+            for (from, part) in (1..=size).zip(1..) {
+                let proof = consistency_proof(part, all, of_leaves(tree)).unwrap();
+                assert_eq!(proof, naive_subproof(from, tree, true), "{from} to {size}");
+                let roots = (naive_root(&tree[..from]), naive_root(tree));
+                assert!(verify_consistency(part, all, &proof, roots.0, roots.1), "{from} to {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_the_beginning_of_everything_and_of_nothing_else_than_nothing() {
+        let (nothing, something) = (TreeHash::of_nothing(), root(3));
+        assert!(verify_consistency(0, 0, &[], nothing, nothing));
+        assert!(verify_consistency(0, 3, &[], nothing, something));
+        assert!(!verify_consistency(0, 0, &[], nothing, something));
+        assert!(!verify_consistency(0, 3, &[], something, something));
+        assert!(!verify_consistency(0, 3, &[something], nothing, something));
+        assert!(!verify_consistency(3, 0, &[], something, nothing));
+        assert!(consistency_proof(0, 3, of_leaves(&leaves(3))).unwrap().is_empty());
+        assert!(consistency_proof(4, 3, of_leaves(&leaves(3))).unwrap().is_empty());
+        assert!(inclusion_proof(3, 3, of_leaves(&leaves(3))).unwrap().is_empty());
+        assert!(!verify_inclusion(0, 0, nothing, &[], nothing));
+    }
+
+    #[test]
+    fn a_frontier_has_as_many_peaks_as_its_size_has_ones() {
+        let peaks = leaves(64);
+        assert!(Frontier::from_parts(0, Vec::new()).is_ok());
+        assert!(Frontier::from_parts(5, peaks[..2].to_vec()).is_ok());
+        assert!(Frontier::from_parts(5, peaks[..3].to_vec()).is_err());
+        assert!(Frontier::from_parts(5, Vec::new()).is_err());
+        assert!(Frontier::from_parts(u64::MAX, peaks.clone()).is_err());
+        let mut largest = Frontier::from_parts(u64::MAX >> 1, peaks[..63].to_vec()).unwrap();
+        largest.push(peaks[63], |_| {});
+        assert_eq!((largest.size(), largest.peaks().len()), (1 << 63, 1));
+    }
+
+    #[test]
+    fn a_hash_is_read_in_one_spelling() {
+        assert_eq!(root(8).to_string(), ROOTS[8]);
+        for bad in
+            ["", &ROOTS[8][1..], &ROOTS[8].to_uppercase(), &ROOTS[8].replace('5', "g"), &format!("{}0", ROOTS[8])]
+        {
+            assert_eq!(bad.parse::<TreeHash>(), Err(InvalidTreeHash), "{bad}");
+        }
+    }
+
+    /// A number that nobody can calculate with safely, or one that is near the others.
+    fn sizes() -> impl Strategy<Value = u64> {
+        prop_oneof![0_u64..70, any::<u64>(), Just(u64::MAX), Just(u64::MAX - 1), Just(1 << 63)]
+    }
+
+    fn some_hashes() -> impl Strategy<Value = Vec<TreeHash>> {
+        prop::collection::vec(any::<[u8; 32]>().prop_map(TreeHash::from_bytes), 0..70)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_tree_grows_as_it_is_defined(size in 0_usize..2000, more in 1_usize..70) {
+            let leaves = leaves(size + more);
+            let mut frontier = Frontier::of(count(&leaves[..size]), of_leaves(&leaves)).unwrap();
+            prop_assert_eq!(&frontier, &grown(&leaves[..size]));
+            prop_assert_eq!(frontier.root(), naive_root(&leaves[..size]));
+            let mut told = Vec::new();
+            leaves[size..].iter().for_each(|leaf| frontier.push(*leaf, |subtree| told.push(subtree)));
+            prop_assert_eq!(frontier.root(), naive_root(&leaves));
+            let mut due = Vec::new();
+            for end in size + 1..=leaves.len() {
+                for level in (1..12).filter(|level| end.is_multiple_of(1 << level)) {
+                    let first = end - (1 << level);
+                    let subtree = Subtree { level, position: (first >> level).try_into().unwrap() };
+                    due.push((subtree, naive_root(&leaves[first..end])));
+                }
+            }
+            prop_assert_eq!(told, due);
+        }
+
+        #[test]
+        fn inclusion_is_proved_and_nothing_else_is(size in 1_usize..2000, at in any::<prop::sample::Index>(), other in any::<prop::sample::Index>()) {
+            let leaves = leaves(size);
+            let index = at.index(size);
+            let (place, all, root) = (count(&leaves[..index]), count(&leaves), naive_root(&leaves));
+            let proof = inclusion_proof(place, all, of_leaves(&leaves)).unwrap();
+            prop_assert_eq!(&proof, &naive_path(index, &leaves));
+            prop_assert!(verify_inclusion(place, all, leaves[index], &proof, root));
+
+            let wrong = TreeHash::of_leaf(b"wrong");
+            prop_assert!(!verify_inclusion(place, all, wrong, &proof, root));
+            prop_assert!(!verify_inclusion(place, all, leaves[index], &proof, wrong));
+            prop_assert!(!verify_inclusion(all, all, leaves[index], &proof, root));
+            let elsewhere = count(&leaves[..other.index(size)]);
+            prop_assert!(elsewhere == place || !verify_inclusion(elsewhere, all, leaves[index], &proof, root));
+            let longer = [proof.as_slice(), &[wrong]].concat();
+            prop_assert!(!verify_inclusion(place, all, leaves[index], &longer, root));
+            if let Some((_, shorter)) = proof.split_last() {
+                prop_assert!(!verify_inclusion(place, all, leaves[index], shorter, root));
+                let mut changed = proof.clone();
+                changed[other.index(proof.len())] = wrong;
+                prop_assert!(!verify_inclusion(place, all, leaves[index], &changed, root));
+                prop_assert!(!verify_inclusion(place, 2 * all + 1, leaves[index], &proof, root));
+            }
+        }
+
+        #[test]
+        fn consistency_is_proved_and_nothing_else_is(to in 2_usize..2000, at in any::<prop::sample::Index>(), other in any::<prop::sample::Index>()) {
+            let leaves = leaves(to);
+            let from = 1 + at.index(to - 1);
+            let (part, all) = (count(&leaves[..from]), count(&leaves));
+            let (old, new) = (naive_root(&leaves[..from]), naive_root(&leaves));
+            let proof = consistency_proof(part, all, of_leaves(&leaves)).unwrap();
+            prop_assert_eq!(&proof, &naive_subproof(from, &leaves, true));
+            prop_assert!(verify_consistency(part, all, &proof, old, new));
+
+            let wrong = TreeHash::of_leaf(b"wrong");
+            prop_assert!(!verify_consistency(part, all, &proof, wrong, new));
+            prop_assert!(!verify_consistency(part, all, &proof, old, wrong));
+            prop_assert!(!verify_consistency(all, part, &proof, old, new));
+            prop_assert!(!verify_consistency(part, 2 * all + 1, &proof, old, new));
+            let longer = [proof.as_slice(), &[wrong]].concat();
+            prop_assert!(!verify_consistency(part, all, &longer, old, new));
+            let (_, shorter) = proof.split_last().unwrap();
+            prop_assert!(!verify_consistency(part, all, shorter, old, new));
+            let mut changed = proof.clone();
+            changed[other.index(proof.len())] = wrong;
+            prop_assert!(!verify_consistency(part, all, &changed, old, new));
+        }
+
+        #[test]
+        fn a_verifier_survives_whatever_it_is_given(a in sizes(), b in sizes(), hashes in some_hashes()) {
+            let root = TreeHash::of_leaf(b"nobody's");
+            prop_assert!(!verify_inclusion(a, b, TreeHash::of_leaf(b"x"), &hashes, root));
+            prop_assert!(!verify_consistency(a, b, &hashes, TreeHash::of_leaf(b"x"), root));
+        }
+
+        #[test]
+        fn proofs_of_the_largest_trees_can_be_made_and_hold(a in sizes(), b in sizes()) {
+            // Every perfect subtree of a tree of equal leaves has a hash that follows from its level alone.
+            let perfect = |subtree: Subtree| {
+                Ok::<_, Infallible>((0..subtree.level).fold(TreeHash::of_leaf(b""), |hash, _| TreeHash::of_node(hash, hash)))
+            };
+            let (from, to) = (a.min(b), a.max(b));
+            let root = |size| Frontier::of(size, perfect).unwrap().root();
+            let proof = consistency_proof(from, to, perfect).unwrap();
+            prop_assert!(verify_consistency(from, to, &proof, root(from), root(to)));
+            if from < to {
+                let proof = inclusion_proof(from, to, perfect).unwrap();
+                prop_assert!(verify_inclusion(from, to, TreeHash::of_leaf(b""), &proof, root(to)));
+            }
+        }
     }
 }
