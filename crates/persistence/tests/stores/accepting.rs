@@ -28,7 +28,7 @@ on_both!(
 
 async fn a_stored_request_is_found_as_it_was_answered(db: TestDatabase) {
     let sent = reading("dev-1", 20).keyed("k-1").sent(at(123_456));
-    let results = db.mass().accept(&tenant(), vec![sent.clone(), simple(1)]).await.unwrap();
+    let results = db.mass().accept(&tenant(), vec![sent.clone(), simple(1)], Vec::new()).await.unwrap();
     let receipt = results[0].as_ref().unwrap();
     assert_eq!((receipt.outcome, receipt.replayed), (Outcome::Accepted, false));
     assert_eq!(receipt.request, sent.clone().into_request(&tenant(), None));
@@ -166,7 +166,7 @@ async fn a_batch_sees_its_own_beginning(db: TestDatabase) {
         reading("dev-1", 21).keyed("correction"),
     ];
     let ids: Vec<_> = submissions.iter().map(|sent| sent.id).collect();
-    let results = db.mass().accept(&tenant(), submissions.clone()).await.unwrap();
+    let results = db.mass().accept(&tenant(), submissions.clone(), Vec::new()).await.unwrap();
 
     let told: Vec<_> = results
         .iter()
@@ -216,12 +216,12 @@ async fn a_batch_sees_its_own_beginning(db: TestDatabase) {
 
 async fn a_large_batch_is_stored_in_its_order(db: TestDatabase) {
     let submissions: Vec<_> = (0..1201).map(|n| reading(&format!("dev-{n}"), n).keyed(&format!("k-{n}"))).collect();
-    let first = db.mass().accept(&tenant(), submissions.clone()).await.unwrap();
+    let first = db.mass().accept(&tenant(), submissions.clone(), Vec::new()).await.unwrap();
     let ids = |results: &[Result<Receipt, Refusal>]| -> Vec<_> {
         results.iter().map(|result| result.as_ref().unwrap().request.summary.id).collect()
     };
     assert_eq!(ids(&first), submissions.iter().map(|sent| sent.id).collect::<Vec<_>>());
-    let again = db.mass().accept(&tenant(), submissions.clone()).await.unwrap();
+    let again = db.mass().accept(&tenant(), submissions.clone(), Vec::new()).await.unwrap();
     for (first, again) in first.into_iter().zip(again) {
         assert_eq!(again.unwrap(), Receipt { replayed: true, ..first.unwrap() });
     }
@@ -234,7 +234,7 @@ async fn a_batch_that_fails_leaves_nothing(db: TestDatabase) {
     let sent = simple(1).keyed("k");
     let mut same_id = simple(2);
     same_id.id = sent.id;
-    assert!(db.mass().accept(&tenant(), vec![sent.clone(), same_id]).await.is_err());
+    assert!(db.mass().accept(&tenant(), vec![sent.clone(), same_id], Vec::new()).await.is_err());
     assert_eq!(db.mass().find(&tenant(), sent.id).await.unwrap(), Found::Absent);
     let receipt = db.accept(sent.clone()).await.unwrap();
     assert!(!receipt.replayed);

@@ -23,11 +23,11 @@ async fn a_database_can_be_checked(db: TestDatabase) {
 
 async fn old_keys_are_forgotten(db: TestDatabase) {
     let submissions = vec![simple(1).keyed("old").sent(at(1)), simple(1).keyed("new").sent(at(2))];
-    db.mass().accept(&tenant(), submissions.clone()).await.unwrap();
+    db.mass().accept(&tenant(), submissions.clone(), Vec::new()).await.unwrap();
     assert_eq!(db.database.purge(at(2)).await.unwrap(), 1);
     assert_eq!(db.database.purge(at(2)).await.unwrap(), 0);
     let again = submissions.into_iter().map(|sent| sent.sent(at(3))).collect();
-    let results = db.mass().accept(&tenant(), again).await.unwrap();
+    let results = db.mass().accept(&tenant(), again, Vec::new()).await.unwrap();
     assert_eq!(results.iter().map(|result| result.as_ref().unwrap().replayed).collect::<Vec<_>>(), [false, true]);
 }
 
@@ -35,7 +35,7 @@ async fn statements_work_without_the_cache(db: TestDatabase) {
     let database = open(&Options { statement_cache: false, ..db.place.options() }).unwrap();
     for celsius in 0..3 {
         let submissions = vec![reading("dev-1", celsius).correcting().keyed(&format!("k-{celsius}"))];
-        database.stores().mass.accept(&tenant(), submissions).await.unwrap().pop().unwrap().unwrap();
+        database.stores().mass.accept(&tenant(), submissions, Vec::new()).await.unwrap().pop().unwrap().unwrap();
     }
 }
 
@@ -87,7 +87,7 @@ async fn on_postgres_the_server_need_not_own_its_tables() {
     assert!(users.found(founded(tenant()), account("admin@example.test", &tenant())).await.unwrap());
     let submissions = vec![reading("dev-1", 20).keyed("k"), reading("dev-1", 21).correcting()];
     let ids = submissions.iter().map(|sent| sent.id).collect::<Vec<_>>();
-    mass.accept(&tenant(), submissions).await.unwrap();
+    mass.accept(&tenant(), submissions, Vec::new()).await.unwrap();
     mass.transition(&tenant(), ids[0], transition(Status::Processing)).await.unwrap();
     mass.delete(&tenant(), ids[1], deletion()).await.unwrap();
     assert_eq!(database.purge(at(9)).await.unwrap(), 1);
@@ -118,7 +118,7 @@ async fn a_tenant_whose_writes_pile_up_holds_up_no_other() {
     let other = async {
         // By now the others have taken whatever they could get.
         tokio::task::yield_now().await;
-        let stored = db.mass().accept(&other_tenant(), vec![reading("dev-1", 20)]).await;
+        let stored = db.mass().accept(&other_tenant(), vec![reading("dev-1", 20)], Vec::new()).await;
         holder.batch_execute("COMMIT").unwrap();
         stored
     };
@@ -140,7 +140,7 @@ async fn a_server_that_closes_its_connections_is_reached_again() {
     let mut answers = Vec::new();
     for celsius in 0..8 {
         let submissions = vec![reading("dev-1", celsius).correcting()];
-        answers.push(db.mass().accept(&tenant(), submissions).await.map(|_| ()));
+        answers.push(db.mass().accept(&tenant(), submissions, Vec::new()).await.map(|_| ()));
         answers.push(db.database.check().await);
     }
     let failures: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
@@ -167,11 +167,11 @@ async fn a_file_that_another_process_keeps_locked_is_unavailable() {
     let db = TestDatabase::sqlite().await;
     let mut other = db.place.sqlite_connection();
     other.batch_execute("BEGIN IMMEDIATE").unwrap();
-    let refused = db.mass().accept(&tenant(), vec![simple(1)]).await;
+    let refused = db.mass().accept(&tenant(), vec![simple(1)], Vec::new()).await;
     assert!(matches!(refused, Err(PortError::Unavailable(_))), "{refused:?}");
     db.database.check().await.unwrap();
     other.batch_execute("ROLLBACK").unwrap();
-    db.mass().accept(&tenant(), vec![simple(1)]).await.unwrap();
+    db.mass().accept(&tenant(), vec![simple(1)], Vec::new()).await.unwrap();
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn a_file_that_was_moved_away_is_unavailable_until_it_is_back() {
     let (path, elsewhere) = (url.trim_start_matches("sqlite://"), folder.path().join("elsewhere.db"));
     let assert_unavailable = async || {
         assert!(matches!(db.database.check().await, Err(PortError::Unavailable(_))));
-        let refused = db.mass().accept(&tenant(), vec![simple(1)]).await;
+        let refused = db.mass().accept(&tenant(), vec![simple(1)], Vec::new()).await;
         assert!(matches!(refused, Err(PortError::Unavailable(_))), "{refused:?}");
     };
     std::fs::rename(path, &elsewhere).unwrap();
@@ -191,5 +191,5 @@ async fn a_file_that_was_moved_away_is_unavailable_until_it_is_back() {
     assert_unavailable().await;
     std::fs::rename(&elsewhere, path).unwrap();
     db.database.check().await.unwrap();
-    db.mass().accept(&tenant(), vec![simple(1)]).await.unwrap();
+    db.mass().accept(&tenant(), vec![simple(1)], Vec::new()).await.unwrap();
 }

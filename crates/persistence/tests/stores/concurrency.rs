@@ -32,7 +32,7 @@ async fn accept_at_once(db: &TestDatabase, submissions: Vec<Submission>) -> Hash
     let stores = [Arc::clone(&db.database.stores().mass), Arc::clone(&other.stores().mass)];
     let mut calls = JoinSet::new();
     for (submission, store) in submissions.into_iter().zip(stores.into_iter().cycle()) {
-        calls.spawn(async move { store.accept(&tenant(), vec![submission]).await.unwrap().pop().unwrap() });
+        calls.spawn(async move { store.accept(&tenant(), vec![submission], Vec::new()).await.unwrap().pop().unwrap() });
     }
     let mut counts = HashMap::new();
     for result in calls.join_all().await {
@@ -127,7 +127,7 @@ async fn a_call_that_fails_leaves_its_neighbours_alone(db: TestDatabase) {
         if n % 10 == 5 {
             submission.id = first.summary.id;
         }
-        calls.spawn(async move { store.accept(&tenant(), vec![submission]).await });
+        calls.spawn(async move { store.accept(&tenant(), vec![submission], Vec::new()).await });
     }
     let results = calls.join_all().await;
     assert_eq!(results.iter().filter(|result| matches!(result, Err(PortError::Unexpected(_)))).count(), 3);
@@ -140,7 +140,7 @@ async fn a_call_that_is_given_up_holds_up_nobody(db: TestDatabase) {
     let mut calls = JoinSet::new();
     for n in 0..60 {
         let store = Arc::clone(&db.database.stores().mass);
-        let call = async move { store.accept(&tenant(), vec![simple(n)]).await.unwrap().pop().unwrap().unwrap() };
+        let call = async move { store.accept(&tenant(), vec![simple(n)], Vec::new()).await.unwrap().pop().unwrap().unwrap() };
         if n % 3 == 0 {
             given_up.push(tokio::spawn(call));
         } else {
