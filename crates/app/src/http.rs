@@ -1,6 +1,7 @@
 //! HTTP: extract, call a use case, map its answer. Nothing is decided here that is not about HTTP.
 
 pub mod admin;
+pub mod audit;
 pub mod auth;
 pub mod body;
 pub mod client;
@@ -131,7 +132,18 @@ fn routes(config: &mut api::ServiceConfig<'_>) {
         )
         .service(api::resource("/v1/mass-requests/{id}/events").route(api::get().to(mass::events)))
         .service(api::resource("/v1/mass-requests/{id}/status").route(api::patch().to(mass::set_status)));
+    audit_routes(config);
     admin_routes(config);
+}
+
+fn audit_routes(config: &mut api::ServiceConfig<'_>) {
+    config
+        .service(api::resource("/v1/audit/events").route(api::get().to(audit::events)))
+        .service(api::resource("/v1/audit/checkpoint").route(api::get().to(audit::checkpoint)))
+        .service(api::resource("/v1/audit/proofs/inclusion").route(api::get().to(audit::inclusion)))
+        .service(api::resource("/v1/audit/proofs/consistency").route(api::get().to(audit::consistency)))
+        .service(api::resource("/v1/audit/export").route(api::get().to(audit::export)))
+        .service(api::resource("/.well-known/mass-audit-key").route(api::get().to(audit::key)));
 }
 
 fn admin_routes(config: &mut api::ServiceConfig<'_>) {

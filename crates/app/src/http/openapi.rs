@@ -64,6 +64,7 @@ fn build() -> anyhow::Result<String> {
             tag("auth", "Logging in and being recognised."),
             tag("contracts", "What documents have to look like."),
             tag("mass-requests", "Sending documents, and what became of them."),
+            tag("audit", "Who did what, and the proof that nobody changed it afterwards."),
             tag("admin", "Tenants, users, API keys and quotas."),
             tag("system", "For operators and orchestrators."),
         ],
@@ -183,7 +184,8 @@ fn complete(operation: &Operation, found: &mut Map<String, Value>) {
     });
     let described = |place: &'static str| {
         move |parameter: &Parameter| {
-            json!({"name": parameter.name, "in": place, "required": false, "description": parameter.description,
+            let required = operation.needs.contains(&parameter.name);
+            json!({"name": parameter.name, "in": place, "required": required, "description": parameter.description,
                    "schema": (parameter.schema)()})
         }
     };
@@ -225,7 +227,8 @@ fn responses(operation: &Operation, model: Option<Value>) -> Value {
     for (status, meaning) in operation.answers {
         let mut response = json!({"description": meaning});
         if let (Some(model), 200 | 201) = (&model, *status) {
-            response["content"] = json!({"application/json": model});
+            let media_type = operation.produces.media_type().unwrap_or("application/json");
+            response["content"] = json!({media_type: model});
         }
         let headers = success_headers(operation, *status);
         if !headers.is_empty() {
@@ -262,7 +265,7 @@ fn responses(operation: &Operation, model: Option<Value>) -> Value {
 }
 
 fn success_headers(operation: &Operation, status: u16) -> Map<String, Value> {
-    let one_request = operation.path.starts_with("/v1/mass-requests/{id}") && !operation.path.ends_with("/events");
+    let one_request = operation.path.starts_with("/v1/mass-requests/{id}") && !operation.path.ends_with("/events") && !operation.path.ends_with("/receipt");
     let sends = (operation.method, operation.path) == ("POST", "/v1/mass-requests");
     let creates = operation.answers.iter().any(|(status, _)| *status == 201);
     let pages = operation.query.iter().any(|parameter| parameter.name == "cursor");

@@ -4,6 +4,7 @@
 //! OpenAPI document is completed from it; tests walk it.
 
 use mass_domain::access::Permission;
+use mass_domain::audit::Action;
 use serde_json::{Value, json};
 
 use super::problem::ProblemKind;
@@ -24,10 +25,24 @@ pub enum Access {
 pub enum Produces {
     /// JSON, which the client has to accept.
     Json,
+    /// One JSON object a line (`application/x-ndjson`), which the client has to accept.
+    Ndjson,
     /// No body.
     Nothing,
     /// A file for a browser, whatever it says that it accepts.
     File,
+}
+
+impl Produces {
+    /// The media type that the client has to accept, if there is one.
+    #[must_use]
+    pub const fn media_type(self) -> Option<&'static str> {
+        match self {
+            Self::Json => Some("application/json"),
+            Self::Ndjson => Some("application/x-ndjson"),
+            Self::Nothing | Self::File => None,
+        }
+    }
 }
 
 /// A query parameter or header.
@@ -54,6 +69,8 @@ pub struct Operation {
     pub produces: Produces,
     /// The query parameters that it takes, and no others.
     pub query: &'static [Parameter],
+    /// Those of them without which it is refused.
+    pub needs: &'static [&'static str],
     /// The headers that it honours, besides those that all do.
     pub headers: &'static [Parameter],
     /// What each success means.
@@ -73,6 +90,7 @@ const fn text() -> Operation {
         access: Access::Public,
         produces: Produces::File,
         query: &[],
+        needs: &[],
         headers: &[],
         answers: &[(200, "The file.")],
         problems: &[],
@@ -97,6 +115,7 @@ const fn post(path: &'static str, access: Access) -> Operation {
 }
 
 const READ: Access = Access::Needs(Permission::MassRead);
+const AUDIT: Access = Access::Needs(Permission::AuditRead);
 const WRITE: Access = Access::Needs(Permission::MassWrite);
 const TENANTS: Access = Access::Needs(Permission::TenantsManage);
 const USERS: Access = Access::Needs(Permission::UsersManage);
@@ -117,6 +136,7 @@ pub const OPERATIONS: &[Operation] = &[
         answers: &[(200, "The keys, if tokens are signed with EdDSA.")],
         ..get("/.well-known/jwks.json", Access::Public)
     },
+    Operation { store: false, answers: &[(200, "The key.")], ..get("/.well-known/mass-audit-key", Access::Public) },
     Operation { store: false, answers: &[(200, "This document.")], ..get("/openapi.json", Access::Public) },
     Operation { path: "/docs", ..text() },
     Operation { path: "/docs/", ..text() },
@@ -265,6 +285,30 @@ pub const OPERATIONS: &[Operation] = &[
         problems: &[ProblemKind::NotFound],
         ..get("/v1/admin/api-keys/{id}", KEYS)
     },
+    Operation { query: EVENTS, answers: &[(200, "A page of events.")], ..get("/v1/audit/events", AUDIT) },
+    Operation {
+        answers: &[(200, "The checkpoint.")],
+        problems: &[ProblemKind::AuditTrailBroken],
+        ..get("/v1/audit/checkpoint", AUDIT)
+    },
+    Operation {
+        query: &[PROVED_EVENT],
+        needs: &["event"],
+        answers: &[(200, "The proof, with the checkpoint.")],
+        problems: &[ProblemKind::NotFound, ProblemKind::AuditTrailBroken],
+        ..get("/v1/audit/proofs/inclusion", AUDIT)
+    },
+    Operation {
+        query: &[OLDER_SIZE, NEWER_SIZE],
+        needs: &["from", "to"],
+        answers: &[(200, "The proof.")],
+        ..get("/v1/audit/proofs/consistency", AUDIT)
+    },
+    Operation {
+        produces: Produces::Ndjson,
+        answers: &[(200, "The log, line by line.")],
+        ..get("/v1/audit/export", AUDIT)
+    },
     Operation { answers: &[(200, "The quotas.")], ..get("/v1/admin/quotas", SETTINGS) },
     Operation { method: "PUT", answers: &[(200, "The quotas as they are now.")], ..post("/v1/admin/quotas", SETTINGS) },
 ];
@@ -295,7 +339,7 @@ impl Operation {
         if self.is_limited_by_address() || self.access != Access::Public {
             kinds.push(RateLimited);
         }
-        if self.produces == Produces::Json {
+        if matches!(self.produces, Produces::Json | Produces::Ndjson) {
             kinds.push(NotAcceptable);
         }
         if self.body {
@@ -367,6 +411,62 @@ const LIST: &[Parameter] = &[
     CURSOR,
 ];
 
+const EVENTS: &[Parameter] = &[
+    Parameter {
+        name: "actor_kind",
+        description: "Events of this kind of actor.",
+        schema: || json!({"type": "string", "enum": ["user", "api_key", "system", "stranger"]}),
+    },
+    Parameter {
+        name: "actor",
+        description: "Events of the user or API key with this id.",
+        schema: || json!({"type": "string", "format": "uuid"}),
+    },
+    Parameter {
+        name: "action",
+        description: "Events of this action.",
+        schema: || {
+            let names: Vec<&str> = Action::ALL.iter().map(|action| action.as_str()).collect();
+            json!({"type": "string", "enum": names})
+        },
+    },
+    Parameter {
+        name: "outcome",
+        description: "Events that ended so.",
+        schema: || json!({"type": "string", "enum": ["success", "refused"]}),
+    },
+    Parameter {
+        name: "object_kind",
+        description: "Events about this kind of object; with `object_id`, unless there is but one of the kind.",
+        schema: || {
+            json!({"type": "string", "enum": [
+                "mass_request", "user", "session", "api_key", "tenant", "quotas", "audit_trail", "operation", "server",
+            ]})
+        },
+    },
+    Parameter {
+        name: "object_id",
+        description: "Events about the object with this id; needs `object_kind`.",
+        schema: || json!({"type": "string", "minLength": 1, "maxLength": 256}),
+    },
+    Parameter { name: "from", description: "At or after this instant.", schema: instant },
+    Parameter { name: "to", description: "Before this instant.", schema: instant },
+    LIMIT,
+    CURSOR,
+];
+
+const PROVED_EVENT: Parameter =
+    Parameter { name: "event", description: "The sequence of the event.", schema: place_in_log };
+
+const OLDER_SIZE: Parameter = Parameter {
+    name: "from",
+    description: "How many events the older checkpoint covers; not above `to`.",
+    schema: place_in_log,
+};
+
+const NEWER_SIZE: Parameter =
+    Parameter { name: "to", description: "How many events the newer checkpoint covers.", schema: place_in_log };
+
 const PAGE: &[Parameter] = &[LIMIT, CURSOR];
 
 const KEY_PAGE: &[Parameter] = &[
@@ -390,6 +490,10 @@ const CURSOR: Parameter = Parameter {
     description: "`next_cursor` of the page before, with the same filters.",
     schema: || json!({"type": "string"}),
 };
+
+fn place_in_log() -> Value {
+    json!({"type": "integer", "minimum": 1, "examples": [1]})
+}
 
 fn short_text() -> Value {
     json!({"type": "string", "minLength": 1, "maxLength": 128})

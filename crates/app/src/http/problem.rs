@@ -108,6 +108,8 @@ problem_kinds! {
     DailyQuota = "daily-quota-exceeded", TOO_MANY_REQUESTS, "The tenant's requests of the day are used up";
     /// A fault of the server.
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong here";
+    /// The audit trail is not as it was signed.
+    AuditTrailBroken = "audit-trail-broken", INTERNAL_SERVER_ERROR, "The audit trail is not as it was signed";
     /// The server cannot do it at the moment.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Not available at the moment";
 }
@@ -120,13 +122,46 @@ pub struct Problem {
     violations: Vec<Violation>,
     members: Map<String, Value>,
     headers: HeaderMap,
+    recorded: bool,
 }
 
 impl Problem {
     /// A problem of this kind.
     #[must_use]
     pub fn new(kind: ProblemKind) -> Self {
-        Self { kind, detail: None, violations: Vec::new(), members: Map::new(), headers: HeaderMap::new() }
+        Self {
+            kind,
+            detail: None,
+            violations: Vec::new(),
+            members: Map::new(),
+            headers: HeaderMap::new(),
+            recorded: false,
+        }
+    }
+
+    /// What kind of problem it is.
+    #[must_use]
+    pub const fn kind(&self) -> ProblemKind {
+        self.kind
+    }
+
+    /// The permission that is lacking, where one is.
+    #[must_use]
+    pub fn permission(&self) -> Option<Permission> {
+        self.members.get("permission")?.as_str()?.parse().ok()
+    }
+
+    /// Of what the audit trail tells already, so that the gate has nothing to add.
+    #[must_use]
+    pub fn recorded(mut self) -> Self {
+        self.recorded = true;
+        self
+    }
+
+    /// Whether the audit trail tells of it already.
+    #[must_use]
+    pub const fn is_recorded(&self) -> bool {
+        self.recorded
     }
 
     /// With a sentence about this occurrence.

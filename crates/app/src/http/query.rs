@@ -40,6 +40,19 @@ impl Query {
         }
     }
 
+    /// Takes a parameter that has to be there, and reads it as [`take_with`](Self::take_with) does.
+    pub fn need_with<T>(&mut self, name: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        if !self.given.contains_key(name) {
+            self.violations.push(violation(&format!("?{name}"), "missing_parameter", "Needed here.".to_owned()));
+        }
+        self.take_with(name, read)
+    }
+
+    /// Remembers that a parameter does not go with the others.
+    pub fn refuse(&mut self, name: &str, detail: &str) {
+        self.violations.push(violation(&format!("?{name}"), "parameter", detail.to_owned()));
+    }
+
     /// Refuses the request if any parameter was wrong.
     ///
     /// # Errors
@@ -85,6 +98,12 @@ impl FromRequest for Query {
 pub fn page_limit(text: &str) -> Result<Limit, String> {
     let limit = text.parse().ok().and_then(Limit::new);
     limit.ok_or_else(|| format!("A whole number from 1 to {}.", Limit::MAX))
+}
+
+/// A problem for a parameter whose fault shows only when it is used.
+#[must_use]
+pub fn wrong_parameter(name: &str, detail: String) -> Problem {
+    wrong(vec![violation(&format!("?{name}"), "parameter", detail)])
 }
 
 /// A problem for a header that cannot be read.

@@ -6,7 +6,9 @@ use actix_web::body::BoxBody;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, Responder, web};
+use futures_util::Stream;
 use mass_domain::access::Principal;
 use mass_domain::trace::Origin;
 use paperclip::actix::OperationModifier;
@@ -100,6 +102,50 @@ impl<T: Apiv2Schema> OperationModifier for Reply<T> {
         schema.retain_ref();
         let response = Response { schema: Some(schema), ..Response::default() };
         operation.responses.insert("200".to_owned(), Either::Right(response));
+    }
+}
+
+/// An answer of lines, each a `T` in JSON, which are made while they are sent: no faster than the client reads.
+pub struct Lines<T> {
+    response: HttpResponse,
+    model: PhantomData<T>,
+}
+
+impl<T> Lines<T> {
+    /// 200 with these lines, to be kept in a file of this name. An error ends the connection without the answer's end.
+    #[must_use]
+    pub fn new<E>(file: &str, lines: impl Stream<Item = Result<Bytes, E>> + 'static) -> Self
+    where
+        E: std::error::Error + 'static,
+    {
+        let mut response = HttpResponse::Ok();
+        response.content_type("application/x-ndjson");
+        response.insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{file}\"")));
+        Self { response: response.streaming(lines), model: PhantomData }
+    }
+}
+
+impl<T> Responder for Lines<T> {
+    type Body = BoxBody;
+
+    fn respond_to(self, _: &HttpRequest) -> HttpResponse {
+        self.response
+    }
+}
+
+impl<T: Apiv2Schema> Apiv2Schema for Lines<T> {
+    fn name() -> Option<String> {
+        T::name()
+    }
+
+    fn raw_schema() -> DefaultSchemaRaw {
+        T::raw_schema()
+    }
+}
+
+impl<T: Apiv2Schema> OperationModifier for Lines<T> {
+    fn update_response(operation: &mut DefaultOperationRaw) {
+        Reply::<T>::update_response(operation);
     }
 }
 

@@ -1,0 +1,188 @@
+//! Exports: the log as lines, made while they are read, with constant memory.
+
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use mass_domain::access::{Forbidden, Permission, Principal};
+use mass_domain::audit::tree::{Frontier, TreeHash};
+use mass_domain::audit::{Act, Action, Object};
+use mass_domain::port::PortError;
+use mass_domain::tenancy::TenantId;
+use mass_domain::trace::Origin;
+use serde_json::json;
+
+use crate::{AuditService, AuditStore, CheckpointError, StoredCheckpoint};
+
+/// How many events are read at once.
+const CHUNK: usize = 500;
+
+/// Why nothing is exported.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The caller lacks a permission.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// The store could not do its work.
+    #[error(transparent)]
+    Store(#[from] PortError),
+}
+
+/// An export that is being made.
+pub struct Export {
+    store: Arc<dyn AuditStore>,
+    tenant: TenantId,
+    header: Option<String>,
+    /// How many events are archived, and so not in it.
+    after: u64,
+    /// The last event that is in it, and the size of the last checkpoint.
+    until: u64,
+    /// The last event that has been written.
+    place: u64,
+    events: u64,
+    ended: bool,
+}
+
+impl AuditService {
+    /// Begins an export of all events that are not archived. That it is made is an event itself, and the last one in
+    /// it; a new checkpoint covers that, unless the log has been manipulated: then the checkpoints from before show it.
+    ///
+    /// # Errors
+    /// [`ExportError`].
+    pub async fn export(&self, principal: &Principal, origin: &Origin) -> Result<Export, ExportError> {
+        principal.require(Permission::AuditRead)?;
+        let tenant = principal.tenant();
+        let after = self.store.archived(tenant).await?;
+        let act = Act::new(principal.actor(), self.clock.now(), origin);
+        let event = act.done(tenant, Action::AuditExported, Object::AuditTrail).with("after", after);
+        self.store.record(tenant, vec![event]).await?;
+        let until = match self.sign_head(tenant).await {
+            Ok(signed) => signed.checkpoint.size,
+            Err(CheckpointError::Broken(_)) => self.last_trace(tenant).await?,
+            Err(CheckpointError::Forbidden(error)) => return Err(error.into()),
+            Err(CheckpointError::Store(error)) => return Err(error.into()),
+        };
+        Ok(self.export_of(tenant, after, until).await?)
+    }
+
+    /// An export of the events after one and until another one.
+    pub(crate) async fn export_of(&self, tenant: &TenantId, after: u64, until: u64) -> Result<Export, PortError> {
+        let frontier = self.store.frontier_at(tenant, after).await?;
+        let header = header_line(tenant, &self.key().name().origin(tenant), &frontier);
+        let (store, tenant) = (Arc::clone(&self.store), tenant.clone());
+        Ok(Export { store, tenant, header: Some(header), after, until, place: after, events: 0, ended: false })
+    }
+
+    /// The last event or checkpoint of a log that may have been cut.
+    async fn last_trace(&self, tenant: &TenantId) -> Result<u64, PortError> {
+        let head = self.store.head(tenant).await?.size();
+        let signed = self.store.latest_checkpoint(tenant).await?.map_or(0, |checkpoint| checkpoint.size);
+        Ok(head.max(signed))
+    }
+}
+
+impl Export {
+    /// The tenant whose log it is.
+    #[must_use]
+    pub const fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// The last event that will be in it.
+    #[must_use]
+    pub const fn until(&self) -> u64 {
+        self.until
+    }
+
+    /// The lines that follow; `None` after the last one. An export that fails midway lacks its last line.
+    ///
+    /// # Errors
+    /// [`PortError`]; also if events were archived meanwhile, which are missing then.
+    pub async fn next(&mut self) -> Result<Option<String>, PortError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let mut lines = String::new();
+        if let Some(header) = self.header.take() {
+            lines += &header;
+            // Where this export begins, the one before it ended.
+            let base = self.checkpoints(self.after.saturating_sub(1), self.after).await?;
+            base.iter().for_each(|checkpoint| lines += &checkpoint_line(&checkpoint.note));
+            return Ok(Some(lines));
+        }
+        let mut entries = self.store.entries(&self.tenant, database(self.place), CHUNK).await?;
+        entries.retain(|entry| log(entry.sequence) <= self.until);
+        let last = entries.last().map(|entry| log(entry.sequence));
+        let checkpoints = self.checkpoints(self.place, last.unwrap_or(self.until)).await?;
+        let mut checkpoints = checkpoints.into_iter().peekable();
+        for entry in &entries {
+            // Before an event stand only those whose own event is missing.
+            while let Some(early) = checkpoints.next_if(|checkpoint| checkpoint.size < log(entry.sequence)) {
+                lines += &checkpoint_line(&early.note);
+            }
+            lines += &event_line(&entry.event, entry.leaf_hash);
+            self.events += 1;
+        }
+        checkpoints.for_each(|checkpoint| lines += &checkpoint_line(&checkpoint.note));
+        match last {
+            Some(last) => self.place = last,
+            None => self.end(&mut lines).await?,
+        }
+        Ok(Some(lines))
+    }
+
+    async fn end(&mut self, lines: &mut String) -> Result<(), PortError> {
+        if self.store.archived(&self.tenant).await? != self.after {
+            return Err(PortError::Unexpected(anyhow!("events were archived while they were exported")));
+        }
+        *lines += &end_line(self.events);
+        self.ended = true;
+        Ok(())
+    }
+
+    /// The checkpoints of more than `after` events, and of no more than `until`.
+    async fn checkpoints(&self, after: u64, until: u64) -> Result<Vec<StoredCheckpoint>, PortError> {
+        let mut found: Vec<StoredCheckpoint> = Vec::new();
+        loop {
+            let after = found.last().map_or(after, |last| last.size);
+            if after >= until {
+                return Ok(found);
+            }
+            let page = self.store.checkpoints(&self.tenant, after, CHUNK).await?;
+            let is_last = page.len() < CHUNK || page.last().is_some_and(|last| last.size > until);
+            found.extend(page.into_iter().filter(|checkpoint| checkpoint.size <= until));
+            if is_last {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+/// A place in the log as the store counts it.
+fn database(place: u64) -> i64 {
+    i64::try_from(place).unwrap_or(i64::MAX)
+}
+
+/// A place in the log.
+fn log(sequence: i64) -> u64 {
+    u64::try_from(sequence).unwrap_or(0)
+}
+
+fn header_line(tenant: &TenantId, origin: &str, frontier: &Frontier) -> String {
+    let peaks: Vec<String> = frontier.peaks().iter().map(ToString::to_string).collect();
+    let header = json!({
+        "version": 1, "tenant": tenant.as_str(), "origin": origin, "after": frontier.size(), "peaks": peaks,
+    });
+    format!("{}\n", json!({"mass_audit_export": header}))
+}
+
+fn event_line(event: &str, leaf_hash: TreeHash) -> String {
+    format!("{{\"event\":{event},\"leaf_hash\":\"{leaf_hash}\"}}\n")
+}
+
+fn checkpoint_line(note: &str) -> String {
+    format!("{}\n", json!({"checkpoint": note}))
+}
+
+fn end_line(events: u64) -> String {
+    format!("{}\n", json!({"end": {"events": events}}))
+}
