@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mass_admin_service::{AccountStore, KeyStore, QuotaStore, TenantStore};
+use mass_audit_service::AuditStore;
 use mass_auth::{ApiKeyStore, AttemptStore, AuthStores, SessionStore, UserStore};
 use mass_domain::audit::Program;
 use mass_domain::port::PortError;
@@ -110,6 +111,8 @@ pub struct Stores {
     pub auth: AuthStores,
     /// Administration.
     pub admin: mass_admin_service::Stores,
+    /// The audit trail.
+    pub audit: Arc<dyn AuditStore>,
 }
 
 /// An open database.
@@ -152,7 +155,7 @@ impl Database {
     fn new<S>(store: S, description: String) -> Self
     where
         S: MassStore + UserStore + SessionStore + AttemptStore + ApiKeyStore + Upkeep + 'static,
-        S: TenantStore + AccountStore + KeyStore + QuotaStore,
+        S: TenantStore + AccountStore + KeyStore + QuotaStore + AuditStore,
     {
         let store = Arc::new(store);
         let auth = AuthStores {
@@ -167,7 +170,7 @@ impl Database {
             api_keys: store.clone(),
             quotas: store.clone(),
         };
-        let stores = Stores { mass: store.clone(), auth, admin };
+        let stores = Stores { mass: store.clone(), auth, admin, audit: store.clone() };
         Self { stores, upkeep: store, description }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use diesel::Connection as _;
-use diesel::connection::{AnsiTransactionManager, CacheSize, TransactionManager};
+use diesel::connection::{AnsiTransactionManager, CacheSize, SimpleConnection, TransactionManager};
 use diesel::prelude::*;
 use diesel::r2d2::CustomizeConnection;
 use diesel::sql_types::{BigInt, Bool};
@@ -25,6 +25,10 @@ mod api_keys;
 mod attempts;
 #[path = "backend/audit.rs"]
 mod audit;
+#[path = "backend/audit_log.rs"]
+mod audit_log;
+#[path = "backend/audit_tree.rs"]
+mod audit_tree;
 #[path = "backend/directory.rs"]
 mod directory;
 #[path = "backend/mass.rs"]
@@ -55,6 +59,8 @@ pub(crate) struct Store {
     // Apart from those to read on, which have to wait for no write.
     writes: Arc<Connections<Connection>>,
     accepting: GroupCommit<Connection>,
+    // As the role that migrates, which owns the audit trail.
+    archiving: Connections<Connection>,
     url: PostgresUrl,
     migration_url: PostgresUrl,
 }
@@ -67,7 +73,8 @@ impl Store {
         let connections = || Connections::new(&url.with_defaults(), options.pool_size.get(), setup);
         let writes = Arc::new(connections().one_for_each_tenant());
         let accepting = GroupCommit::new(Arc::clone(&writes), mass::accept);
-        Ok(Self { reads: connections(), writes, accepting, url: url.clone(), migration_url })
+        let archiving = Connections::new(&migration_url.with_defaults(), 1, setup);
+        Ok(Self { reads: connections(), writes, accepting, archiving, url: url.clone(), migration_url })
     }
 }
 
@@ -124,7 +131,27 @@ fn write<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> Q
     connection.build_transaction().read_committed().run(work)
 }
 
-/// Locks the head of a tenant's log and reads its size.
+/// Runs a unit of work that reads more than once, all of it at one instant.
+fn read<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> QueryResult<T>) -> QueryResult<T> {
+    let status = AnsiTransactionManager::transaction_manager_status_mut(connection);
+    if status.transaction_depth()?.is_some() {
+        connection.batch_execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")?;
+        return work(connection);
+    }
+    connection.build_transaction().repeatable_read().read_only().run(work)
+}
+
+/// Whether the connection's role may remove events once they are archived.
+fn may_archive(connection: &mut Connection) -> QueryResult<bool> {
+    diesel::select(diesel::dsl::sql::<Bool>("has_table_privilege('audit_events', 'DELETE')")).get_result(connection)
+}
+
+/// The connections of whoever may archive.
+fn archiving(store: &Store) -> &Connections<Connection> {
+    &store.archiving
+}
+
+/// Locks the end of a tenant's log and reads it.
 fn lock_head(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Option<(i64, Vec<u8>)>> {
     let head = audit_heads::table.find(tenant.as_str()).select((audit_heads::size, audit_heads::frontier));
     head.for_update().first(connection).optional()
@@ -167,6 +194,7 @@ fn migrate(store: &Store) -> Result<Vec<String>, MigrateError> {
         .map_err(|error| MigrateError::Failed(error.into()))?;
     let applied = connection.run_pending_migrations(MIGRATIONS).map_err(MigrateError::Failed)?;
     let applied = applied.iter().map(ToString::to_string).collect();
+    write(&mut connection, audit_tree::build_missing).map_err(|error| MigrateError::Failed(error.into()))?;
     if store.url != store.migration_url {
         let mut serving = establish(&store.url).map_err(MigrateError::Unreachable)?;
         roles::settle(&mut connection, &mut serving)?;

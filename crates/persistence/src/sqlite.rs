@@ -29,6 +29,10 @@ mod api_keys;
 mod attempts;
 #[path = "backend/audit.rs"]
 mod audit;
+#[path = "backend/audit_log.rs"]
+mod audit_log;
+#[path = "backend/audit_tree.rs"]
+mod audit_tree;
 #[path = "backend/directory.rs"]
 mod directory;
 #[path = "backend/mass.rs"]
@@ -131,7 +135,22 @@ fn write<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> Q
     connection.immediate_transaction(work)
 }
 
-/// Reads the size of a tenant's log; the transaction keeps other writers out already.
+/// Runs a unit of work that reads more than once, all of it at one instant.
+fn read<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> QueryResult<T>) -> QueryResult<T> {
+    connection.transaction(work)
+}
+
+/// Whether events may be removed once they are archived: whoever can write the file may.
+fn may_archive(_connection: &mut Connection) -> QueryResult<bool> {
+    Ok(true)
+}
+
+/// The connections of whoever may archive.
+fn archiving(store: &Store) -> &Connections<Connection> {
+    &store.writes
+}
+
+/// Reads the end of a tenant's log; the transaction keeps other writers out already.
 fn lock_head(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Option<(i64, Vec<u8>)>> {
     let head = audit_heads::table.find(tenant.as_str()).select((audit_heads::size, audit_heads::frontier));
     head.first(connection).optional()
@@ -161,7 +180,9 @@ fn migrate(store: &Store) -> Result<Vec<String>, MigrateError> {
     connection
         .immediate_transaction(|connection| {
             let applied = connection.run_pending_migrations(MIGRATIONS)?;
-            Ok(applied.iter().map(ToString::to_string).collect())
+            let applied = applied.iter().map(ToString::to_string).collect();
+            audit_tree::build_missing(connection)?;
+            Ok(applied)
         })
         .map_err(MigrateError::Failed)
 }

@@ -15,13 +15,13 @@ use crate::schema::{audit_events, audit_heads, audit_nodes};
 use crate::store::ROWS_PER_STATEMENT;
 
 /// Of the perfect subtrees, those at every so many levels are stored: all between two of them follow from at most 2^7.
-const STORED_LEVELS: u32 = 8;
+pub(super) const STORED_LEVELS: u32 = 8;
 
 /// The end of a tenant's log, locked until the transaction ends. Every write of a tenant begins with this lock, so that
 /// what it then reads cannot change before it has written.
 pub(super) struct Head {
     tenant: TenantId,
-    frontier: Frontier,
+    pub(super) frontier: Frontier,
 }
 
 /// Where an event stands in its log.
@@ -31,6 +31,11 @@ pub(super) struct Place {
 }
 
 impl Head {
+    /// The end of a log without events, locked by whoever makes it.
+    pub(super) fn of_nothing(tenant: &TenantId) -> Self {
+        Self { tenant: tenant.clone(), frontier: Frontier::default() }
+    }
+
     /// Waits until no other write of the tenant is under way.
     pub(super) fn lock(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Self> {
         let (size, peaks) = match super::lock_head(connection, tenant)? {
@@ -58,7 +63,7 @@ impl Head {
     ) -> QueryResult<Vec<Place>> {
         let mut nodes = Vec::new();
         let mut places = Vec::new();
-        let mut sequence = sequence(self.frontier.size());
+        let mut sequence = column(self.frontier.size());
         let mut appended = Vec::new();
         for event in events {
             sequence += 1;
@@ -74,18 +79,20 @@ impl Head {
         for rows in appended.chunks(ROWS_PER_STATEMENT) {
             diesel::insert_into(audit_events::table).values(rows).execute(connection)?;
         }
-        self.store_tree(connection, nodes)?;
+        self.store_nodes(connection, nodes)?;
+        self.store_end(connection)?;
         Ok(places)
     }
 
-    fn store_tree(&self, connection: &mut Connection, nodes: Vec<(Subtree, TreeHash)>) -> QueryResult<()> {
+    /// Stores those of the nodes that are on stored levels.
+    pub(super) fn store_nodes(&self, connection: &mut Connection, nodes: Vec<(Subtree, TreeHash)>) -> QueryResult<()> {
         let stored = nodes.into_iter().filter(|(subtree, _)| subtree.level.is_multiple_of(STORED_LEVELS));
         let rows: Vec<_> = stored
             .map(|(subtree, hash)| {
                 (
                     audit_nodes::tenant_id.eq(self.tenant.as_str()),
                     audit_nodes::level.eq(i64::from(subtree.level)),
-                    audit_nodes::position.eq(sequence(subtree.position)),
+                    audit_nodes::position.eq(column(subtree.position)),
                     audit_nodes::hash.eq(Node(hash)),
                 )
             })
@@ -93,20 +100,31 @@ impl Head {
         for rows in rows.chunks(ROWS_PER_STATEMENT) {
             diesel::insert_into(audit_nodes::table).values(rows).execute(connection)?;
         }
+        Ok(())
+    }
+
+    /// Stores where the log ends.
+    pub(super) fn store_end(&self, connection: &mut Connection) -> QueryResult<()> {
         let peaks: Vec<u8> = self.frontier.peaks().iter().flat_map(|peak| *peak.as_bytes()).collect();
         diesel::update(audit_heads::table.find(self.tenant.as_str()))
-            .set((audit_heads::size.eq(sequence(self.frontier.size())), audit_heads::frontier.eq(peaks)))
+            .set((audit_heads::size.eq(column(self.frontier.size())), audit_heads::frontier.eq(peaks)))
             .execute(connection)?;
         Ok(())
     }
 }
 
 /// A count of leaves as the databases keep it.
-fn sequence(count: u64) -> i64 {
+pub(super) fn column(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-fn frontier(size: i64, peaks: &[u8]) -> QueryResult<Frontier> {
+/// A count of leaves from its column.
+pub(super) fn count(column: i64) -> u64 {
+    u64::try_from(column).unwrap_or(0)
+}
+
+/// The end of a log from its columns.
+pub(super) fn frontier(size: i64, peaks: &[u8]) -> QueryResult<Frontier> {
     let (peaks, rest) = peaks.as_chunks::<32>();
     if !rest.is_empty() {
         return Err(DeserializationError("a tree's frontier is cut".into()));

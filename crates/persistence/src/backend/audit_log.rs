@@ -1,0 +1,267 @@
+//! The audit trail as its port sees it: what the port's methods do in their transactions.
+
+use diesel::dsl::{max, sql};
+use diesel::prelude::*;
+use diesel::result::Error::QueryBuilderError;
+use diesel::sql_types::Bool;
+use mass_audit_service::{Entry, EventFilter, Leaf, StoredCheckpoint};
+use mass_domain::audit::tree::{self, Frontier, TreeHash};
+use mass_domain::audit::{Action, Event, NewEvent, Object, Outcome};
+use mass_domain::ids::MassRequestId;
+use mass_domain::page::Limit;
+use mass_domain::tenancy::TenantId;
+
+use super::Connection;
+use super::audit::{Head, column, count, frontier};
+use super::audit_tree::StoredTree;
+use crate::columns::{Id, Instant, Node, Word};
+use crate::rows;
+use crate::schema::{audit_archived_leaves, audit_checkpoints, audit_events, audit_heads};
+
+/// Appends events to a log.
+pub(super) fn record(connection: &mut Connection, tenant: &TenantId, events: Vec<NewEvent>) -> QueryResult<()> {
+    super::write(connection, |connection| Head::lock(connection, tenant)?.append(connection, events).map(|_| ()))
+}
+
+/// Lists events, newest first.
+pub(super) fn list(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    filter: &EventFilter,
+    before: Option<i64>,
+    limit: Limit,
+) -> QueryResult<Vec<Event>> {
+    let EventFilter { actor_kind, actor_id, action, outcome, object, from, to } = filter;
+    let mut query = audit_events::table
+        .filter(audit_events::tenant_id.eq(tenant.as_str()))
+        .select(audit_events::event)
+        .order(audit_events::sequence.desc())
+        .limit(i64::from(limit.get()) + 1)
+        .into_boxed();
+    if let Some(before) = before {
+        query = query.filter(audit_events::sequence.lt(before));
+    }
+    if let Some(actor_kind) = actor_kind {
+        query = query.filter(audit_events::actor_kind.eq(actor_kind));
+    }
+    if let Some(actor_id) = actor_id {
+        query = query.filter(audit_events::actor_id.eq(Id(*actor_id)));
+    }
+    if let Some(action) = action {
+        query = query.filter(audit_events::action.eq(action.as_str()));
+    }
+    if let Some(outcome) = outcome {
+        query = query.filter(audit_events::outcome.eq(outcome.as_str()));
+    }
+    // Both are told apart from bound values, since they are the conditions of the indexes that leave out all that is
+    // accepted.
+    if action.is_some_and(|action| action != Action::Accepted) {
+        query = query.filter(sql::<Bool>("action <> 'accepted'"));
+    }
+    if *outcome == Some(Outcome::Refused) {
+        query = query.filter(sql::<Bool>("outcome = 'refused'"));
+    }
+    if let Some(object) = object {
+        query = query.filter(audit_events::object_kind.eq(object.kind()));
+        query = match object.id() {
+            Some(id) => query.filter(audit_events::object_id.eq(id)),
+            None => query.filter(audit_events::object_id.is_null()),
+        };
+    }
+    if let Some(from) = from {
+        query = query.filter(audit_events::at.ge(Instant(*from)));
+    }
+    if let Some(to) = to {
+        query = query.filter(audit_events::at.lt(Instant(*to)));
+    }
+    let texts: Vec<String> = query.load(connection)?;
+    texts.iter().map(|text| rows::event(text)).collect()
+}
+
+/// The end of a log.
+pub(super) fn head(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Frontier> {
+    let head = audit_heads::table.find(tenant.as_str()).select((audit_heads::size, audit_heads::frontier));
+    match head.first::<(i64, Vec<u8>)>(connection).optional()? {
+        Some((size, peaks)) => frontier(size, &peaks),
+        None => Ok(Frontier::default()),
+    }
+}
+
+/// The frontier of the first events.
+pub(super) fn frontier_at(connection: &mut Connection, tenant: &TenantId, size: u64) -> QueryResult<Frontier> {
+    super::read(connection, |connection| {
+        let mut tree = StoredTree::new(connection, tenant);
+        Frontier::of(size, |subtree| tree.perfect(subtree))
+    })
+}
+
+/// The leaf of an event and the proof that it is among the first `size`.
+pub(super) fn inclusion(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    sequence: i64,
+    size: u64,
+) -> QueryResult<Option<(Leaf, Vec<TreeHash>)>> {
+    let Some(index) = u64::try_from(sequence).ok().and_then(|sequence| sequence.checked_sub(1)) else {
+        return Ok(None);
+    };
+    if index >= size {
+        return Ok(None);
+    }
+    super::read(connection, |connection| {
+        let mut tree = StoredTree::new(connection, tenant);
+        let Some(leaf_hash) = tree.leaf(sequence)? else { return Ok(None) };
+        let proof = tree::inclusion_proof(index, size, |subtree| tree.perfect(subtree))?;
+        Ok(Some((Leaf { sequence, leaf_hash }, proof)))
+    })
+}
+
+/// The proof that the first `to` events begin with the first `from`.
+pub(super) fn consistency(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    from: u64,
+    to: u64,
+) -> QueryResult<Vec<TreeHash>> {
+    super::read(connection, |connection| {
+        let mut tree = StoredTree::new(connection, tenant);
+        tree::consistency_proof(from, to, |subtree| tree.perfect(subtree))
+    })
+}
+
+type CheckpointRow = (i64, Instant, String);
+
+fn checkpoint((size, Instant(at), note): CheckpointRow) -> StoredCheckpoint {
+    StoredCheckpoint { size: count(size), at, note }
+}
+
+/// The checkpoint of most events.
+pub(super) fn latest_checkpoint(
+    connection: &mut Connection,
+    tenant: &TenantId,
+) -> QueryResult<Option<StoredCheckpoint>> {
+    let row: Option<CheckpointRow> = audit_checkpoints::table
+        .filter(audit_checkpoints::tenant_id.eq(tenant.as_str()))
+        .order(audit_checkpoints::size.desc())
+        .select((audit_checkpoints::size, audit_checkpoints::at, audit_checkpoints::note))
+        .first(connection)
+        .optional()?;
+    Ok(row.map(checkpoint))
+}
+
+/// Checkpoints in the order of their sizes.
+pub(super) fn checkpoints(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    after: u64,
+    limit: usize,
+) -> QueryResult<Vec<StoredCheckpoint>> {
+    let rows: Vec<CheckpointRow> = audit_checkpoints::table
+        .filter(audit_checkpoints::tenant_id.eq(tenant.as_str()))
+        .filter(audit_checkpoints::size.gt(column(after)))
+        .order(audit_checkpoints::size)
+        .select((audit_checkpoints::size, audit_checkpoints::at, audit_checkpoints::note))
+        .limit(column(limit as u64))
+        .load(connection)?;
+    Ok(rows.into_iter().map(checkpoint).collect())
+}
+
+/// Keeps a checkpoint, unless there is one of its size.
+pub(super) fn keep_checkpoint(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    checkpoint: &StoredCheckpoint,
+) -> QueryResult<()> {
+    super::write(connection, |connection| {
+        // A log that is still empty has no head that the checkpoint could belong to.
+        Head::lock(connection, tenant)?;
+        diesel::insert_into(audit_checkpoints::table)
+            .values((
+                audit_checkpoints::tenant_id.eq(tenant.as_str()),
+                audit_checkpoints::size.eq(column(checkpoint.size)),
+                audit_checkpoints::at.eq(Instant(checkpoint.at)),
+                audit_checkpoints::note.eq(&checkpoint.note),
+            ))
+            .on_conflict_do_nothing()
+            .execute(connection)
+            .map(|_| ())
+    })
+}
+
+type EntryRow = (i64, String, Node);
+
+fn entry((sequence, event, Node(leaf_hash)): EntryRow) -> Entry {
+    Entry { sequence, event, leaf_hash }
+}
+
+/// Entries in their order.
+pub(super) fn entries(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    after: i64,
+    limit: usize,
+) -> QueryResult<Vec<Entry>> {
+    let rows: Vec<EntryRow> = audit_events::table
+        .filter(audit_events::tenant_id.eq(tenant.as_str()))
+        .filter(audit_events::sequence.gt(after))
+        .order(audit_events::sequence)
+        .select((audit_events::sequence, audit_events::event, audit_events::leaf_hash))
+        .limit(column(limit as u64))
+        .load(connection)?;
+    Ok(rows.into_iter().map(entry).collect())
+}
+
+/// The entry of the event by which a request was stored.
+pub(super) fn acceptance(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    id: MassRequestId,
+) -> QueryResult<Option<Entry>> {
+    let object = Object::MassRequest(id);
+    let row: Option<EntryRow> = audit_events::table
+        .filter(audit_events::tenant_id.eq(tenant.as_str()))
+        .filter(audit_events::object_kind.eq(object.kind()))
+        .filter(audit_events::object_id.eq(object.id()))
+        .filter(audit_events::action.eq(Word(Action::Accepted)))
+        .order(audit_events::sequence)
+        .select((audit_events::sequence, audit_events::event, audit_events::leaf_hash))
+        .first(connection)
+        .optional()?;
+    Ok(row.map(entry))
+}
+
+/// How many events have been archived.
+pub(super) fn archived(connection: &mut Connection, tenant: &TenantId) -> QueryResult<u64> {
+    let last: Option<i64> = audit_archived_leaves::table
+        .filter(audit_archived_leaves::tenant_id.eq(tenant.as_str()))
+        .select(max(audit_archived_leaves::sequence))
+        .first(connection)?;
+    Ok(last.map_or(0, count))
+}
+
+/// Leaves of the events up to a place their leaves alone, and tells of it.
+pub(super) fn archive(connection: &mut Connection, tenant: &TenantId, up_to: i64, event: NewEvent) -> QueryResult<()> {
+    if !super::may_archive(connection)? {
+        let told = "the role that serves may not remove events: archive as the role that migrates";
+        return Err(QueryBuilderError(told.into()));
+    }
+    super::write(connection, |connection| {
+        let head = Head::lock(connection, tenant)?;
+        audit_events::table
+            .filter(audit_events::tenant_id.eq(tenant.as_str()))
+            .filter(audit_events::sequence.le(up_to))
+            .select((audit_events::tenant_id, audit_events::sequence, audit_events::leaf_hash))
+            .insert_into(audit_archived_leaves::table)
+            .into_columns((
+                audit_archived_leaves::tenant_id,
+                audit_archived_leaves::sequence,
+                audit_archived_leaves::leaf_hash,
+            ))
+            .execute(connection)?;
+        diesel::delete(audit_events::table)
+            .filter(audit_events::tenant_id.eq(tenant.as_str()))
+            .filter(audit_events::sequence.le(up_to))
+            .execute(connection)?;
+        head.append(connection, [event]).map(|_| ())
+    })
+}
