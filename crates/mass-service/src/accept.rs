@@ -280,46 +280,8 @@ impl MassService {
         Ok(stored.pop().ok_or_else(missing_result)??)
     }
 
-    /// Accepts documents in their order, in one unit of work; one result per record.
-    ///
-    /// # Errors
-    /// [`AcceptError::Forbidden`] and [`AcceptError::Store`] concern all records, and then none is stored, nor is it
-    /// recorded that one was refused.
-    pub async fn accept_all(
-        &self,
-        principal: &Principal,
-        records: Vec<Record>,
-        options: &Options,
-    ) -> Result<Vec<Result<Receipt, AcceptError>>, AcceptError> {
-        principal.require(Permission::MassWrite)?;
-        let mut submissions = Vec::with_capacity(records.len());
-        let mut refused = Vec::new();
-        let mut results = Vec::with_capacity(records.len());
-        for record in records {
-            results.push(match self.prepare(principal, record, options) {
-                Ok(submission) => Ok(submissions.push(submission)),
-                Err((event, error)) => {
-                    refused.push(*event);
-                    Err(error)
-                }
-            });
-        }
-        let mut stored = match results.as_slice() {
-            [] => Vec::new(),
-            _ => self.store.accept(principal.tenant(), submissions, refused).await?,
-        }
-        .into_iter();
-        results
-            .into_iter()
-            .map(|result| match result {
-                Ok(()) => Ok(stored.next().ok_or_else(missing_result)?.map_err(AcceptError::from)),
-                Err(error) => Ok(Err(error.into())),
-            })
-            .collect()
-    }
-
     /// Makes a submission of a record, or the event of its refusal.
-    fn prepare(
+    pub(crate) fn prepare(
         &self,
         principal: &Principal,
         record: Record,
@@ -344,6 +306,6 @@ impl MassService {
     }
 }
 
-fn missing_result() -> PortError {
+pub(crate) fn missing_result() -> PortError {
     PortError::Unexpected(anyhow::anyhow!("the store gave fewer results than it was given submissions"))
 }

@@ -39,6 +39,23 @@ impl Prepared {
 }
 
 impl MassService {
+    /// Accepts documents in their order, in one unit of work; one result per record.
+    ///
+    /// # Errors
+    /// As [`accept_prepared`](Self::accept_prepared).
+    pub async fn accept_all(
+        &self,
+        principal: &Principal,
+        records: Vec<Record>,
+        options: &Options,
+    ) -> Result<Results, AcceptError> {
+        let mut prepared = Prepared::default();
+        for record in records {
+            self.prepare_next(principal, record, options, &mut prepared)?;
+        }
+        self.accept_prepared(principal, prepared).await
+    }
+
     /// Examines a document, which takes no store but the time of a processor, and adds it to those that wait.
     ///
     /// # Errors
@@ -67,7 +84,8 @@ impl MassService {
     /// Stores what was prepared, in its order and in one unit of work. A refused document leaves its neighbours alone.
     ///
     /// # Errors
-    /// [`AcceptError::Forbidden`] and [`AcceptError::Store`] concern all documents, and then none is stored.
+    /// [`AcceptError::Forbidden`] and [`AcceptError::Store`] concern all documents, and then none is stored, nor is it
+    /// recorded that one was refused.
     pub async fn accept_prepared(&self, principal: &Principal, prepared: Prepared) -> Result<Results, AcceptError> {
         principal.require(Permission::MassWrite)?;
         let Prepared { submissions, refused, verdicts } = prepared;

@@ -5,6 +5,7 @@
 //! Does not belong here: HTTP, SQL, and rules that can be decided without a port (those are `mass-domain`'s).
 
 mod accept;
+mod batch;
 mod delete;
 mod document;
 mod dry_run;
@@ -23,6 +24,7 @@ pub use accept::{
     AcceptError, Decision, KeyRecord, OnConflict, Options, Receipt, Refusal, Snapshot, StoredVersion, Submission,
     decide,
 };
+pub use batch::{Prepared, Results, Verdicts};
 pub use delete::{DeleteError, Deletion};
 pub use document::{DocumentError, Record, SentKey};
 pub use dry_run::{DryRunError, Verdict};

@@ -39,6 +39,14 @@ pub trait MassStore: Send + Sync {
         refused: Vec<NewEvent>,
     ) -> Result<Vec<Result<Receipt, Refusal>>, PortError>;
 
+    /// Stores submissions as [`accept`](Self::accept) does if none of them is refused. If any is, none is stored; the events
+    /// of the refusals are.
+    async fn accept_all_or_none(
+        &self,
+        tenant: &TenantId,
+        submissions: Vec<Submission>,
+    ) -> Result<Vec<Result<Receipt, Refusal>>, PortError>;
+
     /// Finds a request.
     async fn find(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<MassRequest>, PortError>;
 

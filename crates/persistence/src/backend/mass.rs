@@ -36,20 +36,48 @@ pub(super) fn accept(
 ) -> QueryResult<Vec<Result<Receipt, Refusal>>> {
     super::write(connection, |connection| {
         let head = Head::lock(connection, tenant)?;
-        let keys = remembered_keys(connection, tenant, submissions)?;
-        let versions = stored_versions(connection, tenant, submissions)?;
-        let (quotas, usage) = quotas::with_usage(connection, tenant)?;
-        let mut batch = Batch::new(tenant, keys, versions, quotas, usage);
-        for ids in batch.needed(submissions).chunks(ROWS_PER_STATEMENT) {
-            for request in requests(connection, tenant, ids)? {
-                batch.give(request);
-            }
-        }
+        let mut batch = batch_for(connection, tenant, submissions)?;
         batch.record(refused);
         let results = submissions.iter().map(|sent| batch.accept(sent)).collect::<QueryResult<Vec<_>>>()?;
         store(connection, head, &mut batch)?;
         Ok(results.into_iter().map(|result| result.map(|receipt| batch.placed(receipt))).collect())
     })
+}
+
+/// Judges submissions, and stores them if none is refused; else it records the refusals alone.
+pub(super) fn accept_all_or_none(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    submissions: &[Submission],
+) -> QueryResult<Vec<Result<Receipt, Refusal>>> {
+    super::write(connection, |connection| {
+        let head = Head::lock(connection, tenant)?;
+        let mut batch = batch_for(connection, tenant, submissions)?;
+        let results = submissions.iter().map(|sent| batch.accept(sent)).collect::<QueryResult<Vec<_>>>()?;
+        let refusals =
+            submissions.iter().zip(&results).filter_map(|(sent, result)| Some((sent, result.as_ref().err()?)));
+        let refusals: Vec<_> = refusals.map(|(sent, refusal)| sent.refused(tenant, refusal)).collect();
+        if refusals.is_empty() {
+            store(connection, head, &mut batch)?;
+        } else {
+            head.append(connection, refusals)?;
+        }
+        Ok(results.into_iter().map(|result| result.map(|receipt| batch.placed(receipt))).collect())
+    })
+}
+
+/// A batch that has all that these submissions can meet.
+fn batch_for(connection: &mut Connection, tenant: &TenantId, submissions: &[Submission]) -> QueryResult<Batch> {
+    let keys = remembered_keys(connection, tenant, submissions)?;
+    let versions = stored_versions(connection, tenant, submissions)?;
+    let (quotas, usage) = quotas::with_usage(connection, tenant)?;
+    let mut batch = Batch::new(tenant, keys, versions, quotas, usage);
+    for ids in batch.needed(submissions).chunks(ROWS_PER_STATEMENT) {
+        for request in requests(connection, tenant, ids)? {
+            batch.give(request);
+        }
+    }
+    Ok(batch)
 }
 
 fn remembered_keys(

@@ -54,6 +54,17 @@ impl MassStore for Store {
         self.accepting.accept(tenant, submissions, refused).await
     }
 
+    async fn accept_all_or_none(
+        &self,
+        tenant: &TenantId,
+        submissions: Vec<Submission>,
+    ) -> Result<Vec<Result<Receipt, Refusal>>, PortError> {
+        super::in_place(self)?;
+        self.writes
+            .run_for(tenant, move |connection, tenant| mass::accept_all_or_none(connection, tenant, &submissions))
+            .await
+    }
+
     async fn find(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<MassRequest>, PortError> {
         self.reads.run_for(tenant, move |connection, tenant| mass::find(connection, tenant, id)).await
     }
