@@ -25,6 +25,7 @@ use crate::config::{Environment, Settings};
 use crate::http::Services;
 use crate::http::body::BodyLimit;
 use crate::http::client::TrustedProxies;
+use crate::http::context::local_origin;
 use crate::http::cors::AllowedOrigins;
 use crate::http::limits::Limits;
 use crate::http::system::Draining;
@@ -140,7 +141,7 @@ async fn found(settings: &Settings, auth: &AuthService) -> anyhow::Result<Option
     }
     let password = first.admin_password.as_ref().map(|text| NewPassword::parse(text, &first.admin_email));
     let password = password.transpose().context("MASS_ADMIN_PASSWORD")?;
-    let founded = auth.found(first.tenant.clone(), first.admin_email.clone(), password).await;
+    let founded = auth.found(first.tenant.clone(), first.admin_email.clone(), password, &local_origin()).await;
     founded.context("the first administrator cannot be created")
 }
 

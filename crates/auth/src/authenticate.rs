@@ -3,29 +3,57 @@
 use std::net::IpAddr;
 
 use mass_domain::access::Principal;
-use mass_domain::api_keys::KeyToken;
+use mass_domain::api_keys::{KeyToken, RefusedKey};
 use mass_domain::port::PortError;
 
 use crate::AuthService;
 use crate::api_keys::RefusedApiKey;
 use crate::tokens::{RefusedToken, TokenSubject};
 
+/// Why a credential opens nothing. The reason is for the log and the audit trail: a client learns no more than that its
+/// token is not valid or has expired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RefusedCredential {
+    /// It is no good access token.
+    #[error("the access token is not valid: {0}")]
+    Token(RefusedToken),
+    /// The token is good, but its session has ended, or its user is disabled.
+    #[error("the session of the access token has ended, or its user is disabled")]
+    NoSession,
+    /// It is an API key that opens nothing.
+    #[error(transparent)]
+    ApiKey(#[from] RefusedApiKey),
+}
+
+impl RefusedCredential {
+    /// The reason in a word, for machines.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Token(RefusedToken::TooLong | RefusedToken::Malformed) => "token_malformed",
+            Self::Token(RefusedToken::UnknownKey) => "token_of_unknown_key",
+            Self::Token(RefusedToken::ForeignHeader) => "token_of_foreign_header",
+            Self::Token(RefusedToken::WrongSignature) => "token_signature_wrong",
+            Self::Token(RefusedToken::ForeignClaims) => "token_of_foreign_claims",
+            Self::Token(RefusedToken::NotYetValid) => "token_not_yet_valid",
+            Self::Token(RefusedToken::Expired) => "token_expired",
+            Self::NoSession => "session_ended",
+            Self::ApiKey(RefusedApiKey::Malformed) => "key_malformed",
+            Self::ApiKey(RefusedApiKey::Unknown) => "key_unknown",
+            Self::ApiKey(RefusedApiKey::WrongSecret) => "key_secret_wrong",
+            Self::ApiKey(RefusedApiKey::Refused(RefusedKey::Revoked)) => "key_revoked",
+            Self::ApiKey(RefusedApiKey::Refused(RefusedKey::Expired)) => "key_expired",
+            Self::ApiKey(RefusedApiKey::Refused(RefusedKey::ForeignAddress)) => "key_from_foreign_address",
+        }
+    }
+}
+
 /// Why a caller is not recognised.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthenticateError {
-    /// The token was good once; its holder should log in again.
-    #[error("the access token has expired")]
-    Expired,
-    /// The token never was good, or not yet. The reason is for the log.
-    #[error("the access token is not valid: {0}")]
-    InvalidToken(RefusedToken),
-    /// The token is good, but its session has ended, or its user is disabled. A client learns no more than that the
-    /// token is invalid.
-    #[error("the session of the access token has ended, or its user is disabled")]
-    NoSession,
-    /// The token is an API key that opens nothing. The reason is for the log.
+    /// What was presented opens nothing.
     #[error(transparent)]
-    ApiKey(#[from] RefusedApiKey),
+    Refused(#[from] RefusedCredential),
     /// The store could not do its work.
     #[error(transparent)]
     Store(#[from] PortError),
@@ -33,7 +61,13 @@ pub enum AuthenticateError {
 
 impl From<RefusedToken> for AuthenticateError {
     fn from(refused: RefusedToken) -> Self {
-        if refused == RefusedToken::Expired { Self::Expired } else { Self::InvalidToken(refused) }
+        Self::Refused(RefusedCredential::Token(refused))
+    }
+}
+
+impl From<RefusedApiKey> for AuthenticateError {
+    fn from(refused: RefusedApiKey) -> Self {
+        Self::Refused(RefusedCredential::ApiKey(refused))
     }
 }
 
@@ -55,6 +89,6 @@ impl AuthService {
         found
             .filter(|(session, _)| session.is_live(now) && session.user_id == user_id)
             .and_then(|(session, user)| user.into_principal(session.id))
-            .ok_or(AuthenticateError::NoSession)
+            .ok_or(RefusedCredential::NoSession.into())
     }
 }

@@ -27,7 +27,7 @@ use uuid::{NoContext, Uuid};
 
 pub use accounts::{FoundError, Founded, ResetPasswordError, created_user};
 pub use api_keys::{ApiKeyStore, RefusedApiKey, StoredKey};
-pub use authenticate::AuthenticateError;
+pub use authenticate::{AuthenticateError, RefusedCredential};
 pub use change_password::ChangePasswordError;
 pub use hasher::{Cost, InvalidCost, Pepper, ShortPepper, UnreadableHash, Verification};
 pub use login::LoginError;

@@ -119,6 +119,9 @@ pub enum RefreshError {
     /// than that.
     #[error("the refresh token is not valid")]
     InvalidToken,
+    /// The token had been used before: whoever holds it, its session has been ended. To be answered like an invalid one.
+    #[error("the refresh token is not valid")]
+    Reused,
     /// The store could not do its work.
     #[error(transparent)]
     Store(#[from] PortError),
@@ -142,7 +145,7 @@ impl AuthService {
             Refreshed::Rotated(session) => Ok(self.tokens_of(&session, &next)?),
             Refreshed::Revoked(session) => {
                 tracing::warn!(session.id = %session, "a spent refresh token was presented: its session is revoked");
-                Err(RefreshError::InvalidToken)
+                Err(RefreshError::Reused)
             }
             Refreshed::Refused => Err(RefreshError::InvalidToken),
         }

@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{print, tell_founded};
 use crate::config::Settings;
+use crate::http::context::local_origin;
 use crate::startup::Application;
 
 /// The user to create.
@@ -78,7 +79,7 @@ pub async fn create_user(settings: &Settings, arguments: CreateUser) -> anyhow::
     let tenant = arguments.tenant.unwrap_or_else(|| settings.first.tenant.clone());
     let roles = arguments.roles.into_iter().collect();
     let new = NewUser { email: arguments.email, roles, password: Some(password) };
-    let created = application.services.admin.create_user(&Principal::system(tenant), new).await?;
+    let created = application.services.admin.create_user(&Principal::system(tenant), new, &local_origin()).await?;
     let line = password_line(shown.as_ref());
     print(&format!("created {} with id {}\n{line}", created.user.email, created.user.id))?;
     Ok(ExitCode::SUCCESS)
@@ -93,7 +94,8 @@ pub async fn reset_password(settings: &Settings, arguments: ResetPassword) -> an
     let application = Application::build(settings).await?;
     tell_founded(application.founded.as_ref());
     let tenant = arguments.tenant.unwrap_or_else(|| settings.first.tenant.clone());
-    application.services.auth.reset_password(&Principal::system(tenant), &arguments.email, &password).await?;
+    let principal = Principal::system(tenant);
+    application.services.auth.reset_password(&principal, &arguments.email, &password, &local_origin()).await?;
     print(&format!("{} has another password\n{}", arguments.email, password_line(shown.as_ref())))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -10,11 +10,12 @@ use anyhow::Context;
 use clap::Args;
 use mass_auth::Founded;
 use secrecy::ExposeSecret;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::print;
 use crate::config::{Environment, Settings};
+use crate::http::context::local_origin;
 use crate::http::limits::Limits;
 use crate::http::system::Draining;
 use crate::http::{self, openapi};
@@ -59,6 +60,10 @@ pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<E
     let listener = TcpListener::bind((host.as_str(), port))
         .with_context(|| format!("cannot listen on MASS_HOST={host}, MASS_PORT={port}"))?;
     let url = format!("http://{}", listener.local_addr()?);
+    let audit = application.services.audit.clone();
+    // Before the first request is taken: what cannot be recorded does not happen.
+    let recording = audit.started(configuration(settings), &local_origin()).await;
+    recording.context("the start cannot be recorded in the audit trail")?;
     let server = http::serve(listener, application.services.clone())?;
     let database = application.services.database.describe();
     print(&announcement(settings, arguments, &url, database, application.founded.as_ref()))?;
@@ -72,8 +77,17 @@ pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<E
     actix_web::rt::spawn(keep_house(application.services.clone()));
     actix_web::rt::spawn(tidy_limits(application.services.limits.clone()));
     server.await?;
+    if let Err(error) = audit.stopped(Map::new(), &local_origin()).await {
+        tracing::warn!(error = format!("{error:#}"), "the stop cannot be recorded in the audit trail");
+    }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// What `mass config` shows, for the event of the start.
+fn configuration(settings: &Settings) -> Map<String, Value> {
+    let shown: Map<_, _> = settings.shown().into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+    Map::from_iter([("configuration".to_owned(), shown.into())])
 }
 
 fn announcement(

@@ -37,7 +37,7 @@ pub async fn login(
     body: Valid<Login>,
 ) -> Result<Reply<Token>, Problem> {
     query.finish()?;
-    let logged_in = auth.login(&body.0.email, &body.0.password, origin.address).await?;
+    let logged_in = auth.login(&body.0.email, &body.0.password, &origin).await?;
     Reply::ok(&Token::from(logged_in))
 }
 
@@ -47,12 +47,13 @@ pub async fn login(
 /// its tokens, since two hold it then.
 #[api_v2_operation(operation_id = "refresh", tags("auth"))]
 pub async fn refresh(
+    origin: ReqData<Origin>,
     auth: web::Data<AuthService>,
     query: Query,
     body: Valid<Refresh>,
 ) -> Result<Reply<Token>, Problem> {
     query.finish()?;
-    let logged_in = auth.refresh(&body.0.refresh_token).await?;
+    let logged_in = auth.refresh(&body.0.refresh_token, &origin).await?;
     Reply::ok(&Token::from(logged_in))
 }
 
@@ -62,7 +63,7 @@ pub async fn refresh(
 #[api_v2_operation(operation_id = "logout", tags("auth"))]
 pub async fn logout(call: Call, auth: web::Data<AuthService>, query: Query) -> Result<NoContent, Problem> {
     query.finish()?;
-    auth.logout(&call.principal).await?;
+    auth.logout(&call.principal, &call.origin).await?;
     Ok(NoContent)
 }
 
@@ -78,7 +79,7 @@ pub async fn change_password(
 ) -> Result<NoContent, Problem> {
     query.finish()?;
     let PasswordChange { current_password, new_password } = body.0;
-    auth.change_password(&call.principal, &current_password, &new_password, call.origin.address).await?;
+    auth.change_password(&call.principal, &current_password, &new_password, &call.origin).await?;
     Ok(NoContent)
 }
 
@@ -100,6 +101,7 @@ pub async fn keys(query: Query, auth: web::Data<AuthService>) -> Result<Reply<Js
 #[api_v2_operation(operation_id = "register", tags("auth"))]
 pub async fn register(
     _open: OpenRegistration,
+    origin: ReqData<Origin>,
     service: web::Data<AdminService>,
     query: Query,
     body: Valid<Registration>,
@@ -107,7 +109,7 @@ pub async fn register(
     query.finish()?;
     let Registration { email, password } = body.0;
     let password = new_password("/password", &password, &email.0)?;
-    service.register(email.0, password).await?;
+    service.register(email.0, password, &origin).await?;
     Ok(NoContent)
 }
 
@@ -184,7 +186,8 @@ impl From<RegisterError> for Problem {
 impl From<RefreshError> for Problem {
     fn from(error: RefreshError) -> Self {
         match error {
-            RefreshError::InvalidToken => challenge(ProblemKind::InvalidRefreshToken).detail("Log in again."),
+            RefreshError::InvalidToken => invalid_refresh_token(),
+            RefreshError::Reused => invalid_refresh_token().recorded(),
             RefreshError::Store(error) => error.into(),
             RefreshError::Unexpected(cause) => Self::internal(&cause),
         }
@@ -224,6 +227,10 @@ impl From<Throttled> for Problem {
 /// A 401 whose challenge names no error (RFC 6750, section 3): no bearer token was sent that could be wrong.
 fn challenge(kind: ProblemKind) -> Problem {
     Problem::new(kind).header(header::WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer realm="mass""#))
+}
+
+fn invalid_refresh_token() -> Problem {
+    challenge(ProblemKind::InvalidRefreshToken).detail("Log in again.")
 }
 
 /// A password that is to be set, or what is wrong with it where the pointer leads.

@@ -96,6 +96,12 @@ pub fn new_request_id() -> RequestId {
     RequestId::parse(&Uuid::now_v7().to_string()).expect("a UUID is a request id")
 }
 
+/// Where something came from that no request asked for: the program's own start, or a local command.
+#[must_use]
+pub fn local_origin() -> Origin {
+    Origin { request_id: new_request_id(), trace: None, address: None }
+}
+
 /// Puts a problem that travels in the extensions into words, and keeps what the layers within have said in headers; other
 /// answers pass as they are.
 fn in_words(response: HttpResponse<BoxBody>, path: &str, origin: &Origin) -> HttpResponse<BoxBody> {

@@ -1,8 +1,11 @@
 //! The gate: everything that is judged before a handler sees a request, in the order that docs/errors.md states.
 //!
 //! Route (404), method (405), rate of the address (429), credentials (401), rate of credential and tenant (429),
-//! permission (403), `Accept` (406). What is not in the table of
+//! permission (403), `Accept` (406). A refused caller and a refused credential are recorded in the audit trail, here or
+//! behind the gate, before the answer is given. What is not in the table of
 //! [`operations`](super::operations) does not pass, whatever routes exist.
+
+mod refusals;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -10,12 +13,14 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, web};
+use mass_audit_service::CredentialRefusal;
 use mass_auth::{AuthService, AuthenticateError};
-use mass_domain::access::{Forbidden, Principal};
+use mass_domain::access::Principal;
+use mass_domain::api_keys::KeyToken;
 use mass_domain::trace::Origin;
 
 use super::limits::{Limits, Remaining};
-use super::operations::{self, Access, Operation, Produces};
+use super::operations::{self, Access, Operation};
 use super::problem::{Problem, ProblemKind};
 
 /// Lets a request through to its handler, or answers with the first problem found.
@@ -27,22 +32,30 @@ pub(super) async fn layer(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse, Error> {
     match judge(&req).await {
-        Ok(Passed { operation, principal, remaining }) => {
+        Ok(Passed { operation, remaining }) => {
             // The encoder still knows that it was HEAD and leaves the body out.
             if req.method() == Method::HEAD {
                 req.head_mut().method = Method::GET;
             }
-            if let Some(principal) = principal {
-                req.extensions_mut().insert(principal);
-            }
             req.extensions_mut().insert(operation);
             let mut response = next.call(req).await?.map_into_boxed_body();
+            let refused = response.response().extensions().get::<Problem>().cloned();
+            if let Some(problem) = refused
+                && let Err(unrecorded) = refusals::record(response.request(), operation, &problem).await
+            {
+                response = response.into_response(actix_web::ResponseError::error_response(&unrecorded));
+            }
             if let Some(remaining) = remaining {
                 remaining.tell(response.headers_mut());
             }
             Ok(response)
         }
-        Err(problem) => {
+        Err(Refused { problem, operation }) => {
+            let recorded = match operation {
+                Some(operation) => refusals::record(req.request(), operation, &problem).await,
+                None => Ok(()),
+            };
+            let problem = recorded.err().unwrap_or(problem);
             let response: actix_web::HttpResponse<BoxBody> = actix_web::ResponseError::error_response(&problem);
             Ok(req.into_response(response))
         }
@@ -52,38 +65,56 @@ pub(super) async fn layer(
 /// What the gate has found out about a request that it lets through.
 struct Passed {
     operation: &'static Operation,
-    principal: Option<Principal>,
     remaining: Option<Remaining>,
 }
 
-async fn judge(req: &ServiceRequest) -> Result<Passed, Problem> {
+/// Why a request does not pass, and which operation it was for if there is one.
+struct Refused {
+    problem: Problem,
+    operation: Option<&'static Operation>,
+}
+
+async fn judge(req: &ServiceRequest) -> Result<Passed, Refused> {
+    let operation = route(req).map_err(|problem| Refused { problem, operation: None })?;
+    match judge_call(req, operation).await {
+        Ok(remaining) => Ok(Passed { operation, remaining }),
+        Err(problem) => Err(Refused { problem, operation: Some(operation) }),
+    }
+}
+
+fn route(req: &ServiceRequest) -> Result<&'static Operation, Problem> {
     let pattern = req.match_pattern().ok_or_else(|| Problem::new(ProblemKind::NotFound))?;
-    let operation = method(&pattern, req.method())?;
+    method(&pattern, req.method())
+}
+
+/// Judges a call of an operation, and leaves who calls in the request's extensions.
+async fn judge_call(req: &ServiceRequest, operation: &Operation) -> Result<Option<Remaining>, Problem> {
     let limits = req.app_data::<web::Data<Limits>>();
     let limits = limits.ok_or_else(|| Problem::internal(&anyhow::anyhow!("the rate limits are not wired")))?;
-    let (principal, remaining) = match operation.access {
+    let remaining = match operation.access {
         Access::Public if operation.is_limited_by_address() => {
             let address = req.extensions().get::<Origin>().and_then(|origin| origin.address);
-            (None, limits.take_address(address)?)
+            limits.take_address(address)?
         }
-        Access::Public => (None, None),
+        Access::Public => None,
         Access::Authenticated | Access::Needs(_) => {
             let principal = authenticate(req).await?;
             let actor = principal.actor();
             let id = actor.id().unwrap_or_default();
             tracing::Span::current().record("actor", format!("{}:{id}", actor.kind()));
             let remaining = limits.take_caller(&principal)?;
-            (Some(principal), remaining)
+            req.extensions_mut().insert(principal.clone());
+            if let Access::Needs(permission) = operation.access {
+                principal.require(permission)?;
+            }
+            remaining
         }
     };
-    if let (Access::Needs(permission), Some(principal)) = (operation.access, &principal) {
-        principal.require(permission).map_err(|Forbidden(permission)| Problem::forbidden(permission))?;
-    }
-    if operation.produces == Produces::Json && !accepts_json(req.headers()) {
+    if let Some(answer) = operation.produces.media_type().filter(|answer| !accepts(req.headers(), answer)) {
         return Err(Problem::new(ProblemKind::NotAcceptable)
-            .detail("The answer is application/json, or application/problem+json when it is an error."));
+            .detail(format!("The answer is {answer}, or application/problem+json when it is an error.")));
     }
-    Ok(Passed { operation, principal, remaining })
+    Ok(remaining)
 }
 
 fn method(pattern: &str, method: &Method) -> Result<&'static Operation, Problem> {
@@ -119,25 +150,25 @@ async fn authenticate(req: &ServiceRequest) -> Result<Principal, Problem> {
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim_matches(' '))
         .ok_or_else(|| {
+            req.extensions_mut().insert(CredentialRefusal { reason: "not_a_bearer_token", key: None });
             Problem::unauthenticated(Some("The Authorization header has to be: Bearer, a space, a token."))
         })?;
     let auth = req.app_data::<web::Data<AuthService>>();
     let auth = auth.ok_or_else(|| Problem::internal(&anyhow::anyhow!("the authentication service is not wired")))?;
     let address = req.extensions().get::<Origin>().and_then(|origin| origin.address);
     auth.authenticate(token, address).await.map_err(|error| match error {
-        refused @ (AuthenticateError::Expired
-        | AuthenticateError::InvalidToken(_)
-        | AuthenticateError::NoSession
-        | AuthenticateError::ApiKey(_)) => {
+        AuthenticateError::Refused(refused) => {
             tracing::info!(reason = %refused, "a token was refused");
+            let key = KeyToken::parse(token).ok().map(|token| token.prefix().clone());
+            req.extensions_mut().insert(CredentialRefusal { reason: refused.code(), key });
             Problem::unauthenticated(Some("The token is not valid or has expired."))
         }
         AuthenticateError::Store(error) => error.into(),
     })
 }
 
-/// Whether the client takes JSON (RFC 9110, section 12.5.1): the most specific range that fits decides.
-fn accepts_json(headers: &HeaderMap) -> bool {
+/// Whether the client takes such an answer (RFC 9110, section 12.5.1): the most specific range that fits decides.
+fn accepts(headers: &HeaderMap, answer: &str) -> bool {
     let mut best: Option<(u8, bool)> = None;
     let mut sent = false;
     for value in headers.get_all(header::ACCEPT) {
@@ -145,7 +176,7 @@ fn accepts_json(headers: &HeaderMap) -> bool {
         for range in value.to_str().unwrap_or_default().split(',') {
             let mut parts = range.split(';').map(str::trim);
             let specificity = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
-                "application/json" => 2,
+                range if range == answer => 2,
                 "application/*" => 1,
                 "*/*" => 0,
                 _ => continue,
@@ -167,12 +198,12 @@ mod tests {
     fn accepts(value: &str) -> bool {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_str(value).unwrap());
-        accepts_json(&headers)
+        super::accepts(&headers, "application/json")
     }
 
     #[test]
     fn the_most_specific_range_decides_whether_json_is_accepted() {
-        assert!(accepts_json(&HeaderMap::new()));
+        assert!(super::accepts(&HeaderMap::new(), "application/json"));
         for good in ["*/*", "application/json", "text/html, application/*;q=0.1", "application/json; charset=utf-8"] {
             assert!(accepts(good), "{good}");
         }

@@ -4,7 +4,7 @@
 //! that who has emptied one slows nobody else.
 
 use std::hash::Hash;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -18,6 +18,9 @@ use mass_domain::access::{Actor, Principal};
 use mass_domain::tenancy::TenantId;
 
 use super::problem::{Problem, ProblemKind};
+
+/// How many refused credentials a minute are recorded per address: enough to see an attack, too few to fill a disk.
+const RECORDED_REFUSALS: NonZeroU32 = NonZeroU32::new(30).unwrap();
 
 const WINDOW: Duration = Duration::from_secs(60);
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -41,6 +44,7 @@ pub struct Limits {
     address: Option<Scope<IpAddr>>,
     credential: Option<Scope<Actor>>,
     tenant: Option<Scope<TenantId>>,
+    recorded_refusals: Scope<IpAddr>,
 }
 
 /// What a request has left, for the headers of its answer.
@@ -115,7 +119,16 @@ impl Limits {
             address: per_minute.address.map(|limit| Scope::new("address", limit)),
             credential: per_minute.credential.map(|limit| Scope::new("credential", limit)),
             tenant: per_minute.tenant.map(|limit| Scope::new("tenant", limit)),
+            recorded_refusals: Scope::new("recorded refusals", RECORDED_REFUSALS),
         }
+    }
+
+    /// Whether one more credential that was refused to an address is recorded: at most 30 a minute are, so that strangers
+    /// cannot fill the audit trail.
+    #[must_use]
+    pub fn records_refusal(&self, address: Option<IpAddr>) -> bool {
+        let address = address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), network_of);
+        self.recorded_refusals.buckets.check_key(&address).is_ok()
     }
 
     /// Takes a token of an address.
@@ -145,6 +158,7 @@ impl Limits {
         self.address.iter().for_each(Scope::tidy);
         self.credential.iter().for_each(Scope::tidy);
         self.tenant.iter().for_each(Scope::tidy);
+        self.recorded_refusals.tidy();
     }
 }
 
@@ -173,6 +187,17 @@ mod tests {
         assert!(limits.take_address(address("2001:db8::1")).is_ok());
         assert!(limits.take_address(address("2001:db8::ffff:2")).is_err());
         assert!(limits.take_address(address("2001:db8:0:1::1")).is_ok());
+    }
+
+    #[test]
+    fn of_the_refusals_to_an_address_thirty_a_minute_are_recorded() {
+        let limits = Limits::new(PerMinute::default());
+        let recorded = (0..100).filter(|_| limits.records_refusal(address("2001:db8::1"))).count();
+        // The bucket gains one every two seconds, should this test take as long.
+        assert!((30..100).contains(&recorded), "{recorded}");
+        assert!(!limits.records_refusal(address("2001:db8::ffff:2")));
+        assert!(limits.records_refusal(address("192.0.2.1")));
+        assert!(limits.records_refusal(None));
     }
 
     #[test]

@@ -264,7 +264,7 @@ impl From<AcceptError> for Problem {
     fn from(error: AcceptError) -> Self {
         match error {
             AcceptError::Forbidden(error) => error.into(),
-            AcceptError::Document(error) => error.into(),
+            AcceptError::Document(error) => Self::from(error).recorded(),
             AcceptError::Refused(refusal) => refusal.into(),
             AcceptError::Store(error) => error.into(),
         }

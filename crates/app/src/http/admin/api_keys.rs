@@ -38,7 +38,7 @@ pub async fn create(
     body: Valid<NewApiKey>,
 ) -> Result<Reply<CreatedApiKey>, Problem> {
     query.finish()?;
-    let created: CreatedApiKey = service.create_key(&call.principal, body.0.into()).await?.into();
+    let created: CreatedApiKey = service.create_key(&call.principal, body.0.into(), &call.origin).await?.into();
     let location = format!("/v1/admin/api-keys/{}", created.key.id);
     Ok(Reply::with_status(StatusCode::CREATED, &created)?.header(header::LOCATION, &location))
 }
@@ -78,7 +78,7 @@ pub async fn revoke(
     query: Query,
 ) -> Result<NoContent, Problem> {
     query.finish()?;
-    service.revoke_key(&call.principal, target.id()?).await?;
+    service.revoke_key(&call.principal, target.id()?, &call.origin).await?;
     Ok(NoContent)
 }
 

@@ -25,7 +25,7 @@ pub async fn get(call: Call, service: Service, query: Query) -> Result<Reply<Quo
 #[api_v2_operation(operation_id = "setQuotas", tags("admin"))]
 pub async fn set(call: Call, service: Service, query: Query, body: Valid<Quotas>) -> Result<Reply<Quotas>, Problem> {
     query.finish()?;
-    service.set_quotas(&call.principal, (&body.0).into()).await?;
+    service.set_quotas(&call.principal, (&body.0).into(), &call.origin).await?;
     Reply::ok(&body.0)
 }
 

@@ -39,7 +39,7 @@ pub async fn create(
     body: Valid<NewTenant>,
 ) -> Result<Reply<CreatedTenant>, Problem> {
     query.finish()?;
-    let created: CreatedTenant = service.create_tenant(&call.principal, body.0.try_into()?).await?.into();
+    let created: CreatedTenant = service.create_tenant(&call.principal, body.0.try_into()?, &call.origin).await?.into();
     let location = format!("/v1/admin/tenants/{}", created.tenant.id);
     Ok(Reply::with_status(StatusCode::CREATED, &created)?.header(header::LOCATION, &location))
 }

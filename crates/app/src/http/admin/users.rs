@@ -39,7 +39,7 @@ pub async fn create(
     body: Valid<NewUser>,
 ) -> Result<Reply<CreatedUser>, Problem> {
     query.finish()?;
-    let created: CreatedUser = service.create_user(&call.principal, body.0.try_into()?).await?.into();
+    let created: CreatedUser = service.create_user(&call.principal, body.0.try_into()?, &call.origin).await?.into();
     let location = format!("/v1/admin/users/{}", created.user.id);
     Ok(Reply::with_status(StatusCode::CREATED, &created)?.header(header::LOCATION, &location))
 }
@@ -81,7 +81,7 @@ pub async fn change(
 ) -> Result<Reply<User>, Problem> {
     query.finish()?;
     let (roles, disabled) = body.0.into_parts();
-    Reply::ok(&service.change_user(&call.principal, target.id()?, roles, disabled).await?.into())
+    Reply::ok(&service.change_user(&call.principal, target.id()?, roles, disabled, &call.origin).await?.into())
 }
 
 impl From<CreateUserError> for Problem {
