@@ -93,7 +93,7 @@ impl AuditService {
         NewEvent { detail, ..event }
     }
 
-    fn act(&self, actor: Actor, origin: &Origin) -> Act {
+    pub(crate) fn act(&self, actor: Actor, origin: &Origin) -> Act {
         Act::new(actor, self.clock.now(), origin)
     }
 
