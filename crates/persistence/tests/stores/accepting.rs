@@ -1,12 +1,16 @@
 //! Accepting submissions: every decision, its answer and its trace.
 
-use mass_domain::audit::{Action, Event};
-use mass_domain::mass_request::{Outcome, Status};
+use mass_domain::audit::tree::TreeHash;
+use mass_domain::audit::{Act, Action, Event, NewEvent, Object};
+use mass_domain::canonical::Fingerprint;
+use mass_domain::mass_request::{AuditLeaf, Filter, Outcome, Status};
+use mass_domain::page::Limit;
+use mass_domain::tenancy::TenantId;
 use mass_service::{Found, Receipt, Refusal};
 use serde_json::json;
 
 use crate::databases::TestDatabase;
-use crate::fixtures::{Vary, actor, at, deletion, key, origin, reading, simple, tenant, transition};
+use crate::fixtures::{Vary, actor, at, deletion, key, origin, reading, simple, tenant, transition, unplaced};
 
 on_both!(
     a_stored_request_is_found_as_it_was_answered,
@@ -24,24 +28,55 @@ on_both!(
     a_large_batch_is_stored_in_its_order,
     a_batch_that_fails_leaves_nothing,
     instants_keep_their_microseconds,
+    every_answer_tells_where_the_event_of_its_request_stands,
+    a_refused_submission_leaves_one_event_that_says_why,
+    nothing_happens_when_an_answer_is_repeated,
+    documents_that_were_refused_before_are_recorded_with_their_neighbours,
+    a_large_batch_of_good_and_bad_has_an_event_for_each,
+    a_batch_that_fails_records_no_refusal,
 );
+
+/// The events of the tenant's log, in their order and without a gap.
+fn log(db: &TestDatabase) -> Vec<Event> {
+    let texts = db.place.lines("SELECT event AS line FROM audit_events WHERE tenant_id = 'default' ORDER BY sequence");
+    let events: Vec<_> = texts.iter().map(|text| Event::read(text).unwrap()).collect();
+    assert!((1..).zip(&events).all(|(due, event)| event.sequence == due), "{events:#?}");
+    events
+}
+
+/// How many events the tenant's log has.
+fn log_size(db: &TestDatabase) -> i64 {
+    i64::try_from(log(db).len()).unwrap()
+}
+
+/// Where an event stands.
+fn leaf(event: &Event) -> AuditLeaf {
+    AuditLeaf { sequence: event.sequence, leaf_hash: TreeHash::of_leaf(event.write().as_bytes()) }
+}
+
+/// The event of a document that was refused before it could be submitted.
+fn refused_before(tenant: &TenantId, number: i64) -> NewEvent {
+    let object = Object::MassRequest(simple(number).id);
+    Act::new(actor(), at(1), &origin()).refused(tenant, Action::PayloadRefused, object).with("number", number)
+}
 
 async fn a_stored_request_is_found_as_it_was_answered(db: TestDatabase) {
     let sent = reading("dev-1", 20).keyed("k-1").sent(at(123_456));
+    let before = log_size(&db);
     let results = db.mass().accept(&tenant(), vec![sent.clone(), simple(1)], Vec::new()).await.unwrap();
     let receipt = results[0].as_ref().unwrap();
     assert_eq!((receipt.outcome, receipt.replayed), (Outcome::Accepted, false));
-    assert_eq!(receipt.request, sent.clone().into_request(&tenant(), None));
+    assert_eq!(unplaced(receipt.request.clone()), sent.clone().into_request(&tenant(), None));
     for result in &results {
         let request = &result.as_ref().unwrap().request;
         assert_eq!(db.present(request.summary.id).await, *request);
     }
     let event = &db.events(sent.id).await[0];
-    assert_eq!((event.sequence, event.event.action, event.event.at), (1, Action::Accepted, sent.at));
+    assert_eq!((event.sequence, event.event.action, event.event.at), (before + 1, Action::Accepted, sent.at));
     assert_eq!((event.event.actor, &event.event.origin), (actor(), &origin()));
     assert_eq!(
-        (event.event.contract, event.event.output),
-        (Some(sent.examined.contract), Some(sent.examined.fingerprint))
+        (event.event.contract, event.event.input, event.event.output),
+        (Some(sent.examined.contract), Some(sent.input), Some(sent.examined.fingerprint))
     );
     assert!(event.event.detail.is_empty());
 }
@@ -70,6 +105,7 @@ async fn another_document_under_the_same_natural_key_is_refused(db: TestDatabase
 }
 
 async fn a_correction_supersedes_what_stands(db: TestDatabase) {
+    let before = log_size(&db);
     let first = db.stored(reading("dev-1", 20).sent(at(10))).await;
     let second = db.stored(reading("dev-1", 21).correcting().sent(at(20))).await;
     assert_eq!(second.summary.outcome, Outcome::Correction);
@@ -85,8 +121,11 @@ async fn a_correction_supersedes_what_stands(db: TestDatabase) {
     let of_first = db.events(first.summary.id).await;
     let of_second = db.events(second.summary.id).await;
     let told = |event: &Event| (event.sequence, event.event.action, json!(event.event.detail));
-    assert_eq!(told(&of_first[1]), (3, Action::Corrected, json!({"corrected_by": second.summary.id.to_string()})));
-    assert_eq!(told(&of_second[0]), (2, Action::Accepted, json!({"corrects": first.summary.id.to_string()})));
+    assert_eq!(
+        told(&of_first[1]),
+        (before + 3, Action::Corrected, json!({"corrected_by": second.summary.id.to_string()}))
+    );
+    assert_eq!(told(&of_second[0]), (before + 2, Action::Accepted, json!({"corrects": first.summary.id.to_string()})));
 }
 
 async fn documents_without_a_natural_key_are_never_duplicates(db: TestDatabase) {
@@ -166,6 +205,7 @@ async fn a_batch_sees_its_own_beginning(db: TestDatabase) {
         reading("dev-1", 21).keyed("correction"),
     ];
     let ids: Vec<_> = submissions.iter().map(|sent| sent.id).collect();
+    let log_before = log(&db).len();
     let results = db.mass().accept(&tenant(), submissions.clone(), Vec::new()).await.unwrap();
 
     let told: Vec<_> = results
@@ -201,12 +241,23 @@ async fn a_batch_sees_its_own_beginning(db: TestDatabase) {
         let summary = db.present(id).await.summary;
         assert_eq!((summary.corrects, summary.corrected_by, summary.version), (corrects, corrected_by, version));
     }
-    let mut sequences: Vec<_> = Vec::new();
-    for id in [before.summary.id, ids[0], ids[4], ids[6], ids[8]] {
-        sequences.extend(db.events(id).await.iter().map(|event| event.sequence));
-    }
-    sequences.sort_unstable();
-    assert_eq!(sequences, (1..=8).collect::<Vec<_>>());
+    let told: Vec<_> =
+        log(&db)[log_before..].iter().map(|event| (event.event.action, event.event.object.clone())).collect();
+    let of = |index: usize| Object::MassRequest(ids[index]);
+    assert_eq!(
+        told,
+        [
+            (Action::Accepted, of(0)),
+            (Action::PayloadRefused, of(3)),
+            (Action::Accepted, of(4)),
+            (Action::Corrected, of(0)),
+            (Action::Accepted, of(6)),
+            (Action::Corrected, of(4)),
+            (Action::PayloadRefused, of(7)),
+            (Action::Accepted, of(8)),
+            (Action::Corrected, Object::MassRequest(before.summary.id)),
+        ]
+    );
     // Replays from what is stored are the same as from memory.
     for index in [1, 10] {
         let again = db.accept(submissions[index].clone()).await;
@@ -216,6 +267,7 @@ async fn a_batch_sees_its_own_beginning(db: TestDatabase) {
 
 async fn a_large_batch_is_stored_in_its_order(db: TestDatabase) {
     let submissions: Vec<_> = (0..1201).map(|n| reading(&format!("dev-{n}"), n).keyed(&format!("k-{n}"))).collect();
+    let before = log_size(&db);
     let first = db.mass().accept(&tenant(), submissions.clone(), Vec::new()).await.unwrap();
     let ids = |results: &[Result<Receipt, Refusal>]| -> Vec<_> {
         results.iter().map(|result| result.as_ref().unwrap().request.summary.id).collect()
@@ -226,19 +278,20 @@ async fn a_large_batch_is_stored_in_its_order(db: TestDatabase) {
         assert_eq!(again.unwrap(), Receipt { replayed: true, ..first.unwrap() });
     }
     for (index, sent) in submissions.iter().enumerate().step_by(400) {
-        assert_eq!(db.events(sent.id).await[0].sequence, i64::try_from(index).unwrap() + 1);
+        assert_eq!(db.events(sent.id).await[0].sequence, before + i64::try_from(index).unwrap() + 1);
     }
 }
 
 async fn a_batch_that_fails_leaves_nothing(db: TestDatabase) {
     let sent = simple(1).keyed("k");
+    let before = log_size(&db);
     let mut same_id = simple(2);
     same_id.id = sent.id;
     assert!(db.mass().accept(&tenant(), vec![sent.clone(), same_id], Vec::new()).await.is_err());
     assert_eq!(db.mass().find(&tenant(), sent.id).await.unwrap(), Found::Absent);
     let receipt = db.accept(sent.clone()).await.unwrap();
     assert!(!receipt.replayed);
-    assert_eq!(db.events(sent.id).await[0].sequence, 1);
+    assert_eq!(db.events(sent.id).await[0].sequence, before + 1);
     assert_eq!(receipt.request.summary.idempotency_key.as_deref(), Some(key("k").as_str()));
 }
 
@@ -250,4 +303,104 @@ async fn instants_keep_their_microseconds(db: TestDatabase) {
         let id = db.stored(sent).await.summary.id;
         assert_eq!(db.present(id).await.summary.observed_at.unwrap().to_string(), instant);
     }
+}
+
+async fn every_answer_tells_where_the_event_of_its_request_stands(db: TestDatabase) {
+    let submissions = vec![
+        reading("dev-1", 20).keyed("k"),
+        reading("dev-1", 20).keyed("k"),
+        reading("dev-1", 20),
+        reading("dev-1", 21).correcting(),
+    ];
+    let results = db.mass().accept(&tenant(), submissions.clone(), Vec::new()).await.unwrap();
+    let answered: Vec<_> = results.into_iter().map(|result| result.unwrap().request.summary).collect();
+    let first = leaf(&db.events(submissions[0].id).await[0]);
+    let correction = leaf(&db.events(submissions[3].id).await[0]);
+    assert_eq!(
+        answered.iter().map(|summary| summary.audit).collect::<Vec<_>>(),
+        [first, first, first, correction].map(Some)
+    );
+    assert_ne!(first, correction);
+
+    // The same from what is stored, whatever has happened since.
+    db.mass().transition(&tenant(), submissions[0].id, transition(Status::Processing)).await.unwrap();
+    for (sent, leaf) in [(0, first), (1, first), (2, first), (3, correction)] {
+        let again = db.accept(submissions[sent].clone()).await.unwrap().request.summary;
+        assert_eq!(again.audit, Some(leaf));
+        assert_eq!(db.present(again.id).await.summary.audit, Some(leaf));
+    }
+    let listed = db.mass().list(&tenant(), &Filter::default(), None, Limit::DEFAULT).await.unwrap();
+    assert_eq!(listed.iter().map(|row| row.audit).collect::<Vec<_>>(), [Some(correction), Some(first)]);
+}
+
+async fn a_refused_submission_leaves_one_event_that_says_why(db: TestDatabase) {
+    let standing = db.stored(reading("dev-1", 20)).await.summary.id;
+    let keyed = db.stored(simple(1).keyed("k")).await.summary.id;
+    let deleted = db.stored(simple(2).keyed("gone")).await.summary.id;
+    db.mass().delete(&tenant(), deleted, deletion()).await.unwrap();
+    let refusals = [
+        (reading("dev-1", 21), "conflict", standing),
+        (simple(3).keyed("k"), "idempotency-key-reused", keyed),
+        (simple(2).keyed("gone"), "gone", deleted),
+    ];
+    for (mut sent, code, first_id) in refusals {
+        sent.input = Fingerprint::of(code);
+        let before = log(&db).len();
+        db.accept(sent.clone()).await.unwrap_err();
+        let [told] = &log(&db)[before..] else { panic!("not one event for {code}") };
+        let act = Act::new(sent.actor, sent.at, &sent.origin);
+        let expected = act.refused(&tenant(), Action::PayloadRefused, Object::MassRequest(sent.id));
+        let expected = expected.with("code", code).with("first_id", first_id.to_string());
+        let expected = NewEvent { contract: Some(sent.examined.contract), input: Some(sent.input), ..expected };
+        assert_eq!(told.event, expected);
+    }
+}
+
+async fn nothing_happens_when_an_answer_is_repeated(db: TestDatabase) {
+    db.stored(reading("dev-1", 20).keyed("k")).await;
+    let before = log_size(&db);
+    for repeated in [reading("dev-1", 20).keyed("k"), reading("dev-1", 20)] {
+        db.accept(repeated).await.unwrap();
+    }
+    assert_eq!(log_size(&db), before);
+}
+
+async fn documents_that_were_refused_before_are_recorded_with_their_neighbours(db: TestDatabase) {
+    let before = log(&db).len();
+    let refused = [1, 2, 3].map(|number| refused_before(&tenant(), number));
+    let sent = simple(4);
+    let results = db.mass().accept(&tenant(), vec![sent.clone()], refused[..2].to_vec()).await.unwrap();
+    assert_eq!(results.len(), 1);
+    let alone = db.mass().accept(&tenant(), Vec::new(), refused[2..].to_vec()).await.unwrap();
+    assert_eq!(alone, []);
+    let accepted = db.events(sent.id).await.remove(0).event;
+    let told: Vec<_> = log(&db)[before..].iter().map(|event| event.event.clone()).collect();
+    let [first, second, third] = refused;
+    assert_eq!(told, [first, second, accepted, third]);
+}
+
+async fn a_large_batch_of_good_and_bad_has_an_event_for_each(db: TestDatabase) {
+    let before = log(&db).len();
+    // Every third is a conflict with the one before it.
+    let submissions = (0..900).map(|n| reading(&format!("dev-{}", n - i64::from(n % 3 == 2)), n)).collect();
+    let refused = (0..700).map(|number| refused_before(&tenant(), number)).collect();
+    let results = db.mass().accept(&tenant(), submissions, refused).await.unwrap();
+    assert_eq!(results.iter().filter(|result| result.is_err()).count(), 300);
+    let log = &log(&db)[before..];
+    let count = |action: Action| log.iter().filter(|event| event.event.action == action).count();
+    assert_eq!((count(Action::Accepted), count(Action::PayloadRefused), log.len()), (600, 300 + 700, 1600));
+    for request in results.iter().flatten().map(|receipt| &receipt.request.summary).step_by(100) {
+        let event = log.iter().find(|event| event.event.object == Object::MassRequest(request.id)).unwrap();
+        assert_eq!(request.audit, Some(leaf(event)));
+    }
+}
+
+async fn a_batch_that_fails_records_no_refusal(db: TestDatabase) {
+    let before = log_size(&db);
+    let first = simple(1);
+    let mut same_id = simple(2);
+    same_id.id = first.id;
+    let refused = vec![refused_before(&tenant(), 3)];
+    assert!(db.mass().accept(&tenant(), vec![first, same_id], refused).await.is_err());
+    assert_eq!(log_size(&db), before);
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use mass_admin_service::CreateUserError;
+use mass_domain::audit::{Act, Action, Object};
 use mass_domain::mass_request::{Filter, Status};
 use mass_domain::page::Limit;
 use mass_domain::port::PortError;
@@ -12,7 +13,9 @@ use mass_service::{Submission, Transition, TransitionError};
 use tokio::task::JoinSet;
 
 use crate::databases::{Place, TestDatabase};
-use crate::fixtures::{Vary, account, founded, other_tenant, reading, simple, tenant, transition};
+use crate::fixtures::{
+    Vary, account, actor, at, event, founded, origin, other_tenant, reading, simple, tenant, transition,
+};
 
 on_both!(
     one_reading_sent_a_hundred_times_at_once_is_stored_once,
@@ -115,7 +118,7 @@ async fn events_are_numbered_without_gaps(db: TestDatabase) {
     let submissions = (0..60).map(|n| reading(&format!("dev-{}", n % 20), n)).collect();
     let outcomes = accept_at_once(&db, submissions).await;
     assert_eq!(outcomes["accepted"], 20, "{outcomes:?}");
-    assert_eq!(sequences(&db), numbers(20));
+    assert_eq!(sequences(&db), numbers(20 + 40), "a refusal is an event, too");
 }
 
 async fn a_call_that_fails_leaves_its_neighbours_alone(db: TestDatabase) {
@@ -127,12 +130,14 @@ async fn a_call_that_fails_leaves_its_neighbours_alone(db: TestDatabase) {
         if n % 10 == 5 {
             submission.id = first.summary.id;
         }
-        calls.spawn(async move { store.accept(&tenant(), vec![submission], Vec::new()).await });
+        let object = Object::MassRequest(simple(n).id);
+        let refused = Act::new(actor(), at(1), &origin()).refused(&tenant(), Action::PayloadRefused, object);
+        calls.spawn(async move { store.accept(&tenant(), vec![submission], vec![refused]).await });
     }
     let results = calls.join_all().await;
     assert_eq!(results.iter().filter(|result| matches!(result, Err(PortError::Unexpected(_)))).count(), 3);
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 27);
-    assert_eq!(sequences(&db), numbers(1 + 27));
+    assert_eq!(sequences(&db), numbers(1 + 27 * 2));
 }
 
 async fn a_call_that_is_given_up_holds_up_nobody(db: TestDatabase) {
@@ -140,7 +145,8 @@ async fn a_call_that_is_given_up_holds_up_nobody(db: TestDatabase) {
     let mut calls = JoinSet::new();
     for n in 0..60 {
         let store = Arc::clone(&db.database.stores().mass);
-        let call = async move { store.accept(&tenant(), vec![simple(n)], Vec::new()).await.unwrap().pop().unwrap().unwrap() };
+        let call =
+            async move { store.accept(&tenant(), vec![simple(n)], Vec::new()).await.unwrap().pop().unwrap().unwrap() };
         if n % 3 == 0 {
             given_up.push(tokio::spawn(call));
         } else {
@@ -162,7 +168,7 @@ async fn an_address_is_given_once(db: TestDatabase) {
     for (n, store) in (0..20).zip(stores.into_iter().cycle()) {
         let tenant = if n % 3 == 0 { tenant() } else { other_tenant() };
         let account = account("ana@example.test", &tenant);
-        calls.spawn(async move { store.create(account).await });
+        calls.spawn(async move { store.create(account, event(&tenant, at(0))).await });
     }
     let results = calls.join_all().await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
@@ -188,7 +194,7 @@ async fn start_together(place: Place) {
     for (n, database) in processes.iter().enumerate() {
         let users = Arc::clone(&database.stores().auth.users);
         let account = account(&format!("admin-{n}@example.test"), &tenant());
-        starts.spawn(async move { users.found(founded(tenant()), account).await.unwrap() });
+        starts.spawn(async move { users.found(founded(tenant()), account, Vec::new()).await.unwrap() });
     }
     assert_eq!(starts.join_all().await.into_iter().filter(|founded| *founded).count(), 1);
     assert_eq!(place.lines("SELECT key AS line FROM directory").len(), 1);

@@ -73,7 +73,8 @@ impl TestDatabase {
         let database = place.open();
         database.migrate().unwrap();
         let account = fixtures::account("founder@example.test", &fixtures::tenant());
-        assert!(database.stores().auth.users.found(fixtures::founded(fixtures::tenant()), account).await.unwrap());
+        let founded = fixtures::founded(fixtures::tenant());
+        assert!(database.stores().auth.users.found(founded, account, Vec::new()).await.unwrap());
         place.execute("INSERT INTO tenants VALUES ('other', '2026-01-01T00:00:00.000000Z')");
         Self { database, place }
     }

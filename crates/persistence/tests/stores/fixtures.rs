@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use mass_auth::{Account, PasswordHash};
 use mass_domain::access::{Actor, Role};
+use mass_domain::audit::{Act, Action, NewEvent, Object};
 use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::{Examined, Index};
 use mass_domain::ids::{MassRequestId, UserId};
-use mass_domain::mass_request::{IdempotencyKey, Status};
+use mass_domain::mass_request::{IdempotencyKey, MassRequest, Status};
 use mass_domain::tenancy::{Tenant, TenantId};
 use mass_domain::time::Timestamp;
 use mass_domain::trace::{Origin, RequestId};
@@ -42,6 +43,16 @@ pub(crate) fn account(email: &str, tenant: &TenantId) -> Account {
     Account { user, password: PasswordHash::from_stored("hash".to_owned()) }
 }
 
+/// Somebody's act at an instant.
+pub(crate) fn act(at: Timestamp) -> Act {
+    Act::new(actor(), at, &origin())
+}
+
+/// The event of such an act, on some object of a tenant.
+pub(crate) fn event(tenant: &TenantId, at: Timestamp) -> NewEvent {
+    act(at).done(tenant, Action::UserChanged, Object::Server)
+}
+
 /// So many microseconds into the test's day.
 pub(crate) fn at(micros: i64) -> Timestamp {
     let noon: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
@@ -55,7 +66,7 @@ pub(crate) fn actor() -> Actor {
 pub(crate) fn origin() -> Origin {
     Origin {
         request_id: RequestId::parse("req-1").unwrap(),
-        trace: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap()),
+        trace: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00".parse().unwrap()),
         address: Some("2001:db8::1".parse().unwrap()),
     }
 }
@@ -97,6 +108,7 @@ fn submission(contract: &str, canonical: String, index: Index) -> Submission {
         id: id_at(at(1)),
         at: at(1),
         actor: actor(),
+        input: Fingerprint::of("as it was sent"),
         examined: Examined {
             contract: contract.parse().unwrap(),
             fingerprint: Fingerprint::of(&canonical),
@@ -108,6 +120,12 @@ fn submission(contract: &str, canonical: String, index: Index) -> Submission {
         on_conflict: OnConflict::Refuse,
         origin: origin(),
     }
+}
+
+/// A request as it was before its event stood in the audit trail.
+pub(crate) fn unplaced(mut request: MassRequest) -> MassRequest {
+    request.summary.audit = None;
+    request
 }
 
 /// Variations of a submission.

@@ -6,7 +6,7 @@ use mass_domain::page::Limit;
 use mass_service::{DeleteError, Found, TransitionError};
 
 use crate::databases::TestDatabase;
-use crate::fixtures::{Vary, account, at, deletion, other_tenant, reading, tenant, transition};
+use crate::fixtures::{Vary, account, at, deletion, event, other_tenant, reading, tenant, transition, unplaced};
 
 on_both!(another_tenants_request_is_absent, tenants_share_no_key_and_no_sequence, another_tenants_user_is_absent);
 
@@ -20,7 +20,7 @@ async fn another_tenants_request_is_absent(db: TestDatabase) {
     let moved = db.mass().transition(&other, id, transition(Status::Processing)).await;
     assert!(matches!(moved, Err(TransitionError::NotFound)));
     assert!(matches!(db.mass().delete(&other, id, deletion()).await, Err(DeleteError::NotFound)));
-    assert_eq!(db.mass().find(&tenant(), id).await.unwrap(), Found::Present(sent.into_request(&tenant(), None)));
+    assert_eq!(unplaced(db.present(id).await), sent.into_request(&tenant(), None));
 }
 
 async fn tenants_share_no_key_and_no_sequence(db: TestDatabase) {
@@ -36,10 +36,10 @@ async fn tenants_share_no_key_and_no_sequence(db: TestDatabase) {
 
 async fn another_tenants_user_is_absent(db: TestDatabase) {
     let account = account("ana@example.test", &tenant());
-    db.accounts().create(account.clone()).await.unwrap();
+    db.accounts().create(account.clone(), event(&account.user.tenant_id, at(0))).await.unwrap();
     let (other, id) = (other_tenant(), account.user.id);
     let hash = || PasswordHash::from_stored("foreign".to_owned());
     assert_eq!(db.accounts().find(&other, id).await.unwrap(), None);
-    assert!(!db.users().set_password(&other, id, hash(), at(5)).await.unwrap());
+    assert!(!db.users().set_password(&other, id, hash(), event(&other, at(5))).await.unwrap());
     assert_eq!(db.users().find_by_email(&account.user.email).await.unwrap(), Some(account));
 }

@@ -5,7 +5,7 @@ use mass_domain::mass_request::{Filter, Status};
 use mass_domain::page::Limit;
 
 use crate::databases::TestDatabase;
-use crate::fixtures::{Vary, at, deletion, reading, simple, tenant, transition};
+use crate::fixtures::{Vary, at, deletion, reading, simple, tenant, transition, unplaced};
 
 on_both!(
     a_list_shows_what_was_stored_newest_first,
@@ -26,8 +26,13 @@ async fn a_list_shows_what_was_stored_newest_first(db: TestDatabase) {
     let submissions: Vec<_> = (0..3).map(|n| reading(&format!("dev-{n}"), n).keyed(&format!("k-{n}"))).collect();
     db.mass().accept(&tenant(), submissions.clone(), Vec::new()).await.unwrap();
     let listed = db.mass().list(&tenant(), &Filter::default(), None, Limit::DEFAULT).await.unwrap();
-    let stored = submissions.into_iter().map(|sent| sent.into_request(&tenant(), None).summary);
-    assert_eq!(listed, stored.rev().collect::<Vec<_>>());
+    let mut stored = Vec::new();
+    for sent in submissions.into_iter().rev() {
+        let request = db.present(sent.id).await;
+        assert_eq!(unplaced(request.clone()), sent.into_request(&tenant(), None));
+        stored.push(request.summary);
+    }
+    assert_eq!(listed, stored);
 }
 
 async fn pages_meet_without_a_gap(db: TestDatabase) {
@@ -59,7 +64,10 @@ async fn each_filter_keeps_what_it_names(db: TestDatabase) {
     odd.examined.index.observed_at = Some(at(HOUR));
     odd.examined.contract = "enterprise/1.1".parse().unwrap();
     let id = odd.id;
-    db.mass().accept(&tenant(), vec![reading("dev-1", 1), odd, reading("dev-2", 1), simple(1)], Vec::new()).await.unwrap();
+    db.mass()
+        .accept(&tenant(), vec![reading("dev-1", 1), odd, reading("dev-2", 1), simple(1)], Vec::new())
+        .await
+        .unwrap();
     db.mass().transition(&tenant(), id, transition(Status::Processing)).await.unwrap();
 
     let all = || Filter {
