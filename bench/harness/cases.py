@@ -1,0 +1,462 @@
+"""What is measured. Each case adds to the results what came of it, and leaves no server behind."""
+
+import base64
+import csv
+import json
+import random
+import re
+import shutil
+import sqlite3
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from . import machine
+from .load import TABLE, Refused, pgbench
+from .server import PASSWORD, Mass, Peer
+
+PAGE = 50
+COLUMNS = """tenant_id, id, contract, status, outcome, version, created_at, updated_at, created_by_kind, device_id,
+    observed_at, natural_key, fingerprint, document, warnings"""
+FILLED_FROM_MS = 1_767_225_600_000  # 2026-01-01
+
+
+class Run:
+    """What the cases share."""
+
+    def __init__(self, plan, binaries, work, cluster, loader, secret, results):
+        self.plan = plan
+        self.binaries = binaries
+        self.work = work
+        self.cluster = cluster
+        self.loader = loader
+        self.secret = secret
+        self.results = results
+        self._names = iter(range(1, 1_000_000))
+
+    def folder(self):
+        folder = self.work / f"run-{next(self._names)}"
+        folder.mkdir()
+        return folder
+
+    def mass(self, url, binary="mass", folder=None):
+        return Mass(self.binaries[binary], url, folder or self.folder(), log=self.plan.log, secret=self.secret)
+
+    def mass_on(self, database, binary="mass"):
+        """MASS on a database of its own."""
+        folder = self.folder()
+        url = f"sqlite://{folder}/mass.db" if database == "sqlite" else self.cluster.create(f"mass_{folder.name[4:]}")
+        return self.mass(url, binary, folder)
+
+    def database_cpu(self, database):
+        """SQLite computes within the server."""
+        return (lambda: 0.0) if database == "sqlite" else self.cluster.cpu_seconds
+
+    def rounds(self):
+        return range(1, self.plan.rounds + 1)
+
+    def add(self, case, **what):
+        self.results["points"].append({"of": self.results["now"], "case": case, **what})
+        rate = what.get("per_second")
+        shown = {name: value for name, value in what.items() if isinstance(value, (str, int)) or name == "seconds"}
+        print(f"  {case} {shown}" + (f" {rate:,.0f}/s" if rate else ""), flush=True)
+
+    def post(self, server, database, contract, connections, **more):
+        return self.loader.post(server, self.database_cpu(database), contract, connections, self.plan.seconds,
+                                self.plan.warm_up, **more)
+
+    def note_peak(self, server, where):
+        self.results["peaks"].append({"of": self.results["now"], "where": where, "mib": server.peak_mib()})
+
+
+def in_turn(number, *turns):
+    """Does all of these, in an order that changes from round to round: what the machine does falls on all alike."""
+    for turn in turns if number % 2 else reversed(turns):
+        turn()
+
+
+# --- 1. Single requests -----------------------------------------------------------------------------------------------
+
+
+def singles(run):
+    run.cluster.create("peer")
+    run.cluster.psql("peer", TABLE)
+    with run.mass_on("postgres") as server:
+        for contract in ["simple", "enterprise"]:
+            payload = run.loader.sample(contract)
+            for number in run.rounds():
+                for connections in run.plan.connections:
+                    what = {"contract": contract, "connections": connections, "round": number}
+
+                    def ours():
+                        run.cluster.settle()
+                        run.add("single", subject="mass", database="postgres", **what | run.post(
+                            server, "postgres", contract, connections))
+
+                    def theirs():
+                        run.cluster.settle()
+                        run.add("single", subject="pgbench", database="postgres", **what | pgbench(
+                            run.cluster, run.work, payload, connections, run.plan.seconds))
+
+                    in_turn(number, ours, theirs)
+        run.note_peak(server, "single requests, PostgreSQL")
+
+
+def singles_sqlite(run):
+    with run.mass_on("sqlite") as server:
+        for contract in ["simple", "enterprise"]:
+            for number in run.rounds():
+                for connections in run.plan.connections:
+                    run.add("single", subject="mass", database="sqlite", **{"contract": contract, "round": number} |
+                            run.post(server, "sqlite", contract, connections))
+        run.note_peak(server, "single requests, SQLite")
+
+
+# --- 2. Batches -------------------------------------------------------------------------------------------------------
+
+
+def batches(run):
+    records = run.plan.batch_records
+    file = run.work / "readings.ndjson"
+    for number in run.rounds():
+        for database in ["postgres", "sqlite"]:
+            run.loader.readings(file, records)
+            with run.mass_on(database) as server:
+                database_before, server_before = run.database_cpu(database)(), server.cpu_seconds()
+                result = run.loader.batch(server, file=file)
+                accepted = result["last"]["totals"]["accepted"]
+                if accepted != records:
+                    raise Refused(f"of {records} readings {accepted} were accepted: {result['last']}")
+                run.add("batch", subject="mass", database=database, round=number, records=records,
+                        seconds=result["seconds"], per_second=records / result["seconds"],
+                        server_cpu_per_1000=(server.cpu_seconds() - server_before) / records * 1000,
+                        database_cpu_per_1000=(run.database_cpu(database)() - database_before) / records * 1000)
+                run.note_peak(server, f"batch of {records:,}, {database}")
+                copied = copy_again(run, server) if database == "postgres" else import_again(server)
+            run.add("batch", subject="\\copy" if database == "postgres" else ".import", database=database,
+                    round=number, records=records, seconds=copied, per_second=records / copied)
+
+
+def copy_again(run, server):
+    """How long \\copy takes for the same rows into a table with the same indexes."""
+    database = server.environment["DATABASE_URL"].rpartition("/")[2]
+    file = server.folder / "rows"
+    run.cluster.psql(database, f"\\copy mass_requests to '{file}'")
+    run.cluster.psql(database, "CREATE TABLE copied (LIKE mass_requests INCLUDING ALL)")
+    run.cluster.settle()
+    begin = time.perf_counter()
+    run.cluster.psql(database, f"\\copy copied from '{file}'")
+    return time.perf_counter() - begin
+
+
+def import_again(server):
+    """How long .import takes for the same rows into a table with the same indexes, as safe from a power cut. It reads
+    text alone: the bytes of ids and fingerprints come as hexadecimal digits, and columns without values are left out."""
+    source = sqlite3.connect(server.environment["DATABASE_URL"].removeprefix("sqlite://"))
+    columns = source.execute("SELECT name, type FROM pragma_table_info('mass_requests')").fetchall()
+    used = source.execute(f"SELECT {', '.join(f'count({name})' for name, _ in columns)} FROM mass_requests").fetchone()
+    empty = {name for (name, _), count in zip(columns, used) if not count}
+    columns = [column for column in columns if column[0] not in empty]
+    selected = ", ".join(f"lower(hex({name}))" if kind == "BLOB" else name for name, kind in columns)
+    rows, target = server.folder / "rows.csv", server.folder / "imported.db"
+    with open(rows, "w", newline="") as out:
+        csv.writer(out).writerows(source.execute(f"SELECT {selected} FROM mass_requests"))
+    setup = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;\n"
+    declared = ", ".join(f"{name} {'TEXT' if kind == 'BLOB' else kind} NOT NULL" for name, kind in columns)
+    table = f"CREATE TABLE mass_requests ({declared}, PRIMARY KEY (tenant_id, id)) STRICT;\n"
+    sqlite3_command(target, setup + table + indexes_without(source, empty))
+    begin = time.perf_counter()
+    sqlite3_command(target, f"{setup}.import --csv {rows} mass_requests\n")
+    took = time.perf_counter() - begin
+    imported, stored = (database.execute("SELECT count(*) FROM mass_requests").fetchone()[0]
+                        for database in (sqlite3.connect(target), source))
+    if imported != stored:
+        raise RuntimeError(f".import took {imported} of {stored} rows")
+    return took
+
+
+def indexes_without(source, columns):
+    """The indexes of MASS's table that hold anything when these columns do not."""
+    names = "|".join(columns)
+    # Those of the primary key have no text.
+    found = source.execute("SELECT sql FROM sqlite_master WHERE tbl_name = 'mass_requests' AND type = 'index' AND sql > ''")
+    kept = (re.sub(rf"\s+(WHERE|AND) ({names}) IS NULL", "", sql) for (sql,) in found.fetchall())
+    return "".join(f"{sql};\n" for sql in kept if not re.search(rf"\b({names})\b", sql))
+
+
+def sqlite3_command(database, script):
+    subprocess.run(["sqlite3", "-bail", database], input=script, text=True, check=True, stdout=subprocess.DEVNULL)
+
+
+# --- 3. Reading, logging in -------------------------------------------------------------------------------------------
+
+
+def ids_of(server, count):
+    """The ids of the latest requests."""
+    ids, cursor = [], ""
+    while cursor is not None and len(ids) < count:
+        page = server.get("/v1/mass-requests?limit=500" + (f"&cursor={cursor}" if cursor else ""))
+        ids += [item["id"] for item in page["items"]]
+        cursor = page["next_cursor"]
+    return ids[:count]
+
+
+def write_paths(run, name, paths):
+    file = run.work / name
+    file.write_text("\n".join(paths) + "\n")
+    return file
+
+
+def reads(run):
+    insert_url = run.cluster.create("inserts")
+    run.cluster.psql("inserts", TABLE)
+    for database in ["postgres", "sqlite"]:
+        with run.mass_on(database) as server:
+            cpu = run.database_cpu(database)
+            run.loader.post(server, cpu, "simple", 16, run.plan.seconds, 0)
+            ids = ids_of(server, 5000)
+            random.Random(1).shuffle(ids)
+            by_id = write_paths(run, "by-id", [f"/v1/mass-requests/{id}" for id in ids])
+            plan = (run.plan.seconds, run.plan.warm_up)
+            for case, paths in [("health", ["/health"]), ("list", [f"/v1/mass-requests?limit={PAGE}"])]:
+                file = write_paths(run, case, paths)
+                for number in run.rounds():
+                    run.add(case, subject="mass", database=database, round=number,
+                            **run.loader.get(server, cpu, file, 16, *plan, token_of=server))
+            if database == "sqlite":
+                for number in run.rounds():
+                    run.add("get", subject="mass", database=database, round=number,
+                            **run.loader.get(server, cpu, by_id, 64, *plan, token_of=server))
+            else:
+                beside_peer(run, server, by_id, insert_url)
+            run.note_peak(server, f"reads, {database}")
+
+
+def beside_peer(run, server, by_id, insert_url):
+    cpu, plan = run.cluster.cpu_seconds, (run.plan.seconds, run.plan.warm_up)
+    with Peer(run.binaries["peer"], database_url=server.environment["DATABASE_URL"], insert_url=insert_url,
+              secret=run.secret, folder=run.folder()) as peer:
+        for number in run.rounds():
+            for connections in run.plan.connections[1:3]:
+                turns = [lambda subject=subject, one=one: run.add(
+                    "get", subject=subject, database="postgres", round=number,
+                    **run.loader.get(one, cpu, by_id, connections, *plan, token_of=server))
+                    for subject, one in [("mass", server), ("axum + sqlx", peer)]]
+                in_turn(number, *turns)
+            run.add("single", subject="axum + sqlx", database="postgres", contract="simple", round=number,
+                    **run.post(peer, "postgres", "simple", 64, path="/insert", token=False))
+
+
+def logins(run):
+    """How many log in, and whether those who send notice."""
+    users = [f"user-{number}@example.test" for number in range(4)]
+    with run.mass_on("postgres") as server:
+        for user in users:
+            server.command("create-user", "--email", user, "--role", "viewer", "--password-stdin", text=PASSWORD)
+        bodies = write_paths(run, "logins", [json.dumps({"email": user, "password": PASSWORD}) for user in users])
+        plan = (run.plan.seconds, run.plan.warm_up)
+        idle = lambda: 0.0
+
+        def log_in():
+            return run.loader.send(server, idle, "/v1/auth/login", bodies, len(users), *plan)
+
+        for number in run.rounds():
+            run.add("login", subject="alone", round=number, **log_in())
+            run.add("ingestion", subject="alone", round=number, **run.post(server, "postgres", "simple", 16))
+            beside = {}
+            with Beside(log_in, beside):
+                ingested = run.post(server, "postgres", "simple", 16)
+            run.add("ingestion", subject="beside log-ins", round=number, **ingested)
+            run.add("login", subject="beside ingestion", round=number, **beside["result"])
+        run.note_peak(server, "log-ins, PostgreSQL")
+
+
+class Beside:
+    """Something that goes on meanwhile."""
+
+    def __init__(self, work, into):
+        self._error = None
+
+        def guarded():
+            try:
+                into["result"] = work()
+            except Exception as error:
+                self._error = error
+
+        self._thread = threading.Thread(target=guarded)
+
+    def __enter__(self):
+        self._thread.start()
+
+    def __exit__(self, *_):
+        self._thread.join()
+        if self._error:
+            raise self._error
+
+
+# --- 4. Memory, start -------------------------------------------------------------------------------------------------
+
+
+def starts(run):
+    for database in ["postgres", "sqlite"]:
+        with run.mass_on(database) as server:
+            run.add("start", subject="empty", database=database, seconds=server.start_seconds)
+            url = server.environment["DATABASE_URL"]
+        for _ in range(5):
+            with run.mass(url) as server:
+                run.add("start", subject="migrated", database=database, seconds=server.start_seconds)
+
+
+def stream(run):
+    """What a long batch adds to the memory of a server that has been at work."""
+    for database in ["postgres", "sqlite"]:
+        with run.mass_on(database) as server:
+            run.post(server, database, "simple", 64)
+            before = server.measure_peak()
+            result = run.loader.batch(server, bytes=run.plan.stream_bytes, notes=2000)
+            during = machine.memory_mib(server.pid)[1]
+            run.add("stream", subject="mass", database=database, bytes=result["bytes_sent"], seconds=result["seconds"],
+                    records=result["last"]["totals"]["accepted"], before_mib=before, growth_mib=during - before)
+            run.note_peak(server, f"stream, {database}")
+
+
+# --- 5. Cost curves ---------------------------------------------------------------------------------------------------
+
+
+def curves(run):
+    for database in ["postgres", "sqlite"]:
+        folder = run.folder()
+        url = f"sqlite://{folder}/mass.db" if database == "sqlite" else run.cluster.create("curve")
+        with run.mass(url, folder=folder) as server:
+            server.get("/v1/auth/me")  # The tenant is there, and so is the token.
+        filled = 0
+        for rows in run.plan.rows:
+            (fill_sqlite if database == "sqlite" else fill_postgres)(run, url, filled, rows)
+            filled = rows
+            with run.mass(url, folder=folder) as server:
+                cpu, plan = run.database_cpu(database), (run.plan.seconds, run.plan.warm_up)
+                some = random.Random(1).sample(range(rows), min(rows, 5000))
+                paths = {"get": [f"/v1/mass-requests/{hyphenated(number)}" for number in some]}
+                # Counted from the rows of the filling: what is sent meanwhile stands before them.
+                deep = min(100_000, rows // PAGE - 10)
+                for page in (1, deep):
+                    paths[f"page {page:,}"] = [f"/v1/mass-requests?limit={PAGE}{at(server, rows - PAGE * (page - 1))}"]
+                for name, some in paths.items():
+                    file = write_paths(run, "curve", some)
+                    run.add("curve", subject=name, database=database, rows=rows,
+                            **run.loader.get(server, cpu, file, 1, *plan, token_of=server))
+                run.add("curve", subject="post", database=database, rows=rows,
+                        **run.post(server, database, "simple", 16))
+                run.note_peak(server, f"{rows:,} rows, {database}")
+
+
+def filled_id(number):
+    """The id of a row of the filling: a UUID of version 7, one a millisecond."""
+    return f"{FILLED_FROM_MS + number:012x}7000800000000000{0:04x}"
+
+
+def hyphenated(number):
+    digits = filled_id(number)
+    return "-".join([digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]])
+
+
+def at(server, number):
+    """The part of a query that continues below a row of the filling: a cursor of the server's, with another row in it."""
+    cursor = server.get("/v1/mass-requests?limit=1")["next_cursor"]
+    scope = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))[:8]
+    return "&cursor=" + base64.urlsafe_b64encode(scope + bytes.fromhex(filled_id(number))).decode().rstrip("=")
+
+
+DOCUMENT = ('{"device":{"id":"dev-%s","location":"Hall 2","type":"rack-sensor"},"mass_version":"1.1","metadata":'
+            '{"batch_id":"b-1","notes":"%s","operator":"ana"},"metrics":{"humidity_percent":45,"pressure_hpa":1013.2,'
+            '"temperature_celsius":22.5},"timestamp":"2026-01-01T00:00:00Z"}')
+
+
+def fill_postgres(run, url, begin, end):
+    database = url.rpartition("/")[2]
+    document = (DOCUMENT % ("' || n % 100 || '", "' || n || '"))
+    time_of = f"to_timestamp(({FILLED_FROM_MS} + n) / 1000.0)"
+    run.cluster.psql(database, f"""INSERT INTO mass_requests ({COLUMNS})
+        SELECT 'default', (lpad(to_hex({FILLED_FROM_MS} + n), 12, '0') || '70008000000000000000')::uuid, 'device/1.1',
+            CASE n % 20 WHEN 0 THEN 'done' ELSE 'pending' END, 'accepted', 1, {time_of}, {time_of}, 'system',
+            'dev-' || n % 100, {time_of}, n::text, sha256(n::text::bytea), '{document}', '[]'
+        FROM generate_series({begin}::bigint, {end - 1}) AS n""")
+    run.cluster.psql(database, "VACUUM ANALYZE mass_requests")
+    run.cluster.settle()
+
+
+def fill_sqlite(_run, url, begin, end):
+    database = sqlite3.connect(url.removeprefix("sqlite://"))
+    instant = lambda n: time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime((FILLED_FROM_MS + n) // 1000)) + \
+        f".{n % 1000:03}000Z"
+    rows = (("default", bytes.fromhex(filled_id(n)), "device/1.1", "done" if n % 20 == 0 else "pending", "accepted", 1,
+             instant(n), instant(n), "system", f"dev-{n % 100}", instant(n), str(n), n.to_bytes(32, "big"),
+             DOCUMENT % (n % 100, n), "[]") for n in range(begin, end))
+    database.executemany(f"INSERT INTO mass_requests ({COLUMNS}) VALUES ({', '.join('?' * 15)})", rows)
+    database.commit()
+    database.execute("ANALYZE")
+    database.close()
+
+
+# --- 6. The audit trail -----------------------------------------------------------------------------------------------
+
+
+def audit_cost(run):
+    """The same build with and without the tree."""
+    if "without-tree" not in run.binaries:
+        raise Refused("mass-persistence has no feature bench-without-tree")
+    for database in ["postgres", "sqlite"]:
+        with run.mass_on(database) as with_tree, run.mass_on(database, "without-tree") as without:
+            for number in run.rounds():
+                turns = [lambda subject=subject, server=server: run.add(
+                    "audit", subject=subject, database=database, round=number,
+                    **run.post(server, database, "simple", 64))
+                    for subject, server in [("with the tree", with_tree), ("without", without)]]
+                in_turn(number, *turns)
+
+
+def verification(run):
+    """`mass audit verify` of a long export, on one core."""
+    events = run.plan.events
+    export, key = run.work / "export.ndjson", run.work / "key"
+    if "audit-export" not in run.binaries:
+        raise Refused("bench/audit-export could not be built")
+    subprocess.run([run.binaries["audit-export"], "--events", str(events), "--export", export, "--key", key], check=True)
+    pinned = ["taskset", "--cpu-list", "0"] if shutil.which("taskset") else []
+    for number in run.rounds():
+        begin = time.perf_counter()
+        command = [*pinned, run.binaries["mass"], "audit", "verify", export, "--key", key.read_text().strip()]
+        done = subprocess.run(command, cwd=run.work, capture_output=True, text=True, check=False)
+        seconds = time.perf_counter() - begin
+        if done.returncode != 0:
+            raise Refused(f"mass audit verify: {done.stderr or done.stdout}")
+        run.add("verification", subject="mass", round=number, events=events, seconds=seconds,
+                per_second=events / seconds, bytes=export.stat().st_size)
+
+
+# --- 7. Micro-benchmarks ----------------------------------------------------------------------------------------------
+
+
+def micro(run):
+    command = ["cargo", "bench", "--quiet", "--locked", "--manifest-path", Path(__file__).parents[1] / "Cargo.toml", "-p",
+               "mass-micro"]
+    if run.plan.quick:
+        command += ["--", "--max-time", "0.1"]
+    run.results["micro"] = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+CASES = {
+    "singles": singles,
+    "singles-sqlite": singles_sqlite,
+    "batches": batches,
+    "reads": reads,
+    "logins": logins,
+    "starts": starts,
+    "stream": stream,
+    "curves": curves,
+    "audit-cost": audit_cost,
+    "verification": verification,
+    "micro": micro,
+}
+

@@ -1,0 +1,289 @@
+"""RESULTS.md and its pictures: nothing in them but what results.json holds."""
+
+import statistics
+
+from . import plot
+
+NOT_MEASURED = "not measured"
+
+
+class Results:
+    def __init__(self, results):
+        self.raw = results
+
+    def values(self, value, case, **which):
+        """A value of every round; `value` may name a member of a member."""
+        first, _, second = value.partition(".")
+        fit = lambda point: point["case"] == case and all(point.get(name) == it for name, it in which.items())
+        found = (point.get(first) for point in self.raw["points"] if fit(point))
+        return [it[second] if second else it for it in found if it is not None]
+
+    def median(self, value, case, **which):
+        values = self.values(value, case, **which)
+        return statistics.median(values) if values else None
+
+    def ratios(self, value, case, ours, theirs):
+        """Of each round: what a point was measured beside is what it is compared with."""
+        mine, other = self.values(value, case, **ours), self.values(value, case, **theirs)
+        return [one / two for one, two in zip(mine, other)] if len(mine) == len(other) else []
+
+
+def middle(values):
+    return statistics.median(values) if values else None
+
+
+def number(value, digits=0, unit=""):
+    return "–" if value is None else f"{value:,.{digits}f}{unit}"
+
+
+def spread(values, digits=0):
+    """A median and, in brackets, the least and the greatest."""
+    if not values:
+        return "–"
+    shown = number(statistics.median(values), digits)
+    return shown if len(values) == 1 else f"{shown} ({number(min(values), digits)} … {number(max(values), digits)})"
+
+
+def table(head, rows):
+    out = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    return [*out, *(f"| {' | '.join(row)} |" for row in rows), ""]
+
+
+# --- Targets ----------------------------------------------------------------------------------------------------------
+
+
+def targets(results):
+    """(what, the bar in words, what was measured, digits, whether it is met)"""
+    ours = {"subject": "mass", "database": "postgres", "contract": "simple"}
+    theirs = ours | {"subject": "pgbench"}
+
+    def beside_pgbench(connections):
+        at = {"connections": connections}
+        return middle(results.ratios("per_second", "single", ours | at, theirs | at))
+
+    def of_medians(value, one, other):
+        first, second = results.median(value, **one), results.median(value, **other)
+        return first / second if first is not None and second else None
+
+    sqlite = {"case": "single", "subject": "mass", "database": "sqlite", "contract": "simple"}
+    at_64 = ours | {"connections": 64}
+    peaks = [peak["mib"] for peak in results.raw["peaks"]]
+    growth = results.values("growth_mib", "stream")
+    get = {"database": "postgres", "connections": 64}
+    tail = [p99 / p50 for p99, p50 in zip(results.values("milliseconds.p99", "single", **at_64),
+                                          results.values("milliseconds.p50", "single", **at_64))]
+    cost = [1 - ratio for database in ("postgres", "sqlite") for ratio in [middle(results.ratios(
+        "per_second", "audit", {"subject": "with the tree", "database": database},
+        {"subject": "without", "database": database}))] if ratio is not None]
+    events = results.median("events", "verification")
+    verification = results.median("seconds", "verification")
+    batch_ratio = middle(results.ratios("per_second", "batch", {"subject": "mass", "database": "postgres"},
+                                        {"subject": "\\copy", "database": "postgres"}))
+    rows = [
+        ("single POST, PostgreSQL, 64 connections ÷ pgbench", ">=", 1.0, beside_pgbench(64), "", 2),
+        ("the same at 16", ">=", 0.8, beside_pgbench(16), "", 2),
+        ("the same at 1", ">=", 0.6, beside_pgbench(1), "", 2),
+        ("batch of NDJSON device/1.1, rows a second ÷ `\\copy`", ">=", 0.7, batch_ratio, "", 2),
+        ("single POST, SQLite, 64 connections ÷ its own rate at 1", ">=", 8.0,
+         of_medians("per_second", sqlite | {"connections": 64}, sqlite | {"connections": 1}), "", 2),
+        ("GET by id, 64 connections ÷ axum + sqlx", ">=", 1.0,
+         middle(results.ratios("per_second", "get", get | {"subject": "mass"}, get | {"subject": "axum + sqlx"})), "", 2),
+        ("p99 ÷ p50 of single POST, PostgreSQL, 64 connections", "<=", 4.0, middle(tail), "", 2),
+        ("peak memory of a server, under all of it", "<=", 96.0, max(peaks, default=None), " MiB", 1),
+        ("growth of memory over the streamed batch", "<=", 32.0, max(growth, default=None), " MiB", 1),
+        ("server CPU of 1,000 single POSTs, PostgreSQL, 64 connections", "<=", 0.2,
+         results.median("server_cpu_per_1000", "single", **at_64), " s", 3),
+        ("throughput that the audit tree costs, 64 connections", "<=", 15.0,
+         max(cost) * 100 if cost else None, " %", 1),
+        ("verifying 1,000,000 events on one core", "<=", 10.0,
+         verification / events * 1e6 if verification else None, " s", 2),
+    ]
+    return rows
+
+
+def targets_table(results):
+    rows = []
+    for what, sign, bar, measured, unit, digits in targets(results):
+        met = measured is not None and (measured >= bar if sign == ">=" else measured <= bar)
+        verdict = NOT_MEASURED if measured is None else "met" if met else "**missed**"
+        rows.append([what, f"{'≥' if sign == '>=' else '≤'} {bar:g}{unit}", number(measured, digits, unit), verdict])
+    return table(["what", "bar", "measured", ""], rows)
+
+
+# --- Sections ---------------------------------------------------------------------------------------------------------
+
+
+def singles(results):
+    rows = []
+    for contract in ["simple", "enterprise"]:
+        for database, subject in [("postgres", "mass"), ("postgres", "pgbench"), ("sqlite", "mass")]:
+            for connections in connections_of(results, "single"):
+                which = {"contract": contract, "database": database, "subject": subject, "connections": connections}
+                rates = results.values("per_second", "single", **which)
+                if not rates:
+                    continue
+                ratio = middle(results.ratios("per_second", "single", which, which | {"subject": "pgbench"}))
+                rows.append([
+                    contract, {"postgres": "PostgreSQL", "sqlite": "SQLite"}[database],
+                    {"mass": "MASS", "pgbench": "pgbench"}[subject], str(connections), spread(rates),
+                    number(ratio if subject == "mass" and database == "postgres" else None, 2),
+                    *(spread(results.values(f"milliseconds.{part}", "single", **which), 2) for part in ("p50", "p99")),
+                    *(number(results.median(f"{who}_cpu_per_1000", "single", **which), 3)
+                      for who in ("server", "database", "client"))])
+    peer = results.values("per_second", "single", subject="axum + sqlx")
+    tail = [f"The single INSERT of axum + sqlx, without contract, token or audit trail, at 64 connections: {spread(peer)} "
+            "a second.", ""] if peer else []
+    head = ["contract", "database", "", "connections", "a second", "÷ pgbench", "p50, ms", "p99, ms", "CPU of server",
+            "of database", "of the load generator"]
+    return [*table(head, rows), "CPU: seconds for 1,000 requests. SQLite computes within the server.", "", *tail]
+
+
+def connections_of(results, case):
+    return sorted({point["connections"] for point in results.raw["points"] if point["case"] == case})
+
+
+def batches(results):
+    rows = []
+    for database, peer in [("postgres", "\\copy"), ("sqlite", ".import")]:
+        ours, theirs = {"subject": "mass", "database": database}, {"subject": peer, "database": database}
+        if rates := results.values("per_second", "batch", **ours):
+            ratio = results.ratios("per_second", "batch", ours, theirs)
+            cpu = (number(results.median(f"{who}_cpu_per_1000", "batch", **ours), 3) for who in ("server", "database"))
+            rows.append([database, number(results.median("records", "batch", **ours)), spread(rates),
+                         f"{spread(results.values('per_second', 'batch', **theirs))} (`{peer}`)", spread(ratio, 2), *cpu])
+    return table(["database", "records", "MASS, rows a second", "the same rows, copied", "ratio",
+                  "CPU of server, s for 1,000", "of database"], rows)
+
+
+def reads(results):
+    rows = []
+    for case, name in [("health", "`GET /health`"), ("list", "a page of 50"), ("get", "by id")]:
+        for database in ["postgres", "sqlite"]:
+            for subject in ["mass", "axum + sqlx"]:
+                for connections in connections_of(results, case):
+                    which = {"database": database, "subject": subject, "connections": connections}
+                    if rates := results.values("per_second", case, **which):
+                        rows.append([name, database, subject, str(connections), spread(rates), *(
+                            number(results.median(f"milliseconds.{part}", case, **which), 2) for part in ("p50", "p99"))])
+    return table(["what", "database", "", "connections", "a second", "p50, ms", "p99, ms"], rows)
+
+
+def logins(results):
+    rows = []
+    for case, name in [("login", "log-ins, 4 connections"), ("ingestion", "single POST, 16 connections")]:
+        for subject in ["alone", "beside ingestion", "beside log-ins"]:
+            if rates := results.values("per_second", case, subject=subject):
+                rows.append([name, subject, spread(rates, 1), *(number(results.median(f"milliseconds.{part}", case,
+                             subject=subject), 2) for part in ("p50", "p99", "max"))])
+    return table(["what", "", "a second", "p50, ms", "p99, ms", "max, ms"], rows)
+
+
+def memory(results):
+    peaks = table(["peak memory of the server", "MiB"],
+                  [[peak["where"], number(peak["mib"], 1)] for peak in results.raw["peaks"]])
+    streams = [[point["database"], number(point["bytes"] / 2**20), number(point["records"]), number(point["seconds"], 1),
+                number(point["before_mib"], 1), number(point["growth_mib"], 1)]
+               for point in results.raw["points"] if point["case"] == "stream"]
+    starts = [[database, subject, spread([1000 * it for it in results.values("seconds", "start", database=database,
+               subject=subject)])] for database in ("postgres", "sqlite") for subject in ("empty", "migrated")]
+    return [*peaks, *table(["streamed batch", "MiB sent", "records", "seconds", "memory before, MiB", "growth, MiB"],
+                           streams), *table(["start on", "database", "ms until it listens"], starts)]
+
+
+def curves(results):
+    points = [point for point in results.raw["points"] if point["case"] == "curve"]
+    subjects = list(dict.fromkeys("last page" if it["subject"].startswith("page") and it["subject"] != "page 1"
+                                  else it["subject"] for it in points))
+    rows = []
+    for database in ["postgres", "sqlite"]:
+        for stored in sorted({point["rows"] for point in points}):
+            here = {}
+            for point in points:
+                if point["database"] == database and point["rows"] == stored:
+                    deep = point["subject"].startswith("page") and point["subject"] != "page 1"
+                    text = number(point["milliseconds"]["p50"], 2)
+                    here["last page" if deep else point["subject"]] = f"{text} ({point['subject']})" if deep else text
+            if here:
+                rows.append([database, number(stored), *(here.get(subject, "–") for subject in subjects)])
+    names = {"get": "by id", "post": "single POST, 16 connections", "last page": "a deep page"}
+    return table(["database", "rows stored", *(f"{names.get(subject, subject)}, p50 ms" for subject in subjects)], rows)
+
+
+def audit(results):
+    rows = [[database, *(spread(results.values("per_second", "audit", database=database, subject=subject))
+             for subject in ("with the tree", "without")), spread(results.ratios(
+                 "per_second", "audit", {"database": database, "subject": "with the tree"},
+                 {"database": database, "subject": "without"}), 3)] for database in ("postgres", "sqlite")]
+    seconds = results.values("seconds", "verification")
+    out = table(["database", "single POST with the tree, a second", "without it", "ratio"], rows)
+    if seconds:
+        events, size = (results.median(it, "verification") for it in ("events", "bytes"))
+        out += [f"`mass audit verify` of {number(events)} events ({number(size / 2**20)} MiB): {spread(seconds, 2)} s.", ""]
+    return out
+
+
+def micro(results):
+    return ["```text", results.raw["micro"].strip(), "```", ""] if results.raw.get("micro") else []
+
+
+SECTIONS = [
+    ("Single requests", ["singles", "singles-sqlite"], singles,
+     """A closed loop: each connection sends its next document when the last one is answered. Every document differs. pgbench
+(`-M prepared`, as many clients, as many threads as cores) inserts one row a transaction with the same payload into a table with
+one unique index beside its key, in the same cluster."""),
+    ("Batches", ["batches"], batches,
+     """One batch of device/1.1 as NDJSON into an empty database, against copying the rows that it left into a table with the same
+indexes."""),
+    ("Reading", ["reads"], reads,
+     """`bench/peers/axum-sqlx` verifies the same token, reads the same row of the same table and answers the same JSON."""),
+    ("Logging in", ["logins"], logins, """With the default cost of bcrypt, 12, on PostgreSQL."""),
+    ("Memory and start", ["starts", "stream"], memory, ""),
+    ("What more rows cost", ["curves"], curves, """One connection, but for sending."""),
+    ("The audit trail", ["audit-cost", "verification"], audit,
+     """The same commit, built with and without the tree (the feature `bench-without-tree`), each on a database of its own."""),
+    ("Micro-benchmarks", ["micro"], micro, ""),
+]
+
+
+def pictures(results, folder):
+    """Throughput and p99 over connections, where there are any."""
+    of = {"MASS, simple": ("mass", "postgres", "simple"), "MASS, enterprise": ("mass", "postgres", "enterprise"),
+          "pgbench, simple": ("pgbench", "postgres", "simple"), "pgbench, enterprise": ("pgbench", "postgres", "enterprise"),
+          "MASS on SQLite, simple": ("mass", "sqlite", "simple")}
+    out = []
+    for file, value, title, unit in [("throughput.svg", "per_second", "Single POST: throughput", "requests a second"),
+                                     ("p99.svg", "milliseconds.p99", "Single POST: p99", "ms")]:
+        series = {}
+        for name, (subject, database, contract) in of.items():
+            for connections in connections_of(results, "single"):
+                values = results.values(value, "single", subject=subject, database=database, contract=contract,
+                                        connections=connections)
+                if values:
+                    point = (connections, statistics.median(values), min(values), max(values))
+                    series.setdefault(name, []).append(point)
+        if series:
+            log_y = value != "per_second"
+            (folder / file).write_text(plot.lines(title, "connections", unit, series, log_y=log_y))
+            out += [f"![{title}]({file})", ""]
+    return out
+
+
+def write(raw, folder):
+    results = Results(raw)
+    machine = raw.get("machine", {})
+    out = ["# Results of the benchmarks", "", f"`{raw['command']}` repeats this on an idle machine; [results.json](results.json) "
+           "holds every value. A number is the median of the rounds, with the least and the greatest in brackets; a ratio is the "
+           "median of the ratios within a round.", ""]
+    if raw["size"] == "quick":
+        out += ["**A quick run: it shows that the bench works. Its numbers are no result.**", ""]
+    out += table(["", ""], [["commit", raw["commit"]], ["at", raw["at"]], ["`MASS_LOG`", raw["log"]],
+                            *([name.replace("_", " "), f"{value:,.2f}" if isinstance(value, float) else str(value)]
+                              for name, value in machine.items())])
+    out += ["## Targets", "", *targets_table(results), *pictures(results, folder)]
+    for title, cases, section, words in SECTIONS:
+        out += [f"## {title}", "", *([words, ""] if words else [])]
+        out += [f"{NOT_MEASURED.capitalize()} or not whole: `{case}`: {raw['failures'][case].splitlines()[0][:300]}\n"
+                for case in cases if case in raw["failures"]]
+        if any(point["of"] in cases for point in raw["points"]) or "micro" in cases:
+            out += section(results)
+    (folder / "RESULTS.md").write_text("\n".join(out).rstrip() + "\n")
