@@ -18,6 +18,7 @@ use mass_admin_service::NewUser;
 use mass_app::cli::Cli;
 use mass_app::config::Settings;
 use mass_app::http::Services;
+use mass_app::http::context::local_origin;
 use mass_app::startup::Application;
 use mass_auth::NewPassword;
 use mass_domain::access::{Principal, Role};
@@ -160,7 +161,7 @@ impl TestApp {
         let email = Email::parse(&format!("{role}-{}@{tenant}.test", uuid::Uuid::now_v7())).unwrap();
         let password = NewPassword::parse(&SecretString::from(PASSWORD), &email).unwrap();
         let new = NewUser { email: email.clone(), password: Some(password), roles: BTreeSet::from([role]) };
-        self.services.admin.create_user(&Principal::system(tenant_id), new).await.unwrap();
+        self.services.admin.create_user(&Principal::system(tenant_id), new, &local_origin()).await.unwrap();
         self.log_in(email.as_str(), PASSWORD).await
     }
 
