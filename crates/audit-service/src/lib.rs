@@ -7,10 +7,13 @@
 
 mod archive;
 mod checkpoint;
+pub mod export;
 mod export_stream;
+mod issue;
 mod key;
 mod proof;
 mod read;
+pub mod receipt;
 mod record;
 pub mod signer;
 mod store;
@@ -22,6 +25,7 @@ use mass_domain::time::Clock;
 pub use archive::{ArchiveError, ArchivePlan, WrittenArchive};
 pub use checkpoint::{BrokenTrail, CheckpointError, SignedCheckpoint};
 pub use export_stream::{Export, ExportError};
+pub use issue::IssueReceiptError;
 pub use key::{InvalidKey, write_seed};
 pub use proof::{InclusionProof, ProofError};
 pub use read::{EventQuery, ReadError};

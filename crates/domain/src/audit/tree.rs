@@ -330,7 +330,6 @@ pub fn verify_consistency(from: u64, to: u64, proof: &[TreeHash], old_root: Tree
 }
 
 /// All leaves of a small tree, from which every perfect subtree follows.
-#[must_use]
 pub fn of_leaves(leaves: &[TreeHash]) -> impl Fn(Subtree) -> Result<TreeHash, Infallible> {
     move |subtree| {
         let mut frontier = Frontier::default();
