@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{accounts, config, import, migrate, openapi, serve};
+use crate::commands::{accounts, audit, config, import, migrate, openapi, serve};
 use crate::config::Settings;
 use crate::logging;
 
@@ -39,6 +39,9 @@ pub enum Command {
     #[command(after_help = "Example: mass import readings.csv --contract device/1.1\n\n\
                             Exit status: 0 when every record was taken, 2 when any was refused, 1 on failure.")]
     Import(import::Arguments),
+    /// Verify, export, sign or archive the audit trail.
+    #[command(subcommand, after_help = "Example: mass audit verify export.ndjson --key mass.key")]
+    Audit(audit::Command),
     /// Print the OpenAPI document.
     #[command(after_help = "Example: mass openapi > openapi.json")]
     Openapi,
@@ -62,6 +65,7 @@ impl Cli {
             Command::CreateUser(arguments) => accounts::create_user(&settings, arguments).await,
             Command::ResetPassword(arguments) => accounts::reset_password(&settings, arguments).await,
             Command::Import(arguments) => import::run(&settings, arguments).await,
+            Command::Audit(command) => audit::run(&settings, command).await,
             Command::Openapi => openapi::run(),
             Command::Config => config::run(&settings),
         }

@@ -1,6 +1,7 @@
 //! One module per command of the program.
 
 pub mod accounts;
+pub mod audit;
 pub mod config;
 pub mod import;
 pub mod migrate;

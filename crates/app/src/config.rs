@@ -263,6 +263,7 @@ pub struct AuthSettings {
 pub struct AuditSettings {
     /// The Ed25519 seed that signs checkpoints of the audit trail: 32 bytes in base64 [default: made at the first start].
     #[arg(
+        id = "mass_audit_key",
         long = "mass-audit-key",
         env = "MASS_AUDIT_KEY",
         value_name = "MASS_AUDIT_KEY",

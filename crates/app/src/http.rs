@@ -138,6 +138,7 @@ fn routes(config: &mut api::ServiceConfig<'_>) {
 
 fn audit_routes(config: &mut api::ServiceConfig<'_>) {
     config
+        .service(api::resource("/v1/mass-requests/{id}/receipt").route(api::get().to(audit::receipt)))
         .service(api::resource("/v1/audit/events").route(api::get().to(audit::events)))
         .service(api::resource("/v1/audit/checkpoint").route(api::get().to(audit::checkpoint)))
         .service(api::resource("/v1/audit/proofs/inclusion").route(api::get().to(audit::inclusion)))

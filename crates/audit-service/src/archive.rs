@@ -7,7 +7,7 @@
 
 use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::audit::tree::TreeHash;
-use mass_domain::audit::{Act, Action, Event, Object, UnreadableEvent};
+use mass_domain::audit::{Action, Event, Object, UnreadableEvent};
 use mass_domain::port::PortError;
 use mass_domain::time::Timestamp;
 use mass_domain::trace::Origin;
@@ -137,7 +137,7 @@ impl AuditService {
         if self.store.frontier_at(tenant, *last).await?.root() != *root {
             return Err(ArchiveError::NotTheNext);
         }
-        let act = Act::new(principal.actor(), self.clock.now(), origin);
+        let act = self.act(principal.actor(), origin);
         let event = act
             .done(tenant, Action::AuditArchived, Object::AuditTrail)
             .with("first", *first)

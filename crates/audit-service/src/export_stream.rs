@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use mass_domain::access::{Forbidden, Permission, Principal};
-use mass_domain::audit::tree::{Frontier, TreeHash};
-use mass_domain::audit::{Act, Action, Object};
+use mass_domain::audit::{Action, Object};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 use mass_domain::trace::Origin;
-use serde_json::json;
 
+use crate::export::{ExportHeader, checkpoint_line, end_line, event_line};
 use crate::{AuditService, AuditStore, CheckpointError, StoredCheckpoint};
 
 /// How many events are read at once.
@@ -52,7 +51,7 @@ impl AuditService {
         principal.require(Permission::AuditRead)?;
         let tenant = principal.tenant();
         let after = self.store.archived(tenant).await?;
-        let act = Act::new(principal.actor(), self.clock.now(), origin);
+        let act = self.act(principal.actor(), origin);
         let event = act.done(tenant, Action::AuditExported, Object::AuditTrail).with("after", after);
         self.store.record(tenant, vec![event]).await?;
         let until = match self.sign_head(tenant).await {
@@ -67,7 +66,7 @@ impl AuditService {
     /// An export of the events after one and until another one.
     pub(crate) async fn export_of(&self, tenant: &TenantId, after: u64, until: u64) -> Result<Export, PortError> {
         let frontier = self.store.frontier_at(tenant, after).await?;
-        let header = header_line(tenant, &self.key().name().origin(tenant), &frontier);
+        let header = ExportHeader::new(self.key().name(), tenant.clone(), frontier).line();
         let (store, tenant) = (Arc::clone(&self.store), tenant.clone());
         Ok(Export { store, tenant, header: Some(header), after, until, place: after, events: 0, ended: false })
     }
@@ -165,24 +164,4 @@ fn database(place: u64) -> i64 {
 /// A place in the log.
 fn log(sequence: i64) -> u64 {
     u64::try_from(sequence).unwrap_or(0)
-}
-
-fn header_line(tenant: &TenantId, origin: &str, frontier: &Frontier) -> String {
-    let peaks: Vec<String> = frontier.peaks().iter().map(ToString::to_string).collect();
-    let header = json!({
-        "version": 1, "tenant": tenant.as_str(), "origin": origin, "after": frontier.size(), "peaks": peaks,
-    });
-    format!("{}\n", json!({"mass_audit_export": header}))
-}
-
-fn event_line(event: &str, leaf_hash: TreeHash) -> String {
-    format!("{{\"event\":{event},\"leaf_hash\":\"{leaf_hash}\"}}\n")
-}
-
-fn checkpoint_line(note: &str) -> String {
-    format!("{}\n", json!({"checkpoint": note}))
-}
-
-fn end_line(events: u64) -> String {
-    format!("{}\n", json!({"end": {"events": events}}))
 }

@@ -2,20 +2,37 @@
 
 use actix_web::web;
 use mass_audit_service::{
-    AuditService, BrokenTrail, CheckpointError, EventFilter, EventQuery, ExportError, ProofError, ReadError,
+    AuditService, BrokenTrail, CheckpointError, EventFilter, EventQuery, ExportError, IssueReceiptError, ProofError,
+    ReadError,
 };
 use mass_domain::audit::Object;
+use mass_domain::ids::MassRequestId;
 use mass_domain::page::Limit;
-use paperclip::actix::api_v2_operation;
+use mass_service::MassService;
+use paperclip::actix::{Apiv2Schema, api_v2_operation};
+use serde::Deserialize;
 
 use super::problem::{Problem, ProblemKind};
 use super::query::{Query, foreign_cursor, page_limit, wrong_parameter};
 use super::reply::{Call, Lines, Reply};
 use super::wire::audit::{
-    AuditCheckpoint, AuditConsistency, AuditEventPage, AuditExportLine, AuditInclusion, AuditKey,
+    AuditCheckpoint, AuditConsistency, AuditEventPage, AuditExportLine, AuditInclusion, AuditKey, AuditReceipt,
 };
 
 type Service = web::Data<AuditService>;
+
+/// Which request a receipt is about.
+#[derive(Deserialize, Apiv2Schema)]
+pub struct Target {
+    /// The request's id.
+    id: String,
+}
+
+impl Target {
+    fn id(&self) -> Result<MassRequestId, Problem> {
+        self.id.parse().map_err(|_| Problem::new(ProblemKind::NotFound).detail("There is no such request."))
+    }
+}
 
 /// List audit events.
 ///
@@ -77,6 +94,24 @@ pub async fn export(call: Call, service: Service, query: Query) -> Result<Lines<
         Ok::<_, mass_domain::port::PortError>(lines.map(|lines| (lines.into(), export)))
     });
     Ok(Lines::new(&name, lines))
+}
+
+/// Fetch a request's receipt.
+///
+/// The proof that the request was accepted as it was, to be kept with the document: `mass audit verify-receipt` checks
+/// it years later, without this server.
+#[api_v2_operation(operation_id = "getMassRequestReceipt", tags("mass-requests"))]
+pub async fn receipt(
+    call: Call,
+    service: Service,
+    requests: web::Data<MassService>,
+    target: web::Path<Target>,
+    query: Query,
+) -> Result<Reply<AuditReceipt>, Problem> {
+    query.finish()?;
+    let id = target.id()?;
+    requests.get(&call.principal, id).await?;
+    Reply::ok(&service.receipt(&call.principal, id).await?.into())
 }
 
 /// Fetch the key of the audit trail.
@@ -164,6 +199,20 @@ impl From<ProofError> for Problem {
             ProofError::BeyondTheEnd { size } => wrong_parameter("to", format!("The log has {size} events.")),
             ProofError::Broken(error) => error.into(),
             ProofError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<IssueReceiptError> for Problem {
+    fn from(error: IssueReceiptError) -> Self {
+        match error {
+            IssueReceiptError::Forbidden(error) => error.into(),
+            // That the request is there has been seen before.
+            IssueReceiptError::NotInTheLog => Self::new(ProblemKind::Gone)
+                .detail("The event that proves it has been moved to an archive of the audit trail."),
+            IssueReceiptError::Broken(error) => error.into(),
+            IssueReceiptError::Store(error) => error.into(),
+            error @ IssueReceiptError::Unreadable(_) => Self::internal(&error.into()),
         }
     }
 }

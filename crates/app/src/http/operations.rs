@@ -229,6 +229,11 @@ pub const OPERATIONS: &[Operation] = &[
         ..get("/v1/mass-requests/{id}/events", READ)
     },
     Operation {
+        answers: &[(200, "The receipt.")],
+        problems: &[ProblemKind::NotFound, ProblemKind::Gone, ProblemKind::AuditTrailBroken],
+        ..get("/v1/mass-requests/{id}/receipt", READ)
+    },
+    Operation {
         method: "PATCH",
         headers: &[IF_MATCH],
         answers: &[(200, "The request, with the status asked for.")],

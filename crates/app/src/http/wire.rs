@@ -25,7 +25,7 @@ use admin::{
     ApiKey, ApiKeyPage, CreatedApiKey, CreatedTenant, CreatedUser, NewApiKey, NewTenant, NewUser, Quotas, Registration,
     Tenant, TenantPage, User, UserChange, UserPage,
 };
-use audit::{AuditCheckpoint, AuditConsistency, AuditEventPage, AuditExportLine, AuditInclusion, AuditKey};
+use audit::{AuditCheckpoint, AuditConsistency, AuditEventPage, AuditExportLine, AuditInclusion, AuditKey, AuditReceipt};
 
 /// Names the models for paperclip, which refers to them, and for schemars, which describes them.
 macro_rules! models {
@@ -58,6 +58,7 @@ models!(
     AuditExportLine,
     AuditInclusion,
     AuditKey,
+    AuditReceipt,
     Caller,
     Contract,
     ContractList,

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use mass_audit_service::receipt::{Inclusion, Receipt};
 use mass_audit_service::{InclusionProof, SignedCheckpoint};
 use mass_domain::audit::note::NoteKey;
 use mass_domain::audit::tree::TreeHash;
@@ -132,6 +133,45 @@ pub struct AuditInclusion {
     pub hashes: Vec<String>,
     /// The signed checkpoint that has the root.
     pub checkpoint: String,
+}
+
+/// The proof that a request was accepted as it was.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "request_id": "0199d3a0-0000-7000-8000-000000000002", "tenant_id": "default", "contract": "device/1.1",
+    "fingerprint": "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "event": event_example().to_string(), "leaf_index": 1, "leaf_hash": hash_example(),
+    "inclusion": {"tree_size": 3, "hashes": [hash_example()]}, "checkpoint": checkpoint_example()["checkpoint"],
+}))]
+pub struct AuditReceipt {
+    /// The request.
+    #[schemars(extend("format" = "uuid"))]
+    pub request_id: String,
+    /// Whose it is.
+    pub tenant_id: String,
+    /// The contract that its document is under.
+    pub contract: String,
+    /// `sha256:` and the hash of the normalised document's canonical text (RFC 8785).
+    pub fingerprint: String,
+    /// The canonical text of the event by which it was stored.
+    pub event: String,
+    /// Where the event is in the tree, from 0.
+    pub leaf_index: u64,
+    /// The hash of its leaf.
+    pub leaf_hash: String,
+    /// The proof that it is in the log.
+    pub inclusion: AuditReceiptInclusion,
+    /// The signed checkpoint that has the root.
+    pub checkpoint: String,
+}
+
+/// The proof in a receipt (RFC 9162, section 2.1.3).
+#[derive(Serialize, JsonSchema)]
+pub struct AuditReceiptInclusion {
+    /// How many events the tree has.
+    pub tree_size: u64,
+    /// The hashes beside the way from the leaf to the root.
+    pub hashes: Vec<String>,
 }
 
 /// The proof that the log only grew (RFC 9162, section 2.1.4).
@@ -271,6 +311,23 @@ impl From<InclusionProof> for AuditInclusion {
             tree_size: signed.checkpoint.size,
             hashes: texts(&hashes),
             checkpoint: signed.note,
+        }
+    }
+}
+
+impl From<Receipt> for AuditReceipt {
+    fn from(receipt: Receipt) -> Self {
+        let Inclusion { tree_size, hashes } = receipt.inclusion;
+        Self {
+            request_id: receipt.request_id,
+            tenant_id: receipt.tenant_id,
+            contract: receipt.contract,
+            fingerprint: receipt.fingerprint,
+            event: receipt.event,
+            leaf_index: receipt.leaf_index,
+            leaf_hash: receipt.leaf_hash,
+            inclusion: AuditReceiptInclusion { tree_size, hashes },
+            checkpoint: receipt.checkpoint,
         }
     }
 }

@@ -1,0 +1,122 @@
+//! `mass audit`: verifying the audit trail, and what else is done with it on this machine.
+
+mod archive;
+mod live;
+mod local;
+mod verify;
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressStyle};
+use mass_domain::audit::note::NoteKey;
+use serde::Deserialize;
+
+use crate::config::Settings;
+
+/// What can be done with the audit trail.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Verify an export, without a server and without a database; or with --live the database itself.
+    #[command(after_help = "Example: mass audit verify export.ndjson --key mass.key --checkpoint last-year.txt\n\n\
+                            Exit status: 0 when nothing is wrong, 2 when something was changed, 1 on failure.")]
+    Verify(verify::Arguments),
+    /// Verify the receipt of a MASS request, without a server and without a database.
+    #[command(
+        after_help = "Example: mass audit verify-receipt receipt.json --key mass.key --document request.json\n\n\
+                            Exit status: 0 when the receipt is good, 2 when it is not, 1 on failure."
+    )]
+    VerifyReceipt(verify::ReceiptArguments),
+    /// Export a tenant's audit trail from the local database.
+    #[command(after_help = "Example: mass audit export --out audit.ndjson")]
+    Export(local::Export),
+    /// Sign a tenant's audit trail as it is now, and print the checkpoint.
+    #[command(after_help = "Example: mass audit checkpoint > checkpoint.txt")]
+    Checkpoint(local::Checkpoint),
+    /// Print the public key that checkpoints are verified with.
+    #[command(after_help = "Example: mass audit key > mass.key")]
+    Key,
+    /// Move old events out of the database, into a signed export.
+    #[command(after_help = "Example: mass audit archive --before 2026-01-01T00:00:00Z --out audit-2025.ndjson")]
+    Archive(archive::Arguments),
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What made it fail, for the terminal.
+pub async fn run(settings: &Settings, command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Verify(arguments) if arguments.live => live::verify(settings, &arguments).await,
+        Command::Verify(arguments) => verify::export(&arguments),
+        Command::VerifyReceipt(arguments) => verify::receipt(&arguments),
+        Command::Export(arguments) => local::export(settings, arguments).await,
+        Command::Checkpoint(arguments) => local::checkpoint(settings, arguments).await,
+        Command::Key => local::key(settings),
+        Command::Archive(arguments) => archive::run(settings, arguments).await,
+    }
+}
+
+/// The exit status where something was found that should not be.
+const FOUND: u8 = 2;
+
+/// A public key: given as such, or in a file as `mass audit key` or `/.well-known/mass-audit-key` wrote it.
+#[derive(Debug, Clone)]
+struct GivenKey(NoteKey);
+
+#[derive(Deserialize)]
+struct ServedKey {
+    key: String,
+}
+
+impl FromStr for GivenKey {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        if let Ok(key) = text.parse() {
+            return Ok(Self(key));
+        }
+        let written = fs::read_to_string(text).with_context(|| format!("neither a key nor a file: {text}"))?;
+        let served = serde_json::from_str(&written).map(|ServedKey { key }| key);
+        let key = served.unwrap_or_else(|_| written.trim().to_owned());
+        Ok(Self(key.parse().with_context(|| format!("the file {text}"))?))
+    }
+}
+
+#[derive(Deserialize)]
+struct ServedCheckpoint {
+    checkpoint: String,
+}
+
+/// Reads a signed checkpoint from a file: the note itself, or the API's answer with it.
+fn read_checkpoint(path: &Path) -> anyhow::Result<String> {
+    let written = fs::read_to_string(path).with_context(|| format!("the checkpoint {}", path.display()))?;
+    let served = serde_json::from_str(&written).map(|ServedCheckpoint { checkpoint }| checkpoint);
+    Ok(served.unwrap_or(written))
+}
+
+fn keys(given: &[GivenKey]) -> Vec<NoteKey> {
+    given.iter().map(|GivenKey(key)| key.clone()).collect()
+}
+
+/// A bar over the bytes of a file; without their number, only what has been done shows.
+fn bytes_bar(total: Option<u64>) -> ProgressBar {
+    let template = match total {
+        Some(_) => "{bar:30} {percent:>3} %  {bytes_per_sec}  {eta} left",
+        None => "{spinner} {bytes}  {bytes_per_sec}",
+    };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    total.map_or_else(ProgressBar::new_spinner, ProgressBar::new).with_style(style)
+}
+
+/// A file that must not be there yet.
+fn require_free(path: &Path) -> anyhow::Result<()> {
+    if path.exists() {
+        bail!("the file {} is there already, and is not overwritten", path.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! `mass audit archive`: old events go from the database into a file that proves them.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use mass_audit_service::export::{ExportVerifier, Report};
+use mass_audit_service::{AuditService, WrittenArchive};
+use mass_domain::access::Principal;
+use mass_domain::tenancy::TenantId;
+use mass_domain::time::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::local::{open, write_file};
+use super::verify::verify_file;
+use crate::commands::print;
+use crate::config::Settings;
+use crate::http::context::local_origin;
+
+/// What to archive, and where to.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Events before this instant, up to the first one that is not: 2026-01-01T00:00:00Z for instance.
+    #[arg(long, value_name = "TIME")]
+    before: Timestamp,
+    /// The file to write. If it is there already, from a run that was interrupted, it is verified and taken.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Whose log [default: MASS_TENANT]; `system` for MASS's own.
+    #[arg(long, value_parser = TenantId::parse)]
+    tenant: Option<TenantId>,
+}
+
+/// Writes the file, verifies it, and only then removes the events.
+pub(super) async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let (application, principal) = open(settings, arguments.tenant).await?;
+    let service = &application.services.audit;
+    let path = &arguments.out;
+    if !path.exists() {
+        let plan = service.plan_archive(&principal, arguments.before).await?;
+        write_file(service.archive_export(&principal, &plan).await?, path).await?;
+    }
+    let written = verified(service, &principal, path)?;
+    service.archive(&principal, &written, &local_origin()).await?;
+    let WrittenArchive { first, last, sha256, .. } = written;
+    print(&format!("archived events {first}…{last} in {}\nsha256 {sha256}\n", path.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is in a file, if all of it is as it was signed.
+fn verified(service: &AuditService, principal: &Principal, path: &Path) -> anyhow::Result<WrittenArchive> {
+    let file = || format!("the file {}", path.display());
+    let report = verify_file(path, ExportVerifier::new(vec![service.key().clone()])).with_context(file)?;
+    let Report { ref tenant, after, events, root, .. } = report;
+    if tenant != principal.tenant() || events == 0 || report.uncovered().is_some() {
+        bail!("the file {} is no archive of the log of {}", path.display(), principal.tenant());
+    }
+    let sha256 = sha256(path).with_context(file)?;
+    Ok(WrittenArchive { first: after + 1, last: report.last(), root, sha256 })
+}
+
+fn sha256(path: &Path) -> io::Result<String> {
+    let mut file = BufReader::new(File::open(path)?);
+    let mut digest = Sha256::new();
+    loop {
+        let part = file.fill_buf()?;
+        if part.is_empty() {
+            return Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
+        }
+        digest.update(part);
+        let read = part.len();
+        file.consume(read);
+    }
+}
