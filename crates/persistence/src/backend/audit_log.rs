@@ -10,6 +10,7 @@ use mass_domain::audit::{Action, Event, NewEvent, Object, Outcome};
 use mass_domain::ids::MassRequestId;
 use mass_domain::page::Limit;
 use mass_domain::tenancy::TenantId;
+use mass_domain::time::Timestamp;
 
 use super::Connection;
 use super::audit::{Head, column, count, frontier};
@@ -69,13 +70,44 @@ pub(super) fn list(
         };
     }
     if let Some(from) = from {
-        query = query.filter(audit_events::at.ge(Instant(*from)));
+        let (before, _) = around(connection, tenant, moved(*from, -SLACK_MICROS))?;
+        query = query.filter(audit_events::at.ge(Instant(*from))).filter(audit_events::sequence.gt(before));
     }
     if let Some(to) = to {
-        query = query.filter(audit_events::at.lt(Instant(*to)));
+        let (_, after) = around(connection, tenant, moved(*to, SLACK_MICROS))?;
+        query = query.filter(audit_events::at.lt(Instant(*to))).filter(audit_events::sequence.lt(after));
     }
     let texts: Vec<String> = query.load(connection)?;
     texts.iter().map(|text| rows::event(text)).collect()
+}
+
+/// How far an event may be ahead of or behind the order of time: clocks are set, and writes wait for one another.
+const SLACK_MICROS: i64 = 3_600_000_000;
+
+fn moved(instant: Timestamp, micros: i64) -> Timestamp {
+    Timestamp::from_unix_micros(instant.unix_micros().saturating_add(micros)).unwrap_or(instant)
+}
+
+/// Two places in a log between which there is no event: the event at the first, if there is one, was before an instant,
+/// the one at the second was not. Found by halving, so that what lies outside of a span of time is not read.
+fn around(connection: &mut Connection, tenant: &TenantId, instant: Timestamp) -> QueryResult<(i64, i64)> {
+    let (mut before, mut after) = (0, column(head(connection, tenant)?.size()).saturating_add(1));
+    while after - before > 1 {
+        let middle = before + (after - before) / 2;
+        let event: Option<(i64, Instant)> = audit_events::table
+            .filter(audit_events::tenant_id.eq(tenant.as_str()))
+            .filter(audit_events::sequence.ge(middle))
+            .filter(audit_events::sequence.lt(after))
+            .order(audit_events::sequence)
+            .select((audit_events::sequence, audit_events::at))
+            .first(connection)
+            .optional()?;
+        match event {
+            Some((sequence, Instant(at))) if at < instant => before = sequence,
+            Some(_) | None => after = middle,
+        }
+    }
+    Ok((before, after))
 }
 
 /// The end of a log.

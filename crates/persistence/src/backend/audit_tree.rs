@@ -2,13 +2,15 @@
 
 use diesel::prelude::*;
 use diesel::result::Error::DeserializationError;
+use mass_domain::audit::Action;
 use mass_domain::audit::tree::{Frontier, Subtree, TreeHash};
 use mass_domain::tenancy::TenantId;
+use uuid::Uuid;
 
 use super::Connection;
 use super::audit::{Head, STORED_LEVELS, column};
-use crate::columns::{Node, Word};
-use crate::schema::{audit_archived_leaves, audit_events, audit_heads, audit_nodes};
+use crate::columns::{Id, Node, Word};
+use crate::schema::{audit_archived_leaves, audit_events, audit_heads, audit_nodes, mass_requests};
 
 /// How many events are read at once to build a tree over them.
 const PAGE: i64 = 1000;
@@ -84,7 +86,7 @@ impl<'a> StoredTree<'a> {
     }
 }
 
-/// Builds the trees of the logs that are older than the trees, within the transaction of whoever migrates.
+/// Builds the trees of the logs that are older than the trees, and tells each request where it stands in one, within the transaction of whoever migrates.
 pub(super) fn build_missing(connection: &mut Connection) -> QueryResult<()> {
     let due: Vec<Word<TenantId>> = audit_heads::table
         .filter(audit_heads::size.gt(0))
@@ -102,22 +104,32 @@ fn build(connection: &mut Connection, tenant: &TenantId) -> QueryResult<()> {
     let mut head = Head::of_nothing(tenant);
     let mut after = 0;
     loop {
-        let page: Vec<(i64, String)> = audit_events::table
+        let page: Vec<(i64, String, Word<Action>, Option<String>)> = audit_events::table
             .filter(audit_events::tenant_id.eq(tenant.as_str()))
             .filter(audit_events::sequence.gt(after))
             .order(audit_events::sequence)
-            .select((audit_events::sequence, audit_events::event))
+            .select((audit_events::sequence, audit_events::event, audit_events::action, audit_events::object_id))
             .limit(PAGE)
             .load(connection)?;
-        let Some((last, _)) = page.last() else { break };
+        let Some((last, ..)) = page.last() else { break };
         after = *last;
         let mut nodes = Vec::new();
-        for (sequence, event) in page {
+        for (sequence, event, Word(action), object_id) in page {
             let leaf_hash = TreeHash::of_leaf(event.as_bytes());
             head.frontier.push(leaf_hash, |told| nodes.push(told));
             diesel::update(audit_events::table.find((tenant.as_str(), sequence)))
                 .set(audit_events::leaf_hash.eq(Node(leaf_hash)))
                 .execute(connection)?;
+            if action == Action::Accepted {
+                let id = object_id.and_then(|id| Uuid::parse_str(&id).ok());
+                let id = id.ok_or_else(|| DeserializationError(format!("event {sequence} names no request").into()))?;
+                diesel::update(mass_requests::table.find((tenant.as_str(), Id(id))))
+                    .set((
+                        mass_requests::audit_sequence.eq(sequence),
+                        mass_requests::audit_leaf_hash.eq(Node(leaf_hash)),
+                    ))
+                    .execute(connection)?;
+            }
         }
         head.store_nodes(connection, nodes)?;
     }

@@ -9,13 +9,17 @@ use crate::MigrateError;
 use crate::connections::Walled;
 
 /// The statements after which a role may do with the tables exactly what it needs: read and write them, but neither
-/// change nor remove what is in the audit trail, nor make tables. None where that is so already.
+/// change nor remove what is in the audit trail, nor archive it, nor make tables. None where that is so already.
 const DUE: &str = "
     WITH may (object, privilege, has, needs) AS (
         SELECT format('TABLE %s', oid::regclass), privilege, has_table_privilege($1, oid, privilege),
             CASE relname
                 WHEN '__diesel_schema_migrations' THEN false
                 WHEN 'audit_events' THEN privilege IN ('SELECT', 'INSERT')
+                WHEN 'audit_nodes' THEN privilege IN ('SELECT', 'INSERT')
+                WHEN 'audit_checkpoints' THEN privilege IN ('SELECT', 'INSERT')
+                WHEN 'audit_archived_leaves' THEN privilege = 'SELECT'
+                WHEN 'audit_heads' THEN privilege IN ('SELECT', 'INSERT', 'UPDATE')
                 ELSE privilege IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
             END
         FROM pg_class,
