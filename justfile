@@ -37,6 +37,10 @@ openapi:
 picture:
     SCREENSHOT="$PWD/docs/images/docs.png" ./scripts/test --only browser
 
+# Measure MASS beside what it is compared with, into bench/RESULTS.md (an hour and a half); `just bench --quick` tries it out
+bench *arguments:
+    ./bench/run {{ arguments }}
+
 # Show how long log-ins are refused, for an unknown user and for a wrong password
 login-timing *arguments:
     cargo run --release --example login-timing -- {{ arguments }}
