@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use mass_admin_service::{ChangeUserError, CreateTenantError, UserChange};
+use mass_admin_service::{ChangeUserError, CreateTenantError, QuotaChange, UserChange};
 use mass_auth::StoredKey;
 use mass_domain::access::{Permission, Principal, Role};
 use mass_domain::api_keys::{ApiKey, KeyToken, SecretDigest};
+use mass_domain::audit::NewEvent;
 use mass_domain::ids::{ApiKeyId, UserId};
 use mass_domain::page::Limit;
 use mass_domain::tenancy::{Quotas, TenantId};
@@ -13,7 +14,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::databases::TestDatabase;
-use crate::fixtures::{account, actor, at, founded, other_tenant, tenant};
+use crate::fixtures::{account, act, actor, at, event, founded, origin, other_tenant, tenant};
 
 on_both!(
     a_tenant_is_created_with_its_administrator_or_not_at_all,
@@ -37,6 +38,10 @@ fn slug(text: &str) -> TenantId {
     TenantId::parse(text).unwrap()
 }
 
+fn founding(tenant: &TenantId) -> Vec<NewEvent> {
+    vec![event(tenant, at(0)), event(tenant, at(0))]
+}
+
 fn key(tenant: &TenantId, byte: u8) -> (ApiKey, SecretDigest) {
     let token = KeyToken::from_random(&[byte; KeyToken::RANDOM_BYTES]);
     let key = ApiKey {
@@ -58,20 +63,29 @@ fn key(tenant: &TenantId, byte: u8) -> (ApiKey, SecretDigest) {
 async fn a_tenant_is_created_with_its_administrator_or_not_at_all(db: TestDatabase) {
     let third = slug("third");
     let taken = account("founder@example.test", &third);
-    assert!(matches!(db.tenants().create(founded(third.clone()), taken).await, Err(CreateTenantError::EmailTaken)));
+    assert!(matches!(
+        db.tenants().create(founded(third.clone()), taken, founding(&third)).await,
+        Err(CreateTenantError::EmailTaken)
+    ));
     assert_eq!(db.tenants().find(&third).await.unwrap(), None);
     let admin = account("ana@example.test", &third);
-    db.tenants().create(founded(third.clone()), admin.clone()).await.unwrap();
+    db.tenants().create(founded(third.clone()), admin.clone(), founding(&third)).await.unwrap();
     assert_eq!(db.tenants().find(&third).await.unwrap(), Some(founded(third.clone())));
     assert_eq!(db.accounts().find(&third, admin.user.id).await.unwrap(), Some(admin.user));
     let second = account("second@example.test", &third);
-    assert!(matches!(db.tenants().create(founded(third.clone()), second.clone()).await, Err(CreateTenantError::Taken)));
+    assert!(matches!(
+        db.tenants().create(founded(third.clone()), second.clone(), founding(&third)).await,
+        Err(CreateTenantError::Taken)
+    ));
     assert_eq!(db.accounts().find(&third, second.user.id).await.unwrap(), None);
 }
 
 async fn tenants_are_listed_by_their_slugs(db: TestDatabase) {
     for id in ["alpha", "zeta"] {
-        db.tenants().create(founded(slug(id)), account(&format!("ana@{id}.test"), &slug(id))).await.unwrap();
+        db.tenants()
+            .create(founded(slug(id)), account(&format!("ana@{id}.test"), &slug(id)), founding(&slug(id)))
+            .await
+            .unwrap();
     }
     let ids = async |after: Option<&str>| {
         let rows = db.tenants().list(after.map(slug), two()).await.unwrap();
@@ -87,7 +101,7 @@ async fn users_of_one_tenant_are_listed_newest_first(db: TestDatabase) {
     for n in 0..4 {
         let mut account = account(&format!("user-{n}@example.test"), &other_tenant());
         account.user.id = UserId::from_uuid(Uuid::from_u128(n));
-        db.accounts().create(account.clone()).await.unwrap();
+        db.accounts().create(account.clone(), event(&account.user.tenant_id, at(0))).await.unwrap();
         users.insert(0, account.user);
     }
     assert_eq!(db.accounts().list(&other_tenant(), None, two()).await.unwrap(), users[..3]);
@@ -96,12 +110,12 @@ async fn users_of_one_tenant_are_listed_newest_first(db: TestDatabase) {
 
 fn change(roles: &[Role], disabled: bool) -> UserChange {
     let roles = Some(roles.iter().copied().collect());
-    UserChange { principal: Principal::system(tenant()), roles, disabled: Some(disabled), at: at(7) }
+    UserChange { principal: Principal::system(tenant()), roles, disabled: Some(disabled), at: at(7), origin: origin() }
 }
 
 async fn a_user_is_changed_as_it_was_judged(db: TestDatabase) {
     let account = account("ana@example.test", &tenant());
-    db.accounts().create(account.clone()).await.unwrap();
+    db.accounts().create(account.clone(), event(&account.user.tenant_id, at(0))).await.unwrap();
     let id = account.user.id;
     let changed = db.accounts().change(&tenant(), id, change(&[Role::Viewer], true)).await.unwrap();
     assert_eq!((&changed.roles, changed.disabled_at), (&BTreeSet::from([Role::Viewer]), Some(at(7))));
@@ -116,7 +130,7 @@ async fn of_all_administrators_who_resign_at_once_one_remains(db: TestDatabase) 
     let mut admins = Vec::new();
     for n in 0..10 {
         let account = account(&format!("admin-{n}@example.test"), &other_tenant());
-        db.accounts().create(account.clone()).await.unwrap();
+        db.accounts().create(account.clone(), event(&account.user.tenant_id, at(0))).await.unwrap();
         admins.push(account.user.id);
     }
     let mut calls = JoinSet::new();
@@ -134,7 +148,7 @@ async fn a_key_is_found_as_it_was_stored(db: TestDatabase) {
         if plain {
             (key.addresses, key.permissions, key.expires_at) = (BTreeSet::new(), BTreeSet::new(), None);
         }
-        assert!(db.keys().create(key.clone(), secret).await.unwrap());
+        assert!(db.keys().create(key.clone(), secret, event(&key.tenant_id, at(1))).await.unwrap());
         assert_eq!(db.keys().find(&tenant(), key.id).await.unwrap(), Some(key.clone()));
         assert_eq!(db.keys().find(&other_tenant(), key.id).await.unwrap(), None);
         let found = db.key_ring().find_by_prefix(&key.prefix).await.unwrap();
@@ -145,9 +159,9 @@ async fn a_key_is_found_as_it_was_stored(db: TestDatabase) {
 
 async fn a_prefix_is_given_once(db: TestDatabase) {
     let (first, secret) = key(&tenant(), 1);
-    assert!(db.keys().create(first.clone(), secret).await.unwrap());
+    assert!(db.keys().create(first.clone(), secret, event(&first.tenant_id, at(1))).await.unwrap());
     let (second, secret) = key(&other_tenant(), 1);
-    assert!(!db.keys().create(second.clone(), secret).await.unwrap());
+    assert!(!db.keys().create(second.clone(), secret, event(&second.tenant_id, at(1))).await.unwrap());
     assert_eq!(db.keys().find(&other_tenant(), second.id).await.unwrap(), None);
     assert_eq!(db.key_ring().find_by_prefix(&first.prefix).await.unwrap().unwrap().key, first);
 }
@@ -156,7 +170,7 @@ async fn keys_of_one_tenant_are_listed_newest_first(db: TestDatabase) {
     let mut keys = Vec::new();
     for byte in 1..5 {
         let (key, secret) = key(&tenant(), byte);
-        assert!(db.keys().create(key.clone(), secret).await.unwrap());
+        assert!(db.keys().create(key.clone(), secret, event(&key.tenant_id, at(1))).await.unwrap());
         keys.insert(0, key);
     }
     assert_eq!(db.keys().list(&tenant(), None, None, two()).await.unwrap(), keys[..3]);
@@ -168,10 +182,10 @@ async fn keys_of_one_tenant_are_listed_newest_first(db: TestDatabase) {
 
 async fn a_key_is_revoked_once_and_for_all(db: TestDatabase) {
     let (key, secret) = key(&tenant(), 1);
-    assert!(db.keys().create(key.clone(), secret).await.unwrap());
-    assert!(!db.keys().revoke(&other_tenant(), key.id, at(4)).await.unwrap());
+    assert!(db.keys().create(key.clone(), secret, event(&key.tenant_id, at(1))).await.unwrap());
+    assert!(!db.keys().revoke(&other_tenant(), key.id, event(&other_tenant(), at(4))).await.unwrap());
     for later in [5, 6] {
-        assert!(db.keys().revoke(&tenant(), key.id, at(later)).await.unwrap());
+        assert!(db.keys().revoke(&tenant(), key.id, event(&tenant(), at(later))).await.unwrap());
         let revoked = ApiKey { revoked_at: Some(at(5)), ..key.clone() };
         assert_eq!(db.keys().find(&tenant(), key.id).await.unwrap(), Some(revoked));
     }
@@ -179,7 +193,7 @@ async fn a_key_is_revoked_once_and_for_all(db: TestDatabase) {
 
 async fn a_later_use_of_a_key_is_kept(db: TestDatabase) {
     let (key, secret) = key(&tenant(), 1);
-    assert!(db.keys().create(key.clone(), secret).await.unwrap());
+    assert!(db.keys().create(key.clone(), secret, event(&key.tenant_id, at(1))).await.unwrap());
     for (used, kept) in [(5, 5), (8, 8), (7, 8)] {
         db.key_ring().mark_used(&tenant(), key.id, at(used)).await.unwrap();
         db.key_ring().mark_used(&other_tenant(), key.id, at(9)).await.unwrap();
@@ -195,7 +209,7 @@ async fn quotas_are_replaced_as_a_whole(db: TestDatabase) {
         Quotas { requests_per_day: None, stored_bytes: Some(1 << 53) },
         Quotas::default(),
     ] {
-        db.quotas().set(&tenant(), quotas, at(5)).await.unwrap();
+        db.quotas().set(&tenant(), QuotaChange { quotas, act: act(at(5)) }).await.unwrap();
         assert_eq!(db.quotas().get(&tenant()).await.unwrap(), quotas);
         assert_eq!(db.quotas().get(&other_tenant()).await.unwrap(), Quotas::default());
     }

@@ -84,7 +84,7 @@ async fn on_postgres_the_server_need_not_own_its_tables() {
     ));
 
     let (users, mass) = (&database.stores().auth.users, &database.stores().mass);
-    assert!(users.found(founded(tenant()), account("admin@example.test", &tenant())).await.unwrap());
+    assert!(users.found(founded(tenant()), account("admin@example.test", &tenant()), Vec::new()).await.unwrap());
     let submissions = vec![reading("dev-1", 20).keyed("k"), reading("dev-1", 21).correcting()];
     let ids = submissions.iter().map(|sent| sent.id).collect::<Vec<_>>();
     mass.accept(&tenant(), submissions, Vec::new()).await.unwrap();

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::databases::TestDatabase;
-use crate::fixtures::{account, at, other_tenant, tenant};
+use crate::fixtures::{account, act, at, event, other_tenant, tenant};
 
 on_both!(
     a_session_is_found_with_its_user,
@@ -32,7 +32,7 @@ const fn token(n: u8) -> RefreshTokenHash {
 
 async fn user(db: &TestDatabase) -> Account {
     let account = account(&format!("{}@example.test", Uuid::now_v7()), &tenant());
-    db.accounts().create(account.clone()).await.unwrap();
+    db.accounts().create(account.clone(), event(&tenant(), at(0))).await.unwrap();
     account
 }
 
@@ -54,7 +54,7 @@ fn opening(session: &Session, refresh: u8) -> Opening {
 /// A session of a new user, with this refresh token.
 async fn opened(db: &TestDatabase, refresh: u8) -> Session {
     let session = session(&user(db).await);
-    assert!(db.sessions().open(opening(&session, refresh)).await.unwrap());
+    assert!(db.sessions().open(opening(&session, refresh), event(&tenant(), at(1))).await.unwrap());
     session
 }
 
@@ -65,10 +65,10 @@ async fn stored(db: &TestDatabase, session: &Session) -> Session {
 async fn a_session_is_found_with_its_user(db: TestDatabase) {
     let account = user(&db).await;
     let session = session(&account);
-    assert!(db.sessions().open(opening(&session, 1)).await.unwrap());
+    assert!(db.sessions().open(opening(&session, 1), event(&tenant(), at(1))).await.unwrap());
     assert_eq!(db.sessions().find(&tenant(), session.id).await.unwrap(), Some((session.clone(), account.user)));
-    db.sessions().revoke(&tenant(), session.id, at(5)).await.unwrap();
-    db.sessions().revoke(&tenant(), session.id, at(6)).await.unwrap();
+    db.sessions().revoke(&tenant(), session.id, event(&tenant(), at(5))).await.unwrap();
+    db.sessions().revoke(&tenant(), session.id, event(&tenant(), at(6))).await.unwrap();
     assert_eq!(stored(&db, &session).await, Session { revoked_at: Some(at(5)), ..session });
     assert_eq!(db.sessions().find(&tenant(), SessionId::from_uuid(Uuid::nil())).await.unwrap(), None);
 }
@@ -76,25 +76,25 @@ async fn a_session_is_found_with_its_user(db: TestDatabase) {
 async fn a_session_opens_only_for_the_password_that_is_the_users(db: TestDatabase) {
     let account = user(&db).await;
     let late = Opening { proved: hash("another"), ..opening(&session(&account), 1) };
-    assert!(!db.sessions().open(late.clone()).await.unwrap());
+    assert!(!db.sessions().open(late.clone(), event(&tenant(), at(1))).await.unwrap());
     assert_eq!(db.sessions().find(&tenant(), late.session.id).await.unwrap(), None);
     let rehashing = Opening { rehashed: Some(hash("stronger")), ..opening(&session(&account), 2) };
-    assert!(db.sessions().open(rehashing).await.unwrap());
+    assert!(db.sessions().open(rehashing, event(&tenant(), at(1))).await.unwrap());
     let now = db.users().find_by_email(&account.user.email).await.unwrap().unwrap();
     assert_eq!(now, Account { password: hash("stronger"), ..account });
 }
 
 async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session(db: TestDatabase) {
     let session = opened(&db, 1).await;
-    let refreshed = db.sessions().refresh(&tenant(), token(1), token(2), at(500)).await.unwrap();
+    let refreshed = db.sessions().refresh(&tenant(), token(1), token(2), act(at(500))).await.unwrap();
     let Refreshed::Rotated(prolonged) = refreshed else { panic!("{refreshed:?}") };
     assert!(prolonged.expires_at > session.expires_at);
     assert_eq!(stored(&db, &session).await, prolonged);
-    let reused = db.sessions().refresh(&tenant(), token(1), token(3), at(501)).await.unwrap();
+    let reused = db.sessions().refresh(&tenant(), token(1), token(3), act(at(501))).await.unwrap();
     assert_eq!(reused, Refreshed::Revoked(session.id));
     assert_eq!(stored(&db, &session).await.revoked_at, Some(at(501)));
     for refused in [2, 3, 1, 9] {
-        let answer = db.sessions().refresh(&tenant(), token(refused), token(4), at(502)).await.unwrap();
+        let answer = db.sessions().refresh(&tenant(), token(refused), token(4), act(at(502))).await.unwrap();
         assert_eq!(answer, Refreshed::Refused, "{refused}");
     }
 }
@@ -105,7 +105,7 @@ async fn of_many_refreshes_at_once_one_wins(db: TestDatabase) {
     let stores = [&db.database, &other].map(|database| Arc::clone(&database.stores().auth.sessions));
     let mut refreshes = JoinSet::new();
     for (n, store) in (2..22).zip(stores.into_iter().cycle()) {
-        refreshes.spawn(async move { store.refresh(&tenant(), token(1), token(n), at(2)).await.unwrap() });
+        refreshes.spawn(async move { store.refresh(&tenant(), token(1), token(n), act(at(2))).await.unwrap() });
     }
     let results = refreshes.join_all().await;
     let count = |wanted: fn(&Refreshed) -> bool| results.iter().filter(|result| wanted(result)).count();
@@ -116,11 +116,11 @@ async fn of_many_refreshes_at_once_one_wins(db: TestDatabase) {
 
 async fn a_session_that_is_over_is_not_refreshed(db: TestDatabase) {
     opened(&db, 1).await;
-    let expired = db.sessions().refresh(&tenant(), token(1), token(2), at(1_000)).await.unwrap();
+    let expired = db.sessions().refresh(&tenant(), token(1), token(2), act(at(1_000))).await.unwrap();
     assert_eq!(expired, Refreshed::Refused);
     let session = opened(&db, 3).await;
     db.place.execute("UPDATE users SET disabled_at = created_at");
-    assert_eq!(db.sessions().refresh(&tenant(), token(3), token(4), at(2)).await.unwrap(), Refreshed::Refused);
+    assert_eq!(db.sessions().refresh(&tenant(), token(3), token(4), act(at(2))).await.unwrap(), Refreshed::Refused);
     assert_eq!(stored(&db, &session).await, session);
 }
 
@@ -128,8 +128,8 @@ async fn another_tenants_session_is_out_of_reach(db: TestDatabase) {
     let session = opened(&db, 1).await;
     let other = other_tenant();
     assert_eq!(db.sessions().find(&other, session.id).await.unwrap(), None);
-    assert_eq!(db.sessions().refresh(&other, token(1), token(2), at(2)).await.unwrap(), Refreshed::Refused);
-    db.sessions().revoke(&other, session.id, at(2)).await.unwrap();
+    assert_eq!(db.sessions().refresh(&other, token(1), token(2), act(at(2))).await.unwrap(), Refreshed::Refused);
+    db.sessions().revoke(&other, session.id, event(&other, at(2))).await.unwrap();
     assert_eq!(stored(&db, &session).await, session);
 }
 
@@ -137,7 +137,7 @@ async fn a_change_of_password_ends_the_other_sessions(db: TestDatabase) {
     let account = user(&db).await;
     let [kept, ended] = [session(&account), session(&account)];
     for (session, refresh) in [(&kept, 1), (&ended, 2)] {
-        assert!(db.sessions().open(opening(session, refresh)).await.unwrap());
+        assert!(db.sessions().open(opening(session, refresh), event(&tenant(), at(1))).await.unwrap());
     }
     let strangers = opened(&db, 3).await;
     let change = PasswordChange {
@@ -146,12 +146,11 @@ async fn a_change_of_password_ends_the_other_sessions(db: TestDatabase) {
         session_id: kept.id,
         proved: hash("hash"),
         password: hash("new"),
-        at: at(5),
     };
-    assert!(db.users().change_password(change).await.unwrap());
+    assert!(db.users().change_password(change, event(&tenant(), at(5))).await.unwrap());
     assert_eq!(stored(&db, &kept).await, kept);
     assert_eq!(stored(&db, &ended).await.revoked_at, Some(at(5)));
-    assert!(db.users().set_password(&tenant(), account.user.id, hash("newer"), at(6)).await.unwrap());
+    assert!(db.users().set_password(&tenant(), account.user.id, hash("newer"), event(&tenant(), at(6))).await.unwrap());
     assert_eq!(stored(&db, &kept).await.revoked_at, Some(at(6)));
     assert_eq!(stored(&db, &strangers).await, strangers);
 }
@@ -159,23 +158,22 @@ async fn a_change_of_password_ends_the_other_sessions(db: TestDatabase) {
 async fn a_change_of_password_needs_the_one_that_was_proved(db: TestDatabase) {
     let account = user(&db).await;
     let session = session(&account);
-    assert!(db.sessions().open(opening(&session, 1)).await.unwrap());
+    assert!(db.sessions().open(opening(&session, 1), event(&tenant(), at(1))).await.unwrap());
     let change = PasswordChange {
         tenant_id: tenant(),
         user_id: account.user.id,
         session_id: SessionId::from_uuid(Uuid::nil()),
         proved: hash("another"),
         password: hash("new"),
-        at: at(5),
     };
-    assert!(!db.users().change_password(change).await.unwrap());
+    assert!(!db.users().change_password(change, event(&tenant(), at(5))).await.unwrap());
     assert_eq!(stored(&db, &session).await, session);
     assert_eq!(db.users().find_by_email(&account.user.email).await.unwrap(), Some(account));
 }
 
 async fn what_is_over_is_forgotten(db: TestDatabase) {
     let (expired, revoked) = (opened(&db, 1).await, opened(&db, 2).await);
-    db.sessions().revoke(&tenant(), revoked.id, at(5)).await.unwrap();
+    db.sessions().revoke(&tenant(), revoked.id, event(&tenant(), at(5))).await.unwrap();
     assert_eq!(db.database.purge_logins(at(5), at(0)).await.unwrap(), 0);
     assert_eq!(db.database.purge_logins(at(6), at(0)).await.unwrap(), 1);
     assert_eq!(stored(&db, &expired).await, expired);

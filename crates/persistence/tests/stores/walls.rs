@@ -12,7 +12,7 @@ use mass_persistence::{Database, MigrateError, Options, open};
 use mass_service::{Found, MassStore};
 
 use crate::databases::{Place, PostgresDatabase, TestDatabase};
-use crate::fixtures::{Vary, account, deletion, other_tenant, reading, simple, tenant};
+use crate::fixtures::{Vary, account, at, deletion, event, other_tenant, reading, simple, tenant};
 
 on_both!(tenants_that_share_one_connection_see_their_own, a_failed_unit_of_work_leaves_no_tenant_behind);
 
@@ -63,7 +63,7 @@ async fn populated() -> TestDatabase {
     for tenant in [tenant(), other_tenant()] {
         db.mass().accept(&tenant, vec![reading("dev-1", 20).keyed("k")], Vec::new()).await.unwrap();
     }
-    db.accounts().create(account("ana@example.test", &other_tenant())).await.unwrap();
+    db.accounts().create(account("ana@example.test", &other_tenant()), event(&other_tenant(), at(0))).await.unwrap();
     db
 }
 
