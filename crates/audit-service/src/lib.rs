@@ -11,6 +11,7 @@ pub mod export;
 mod export_stream;
 mod issue;
 mod key;
+pub mod live;
 mod proof;
 mod read;
 pub mod receipt;

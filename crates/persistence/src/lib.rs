@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use mass_admin_service::{AccountStore, KeyStore, QuotaStore, TenantStore};
 use mass_audit_service::AuditStore;
+use mass_audit_service::live::LiveStore;
 use mass_auth::{ApiKeyStore, AttemptStore, AuthStores, SessionStore, UserStore};
 use mass_domain::audit::Program;
 use mass_domain::port::PortError;
@@ -113,6 +114,8 @@ pub struct Stores {
     pub admin: mass_admin_service::Stores,
     /// The audit trail.
     pub audit: Arc<dyn AuditStore>,
+    /// The audit trail as it is stored, for whoever verifies it.
+    pub live: Arc<dyn LiveStore>,
 }
 
 /// An open database.
@@ -155,7 +158,7 @@ impl Database {
     fn new<S>(store: S, description: String) -> Self
     where
         S: MassStore + UserStore + SessionStore + AttemptStore + ApiKeyStore + Upkeep + 'static,
-        S: TenantStore + AccountStore + KeyStore + QuotaStore + AuditStore,
+        S: TenantStore + AccountStore + KeyStore + QuotaStore + LiveStore,
     {
         let store = Arc::new(store);
         let auth = AuthStores {
@@ -170,7 +173,7 @@ impl Database {
             api_keys: store.clone(),
             quotas: store.clone(),
         };
-        let stores = Stores { mass: store.clone(), auth, admin, audit: store.clone() };
+        let stores = Stores { mass: store.clone(), auth, admin, audit: store.clone(), live: store.clone() };
         Self { stores, upkeep: store, description }
     }
 

@@ -25,6 +25,8 @@ mod api_keys;
 mod attempts;
 #[path = "backend/audit.rs"]
 mod audit;
+#[path = "backend/audit_live.rs"]
+mod audit_live;
 #[path = "backend/audit_log.rs"]
 mod audit_log;
 #[path = "backend/audit_tree.rs"]

@@ -6,6 +6,7 @@ use mass_admin_service::{
     AccountStore, ChangeUserError, CreateTenantError, CreateUserError, KeyStore, QuotaChange, QuotaStore, TenantStore,
     UserChange,
 };
+use mass_audit_service::live::{Extent, LiveStore, Part, RequestRecord};
 use mass_audit_service::{AuditStore, Entry, EventFilter, Leaf, StoredCheckpoint};
 use mass_auth::{
     Account, ApiKeyStore, AttemptKeys, AttemptStore, Opening, PasswordChange, PasswordHash, RefreshTokenHash,
@@ -25,7 +26,7 @@ use mass_service::{
     DeleteError, Deletion, Found, MassStore, Receipt, Refusal, Submission, Transition, TransitionError,
 };
 
-use super::{Connection, Store, api_keys, attempts, audit_log, mass, quotas, sessions, tenants, users};
+use super::{Connection, Store, api_keys, attempts, audit_live, audit_log, mass, quotas, sessions, tenants, users};
 use crate::store::Upkeep;
 
 impl Store {
@@ -364,6 +365,28 @@ impl AuditStore for Store {
     async fn archive(&self, tenant: &TenantId, up_to: i64, event: NewEvent) -> Result<(), PortError> {
         super::archiving(self)
             .run_for(tenant, move |connection, tenant| audit_log::archive(connection, tenant, up_to, event))
+            .await
+    }
+}
+
+#[async_trait]
+impl LiveStore for Store {
+    async fn extent(&self, tenant: &TenantId) -> Result<Extent, PortError> {
+        self.reads.run_for(tenant, audit_live::extent).await
+    }
+
+    async fn part(&self, tenant: &TenantId, after: u64, count: u64) -> Result<Part, PortError> {
+        self.reads.run_for(tenant, move |connection, tenant| audit_live::part(connection, tenant, after, count)).await
+    }
+
+    async fn requests(
+        &self,
+        tenant: &TenantId,
+        after: Option<MassRequestId>,
+        limit: u64,
+    ) -> Result<Vec<RequestRecord>, PortError> {
+        self.reads
+            .run_for(tenant, move |connection, tenant| audit_live::requests(connection, tenant, after, limit))
             .await
     }
 }

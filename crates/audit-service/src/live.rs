@@ -1,0 +1,170 @@
+//! The verification of a log in its database: every event, what is looked up in it, the tree, the checkpoints, and the
+//! requests that the events tell of. In constant memory, beside a server that goes on writing.
+
+mod checker;
+mod finding;
+mod report;
+
+use async_trait::async_trait;
+use mass_domain::audit::note::NoteKey;
+use mass_domain::audit::tree::{Subtree, TreeHash};
+use mass_domain::canonical::Fingerprint;
+use mass_domain::ids::MassRequestId;
+use mass_domain::port::PortError;
+use mass_domain::tenancy::TenantId;
+use mass_domain::time::Timestamp;
+use uuid::Uuid;
+
+pub use finding::{LiveFinding, VerifyLiveError};
+pub use report::LiveReport;
+
+use crate::store::AuditStore;
+use checker::Checker;
+
+/// How many events or requests are read at once. Nodes of the tree that are stored begin and end with pages of this size.
+const PAGE: u64 = 512;
+
+/// Where a log ends, by all that tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extent {
+    /// How many events the head says that there are.
+    pub size: u64,
+    /// The head's frontier, as it is stored.
+    pub peaks: Vec<u8>,
+    /// The last event that is there or archived.
+    pub last: u64,
+    /// How many nodes of the tree are stored.
+    pub nodes: u64,
+}
+
+/// What is stored of a part of a log. Nothing in it is believed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Part {
+    /// What is left of archived events, in their order.
+    pub archived: Vec<ArchivedLeaf>,
+    /// The events, in their order.
+    pub events: Vec<EventRecord>,
+    /// The nodes of the tree whose last leaf is in this part.
+    pub nodes: Vec<(Subtree, TreeHash)>,
+}
+
+/// What is left of an archived event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchivedLeaf {
+    /// The event's place in the log.
+    pub sequence: u64,
+    /// The hash of its leaf.
+    pub leaf_hash: Vec<u8>,
+}
+
+/// An event with what is looked up in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRecord {
+    /// Its place in the log.
+    pub sequence: u64,
+    /// The column.
+    pub at: Timestamp,
+    /// The column.
+    pub actor_kind: String,
+    /// The column.
+    pub actor_id: Option<Uuid>,
+    /// The column.
+    pub action: String,
+    /// The column.
+    pub object_kind: String,
+    /// The column.
+    pub object_id: Option<String>,
+    /// The column.
+    pub outcome: String,
+    /// Its text.
+    pub event: String,
+    /// The hash of its leaf.
+    pub leaf_hash: Vec<u8>,
+    /// The request that it says was accepted, if that is what it says and if it is there.
+    pub request: Option<RequestRecord>,
+}
+
+/// A request, with what the log tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestRecord {
+    /// Its id.
+    pub id: MassRequestId,
+    /// Its contract.
+    pub contract: String,
+    /// Its fingerprint.
+    pub fingerprint: Vec<u8>,
+    /// The fingerprint that its document has; `None` where that was not asked for.
+    pub document: Option<Fingerprint>,
+    /// Whether its document was erased.
+    pub deleted: bool,
+    /// The place of the event by which it was accepted, as the request says.
+    pub audit_sequence: u64,
+    /// The hash of the leaf of that event, as the request says.
+    pub audit_leaf_hash: Vec<u8>,
+    /// The place of the event by which it was accepted, as the log says, unless that event is archived.
+    pub accepted_in: Option<u64>,
+    /// The place of the event by which it was deleted, as the log says, unless that event is archived.
+    pub deleted_in: Option<u64>,
+    /// The hash of the archived leaf that stands at its `audit_sequence`.
+    pub archived_leaf: Option<Vec<u8>>,
+}
+
+/// Reads what is stored of a log as it is stored. Each call reads at one instant.
+#[async_trait]
+pub trait LiveStore: AuditStore {
+    /// Where the log ends.
+    async fn extent(&self, tenant: &TenantId) -> Result<Extent, PortError>;
+
+    /// What is stored of the events after a place, up to `count` places further.
+    async fn part(&self, tenant: &TenantId, after: u64, count: u64) -> Result<Part, PortError>;
+
+    /// Requests in the order of their ids, after one of them, at most `limit`; with the fingerprints of the documents of
+    /// those that were accepted in an archived event.
+    async fn requests(
+        &self,
+        tenant: &TenantId,
+        after: Option<MassRequestId>,
+        limit: u64,
+    ) -> Result<Vec<RequestRecord>, PortError>;
+}
+
+/// Verifies a tenant's log as far as it goes when this begins. With a key, checkpoints have to be signed by it; the log has
+/// to go on from the `earlier` checkpoints, which are signed notes. `progress` is told of the number of events of every
+/// part that was verified.
+///
+/// Of archived events their leaves alone are there: what they say is verified in their export.
+///
+/// # Errors
+/// [`VerifyLiveError`], which tells the first thing that is wrong.
+pub async fn verify(
+    store: &dyn LiveStore,
+    tenant: &TenantId,
+    key: Option<&NoteKey>,
+    earlier: &[impl AsRef<str> + Sync],
+    mut progress: impl FnMut(u64) + Send,
+) -> Result<LiveReport, VerifyLiveError> {
+    let earlier = earlier.iter().map(AsRef::as_ref);
+    let mut checker = Checker::new(store.extent(tenant).await?, tenant, key, earlier)?;
+    while let Some(due) = checker.due() {
+        while checker.checkpoints_before(due.end) {
+            let after = checker.last_checkpoint();
+            checker.give_checkpoints(store.checkpoints(tenant, after, checker::CHECKPOINTS).await?)?;
+        }
+        let count = due.end - due.start;
+        checker.check(store.part(tenant, due.start, count).await?)?;
+        progress(count);
+    }
+    checker.check_end()?;
+    if let Some(latest) = store.latest_checkpoint(tenant).await? {
+        // It may be younger than what was verified here, but not than the log.
+        checker.check_latest(latest.size, store.extent(tenant).await?.size)?;
+    }
+    let mut after = None;
+    loop {
+        let requests = store.requests(tenant, after, PAGE).await?;
+        let Some(last) = requests.last() else { break };
+        after = Some(last.id);
+        requests.iter().try_for_each(|request| checker.check_request(request))?;
+    }
+    Ok(checker.report())
+}

@@ -1,0 +1,331 @@
+//! What is compared with what, without any store.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use mass_domain::audit::note::{Checkpoint, NoteKey, SignedNote};
+use mass_domain::audit::tree::{Frontier, Subtree, TreeHash};
+use mass_domain::audit::{Action, Event, Object};
+use mass_domain::canonical::Fingerprint;
+use mass_domain::tenancy::TenantId;
+
+use super::{ArchivedLeaf, EventRecord, Extent, LiveFinding, LiveReport, PAGE, Part, RequestRecord, VerifyLiveError};
+use crate::signer::{OpenCheckpointError, open_checkpoint};
+use crate::store::StoredCheckpoint;
+
+/// How many checkpoints are read at once.
+pub(super) const CHECKPOINTS: usize = 100;
+
+/// Nodes at every so many levels are stored.
+const STORED_LEVELS: u32 = 8;
+
+/// Takes the parts of a log in their order.
+pub(super) struct Checker<'a> {
+    tenant: &'a TenantId,
+    key: Option<&'a NoteKey>,
+    extent: Extent,
+    tree: Frontier,
+    archived: u64,
+    /// Those that are still to come, smallest first.
+    earlier: VecDeque<Checkpoint>,
+    /// Those that have been read and are still to come, smallest first.
+    stored: VecDeque<Checkpoint>,
+    /// The size of the last one that has been read.
+    read_until: u64,
+    all_read: bool,
+    checkpoints: u64,
+    requests: u64,
+    covered: u64,
+    confirmed: Vec<u64>,
+}
+
+impl<'a> Checker<'a> {
+    pub(super) fn new<'b>(
+        extent: Extent,
+        tenant: &'a TenantId,
+        key: Option<&'a NoteKey>,
+        earlier: impl Iterator<Item = &'b str>,
+    ) -> Result<Self, VerifyLiveError> {
+        let open = |note| open(note, key).map_err(|error| VerifyLiveError::Earlier(error.to_string()));
+        let mut earlier: Vec<_> = earlier.map(open).collect::<Result<_, _>>()?;
+        if let Some(foreign) = earlier.iter().find(|checkpoint| !is_of(checkpoint, tenant, key)) {
+            return Err(VerifyLiveError::Earlier(format!("it is of {}", foreign.origin)));
+        }
+        earlier.sort_by_key(|checkpoint| checkpoint.size);
+        Ok(Self {
+            tenant,
+            key,
+            extent,
+            tree: Frontier::default(),
+            archived: 0,
+            earlier: earlier.into(),
+            stored: VecDeque::new(),
+            read_until: 0,
+            all_read: false,
+            checkpoints: 0,
+            requests: 0,
+            covered: 0,
+            confirmed: Vec::new(),
+        })
+    }
+
+    /// The places of the next part, of which the first is one more than its start.
+    pub(super) fn due(&self) -> Option<Range<u64>> {
+        let start = self.tree.size();
+        (start < self.extent.size).then(|| start..self.extent.size.min(start + PAGE))
+    }
+
+    /// Whether there may be checkpoints up to a size that have not been read.
+    pub(super) const fn checkpoints_before(&self, size: u64) -> bool {
+        !self.all_read && self.read_until < size
+    }
+
+    /// The size of the last checkpoint that has been read.
+    pub(super) const fn last_checkpoint(&self) -> u64 {
+        self.read_until
+    }
+
+    pub(super) fn give_checkpoints(&mut self, page: Vec<StoredCheckpoint>) -> Result<(), LiveFinding> {
+        self.all_read = page.len() < CHECKPOINTS;
+        for StoredCheckpoint { size, note, .. } in page {
+            let checkpoint = open(&note, self.key).map_err(|source| LiveFinding::CheckpointRefused { size, source })?;
+            if checkpoint.size != size || !is_of(&checkpoint, self.tenant, self.key) {
+                return Err(LiveFinding::OtherCheckpoint { size });
+            }
+            self.read_until = size;
+            self.stored.push_back(checkpoint);
+        }
+        Ok(())
+    }
+
+    /// Compares a part: the one that is [due](Self::due).
+    pub(super) fn check(&mut self, part: Part) -> Result<(), LiveFinding> {
+        let Some(due) = self.due() else { return Ok(()) };
+        if let (Some(leaf), Some(event)) = (part.archived.last(), part.events.first())
+            && event.sequence <= leaf.sequence
+        {
+            return Err(LiveFinding::NotArchived { event: event.sequence });
+        }
+        for leaf in part.archived {
+            self.archived_leaf(leaf, &part.nodes)?;
+        }
+        for event in part.events {
+            self.event(&event, &part.nodes)?;
+        }
+        self.missing_before(due.end + 1)
+    }
+
+    fn archived_leaf(
+        &mut self,
+        ArchivedLeaf { sequence, leaf_hash }: ArchivedLeaf,
+        nodes: &[(Subtree, TreeHash)],
+    ) -> Result<(), LiveFinding> {
+        self.missing_before(sequence)?;
+        if self.archived < self.tree.size() {
+            return Err(LiveFinding::NotArchived { event: self.tree.size() });
+        }
+        let leaf_hash = leaf_hash.try_into().map_err(|_| LiveFinding::Changed { event: sequence })?;
+        self.archived = sequence;
+        self.grow(TreeHash::from_bytes(leaf_hash), nodes)
+    }
+
+    fn event(&mut self, record: &EventRecord, nodes: &[(Subtree, TreeHash)]) -> Result<(), LiveFinding> {
+        let place = record.sequence;
+        self.missing_before(place)?;
+        let leaf_hash = TreeHash::of_leaf(record.event.as_bytes());
+        if record.leaf_hash != leaf_hash.as_bytes() {
+            return Err(LiveFinding::Changed { event: place });
+        }
+        let event = Event::read(&record.event).map_err(|_| LiveFinding::Unreadable { event: place })?;
+        if u64::try_from(event.sequence) != Ok(place) {
+            return Err(LiveFinding::OutOfPlace { found: event.sequence, due: place });
+        }
+        if event.event.tenant_id != *self.tenant {
+            return Err(LiveFinding::OtherTenant { event: place });
+        }
+        check_columns(record, &event)?;
+        if event.event.action == Action::Accepted {
+            check_accepted(record, &event)?;
+        }
+        self.grow(leaf_hash, nodes)
+    }
+
+    /// Finds that events are missing, unless what stands at a place is the next one.
+    fn missing_before(&self, place: u64) -> Result<(), LiveFinding> {
+        let Extent { size, last, .. } = self.extent;
+        let due = self.tree.size() + 1;
+        if due >= place {
+            Ok(())
+        } else if last < due {
+            Err(LiveFinding::TailCut { last: due - 1, head: size })
+        } else {
+            Err(LiveFinding::Missing { first: due, last: place - 1 })
+        }
+    }
+
+    /// Appends a leaf, and compares what is told of the tree that it completes.
+    fn grow(&mut self, leaf: TreeHash, nodes: &[(Subtree, TreeHash)]) -> Result<(), LiveFinding> {
+        let mut due = Vec::new();
+        self.tree.push(leaf, |told| due.push(told));
+        for (node, hash) in due.into_iter().filter(|(node, _)| node.level.is_multiple_of(STORED_LEVELS)) {
+            let stored = nodes.iter().find(|(stored, _)| *stored == node);
+            if stored.is_none_or(|(_, stored)| *stored != hash) {
+                let Subtree { level, position } = node;
+                let (first, last) = (node.first_leaf() + 1, node.first_leaf() + node.leaves());
+                return Err(LiveFinding::Node { level, position, first, last });
+            }
+        }
+        self.compare_checkpoints()
+    }
+
+    fn compare_checkpoints(&mut self) -> Result<(), LiveFinding> {
+        let size = self.tree.size();
+        let (first, last) = (self.covered + 1, size);
+        while let Some(earlier) = self.earlier.pop_front_if(|checkpoint| checkpoint.size <= size) {
+            // Of nothing, there is nothing to compare.
+            if earlier.size == size && earlier.root != self.tree.root() {
+                return Err(LiveFinding::NotAsBefore { first, last });
+            }
+            self.confirmed.push(earlier.size);
+            self.covered = self.covered.max(earlier.size);
+        }
+        if let Some(stored) = self.stored.pop_front_if(|checkpoint| checkpoint.size == size) {
+            if stored.root != self.tree.root() {
+                return Err(LiveFinding::NotAsSigned { first, last });
+            }
+            self.checkpoints += 1;
+            self.covered = size;
+        }
+        Ok(())
+    }
+
+    /// Compares where the log ends with what tells of its end.
+    pub(super) fn check_end(&mut self) -> Result<(), LiveFinding> {
+        let Extent { size, ref peaks, last, nodes, .. } = self.extent;
+        if let Some(beyond) = self.earlier.iter().find(|checkpoint| checkpoint.size > size) {
+            return Err(LiveFinding::CutBelowCheckpoint { covered: beyond.size, last: size });
+        }
+        if last > size {
+            return Err(LiveFinding::BeyondHead { last, head: size });
+        }
+        let (stored, rest) = peaks.as_chunks::<32>();
+        let mut first = 1;
+        for (index, peak) in self.tree.peaks().iter().enumerate() {
+            let leaves = 1 << (size - (first - 1)).ilog2();
+            if stored.get(index) != Some(peak.as_bytes()) {
+                return Err(LiveFinding::Head { first, last: first + leaves - 1 });
+            }
+            first += leaves;
+        }
+        if stored.len() > self.tree.peaks().len() || !rest.is_empty() {
+            return Err(LiveFinding::Head { first: 1, last: size });
+        }
+        let due = (1..u64::BITS / STORED_LEVELS).map(|step| size >> (step * STORED_LEVELS)).sum();
+        if nodes == due { Ok(()) } else { Err(LiveFinding::Nodes { found: nodes, due }) }
+    }
+
+    /// Compares the latest checkpoint with the log's present size.
+    pub(super) const fn check_latest(&self, covered: u64, size: u64) -> Result<(), LiveFinding> {
+        if covered > size { Err(LiveFinding::CutBelowCheckpoint { covered, last: size }) } else { Ok(()) }
+    }
+
+    /// Compares a request with the log.
+    pub(super) fn check_request(&mut self, record: &RequestRecord) -> Result<(), LiveFinding> {
+        self.requests += 1;
+        let request = record.id;
+        if record.accepted_in.is_some() {
+            // It is compared beside that event.
+            return Ok(());
+        }
+        if record.archived_leaf.as_ref() != Some(&record.audit_leaf_hash) {
+            return Err(LiveFinding::RequestWithoutEvent { request });
+        }
+        check_document(record, record.audit_sequence)
+    }
+
+    pub(super) fn report(self) -> LiveReport {
+        LiveReport {
+            tenant: self.tenant.clone(),
+            events: self.tree.size(),
+            archived: self.archived,
+            root: self.tree.root(),
+            requests: self.requests,
+            checkpoints: self.checkpoints,
+            signatures_checked: self.key.is_some(),
+            covered: self.covered,
+            confirmed: self.confirmed,
+        }
+    }
+}
+
+/// Reads a checkpoint: with a key one that it has signed.
+fn open(note: &str, key: Option<&NoteKey>) -> Result<Checkpoint, OpenCheckpointError> {
+    match key {
+        Some(key) => open_checkpoint(note, key),
+        None => Ok(note.parse::<SignedNote>()?.text.parse()?),
+    }
+}
+
+/// Whether a checkpoint is one of a tenant's log.
+fn is_of(checkpoint: &Checkpoint, tenant: &TenantId, key: Option<&NoteKey>) -> bool {
+    match key {
+        Some(key) => checkpoint.origin == key.name().origin(tenant),
+        None => checkpoint.origin.rsplit_once('/').is_some_and(|(_, of)| of == tenant.as_str()),
+    }
+}
+
+fn check_columns(record: &EventRecord, event: &Event) -> Result<(), LiveFinding> {
+    let said = &event.event;
+    let or_nothing = |text: Option<String>| text.unwrap_or_else(|| "nothing".to_owned());
+    let columns = [
+        ("at", record.at.to_string(), said.at.to_string()),
+        ("actor_kind", record.actor_kind.clone(), said.actor.kind().to_owned()),
+        (
+            "actor_id",
+            or_nothing(record.actor_id.map(|id| id.to_string())),
+            or_nothing(said.actor.id().map(|id| id.to_string())),
+        ),
+        ("action", record.action.clone(), said.action.as_str().to_owned()),
+        ("object_kind", record.object_kind.clone(), said.object.kind().to_owned()),
+        ("object_id", or_nothing(record.object_id.clone()), or_nothing(said.object.id().map(Into::into))),
+        ("outcome", record.outcome.clone(), said.outcome.as_str().to_owned()),
+    ];
+    match columns.into_iter().find(|(_, stated, text)| stated != text) {
+        Some((column, stated, text)) => Err(LiveFinding::Column { event: record.sequence, column, stated, text }),
+        None => Ok(()),
+    }
+}
+
+/// Compares a request with the event by which it was accepted.
+fn check_accepted(record: &EventRecord, event: &Event) -> Result<(), LiveFinding> {
+    let (place, said) = (record.sequence, &event.event);
+    let Object::MassRequest(request) = said.object else {
+        return Err(LiveFinding::Unreadable { event: place });
+    };
+    let Some(stored) = &record.request else { return Err(LiveFinding::RequestMissing { request, event: place }) };
+    let fingerprint = said.output.map(|fingerprint| *fingerprint.as_bytes());
+    let receipt = (stored.audit_sequence, &stored.audit_leaf_hash);
+    let facts = [
+        ("contract", Some(&stored.contract) == said.contract.map(|contract| contract.to_string()).as_ref()),
+        ("fingerprint", fingerprint.is_some_and(|fingerprint| stored.fingerprint == fingerprint)),
+        ("receipt", receipt == (place, &record.leaf_hash)),
+    ];
+    if let Some((what, _)) = facts.into_iter().find(|(_, holds)| !holds) {
+        return Err(LiveFinding::RequestChanged { request, what, event: place });
+    }
+    match (stored.deleted, stored.deleted_in) {
+        (true, None) => Err(LiveFinding::ErasedWithoutEvent { request, event: place }),
+        (false, Some(event)) => Err(LiveFinding::NotDeleted { request, event }),
+        (true, Some(_)) | (false, None) => check_document(stored, place),
+    }
+}
+
+/// Compares a document with the fingerprint beside it.
+fn check_document(stored: &RequestRecord, event: u64) -> Result<(), LiveFinding> {
+    let has = stored.document.as_ref().map(Fingerprint::as_bytes);
+    if stored.deleted || has.is_some_and(|has| stored.fingerprint == has) {
+        Ok(())
+    } else {
+        Err(LiveFinding::RequestChanged { request: stored.id, what: "document", event })
+    }
+}
