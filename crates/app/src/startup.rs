@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder};
 use std::io::Write;
 use std::num::NonZeroU32;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use actix_web::web;
@@ -16,6 +16,7 @@ use mass_auth::{
     AccessTokens, AuthService, Capacity, Founded, NewPassword, Passwords, Pepper, SigningKey, SigningKeys,
 };
 use mass_domain::audit::Program;
+use mass_domain::audit::note::NoteKey;
 use mass_domain::time::{Clock, Timestamp};
 use mass_persistence::{Database, OpenError};
 use mass_service::MassService;
@@ -23,6 +24,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{Environment, Settings};
 use crate::http::Services;
+use crate::http::batch::outbox::TemporaryFolder;
 use crate::http::body::BodyLimit;
 use crate::http::client::TrustedProxies;
 use crate::http::context::local_origin;
@@ -85,6 +87,7 @@ impl Application {
             proxies: web::Data::new(TrustedProxies(settings.http.trusted_proxies.clone())),
             cors_origins: web::Data::new(AllowedOrigins(settings.http.cors_origins.clone())),
             body_limit: web::Data::new(BodyLimit(settings.http.body_limit_bytes)),
+            temporary: web::Data::new(TemporaryFolder(settings.storage.data_dir.clone())),
         };
         Ok(Self { services, founded })
     }
@@ -174,12 +177,26 @@ pub fn checkpoint_signer(settings: &Settings) -> anyhow::Result<CheckpointSigner
             bail!("MASS_AUDIT_KEY has to be set to 32 bytes in base64, since MASS_ENV is production")
         }
         None => {
-            let path = settings.storage.data_dir.join("audit.key");
+            let path = audit_key_file(settings);
             let place = || format!("the key of the audit trail {} in MASS_DATA_DIR", path.display());
             let seed = secret_file(&path, || write_seed(&rand::random())).with_context(place)?;
             CheckpointSigner::parse(name, &seed).with_context(place)
         }
     }
+}
+
+/// The public key of the audit trail, unless there is none yet.
+///
+/// # Errors
+/// When what is there is no key.
+pub fn checkpoint_key(settings: &Settings) -> anyhow::Result<Option<NoteKey>> {
+    let is_there = settings.audit.key.is_some() || audit_key_file(settings).exists();
+    let signer = is_there.then(|| checkpoint_signer(settings)).transpose()?;
+    Ok(signer.map(|signer| signer.key().clone()))
+}
+
+fn audit_key_file(settings: &Settings) -> PathBuf {
+    settings.storage.data_dir.join("audit.key")
 }
 
 /// 32 random bytes in hexadecimal.

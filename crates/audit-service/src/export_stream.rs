@@ -86,12 +86,6 @@ impl Export {
         &self.tenant
     }
 
-    /// The last event that will be in it.
-    #[must_use]
-    pub const fn until(&self) -> u64 {
-        self.until
-    }
-
     /// The lines that follow; `None` after the last one. An export that fails midway lacks its last line.
     ///
     /// # Errors

@@ -8,10 +8,12 @@ use actix_web::dev::ServerHandle;
 use actix_web::web;
 use anyhow::Context;
 use clap::Args;
+use mass_audit_service::AuditService;
 use mass_auth::Founded;
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::MissedTickBehavior;
 
 use super::print;
 use crate::config::{Environment, Settings};
@@ -76,6 +78,8 @@ pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<E
     actix_web::rt::spawn(stop_on_signal(signals, server.handle(), application.services.draining.clone(), grace));
     actix_web::rt::spawn(keep_house(application.services.clone()));
     actix_web::rt::spawn(tidy_limits(application.services.limits.clone()));
+    let interval = Duration::from_secs(settings.audit.checkpoint_seconds.into());
+    actix_web::rt::spawn(sign_audit_trail(audit.clone(), interval));
     server.await?;
     if let Err(error) = audit.stopped(Map::new(), &local_origin()).await {
         tracing::warn!(error = format!("{error:#}"), "the stop cannot be recorded in the audit trail");
@@ -151,6 +155,17 @@ async fn tidy_limits(limits: web::Data<Limits>) {
     loop {
         ticks.tick().await;
         limits.tidy();
+    }
+}
+
+async fn sign_audit_trail(audit: web::Data<AuditService>, interval: Duration) {
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = audit.sign_all().await {
+            tracing::warn!(error = format!("{error:#}"), "the audit trail cannot be signed now");
+        }
     }
 }
 

@@ -86,7 +86,7 @@ pub async fn consistency(call: Call, service: Service, mut query: Query) -> Resu
 pub async fn export(call: Call, service: Service, query: Query) -> Result<Lines<AuditExportLine>, Problem> {
     query.finish()?;
     let export = service.export(&call.principal, &call.origin).await?;
-    let name = format!("mass-audit-{}-{}.ndjson", export.tenant(), export.until());
+    let name = format!("mass-audit-{}.ndjson", export.tenant());
     let lines = futures_util::stream::try_unfold(export, |mut export| async {
         let lines = export.next().await.inspect_err(|error| {
             tracing::error!(error = format!("{error:#}"), "an export of the audit trail ended early");

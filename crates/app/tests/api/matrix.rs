@@ -14,7 +14,7 @@ use crate::support::operations::{self, Operation};
 use crate::support::{FOUNDER, OTHER_TENANT, PASSWORD, TENANT, TestApp};
 
 use Needs::{Nothing, Permits, Person, Token};
-use Permission::{KeysManage, MassRead, MassWrite, SettingsManage, TenantsManage, UsersManage};
+use Permission::{AuditRead, KeysManage, MassRead, MassWrite, SettingsManage, TenantsManage, UsersManage};
 
 on_both!(every_caller_gets_what_the_table_says);
 
@@ -23,6 +23,7 @@ also_restricted!(every_caller_gets_what_the_table_says);
 /// Every operation of the document, what it needs, what it answers with when it went well, and what its path leads to.
 const TABLE: &[(&str, Needs, u16, Object)] = &[
     ("GET /.well-known/jwks.json", Nothing, 200, Object::None),
+    ("GET /.well-known/mass-audit-key", Nothing, 200, Object::None),
     ("GET /health", Nothing, 200, Object::None),
     ("GET /ready", Nothing, 200, Object::None),
     ("GET /version", Nothing, 200, Object::None),
@@ -40,6 +41,7 @@ const TABLE: &[(&str, Needs, u16, Object)] = &[
     ("GET /v1/mass-requests", Permits(MassRead), 200, Object::None),
     ("GET /v1/mass-requests/{id}", Permits(MassRead), 200, Object::Request),
     ("GET /v1/mass-requests/{id}/events", Permits(MassRead), 200, Object::Request),
+    ("GET /v1/mass-requests/{id}/receipt", Permits(MassRead), 200, Object::Request),
     ("PATCH /v1/mass-requests/{id}/status", Permits(MassWrite), 200, Object::Request),
     ("DELETE /v1/mass-requests/{id}", Permits(MassWrite), 204, Object::Request),
     ("POST /v1/admin/tenants", Permits(TenantsManage), 201, Object::None),
@@ -53,6 +55,11 @@ const TABLE: &[(&str, Needs, u16, Object)] = &[
     ("GET /v1/admin/api-keys", Permits(KeysManage), 200, Object::None),
     ("GET /v1/admin/api-keys/{id}", Permits(KeysManage), 200, Object::ApiKey),
     ("DELETE /v1/admin/api-keys/{id}", Permits(KeysManage), 204, Object::ApiKey),
+    ("GET /v1/audit/events", Permits(AuditRead), 200, Object::None),
+    ("GET /v1/audit/checkpoint", Permits(AuditRead), 200, Object::None),
+    ("GET /v1/audit/proofs/inclusion", Permits(AuditRead), 200, Object::None),
+    ("GET /v1/audit/proofs/consistency", Permits(AuditRead), 200, Object::None),
+    ("GET /v1/audit/export", Permits(AuditRead), 200, Object::None),
     ("GET /v1/admin/quotas", Permits(SettingsManage), 200, Object::None),
     ("PUT /v1/admin/quotas", Permits(SettingsManage), 200, Object::None),
 ];
@@ -284,7 +291,7 @@ impl<'a> Stage<'a> {
         };
         let body = if admitted { self.fresh_body(row.operation).await } else { row.operation.body() };
         let caller = self.expendable(row, caller).await;
-        let call = caller.call(row.operation.method.clone(), &row.operation.path_to(&id));
+        let call = caller.call(row.operation.method.clone(), &row.operation.target(&id));
         match body {
             Some(body) => call.json(&body).await,
             None => call.await,

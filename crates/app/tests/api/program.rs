@@ -8,12 +8,13 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
-use crate::support::PASSWORD;
+use crate::support::{AUDIT_KEY, PASSWORD};
 use crate::support::process::{EMAIL, Ended, Server, Workplace, repository, workplaces_on_both};
 
 const SECRET: &str = "a signing secret of more than 32 bytes";
 const PEPPER: &str = "a password pepper of more than 32 bytes";
-const COMMANDS: [&str; 7] = ["serve", "migrate", "create-user", "reset-password", "import", "openapi", "config"];
+const COMMANDS: [&str; 9] =
+    ["serve", "migrate", "create-user", "reset-password", "import", "audit", "engine", "openapi", "config"];
 
 workplaces_on_both! {
     a_start_on_an_existing_database_hashes_nothing,
@@ -34,7 +35,9 @@ async fn the_first_start_needs_no_configuration_and_shows_a_password_once() {
     let password = first.announcement["admin"]["password"].as_str().unwrap().to_owned();
     let token = first.token_of(EMAIL, &password).await;
     assert!(workplace.path("data/mass.db").is_file());
-    assert_eq!(fs::metadata(workplace.path("data/secret.key")).unwrap().permissions().mode() & 0o777, 0o600);
+    for key in ["data/secret.key", "data/audit.key"] {
+        assert_eq!(fs::metadata(workplace.path(key)).unwrap().permissions().mode() & 0o777, 0o600, "{key}");
+    }
     assert_eq!(first.announcement["docs"], format!("{}/docs", first.url));
     assert_eq!(first.stop().0.code(), Some(0));
 
@@ -93,8 +96,16 @@ fn production_needs_a_signing_secret_of_32_bytes() {
     assert!(!workplace.path("data").exists());
 }
 
+#[test]
+fn production_needs_a_key_for_the_audit_trail() {
+    let workplace = Workplace::sqlite().with("MASS_ENV", "production").with("SECRET_KEY", SECRET);
+    refused(&workplace.mass(&["serve"]), "MASS_AUDIT_KEY");
+    assert!(!workplace.path("data").exists());
+}
+
 async fn production_needs_a_password_for_the_first_administrator_only_once(workplace: Workplace) {
-    let workplace = workplace.with("MASS_ENV", "production").with("SECRET_KEY", SECRET).without("MASS_ADMIN_PASSWORD");
+    let workplace = workplace.with("MASS_ENV", "production").with("SECRET_KEY", SECRET).with("MASS_AUDIT_KEY", AUDIT_KEY);
+    let workplace = workplace.without("MASS_ADMIN_PASSWORD");
     refused(&workplace.mass(&["serve"]), "MASS_ADMIN_PASSWORD");
     let workplace = workplace.with("MASS_ADMIN_PASSWORD", PASSWORD);
     let announced = workplace.serve().announcement.clone();
@@ -120,6 +131,9 @@ fn a_wrong_setting_is_named() {
         ("MASS_ADMIN_EMAIL", "nobody"),
         ("MASS_ADMIN_PASSWORD", "short"),
         ("MASS_ALLOW_REGISTRATION", "perhaps"),
+        ("MASS_AUDIT_CHECKPOINT_SECONDS", "0"),
+        ("MASS_AUDIT_KEY", "short"),
+        ("MASS_AUDIT_NAME", "a name"),
         ("MASS_BCRYPT_COST", "9"),
         ("MASS_BODY_LIMIT_BYTES", "1 MB"),
         ("MASS_CORS_ORIGINS", "https://console.example/"),
@@ -204,15 +218,16 @@ fn the_configuration_is_shown_without_its_secrets() {
         .with("SECRET_KEY", SECRET)
         .with("SECRET_KEY_PREVIOUS", "the signing secret before that one")
         .with("MASS_PASSWORD_PEPPER", PEPPER)
+        .with("MASS_AUDIT_KEY", AUDIT_KEY)
         .with("DATABASE_URL", "postgres://mass:hunter2@db.example:5432/mass?password=hunter3")
         .with("MASS_MIGRATION_DATABASE_URL", "postgres://owner:hunter4@db.example:5432/mass");
     let shown = workplace.mass(&["config"]).stdout;
-    for secret in [SECRET, PEPPER, PASSWORD, "before that one", "hunter"] {
+    for secret in [SECRET, PEPPER, PASSWORD, AUDIT_KEY, "before that one", "hunter"] {
         assert!(!shown.contains(secret), "{secret}: {shown}");
     }
     assert!(shown.contains("DATABASE_URL=(PostgreSQL at db.example:5432/mass)"), "{shown}");
     let help = workplace.mass(&["serve", "--help"]).stdout;
-    for secret in [SECRET, PEPPER, PASSWORD, "before that one", "hunter"] {
+    for secret in [SECRET, PEPPER, PASSWORD, AUDIT_KEY, "before that one", "hunter"] {
         assert!(!help.contains(secret), "{secret}: {help}");
     }
 }
@@ -406,6 +421,7 @@ async fn no_secret_is_printed_or_logged(workplace: Workplace) {
         .with("SECRET_KEY", SECRET)
         .with("SECRET_KEY_PREVIOUS", "the signing secret before that one")
         .with("MASS_PASSWORD_PEPPER", PEPPER)
+        .with("MASS_AUDIT_KEY", AUDIT_KEY)
         .with("MASS_ALLOW_REGISTRATION", "true")
         .with("MASS_LOG", "trace");
     let server = workplace.serve();
@@ -419,7 +435,7 @@ async fn no_secret_is_printed_or_logged(workplace: Workplace) {
     let (_, logged) = server.stop();
     let ended = [reset, shown].map(|ended| ended.stdout + &ended.stderr).concat();
     let printed = announced + &ended + &refusals.concat() + &logged;
-    let given = [SECRET, PEPPER, PASSWORD, "before that one", "hunter-of-the-database", "good password"];
+    let given = [SECRET, PEPPER, PASSWORD, AUDIT_KEY, "before that one", "hunter-of-the-database", "good password"];
     for secret in given.into_iter().chain(secrets.iter().map(String::as_str)) {
         assert!(!printed.contains(secret), "{secret}: {printed}");
     }

@@ -70,6 +70,9 @@ pub(crate) const TENANT: &str = "default";
 /// A tenant that must see nothing of the first.
 pub(crate) const OTHER_TENANT: &str = "other";
 
+/// The seed of the key that signs the audit trail, of which nobody makes a secret.
+pub(crate) const AUDIT_KEY: &str = "Zm9yIHRoZSB0ZXN0cyBvZiB0aGUgYXVkaXQgdHJhaWw=";
+
 /// A running server with a database of its own; its own requests are those of the first administrator, who may do
 /// everything.
 pub(crate) struct TestApp {
@@ -213,6 +216,7 @@ fn settings(database_url: &str, flags: &[Flag<'_>]) -> Settings {
     let mut all = BTreeMap::from([
         ("--database-url", database_url),
         ("--secret-key", tokens::SECRET_KEY),
+        ("--mass-audit-key", AUDIT_KEY),
         ("--mass-admin-email", FOUNDER),
         ("--mass-admin-password", PASSWORD),
         ("--mass-tenant", TENANT),

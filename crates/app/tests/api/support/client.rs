@@ -67,7 +67,7 @@ impl Client {
 
     /// A call of a documented operation, with ids filled in and a body that its schema allows.
     pub(crate) fn operation(&self, operation: &Operation, id: &str) -> Call {
-        let call = self.call(operation.method.clone(), &operation.path_to(id));
+        let call = self.call(operation.method.clone(), &operation.target(id));
         match operation.body() {
             Some(body) => call.json(&body),
             None => call,

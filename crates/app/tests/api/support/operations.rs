@@ -91,6 +91,17 @@ impl Operation {
         self.path.replace("{id}", id).replace("{name}", "device").replace("{version}", "1.1").replace("{tenant}", id)
     }
 
+    /// Its path, with this id filled in, and the query that it needs.
+    pub(crate) fn target(&self, id: &str) -> String {
+        let path = self.path_to(id);
+        let parameters = self.described["parameters"].as_array().into_iter().flatten();
+        let needed = parameters.filter(|parameter| parameter["in"] == "query" && parameter["required"] == true);
+        let pairs: Vec<String> = needed
+            .map(|parameter| format!("{}={}", parameter["name"].as_str().unwrap(), parameter["schema"]["examples"][0]))
+            .collect();
+        if pairs.is_empty() { path } else { format!("{path}?{}", pairs.join("&")) }
+    }
+
     /// A body that it takes, if it takes one.
     pub(crate) fn body(&self) -> Option<Value> {
         let content = self.described.pointer("/requestBody/content/application~1json/schema/$ref")?;
@@ -108,16 +119,22 @@ impl Operation {
     fn check(&self, status: u16, body: Option<&[u8]>) {
         let answer = &self.described["responses"][status.to_string()];
         assert!(answer.is_object(), "{status} is not documented for {} {}", self.method, self.path);
-        let content = answer["content"].as_object().and_then(|content| content.values().next());
-        match (content.and_then(|content| content["schema"]["$ref"].as_str()), body) {
+        let content = answer["content"].as_object().and_then(|content| content.iter().next());
+        let in_lines = content.is_some_and(|(media_type, _)| media_type == "application/x-ndjson");
+        match (content.and_then(|(_, content)| content["schema"]["$ref"].as_str()), body) {
             (_, None) => {}
             (None, Some(body)) => assert_eq!(body, b"", "{status} is documented without a body for {}", self.path),
-            (Some(model), Some(body)) => {
-                let body: Value = serde_json::from_slice(body).unwrap();
-                let faults: Vec<String> = MODELS[model].iter_errors(&body).map(|fault| fault.to_string()).collect();
-                assert!(faults.is_empty(), "{model} is not what {} answers with: {faults:?} {body}", self.path);
+            (Some(model), Some(body)) if in_lines => {
+                body.split_inclusive(|byte| *byte == b'\n').for_each(|line| self.check_model(model, line));
             }
+            (Some(model), Some(body)) => self.check_model(model, body),
         }
+    }
+
+    fn check_model(&self, model: &str, body: &[u8]) {
+        let body: Value = serde_json::from_slice(body).unwrap();
+        let faults: Vec<String> = MODELS[model].iter_errors(&body).map(|fault| fault.to_string()).collect();
+        assert!(faults.is_empty(), "{model} is not what {} answers with: {faults:?} {body}", self.path);
     }
 
     fn is_at(&self, path: &str) -> bool {

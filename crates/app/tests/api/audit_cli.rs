@@ -1,0 +1,1 @@
+//! The audit trail by the program's own commands, as an auditor and an operator use them.
