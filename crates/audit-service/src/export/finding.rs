@@ -100,7 +100,7 @@ pub enum Finding {
         last: u64,
     },
     /// Up to an earlier checkpoint, the events are not those that it was made of.
-    #[error("{}, by the earlier checkpoint", not_as_signed(*first, *last))]
+    #[error("by the earlier checkpoint of {last} events, {}", not_as_signed(*first, *last))]
     NotAsBefore {
         /// The first event that no earlier checkpoint confirms.
         first: u64,
@@ -155,9 +155,12 @@ fn missing(first: u64, last: u64) -> String {
 }
 
 fn not_as_signed(first: u64, last: u64) -> String {
-    let before = first.saturating_sub(1);
-    let known = if before == 0 { String::new() } else { format!(": up to {before} the log is as signed") };
-    format!("events {first}…{last} were changed, inserted or removed{known}")
+    let events = if first == last { format!("event {first} was") } else { format!("events {first}…{last} were") };
+    let known = match first.saturating_sub(1) {
+        0 => String::new(),
+        before => format!(": up to {before} the log is as signed"),
+    };
+    format!("{events} changed, inserted, removed or reordered{known}")
 }
 
 fn and_covered(covered: Option<u64>) -> String {

@@ -187,7 +187,7 @@ fn an_event_that_was_changed_with_its_hash_is_found_by_the_next_checkpoint() {
     assert_eq!(changed(5), Err(Finding::NotAsSigned { first: 4, last: 6 }));
     assert_eq!(
         changed(5).unwrap_err().to_string(),
-        "events 4…6 were changed, inserted or removed: up to 3 the log is as signed"
+        "events 4…6 were changed, inserted, removed or reordered: up to 3 the log is as signed"
     );
     assert_eq!(changed(10).unwrap().uncovered(), Some((10, 10)), "which is why the report warns");
 }
@@ -315,7 +315,8 @@ fn a_log_that_was_rewritten_with_another_key_is_found_by_the_key_or_by_an_earlie
     assert_eq!(with(&[], &[earlier(8), earlier(4)], lines), Err(Finding::NotAsBefore { first: 5, last: 8 }));
     assert_eq!(
         with(&[], &[earlier(8), earlier(4)], lines).unwrap_err().to_string(),
-        "events 5…8 were changed, inserted or removed: up to 4 the log is as signed, by the earlier checkpoint"
+        "by the earlier checkpoint of 8 events, events 5…8 were changed, inserted, removed or reordered: up to 4 the log is \
+         as signed"
     );
     assert_eq!(with(&[], &[earlier(4)], lines).unwrap().confirmed, [4]);
     let without_checkpoints = export_after(0, &rewritten, &ours, &[]).concat();
