@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod audit;
 pub mod auth;
+pub mod batch;
 pub mod body;
 pub mod client;
 pub mod context;
@@ -35,6 +36,7 @@ use mass_persistence::Database;
 use mass_service::MassService;
 use paperclip::actix::{OpenApiExt, web as api};
 
+use batch::outbox::TemporaryFolder;
 use body::BodyLimit;
 use client::TrustedProxies;
 use cors::AllowedOrigins;
@@ -71,6 +73,8 @@ pub struct Services {
     pub cors_origins: web::Data<AllowedOrigins>,
     /// How long a single request's body may be.
     pub body_limit: web::Data<BodyLimit>,
+    /// Where results wait that a client does not fetch.
+    pub temporary: web::Data<TemporaryFolder>,
 }
 
 /// Serves on a listener until the server's handle stops it.
@@ -89,6 +93,7 @@ pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Serve
             .app_data(services.clock)
             .app_data(services.draining)
             .app_data(services.body_limit)
+            .app_data(services.temporary)
             .app_data(services.limits)
             .app_data(services.proxies)
             .app_data(services.cors_origins)
@@ -122,6 +127,7 @@ fn routes(config: &mut api::ServiceConfig<'_>) {
         .service(api::resource("/v1/contracts/{name}/{version}").route(api::get().to(contracts::get)))
         .service(api::resource("/v1/mass-requests/validate").route(api::post().to(mass::validate)))
         .service(api::resource("/v1/mass-requests/normalize").route(api::post().to(mass::normalize)))
+        .service(api::resource("/v1/mass-requests/batch").route(api::post().to(batch::create)))
         .service(
             api::resource("/v1/mass-requests").route(api::get().to(mass::list)).route(api::post().to(mass::create)),
         )

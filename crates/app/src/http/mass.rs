@@ -206,7 +206,11 @@ fn raw(canonical: String) -> Result<Box<RawValue>, Problem> {
     RawValue::from_string(canonical).map_err(|error| Problem::internal(&error.into()))
 }
 
-fn on_conflict(text: &str) -> Result<OnConflict, String> {
+/// Reads `on_conflict`.
+///
+/// # Errors
+/// What would have been right.
+pub(super) fn on_conflict(text: &str) -> Result<OnConflict, String> {
     match text {
         "refuse" => Ok(OnConflict::Refuse),
         "correct" => Ok(OnConflict::Correct),

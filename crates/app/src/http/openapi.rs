@@ -139,6 +139,12 @@ fn schemas() -> Value {
         "Document".to_owned(),
         json!({"description": "A document under one of the contracts, which its members make known.", "anyOf": any_of}),
     );
+    schemas.insert(
+        "Documents".to_owned(),
+        json!({"description": "Documents, each under one of the contracts.", "type": "array",
+               "items": {"$ref": "#/components/schemas/Document"},
+               "examples": [[{"payload": {"pue": 1.31}}, {"payload": {"pue": 1.29}}]]}),
+    );
     Value::Object(schemas)
 }
 
@@ -204,12 +210,29 @@ fn complete(operation: &Operation, found: &mut Map<String, Value>) {
             Some(schema) => json!({"schema": schema}),
             None => json!({"schema": {"$ref": "#/components/schemas/Document"}, "examples": document_examples()}),
         };
-        let body = json!({"required": true, "content": {"application/json": media}});
-        found.insert("requestBody".to_owned(), body);
+        let content = match operation.types {
+            ["application/json"] => json!({"application/json": media}),
+            types => types.iter().map(|media_type| ((*media_type).to_owned(), records(media_type))).collect(),
+        };
+        found.insert("requestBody".to_owned(), json!({"required": true, "content": content}));
     }
     let model = found.get("responses").and_then(|responses| responses.pointer("/200/content"));
     let model = model.and_then(Value::as_object).and_then(|content| content.values().next()).cloned();
     found.insert("responses".to_owned(), responses(operation, model));
+}
+
+/// A body of many documents: an array of them in JSON, and a text that is no JSON in other types.
+fn records(media_type: &str) -> Value {
+    match media_type {
+        "application/json" => json!({"schema": {"$ref": "#/components/schemas/Documents"}}),
+        "text/csv" => json!({"schema": {
+            "type": "string", "description": "A header row of members with dots, and a document a row.",
+            "examples": ["timestamp,device.id\n2026-11-24T18:00:00Z,rack-7\n"],
+        }}),
+        _ => json!({"schema": {
+            "type": "string", "description": "A document a line.", "examples": ["{\"payload\":{\"a\":1}}\n"],
+        }}),
+    }
 }
 
 fn document_examples() -> Value {

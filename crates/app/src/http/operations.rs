@@ -77,8 +77,10 @@ pub struct Operation {
     pub answers: &'static [(u16, &'static str)],
     /// The problems that are its own, besides those that follow from access, body and parameters.
     pub problems: &'static [ProblemKind],
-    /// Whether it reads a JSON body.
+    /// Whether it reads a body.
     pub body: bool,
+    /// The types that its body may have; the first is the one to prefer.
+    pub types: &'static [&'static str],
     /// Whether it asks the database.
     pub store: bool,
 }
@@ -95,6 +97,7 @@ const fn text() -> Operation {
         answers: &[(200, "The file.")],
         problems: &[],
         body: false,
+        types: &["application/json"],
         store: false,
     }
 }
@@ -207,6 +210,18 @@ pub const OPERATIONS: &[Operation] = &[
             ProblemKind::DailyQuota,
         ],
         ..post("/v1/mass-requests", WRITE)
+    },
+    Operation {
+        query: BATCH,
+        headers: &[BATCH_KEY],
+        produces: Produces::Ndjson,
+        types: &["application/x-ndjson", "application/json", "text/csv"],
+        answers: &[
+            (200, "The batch was read. What became of each record, and the totals."),
+            (201, "With `mode=atomic`: all of it is stored, or was stored already."),
+        ],
+        problems: &[ProblemKind::StorageQuota, ProblemKind::BatchRefused, ProblemKind::DailyQuota],
+        ..post("/v1/mass-requests/batch", WRITE)
     },
     Operation { query: LIST, answers: &[(200, "A page of requests.")], ..get("/v1/mass-requests", READ) },
     Operation {
@@ -390,6 +405,36 @@ const ON_CONFLICT: Parameter = Parameter {
     schema: || json!({"type": "string", "enum": ["refuse", "correct"], "default": "refuse"}),
 };
 
+const BATCH_KEY: Parameter = Parameter {
+    name: "Idempotency-Key",
+    description: "The client's name for this batch: a record that has neither a key of its own nor a natural one gets this \
+                  one with its index.",
+    schema: || {
+        json!({"type": "string", "minLength": 1, "maxLength": 230, "pattern": "^[!-~]([ -~]*[!-~])?$",
+                      "examples": ["site-7-2026-11-24"]})
+    },
+};
+
+const BATCH: &[Parameter] = &[
+    Parameter {
+        name: "contract",
+        description: "The records' contract: needed for CSV; adds the contract's marker to JSON without one.",
+        schema: contract_name,
+    },
+    ON_CONFLICT,
+    Parameter {
+        name: "results",
+        description: "Which records have a line in the answer: `all`, or those that are neither stored nor duplicates \
+                      (`errors`). The totals count all.",
+        schema: || json!({"type": "string", "enum": ["all", "errors"], "default": "all"}),
+    },
+    Parameter {
+        name: "mode",
+        description: "Whether `each` record is stored for its own sake, or all of at most 10,000 or none (`atomic`).",
+        schema: || json!({"type": "string", "enum": ["each", "atomic"], "default": "each"}),
+    },
+];
+
 const LIST: &[Parameter] = &[
     Parameter {
         name: "status",
@@ -399,11 +444,7 @@ const LIST: &[Parameter] = &[
     Parameter {
         name: "contract",
         description: "Requests under this contract.",
-        schema: || {
-            let names: Vec<String> =
-                mass_domain::contracts::all().iter().map(|contract| contract.id().to_string()).collect();
-            json!({"type": "string", "enum": names})
-        },
+        schema: contract_name,
     },
     Parameter { name: "site_id", description: "Requests of this site.", schema: short_text },
     Parameter { name: "device_id", description: "Requests of this device.", schema: short_text },
@@ -498,6 +539,11 @@ const CURSOR: Parameter = Parameter {
 
 fn place_in_log() -> Value {
     json!({"type": "integer", "minimum": 1, "examples": [1]})
+}
+
+fn contract_name() -> Value {
+    let names: Vec<String> = mass_domain::contracts::all().iter().map(|contract| contract.id().to_string()).collect();
+    json!({"type": "string", "enum": names})
 }
 
 fn short_text() -> Value {

@@ -100,6 +100,8 @@ problem_kinds! {
     InvalidParameter = "invalid-parameter", UNPROCESSABLE_ENTITY, "A parameter is wrong";
     /// The idempotency key was used for another document.
     KeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The idempotency key was used for another document";
+    /// A record of an atomic batch cannot be stored.
+    BatchRefused = "batch-refused", UNPROCESSABLE_ENTITY, "A record is refused, so that none of the batch is stored";
     /// Attempts to prove a password failed too often.
     TooManyAttempts = "too-many-attempts", TOO_MANY_REQUESTS, "Too many failed attempts";
     /// A scope has used up its requests for now.
@@ -231,22 +233,27 @@ impl Problem {
     /// The answer to this problem.
     #[must_use]
     pub fn render(&self, instance: &str, request_id: &RequestId) -> HttpResponse {
-        let kind = self.kind;
-        let body = wire::Problem {
-            kind: format!("/problems/{}", kind.slug()),
-            title: kind.title(),
-            status: kind.status().as_u16(),
+        let mut response = HttpResponse::build(self.kind.status());
+        for header in &self.headers {
+            response.insert_header(header);
+        }
+        let body = self.document(instance, request_id);
+        response.content_type("application/problem+json").body(serde_json::to_vec(&body).unwrap_or_default())
+    }
+
+    /// The problem in words.
+    #[must_use]
+    pub fn document(&self, instance: &str, request_id: &RequestId) -> wire::Problem {
+        wire::Problem {
+            kind: format!("/problems/{}", self.kind.slug()),
+            title: self.kind.title(),
+            status: self.kind.status().as_u16(),
             detail: self.detail.clone(),
             instance: instance.to_owned(),
             request_id: request_id.to_string(),
             violations: self.violations.iter().cloned().map(Into::into).collect(),
             members: self.members.clone(),
-        };
-        let mut response = HttpResponse::build(kind.status());
-        for header in &self.headers {
-            response.insert_header(header);
         }
-        response.content_type("application/problem+json").body(serde_json::to_vec(&body).unwrap_or_default())
     }
 }
 

@@ -18,6 +18,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::future::{Ready, ready};
 
+use super::batch::{Tools, Upload};
 use super::body::{Document, Valid};
 use super::problem::Problem;
 use super::query::Query;
@@ -123,6 +124,16 @@ impl<T> Lines<T> {
         response.insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{file}\"")));
         Self { response: response.streaming(lines), model: PhantomData }
     }
+
+    /// This status with these lines.
+    #[must_use]
+    pub fn with_status<E>(status: StatusCode, lines: impl Stream<Item = Result<Bytes, E>> + 'static) -> Self
+    where
+        E: std::error::Error + 'static,
+    {
+        let mut response = HttpResponse::build(status);
+        Self { response: response.content_type("application/x-ndjson").streaming(lines), model: PhantomData }
+    }
 }
 
 impl<T> Responder for Lines<T> {
@@ -220,6 +231,10 @@ impl Apiv2Schema for Query {}
 impl OperationModifier for Query {}
 impl Apiv2Schema for Document {}
 impl OperationModifier for Document {}
+impl Apiv2Schema for Upload {}
+impl OperationModifier for Upload {}
+impl Apiv2Schema for Tools {}
+impl OperationModifier for Tools {}
 
 impl<T: Apiv2Schema> Apiv2Schema for Valid<T> {
     fn name() -> Option<String> {

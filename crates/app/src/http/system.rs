@@ -23,6 +23,12 @@ impl Draining {
     pub fn begin(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
+
+    /// Whether that has happened.
+    #[must_use]
+    pub fn is_begun(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Is the process alive?
@@ -44,7 +50,7 @@ pub async fn ready(
     draining: web::Data<Draining>,
 ) -> Result<Reply<Readiness>, Problem> {
     query.finish()?;
-    if draining.0.load(Ordering::Relaxed) {
+    if draining.is_begun() {
         return Err(not_ready("process", "The server is stopping."));
     }
     match database.check().await {

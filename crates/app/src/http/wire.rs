@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod audit;
+pub mod batch;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +27,7 @@ use admin::{
     Tenant, TenantPage, User, UserChange, UserPage,
 };
 use audit::{AuditCheckpoint, AuditConsistency, AuditEventPage, AuditExportLine, AuditInclusion, AuditKey, AuditReceipt};
+use batch::BatchLine;
 
 /// Names the models for paperclip, which refers to them, and for schemars, which describes them.
 macro_rules! models {
@@ -59,6 +61,7 @@ models!(
     AuditInclusion,
     AuditKey,
     AuditReceipt,
+    BatchLine,
     Caller,
     Contract,
     ContractList,

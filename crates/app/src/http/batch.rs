@@ -1,0 +1,435 @@
+//! Batches: many documents in one body, of any length, each with a line of its own in the answer.
+//!
+//! The body is read, decoded and taken apart while it arrives; a chunk of records is examined while the one before it is
+//! being stored; results are sent while more is read. However long the body is, about two chunks of it are in memory.
+
+mod coding;
+mod intake;
+pub mod outbox;
+mod report;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::web;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use futures_util::stream;
+use mass_domain::access::Principal;
+use mass_domain::contracts::ContractId;
+use mass_domain::mass_request::IdempotencyKey;
+use mass_domain::records::Format;
+use mass_service::{MassService, Options, SentKey};
+use paperclip::actix::api_v2_operation;
+use std::future::{Ready, ready};
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tracing::Instrument;
+
+use self::coding::Coding;
+use self::intake::{Bounds, Chunk, Piece, Reading, Terms};
+use self::outbox::{PutError, TemporaryFolder, Writer, outbox};
+use self::report::{Report, Shown, against};
+use super::body::BodyLimit;
+use super::headers::idempotency_key;
+use super::mass::on_conflict;
+use super::problem::{Problem, ProblemKind};
+use super::query::{Query, wrong_header, wrong_parameter};
+use super::reply::{Call, Lines};
+use super::system::Draining;
+use super::wire::batch::BatchLine;
+
+/// How much waits to be stored together.
+const CHUNK: Bounds = Bounds { records: 500, bytes: 1 << 20 };
+
+/// The most records of an atomic batch.
+const ATOMIC_RECORDS: usize = 10_000;
+
+/// The most bytes of an atomic batch, decoded: all of it has to be in memory.
+const ATOMIC_BYTES: usize = 16 << 20;
+
+/// How many atomic batches are in memory at once, and how long another one waits for its turn.
+static ATOMIC_TURNS: Semaphore = Semaphore::const_new(4);
+const ATOMIC_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long an atomic batch may take to arrive whole.
+const ATOMIC_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The longest key of a whole batch: an index has to find room behind it.
+const KEY_LENGTH: usize = 230;
+
+/// Send MASS requests in a batch.
+///
+/// A stream of documents, of any length: lines (NDJSON), a JSON array, or CSV. Each becomes a line of the answer, in its
+/// order and while more is being sent; the last line has the totals. **200 means that the batch was read: whether all of it
+/// was stored is told by the totals.** Sent again, whole, a batch stores nothing twice.
+#[api_v2_operation(operation_id = "createMassRequestBatch", tags("mass-requests"))]
+pub async fn create(call: Call, upload: Upload, query: Query, tools: Tools) -> Result<Lines<BatchLine>, Problem> {
+    let wishes = Wishes::read(&call, &upload, query)?;
+    match wishes.mode {
+        Mode::Each => each(call, upload, wishes, tools),
+        Mode::Atomic => atomic(call, upload, wishes, tools).await,
+    }
+}
+
+/// A body of records that has not been read yet.
+pub struct Upload {
+    payload: Payload,
+    format: Format,
+    coding: Coding,
+}
+
+impl FromRequest for Upload {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let judged = format(req).and_then(|format| Ok((format, coding(req.headers())?)));
+        ready(judged.map(|(format, coding)| Self { payload: payload.take(), format, coding }))
+    }
+}
+
+fn format(req: &HttpRequest) -> Result<Format, Problem> {
+    let types = "application/x-ndjson, application/json, text/csv";
+    let mime =
+        req.mime_type().ok().flatten().filter(|mime| {
+            mime.get_param("charset").is_none_or(|charset| charset.as_str().eq_ignore_ascii_case("utf-8"))
+        });
+    let mime = mime.filter(|_| req.headers().get_all(header::CONTENT_TYPE).count() == 1);
+    match mime.as_ref().map(|mime| mime.essence_str()) {
+        Some("application/x-ndjson") => Ok(Format::Ndjson),
+        Some("application/json") => Ok(Format::Array),
+        Some("text/csv") => Ok(Format::Csv),
+        Some(_) | None => Err(Problem::new(ProblemKind::UnsupportedMediaType)
+            .detail(format!("Send records in UTF-8 with one of these as Content-Type: {types}."))
+            .header(header::ACCEPT, HeaderValue::from_static(types))),
+    }
+}
+
+fn coding(headers: &HeaderMap) -> Result<Coding, Problem> {
+    let codings = "gzip, zstd, identity";
+    let mut named = headers.get_all(header::CONTENT_ENCODING);
+    let coding = named.next().map_or(Some(Coding::Identity), |value| Coding::named(value.to_str().ok()?));
+    coding.filter(|_| named.next().is_none()).ok_or_else(|| {
+        Problem::new(ProblemKind::UnsupportedMediaType)
+            .detail(format!("Send the body in one of these as Content-Encoding: {codings}."))
+            .header(header::ACCEPT_ENCODING, HeaderValue::from_static(codings))
+    })
+}
+
+/// What a batch is served with.
+pub struct Tools {
+    service: web::Data<MassService>,
+    folder: TemporaryFolder,
+    limit: usize,
+    draining: web::Data<Draining>,
+}
+
+impl FromRequest for Tools {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let service = req.app_data::<web::Data<MassService>>().cloned();
+        let folder = req.app_data::<web::Data<TemporaryFolder>>().map(|folder| folder.get_ref().clone());
+        let limit = req.app_data::<web::Data<BodyLimit>>().map(|limit| limit.0);
+        let draining = req.app_data::<web::Data<Draining>>().cloned();
+        let tools = (|| Some(Self { service: service?, folder: folder?, limit: limit?, draining: draining? }))();
+        ready(tools.ok_or_else(|| Problem::internal(&anyhow::anyhow!("batches are not wired"))))
+    }
+}
+
+/// What the client wants of a batch.
+struct Wishes {
+    mode: Mode,
+    shown: Shown,
+    contract: Option<ContractId>,
+    key: Option<IdempotencyKey>,
+    options: Options,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+enum Mode {
+    /// Each record is stored or not for its own sake.
+    #[default]
+    Each,
+    /// All or none.
+    Atomic,
+}
+
+impl Wishes {
+    fn read(call: &Call, upload: &Upload, mut query: Query) -> Result<Self, Problem> {
+        let mode = query.take_with("mode", |text| match text {
+            "each" => Ok(Mode::Each),
+            "atomic" => Ok(Mode::Atomic),
+            _ => Err("Either each or atomic.".to_owned()),
+        });
+        let shown = query.take_with("results", |text| match text {
+            "all" => Ok(Shown::All),
+            "errors" => Ok(Shown::Errors),
+            _ => Err("Either all or errors.".to_owned()),
+        });
+        let contract = query.take("contract");
+        let on_conflict = query.take_with("on_conflict", on_conflict).unwrap_or_default();
+        query.finish()?;
+        if upload.format == Format::Csv && contract.is_none() {
+            return Err(wrong_parameter("contract", "Rows of CSV do not tell their contract: name it.".to_owned()));
+        }
+        let key = match idempotency_key(call.headers())? {
+            SentKey::Header(key) | SentKey::Fallback(key) if key.as_str().len() > KEY_LENGTH => {
+                let detail = format!("The key of a batch, {key:?}, has at most {KEY_LENGTH} characters.");
+                return Err(wrong_header("Idempotency-Key", detail));
+            }
+            SentKey::Header(key) | SentKey::Fallback(key) => Some(key),
+            SentKey::None => None,
+        };
+        let options = Options { on_conflict, origin: call.origin.clone() };
+        Ok(Self { mode: mode.unwrap_or_default(), shown: shown.unwrap_or_default(), contract, key, options })
+    }
+
+    fn terms(&self, call: &Call, tools: &Tools) -> Terms {
+        Terms {
+            service: tools.service.clone(),
+            principal: call.principal.clone(),
+            options: self.options.clone(),
+            contract: self.contract,
+            key: self.key.clone(),
+            limit: tools.limit,
+        }
+    }
+}
+
+/// Answers while the batch is read and stored.
+fn each(call: Call, upload: Upload, wishes: Wishes, tools: Tools) -> Result<Lines<BatchLine>, Problem> {
+    let halted = Arc::new(AtomicBool::new(false));
+    let reading = Reading::new(&upload, wishes.terms(&call, &tools), CHUNK, Arc::clone(&halted))?;
+    let (writer, lines) = outbox(tools.folder.clone());
+    let storing = Storing {
+        report: Report::new(wishes.shown),
+        principal: call.principal.clone(),
+        path: call.path().to_owned(),
+        origin: wishes.options.origin,
+        tools,
+        writer,
+        halted,
+        problem: None,
+        muted: false,
+    };
+    let work = run(upload.payload, Box::new(reading), storing);
+    actix_web::rt::spawn(work.instrument(tracing::Span::current()));
+    Ok(Lines::with_status(StatusCode::OK, lines))
+}
+
+/// Reads and stores side by side, until the body ends or nobody listens any more.
+async fn run(payload: Payload, reading: Box<Reading>, mut storing: Storing) {
+    let (chunks, mut to_store) = mpsc::channel(1);
+    let idle = Notify::new();
+    let reading = async { Ok::<_, Abandoned>(read(payload, reading, chunks, &idle).await) };
+    let storing_all = async {
+        loop {
+            idle.notify_one();
+            match to_store.recv().await {
+                Some(chunk) => storing.store(chunk).await?,
+                None => return Ok(()),
+            }
+        }
+    };
+    match futures_util::future::try_join(reading, storing_all).await {
+        Ok((read, ())) => storing.finish(read.err()).await,
+        Err(Abandoned) => tracing::info!(totals = ?storing.report.totals(), "a batch was abandoned by its client"),
+    }
+}
+
+/// Reads a body to its end, and hands on what was read whenever the other end is idle: whole chunks under load, and
+/// whatever there is when the client pauses.
+async fn read(
+    mut payload: Payload,
+    mut reading: Box<Reading>,
+    chunks: mpsc::Sender<Chunk>,
+    idle: &Notify,
+) -> Result<(), Problem> {
+    let mut next = None;
+    let ended = loop {
+        if reading.is_full() {
+            idle.notified().await;
+            hand_on(&chunks, reading.take()).await;
+        }
+        let piece = match next.take() {
+            Some(piece) => piece,
+            None => tokio::select! {
+                biased;
+                piece = Piece::receive(&mut payload) => match piece {
+                    Ok(piece) => piece,
+                    Err(problem) => break Err(problem),
+                },
+                () = idle.notified(), if !reading.is_empty() => {
+                    hand_on(&chunks, reading.take()).await;
+                    continue;
+                }
+            },
+        };
+        let is_end = matches!(piece, Piece::End);
+        let (read, result) = reading.read(piece).await?;
+        reading = read;
+        match result {
+            Ok(_) if is_end => break Ok(()),
+            Ok(true) => {}
+            Ok(false) => next = Some(Piece::Rest),
+            Err(problem) => {
+                discard(&mut payload).await;
+                break Err(problem);
+            }
+        }
+    };
+    if !reading.is_empty() {
+        idle.notified().await;
+        hand_on(&chunks, reading.take()).await;
+    }
+    ended
+}
+
+async fn hand_on(chunks: &mpsc::Sender<Chunk>, chunk: Chunk) {
+    // Whoever has gone away needs no chunk, and ends this, too.
+    let _ = chunks.send(chunk).await;
+}
+
+/// Reads what is left of a body that makes no sense any more: a client that is still sending would not see the answer.
+async fn discard(payload: &mut Payload) {
+    while let Ok(Piece::Next(_)) = Piece::receive(payload).await {}
+}
+
+/// The client has gone away.
+struct Abandoned;
+
+/// Stores chunks and reports on them.
+struct Storing {
+    tools: Tools,
+    principal: Principal,
+    origin: mass_domain::trace::Origin,
+    path: String,
+    report: Report,
+    writer: Writer,
+    /// Tells the reading end that nothing more is stored.
+    halted: Arc<AtomicBool>,
+    /// Why nothing more is stored.
+    problem: Option<Problem>,
+    /// Whether the results find no room any more.
+    muted: bool,
+}
+
+impl Storing {
+    async fn store(&mut self, chunk: Chunk) -> Result<(), Abandoned> {
+        let Chunk { places, prepared, .. } = chunk;
+        if self.problem.is_none() && self.tools.draining.is_begun() {
+            self.halt(Problem::unavailable("The server is stopping.", Duration::from_secs(5)));
+        }
+        let results = match self.problem {
+            Some(_) => None,
+            None => match self.tools.service.accept_prepared(&self.principal, prepared).await {
+                Ok(results) => Some(results),
+                Err(error) => {
+                    self.halt(error.into());
+                    None
+                }
+            },
+        };
+        let mut results = results.into_iter().flatten();
+        for place in places {
+            match results.next() {
+                Some(Ok(receipt)) => self.report.stored(place, receipt),
+                Some(Err(error)) => {
+                    if let Some(problem) = self.report.refused(place, error) {
+                        self.halt(problem);
+                    }
+                }
+                None => self.report.unprocessed(place),
+            }
+        }
+        self.send().await
+    }
+
+    async fn send(&mut self) -> Result<(), Abandoned> {
+        let lines = self.report.take_lines();
+        if lines.is_empty() || self.muted {
+            return Ok(());
+        }
+        match self.writer.put(lines).await {
+            Ok(()) => Ok(()),
+            Err(PutError::Abandoned) => Err(Abandoned),
+            Err(PutError::Full(error)) => {
+                tracing::error!(%error, "the results of a batch cannot be kept");
+                self.muted = true;
+                let detail = "The results of further records cannot be kept; the totals count them.";
+                self.halt(Problem::unavailable(detail, Duration::from_secs(5)));
+                Ok(())
+            }
+        }
+    }
+
+    /// From now on nothing is stored, for this reason.
+    fn halt(&mut self, problem: Problem) {
+        self.halted.store(true, Ordering::Relaxed);
+        self.problem.get_or_insert(problem);
+    }
+
+    async fn finish(mut self, unread: Option<Problem>) {
+        let problem = self.problem.or(unread);
+        let problem = problem.map(|problem| problem.document(&self.path, &self.origin.request_id));
+        tracing::info!(totals = ?self.report.totals(), error = problem.as_ref().map(|it| &it.kind), "a batch was read");
+        // Whoever reads no more does not read the totals, either.
+        let _ = self.writer.put(self.report.finish(problem)).await;
+        self.writer.finish();
+    }
+}
+
+/// Answers once all of the batch is stored, or none.
+async fn atomic(call: Call, upload: Upload, wishes: Wishes, tools: Tools) -> Result<Lines<BatchLine>, Problem> {
+    let turn = tokio::time::timeout(ATOMIC_PATIENCE, ATOMIC_TURNS.acquire()).await;
+    let Ok(Ok(_turn)) = turn else {
+        return Err(Problem::unavailable("Too many atomic batches are under way.", Duration::from_secs(5)));
+    };
+    let bounds = Bounds { records: ATOMIC_RECORDS + 1, bytes: ATOMIC_BYTES.max(tools.limit) };
+    let reading = Reading::new(&upload, wishes.terms(&call, &tools), bounds, Arc::default())?;
+    let reading = read_whole(upload.payload, Box::new(reading));
+    let Chunk { places, prepared, .. } = tokio::time::timeout(ATOMIC_TIMEOUT, reading).await.unwrap_or_else(|_| {
+        let seconds = ATOMIC_TIMEOUT.as_secs();
+        let detail = format!("An atomic batch has to arrive within {seconds} seconds.");
+        Err(Problem::new(ProblemKind::RequestTimeout).detail(detail))
+    })?;
+    let mut report = Report::new(wishes.shown);
+    match tools.service.accept_all_or_none(&call.principal, prepared).await? {
+        Ok(receipts) => {
+            places.into_iter().zip(receipts).for_each(|(place, receipt)| report.stored(place, receipt));
+            let lines = stream::iter([Ok::<_, PutError>(report.finish(None).into())]);
+            Ok(Lines::with_status(StatusCode::CREATED, lines))
+        }
+        Err(against_each) => {
+            let count = places.len();
+            let refused = places.into_iter().zip(against_each).filter_map(|(place, error)| Some((place, error?)));
+            let lines: Vec<BatchLine> =
+                refused.map(|(place, error)| against(place, error)).collect::<Result<_, _>>()?;
+            let detail = format!("{} of {count} records are refused, so that none is stored.", lines.len());
+            let lines = serde_json::to_value(lines).map_err(|error| Problem::internal(&error.into()))?;
+            Err(Problem::new(ProblemKind::BatchRefused).detail(detail).member("records", lines).recorded())
+        }
+    }
+}
+
+async fn read_whole(mut payload: Payload, mut reading: Box<Reading>) -> Result<Chunk, Problem> {
+    loop {
+        let piece = Piece::receive(&mut payload).await?;
+        let is_end = matches!(piece, Piece::End);
+        let (read, result) = reading.read(piece).await?;
+        reading = read;
+        result?;
+        if reading.is_full() {
+            let detail = format!("An atomic batch has at most {ATOMIC_RECORDS} records and {ATOMIC_BYTES} bytes.");
+            return Err(Problem::new(ProblemKind::TooLarge).detail(detail).member("limit_records", ATOMIC_RECORDS));
+        }
+        if is_end {
+            return Ok(reading.take());
+        }
+    }
+}

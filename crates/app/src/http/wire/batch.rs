@@ -1,0 +1,93 @@
+//! Batches: the lines of their answers.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Problem, Violation, Warning};
+
+/// A line of the answer to a batch: what became of a record, or, as the last line, the totals.
+#[derive(Serialize, JsonSchema, Default)]
+#[schemars(
+    example = json!({"index": 0, "line": 1, "outcome": "accepted", "id": "0199d3a0-0000-7000-8000-000000000002"}),
+    example = json!({"totals": {"read": 1, "accepted": 1, "duplicate": 0, "correction": 0, "conflict": 0,
+                                "rejected": 0, "unprocessed": 0}})
+)]
+pub struct BatchLine {
+    /// The record's place in the batch, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<u64>,
+    /// The line of the body on which the record begins, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// What became of the record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<BatchOutcome>,
+    /// The request that is stored for it; of a conflict, the request that stands against it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Every reason for which it is rejected or in conflict.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub violations: Vec<Violation>,
+    /// What is unlikely about it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub warnings: Vec<Warning>,
+    /// How many records came to what: the last line, and only there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub totals: Option<BatchTotals>,
+    /// Why records were left unprocessed, or the end of the body unread; beside the totals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Problem>,
+}
+
+/// What became of a record of a batch.
+#[derive(Serialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchOutcome {
+    /// Stored.
+    Accepted,
+    /// The same is stored already.
+    Duplicate,
+    /// Stored as a correction of what stood before.
+    Correction,
+    /// Something else is stored under its natural or idempotency key.
+    Conflict,
+    /// It breaks rules.
+    Rejected,
+    /// It was not stored, for a reason that is not its own: send it again.
+    Unprocessed,
+}
+
+/// How many records of a batch came to what. `read` is the sum of the others.
+#[derive(Serialize, JsonSchema, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BatchTotals {
+    /// Records that were found in the body.
+    pub read: u64,
+    /// Stored.
+    pub accepted: u64,
+    /// Stored already.
+    pub duplicate: u64,
+    /// Stored as a correction.
+    pub correction: u64,
+    /// In conflict with what is stored.
+    pub conflict: u64,
+    /// Against the rules.
+    pub rejected: u64,
+    /// Not stored, to be sent again.
+    pub unprocessed: u64,
+}
+
+impl BatchTotals {
+    /// Counts a record.
+    pub const fn count(&mut self, outcome: BatchOutcome) {
+        self.read += 1;
+        *match outcome {
+            BatchOutcome::Accepted => &mut self.accepted,
+            BatchOutcome::Duplicate => &mut self.duplicate,
+            BatchOutcome::Correction => &mut self.correction,
+            BatchOutcome::Conflict => &mut self.conflict,
+            BatchOutcome::Rejected => &mut self.rejected,
+            BatchOutcome::Unprocessed => &mut self.unprocessed,
+        } += 1;
+    }
+}
