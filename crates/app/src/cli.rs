@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{accounts, audit, config, import, migrate, openapi, serve};
+use crate::commands::{accounts, audit, config, engine, import, migrate, openapi, serve};
 use crate::config::Settings;
 use crate::logging;
 
@@ -42,6 +42,9 @@ pub enum Command {
     /// Verify, export, sign or archive the audit trail.
     #[command(subcommand, after_help = "Example: mass audit verify export.ndjson --key mass.key")]
     Audit(audit::Command),
+    /// Run a small recommendation engine of rules, for a first look and for tests.
+    #[command(after_help = "Example: mass engine --port 8001 --error-rate 0.2 --retry-after 1 --seed 7")]
+    Engine(engine::Arguments),
     /// Print the OpenAPI document.
     #[command(after_help = "Example: mass openapi > openapi.json")]
     Openapi,
@@ -66,6 +69,7 @@ impl Cli {
             Command::ResetPassword(arguments) => accounts::reset_password(&settings, arguments).await,
             Command::Import(arguments) => import::run(&settings, arguments).await,
             Command::Audit(command) => audit::run(&settings, command).await,
+            Command::Engine(arguments) => engine::run(&arguments).await,
             Command::Openapi => openapi::run(),
             Command::Config => config::run(&settings),
         }

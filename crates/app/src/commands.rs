@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod config;
+pub mod engine;
 pub mod import;
 pub mod migrate;
 pub mod openapi;

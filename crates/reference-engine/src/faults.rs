@@ -1,0 +1,187 @@
+//! Faults to order, the same ones in the same order under the same seed.
+
+use std::str::FromStr;
+
+/// The text is no share.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a rate is a number from 0 to 1")]
+pub struct InvalidRate;
+
+/// How often something happens: 0 is never, 1 is always.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Rate(f64);
+
+impl Rate {
+    /// Never.
+    pub const NEVER: Self = Self(0.0);
+    /// Always.
+    pub const ALWAYS: Self = Self(1.0);
+}
+
+impl FromStr for Rate {
+    type Err = InvalidRate;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRate> {
+        let share = text.parse().map_err(|_| InvalidRate)?;
+        if (0.0..=1.0).contains(&share) { Ok(Self(share)) } else { Err(InvalidRate) }
+    }
+}
+
+/// More faults are ordered than there are requests: each request has one at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the rates of the faults add up to more than 1")]
+pub struct RatesExceedOne;
+
+/// What goes wrong, and how often. By default nothing does.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Faults {
+    /// The answer is an error.
+    pub errors: Rate,
+    /// The answer is 200 with what no caller can use.
+    pub garbage: Rate,
+    /// No answer comes.
+    pub hangs: Rate,
+    /// The answer breaks off half-way.
+    pub truncations: Rate,
+    /// How many seconds an error asks to wait; with it the error is 503, without it 500.
+    pub retry_after: Option<u32>,
+    /// Which requests it happens to.
+    pub seed: u64,
+}
+
+/// What goes wrong with one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Error,
+    Garbage(Garbage),
+    Hang,
+    Truncation,
+}
+
+/// What stands in the place of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Garbage {
+    /// A page for people, as from a proxy.
+    Page,
+    /// Bytes that are no text.
+    Bytes,
+    /// JSON of another shape.
+    OtherShape,
+    /// The right shape with figures that cannot be.
+    OutOfRange,
+    /// The answer to another document.
+    OtherInput,
+}
+
+impl Faults {
+    /// Tells whether the rates can be met with one fault for each request at most.
+    ///
+    /// # Errors
+    /// When they cannot.
+    pub fn check(&self) -> Result<(), RatesExceedOne> {
+        // Ten times 0.1 is a little less than 1, and three times 0.33… may be a little more.
+        if self.rates().iter().sum::<f64>() <= 1.0 + 1e-9 { Ok(()) } else { Err(RatesExceedOne) }
+    }
+
+    const fn rates(&self) -> [f64; 4] {
+        [self.errors.0, self.garbage.0, self.hangs.0, self.truncations.0]
+    }
+
+    /// What goes wrong with a request, by its place in the order of arrival.
+    pub(crate) fn strike(&self, place: u64) -> Option<Fault> {
+        let mut left = share(scattered(self.seed, place));
+        let faults = [Fault::Error, Fault::Garbage(self.garbage_at(place)), Fault::Hang, Fault::Truncation];
+        for (rate, fault) in self.rates().into_iter().zip(faults) {
+            if left < rate {
+                return Some(fault);
+            }
+            left -= rate;
+        }
+        None
+    }
+
+    fn garbage_at(&self, place: u64) -> Garbage {
+        match scattered(!self.seed, place) % 5 {
+            0 => Garbage::Page,
+            1 => Garbage::Bytes,
+            2 => Garbage::OtherShape,
+            3 => Garbage::OutOfRange,
+            _ => Garbage::OtherInput,
+        }
+    }
+}
+
+/// The number at a place of a sequence without order: SplitMix64 (Steele, Lea and Flood, 2014).
+const fn scattered(seed: u64, place: u64) -> u64 {
+    let mut number = seed.wrapping_add(place.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
+}
+
+/// A number as a share: at least 0, less than 1.
+#[expect(clippy::cast_precision_loss, reason = "53 bits are what a double holds")]
+const fn share(number: u64) -> f64 {
+    (number >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(seed: u64) -> Faults {
+        let rate = |text: &str| text.parse().unwrap();
+        Faults {
+            errors: rate("0.1"),
+            garbage: rate("0.2"),
+            hangs: rate("0.3"),
+            truncations: rate("0.1"),
+            retry_after: None,
+            seed,
+        }
+    }
+
+    #[test]
+    fn a_rate_is_a_share() {
+        assert_eq!("0.25".parse(), Ok(Rate(0.25)));
+        for text in ["-0.1", "1.1", "NaN", "inf", "", "often"] {
+            assert_eq!(text.parse::<Rate>(), Err(InvalidRate), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_leave_one_fault_to_each_request() {
+        assert_eq!(faults(1).check(), Ok(()));
+        assert_eq!(Faults { errors: Rate(0.4), ..faults(1) }.check(), Ok(()));
+        assert_eq!(Faults { errors: Rate(0.5), ..faults(1) }.check(), Err(RatesExceedOne));
+    }
+
+    #[test]
+    fn a_seed_decides_which_requests_it_happens_to() {
+        let struck = |seed| (0..200).map(|place| faults(seed).strike(place)).collect::<Vec<_>>();
+        assert_eq!(struck(7), struck(7));
+        assert_ne!(struck(7), struck(8));
+    }
+
+    #[test]
+    fn each_fault_happens_as_often_as_it_was_ordered() {
+        let struck: Vec<_> = (0..10_000).filter_map(|place| faults(42).strike(place)).collect();
+        let count = |is: fn(&Fault) -> bool| struck.iter().filter(|fault| is(fault)).count();
+        for (counted, ordered) in [
+            (count(|it| matches!(it, Fault::Error)), 1_000),
+            (count(|it| matches!(it, Fault::Garbage(_))), 2_000),
+            (count(|it| matches!(it, Fault::Hang)), 3_000),
+            (count(|it| matches!(it, Fault::Truncation)), 1_000),
+        ] {
+            assert!(counted.abs_diff(ordered) < 150, "{counted} instead of {ordered}");
+        }
+    }
+
+    #[test]
+    fn no_fault_happens_unless_ordered_and_an_always_is_one() {
+        let never = Faults { seed: 3, ..Faults::default() };
+        let always = Faults { hangs: Rate::ALWAYS, seed: 3, ..Faults::default() };
+        assert!((0..1_000).all(|place| never.strike(place).is_none()));
+        assert!((0..1_000).all(|place| always.strike(place) == Some(Fault::Hang)));
+    }
+}

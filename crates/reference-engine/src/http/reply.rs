@@ -1,0 +1,122 @@
+//! What goes out: the answer, or what a fault to order leaves of it.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::HttpResponse;
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::http::header::{CACHE_CONTROL, ContentType, RETRY_AFTER};
+use actix_web::rt::time::sleep;
+use actix_web::web::Bytes;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::engine::Engine;
+use crate::faults::{Fault, Garbage};
+use crate::limits::{ANSWER_SECONDS, LONGEST_HANG};
+
+/// An answer that holds for this moment alone.
+pub(super) fn fresh(body: &impl Serialize) -> HttpResponse {
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body)
+}
+
+/// Replies with an answer, unless a fault is ordered for the request at this place. The answer has been made and is
+/// remembered in any case, as if it were lost on its way.
+pub(super) async fn reply(engine: &Engine, place: u64, answer: Bytes) -> HttpResponse {
+    match engine.options.faults.strike(place) {
+        None => {
+            engine.count(|it| it.recommended += 1);
+            sound().body(answer)
+        }
+        Some(Fault::Error) => {
+            engine.count(|it| it.errors += 1);
+            error(engine.options.faults.retry_after)
+        }
+        Some(Fault::Garbage(kind)) => {
+            engine.count(|it| it.garbage += 1);
+            sound().body(garbage(kind, &answer))
+        }
+        Some(Fault::Hang) => {
+            engine.count(|it| it.hung += 1);
+            sleep(LONGEST_HANG).await;
+            error(None)
+        }
+        Some(Fault::Truncation) => {
+            engine.count(|it| it.truncated += 1);
+            sound().body(Half::of(answer))
+        }
+    }
+}
+
+fn sound() -> actix_web::HttpResponseBuilder {
+    let mut response = HttpResponse::Ok();
+    response.content_type(ContentType::json());
+    response.insert_header((CACHE_CONTROL, format!("private, max-age={ANSWER_SECONDS}")));
+    response
+}
+
+fn error(retry_after: Option<u32>) -> HttpResponse {
+    let (mut response, error) = match retry_after {
+        Some(seconds) => {
+            let mut response = HttpResponse::ServiceUnavailable();
+            response.insert_header((RETRY_AFTER, seconds.to_string()));
+            (response, "unavailable, to order")
+        }
+        None => (HttpResponse::InternalServerError(), "a fault, to order"),
+    };
+    response.insert_header((CACHE_CONTROL, "no-store")).json(json!({"error": error}))
+}
+
+fn garbage(kind: Garbage, answer: &Bytes) -> Bytes {
+    match kind {
+        Garbage::Page => Bytes::from_static(b"<!doctype html><title>Welcome</title><p>It works!"),
+        Garbage::Bytes => Bytes::from_static(b"\xff\xfe\x00\xc3\x28{\x80"),
+        Garbage::OtherShape => Bytes::from_static(br#"{"status":"ok","actions":"none"}"#),
+        Garbage::OutOfRange => changed(answer, "confidence", json!(17)),
+        Garbage::OtherInput => changed(answer, "input_fingerprint", json!(format!("sha256:{}", "0".repeat(64)))),
+    }
+}
+
+/// The answer with another value for one of its members.
+fn changed(answer: &Bytes, member: &str, value: Value) -> Bytes {
+    let Ok(mut answer) = serde_json::from_slice::<Value>(answer) else { return Bytes::new() };
+    if let Some(answer) = answer.as_object_mut() {
+        answer.insert(member.to_owned(), value);
+    }
+    Bytes::from(answer.to_string())
+}
+
+/// A body that breaks off half-way.
+struct Half {
+    announced: u64,
+    half: Option<Bytes>,
+    is_flushed: bool,
+}
+
+impl Half {
+    fn of(mut body: Bytes) -> Self {
+        Self { announced: body.len() as u64, half: Some(body.split_to(body.len() / 2)), is_flushed: false }
+    }
+}
+
+impl MessageBody for Half {
+    type Error = io::Error;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.announced)
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, io::Error>>> {
+        if let Some(half) = self.half.take() {
+            return Poll::Ready(Some(Ok(half)));
+        }
+        if !self.is_flushed {
+            // What was sent so far leaves when there is nothing to send for a moment.
+            self.is_flushed = true;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "broken off, to order"))))
+    }
+}

@@ -1,0 +1,79 @@
+//! Why a request gets no recommendation.
+
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use serde_json::json;
+
+use crate::limits::{BODY_BYTES, BODY_TIMEOUT, KEY_CHARACTERS};
+
+/// The longest sentence of a refusal in characters: it may repeat what was sent.
+const LONGEST_SENTENCE: usize = 300;
+
+/// Why a request gets no recommendation.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// There is nothing under this path, or not for this method.
+    #[error("there are POST /recommend, GET /health, GET /version and GET /statistics")]
+    NothingHere,
+    /// The body is of another type, or compressed.
+    #[error("send uncompressed JSON with the header Content-Type: application/json")]
+    NoJsonType,
+    /// The body is too long.
+    #[error("a body has at most {BODY_BYTES} bytes")]
+    TooLong,
+    /// The body took too long to arrive.
+    #[error("a body arrives within {} seconds", BODY_TIMEOUT.as_secs())]
+    TooSlow,
+    /// The body ended before its announced length.
+    #[error("the body ended before it was complete")]
+    Broken,
+    /// The body is no JSON.
+    #[error("the body is no JSON: {0}")]
+    NoJson(String),
+    /// The idempotency key is none.
+    #[error("an Idempotency-Key is one header of 1 to {KEY_CHARACTERS} printable ASCII characters")]
+    NoKey,
+    /// The idempotency key was used for another request.
+    #[error("the Idempotency-Key was used for another request")]
+    KeyReused,
+    /// It is JSON, and not what the engine can work with.
+    #[error("{0}")]
+    Unworkable(String),
+}
+
+impl Refusal {
+    /// The body is no JSON.
+    pub(crate) fn no_json(why: &str) -> Self {
+        Self::NoJson(shortened(why))
+    }
+
+    /// It is JSON, and not what the engine can work with.
+    pub(crate) fn unworkable(why: &str) -> Self {
+        Self::Unworkable(shortened(why))
+    }
+}
+
+fn shortened(sentence: &str) -> String {
+    sentence.chars().take(LONGEST_SENTENCE).collect()
+}
+
+impl ResponseError for Refusal {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::NothingHere => StatusCode::NOT_FOUND,
+            Self::NoJsonType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Broken | Self::NoJson(_) | Self::NoKey => StatusCode::BAD_REQUEST,
+            Self::KeyReused | Self::Unworkable(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        HttpResponse::build(self.status_code())
+            .insert_header((CACHE_CONTROL, HeaderValue::from_static("no-store")))
+            .json(json!({"error": self.to_string()}))
+    }
+}

@@ -1,0 +1,287 @@
+//! What the engine reads of a document. MASS has checked it; the engine relies on no caller, and checks what it uses.
+
+use std::ops::RangeInclusive;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::limits::NAME_CHARACTERS;
+use crate::refusal::Refusal;
+use crate::rules::Span;
+
+/// The largest number that JSON carries without loss (RFC 7493): powers are below it.
+const GREATEST: f64 = 9_007_199_254_740_991.0;
+
+/// What a document tells of a site or a place in it.
+#[derive(Debug)]
+pub(crate) enum Signals {
+    /// `simple/1.0`: whatever the sender liked.
+    Free,
+    /// `device/1.1`: one reading.
+    Device(Reading),
+    /// `enterprise/1.1`: a site.
+    Enterprise(Box<Site>),
+}
+
+/// One reading of one device.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Reading {
+    pub(crate) device: String,
+    pub(crate) device_type: String,
+    pub(crate) celsius: f64,
+}
+
+/// A site's signals.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Site {
+    pub(crate) name: String,
+    pub(crate) it_load_kw: f64,
+    pub(crate) facility_power_kw: f64,
+    pub(crate) usd_per_kwh: f64,
+    /// As a share.
+    pub(crate) ups_efficiency: Option<f64>,
+    pub(crate) pue_sent: f64,
+    pub(crate) pue_target: f64,
+    pub(crate) cop: f64,
+    pub(crate) hotspots: Option<f64>,
+    pub(crate) chilled_water: f64,
+    pub(crate) setpoint: f64,
+    pub(crate) constraints: Constraints,
+}
+
+/// The hard constraints that the engine knows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Constraints {
+    /// `min_cooling_setpoint_c`, `max_cooling_setpoint_c`.
+    pub(crate) setpoint: Span,
+    /// `min_chilled_water_temp_c`, `max_chilled_water_temp_c`.
+    pub(crate) chilled_water: Span,
+    /// `max_setpoint_step_c`.
+    pub(crate) largest_step: f64,
+    /// Whether one of these is no number, so that it cannot be kept to.
+    pub(crate) unreadable: bool,
+    /// Whether there are others, of which the engine knows nothing.
+    pub(crate) unknown: bool,
+}
+
+impl Signals {
+    /// Reads a document of a contract.
+    ///
+    /// # Errors
+    /// [`Refusal::Unworkable`] when the contract is unknown, or the document is none of it.
+    pub(crate) fn read(contract: &str, document: Map<String, Value>) -> Result<Self, Refusal> {
+        match contract {
+            "simple/1.0" => Ok(Self::Free),
+            "device/1.1" => reading(shaped(document)?).map(Self::Device),
+            "enterprise/1.1" => site(shaped(document)?).map(|site| Self::Enterprise(Box::new(site))),
+            _ => Err(unworkable("the contract is none of simple/1.0, device/1.1 and enterprise/1.1")),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct DeviceDocument {
+    device: Device,
+    metrics: Metrics,
+}
+
+#[derive(Deserialize)]
+struct Device {
+    id: String,
+    #[serde(rename = "type")]
+    device_type: String,
+}
+
+#[derive(Deserialize)]
+struct Metrics {
+    temperature_celsius: f64,
+}
+
+#[derive(Deserialize)]
+struct EnterpriseDocument {
+    request: EnterpriseRequest,
+}
+
+#[derive(Deserialize)]
+struct EnterpriseRequest {
+    assets: Assets,
+    signals: EnterpriseSignals,
+    constraints: ConstraintGroups,
+}
+
+#[derive(Deserialize)]
+struct Assets {
+    site_id: String,
+}
+
+#[derive(Deserialize)]
+struct EnterpriseSignals {
+    energy: Energy,
+    thermal: Thermal,
+    cooling: Cooling,
+}
+
+#[derive(Deserialize)]
+struct Energy {
+    it_load_kw: f64,
+    facility_power_kw: f64,
+    energy_price_usd_per_kwh: f64,
+    ups_efficiency_pct: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct Thermal {
+    pue_current: f64,
+    pue_target: f64,
+    cooling_cop: f64,
+    hotspot_rack_count: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct Cooling {
+    chilled_water_temp_c: f64,
+    cooling_setpoint_c: f64,
+}
+
+#[derive(Deserialize)]
+struct ConstraintGroups {
+    hard: Map<String, Value>,
+}
+
+fn reading(document: DeviceDocument) -> Result<Reading, Refusal> {
+    let DeviceDocument { device: Device { id, device_type }, metrics: Metrics { temperature_celsius } } = document;
+    Ok(Reading {
+        device: name("device.id", id)?,
+        device_type,
+        celsius: within("metrics.temperature_celsius", temperature_celsius, -60.0..=150.0)?,
+    })
+}
+
+fn site(document: EnterpriseDocument) -> Result<Site, Refusal> {
+    let EnterpriseRequest { assets, signals, constraints } = document.request;
+    let EnterpriseSignals { energy, thermal, cooling } = signals;
+    if constraints.hard.get("no_control_actions") != Some(&Value::Bool(true)) {
+        return Err(unworkable("in shadow mode constraints.hard.no_control_actions has to be true"));
+    }
+    let it_load_kw = within("it_load_kw", energy.it_load_kw, 0.0..=GREATEST)?;
+    let percent = energy.ups_efficiency_pct.map(|percent| within("ups_efficiency_pct", percent, 0.0..=100.0));
+    let hotspots = thermal.hotspot_rack_count.map(|count| within("hotspot_rack_count", count, 0.0..=GREATEST));
+    Ok(Site {
+        name: name("assets.site_id", assets.site_id)?,
+        it_load_kw,
+        facility_power_kw: within("facility_power_kw", energy.facility_power_kw, it_load_kw..=GREATEST)?,
+        usd_per_kwh: within("energy_price_usd_per_kwh", energy.energy_price_usd_per_kwh, 0.0..=10.0)?,
+        ups_efficiency: percent.transpose()?.map(|percent| percent / 100.0),
+        pue_sent: within("pue_current", thermal.pue_current, 1.0..=5.0)?,
+        pue_target: within("pue_target", thermal.pue_target, 1.0..=5.0)?,
+        cop: within("cooling_cop", thermal.cooling_cop, f64::MIN_POSITIVE..=30.0)?,
+        hotspots: hotspots.transpose()?,
+        chilled_water: within("chilled_water_temp_c", cooling.chilled_water_temp_c, -10.0..=60.0)?,
+        setpoint: within("cooling_setpoint_c", cooling.cooling_setpoint_c, -10.0..=60.0)?,
+        constraints: Constraints::read(&constraints.hard),
+    })
+}
+
+impl Constraints {
+    const NONE: Self = Self {
+        setpoint: Span { least: f64::NEG_INFINITY, greatest: f64::INFINITY },
+        chilled_water: Span { least: f64::NEG_INFINITY, greatest: f64::INFINITY },
+        largest_step: f64::INFINITY,
+        unreadable: false,
+        unknown: false,
+    };
+
+    fn read(hard: &Map<String, Value>) -> Self {
+        let mut read = Self::NONE;
+        for (name, value) in hard {
+            let bound = match name.as_str() {
+                "no_control_actions" => continue,
+                "min_cooling_setpoint_c" => &mut read.setpoint.least,
+                "max_cooling_setpoint_c" => &mut read.setpoint.greatest,
+                "min_chilled_water_temp_c" => &mut read.chilled_water.least,
+                "max_chilled_water_temp_c" => &mut read.chilled_water.greatest,
+                "max_setpoint_step_c" => &mut read.largest_step,
+                _ => {
+                    read.unknown = true;
+                    continue;
+                }
+            };
+            match value.as_f64() {
+                Some(number) => *bound = number,
+                None => read.unreadable = true,
+            }
+        }
+        read
+    }
+}
+
+fn shaped<T: DeserializeOwned>(document: Map<String, Value>) -> Result<T, Refusal> {
+    serde_path_to_error::deserialize(Value::Object(document)).map_err(|error| {
+        let path = error.path().to_string();
+        unworkable(&format!("the document at {path}: {}", error.inner()))
+    })
+}
+
+fn name(member: &str, name: String) -> Result<String, Refusal> {
+    let is_name = !name.is_empty() && name.chars().take(NAME_CHARACTERS + 1).count() <= NAME_CHARACTERS;
+    is_name.then_some(name).ok_or_else(|| unworkable(&format!("{member} has 1 to {NAME_CHARACTERS} characters")))
+}
+
+fn within(member: &str, number: f64, range: RangeInclusive<f64>) -> Result<f64, Refusal> {
+    if range.contains(&number) {
+        return Ok(number);
+    }
+    let (least, greatest) = range.into_inner();
+    Err(unworkable(&format!("{member} is a number from {least} to {greatest}")))
+}
+
+fn unworkable(why: &str) -> Refusal {
+    Refusal::unworkable(why)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn constraints_are_read_by_their_names() {
+        let hard = json!({
+            "no_control_actions": true, "min_cooling_setpoint_c": 19, "max_cooling_setpoint_c": 24.5,
+            "min_chilled_water_temp_c": 7, "max_chilled_water_temp_c": 12, "max_setpoint_step_c": 0.5,
+        });
+        let expected = Constraints {
+            setpoint: Span { least: 19.0, greatest: 24.5 },
+            chilled_water: Span { least: 7.0, greatest: 12.0 },
+            largest_step: 0.5,
+            unreadable: false,
+            unknown: false,
+        };
+        assert_eq!(Constraints::read(hard.as_object().unwrap()), expected);
+    }
+
+    #[test]
+    fn constraints_that_cannot_be_read_are_told_from_those_that_are_not_known() {
+        let read = |hard: Value| Constraints::read(hard.as_object().unwrap());
+        let unreadable = read(json!({"max_cooling_setpoint_c": "24"}));
+        assert_eq!(unreadable, Constraints { unreadable: true, ..Constraints::NONE });
+        let unknown = read(json!({"max_noise_db": 80}));
+        assert_eq!(unknown, Constraints { unknown: true, ..Constraints::NONE });
+    }
+
+    #[test]
+    fn what_the_engine_uses_is_checked() {
+        let refused = |contract: &str, document: Value| {
+            let Value::Object(document) = document else { panic!("no object") };
+            Signals::read(contract, document).unwrap_err().to_string()
+        };
+        let device = |id: &str, celsius: f64| json!({"device": {"id": id, "type": "rack"}, "metrics": {"temperature_celsius": celsius}});
+        assert!(refused("device/1.1", json!({})).contains("device"));
+        assert!(refused("device/1.1", device("", 20.0)).contains("device.id"));
+        assert!(refused("device/1.1", device(&"x".repeat(129), 20.0)).contains("device.id"));
+        assert!(refused("device/1.1", device("rack-1", 151.0)).contains("temperature_celsius"));
+        assert!(refused("device/2.0", device("rack-1", 20.0)).contains("contract"));
+    }
+}
