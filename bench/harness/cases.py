@@ -151,8 +151,10 @@ def copy_again(run, server):
 
 
 def import_again(server):
-    """How long .import takes for the same rows into a table with the same indexes, as safe from a power cut. It reads
-    text alone: the bytes of ids and fingerprints come as hexadecimal digits, and columns without values are left out."""
+    """How long .import takes for the same rows into a table with the same indexes, as safe from a power cut.
+
+    It reads text alone: the bytes of ids and fingerprints come as hexadecimal digits, columns without values not at all.
+    """
     source = sqlite3.connect(server.environment["DATABASE_URL"].removeprefix("sqlite://"))
     columns = source.execute("SELECT name, type FROM pragma_table_info('mass_requests')").fetchall()
     used = source.execute(f"SELECT {', '.join(f'count({name})' for name, _ in columns)} FROM mass_requests").fetchone()
@@ -179,8 +181,9 @@ def import_again(server):
 def indexes_without(source, columns):
     """The indexes of MASS's table that hold anything when these columns do not."""
     names = "|".join(columns)
-    # Those of the primary key have no text.
-    found = source.execute("SELECT sql FROM sqlite_master WHERE tbl_name = 'mass_requests' AND type = 'index' AND sql > ''")
+    # That of the primary key has no text.
+    found = source.execute(
+        "SELECT sql FROM sqlite_master WHERE tbl_name = 'mass_requests' AND type = 'index' AND sql IS NOT NULL")
     kept = (re.sub(rf"\s+(WHERE|AND) ({names}) IS NULL", "", sql) for (sql,) in found.fetchall())
     return "".join(f"{sql};\n" for sql in kept if not re.search(rf"\b({names})\b", sql))
 
@@ -362,7 +365,7 @@ def hyphenated(number):
 
 
 def at(server, number):
-    """The part of a query that continues below a row of the filling: a cursor of the server's, with another row in it."""
+    """What continues a list below a row of the filling: a cursor of the server's, with another row in it."""
     cursor = server.get("/v1/mass-requests?limit=1")["next_cursor"]
     scope = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))[:8]
     return "&cursor=" + base64.urlsafe_b64encode(scope + bytes.fromhex(filled_id(number))).decode().rstrip("=")
@@ -420,13 +423,12 @@ def verification(run):
     """`mass audit verify` of a long export, on one core."""
     events = run.plan.events
     export, key = run.work / "export.ndjson", run.work / "key"
-    if "audit-export" not in run.binaries:
-        raise Refused("bench/audit-export could not be built")
-    subprocess.run([run.binaries["audit-export"], "--events", str(events), "--export", export, "--key", key], check=True)
+    generator = [run.binaries["audit-export"], "--events", str(events), "--export", export, "--key", key]
+    subprocess.run(generator, check=True)
     pinned = ["taskset", "--cpu-list", "0"] if shutil.which("taskset") else []
     for number in run.rounds():
         begin = time.perf_counter()
-        command = [*pinned, run.binaries["mass"], "audit", "verify", export, "--key", key.read_text().strip()]
+        command = [*pinned, run.binaries["mass"], "audit", "verify", export, "--key", key]
         done = subprocess.run(command, cwd=run.work, capture_output=True, text=True, check=False)
         seconds = time.perf_counter() - begin
         if done.returncode != 0:
@@ -439,8 +441,8 @@ def verification(run):
 
 
 def micro(run):
-    command = ["cargo", "bench", "--quiet", "--locked", "--manifest-path", Path(__file__).parents[1] / "Cargo.toml", "-p",
-               "mass-micro"]
+    manifest = Path(__file__).parents[1] / "Cargo.toml"
+    command = ["cargo", "bench", "--quiet", "--locked", "--manifest-path", manifest, "--package", "mass-micro"]
     if run.plan.quick:
         command += ["--", "--max-time", "0.1"]
     run.results["micro"] = subprocess.run(command, check=True, capture_output=True, text=True).stdout

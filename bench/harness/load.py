@@ -18,8 +18,9 @@ class Loader:
     def __init__(self, binary):
         self.binary = binary
 
-    def _run(self, *arguments):
-        done = subprocess.run([self.binary, *map(str, arguments)], capture_output=True, text=True, check=False)
+    def _run(self, *arguments, patience=600):
+        command = [self.binary, *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=patience, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"mass-load {arguments[0]}: {done.stderr}")
         return done.stdout
@@ -60,7 +61,8 @@ class Loader:
         arguments = [word for name, value in source.items() for word in (f"--{name}", value)]
         if "bytes" in source:
             arguments += ["--seed", next(_seeds)]
-        result = json.loads(self._run("batch", "--address", server.address, "--token", server.token, *arguments))
+        arguments = ["batch", "--address", server.address, "--token", server.token, *arguments]
+        result = json.loads(self._run(*arguments, patience=7200))
         if result["failure"]:
             raise Refused(f"batch: {result['status']}: {result['failure']}")
         return result
@@ -100,7 +102,7 @@ def pgbench(cluster, work, payload, connections, seconds, database="peer"):
                min(connections, os.cpu_count()), "-T", max(1, round(seconds)), "-f", script, "-D",
                f"payload={payload}", "-l", "--log-prefix", work / "pgbench", "--sampling-rate", 0.2, "-h", "127.0.0.1",
                "-p", cluster.port, "-U", "mass", database]
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=600, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"pgbench: {done.stderr}")
     time.sleep(0.5)  # Until the backends are gone and what they computed is told to the postmaster.

@@ -167,7 +167,8 @@ async fn main() -> anyhow::Result<()> {
     let secret = std::fs::read_to_string(&settings.secret_key).context("the secret")?;
     let mut validation = Validation::new(Algorithm::HS256);
     validation.validate_aud = false;
-    let pool = || PgPoolOptions::new().max_connections(CONNECTIONS);
+    // Without a ping before each use, which MASS does without as well.
+    let pool = || PgPoolOptions::new().max_connections(CONNECTIONS).test_before_acquire(false);
     let peer = Peer {
         requests: pool().connect(&settings.database_url).await?,
         inserts: pool().connect(&settings.insert_url).await?,
