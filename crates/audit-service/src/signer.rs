@@ -132,6 +132,9 @@ mod tests {
         assert_eq!(open_checkpoint(&note.to_string(), ours.key()), Ok(checkpoint()));
         let mut wrong = note.signatures[1].clone();
         wrong.bytes[0] ^= 1;
+        note.signatures.push(NoteSignature { name: other.key().name().clone(), ..wrong.clone() });
+        note.signatures.push(NoteSignature { key_id: other.key().id(), ..wrong.clone() });
+        assert_eq!(open_checkpoint(&note.to_string(), ours.key()), Ok(checkpoint()));
         note.signatures.push(wrong);
         assert_eq!(open_checkpoint(&note.to_string(), ours.key()), Err(OpenCheckpointError::WrongSignature));
     }

@@ -319,6 +319,10 @@ fn a_log_that_was_rewritten_with_another_key_is_found_by_the_key_or_by_an_earlie
          as signed"
     );
     assert_eq!(with(&[], &[earlier(4)], lines).unwrap().confirmed, [4]);
+    let with_one_of_before = export_after(0, &rewritten, &ours, &[]);
+    let with_one_of_before = [&with_one_of_before[..=6], &export()[line_of(6) + 1..=line_of(6) + 1]].concat().concat();
+    let found = with(&[&ours], &[earlier(4)], with_one_of_before.as_bytes());
+    assert_eq!(found, Err(Finding::NotAsSigned { first: 5, last: 6 }));
     let without_checkpoints = export_after(0, &rewritten, &ours, &[]).concat();
     let found = with(&[&ours], &[earlier(6)], without_checkpoints.as_bytes());
     assert_eq!(found, Err(Finding::NotAsBefore { first: 1, last: 6 }));
@@ -416,6 +420,8 @@ fn what_is_not_written_as_an_export_is_refused() {
     for text in [
         "[1]",
         "{}",
+        "[1,\"acme\"]",
+        " {\"sequence\":1,\"tenant_id\":\"acme\"}",
         "{\"sequence\":1,\"tenant_id\":\"acme\"},{}",
         "{\"sequence\":1,\"sequence\":1,\"tenant_id\":\"acme\"}",
     ] {
