@@ -292,6 +292,10 @@ fn a_tail_that_was_cut_is_found_by_a_checkpoint() {
     let mut lines = lines;
     lines.insert(line_of(8) + 1, export()[line_of(9) + 1].clone());
     assert_eq!(finding(&lines), Finding::TailCut { covered: 9, last: 8 });
+    let mut lines = export();
+    lines.remove(line_of(10));
+    lines.remove(line_of(9));
+    assert_eq!(finding(&lines), Finding::TailCut { covered: 9, last: 8 }, "whatever the last line counts");
 }
 
 #[test]
