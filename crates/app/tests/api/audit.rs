@@ -11,6 +11,7 @@ use mass_domain::audit::tree::{TreeHash, verify_consistency, verify_inclusion};
 use serde_json::{Value, json};
 
 use crate::support::client::{Answer, Client};
+use crate::support::database::unlock_audit_trail;
 use crate::support::documents::{reading, simple};
 use crate::support::{OTHER_TENANT, TENANT, TestApp};
 
@@ -326,16 +327,11 @@ async fn the_key_stays_and_is_public(app: TestApp) {
 /// Takes away what keeps the audit trail from being changed.
 fn unlock(app: &TestApp) {
     let database = app.database();
-    if database.url().starts_with("sqlite") {
-        let triggers = "SELECT name AS line FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'audit%'";
-        for trigger in database.lines(triggers) {
-            database.execute(&format!("DROP TRIGGER {trigger}"));
-        }
-    } else {
-        for table in ["audit_heads", "audit_events", "audit_nodes", "audit_checkpoints"] {
-            database.execute(&format!("ALTER TABLE {table} DISABLE TRIGGER USER"));
-        }
-    }
+    unlock_audit_trail(is_postgres(app), |query| database.lines(query), |sql| database.execute(sql));
+}
+
+fn is_postgres(app: &TestApp) -> bool {
+    app.database().url().starts_with("postgres")
 }
 
 /// What whoever changed the log gets to hear.
@@ -352,7 +348,7 @@ async fn a_log_that_was_cut_is_not_signed_any_more_but_exported(app: TestApp) {
     // Once more from the beginning, so that the tree is right in itself.
     unlock(&app);
     app.execute(&format!("DELETE FROM audit_events WHERE tenant_id = '{TENANT}'"));
-    let empty = if app.database().url().starts_with("sqlite") { "x''" } else { "''::bytea" };
+    let empty = if is_postgres(&app) { "''::bytea" } else { "x''" };
     app.execute(&format!("UPDATE audit_heads SET size = 0, frontier = {empty} WHERE tenant_id = '{TENANT}'"));
     send(app.founder(), 2).await;
     is_broken(&app).await;
@@ -370,8 +366,7 @@ async fn a_log_that_was_rewritten_is_not_signed_any_more_but_exported(app: TestA
     unlock(&app);
     let changed = "replace(event, '\"outcome\":\"success\"', '\"outcome\":\"refused\"')";
     let hash = TreeHash::of_leaf(b"another event").to_string();
-    let hash =
-        if app.database().url().starts_with("sqlite") { format!("x'{hash}'") } else { format!("'\\x{hash}'::bytea") };
+    let hash = if is_postgres(&app) { format!("'\\x{hash}'::bytea") } else { format!("x'{hash}'") };
     let place = format!("WHERE tenant_id = '{TENANT}' AND sequence = {}", size - 1);
     app.execute(&format!("UPDATE audit_events SET event = {changed}, leaf_hash = {hash} {place}"));
     send(app.founder(), 1).await;

@@ -1,1 +1,345 @@
 //! The audit trail by the program's own commands, as an auditor and an operator use them.
+
+use std::cell::Cell;
+use std::fs;
+
+use futures_util::future::join_all;
+use mass_domain::audit::tree::TreeHash;
+use serde_json::{Value, json};
+
+use crate::support::AUDIT_KEY;
+use crate::support::documents::reading;
+use crate::support::process::{Ended, Server, Workplace, workplaces_on_both};
+
+workplaces_on_both! {
+    an_export_is_verified_without_a_server_or_a_database,
+    what_was_changed_in_an_export_is_named,
+    a_manipulated_database_is_found_by_its_export_and_by_itself,
+    a_log_that_was_written_anew_is_found_by_an_earlier_checkpoint_alone,
+    what_is_archived_stays_provable_and_the_rest_goes_on_from_it,
+    an_archive_that_was_interrupted_is_taken_up_again,
+    a_receipt_is_verified_with_its_document,
+    a_killed_server_leaves_a_log_that_is_whole,
+    the_log_is_signed_at_the_interval,
+    the_commands_of_the_document_work,
+}
+
+/// Sends so many requests, and gives the last answer.
+async fn send(server: &Server, requests: usize) -> Value {
+    let token = server.token().await;
+    let mut last = Value::Null;
+    for _ in 0..requests {
+        let document = reading(&uuid::Uuid::now_v7().to_string());
+        let sent = server.post("/v1/mass-requests", &document).bearer_auth(&token).send().await.unwrap();
+        assert_eq!(sent.status(), 201);
+        last = sent.json().await.unwrap();
+    }
+    last
+}
+
+/// A workplace whose database has seen some requests, and its public key in `mass.key`.
+async fn worked(workplace: Workplace) -> Workplace {
+    let workplace = workplace.with("MASS_AUDIT_KEY", AUDIT_KEY);
+    send(&workplace.serve(), 5).await;
+    let key = good(&workplace.mass(&["audit", "key"]));
+    workplace.write("mass.key", key);
+    workplace
+}
+
+#[track_caller]
+fn good(ended: &Ended) -> String {
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    ended.stdout.clone()
+}
+
+/// What a verification has found.
+#[track_caller]
+fn found(ended: &Ended) -> &str {
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+    let finding = ended.stdout.lines().find_map(|line| line.strip_prefix("FOUND: "));
+    finding.unwrap_or_else(|| panic!("{ended:?}"))
+}
+
+fn export(workplace: &Workplace, file: &str) {
+    good(&workplace.mass(&["audit", "export", "--out", file]));
+}
+
+fn verify(workplace: &Workplace, file: &str) -> Ended {
+    workplace.mass(&["audit", "verify", file, "--key", "mass.key"])
+}
+
+fn live(workplace: &Workplace) -> Ended {
+    workplace.mass(&["audit", "verify", "--live"])
+}
+
+async fn an_export_is_verified_without_a_server_or_a_database(workplace: Workplace) {
+    let workplace = worked(workplace).await;
+    workplace.write("checkpoint.txt", good(&workplace.mass(&["audit", "checkpoint"])));
+    export(&workplace, "audit.ndjson");
+    let again = workplace.mass(&["audit", "export", "--out", "audit.ndjson"]);
+    assert_eq!((again.status, again.stderr.contains("not overwritten")), (Some(1), true), "{again:?}");
+
+    let elsewhere = Workplace::sqlite();
+    for file in ["audit.ndjson", "mass.key", "checkpoint.txt"] {
+        elsewhere.write(file, workplace.read(file));
+    }
+    let with_all = ["audit", "verify", "audit.ndjson", "--key", "mass.key", "--checkpoint", "checkpoint.txt"];
+    let told = good(&elsewhere.mass(&with_all));
+    assert!(told.contains("none was changed") && told.contains("earlier checkpoint"), "{told}");
+    assert!(!told.contains("NOT"), "{told}");
+    let told: Value = serde_json::from_str(&good(&elsewhere.mass(&[&with_all[..], &["--json"]].concat()))).unwrap();
+    assert_eq!((&told["result"], &told["signatures_checked"]), (&json!("good"), &json!(true)));
+    let unsigned = good(&elsewhere.mass_fed(&["audit", "verify", "-"], &workplace.read("audit.ndjson")));
+    assert!(unsigned.contains("NOT checked: the signatures"), "{unsigned}");
+    assert!(!elsewhere.path("data").exists());
+
+    for (arguments, named) in [
+        (vec!["audit", "verify", "nothing.ndjson"], "nothing.ndjson"),
+        (vec!["audit", "verify", "audit.ndjson", "--key", "no-key"], "no-key"),
+        (vec!["audit", "verify", "audit.ndjson", "--checkpoint", "mass.key"], "mass.key"),
+        (vec!["audit", "verify"], "EXPORT"),
+        (vec!["audit", "verify", "audit.ndjson", "--live"], "--live"),
+    ] {
+        let ended = elsewhere.mass(&arguments);
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""), "{arguments:?}");
+        assert!(ended.stderr.contains(named), "{arguments:?}: {}", ended.stderr);
+    }
+}
+
+async fn what_was_changed_in_an_export_is_named(workplace: Workplace) {
+    let workplace = worked(workplace).await;
+    export(&workplace, "audit.ndjson");
+    let whole = workplace.read("audit.ndjson");
+    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    let of_event = |sequence: usize| {
+        let place = format!("\"sequence\":{sequence},");
+        lines.iter().position(|line| line.starts_with(r#"{"event""#) && line.contains(&place)).unwrap()
+    };
+    let without = |place: usize| [&lines[..place], &lines[place + 1..]].concat().concat();
+    let mut swapped = lines.clone();
+    swapped.swap(of_event(2), of_event(3));
+    let cases = [
+        (whole.replacen("\"outcome\":\"success\"", "\"outcome\":\"refused\"", 1), "event 1 was changed"),
+        (without(of_event(3)), "event 3 is missing"),
+        (swapped.concat(), "event 3 stands where 2 is due"),
+        (lines[..lines.len() - 1].concat(), "the file is cut"),
+    ];
+    for (manipulated, finding) in cases {
+        workplace.write("manipulated.ndjson", manipulated);
+        let ended = verify(&workplace, "manipulated.ndjson");
+        assert!(found(&ended).starts_with(finding), "{finding}: {ended:?}");
+    }
+    let as_json = workplace.mass(&["audit", "verify", "manipulated.ndjson", "--json"]);
+    let told: Value = serde_json::from_str(&as_json.stdout).unwrap();
+    assert_eq!((as_json.status, &told["result"]), (Some(2), &json!("found")));
+}
+
+/// SQL that changes one event of the default tenant's log, with or without the hash of its leaf.
+fn change(workplace: &Workplace, sequence: i64, with_hash: bool) {
+    let event = workplace.lines(&format!(
+        "SELECT event AS line FROM audit_events WHERE tenant_id = 'default' AND sequence = {sequence}"
+    ));
+    let changed = event[0].replace("\"outcome\":\"success\"", "\"outcome\":\"refused\"");
+    assert_ne!(changed, event[0]);
+    let hash = TreeHash::of_leaf(changed.as_bytes());
+    let hash = if workplace.is_postgres() { format!("'\\x{hash}'::bytea") } else { format!("x'{hash}'") };
+    let hash = if with_hash { format!(", leaf_hash = {hash}, outcome = 'refused'") } else { String::new() };
+    workplace.unlock_audit_trail();
+    workplace.execute(&format!(
+        "UPDATE audit_events SET event = '{changed}'{hash} WHERE tenant_id = 'default' AND sequence = {sequence}"
+    ));
+}
+
+async fn a_manipulated_database_is_found_by_its_export_and_by_itself(workplace: Workplace) {
+    let workplace = worked(workplace).await;
+    let told = good(&live(&workplace));
+    assert!(told.contains("of default: none was changed") && told.contains("of system: none was changed"), "{told}");
+    change(&workplace, 2, false);
+    let by_itself = live(&workplace);
+    assert!(found(&by_itself).starts_with("default: event 2 "), "{by_itself:?}");
+    assert!(by_itself.stdout.contains("of system: none was changed"), "{by_itself:?}");
+    good(&workplace.mass(&["audit", "verify", "--live", "--tenant", "system"]));
+    export(&workplace, "audit.ndjson");
+    let by_export = verify(&workplace, "audit.ndjson");
+    assert!(found(&by_export).starts_with("event 2 was changed"), "{by_export:?}");
+
+    change(&workplace, 3, true);
+    let signing = workplace.mass(&["audit", "checkpoint"]);
+    assert_eq!((signing.status, signing.stdout.as_str()), (Some(1), ""), "{signing:?}");
+    assert!(signing.stderr.contains("THE AUDIT TRAIL IS NOT AS IT WAS SIGNED"), "{signing:?}");
+}
+
+async fn a_log_that_was_written_anew_is_found_by_an_earlier_checkpoint_alone(workplace: Workplace) {
+    let workplace = worked(workplace).await;
+    workplace.write("kept.txt", good(&workplace.mass(&["audit", "checkpoint"])));
+    // The same installation, the same key, and another history.
+    let anew = Workplace::sqlite();
+    let anew = worked(anew).await;
+    send(&anew.serve(), 5).await;
+    export(&anew, "audit.ndjson");
+    good(&verify(&anew, "audit.ndjson"));
+    anew.write("kept.txt", workplace.read("kept.txt"));
+    let with_kept = ["audit", "verify", "audit.ndjson", "--key", "mass.key", "--checkpoint", "kept.txt"];
+    let ended = anew.mass(&with_kept);
+    assert!(found(&ended).contains("were changed, inserted or removed, by the earlier checkpoint"), "{ended:?}");
+    let ended = anew.mass(&["audit", "verify", "--live", "--checkpoint", "kept.txt"]);
+    found(&ended);
+}
+
+async fn what_is_archived_stays_provable_and_the_rest_goes_on_from_it(workplace: Workplace) {
+    let workplace = worked(workplace).await;
+    let server = workplace.serve();
+    let old = send(&server, 1).await;
+    let token = server.token().await;
+    let path = format!("/v1/mass-requests/{}/receipt", old["id"].as_str().unwrap());
+    workplace.write("receipt.json", server.fetch(&token, &path).await.to_string());
+    let archived = good(&archive(&workplace, "2100-01-01T00:00:00Z", "first.ndjson"));
+    assert!(archived.starts_with("archived events 1…"), "{archived}");
+    good(&verify(&workplace, "first.ndjson"));
+    good(&live(&workplace));
+    let again = archive(&workplace, "2000-01-01T00:00:00Z", "second.ndjson");
+    assert_eq!((again.status, again.stderr.contains("no event is that old")), (Some(1), true), "{again:?}");
+
+    let receipt = server.get(&path).bearer_auth(&token).send().await.unwrap();
+    assert_eq!(receipt.status(), 410);
+    let kept = workplace.mass(&["audit", "verify-receipt", "receipt.json", "--key", "mass.key"]);
+    assert!(good(&kept).contains("was accepted"), "{kept:?}");
+    let proof = server.fetch(&token, &format!("/v1/audit/proofs/inclusion?event={}", old["audit"]["sequence"])).await;
+    assert_eq!(proof["leaf_hash"], old["audit"]["leaf_hash"]);
+    let events = server.fetch(&token, "/v1/audit/events?action=audit_archived").await;
+    let detail = &events["items"][0]["detail"];
+    assert_eq!(archived.lines().last().unwrap(), format!("sha256 {}", detail["sha256"].as_str().unwrap()));
+
+    send(&server, 2).await;
+    export(&workplace, "rest.ndjson");
+    let last_of_archive = workplace.read("first.ndjson");
+    let last_of_archive = last_of_archive.lines().rfind(|line| line.starts_with(r#"{"checkpoint":"#)).unwrap();
+    workplace.write("base.json", last_of_archive);
+    let rest = workplace.mass(&["audit", "verify", "rest.ndjson", "--key", "mass.key", "--checkpoint", "base.json"]);
+    let told = good(&rest);
+    assert!(told.contains("the earlier checkpoint") && !told.contains("NOT"), "{told}");
+    good(&archive(&workplace, "2100-01-01T00:00:00Z", "second.ndjson"));
+    good(&verify(&workplace, "second.ndjson"));
+    good(&live(&workplace));
+}
+
+fn archive(workplace: &Workplace, before: &str, out: &str) -> Ended {
+    workplace.mass(&["audit", "archive", "--before", before, "--out", out])
+}
+
+async fn an_archive_that_was_interrupted_is_taken_up_again(workplace: Workplace) {
+    let workplace = worked(workplace).await;
+    // What an interrupted run leaves: the file, and every event in the database.
+    export(&workplace, "archive.ndjson");
+    let before = workplace.lines("SELECT event AS line FROM audit_events WHERE tenant_id = 'default'").len();
+    let told = good(&archive(&workplace, "2100-01-01T00:00:00Z", "archive.ndjson"));
+    assert!(told.starts_with(&format!("archived events 1…{before} ")), "{told}");
+    good(&live(&workplace));
+    let again = archive(&workplace, "2100-01-01T00:00:00Z", "archive.ndjson");
+    assert_eq!((again.status, again.stderr.contains("does not begin where")), (Some(1), true), "{again:?}");
+
+    workplace.write("cut.ndjson", &workplace.read("archive.ndjson").as_bytes()[..500]);
+    let cut = archive(&workplace, "2100-01-01T00:00:00Z", "cut.ndjson");
+    assert_eq!((cut.status, cut.stderr.contains("cut.ndjson")), (Some(1), true), "{cut:?}");
+    assert_eq!(fs::metadata(workplace.path("cut.ndjson")).unwrap().len(), 500);
+    good(&live(&workplace));
+}
+
+async fn a_receipt_is_verified_with_its_document(workplace: Workplace) {
+    let workplace = worked(workplace).await;
+    let server = workplace.serve();
+    let request = send(&server, 1).await;
+    let token = server.token().await;
+    let path = format!("/v1/mass-requests/{}/receipt", request["id"].as_str().unwrap());
+    let receipt = server.fetch(&token, &path).await;
+    workplace.write("served.json", server.fetch(&token, "/.well-known/mass-audit-key").await.to_string());
+    workplace.write("receipt.json", receipt.to_string());
+    workplace.write("document.json", request["document"].to_string());
+    workplace.write("other.json", reading("another").to_string());
+    drop(server);
+    let verify = |receipt: &str, document: &str| {
+        let arguments = ["audit", "verify-receipt", receipt, "--key", "served.json", "--document", document];
+        workplace.mass(&arguments)
+    };
+    let told = good(&verify("receipt.json", "document.json"));
+    assert!(told.contains("was accepted") && told.contains("the document is that one"), "{told}");
+    assert!(found(&verify("receipt.json", "other.json")).contains("not that of the receipt"));
+    let mut changed = receipt;
+    changed["fingerprint"] = json!(format!("sha256:{}", "0".repeat(64)));
+    workplace.write("changed.json", changed.to_string());
+    assert!(found(&verify("changed.json", "document.json")).contains("fingerprint"));
+    let no_receipt = verify("document.json", "document.json");
+    assert_eq!((no_receipt.status, no_receipt.stderr.contains("no receipt")), (Some(1), true), "{no_receipt:?}");
+}
+
+async fn a_killed_server_leaves_a_log_that_is_whole(workplace: Workplace) {
+    let workplace = worked(workplace).await;
+    for _ in 0..3 {
+        let server = workplace.serve();
+        let token = server.token().await;
+        let acknowledged = Cell::new(0);
+        let send_until_it_dies = async || {
+            loop {
+                let document = reading(&uuid::Uuid::now_v7().to_string());
+                let sent = server.post("/v1/mass-requests", &document).bearer_auth(&token).send().await;
+                if !sent.is_ok_and(|sent| sent.status() == 201) {
+                    return;
+                }
+                acknowledged.set(acknowledged.get() + 1);
+                if acknowledged.get() == 40 {
+                    server.kill();
+                }
+            }
+        };
+        join_all((0..8).map(|_| send_until_it_dies())).await;
+        drop(server);
+        good(&live(&workplace));
+    }
+    export(&workplace, "audit.ndjson");
+    good(&verify(&workplace, "audit.ndjson"));
+}
+
+async fn the_log_is_signed_at_the_interval(workplace: Workplace) {
+    let workplace = worked(workplace).await.with("MASS_AUDIT_CHECKPOINT_SECONDS", "1").with("MASS_LOG_FORMAT", "json");
+    let server = workplace.serve();
+    let sent = send(&server, 1).await;
+    let sequence = sent["audit"]["sequence"].as_u64().unwrap();
+    let logged = || {
+        let text = server.logged();
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).collect::<Vec<_>>();
+        let covers = |line: &Value| line["tenant"] == "default" && line["size"].as_u64() >= Some(sequence);
+        lines.into_iter().find(|line| line["message"] == "the audit trail is signed" && covers(line))
+    };
+    let line = loop {
+        if let Some(line) = logged() {
+            break line;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    workplace.write("logged.txt", line["note"].as_str().unwrap());
+    export(&workplace, "audit.ndjson");
+    let arguments = ["audit", "verify", "audit.ndjson", "--key", "mass.key", "--checkpoint", "logged.txt"];
+    good(&workplace.mass(&arguments));
+}
+
+/// The commands of docs/audit.md, in their order; those that are expected to find something say so.
+async fn the_commands_of_the_document_work(workplace: Workplace) {
+    let workplace = worked(workplace).await;
+    let server = workplace.serve();
+    let request = send(&server, 1).await;
+    let token = server.token().await;
+    let path = format!("/v1/mass-requests/{}/receipt", request["id"].as_str().unwrap());
+    workplace.write("receipt.json", server.fetch(&token, &path).await.to_string());
+    workplace.write("document.json", request["document"].to_string());
+    fs::remove_file(workplace.path("mass.key")).unwrap();
+    let document = fs::read_to_string(crate::support::process::repository().join("docs/audit.md")).unwrap();
+    let (_, example) = document.split_once("<!-- begin example -->").unwrap();
+    let (example, _) = example.split_once("<!-- end example -->").unwrap();
+    let commands: Vec<&str> = example.lines().filter_map(|line| line.strip_prefix("$ ")).collect();
+    assert!(commands.len() > 5, "{commands:?}");
+    for command in commands {
+        let expected = if command.contains("changed.ndjson") && command.contains(" verify ") { 2 } else { 0 };
+        let ended = workplace.shell(command);
+        assert_eq!(ended.status, Some(expected), "{command}: {ended:?}");
+    }
+}

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::PASSWORD;
-use super::database::TestDatabase;
+use super::database::{TestDatabase, execute_on_sqlite, lines_of_sqlite, unlock_audit_trail};
 
 /// The first administrator, unless a setting says otherwise.
 pub(crate) const EMAIL: &str = "admin@mass.local";
@@ -41,8 +41,8 @@ pub(crate) use workplaces_on_both;
 pub(crate) struct Workplace {
     folder: TempDir,
     variables: BTreeMap<String, String>,
-    /// Dropped at the end.
-    _database: Option<TestDatabase>,
+    /// A PostgreSQL one, dropped at the end; without it, the file that the program makes by itself.
+    database: Option<TestDatabase>,
 }
 
 /// A command that has ended.
@@ -57,7 +57,7 @@ impl Workplace {
     /// SQLite, where the program puts it by itself.
     pub(crate) fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let workplace = Self { folder, variables: BTreeMap::new(), _database: None };
+        let workplace = Self { folder, variables: BTreeMap::new(), database: None };
         workplace.with("MASS_PORT", "0").with("MASS_BCRYPT_COST", "10").with("MASS_ADMIN_PASSWORD", PASSWORD)
     }
 
@@ -65,13 +65,13 @@ impl Workplace {
     pub(crate) fn postgres() -> Self {
         let database = TestDatabase::postgres();
         let workplace = Self::sqlite().with("DATABASE_URL", &database.url());
-        Self { _database: Some(database), ..workplace }
+        Self { database: Some(database), ..workplace }
     }
 
     /// Another instance on the same PostgreSQL database, with a folder of its own.
     pub(crate) fn sibling(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { folder, variables: self.variables.clone(), _database: None }
+        Self { folder, variables: self.variables.clone(), database: None }
     }
 
     pub(crate) fn with(mut self, variable: &str, value: &str) -> Self {
@@ -107,6 +107,31 @@ impl Workplace {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
+    pub(crate) const fn is_postgres(&self) -> bool {
+        self.database.is_some()
+    }
+
+    /// Runs SQL beside the program.
+    pub(crate) fn execute(&self, sql: &str) {
+        match &self.database {
+            Some(database) => database.execute(sql),
+            None => execute_on_sqlite(self.path("data/mass.db").to_str().unwrap(), sql),
+        }
+    }
+
+    /// Takes away what keeps the audit trail from being changed.
+    pub(crate) fn unlock_audit_trail(&self) {
+        unlock_audit_trail(self.is_postgres(), |query| self.lines(query), |sql| self.execute(sql));
+    }
+
+    /// What a query finds in its database, in its one column `line`.
+    pub(crate) fn lines(&self, query: &str) -> Vec<String> {
+        match &self.database {
+            Some(database) => database.lines(query),
+            None => lines_of_sqlite(self.path("data/mass.db").to_str().unwrap(), query),
+        }
+    }
+
     /// Runs a command to its end.
     pub(crate) fn mass(&self, arguments: &[&str]) -> Ended {
         self.mass_fed(arguments, "")
@@ -117,6 +142,19 @@ impl Workplace {
         let mut child = self.spawn(arguments, Stdio::piped());
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
+        Ended {
+            status: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Runs a line of a shell, which finds the program as `mass`.
+    pub(crate) fn shell(&self, line: &str) -> Ended {
+        let program = Path::new(env!("CARGO_BIN_EXE_mass")).parent().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", line]).current_dir(self.folder.path()).env_clear().envs(&self.variables);
+        let output = command.env("PATH", format!("{}:/usr/bin:/bin", program.display())).output().unwrap();
         Ended {
             status: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
@@ -282,6 +320,11 @@ impl Server {
         }
     }
 
+    /// The process's id.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.child.id()
+    }
+
     pub(crate) fn logged(&self) -> String {
         self.process.logged()
     }
@@ -291,6 +334,12 @@ impl Server {
         while !self.logged().contains(words) {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
+    }
+
+    /// Kills the server, which gets no word of it.
+    pub(crate) fn kill(&self) {
+        let id = self.process.child.id().to_string();
+        assert!(Command::new("kill").args(["-KILL", &id]).status().unwrap().success());
     }
 
     pub(crate) fn terminate(&self) {
