@@ -81,7 +81,7 @@ async fn a_new_request_is_answered_whole(app: TestApp) {
     assert_eq!(request["updated_at"], request["created_at"]);
     assert_eq!(request["fingerprint"], hash(&raw_document(&created)));
     assert_eq!(request["warnings"][0]["code"], "unusual_pressure");
-    for passing in ["id", "created_by", "created_at", "updated_at", "fingerprint", "warnings"] {
+    for passing in ["id", "created_by", "created_at", "updated_at", "fingerprint", "warnings", "audit"] {
         request.as_object_mut().unwrap().remove(passing).unwrap();
     }
     let expected = json!({
@@ -209,5 +209,5 @@ async fn a_dry_run_stores_nothing(app: TestApp) {
     assert_eq!(listed(app.founder(), "").await, Vec::<String>::new());
     let created = send(&app, &report("r-1")).await;
     assert_eq!(created.header("idempotent-replayed"), None);
-    assert_eq!(events(&app, &created.id()).await[0]["sequence"], 1);
+    assert_eq!(app.database().count("audit_events WHERE object_kind = 'mass_request'"), 1);
 }
