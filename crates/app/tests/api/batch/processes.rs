@@ -1,0 +1,103 @@
+//! Batches to a process of its own: how much memory they take, and what is left of them when it is killed.
+
+use serde_json::{Value, json};
+
+use super::streaming::{Sending, apart};
+use super::{BATCH, counts, gzip, lines_of, ndjson, readings};
+use crate::support::documents::reading;
+use crate::support::process::{Server, Workplace, workplaces_on_both};
+
+workplaces_on_both!(
+    however_long_a_batch_is_it_takes_little_memory,
+    however_far_a_body_grows_when_decoded_it_takes_little_memory,
+    a_server_that_is_killed_has_stored_whole_records_and_takes_the_rest_later,
+);
+
+impl Server {
+    fn authority(&self) -> String {
+        self.url.trim_start_matches("http://").to_owned()
+    }
+
+    /// How much memory the process holds, in bytes.
+    fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+}
+
+/// A batch to a process.
+fn batch(server: &Server, token: &str) -> reqwest::RequestBuilder {
+    let call = reqwest::Client::new().post(format!("{}{BATCH}", server.url));
+    call.bearer_auth(token).header("Content-Type", "application/x-ndjson")
+}
+
+async fn however_long_a_batch_is_it_takes_little_memory(workplace: Workplace) {
+    const RECORDS: usize = 200_000;
+    let server = workplace.serve();
+    let (address, token) = (server.authority(), server.token().await);
+    let before = server.resident_bytes();
+    let (lines, last) = apart(move || {
+        let (mut sending, receiving) = Sending::begin(&address, &token);
+        // Each reading comes twenty times: that most are duplicates keeps this test short.
+        let sender = std::thread::spawn(move || {
+            for part in 0..RECORDS / 1000 {
+                let devices = (0..1000).map(|number| reading(&format!("dev-{}", part / 20 * 1000 + number)));
+                sending.send(&devices.collect::<Vec<_>>());
+            }
+            sending.end();
+        });
+        let (_, body) = receiving.rest();
+        sender.join().unwrap();
+        let (lines, last) = lines_of(&body);
+        (lines.len(), last)
+    })
+    .await;
+    assert_eq!(lines, RECORDS);
+    assert_eq!(counts(&last), json!({"read": RECORDS, "accepted": RECORDS / 20, "duplicate": RECORDS / 20 * 19}));
+    let grown = server.resident_bytes() - before;
+    assert!(grown < 64 << 20, "{grown} bytes more for a body of {} MB", RECORDS * 330 / 1_000_000);
+}
+
+async fn however_far_a_body_grows_when_decoded_it_takes_little_memory(workplace: Workplace) {
+    let server = workplace.serve();
+    let token = server.token().await;
+    let before = server.resident_bytes();
+    let record = vec![b'x'; 100 << 20];
+    let bombs = [("gzip", gzip(&record)), ("zstd", zstd::encode_all(&record[..], 3).unwrap())];
+    for (coding, bomb) in bombs {
+        assert!(bomb.len() < 1 << 20, "{coding}: {}", bomb.len());
+        let call = batch(&server, &token).header("Content-Encoding", coding).body(bomb);
+        let answer = call.send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{coding}");
+        let (lines, last) = lines_of(&answer.bytes().await.unwrap());
+        assert_eq!(lines[0]["violations"][0]["code"], "too_long");
+        assert_eq!(counts(&last), json!({"read": 1, "rejected": 1}));
+    }
+    let grown = server.resident_bytes() - before;
+    assert!(grown < 48 << 20, "{grown} bytes more");
+}
+
+async fn a_server_that_is_killed_has_stored_whole_records_and_takes_the_rest_later(workplace: Workplace) {
+    const RECORDS: usize = 3000;
+    let server = workplace.serve();
+    let (address, token) = (server.authority(), server.token().await);
+    let told = apart(move || {
+        let (mut sending, mut receiving) = Sending::begin(&address, &token);
+        sending.send(&readings(RECORDS));
+        let told: Vec<Value> = (0..600).map(|_| receiving.next().unwrap()).collect();
+        drop(server);
+        told
+    })
+    .await;
+    let server = workplace.serve();
+    let token = server.token().await;
+    let stored = server.list(&token).await;
+    let ids: std::collections::BTreeSet<&str> = stored.iter().map(|request| request["id"].as_str().unwrap()).collect();
+    assert!(told.iter().all(|line| ids.contains(line["id"].as_str().unwrap())), "an acknowledged record is lost");
+    let answer = batch(&server, &token).body(ndjson(&readings(RECORDS))).send().await.unwrap();
+    let (_, last) = lines_of(&answer.bytes().await.unwrap());
+    let expected = json!({"read": RECORDS, "accepted": RECORDS - stored.len(), "duplicate": stored.len()});
+    assert_eq!(counts(&last), expected);
+    assert_eq!(server.list(&token).await.len(), RECORDS);
+}

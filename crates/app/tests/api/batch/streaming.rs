@@ -1,0 +1,167 @@
+//! Batches while they are being sent: results on the way, and clients that do not read or go away.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+
+use serde_json::{Value, json};
+
+use super::{BATCH, counts, lines_of, ndjson, outcomes, readings, send_ndjson};
+use crate::support::TestApp;
+
+on_both!(
+    results_come_while_more_is_sent,
+    a_client_may_send_everything_before_it_reads,
+    a_batch_that_breaks_off_can_be_sent_again,
+    a_body_that_ends_early_ends_the_batch,
+);
+
+/// A batch that is sent in pieces, over a connection of its own.
+pub(super) struct Sending {
+    connection: TcpStream,
+}
+
+/// The answer to it, line by line.
+pub(super) struct Receiving(BufReader<TcpStream>);
+
+impl Sending {
+    pub(super) fn begin(address: &str, token: &str) -> (Self, Receiving) {
+        let mut connection = TcpStream::connect(address).unwrap();
+        connection.set_nodelay(true).unwrap();
+        let head = format!(
+            "POST {BATCH} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+        );
+        connection.write_all(head.as_bytes()).unwrap();
+        let reader = Receiving(BufReader::new(connection.try_clone().unwrap()));
+        (Self { connection }, reader)
+    }
+
+    pub(super) fn send(&mut self, documents: &[Value]) {
+        let body = ndjson(documents);
+        self.send_bytes(&body);
+    }
+
+    fn send_bytes(&mut self, body: &[u8]) {
+        write!(self.connection, "{:x}\r\n", body.len()).unwrap();
+        self.connection.write_all(body).unwrap();
+        self.connection.write_all(b"\r\n").unwrap();
+    }
+
+    pub(super) fn end(&mut self) {
+        self.connection.write_all(b"0\r\n\r\n").unwrap();
+    }
+}
+
+impl Receiving {
+    /// The next line of the answer that is JSON: what frames it is none.
+    pub(super) fn next(&mut self) -> Option<Value> {
+        loop {
+            let mut line = String::new();
+            if self.0.read_line(&mut line).unwrap() == 0 {
+                return None;
+            }
+            // A chunk may end within a line.
+            if line.starts_with('{') {
+                return Some(serde_json::from_str(&line).unwrap());
+            }
+        }
+    }
+
+    /// The status and the whole body, whose chunks are put together.
+    pub(super) fn rest(mut self) -> (String, Vec<u8>) {
+        let mut text = Vec::new();
+        self.0.read_to_end(&mut text).unwrap();
+        let head = text.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+        let (head, mut rest) = text.split_at(head + 4);
+        let mut body = Vec::new();
+        loop {
+            let end = rest.windows(2).position(|window| window == b"\r\n").expect("the answer is whole");
+            let length = usize::from_str_radix(std::str::from_utf8(&rest[..end]).unwrap(), 16).unwrap();
+            if length == 0 {
+                return (String::from_utf8(head[..12].to_vec()).unwrap(), body);
+            }
+            body.extend_from_slice(&rest[end + 2..end + 2 + length]);
+            rest = &rest[end + 4 + length..];
+        }
+    }
+}
+
+/// What waits for a socket does so on a thread of its own.
+pub(super) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.unwrap()
+}
+
+async fn results_come_while_more_is_sent(app: TestApp) {
+    let (address, token) = (app.address().to_string(), app.founder().token().to_owned());
+    let found = apart(move || {
+        let (mut sending, mut receiving) = Sending::begin(&address, &token);
+        let mut found = Vec::new();
+        for part in readings(9).chunks(3) {
+            sending.send(part);
+            for _ in part {
+                found.push(receiving.next().unwrap());
+            }
+        }
+        sending.end();
+        found.push(receiving.next().unwrap());
+        assert_eq!(receiving.next(), None);
+        found
+    });
+    let found = found.await;
+    assert_eq!(outcomes(&found[..9]), ["accepted"; 9]);
+    assert_eq!(counts(&found[9]), json!({"read": 9, "accepted": 9}));
+}
+
+async fn a_client_may_send_everything_before_it_reads(app: TestApp) {
+    let (address, token) = (app.address().to_string(), app.founder().token().to_owned());
+    const RECORDS: usize = 4000;
+    let answer = apart(move || {
+        let (mut sending, receiving) = Sending::begin(&address, &token);
+        // Many rules broken by few bytes: the answer is far longer than the body, and than what sockets hold.
+        let members: String = (0..60).map(|number| format!("\"unknown-{number}\":0,")).collect();
+        let record = format!("{{{members}\"mass_version\":\"1.1\"}}\n{}", " ".repeat(200));
+        for _ in 0..RECORDS / 100 {
+            sending.send_bytes(record.repeat(100).as_bytes());
+        }
+        sending.end();
+        receiving.rest()
+    });
+    let (status, body) = answer.await;
+    assert_eq!(status, "HTTP/1.1 200");
+    assert!(body.len() > 16 << 20, "{}", body.len());
+    let (lines, last) = lines_of(&body);
+    assert_eq!((lines.len(), counts(&last)), (RECORDS, json!({"read": RECORDS, "rejected": RECORDS})));
+    assert!(lines.iter().enumerate().all(|(index, line)| line["index"] == index));
+}
+
+async fn a_batch_that_breaks_off_can_be_sent_again(app: TestApp) {
+    let (address, token) = (app.address().to_string(), app.founder().token().to_owned());
+    let documents = readings(1500);
+    let part = documents[..1200].to_vec();
+    apart(move || {
+        let (mut sending, mut receiving) = Sending::begin(&address, &token);
+        sending.send(&part);
+        assert_eq!(receiving.next().unwrap()["outcome"], "accepted");
+    })
+    .await;
+    let (_, last) = send_ndjson(app.founder(), "", &documents).await.lines();
+    let totals = &last["totals"];
+    assert_eq!(totals["accepted"].as_u64().unwrap() + totals["duplicate"].as_u64().unwrap(), 1500, "{last}");
+    assert!(totals["duplicate"].as_u64().unwrap() > 0, "{last}");
+    assert_eq!(app.database().count("mass_requests"), 1500);
+    assert_eq!(app.database().count("audit_events WHERE action = 'accepted'"), 1500);
+}
+
+async fn a_body_that_ends_early_ends_the_batch(app: TestApp) {
+    let (address, token) = (app.address().to_string(), app.founder().token().to_owned());
+    let last = apart(move || {
+        let (mut sending, receiving) = Sending::begin(&address, &token);
+        sending.send(&readings(3));
+        sending.connection.write_all(b"no chunk at all").unwrap();
+        let body = receiving.rest().1;
+        lines_of(&body).1
+    });
+    let last = last.await;
+    assert_eq!(counts(&last), json!({"read": 3, "accepted": 3}));
+    assert_eq!(last["error"]["type"], "/problems/bad-request");
+}
