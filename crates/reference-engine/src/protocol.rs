@@ -155,6 +155,7 @@ impl Action {
 
 /// What can be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(Deserialize))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ActionKind {
     /// Set the cooling of a site higher.
@@ -186,6 +187,7 @@ pub(crate) struct Explanation {
 
 /// Why, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(Deserialize))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum Reason {
     /// The contract has no signals that the engine knows.
@@ -255,6 +257,25 @@ pub(crate) fn confidence(reasons: &[Reason]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The names of all variants, which serde tells when it is shown none of them.
+    fn names<T: serde::de::DeserializeOwned + std::fmt::Debug>() -> Vec<String> {
+        let told = serde_json::from_value::<T>("?".into()).unwrap_err().to_string();
+        told.split('`').skip(3).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_documentation_explains_every_action_and_reason_and_no_other() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/engine.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let explained = |heading: &str| -> Vec<String> {
+            let (_, section) = page.split_once(heading).unwrap();
+            let rows = section.split("\n#").next().unwrap().lines().filter_map(|line| line.strip_prefix("| `"));
+            rows.map(|row| row.split('`').next().unwrap().to_owned()).collect()
+        };
+        assert_eq!(explained("\n### Its actions\n"), names::<ActionKind>());
+        assert_eq!(explained("\n### Its reasons\n"), names::<Reason>());
+    }
 
     #[test]
     fn confidence_falls_with_what_is_missing_and_never_below_none() {

@@ -63,7 +63,10 @@ fn for_device(reading: &Reading) -> Advice {
     let celsius = reading.celsius;
     let mut reasons: Vec<Reason> = outside_envelope(celsius).into_iter().collect();
     let step = device_step(celsius);
-    reasons.extend(step.map_or([Reason::NoStepLeft].to_vec(), |step| vec![step.reason(), Reason::SavingUnknown]));
+    match step {
+        Some(step) => reasons.extend([step.reason(), Reason::SavingUnknown]),
+        None => reasons.push(Reason::NoStepLeft),
+    }
     Advice {
         confidence: confidence(&reasons),
         risk_score: risk(step, celsius, true),
@@ -223,8 +226,7 @@ fn impact(site: &Site, saving_kw: f64) -> Impact {
         energy_kwh: round(energy_kwh, 3),
         cost: round(energy_kwh * site.usd_per_kwh, 2),
         currency: "USD",
-        pue_delta: rules::pue(saving_kw.abs(), site.it_load_kw)
-            .map_or(0.0, |share| round(-share.copysign(saving_kw), 4)),
+        pue_delta: if site.it_load_kw > 0.0 { round(-saving_kw / site.it_load_kw, 4) } else { 0.0 },
         co2e_kg: round(energy_kwh * GRID_KG_CO2E_PER_KWH, 3),
     }
 }
@@ -465,7 +467,9 @@ mod tests {
         assert_eq!(idle.actions, []);
         assert_eq!(idle.explanation.reason_codes, [Reason::ItLoadZero]);
         assert_eq!(idle.expected_impact, Expectation { pue: None, facility_power_kw: Some(1120.0) });
-        assert_eq!(advice(&[(WATER, json!(17.5))]).actions, []);
+        let close = |water: f64| advice(&[(SETPOINT, json!(20)), (WATER, json!(water))]);
+        assert_eq!(close(15.1).actions, []);
+        assert_eq!(actions(&close(15.0))[1], (ActionKind::RaiseChilledWater, Some(16.0)));
     }
 
     #[test]

@@ -2,9 +2,11 @@
 //!
 //! All temperatures are in °C, all powers in kW.
 
-/// The span of the air at the inlets of equipment that is recommended for all classes.
+/// The air at the inlets of equipment that is recommended for the classes A1 to A4.
 ///
-/// Source: ASHRAE TC 9.9, *Thermal Guidelines for Data Processing Environments*, 5th edition (2021): 18–27 °C.
+/// Source: ASHRAE TC 9.9, *Thermal Guidelines for Data Processing Environments*, 5th edition (2021): 18–27 °C. Its class H1,
+/// dense equipment that is cooled by air, ends at 22 °C; no contract tells the class, so that such a site has to say so in
+/// its hard constraints.
 pub const RECOMMENDED_AIR: Span = Span { least: 18.0, greatest: 27.0 };
 
 /// How far below the recommended maximum a step upwards ends at the latest.
