@@ -1,7 +1,7 @@
 //! Batches while they are being sent: results on the way, and clients that do not read or go away.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 
 use serde_json::{Value, json};
 
@@ -157,7 +157,7 @@ async fn a_body_that_ends_early_ends_the_batch(app: TestApp) {
     let last = apart(move || {
         let (mut sending, receiving) = Sending::begin(&address, &token);
         sending.send(&readings(3));
-        sending.connection.write_all(b"no chunk at all").unwrap();
+        sending.connection.shutdown(Shutdown::Write).unwrap();
         let body = receiving.rest().1;
         lines_of(&body).1
     });

@@ -107,6 +107,7 @@ impl Operation {
         let content = self.described.pointer("/requestBody/content/application~1json/schema/$ref")?;
         Some(match content.as_str().unwrap().rsplit('/').next().unwrap() {
             "Document" => documents::reading("dev-1"),
+            "Documents" => json!([documents::reading("dev-1")]),
             "StatusChange" => json!({"status": "processing"}),
             "Login" => json!({"email": super::FOUNDER, "password": super::PASSWORD}),
             other => {
