@@ -63,8 +63,9 @@ class Loader:
             arguments += ["--seed", next(_seeds)]
         arguments = ["batch", "--address", server.address, "--token", server.token, *arguments]
         result = json.loads(self._run(*arguments, patience=7200))
-        if result["failure"]:
-            raise Refused(f"batch: {result['status']}: {result['failure']}")
+        accepted = result["last"]["totals"]["accepted"] if result["last"] else 0
+        if not result["records_sent"] or accepted != result["records_sent"]:
+            raise Refused(f"batch: of {result['records_sent']} records {accepted} were accepted: {result}"[:1000])
         return result
 
     def readings(self, path, records):

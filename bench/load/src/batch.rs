@@ -33,6 +33,7 @@ pub(crate) struct Measured {
     /// From the first byte sent to the last byte of the answer.
     seconds: f64,
     bytes_sent: u64,
+    records_sent: u64,
     lines_answered: u64,
     /// The answer's last line: the totals.
     last: Option<Box<RawValue>>,
@@ -43,10 +44,14 @@ pub(crate) struct Measured {
 
 /// Sends a batch and reads its results.
 pub(crate) async fn run(address: &str, head: String, source: Source) -> anyhow::Result<Measured> {
-    let (mut answers, writer) = connection::open(address).await?;
+    let (mut answers, mut writer) = connection::open(address).await?;
     let (started, cpu_before) = (Instant::now(), cpu::seconds());
     let local = LocalSet::new();
-    let sending = local.spawn_local(send(writer, head, source));
+    // The connection stays open in both directions until the answer is there, as it does with other clients.
+    let sending = local.spawn_local(async move {
+        let sent = send(&mut writer, head, source).await;
+        (sent, writer)
+    });
     let answering = async {
         let (status, framing) = answers.head().await?;
         let mut lines = Lines::default();
@@ -56,16 +61,17 @@ pub(crate) async fn run(address: &str, head: String, source: Source) -> anyhow::
     let (status, lines) = local.run_until(answering).await?;
     let seconds = started.elapsed().as_secs_f64();
     // An answer that came before everything was sent is a refusal: nothing waits for the rest.
-    let bytes_sent = match sending.is_finished() {
-        true => local.run_until(sending).await?.unwrap_or(0),
-        false => 0,
+    let sent = match sending.is_finished() {
+        true => local.run_until(sending).await?.0.unwrap_or_default(),
+        false => Sent::default(),
     };
     let text = String::from_utf8_lossy(&lines.last);
     let ok = (200..300).contains(&status);
     Ok(Measured {
         status,
         seconds,
-        bytes_sent,
+        bytes_sent: sent.bytes,
+        records_sent: sent.records,
         lines_answered: lines.count,
         failure: (!ok).then(|| text.chars().take(500).collect()),
         last: if ok { Some(RawValue::from_string(text.into_owned()).context("the last line")?) } else { None },
@@ -73,9 +79,16 @@ pub(crate) async fn run(address: &str, head: String, source: Source) -> anyhow::
     })
 }
 
-async fn send(mut writer: OwnedWriteHalf, head: String, source: Source) -> anyhow::Result<u64> {
+/// How much was sent.
+#[derive(Debug, Default, Clone, Copy)]
+struct Sent {
+    bytes: u64,
+    records: u64,
+}
+
+async fn send(writer: &mut OwnedWriteHalf, head: String, source: Source) -> anyhow::Result<Sent> {
     writer.write_all(format!("{head}Transfer-Encoding: chunked\r\n\r\n").as_bytes()).await?;
-    let mut sent = 0;
+    let mut sent = Sent::default();
     match source {
         Source::File(mut file) => {
             let mut piece = vec![0; PIECE];
@@ -84,17 +97,17 @@ async fn send(mut writer: OwnedWriteHalf, head: String, source: Source) -> anyho
                 if read == 0 {
                     break;
                 }
-                sent += chunk(&mut writer, &piece[..read]).await?;
+                sent.chunk(writer, &piece[..read]).await?;
             }
         }
         Source::Made(mut readings, bytes) => {
             let mut piece = Vec::with_capacity(2 * PIECE);
-            while sent < bytes {
+            while sent.bytes < bytes {
                 piece.clear();
                 while piece.len() < PIECE {
                     piece.extend_from_slice(readings.next_line().as_bytes());
                 }
-                sent += chunk(&mut writer, &piece).await?;
+                sent.chunk(writer, &piece).await?;
             }
         }
     }
@@ -102,11 +115,15 @@ async fn send(mut writer: OwnedWriteHalf, head: String, source: Source) -> anyho
     Ok(sent)
 }
 
-async fn chunk(writer: &mut OwnedWriteHalf, piece: &[u8]) -> anyhow::Result<u64> {
-    writer.write_all(format!("{:x}\r\n", piece.len()).as_bytes()).await?;
-    writer.write_all(piece).await?;
-    writer.write_all(b"\r\n").await?;
-    Ok(u64::try_from(piece.len())?)
+impl Sent {
+    async fn chunk(&mut self, writer: &mut OwnedWriteHalf, piece: &[u8]) -> anyhow::Result<()> {
+        writer.write_all(format!("{:x}\r\n", piece.len()).as_bytes()).await?;
+        writer.write_all(piece).await?;
+        writer.write_all(b"\r\n").await?;
+        self.bytes += u64::try_from(piece.len())?;
+        self.records += u64::try_from(piece.iter().filter(|byte| **byte == b'\n').count())?;
+        Ok(())
+    }
 }
 
 /// Counts lines and keeps the last one.
