@@ -109,7 +109,13 @@ impl AuditService {
         events: u64,
     ) -> Result<SignedCheckpoint, CheckpointError> {
         match self.last(tenant).await? {
-            Some(last) if last.is_ours && last.signed.checkpoint.size >= events => Ok(last.signed),
+            Some(last) if last.is_ours && last.signed.checkpoint.size >= events => {
+                let (signed, present) = (last.signed.checkpoint.size, self.store.head(tenant).await?.size());
+                if signed > present {
+                    return Err(alarm(tenant, BrokenTrail::Cut { signed, present }).into());
+                }
+                Ok(last.signed)
+            }
             Some(_) | None => self.sign_head(tenant).await,
         }
     }
@@ -128,6 +134,9 @@ impl AuditService {
     /// Signs the log as it was after its first `size` events.
     pub(crate) async fn sign_past(&self, tenant: &TenantId, size: u64) -> Result<SignedCheckpoint, CheckpointError> {
         let whole = self.sign_head(tenant).await?;
+        if size == whole.checkpoint.size {
+            return Ok(whole);
+        }
         let (root, until) = (self.store.frontier_at(tenant, size).await?.root(), whole.checkpoint.size);
         let proof = self.store.consistency(tenant, size, until).await?;
         if !verify_consistency(size, until, &proof, root, whole.checkpoint.root) {
@@ -204,7 +213,7 @@ fn unchecked(note: &str) -> Option<Checkpoint> {
 }
 
 /// Tells of a manipulated log.
-fn alarm(tenant: &TenantId, broken: BrokenTrail) -> BrokenTrail {
+pub(crate) fn alarm(tenant: &TenantId, broken: BrokenTrail) -> BrokenTrail {
     tracing::error!(
         %tenant,
         finding = %broken,

@@ -1,9 +1,10 @@
 //! Proofs for whoever holds a checkpoint: that an event is in the log, and that the log only grew.
 
 use mass_domain::access::{Forbidden, Permission, Principal};
-use mass_domain::audit::tree::TreeHash;
+use mass_domain::audit::tree::{TreeHash, verify_inclusion};
 use mass_domain::port::PortError;
 
+use crate::checkpoint::alarm;
 use crate::{AuditService, BrokenTrail, CheckpointError, Leaf, SignedCheckpoint};
 
 /// Why nothing is proved.
@@ -70,8 +71,12 @@ impl AuditService {
             return Err(ProofError::NotFound);
         }
         let signed = self.checkpoint_over(tenant, sequence).await?;
-        let found = self.store.inclusion(tenant, event, signed.checkpoint.size).await?;
+        let size = signed.checkpoint.size;
+        let found = self.store.inclusion(tenant, event, size).await?;
         let (leaf, hashes) = found.ok_or(ProofError::NotFound)?;
+        if !verify_inclusion(sequence - 1, size, leaf.leaf_hash, &hashes, signed.checkpoint.root) {
+            return Err(alarm(tenant, BrokenTrail::Rewritten { signed: size }).into());
+        }
         Ok(InclusionProof { leaf, hashes, signed })
     }
 

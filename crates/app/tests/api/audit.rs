@@ -138,7 +138,7 @@ async fn events_are_filtered(app: TestApp) {
 
 async fn a_wrong_filter_is_named(app: TestApp) {
     for (query, violations) in [
-        ("limit=0&limit=1", vec!["?limit repeated_parameter", "?limit parameter"]),
+        ("limit=0", vec!["?limit parameter"]),
         ("limit=501", vec!["?limit parameter"]),
         ("action=stolen", vec!["?action parameter"]),
         ("outcome=perhaps", vec!["?outcome parameter"]),
