@@ -14,9 +14,11 @@ use clap::Parser;
 use mass_admin_service::NewUser;
 use mass_app::cli::Cli;
 use mass_app::http::Services;
+use mass_app::http::context::local_origin;
 use mass_app::startup::Application;
 use mass_auth::LoginError;
 use mass_domain::access::{Principal, Role};
+use mass_domain::trace::Origin;
 use mass_domain::users::Email;
 use secrecy::SecretString;
 
@@ -37,7 +39,7 @@ async fn measure() -> anyhow::Result<()> {
     let system = Principal::system(settings.first.tenant.clone());
     for n in 0..ATTEMPTS.div_ceil(ATTEMPTS_PER_ACCOUNT) {
         let user = NewUser { email: known(n)?, roles: BTreeSet::from([Role::Viewer]), password: None };
-        services.admin.create_user(&system, user).await.context("an empty database is due")?;
+        services.admin.create_user(&system, user, &local_origin()).await.context("an empty database is due")?;
     }
     // In turn, so that whatever else the machine does falls on both alike.
     let (mut unknown, mut wrong) = (Vec::new(), Vec::new());
@@ -59,8 +61,9 @@ fn known(n: u32) -> anyhow::Result<Email> {
 /// How many milliseconds a refusal takes. Each attempt comes from an address of its own, which is not throttled.
 async fn refusal(services: &Services, email: &str, n: u32) -> anyhow::Result<f64> {
     let address = IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + n));
+    let origin = Origin { address: Some(address), ..local_origin() };
     let started = Instant::now();
-    let result = services.auth.login(email, &SecretString::from("incorrect horse battery staple"), Some(address)).await;
+    let result = services.auth.login(email, &SecretString::from("incorrect horse battery staple"), &origin).await;
     let millis = started.elapsed().as_secs_f64() * 1000.0;
     match result {
         Err(LoginError::InvalidCredentials) => Ok(millis),
