@@ -128,9 +128,9 @@ pub trait LiveStore: AuditStore {
     ) -> Result<Vec<RequestRecord>, PortError>;
 }
 
-/// Verifies a tenant's log as far as it goes when this begins. With a key, checkpoints have to be signed by it; the log has
-/// to go on from the `earlier` checkpoints, which are signed notes. `progress` is told of the number of events of every
-/// part that was verified.
+/// Verifies a tenant's log as far as it goes when this begins. With keys, each checkpoint has to be signed by one of them;
+/// the log has to go on from the `earlier` checkpoints, which are signed notes. `progress` is told of the number of events
+/// of every part that was verified.
 ///
 /// Of archived events their leaves alone are there: what they say is verified in their export.
 ///
@@ -139,12 +139,13 @@ pub trait LiveStore: AuditStore {
 pub async fn verify(
     store: &dyn LiveStore,
     tenant: &TenantId,
-    key: Option<&NoteKey>,
+    keys: impl IntoIterator<Item = &NoteKey>,
     earlier: &[impl AsRef<str> + Sync],
     mut progress: impl FnMut(u64) + Send,
 ) -> Result<LiveReport, VerifyLiveError> {
+    let keys = keys.into_iter().cloned().collect();
     let earlier = earlier.iter().map(AsRef::as_ref);
-    let mut checker = Checker::new(store.extent(tenant).await?, tenant, key, earlier)?;
+    let mut checker = Checker::new(store.extent(tenant).await?, tenant, keys, earlier)?;
     while let Some(due) = checker.due() {
         while checker.checkpoints_before(due.end) {
             let after = checker.last_checkpoint();

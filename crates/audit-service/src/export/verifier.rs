@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, Read as _};
 
-use mass_domain::audit::note::{Checkpoint, NoteKey, SignedNote};
+use mass_domain::audit::note::{Checkpoint, NoteKey};
 use mass_domain::audit::tree::{Frontier, TreeHash};
 use mass_domain::tenancy::TenantId;
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{
     EVENT, EVENT_END, ExportHeader, Finding, LEAF_HASH, Line, Report, VERSION, VerifyExportError, WrittenHeader,
 };
-use crate::signer::{OpenCheckpointError, open_checkpoint};
+use crate::signer::{OpenCheckpointError, open_with_any};
 
 /// The longest line that is read, in bytes. An event has some hundred.
 const LONGEST_LINE: u64 = 16 << 20;
@@ -94,7 +94,7 @@ impl ExportVerifier {
     /// # Errors
     /// [`OpenCheckpointError`].
     pub fn with_earlier(mut self, note: &str) -> Result<Self, OpenCheckpointError> {
-        self.earlier.push(open(note, &self.keys)?);
+        self.earlier.push(open_with_any(note, &self.keys)?);
         self.earlier.sort_by_key(|checkpoint| checkpoint.size);
         Ok(self)
     }
@@ -128,7 +128,7 @@ impl ExportVerifier {
         }
         match read(line).ok_or_else(|| malformed.clone())? {
             Line::Header(_) => Err(malformed),
-            Line::Checkpoint(note) => log.checkpoint(open(&note, &self.keys)),
+            Line::Checkpoint(note) => log.checkpoint(open_with_any(&note, &self.keys)),
             Line::End(end) => {
                 self.ended = true;
                 log.end(end.events)
@@ -177,15 +177,6 @@ impl ExportVerifier {
         let earlier = self.earlier.last().map(|checkpoint| checkpoint.size);
         earlier.max(self.log.as_ref().and_then(|log| log.early)).filter(|size| *size > last)
     }
-}
-
-/// Opens a checkpoint with whichever key signed it, or without keys.
-fn open(note: &str, keys: &[NoteKey]) -> Result<Checkpoint, OpenCheckpointError> {
-    if keys.is_empty() {
-        return Ok(note.parse::<SignedNote>()?.text.parse()?);
-    }
-    let mut opened = keys.iter().map(|key| open_checkpoint(note, key));
-    opened.find(|opened| *opened != Err(OpenCheckpointError::NotSigned)).unwrap_or(Err(OpenCheckpointError::NotSigned))
 }
 
 /// Reads a line that is no event's, if it is spelled as it would be written.

@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use mass_domain::audit::note::{Checkpoint, NoteKey, SignedNote};
+use mass_domain::audit::note::{Checkpoint, NoteKey};
 use mass_domain::audit::tree::{Frontier, Subtree, TreeHash};
 use mass_domain::audit::{Action, Event, Object};
 use mass_domain::canonical::Fingerprint;
 use mass_domain::tenancy::TenantId;
 
 use super::{ArchivedLeaf, EventRecord, Extent, LiveFinding, LiveReport, PAGE, Part, RequestRecord, VerifyLiveError};
-use crate::signer::{OpenCheckpointError, open_checkpoint};
+use crate::signer::open_with_any;
 use crate::store::StoredCheckpoint;
 
 /// How many checkpoints are read at once.
@@ -22,7 +22,7 @@ const STORED_LEVELS: u32 = 8;
 /// Takes the parts of a log in their order.
 pub(super) struct Checker<'a> {
     tenant: &'a TenantId,
-    key: Option<&'a NoteKey>,
+    keys: Vec<NoteKey>,
     extent: Extent,
     tree: Frontier,
     archived: u64,
@@ -43,18 +43,18 @@ impl<'a> Checker<'a> {
     pub(super) fn new<'b>(
         extent: Extent,
         tenant: &'a TenantId,
-        key: Option<&'a NoteKey>,
+        keys: Vec<NoteKey>,
         earlier: impl Iterator<Item = &'b str>,
     ) -> Result<Self, VerifyLiveError> {
-        let open = |note| open(note, key).map_err(|error| VerifyLiveError::Earlier(error.to_string()));
+        let open = |note| open_with_any(note, &keys).map_err(|error| VerifyLiveError::Earlier(error.to_string()));
         let mut earlier: Vec<_> = earlier.map(open).collect::<Result<_, _>>()?;
-        if let Some(foreign) = earlier.iter().find(|checkpoint| !is_of(checkpoint, tenant, key)) {
+        if let Some(foreign) = earlier.iter().find(|checkpoint| !is_of(checkpoint, tenant, &keys)) {
             return Err(VerifyLiveError::Earlier(format!("it is of {}", foreign.origin)));
         }
         earlier.sort_by_key(|checkpoint| checkpoint.size);
         Ok(Self {
             tenant,
-            key,
+            keys,
             extent,
             tree: Frontier::default(),
             archived: 0,
@@ -88,8 +88,9 @@ impl<'a> Checker<'a> {
     pub(super) fn give_checkpoints(&mut self, page: Vec<StoredCheckpoint>) -> Result<(), LiveFinding> {
         self.all_read = page.len() < CHECKPOINTS;
         for StoredCheckpoint { size, note, .. } in page {
-            let checkpoint = open(&note, self.key).map_err(|source| LiveFinding::CheckpointRefused { size, source })?;
-            if checkpoint.size != size || !is_of(&checkpoint, self.tenant, self.key) {
+            let checkpoint =
+                open_with_any(&note, &self.keys).map_err(|source| LiveFinding::CheckpointRefused { size, source })?;
+            if checkpoint.size != size || !is_of(&checkpoint, self.tenant, &self.keys) {
                 return Err(LiveFinding::OtherCheckpoint { size });
             }
             self.read_until = size;
@@ -251,26 +252,18 @@ impl<'a> Checker<'a> {
             root: self.tree.root(),
             requests: self.requests,
             checkpoints: self.checkpoints,
-            signatures_checked: self.key.is_some(),
+            signatures_checked: !self.keys.is_empty(),
             covered: self.covered,
             confirmed: self.confirmed,
         }
     }
 }
 
-/// Reads a checkpoint: with a key one that it has signed.
-fn open(note: &str, key: Option<&NoteKey>) -> Result<Checkpoint, OpenCheckpointError> {
-    match key {
-        Some(key) => open_checkpoint(note, key),
-        None => Ok(note.parse::<SignedNote>()?.text.parse()?),
-    }
-}
-
 /// Whether a checkpoint is one of a tenant's log.
-fn is_of(checkpoint: &Checkpoint, tenant: &TenantId, key: Option<&NoteKey>) -> bool {
-    match key {
-        Some(key) => checkpoint.origin == key.name().origin(tenant),
-        None => checkpoint.origin.rsplit_once('/').is_some_and(|(_, of)| of == tenant.as_str()),
+fn is_of(checkpoint: &Checkpoint, tenant: &TenantId, keys: &[NoteKey]) -> bool {
+    match keys {
+        [] => checkpoint.origin.rsplit_once('/').is_some_and(|(_, of)| of == tenant.as_str()),
+        keys => keys.iter().any(|key| checkpoint.origin == key.name().origin(tenant)),
     }
 }
 

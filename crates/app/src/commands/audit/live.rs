@@ -19,8 +19,10 @@ use crate::startup;
 /// Verifies the log of a tenant, or of every tenant.
 pub(super) async fn verify(settings: &Settings, arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let database = startup::open(settings)?;
-    let given = keys(&arguments.keys).into_iter().next();
-    let key = if given.is_some() { given } else { startup::checkpoint_key(settings)? };
+    let mut keys = keys(&arguments.keys);
+    if keys.is_empty() {
+        keys.extend(startup::checkpoint_key(settings)?);
+    }
     let tenants = match &arguments.tenant {
         Some(tenant) => vec![tenant.clone()],
         None => database.stores().audit.tenants().await?,
@@ -29,7 +31,7 @@ pub(super) async fn verify(settings: &Settings, arguments: &Arguments) -> anyhow
     let mut is_good = true;
     for tenant in tenants {
         let notes: Vec<&str> = earlier.iter().filter(|(of, _)| *of == tenant).map(|(_, note)| note.as_str()).collect();
-        match verify_tenant(&database, &tenant, key.as_ref(), &notes).await {
+        match verify_tenant(&database, &tenant, &keys, &notes).await {
             Ok(report) => print(&told(arguments.json, &report.to_string(), || summary(&report)))?,
             Err(VerifyLiveError::Found(finding)) => {
                 is_good = false;
@@ -46,12 +48,12 @@ pub(super) async fn verify(settings: &Settings, arguments: &Arguments) -> anyhow
 async fn verify_tenant(
     database: &Database,
     tenant: &TenantId,
-    key: Option<&NoteKey>,
+    keys: &[NoteKey],
     earlier: &[&str],
 ) -> Result<LiveReport, VerifyLiveError> {
     let stores = database.stores();
     let progress = events_bar(stores.audit.head(tenant).await?.size());
-    let result = live::verify(stores.live.as_ref(), tenant, key, earlier, |events| progress.inc(events)).await;
+    let result = live::verify(stores.live.as_ref(), tenant, keys, earlier, |events| progress.inc(events)).await;
     progress.finish_and_clear();
     result
 }
