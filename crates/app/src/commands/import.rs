@@ -2,6 +2,7 @@
 
 mod destination;
 mod rejected;
+mod server;
 mod source;
 
 use std::path::PathBuf;
@@ -21,9 +22,6 @@ use self::rejected::Rejected;
 use self::source::Source;
 use super::print;
 use crate::config::Settings;
-
-/// How many records go into one unit of work.
-const CHUNK: usize = 500;
 
 /// What to import, and where to.
 #[derive(Debug, Args)]
@@ -90,7 +88,7 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<Ex
     let progress = progress_bar(source.bytes());
     let mut totals = Totals::default();
     loop {
-        let rows = source.next_rows(CHUNK).with_context(file)?;
+        let rows = source.next_rows(destination.chunk()).with_context(file)?;
         if rows.is_empty() {
             break;
         }

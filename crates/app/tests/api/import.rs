@@ -336,10 +336,17 @@ fn a_busy_server_is_waited_for_and_a_broken_one_is_a_failure() {
     let answer = |status: &str, body: &str| {
         format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
     };
-    let taken = answer("201 Created", r#"{"outcome":"accepted"}"#);
+    let results = "{\"index\":0,\"line\":1,\"outcome\":\"accepted\"}\n{\"totals\":{\"read\":1,\"accepted\":1}}\n";
+    let taken = answer("200 OK", results);
     let ended = import_into(busy.iter().map(|status| answer(status, "")).chain([taken]).collect());
     assert_ended(&ended, 0, "1 read, 1 accepted, 0 duplicates, 0 refused\n");
-    let broken = r#"{"type":"/problems/internal","title":"Something went wrong here"}"#;
+    let error = r#"{"title":"Not available","status":503}"#;
+    let halted = format!("{{\"outcome\":\"unprocessed\"}}\n{{\"totals\":{{\"read\":1}},\"error\":{error}}}\n");
+    let ended = import_into(vec![answer("200 OK", &halted), answer("200 OK", results)]);
+    assert_ended(&ended, 0, "1 read, 1 accepted, 0 duplicates, 0 refused\n");
+    let ended = import_into(vec![answer("200 OK", "{\"outcome\":\"accepted\"}\n")]);
+    assert_eq!(ended.status, Some(1), "an answer without totals is not whole: {ended:?}");
+    let broken = r#"{"type":"/problems/internal","title":"Something went wrong here","status":500}"#;
     let ended = import_into(vec![answer("500 Broken", broken)]);
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""));
     assert!(ended.stderr.contains("500") && ended.stderr.contains("Something went wrong here"), "{ended:?}");
