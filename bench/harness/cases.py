@@ -33,6 +33,7 @@ class Run:
         self.loader = loader
         self.secret = secret
         self.results = results
+        self.case = ""
         self._names = iter(range(1, 1_000_000))
 
     def folder(self):
@@ -57,7 +58,7 @@ class Run:
         return range(1, self.plan.rounds + 1)
 
     def add(self, case, **what):
-        self.results["points"].append({"of": self.results["now"], "case": case, **what})
+        self.results["points"].append({"of": self.case, "case": case, **what})
         rate = what.get("per_second")
         shown = {name: value for name, value in what.items() if isinstance(value, (str, int)) or name == "seconds"}
         print(f"  {case} {shown}" + (f" {rate:,.0f}/s" if rate else ""), flush=True)
@@ -67,7 +68,7 @@ class Run:
                                 self.plan.warm_up, **more)
 
     def note_peak(self, server, where):
-        self.results["peaks"].append({"of": self.results["now"], "where": where, "mib": server.peak_mib()})
+        self.results["peaks"].append({"of": self.case, "where": where, "mib": server.peak_mib()})
 
 
 def in_turn(number, *turns):
