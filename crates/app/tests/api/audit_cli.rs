@@ -18,6 +18,7 @@ workplaces_on_both! {
     a_log_that_was_written_anew_is_found_by_an_earlier_checkpoint_alone,
     what_is_archived_stays_provable_and_the_rest_goes_on_from_it,
     an_archive_that_was_interrupted_is_taken_up_again,
+    a_log_is_verified_across_a_change_of_the_key,
     a_receipt_is_verified_with_its_document,
     a_killed_server_leaves_a_log_that_is_whole,
     the_log_is_signed_at_the_interval,
@@ -244,6 +245,23 @@ async fn an_archive_that_was_interrupted_is_taken_up_again(workplace: Workplace)
     assert_eq!((cut.status, cut.stderr.contains("cut.ndjson")), (Some(1), true), "{cut:?}");
     assert_eq!(fs::metadata(workplace.path("cut.ndjson")).unwrap().len(), 500);
     good(&live(&workplace));
+}
+
+async fn a_log_is_verified_across_a_change_of_the_key(workplace: Workplace) {
+    let workplace = worked(workplace).await;
+    good(&workplace.mass(&["audit", "checkpoint"]));
+    let workplace = workplace.with("MASS_AUDIT_KEY", "YW5vdGhlciBrZXkgZm9yIHRoZSBzYW1lIGxvZyBub3c=");
+    workplace.write("next.key", good(&workplace.mass(&["audit", "key"])));
+    send(&workplace.serve(), 2).await;
+    export(&workplace, "audit.ndjson");
+    let both = ["--key", "mass.key", "--key", "next.key"];
+    for verify in [&["audit", "verify", "audit.ndjson"][..], &["audit", "verify", "--live"]] {
+        let told = good(&workplace.mass(&[verify, &both[..]].concat()));
+        assert!(!told.contains("NOT"), "{told}");
+        for one in [&both[..2], &both[2..]] {
+            assert!(found(&workplace.mass(&[verify, one].concat())).contains("cannot be believed"), "{one:?}");
+        }
+    }
 }
 
 async fn a_receipt_is_verified_with_its_document(workplace: Workplace) {
