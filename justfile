@@ -37,7 +37,7 @@ openapi:
 picture:
     SCREENSHOT="$PWD/docs/images/docs.png" ./scripts/test --only browser
 
-# Measure MASS beside what it is compared with, into bench/RESULTS.md (an hour and a half); `just bench --quick` tries it out
+# Measure MASS beside what it is compared with, into bench/RESULTS.md (an hour); `just bench --quick` tries it out
 bench *arguments:
     ./bench/run {{ arguments }}
 

@@ -39,6 +39,7 @@ class Cluster:
         self.bin = _binaries()
         self.folder = work / "postgres"
         self.port = free_port()
+        self.databases = []
         self.folder.mkdir()
         if os.geteuid() == 0:
             shutil.chown(self.folder, "postgres", "postgres")
@@ -76,7 +77,12 @@ class Cluster:
 
     def create(self, database):
         self.psql("postgres", f"CREATE DATABASE {database} OWNER mass", user="postgres")
+        self.databases.append(database)
         return self.url(database)
+
+    def drop_all(self):
+        while self.databases:
+            self.psql("postgres", f"DROP DATABASE {self.databases.pop()} WITH (FORCE)", user="postgres")
 
     def psql(self, database, sql, user="mass"):
         command = [self.bin / "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p",
