@@ -64,8 +64,14 @@ fn describe(place: &Place) -> Vec<String> {
         Place::Sqlite(_) => [SQLITE_COLUMNS, SQLITE_INDEXES, SQLITE_REFERENCES],
         Place::Postgres(_) => [POSTGRES_COLUMNS, POSTGRES_INDEXES, POSTGRES_REFERENCES],
     };
-    let plain =
-        |line: String| line.to_lowercase().replace(['(', ')'], " ").split_whitespace().collect::<Vec<_>>().join(" ");
+    let plain = |line: String| {
+        line.to_lowercase()
+            .replace("::text", "")
+            .replace(['(', ')'], " ")
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
     let lines = queries.into_iter().flat_map(|query| place.lines(query));
     let mut lines: Vec<_> = lines.filter(|line| !line.contains("__diesel_schema_migrations")).map(plain).collect();
     lines.sort();

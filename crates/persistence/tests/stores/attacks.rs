@@ -1,0 +1,378 @@
+//! What somebody with every right on the database can do to the audit trail, and what is found of it.
+
+use std::fmt::Write as _;
+
+use diesel::connection::SimpleConnection;
+use mass_audit_service::live::{LiveFinding, LiveReport, VerifyLiveError, verify};
+use mass_audit_service::signer::OpenCheckpointError;
+use mass_audit_service::{AuditStore, CheckpointSigner, StoredCheckpoint};
+use mass_domain::audit::note::{Checkpoint, KeyName};
+use mass_domain::audit::tree::{Frontier, Subtree, TreeHash};
+use mass_domain::ids::MassRequestId;
+
+use crate::databases::{Place, TestDatabase};
+use crate::fixtures::{at, deletion, event, simple, tenant};
+
+on_both!(
+    a_log_that_nobody_changed_is_verified,
+    a_changed_text_is_found,
+    a_changed_text_with_its_hash_is_found,
+    a_changed_acceptance_with_its_hash_is_found_by_its_request,
+    swapped_events_are_found,
+    a_removed_event_is_found,
+    an_inserted_event_is_found,
+    a_cut_tail_is_found,
+    a_cut_tail_is_found_by_its_requests,
+    a_log_that_was_written_anew_is_found_by_an_earlier_checkpoint,
+    a_changed_column_is_found,
+    a_changed_node_is_found,
+    a_changed_head_is_found,
+    a_forged_checkpoint_is_found,
+    a_changed_request_is_found,
+);
+
+/// How many events the log has: a node of the tree is stored, and some peaks are beside it.
+const EVENTS: u64 = 300;
+
+/// The sizes of its checkpoints.
+const SIGNED: [u64; 2] = [100, 290];
+
+/// A log that begins with three requests that are accepted, of which the second is deleted then.
+struct Log {
+    db: TestDatabase,
+    requests: [MassRequestId; 3],
+    notes: Vec<String>,
+}
+
+fn signer() -> CheckpointSigner {
+    CheckpointSigner::from_seed(KeyName::parse("mass.local").unwrap(), &[7; 32]).unwrap()
+}
+
+impl Log {
+    async fn new(db: TestDatabase) -> Self {
+        let requests = [1, 2, 3].map(simple);
+        let ids = [requests[0].id, requests[1].id, requests[2].id];
+        for request in requests {
+            db.stored(request).await;
+        }
+        db.mass().delete(&tenant(), ids[1], deletion()).await.unwrap();
+        let rest = (4..EVENTS).map(|second| event(&tenant(), at(4_000_000 + i64::try_from(second).unwrap())));
+        db.database.stores().audit.record(&tenant(), rest.collect()).await.unwrap();
+        let mut log = Self { db, requests: ids, notes: Vec::new() };
+        for size in SIGNED {
+            let root = log.audit().frontier_at(&tenant(), size).await.unwrap().root();
+            let note = signer().sign(&Checkpoint { origin: "mass.local/default".to_owned(), size, root });
+            let checkpoint = StoredCheckpoint { size, at: at(5), note: note.clone() };
+            log.audit().keep_checkpoint(&tenant(), checkpoint).await.unwrap();
+            log.notes.push(note);
+        }
+        log
+    }
+
+    fn audit(&self) -> &dyn AuditStore {
+        &*self.db.database.stores().audit
+    }
+
+    async fn verify(&self, earlier: &[String]) -> Result<LiveReport, VerifyLiveError> {
+        verify(&*self.db.database.stores().live, &tenant(), Some(signer().key()), earlier, |_| {}).await
+    }
+
+    async fn finding(&self) -> LiveFinding {
+        found(self.verify(&[]).await)
+    }
+
+    /// Does what the triggers of the audit trail stand in the way of.
+    fn attack(&self, statements: &str) {
+        let refused = execute(&self.db.place, statements).unwrap_err();
+        assert!(refused.contains("the audit trail only grows"), "{refused}");
+        let armless = match &self.db.place {
+            Place::Sqlite(_) => {
+                let triggers = self.db.place.lines("SELECT name AS line FROM sqlite_schema WHERE type = 'trigger'");
+                triggers.into_iter().fold(String::new(), |drops, name| drops + &format!("DROP TRIGGER {name};"))
+            }
+            Place::Postgres(_) => "SET session_replication_role = replica;".to_owned(),
+        };
+        execute(&self.db.place, &format!("{armless}{statements}")).unwrap();
+    }
+
+    /// Does what the triggers stand in the way of, where an attack has not removed them already.
+    fn attack_again(&self, statements: &str) {
+        let left = "SELECT name AS line FROM sqlite_schema WHERE type = 'trigger'";
+        match &self.db.place {
+            Place::Sqlite(_) if self.db.place.lines(left).is_empty() => self.change(statements),
+            Place::Sqlite(_) | Place::Postgres(_) => self.attack(statements),
+        }
+    }
+
+    /// Does what no trigger stands in the way of.
+    fn change(&self, statements: &str) {
+        self.db.place.execute(statements);
+    }
+
+    fn text(&self, event: u64) -> String {
+        let query = format!("SELECT event AS line FROM audit_events WHERE {} AND sequence = {event}", of_tenant());
+        self.db.place.lines(&query).pop().unwrap()
+    }
+
+    fn texts(&self) -> Vec<String> {
+        self.db.place.lines(&format!("SELECT event AS line FROM audit_events WHERE {} ORDER BY sequence", of_tenant()))
+    }
+
+    /// The statement that writes an event's text, with its hash.
+    fn rewriting(&self, event: u64, text: &str) -> String {
+        let hash = self.bytes(TreeHash::of_leaf(text.as_bytes()).as_bytes());
+        let text = text.replace('\'', "''");
+        let place = format!("{} AND sequence = {event}", of_tenant());
+        format!("UPDATE audit_events SET event = '{text}', leaf_hash = {hash} WHERE {place};")
+    }
+
+    /// The statement that writes the head of a log.
+    fn heading(&self, frontier: &Frontier) -> String {
+        let peaks: Vec<u8> = frontier.peaks().iter().flat_map(|peak| *peak.as_bytes()).collect();
+        let (size, peaks) = (frontier.size(), self.bytes(&peaks));
+        format!("UPDATE audit_heads SET size = {size}, frontier = {peaks} WHERE {};", of_tenant())
+    }
+
+    fn bytes(&self, bytes: &[u8]) -> String {
+        let hex = bytes.iter().fold(String::new(), |mut hex, byte| {
+            write!(hex, "{byte:02x}").unwrap();
+            hex
+        });
+        match &self.db.place {
+            Place::Sqlite(_) => format!("x'{hex}'"),
+            Place::Postgres(_) => format!("decode('{hex}', 'hex')"),
+        }
+    }
+
+    fn id(&self, request: usize) -> String {
+        let id = self.requests[request].as_uuid();
+        match &self.db.place {
+            Place::Sqlite(_) => self.bytes(id.as_bytes()),
+            Place::Postgres(_) => format!("'{id}'"),
+        }
+    }
+}
+
+fn of_tenant() -> &'static str {
+    "tenant_id = 'default'"
+}
+
+fn execute(place: &Place, statements: &str) -> Result<(), String> {
+    let done = match place {
+        Place::Sqlite(_) => place.sqlite_connection().batch_execute(statements),
+        Place::Postgres(database) => database.connection().batch_execute(statements),
+    };
+    done.map_err(|error| error.to_string())
+}
+
+fn found(result: Result<LiveReport, VerifyLiveError>) -> LiveFinding {
+    match result {
+        Err(VerifyLiveError::Found(finding)) => finding,
+        other => panic!("nothing was found: {other:?}"),
+    }
+}
+
+async fn a_log_that_nobody_changed_is_verified(db: TestDatabase) {
+    let log = Log::new(db).await;
+    let mut progress = 0;
+    let live = &*log.db.database.stores().live;
+    let report = verify(live, &tenant(), Some(signer().key()), &log.notes, |count| progress += count).await.unwrap();
+    let expected = LiveReport {
+        tenant: tenant(),
+        events: EVENTS,
+        archived: 0,
+        root: log.audit().head(&tenant()).await.unwrap().root(),
+        requests: 3,
+        checkpoints: 2,
+        signatures_checked: true,
+        covered: 290,
+        confirmed: SIGNED.to_vec(),
+    };
+    assert_eq!((report, progress), (expected, EVENTS));
+}
+
+async fn a_changed_text_is_found(db: TestDatabase) {
+    let log = Log::new(db).await;
+    log.attack("UPDATE audit_events SET event = replace(event, 'req-1', 'req-2') WHERE sequence = 50");
+    assert_eq!(log.finding().await, LiveFinding::Changed { event: 50 });
+}
+
+/// An event is held by the next checkpoint, by the next stored node, and by the head.
+async fn a_changed_text_with_its_hash_is_found(db: TestDatabase) {
+    let log = Log::new(db).await;
+    let original: Vec<_> = [295, 150, 50].map(|event| (event, log.text(event))).into();
+    for (event, text) in original {
+        log.attack_again(&log.rewriting(event, &text.replacen("req-1", "req-2", 1)));
+        let expected = match event {
+            295 => LiveFinding::Head { first: 289, last: 296 },
+            150 => LiveFinding::Node { level: 8, position: 0, first: 1, last: 256 },
+            _ => LiveFinding::NotAsSigned { first: 1, last: 100 },
+        };
+        assert_eq!(log.finding().await, expected);
+    }
+}
+
+async fn a_changed_acceptance_with_its_hash_is_found_by_its_request(db: TestDatabase) {
+    let log = Log::new(db).await;
+    log.attack(&log.rewriting(3, &log.text(3).replacen("req-1", "req-2", 1)));
+    let (request, what) = (log.requests[2], "receipt");
+    assert_eq!(log.finding().await, LiveFinding::RequestChanged { request, what, event: 3 });
+}
+
+async fn swapped_events_are_found(db: TestDatabase) {
+    let log = Log::new(db).await;
+    let swap = log.rewriting(50, &log.text(60)) + &log.rewriting(60, &log.text(50));
+    log.attack(&swap);
+    assert_eq!(log.finding().await, LiveFinding::OutOfPlace { found: 60, due: 50 });
+}
+
+async fn a_removed_event_is_found(db: TestDatabase) {
+    let log = Log::new(db).await;
+    log.attack("DELETE FROM audit_events WHERE sequence IN (50, 51, 70)");
+    assert_eq!(log.finding().await, LiveFinding::Missing { first: 50, last: 51 });
+}
+
+async fn an_inserted_event_is_found(db: TestDatabase) {
+    let log = Log::new(db).await;
+    let copy = |from: u64, to: u64| {
+        format!(
+            "INSERT INTO audit_events SELECT tenant_id, {to}, at, actor_kind, actor_id, action, object_kind, object_id, \
+             outcome, event, leaf_hash FROM audit_events WHERE {} AND sequence = {from};",
+            of_tenant()
+        )
+    };
+    log.change(&copy(EVENTS, EVENTS + 1));
+    assert_eq!(log.finding().await, LiveFinding::BeyondHead { last: EVENTS + 1, head: EVENTS });
+    let room = "UPDATE audit_events SET sequence = sequence + 1000 WHERE sequence >= 50;
+                UPDATE audit_events SET sequence = sequence - 999 WHERE sequence >= 1000;";
+    log.attack(&format!("{room}{}", copy(49, 50)));
+    assert_eq!(log.finding().await, LiveFinding::OutOfPlace { found: 49, due: 50 });
+}
+
+async fn a_cut_tail_is_found(db: TestDatabase) {
+    let log = Log::new(db).await;
+    let shorter = log.audit().frontier_at(&tenant(), 280).await.unwrap();
+    log.attack("DELETE FROM audit_events WHERE sequence > 280");
+    assert_eq!(log.finding().await, LiveFinding::TailCut { last: 280, head: EVENTS });
+    log.attack_again(&log.heading(&shorter));
+    assert_eq!(log.finding().await, LiveFinding::CutBelowCheckpoint { covered: 290, last: 280 });
+    log.attack_again("DELETE FROM audit_checkpoints WHERE size > 280");
+    assert_eq!(log.verify(&log.notes[..1]).await.unwrap().events, 280);
+    let finding = found(log.verify(&log.notes).await);
+    assert_eq!(finding, LiveFinding::CutBelowCheckpoint { covered: 290, last: 280 });
+}
+
+async fn a_cut_tail_is_found_by_its_requests(db: TestDatabase) {
+    let log = Log::new(db).await;
+    let shorter = log.audit().head(&tenant()).await.unwrap();
+    let request = log.db.stored(simple(9)).await.summary.id;
+    let cut = format!("DELETE FROM audit_events WHERE sequence > {EVENTS};{}", log.heading(&shorter));
+    log.attack(&cut);
+    assert_eq!(log.finding().await, LiveFinding::RequestWithoutEvent { request });
+}
+
+/// With the tree, the head and without its checkpoints, a log that was written anew is one like any other.
+async fn a_log_that_was_written_anew_is_found_by_an_earlier_checkpoint(db: TestDatabase) {
+    let log = Log::new(db).await;
+    let mut texts = log.texts();
+    texts[49] = texts[49].replacen("req-1", "req-2", 1);
+    let (mut tree, mut nodes) = (Frontier::default(), Vec::new());
+    texts.iter().for_each(|text| tree.push(TreeHash::of_leaf(text.as_bytes()), |told| nodes.push(told)));
+    let (_, node) = nodes.into_iter().find(|(node, _)| *node == Subtree { level: 8, position: 0 }).unwrap();
+    let node = log.bytes(node.as_bytes());
+    let anew = [
+        log.rewriting(50, &texts[49]),
+        format!("UPDATE audit_nodes SET hash = {node};"),
+        log.heading(&tree),
+        "DELETE FROM audit_checkpoints;".to_owned(),
+    ];
+    log.attack(&anew.concat());
+    assert_eq!(log.verify(&[]).await.unwrap().root, tree.root());
+    assert_eq!(found(log.verify(&log.notes).await), LiveFinding::NotAsBefore { first: 1, last: 100 });
+}
+
+async fn a_changed_column_is_found(db: TestDatabase) {
+    let log = Log::new(db).await;
+    let column = |column, stated: &str, text: &str| LiveFinding::Column {
+        event: 50,
+        column,
+        stated: stated.to_owned(),
+        text: text.to_owned(),
+    };
+    let ours = "00000000-0000-0000-0000-000000000007";
+    let columns = [
+        ("outcome", "'refused'", column("outcome", "refused", "success")),
+        ("object_id", "'x'", column("object_id", "x", "nothing")),
+        ("object_kind", "'user'", column("object_kind", "user", "server")),
+        ("action", "'accepted'", column("action", "accepted", "user_changed")),
+        ("actor_id", "NULL", column("actor_id", "nothing", ours)),
+        ("actor_kind", "'system'", column("actor_kind", "system", "user")),
+        ("at", "'2020-01-01T00:00:00.000000Z'", column("at", "2020-01-01T00:00:00Z", "2026-11-24T12:00:04.000049Z")),
+    ];
+    for (name, value, expected) in columns {
+        // Each stands before those that were changed before it.
+        log.attack_again(&format!("UPDATE audit_events SET {name} = {value} WHERE sequence = 50"));
+        assert_eq!(log.finding().await, expected);
+    }
+}
+
+async fn a_changed_node_is_found(db: TestDatabase) {
+    let log = Log::new(db).await;
+    log.attack(&format!("UPDATE audit_nodes SET hash = {}", log.bytes(&[1; 32])));
+    let node = LiveFinding::Node { level: 8, position: 0, first: 1, last: 256 };
+    assert_eq!(log.finding().await, node);
+    log.attack_again("DELETE FROM audit_nodes");
+    assert_eq!(log.finding().await, node);
+}
+
+async fn a_changed_head_is_found(db: TestDatabase) {
+    let log = Log::new(db).await;
+    for (size, finding) in [
+        (EVENTS, LiveFinding::Head { first: 1, last: 256 }),
+        (EVENTS + 5, LiveFinding::TailCut { last: EVENTS, head: EVENTS + 5 }),
+    ] {
+        log.change(&format!("UPDATE audit_heads SET size = {size}, frontier = {}", log.bytes(&[1; 32])));
+        assert_eq!(log.finding().await, finding);
+    }
+}
+
+async fn a_forged_checkpoint_is_found(db: TestDatabase) {
+    let log = Log::new(db).await;
+    let other = CheckpointSigner::from_seed(KeyName::parse("mass.local").unwrap(), &[8; 32]).unwrap();
+    let forged = other.sign(&Checkpoint {
+        origin: "mass.local/default".to_owned(),
+        size: 200,
+        root: log.audit().frontier_at(&tenant(), 200).await.unwrap().root(),
+    });
+    log.change(&format!(
+        "INSERT INTO audit_checkpoints VALUES ('default', 200, '2026-11-24T12:00:00.000000Z', '{forged}')"
+    ));
+    let source = OpenCheckpointError::NotSigned;
+    assert_eq!(log.finding().await, LiveFinding::CheckpointRefused { size: 200, source });
+    let moved = &log.notes[0];
+    log.attack(&format!("UPDATE audit_checkpoints SET note = '{moved}' WHERE size = 200"));
+    assert_eq!(log.finding().await, LiveFinding::OtherCheckpoint { size: 200 });
+}
+
+async fn a_changed_request_is_found(db: TestDatabase) {
+    let log = Log::new(db).await;
+    let [first, second, third] = log.requests;
+    let update =
+        |request, set: &str| log.change(&format!("UPDATE mass_requests SET {set} WHERE id = {}", log.id(request)));
+    // From the last to the first, since the first thing that is wrong is told.
+    log.change(&format!("DELETE FROM mass_requests WHERE id = {}", log.id(2)));
+    assert_eq!(log.finding().await, LiveFinding::RequestMissing { request: third, event: 3 });
+    update(1, "deleted_at = NULL");
+    assert_eq!(log.finding().await, LiveFinding::NotDeleted { request: second, event: 4 });
+    update(0, "document = replace(document, '1', '2')");
+    let changed = |what| LiveFinding::RequestChanged { request: first, what, event: 1 };
+    assert_eq!(log.finding().await, changed("document"));
+    update(0, "deleted_at = created_at");
+    assert_eq!(log.finding().await, LiveFinding::ErasedWithoutEvent { request: first, event: 1 });
+    update(0, "audit_sequence = 9");
+    assert_eq!(log.finding().await, changed("receipt"));
+    update(0, &format!("fingerprint = {}", log.bytes(&[1; 32])));
+    assert_eq!(log.finding().await, changed("fingerprint"));
+    update(0, "contract = 'device/1.1'");
+    assert_eq!(log.finding().await, changed("contract"));
+}
