@@ -68,6 +68,14 @@ uuid_id!(
     /// Identifies what begins with a login and ends with a logout.
     SessionId
 );
+uuid_id!(
+    /// Identifies the intention to ask the engine about a request.
+    DeliveryId
+);
+uuid_id!(
+    /// Identifies a stored answer of the engine.
+    RecommendationId
+);
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! What can be done with MASS requests: accept, look at, move on, delete.
+//! What can be done with MASS requests: accept, look at, move on, delete, send to the engine.
 //!
 //! Belongs here: the use cases, their permissions and errors, and the ports that they need. A use case takes the
 //! [`Principal`](mass_domain::access::Principal) first and checks its permission before anything else.
@@ -7,11 +7,15 @@
 mod accept;
 mod batch;
 mod delete;
+mod deliver;
+mod deliveries;
 mod document;
 mod dry_run;
 mod read;
 mod refused;
+mod recommendations;
 mod store;
+mod send;
 mod transition;
 
 use std::sync::{Arc, Mutex};
@@ -27,9 +31,16 @@ pub use accept::{
 pub use batch::{Prepared, Results, Verdicts};
 pub use delete::{DeleteError, Deletion};
 pub use document::{DocumentError, Record, SentKey};
+pub use deliver::{
+    Answer, Claim, Claimed, Conclusion, Deliverer, DeliverySettings, Question, Randomness, Recommender,
+    RecommenderError, Recorded,
+};
+pub use deliveries::{DeliveryError, DeliveryQuery, DeliveryService, HandleError, judge_cancel, judge_replay};
 pub use dry_run::{DryRunError, Verdict};
 pub use read::{ListQuery, ReadError};
-pub use store::{Found, MassStore};
+pub use recommendations::RecommendationQuery;
+pub use send::{Dispatch, SendError, Sending};
+pub use store::{DeliveryStore, Found, MassStore, OutboxStore, RecommendationStore};
 pub use transition::{Transition, TransitionError};
 
 /// The use cases on MASS requests.

@@ -74,7 +74,8 @@ impl MassService {
     }
 }
 
-fn present<T>(found: Found<T>) -> Result<T, ReadError> {
+/// What was found, or why there is nothing to show.
+pub(crate) fn present<T>(found: Found<T>) -> Result<T, ReadError> {
     match found {
         Found::Present(value) => Ok(value),
         Found::Deleted => Err(ReadError::Gone),

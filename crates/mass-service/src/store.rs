@@ -1,15 +1,21 @@
 //! The port to whatever keeps MASS requests.
 
 use async_trait::async_trait;
-use mass_domain::audit::{Event, NewEvent};
-use mass_domain::ids::MassRequestId;
+use mass_domain::audit::{Act, Event, NewEvent};
+use mass_domain::delivery::{self, Backlog, Delivery, Overview, WorkerName};
+use mass_domain::ids::{DeliveryId, MassRequestId, RecommendationId};
 use mass_domain::mass_request::{Filter, MassRequest, Summary};
 use mass_domain::page::Limit;
 use mass_domain::port::PortError;
+use mass_domain::recommendation::{self, Recommendation};
 use mass_domain::tenancy::TenantId;
+use mass_domain::time::Timestamp;
 
 use crate::accept::{Receipt, Refusal, Submission};
 use crate::delete::{DeleteError, Deletion};
+use crate::deliver::{Claim, Claimed, Conclusion, Recorded};
+use crate::deliveries::HandleError;
+use crate::send::{SendError, Sending};
 use crate::transition::{Transition, TransitionError};
 
 /// What became of an object since its id was given out.
@@ -74,4 +80,80 @@ pub trait MassStore: Send + Sync {
     /// Erases a request's document and all that was extracted from it; what remains is that it existed, its contract
     /// and its fingerprint. Its natural key is free again: a version that it had superseded is reinstated.
     async fn delete(&self, tenant: &TenantId, id: MassRequestId, deletion: Deletion) -> Result<(), DeleteError>;
+}
+
+/// The queue for the engine, as its workers see it: over all tenants.
+///
+/// Each call is one unit of work, except where it says otherwise.
+#[async_trait]
+pub trait DeliveryStore: Send + Sync {
+    /// Claims up to `limit` deliveries that are due at `now`, the longest due first, for this worker until then: those that
+    /// wait, and those whose lease has ended. Their requests are being processed then. What turns out to be wanted no more
+    /// is not claimed. Where this fails in between, what was claimed is due again when the lease ends.
+    async fn claim(
+        &self,
+        worker: &WorkerName,
+        limit: u16,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Claimed>, PortError>;
+
+    /// Records what became of an attempt, with the request's status, the recommendation and the events, if the claim still
+    /// holds: nobody has claimed the delivery since, and it was neither given back nor cancelled.
+    async fn record(&self, claim: &Claim, conclusion: Conclusion, at: Timestamp) -> Result<Recorded, PortError>;
+
+    /// Moves the end of the leases of those claims that still hold, and tells in their order which do.
+    async fn extend(&self, claims: &[Claim], until: Timestamp) -> Result<Vec<bool>, PortError>;
+
+    /// Ends all claims of a worker; what it had is due at once, and the attempts do not count. Tells how many there were.
+    async fn hand_back(&self, worker: &WorkerName, at: Timestamp) -> Result<usize, PortError>;
+}
+
+/// The queue for the engine, as a tenant sees its own part of it.
+///
+/// Each call is one unit of work. No call ever reaches another tenant's data but [`backlog`](Self::backlog), which counts.
+#[async_trait]
+pub trait OutboxStore: Send + Sync {
+    /// Puts a request in the queue, judged by [`Dispatch::judge`](crate::Dispatch::judge) on what is stored.
+    async fn send(&self, tenant: &TenantId, id: MassRequestId, sending: Sending) -> Result<Delivery, SendError>;
+
+    /// Finds a delivery.
+    async fn find(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<Delivery>, PortError>;
+
+    /// Lists deliveries, newest (greatest id) first, beginning below `before`: at most one row more than the limit.
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        filter: delivery::Filter,
+        before: Option<DeliveryId>,
+        limit: Limit,
+    ) -> Result<Vec<Delivery>, PortError>;
+
+    /// What the tenant's deliveries are at.
+    async fn overview(&self, tenant: &TenantId) -> Result<Overview, PortError>;
+
+    /// What the whole queue is at.
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog, PortError>;
+
+    /// Puts a dead letter back in the queue, judged by [`judge_replay`](crate::judge_replay) on what is stored.
+    async fn replay(&self, tenant: &TenantId, id: DeliveryId, act: Act) -> Result<Delivery, HandleError>;
+
+    /// Cancels a delivery, judged by [`judge_cancel`](crate::judge_cancel) on what is stored.
+    async fn cancel(&self, tenant: &TenantId, id: DeliveryId, act: Act) -> Result<Delivery, HandleError>;
+}
+
+/// What the engine recommended.
+#[async_trait]
+pub trait RecommendationStore: Send + Sync {
+    /// The recommendations on a request, newest (greatest id) first.
+    async fn of_request(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<Vec<Recommendation>>, PortError>;
+
+    /// Lists recommendations, newest (greatest id) first, beginning below `before`: at most one row more than the limit.
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        filter: &recommendation::Filter,
+        before: Option<RecommendationId>,
+        limit: Limit,
+    ) -> Result<Vec<Recommendation>, PortError>;
 }

@@ -36,6 +36,16 @@ named_enum!(
         StatusChanged = "status_changed",
         /// A request's document was erased.
         Deleted = "deleted",
+        /// A request was put in the queue for the engine.
+        Sent = "sent",
+        /// The engine's answer to a request was stored.
+        Delivered = "delivered",
+        /// The engine gave no answer to a request that could be stored, and is not asked again.
+        DeliveryFailed = "delivery_failed",
+        /// A request that the engine was not asked about again was put back in the queue.
+        DeliveryReplayed = "delivery_replayed",
+        /// A request was taken out of the queue for the engine.
+        DeliveryCancelled = "delivery_cancelled",
         /// Somebody proved a password and began a session, or failed to.
         LoggedIn = "logged_in",
         /// Somebody ended a session.

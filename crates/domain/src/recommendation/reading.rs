@@ -1,0 +1,376 @@
+//! The strict reading of an answer: nothing is repaired, and nothing that MASS does not know is kept or dropped silently.
+//!
+//! Stored answers are read by this, too, so that it may come to accept more, and never less.
+
+use std::ops::RangeInclusive;
+
+use uuid::Uuid;
+
+use super::{Action, Advice, Expectation, Explanation, Guardrails, Impact, Model};
+use crate::canonical::Fingerprint;
+use crate::json::{self, Value};
+
+/// How many bytes an answer has at most.
+pub const MAX_ANSWER_BYTES: usize = 256 * 1024;
+
+const MAX_ACTIONS: usize = 64;
+const MAX_REASONS: usize = 64;
+const NAME: usize = 128;
+const TARGET: usize = 512;
+const NARRATIVE: usize = 8_192;
+
+/// Beyond what any data centre draws in a day, in whatever unit: what is greater is a mistake.
+const FIGURE: RangeInclusive<f64> = -1e12..=1e12;
+const SHARE: RangeInclusive<f64> = 0.0..=1.0;
+
+/// How many characters of a pointer are told: the names in it are the engine's.
+const POINTER_LENGTH: usize = 256;
+
+/// Why an answer is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the answer at \"{pointer}\": {detail}")]
+pub struct MalformedAnswer {
+    /// Where (JSON Pointer, RFC 6901); empty for the answer as a whole.
+    pub pointer: String,
+    /// What is due there. Never quotes what stands there.
+    pub detail: String,
+}
+
+impl Advice {
+    /// Reads the engine's answer to the document with this fingerprint.
+    ///
+    /// # Errors
+    /// [`MalformedAnswer`] tells the first thing that is wrong.
+    pub fn read(body: &[u8], input: Fingerprint) -> Result<Self, MalformedAnswer> {
+        if body.len() > MAX_ANSWER_BYTES {
+            return Err(wrong("", format!("it has more than {MAX_ANSWER_BYTES} bytes")));
+        }
+        let answer = json::parse(body).map_err(|error| wrong("", error.detail))?;
+        let advice = Object::of(&answer, String::new(), &MEMBERS)?.advice()?;
+        if advice.input_fingerprint == input {
+            Ok(advice)
+        } else {
+            Err(wrong("/input_fingerprint", "it is the fingerprint of another document"))
+        }
+    }
+}
+
+const MEMBERS: [&str; 10] = [
+    "decision_id",
+    "model",
+    "input_fingerprint",
+    "confidence",
+    "risk_score",
+    "estimated_impact_24h",
+    "actions",
+    "expected_impact",
+    "explanation",
+    "guardrails",
+];
+
+fn wrong(pointer: impl Into<String>, detail: impl Into<String>) -> MalformedAnswer {
+    let pointer: String = pointer.into();
+    MalformedAnswer { pointer: pointer.chars().take(POINTER_LENGTH).collect(), detail: detail.into() }
+}
+
+/// An object with the pointer to it.
+struct Object<'a> {
+    value: &'a Value,
+    pointer: String,
+}
+
+impl<'a> Object<'a> {
+    /// Takes an object that has no other members than these.
+    fn of(value: &'a Value, pointer: String, members: &[&str]) -> Result<Self, MalformedAnswer> {
+        let Value::Object(present) = value else { return Err(wrong(pointer, "an object is due")) };
+        match present.iter().find(|(name, _)| !members.contains(&name.as_str())) {
+            Some((unknown, _)) => {
+                let unknown = unknown.replace('~', "~0").replace('/', "~1").escape_debug().to_string();
+                Err(wrong(format!("{pointer}/{unknown}"), "there is no such member"))
+            }
+            None => Ok(Self { value, pointer }),
+        }
+    }
+
+    fn at(&self, name: &str) -> String {
+        format!("{}/{name}", self.pointer)
+    }
+
+    fn member(&self, name: &str) -> Result<&'a Value, MalformedAnswer> {
+        self.value.get(name).ok_or_else(|| wrong(self.at(name), "it is missing"))
+    }
+
+    fn object(&self, name: &str, members: &[&str]) -> Result<Self, MalformedAnswer> {
+        Self::of(self.member(name)?, self.at(name), members)
+    }
+
+    fn number(&self, name: &str, range: RangeInclusive<f64>) -> Result<f64, MalformedAnswer> {
+        match self.member(name)? {
+            Value::Number(number) if range.contains(&number.value()) => Ok(number.value()),
+            _ => {
+                let (least, greatest) = range.into_inner();
+                Err(wrong(self.at(name), format!("a number from {least} to {greatest} is due")))
+            }
+        }
+    }
+
+    /// A number that may be `null`, and may be left out.
+    fn optional_number(&self, name: &str) -> Result<Option<f64>, MalformedAnswer> {
+        self.unless_null(name, || self.number(name, FIGURE))
+    }
+
+    fn unless_null<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce() -> Result<T, MalformedAnswer>,
+    ) -> Result<Option<T>, MalformedAnswer> {
+        match self.value.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => read().map(Some),
+        }
+    }
+
+    fn flag(&self, name: &str) -> Result<bool, MalformedAnswer> {
+        match self.member(name)? {
+            Value::Bool(flag) => Ok(*flag),
+            _ => Err(wrong(self.at(name), "true or false is due")),
+        }
+    }
+
+    fn name(&self, name: &str) -> Result<String, MalformedAnswer> {
+        text(self.member(name)?, self.at(name), NAME)
+    }
+
+    fn array(&self, name: &str, greatest: usize) -> Result<impl Iterator<Item = (String, &'a Value)>, MalformedAnswer> {
+        let pointer = self.at(name);
+        match self.member(name)? {
+            Value::Array(items) if items.len() <= greatest => {
+                Ok(items.iter().enumerate().map(move |(index, item)| (format!("{pointer}/{index}"), item)))
+            }
+            _ => Err(wrong(pointer, format!("an array of at most {greatest} items is due"))),
+        }
+    }
+
+    fn advice(&self) -> Result<Advice, MalformedAnswer> {
+        let fingerprint = self.name("input_fingerprint")?;
+        let fingerprint = fingerprint.parse().map_err(|_| wrong(self.at("input_fingerprint"), "a fingerprint is due"));
+        let actions = self.array("actions", MAX_ACTIONS)?;
+        Ok(Advice {
+            decision_id: self.decision_id()?,
+            model: self.object("model", &["name", "version", "policy"])?.model()?,
+            input_fingerprint: fingerprint?,
+            confidence: self.number("confidence", SHARE)?,
+            risk_score: self.number("risk_score", SHARE)?,
+            estimated_impact_24h: self.impact()?,
+            actions: actions.map(|(pointer, action)| read_action(action, pointer)).collect::<Result<_, _>>()?,
+            expected_impact: self.unless_null("expected_impact", || self.expectation())?,
+            explanation: self.explanation()?,
+            guardrails: self.guardrails()?,
+        })
+    }
+
+    fn decision_id(&self) -> Result<Uuid, MalformedAnswer> {
+        let id = self.name("decision_id")?;
+        let hyphenated = Some(&id).filter(|id| id.len() == uuid::fmt::Hyphenated::LENGTH);
+        hyphenated
+            .and_then(|id| Uuid::try_parse(id).ok())
+            .ok_or_else(|| wrong(self.at("decision_id"), "a UUID in its hyphenated form is due"))
+    }
+
+    fn model(&self) -> Result<Model, MalformedAnswer> {
+        Ok(Model { name: self.name("name")?, version: self.name("version")?, policy: self.name("policy")? })
+    }
+
+    fn impact(&self) -> Result<Impact, MalformedAnswer> {
+        let members = ["energy_kwh", "cost", "currency", "pue_delta", "co2e_kg"];
+        let impact = self.object("estimated_impact_24h", &members)?;
+        let currency = impact.name("currency")?;
+        if currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_uppercase()) {
+            return Err(wrong(impact.at("currency"), "three capital letters are due (ISO 4217)"));
+        }
+        Ok(Impact {
+            energy_kwh: impact.number("energy_kwh", FIGURE)?,
+            cost: impact.number("cost", FIGURE)?,
+            currency,
+            pue_delta: impact.number("pue_delta", FIGURE)?,
+            co2e_kg: impact.number("co2e_kg", FIGURE)?,
+        })
+    }
+
+    fn expectation(&self) -> Result<Expectation, MalformedAnswer> {
+        let expected = self.object("expected_impact", &["pue", "facility_power_kw"])?;
+        let (pue, facility_power_kw) =
+            (expected.optional_number("pue")?, expected.optional_number("facility_power_kw")?);
+        Ok(Expectation { pue, facility_power_kw })
+    }
+
+    fn explanation(&self) -> Result<Explanation, MalformedAnswer> {
+        let explanation = self.object("explanation", &["narrative", "reason_codes"])?;
+        let codes = explanation.array("reason_codes", MAX_REASONS)?;
+        Ok(Explanation {
+            narrative: narrative(explanation.member("narrative")?, explanation.at("narrative"))?,
+            reason_codes: codes.map(|(pointer, code)| text(code, pointer, NAME)).collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn guardrails(&self) -> Result<Guardrails, MalformedAnswer> {
+        let members = ["shadow_read_only_enforced", "no_control_actions_enforced"];
+        let guardrails = self.object("guardrails", &members)?;
+        Ok(Guardrails {
+            shadow_read_only_enforced: guardrails.flag("shadow_read_only_enforced")?,
+            no_control_actions_enforced: guardrails.flag("no_control_actions_enforced")?,
+        })
+    }
+}
+
+fn read_action(value: &Value, pointer: String) -> Result<Action, MalformedAnswer> {
+    let action = Object::of(value, pointer, &["type", "target", "current", "suggested", "delta", "units"])?;
+    Ok(Action {
+        kind: action.name("type")?,
+        target: text(action.member("target")?, action.at("target"), TARGET)?,
+        current: action.optional_number("current")?,
+        suggested: action.optional_number("suggested")?,
+        delta: action.optional_number("delta")?,
+        units: action.unless_null("units", || action.name("units"))?,
+    })
+}
+
+/// One line of text that is not empty.
+fn text(value: &Value, pointer: String, longest: usize) -> Result<String, MalformedAnswer> {
+    match value {
+        Value::String(text) if is_text(text, longest, char::is_control) && !text.is_empty() => Ok(text.clone()),
+        _ => Err(wrong(pointer, format!("a line of 1 to {longest} characters is due"))),
+    }
+}
+
+/// Text of several lines, which may be empty.
+fn narrative(value: &Value, pointer: String) -> Result<String, MalformedAnswer> {
+    let odd = |character: char| character.is_control() && !['\n', '\t'].contains(&character);
+    match value {
+        Value::String(text) if is_text(text, NARRATIVE, odd) => Ok(text.clone()),
+        _ => Err(wrong(pointer, format!("a text of at most {NARRATIVE} characters is due"))),
+    }
+}
+
+fn is_text(text: &str, longest: usize, odd: impl FnMut(char) -> bool) -> bool {
+    text.chars().take(longest + 1).count() <= longest && !text.contains(odd)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn input() -> Fingerprint {
+        Fingerprint::of("the document")
+    }
+
+    fn answer() -> serde_json::Value {
+        json!({
+            "decision_id": "1bf55342-4b7c-8b8b-ad25-f5ad6c942848",
+            "model": {"name": "mass-reference", "version": "0.1.0", "policy": "steps/1"},
+            "input_fingerprint": input().to_string(),
+            "confidence": 0.8, "risk_score": 0.32,
+            "estimated_impact_24h":
+                {"energy_kwh": 143.605, "cost": 15.8, "currency": "USD", "pue_delta": -0.0075, "co2e_kg": 57.442},
+            "actions": [{
+                "type": "raise_cooling_setpoint", "target": "tampa-1/cooling_setpoint_c",
+                "current": 22.0, "suggested": 23.0, "delta": 1.0, "units": "celsius"
+            }],
+            "expected_impact": {"pue": 1.3925, "facility_power_kw": null},
+            "explanation": {"narrative": "Two\nlines.", "reason_codes": ["STEP_UP"]},
+            "guardrails": {"shadow_read_only_enforced": true, "no_control_actions_enforced": false}
+        })
+    }
+
+    fn read(answer: &serde_json::Value) -> Result<Advice, MalformedAnswer> {
+        Advice::read(answer.to_string().as_bytes(), input())
+    }
+
+    #[test]
+    fn an_answer_is_read_and_written_as_it_was() {
+        let advice = read(&answer()).unwrap();
+        assert_eq!(advice.actions[0].signal(), "cooling_setpoint_c");
+        assert_eq!(serde_json::to_value(&advice).unwrap(), answer());
+        assert_eq!(read(&serde_json::to_value(&advice).unwrap()), Ok(advice));
+    }
+
+    #[test]
+    fn an_expectation_may_be_absent() {
+        let mut without = answer();
+        without["expected_impact"] = json!(null);
+        assert_eq!(read(&without).unwrap().expected_impact, None);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        let cases = [
+            ("/confidence", json!(17)),
+            ("/confidence", json!("0.5")),
+            ("/risk_score", json!(-0.1)),
+            ("/decision_id", json!("1bf553424b7c8b8bad25f5ad6c942848")),
+            ("/model/name", json!("")),
+            ("/model/version", json!("1\r\n2")),
+            ("/model/policy", json!("x".repeat(129))),
+            ("/input_fingerprint", json!(Fingerprint::of("another").to_string())),
+            ("/input_fingerprint", json!("md5:0")),
+            ("/estimated_impact_24h/cost", json!(1e13)),
+            ("/estimated_impact_24h/currency", json!("usd")),
+            ("/actions", json!({})),
+            ("/actions", json!(vec![answer()["actions"][0].clone(); 65])),
+            ("/actions/0/target", json!(7)),
+            ("/actions/0/suggested", json!("23")),
+            ("/expected_impact/pue", json!(true)),
+            ("/explanation/narrative", json!("a\u{0}b")),
+            ("/explanation/reason_codes/0", json!("")),
+            ("/guardrails/shadow_read_only_enforced", json!("true")),
+            ("/guardrails", json!(null)),
+        ];
+        for (pointer, value) in cases {
+            let mut answer = answer();
+            *answer.pointer_mut(pointer).unwrap() = value;
+            assert_eq!(read(&answer).unwrap_err().pointer, pointer);
+        }
+    }
+
+    #[test]
+    fn every_member_is_due_and_no_other() {
+        for member in MEMBERS.into_iter().filter(|member| *member != "expected_impact") {
+            let mut without = answer();
+            without.as_object_mut().unwrap().remove(member);
+            assert_eq!(read(&without), Err(wrong(format!("/{member}"), "it is missing")));
+        }
+        let mut more = answer();
+        more["actions"][0]["exe/cute\n"] = json!(true);
+        assert_eq!(read(&more), Err(wrong("/actions/0/exe~1cute\\n", "there is no such member")));
+    }
+
+    #[test]
+    fn what_is_no_json_is_no_answer() {
+        for body in ["", "<html>", "{\"confidence\": NaN}", "{\"a\":1,\"a\":2}", "[]"] {
+            assert_eq!(Advice::read(body.as_bytes(), input()).unwrap_err().pointer, "", "{body}");
+        }
+        let long = format!("{}{}", " ".repeat(MAX_ANSWER_BYTES), answer());
+        assert!(Advice::read(long.as_bytes(), input()).unwrap_err().detail.contains("bytes"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(Advice::read(&body, input()).is_err());
+        }
+
+        #[test]
+        fn figures_keep_their_value(share in 0.0..=1.0_f64, figure in -1e12..1e12_f64) {
+            let mut sent = answer();
+            sent["confidence"] = json!(share);
+            sent["estimated_impact_24h"]["cost"] = json!(figure);
+            let advice = read(&sent).unwrap();
+            prop_assert_eq!(advice.confidence.to_bits(), share.to_bits());
+            let stored = serde_json::to_vec(&advice).unwrap();
+            prop_assert_eq!(Advice::read(&stored, input()), Ok(advice));
+        }
+    }
+}

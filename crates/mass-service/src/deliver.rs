@@ -1,0 +1,296 @@
+//! Asking the engine about what waits in the queue, as a worker does.
+//!
+//! The engine may be asked more than once about the same request, always under the same key; its answer is recorded once,
+//! by whoever holds the lease then.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use mass_domain::canonical::Fingerprint;
+use mass_domain::contracts::ContractId;
+use mass_domain::delivery::{DeadReason, Failure, FailureCode, Next, RetryPolicy, Terms, WorkerName, later};
+use mass_domain::ids::{DeliveryId, MassRequestId, RecommendationId};
+use mass_domain::port::PortError;
+use mass_domain::recommendation::{Advice, Recommendation, judge};
+use mass_domain::tenancy::TenantId;
+use mass_domain::time::{Clock, Timestamp};
+use mass_domain::trace::TraceParent;
+use uuid::{ContextV7, Uuid};
+
+use crate::store::DeliveryStore;
+
+/// What the engine is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    /// The same for every attempt of a round: 1 to 255 printable ASCII characters.
+    pub idempotency_key: String,
+    /// The request.
+    pub request_id: MassRequestId,
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    /// The contract of the document.
+    pub contract: ContractId,
+    /// The document's fingerprint.
+    pub fingerprint: Fingerprint,
+    /// The normalised document as canonical text.
+    pub document: String,
+    /// How long the sender of the document waits for an answer, in milliseconds.
+    pub timeout_ms: Option<i64>,
+    /// The trace of the call by which the request was sent.
+    pub trace: Option<TraceParent>,
+}
+
+/// What the engine answered, unread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The body of a 200.
+    pub body: Vec<u8>,
+    /// How long it took.
+    pub latency: Duration,
+}
+
+/// Why the engine gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecommenderError {
+    /// It was not asked, since it failed too often just now.
+    #[error("the engine is left alone for {retry_after:?}")]
+    CircuitOpen {
+        /// When it may be asked again.
+        retry_after: Duration,
+    },
+    /// It was asked in vain.
+    #[error("{}: {}", .failure.code, .failure.detail)]
+    Failed {
+        /// What went wrong, without a secret.
+        failure: Failure,
+        /// Whether the same request may succeed later.
+        retryable: bool,
+        /// How long the engine wants to be left alone.
+        retry_after: Option<Duration>,
+    },
+}
+
+/// The engine.
+#[async_trait]
+pub trait Recommender: Send + Sync {
+    /// Asks once. Answers within a time that is shorter than a lease.
+    async fn recommend(&self, question: &Question) -> Result<Answer, RecommenderError>;
+}
+
+/// The right to record what becomes of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Claim {
+    /// Whose delivery it is.
+    pub tenant_id: TenantId,
+    /// The delivery.
+    pub delivery_id: DeliveryId,
+    /// Who has the right.
+    pub worker: WorkerName,
+    /// Counts the claims of the delivery: a later claim has a greater number and ends the right of an earlier one.
+    pub fence: i64,
+}
+
+/// A delivery that a worker has claimed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claimed {
+    /// The right to it.
+    pub claim: Claim,
+    /// The number of this attempt in its round, from 1.
+    pub attempt: i64,
+    /// When the round began.
+    pub queued_at: Timestamp,
+    /// What the engine is asked.
+    pub question: Question,
+    /// What the document says of the answer.
+    pub terms: Terms,
+    /// The site that the request tells of.
+    pub site_id: Option<String>,
+    /// The device that the request tells of.
+    pub device_id: Option<String>,
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Conclusion {
+    /// The engine answered.
+    Answered(Box<Recommendation>),
+    /// It is asked again then.
+    Retry {
+        /// What went wrong.
+        failure: Failure,
+        /// When.
+        due_at: Timestamp,
+    },
+    /// It was not asked, and is asked then; the attempt does not count.
+    Postponed {
+        /// When.
+        due_at: Timestamp,
+    },
+    /// It is not asked again.
+    Dead {
+        /// What went wrong.
+        failure: Failure,
+        /// Why not.
+        reason: DeadReason,
+    },
+}
+
+/// Whether a conclusion was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// It was.
+    Recorded,
+    /// Nothing was changed: another worker has the delivery, or nobody wants an answer any more.
+    LeaseLost,
+}
+
+/// How a worker goes about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliverySettings {
+    /// How long a claim holds unless it is extended. Longer than the engine takes to answer or to be given up.
+    pub lease: Duration,
+    /// How often and how long the engine is asked.
+    pub retry: RetryPolicy,
+}
+
+/// Where random numbers from 0 to 1 come from.
+pub type Randomness = Arc<dyn Fn() -> f64 + Send + Sync>;
+
+/// Delivers what waits in the queue.
+pub struct Deliverer {
+    store: Arc<dyn DeliveryStore>,
+    recommender: Arc<dyn Recommender>,
+    clock: Arc<dyn Clock>,
+    random: Randomness,
+    settings: DeliverySettings,
+    ids: Mutex<ContextV7>,
+}
+
+impl Deliverer {
+    /// A deliverer from the store to the engine.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn DeliveryStore>,
+        recommender: Arc<dyn Recommender>,
+        clock: Arc<dyn Clock>,
+        random: Randomness,
+        settings: DeliverySettings,
+    ) -> Self {
+        Self { store, recommender, clock, random, settings, ids: Mutex::new(ContextV7::new()) }
+    }
+
+    /// Claims up to `limit` deliveries that are due, and asks the engine about all of them at once. Tells what became of
+    /// each; none if nothing is due.
+    ///
+    /// # Errors
+    /// [`PortError`] if nothing could be claimed. One that could not be recorded is taken over when its lease ends.
+    pub async fn deliver_next(
+        &self,
+        worker: &WorkerName,
+        limit: u16,
+    ) -> Result<Vec<Result<(Conclusion, Recorded), PortError>>, PortError> {
+        let claimed = self.claim(worker, limit).await?;
+        Ok(join_all(claimed.into_iter().map(|claimed| self.deliver(claimed))).await)
+    }
+
+    /// Claims up to `limit` deliveries that are due, the longest due first. Whatever the deliverers and processes, no
+    /// two have the same one.
+    ///
+    /// # Errors
+    /// [`PortError`]; what was claimed nevertheless is taken over when its lease ends.
+    pub async fn claim(&self, worker: &WorkerName, limit: u16) -> Result<Vec<Claimed>, PortError> {
+        let now = self.clock.now();
+        self.store.claim(worker, limit, now, self.lease_end(now)).await
+    }
+
+    /// Asks the engine about a delivery and records what became of it.
+    ///
+    /// # Errors
+    /// [`PortError`]; the delivery is taken over when its lease ends then.
+    pub async fn deliver(&self, claimed: Claimed) -> Result<(Conclusion, Recorded), PortError> {
+        let conclusion = self.conclude(&claimed).await;
+        let recorded = self.store.record(&claimed.claim, conclusion.clone(), self.clock.now()).await?;
+        Ok((conclusion, recorded))
+    }
+
+    /// Holds claims for longer. Tells in their order which are still held.
+    ///
+    /// # Errors
+    /// [`PortError`].
+    pub async fn extend(&self, claims: &[Claim]) -> Result<Vec<bool>, PortError> {
+        self.store.extend(claims, self.lease_end(self.clock.now())).await
+    }
+
+    /// Gives back all that a worker has claimed, so that others can take it at once; the attempts do not count. Tells how
+    /// many they were.
+    ///
+    /// # Errors
+    /// [`PortError`]; what was not given back is taken over when its lease ends.
+    pub async fn hand_back(&self, worker: &WorkerName) -> Result<usize, PortError> {
+        self.store.hand_back(worker, self.clock.now()).await
+    }
+
+    fn lease_end(&self, now: Timestamp) -> Timestamp {
+        later(now, self.settings.lease).unwrap_or(now)
+    }
+
+    async fn conclude(&self, claimed: &Claimed) -> Conclusion {
+        if !self.settings.retry.may_ask(claimed.attempt) {
+            // Whoever asked the last time did not live to tell: neither may this worker.
+            let detail = "The worker that asked the engine was gone before it told what became of it.".to_owned();
+            let failure = Failure { code: FailureCode::Lost, detail };
+            return Conclusion::Dead { failure, reason: DeadReason::AttemptsExhausted };
+        }
+        match self.recommender.recommend(&claimed.question).await {
+            Ok(answer) => self.judge(claimed, &answer),
+            Err(RecommenderError::CircuitOpen { retry_after }) => {
+                let now = self.clock.now();
+                Conclusion::Postponed { due_at: later(now, retry_after).unwrap_or(now) }
+            }
+            Err(RecommenderError::Failed { failure, retryable: false, retry_after: _ }) => {
+                Conclusion::Dead { failure, reason: DeadReason::NotRetryable }
+            }
+            Err(RecommenderError::Failed { failure, retryable: true, retry_after }) => {
+                self.after(claimed, failure, retry_after)
+            }
+        }
+    }
+
+    /// What the answer comes to: one that cannot be read may have been garbled on its way, and is asked for again.
+    fn judge(&self, claimed: &Claimed, answer: &Answer) -> Conclusion {
+        let Claimed { claim, question, terms, site_id, device_id, .. } = claimed;
+        let advice = match Advice::read(&answer.body, question.fingerprint) {
+            Ok(advice) => advice,
+            Err(malformed) => {
+                let failure = Failure { code: FailureCode::Malformed, detail: malformed.to_string() };
+                return self.after(claimed, failure, None);
+            }
+        };
+        let flags = judge(&advice, &terms.hard);
+        let created_at = self.clock.now();
+        Conclusion::Answered(Box::new(Recommendation {
+            id: RecommendationId::from_uuid(Uuid::new_v7(created_at.for_uuid(&self.ids))),
+            tenant_id: claim.tenant_id.clone(),
+            request_id: question.request_id,
+            delivery_id: claim.delivery_id,
+            contract: question.contract,
+            site_id: site_id.clone(),
+            device_id: device_id.clone(),
+            created_at,
+            advice,
+            flags,
+            latency_ms: i64::try_from(answer.latency.as_millis()).unwrap_or(i64::MAX),
+            slo_ms: terms.slo_ms,
+        }))
+    }
+
+    fn after(&self, claimed: &Claimed, failure: Failure, retry_after: Option<Duration>) -> Conclusion {
+        let Claimed { attempt, queued_at, .. } = *claimed;
+        match self.settings.retry.next(attempt, queued_at, self.clock.now(), retry_after, (self.random)()) {
+            Next::Retry(due_at) => Conclusion::Retry { failure, due_at },
+            Next::Dead(reason) => Conclusion::Dead { failure, reason },
+        }
+    }
+}

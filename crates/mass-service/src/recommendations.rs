@@ -1,0 +1,60 @@
+//! Looking at what the engine recommends.
+
+use mass_domain::access::{Permission, Principal};
+use mass_domain::ids::{MassRequestId, RecommendationId};
+use mass_domain::page::{CursorScope, Limit, Page, decode_cursor};
+use mass_domain::recommendation::{Filter, Recommendation};
+
+use crate::deliveries::DeliveryService;
+use crate::read::{ReadError, present};
+
+/// Which page of which recommendations to list.
+#[derive(Debug, Clone)]
+pub struct RecommendationQuery {
+    /// Which recommendations.
+    pub filter: Filter,
+    /// How many.
+    pub limit: Limit,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+}
+
+impl DeliveryService {
+    /// What the engine recommended on a request, the flagged included, newest first.
+    ///
+    /// # Errors
+    /// [`ReadError`], but never [`ReadError::ForeignCursor`].
+    pub async fn recommendations(
+        &self,
+        principal: &Principal,
+        id: MassRequestId,
+    ) -> Result<Vec<Recommendation>, ReadError> {
+        principal.require(Permission::MassRead)?;
+        present(self.recommendations.of_request(principal.tenant(), id).await?)
+    }
+
+    /// A page of recommendations on whatever request, newest first.
+    ///
+    /// # Errors
+    /// [`ReadError::Forbidden`], [`ReadError::ForeignCursor`] or [`ReadError::Store`].
+    pub async fn list_recommendations(
+        &self,
+        principal: &Principal,
+        query: &RecommendationQuery,
+    ) -> Result<Page<Recommendation>, ReadError> {
+        principal.require(Permission::MassRead)?;
+        let scope = scope(principal, &query.filter);
+        let before = query.cursor.as_deref().map(|cursor| decode_cursor(scope, cursor)).transpose()?;
+        let before = before.map(RecommendationId::from_uuid);
+        let rows = self.recommendations.list(principal.tenant(), &query.filter, before, query.limit).await?;
+        Ok(Page::from_one_more(rows, query.limit, scope, |row| row.id.as_uuid()))
+    }
+}
+
+fn scope(principal: &Principal, filter: &Filter) -> CursorScope {
+    let Filter { valid, model, site_id, device_id, from, to } = filter;
+    let valid = valid.map(|valid| if valid { "valid" } else { "flagged" });
+    let times = [from, to].map(|time| time.map(|time| time.to_string()));
+    let texts = [Some(principal.tenant().as_str()), valid, model.as_deref(), site_id.as_deref(), device_id.as_deref()];
+    CursorScope::of("recommendations", texts.into_iter().chain(times.iter().map(Option::as_deref)))
+}
