@@ -3,18 +3,21 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use mass_admin_service::CreateUserError;
-use mass_domain::audit::{Act, Action, Object};
+use mass_admin_service::{CreateUserError, QuotaChange};
+use mass_audit_service::StoredCheckpoint;
+use mass_domain::audit::tree::{Frontier, TreeHash};
+use mass_domain::audit::{Act, Action, Event, Object};
 use mass_domain::mass_request::{Filter, Status};
 use mass_domain::page::Limit;
 use mass_domain::port::PortError;
+use mass_domain::tenancy::Quotas;
 use mass_persistence::Database;
 use mass_service::{Submission, Transition, TransitionError};
 use tokio::task::JoinSet;
 
 use crate::databases::{Place, TestDatabase};
 use crate::fixtures::{
-    Vary, account, actor, at, event, founded, origin, other_tenant, reading, simple, tenant, transition,
+    Vary, account, act, actor, at, deletion, event, founded, origin, other_tenant, reading, simple, tenant, transition,
 };
 
 on_both!(
@@ -26,6 +29,7 @@ on_both!(
     a_call_that_fails_leaves_its_neighbours_alone,
     a_call_that_is_given_up_holds_up_nobody,
     an_address_is_given_once,
+    writers_of_all_kinds_leave_one_log_without_gaps,
 );
 
 /// Accepts submissions, each in a call of its own, all at once, alternating between two processes' databases; counts
@@ -174,6 +178,55 @@ async fn an_address_is_given_once(db: TestDatabase) {
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
     assert_eq!(results.iter().filter(|result| matches!(result, Err(CreateUserError::EmailTaken))).count(), 19);
     assert_eq!(db.place.lines("SELECT email AS line FROM users WHERE email LIKE 'ana%'").len(), 1);
+}
+
+/// Two processes that accept, move, delete, record, administrate and keep checkpoints at once.
+async fn writers_of_all_kinds_leave_one_log_without_gaps(db: TestDatabase) {
+    let other = db.place.open();
+    let (mut calls, mut events) = (JoinSet::new(), 0);
+    for (n, database) in (0..60).zip([&db.database, &other].into_iter().cycle()) {
+        let stores = database.stores().clone();
+        let record = move |at| event(&tenant(), at);
+        events += if n % 3 == 0 { 3 } else { 11 };
+        calls.spawn(async move {
+            match n % 3 {
+                0 => {
+                    let sent = simple(n);
+                    let id = sent.id;
+                    stores.mass.accept(&tenant(), vec![sent], vec![]).await.unwrap();
+                    stores.mass.transition(&tenant(), id, transition(Status::Failed)).await.unwrap();
+                    stores.mass.delete(&tenant(), id, deletion()).await.unwrap();
+                }
+                1 => {
+                    let account = account(&format!("user-{n}@example.test"), &tenant());
+                    stores.admin.accounts.create(account, record(at(n))).await.unwrap();
+                    stores.audit.record(&tenant(), (0..10).map(|m| record(at(m))).collect()).await.unwrap();
+                }
+                _ => {
+                    let submissions = (0..9).map(simple).collect();
+                    stores.mass.accept(&tenant(), submissions, vec![record(at(n))]).await.unwrap();
+                    // Others than any before, so that it is a change.
+                    let quotas = Quotas { requests_per_day: Some(1_000_000 + n.unsigned_abs()), stored_bytes: None };
+                    stores.admin.quotas.set(&tenant(), QuotaChange { quotas, act: act(at(n)) }).await.unwrap();
+                    let size = stores.audit.head(&tenant()).await.unwrap().size();
+                    let checkpoint = StoredCheckpoint { size, at: at(n), note: String::new() };
+                    stores.audit.keep_checkpoint(&tenant(), checkpoint).await.unwrap();
+                }
+            }
+        });
+    }
+    calls.join_all().await;
+    assert_eq!(sequences(&db), numbers(events));
+    let trail = &db.database.stores().audit;
+    let entries = trail.entries(&tenant(), 0, events + 1).await.unwrap();
+    let mut naive = Frontier::default();
+    for entry in &entries {
+        assert_eq!(Event::read(&entry.event).unwrap().sequence, entry.sequence);
+        naive.push(TreeHash::of_leaf(entry.event.as_bytes()), |_| {});
+    }
+    let size = events.try_into().unwrap();
+    assert_eq!(trail.head(&tenant()).await.unwrap(), naive);
+    assert_eq!(trail.frontier_at(&tenant(), size).await.unwrap(), naive);
 }
 
 /// Several processes that start together on an empty database: one migrates, one founds.
