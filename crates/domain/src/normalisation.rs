@@ -11,22 +11,36 @@ use crate::validation::{Code, Findings, Place, shown};
 /// A string without white space (Unicode `White_Space`) at its ends, in NFC (Unicode Standard Annex 15).
 #[must_use]
 pub fn text(sent: &str) -> String {
-    sent.trim().nfc().collect()
+    nfc(sent.trim())
+}
+
+/// A text in NFC. ASCII always is, and nearly all texts are ASCII.
+fn nfc(text: &str) -> String {
+    if text.is_ascii() { text.to_owned() } else { text.nfc().collect() }
 }
 
 /// A key in NFC and snake case. A key without letters and digits has no words to join, and stays.
 #[must_use]
 pub fn key(sent: &str) -> String {
-    let mut key: String = sent.nfc().collect();
+    if is_plain_key(sent) {
+        return sent.to_owned();
+    }
+    let mut key: String = nfc(sent);
     // Once is not enough: lower case can bring forth combining marks, which the next round takes for separators. It
     // ends because nothing is in upper case that could be lowered after the first round, and later rounds only split.
     loop {
-        let next: String = key.to_snake_case().nfc().collect();
+        let next: String = nfc(&key.to_snake_case());
         if next.is_empty() || next == key {
             return key;
         }
         key = next;
     }
+}
+
+/// Whether a key obviously is what [`key`] would make of it: words of `a-z` and digits, with one underscore between two.
+fn is_plain_key(text: &str) -> bool {
+    let is_word = |word: &[u8]| !word.is_empty() && word.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    text.as_bytes().split(|byte| *byte == b'_').all(is_word)
 }
 
 /// The number that a string stands for: the whole string is in JSON number syntax, and no digit would be lost.
@@ -103,6 +117,22 @@ mod tests {
         ] {
             assert_eq!(key(sent), normal, "{sent:?}");
         }
+    }
+
+    #[test]
+    fn a_key_that_is_taken_for_plain_is_what_joining_its_words_gives() {
+        let alphabet = ['a', 'z', '0', '9', '_'];
+        for first in alphabet {
+            for second in alphabet {
+                for third in alphabet {
+                    for fourth in alphabet {
+                        let sent: String = [first, second, third, fourth].iter().collect();
+                        assert_eq!(sent == sent.to_snake_case(), is_plain_key(&sent), "{sent}");
+                    }
+                }
+            }
+        }
+        assert!(!is_plain_key("") && !is_plain_key("A") && !is_plain_key("é") && !is_plain_key("a-b"));
     }
 
     #[test]
