@@ -1,6 +1,7 @@
 //! Recognising the bearer of an API key.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use mass_domain::access::Principal;
@@ -9,9 +10,11 @@ use mass_domain::ids::ApiKeyId;
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
+use tracing::Instrument as _;
 
 use crate::AuthService;
 use crate::authenticate::AuthenticateError;
+use crate::store::Versioned;
 
 /// How exactly it is known when a key was used last.
 const LAST_USE_SECONDS: i64 = 60;
@@ -29,7 +32,7 @@ pub struct StoredKey {
 #[async_trait]
 pub trait ApiKeyStore: Send + Sync {
     /// Finds a key by the public part of its token: a look-up that knows no tenant yet.
-    async fn find_by_prefix(&self, prefix: &KeyPrefix) -> Result<Option<StoredKey>, PortError>;
+    async fn find_by_prefix(&self, prefix: &KeyPrefix) -> Result<Option<Versioned<StoredKey>>, PortError>;
 
     /// Remembers that a key was used at an instant, unless a later use is remembered.
     async fn mark_used(&self, tenant: &TenantId, id: ApiKeyId, at: Timestamp) -> Result<(), PortError>;
@@ -53,32 +56,67 @@ pub enum RefusedApiKey {
 }
 
 impl AuthService {
-    /// Recognises the bearer of an API key. Everything is read from the store, so that revoking a key takes effect on
-    /// the next request.
+    /// Recognises the bearer of an API key. The key is that of the store, as told at
+    /// [`authenticate`](Self::authenticate), so that revoking it takes effect on the next request.
     pub(crate) async fn authenticate_key(
         &self,
         token: &str,
         address: Option<IpAddr>,
     ) -> Result<Principal, AuthenticateError> {
         let token = KeyToken::parse(token).map_err(|_| RefusedApiKey::Malformed)?;
-        let stored = self.api_keys.find_by_prefix(token.prefix()).await?.ok_or(RefusedApiKey::Unknown)?;
-        if stored.secret != token.digest() {
+        let now = self.clock.now();
+        if let Some(known) = self.known_key(&token).await? {
+            return self.admit(&known.found, now, address);
+        }
+        let found = self.api_keys.find_by_prefix(token.prefix()).await?.ok_or(RefusedApiKey::Unknown)?;
+        if found.found.secret != token.digest() {
             return Err(RefusedApiKey::WrongSecret.into());
         }
-        let now = self.clock.now();
-        stored.key.judge(now, address).map_err(RefusedApiKey::Refused)?;
-        self.mark_used(&stored.key, now).await;
-        Ok(stored.key.into_principal())
+        let admitted = self.admit(&found.found, now, address);
+        match admitted {
+            Ok(_) => drop(self.known_keys.insert(token.prefix().clone(), Arc::new(found))),
+            Err(_) => self.known_keys.forget(token.prefix()),
+        }
+        admitted
     }
 
-    /// At most once a minute, so that a busy gateway does not write with every request. A failure costs nothing but a
-    /// stale date, so it does not stop the request.
-    async fn mark_used(&self, key: &ApiKey, now: Timestamp) {
-        let stale = |last: Timestamp| last.plus_seconds(LAST_USE_SECONDS).is_some_and(|next| now >= next);
-        if key.last_used_at.is_none_or(stale)
-            && let Err(error) = self.api_keys.mark_used(&key.tenant_id, key.id, now).await
+    /// The key of a token, if it is remembered and still as it was found.
+    async fn known_key(&self, token: &KeyToken) -> Result<Option<Arc<Versioned<StoredKey>>>, PortError> {
+        let known = self.known_keys.get(token.prefix()).filter(|known| known.found.secret == token.digest());
+        let Some(known) = known else { return Ok(None) };
+        let present = self.versions.current(&known.found.key.tenant_id).await?;
+        Ok(Some(known).filter(|known| present == Some(known.version)))
+    }
+
+    /// Lets in who holds a key, if it may be used now and from here.
+    fn admit(
+        &self,
+        StoredKey { key, .. }: &StoredKey,
+        now: Timestamp,
+        address: Option<IpAddr>,
+    ) -> Result<Principal, AuthenticateError> {
+        key.judge(now, address).map_err(RefusedApiKey::Refused)?;
+        self.mark_used(key, now);
+        Ok(key.clone().into_principal())
+    }
+
+    /// At most once a minute, so that a busy gateway does not write with every request, and beside the request, which
+    /// need not wait for it. A failure, or a stop of the server meanwhile, costs nothing but a stale date.
+    fn mark_used(&self, key: &ApiKey, now: Timestamp) {
+        let fresh = |last: Timestamp| last.plus_seconds(LAST_USE_SECONDS).is_some_and(|next| now < next);
+        // What is remembered of the key may be older than its last mark. Of several at once, the first marks it.
+        if key.last_used_at.is_some_and(fresh)
+            || self.marked_uses.get(&key.id).is_some_and(fresh)
+            || self.marked_uses.insert(key.id, now).is_some_and(fresh)
         {
-            tracing::warn!(key.id = %key.id, error = &error as &dyn std::error::Error, "a use was not remembered");
+            return;
         }
+        let (keys, tenant, id) = (Arc::clone(&self.api_keys), key.tenant_id.clone(), key.id);
+        let mark = async move {
+            if let Err(error) = keys.mark_used(&tenant, id, now).await {
+                tracing::warn!(key.id = %id, error = &error as &dyn std::error::Error, "a use was not remembered");
+            }
+        };
+        tokio::spawn(mark.in_current_span());
     }
 }

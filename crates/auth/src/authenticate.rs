@@ -1,13 +1,18 @@
 //! Recognising the caller of a request.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use mass_domain::access::Principal;
 use mass_domain::api_keys::{KeyToken, RefusedKey};
 use mass_domain::port::PortError;
+use mass_domain::time::Timestamp;
+use mass_domain::users::User;
 
 use crate::AuthService;
 use crate::api_keys::RefusedApiKey;
+use crate::sessions::Session;
+use crate::store::Versioned;
 use crate::tokens::{RefusedToken, TokenSubject};
 
 /// Why a credential opens nothing. The reason is for the log and the audit trail: a client learns no more than that its
@@ -74,8 +79,12 @@ impl From<RefusedApiKey> for AuthenticateError {
 impl AuthService {
     /// Recognises the bearer of an access token or API key, who calls from this address.
     ///
-    /// The session, and its user's roles and state, are read from the store and not from the token, so that logging out,
-    /// changing a password, disabling a user or changing a role takes effect on the next request.
+    /// The session, and its user's roles and state, are those of the store and not of the token, so that logging out,
+    /// changing a password, disabling a user or changing a role takes effect on the next request, at whichever server
+    /// of the database. They are remembered with the version of the tenant's credentials that they were found at. Each
+    /// request asks for the present version, by a read that begins after the request arrived: whatever was committed
+    /// before has counted by then, so what was found at an equal version still holds. What was found at another one is
+    /// looked up again.
     ///
     /// # Errors
     /// [`AuthenticateError`].
@@ -84,11 +93,42 @@ impl AuthService {
             return self.authenticate_key(token, address).await;
         }
         let now = self.clock.now();
-        let TokenSubject { user_id, tenant_id, session_id } = self.tokens.verify(token, now)?;
-        let found = self.sessions.find(&tenant_id, session_id).await?;
-        found
-            .filter(|(session, _)| session.is_live(now) && session.user_id == user_id)
-            .and_then(|(session, user)| user.into_principal(session.id))
-            .ok_or(RefusedCredential::NoSession.into())
+        let subject = self.tokens.verify(token, now)?;
+        let key = (subject.tenant_id.clone(), subject.session_id);
+        if let Some(known) = self.known_sessions.get(&key)
+            && known.found.opens(&subject, now)
+            && self.versions.current(&subject.tenant_id).await? == Some(known.version)
+        {
+            return Ok(known.found.principal.clone());
+        }
+        let found = self.sessions.find(&subject.tenant_id, subject.session_id).await?;
+        let known = found.and_then(KnownSession::of).filter(|known| known.found.opens(&subject, now));
+        let Some(known) = known else {
+            self.known_sessions.forget(&key);
+            return Err(RefusedCredential::NoSession.into());
+        };
+        let principal = known.found.principal.clone();
+        self.known_sessions.insert(key, Arc::new(known));
+        Ok(principal)
+    }
+}
+
+/// A session, and who calls in it.
+pub(crate) struct KnownSession {
+    session: Session,
+    principal: Principal,
+}
+
+impl KnownSession {
+    /// None if its user is disabled.
+    fn of(Versioned { found: (session, user), version }: Versioned<(Session, User)>) -> Option<Versioned<Self>> {
+        let principal = user.into_principal(session.id)?;
+        Some(Versioned { found: Self { session, principal }, version })
+    }
+
+    /// Whether it is its user's who presents a token of it, and still goes on. One that seems to have expired may have
+    /// been refreshed since it was found.
+    fn opens(&self, subject: &TokenSubject, now: Timestamp) -> bool {
+        self.session.is_live(now) && self.session.user_id == subject.user_id
     }
 }

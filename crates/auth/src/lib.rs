@@ -14,16 +14,25 @@ mod hasher;
 mod login;
 mod new_password;
 mod passwords;
+mod recognised;
 mod refresh_token;
 mod sessions;
 mod store;
 mod throttle;
 mod tokens;
+mod version_reads;
 
 use std::sync::Arc;
 
+use mass_domain::api_keys::KeyPrefix;
+use mass_domain::ids::{ApiKeyId, SessionId};
+use mass_domain::tenancy::TenantId;
 use mass_domain::time::{Clock, Timestamp};
 use uuid::{NoContext, Uuid};
+
+use authenticate::KnownSession;
+use recognised::Recognised;
+use version_reads::VersionReads;
 
 pub use accounts::{FoundError, Founded, ResetPasswordError, created_user};
 pub use api_keys::{ApiKeyStore, RefusedApiKey, StoredKey};
@@ -35,7 +44,9 @@ pub use new_password::{NewPassword, WeakPassword};
 pub use passwords::{Capacity, Passwords, PasswordsError};
 pub use refresh_token::RefreshTokenHash;
 pub use sessions::{LoggedIn, RefreshError, RefreshVerdict, Session, judge_refresh};
-pub use store::{Account, Opening, PasswordChange, PasswordHash, Refreshed, SessionStore, UserStore};
+pub use store::{
+    Account, CredentialsVersion, Opening, PasswordChange, PasswordHash, Refreshed, SessionStore, UserStore, Versioned,
+};
 pub use throttle::{AttemptKeys, AttemptStore, Counter, Counters, ThrottleScope, Throttled, network_of};
 pub use tokens::{
     AccessTokens, InvalidLifetime, InvalidSigningKey, PublicKey, RefusedToken, SigningKey, SigningKeys, TokenAlgorithm,
@@ -64,6 +75,11 @@ pub struct AuthService {
     passwords: Passwords,
     tokens: AccessTokens,
     clock: Arc<dyn Clock>,
+    versions: Arc<VersionReads>,
+    known_sessions: Recognised<(TenantId, SessionId), Arc<Versioned<KnownSession>>>,
+    known_keys: Recognised<KeyPrefix, Arc<Versioned<StoredKey>>>,
+    /// When this server told the store last that a key was used.
+    marked_uses: Recognised<ApiKeyId, Timestamp>,
 }
 
 impl AuthService {
@@ -71,7 +87,19 @@ impl AuthService {
     #[must_use]
     pub fn new(stores: AuthStores, passwords: Passwords, tokens: AccessTokens, clock: Arc<dyn Clock>) -> Self {
         let AuthStores { users, sessions, attempts, api_keys } = stores;
-        Self { users, sessions, attempts, api_keys, passwords, tokens, clock }
+        Self {
+            versions: VersionReads::new(Arc::clone(&users)),
+            known_sessions: Recognised::default(),
+            known_keys: Recognised::default(),
+            marked_uses: Recognised::default(),
+            users,
+            sessions,
+            attempts,
+            api_keys,
+            passwords,
+            tokens,
+            clock,
+        }
     }
 
     /// The keys with which others can verify access tokens.

@@ -45,6 +45,21 @@ pub struct Account {
     pub password: PasswordHash,
 }
 
+/// How often what the credentials of a tenant stand for has changed: a session ended, a user was disabled or got other
+/// roles, a key was revoked, and whatever else makes a credential open less or something else than before. As long as it
+/// stays the same, what was found of a credential still holds, but for the time that passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CredentialsVersion(pub i64);
+
+/// What a credential was found to stand for, and the version of its tenant's credentials at that instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Versioned<T> {
+    /// What was found.
+    pub found: T,
+    /// The version at which it was so: read in the same snapshot, or before.
+    pub version: CredentialsVersion,
+}
+
 /// Keeps tenants and user accounts. Each call is one unit of work, in which the events that it is given are recorded if
 /// it does what they tell of.
 #[async_trait]
@@ -71,6 +86,10 @@ pub trait UserStore: Send + Sync {
     /// Gives a user another password in place of the proved one, and ends its sessions but this one; `false`, and
     /// nothing is changed, if the proved one is no longer the user's.
     async fn change_password(&self, change: PasswordChange, event: NewEvent) -> Result<bool, PortError>;
+
+    /// The present version of a tenant's credentials; none if there is no such tenant. Counts in the transaction of
+    /// what changes them, whoever makes it: a change that was committed before this is called is counted.
+    async fn credentials_version(&self, tenant: &TenantId) -> Result<Option<CredentialsVersion>, PortError>;
 }
 
 /// A user's change of its own password.
@@ -122,7 +141,7 @@ pub trait SessionStore: Send + Sync {
     async fn open(&self, opening: Opening, event: NewEvent) -> Result<bool, PortError>;
 
     /// Finds a session and its user, in one look.
-    async fn find(&self, tenant: &TenantId, id: SessionId) -> Result<Option<(Session, User)>, PortError>;
+    async fn find(&self, tenant: &TenantId, id: SessionId) -> Result<Option<Versioned<(Session, User)>>, PortError>;
 
     /// Does what [`judge_refresh`](crate::judge_refresh) says with the session of a refresh token. Of those who present
     /// a token of one session at once, one after the other is judged. The event is [`Session::revoked_by`] the act.

@@ -3,12 +3,13 @@
 use diesel::{allow_tables_to_appear_in_same_query, table};
 
 table! {
-    use diesel::sql_types::Text;
+    use diesel::sql_types::{BigInt, Text};
     use crate::columns::sql::Instant;
 
     tenants (id) {
         id -> Text,
         created_at -> Instant,
+        credentials_version -> BigInt,
     }
 }
 
@@ -239,4 +240,5 @@ table! {
 allow_tables_to_appear_in_same_query!(audit_archived_leaves, audit_events);
 allow_tables_to_appear_in_same_query!(idempotency_keys, mass_requests);
 allow_tables_to_appear_in_same_query!(quotas, tenant_usage, tenants);
-allow_tables_to_appear_in_same_query!(sessions, users);
+allow_tables_to_appear_in_same_query!(api_keys, tenants);
+allow_tables_to_appear_in_same_query!(sessions, tenants, users);

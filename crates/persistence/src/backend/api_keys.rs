@@ -1,7 +1,7 @@
 //! API keys: what the ports' methods do in their transactions.
 
 use diesel::prelude::*;
-use mass_auth::StoredKey;
+use mass_auth::{CredentialsVersion, StoredKey, Versioned};
 use mass_domain::api_keys::{ApiKey, KeyPrefix, SecretDigest};
 use mass_domain::audit::NewEvent;
 use mass_domain::ids::ApiKeyId;
@@ -14,7 +14,7 @@ use super::audit::Head;
 use super::directory::{self, Kind};
 use crate::columns::{Id, Instant};
 use crate::rows::ApiKeyRow;
-use crate::schema::api_keys;
+use crate::schema::{api_keys, tenants};
 
 /// Stores a key unless its prefix is taken; tells whether it was free.
 pub(super) fn create(
@@ -49,6 +49,23 @@ pub(super) fn find(connection: &mut Connection, tenant: &TenantId, id: ApiKeyId)
         .optional()?
         .map(ApiKeyRow::into_stored)
         .transpose()
+}
+
+/// Finds a key as it is presented. One statement, so that the version is the one at which it was so.
+pub(super) fn find_versioned(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    id: ApiKeyId,
+) -> QueryResult<Option<Versioned<StoredKey>>> {
+    let found: Option<(ApiKeyRow, i64)> = api_keys::table
+        .inner_join(tenants::table.on(tenants::id.eq(api_keys::tenant_id)))
+        .filter(api_keys::tenant_id.eq(tenant.as_str()))
+        .filter(api_keys::id.eq(Id(id.as_uuid())))
+        .select((ApiKeyRow::as_select(), tenants::credentials_version))
+        .first(connection)
+        .optional()?;
+    let Some((key, version)) = found else { return Ok(None) };
+    Ok(Some(Versioned { found: key.into_stored()?, version: CredentialsVersion(version) }))
 }
 
 /// Lists keys, newest first.

@@ -1,7 +1,9 @@
 //! Sessions and their refresh tokens: what the port's methods do in their transactions.
 
 use diesel::prelude::*;
-use mass_auth::{Opening, RefreshTokenHash, RefreshVerdict, Refreshed, Session, judge_refresh};
+use mass_auth::{
+    CredentialsVersion, Opening, RefreshTokenHash, RefreshVerdict, Refreshed, Session, Versioned, judge_refresh,
+};
 use mass_domain::audit::{Act, NewEvent};
 use mass_domain::ids::{SessionId, UserId};
 use mass_domain::tenancy::TenantId;
@@ -12,7 +14,7 @@ use super::audit::Head;
 use super::{Connection, users};
 use crate::columns::{Id, Instant};
 use crate::rows::{SessionRow, UserRow};
-use crate::schema::{refresh_tokens, sessions, users as user_rows};
+use crate::schema::{refresh_tokens, sessions, tenants, users as user_rows};
 
 /// Opens a session, if the proved password is still the user's.
 pub(super) fn open(connection: &mut Connection, opening: Opening, event: NewEvent) -> QueryResult<bool> {
@@ -37,21 +39,24 @@ pub(super) fn open(connection: &mut Connection, opening: Opening, event: NewEven
     })
 }
 
-/// Finds a session and its user.
+/// Finds a session and its user. One statement, so that the version is the one at which they were so.
 pub(super) fn find(
     connection: &mut Connection,
     tenant: &TenantId,
     id: SessionId,
-) -> QueryResult<Option<(Session, User)>> {
+) -> QueryResult<Option<Versioned<(Session, User)>>> {
     let user_of_session = user_rows::tenant_id.eq(sessions::tenant_id).and(user_rows::id.eq(sessions::user_id));
-    let found: Option<(SessionRow, UserRow)> = sessions::table
+    let found: Option<(SessionRow, UserRow, i64)> = sessions::table
         .inner_join(user_rows::table.on(user_of_session))
+        .inner_join(tenants::table.on(tenants::id.eq(sessions::tenant_id)))
         .filter(sessions::tenant_id.eq(tenant.as_str()))
         .filter(sessions::id.eq(Id(id.as_uuid())))
-        .select((SessionRow::as_select(), UserRow::as_select()))
+        .select((SessionRow::as_select(), UserRow::as_select(), tenants::credentials_version))
         .first(connection)
         .optional()?;
-    found.map(|(session, user)| Ok((session.into_session(), user.into_account()?.user))).transpose()
+    let Some((session, user, version)) = found else { return Ok(None) };
+    let found = (session.into_session(), user.into_account()?.user);
+    Ok(Some(Versioned { found, version: CredentialsVersion(version) }))
 }
 
 /// Does what is due with the session of a refresh token.

@@ -9,8 +9,8 @@ use mass_admin_service::{
 use mass_audit_service::live::{Extent, LiveStore, Part, RequestRecord};
 use mass_audit_service::{AuditStore, Entry, EventFilter, Leaf, StoredCheckpoint};
 use mass_auth::{
-    Account, ApiKeyStore, AttemptKeys, AttemptStore, Opening, PasswordChange, PasswordHash, RefreshTokenHash,
-    Refreshed, Session, SessionStore, StoredKey, Throttled, UserStore,
+    Account, ApiKeyStore, AttemptKeys, AttemptStore, CredentialsVersion, Opening, PasswordChange, PasswordHash,
+    RefreshTokenHash, Refreshed, Session, SessionStore, StoredKey, Throttled, UserStore, Versioned,
 };
 use mass_domain::api_keys::{ApiKey, KeyPrefix, SecretDigest};
 use mass_domain::audit::tree::{Frontier, TreeHash};
@@ -135,6 +135,12 @@ impl UserStore for Store {
         let tenant = change.tenant_id.clone();
         self.writes.run_for(&tenant, move |connection, _| users::change_password(connection, &change, event)).await
     }
+
+    async fn credentials_version(&self, tenant: &TenantId) -> Result<Option<CredentialsVersion>, PortError> {
+        let tenant = tenant.clone();
+        // Outside the tenants, where it needs no transaction to be held within one.
+        self.reads.run_outside(move |connection| users::credentials_version(connection, &tenant)).await
+    }
 }
 
 #[async_trait]
@@ -144,7 +150,7 @@ impl SessionStore for Store {
         self.writes.run_for(&tenant, move |connection, _| sessions::open(connection, opening, event)).await
     }
 
-    async fn find(&self, tenant: &TenantId, id: SessionId) -> Result<Option<(Session, User)>, PortError> {
+    async fn find(&self, tenant: &TenantId, id: SessionId) -> Result<Option<Versioned<(Session, User)>>, PortError> {
         self.reads.run_for(tenant, move |connection, tenant| sessions::find(connection, tenant, id)).await
     }
 
@@ -185,9 +191,9 @@ impl AttemptStore for Store {
 
 #[async_trait]
 impl ApiKeyStore for Store {
-    async fn find_by_prefix(&self, prefix: &KeyPrefix) -> Result<Option<StoredKey>, PortError> {
+    async fn find_by_prefix(&self, prefix: &KeyPrefix) -> Result<Option<Versioned<StoredKey>>, PortError> {
         let prefix = prefix.clone();
-        self.reads.run_for_found(move |connection| api_keys::whose(connection, &prefix), api_keys::find).await
+        self.reads.run_for_found(move |connection| api_keys::whose(connection, &prefix), api_keys::find_versioned).await
     }
 
     async fn mark_used(&self, tenant: &TenantId, id: ApiKeyId, at: Timestamp) -> Result<(), PortError> {

@@ -3,7 +3,7 @@
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use mass_admin_service::{ChangeUserError, CreateUserError, UserChange};
-use mass_auth::{Account, PasswordChange, PasswordHash};
+use mass_auth::{Account, CredentialsVersion, PasswordChange, PasswordHash};
 use mass_domain::access::Role;
 use mass_domain::audit::NewEvent;
 use mass_domain::ids::UserId;
@@ -44,6 +44,15 @@ pub(super) fn found(
         }
         Ok(founded)
     })
+}
+
+/// How far the credentials of a tenant have changed.
+pub(super) fn credentials_version(
+    connection: &mut Connection,
+    tenant: &TenantId,
+) -> QueryResult<Option<CredentialsVersion>> {
+    let version = tenants::table.find(tenant.as_str()).select(tenants::credentials_version).first(connection);
+    Ok(version.optional()?.map(CredentialsVersion))
 }
 
 /// Creates an account.

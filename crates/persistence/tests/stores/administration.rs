@@ -42,7 +42,7 @@ fn founding(tenant: &TenantId) -> Vec<NewEvent> {
     vec![event(tenant, at(0)), event(tenant, at(0))]
 }
 
-fn key(tenant: &TenantId, byte: u8) -> (ApiKey, SecretDigest) {
+pub(crate) fn key(tenant: &TenantId, byte: u8) -> (ApiKey, SecretDigest) {
     let token = KeyToken::from_random(&[byte; KeyToken::RANDOM_BYTES]);
     let key = ApiKey {
         id: ApiKeyId::from_uuid(Uuid::from_u128(byte.into())),
@@ -108,7 +108,7 @@ async fn users_of_one_tenant_are_listed_newest_first(db: TestDatabase) {
     assert_eq!(db.accounts().list(&other_tenant(), Some(users[1].id), two()).await.unwrap(), users[2..]);
 }
 
-fn change(roles: &[Role], disabled: bool) -> UserChange {
+pub(crate) fn change(roles: &[Role], disabled: bool) -> UserChange {
     let roles = Some(roles.iter().copied().collect());
     UserChange { principal: Principal::system(tenant()), roles, disabled: Some(disabled), at: at(7), origin: origin() }
 }
@@ -151,8 +151,8 @@ async fn a_key_is_found_as_it_was_stored(db: TestDatabase) {
         assert!(db.keys().create(key.clone(), secret, event(&key.tenant_id, at(1))).await.unwrap());
         assert_eq!(db.keys().find(&tenant(), key.id).await.unwrap(), Some(key.clone()));
         assert_eq!(db.keys().find(&other_tenant(), key.id).await.unwrap(), None);
-        let found = db.key_ring().find_by_prefix(&key.prefix).await.unwrap();
-        assert_eq!(found, Some(StoredKey { key, secret }));
+        let found = db.key_ring().find_by_prefix(&key.prefix).await.unwrap().unwrap().found;
+        assert_eq!(found, StoredKey { key, secret });
     }
     assert_eq!(db.key_ring().find_by_prefix(&key(&tenant(), 3).0.prefix).await.unwrap(), None);
 }
@@ -163,7 +163,7 @@ async fn a_prefix_is_given_once(db: TestDatabase) {
     let (second, secret) = key(&other_tenant(), 1);
     assert!(!db.keys().create(second.clone(), secret, event(&second.tenant_id, at(1))).await.unwrap());
     assert_eq!(db.keys().find(&other_tenant(), second.id).await.unwrap(), None);
-    assert_eq!(db.key_ring().find_by_prefix(&first.prefix).await.unwrap().unwrap().key, first);
+    assert_eq!(db.key_ring().find_by_prefix(&first.prefix).await.unwrap().unwrap().found.key, first);
 }
 
 async fn keys_of_one_tenant_are_listed_newest_first(db: TestDatabase) {

@@ -75,7 +75,7 @@ impl TestDatabase {
         let account = fixtures::account("founder@example.test", &fixtures::tenant());
         let founded = fixtures::founded(fixtures::tenant());
         assert!(database.stores().auth.users.found(founded, account, Vec::new()).await.unwrap());
-        place.execute("INSERT INTO tenants VALUES ('other', '2026-01-01T00:00:00.000000Z')");
+        place.execute("INSERT INTO tenants (id, created_at) VALUES ('other', '2026-01-01T00:00:00.000000Z')");
         Self { database, place }
     }
 

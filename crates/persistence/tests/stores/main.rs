@@ -14,6 +14,7 @@ mod audit;
 mod availability;
 mod changing;
 mod concurrency;
+mod credentials;
 mod isolation;
 mod listing;
 mod older_logs;

@@ -59,14 +59,15 @@ async fn opened(db: &TestDatabase, refresh: u8) -> Session {
 }
 
 async fn stored(db: &TestDatabase, session: &Session) -> Session {
-    db.sessions().find(&session.tenant_id, session.id).await.unwrap().unwrap().0
+    db.sessions().find(&session.tenant_id, session.id).await.unwrap().unwrap().found.0
 }
 
 async fn a_session_is_found_with_its_user(db: TestDatabase) {
     let account = user(&db).await;
     let session = session(&account);
     assert!(db.sessions().open(opening(&session, 1), event(&tenant(), at(1))).await.unwrap());
-    assert_eq!(db.sessions().find(&tenant(), session.id).await.unwrap(), Some((session.clone(), account.user)));
+    let found = db.sessions().find(&tenant(), session.id).await.unwrap().unwrap().found;
+    assert_eq!(found, (session.clone(), account.user));
     db.sessions().revoke(&tenant(), session.id, event(&tenant(), at(5))).await.unwrap();
     db.sessions().revoke(&tenant(), session.id, event(&tenant(), at(6))).await.unwrap();
     assert_eq!(stored(&db, &session).await, Session { revoked_at: Some(at(5)), ..session });

@@ -1,0 +1,176 @@
+//! The version of a tenant's credentials: what counts in it, and what does not.
+
+use mass_auth::{
+    Account, CredentialsVersion, Opening, PasswordChange, PasswordHash, RefreshTokenHash, Refreshed, Session,
+};
+use mass_domain::access::Role;
+use mass_domain::ids::SessionId;
+use mass_domain::tenancy::TenantId;
+use uuid::Uuid;
+
+use crate::administration::{change, key};
+use crate::databases::TestDatabase;
+use crate::fixtures::{account, act, at, event, other_tenant, tenant};
+
+on_both!(
+    what_changes_a_credential_counts,
+    what_takes_nothing_from_a_credential_does_not_count,
+    what_is_done_beside_the_program_counts,
+    sessions_that_end_together_count,
+    a_credential_is_found_with_the_version_that_it_has,
+    a_tenant_that_is_not_there_has_no_version,
+);
+
+async fn version_of(db: &TestDatabase, tenant: &TenantId) -> i64 {
+    db.users().credentials_version(tenant).await.unwrap().unwrap().0
+}
+
+fn hash(text: &str) -> PasswordHash {
+    PasswordHash::from_stored(text.to_owned())
+}
+
+async fn user(db: &TestDatabase) -> Account {
+    let account = account(&format!("{}@example.test", Uuid::now_v7()), &tenant());
+    db.accounts().create(account.clone(), event(&tenant(), at(0))).await.unwrap();
+    account
+}
+
+/// Opens a session of a user that has the password `hash`.
+async fn open(db: &TestDatabase, account: &Account, refresh: u8) -> Session {
+    let session = Session {
+        id: SessionId::from_uuid(Uuid::now_v7()),
+        tenant_id: tenant(),
+        user_id: account.user.id,
+        created_at: at(1),
+        expires_at: at(1_000),
+        revoked_at: None,
+    };
+    let refresh = RefreshTokenHash::from_bytes([refresh; 32]);
+    let opening = Opening { session: session.clone(), refresh, proved: hash("hash"), rehashed: None };
+    assert!(db.sessions().open(opening, event(&tenant(), at(1))).await.unwrap());
+    session
+}
+
+async fn refresh(db: &TestDatabase, spent: u8, next: u8) -> Refreshed {
+    let token = |n| RefreshTokenHash::from_bytes([n; 32]);
+    db.sessions().refresh(&tenant(), token(spent), token(next), act(at(2))).await.unwrap()
+}
+
+/// Does something, and tells by how much the version grew.
+async fn growth(db: &TestDatabase, act: impl AsyncFnOnce()) -> i64 {
+    let before = version_of(db, &tenant()).await;
+    act().await;
+    version_of(db, &tenant()).await - before
+}
+
+async fn what_changes_a_credential_counts(db: TestDatabase) {
+    let ana = user(&db).await;
+    let id = ana.user.id;
+    let (first, second) = (open(&db, &ana, 1).await, open(&db, &ana, 2).await);
+    let (gateway, secret) = key(&tenant(), 1);
+    assert!(db.keys().create(gateway.clone(), secret, event(&tenant(), at(1))).await.unwrap());
+    let other = version_of(&db, &other_tenant()).await;
+
+    let logged_out = async || db.sessions().revoke(&tenant(), first.id, event(&tenant(), at(2))).await.unwrap();
+    assert_eq!(growth(&db, logged_out).await, 1);
+    let (reuse, third) = (open(&db, &ana, 3).await, open(&db, &ana, 4).await);
+    assert!(matches!(refresh(&db, 3, 5).await, Refreshed::Rotated(_)));
+    let reused = async || assert_eq!(refresh(&db, 3, 6).await, Refreshed::Revoked(reuse.id));
+    assert_eq!(growth(&db, reused).await, 1);
+    let password = PasswordChange {
+        tenant_id: tenant(),
+        user_id: id,
+        session_id: second.id,
+        proved: hash("hash"),
+        password: hash("new"),
+    };
+    let password_changed =
+        async || assert!(db.users().change_password(password, event(&tenant(), at(3))).await.unwrap());
+    assert_eq!(growth(&db, password_changed).await, 1, "it ends the session {}", third.id);
+    let reset =
+        async || assert!(db.users().set_password(&tenant(), id, hash("hash"), event(&tenant(), at(4))).await.unwrap());
+    assert_eq!(growth(&db, reset).await, 1);
+    for (roles, disabled) in [(Role::Operator, false), (Role::Operator, true), (Role::Operator, false)] {
+        let changed = async || drop(db.accounts().change(&tenant(), id, change(&[roles], disabled)).await.unwrap());
+        assert_eq!(growth(&db, changed).await, 1, "{roles} {disabled}");
+    }
+    let revoked = async || assert!(db.keys().revoke(&tenant(), gateway.id, event(&tenant(), at(5))).await.unwrap());
+    assert_eq!(growth(&db, revoked).await, 1);
+    assert_eq!(version_of(&db, &other_tenant()).await, other, "the other tenant's credentials are as they were");
+}
+
+async fn what_takes_nothing_from_a_credential_does_not_count(db: TestDatabase) {
+    let before = version_of(&db, &tenant()).await;
+    let ana = user(&db).await;
+    let session = open(&db, &ana, 1).await;
+    let rehashing = Opening {
+        session: Session { id: SessionId::from_uuid(Uuid::now_v7()), ..session },
+        refresh: RefreshTokenHash::from_bytes([2; 32]),
+        proved: hash("hash"),
+        rehashed: Some(hash("stronger")),
+    };
+    assert!(db.sessions().open(rehashing, event(&tenant(), at(1))).await.unwrap());
+    assert!(matches!(refresh(&db, 1, 3).await, Refreshed::Rotated(_)));
+    let (gateway, secret) = key(&tenant(), 1);
+    assert!(db.keys().create(gateway.clone(), secret, event(&tenant(), at(1))).await.unwrap());
+    db.key_ring().mark_used(&tenant(), gateway.id, at(2)).await.unwrap();
+    let same = change(&[Role::Admin, Role::Operator], false);
+    db.accounts().change(&tenant(), ana.user.id, same).await.unwrap();
+    assert_eq!(version_of(&db, &tenant()).await, before);
+}
+
+async fn what_is_done_beside_the_program_counts(db: TestDatabase) {
+    let ana = user(&db).await;
+    open(&db, &ana, 1).await;
+    let (gateway, secret) = key(&tenant(), 1);
+    assert!(db.keys().create(gateway, secret, event(&tenant(), at(1))).await.unwrap());
+    for statement in [
+        "UPDATE users SET email = 'another-' || email",
+        "UPDATE users SET roles = 'viewer'",
+        "UPDATE users SET disabled_at = created_at",
+        "UPDATE users SET disabled_at = NULL",
+        "UPDATE sessions SET expires_at = created_at",
+        "UPDATE sessions SET revoked_at = created_at",
+        "UPDATE api_keys SET permissions = 'mass:read'",
+        "UPDATE api_keys SET addresses = ''",
+        "UPDATE api_keys SET expires_at = created_at",
+        "UPDATE api_keys SET revoked_at = created_at",
+        "UPDATE api_keys SET prefix = '000000000000'",
+        "DELETE FROM api_keys",
+        "DELETE FROM refresh_tokens; DELETE FROM sessions",
+        "DELETE FROM users",
+    ] {
+        assert!(growth(&db, async || db.place.execute(statement)).await > 0, "{statement}");
+    }
+}
+
+async fn sessions_that_end_together_count(db: TestDatabase) {
+    let ana = user(&db).await;
+    for refresh in 1..=20 {
+        open(&db, &ana, refresh).await;
+    }
+    let reset = async || {
+        assert!(db.users().set_password(&tenant(), ana.user.id, hash("new"), event(&tenant(), at(4))).await.unwrap());
+    };
+    assert!(growth(&db, reset).await > 0);
+}
+
+async fn a_credential_is_found_with_the_version_that_it_has(db: TestDatabase) {
+    let ana = user(&db).await;
+    let session = open(&db, &ana, 1).await;
+    let (gateway, secret) = key(&tenant(), 1);
+    assert!(db.keys().create(gateway.clone(), secret, event(&tenant(), at(1))).await.unwrap());
+    for _ in 0..3 {
+        let version = CredentialsVersion(version_of(&db, &tenant()).await);
+        assert_eq!(db.sessions().find(&tenant(), session.id).await.unwrap().unwrap().version, version);
+        assert_eq!(db.key_ring().find_by_prefix(&gateway.prefix).await.unwrap().unwrap().version, version);
+        let ended = open(&db, &ana, u8::try_from(version.0).unwrap() + 2).await;
+        db.sessions().revoke(&tenant(), ended.id, event(&tenant(), at(2))).await.unwrap();
+    }
+    assert_eq!(version_of(&db, &tenant()).await, 3);
+}
+
+async fn a_tenant_that_is_not_there_has_no_version(db: TestDatabase) {
+    let nobody = TenantId::parse("nobody").unwrap();
+    assert_eq!(db.users().credentials_version(&nobody).await.unwrap(), None);
+}
