@@ -132,3 +132,6 @@ impl KnownSession {
         self.session.is_live(now) && self.session.user_id == subject.user_id
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,8 @@ mod api_keys;
 mod authenticate;
 mod change_password;
 mod common_passwords;
+#[cfg(test)]
+mod double;
 mod ed25519;
 mod fingerprint;
 mod hasher;

@@ -116,3 +116,127 @@ fn same(answer: &Answer) -> Answer {
         Err(PortError::Unexpected(cause)) => Err(PortError::Unexpected(anyhow!("{cause:#}"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::double::{Double, Stored, settle};
+
+    fn tenant() -> TenantId {
+        TenantId::parse("default").unwrap()
+    }
+
+    fn version(answer: Answer) -> i64 {
+        answer.unwrap().unwrap().0
+    }
+
+    /// So many requests at once, each at the point where it waits.
+    async fn ask(reads: &Arc<VersionReads>, requests: usize) -> JoinSet<Answer> {
+        let mut asking = JoinSet::new();
+        for _ in 0..requests {
+            let reads = Arc::clone(reads);
+            asking.spawn(async move { reads.current(&tenant()).await });
+        }
+        settle().await;
+        asking
+    }
+
+    #[tokio::test]
+    async fn who_waits_shares_the_read_that_begins_next_and_no_earlier_one() {
+        let double = Double::new(Stored::default());
+        double.close_gate();
+        let reads = VersionReads::new(double.clone());
+        let first = ask(&reads, 1).await;
+        double.change(|_| ());
+        let others = ask(&reads, 50).await;
+        assert_eq!(double.asked().0, 1, "the others wait");
+        double.let_through(2);
+        assert_eq!(first.join_all().await.into_iter().map(version).collect::<Vec<_>>(), [0]);
+        assert!(others.join_all().await.into_iter().map(version).all(|version| version == 1));
+        assert_eq!(double.asked().0, 2);
+        assert!(reads.running().is_empty(), "nothing is kept of tenants that nobody asks for");
+    }
+
+    #[tokio::test]
+    async fn one_after_the_other_each_has_a_read_of_its_own() {
+        let double = Double::new(Stored::default());
+        let reads = VersionReads::new(double.clone());
+        for expected in 0..5 {
+            assert_eq!(version(reads.current(&tenant()).await), expected);
+            double.change(|_| ());
+        }
+        assert_eq!(double.asked().0, 5);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_given_up_strands_nobody() {
+        let double = Double::new(Stored::default());
+        double.close_gate();
+        let reads = VersionReads::new(double.clone());
+        let mut leading = ask(&reads, 1).await;
+        let mut given_up = ask(&reads, 5).await;
+        let waiting = ask(&reads, 5).await;
+        leading.shutdown().await;
+        given_up.shutdown().await;
+        double.let_through(2);
+        assert_eq!(waiting.join_all().await.len(), 5);
+        assert_eq!(double.asked().0, 2);
+    }
+
+    #[tokio::test]
+    async fn who_loses_its_reader_with_a_thread_reads_for_itself() {
+        let double = Double::new(Stored::default());
+        double.close_gate();
+        let reads = VersionReads::new(double.clone());
+        let (its_reads, its_double) = (Arc::clone(&reads), double.clone());
+        let (waits, waiting) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let _leading = ask(&its_reads, 1).await;
+                assert_eq!(its_double.asked().0, 1);
+                // The runtime lives on until the others wait, but does not run any more.
+                waiting.recv().unwrap();
+            });
+        });
+        while double.asked().0 == 0 {
+            tokio::task::yield_now().await;
+        }
+        let others = ask(&reads, 3).await;
+        waits.send(()).unwrap();
+        thread.join().unwrap();
+        double.let_through(4);
+        assert_eq!(others.join_all().await.into_iter().map(version).collect::<Vec<_>>(), [0, 0, 0]);
+        assert_eq!(version(reads.current(&tenant()).await), 0, "the tenant is free again");
+    }
+
+    #[tokio::test]
+    async fn an_error_is_told_to_all_who_share_the_read_and_to_nobody_after() {
+        let double = Double::new(Stored { is_broken: true, ..Stored::default() });
+        double.close_gate();
+        let reads = VersionReads::new(double.clone());
+        let (first, others) = (ask(&reads, 1).await, ask(&reads, 3).await);
+        double.let_through(3);
+        for answer in first.join_all().await.into_iter().chain(others.join_all().await) {
+            assert!(matches!(answer, Err(PortError::Unavailable(cause)) if cause.to_string() == "no room"));
+        }
+        double.stored().is_broken = false;
+        assert_eq!(version(reads.current(&tenant()).await), 0);
+    }
+
+    #[tokio::test]
+    async fn tenants_do_not_wait_for_one_another() {
+        let double = Double::new(Stored::default());
+        double.close_gate();
+        let reads = VersionReads::new(double.clone());
+        let waiting = ask(&reads, 1).await;
+        let other = reads.clone();
+        let other = tokio::spawn(async move { other.current(&TenantId::parse("other").unwrap()).await });
+        settle().await;
+        assert_eq!(double.asked().0, 2, "both are being read");
+        double.let_through(2);
+        assert_eq!((waiting.join_all().await.len(), version(other.await.unwrap())), (1, 0));
+    }
+}
