@@ -19,6 +19,7 @@ mod audit_requests;
 mod auth;
 mod batch;
 mod contracts;
+mod credentials;
 mod door;
 mod engine;
 mod idempotency;

@@ -1,0 +1,191 @@
+//! What is taken from a caller at one server is taken at the other by the very next request, although both remember who
+//! calls, and while others keep them busy.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use mass_domain::access::Role;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::support::client::Client;
+use crate::support::{PASSWORD, TestApp};
+
+on_both!(
+    who_logs_out_is_out_at_the_other_server_at_once,
+    who_is_disabled_is_out_at_the_other_server_at_once,
+    another_role_counts_at_the_other_server_at_once,
+    a_revoked_key_opens_nothing_at_the_other_server_at_once,
+    a_changed_password_ends_sessions_at_the_other_server_at_once,
+    of_many_requests_at_once_none_is_let_in_after_the_logout,
+);
+
+also_restricted!(
+    who_logs_out_is_out_at_the_other_server_at_once,
+    another_role_counts_at_the_other_server_at_once,
+    a_revoked_key_opens_nothing_at_the_other_server_at_once,
+);
+
+const ME: &str = "/v1/auth/me";
+const KEYS: &str = "/v1/admin/api-keys";
+const OTHER_PASSWORD: &str = "seven kestrels over the harbour";
+
+/// Two servers of one database, whose first administrator keeps both busy.
+struct Busy {
+    one: TestApp,
+    other: TestApp,
+    stops: Arc<AtomicBool>,
+    callers: JoinSet<()>,
+}
+
+impl Busy {
+    async fn with(app: TestApp) -> Self {
+        let unlimited = [("--mass-rate-limit-per-minute", "0")];
+        let (one, other) = (app.another_with(&unlimited).await, app.another_with(&unlimited).await);
+        let (stops, mut callers) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
+        for server in [&one, &other].into_iter().cycle().take(6) {
+            let (caller, stops) = (server.founder().clone(), Arc::clone(&stops));
+            callers.spawn(async move {
+                while !stops.load(Ordering::Relaxed) {
+                    caller.get(ME).await.expect(200);
+                }
+            });
+        }
+        Self { one, other, stops, callers }
+    }
+
+    /// The servers in turn: the one where something is taken away, and the one where it has to be missed.
+    fn turns(&self, rounds: usize) -> impl Iterator<Item = (&TestApp, &TestApp)> {
+        let (one, other) = (&self.one, &self.other);
+        [(one, other), (other, one)].into_iter().cycle().take(rounds)
+    }
+
+    /// Lets the others go home, none of whom may have been refused.
+    async fn end(mut self) {
+        self.stops.store(true, Ordering::Relaxed);
+        while let Some(caller) = self.callers.join_next().await {
+            caller.unwrap();
+        }
+    }
+}
+
+/// Calls until the server is sure to remember who calls.
+async fn become_known(caller: &Client) {
+    for _ in 0..3 {
+        caller.get(ME).await.expect(200);
+    }
+}
+
+async fn assert_out(caller: &Client) {
+    caller.get(ME).await.expect_problem(401, "unauthenticated");
+}
+
+/// The same caller at another server.
+fn at(server: &TestApp, caller: &Client) -> Client {
+    server.bearer(caller.token())
+}
+
+async fn who_logs_out_is_out_at_the_other_server_at_once(app: TestApp) {
+    let busy = Busy::with(app).await;
+    let email = busy.one.user(Role::Viewer).await.get(ME).await.expect(200).text("/email");
+    for (here, there) in busy.turns(12) {
+        let caller = here.log_in(&email, PASSWORD).await;
+        become_known(&caller).await;
+        become_known(&at(there, &caller)).await;
+        caller.post("/v1/auth/logout").await.expect(204);
+        assert_out(&at(there, &caller)).await;
+        assert_out(&caller).await;
+    }
+    busy.end().await;
+}
+
+async fn who_is_disabled_is_out_at_the_other_server_at_once(app: TestApp) {
+    let busy = Busy::with(app).await;
+    let me = busy.one.user(Role::Viewer).await.get(ME).await.expect(200);
+    let user = format!("/v1/admin/users/{}", me.id());
+    for (here, there) in busy.turns(8) {
+        let caller = there.log_in(&me.text("/email"), PASSWORD).await;
+        become_known(&caller).await;
+        here.patch(&user).json(&json!({"disabled": true})).await.expect(200);
+        assert_out(&caller).await;
+        here.patch(&user).json(&json!({"disabled": false})).await.expect(200);
+        assert_out(&caller).await;
+    }
+    busy.end().await;
+}
+
+async fn another_role_counts_at_the_other_server_at_once(app: TestApp) {
+    let busy = Busy::with(app).await;
+    let caller = busy.one.user(Role::Viewer).await;
+    let user = format!("/v1/admin/users/{}", caller.get(ME).await.expect(200).id());
+    for (here, there) in busy.turns(30) {
+        let caller = at(there, &caller);
+        caller.get("/v1/audit/events").await.expect_problem(403, "forbidden");
+        here.patch(&user).json(&json!({"roles": ["auditor"]})).await.expect(200);
+        caller.get("/v1/audit/events?limit=1").await.expect(200);
+        here.patch(&user).json(&json!({"roles": ["viewer"]})).await.expect(200);
+    }
+    busy.end().await;
+}
+
+async fn a_revoked_key_opens_nothing_at_the_other_server_at_once(app: TestApp) {
+    let busy = Busy::with(app).await;
+    for (here, there) in busy.turns(30) {
+        let key = json!({"name": "gateway", "permissions": ["mass:read"]});
+        let key = here.post(KEYS).json(&key).await.expect(201);
+        let gateway = here.bearer(&key.text("/token"));
+        become_known(&gateway).await;
+        become_known(&at(there, &gateway)).await;
+        here.delete(&format!("{KEYS}/{}", key.id())).await.expect(204);
+        assert_out(&at(there, &gateway)).await;
+        assert_out(&gateway).await;
+    }
+    busy.end().await;
+}
+
+async fn a_changed_password_ends_sessions_at_the_other_server_at_once(app: TestApp) {
+    let busy = Busy::with(app).await;
+    let email = busy.one.user(Role::Viewer).await.get(ME).await.expect(200).text("/email");
+    let passwords = [(PASSWORD, OTHER_PASSWORD), (OTHER_PASSWORD, PASSWORD)];
+    for ((here, there), (current, new)) in busy.turns(6).zip(passwords.into_iter().cycle()) {
+        let (kept, ended) = (here.log_in(&email, current).await, there.log_in(&email, current).await);
+        become_known(&ended).await;
+        become_known(&at(there, &kept)).await;
+        let change = json!({"current_password": current, "new_password": new});
+        kept.post("/v1/auth/password").json(&change).await.expect(204);
+        assert_out(&ended).await;
+        at(there, &kept).get(ME).await.expect(200);
+    }
+    busy.end().await;
+}
+
+/// Callers at both servers with one token, each of whom calls until it is refused.
+async fn of_many_requests_at_once_none_is_let_in_after_the_logout(app: TestApp) {
+    let busy = Busy::with(app).await;
+    let email = busy.one.user(Role::Viewer).await.get(ME).await.expect(200).text("/email");
+    for (here, there) in busy.turns(8) {
+        let leaving = here.log_in(&email, PASSWORD).await;
+        let (is_out, let_in) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let mut callers = JoinSet::new();
+        for server in [here, there].into_iter().cycle().take(8) {
+            let (caller, is_out, let_in) = (at(server, &leaving), Arc::clone(&is_out), Arc::clone(&let_in));
+            callers.spawn(async move {
+                loop {
+                    let was_out = is_out.load(Ordering::SeqCst);
+                    match caller.get(ME).await {
+                        answer if answer.status == 200 => assert!(!was_out, "let in after the logout"),
+                        refused => break drop(refused.expect_problem(401, "unauthenticated")),
+                    }
+                    let_in.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        while let_in.load(Ordering::SeqCst) < 50 {
+            tokio::task::yield_now().await;
+        }
+        leaving.post("/v1/auth/logout").await.expect(204);
+        is_out.store(true, Ordering::SeqCst);
+        callers.join_all().await;
+    }
+    busy.end().await;
+}
