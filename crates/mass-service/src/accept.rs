@@ -4,7 +4,7 @@ use mass_domain::access::{Actor, Forbidden, Permission, Principal};
 use mass_domain::audit::{Act, NewEvent};
 use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::{ContractId, Examined};
-use mass_domain::ids::MassRequestId;
+use mass_domain::ids::{DeliveryId, MassRequestId};
 use mass_domain::mass_request::{IdempotencyKey, MassRequest, Outcome, Status, Summary};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::{OverQuota, TenantId};
@@ -30,6 +30,8 @@ pub enum OnConflict {
 pub struct Options {
     /// What to do when a natural key is taken.
     pub on_conflict: OnConflict,
+    /// Whether what is stored as a new request is put in the queue for the engine with it.
+    pub auto_send: bool,
     /// Where the call came from.
     pub origin: Origin,
 }
@@ -51,6 +53,8 @@ pub struct Submission {
     pub idempotency_key: Option<IdempotencyKey>,
     /// What to do when its natural key is taken.
     pub on_conflict: OnConflict,
+    /// The delivery by which it is put in the queue for the engine as soon as it is stored, if it is to be.
+    pub delivery: Option<DeliveryId>,
     /// Where it came from.
     pub origin: Origin,
 }
@@ -289,12 +293,13 @@ impl MassService {
     ) -> Result<Submission, (Box<NewEvent>, DocumentError)> {
         let at = self.clock.now();
         let id = self.next_id(at);
-        let Options { on_conflict, origin } = options.clone();
+        let Options { on_conflict, auto_send, origin } = options.clone();
         let actor = principal.actor();
         match examine(principal, &record, at) {
             Ok((examined, idempotency_key)) => {
                 let input = record.fingerprint();
-                Ok(Submission { id, at, actor, input, examined, idempotency_key, on_conflict, origin })
+                let delivery = auto_send.then(|| DeliveryId::from_uuid(self.next_id(at).as_uuid()));
+                Ok(Submission { id, at, actor, input, examined, idempotency_key, on_conflict, delivery, origin })
             }
             Err(error) => {
                 let act = Act { actor, at, origin };

@@ -9,7 +9,7 @@ use diesel::result::Error::NotFound;
 use mass_domain::audit::{Act, Action, NewEvent};
 use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::ContractId;
-use mass_domain::ids::MassRequestId;
+use mass_domain::ids::{DeliveryId, MassRequestId};
 use mass_domain::mass_request::{AuditLeaf, IdempotencyKey, MassRequest, Outcome, Summary};
 use mass_domain::tenancy::{Quotas, TenantId, Usage};
 use mass_domain::time::Timestamp;
@@ -31,6 +31,7 @@ pub(crate) struct Batch {
     added: Vec<Added>,
     added_keys: Vec<(IdempotencyKey, Timestamp)>,
     superseded: Vec<MassRequestId>,
+    sendings: Vec<(DeliveryId, MassRequestId, Act)>,
     events: Vec<NewEvent>,
     quotas: Quotas,
     usage: Usage,
@@ -61,6 +62,7 @@ impl Batch {
             added: Vec::new(),
             added_keys: Vec::new(),
             superseded: Vec::new(),
+            sendings: Vec::new(),
             events: Vec::new(),
             quotas,
             usage,
@@ -150,6 +152,10 @@ impl Batch {
         if let Some(corrected) = corrects {
             self.supersede(corrected, id, &act)?;
         }
+        if let Some(delivery) = submission.delivery {
+            self.events.push(act.event(Action::Sent, &request.summary).with("delivery", delivery.to_string()));
+            self.sendings.push((delivery, id, act.clone()));
+        }
         if let Some(key) = &submission.idempotency_key {
             self.remember(key, &request, request.summary.outcome, act.at);
         }
@@ -207,6 +213,11 @@ impl Batch {
             Some(KeyRow::new(&self.tenant, key, record, snapshot, Instant(*at)))
         };
         self.added_keys.iter().filter_map(row).collect()
+    }
+
+    /// The new requests that are to stand in the queue for the engine, each with its delivery and by whose act.
+    pub(crate) fn sendings(&self) -> &[(DeliveryId, MassRequestId, Act)] {
+        &self.sendings
     }
 
     /// The tenant whose batch it is.

@@ -31,7 +31,7 @@ use mass_auth::{ApiKeyStore, AttemptStore, AuthStores, SessionStore, UserStore};
 use mass_domain::audit::Program;
 use mass_domain::port::PortError;
 use mass_domain::time::Timestamp;
-use mass_service::MassStore;
+use mass_service::{DeliveryStore, MassStore, OutboxStore, RecommendationStore};
 
 pub use target::InvalidUrl;
 
@@ -108,6 +108,12 @@ pub enum MigrateError {
 pub struct Stores {
     /// MASS requests and their events.
     pub mass: Arc<dyn MassStore>,
+    /// The queue for the engine, as its workers see it.
+    pub deliveries: Arc<dyn DeliveryStore>,
+    /// The queue for the engine, as a tenant sees its part of it.
+    pub outbox: Arc<dyn OutboxStore>,
+    /// What the engine recommended.
+    pub recommendations: Arc<dyn RecommendationStore>,
     /// What proves callers.
     pub auth: AuthStores,
     /// Administration.
@@ -159,6 +165,7 @@ impl Database {
     where
         S: MassStore + UserStore + SessionStore + AttemptStore + ApiKeyStore + Upkeep + 'static,
         S: TenantStore + AccountStore + KeyStore + QuotaStore + LiveStore,
+        S: DeliveryStore + OutboxStore + RecommendationStore,
     {
         let store = Arc::new(store);
         let auth = AuthStores {
@@ -173,7 +180,16 @@ impl Database {
             api_keys: store.clone(),
             quotas: store.clone(),
         };
-        let stores = Stores { mass: store.clone(), auth, admin, audit: store.clone(), live: store.clone() };
+        let stores = Stores {
+            mass: store.clone(),
+            deliveries: store.clone(),
+            outbox: store.clone(),
+            recommendations: store.clone(),
+            auth,
+            admin,
+            audit: store.clone(),
+            live: store.clone(),
+        };
         Self { stores, upkeep: store, description }
     }
 

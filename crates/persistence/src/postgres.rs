@@ -11,11 +11,11 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 
-use crate::columns::Id;
+use crate::columns::{Id, Instant, Word};
 use crate::connections::{Connections, Walled};
 use crate::group_commit::GroupCommit;
 use crate::rows::{AttemptRow, SessionRow};
-use crate::schema::{self, audit_heads, login_attempts};
+use crate::schema::{self, audit_heads, delivery_queue, login_attempts};
 use crate::target::PostgresUrl;
 use crate::{MigrateError, OpenError, Options};
 
@@ -31,12 +31,16 @@ mod audit_live;
 mod audit_log;
 #[path = "backend/audit_tree.rs"]
 mod audit_tree;
+#[path = "backend/deliveries.rs"]
+mod deliveries;
 #[path = "backend/directory.rs"]
 mod directory;
 #[path = "backend/mass.rs"]
 mod mass;
 #[path = "backend/quotas.rs"]
 mod quotas;
+#[path = "backend/recommendations.rs"]
+mod recommendations;
 mod roles;
 #[path = "backend/sessions.rs"]
 mod sessions;
@@ -48,6 +52,7 @@ mod tenants;
 mod users;
 
 type Connection = PgConnection;
+type Backend = diesel::pg::Pg;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
@@ -157,6 +162,18 @@ fn archiving(store: &Store) -> &Connections<Connection> {
 fn lock_head(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Option<(i64, Vec<u8>)>> {
     let head = audit_heads::table.find(tenant.as_str()).select((audit_heads::size, audit_heads::frontier));
     head.for_update().first(connection).optional()
+}
+
+/// Locks what is due, the longest due first, but for what others have locked, and reads it.
+fn lock_due(connection: &mut Connection, now: Instant, limit: i64) -> QueryResult<Vec<(Word<TenantId>, Id, i64)>> {
+    delivery_queue::table
+        .filter(delivery_queue::due_at.le(now))
+        .order(delivery_queue::due_at)
+        .limit(limit)
+        .select((delivery_queue::tenant_id, delivery_queue::delivery_id, delivery_queue::fence))
+        .for_update()
+        .skip_locked()
+        .load(connection)
 }
 
 /// Locks a session and reads it.

@@ -1,5 +1,7 @@
 //! Rows where they differ from what the domain calls the same thing, and the way between the two.
 
+mod delivery;
+
 use std::borrow::Cow;
 
 use diesel::prelude::*;
@@ -18,6 +20,8 @@ use mass_domain::users::{Email, User};
 use mass_domain::validation::Warning;
 use mass_service::{KeyRecord, Snapshot};
 use uuid::Uuid;
+
+pub(crate) use delivery::{DeliveryRow, QueueRow, RecommendationRow};
 
 use crate::columns::{Hash, Id, Instant, Json, Node, Set, Word};
 use crate::schema::{

@@ -237,7 +237,66 @@ table! {
     }
 }
 
+table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+    use crate::columns::sql::{Id, Instant};
+
+    deliveries (tenant_id, id) {
+        tenant_id -> Text,
+        id -> Id,
+        request_id -> Id,
+        state -> Text,
+        round -> BigInt,
+        attempts -> BigInt,
+        created_at -> Instant,
+        queued_at -> Instant,
+        updated_at -> Instant,
+        failure_code -> Nullable<Text>,
+        failure_detail -> Nullable<Text>,
+        dead_reason -> Nullable<Text>,
+        call_id -> Text,
+        traceparent -> Nullable<Text>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+    use crate::columns::sql::{Id, Instant};
+
+    delivery_queue (tenant_id, delivery_id) {
+        tenant_id -> Text,
+        delivery_id -> Id,
+        due_at -> Instant,
+        worker -> Nullable<Text>,
+        fence -> BigInt,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
+    use crate::columns::sql::{Id, Instant};
+
+    recommendations (tenant_id, id) {
+        tenant_id -> Text,
+        id -> Id,
+        request_id -> Id,
+        delivery_id -> Id,
+        contract -> Text,
+        site_id -> Nullable<Text>,
+        device_id -> Nullable<Text>,
+        created_at -> Instant,
+        valid -> Bool,
+        model_name -> Text,
+        input_fingerprint -> Binary,
+        answer -> Text,
+        flags -> Text,
+        latency_ms -> BigInt,
+        slo_ms -> Nullable<BigInt>,
+    }
+}
+
 allow_tables_to_appear_in_same_query!(audit_archived_leaves, audit_events);
+allow_tables_to_appear_in_same_query!(deliveries, delivery_queue);
 allow_tables_to_appear_in_same_query!(idempotency_keys, mass_requests);
 allow_tables_to_appear_in_same_query!(quotas, tenant_usage, tenants);
 allow_tables_to_appear_in_same_query!(api_keys, tenants);

@@ -16,11 +16,11 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 
-use crate::columns::Id;
+use crate::columns::{Id, Instant, Word};
 use crate::connections::{Connections, Walled};
 use crate::group_commit::GroupCommit;
 use crate::rows::{AttemptRow, SessionRow};
-use crate::schema::{self, audit_heads, login_attempts};
+use crate::schema::{self, audit_heads, delivery_queue, login_attempts};
 use crate::{MigrateError, OpenError, Options};
 
 #[path = "backend/api_keys.rs"]
@@ -35,12 +35,16 @@ mod audit_live;
 mod audit_log;
 #[path = "backend/audit_tree.rs"]
 mod audit_tree;
+#[path = "backend/deliveries.rs"]
+mod deliveries;
 #[path = "backend/directory.rs"]
 mod directory;
 #[path = "backend/mass.rs"]
 mod mass;
 #[path = "backend/quotas.rs"]
 mod quotas;
+#[path = "backend/recommendations.rs"]
+mod recommendations;
 #[path = "backend/sessions.rs"]
 mod sessions;
 #[path = "backend/store.rs"]
@@ -51,6 +55,7 @@ mod tenants;
 mod users;
 
 type Connection = SqliteConnection;
+type Backend = diesel::sqlite::Sqlite;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
@@ -156,6 +161,16 @@ fn archiving(store: &Store) -> &Connections<Connection> {
 fn lock_head(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Option<(i64, Vec<u8>)>> {
     let head = audit_heads::table.find(tenant.as_str()).select((audit_heads::size, audit_heads::frontier));
     head.first(connection).optional()
+}
+
+/// Reads what is due, the longest due first; the transaction keeps other writers out already.
+fn lock_due(connection: &mut Connection, now: Instant, limit: i64) -> QueryResult<Vec<(Word<TenantId>, Id, i64)>> {
+    delivery_queue::table
+        .filter(delivery_queue::due_at.le(now))
+        .order(delivery_queue::due_at)
+        .limit(limit)
+        .select((delivery_queue::tenant_id, delivery_queue::delivery_id, delivery_queue::fence))
+        .load(connection)
 }
 
 /// Reads a session; the transaction keeps other writers out already.

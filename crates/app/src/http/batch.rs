@@ -185,7 +185,7 @@ impl Wishes {
             SentKey::Header(key) | SentKey::Fallback(key) => Some(key),
             SentKey::None => None,
         };
-        let options = Options { on_conflict, origin: call.origin.clone() };
+        let options = Options { on_conflict, auto_send: false, origin: call.origin.clone() };
         Ok(Self { mode: mode.unwrap_or_default(), shown: shown.unwrap_or_default(), contract, key, options })
     }
 

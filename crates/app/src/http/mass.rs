@@ -54,7 +54,7 @@ pub async fn create(
 ) -> Result<Reply<MassRequest>, Problem> {
     let on_conflict = query.take_with("on_conflict", on_conflict).unwrap_or_default();
     let record = record(&call, document, query)?;
-    let receipt = service.accept(&call.principal, record, &Options { on_conflict, origin: call.origin }).await?;
+    let receipt = service.accept(&call.principal, record, &Options { on_conflict, auto_send: false, origin: call.origin }).await?;
     let status = if receipt.outcome == Outcome::Duplicate { StatusCode::OK } else { StatusCode::CREATED };
     let location = format!("/v1/mass-requests/{}", receipt.request.summary.id);
     let reply = representation(status, receipt.request, receipt.outcome)?.header(header::LOCATION, &location);

@@ -105,13 +105,13 @@ impl<'a> Object<'a> {
     }
 
     fn number(&self, name: &str, range: RangeInclusive<f64>) -> Result<f64, MalformedAnswer> {
-        match self.member(name)? {
-            Value::Number(number) if range.contains(&number.value()) => Ok(number.value()),
-            _ => {
-                let (least, greatest) = range.into_inner();
-                Err(wrong(self.at(name), format!("a number from {least} to {greatest} is due")))
-            }
+        if let Value::Number(number) = self.member(name)?
+            && range.contains(&number.value())
+        {
+            return Ok(number.value());
         }
+        let (least, greatest) = range.into_inner();
+        Err(wrong(self.at(name), format!("a number from {least} to {greatest} is due")))
     }
 
     /// A number that may be `null`, and may be left out.
@@ -131,10 +131,8 @@ impl<'a> Object<'a> {
     }
 
     fn flag(&self, name: &str) -> Result<bool, MalformedAnswer> {
-        match self.member(name)? {
-            Value::Bool(flag) => Ok(*flag),
-            _ => Err(wrong(self.at(name), "true or false is due")),
-        }
+        let Value::Bool(flag) = self.member(name)? else { return Err(wrong(self.at(name), "true or false is due")) };
+        Ok(*flag)
     }
 
     fn name(&self, name: &str) -> Result<String, MalformedAnswer> {
@@ -143,12 +141,12 @@ impl<'a> Object<'a> {
 
     fn array(&self, name: &str, greatest: usize) -> Result<impl Iterator<Item = (String, &'a Value)>, MalformedAnswer> {
         let pointer = self.at(name);
-        match self.member(name)? {
-            Value::Array(items) if items.len() <= greatest => {
-                Ok(items.iter().enumerate().map(move |(index, item)| (format!("{pointer}/{index}"), item)))
-            }
-            _ => Err(wrong(pointer, format!("an array of at most {greatest} items is due"))),
+        if let Value::Array(items) = self.member(name)?
+            && items.len() <= greatest
+        {
+            return Ok(items.iter().enumerate().map(move |(index, item)| (format!("{pointer}/{index}"), item)));
         }
+        Err(wrong(pointer, format!("an array of at most {greatest} items is due")))
     }
 
     fn advice(&self) -> Result<Advice, MalformedAnswer> {
@@ -237,19 +235,24 @@ fn read_action(value: &Value, pointer: String) -> Result<Action, MalformedAnswer
 
 /// One line of text that is not empty.
 fn text(value: &Value, pointer: String, longest: usize) -> Result<String, MalformedAnswer> {
-    match value {
-        Value::String(text) if is_text(text, longest, char::is_control) && !text.is_empty() => Ok(text.clone()),
-        _ => Err(wrong(pointer, format!("a line of 1 to {longest} characters is due"))),
+    if let Value::String(text) = value
+        && is_text(text, longest, char::is_control)
+        && !text.is_empty()
+    {
+        return Ok(text.clone());
     }
+    Err(wrong(pointer, format!("a line of 1 to {longest} characters is due")))
 }
 
 /// Text of several lines, which may be empty.
 fn narrative(value: &Value, pointer: String) -> Result<String, MalformedAnswer> {
     let odd = |character: char| character.is_control() && !['\n', '\t'].contains(&character);
-    match value {
-        Value::String(text) if is_text(text, NARRATIVE, odd) => Ok(text.clone()),
-        _ => Err(wrong(pointer, format!("a text of at most {NARRATIVE} characters is due"))),
+    if let Value::String(text) = value
+        && is_text(text, NARRATIVE, odd)
+    {
+        return Ok(text.clone());
     }
+    Err(wrong(pointer, format!("a text of at most {NARRATIVE} characters is due")))
 }
 
 fn is_text(text: &str, longest: usize, odd: impl FnMut(char) -> bool) -> bool {

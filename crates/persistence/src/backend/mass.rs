@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 use mass_domain::audit::{Act, Action, Event, NewEvent};
 use mass_domain::contracts::ContractId;
+use mass_domain::delivery::State;
 use mass_domain::ids::MassRequestId;
-use mass_domain::mass_request::{AuditLeaf, Filter, IdempotencyKey, MassRequest, Summary};
+use mass_domain::mass_request::{AuditLeaf, Filter, IdempotencyKey, MassRequest, Status, Summary};
 use mass_domain::page::Limit;
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
@@ -18,7 +19,7 @@ use mass_service::{
 
 use super::Connection;
 use super::audit::{self, Head, Place};
-use super::quotas;
+use super::{deliveries, quotas, recommendations};
 use crate::batch::{Batch, NaturalKey};
 use crate::columns::{Hash, Id, Instant, Json, Word};
 use crate::deed::Deed;
@@ -169,11 +170,11 @@ fn store(connection: &mut Connection, head: Head, batch: &mut Batch) -> QueryRes
     for rows in batch.key_rows().chunks(ROWS_PER_STATEMENT) {
         diesel::insert_into(idempotency_keys::table).values(rows).execute(connection)?;
     }
-    Ok(())
+    deliveries::enqueue(connection, batch.tenant(), batch.sendings())
 }
 
 /// Writes what can change of a request.
-fn update(connection: &mut Connection, request: &Summary) -> QueryResult<()> {
+pub(super) fn update(connection: &mut Connection, request: &Summary) -> QueryResult<()> {
     diesel::update(mass_requests::table.find((request.tenant_id.as_str(), Id(request.id.as_uuid()))))
         .set((
             mass_requests::status.eq(Word(request.status)),
@@ -315,7 +316,13 @@ pub(super) fn transition(
             Some(reason) => event.with("reason", reason),
             None => event,
         };
-        head.append(connection, [event])?;
+        let abandoned = match to {
+            Status::Done | Status::Failed | Status::Cancelled => {
+                deliveries::abandon(connection, &request.summary, &act, &[State::Queued, State::Leased])?
+            }
+            Status::Pending | Status::Processing => None,
+        };
+        head.append(connection, [event].into_iter().chain(abandoned))?;
         Ok(Ok(request))
     })
 }
@@ -342,7 +349,10 @@ pub(super) fn delete(
         act.touch(&mut request);
         erase(connection, &request)?;
         quotas::give_back(connection, tenant, document.len())?;
+        recommendations::erase(connection, tenant, id)?;
         let mut events = vec![act.event(Action::Deleted, &request)];
+        let without_answer = [State::Queued, State::Leased, State::Dead];
+        events.extend(deliveries::abandon(connection, &request, &act, &without_answer)?);
         if let Some(mut older) = version_to_reinstate(connection, tenant, &request)? {
             older.corrected_by = None;
             act.touch(&mut older);

@@ -1,5 +1,7 @@
 //! The ports: each method is one unit of work on a pooled connection.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use diesel::prelude::*;
 use mass_admin_service::{
@@ -15,18 +17,24 @@ use mass_auth::{
 use mass_domain::api_keys::{ApiKey, KeyPrefix, SecretDigest};
 use mass_domain::audit::tree::{Frontier, TreeHash};
 use mass_domain::audit::{Act, Event, NewEvent};
-use mass_domain::ids::{ApiKeyId, MassRequestId, SessionId, UserId};
+use mass_domain::delivery::{self, Backlog, Delivery, Overview, WorkerName};
+use mass_domain::ids::{ApiKeyId, DeliveryId, MassRequestId, RecommendationId, SessionId, UserId};
 use mass_domain::mass_request::{Filter, MassRequest, Summary};
 use mass_domain::page::Limit;
 use mass_domain::port::PortError;
+use mass_domain::recommendation::{self, Recommendation};
 use mass_domain::tenancy::{Quotas, Tenant, TenantId};
 use mass_domain::time::Timestamp;
 use mass_domain::users::{Email, User};
 use mass_service::{
-    DeleteError, Deletion, Found, MassStore, Receipt, Refusal, Submission, Transition, TransitionError,
+    Claim, Claimed, Conclusion, DeleteError, Deletion, DeliveryStore, Found, HandleError, MassStore, OutboxStore,
+    Receipt, RecommendationStore, Recorded, Refusal, SendError, Sending, Submission, Transition, TransitionError,
 };
 
-use super::{Connection, Store, api_keys, attempts, audit_live, audit_log, mass, quotas, sessions, tenants, users};
+use super::{
+    Connection, Store, api_keys, attempts, audit_live, audit_log, deliveries, mass, quotas, recommendations, sessions,
+    tenants, users,
+};
 use crate::store::Upkeep;
 
 impl Store {
@@ -100,6 +108,141 @@ impl MassStore for Store {
 
     async fn delete(&self, tenant: &TenantId, id: MassRequestId, deletion: Deletion) -> Result<(), DeleteError> {
         self.writes.run_for(tenant, move |connection, tenant| mass::delete(connection, tenant, id, deletion)).await?
+    }
+}
+
+#[async_trait]
+impl DeliveryStore for Store {
+    async fn claim(
+        &self,
+        worker: &WorkerName,
+        limit: u16,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Claimed>, PortError> {
+        super::in_place(self)?;
+        // Looked for apart, so that a worker that finds nothing has kept no writer waiting.
+        if !self.reads.run_outside(move |connection| deliveries::is_due(connection, now)).await? {
+            return Ok(Vec::new());
+        }
+        let worker = worker.clone();
+        let claim = move |connection: &mut Connection| deliveries::claim(connection, &worker, limit, now, until);
+        let mut claimed = Vec::new();
+        let mut failure = None;
+        for (tenant, claims) in by_tenant(self.writes.run_outside(claim).await?) {
+            let begin = move |connection: &mut Connection, tenant: &TenantId| {
+                deliveries::begin(connection, tenant, claims, now)
+            };
+            match self.writes.run_for(&tenant, begin).await {
+                Ok(begun) => claimed.extend(begun.into_iter().map(deliveries::Begun::into_claimed)),
+                Err(error) => failure = Some(error),
+            }
+        }
+        // One tenant's trouble is not the others'.
+        match failure {
+            Some(error) if claimed.is_empty() => Err(error),
+            Some(_) | None => Ok(claimed),
+        }
+    }
+
+    async fn record(&self, claim: &Claim, conclusion: Conclusion, at: Timestamp) -> Result<Recorded, PortError> {
+        super::in_place(self)?;
+        let claim = claim.clone();
+        let tenant = claim.tenant_id.clone();
+        self.writes
+            .run_for(&tenant, move |connection, tenant| deliveries::record(connection, tenant, &claim, conclusion, at))
+            .await
+    }
+
+    async fn extend(&self, claims: &[Claim], until: Timestamp) -> Result<Vec<bool>, PortError> {
+        let claims = claims.to_vec();
+        self.writes.run_outside(move |connection| deliveries::extend(connection, &claims, until)).await
+    }
+
+    async fn hand_back(&self, worker: &WorkerName, at: Timestamp) -> Result<usize, PortError> {
+        let worker = worker.clone();
+        let claims = self.writes.run_outside(move |connection| deliveries::claims_of(connection, &worker)).await?;
+        let mut handed_back = 0;
+        for (tenant, claims) in by_tenant(claims) {
+            handed_back += self
+                .writes
+                .run_for(&tenant, move |connection, tenant| deliveries::hand_back(connection, tenant, &claims, at))
+                .await?;
+        }
+        Ok(handed_back)
+    }
+}
+
+/// Claims, tenant by tenant.
+fn by_tenant(claims: Vec<Claim>) -> BTreeMap<TenantId, Vec<Claim>> {
+    let mut by_tenant: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for claim in claims {
+        by_tenant.entry(claim.tenant_id.clone()).or_default().push(claim);
+    }
+    by_tenant
+}
+
+#[async_trait]
+impl OutboxStore for Store {
+    async fn send(&self, tenant: &TenantId, id: MassRequestId, sending: Sending) -> Result<Delivery, SendError> {
+        super::in_place(self)?;
+        self.writes.run_for(tenant, move |connection, tenant| deliveries::send(connection, tenant, id, sending)).await?
+    }
+
+    async fn find(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<Delivery>, PortError> {
+        self.reads.run_for(tenant, move |connection, tenant| deliveries::find(connection, tenant, id)).await
+    }
+
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        filter: delivery::Filter,
+        before: Option<DeliveryId>,
+        limit: Limit,
+    ) -> Result<Vec<Delivery>, PortError> {
+        self.reads
+            .run_for(tenant, move |connection, tenant| deliveries::list(connection, tenant, filter, before, limit))
+            .await
+    }
+
+    async fn overview(&self, tenant: &TenantId) -> Result<Overview, PortError> {
+        self.reads.run_for(tenant, deliveries::overview).await
+    }
+
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog, PortError> {
+        self.reads.run_outside(move |connection| deliveries::backlog(connection, now)).await
+    }
+
+    async fn replay(&self, tenant: &TenantId, id: DeliveryId, act: Act) -> Result<Delivery, HandleError> {
+        super::in_place(self)?;
+        self.writes.run_for(tenant, move |connection, tenant| deliveries::replay(connection, tenant, id, &act)).await?
+    }
+
+    async fn cancel(&self, tenant: &TenantId, id: DeliveryId, act: Act) -> Result<Delivery, HandleError> {
+        super::in_place(self)?;
+        self.writes.run_for(tenant, move |connection, tenant| deliveries::cancel(connection, tenant, id, &act)).await?
+    }
+}
+
+#[async_trait]
+impl RecommendationStore for Store {
+    async fn of_request(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<Vec<Recommendation>>, PortError> {
+        self.reads.run_for(tenant, move |connection, tenant| recommendations::of_request(connection, tenant, id)).await
+    }
+
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        filter: &recommendation::Filter,
+        before: Option<RecommendationId>,
+        limit: Limit,
+    ) -> Result<Vec<Recommendation>, PortError> {
+        let filter = filter.clone();
+        self.reads
+            .run_for(tenant, move |connection, tenant| {
+                recommendations::list(connection, tenant, &filter, before, limit)
+            })
+            .await
     }
 }
 

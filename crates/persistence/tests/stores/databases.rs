@@ -11,7 +11,7 @@ use mass_domain::audit::{Event, Program};
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{MassRequest, Outcome};
 use mass_persistence::{Database, Options, open};
-use mass_service::{Found, MassStore, Receipt, Refusal, Submission};
+use mass_service::{DeliveryStore, Found, MassStore, OutboxStore, Receipt, RecommendationStore, Refusal, Submission};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -81,6 +81,18 @@ impl TestDatabase {
 
     pub(crate) fn mass(&self) -> &dyn MassStore {
         &*self.database.stores().mass
+    }
+
+    pub(crate) fn deliveries(&self) -> &dyn DeliveryStore {
+        &*self.database.stores().deliveries
+    }
+
+    pub(crate) fn outbox(&self) -> &dyn OutboxStore {
+        &*self.database.stores().outbox
+    }
+
+    pub(crate) fn recommendations(&self) -> &dyn RecommendationStore {
+        &*self.database.stores().recommendations
     }
 
     pub(crate) fn users(&self) -> &dyn UserStore {

@@ -118,6 +118,7 @@ fn submission(contract: &str, canonical: String, index: Index) -> Submission {
         },
         idempotency_key: None,
         on_conflict: OnConflict::Refuse,
+        delivery: None,
         origin: origin(),
     }
 }

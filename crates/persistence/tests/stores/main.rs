@@ -14,6 +14,7 @@ mod audit;
 mod availability;
 mod changing;
 mod concurrency;
+mod delivering;
 mod credentials;
 mod isolation;
 mod listing;

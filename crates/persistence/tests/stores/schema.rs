@@ -146,7 +146,8 @@ fn every_table_with_tenants_is_walled() {
     assert!(walls.len() > 5, "{walls:?}");
     for wall in walls {
         match wall.split_once(' ') {
-            None => assert_eq!(wall, "directory"),
+            // Who looks in these does not know the tenant yet.
+            None => assert!(["delivery_queue", "directory"].contains(&wall.as_str()), "{wall}"),
             Some((table, wall)) => {
                 let policy = "(tenant_id = NULLIF(current_setting('mass.tenant'::text, true), ''::text))";
                 assert_eq!(wall, format!("walled: {policy}"), "{table}");

@@ -5,11 +5,13 @@ use std::num::NonZeroU32;
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::Text;
 use diesel::{Connection, PgConnection, QueryResult, QueryableByName, RunQueryDsl, sql_query};
+use mass_domain::ids::DeliveryId;
 use mass_domain::mass_request::Filter;
 use mass_domain::page::Limit;
 use mass_domain::tenancy::TenantId;
 use mass_persistence::{Database, MigrateError, Options, open};
-use mass_service::{Found, MassStore};
+use mass_service::{Found, MassStore, Submission};
+use uuid::Uuid;
 
 use crate::databases::{Place, PostgresDatabase, TestDatabase};
 use crate::fixtures::{Vary, account, at, deletion, event, other_tenant, reading, simple, tenant};
@@ -128,6 +130,23 @@ async fn who_names_no_tenant_sees_nothing() {
         let setting = lines(&mut server, "SELECT current_setting('mass.tenant', true) AS line").unwrap();
         assert_eq!(setting, [""]);
     }
+}
+
+#[tokio::test]
+async fn who_names_no_tenant_sees_that_something_is_due_and_not_what() {
+    let db = TestDatabase::postgres_restricted().await;
+    for tenant in [tenant(), other_tenant()] {
+        let delivery = Some(DeliveryId::from_uuid(Uuid::now_v7()));
+        db.mass().accept(&tenant, vec![Submission { delivery, ..simple(1) }], Vec::new()).await.unwrap();
+    }
+    let mut server = server_of(&db);
+    assert_eq!(tenants_in(&mut server, "delivery_queue"), ["default", "other"]);
+    for table in ["deliveries", "recommendations"] {
+        assert_eq!(tenants_in(&mut server, table), [""; 0], "{table}");
+    }
+    let columns = "SELECT string_agg(attname::text, ' ' ORDER BY attnum) AS line FROM pg_attribute
+        WHERE attrelid = 'delivery_queue'::regclass AND attnum > 0";
+    assert_eq!(lines(&mut server, columns).unwrap(), ["tenant_id delivery_id due_at worker fence"]);
 }
 
 #[tokio::test]

@@ -1,0 +1,612 @@
+//! The queue for the engine: claims over all tenants, and what becomes of each delivery within its tenant.
+//!
+//! In PostgreSQL, whoever locks more than one row does so in this order: the end of the tenant's log, the place in the
+//! queue, the delivery.
+
+use diesel::dsl::{count_star, exists};
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Nullable};
+use mass_domain::access::Actor;
+use mass_domain::audit::{Act, Action, NewEvent};
+use mass_domain::delivery::{Backlog, Delivery, Failure, Filter, Overview, State, Terms, WorkerName};
+use mass_domain::ids::{DeliveryId, MassRequestId};
+use mass_domain::json;
+use mass_domain::mass_request::{MassRequest, Status, Summary};
+use mass_domain::page::Limit;
+use mass_domain::recommendation::Recommendation;
+use mass_domain::tenancy::TenantId;
+use mass_domain::time::Timestamp;
+use mass_domain::trace::TraceParent;
+use mass_service::{
+    Claim, Claimed, Conclusion, Dispatch, Found, HandleError, Question, Recorded, SendError, Sending, judge_cancel,
+    judge_replay,
+};
+
+use super::Connection;
+use super::audit::{Head, count};
+use super::mass;
+use crate::columns::{Id, Instant, Word};
+use crate::deed::Deed;
+use crate::rows::{DeliveryRow, QueueRow, RecommendationRow};
+use crate::schema::{deliveries, delivery_queue, recommendations};
+use crate::store::ROWS_PER_STATEMENT;
+
+/// Whether a worker would find anything to claim.
+pub(super) fn is_due(connection: &mut Connection, now: Timestamp) -> QueryResult<bool> {
+    let due = delivery_queue::table.filter(delivery_queue::due_at.le(Instant(now)));
+    diesel::select(exists(due)).get_result(connection)
+}
+
+/// Claims what is due, whosever it is; what another worker is just claiming is left to it.
+pub(super) fn claim(
+    connection: &mut Connection,
+    worker: &WorkerName,
+    limit: u16,
+    now: Timestamp,
+    until: Timestamp,
+) -> QueryResult<Vec<Claim>> {
+    super::write(connection, |connection| {
+        let due = super::lock_due(connection, Instant(now), limit.into())?;
+        let mut claims = Vec::new();
+        for (tenant, id, fence) in due {
+            let fence = fence + 1;
+            diesel::update(delivery_queue::table.find((tenant.0.as_str(), id)))
+                .set((
+                    delivery_queue::due_at.eq(Instant(until)),
+                    delivery_queue::worker.eq(worker.as_str()),
+                    delivery_queue::fence.eq(fence),
+                ))
+                .execute(connection)?;
+            let delivery_id = DeliveryId::from_uuid(id.0);
+            claims.push(Claim { tenant_id: tenant.0, delivery_id, worker: worker.clone(), fence });
+        }
+        Ok(claims)
+    })
+}
+
+/// A claimed delivery of which the tenant's tables know.
+pub(super) struct Begun {
+    claim: Claim,
+    attempt: i64,
+    round: i64,
+    queued_at: Timestamp,
+    trace: Option<TraceParent>,
+    request: MassRequest,
+}
+
+impl Begun {
+    /// What a worker has to know of it.
+    pub(super) fn into_claimed(self) -> Claimed {
+        let Self { claim, attempt, round, queued_at, trace, request: MassRequest { summary, document, .. } } = self;
+        // A document that was accepted is JSON.
+        let terms = json::parse(document.as_bytes()).map(|document| Terms::of(&document)).unwrap_or_default();
+        let question = Question {
+            idempotency_key: format!("{}-{round}", claim.delivery_id),
+            request_id: summary.id,
+            tenant_id: summary.tenant_id,
+            contract: summary.contract,
+            fingerprint: summary.fingerprint,
+            document,
+            timeout_ms: terms.timeout_ms,
+            trace,
+        };
+        let (site_id, device_id) = (summary.site_id, summary.device_id);
+        Claimed { claim, attempt, queued_at, question, terms, site_id, device_id }
+    }
+}
+
+/// Begins an attempt of each delivery of a tenant that a worker has claimed, unless nobody wants an answer any more.
+pub(super) fn begin(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    claims: Vec<Claim>,
+    now: Timestamp,
+) -> QueryResult<Vec<Begun>> {
+    super::write(connection, |connection| {
+        let head = Head::lock(connection, tenant)?;
+        let mut events = Vec::new();
+        let mut begun = Vec::new();
+        for claim in claims {
+            // Whoever cancels waits for the head, too: the delivery stands in the queue until this ends, or never will.
+            let Some((row, mut request)) = held(connection, tenant, &claim)? else { continue };
+            let act = Act { actor: Actor::System, at: now, origin: row.origin()? };
+            let delivery = row.into_delivery(None)?;
+            if let Some(event) = processing(connection, &mut request.summary, &act)? {
+                events.push(event);
+            }
+            let attempt = delivery.attempts + 1;
+            diesel::update(deliveries::table.find((tenant.as_str(), Id(delivery.id.as_uuid()))))
+                .set((
+                    deliveries::state.eq(Word(State::Leased)),
+                    deliveries::attempts.eq(attempt),
+                    deliveries::updated_at.eq(Instant(now)),
+                ))
+                .execute(connection)?;
+            let Delivery { round, queued_at, .. } = delivery;
+            begun.push(Begun { claim, attempt, round, queued_at, trace: act.origin.trace, request });
+        }
+        head.append(connection, events)?;
+        Ok(begun)
+    })
+}
+
+/// The place in the queue that a claim holds, while it does.
+fn of_claim(
+    claim: &Claim,
+) -> Box<dyn BoxableExpression<delivery_queue::table, super::Backend, SqlType = Nullable<Bool>> + '_> {
+    let place = delivery_queue::tenant_id.eq(claim.tenant_id.as_str());
+    let place = place.and(delivery_queue::delivery_id.eq(Id(claim.delivery_id.as_uuid())));
+    Box::new(place.and(delivery_queue::fence.eq(claim.fence)).and(delivery_queue::worker.eq(claim.worker.as_str())))
+}
+
+/// The delivery of a claim that still holds, and its request.
+fn held(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    claim: &Claim,
+) -> QueryResult<Option<(DeliveryRow, MassRequest)>> {
+    let holds = exists(delivery_queue::table.filter(of_claim(claim)));
+    if !diesel::select(holds).get_result::<bool>(connection)? {
+        return Ok(None);
+    }
+    delivery_and_request(connection, tenant, claim.delivery_id)
+}
+
+/// The engine is being asked about a request; tells of it the first time.
+fn processing(connection: &mut Connection, request: &mut Summary, act: &Act) -> QueryResult<Option<NewEvent>> {
+    if request.status == Status::Processing {
+        return Ok(None);
+    }
+    let event = moved(connection, request, Status::Processing, act, Action::StatusChanged)?;
+    Ok(Some(event))
+}
+
+/// Moves a request to a status; the event that tells of it.
+fn moved(
+    connection: &mut Connection,
+    request: &mut Summary,
+    to: Status,
+    act: &Act,
+    action: Action,
+) -> QueryResult<NewEvent> {
+    let from = request.status;
+    request.status = to;
+    act.touch(request);
+    mass::update(connection, request)?;
+    Ok(act.event(action, request).with("from", from.as_str()).with("to", to.as_str()))
+}
+
+/// Records what became of an attempt, if the claim still holds.
+pub(super) fn record(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    claim: &Claim,
+    conclusion: Conclusion,
+    at: Timestamp,
+) -> QueryResult<Recorded> {
+    super::write(connection, |connection| {
+        let head = Head::lock(connection, tenant)?;
+        // Whoever gives back, takes over or cancels changes the place in the queue: of two that would end a claim, one
+        // finds it ended.
+        let ended = match &conclusion {
+            Conclusion::Answered(_) | Conclusion::Dead { .. } => leave_queue(connection, claim)?,
+            Conclusion::Retry { due_at, .. } | Conclusion::Postponed { due_at } => release(connection, claim, *due_at)?,
+        };
+        let request = if ended { delivery_and_request(connection, tenant, claim.delivery_id)? } else { None };
+        let Some((row, MassRequest { summary: mut request, .. })) = request else { return Ok(Recorded::LeaseLost) };
+        let act = Act { actor: Actor::System, at, origin: row.origin()? };
+        let delivery = row.into_delivery(None)?;
+        match conclusion {
+            Conclusion::Answered(recommendation) => {
+                end(connection, &delivery, State::Delivered, at)?;
+                let event = moved(connection, &mut request, Status::Done, &act, Action::Delivered)?;
+                let event = keep(connection, *recommendation, told(event, &delivery))?;
+                head.append(connection, [event])?;
+            }
+            Conclusion::Dead { failure, reason } => {
+                end(connection, &delivery, State::Dead, at)?;
+                fail(connection, &delivery, &failure)?;
+                diesel::update(deliveries::table.find((tenant.as_str(), Id(delivery.id.as_uuid()))))
+                    .set(deliveries::dead_reason.eq(Word(reason)))
+                    .execute(connection)?;
+                let event = moved(connection, &mut request, Status::Failed, &act, Action::DeliveryFailed)?;
+                let event = told(event, &delivery).with("code", failure.code.as_str());
+                head.append(connection, [event.with("reason", reason.as_str())])?;
+            }
+            Conclusion::Retry { failure, due_at: _ } => {
+                requeue(connection, &delivery, delivery.attempts, at)?;
+                fail(connection, &delivery, &failure)?;
+            }
+            Conclusion::Postponed { due_at: _ } => requeue(connection, &delivery, delivery.attempts - 1, at)?,
+        }
+        Ok(Recorded::Recorded)
+    })
+}
+
+/// Takes a claimed delivery out of the queue; tells whether the claim still held.
+fn leave_queue(connection: &mut Connection, claim: &Claim) -> QueryResult<bool> {
+    let removed = diesel::delete(delivery_queue::table).filter(of_claim(claim)).execute(connection)?;
+    Ok(removed == 1)
+}
+
+/// Lets any worker take a claimed delivery from an instant on; tells whether the claim still held.
+fn release(connection: &mut Connection, claim: &Claim, due_at: Timestamp) -> QueryResult<bool> {
+    let released = diesel::update(delivery_queue::table)
+        .filter(of_claim(claim))
+        .set((delivery_queue::due_at.eq(Instant(due_at)), delivery_queue::worker.eq(None::<&str>)))
+        .execute(connection)?;
+    Ok(released == 1)
+}
+
+fn delivery_and_request(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    id: DeliveryId,
+) -> QueryResult<Option<(DeliveryRow, MassRequest)>> {
+    let row: Option<DeliveryRow> = deliveries::table
+        .find((tenant.as_str(), Id(id.as_uuid())))
+        .select(DeliveryRow::as_select())
+        .first(connection)
+        .optional()?;
+    let Some(row) = row else { return Ok(None) };
+    match mass::find(connection, tenant, row.request())? {
+        Found::Present(request) => Ok(Some((row, request))),
+        Found::Deleted | Found::Absent => Ok(None),
+    }
+}
+
+/// An event that tells which delivery it is about.
+fn told(event: NewEvent, delivery: &Delivery) -> NewEvent {
+    event.with("delivery", delivery.id.to_string()).with("round", delivery.round).with("attempts", delivery.attempts)
+}
+
+/// Stores a recommendation, and lets the event tell of it.
+fn keep(connection: &mut Connection, recommendation: Recommendation, event: NewEvent) -> QueryResult<NewEvent> {
+    let model = &recommendation.advice.model;
+    let flags: Vec<_> = recommendation.flags.iter().map(|flag| flag.code.as_str()).collect();
+    let event = event
+        .with("recommendation", recommendation.id.to_string())
+        .with("decision", recommendation.advice.decision_id.to_string())
+        .with("model", format!("{} {} {}", model.name, model.version, model.policy))
+        .with("valid", recommendation.is_valid())
+        .with("flags", flags)
+        .with("latency_ms", recommendation.latency_ms);
+    let row = RecommendationRow::new(recommendation)?;
+    let event = event.with("answer", row.answer_fingerprint().to_string());
+    diesel::insert_into(recommendations::table).values(row).execute(connection)?;
+    Ok(event)
+}
+
+/// Ends a delivery.
+fn end(connection: &mut Connection, delivery: &Delivery, state: State, at: Timestamp) -> QueryResult<()> {
+    diesel::update(deliveries::table.find((delivery.tenant_id.as_str(), Id(delivery.id.as_uuid()))))
+        .set((deliveries::state.eq(Word(state)), deliveries::updated_at.eq(Instant(at))))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Notes what went wrong with the last attempt.
+fn fail(connection: &mut Connection, delivery: &Delivery, failure: &Failure) -> QueryResult<()> {
+    diesel::update(deliveries::table.find((delivery.tenant_id.as_str(), Id(delivery.id.as_uuid()))))
+        .set((
+            deliveries::failure_code.eq(Word(failure.code)),
+            deliveries::failure_detail.eq(failure.detail.replace('\0', "\u{fffd}")),
+        ))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Lets a delivery wait again in the same round.
+fn requeue(connection: &mut Connection, delivery: &Delivery, attempts: i64, at: Timestamp) -> QueryResult<()> {
+    diesel::update(deliveries::table.find((delivery.tenant_id.as_str(), Id(delivery.id.as_uuid()))))
+        .set((
+            deliveries::state.eq(Word(State::Queued)),
+            deliveries::attempts.eq(attempts.max(0)),
+            deliveries::updated_at.eq(Instant(at)),
+        ))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Moves the ends of leases, and tells which claims still hold.
+pub(super) fn extend(connection: &mut Connection, claims: &[Claim], until: Timestamp) -> QueryResult<Vec<bool>> {
+    super::write(connection, |connection| {
+        let extend = |claim: &Claim| {
+            let extended = diesel::update(delivery_queue::table)
+                .filter(of_claim(claim))
+                .set(delivery_queue::due_at.eq(Instant(until)))
+                .execute(connection)?;
+            Ok(extended == 1)
+        };
+        claims.iter().map(extend).collect()
+    })
+}
+
+/// What a worker has.
+pub(super) fn claims_of(connection: &mut Connection, worker: &WorkerName) -> QueryResult<Vec<Claim>> {
+    let rows: Vec<(Word<TenantId>, Id, i64)> = delivery_queue::table
+        .filter(delivery_queue::worker.eq(worker.as_str()))
+        .select((delivery_queue::tenant_id, delivery_queue::delivery_id, delivery_queue::fence))
+        .load(connection)?;
+    let claim = |(tenant, id, fence): (Word<TenantId>, Id, i64)| Claim {
+        tenant_id: tenant.0,
+        delivery_id: DeliveryId::from_uuid(id.0),
+        worker: worker.clone(),
+        fence,
+    };
+    Ok(rows.into_iter().map(claim).collect())
+}
+
+/// Gives back a tenant's deliveries; tells how many of the claims still held.
+pub(super) fn hand_back(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    claims: &[Claim],
+    at: Timestamp,
+) -> QueryResult<usize> {
+    super::write(connection, |connection| {
+        let mut handed_back = 0;
+        for claim in claims {
+            if !release(connection, claim, at)? {
+                continue;
+            }
+            handed_back += 1;
+            // One that was claimed and not begun has had no attempt.
+            diesel::update(deliveries::table.find((tenant.as_str(), Id(claim.delivery_id.as_uuid()))))
+                .filter(deliveries::state.eq(Word(State::Leased)))
+                .set((
+                    deliveries::state.eq(Word(State::Queued)),
+                    deliveries::attempts.eq(deliveries::attempts - 1),
+                    deliveries::updated_at.eq(Instant(at)),
+                ))
+                .execute(connection)?;
+        }
+        Ok(handed_back)
+    })
+}
+
+/// Puts a request in the queue.
+pub(super) fn send(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    id: MassRequestId,
+    sending: Sending,
+) -> QueryResult<Result<Delivery, SendError>> {
+    super::write(connection, |connection| {
+        let head = Head::lock(connection, tenant)?;
+        let mut request = match mass::find(connection, tenant, id)? {
+            Found::Present(request) => request.summary,
+            Found::Deleted => return Ok(Err(SendError::Gone)),
+            Found::Absent => return Ok(Err(SendError::NotFound)),
+        };
+        let delivery = of_request(connection, tenant, id)?;
+        let status = match Dispatch::judge(&request, delivery.as_ref()) {
+            Ok(Dispatch::Queue(status)) => status,
+            Ok(Dispatch::Keep) => return Ok(delivery.ok_or(SendError::NotFound)),
+            Err(error) => return Ok(Err(error)),
+        };
+        let Sending { id: new, act } = sending;
+        let delivery = match delivery {
+            Some(delivery) => next_round(connection, &delivery, &act)?,
+            None => {
+                enqueue(connection, tenant, &[(new, id, act.clone())])?;
+                find(connection, tenant, new)?.ok_or(diesel::NotFound)?
+            }
+        };
+        let event = if status == request.status {
+            act.event(Action::Sent, &request)
+        } else {
+            moved(connection, &mut request, status, &act, Action::Sent)?
+        };
+        head.append(connection, [told(event, &delivery)])?;
+        Ok(Ok(delivery))
+    })
+}
+
+/// Puts requests in the queue for the first time.
+pub(super) fn enqueue(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    sendings: &[(DeliveryId, MassRequestId, Act)],
+) -> QueryResult<()> {
+    for sendings in sendings.chunks(ROWS_PER_STATEMENT) {
+        let rows: Vec<_> =
+            sendings.iter().map(|(id, request, act)| DeliveryRow::first(tenant, *id, *request, act)).collect();
+        diesel::insert_into(deliveries::table).values(rows).execute(connection)?;
+        let places: Vec<_> = sendings.iter().map(|(id, _, act)| QueueRow::new(tenant, *id, act.at, 1)).collect();
+        diesel::insert_into(delivery_queue::table).values(places).execute(connection)?;
+    }
+    Ok(())
+}
+
+/// Puts a delivery that has ended back in the queue.
+fn next_round(connection: &mut Connection, delivery: &Delivery, act: &Act) -> QueryResult<Delivery> {
+    let (tenant, round) = (&delivery.tenant_id, delivery.round + 1);
+    diesel::insert_into(delivery_queue::table)
+        .values(QueueRow::new(tenant, delivery.id, act.at, round))
+        .execute(connection)?;
+    diesel::update(deliveries::table.find((tenant.as_str(), Id(delivery.id.as_uuid()))))
+        .set((
+            deliveries::state.eq(Word(State::Queued)),
+            deliveries::round.eq(round),
+            deliveries::attempts.eq(0),
+            deliveries::queued_at.eq(Instant(act.at)),
+            deliveries::updated_at.eq(Instant(act.at)),
+            deliveries::failure_code.eq(None::<&str>),
+            deliveries::failure_detail.eq(None::<&str>),
+            deliveries::dead_reason.eq(None::<&str>),
+            deliveries::call_id.eq(act.origin.request_id.as_str()),
+            deliveries::traceparent.eq(act.origin.trace.map(|trace| trace.to_string())),
+        ))
+        .execute(connection)?;
+    find(connection, tenant, delivery.id)?.ok_or(diesel::NotFound)
+}
+
+/// A delivery with its place in the queue, if it has one.
+type Placed = (DeliveryRow, Option<(Instant, Option<String>)>);
+
+/// The deliveries of a tenant with their places in the queue.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn placed<'a>(tenant: &'a str) -> _ {
+    let place_of =
+        delivery_queue::tenant_id.eq(deliveries::tenant_id).and(delivery_queue::delivery_id.eq(deliveries::id));
+    let row: diesel::dsl::AsSelect<DeliveryRow, super::Backend> = DeliveryRow::as_select();
+    deliveries::table
+        .left_join(delivery_queue::table.on(place_of))
+        .filter(deliveries::tenant_id.eq(tenant))
+        .select((row, (delivery_queue::due_at, delivery_queue::worker).nullable()))
+}
+
+fn delivery((row, place): Placed) -> QueryResult<Delivery> {
+    row.into_delivery(place)
+}
+
+/// Finds a delivery.
+pub(super) fn find(connection: &mut Connection, tenant: &TenantId, id: DeliveryId) -> QueryResult<Option<Delivery>> {
+    let found = placed(tenant.as_str()).filter(deliveries::id.eq(Id(id.as_uuid())));
+    found.first(connection).optional()?.map(delivery).transpose()
+}
+
+fn of_request(connection: &mut Connection, tenant: &TenantId, id: MassRequestId) -> QueryResult<Option<Delivery>> {
+    let found = placed(tenant.as_str()).filter(deliveries::request_id.eq(Id(id.as_uuid())));
+    found.first(connection).optional()?.map(delivery).transpose()
+}
+
+/// Lists deliveries, newest first.
+pub(super) fn list(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    filter: Filter,
+    before: Option<DeliveryId>,
+    limit: Limit,
+) -> QueryResult<Vec<Delivery>> {
+    let mut query = placed(tenant.as_str()).order(deliveries::id.desc()).limit(i64::from(limit.get()) + 1).into_boxed();
+    if let Some(before) = before {
+        query = query.filter(deliveries::id.lt(Id(before.as_uuid())));
+    }
+    if let Some(state) = filter.state {
+        query = query.filter(deliveries::state.eq(state.as_str()));
+    }
+    query.load(connection)?.into_iter().map(delivery).collect()
+}
+
+/// What a tenant's deliveries are at.
+pub(super) fn overview(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Overview> {
+    super::read(connection, |connection| {
+        let own = || deliveries::table.filter(deliveries::tenant_id.eq(tenant.as_str()));
+        let counts: Vec<(Word<State>, i64)> =
+            own().group_by(deliveries::state).select((deliveries::state, count_star())).load(connection)?;
+        let by_state: Vec<_> = State::ALL
+            .iter()
+            .map(|state| {
+                let counted = counts.iter().find(|(counted, _)| counted.0 == *state);
+                (*state, count(counted.map_or(0, |(_, number)| *number)))
+            })
+            .collect();
+        let open = || own().filter(deliveries::state.eq_any([Word(State::Queued), Word(State::Leased)]));
+        let oldest = open().select(deliveries::queued_at).order(deliveries::queued_at);
+        let oldest: Option<Instant> = oldest.first(connection).optional()?;
+        let retrying: i64 =
+            open().filter(deliveries::failure_code.is_not_null()).select(count_star()).first(connection)?;
+        let depth = by_state.iter().filter(|(state, _)| state.is_open()).map(|(_, number)| number).sum();
+        Ok(Overview { depth, oldest: oldest.map(|oldest| oldest.0), retrying: count(retrying), by_state })
+    })
+}
+
+/// What the whole queue is at.
+pub(super) fn backlog(connection: &mut Connection, now: Timestamp) -> QueryResult<Backlog> {
+    super::read(connection, |connection| {
+        let leased = || {
+            let claimed = delivery_queue::table.filter(delivery_queue::worker.is_not_null());
+            claimed.filter(delivery_queue::due_at.gt(Instant(now)))
+        };
+        let all: i64 = delivery_queue::table.select(count_star()).first(connection)?;
+        let leased: i64 = leased().select(count_star()).first(connection)?;
+        let due = delivery_queue::table.filter(delivery_queue::due_at.le(Instant(now)));
+        let oldest = due.select(delivery_queue::due_at).order(delivery_queue::due_at);
+        let oldest: Option<Instant> = oldest.first(connection).optional()?;
+        Ok(Backlog { waiting: count(all - leased), leased: count(leased), oldest_due: oldest.map(|oldest| oldest.0) })
+    })
+}
+
+/// Puts a dead letter back in the queue.
+pub(super) fn replay(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    id: DeliveryId,
+    act: &Act,
+) -> QueryResult<Result<Delivery, HandleError>> {
+    super::write(connection, |connection| {
+        let head = Head::lock(connection, tenant)?;
+        let Some(delivery) = find(connection, tenant, id)? else { return Ok(Err(HandleError::NotFound)) };
+        let mut request = match mass::find(connection, tenant, delivery.request_id)? {
+            Found::Present(request) => request.summary,
+            Found::Deleted | Found::Absent => {
+                return Ok(Err(HandleError::NotAllowed { state: delivery.state }));
+            }
+        };
+        match judge_replay(delivery.state, request.status) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Ok(delivery)),
+            Err(error) => return Ok(Err(error)),
+        }
+        let event = if request.status == Status::Failed {
+            moved(connection, &mut request, Status::Pending, act, Action::DeliveryReplayed)?
+        } else {
+            act.event(Action::DeliveryReplayed, &request)
+        };
+        let delivery = next_round(connection, &delivery, act)?;
+        head.append(connection, [told(event, &delivery)])?;
+        Ok(Ok(delivery))
+    })
+}
+
+/// Cancels a delivery, and its request if that waits for it.
+pub(super) fn cancel(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    id: DeliveryId,
+    act: &Act,
+) -> QueryResult<Result<Delivery, HandleError>> {
+    super::write(connection, |connection| {
+        let head = Head::lock(connection, tenant)?;
+        let Some(delivery) = find(connection, tenant, id)? else { return Ok(Err(HandleError::NotFound)) };
+        match judge_cancel(delivery.state) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Ok(delivery)),
+            Err(error) => return Ok(Err(error)),
+        }
+        drop_delivery(connection, &delivery, act)?;
+        if let Found::Present(MassRequest { summary: mut request, .. }) =
+            mass::find(connection, tenant, delivery.request_id)?
+        {
+            let event = if delivery.state.is_open() && request.status.can_become(Status::Cancelled) {
+                moved(connection, &mut request, Status::Cancelled, act, Action::DeliveryCancelled)?
+            } else {
+                act.event(Action::DeliveryCancelled, &request)
+            };
+            head.append(connection, [told(event, &delivery)])?;
+        }
+        Ok(Ok(find(connection, tenant, id)?.ok_or(diesel::NotFound)?))
+    })
+}
+
+/// Cancels the delivery of a request of which nobody wants an answer any more; the event that tells of it, if there was
+/// one in any of these states.
+pub(super) fn abandon(
+    connection: &mut Connection,
+    request: &Summary,
+    act: &Act,
+    states: &[State],
+) -> QueryResult<Option<NewEvent>> {
+    let delivery = of_request(connection, &request.tenant_id, request.id)?;
+    let Some(delivery) = delivery.filter(|delivery| states.contains(&delivery.state)) else { return Ok(None) };
+    drop_delivery(connection, &delivery, act)?;
+    Ok(Some(told(act.event(Action::DeliveryCancelled, request), &delivery)))
+}
+
+fn drop_delivery(connection: &mut Connection, delivery: &Delivery, act: &Act) -> QueryResult<()> {
+    diesel::delete(delivery_queue::table.find((delivery.tenant_id.as_str(), Id(delivery.id.as_uuid()))))
+        .execute(connection)?;
+    end(connection, delivery, State::Cancelled, act.at)
+}

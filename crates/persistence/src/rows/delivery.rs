@@ -1,0 +1,196 @@
+//! Deliveries to the engine, and what it recommends.
+
+use diesel::prelude::*;
+use mass_domain::audit::Act;
+use mass_domain::canonical::Fingerprint;
+use mass_domain::contracts::ContractId;
+use mass_domain::delivery::{DeadReason, Delivery, Failure, FailureCode, Lease, State, WorkerName};
+use mass_domain::ids::{DeliveryId, MassRequestId, RecommendationId};
+use mass_domain::recommendation::{Advice, Flag, Recommendation};
+use mass_domain::tenancy::TenantId;
+use mass_domain::time::Timestamp;
+use mass_domain::trace::{Origin, RequestId, TraceParent};
+
+use super::{corrupt, request_id, request_id_column};
+use crate::columns::{Hash, Id, Instant, Json, Word};
+use crate::schema::{deliveries, delivery_queue, recommendations};
+
+/// A delivery, but for what the queue tells of it.
+#[derive(Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = deliveries, treat_none_as_default_value = false)]
+pub(crate) struct DeliveryRow {
+    tenant_id: Word<TenantId>,
+    id: Id,
+    request_id: Id,
+    state: Word<State>,
+    round: i64,
+    attempts: i64,
+    created_at: Instant,
+    queued_at: Instant,
+    updated_at: Instant,
+    failure_code: Option<Word<FailureCode>>,
+    failure_detail: Option<String>,
+    dead_reason: Option<Word<DeadReason>>,
+    call_id: String,
+    traceparent: Option<String>,
+}
+
+impl DeliveryRow {
+    /// The row of a delivery that is about to stand in the queue for the first time.
+    pub(crate) fn first(tenant: &TenantId, id: DeliveryId, request: MassRequestId, act: &Act) -> Self {
+        let at = Instant(act.at);
+        Self {
+            tenant_id: Word(tenant.clone()),
+            id: Id(id.as_uuid()),
+            request_id: request_id_column(request),
+            state: Word(State::Queued),
+            round: 1,
+            attempts: 0,
+            created_at: at,
+            queued_at: at,
+            updated_at: at,
+            failure_code: None,
+            failure_detail: None,
+            dead_reason: None,
+            call_id: act.origin.request_id.as_str().to_owned(),
+            traceparent: act.origin.trace.map(|trace| trace.to_string()),
+        }
+    }
+
+    /// The request that the engine is asked about.
+    pub(crate) fn request(&self) -> MassRequestId {
+        request_id(self.request_id)
+    }
+
+    /// Where a worker acts from: from the call by which the delivery was put in the queue, without its address.
+    pub(crate) fn origin(&self) -> QueryResult<Origin> {
+        let trace: Option<Result<TraceParent, _>> = self.traceparent.as_deref().map(str::parse);
+        Ok(Origin {
+            request_id: RequestId::parse(&self.call_id).map_err(corrupt)?,
+            trace: trace.transpose().map_err(corrupt)?,
+            address: None,
+        })
+    }
+
+    /// The delivery, with when it is due and who has it, which the queue tells while it stands there.
+    pub(crate) fn into_delivery(self, queued: Option<(Instant, Option<String>)>) -> QueryResult<Delivery> {
+        let (due_at, lease) = match queued {
+            None => (None, None),
+            Some((due_at, None)) => (Some(due_at.0), None),
+            Some((until, Some(owner))) => {
+                (None, Some(Lease { owner: WorkerName::parse(&owner).map_err(corrupt)?, until: until.0 }))
+            }
+        };
+        let failure =
+            self.failure_code.map(|code| Failure { code: code.0, detail: self.failure_detail.unwrap_or_default() });
+        Ok(Delivery {
+            id: DeliveryId::from_uuid(self.id.0),
+            tenant_id: self.tenant_id.0,
+            request_id: request_id(self.request_id),
+            state: self.state.0,
+            round: self.round,
+            attempts: self.attempts,
+            created_at: self.created_at.0,
+            queued_at: self.queued_at.0,
+            updated_at: self.updated_at.0,
+            due_at,
+            lease,
+            failure,
+            dead_reason: self.dead_reason.map(|reason| reason.0),
+        })
+    }
+}
+
+/// A delivery's place in the queue.
+#[derive(Debug, Insertable)]
+#[diesel(table_name = delivery_queue, treat_none_as_default_value = false)]
+pub(crate) struct QueueRow {
+    tenant_id: Word<TenantId>,
+    delivery_id: Id,
+    due_at: Instant,
+    worker: Option<String>,
+    fence: i64,
+}
+
+impl QueueRow {
+    /// The place of a delivery that is due at once, in its round.
+    pub(crate) fn new(tenant: &TenantId, id: DeliveryId, due_at: Timestamp, round: i64) -> Self {
+        Self {
+            tenant_id: Word(tenant.clone()),
+            delivery_id: Id(id.as_uuid()),
+            due_at: Instant(due_at),
+            worker: None,
+            // Claims of an earlier round have lesser numbers, however many there were.
+            fence: (round - 1) << 32,
+        }
+    }
+}
+
+/// What the engine recommended.
+#[derive(Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = recommendations, treat_none_as_default_value = false)]
+pub(crate) struct RecommendationRow {
+    tenant_id: Word<TenantId>,
+    id: Id,
+    request_id: Id,
+    delivery_id: Id,
+    contract: Word<ContractId>,
+    site_id: Option<String>,
+    device_id: Option<String>,
+    created_at: Instant,
+    valid: bool,
+    model_name: String,
+    input_fingerprint: Hash,
+    answer: String,
+    flags: Json<Vec<Flag>>,
+    latency_ms: i64,
+    slo_ms: Option<i64>,
+}
+
+impl RecommendationRow {
+    /// The row of a recommendation.
+    pub(crate) fn new(recommendation: Recommendation) -> QueryResult<Self> {
+        let valid = recommendation.is_valid();
+        let answer = serde_json::to_string(&recommendation.advice);
+        Ok(Self {
+            tenant_id: Word(recommendation.tenant_id),
+            id: Id(recommendation.id.as_uuid()),
+            request_id: request_id_column(recommendation.request_id),
+            delivery_id: Id(recommendation.delivery_id.as_uuid()),
+            contract: Word(recommendation.contract),
+            site_id: recommendation.site_id,
+            device_id: recommendation.device_id,
+            created_at: Instant(recommendation.created_at),
+            valid,
+            input_fingerprint: Hash(recommendation.advice.input_fingerprint),
+            model_name: recommendation.advice.model.name,
+            answer: answer.map_err(|error| diesel::result::Error::SerializationError(error.into()))?,
+            flags: Json(recommendation.flags),
+            latency_ms: recommendation.latency_ms,
+            slo_ms: recommendation.slo_ms,
+        })
+    }
+
+    /// The fingerprint of the answer as it is stored.
+    pub(crate) fn answer_fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.answer)
+    }
+
+    /// The recommendation.
+    pub(crate) fn into_recommendation(self) -> QueryResult<Recommendation> {
+        Ok(Recommendation {
+            id: RecommendationId::from_uuid(self.id.0),
+            tenant_id: self.tenant_id.0,
+            request_id: request_id(self.request_id),
+            delivery_id: DeliveryId::from_uuid(self.delivery_id.0),
+            contract: self.contract.0,
+            site_id: self.site_id,
+            device_id: self.device_id,
+            created_at: self.created_at.0,
+            advice: Advice::read(self.answer.as_bytes(), self.input_fingerprint.0).map_err(corrupt)?,
+            flags: self.flags.0,
+            latency_ms: self.latency_ms,
+            slo_ms: self.slo_ms,
+        })
+    }
+}

@@ -1,0 +1,717 @@
+//! The queue for the engine: who has a delivery, and that each has one outcome whatever workers do.
+
+use std::collections::{HashSet, VecDeque};
+use std::slice;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use mass_domain::audit::{Action, Event};
+use mass_domain::canonical::Fingerprint;
+use mass_domain::delivery::{
+    Backlog, DeadReason, Delivery, Failure, FailureCode, Filter, RetryPolicy, State, WorkerName,
+};
+use mass_domain::ids::{DeliveryId, MassRequestId, RecommendationId};
+use mass_domain::mass_request::Status;
+use mass_domain::page::Limit;
+use mass_domain::recommendation::{self, Advice, Recommendation};
+use mass_domain::tenancy::TenantId;
+use mass_domain::time::{Clock, Timestamp};
+use mass_service::{
+    Answer, Claim, Claimed, Conclusion, Deliverer, DeliverySettings, Found, HandleError, Question, Recommender,
+    RecommenderError, Recorded, SendError, Sending, Submission,
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::databases::TestDatabase;
+use crate::fixtures::{Vary, act, at, deletion, other_tenant, reading, simple, tenant, transition};
+
+on_both!(
+    a_request_is_sent_once,
+    what_has_ended_otherwise_is_not_sent,
+    a_request_is_sent_as_it_is_stored_or_not_at_all,
+    what_is_not_stored_is_not_sent,
+    no_two_workers_have_the_same_delivery,
+    what_is_not_due_is_not_claimed,
+    a_lease_that_ended_is_taken_over_and_its_holder_comes_too_late,
+    of_many_outcomes_one_is_recorded,
+    what_is_handed_back_is_due_at_once_and_counts_for_nothing,
+    a_lease_is_extended_while_it_holds,
+    a_request_that_is_deleted_takes_its_delivery_along,
+    a_request_that_ends_otherwise_takes_its_delivery_along,
+    a_delivery_that_is_cancelled_gets_no_answer,
+    a_dead_letter_is_replayed_in_another_round,
+    a_tenant_sees_what_its_own_deliveries_are_at,
+    recommendations_are_found_by_what_they_are_about,
+    an_answer_is_judged_and_kept,
+    an_answer_that_breaks_a_constraint_is_kept_and_flagged,
+    a_failure_is_tried_again_and_then_given_up,
+    what_would_fail_again_is_given_up_at_once,
+    an_engine_that_is_left_alone_costs_no_attempt,
+    a_delivery_that_ends_its_workers_is_given_up,
+);
+
+/// So many seconds into the test's day.
+fn second(seconds: i64) -> Timestamp {
+    at(seconds * 1_000_000)
+}
+
+fn worker(name: &str) -> WorkerName {
+    WorkerName::parse(name).unwrap()
+}
+
+fn sending(at: Timestamp) -> Sending {
+    Sending { id: DeliveryId::from_uuid(Uuid::now_v7()), act: act(at) }
+}
+
+/// A submission that is put in the queue with its storing.
+fn sent(submission: Submission) -> Submission {
+    Submission { delivery: Some(DeliveryId::from_uuid(Uuid::now_v7())), ..submission }
+}
+
+/// A stored request that stands in the queue.
+async fn queued(db: &TestDatabase, submission: Submission) -> Delivery {
+    let id = db.stored(submission).await.summary.id;
+    db.outbox().send(&tenant(), id, sending(second(1))).await.unwrap()
+}
+
+async fn claim(db: &TestDatabase, name: &str, now: i64) -> Vec<Claimed> {
+    db.deliveries().claim(&worker(name), 100, second(now), second(now + 60)).await.unwrap()
+}
+
+async fn claim_one(db: &TestDatabase, name: &str, now: i64) -> Claimed {
+    let mut claimed = claim(db, name, now).await;
+    assert_eq!(claimed.len(), 1, "{claimed:?}");
+    claimed.pop().unwrap()
+}
+
+async fn record(db: &TestDatabase, claimed: &Claimed, conclusion: Conclusion) -> Recorded {
+    db.deliveries().record(&claimed.claim, conclusion, second(200)).await.unwrap()
+}
+
+async fn found(db: &TestDatabase, id: DeliveryId) -> Delivery {
+    db.outbox().find(&tenant(), id).await.unwrap().unwrap()
+}
+
+async fn status(db: &TestDatabase, id: MassRequestId) -> Status {
+    db.present(id).await.summary.status
+}
+
+async fn recommended(db: &TestDatabase, id: MassRequestId) -> Vec<Recommendation> {
+    match db.recommendations().of_request(&tenant(), id).await.unwrap() {
+        Found::Present(recommendations) => recommendations,
+        odd @ (Found::Deleted | Found::Absent) => panic!("{odd:?}"),
+    }
+}
+
+async fn actions(db: &TestDatabase, id: MassRequestId) -> Vec<Action> {
+    db.events(id).await.into_iter().map(|event| event.event.action).collect()
+}
+
+fn answer(fingerprint: Fingerprint) -> Value {
+    json!({
+        "decision_id": "1bf55342-4b7c-8b8b-ad25-f5ad6c942848",
+        "model": {"name": "m", "version": "1", "policy": "p"},
+        "input_fingerprint": fingerprint.to_string(),
+        "confidence": 0.1, "risk_score": 0.3,
+        "estimated_impact_24h": {"energy_kwh": 143.605, "cost": 15.8, "currency": "USD", "pue_delta": -0.0075, "co2e_kg": 57.4},
+        "actions": [{
+            "type": "raise_temperature", "target": "dev-1/temperature_c",
+            "current": 22.4, "suggested": 22.9, "delta": 0.5, "units": "celsius"
+        }],
+        "expected_impact": null,
+        "explanation": {"narrative": "Wärmer.", "reason_codes": ["STEP_UP"]},
+        "guardrails": {"shadow_read_only_enforced": true, "no_control_actions_enforced": true}
+    })
+}
+
+fn recommendation(claimed: &Claimed) -> Recommendation {
+    let Claimed { claim, question, site_id, device_id, .. } = claimed;
+    let body = answer(question.fingerprint).to_string();
+    Recommendation {
+        id: RecommendationId::from_uuid(Uuid::now_v7()),
+        tenant_id: claim.tenant_id.clone(),
+        request_id: question.request_id,
+        delivery_id: claim.delivery_id,
+        contract: question.contract,
+        site_id: site_id.clone(),
+        device_id: device_id.clone(),
+        created_at: second(150),
+        advice: Advice::read(body.as_bytes(), question.fingerprint).unwrap(),
+        flags: Vec::new(),
+        latency_ms: 40,
+        slo_ms: Some(50),
+    }
+}
+
+fn answered(claimed: &Claimed) -> Conclusion {
+    Conclusion::Answered(Box::new(recommendation(claimed)))
+}
+
+fn failure() -> Failure {
+    Failure { code: FailureCode::Timeout, detail: "No answer within 5 seconds.".to_owned() }
+}
+
+fn dead() -> Conclusion {
+    Conclusion::Dead { failure: failure(), reason: DeadReason::AttemptsExhausted }
+}
+
+async fn a_request_is_sent_once(db: TestDatabase) {
+    let id = db.stored(reading("dev-1", 20)).await.summary.id;
+    let first = sending(second(1));
+    let delivery = db.outbox().send(&tenant(), id, first.clone()).await.unwrap();
+    assert_eq!((delivery.id, delivery.request_id, delivery.state), (first.id, id, State::Queued));
+    assert_eq!((delivery.round, delivery.attempts, delivery.due_at), (1, 0, Some(second(1))));
+    assert_eq!(db.outbox().send(&tenant(), id, sending(second(2))).await.unwrap(), delivery);
+    assert_eq!(status(&db, id).await, Status::Pending);
+    assert_eq!(actions(&db, id).await, [Action::Accepted, Action::Sent]);
+
+    let claimed = claim_one(&db, "a", 3).await;
+    let leased = db.outbox().send(&tenant(), id, sending(second(4))).await.unwrap();
+    assert_eq!((leased.id, leased.state, leased.due_at), (delivery.id, State::Leased, None));
+    let lease = leased.lease.unwrap();
+    assert_eq!((lease.owner, lease.until), (worker("a"), second(63)));
+    assert_eq!(record(&db, &claimed, answered(&claimed)).await, Recorded::Recorded);
+    let delivered = db.outbox().send(&tenant(), id, sending(second(5))).await.unwrap();
+    assert_eq!((delivered.id, delivered.state, delivered.lease), (delivery.id, State::Delivered, None));
+
+    assert_eq!(db.outbox().find(&other_tenant(), delivery.id).await.unwrap(), None);
+    let foreign = db.outbox().send(&other_tenant(), id, sending(second(6))).await;
+    assert!(matches!(foreign, Err(SendError::NotFound)), "{foreign:?}");
+}
+
+async fn what_has_ended_otherwise_is_not_sent(db: TestDatabase) {
+    let cancelled = db.stored(simple(1)).await.summary.id;
+    db.mass().transition(&tenant(), cancelled, transition(Status::Cancelled)).await.unwrap();
+    let refused = db.outbox().send(&tenant(), cancelled, sending(second(1))).await;
+    assert!(matches!(refused, Err(SendError::Ended { status: Status::Cancelled })), "{refused:?}");
+
+    let deleted = db.stored(simple(2)).await.summary.id;
+    db.mass().delete(&tenant(), deleted, deletion()).await.unwrap();
+    let refused = db.outbox().send(&tenant(), deleted, sending(second(1))).await;
+    assert!(matches!(refused, Err(SendError::Gone)), "{refused:?}");
+
+    let failed = db.stored(simple(3)).await.summary.id;
+    db.mass().transition(&tenant(), failed, transition(Status::Failed)).await.unwrap();
+    db.outbox().send(&tenant(), failed, sending(second(1))).await.unwrap();
+    assert_eq!(status(&db, failed).await, Status::Pending);
+    assert_eq!(claim_one(&db, "a", 2).await.question.request_id, failed);
+}
+
+async fn a_request_is_sent_as_it_is_stored_or_not_at_all(db: TestDatabase) {
+    let submissions = vec![sent(reading("dev-1", 20)), simple(1), sent(simple(2))];
+    let ids: Vec<_> = submissions.iter().map(|submission| submission.delivery).collect();
+    let receipts = db.mass().accept(&tenant(), submissions, Vec::new()).await.unwrap();
+    let requests: Vec<_> = receipts.into_iter().map(|receipt| receipt.unwrap().request.summary).collect();
+    // The place of each request's own event is not moved by those of sending.
+    for (request, sequence) in requests.iter().zip([1, 3, 4]) {
+        let events = db.events(request.id).await;
+        assert_eq!((request.audit.unwrap().sequence, events[0].sequence), (sequence, sequence));
+    }
+    let claimed = claim(&db, "a", 2).await;
+    let claimed: HashSet<_> =
+        claimed.iter().map(|claimed| (Some(claimed.claim.delivery_id), claimed.question.request_id)).collect();
+    assert_eq!(claimed, HashSet::from([(ids[0], requests[0].id), (ids[2], requests[2].id)]));
+    assert_eq!(actions(&db, requests[0].id).await, [Action::Accepted, Action::Sent, Action::StatusChanged]);
+    assert_eq!(actions(&db, requests[1].id).await, [Action::Accepted]);
+
+    // The database refuses the second of two equal ids, which undoes the first.
+    let first = sent(simple(3));
+    let second = Submission { id: first.id, ..sent(simple(4)) };
+    assert!(db.mass().accept(&tenant(), vec![first, second], Vec::new()).await.is_err());
+    assert_eq!(db.outbox().list(&tenant(), Filter::default(), None, Limit::DEFAULT).await.unwrap().len(), 2);
+    assert_eq!(db.outbox().backlog(at(3)).await.unwrap(), Backlog { waiting: 0, leased: 2, oldest_due: None });
+}
+
+async fn what_is_not_stored_is_not_sent(db: TestDatabase) {
+    db.stored(reading("dev-1", 20).keyed("k")).await;
+    for submission in [reading("dev-1", 20), reading("dev-1", 20).keyed("k"), reading("dev-1", 21)] {
+        // A duplicate, a replay and a conflict.
+        let _ = db.accept(sent(submission)).await;
+    }
+    let submissions = vec![sent(simple(1)), sent(reading("dev-1", 22))];
+    assert!(db.mass().accept_all_or_none(&tenant(), submissions).await.unwrap().iter().any(Result::is_err));
+    assert_eq!(db.outbox().list(&tenant(), Filter::default(), None, Limit::DEFAULT).await.unwrap(), []);
+    assert_eq!(db.outbox().backlog(second(1)).await.unwrap(), Backlog::default());
+}
+
+async fn no_two_workers_have_the_same_delivery(db: TestDatabase) {
+    for of in [tenant(), other_tenant()] {
+        let submissions = (0..30).map(|value| sent(simple(value))).collect();
+        assert!(db.mass().accept(&of, submissions, Vec::new()).await.unwrap().iter().all(Result::is_ok));
+    }
+    let processes: Vec<_> = (0..3).map(|_| db.place.open()).collect();
+    let work = |name: String, process: usize| {
+        let store = Arc::clone(&processes[process].stores().deliveries);
+        tokio::spawn(async move {
+            let mut claims: Vec<Claim> = Vec::new();
+            loop {
+                let claimed = store.claim(&worker(&name), 4, second(2), second(60)).await.unwrap();
+                if claimed.is_empty() {
+                    return claims;
+                }
+                assert!(claimed.len() <= 4 && claimed.iter().all(|claimed| claimed.attempt == 1), "{claimed:?}");
+                claims.extend(claimed.into_iter().map(|claimed| claimed.claim));
+            }
+        })
+    };
+    let workers = (0..6).map(|index| work(format!("w{index}"), index % processes.len()));
+    // Who finds nothing while another claims the rest stops, so one more looks for what could have been missed.
+    let claims: Vec<Claim> = join_all(workers).await.into_iter().flat_map(Result::unwrap).collect();
+    let rest = claim(&db, "last", 2).await;
+    let distinct: HashSet<_> = claims.iter().map(|claim| (&claim.tenant_id, claim.delivery_id)).collect();
+    assert_eq!(distinct.len(), claims.len());
+    assert_eq!(claims.len() + rest.len(), 60);
+    let of_tenant = |of: &TenantId| claims.iter().filter(|claim| claim.tenant_id == *of).count();
+    assert!(of_tenant(&tenant()) <= 30 && of_tenant(&other_tenant()) <= 30);
+}
+
+async fn what_is_not_due_is_not_claimed(db: TestDatabase) {
+    let ids = [queued(&db, simple(1)).await.id, queued(&db, simple(2)).await.id];
+    assert_eq!(claim(&db, "a", 0).await, []);
+    let first = db.deliveries().claim(&worker("a"), 1, second(1), second(60)).await.unwrap();
+    assert_eq!(first.len(), 1);
+    let retry = Conclusion::Retry { failure: failure(), due_at: second(300) };
+    assert_eq!(record(&db, &first[0], retry).await, Recorded::Recorded);
+    let delivery = found(&db, first[0].claim.delivery_id).await;
+    assert_eq!((delivery.state, delivery.attempts, delivery.due_at), (State::Queued, 1, Some(second(300))));
+    assert_eq!((delivery.failure, delivery.lease), (Some(failure()), None));
+    assert_eq!(status(&db, delivery.request_id).await, Status::Processing);
+
+    let other = claim_one(&db, "b", 299).await;
+    assert!(ids.contains(&other.claim.delivery_id) && other.claim.delivery_id != delivery.id);
+    let again = claim_one(&db, "b", 300).await;
+    assert_eq!((again.claim.delivery_id, again.attempt), (delivery.id, 2));
+    assert_eq!(again.question.idempotency_key, first[0].question.idempotency_key);
+}
+
+async fn a_lease_that_ended_is_taken_over_and_its_holder_comes_too_late(db: TestDatabase) {
+    let delivery = queued(&db, reading("dev-1", 20)).await;
+    let late = claim_one(&db, "a", 2).await;
+    assert_eq!(late.question.request_id, delivery.request_id);
+    assert_eq!(late.question.document, db.present(delivery.request_id).await.document);
+    assert_eq!(late.question.trace, act(at(0)).origin.trace);
+    assert_eq!(claim(&db, "b", 61).await, []);
+    // A process that was killed has the same name as the one that came after it.
+    let next = claim_one(&db, "a", 62).await;
+    assert_eq!((next.attempt, &next.question), (2, &late.question));
+    assert!(next.claim.fence > late.claim.fence);
+
+    for conclusion in [answered(&late), dead(), Conclusion::Postponed { due_at: second(300) }] {
+        assert_eq!(record(&db, &late, conclusion).await, Recorded::LeaseLost);
+    }
+    assert_eq!(db.deliveries().extend(slice::from_ref(&late.claim), second(900)).await.unwrap(), [false]);
+    assert_eq!(found(&db, delivery.id).await.lease.unwrap().until, second(122));
+    assert_eq!(recommended(&db, delivery.request_id).await, []);
+
+    assert_eq!(record(&db, &next, answered(&next)).await, Recorded::Recorded);
+    for claimed in [&late, &next] {
+        assert_eq!(record(&db, claimed, answered(claimed)).await, Recorded::LeaseLost);
+    }
+    let delivered = found(&db, delivery.id).await;
+    assert_eq!((delivered.state, delivered.attempts, delivered.lease), (State::Delivered, 2, None));
+    assert_eq!(status(&db, delivery.request_id).await, Status::Done);
+    assert_eq!(recommended(&db, delivery.request_id).await.len(), 1);
+    let expected = [Action::Accepted, Action::Sent, Action::StatusChanged, Action::Delivered];
+    assert_eq!(actions(&db, delivery.request_id).await, expected);
+}
+
+async fn of_many_outcomes_one_is_recorded(db: TestDatabase) {
+    let delivery = queued(&db, simple(1)).await;
+    let claimed = claim_one(&db, "a", 2).await;
+    let processes: Vec<_> = (0..2).map(|_| db.place.open()).collect();
+    let conclusions = (0..8).map(|index| if index % 2 == 0 { answered(&claimed) } else { dead() });
+    let attempts = conclusions.enumerate().map(|(index, conclusion)| {
+        let (store, claim) = (Arc::clone(&processes[index % 2].stores().deliveries), claimed.claim.clone());
+        tokio::spawn(async move { store.record(&claim, conclusion, second(9)).await.unwrap() })
+    });
+    let recorded: Vec<_> = join_all(attempts).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(recorded.iter().filter(|recorded| **recorded == Recorded::Recorded).count(), 1);
+    let (state, status) = (found(&db, delivery.id).await.state, status(&db, delivery.request_id).await);
+    let kept = recommended(&db, delivery.request_id).await.len();
+    let consistent = [(State::Delivered, Status::Done, 1), (State::Dead, Status::Failed, 0)];
+    assert!(consistent.contains(&(state, status, kept)), "{state} {status} {kept}");
+    assert_eq!(actions(&db, delivery.request_id).await.len(), 4);
+}
+
+async fn what_is_handed_back_is_due_at_once_and_counts_for_nothing(db: TestDatabase) {
+    let delivery = queued(&db, simple(1)).await;
+    let given_back = claim_one(&db, "a", 2).await;
+    assert_eq!(db.deliveries().hand_back(&worker("b"), second(3)).await.unwrap(), 0);
+    assert_eq!(db.deliveries().hand_back(&worker("a"), second(3)).await.unwrap(), 1);
+    assert_eq!(db.deliveries().hand_back(&worker("a"), second(3)).await.unwrap(), 0);
+    let waiting = found(&db, delivery.id).await;
+    assert_eq!((waiting.state, waiting.attempts, waiting.due_at), (State::Queued, 0, Some(second(3))));
+    assert_eq!(record(&db, &given_back, answered(&given_back)).await, Recorded::LeaseLost);
+    let next = claim_one(&db, "a", 3).await;
+    assert_eq!(next.attempt, 1);
+    assert_eq!(record(&db, &given_back, answered(&given_back)).await, Recorded::LeaseLost);
+    assert_eq!(record(&db, &next, answered(&next)).await, Recorded::Recorded);
+}
+
+async fn a_lease_is_extended_while_it_holds(db: TestDatabase) {
+    queued(&db, simple(1)).await;
+    let claimed = claim_one(&db, "a", 2).await;
+    assert_eq!(db.deliveries().extend(slice::from_ref(&claimed.claim), second(600)).await.unwrap(), [true]);
+    assert_eq!(claim(&db, "b", 599).await, []);
+    assert_eq!(db.outbox().backlog(second(599)).await.unwrap().leased, 1);
+    assert_eq!(claim_one(&db, "b", 600).await.claim.delivery_id, claimed.claim.delivery_id);
+}
+
+async fn a_request_that_is_deleted_takes_its_delivery_along(db: TestDatabase) {
+    let waiting = queued(&db, simple(1)).await;
+    let under_way = claim_one(&db, "a", 2).await;
+    let delivered = queued(&db, simple(2)).await;
+    let claimed = claim_one(&db, "a", 2).await;
+    assert_eq!(record(&db, &claimed, answered(&claimed)).await, Recorded::Recorded);
+    for delivery in [&waiting, &delivered] {
+        db.mass().delete(&tenant(), delivery.request_id, deletion()).await.unwrap();
+        let gone = db.recommendations().of_request(&tenant(), delivery.request_id).await.unwrap();
+        assert_eq!(gone, Found::Deleted);
+    }
+    assert_eq!(record(&db, &under_way, answered(&under_way)).await, Recorded::LeaseLost);
+    assert_eq!(found(&db, waiting.id).await.state, State::Cancelled);
+    assert_eq!(found(&db, delivered.id).await.state, State::Delivered);
+    assert_eq!(claim(&db, "b", 5000).await, []);
+    let all = recommendation::Filter::default();
+    assert_eq!(db.recommendations().list(&tenant(), &all, None, Limit::DEFAULT).await.unwrap(), []);
+    let replay = db.outbox().replay(&tenant(), waiting.id, act(second(9))).await;
+    assert!(matches!(replay, Err(HandleError::NotAllowed { state: State::Cancelled })), "{replay:?}");
+    let told = db.place.lines(&format!(
+        "SELECT action AS line FROM audit_events WHERE object_id = '{}' ORDER BY sequence",
+        waiting.request_id
+    ));
+    assert_eq!(told, ["accepted", "sent", "status_changed", "deleted", "delivery_cancelled"]);
+}
+
+async fn a_request_that_ends_otherwise_takes_its_delivery_along(db: TestDatabase) {
+    for (number, status) in [Status::Cancelled, Status::Failed].into_iter().enumerate() {
+        let delivery = queued(&db, simple(i64::try_from(number).unwrap())).await;
+        let claimed = claim_one(&db, "a", 2).await;
+        db.mass().transition(&tenant(), delivery.request_id, transition(status)).await.unwrap();
+        assert_eq!(found(&db, delivery.id).await.state, State::Cancelled);
+        assert_eq!(record(&db, &claimed, answered(&claimed)).await, Recorded::LeaseLost);
+        assert_eq!(self::status(&db, delivery.request_id).await, status);
+        assert_eq!(claim(&db, "b", 5000).await, []);
+        let last = actions(&db, delivery.request_id).await.split_off(3);
+        assert_eq!(last, [Action::StatusChanged, Action::DeliveryCancelled]);
+    }
+}
+
+async fn a_delivery_that_is_cancelled_gets_no_answer(db: TestDatabase) {
+    let delivery = queued(&db, simple(1)).await;
+    let claimed = claim_one(&db, "a", 2).await;
+    let foreign = db.outbox().cancel(&other_tenant(), delivery.id, act(second(3))).await;
+    assert!(matches!(foreign, Err(HandleError::NotFound)), "{foreign:?}");
+    let cancelled = db.outbox().cancel(&tenant(), delivery.id, act(second(3))).await.unwrap();
+    assert_eq!((cancelled.state, cancelled.due_at, cancelled.lease.clone()), (State::Cancelled, None, None));
+    assert_eq!(db.outbox().cancel(&tenant(), delivery.id, act(second(4))).await.unwrap(), cancelled);
+    assert_eq!(record(&db, &claimed, answered(&claimed)).await, Recorded::LeaseLost);
+    assert_eq!(claim(&db, "b", 5000).await, []);
+    assert_eq!(status(&db, delivery.request_id).await, Status::Cancelled);
+    let events = db.events(delivery.request_id).await;
+    let last: &Event = events.last().unwrap();
+    assert_eq!((last.event.action, last.event.actor), (Action::DeliveryCancelled, act(at(0)).actor));
+    assert_eq!((&last.event.detail["from"], &last.event.detail["to"]), (&json!("processing"), &json!("cancelled")));
+    assert_eq!(events.len(), 4);
+}
+
+async fn a_dead_letter_is_replayed_in_another_round(db: TestDatabase) {
+    let delivery = queued(&db, simple(1)).await;
+    let early = db.outbox().replay(&tenant(), delivery.id, act(second(2))).await.unwrap();
+    assert_eq!(early, delivery);
+    let first = claim_one(&db, "a", 2).await;
+    assert_eq!(record(&db, &first, dead()).await, Recorded::Recorded);
+    let letter = found(&db, delivery.id).await;
+    assert_eq!((letter.state, letter.dead_reason), (State::Dead, Some(DeadReason::AttemptsExhausted)));
+    assert_eq!((letter.failure, letter.due_at), (Some(failure()), None));
+    assert_eq!(status(&db, delivery.request_id).await, Status::Failed);
+    assert_eq!(claim(&db, "a", 5000).await, []);
+
+    let replayed = db.outbox().replay(&tenant(), delivery.id, act(second(300))).await.unwrap();
+    assert_eq!((replayed.id, replayed.state, replayed.round), (delivery.id, State::Queued, 2));
+    assert_eq!((replayed.attempts, replayed.failure, replayed.dead_reason), (0, None, None));
+    assert_eq!((replayed.queued_at, replayed.due_at), (second(300), Some(second(300))));
+    assert_eq!(status(&db, delivery.request_id).await, Status::Pending);
+    let second_round = claim_one(&db, "a", 300).await;
+    assert_eq!(second_round.attempt, 1);
+    // An engine that remembers its answers is asked anew.
+    assert_ne!(second_round.question.idempotency_key, first.question.idempotency_key);
+    assert!(second_round.claim.fence > first.claim.fence);
+    assert_eq!(record(&db, &first, answered(&first)).await, Recorded::LeaseLost);
+    assert_eq!(record(&db, &second_round, answered(&second_round)).await, Recorded::Recorded);
+    let refused = db.outbox().replay(&tenant(), delivery.id, act(second(400))).await;
+    assert!(matches!(refused, Err(HandleError::NotAllowed { state: State::Delivered })), "{refused:?}");
+    let refused = db.outbox().cancel(&tenant(), delivery.id, act(second(400))).await;
+    assert!(matches!(refused, Err(HandleError::NotAllowed { state: State::Delivered })), "{refused:?}");
+    let expected = [
+        Action::Accepted,
+        Action::Sent,
+        Action::StatusChanged,
+        Action::DeliveryFailed,
+        Action::DeliveryReplayed,
+        Action::StatusChanged,
+        Action::Delivered,
+    ];
+    assert_eq!(actions(&db, delivery.request_id).await, expected);
+    let failed = &db.events(delivery.request_id).await[3].event;
+    assert_eq!(
+        (&failed.detail["code"], &failed.detail["reason"]),
+        (&json!("engine_timeout"), &json!("attempts_exhausted"))
+    );
+}
+
+async fn a_tenant_sees_what_its_own_deliveries_are_at(db: TestDatabase) {
+    let (outbox, limit) = (db.outbox(), Limit::new(2).unwrap());
+    let mut ids = Vec::new();
+    for value in 0..5 {
+        ids.push(queued(&db, simple(value)).await.id);
+    }
+    let claimed = db.deliveries().claim(&worker("a"), 3, second(2), second(60)).await.unwrap();
+    assert_eq!(record(&db, &claimed[0], answered(&claimed[0])).await, Recorded::Recorded);
+    assert_eq!(record(&db, &claimed[1], dead()).await, Recorded::Recorded);
+    let retry = Conclusion::Retry { failure: failure(), due_at: second(30) };
+    assert_eq!(record(&db, &claimed[2], retry).await, Recorded::Recorded);
+
+    let overview = outbox.overview(&tenant()).await.unwrap();
+    assert_eq!((overview.depth, overview.oldest, overview.retrying), (3, Some(second(1)), 1));
+    let by_state: Vec<_> = overview.by_state.iter().map(|(_, count)| *count).collect();
+    assert_eq!(by_state, [3, 0, 1, 1, 0]);
+    let nothing = outbox.overview(&other_tenant()).await.unwrap();
+    assert_eq!((nothing.depth, nothing.oldest, nothing.by_state.len()), (0, None, State::ALL.len()));
+    let backlog = outbox.backlog(second(2)).await.unwrap();
+    assert_eq!(backlog, Backlog { waiting: 3, leased: 0, oldest_due: Some(second(1)) });
+
+    let first = outbox.list(&tenant(), Filter::default(), None, limit).await.unwrap();
+    let first: Vec<_> = first.iter().map(|delivery| delivery.id).collect();
+    assert_eq!(first, [ids[4], ids[3], ids[2]]);
+    let next = outbox.list(&tenant(), Filter::default(), Some(ids[3]), limit).await.unwrap();
+    assert_eq!(next.iter().map(|delivery| delivery.id).collect::<Vec<_>>(), [ids[2], ids[1], ids[0]]);
+    let letters = outbox.list(&tenant(), Filter { state: Some(State::Dead) }, None, limit).await.unwrap();
+    assert_eq!(letters.iter().map(|letter| letter.id).collect::<Vec<_>>(), [claimed[1].claim.delivery_id]);
+    assert_eq!(outbox.list(&other_tenant(), Filter::default(), None, limit).await.unwrap(), []);
+}
+
+async fn recommendations_are_found_by_what_they_are_about(db: TestDatabase) {
+    let mut kept = Vec::new();
+    for (number, submission) in [reading("dev-1", 20), reading("dev-2", 20), simple(1)].into_iter().enumerate() {
+        queued(&db, submission).await;
+        let claimed = claim_one(&db, "a", 2).await;
+        let mut recommendation = recommendation(&claimed);
+        if number == 1 {
+            recommendation.advice.model.name = "n".to_owned();
+            recommendation.created_at = second(160);
+            let (code, pointer) = ("delta_mismatch".to_owned(), "/actions/0".to_owned());
+            let flag = recommendation::Flag { code, pointer, detail: "Odd.".to_owned() };
+            recommendation.flags = vec![flag];
+        }
+        let conclusion = Conclusion::Answered(Box::new(recommendation.clone()));
+        assert_eq!(record(&db, &claimed, conclusion).await, Recorded::Recorded);
+        kept.push(recommendation);
+    }
+    assert_eq!(recommended(&db, kept[1].request_id).await, [kept[1].clone()]);
+    let none = || recommendation::Filter::default();
+    let text = |text: &str| Some(text.to_owned());
+    let cases = [
+        (none(), vec![2, 1, 0]),
+        (recommendation::Filter { valid: Some(true), ..none() }, vec![2, 0]),
+        (recommendation::Filter { valid: Some(false), ..none() }, vec![1]),
+        (recommendation::Filter { model: text("n"), ..none() }, vec![1]),
+        (recommendation::Filter { site_id: text("site-1"), ..none() }, vec![1, 0]),
+        (recommendation::Filter { device_id: text("dev-1"), ..none() }, vec![0]),
+        (recommendation::Filter { device_id: text("dev-1"), model: text("n"), ..none() }, vec![]),
+    ];
+    for (filter, expected) in cases {
+        let found = db.recommendations().list(&tenant(), &filter, None, Limit::DEFAULT).await.unwrap();
+        let expected: Vec<_> = expected.into_iter().map(|index: usize| kept[index].clone()).collect();
+        assert_eq!(found, expected, "{filter:?}");
+        assert_eq!(db.recommendations().list(&other_tenant(), &filter, None, Limit::DEFAULT).await.unwrap(), []);
+    }
+    let one = Limit::new(1).unwrap();
+    let page = db.recommendations().list(&tenant(), &none(), Some(kept[2].id), one).await.unwrap();
+    assert_eq!(page.iter().map(|row| row.id).collect::<Vec<_>>(), [kept[1].id, kept[0].id]);
+    let foreign = db.recommendations().of_request(&other_tenant(), kept[0].request_id).await.unwrap();
+    assert_eq!(foreign, Found::Absent);
+}
+
+/// Says what it was told to, in that order, and notes what it was asked.
+struct Engine {
+    answers: Mutex<VecDeque<Result<Value, RecommenderError>>>,
+    asked: Mutex<Vec<Question>>,
+}
+
+#[async_trait]
+impl Recommender for Engine {
+    async fn recommend(&self, question: &Question) -> Result<Answer, RecommenderError> {
+        self.asked.lock().unwrap().push(question.clone());
+        let next = self.answers.lock().unwrap().pop_front().expect("the engine is asked no more than that");
+        next.map(|body| Answer { body: body.to_string().into_bytes(), latency: Duration::from_millis(40) })
+    }
+}
+
+/// A clock that stands until it is set.
+struct Standing(Mutex<Timestamp>);
+
+impl Clock for Standing {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// A deliverer to an engine that says this.
+struct Delivering {
+    deliverer: Deliverer,
+    engine: Arc<Engine>,
+    clock: Arc<Standing>,
+}
+
+impl Delivering {
+    fn new(db: &TestDatabase, answers: impl IntoIterator<Item = Result<Value, RecommenderError>>) -> Self {
+        let answers = Mutex::new(answers.into_iter().collect());
+        let engine = Arc::new(Engine { answers, asked: Mutex::default() });
+        let clock = Arc::new(Standing(Mutex::new(second(2))));
+        let retry = RetryPolicy {
+            base: Duration::from_secs(10),
+            cap: Duration::from_secs(100),
+            max_attempts: 3,
+            deadline: Duration::from_secs(3600),
+        };
+        let settings = DeliverySettings { lease: Duration::from_secs(60), retry };
+        let store = Arc::clone(&db.database.stores().deliveries);
+        let deliverer = Deliverer::new(store, engine.clone(), clock.clone(), Arc::new(|| 0.5), settings);
+        Self { deliverer, engine, clock }
+    }
+
+    /// What becomes of the one delivery that is due at an instant; `None` if none is.
+    async fn at(&self, seconds: i64) -> Option<Conclusion> {
+        *self.clock.0.lock().unwrap() = second(seconds);
+        let mut done = self.deliverer.deliver_next(&worker("a"), 10).await.unwrap();
+        assert!(done.len() <= 1);
+        done.pop().map(|done| {
+            let (conclusion, recorded) = done.unwrap();
+            assert_eq!(recorded, Recorded::Recorded);
+            conclusion
+        })
+    }
+
+    fn asked(&self) -> usize {
+        self.engine.asked.lock().unwrap().len()
+    }
+}
+
+fn failed(code: FailureCode, retryable: bool, retry_after: Option<u64>) -> Result<Value, RecommenderError> {
+    let failure = Failure { code, detail: "It said so.".to_owned() };
+    Err(RecommenderError::Failed { failure, retryable, retry_after: retry_after.map(Duration::from_secs) })
+}
+
+/// A document with hard constraints and a service level objective.
+fn constrained() -> Submission {
+    let mut submission = simple(7);
+    let canonical =
+        r#"{"request":{"constraints":{"hard":{"max_temperature_c":22.8}},"service_level_objective_ms":39}}"#;
+    submission.examined.fingerprint = Fingerprint::of(canonical);
+    submission.examined.canonical = canonical.to_owned();
+    submission
+}
+
+async fn an_answer_is_judged_and_kept(db: TestDatabase) {
+    let request = db.stored(reading("dev-1", 20)).await.summary;
+    db.outbox().send(&tenant(), request.id, sending(second(1))).await.unwrap();
+    let worker = Delivering::new(&db, [Ok(answer(request.fingerprint))]);
+    assert!(matches!(worker.at(2).await, Some(Conclusion::Answered(_))));
+    assert_eq!(worker.at(5000).await, None);
+    let kept = recommended(&db, request.id).await.pop().unwrap();
+    assert!(kept.is_valid());
+    assert_eq!((kept.latency_ms, kept.slo_met(), kept.created_at), (40, None, second(2)));
+    assert_eq!((kept.site_id.as_deref(), kept.device_id.as_deref()), (Some("site-1"), Some("dev-1")));
+    assert_eq!(serde_json::to_value(&kept.advice).unwrap(), answer(request.fingerprint));
+
+    let event = db.events(request.id).await.pop().unwrap().event;
+    assert_eq!((event.action, event.actor.kind()), (Action::Delivered, "system"));
+    // It is tied to the call by which the request was sent.
+    assert_eq!((event.origin.request_id, event.origin.trace), (act(at(0)).origin.request_id, act(at(0)).origin.trace));
+    assert_eq!(event.detail["recommendation"], json!(kept.id.to_string()));
+    assert_eq!((&event.detail["valid"], &event.detail["attempts"]), (&json!(true), &json!(1)));
+    let stored = db.place.lines("SELECT answer AS line FROM recommendations").pop().unwrap();
+    assert_eq!(event.detail["answer"], json!(Fingerprint::of(&stored).to_string()));
+}
+
+async fn an_answer_that_breaks_a_constraint_is_kept_and_flagged(db: TestDatabase) {
+    let request = db.stored(constrained()).await.summary;
+    db.outbox().send(&tenant(), request.id, sending(second(1))).await.unwrap();
+    let worker = Delivering::new(&db, [Ok(answer(request.fingerprint))]);
+    assert!(matches!(worker.at(2).await, Some(Conclusion::Answered(_))));
+    let kept = recommended(&db, request.id).await.pop().unwrap();
+    assert!(!kept.is_valid());
+    assert_eq!((kept.slo_ms, kept.slo_met()), (Some(39), Some(false)));
+    assert_eq!(kept.flags.iter().map(|flag| flag.code.as_str()).collect::<Vec<_>>(), ["hard_constraint_broken"]);
+    let event = db.events(request.id).await.pop().unwrap().event;
+    assert_eq!((&event.detail["valid"], &event.detail["flags"]), (&json!(false), &json!(["hard_constraint_broken"])));
+}
+
+async fn a_failure_is_tried_again_and_then_given_up(db: TestDatabase) {
+    let request = db.stored(simple(1)).await.summary;
+    let delivery = db.outbox().send(&tenant(), request.id, sending(second(1))).await.unwrap();
+    let garbage = answer(Fingerprint::of("another document"));
+    let worker = Delivering::new(
+        &db,
+        [failed(FailureCode::Busy, true, Some(30)), Ok(garbage), failed(FailureCode::EngineFault, true, None)],
+    );
+    worker.at(2).await.unwrap();
+    assert_eq!(found(&db, delivery.id).await.due_at, Some(second(32)));
+    assert_eq!(worker.at(31).await, None);
+    worker.at(32).await.unwrap();
+    let waiting = found(&db, delivery.id).await;
+    assert_eq!((waiting.attempts, waiting.due_at), (2, Some(second(42))));
+    let failure = waiting.failure.unwrap();
+    assert_eq!(failure.code, FailureCode::Malformed);
+    assert!(failure.detail.contains("/input_fingerprint"), "{failure:?}");
+    worker.at(42).await.unwrap();
+    let letter = found(&db, delivery.id).await;
+    assert_eq!((letter.state, letter.dead_reason), (State::Dead, Some(DeadReason::AttemptsExhausted)));
+    assert_eq!(letter.failure.unwrap().code, FailureCode::EngineFault);
+    assert_eq!(worker.at(5000).await, None);
+    assert_eq!(recommended(&db, request.id).await, []);
+    let asked = worker.engine.asked.lock().unwrap();
+    assert_eq!(asked.len(), 3);
+    assert!(asked.iter().all(|question| *question == asked[0]));
+}
+
+async fn what_would_fail_again_is_given_up_at_once(db: TestDatabase) {
+    let delivery = queued(&db, simple(1)).await;
+    let worker = Delivering::new(&db, [failed(FailureCode::Refused, false, None)]);
+    worker.at(2).await.unwrap();
+    let letter = found(&db, delivery.id).await;
+    assert_eq!((letter.attempts, letter.dead_reason), (1, Some(DeadReason::NotRetryable)));
+    assert_eq!(status(&db, delivery.request_id).await, Status::Failed);
+}
+
+async fn an_engine_that_is_left_alone_costs_no_attempt(db: TestDatabase) {
+    let request = db.stored(simple(1)).await.summary;
+    let delivery = db.outbox().send(&tenant(), request.id, sending(second(1))).await.unwrap();
+    let open = || Err(RecommenderError::CircuitOpen { retry_after: Duration::from_secs(20) });
+    let answers = (0..5).map(|_| open()).chain([Ok(answer(request.fingerprint))]);
+    let worker = Delivering::new(&db, answers);
+    for round in 0..5 {
+        worker.at(100 + round * 20).await.unwrap();
+        let waiting = found(&db, delivery.id).await;
+        assert_eq!((waiting.state, waiting.attempts), (State::Queued, 0));
+        assert_eq!(waiting.due_at, Some(second(120 + round * 20)));
+    }
+    assert!(matches!(worker.at(200).await, Some(Conclusion::Answered(_))));
+    assert_eq!(found(&db, delivery.id).await.attempts, 1);
+}
+
+async fn a_delivery_that_ends_its_workers_is_given_up(db: TestDatabase) {
+    let delivery = queued(&db, simple(1)).await;
+    for killed in 0..3 {
+        claim_one(&db, "killed", 2 + killed * 60).await;
+    }
+    let worker = Delivering::new(&db, []);
+    worker.at(182).await.unwrap();
+    let letter = found(&db, delivery.id).await;
+    assert_eq!((letter.state, letter.dead_reason), (State::Dead, Some(DeadReason::AttemptsExhausted)));
+    assert_eq!((letter.failure.unwrap().code, worker.asked()), (FailureCode::Lost, 0));
+}

@@ -1,0 +1,3 @@
+DROP TABLE recommendations;
+DROP TABLE delivery_queue;
+DROP TABLE deliveries;
