@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{accounts, audit, config, engine, import, migrate, openapi, serve};
-use crate::config::Settings;
+use crate::config::{Settings, TelemetrySettings};
 use crate::logging;
+use crate::telemetry::Telemetry;
 
 /// The backend of data-centre pilots: takes telemetry, validates it, stores it durably and proves it.
 #[derive(Debug, Parser)]
@@ -60,10 +61,14 @@ impl Cli {
     /// What made it fail, for the terminal.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let settings = self.settings.without_empty_secrets();
-        logging::start(&settings.log)?;
         let command = self.command.unwrap_or(Command::Serve(serve::Arguments::default()));
+        // A command that ends by itself has nothing to tell a collector.
+        let serves = matches!(command, Command::Serve(_));
+        let to_send = if serves { settings.telemetry.clone() } else { TelemetrySettings::default() };
+        let telemetry = Telemetry::start(&to_send)?;
+        logging::start(&settings.log, &telemetry)?;
         match command {
-            Command::Serve(arguments) => serve::run(&settings, &arguments).await,
+            Command::Serve(arguments) => serve::run(&settings, &arguments, telemetry).await,
             Command::Migrate => migrate::run(&settings),
             Command::CreateUser(arguments) => accounts::create_user(&settings, arguments).await,
             Command::ResetPassword(arguments) => accounts::reset_password(&settings, arguments).await,

@@ -45,6 +45,9 @@ pub struct Settings {
     /// What is logged.
     #[command(flatten)]
     pub log: LogSettings,
+    /// Where traces and metrics go.
+    #[command(flatten)]
+    pub telemetry: TelemetrySettings,
 }
 
 /// How much is demanded at start.
@@ -356,6 +359,95 @@ pub struct LogSettings {
     pub filter: String,
 }
 
+/// Where traces and metrics go, by OpenTelemetry's own names. Its other variables (`OTEL_TRACES_SAMPLER`,
+/// `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_RESOURCE_ATTRIBUTES`, …) are read by its library.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TelemetrySettings {
+    /// A collector that takes OTLP over HTTP, such as http://localhost:4318 [default: none, and nothing is sent].
+    #[arg(
+        id = "otel_exporter_otlp_endpoint",
+        long = "otel-exporter-otlp-endpoint",
+        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
+        value_name = "OTEL_EXPORTER_OTLP_ENDPOINT",
+        global = true,
+        hide_env_values = true
+    )]
+    pub endpoint: Option<SecretString>,
+    /// Where traces go instead: the whole URL.
+    #[arg(
+        id = "otel_exporter_otlp_traces_endpoint",
+        long = "otel-exporter-otlp-traces-endpoint",
+        env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        value_name = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        global = true,
+        hide_env_values = true
+    )]
+    pub traces_endpoint: Option<SecretString>,
+    /// Where metrics go instead: the whole URL.
+    #[arg(
+        id = "otel_exporter_otlp_metrics_endpoint",
+        long = "otel-exporter-otlp-metrics-endpoint",
+        env = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+        value_name = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+        global = true,
+        hide_env_values = true
+    )]
+    pub metrics_endpoint: Option<SecretString>,
+    /// `true` sends nothing, whatever else is set.
+    #[arg(
+        id = "otel_sdk_disabled",
+        long = "otel-sdk-disabled",
+        env = "OTEL_SDK_DISABLED",
+        value_name = "OTEL_SDK_DISABLED",
+        global = true,
+        default_value = "false",
+        action = clap::ArgAction::Set,
+        value_parser = boolean
+    )]
+    pub disabled: bool,
+}
+
+impl TelemetrySettings {
+    /// Where traces are sent, if anywhere.
+    ///
+    /// # Errors
+    /// When what is set is no URL of a collector.
+    pub fn traces(&self) -> anyhow::Result<Option<SecretString>> {
+        let own = (self.traces_endpoint.as_ref(), "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
+        self.signal(own, "v1/traces")
+    }
+
+    /// Where metrics are sent, if anywhere.
+    ///
+    /// # Errors
+    /// When what is set is no URL of a collector.
+    pub fn metrics(&self) -> anyhow::Result<Option<SecretString>> {
+        let own = (self.metrics_endpoint.as_ref(), "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT");
+        self.signal(own, "v1/metrics")
+    }
+
+    /// Nothing is sent without the endpoint of all signals. To it a path is added, which a signal's own has already.
+    fn signal(&self, own: (Option<&SecretString>, &str), path: &str) -> anyhow::Result<Option<SecretString>> {
+        let all = self.endpoint.as_ref().map(collector).transpose().context("OTEL_EXPORTER_OTLP_ENDPOINT")?;
+        let own = own.0.map(collector).transpose().with_context(|| own.1.to_owned())?;
+        let Some(all) = all.filter(|_| !self.disabled) else { return Ok(None) };
+        let url = own.map_or_else(|| format!("{}/{path}", all.as_str().trim_end_matches('/')), String::from);
+        Ok(Some(url.into()))
+    }
+}
+
+/// The text may hold a password, and is not repeated.
+fn collector(text: &SecretString) -> anyhow::Result<reqwest::Url> {
+    let url = reqwest::Url::parse(text.expose_secret().trim()).ok();
+    let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.context("the URL of a collector such as http://localhost:4318 is due")
+}
+
+/// OpenTelemetry takes both in any case.
+fn boolean(text: &str) -> Result<bool, String> {
+    text.trim().to_ascii_lowercase().parse().map_err(|_| "true or false is due".to_owned())
+}
+
 fn body_limit(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(bytes) if bytes >= 1024 => Ok(bytes),
@@ -416,6 +508,9 @@ impl Settings {
             &mut self.auth.pepper,
             &mut self.audit.key,
             &mut self.first.admin_password,
+            &mut self.telemetry.endpoint,
+            &mut self.telemetry.traces_endpoint,
+            &mut self.telemetry.metrics_endpoint,
         ];
         for setting in settings {
             if setting.as_ref().is_some_and(|value| value.expose_secret().is_empty()) {
@@ -477,6 +572,10 @@ impl Settings {
             ("MASS_TRUSTED_PROXIES", proxies.join(",")),
             ("MASS_TOKEN_ALGORITHM", self.auth.token_algorithm.to_string()),
             ("ACCESS_TOKEN_EXPIRE_MINUTES", (self.auth.access_token_lifetime.seconds() / 60).to_string()),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", secret(&self.telemetry.endpoint)),
+            ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", secret(&self.telemetry.metrics_endpoint)),
+            ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", secret(&self.telemetry.traces_endpoint)),
+            ("OTEL_SDK_DISABLED", self.telemetry.disabled.to_string()),
             ("SECRET_KEY", secret(&self.auth.secret_key)),
             ("SECRET_KEY_PREVIOUS", secret(&self.auth.secret_key_previous)),
         ]

@@ -14,6 +14,7 @@ mod gate;
 pub mod headers;
 pub mod limits;
 pub mod mass;
+pub mod metrics;
 pub mod openapi;
 pub mod operations;
 pub mod problem;
@@ -44,6 +45,8 @@ use limits::Limits;
 use problem::{Problem, ProblemKind};
 use system::Draining;
 
+use crate::telemetry::Telemetry;
+
 /// How long requests under way may take once the server stops. With the grace before it, that is less than the 30 seconds
 /// that everything in deploy/ gives.
 const DRAIN_SECONDS: u64 = 20;
@@ -65,6 +68,8 @@ pub struct Services {
     pub clock: web::Data<Arc<dyn Clock>>,
     /// Whether the server is stopping.
     pub draining: web::Data<Draining>,
+    /// What the process tells of itself.
+    pub telemetry: web::Data<Telemetry>,
     /// Rate limits.
     pub limits: web::Data<Limits>,
     /// Whose word is taken for where a request came from.
@@ -92,6 +97,7 @@ pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Serve
             .app_data(services.database)
             .app_data(services.clock)
             .app_data(services.draining)
+            .app_data(services.telemetry)
             .app_data(services.body_limit)
             .app_data(services.temporary)
             .app_data(services.limits)
@@ -116,6 +122,7 @@ fn routes(config: &mut api::ServiceConfig<'_>) {
         .service(api::resource("/health").route(api::get().to(system::health)))
         .service(api::resource("/ready").route(api::get().to(system::ready)))
         .service(api::resource("/version").route(api::get().to(system::version)))
+        .service(api::resource("/metrics").route(api::get().to(metrics::get)))
         .service(api::resource("/.well-known/jwks.json").route(api::get().to(auth::keys)))
         .service(api::resource("/v1/auth/login").route(api::post().to(auth::login)))
         .service(api::resource("/v1/auth/refresh").route(api::post().to(auth::refresh)))

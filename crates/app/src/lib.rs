@@ -10,3 +10,4 @@ pub mod http;
 pub mod logging;
 pub mod rows;
 pub mod startup;
+pub mod telemetry;

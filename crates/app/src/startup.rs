@@ -18,11 +18,11 @@ use mass_auth::{
 use mass_domain::audit::Program;
 use mass_domain::audit::note::NoteKey;
 use mass_domain::time::{Clock, Timestamp};
-use mass_persistence::{Database, OpenError};
+use mass_persistence::{CommitObserver, Database, OpenError};
 use mass_service::MassService;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::{Environment, Settings};
+use crate::config::{Environment, Settings, TelemetrySettings};
 use crate::http::Services;
 use crate::http::batch::outbox::TemporaryFolder;
 use crate::http::body::BodyLimit;
@@ -31,6 +31,7 @@ use crate::http::context::local_origin;
 use crate::http::cors::AllowedOrigins;
 use crate::http::limits::Limits;
 use crate::http::system::Draining;
+use crate::telemetry::Telemetry;
 
 /// How many connections to the database are open at most.
 const POOL_SIZE: NonZeroU32 = NonZeroU32::new(10).unwrap();
@@ -58,10 +59,19 @@ impl Application {
     /// # Errors
     /// One sentence that names what is missing or wrong.
     pub async fn build(settings: &Settings) -> anyhow::Result<Self> {
+        Self::build_with(settings, Telemetry::start(&TelemetrySettings::default())?).await
+    }
+
+    /// The same, telling of itself what it is given for that.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub async fn build_with(settings: &Settings, telemetry: Telemetry) -> anyhow::Result<Self> {
+        let metrics = Arc::new(telemetry.metrics.clone());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let keys = signing_keys(settings)?;
         let signer = checkpoint_signer(settings)?;
-        let database = open(settings)?;
+        let database = open_observed(settings, metrics.clone())?;
         database.migrate().context("the database cannot be migrated")?;
         let passwords = passwords(settings)?;
         let auth = AuthService::new(
@@ -74,15 +84,18 @@ impl Application {
         let admin =
             AdminService::new(database.stores().admin.clone(), passwords, registration(settings), Arc::clone(&clock));
         let audit = AuditService::new(Arc::clone(&database.stores().audit), signer, Arc::clone(&clock));
-        let mass = MassService::new(Arc::clone(&database.stores().mass), Arc::clone(&clock));
+        let mass = MassService::new(Arc::clone(&database.stores().mass), Arc::clone(&clock)).observed_by(metrics);
+        let database = web::Data::new(database);
+        telemetry.metrics.watch(&database);
         let services = Services {
             auth: web::Data::new(auth),
             admin: web::Data::new(admin),
             audit: web::Data::new(audit),
             mass: web::Data::new(mass),
-            database: web::Data::new(database),
+            database,
             clock: web::Data::new(clock),
             draining: web::Data::new(Draining::default()),
+            telemetry: web::Data::new(telemetry),
             limits: web::Data::new(Limits::new(settings.limits.per_minute())),
             proxies: web::Data::new(TrustedProxies(settings.http.trusted_proxies.clone())),
             cors_origins: web::Data::new(AllowedOrigins(settings.http.cors_origins.clone())),
@@ -98,6 +111,10 @@ impl Application {
 /// # Errors
 /// When its address is malformed or it cannot be reached.
 pub fn open(settings: &Settings) -> anyhow::Result<Database> {
+    open_observed(settings, Arc::new(()))
+}
+
+fn open_observed(settings: &Settings, observer: Arc<dyn CommitObserver>) -> anyhow::Result<Database> {
     let url = settings.database_url();
     let options = mass_persistence::Options {
         url: url.expose_secret().to_owned(),
@@ -105,6 +122,7 @@ pub fn open(settings: &Settings) -> anyhow::Result<Database> {
         statement_cache: settings.storage.statement_cache,
         program: program(),
         pool_size: POOL_SIZE,
+        observer,
     };
     let setting = |error: &OpenError| match error {
         OpenError::MigrationUrl => "MASS_MIGRATION_DATABASE_URL",

@@ -4,6 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+/// The target of the spans that are exported. They are told by it from what is logged, and cost next to nothing unless
+/// somebody collects them.
+pub const SPANS: &str = "mass::spans";
+
 /// A `traceparent` of version 00 (W3C Trace Context, section 3.2): lower-case hexadecimal, ids not all zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceParent {
@@ -28,6 +32,12 @@ impl TraceParent {
     #[must_use]
     pub const fn child(self, span_id: u64) -> Option<Self> {
         Self::new(self.trace_id, span_id, self.flags)
+    }
+
+    /// The trace's id, the span's id and the flags, as numbers.
+    #[must_use]
+    pub const fn parts(&self) -> (u128, u64, u8) {
+        (self.trace_id, self.parent_id, self.flags)
     }
 
     /// The trace's id as 32 hexadecimal digits.

@@ -9,10 +9,11 @@ use mass_domain::mass_request::{IdempotencyKey, MassRequest, Outcome, Status, Su
 use mass_domain::port::PortError;
 use mass_domain::tenancy::{OverQuota, TenantId};
 use mass_domain::time::Timestamp;
-use mass_domain::trace::Origin;
+use mass_domain::trace::{Origin, SPANS};
 
 use crate::MassService;
 use crate::document::{DocumentError, Record, examine};
+use crate::observer::RefusedAt;
 use crate::refused;
 
 /// What to do with another document under a natural key that is taken.
@@ -275,13 +276,31 @@ impl MassService {
         options: &Options,
     ) -> Result<Receipt, AcceptError> {
         principal.require(Permission::MassWrite)?;
-        let (submissions, refused, result) = match self.prepare(principal, record, options) {
+        let span = tracing::info_span!(
+            target: SPANS,
+            "examine",
+            mass.contract = tracing::field::Empty,
+            mass.refused_at = tracing::field::Empty,
+        );
+        let (submissions, refused, result) = match span.in_scope(|| self.prepare(principal, record, options)) {
             Ok(submission) => (vec![submission], Vec::new(), Ok(())),
             Err((event, error)) => (Vec::new(), vec![*event], Err(error)),
         };
+        drop(span);
+        let contracts = contracts_of(&submissions);
         let mut stored = self.store.accept(principal.tenant(), submissions, refused).await?;
         result?;
+        self.count_refusals(&contracts, &stored);
         Ok(stored.pop().ok_or_else(missing_result)??)
+    }
+
+    /// Tells of the documents that the store refused.
+    pub(crate) fn count_refusals(&self, contracts: &[ContractId], results: &[Result<Receipt, Refusal>]) {
+        for (contract, result) in contracts.iter().zip(results) {
+            if let Err(refusal) = result {
+                self.observer.refused(RefusedAt::of_refusal(refusal), Some(*contract));
+            }
+        }
     }
 
     /// Makes a submission of a record, or the event of its refusal.
@@ -295,8 +314,10 @@ impl MassService {
         let id = self.next_id(at);
         let Options { on_conflict, auto_send, origin } = options.clone();
         let actor = principal.actor();
+        let span = tracing::Span::current();
         match examine(principal, &record, at) {
             Ok((examined, idempotency_key)) => {
+                span.record("mass.contract", tracing::field::display(examined.contract));
                 let input = record.fingerprint();
                 let delivery = auto_send.then(|| DeliveryId::from_uuid(self.next_id(at).as_uuid()));
                 Ok(Submission { id, at, actor, input, examined, idempotency_key, on_conflict, delivery, origin })
@@ -304,11 +325,20 @@ impl MassService {
             Err(error) => {
                 let act = Act { actor, at, origin };
                 let (contract, input) = (record.contract(), record.fingerprint());
+                let refused_at = RefusedAt::of_document(&error);
+                span.record("mass.contract", contract.map(tracing::field::display));
+                span.record("mass.refused_at", refused_at.as_str());
+                self.observer.refused(refused_at, contract);
                 let detail = refused::of_document(&error);
                 Err((Box::new(refused::event(&act, principal.tenant(), id, contract, input, detail)), error))
             }
         }
     }
+}
+
+/// The contracts of submissions, which outlive them.
+pub(crate) fn contracts_of(submissions: &[Submission]) -> Vec<ContractId> {
+    submissions.iter().map(|submission| submission.examined.contract).collect()
 }
 
 pub(crate) fn missing_result() -> PortError {

@@ -4,7 +4,7 @@ use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::audit::NewEvent;
 
 use crate::MassService;
-use crate::accept::{AcceptError, Options, Receipt, Submission, missing_result};
+use crate::accept::{AcceptError, Options, Receipt, Submission, contracts_of, missing_result};
 use crate::document::{DocumentError, Record};
 
 /// Documents that have been examined and wait to be stored, in their order.
@@ -92,7 +92,9 @@ impl MassService {
         if verdicts.is_empty() {
             return Ok(Vec::new());
         }
+        let contracts = contracts_of(&submissions);
         let stored = self.store.accept(principal.tenant(), submissions, refused).await?;
+        self.count_refusals(&contracts, &stored);
         let mut stored = stored.into_iter();
         let result = |verdict: Result<(), DocumentError>| match verdict {
             Ok(()) => Ok(stored.next().ok_or_else(missing_result)?.map_err(AcceptError::from)),
@@ -116,7 +118,9 @@ impl MassService {
             let refused = verdicts.into_iter().map(|verdict| verdict.err().map(AcceptError::from));
             return Ok(Err(refused.collect()));
         }
+        let contracts = contracts_of(&submissions);
         let results = self.store.accept_all_or_none(principal.tenant(), submissions).await?;
+        self.count_refusals(&contracts, &results);
         if results.iter().any(Result::is_err) {
             return Ok(Err(results.into_iter().map(|result| result.err().map(AcceptError::from)).collect()));
         }

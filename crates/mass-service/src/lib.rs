@@ -11,6 +11,7 @@ mod deliver;
 mod deliveries;
 mod document;
 mod dry_run;
+mod observer;
 mod read;
 mod refused;
 mod recommendations;
@@ -37,6 +38,7 @@ pub use deliver::{
 };
 pub use deliveries::{DeliveryError, DeliveryQuery, DeliveryService, HandleError, judge_cancel, judge_replay};
 pub use dry_run::{DryRunError, Verdict};
+pub use observer::{IntakeObserver, RefusedAt};
 pub use read::{ListQuery, ReadError};
 pub use recommendations::RecommendationQuery;
 pub use send::{Dispatch, SendError, Sending};
@@ -47,6 +49,7 @@ pub use transition::{Transition, TransitionError};
 pub struct MassService {
     store: Arc<dyn MassStore>,
     clock: Arc<dyn Clock>,
+    observer: Arc<dyn IntakeObserver>,
     ids: Mutex<ContextV7>,
 }
 
@@ -54,7 +57,13 @@ impl MassService {
     /// Puts the use cases on top of a store.
     #[must_use]
     pub fn new(store: Arc<dyn MassStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, ids: Mutex::new(ContextV7::new()) }
+        Self { store, clock, observer: Arc::new(()), ids: Mutex::new(ContextV7::new()) }
+    }
+
+    /// The same, with somebody who hears what becomes of documents.
+    #[must_use]
+    pub fn observed_by(self, observer: Arc<dyn IntakeObserver>) -> Self {
+        Self { observer, ..self }
     }
 
     /// A new id that carries the instant, and is greater than every id that this service made before.

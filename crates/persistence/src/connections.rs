@@ -10,9 +10,13 @@ use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, R2D2Connection}
 use diesel::result::{DatabaseErrorKind, Error};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
+use mass_domain::trace::SPANS;
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
+use tracing::{Instrument, Span};
+
+use crate::load::PoolUse;
 
 /// How long a unit of work waits for its turn before the database counts as too busy.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -22,6 +26,9 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What a database does to keep a unit of work within one tenant, beside the predicates of its statements.
 pub(crate) trait Walled: R2D2Connection + Sized + 'static {
+    /// The database's name in traces (OpenTelemetry's `db.system.name`).
+    const SYSTEM: &'static str;
+
     /// Whether it does anything.
     fn has_walls(&mut self) -> QueryResult<bool>;
 
@@ -34,6 +41,8 @@ type Turn = Arc<tokio::sync::Mutex<()>>;
 /// A pool of connections, on which units of work run outside the asynchronous threads. Each says which tenant it is
 /// for, or that it is for none: there is no third way to a connection.
 pub(crate) struct Connections<C: Walled> {
+    /// What their units of work are called in traces.
+    purpose: &'static str,
     pool: Pool<ConnectionManager<C>>,
     // One permit per connection: who waits here costs nothing, who waited in the pool would hold a thread.
     permits: Arc<Semaphore>,
@@ -44,8 +53,13 @@ pub(crate) struct Connections<C: Walled> {
 }
 
 impl<C: Walled> Connections<C> {
-    /// A pool of up to `size` connections, each prepared by `setup`. None is made yet.
-    pub(crate) fn new(url: &str, size: u32, setup: impl CustomizeConnection<C, diesel::r2d2::Error>) -> Self {
+    /// A pool of up to `size` connections for a purpose that traces name, each prepared by `setup`. None is made yet.
+    pub(crate) fn new(
+        purpose: &'static str,
+        url: &str,
+        size: u32,
+        setup: impl CustomizeConnection<C, diesel::r2d2::Error>,
+    ) -> Self {
         let pool = Pool::builder()
             .max_size(size)
             .min_idle(Some(0))
@@ -56,7 +70,17 @@ impl<C: Walled> Connections<C> {
             .connection_customizer(Box::new(setup))
             .build_unchecked(ConnectionManager::new(url));
         let permits = Arc::new(Semaphore::new(size.try_into().unwrap_or(Semaphore::MAX_PERMITS)));
-        Self { pool, permits, turns: None, has_walls: Arc::default() }
+        Self { purpose, pool, permits, turns: None, has_walls: Arc::default() }
+    }
+
+    /// How many of them are in use now.
+    pub(crate) fn in_use(&self) -> PoolUse {
+        let state = self.pool.state();
+        PoolUse {
+            used: state.connections.saturating_sub(state.idle_connections),
+            idle: state.idle_connections,
+            limit: self.pool.max_size(),
+        }
     }
 
     /// Gives each tenant one connection at a time. Its writes wait for one another in the database anyway: waiting here
@@ -80,13 +104,14 @@ impl<C: Walled> Connections<C> {
         tenant: &TenantId,
         work: impl FnOnce(TenantConnection<'_, C>) -> T + Send + 'static,
     ) -> Result<T, PortError> {
-        let turn = self.turn_of(tenant).await?;
+        let span = self.span();
+        let turn = self.turn_of(tenant).instrument(span.clone()).await?;
         let (tenant, has_walls) = (tenant.clone(), Arc::clone(&self.has_walls));
         let in_turn = move |connection: &mut C| {
             let _turn = turn;
             work(TenantConnection { connection, has_walls: &has_walls, tenant: &tenant })
         };
-        self.with(in_turn).await
+        self.with(span, in_turn).await
     }
 
     async fn turn_of(&self, tenant: &TenantId) -> Result<Option<OwnedMutexGuard<()>>, PortError> {
@@ -115,7 +140,7 @@ impl<C: Walled> Connections<C> {
             let mut connection = TenantConnection { connection, has_walls: &has_walls, tenant: &tenant };
             connection.run(|connection, tenant| work(connection, tenant, key))
         };
-        self.with(both).await?
+        self.with(self.span(), both).await?
     }
 
     /// Does a unit of work outside all tenants: on the directory, the list of tenants, and what is counted before a
@@ -124,23 +149,46 @@ impl<C: Walled> Connections<C> {
         &self,
         work: impl FnOnce(&mut C) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, PortError> {
-        self.with(|connection| work(connection).map_err(|error| classify(error, connection))).await?
+        self.with(self.span(), |connection| work(connection).map_err(|error| classify(error, connection))).await?
     }
 
     /// Does something with a connection. Once begun, it is done to its end, even if nobody waits for the answer any
     /// more. Fails itself only if there is no connection.
-    async fn with<T: Send + 'static>(&self, work: impl FnOnce(&mut C) -> T + Send + 'static) -> Result<T, PortError> {
+    async fn with<T: Send + 'static>(
+        &self,
+        span: Span,
+        work: impl FnOnce(&mut C) -> T + Send + 'static,
+    ) -> Result<T, PortError> {
         let permit = timeout(PATIENCE, self.permits.clone().acquire_owned())
+            .instrument(span.clone())
             .await
             .map_err(|_| PortError::Unavailable(anyhow!("no connection became free within {PATIENCE:?}")))?
             .map_err(|error| PortError::Unexpected(error.into()))?;
         let pool = self.pool.clone();
+        // What is logged and traced on the other thread belongs to the request as well.
+        let caller = Span::current();
         let blocking = move || {
+            let _caller = caller.entered();
+            let _span = span.entered();
             let _permit = permit;
             let mut connection = pool.get().map_err(|error| PortError::Unavailable(error.into()))?;
             Ok(work(&mut connection))
         };
         spawn_blocking(blocking).await.unwrap_or_else(|panic| Err(PortError::Unexpected(panic.into())))
+    }
+}
+
+impl<C: Walled> Connections<C> {
+    /// The span of a unit of work, from asking for a connection on. It names neither statements nor their parameters.
+    fn span(&self) -> Span {
+        tracing::info_span!(
+            target: SPANS,
+            "database",
+            otel.name = self.purpose,
+            otel.kind = "client",
+            db.system.name = C::SYSTEM,
+            mass.commit.batch.size = tracing::field::Empty,
+        )
     }
 }
 

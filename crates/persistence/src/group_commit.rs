@@ -12,10 +12,13 @@ use diesel::QueryResult;
 use mass_domain::audit::NewEvent;
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
+use mass_domain::trace::SPANS;
 use mass_service::{Receipt, Refusal, Submission};
 use tokio::sync::{OwnedMutexGuard, oneshot};
+use tracing::{Instrument, Span};
 
 use crate::connections::{Connections, TenantConnection, Walled};
+use crate::load::CommitObserver;
 
 /// How many documents share a transaction; a call with more has one of its own.
 const GROUP_SIZE: usize = 1000;
@@ -32,13 +35,21 @@ type Accept<C> = fn(&mut C, &TenantId, &[Submission], &[NewEvent]) -> QueryResul
 pub(crate) struct GroupCommit<C: Walled> {
     writes: Arc<Connections<C>>,
     accept: Accept<C>,
+    observer: Arc<dyn CommitObserver>,
     queues: Mutex<HashMap<TenantId, Arc<Queue>>>,
 }
 
 impl<C: Walled> GroupCommit<C> {
-    /// Commits on these connections.
-    pub(crate) fn new(writes: Arc<Connections<C>>, accept: Accept<C>) -> Self {
-        Self { writes, accept, queues: Mutex::default() }
+    /// Commits on these connections, and tells the observer.
+    pub(crate) fn new(writes: Arc<Connections<C>>, accept: Accept<C>, observer: Arc<dyn CommitObserver>) -> Self {
+        Self { writes, accept, observer, queues: Mutex::default() }
+    }
+
+    /// How many documents wait, over all tenants.
+    pub(crate) fn waiting(&self) -> usize {
+        let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = |queue: &Arc<Queue>| queue.waiting.lock().unwrap_or_else(PoisonError::into_inner).documents;
+        queues.values().map(waiting).sum()
     }
 
     /// Accepts submissions in their order and records refused documents, in one transaction.
@@ -49,25 +60,30 @@ impl<C: Walled> GroupCommit<C> {
         refused: Vec<NewEvent>,
     ) -> Result<Results, PortError> {
         let queue = self.queue_of(tenant);
-        let mut answer = queue.enqueue(submissions, refused)?;
-        loop {
-            tokio::select! {
-                biased;
-                answered = &mut answer => return answered.unwrap_or_else(|lost| Err(PortError::Unexpected(lost.into()))),
-                turn = Arc::clone(&queue.turn).lock_owned() => self.commit_next(&queue, turn).await,
+        let documents = submissions.len() + refused.len();
+        let span = tracing::info_span!(target: SPANS, "group commit", mass.documents = documents);
+        let mut answer = queue.enqueue(submissions, refused, span.clone())?;
+        let answered = async {
+            loop {
+                tokio::select! {
+                    biased;
+                    answered = &mut answer => return answered.unwrap_or_else(|lost| Err(PortError::Unexpected(lost.into()))),
+                    turn = Arc::clone(&queue.turn).lock_owned() => self.commit_next(&queue, turn).await,
+                }
             }
-        }
+        };
+        answered.instrument(span).await
     }
 
     /// Commits the group whose turn it is, even if the call that leads it is given up meanwhile.
     async fn commit_next(&self, queue: &Arc<Queue>, turn: OwnedMutexGuard<()>) {
-        let (accept, its_queue) = (self.accept, Arc::clone(queue));
+        let (accept, its_queue, observer) = (self.accept, Arc::clone(queue), Arc::clone(&self.observer));
         // Held twice: to the end of the work if this is given up, and to the end of this if there is no work.
         let turn = Arc::new(turn);
         let its_turn = Arc::clone(&turn);
         let committing = self.writes.with_tenant(&queue.tenant, move |connection| {
             let _turn = its_turn;
-            commit(connection, accept, its_queue.next_group());
+            commit(connection, accept, its_queue.next_group(), &*observer);
         });
         if let Err(error) = committing.await {
             queue.next_group().into_iter().for_each(|call| call.answer(Err(same(&error))));
@@ -100,6 +116,7 @@ struct Waiting {
 struct Call {
     submissions: Vec<Submission>,
     refused: Vec<NewEvent>,
+    span: Span,
     answer: oneshot::Sender<Result<Results, PortError>>,
 }
 
@@ -123,6 +140,7 @@ impl Queue {
         &self,
         submissions: Vec<Submission>,
         refused: Vec<NewEvent>,
+        span: Span,
     ) -> Result<oneshot::Receiver<Result<Results, PortError>>, PortError> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.documents >= QUEUE_SIZE {
@@ -133,7 +151,7 @@ impl Queue {
             )));
         }
         let (answer, answered) = oneshot::channel();
-        let call = Call { submissions, refused, answer };
+        let call = Call { submissions, refused, span, answer };
         waiting.documents += call.documents();
         waiting.calls.push_back(call);
         Ok(answered)
@@ -157,12 +175,20 @@ impl Queue {
 }
 
 /// Commits calls in one transaction, or each in one of its own if that fails: one call's fault is not its neighbours'.
-fn commit<C: Walled>(mut connection: TenantConnection<'_, C>, accept: Accept<C>, mut calls: Vec<Call>) {
+fn commit<C: Walled>(
+    mut connection: TenantConnection<'_, C>,
+    accept: Accept<C>,
+    mut calls: Vec<Call>,
+    observer: &dyn CommitObserver,
+) {
+    let documents = calls.iter().map(Call::documents).sum();
+    trace(&calls, documents);
     let sizes: Vec<_> = calls.iter().map(|call| (call.submissions.len(), call.refused.len())).collect();
     let submissions: Vec<_> = calls.iter_mut().flat_map(|call| call.submissions.drain(..)).collect();
     let refused: Vec<_> = calls.iter_mut().flat_map(|call| call.refused.drain(..)).collect();
     match connection.run(|connection, tenant| accept(connection, tenant, &submissions, &refused)) {
         Ok(results) => {
+            observer.committed(documents);
             let mut results = results.into_iter();
             for (call, (size, _)) in calls.into_iter().zip(sizes) {
                 call.answer(Ok(results.by_ref().take(size).collect()));
@@ -174,10 +200,23 @@ fn commit<C: Walled>(mut connection: TenantConnection<'_, C>, accept: Accept<C>,
                 let (own, own_refused);
                 (own, submissions) = submissions.split_at(accepting);
                 (own_refused, refused) = refused.split_at(refusing);
-                call.answer(connection.run(|connection, tenant| accept(connection, tenant, own, own_refused)));
+                let result = connection.run(|connection, tenant| accept(connection, tenant, own, own_refused));
+                if result.is_ok() {
+                    observer.committed(accepting + refusing);
+                }
+                call.answer(result);
             }
         }
         Err(error) => calls.into_iter().for_each(|call| call.answer(Err(same(&error)))),
+    }
+}
+
+/// Links each call to the one span of their transaction, which is in the trace of the call that leads.
+fn trace(calls: &[Call], documents: usize) {
+    let transaction = Span::current();
+    transaction.record("mass.commit.batch.size", documents);
+    for call in calls {
+        call.span.follows_from(&transaction);
     }
 }
 

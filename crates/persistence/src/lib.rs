@@ -12,6 +12,7 @@ mod connections;
 mod deed;
 mod group_commit;
 mod id_bounds;
+mod load;
 mod postgres;
 mod program;
 mod rows;
@@ -33,6 +34,7 @@ use mass_domain::port::PortError;
 use mass_domain::time::Timestamp;
 use mass_service::{DeliveryStore, MassStore, OutboxStore, RecommendationStore};
 
+pub use load::{CommitObserver, Load, PoolUse};
 pub use target::InvalidUrl;
 
 use store::Upkeep;
@@ -51,6 +53,8 @@ pub struct Options {
     pub program: Program,
     /// How many connections to read on at most. To write on, PostgreSQL has as many again and SQLite has one.
     pub pool_size: NonZeroU32,
+    /// Hears of each commit of documents; `Arc::new(())` where nobody asks.
+    pub observer: Arc<dyn CommitObserver>,
 }
 
 /// Why a database is not opened. No message holds a password.
@@ -212,6 +216,12 @@ impl Database {
     /// [`MigrateError`].
     pub fn migrate(&self) -> Result<Vec<String>, MigrateError> {
         self.upkeep.migrate()
+    }
+
+    /// What it is busy with now. Asks no connection.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        self.upkeep.load()
     }
 
     /// Reaches the database with a trivial query.

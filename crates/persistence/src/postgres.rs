@@ -77,11 +77,11 @@ impl Store {
     pub(crate) fn open(url: &PostgresUrl, migration_url: PostgresUrl, options: &Options) -> Result<Self, OpenError> {
         establish(url).map_err(OpenError::Unreachable)?;
         let setup = Setup { statement_cache: options.statement_cache };
-        let connections = || Connections::new(&url.with_defaults(), options.pool_size.get(), setup);
-        let writes = Arc::new(connections().one_for_each_tenant());
-        let accepting = GroupCommit::new(Arc::clone(&writes), mass::accept);
-        let archiving = Connections::new(&migration_url.with_defaults(), 1, setup);
-        Ok(Self { reads: connections(), writes, accepting, archiving, url: url.clone(), migration_url })
+        let connections = |purpose| Connections::new(purpose, &url.with_defaults(), options.pool_size.get(), setup);
+        let writes = Arc::new(connections("database write").one_for_each_tenant());
+        let accepting = GroupCommit::new(Arc::clone(&writes), mass::accept, Arc::clone(&options.observer));
+        let archiving = Connections::new("database archive", &migration_url.with_defaults(), 1, setup);
+        Ok(Self { reads: connections("database read"), writes, accepting, archiving, url: url.clone(), migration_url })
     }
 }
 
@@ -105,6 +105,8 @@ impl CustomizeConnection<Connection, diesel::r2d2::Error> for Setup {
 
 /// Row-level security, which the tables' owner and superusers pass through.
 impl Walled for Connection {
+    const SYSTEM: &'static str = "postgresql";
+
     fn has_walls(&mut self) -> QueryResult<bool> {
         let active = "EXISTS (SELECT FROM pg_class WHERE relrowsecurity AND relnamespace = current_schema()::regnamespace \
                       AND row_security_active(oid))";

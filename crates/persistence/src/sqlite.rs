@@ -95,9 +95,9 @@ impl Store {
         let mut connection = Connection::establish(url).map_err(|error| OpenError::Unreachable(error.to_string()))?;
         connection.batch_execute(SETUP).map_err(|error| OpenError::Unreachable(error.to_string()))?;
         let file = file_at(url).map_err(|error| OpenError::Unreachable(error.to_string()))?;
-        let writes = Arc::new(Connections::new(url, 1, Setup));
-        let accepting = GroupCommit::new(Arc::clone(&writes), mass::accept);
-        let reads = Connections::new(url, options.pool_size.get(), Setup);
+        let writes = Arc::new(Connections::new("database write", url, 1, Setup));
+        let accepting = GroupCommit::new(Arc::clone(&writes), mass::accept, Arc::clone(&options.observer));
+        let reads = Connections::new("database read", url, options.pool_size.get(), Setup);
         Ok(Self { reads, writes, accepting, path: url.to_owned(), file })
     }
 }
@@ -127,6 +127,8 @@ impl CustomizeConnection<Connection, diesel::r2d2::Error> for Setup {
 
 /// SQLite knows no roles: whoever can open the file can read it. The predicates are all there is.
 impl Walled for Connection {
+    const SYSTEM: &'static str = "sqlite";
+
     fn has_walls(&mut self) -> QueryResult<bool> {
         Ok(false)
     }

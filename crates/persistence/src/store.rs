@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use mass_domain::port::PortError;
 use mass_domain::time::Timestamp;
 
-use crate::MigrateError;
+use crate::{Load, MigrateError};
 
 /// How many rows one statement reads or writes. Planning a statement with many thousands of parameters costs more than
 /// the round trips that it saves, and SQLite takes 32,766 at most.
@@ -18,6 +18,8 @@ pub(crate) trait Upkeep: Send + Sync {
     async fn purge(&self, before: Timestamp) -> Result<usize, PortError>;
 
     async fn purge_logins(&self, before: Timestamp, known_before: Timestamp) -> Result<usize, PortError>;
+
+    fn load(&self) -> Load;
 
     fn migrate(&self) -> Result<Vec<String>, MigrateError>;
 }

@@ -22,6 +22,7 @@ use crate::http::limits::Limits;
 use crate::http::system::Draining;
 use crate::http::{self, openapi};
 use crate::startup::Application;
+use crate::telemetry::Telemetry;
 
 /// How long a stopping server in production still takes requests while `/ready` already fails, so that a load balancer
 /// turns away first.
@@ -54,10 +55,10 @@ pub struct Arguments {
 ///
 /// # Errors
 /// When the start fails; the sentence names the setting.
-pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<ExitCode> {
+pub async fn run(settings: &Settings, arguments: &Arguments, telemetry: Telemetry) -> anyhow::Result<ExitCode> {
     let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     openapi::document()?;
-    let application = Application::build(settings).await?;
+    let application = Application::build_with(settings, telemetry).await?;
     let (host, port) = (&settings.http.host, settings.http.port);
     let listener = TcpListener::bind((host.as_str(), port))
         .with_context(|| format!("cannot listen on MASS_HOST={host}, MASS_PORT={port}"))?;
@@ -84,6 +85,7 @@ pub async fn run(settings: &Settings, arguments: &Arguments) -> anyhow::Result<E
     if let Err(error) = audit.stopped(Map::new(), &local_origin()).await {
         tracing::warn!(error = format!("{error:#}"), "the stop cannot be recorded in the audit trail");
     }
+    application.services.telemetry.stop().await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }

@@ -26,7 +26,6 @@ use mass_service::{MassService, Options, SentKey};
 use paperclip::actix::api_v2_operation;
 use std::future::{Ready, ready};
 use tokio::sync::{Notify, Semaphore, mpsc};
-use tracing::Instrument;
 
 use self::coding::Coding;
 use self::intake::{Bounds, Chunk, Piece, Reading, Terms};
@@ -218,7 +217,7 @@ fn each(call: Call, upload: Upload, wishes: Wishes, tools: Tools) -> Result<Line
         muted: false,
     };
     let work = run(upload.payload, Box::new(reading), storing);
-    actix_web::rt::spawn(work.instrument(tracing::Span::current()));
+    actix_web::rt::spawn(call.spans.around(work));
     Ok(Lines::with_status(StatusCode::OK, lines))
 }
 

@@ -11,8 +11,10 @@ use futures_util::future::LocalBoxFuture;
 use garde::Validate;
 use mass_domain::contracts;
 use mass_domain::json::{self, SyntaxError, Value};
+use mass_domain::trace::SPANS;
 use mass_domain::validation::{Stage, Violation};
 use serde::de::DeserializeOwned;
+use tracing::Instrument;
 
 use super::problem::{Problem, ProblemKind};
 
@@ -37,10 +39,12 @@ impl FromRequest for Document {
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let body = receive(req, payload);
-        Box::pin(async move {
+        let span = tracing::info_span!(target: SPANS, "read document");
+        let reading = async move {
             let text = body.await?;
             Ok(Self { value: json::parse(&text), text })
-        })
+        };
+        Box::pin(reading.instrument(span))
     }
 }
 

@@ -1,4 +1,5 @@
-//! The outermost layer: gives each request its ids, logs it, puts problems into words and survives panics.
+//! The outermost layer: gives each request its ids, logs, traces and measures it, puts problems into words and survives
+//! panics.
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -12,16 +13,48 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpResponse, web};
 use futures_util::FutureExt;
 use mass_domain::trace::{Origin, RequestId, TraceParent};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use super::client::TrustedProxies;
+use super::operations;
 use super::problem::Problem;
+use crate::telemetry::metrics::Answered;
+use crate::telemetry::{Telemetry, spans};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// The policy of what is no page. The last three do not follow from `default-src`.
 const NOTHING: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The spans of a request, for what goes on beside its handler.
+#[derive(Debug, Clone)]
+pub struct RequestSpans {
+    /// What is exported.
+    traced: Span,
+    /// What log lines show.
+    logged: Span,
+}
+
+impl RequestSpans {
+    /// Does work on the request's behalf.
+    pub async fn around<T>(self, work: impl Future<Output = T>) -> T {
+        work.instrument(self.logged).instrument(self.traced).await
+    }
+}
+
+/// The pattern of a request's route, once [`layer`] has found it.
+struct Route(Option<&'static str>);
+
+/// The pattern of a request's route, if it is in the table of operations.
+#[must_use]
+pub fn route(req: &ServiceRequest) -> Option<&'static str> {
+    if let Some(Route(found)) = req.extensions().get() {
+        return *found;
+    }
+    let pattern = req.match_pattern()?;
+    operations::on(&pattern).next().map(|operation| operation.path)
+}
 
 /// Wraps every request; see the module.
 ///
@@ -33,11 +66,15 @@ pub async fn layer(req: ServiceRequest, next: Next<impl MessageBody + 'static>) 
     let peer = req.peer_addr().map(|address| address.ip());
     let address = proxies.as_ref().map_or(peer, |proxies| proxies.client(peer, req.headers()));
     let tls = proxies.is_some_and(|proxies| proxies.is_tls(peer, req.headers()));
-    let origin = origin_of(&req, address);
-    req.extensions_mut().insert(origin.clone());
+    let telemetry = req.app_data::<web::Data<Telemetry>>().cloned();
     let method = req.method().clone();
     let path = req.path().to_owned();
-    let span = tracing::info_span!(
+    let route = route(&req);
+    let scheme = if tls { "https" } else { "http" };
+    let caller = text(&req, &TRACEPARENT).and_then(|value| value.parse().ok());
+    let traced = spans::server(&method, route, scheme, caller);
+    let origin = origin_of(&req, address, spans::place(&traced).or_else(|| own_place(caller)));
+    let logged = tracing::info_span!(
         "request",
         request_id = origin.request_id.as_str(),
         trace_id = origin.trace.map(|trace| trace.trace_id()),
@@ -46,7 +83,14 @@ pub async fn layer(req: ServiceRequest, next: Next<impl MessageBody + 'static>) 
         // Known to the gate.
         actor = tracing::field::Empty,
     );
-    async move {
+    let spans = RequestSpans { traced: traced.clone(), logged };
+    {
+        let mut known = req.extensions_mut();
+        known.insert(origin.clone());
+        known.insert(Route(route));
+        known.insert(spans.clone());
+    }
+    let answering = async move {
         // The panic hook has logged the panic itself, within this span.
         let outcome = AssertUnwindSafe(next.call(req)).catch_unwind().await;
         let answer = match outcome {
@@ -69,24 +113,34 @@ pub async fn layer(req: ServiceRequest, next: Next<impl MessageBody + 'static>) 
             Ok(response) => response.status(),
             Err(response) => response.status(),
         };
-        let millis = started.elapsed().as_secs_f64() * 1000.0;
+        let took = started.elapsed();
+        spans::answered(&traced, status);
+        if let Some(telemetry) = telemetry {
+            telemetry.metrics.answered(Answered { method: &method, route, scheme, status, took });
+        }
+        let millis = took.as_secs_f64() * 1000.0;
         tracing::info!(status = status.as_u16(), millis = (millis * 1000.0).round() / 1000.0, "answered");
         answer.map_err(|response| InternalError::from_response("an error with its answer", response).into())
-    }
-    .instrument(span)
-    .await
+    };
+    spans.around(answering).await
 }
 
-fn origin_of(req: &ServiceRequest, address: Option<IpAddr>) -> Origin {
-    let text = |name: &HeaderName| req.headers().get(name).and_then(|value| value.to_str().ok());
-    let request_id = text(&REQUEST_ID).and_then(|id| RequestId::parse(id).ok()).unwrap_or_else(new_request_id);
-    let caller: Option<TraceParent> = text(&TRACEPARENT).and_then(|value| value.parse().ok());
+fn text<'a>(req: &'a ServiceRequest, name: &HeaderName) -> Option<&'a str> {
+    req.headers().get(name)?.to_str().ok()
+}
+
+fn origin_of(req: &ServiceRequest, address: Option<IpAddr>, trace: Option<TraceParent>) -> Origin {
+    let sent = text(req, &REQUEST_ID).and_then(|id| RequestId::parse(id).ok());
+    Origin { request_id: sent.unwrap_or_else(new_request_id), trace, address }
+}
+
+/// A place in the caller's trace or in a new one, of a span that nobody collects.
+fn own_place(caller: Option<TraceParent>) -> Option<TraceParent> {
     let span_id = rand::random_range(1..=u64::MAX);
-    let trace = match caller {
+    match caller {
         Some(caller) => caller.child(span_id),
         None => TraceParent::new(rand::random_range(1..=u128::MAX), span_id, 0),
-    };
-    Origin { request_id, trace, address }
+    }
 }
 
 /// A request id of MASS's own making.

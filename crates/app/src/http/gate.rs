@@ -17,8 +17,10 @@ use mass_audit_service::CredentialRefusal;
 use mass_auth::{AuthService, AuthenticateError};
 use mass_domain::access::Principal;
 use mass_domain::api_keys::KeyToken;
-use mass_domain::trace::Origin;
+use mass_domain::trace::{Origin, SPANS};
+use tracing::Instrument;
 
+use super::context;
 use super::limits::{Limits, Remaining};
 use super::operations::{self, Access, Operation};
 use super::problem::{Problem, ProblemKind};
@@ -83,8 +85,8 @@ async fn judge(req: &ServiceRequest) -> Result<Passed, Refused> {
 }
 
 fn route(req: &ServiceRequest) -> Result<&'static Operation, Problem> {
-    let pattern = req.match_pattern().ok_or_else(|| Problem::new(ProblemKind::NotFound))?;
-    method(&pattern, req.method())
+    let pattern = context::route(req).ok_or_else(|| Problem::new(ProblemKind::NotFound))?;
+    method(pattern, req.method())
 }
 
 /// Judges a call of an operation, and leaves who calls in the request's extensions.
@@ -98,7 +100,8 @@ async fn judge_call(req: &ServiceRequest, operation: &Operation) -> Result<Optio
         }
         Access::Public => None,
         Access::Authenticated | Access::Needs(_) => {
-            let principal = authenticate(req).await?;
+            let span = tracing::info_span!(target: SPANS, "authenticate");
+            let principal = authenticate(req).instrument(span).await?;
             let actor = principal.actor();
             let id = actor.id().unwrap_or_default();
             tracing::Span::current().record("actor", format!("{}:{id}", actor.kind()));
@@ -169,6 +172,7 @@ async fn authenticate(req: &ServiceRequest) -> Result<Principal, Problem> {
 
 /// Whether the client takes such an answer (RFC 9110, section 12.5.1): the most specific range that fits decides.
 fn accepts(headers: &HeaderMap, answer: &str) -> bool {
+    let group = answer.split_once('/').map(|(group, _)| group);
     let mut best: Option<(u8, bool)> = None;
     let mut sent = false;
     for value in headers.get_all(header::ACCEPT) {
@@ -177,7 +181,7 @@ fn accepts(headers: &HeaderMap, answer: &str) -> bool {
             let mut parts = range.split(';').map(str::trim);
             let specificity = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
                 range if range == answer => 2,
-                "application/*" => 1,
+                range if group.is_some() && range.strip_suffix("/*") == group => 1,
                 "*/*" => 0,
                 _ => continue,
             };

@@ -218,6 +218,7 @@ fn complete(operation: &Operation, found: &mut Map<String, Value>) {
     }
     let model = found.get("responses").and_then(|responses| responses.pointer("/200/content"));
     let model = model.and_then(Value::as_object).and_then(|content| content.values().next()).cloned();
+    let model = if operation.produces == Produces::Text { Some(json!({"schema": {"type": "string"}})) } else { model };
     found.insert("responses".to_owned(), responses(operation, model));
 }
 

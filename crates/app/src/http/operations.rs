@@ -27,6 +27,8 @@ pub enum Produces {
     Json,
     /// One JSON object a line (`application/x-ndjson`), which the client has to accept.
     Ndjson,
+    /// Plain text, which the client has to accept.
+    Text,
     /// No body.
     Nothing,
     /// A file for a browser, whatever it says that it accepts.
@@ -40,6 +42,7 @@ impl Produces {
         match self {
             Self::Json => Some("application/json"),
             Self::Ndjson => Some("application/x-ndjson"),
+            Self::Text => Some("text/plain"),
             Self::Nothing | Self::File => None,
         }
     }
@@ -134,6 +137,12 @@ pub const OPERATIONS: &[Operation] = &[
         ..get("/ready", Access::Public)
     },
     Operation { store: false, answers: &[(200, "What is running.")], ..get("/version", Access::Public) },
+    Operation {
+        store: false,
+        produces: Produces::Text,
+        answers: &[(200, "The metrics.")],
+        ..get("/metrics", Access::Needs(Permission::MetricsRead))
+    },
     Operation {
         store: false,
         answers: &[(200, "The keys, if tokens are signed with EdDSA.")],
@@ -359,7 +368,7 @@ impl Operation {
         if self.is_limited_by_address() || self.access != Access::Public {
             kinds.push(RateLimited);
         }
-        if matches!(self.produces, Produces::Json | Produces::Ndjson) {
+        if self.produces.media_type().is_some() {
             kinds.push(NotAcceptable);
         }
         if self.body {

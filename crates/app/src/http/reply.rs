@@ -20,6 +20,7 @@ use std::future::{Ready, ready};
 
 use super::batch::{Tools, Upload};
 use super::body::{Document, Valid};
+use super::context::RequestSpans;
 use super::problem::Problem;
 use super::query::Query;
 
@@ -186,6 +187,8 @@ pub struct Call {
     pub principal: Principal,
     /// From where.
     pub origin: Origin,
+    /// Its spans, for work that goes on beside its handler.
+    pub spans: RequestSpans,
     request: HttpRequest,
 }
 
@@ -215,9 +218,9 @@ impl FromRequest for Call {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let extensions = request.extensions();
-        let parts = (extensions.get::<Principal>().cloned(), extensions.get::<Origin>().cloned());
-        ready(match parts {
-            (Some(principal), Some(origin)) => Ok(Self { principal, origin, request: request.clone() }),
+        let known = extensions.get::<Origin>().cloned().zip(extensions.get::<RequestSpans>().cloned());
+        ready(match (extensions.get::<Principal>().cloned(), known) {
+            (Some(principal), Some((origin, spans))) => Ok(Self { principal, origin, spans, request: request.clone() }),
             (None, _) => Err(Problem::unauthenticated(None)),
             (_, None) => Err(Problem::internal(&anyhow::anyhow!("the context layer is not wired"))),
         })

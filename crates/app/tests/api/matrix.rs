@@ -14,7 +14,7 @@ use crate::support::operations::{self, Operation};
 use crate::support::{FOUNDER, OTHER_TENANT, PASSWORD, TENANT, TestApp};
 
 use Needs::{Nothing, Permits, Person, Token};
-use Permission::{AuditRead, KeysManage, MassRead, MassWrite, SettingsManage, TenantsManage, UsersManage};
+use Permission::{AuditRead, KeysManage, MassRead, MassWrite, MetricsRead, SettingsManage, TenantsManage, UsersManage};
 
 on_both!(every_caller_gets_what_the_table_says);
 
@@ -27,6 +27,7 @@ const TABLE: &[(&str, Needs, u16, Object)] = &[
     ("GET /health", Nothing, 200, Object::None),
     ("GET /ready", Nothing, 200, Object::None),
     ("GET /version", Nothing, 200, Object::None),
+    ("GET /metrics", Permits(MetricsRead), 200, Object::None),
     ("POST /v1/auth/login", Nothing, 200, Object::None),
     ("POST /v1/auth/refresh", Nothing, 200, Object::None),
     ("POST /v1/auth/register", Nothing, 204, Object::None),

@@ -151,6 +151,10 @@ fn a_wrong_setting_is_named() {
         ("MASS_TENANT_RATE_LIMIT_PER_MINUTE", "1.5"),
         ("MASS_TOKEN_ALGORITHM", "RS256"),
         ("MASS_TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "grpc://localhost/v1/metrics"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "traces"),
+        ("OTEL_SDK_DISABLED", "perhaps"),
         ("SECRET_KEY", "short"),
         ("SECRET_KEY_PREVIOUS", "short"),
     ];

@@ -1,6 +1,7 @@
 //! What the tests share: a server of its own for each test, and a client that checks every answer.
 
 pub(crate) mod client;
+pub(crate) mod collector;
 pub(crate) mod database;
 pub(crate) mod documents;
 pub(crate) mod operations;

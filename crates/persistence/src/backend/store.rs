@@ -560,6 +560,14 @@ impl Upkeep for Store {
         Ok(sessions + attempts)
     }
 
+    fn load(&self) -> crate::Load {
+        crate::Load {
+            waiting_documents: self.accepting.waiting(),
+            reads: self.reads.in_use(),
+            writes: self.writes.in_use(),
+        }
+    }
+
     fn migrate(&self) -> Result<Vec<String>, crate::MigrateError> {
         super::migrate(self)
     }

@@ -1,6 +1,7 @@
 //! A database of its own for each test.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::Text;
@@ -182,7 +183,8 @@ impl Place {
             },
         };
         let program = Program { commit: "0123456789ab".to_owned(), version: "0.1.0".to_owned() };
-        Options { url, migration_url, statement_cache: true, program, pool_size: NonZeroU32::new(4).unwrap() }
+        let (pool_size, observer) = (NonZeroU32::new(4).unwrap(), Arc::new(()));
+        Options { url, migration_url, statement_cache: true, program, pool_size, observer }
     }
 
     /// Runs statements beside the ports: on PostgreSQL as a superuser, whom nothing restricts.

@@ -124,6 +124,7 @@ impl Operation {
         let in_lines = content.is_some_and(|(media_type, _)| media_type == "application/x-ndjson");
         match (content.and_then(|(_, content)| content["schema"]["$ref"].as_str()), body) {
             (_, None) => {}
+            (None, Some(_)) if content.is_some_and(|(media_type, _)| media_type == "text/plain") => {}
             (None, Some(body)) => assert_eq!(body, b"", "{status} is documented without a body for {}", self.path),
             (Some(model), Some(body)) if in_lines => {
                 body.split_inclusive(|byte| *byte == b'\n').for_each(|line| self.check_model(model, line));

@@ -1,0 +1,115 @@
+//! Traces and metrics, by OpenTelemetry.
+//!
+//! Metrics are always kept, for `GET /metrics`; they and the spans are sent to a collector if one is configured. What
+//! is sent never holds anybody up: it waits in a queue of bounded length, and what does not fit there is dropped.
+
+pub mod metrics;
+pub mod spans;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use mass_domain::trace::SPANS;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry::{Key, KeyValue};
+use opentelemetry_otlp::{MetricExporter, Protocol, SpanExporter, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use secrecy::ExposeSecret;
+use tokio::sync::oneshot;
+use tracing::{Metadata, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::FilterFn;
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::config::TelemetrySettings;
+use metrics::Metrics;
+
+/// How long a stopping server waits until the collector has what is left: with the time to drain before it, less than the
+/// 30 seconds that everything in deploy/ gives.
+const FLUSH: Duration = Duration::from_secs(3);
+
+/// What this process tells of itself while it runs.
+pub struct Telemetry {
+    /// What is counted and measured.
+    pub metrics: Metrics,
+    traces: Option<SdkTracerProvider>,
+}
+
+impl Telemetry {
+    /// Starts to send to the collector, if one is configured.
+    ///
+    /// # Errors
+    /// One sentence that names the setting that is wrong. That the collector cannot be reached is none.
+    pub fn start(settings: &TelemetrySettings) -> anyhow::Result<Self> {
+        let traces = settings.traces()?.map(|url| send_traces(url.expose_secret())).transpose();
+        let traces = traces.context("traces cannot be sent")?;
+        let metrics = SdkMeterProvider::builder().with_resource(resource());
+        let metrics = match settings.metrics()? {
+            Some(url) => {
+                let exporter = MetricExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
+                let exporter = exporter.with_endpoint(url.expose_secret()).build().context("metrics cannot be sent")?;
+                metrics.with_reader(PeriodicReader::builder(exporter).build())
+            }
+            None => metrics,
+        };
+        Ok(Self { metrics: Metrics::new(metrics)?, traces })
+    }
+
+    /// What takes the spans to the collector.
+    #[must_use]
+    pub fn layer<S>(&self) -> Option<impl Layer<S> + use<S>>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let tracer = self.traces.as_ref()?.tracer(env!("CARGO_PKG_NAME"));
+        let spans = tracing_opentelemetry::layer()
+            .with_tracer(tracer)
+            .with_context_activation(false)
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_level(false)
+            .with_tracked_inactivity(false);
+        // Lines of the log are not sent: they may hold what only this machine's operators should read.
+        let ours = |metadata: &Metadata<'_>| metadata.is_span() && metadata.target() == SPANS;
+        Some(spans.with_filter(FilterFn::new(ours)))
+    }
+
+    /// Sends what is left, for seconds at most; nothing is sent any more afterwards.
+    pub async fn stop(&self) {
+        let (traces, metrics) = (self.traces.clone(), self.metrics.clone());
+        let (done, stopped) = oneshot::channel();
+        // A thread of its own: the program does not wait for it if the collector keeps it.
+        std::thread::spawn(move || {
+            let traces = traces.map_or(Ok(()), |traces| traces.shutdown_with_timeout(FLUSH));
+            let _ = done.send((traces, metrics.stop()));
+        });
+        match tokio::time::timeout(FLUSH, stopped).await {
+            Ok(Ok((Ok(()), Ok(())))) => {}
+            Ok(Ok((Err(error), _) | (_, Err(error)))) => {
+                tracing::warn!(%error, "the last traces or metrics cannot be sent");
+            }
+            Ok(Err(_)) | Err(_) => tracing::warn!("the collector did not take the last traces and metrics in time"),
+        }
+    }
+}
+
+fn send_traces(url: &str) -> Result<SdkTracerProvider, opentelemetry_otlp::ExporterBuildError> {
+    let exporter =
+        SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_endpoint(url).build()?;
+    Ok(SdkTracerProvider::builder().with_resource(resource()).with_batch_exporter(exporter).build())
+}
+
+/// This process, which is called `mass` unless a variable of OpenTelemetry says otherwise.
+fn resource() -> Resource {
+    let program = crate::startup::program();
+    let ours =
+        [KeyValue::new("service.version", program.version), KeyValue::new("vcs.ref.head.revision", program.commit)];
+    let told = Resource::builder().build();
+    let name = told.get(&Key::new("service.name")).filter(|name| !name.as_str().starts_with("unknown_service"));
+    let told = told.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
+    let resource = Resource::builder_empty().with_attributes(ours).with_attributes(told);
+    resource.with_service_name(name.unwrap_or_else(|| "mass".into())).build()
+}

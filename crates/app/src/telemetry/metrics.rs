@@ -1,0 +1,163 @@
+//! What is counted and measured: names by OpenTelemetry's semantic conventions where they have one, else `mass.…`.
+//!
+//! Labels take few values: patterns of routes, contracts, stages; never ids, tenants or what a client made up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::{Method, StatusCode};
+use anyhow::Context;
+use mass_domain::contracts::ContractId;
+use mass_persistence::{CommitObserver, Database, PoolUse};
+use mass_service::{IntakeObserver, RefusedAt};
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::{MeterProviderBuilder, SdkMeterProvider};
+use prometheus::{Registry, TextEncoder};
+
+/// The buckets that the semantic conventions advise for requests, in seconds.
+const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
+/// Up to the most documents that share a transaction, and beyond it the longest call of a batch.
+const DOCUMENTS: [f64; 11] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0];
+
+/// What is counted and measured. Its clones are the same.
+#[derive(Clone)]
+pub struct Metrics {
+    provider: SdkMeterProvider,
+    registry: Registry,
+    meter: Meter,
+    requests: Histogram<f64>,
+    commits: Histogram<u64>,
+    rejects: Counter<u64>,
+}
+
+/// An answered request, as far as it is measured.
+#[derive(Debug, Clone, Copy)]
+pub struct Answered<'a> {
+    /// The method that was asked.
+    pub method: &'a Method,
+    /// The pattern of the route, if there is one.
+    pub route: Option<&'static str>,
+    /// Over what the client came.
+    pub scheme: &'static str,
+    /// How it was answered.
+    pub status: StatusCode,
+    /// How long that took.
+    pub took: Duration,
+}
+
+impl Metrics {
+    /// Keeps what is measured for `GET /metrics`, and for the readers that there are already.
+    ///
+    /// # Errors
+    /// When two metrics have one name: a fault in the program.
+    pub fn new(readers: MeterProviderBuilder) -> anyhow::Result<Self> {
+        let registry = Registry::new();
+        let shown = opentelemetry_prometheus::exporter().with_registry(registry.clone()).scope_info_enabled(false);
+        let provider = readers.with_reader(shown.build().context("metrics cannot be shown")?).build();
+        let meter = provider.meter(env!("CARGO_PKG_NAME"));
+        let requests = meter.f64_histogram("http.server.request.duration").with_unit("s");
+        let requests = requests.with_description("How long requests took until they were answered.");
+        let commits = meter.u64_histogram("mass.commit.batch.size").with_unit("{document}");
+        let commits = commits.with_description("How many documents shared a transaction.");
+        let rejects = meter.u64_counter("mass.rejects").with_unit("{document}");
+        let rejects = rejects.with_description("Refused documents, by the stage that refused them.");
+        Ok(Self {
+            requests: requests.with_boundaries(SECONDS.into()).build(),
+            commits: commits.with_boundaries(DOCUMENTS.into()).build(),
+            rejects: rejects.build(),
+            provider,
+            registry,
+            meter,
+        })
+    }
+
+    /// Shows from now on, too, what a database is busy with, as long as it is open.
+    pub fn watch(&self, database: &Arc<Database>) {
+        let open = Arc::downgrade(database);
+        let load = move || open.upgrade().map(|database| database.load());
+        let waiting = load.clone();
+        let queues = self.meter.u64_observable_gauge("mass.queue.depth").with_unit("{document}");
+        let queues = queues.with_description("How many documents wait, by what they wait for.");
+        queues
+            .with_callback(move |gauge| {
+                if let Some(load) = waiting() {
+                    gauge.observe(load.waiting_documents as u64, &[KeyValue::new("queue", "commit")]);
+                }
+            })
+            .build();
+        let limits = load.clone();
+        let connections = self.meter.u64_observable_gauge("mass.db.pool.connections").with_unit("{connection}");
+        let connections = connections.with_description("Connections to the database, by what they do.");
+        connections
+            .with_callback(move |gauge| {
+                for (pool, usage) in load().into_iter().flat_map(|load| pools(load.reads, load.writes)) {
+                    for (state, count) in [("used", usage.used), ("idle", usage.idle)] {
+                        gauge.observe(count.into(), &[KeyValue::new("pool", pool), KeyValue::new("state", state)]);
+                    }
+                }
+            })
+            .build();
+        let maxima = self.meter.u64_observable_gauge("mass.db.pool.connections.limit").with_unit("{connection}");
+        let maxima = maxima.with_description("How many connections to the database there can be.");
+        maxima
+            .with_callback(move |gauge| {
+                for (pool, usage) in limits().into_iter().flat_map(|load| pools(load.reads, load.writes)) {
+                    gauge.observe(usage.limit.into(), &[KeyValue::new("pool", pool)]);
+                }
+            })
+            .build();
+    }
+
+    /// Measures an answered request.
+    pub fn answered(&self, answered: Answered<'_>) {
+        let Answered { method, route, scheme, status, took } = answered;
+        let method = KeyValue::new("http.request.method", method_name(method));
+        let scheme = KeyValue::new("url.scheme", scheme);
+        let code = KeyValue::new("http.response.status_code", i64::from(status.as_u16()));
+        let seconds = took.as_secs_f64();
+        match route {
+            Some(route) => self.requests.record(seconds, &[method, scheme, code, KeyValue::new("http.route", route)]),
+            None => self.requests.record(seconds, &[method, scheme, code]),
+        }
+    }
+
+    /// All of it in Prometheus's text format, version 0.0.4.
+    ///
+    /// # Errors
+    /// When it has no such form, which is a fault of the server.
+    pub fn text(&self) -> anyhow::Result<String> {
+        TextEncoder::new().encode_to_string(&self.registry.gather()).context("the metrics have no text")
+    }
+
+    /// Sends what is left to the collector, if there is one. Blocks.
+    pub(super) fn stop(&self) -> OTelSdkResult {
+        self.provider.shutdown()
+    }
+}
+
+fn pools(reads: PoolUse, writes: PoolUse) -> [(&'static str, PoolUse); 2] {
+    [("read", reads), ("write", writes)]
+}
+
+/// A method as a label: clients can make up others.
+#[must_use]
+pub fn method_name(method: &Method) -> &'static str {
+    let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"];
+    known.into_iter().find(|known| *known == method.as_str()).unwrap_or("_OTHER")
+}
+
+impl CommitObserver for Metrics {
+    fn committed(&self, documents: usize) {
+        self.commits.record(documents as u64, &[]);
+    }
+}
+
+impl IntakeObserver for Metrics {
+    fn refused(&self, at: RefusedAt, contract: Option<ContractId>) {
+        let contract = contract.map_or_else(|| "none".to_owned(), |contract| contract.to_string());
+        self.rejects.add(1, &[KeyValue::new("stage", at.as_str()), KeyValue::new("contract", contract)]);
+    }
+}

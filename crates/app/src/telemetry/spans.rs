@@ -1,0 +1,69 @@
+//! The spans of requests: a server span is the very span that the answer's `traceparent` and the audit trail name.
+
+use actix_web::http::{Method, StatusCode};
+use mass_domain::trace::{SPANS, TraceParent};
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
+use tracing::{Span, field};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use super::metrics::method_name;
+
+/// Begins the span of a request (OpenTelemetry's semantic conventions for HTTP servers) in the trace of the caller, or
+/// in one of its own. Of the URL it has the pattern alone: a path can hold what a collector should not know.
+#[must_use]
+pub fn server(method: &Method, route: Option<&'static str>, scheme: &'static str, caller: Option<TraceParent>) -> Span {
+    let span = tracing::info_span!(
+        target: SPANS,
+        parent: None,
+        "request",
+        otel.name = name(method, route),
+        otel.kind = "server",
+        otel.status_code = field::Empty,
+        http.request.method = method_name(method),
+        http.response.status_code = field::Empty,
+        http.route = route,
+        url.scheme = scheme,
+        error.type = field::Empty,
+    );
+    if let Some(caller) = caller.filter(|_| !span.is_disabled()) {
+        // Fails only where the span is not exported, and then there is nothing to be in the trace.
+        let _ = span.set_parent(Context::new().with_remote_span_context(remote(caller)));
+    }
+    span
+}
+
+/// Says how a request was answered. Only what the server is to blame for makes its span an error.
+pub fn answered(span: &Span, status: StatusCode) {
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("error.type", status.as_str());
+        span.record("otel.status_code", "error");
+    }
+}
+
+/// A span's place in its trace, to be told to others; none where it is not exported.
+#[must_use]
+pub fn place(span: &Span) -> Option<TraceParent> {
+    if span.is_disabled() {
+        return None;
+    }
+    let context = span.context();
+    let place = context.span().span_context().clone();
+    let trace_id = u128::from_be_bytes(place.trace_id().to_bytes());
+    let span_id = u64::from_be_bytes(place.span_id().to_bytes());
+    TraceParent::new(trace_id, span_id, place.trace_flags().to_u8())
+}
+
+fn name(method: &Method, route: Option<&'static str>) -> String {
+    let method = match method_name(method) {
+        "_OTHER" => "HTTP",
+        known => known,
+    };
+    route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"))
+}
+
+fn remote(caller: TraceParent) -> SpanContext {
+    let (trace_id, span_id, flags) = caller.parts();
+    SpanContext::new(trace_id.into(), span_id.into(), TraceFlags::new(flags), true, TraceState::default())
+}

@@ -1,0 +1,150 @@
+//! What `GET /metrics` shows, and what it never shows.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use mass_domain::access::Role;
+use serde_json::json;
+
+use crate::support::TestApp;
+use crate::support::documents::{Edit, reading, simple};
+use crate::support::process::repository;
+
+on_both!(
+    requests_are_measured_by_the_pattern_of_their_route_and_never_by_their_path,
+    refused_documents_are_counted_by_stage_and_contract,
+    documents_of_a_batch_are_counted_one_by_one,
+    commits_queues_and_pools_are_shown,
+    a_monitoring_system_is_answered_in_the_format_that_it_asks_for,
+    every_metric_that_is_shown_is_explained_and_no_other,
+);
+
+/// The lines of a metric that have all of these labels in them.
+async fn lines(app: &TestApp, name: &str, labels: &[&str]) -> Vec<String> {
+    let shown = app.get("/metrics").await.expect(200);
+    let shown = String::from_utf8(shown.body).unwrap();
+    let has_name = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+    let has_labels = |line: &&str| labels.iter().all(|label| line.contains(label));
+    shown.lines().filter(has_name).filter(has_labels).map(str::to_owned).collect()
+}
+
+/// The value of the one line of a metric that has all of these labels in it; 0 if there is none.
+#[track_caller]
+fn value(lines: &[String]) -> f64 {
+    match lines {
+        [] => 0.0,
+        [line] => line.rsplit(' ').next().unwrap().parse().unwrap(),
+        several => panic!("{several:?}"),
+    }
+}
+
+async fn requests_are_measured_by_the_pattern_of_their_route_and_never_by_their_path(app: TestApp) {
+    let id = app.post("/v1/mass-requests").json(&reading("dev-1")).await.expect(201).id();
+    app.get(&format!("/v1/mass-requests/{id}")).await.expect(200);
+    app.anonymous().get(&format!("/v1/mass-requests/{id}")).await.expect(401);
+    app.anonymous().get("/no/such/secret-path").await.expect(404);
+    app.anonymous().call("BREW".parse().unwrap(), "/v1/mass-requests").await.expect(405);
+
+    let count = "http_server_request_duration_seconds_count";
+    let route = "http_route=\"/v1/mass-requests/{id}\"";
+    for (status, times) in [("200", 1.0), ("401", 1.0)] {
+        let status = format!("http_response_status_code=\"{status}\"");
+        let labels = [route, &status, "http_request_method=\"GET\"", "url_scheme=\"http\""];
+        assert_eq!(value(&lines(&app, count, &labels).await), times, "{status}");
+    }
+    let unknown = lines(&app, count, &["status_code=\"404\""]).await;
+    assert_eq!(value(&unknown), 1.0);
+    assert!(!unknown[0].contains("http_route"), "{unknown:?}");
+    assert_eq!(value(&lines(&app, count, &["http_request_method=\"_OTHER\""]).await), 1.0);
+    let shown = String::from_utf8(app.get("/metrics").await.body).unwrap();
+    for secret in [id.as_str(), "secret-path", "BREW", "tenant", "default", "otel_scope"] {
+        assert!(!shown.contains(secret), "{secret}: {shown}");
+    }
+}
+
+async fn refused_documents_are_counted_by_stage_and_contract(app: TestApp) {
+    let stored = reading("dev-1");
+    app.post("/v1/mass-requests").json(&stored).await.expect(201);
+    let semantic = reading("dev-2").with("/metrics/humidity_percent", 140);
+    app.post("/v1/mass-requests").json(&semantic).await.expect(422);
+    app.post("/v1/mass-requests").json(&semantic).await.expect(422);
+    app.post("/v1/mass-requests").json(&stored.with("/metrics/humidity_percent", 46)).await.expect(409);
+    app.post("/v1/mass-requests").body("{").await.expect(400);
+    app.post("/v1/mass-requests").json(&json!({"unheard": "of"})).await.expect(422);
+    // A dry run refuses nothing.
+    app.post("/v1/mass-requests/validate").json(&semantic).await.expect(200);
+
+    let cases = [
+        ("semantic", "device/1.1", 2.0),
+        ("stored", "device/1.1", 1.0),
+        ("syntax", "none", 1.0),
+        ("structural", "none", 1.0),
+        ("business", "device/1.1", 0.0),
+    ];
+    for (stage, contract, times) in cases {
+        let labels = [&*format!("stage=\"{stage}\""), &*format!("contract=\"{contract}\"")];
+        assert_eq!(value(&lines(&app, "mass_rejects_total", &labels).await), times, "{stage} {contract}");
+    }
+}
+
+async fn documents_of_a_batch_are_counted_one_by_one(app: TestApp) {
+    let stored = reading("dev-1");
+    let documents = json!([
+        stored.clone(),
+        stored.with("/metrics/humidity_percent", 46),
+        reading("dev-2").with("/metrics/humidity_percent", 140),
+        simple(json!({"a": 1})),
+    ]);
+    app.post("/v1/mass-requests/batch").json(&documents).await.expect(200);
+    app.post("/v1/mass-requests/batch?mode=atomic").json(&documents).await.expect(422);
+    for (stage, times) in [("stored", 1.0), ("semantic", 2.0)] {
+        let labels = [&*format!("stage=\"{stage}\""), "contract=\"device/1.1\""];
+        assert_eq!(value(&lines(&app, "mass_rejects_total", &labels).await), times, "{stage}");
+    }
+}
+
+async fn commits_queues_and_pools_are_shown(app: TestApp) {
+    assert_eq!(value(&lines(&app, "mass_commit_batch_size_count", &[]).await), 0.0);
+    app.post("/v1/mass-requests").json(&reading("dev-1")).await.expect(201);
+    app.post("/v1/mass-requests").body("{").await.expect(400);
+    assert_eq!(value(&lines(&app, "mass_commit_batch_size_count", &[]).await), 2.0);
+    assert_eq!(value(&lines(&app, "mass_commit_batch_size_sum", &[]).await), 2.0);
+    assert_eq!(value(&lines(&app, "mass_queue_depth", &["queue=\"commit\""]).await), 0.0);
+    assert_eq!(lines(&app, "mass_queue_depth", &[]).await.len(), 1);
+    for pool in ["read", "write"] {
+        let pool = format!("pool=\"{pool}\"");
+        let mut open = 0.0;
+        for state in ["used", "idle"] {
+            let shown = lines(&app, "mass_db_pool_connections", &[&pool, &format!("state=\"{state}\"")]).await;
+            assert_eq!(shown.len(), 1, "{shown:?}");
+            open += value(&shown);
+        }
+        let limit = value(&lines(&app, "mass_db_pool_connections_limit", &[&pool]).await);
+        assert!(open >= 1.0 && open <= limit, "{pool}: {open} of {limit}");
+    }
+}
+
+async fn a_monitoring_system_is_answered_in_the_format_that_it_asks_for(app: TestApp) {
+    let monitoring = app.user(Role::PlatformAdmin).await;
+    let accepted = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+    for accepted in [accepted, "text/plain", "text/*", "*/*"] {
+        let answer = monitoring.get("/metrics").header("accept", accepted).await.expect(200);
+        assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    }
+    for refused in ["application/json", "application/*", "text/html"] {
+        monitoring.get("/metrics").header("accept", refused).await.expect_problem(406, "not-acceptable");
+    }
+}
+
+async fn every_metric_that_is_shown_is_explained_and_no_other(app: TestApp) {
+    app.post("/v1/mass-requests").json(&reading("dev-1")).await.expect(201);
+    app.post("/v1/mass-requests").body("{").await.expect(400);
+    let shown = String::from_utf8(app.get("/metrics").await.expect(200).body).unwrap();
+    let shown = shown.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let shown: BTreeSet<&str> = shown.filter(|name| *name != "target_info").collect();
+    let page = fs::read_to_string(repository().join("docs/operations.md")).unwrap();
+    let (_, section) = page.split_once("\n## Traces and metrics\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let explained = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    assert_eq!(shown, explained.collect());
+}
