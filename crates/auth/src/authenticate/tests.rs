@@ -189,9 +189,8 @@ async fn a_refusal_is_not_remembered() {
     }
     assert_eq!(scene.double.asked(), (0, 6));
     // Nothing that was found has changed, so that this does not count.
-    let mut stored = scene.double.stored();
-    (stored.session, stored.key) = (Some(session()), Some(stored_key()));
-    drop(stored);
+    scene.double.stored().session = Some(session());
+    scene.double.stored().key = Some(stored_key());
     scene.call().await.unwrap();
     scene.call_by_key().await.unwrap();
 }
