@@ -59,6 +59,16 @@ pub(super) fn find(
     Ok(Some(Versioned { found, version: CredentialsVersion(version) }))
 }
 
+/// The session of a refresh token; `None` if MASS made no such token, or has forgotten it.
+pub(super) fn of_token(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    presented: RefreshTokenHash,
+) -> QueryResult<Option<Id>> {
+    let token = refresh_tokens::table.find((tenant.as_str(), presented.as_bytes().as_slice()));
+    token.select(refresh_tokens::session_id).first(connection).optional()
+}
+
 /// Does what is due with the session of a refresh token.
 pub(super) fn refresh(
     connection: &mut Connection,
@@ -70,9 +80,7 @@ pub(super) fn refresh(
     super::write(connection, |connection| {
         let at = act.at;
         let token = || refresh_tokens::table.find((tenant.as_str(), presented.as_bytes().as_slice()));
-        // Before anything is locked: a token that was made up may name a tenant that there is not.
-        let id: Option<Id> = token().select(refresh_tokens::session_id).first(connection).optional()?;
-        let Some(id) = id else { return Ok(Refreshed::Refused) };
+        let Some(id) = of_token(connection, tenant, presented)? else { return Ok(Refreshed::Refused) };
         let head = Head::lock(connection, tenant)?;
         let Some(session) = super::lock_session(connection, tenant, id)? else {
             return Ok(Refreshed::Refused);

@@ -304,6 +304,12 @@ impl SessionStore for Store {
         next: RefreshTokenHash,
         act: Act,
     ) -> Result<Refreshed, PortError> {
+        // Whatever tenant a token that was made up names, it gets no turn to write, and nothing that is kept.
+        let known =
+            self.reads.run_for(tenant, move |connection, tenant| sessions::of_token(connection, tenant, presented));
+        if known.await?.is_none() {
+            return Ok(Refreshed::Refused);
+        }
         self.writes
             .run_for(tenant, move |connection, tenant| sessions::refresh(connection, tenant, presented, next, &act))
             .await

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use diesel::connection::SimpleConnection;
 use mass_auth::{Account, Opening, PasswordChange, PasswordHash, RefreshTokenHash, Refreshed, Session};
 use mass_domain::ids::SessionId;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::databases::TestDatabase;
+use crate::databases::{Place, TestDatabase};
 use crate::fixtures::{account, act, at, event, other_tenant, tenant};
 
 on_both!(
@@ -15,6 +16,7 @@ on_both!(
     a_session_opens_only_for_the_password_that_is_the_users,
     a_refresh_token_is_good_once_and_its_reuse_ends_the_session,
     of_many_refreshes_at_once_one_wins,
+    a_refresh_token_that_was_made_up_waits_for_no_write,
     a_session_that_is_over_is_not_refreshed,
     another_tenants_session_is_out_of_reach,
     a_change_of_password_ends_the_other_sessions,
@@ -113,6 +115,35 @@ async fn of_many_refreshes_at_once_one_wins(db: TestDatabase) {
     assert_eq!(count(|result| matches!(result, Refreshed::Rotated(_))), 1);
     assert_eq!(count(|result| matches!(result, Refreshed::Revoked(_))), 1);
     assert_eq!(stored(&db, &session).await.revoked_at, Some(at(2)));
+}
+
+/// Strangers name the tenant in a token that they make up, and are not to stand in the way of its writes.
+async fn a_refresh_token_that_was_made_up_waits_for_no_write(db: TestDatabase) {
+    let session = opened(&db, 1).await;
+    let mut hold: Box<dyn FnMut(&str)> = match &db.place {
+        Place::Sqlite(_) => {
+            let mut connection = db.place.sqlite_connection();
+            Box::new(move |statement| connection.batch_execute(statement).unwrap())
+        }
+        Place::Postgres(server) => {
+            let mut connection = server.connection();
+            Box::new(move |statement| connection.batch_execute(statement).unwrap())
+        }
+    };
+    match &db.place {
+        Place::Sqlite(_) => hold("BEGIN IMMEDIATE"),
+        Place::Postgres(_) => hold("BEGIN; SELECT size FROM audit_heads FOR UPDATE"),
+    }
+    let of = tenant();
+    let waiting = db.sessions().revoke(&of, session.id, event(&of, at(2)));
+    let made_up = async {
+        let refused = db.sessions().refresh(&of, token(9), token(10), act(at(3))).await;
+        hold("COMMIT");
+        refused
+    };
+    let (revoked, refused) = tokio::join!(waiting, made_up);
+    assert_eq!(refused.unwrap(), Refreshed::Refused);
+    revoked.unwrap();
 }
 
 async fn a_session_that_is_over_is_not_refreshed(db: TestDatabase) {
