@@ -130,11 +130,10 @@ impl AuditService {
         require(principal)?;
         let tenant = principal.tenant();
         let WrittenArchive { first, last, root, sha256 } = written;
-        let head = self.store.head(tenant).await?.size();
-        if self.store.archived(tenant).await? + 1 != *first || last < first || *last > head {
+        if last < first || *last > self.store.head(tenant).await?.size() {
             return Err(ArchiveError::NotTheNext);
         }
-        if self.store.frontier_at(tenant, *last).await?.root() != *root {
+        if self.frontier_at(tenant, *last).await?.root() != *root {
             return Err(ArchiveError::NotTheNext);
         }
         let act = self.act(principal.actor(), origin);
@@ -144,7 +143,9 @@ impl AuditService {
             .with("last", *last)
             .with("root", root.to_string())
             .with("sha256", sha256.as_str());
-        Ok(self.store.archive(tenant, i64::try_from(*last).unwrap_or(i64::MAX), event).await?)
+        let [first, last] = [first, last].map(|place| i64::try_from(*place).unwrap_or(i64::MAX));
+        let archived = self.store.archive(tenant, first..=last, event).await?;
+        archived.then_some(()).ok_or(ArchiveError::NotTheNext)
     }
 }
 

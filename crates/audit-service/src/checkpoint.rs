@@ -26,6 +26,12 @@ pub enum BrokenTrail {
         /// How many the last checkpoint covers.
         signed: u64,
     },
+    /// Events are gone from within, or what is known of them.
+    #[error("some of the first {present} events, or what the tree keeps of them, are missing")]
+    Holed {
+        /// How many there should be.
+        present: u64,
+    },
     /// The end of the log does not belong to what comes before it.
     #[error("the tree's end is not the one of its {present} events")]
     Torn {
@@ -96,7 +102,8 @@ impl AuditService {
     async fn sign_growth(&self, tenant: &TenantId) -> Result<(), CheckpointError> {
         let last = self.last(tenant).await?;
         let head = self.store.head(tenant).await?;
-        if head.size() > 0 && !last.is_some_and(|last| last.is_of(&head)) {
+        let is_signed = last.map_or(head.size() == 0, |last| last.is_of(&head));
+        if !is_signed {
             self.sign_head(tenant).await?;
         }
         Ok(())
@@ -137,8 +144,9 @@ impl AuditService {
         if size == whole.checkpoint.size {
             return Ok(whole);
         }
-        let (root, until) = (self.store.frontier_at(tenant, size).await?.root(), whole.checkpoint.size);
+        let (root, until) = (self.frontier_at(tenant, size).await?.root(), whole.checkpoint.size);
         let proof = self.store.consistency(tenant, size, until).await?;
+        let proof = proof.ok_or_else(|| alarm(tenant, BrokenTrail::Holed { present: until }))?;
         if !verify_consistency(size, until, &proof, root, whole.checkpoint.root) {
             return Err(alarm(tenant, BrokenTrail::Rewritten { signed: until }).into());
         }
@@ -171,14 +179,20 @@ impl AuditService {
             if signed > present {
                 return Err(alarm(tenant, BrokenTrail::Cut { signed, present }).into());
             }
-            if self.store.frontier_at(tenant, signed).await?.root() != root {
+            if self.frontier_at(tenant, signed).await?.root() != root {
                 return Err(alarm(tenant, BrokenTrail::Rewritten { signed }).into());
             }
         }
-        if self.store.frontier_at(tenant, present).await? != *head {
+        if self.frontier_at(tenant, present).await? != *head {
             return Err(alarm(tenant, BrokenTrail::Torn { present }).into());
         }
         Ok(())
+    }
+
+    /// The frontier of the first events, which have to be there.
+    pub(crate) async fn frontier_at(&self, tenant: &TenantId, size: u64) -> Result<Frontier, CheckpointError> {
+        let frontier = self.store.frontier_at(tenant, size).await?;
+        Ok(frontier.ok_or_else(|| alarm(tenant, BrokenTrail::Holed { present: size }))?)
     }
 
     async fn sign(&self, tenant: &TenantId, size: u64, root: TreeHash) -> Result<SignedCheckpoint, CheckpointError> {

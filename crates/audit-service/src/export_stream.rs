@@ -65,7 +65,8 @@ impl AuditService {
 
     /// An export of the events after one and until another one.
     pub(crate) async fn export_of(&self, tenant: &TenantId, after: u64, until: u64) -> Result<Export, PortError> {
-        let frontier = self.store.frontier_at(tenant, after).await?;
+        // Where archived leaves are missing, this begins with the empty tree: not one of `after` events, which is found.
+        let frontier = self.store.frontier_at(tenant, after).await?.unwrap_or_default();
         let header = ExportHeader::new(self.key().name(), tenant.clone(), frontier).line();
         let (store, tenant) = (Arc::clone(&self.store), tenant.clone());
         Ok(Export { store, tenant, header: Some(header), after, until, place: after, events: 0, ended: false })

@@ -73,7 +73,7 @@ impl AuditService {
         let signed = self.checkpoint_over(tenant, sequence).await?;
         let size = signed.checkpoint.size;
         let found = self.store.inclusion(tenant, event, size).await?;
-        let (leaf, hashes) = found.ok_or(ProofError::NotFound)?;
+        let (leaf, hashes) = found.ok_or_else(|| alarm(tenant, BrokenTrail::Holed { present: size }))?;
         if !verify_inclusion(sequence - 1, size, leaf.leaf_hash, &hashes, signed.checkpoint.root) {
             return Err(alarm(tenant, BrokenTrail::Rewritten { signed: size }).into());
         }
@@ -84,13 +84,14 @@ impl AuditService {
     /// above `to`.
     ///
     /// # Errors
-    /// [`ProofError::Forbidden`], [`ProofError::BeyondTheEnd`] or [`ProofError::Store`].
+    /// [`ProofError`], but never [`ProofError::NotFound`].
     pub async fn consistency(&self, principal: &Principal, from: u64, to: u64) -> Result<Vec<TreeHash>, ProofError> {
         principal.require(Permission::AuditRead)?;
         let size = self.store.head(principal.tenant()).await?.size();
         if from > to || to > size {
             return Err(ProofError::BeyondTheEnd { size });
         }
-        Ok(self.store.consistency(principal.tenant(), from, to).await?)
+        let proof = self.store.consistency(principal.tenant(), from, to).await?;
+        Ok(proof.ok_or_else(|| alarm(principal.tenant(), BrokenTrail::Holed { present: size }))?)
     }
 }

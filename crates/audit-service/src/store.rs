@@ -1,5 +1,7 @@
 //! The port to whatever keeps the audit trail.
 
+use std::ops::RangeInclusive;
+
 use async_trait::async_trait;
 use mass_domain::audit::tree::{Frontier, TreeHash};
 use mass_domain::audit::{Action, Event, NewEvent, Object, Outcome};
@@ -81,10 +83,10 @@ pub trait AuditStore: Send + Sync {
     /// The end of the tenant's log; an empty one for a tenant without events.
     async fn head(&self, tenant: &TenantId) -> Result<Frontier, PortError>;
 
-    /// The frontier of the first `size` events, which have to be there.
-    async fn frontier_at(&self, tenant: &TenantId, size: u64) -> Result<Frontier, PortError>;
+    /// The frontier of the first `size` events; `None` if what it stands on is missing.
+    async fn frontier_at(&self, tenant: &TenantId, size: u64) -> Result<Option<Frontier>, PortError>;
 
-    /// Every tenant that has events.
+    /// Every tenant, also one whose log is empty: it may have been emptied.
     async fn tenants(&self) -> Result<Vec<TenantId>, PortError>;
 
     /// The latest checkpoint.
@@ -101,8 +103,8 @@ pub trait AuditStore: Send + Sync {
     /// Keeps a checkpoint, unless there is one of that size.
     async fn keep_checkpoint(&self, tenant: &TenantId, checkpoint: StoredCheckpoint) -> Result<(), PortError>;
 
-    /// The leaf of an event and the proof that it is among the first `size`, which have to be there; `None` if it is not
-    /// among them.
+    /// The leaf of an event and the proof that it is among the first `size`; `None` if it is not among them, or if what
+    /// the proof stands on is missing.
     async fn inclusion(
         &self,
         tenant: &TenantId,
@@ -110,8 +112,8 @@ pub trait AuditStore: Send + Sync {
         size: u64,
     ) -> Result<Option<(Leaf, Vec<TreeHash>)>, PortError>;
 
-    /// The proof that the first `to` events, which have to be there, begin with the first `from`.
-    async fn consistency(&self, tenant: &TenantId, from: u64, to: u64) -> Result<Vec<TreeHash>, PortError>;
+    /// The proof that the first `to` events begin with the first `from`; `None` if what it stands on is missing.
+    async fn consistency(&self, tenant: &TenantId, from: u64, to: u64) -> Result<Option<Vec<TreeHash>>, PortError>;
 
     /// The entries after a place in their order, at most `limit`: without those that were archived.
     async fn entries(&self, tenant: &TenantId, after: i64, limit: usize) -> Result<Vec<Entry>, PortError>;
@@ -122,7 +124,8 @@ pub trait AuditStore: Send + Sync {
     /// How many events have been archived: always the first ones.
     async fn archived(&self, tenant: &TenantId) -> Result<u64, PortError>;
 
-    /// Removes the events up to a place from the log and keeps their leaves, and writes the event that tells of it, in
-    /// one unit of work.
-    async fn archive(&self, tenant: &TenantId, up_to: i64, event: NewEvent) -> Result<(), PortError>;
+    /// Removes events from the log and keeps their leaves, and writes the event that tells of it, in one unit of work.
+    /// Does nothing and tells `false` if the first of them is not the one behind those that are archived.
+    async fn archive(&self, tenant: &TenantId, events: RangeInclusive<i64>, event: NewEvent)
+    -> Result<bool, PortError>;
 }

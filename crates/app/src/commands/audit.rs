@@ -14,6 +14,7 @@ use anyhow::{Context, bail};
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use mass_domain::audit::note::NoteKey;
+use mass_domain::tenancy::TenantId;
 use serde::Deserialize;
 
 use crate::config::Settings;
@@ -111,6 +112,14 @@ fn bytes_bar(total: Option<u64>) -> ProgressBar {
     };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     total.map_or_else(ProgressBar::new_spinner, ProgressBar::new).with_style(style)
+}
+
+/// A tenant that is among those that there are: the log of one whose name is misspelt would be empty, and so as it should be.
+fn require_tenant(tenant: &TenantId, tenants: &[TenantId]) -> anyhow::Result<()> {
+    if !tenants.contains(tenant) {
+        bail!("there is no tenant {tenant}");
+    }
+    Ok(())
 }
 
 /// A file that must not be there yet.

@@ -32,6 +32,7 @@ on_both!(
     the_key_stays_and_is_public,
     a_log_that_was_cut_is_not_signed_any_more_but_exported,
     a_log_that_was_rewritten_is_not_signed_any_more_but_exported,
+    a_log_with_a_hole_is_not_signed_any_more_but_exported,
 );
 
 also_restricted!(
@@ -377,4 +378,18 @@ async fn a_log_that_was_rewritten_is_not_signed_any_more_but_exported(app: TestA
         found.to_string(),
         format!("event {} was changed: its text does not have the hash that was taken of it", size - 1)
     );
+}
+
+async fn a_log_with_a_hole_is_not_signed_any_more_but_exported(app: TestApp) {
+    send(app.founder(), 10).await;
+    let key = key(&app).await;
+    let size = checkpoint(&app, &key).await.size;
+    unlock(&app);
+    app.execute(&format!("DELETE FROM audit_events WHERE tenant_id = '{TENANT}' AND sequence = {}", size - 1));
+    send(app.founder(), 1).await;
+    is_broken(&app).await;
+    app.get(&format!("{CONSISTENCY}?from=1&to={size}")).await.expect_problem(500, "audit-trail-broken");
+    let export = app.get(EXPORT).await.expect(200);
+    let found = verify_export(ExportVerifier::new(vec![key]), export.body.as_slice(), |_| {}).unwrap_err();
+    assert_eq!(found.to_string(), format!("event {} is missing: {size} follows {}", size - 1, size - 2));
 }

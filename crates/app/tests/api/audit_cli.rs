@@ -15,6 +15,8 @@ workplaces_on_both! {
     an_export_is_verified_without_a_server_or_a_database,
     what_was_changed_in_an_export_is_named,
     a_manipulated_database_is_found_by_its_export_and_by_itself,
+    a_log_that_was_emptied_is_found,
+    a_log_of_nobody_is_not_taken_for_a_good_one,
     a_log_that_was_written_anew_is_found_by_an_earlier_checkpoint_alone,
     what_is_archived_stays_provable_and_the_rest_goes_on_from_it,
     an_archive_that_was_interrupted_is_taken_up_again,
@@ -171,6 +173,41 @@ async fn a_manipulated_database_is_found_by_its_export_and_by_itself(workplace: 
     assert!(signing.stderr.contains("THE AUDIT TRAIL IS NOT AS IT WAS SIGNED"), "{signing:?}");
 }
 
+async fn a_log_that_was_emptied_is_found(workplace: Workplace) {
+    let workplace = worked(workplace).await;
+    good(&workplace.mass(&["audit", "checkpoint"]));
+    workplace.unlock_audit_trail();
+    let empty = if workplace.is_postgres() { "''::bytea" } else { "x''" };
+    for statement in [
+        "DELETE FROM mass_requests".to_owned(),
+        "DELETE FROM audit_events WHERE tenant_id = 'default'".to_owned(),
+        format!("UPDATE audit_heads SET size = 0, frontier = {empty} WHERE tenant_id = 'default'"),
+    ] {
+        workplace.execute(&statement);
+    }
+    assert!(found(&live(&workplace)).starts_with("default: the tail was cut"));
+    let alarm = "THE AUDIT TRAIL IS NOT AS IT WAS SIGNED";
+    let workplace = workplace.with("MASS_AUDIT_CHECKPOINT_SECONDS", "1");
+    let server = workplace.serve();
+    while !server.logged().contains(alarm) {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+async fn a_log_of_nobody_is_not_taken_for_a_good_one(workplace: Workplace) {
+    let workplace = worked(workplace).await;
+    for command in [
+        &["verify", "--live"][..],
+        &["export"],
+        &["checkpoint"],
+        &["archive", "--before", "2100-01-01T00:00:00Z", "--out", "archive.ndjson"],
+    ] {
+        let ended = workplace.mass(&[&["audit"], command, &["--tenant", "defualt"]].concat());
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
+        assert!(ended.stderr.contains("there is no tenant defualt"), "{ended:?}");
+    }
+}
+
 async fn a_log_that_was_written_anew_is_found_by_an_earlier_checkpoint_alone(workplace: Workplace) {
     let workplace = worked(workplace).await;
     workplace.write("kept.txt", good(&workplace.mass(&["audit", "checkpoint"])));
@@ -262,6 +299,11 @@ async fn a_log_is_verified_across_a_change_of_the_key(workplace: Workplace) {
             assert!(found(&workplace.mass(&[verify, one].concat())).contains("cannot be believed"), "{one:?}");
         }
     }
+    let archive = ["audit", "archive", "--before", "2100-01-01T00:00:00Z", "--out", "archive.ndjson"];
+    let by_one = workplace.mass(&archive);
+    assert_eq!((by_one.status, by_one.stderr.contains("cannot be believed")), (Some(1), true), "{by_one:?}");
+    good(&workplace.mass(&[&archive[..], &both[..2]].concat()));
+    good(&workplace.mass(&[&["audit", "verify", "archive.ndjson"][..], &both].concat()));
 }
 
 async fn a_receipt_is_verified_with_its_document(workplace: Workplace) {

@@ -1,5 +1,7 @@
 //! The audit trail as its port sees it: what the port's methods do in their transactions.
 
+use std::ops::RangeInclusive;
+
 use diesel::dsl::{max, sql};
 use diesel::prelude::*;
 use diesel::result::Error::QueryBuilderError;
@@ -119,12 +121,13 @@ pub(super) fn head(connection: &mut Connection, tenant: &TenantId) -> QueryResul
     }
 }
 
-/// The frontier of the first events.
-pub(super) fn frontier_at(connection: &mut Connection, tenant: &TenantId, size: u64) -> QueryResult<Frontier> {
-    super::read(connection, |connection| {
+/// The frontier of the first events, unless what it stands on is missing.
+pub(super) fn frontier_at(connection: &mut Connection, tenant: &TenantId, size: u64) -> QueryResult<Option<Frontier>> {
+    let frontier = super::read(connection, |connection| {
         let mut tree = StoredTree::new(connection, tenant);
         Frontier::of(size, |subtree| tree.perfect(subtree))
-    })
+    });
+    frontier.optional()
 }
 
 /// The leaf of an event and the proof that it is among the first `size`.
@@ -140,25 +143,27 @@ pub(super) fn inclusion(
     if index >= size {
         return Ok(None);
     }
-    super::read(connection, |connection| {
+    let proved = super::read(connection, |connection| {
         let mut tree = StoredTree::new(connection, tenant);
-        let Some(leaf_hash) = tree.leaf(sequence)? else { return Ok(None) };
+        let leaf_hash = tree.leaf(sequence)?.ok_or(diesel::NotFound)?;
         let proof = tree::inclusion_proof(index, size, |subtree| tree.perfect(subtree))?;
-        Ok(Some((Leaf { sequence, leaf_hash }, proof)))
-    })
+        Ok((Leaf { sequence, leaf_hash }, proof))
+    });
+    proved.optional()
 }
 
-/// The proof that the first `to` events begin with the first `from`.
+/// The proof that the first `to` events begin with the first `from`, unless what it stands on is missing.
 pub(super) fn consistency(
     connection: &mut Connection,
     tenant: &TenantId,
     from: u64,
     to: u64,
-) -> QueryResult<Vec<TreeHash>> {
-    super::read(connection, |connection| {
+) -> QueryResult<Option<Vec<TreeHash>>> {
+    let proof = super::read(connection, |connection| {
         let mut tree = StoredTree::new(connection, tenant);
         tree::consistency_proof(from, to, |subtree| tree.perfect(subtree))
-    })
+    });
+    proof.optional()
 }
 
 type CheckpointRow = (i64, Instant, String);
@@ -271,17 +276,26 @@ pub(super) fn archived(connection: &mut Connection, tenant: &TenantId) -> QueryR
     Ok(last.map_or(0, count))
 }
 
-/// Leaves of the events up to a place their leaves alone, and tells of it.
-pub(super) fn archive(connection: &mut Connection, tenant: &TenantId, up_to: i64, event: NewEvent) -> QueryResult<()> {
+/// Leaves of events their leaves alone, and tells of it; `false` if they are not the next ones.
+pub(super) fn archive(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    events: &RangeInclusive<i64>,
+    event: NewEvent,
+) -> QueryResult<bool> {
     if !super::may_archive(connection)? {
         let told = "the role that serves may not remove events: archive as the role that migrates";
         return Err(QueryBuilderError(told.into()));
     }
     super::write(connection, |connection| {
         let head = Head::lock(connection, tenant)?;
+        // Only now: somebody else may have archived them while the export was looked at.
+        if column(archived(connection, tenant)?) + 1 != *events.start() {
+            return Ok(false);
+        }
         audit_events::table
             .filter(audit_events::tenant_id.eq(tenant.as_str()))
-            .filter(audit_events::sequence.le(up_to))
+            .filter(audit_events::sequence.le(events.end()))
             .select((audit_events::tenant_id, audit_events::sequence, audit_events::leaf_hash))
             .insert_into(audit_archived_leaves::table)
             .into_columns((
@@ -292,8 +306,9 @@ pub(super) fn archive(connection: &mut Connection, tenant: &TenantId, up_to: i64
             .execute(connection)?;
         diesel::delete(audit_events::table)
             .filter(audit_events::tenant_id.eq(tenant.as_str()))
-            .filter(audit_events::sequence.le(up_to))
+            .filter(audit_events::sequence.le(events.end()))
             .execute(connection)?;
-        head.append(connection, [event]).map(|_| ())
+        head.append(connection, [event])?;
+        Ok(true)
     })
 }

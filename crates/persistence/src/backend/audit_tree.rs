@@ -30,15 +30,15 @@ impl<'a> StoredTree<'a> {
         Self { connection, tenant }
     }
 
-    /// The root of a perfect subtree: read, or taken over the at most 2^7 stored hashes that it stands on.
+    /// The root of a perfect subtree: read, or taken over the at most 2^7 stored hashes that it stands on. Not found if
+    /// one of these is missing.
     pub(super) fn perfect(&mut self, subtree: Subtree) -> QueryResult<TreeHash> {
         let stored = subtree.level / STORED_LEVELS * STORED_LEVELS;
         let above = subtree.level - stored;
         let (first, count) = (column(subtree.position << above), 1 << above);
         let hashes = if stored == 0 { self.leaves(first, count)? } else { self.nodes(stored, first, count)? };
         if column(hashes.len() as u64) != count {
-            let Subtree { level, position } = subtree;
-            return Err(DeserializationError(format!("the tree's node {level}/{position} stands on nothing").into()));
+            return Err(diesel::NotFound);
         }
         let mut frontier = Frontier::default();
         hashes.into_iter().for_each(|(_, Node(hash))| frontier.push(hash, |_| {}));

@@ -1,6 +1,7 @@
 //! The ports: each method is one unit of work on a pooled connection.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
 use diesel::prelude::*;
@@ -455,18 +456,12 @@ impl AuditStore for Store {
         self.reads.run_for(tenant, audit_log::head).await
     }
 
-    async fn frontier_at(&self, tenant: &TenantId, size: u64) -> Result<Frontier, PortError> {
+    async fn frontier_at(&self, tenant: &TenantId, size: u64) -> Result<Option<Frontier>, PortError> {
         self.reads.run_for(tenant, move |connection, tenant| audit_log::frontier_at(connection, tenant, size)).await
     }
 
     async fn tenants(&self) -> Result<Vec<TenantId>, PortError> {
-        let mut with_events = Vec::new();
-        for tenant in self.reads.run_outside(tenants::ids).await? {
-            if AuditStore::head(self, &tenant).await?.size() > 0 {
-                with_events.push(tenant);
-            }
-        }
-        Ok(with_events)
+        self.reads.run_outside(tenants::ids).await
     }
 
     async fn latest_checkpoint(&self, tenant: &TenantId) -> Result<Option<StoredCheckpoint>, PortError> {
@@ -501,7 +496,7 @@ impl AuditStore for Store {
             .await
     }
 
-    async fn consistency(&self, tenant: &TenantId, from: u64, to: u64) -> Result<Vec<TreeHash>, PortError> {
+    async fn consistency(&self, tenant: &TenantId, from: u64, to: u64) -> Result<Option<Vec<TreeHash>>, PortError> {
         self.reads.run_for(tenant, move |connection, tenant| audit_log::consistency(connection, tenant, from, to)).await
     }
 
@@ -517,9 +512,14 @@ impl AuditStore for Store {
         self.reads.run_for(tenant, audit_log::archived).await
     }
 
-    async fn archive(&self, tenant: &TenantId, up_to: i64, event: NewEvent) -> Result<(), PortError> {
+    async fn archive(
+        &self,
+        tenant: &TenantId,
+        events: RangeInclusive<i64>,
+        event: NewEvent,
+    ) -> Result<bool, PortError> {
         super::archiving(self)
-            .run_for(tenant, move |connection, tenant| audit_log::archive(connection, tenant, up_to, event))
+            .run_for(tenant, move |connection, tenant| audit_log::archive(connection, tenant, &events, event))
             .await
     }
 }

@@ -20,6 +20,7 @@ on_both!(
     a_changed_acceptance_with_its_hash_is_found_by_its_request,
     swapped_events_are_found,
     a_removed_event_is_found,
+    nothing_is_proved_by_what_is_missing,
     an_inserted_event_is_found,
     a_cut_tail_is_found,
     a_cut_tail_is_found_by_its_requests,
@@ -60,7 +61,7 @@ impl Log {
         db.database.stores().audit.record(&tenant(), rest.collect()).await.unwrap();
         let mut log = Self { db, requests: ids, notes: Vec::new() };
         for size in SIGNED {
-            let root = log.audit().frontier_at(&tenant(), size).await.unwrap().root();
+            let root = log.audit().frontier_at(&tenant(), size).await.unwrap().unwrap().root();
             let note = signer().sign(&Checkpoint { origin: "mass.local/default".to_owned(), size, root });
             let checkpoint = StoredCheckpoint { size, at: at(5), note: note.clone() };
             log.audit().keep_checkpoint(&tenant(), checkpoint).await.unwrap();
@@ -232,6 +233,15 @@ async fn a_removed_event_is_found(db: TestDatabase) {
     assert_eq!(log.finding().await, LiveFinding::Missing { first: 50, last: 51 });
 }
 
+async fn nothing_is_proved_by_what_is_missing(db: TestDatabase) {
+    let log = Log::new(db).await;
+    log.attack("DELETE FROM audit_events WHERE sequence = 290");
+    assert_eq!(log.audit().frontier_at(&tenant(), EVENTS).await.unwrap(), None);
+    assert_eq!(log.audit().inclusion(&tenant(), 295, EVENTS).await.unwrap(), None);
+    assert_eq!(log.audit().consistency(&tenant(), 289, EVENTS).await.unwrap(), None);
+    assert!(log.audit().frontier_at(&tenant(), 256).await.unwrap().is_some());
+}
+
 async fn an_inserted_event_is_found(db: TestDatabase) {
     let log = Log::new(db).await;
     let copy = |from: u64, to: u64| {
@@ -251,7 +261,7 @@ async fn an_inserted_event_is_found(db: TestDatabase) {
 
 async fn a_cut_tail_is_found(db: TestDatabase) {
     let log = Log::new(db).await;
-    let shorter = log.audit().frontier_at(&tenant(), 280).await.unwrap();
+    let shorter = log.audit().frontier_at(&tenant(), 280).await.unwrap().unwrap();
     log.attack("DELETE FROM audit_events WHERE sequence > 280");
     assert_eq!(log.finding().await, LiveFinding::TailCut { last: 280, head: EVENTS });
     log.attack_again(&log.heading(&shorter));
@@ -342,7 +352,7 @@ async fn a_forged_checkpoint_is_found(db: TestDatabase) {
     let forged = other.sign(&Checkpoint {
         origin: "mass.local/default".to_owned(),
         size: 200,
-        root: log.audit().frontier_at(&tenant(), 200).await.unwrap().root(),
+        root: log.audit().frontier_at(&tenant(), 200).await.unwrap().unwrap().root(),
     });
     log.change(&format!(
         "INSERT INTO audit_checkpoints VALUES ('default', 200, '2026-11-24T12:00:00.000000Z', '{forged}')"

@@ -7,15 +7,17 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use mass_audit_service::WrittenArchive;
 use mass_audit_service::export::{ExportVerifier, Report};
-use mass_audit_service::{AuditService, WrittenArchive};
 use mass_domain::access::Principal;
+use mass_domain::audit::note::NoteKey;
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::local::{open, write_file};
 use super::verify::verify_file;
+use super::{GivenKey, keys};
 use crate::commands::print;
 use crate::config::Settings;
 use crate::http::context::local_origin;
@@ -32,6 +34,9 @@ pub struct Arguments {
     /// Whose log [default: MASS_TENANT]; `system` for MASS's own.
     #[arg(long, value_parser = TenantId::parse)]
     tenant: Option<TenantId>,
+    /// A public key that signed before the present one, or a file with it. May be given several times.
+    #[arg(long = "key", value_name = "KEY|FILE")]
+    keys: Vec<GivenKey>,
 }
 
 /// Writes the file, verifies it, and only then removes the events.
@@ -43,7 +48,9 @@ pub(super) async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Re
         let plan = service.plan_archive(&principal, arguments.before).await?;
         write_file(service.archive_export(&principal, &plan).await?, path).await?;
     }
-    let written = verified(service, &principal, path)?;
+    let mut keys = keys(&arguments.keys);
+    keys.push(service.key().clone());
+    let written = verified(keys, &principal, path)?;
     service.archive(&principal, &written, &local_origin()).await?;
     let WrittenArchive { first, last, sha256, .. } = written;
     print(&format!("archived events {first}…{last} in {}\nsha256 {sha256}\n", path.display()))?;
@@ -51,9 +58,9 @@ pub(super) async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Re
 }
 
 /// What is in a file, if all of it is as it was signed.
-fn verified(service: &AuditService, principal: &Principal, path: &Path) -> anyhow::Result<WrittenArchive> {
+fn verified(keys: Vec<NoteKey>, principal: &Principal, path: &Path) -> anyhow::Result<WrittenArchive> {
     let file = || format!("the file {}", path.display());
-    let report = verify_file(path, ExportVerifier::new(vec![service.key().clone()])).with_context(file)?;
+    let report = verify_file(path, ExportVerifier::new(keys)).with_context(file)?;
     let Report { ref tenant, after, events, root, .. } = report;
     if tenant != principal.tenant() || events == 0 || report.uncovered().is_some() {
         bail!("the file {} is no archive of the log of {}", path.display(), principal.tenant());

@@ -11,7 +11,7 @@ use mass_persistence::Database;
 use serde_json::json;
 
 use super::verify::{Arguments, found, told};
-use super::{FOUND, keys, read_checkpoint};
+use super::{FOUND, keys, read_checkpoint, require_tenant};
 use crate::commands::print;
 use crate::config::Settings;
 use crate::startup;
@@ -23,10 +23,11 @@ pub(super) async fn verify(settings: &Settings, arguments: &Arguments) -> anyhow
     if keys.is_empty() {
         keys.extend(startup::checkpoint_key(settings)?);
     }
-    let tenants = match &arguments.tenant {
-        Some(tenant) => vec![tenant.clone()],
-        None => database.stores().audit.tenants().await?,
-    };
+    let mut tenants = database.stores().audit.tenants().await?;
+    if let Some(tenant) = &arguments.tenant {
+        require_tenant(tenant, &tenants)?;
+        tenants = vec![tenant.clone()];
+    }
     let earlier = earlier(arguments, &tenants)?;
     let mut is_good = true;
     for tenant in tenants {

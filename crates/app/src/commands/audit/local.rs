@@ -11,7 +11,7 @@ use mass_audit_service as audit;
 use mass_domain::access::Principal;
 use mass_domain::tenancy::TenantId;
 
-use super::require_free;
+use super::{require_free, require_tenant};
 use crate::commands::{print, tell_founded};
 use crate::config::Settings;
 use crate::http::context::local_origin;
@@ -67,6 +67,7 @@ pub(super) async fn open(settings: &Settings, tenant: Option<TenantId>) -> anyho
     let application = Application::build(settings).await?;
     tell_founded(application.founded.as_ref());
     let tenant = tenant.unwrap_or_else(|| settings.first.tenant.clone());
+    require_tenant(&tenant, &application.services.database.stores().audit.tenants().await?)?;
     Ok((application, Principal::system(tenant)))
 }
 
