@@ -13,6 +13,7 @@ use mass_domain::tenancy::TenantId;
 use mass_domain::users::Email;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::engine::address::{EngineUrl, Host};
 use crate::http::limits::PerMinute;
 
 /// Every setting. Each is a variable of the environment and a flag of the same name (`MASS_PORT`, `--mass-port`).
@@ -39,6 +40,9 @@ pub struct Settings {
     /// How the audit trail is signed.
     #[command(flatten)]
     pub audit: AuditSettings,
+    /// Who is asked for recommendations.
+    #[command(flatten)]
+    pub engine: EngineSettings,
     /// The first tenant and administrator.
     #[command(flatten)]
     pub first: FirstSettings,
@@ -297,6 +301,119 @@ pub struct AuditSettings {
     pub checkpoint_seconds: u32,
 }
 
+/// Who is asked for recommendations, and how.
+#[derive(Debug, Clone, Args)]
+pub struct EngineSettings {
+    /// Where the engine is, such as http://127.0.0.1:8001 [default: none, and nothing can be sent].
+    #[arg(
+        id = "mass_engine_url",
+        long = "mass-engine-url",
+        env = "MASS_ENGINE_URL",
+        value_name = "MASS_ENGINE_URL",
+        global = true,
+        value_parser = engine_url
+    )]
+    pub url: Option<Address>,
+    /// The hosts that may be in MASS_ENGINE_URL, separated by commas [default: any].
+    #[arg(
+        id = "mass_engine_allowed_hosts",
+        long = "mass-engine-allowed-hosts",
+        env = "MASS_ENGINE_ALLOWED_HOSTS",
+        value_name = "MASS_ENGINE_ALLOWED_HOSTS",
+        global = true,
+        value_delimiter = ',',
+        value_parser = engine_host
+    )]
+    pub allowed_hosts: Vec<AllowedHost>,
+    /// What MASS proves itself to the engine with, as a bearer token.
+    #[arg(
+        id = "mass_engine_token",
+        long = "mass-engine-token",
+        env = "MASS_ENGINE_TOKEN",
+        value_name = "MASS_ENGINE_TOKEN",
+        global = true,
+        hide_env_values = true
+    )]
+    pub token: Option<SecretString>,
+    /// Whether what is accepted is sent to the engine at once, in the same transaction.
+    #[arg(
+        id = "mass_auto_send",
+        long = "mass-auto-send",
+        env = "MASS_AUTO_SEND",
+        value_name = "MASS_AUTO_SEND",
+        global = true,
+        default_value_t = false,
+        action = clap::ArgAction::Set
+    )]
+    pub auto_send: bool,
+    /// How many calls a process makes to the engine at once: 1 to 256.
+    #[arg(
+        id = "mass_engine_concurrency",
+        long = "mass-engine-concurrency",
+        env = "MASS_ENGINE_CONCURRENCY",
+        value_name = "MASS_ENGINE_CONCURRENCY",
+        global = true,
+        default_value_t = 4,
+        value_parser = clap::value_parser!(u16).range(1..=256)
+    )]
+    pub concurrency: u16,
+    /// How long an answer may take where the document has no timeout_ms, in milliseconds: 10 to 120000.
+    #[arg(
+        id = "mass_engine_timeout_ms",
+        long = "mass-engine-timeout-ms",
+        env = "MASS_ENGINE_TIMEOUT_MS",
+        value_name = "MASS_ENGINE_TIMEOUT_MS",
+        global = true,
+        default_value_t = 10_000,
+        value_parser = clap::value_parser!(u32).range(10..=120_000)
+    )]
+    pub timeout_ms: u32,
+    /// For how long the engine is asked about a request, retries and pauses included, in seconds: 1 to 2592000.
+    #[arg(
+        id = "mass_engine_deadline_seconds",
+        long = "mass-engine-deadline-seconds",
+        env = "MASS_ENGINE_DEADLINE_SECONDS",
+        value_name = "MASS_ENGINE_DEADLINE_SECONDS",
+        global = true,
+        default_value_t = 86_400,
+        value_parser = clap::value_parser!(u32).range(1..=2_592_000)
+    )]
+    pub deadline_seconds: u32,
+    /// After how many seconds others take over what a killed process was asking about: 2 to 3600.
+    #[arg(
+        id = "mass_engine_lease_seconds",
+        long = "mass-engine-lease-seconds",
+        env = "MASS_ENGINE_LEASE_SECONDS",
+        value_name = "MASS_ENGINE_LEASE_SECONDS",
+        global = true,
+        default_value_t = 30,
+        value_parser = clap::value_parser!(u32).range(2..=3600)
+    )]
+    pub lease_seconds: u32,
+}
+
+/// The URL of the engine; none where it was set to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address(pub Option<EngineUrl>);
+
+/// A host that may be the engine's; none where the list was set to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllowedHost(pub Option<Host>);
+
+impl EngineSettings {
+    /// Where the engine is, if there is one.
+    #[must_use]
+    pub fn url(&self) -> Option<&EngineUrl> {
+        self.url.as_ref()?.0.as_ref()
+    }
+
+    /// The hosts that it may have; any, if there are none.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<Host> {
+        self.allowed_hosts.iter().filter_map(|host| host.0.clone()).collect()
+    }
+}
+
 /// The first tenant and administrator.
 #[derive(Debug, Clone, Args)]
 pub struct FirstSettings {
@@ -455,6 +572,20 @@ fn body_limit(text: &str) -> Result<usize, String> {
     }
 }
 
+fn engine_url(text: &str) -> Result<Address, String> {
+    if text.trim().is_empty() {
+        return Ok(Address(None));
+    }
+    EngineUrl::parse(text).map(|url| Address(Some(url))).map_err(|error| error.to_string())
+}
+
+fn engine_host(text: &str) -> Result<AllowedHost, String> {
+    if text.trim().is_empty() {
+        return Ok(AllowedHost(None));
+    }
+    text.parse().map(|host| AllowedHost(Some(host))).map_err(|error: crate::engine::address::InvalidHost| error.to_string())
+}
+
 /// An origin as browsers send it (RFC 6454, section 6.2), so that it can be compared byte by byte.
 fn origin(text: &str) -> Result<String, String> {
     let url = reqwest::Url::parse(text.trim()).map_err(|error| error.to_string())?;
@@ -507,6 +638,7 @@ impl Settings {
             &mut self.auth.secret_key_previous,
             &mut self.auth.pepper,
             &mut self.audit.key,
+            &mut self.engine.token,
             &mut self.first.admin_password,
             &mut self.telemetry.endpoint,
             &mut self.telemetry.traces_endpoint,
@@ -536,6 +668,7 @@ impl Settings {
             Some(_) => "(set, not shown)".to_owned(),
             None => "(not set)".to_owned(),
         };
+        let hosts: Vec<String> = self.engine.hosts().iter().map(ToString::to_string).collect();
         let proxies: Vec<String> = self.http.trusted_proxies.iter().map(ToString::to_string).collect();
         let name = |value: Option<clap::builder::PossibleValue>| value.map(|value| value.get_name().to_owned());
         let url = |url: &SecretString| match mass_persistence::describe(url.expose_secret()) {
@@ -550,11 +683,19 @@ impl Settings {
             ("MASS_AUDIT_CHECKPOINT_SECONDS", self.audit.checkpoint_seconds.to_string()),
             ("MASS_AUDIT_KEY", secret(&self.audit.key)),
             ("MASS_AUDIT_NAME", self.audit.name.to_string()),
+            ("MASS_AUTO_SEND", self.engine.auto_send.to_string()),
             ("MASS_BCRYPT_COST", self.auth.bcrypt_cost.get().to_string()),
             ("MASS_ADDRESS_RATE_LIMIT_PER_MINUTE", self.limits.address.to_string()),
             ("MASS_BODY_LIMIT_BYTES", self.http.body_limit_bytes.to_string()),
             ("MASS_CORS_ORIGINS", self.http.cors_origins.join(",")),
             ("MASS_DATA_DIR", self.storage.data_dir.display().to_string()),
+            ("MASS_ENGINE_ALLOWED_HOSTS", hosts.join(",")),
+            ("MASS_ENGINE_CONCURRENCY", self.engine.concurrency.to_string()),
+            ("MASS_ENGINE_DEADLINE_SECONDS", self.engine.deadline_seconds.to_string()),
+            ("MASS_ENGINE_LEASE_SECONDS", self.engine.lease_seconds.to_string()),
+            ("MASS_ENGINE_TIMEOUT_MS", self.engine.timeout_ms.to_string()),
+            ("MASS_ENGINE_TOKEN", secret(&self.engine.token)),
+            ("MASS_ENGINE_URL", self.engine.url().map_or("(not set)".to_owned(), ToString::to_string)),
             ("MASS_ENV", name(self.stage.environment.to_possible_value()).unwrap_or_default()),
             ("MASS_HOST", self.http.host.clone()),
             ("MASS_LOG", self.log.filter.clone()),

@@ -9,6 +9,7 @@ pub mod client;
 pub mod context;
 pub mod contracts;
 pub mod cors;
+pub mod delivery;
 pub mod docs;
 mod gate;
 pub mod headers;
@@ -19,6 +20,7 @@ pub mod openapi;
 pub mod operations;
 pub mod problem;
 pub mod query;
+pub mod recommendations;
 pub mod reply;
 pub mod system;
 pub mod wire;
@@ -34,7 +36,7 @@ use mass_audit_service::AuditService;
 use mass_auth::AuthService;
 use mass_domain::time::Clock;
 use mass_persistence::Database;
-use mass_service::MassService;
+use mass_service::{DeliveryService, MassService};
 use paperclip::actix::{OpenApiExt, web as api};
 
 use batch::outbox::TemporaryFolder;
@@ -45,6 +47,7 @@ use limits::Limits;
 use problem::{Problem, ProblemKind};
 use system::Draining;
 
+use crate::engine::Engine;
 use crate::telemetry::Telemetry;
 
 /// How long requests under way may take once the server stops. With the grace before it, that is less than the 30 seconds
@@ -62,6 +65,10 @@ pub struct Services {
     pub audit: web::Data<AuditService>,
     /// MASS requests.
     pub mass: web::Data<MassService>,
+    /// Deliveries to the engine, and what it recommends.
+    pub deliveries: web::Data<DeliveryService>,
+    /// The engine, if there is one.
+    pub engine: web::Data<Engine>,
     /// For the readiness check alone.
     pub database: web::Data<Database>,
     /// Tells the time.
@@ -94,6 +101,8 @@ pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Serve
             .app_data(services.admin)
             .app_data(services.audit)
             .app_data(services.mass)
+            .app_data(services.deliveries)
+            .app_data(services.engine)
             .app_data(services.database)
             .app_data(services.clock)
             .app_data(services.draining)
@@ -145,8 +154,23 @@ fn routes(config: &mut api::ServiceConfig<'_>) {
         )
         .service(api::resource("/v1/mass-requests/{id}/events").route(api::get().to(mass::events)))
         .service(api::resource("/v1/mass-requests/{id}/status").route(api::patch().to(mass::set_status)));
+    engine_routes(config);
     audit_routes(config);
     admin_routes(config);
+}
+
+fn engine_routes(config: &mut api::ServiceConfig<'_>) {
+    use admin::deliveries;
+    config
+        .service(api::resource("/v1/mass-requests/{id}/send").route(api::post().to(delivery::send)))
+        .service(
+            api::resource("/v1/mass-requests/{id}/recommendations").route(api::get().to(recommendations::of_request)),
+        )
+        .service(api::resource("/v1/recommendations").route(api::get().to(recommendations::list)))
+        .service(api::resource("/v1/admin/deliveries").route(api::get().to(deliveries::list)))
+        .service(api::resource("/v1/admin/deliveries/{id}").route(api::get().to(deliveries::get)))
+        .service(api::resource("/v1/admin/deliveries/{id}/replay").route(api::post().to(deliveries::replay)))
+        .service(api::resource("/v1/admin/deliveries/{id}/cancel").route(api::post().to(deliveries::cancel)));
 }
 
 fn audit_routes(config: &mut api::ServiceConfig<'_>) {

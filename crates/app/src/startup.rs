@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::web;
 use anyhow::{Context, bail};
@@ -19,10 +20,12 @@ use mass_domain::audit::Program;
 use mass_domain::audit::note::NoteKey;
 use mass_domain::time::{Clock, Timestamp};
 use mass_persistence::{CommitObserver, Database, OpenError};
-use mass_service::MassService;
+use mass_domain::delivery::{RetryPolicy, WorkerName};
+use mass_service::{Deliverer, DeliveryService, DeliverySettings, MassService};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{Environment, Settings, TelemetrySettings};
+use crate::engine::{CircuitOptions, Engine, EngineOptions, Worker, in_lane};
 use crate::http::Services;
 use crate::http::batch::outbox::TemporaryFolder;
 use crate::http::body::BodyLimit;
@@ -35,6 +38,9 @@ use crate::telemetry::Telemetry;
 
 /// How many connections to the database are open at most.
 const POOL_SIZE: NonZeroU32 = NonZeroU32::new(10).unwrap();
+
+/// How long calls to the engine may go on once the server stops: no longer than requests may.
+const DELIVERY_DRAIN: Duration = Duration::from_secs(15);
 
 /// The time of this machine.
 pub struct SystemClock;
@@ -85,6 +91,14 @@ impl Application {
             AdminService::new(database.stores().admin.clone(), passwords, registration(settings), Arc::clone(&clock));
         let audit = AuditService::new(Arc::clone(&database.stores().audit), signer, Arc::clone(&clock));
         let mass = MassService::new(Arc::clone(&database.stores().mass), Arc::clone(&clock)).observed_by(metrics);
+        let engine = engine(settings)?;
+        let stores = database.stores();
+        let deliveries = DeliveryService::new(
+            Arc::clone(&stores.outbox),
+            Arc::clone(&stores.recommendations),
+            Arc::clone(&clock),
+            engine.is_configured(),
+        );
         let database = web::Data::new(database);
         telemetry.metrics.watch(&database);
         let services = Services {
@@ -92,6 +106,8 @@ impl Application {
             admin: web::Data::new(admin),
             audit: web::Data::new(audit),
             mass: web::Data::new(mass),
+            deliveries: web::Data::new(deliveries),
+            engine: web::Data::new(engine),
             database,
             clock: web::Data::new(clock),
             draining: web::Data::new(Draining::default()),
@@ -104,6 +120,49 @@ impl Application {
         };
         Ok(Self { services, founded })
     }
+}
+
+/// The engine, if one is configured.
+fn engine(settings: &Settings) -> anyhow::Result<Engine> {
+    let configured = &settings.engine;
+    let Some(url) = configured.url() else {
+        if configured.auto_send {
+            bail!("MASS_ENGINE_URL has to be set, since MASS_AUTO_SEND is true");
+        }
+        return Ok(Engine::default());
+    };
+    if !url.is_allowed(&configured.hosts()) {
+        bail!("MASS_ENGINE_URL has a host that is not in MASS_ENGINE_ALLOWED_HOSTS");
+    }
+    let options = EngineOptions {
+        url: url.clone(),
+        token: configured.token.clone(),
+        timeout: Duration::from_millis(configured.timeout_ms.into()),
+        concurrency: configured.concurrency,
+        circuit: CircuitOptions::default(),
+        auto_send: configured.auto_send,
+    };
+    Engine::new(&options).context("MASS_ENGINE_TOKEN")
+}
+
+/// The worker that asks the engine, if there is one.
+#[must_use]
+pub fn worker(settings: &Settings, services: &Services) -> Option<Worker> {
+    let engine = services.engine.clone().into_inner();
+    let lease = Duration::from_secs(settings.engine.lease_seconds.into());
+    let deadline = Duration::from_secs(settings.engine.deadline_seconds.into());
+    let deliverer = Deliverer::new(
+        in_lane(Arc::clone(&services.database.stores().deliveries)),
+        engine.recommender()?,
+        Arc::clone(services.clock.get_ref()),
+        Arc::new(rand::random::<f64>),
+        DeliverySettings { lease, retry: RetryPolicy { deadline, ..RetryPolicy::default() } },
+    );
+    // No two processes have the same one, whichever machine or container they are on.
+    let name = format!("mass-{}-{:08x}", std::process::id(), rand::random::<u32>());
+    let name = WorkerName::parse(&name).ok()?;
+    let concurrency = settings.engine.concurrency;
+    Some(Worker { deliverer: Arc::new(deliverer), engine, name, concurrency, lease, drain: DELIVERY_DRAIN })
 }
 
 /// Opens the database without looking into it.

@@ -16,12 +16,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
 use super::print;
-use crate::config::{Environment, Settings};
+use crate::config::{Address, Environment, Settings};
+use crate::engine::address::EngineUrl;
+use crate::engine::{RunningWorker, Stopper, Worker};
 use crate::http::context::local_origin;
 use crate::http::limits::Limits;
 use crate::http::system::Draining;
 use crate::http::{self, openapi};
-use crate::startup::Application;
+use crate::startup::{self, Application};
 use crate::telemetry::Telemetry;
 
 /// How long a stopping server in production still takes requests while `/ready` already fails, so that a load balancer
@@ -49,6 +51,10 @@ pub struct Arguments {
     /// Print the addresses as one JSON object instead of for people.
     #[arg(long)]
     json: bool,
+    /// Bring the reference engine along, for a first look: on a free port of this machine, in the place of
+    /// MASS_ENGINE_URL.
+    #[arg(long)]
+    with_engine: bool,
 }
 
 /// Serves until SIGTERM or SIGINT, then drains and stops. A second signal stops at once.
@@ -58,6 +64,8 @@ pub struct Arguments {
 pub async fn run(settings: &Settings, arguments: &Arguments, telemetry: Telemetry) -> anyhow::Result<ExitCode> {
     let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     openapi::document()?;
+    let companion = arguments.with_engine.then(|| Companion::start(settings)).transpose()?;
+    let settings = companion.as_ref().map_or(settings, |companion| &companion.settings);
     let application = Application::build_with(settings, telemetry).await?;
     let (host, port) = (&settings.http.host, settings.http.port);
     let listener = TcpListener::bind((host.as_str(), port))
@@ -76,12 +84,20 @@ pub async fn run(settings: &Settings, arguments: &Arguments, telemetry: Telemetr
         Environment::Production => GRACE,
         Environment::Development => Duration::ZERO,
     };
-    actix_web::rt::spawn(stop_on_signal(signals, server.handle(), application.services.draining.clone(), grace));
+    let worker = startup::worker(settings, &application.services).map(Worker::start);
+    let stop = Stop { server: server.handle(), worker: worker.as_ref().map(RunningWorker::stopper), grace };
+    actix_web::rt::spawn(stop_on_signal(signals, stop, application.services.draining.clone()));
     actix_web::rt::spawn(keep_house(application.services.clone()));
     actix_web::rt::spawn(tidy_limits(application.services.limits.clone()));
     let interval = Duration::from_secs(settings.audit.checkpoint_seconds.into());
     actix_web::rt::spawn(sign_audit_trail(audit.clone(), interval));
     server.await?;
+    if let Some(worker) = worker {
+        worker.finish().await;
+    }
+    if let Some(companion) = companion {
+        companion.engine.stop(false).await;
+    }
     if let Err(error) = audit.stopped(Map::new(), &local_origin()).await {
         tracing::warn!(error = format!("{error:#}"), "the stop cannot be recorded in the audit trail");
     }
@@ -110,13 +126,18 @@ fn announcement(
     let docs = format!("{url}/docs");
     if arguments.json {
         let email = settings.first.admin_email.as_str();
+        let engine = settings.engine.url().map(ToString::to_string);
         let object = json!({
-            "url": url, "docs": docs, "database": database, "admin": {"email": email, "password": password},
+            "url": url, "docs": docs, "database": database, "engine": engine,
+            "admin": {"email": email, "password": password},
         });
         return format!("{object}\n");
     }
     let mut text =
         format!("MASS {}\n  API       {url}\n  Docs      {docs}\n  Database  {database}\n", env!("CARGO_PKG_VERSION"));
+    if let Some(engine) = settings.engine.url() {
+        text += &format!("  Engine    {engine}\n");
+    }
     if let Some(founded) = founded {
         text += &format!("  Admin     {}\n", founded.email);
     }
@@ -126,22 +147,56 @@ fn announcement(
     text
 }
 
-async fn stop_on_signal(
-    (mut terminate, mut interrupt): (Signal, Signal),
+/// An engine in the same process, which ends with it.
+struct Companion {
+    /// What was set, with this engine.
+    settings: Settings,
+    engine: ServerHandle,
+}
+
+impl Companion {
+    fn start(settings: &Settings) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").context("--with-engine cannot listen on 127.0.0.1")?;
+        let url = EngineUrl::parse(&format!("http://{}", listener.local_addr()?))?;
+        let server = mass_reference_engine::serve(listener, &mass_reference_engine::Options::default())?;
+        let engine = server.handle();
+        actix_web::rt::spawn(server);
+        let mut settings = settings.clone();
+        settings.engine.url = Some(Address(Some(url)));
+        settings.engine.allowed_hosts.clear();
+        Ok(Self { settings, engine })
+    }
+}
+
+/// What has to stop.
+struct Stop {
     server: ServerHandle,
-    draining: web::Data<Draining>,
+    worker: Option<Stopper>,
     grace: Duration,
-) {
+}
+
+async fn stop_on_signal((mut terminate, mut interrupt): (Signal, Signal), stop: Stop, draining: web::Data<Draining>) {
     next(&mut terminate, &mut interrupt).await;
     tracing::info!("stopping: requests under way are finished");
     draining.begin();
+    let Stop { server, worker, grace } = stop;
+    if let Some(worker) = &worker {
+        worker.stop();
+    }
     let drain = async {
         tokio::time::sleep(grace).await;
         server.stop(true).await;
+        // The worker may still wait for the engine.
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         () = drain => {}
-        () = next(&mut terminate, &mut interrupt) => server.stop(false).await,
+        () = next(&mut terminate, &mut interrupt) => {
+            if let Some(worker) = &worker {
+                worker.stop_now();
+            }
+            server.stop(false).await;
+        }
     }
 }
 

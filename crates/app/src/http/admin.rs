@@ -1,6 +1,7 @@
-//! Administration: tenants, users, API keys, quotas.
+//! Administration: tenants, users, API keys, quotas, deliveries to the engine.
 
 pub mod api_keys;
+pub mod deliveries;
 pub mod quotas;
 pub mod tenants;
 pub mod users;

@@ -39,6 +39,7 @@ use super::query::{Query, wrong_header, wrong_parameter};
 use super::reply::{Call, Lines};
 use super::system::Draining;
 use super::wire::batch::BatchLine;
+use crate::engine::Engine;
 
 /// How much waits to be stored together.
 const CHUNK: Bounds = Bounds { records: 500, bytes: 1 << 20 };
@@ -66,7 +67,7 @@ const KEY_LENGTH: usize = 230;
 /// was stored is told by the totals.** Sent again, whole, a batch stores nothing twice.
 #[api_v2_operation(operation_id = "createMassRequestBatch", tags("mass-requests"))]
 pub async fn create(call: Call, upload: Upload, query: Query, tools: Tools) -> Result<Lines<BatchLine>, Problem> {
-    let wishes = Wishes::read(&call, &upload, query)?;
+    let wishes = Wishes::read(&call, &upload, &tools, query)?;
     match wishes.mode {
         Mode::Each => each(call, upload, wishes, tools),
         Mode::Atomic => atomic(call, upload, wishes, tools).await,
@@ -121,6 +122,7 @@ fn coding(headers: &HeaderMap) -> Result<Coding, Problem> {
 /// What a batch is served with.
 pub struct Tools {
     service: web::Data<MassService>,
+    engine: web::Data<Engine>,
     folder: TemporaryFolder,
     limit: usize,
     draining: web::Data<Draining>,
@@ -132,10 +134,13 @@ impl FromRequest for Tools {
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let service = req.app_data::<web::Data<MassService>>().cloned();
+        let engine = req.app_data::<web::Data<Engine>>().cloned();
         let folder = req.app_data::<web::Data<TemporaryFolder>>().map(|folder| folder.get_ref().clone());
         let limit = req.app_data::<web::Data<BodyLimit>>().map(|limit| limit.0);
         let draining = req.app_data::<web::Data<Draining>>().cloned();
-        let tools = (|| Some(Self { service: service?, folder: folder?, limit: limit?, draining: draining? }))();
+        let tools = (|| {
+            Some(Self { service: service?, engine: engine?, folder: folder?, limit: limit?, draining: draining? })
+        })();
         ready(tools.ok_or_else(|| Problem::internal(&anyhow::anyhow!("batches are not wired"))))
     }
 }
@@ -159,7 +164,7 @@ enum Mode {
 }
 
 impl Wishes {
-    fn read(call: &Call, upload: &Upload, mut query: Query) -> Result<Self, Problem> {
+    fn read(call: &Call, upload: &Upload, tools: &Tools, mut query: Query) -> Result<Self, Problem> {
         let mode = query.take_with("mode", |text| match text {
             "each" => Ok(Mode::Each),
             "atomic" => Ok(Mode::Atomic),
@@ -184,7 +189,7 @@ impl Wishes {
             SentKey::Header(key) | SentKey::Fallback(key) => Some(key),
             SentKey::None => None,
         };
-        let options = Options { on_conflict, auto_send: false, origin: call.origin.clone() };
+        let options = Options { on_conflict, auto_send: tools.engine.sends_all(), origin: call.origin.clone() };
         Ok(Self { mode: mode.unwrap_or_default(), shown: shown.unwrap_or_default(), contract, key, options })
     }
 

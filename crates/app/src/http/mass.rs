@@ -20,9 +20,10 @@ use serde_json::value::RawValue;
 use super::body::{Document, Valid, broken, sentence};
 use super::headers::{IDEMPOTENT_REPLAYED, entity_tag, idempotency_key, if_match, if_none_match};
 use super::problem::{Problem, ProblemKind};
-use super::query::{Query, foreign_cursor, page_limit};
+use super::query::{Query, foreign_cursor, page_limit, short_text};
 use super::reply::{Call, NoContent, Reply};
 use super::wire::{self, EventList, MassRequest, Normalised, StatusChange, StatusName, Verdict};
+use crate::engine::Engine;
 
 type Service = web::Data<MassService>;
 
@@ -36,7 +37,7 @@ pub struct Target {
 impl Target {
     /// The id. Read by the handler, not the extractor, so that the body is judged first; a malformed one is as absent
     /// as an unknown one.
-    fn id(&self) -> Result<MassRequestId, Problem> {
+    pub(super) fn id(&self) -> Result<MassRequestId, Problem> {
         self.id.parse().map_err(|_| absent())
     }
 }
@@ -49,12 +50,14 @@ impl Target {
 pub async fn create(
     call: Call,
     service: Service,
+    engine: web::Data<Engine>,
     document: Document,
     mut query: Query,
 ) -> Result<Reply<MassRequest>, Problem> {
     let on_conflict = query.take_with("on_conflict", on_conflict).unwrap_or_default();
     let record = record(&call, document, query)?;
-    let receipt = service.accept(&call.principal, record, &Options { on_conflict, auto_send: false, origin: call.origin }).await?;
+    let options = Options { on_conflict, auto_send: engine.sends_all(), origin: call.origin };
+    let receipt = service.accept(&call.principal, record, &options).await?;
     let status = if receipt.outcome == Outcome::Duplicate { StatusCode::OK } else { StatusCode::CREATED };
     let location = format!("/v1/mass-requests/{}", receipt.request.summary.id);
     let reply = representation(status, receipt.request, receipt.outcome)?.header(header::LOCATION, &location);
@@ -219,16 +222,12 @@ pub(super) fn on_conflict(text: &str) -> Result<OnConflict, String> {
 }
 
 fn list_query(mut query: Query) -> Result<ListQuery, Problem> {
-    let text = |text: &str| match text.chars().count() {
-        1..=128 if !text.contains('\0') => Ok(text.to_owned()),
-        _ => Err("1 to 128 characters.".to_owned()),
-    };
     let filter = Filter {
         status: query.take("status"),
         contract: query.take("contract"),
-        site_id: query.take_with("site_id", text),
-        device_id: query.take_with("device_id", text),
-        correlation_id: query.take_with("correlation_id", text),
+        site_id: query.take_with("site_id", short_text),
+        device_id: query.take_with("device_id", short_text),
+        correlation_id: query.take_with("correlation_id", short_text),
         created_from: query.take("created_from"),
         created_to: query.take("created_to"),
         observed_from: query.take("observed_from"),
@@ -240,11 +239,11 @@ fn list_query(mut query: Query) -> Result<ListQuery, Problem> {
     Ok(ListQuery { filter, limit, cursor })
 }
 
-fn absent() -> Problem {
+pub(super) fn absent() -> Problem {
     Problem::new(ProblemKind::NotFound).detail("There is no such request.")
 }
 
-fn gone() -> Problem {
+pub(super) fn gone() -> Problem {
     Problem::new(ProblemKind::Gone).detail("Its document is erased; the audit trail keeps its fingerprint.")
 }
 

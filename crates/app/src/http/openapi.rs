@@ -64,8 +64,9 @@ fn build() -> anyhow::Result<String> {
             tag("auth", "Logging in and being recognised."),
             tag("contracts", "What documents have to look like."),
             tag("mass-requests", "Sending documents, and what became of them."),
+            tag("recommendations", "Asking the engine, and what it would do."),
             tag("audit", "Who did what, and the proof that nobody changed it afterwards."),
-            tag("admin", "Tenants, users, API keys and quotas."),
+            tag("admin", "Tenants, users, API keys, quotas and deliveries."),
             tag("system", "For operators and orchestrators."),
         ],
         ..DefaultApiRaw::default()
@@ -250,7 +251,7 @@ fn responses(operation: &Operation, model: Option<Value>) -> Value {
     let mut responses = Map::new();
     for (status, meaning) in operation.answers {
         let mut response = json!({"description": meaning});
-        if let (Some(model), 200 | 201) = (&model, *status) {
+        if let (Some(model), 200..=202) = (&model, *status) {
             let media_type = operation.produces.media_type().unwrap_or("application/json");
             response["content"] = json!({media_type: model});
         }
@@ -289,7 +290,7 @@ fn responses(operation: &Operation, model: Option<Value>) -> Value {
 }
 
 fn success_headers(operation: &Operation, status: u16) -> Map<String, Value> {
-    let one_request = operation.path.starts_with("/v1/mass-requests/{id}") && !operation.path.ends_with("/events") && !operation.path.ends_with("/receipt");
+    let one_request = ["/v1/mass-requests/{id}", "/v1/mass-requests/{id}/status"].contains(&operation.path);
     let sends = (operation.method, operation.path) == ("POST", "/v1/mass-requests");
     let creates = operation.answers.iter().any(|(status, _)| *status == 201);
     let pages = operation.query.iter().any(|parameter| parameter.name == "cursor");
@@ -304,6 +305,10 @@ fn success_headers(operation: &Operation, status: u16) -> Map<String, Value> {
     if creates {
         let path = format!("{}/0199d3a0-0000-7000-8000-000000000002", operation.path);
         headers.extend([header("Location", "Where it is.", &path)]);
+    }
+    if status == 202 {
+        let path = operation.path.replace("{id}/send", "0199d3a0-0000-7000-8000-000000000002/recommendations");
+        headers.extend([header("Location", "Where the answer will be.", &path)]);
     }
     if sends {
         let replayed = "There and `true` when this repeats the first answer to the key.";

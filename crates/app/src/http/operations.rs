@@ -5,6 +5,7 @@
 
 use mass_domain::access::Permission;
 use mass_domain::audit::Action;
+use mass_domain::delivery::State;
 use serde_json::{Value, json};
 
 use super::problem::ProblemKind;
@@ -125,6 +126,7 @@ const AUDIT: Access = Access::Needs(Permission::AuditRead);
 const WRITE: Access = Access::Needs(Permission::MassWrite);
 const TENANTS: Access = Access::Needs(Permission::TenantsManage);
 const USERS: Access = Access::Needs(Permission::UsersManage);
+const DELIVERIES: Access = Access::Needs(Permission::DeliveriesManage);
 const KEYS: Access = Access::Needs(Permission::KeysManage);
 const SETTINGS: Access = Access::Needs(Permission::SettingsManage);
 
@@ -268,6 +270,49 @@ pub const OPERATIONS: &[Operation] = &[
             ProblemKind::TransitionNotAllowed,
         ],
         ..post("/v1/mass-requests/{id}/status", WRITE)
+    },
+    Operation {
+        body: false,
+        answers: &[(202, "The request stands in the queue for the engine, or the engine has answered it.")],
+        problems: &[
+            ProblemKind::NotFound,
+            ProblemKind::EngineMissing,
+            ProblemKind::NotDeliverable,
+            ProblemKind::Gone,
+        ],
+        ..post("/v1/mass-requests/{id}/send", WRITE)
+    },
+    Operation {
+        answers: &[(200, "The recommendations.")],
+        problems: &[ProblemKind::NotFound, ProblemKind::Gone],
+        ..get("/v1/mass-requests/{id}/recommendations", READ)
+    },
+    Operation {
+        query: RECOMMENDATIONS,
+        answers: &[(200, "A page of recommendations.")],
+        ..get("/v1/recommendations", READ)
+    },
+    Operation {
+        query: DELIVERY_PAGE,
+        answers: &[(200, "The queue, and a page of deliveries.")],
+        ..get("/v1/admin/deliveries", DELIVERIES)
+    },
+    Operation {
+        answers: &[(200, "The delivery.")],
+        problems: &[ProblemKind::NotFound],
+        ..get("/v1/admin/deliveries/{id}", DELIVERIES)
+    },
+    Operation {
+        body: false,
+        answers: &[(200, "The delivery, which stands in the queue.")],
+        problems: &[ProblemKind::NotFound, ProblemKind::EngineMissing, ProblemKind::NotDeliverable],
+        ..post("/v1/admin/deliveries/{id}/replay", DELIVERIES)
+    },
+    Operation {
+        body: false,
+        answers: &[(200, "The delivery, which is cancelled.")],
+        problems: &[ProblemKind::NotFound, ProblemKind::NotDeliverable],
+        ..post("/v1/admin/deliveries/{id}/cancel", DELIVERIES)
     },
     Operation {
         answers: &[(201, "The tenant and its first administrator, with the password if it was made up.")],
@@ -506,6 +551,34 @@ const EVENTS: &[Parameter] = &[
     },
     Parameter { name: "from", description: "At or after this instant.", schema: instant },
     Parameter { name: "to", description: "Before this instant.", schema: instant },
+    LIMIT,
+    CURSOR,
+];
+
+const RECOMMENDATIONS: &[Parameter] = &[
+    Parameter {
+        name: "valid",
+        description: "Those that keep to every guardrail (`true`), or those that do not (`false`).",
+        schema: || json!({"type": "boolean"}),
+    },
+    Parameter { name: "model", description: "Those of the model with this name.", schema: short_text },
+    Parameter { name: "site_id", description: "Those on this site.", schema: short_text },
+    Parameter { name: "device_id", description: "Those on this device.", schema: short_text },
+    Parameter { name: "from", description: "Stored at or after this instant.", schema: instant },
+    Parameter { name: "to", description: "Stored before this instant.", schema: instant },
+    LIMIT,
+    CURSOR,
+];
+
+const DELIVERY_PAGE: &[Parameter] = &[
+    Parameter {
+        name: "state",
+        description: "Deliveries in this state.",
+        schema: || {
+            let names: Vec<&str> = State::ALL.iter().map(|state| state.as_str()).collect();
+            json!({"type": "string", "enum": names})
+        },
+    },
     LIMIT,
     CURSOR,
 ];

@@ -86,6 +86,10 @@ problem_kinds! {
     TenantTaken = "tenant-taken", CONFLICT, "A tenant with this slug exists already";
     /// Nobody could administer the tenant any more.
     LastAdministrator = "last-administrator", CONFLICT, "The tenant would be left without an administrator";
+    /// Nothing can be sent, since there is nobody to send it to.
+    EngineMissing = "engine-not-configured", CONFLICT, "No engine is configured";
+    /// The engine has nothing to answer any more.
+    NotDeliverable = "not-deliverable", CONFLICT, "No answer of the engine is wanted any more";
     /// The object has been deleted.
     Gone = "gone", GONE, "The request has been deleted";
     /// The object is no longer as the caller knows it.

@@ -100,6 +100,17 @@ pub fn page_limit(text: &str) -> Result<Limit, String> {
     limit.ok_or_else(|| format!("A whole number from 1 to {}.", Limit::MAX))
 }
 
+/// Reads a short text, such as the name of a site.
+///
+/// # Errors
+/// What would have been right.
+pub fn short_text(text: &str) -> Result<String, String> {
+    match text.chars().count() {
+        1..=128 if !text.contains('\0') => Ok(text.to_owned()),
+        _ => Err("1 to 128 characters.".to_owned()),
+    }
+}
+
 /// A problem for a parameter whose fault shows only when it is used.
 #[must_use]
 pub fn wrong_parameter(name: &str, detail: String) -> Problem {

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod audit;
 pub mod batch;
+pub mod delivery;
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,7 @@ use admin::{
 };
 use audit::{AuditCheckpoint, AuditConsistency, AuditEventPage, AuditExportLine, AuditInclusion, AuditKey, AuditReceipt};
 use batch::BatchLine;
+use delivery::{Delivery, DeliveryPage, RecommendationList, RecommendationPage};
 
 /// Names the models for paperclip, which refers to them, and for schemars, which describes them.
 macro_rules! models {
@@ -69,6 +71,8 @@ models!(
     CreatedApiKey,
     CreatedTenant,
     CreatedUser,
+    Delivery,
+    DeliveryPage,
     EventList,
     Health,
     JsonWebKey,
@@ -84,6 +88,8 @@ models!(
     Problem,
     Quotas,
     Readiness,
+    RecommendationList,
+    RecommendationPage,
     Refresh,
     Registration,
     StatusChange,

@@ -14,7 +14,9 @@ use crate::support::operations::{self, Operation};
 use crate::support::{FOUNDER, OTHER_TENANT, PASSWORD, TENANT, TestApp};
 
 use Needs::{Nothing, Permits, Person, Token};
-use Permission::{AuditRead, KeysManage, MassRead, MassWrite, MetricsRead, SettingsManage, TenantsManage, UsersManage};
+use Permission::{
+    AuditRead, DeliveriesManage, KeysManage, MassRead, MassWrite, MetricsRead, SettingsManage, TenantsManage, UsersManage,
+};
 
 on_both!(every_caller_gets_what_the_table_says);
 
@@ -46,6 +48,13 @@ const TABLE: &[(&str, Needs, u16, Object)] = &[
     ("GET /v1/mass-requests/{id}/receipt", Permits(MassRead), 200, Object::Request),
     ("PATCH /v1/mass-requests/{id}/status", Permits(MassWrite), 200, Object::Request),
     ("DELETE /v1/mass-requests/{id}", Permits(MassWrite), 204, Object::Request),
+    ("POST /v1/mass-requests/{id}/send", Permits(MassWrite), 202, Object::Request),
+    ("GET /v1/mass-requests/{id}/recommendations", Permits(MassRead), 200, Object::Request),
+    ("GET /v1/recommendations", Permits(MassRead), 200, Object::None),
+    ("GET /v1/admin/deliveries", Permits(DeliveriesManage), 200, Object::None),
+    ("GET /v1/admin/deliveries/{id}", Permits(DeliveriesManage), 200, Object::Delivery),
+    ("POST /v1/admin/deliveries/{id}/replay", Permits(DeliveriesManage), 200, Object::Delivery),
+    ("POST /v1/admin/deliveries/{id}/cancel", Permits(DeliveriesManage), 200, Object::Delivery),
     ("POST /v1/admin/tenants", Permits(TenantsManage), 201, Object::None),
     ("GET /v1/admin/tenants", Permits(TenantsManage), 200, Object::None),
     ("GET /v1/admin/tenants/{tenant}", Permits(TenantsManage), 200, Object::Tenant),
@@ -100,6 +109,7 @@ enum Needs {
 enum Object {
     None,
     Request,
+    Delivery,
     User,
     ApiKey,
     /// Nobody's: whoever may see tenants at all sees each of them.
@@ -119,7 +129,7 @@ impl Object {
     const fn cases(self) -> &'static [Whose] {
         match self {
             Self::None => &[Whose::Own],
-            Self::Request | Self::User | Self::ApiKey | Self::Tenant => {
+            Self::Request | Self::Delivery | Self::User | Self::ApiKey | Self::Tenant => {
                 &[Whose::Own, Whose::Foreign, Whose::Nobodys, Whose::Malformed]
             }
         }
@@ -209,11 +219,12 @@ struct Row<'a> {
     object: Object,
 }
 
-/// One request, one user and one API key of a tenant, with who may read them.
+/// One request, its delivery, one user and one API key of a tenant, with who may read them.
 struct Belongings {
     operator: Client,
     admin: Client,
     request: String,
+    delivery: String,
     user: String,
     key: String,
 }
@@ -244,9 +255,10 @@ impl<'a> Stage<'a> {
     /// What stands in both tenants, and must not be changed by anybody.
     async fn standing(&self) -> Vec<Value> {
         let mut found = Vec::new();
-        for Belongings { operator, admin, request, user, key } in [&self.own, &self.foreign] {
+        for Belongings { operator, admin, request, delivery, user, key } in [&self.own, &self.foreign] {
             for (reader, path) in [
                 (operator, format!("/v1/mass-requests/{request}")),
+                (operator, format!("/v1/admin/deliveries/{delivery}")),
                 (admin, format!("/v1/admin/users/{user}")),
                 (admin, format!("/v1/admin/api-keys/{key}")),
             ] {
@@ -266,7 +278,8 @@ impl<'a> Stage<'a> {
             let (status, problem) = row.expected(caller, *whose);
             assert_eq!(answer.status, status, "{case}: {body}");
             let Some(slug) = problem else {
-                let leaked = [&self.foreign.request, &self.foreign.user, &self.foreign.key];
+                let Belongings { request, delivery, user, key, .. } = &self.foreign;
+                let leaked = [request, delivery, user, key];
                 assert!(!leaked.iter().any(|id| body.contains(*id)), "{case}: {body}");
                 continue;
             };
@@ -314,6 +327,7 @@ impl<'a> Stage<'a> {
             Object::None => String::new(),
             Object::Tenant => TENANT.to_owned(),
             Object::Request => send(self.app.founder()).await,
+            Object::Delivery => deliver(self.app.founder(), &send(self.app.founder()).await).await,
             Object::User => invite(self.app.founder()).await,
             Object::ApiKey => give_key(self.app.founder()).await,
         }
@@ -356,13 +370,15 @@ impl Row<'_> {
 impl Belongings {
     async fn of(operator: Client, admin: Client) -> Self {
         let (request, user, key) = (send(&operator).await, invite(&admin).await, give_key(&admin).await);
-        Self { operator, admin, request, user, key }
+        let delivery = deliver(&operator, &request).await;
+        Self { operator, admin, request, delivery, user, key }
     }
 
     fn id(&self, object: Object, tenant: &str) -> String {
         match object {
             Object::None => String::new(),
             Object::Request => self.request.clone(),
+            Object::Delivery => self.delivery.clone(),
             Object::User => self.user.clone(),
             Object::ApiKey => self.key.clone(),
             Object::Tenant => tenant.to_owned(),
@@ -373,6 +389,11 @@ impl Belongings {
 /// Sends a request, and gives its id.
 async fn send(client: &Client) -> String {
     client.post("/v1/mass-requests").json(&reading(&Uuid::now_v7().to_string())).await.expect(201).id()
+}
+
+/// Puts a request in the queue for the engine, and gives the id of its delivery.
+async fn deliver(client: &Client, request: &str) -> String {
+    client.post(&format!("/v1/mass-requests/{request}/send")).await.expect(202).id()
 }
 
 /// Creates a user, and gives its id.

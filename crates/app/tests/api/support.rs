@@ -4,6 +4,8 @@ pub(crate) mod client;
 pub(crate) mod collector;
 pub(crate) mod database;
 pub(crate) mod documents;
+pub(crate) mod engines;
+pub(crate) mod fault_proxy;
 pub(crate) mod operations;
 pub(crate) mod process;
 pub(crate) mod tokens;
@@ -18,9 +20,10 @@ use clap::Parser;
 use mass_admin_service::NewUser;
 use mass_app::cli::Cli;
 use mass_app::config::Settings;
+use mass_app::engine::RunningWorker;
 use mass_app::http::Services;
 use mass_app::http::context::local_origin;
-use mass_app::startup::Application;
+use mass_app::startup::{self, Application};
 use mass_auth::NewPassword;
 use mass_domain::access::{Principal, Role};
 use mass_domain::tenancy::TenantId;
@@ -78,6 +81,7 @@ pub(crate) const AUDIT_KEY: &str = "Zm9yIHRoZSB0ZXN0cyBvZiB0aGUgYXVkaXQgdHJhaWw=
 /// everything.
 pub(crate) struct TestApp {
     founder: Client,
+    settings: Settings,
     services: Services,
     server: Server,
     database: Arc<TestDatabase>,
@@ -104,12 +108,13 @@ impl TestApp {
         let urls = database.urls();
         let owner = urls.migration.as_deref().map(|url| ("--mass-migration-database-url", url));
         let flags: Vec<_> = owner.into_iter().chain(flags.iter().copied()).collect();
-        let application = Application::build(&settings(&urls.database, &flags)).await.unwrap();
+        let settings = settings(&urls.database, &flags);
+        let application = Application::build(&settings).await.unwrap();
         let server = Server::start(application.services.clone());
         let anonymous = Client::new(server.address);
         let login = anonymous.post("/v1/auth/login").json(&json!({"email": FOUNDER, "password": PASSWORD})).await;
         let token = login.expect(200).text("/access_token");
-        Self { founder: anonymous.with_token(&token), services: application.services, server, database }
+        Self { founder: anonymous.with_token(&token), settings, services: application.services, server, database }
     }
 
     /// Another server on the same database.
@@ -124,7 +129,7 @@ impl TestApp {
 
     /// The same server, stopped and started again with these flags.
     pub(crate) async fn restart(self, flags: &[Flag<'_>]) -> Self {
-        let Self { founder: _, services, server, database } = self;
+        let Self { services, server, database, .. } = self;
         drop((server, services));
         Self::on(database, flags).await
     }
@@ -195,6 +200,11 @@ impl TestApp {
         self.founder.delete(path)
     }
 
+    /// Begins to ask the engine.
+    pub(crate) fn work(&self) -> RunningWorker {
+        startup::worker(&self.settings, &self.services).unwrap().start()
+    }
+
     /// Begins to drain, as after SIGTERM.
     pub(crate) fn drain(&self) {
         self.services.draining.begin();
@@ -222,6 +232,8 @@ fn settings(database_url: &str, flags: &[Flag<'_>]) -> Settings {
         ("--mass-admin-password", PASSWORD),
         ("--mass-tenant", TENANT),
         ("--mass-bcrypt-cost", "10"),
+        // Nobody asks it, unless a test lets a worker begin.
+        ("--mass-engine-url", "http://127.0.0.1:9"),
     ]);
     all.extend(flags.iter().copied());
     let arguments = std::iter::once("mass").chain(all.into_iter().flat_map(|(name, value)| [name, value]));

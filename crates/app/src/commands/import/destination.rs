@@ -49,7 +49,7 @@ impl Destination {
         tell_founded(application.founded.as_ref());
         let tenant = arguments.tenant.clone().unwrap_or_else(|| settings.first.tenant.clone());
         let origin = Origin { request_id: new_request_id(), trace: None, address: None };
-        let options = Options { on_conflict, auto_send: false, origin };
+        let options = Options { on_conflict, auto_send: application.services.engine.sends_all(), origin };
         Ok(Self::Local { application, principal: Principal::system(tenant), options })
     }
 

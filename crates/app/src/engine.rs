@@ -1,0 +1,108 @@
+//! The engine as MASS sees it: where it is, how it is asked, and who asks.
+//!
+//! What is asked, when again, and what becomes of an answer is decided in `mass-service`. Here is what knows of HTTP, of
+//! this process and of its end.
+
+pub mod address;
+mod circuits;
+mod client;
+mod lane;
+mod resolver;
+pub mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mass_domain::tenancy::TenantId;
+use mass_service::{DeliveryStore, Recommender};
+use secrecy::SecretString;
+use tokio::sync::Notify;
+
+pub use circuits::{Circuit, CircuitOptions};
+pub use client::{BuildError, UnusableToken};
+pub use worker::{RunningWorker, Stopper, Worker};
+
+use address::EngineUrl;
+use circuits::Circuits;
+use client::EngineClient;
+
+/// How the engine is reached.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Where it is.
+    pub url: EngineUrl,
+    /// What MASS proves itself to it with.
+    pub token: Option<SecretString>,
+    /// How long an answer may take if the document does not say.
+    pub timeout: Duration,
+    /// How many calls are made at once.
+    pub concurrency: u16,
+    /// When it is left alone.
+    pub circuit: CircuitOptions,
+    /// Whether what is accepted is sent to it without being asked to.
+    pub auto_send: bool,
+}
+
+/// The engine, if there is one.
+#[derive(Default)]
+pub struct Engine {
+    circuits: Option<Arc<Circuits>>,
+    auto_send: bool,
+    work: Notify,
+}
+
+impl Engine {
+    /// An engine that is reached so.
+    ///
+    /// # Errors
+    /// When no client can be made of the options.
+    pub fn new(options: &EngineOptions) -> Result<Self, client::BuildError> {
+        let client = EngineClient::new(options)?;
+        let circuits = Some(Arc::new(Circuits::new(client, options.circuit)));
+        Ok(Self { circuits, auto_send: options.auto_send, work: Notify::new() })
+    }
+
+    /// Whether there is one.
+    #[must_use]
+    pub const fn is_configured(&self) -> bool {
+        self.circuits.is_some()
+    }
+
+    /// Whether what is accepted is sent to it without being asked to.
+    #[must_use]
+    pub const fn sends_all(&self) -> bool {
+        self.auto_send
+    }
+
+    /// What can be asked, if there is an engine.
+    #[must_use]
+    pub fn recommender(&self) -> Option<Arc<dyn Recommender>> {
+        self.circuits.clone().map(|circuits| circuits as Arc<dyn Recommender>)
+    }
+
+    /// Whether this process asks the engine about a tenant's requests at present; `None` without an engine.
+    #[must_use]
+    pub fn circuit(&self, tenant: &TenantId) -> Option<Circuit> {
+        self.circuits.as_ref().map(|circuits| circuits.state(tenant))
+    }
+
+    /// Tells the worker of this process that something waits in the queue.
+    pub fn wake(&self) {
+        self.work.notify_one();
+    }
+
+    /// Whether the engine is left alone, whoever's requests it would be asked about.
+    fn is_shut(&self) -> bool {
+        self.circuits.as_ref().is_some_and(|circuits| circuits.are_all_open())
+    }
+
+    async fn woken(&self) {
+        self.work.notified().await;
+    }
+}
+
+/// The store of deliveries as workers use it: with few of its connections at once, so that ingestion has the others.
+#[must_use]
+pub fn in_lane(store: Arc<dyn DeliveryStore>) -> Arc<dyn DeliveryStore> {
+    Arc::new(lane::Lane::new(store))
+}

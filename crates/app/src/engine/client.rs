@@ -1,0 +1,294 @@
+//! One call to the engine over HTTP (docs/engine.md).
+//!
+//! A call is not repeated here: that is the queue's business, which outlives the process.
+
+use std::error::Error as _;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant, SystemTime};
+
+use actix_web::http::header::HttpDate;
+use futures_util::future::BoxFuture;
+use mass_domain::delivery::{Failure, FailureCode};
+use mass_domain::recommendation::MAX_ANSWER_BYTES;
+use mass_service::{Answer, Question, RecommenderError};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Method, Request, Response, StatusCode, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tower::Service;
+
+use super::EngineOptions;
+use super::resolver::{AllRefused, CarefulResolver};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// How long an engine may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// How long an answer may take, whatever the document says: a call that hangs takes the place of others.
+const LONGEST_CALL: Duration = Duration::from_secs(120);
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The token is none.
+    #[error(transparent)]
+    Token(#[from] UnusableToken),
+    /// TLS cannot be set up.
+    #[error("the client for the engine cannot be made")]
+    Client(#[from] reqwest::Error),
+}
+
+/// The token cannot stand in a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a token of printable ASCII characters is due")]
+pub struct UnusableToken;
+
+/// Asks the engine. A clone asks over the same connections.
+#[derive(Clone)]
+pub(super) struct EngineClient {
+    http: Client,
+    recommend: Url,
+    timeout: Duration,
+}
+
+/// What the engine is sent.
+#[derive(Serialize)]
+struct Body<'a> {
+    request_id: String,
+    tenant_id: &'a str,
+    contract: String,
+    fingerprint: String,
+    mode: &'static str,
+    document: &'a RawValue,
+}
+
+impl EngineClient {
+    pub(super) fn new(options: &EngineOptions) -> Result<Self, BuildError> {
+        let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
+        if let Some(token) = &options.token {
+            headers.insert(AUTHORIZATION, bearer(token)?);
+        }
+        let http = Client::builder()
+            .user_agent(concat!("mass/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            // The engine is where the configuration says: neither an answer, a name nor the environment leads elsewhere.
+            .redirect(Policy::none())
+            .dns_resolver(CarefulResolver)
+            .no_proxy()
+            .referer(false)
+            .retry(reqwest::retry::never())
+            .connect_timeout(CONNECT)
+            .pool_max_idle_per_host(options.concurrency.into())
+            .build()?;
+        Ok(Self { http, recommend: options.url.recommend(), timeout: options.timeout })
+    }
+
+    /// The call that a question comes to.
+    pub(super) fn request(&self, question: &Question) -> Result<Request, RecommenderError> {
+        let mut request = Request::new(Method::POST, self.recommend.clone());
+        *request.timeout_mut() = Some(self.time_for(question));
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let span = question.trace.and_then(|trace| trace.child(rand::random()));
+        for (name, text) in [
+            (IDEMPOTENCY_KEY, Some(question.idempotency_key.clone())),
+            (REQUEST_ID, Some(question.request_id.to_string())),
+            (TRACEPARENT, span.map(|span| span.to_string())),
+        ] {
+            if let Some(value) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
+                headers.insert(name, value);
+            }
+        }
+        *request.body_mut() = Some(body(question)?.into());
+        Ok(request)
+    }
+
+    /// How long the answer to a question may take.
+    fn time_for(&self, question: &Question) -> Duration {
+        let own = question.timeout_ms.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis);
+        own.unwrap_or(self.timeout).min(LONGEST_CALL)
+    }
+
+    async fn ask(self, request: Request) -> Result<Answer, RecommenderError> {
+        let begun = Instant::now();
+        let response = self.http.execute(request).await.map_err(|error| unanswered(&error))?;
+        if response.status() != StatusCode::OK {
+            return Err(refusal(response.status(), response.headers()));
+        }
+        let body = read(response).await?;
+        Ok(Answer { body, latency: begun.elapsed() })
+    }
+}
+
+impl Service<Request> for EngineClient {
+    type Response = Answer;
+    type Error = RecommenderError;
+    type Future = BoxFuture<'static, Result<Answer, RecommenderError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), RecommenderError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        Box::pin(self.clone().ask(request))
+    }
+}
+
+fn bearer(token: &SecretString) -> Result<HeaderValue, UnusableToken> {
+    let token = token.expose_secret();
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(UnusableToken);
+    }
+    let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| UnusableToken)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn body(question: &Question) -> Result<Vec<u8>, RecommenderError> {
+    let document: Result<&RawValue, _> = serde_json::from_str(&question.document);
+    let body = document.and_then(|document| {
+        serde_json::to_vec(&Body {
+            request_id: question.request_id.to_string(),
+            tenant_id: question.tenant_id.as_str(),
+            contract: question.contract.to_string(),
+            fingerprint: question.fingerprint.to_string(),
+            mode: "shadow",
+            document,
+        })
+    });
+    body.map_err(|_| failed(FailureCode::Refused, "The stored document is no JSON.", false, None))
+}
+
+/// The body of an answer, as far as it is one.
+async fn read(mut response: Response) -> Result<Vec<u8>, RecommenderError> {
+    let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !media_type.split(';').next().is_some_and(|it| it.trim().eq_ignore_ascii_case("application/json")) {
+        return Err(failed(FailureCode::Malformed, "The answer's Content-Type is not application/json.", true, None));
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| broken_off(&error))? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            let detail = format!("The answer has more than {MAX_ANSWER_BYTES} bytes.");
+            return Err(failed(FailureCode::Malformed, detail, true, None));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn failed(
+    code: FailureCode,
+    detail: impl Into<String>,
+    retryable: bool,
+    retry_after: Option<Duration>,
+) -> RecommenderError {
+    RecommenderError::Failed { failure: Failure { code, detail: detail.into() }, retryable, retry_after }
+}
+
+/// No answer came. What the client says of it is not told: it shows the URL and the resolver's own words.
+fn unanswered(error: &reqwest::Error) -> RecommenderError {
+    tracing::debug!(error = format!("{error:?}"), "the engine did not answer");
+    if error.is_timeout() && !error.is_connect() {
+        return failed(FailureCode::Timeout, "The engine did not answer in time.", true, None);
+    }
+    let mut causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    let refused = causes.any(|cause| match cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(inner) => inner.is::<AllRefused>(),
+        None => cause.is::<AllRefused>(),
+    });
+    let detail = match (refused, error.is_connect()) {
+        (true, _) => "The engine's name leads to addresses at which no engine is asked.",
+        (false, true) => "No connection to the engine can be made.",
+        (false, false) => "The connection to the engine ended before an answer came.",
+    };
+    failed(FailureCode::Unreachable, detail, true, None)
+}
+
+/// The answer's end did not come.
+fn broken_off(error: &reqwest::Error) -> RecommenderError {
+    if error.is_timeout() {
+        return failed(FailureCode::Timeout, "The engine's answer did not end in time.", true, None);
+    }
+    failed(FailureCode::Unreachable, "The connection to the engine ended within its answer.", true, None)
+}
+
+/// Another status than 200. Its body is not told: it may quote the document.
+fn refusal(status: StatusCode, headers: &HeaderMap) -> RecommenderError {
+    let retry_after = headers.get(RETRY_AFTER).and_then(|value| pause(value.to_str().ok()?, SystemTime::now()));
+    let (code, retryable) = match status {
+        StatusCode::REQUEST_TIMEOUT => (FailureCode::Timeout, true),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => (FailureCode::Busy, true),
+        status if status.is_server_error() => (FailureCode::EngineFault, true),
+        status if status.is_client_error() => (FailureCode::Refused, false),
+        _ => (FailureCode::Malformed, false),
+    };
+    failed(code, format!("The engine answered with status {}.", status.as_u16()), retryable, retry_after)
+}
+
+/// How long a `Retry-After` asks to wait: seconds, or an instant (RFC 9110, section 10.2.3).
+fn pause(text: &str, now: SystemTime) -> Option<Duration> {
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    }
+    let until: SystemTime = text.parse::<HttpDate>().ok()?.into();
+    Some(until.duration_since(now).unwrap_or(Duration::ZERO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_seconds_or_an_instant() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_770);
+        for (text, seconds) in [
+            ("7", Some(7)),
+            (" 0 ", Some(0)),
+            ("99999999999999999999999", Some(u64::MAX)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(7)),
+            ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0)),
+            ("", None),
+            ("-1", None),
+            ("soon", None),
+        ] {
+            assert_eq!(pause(text, now), seconds.map(Duration::from_secs), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_status_tells_whether_to_ask_again() {
+        for (status, code, retryable) in [
+            (301, FailureCode::Malformed, false),
+            (204, FailureCode::Malformed, false),
+            (400, FailureCode::Refused, false),
+            (401, FailureCode::Refused, false),
+            (408, FailureCode::Timeout, true),
+            (422, FailureCode::Refused, false),
+            (429, FailureCode::Busy, true),
+            (500, FailureCode::EngineFault, true),
+            (502, FailureCode::EngineFault, true),
+            (503, FailureCode::Busy, true),
+        ] {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static("3"))]);
+            let error = refusal(StatusCode::from_u16(status).unwrap(), &headers);
+            let detail = format!("The engine answered with status {status}.");
+            assert_eq!(error, failed(code, detail, retryable, Some(Duration::from_secs(3))), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_one_word_and_is_not_shown() {
+        let value = bearer(&SecretString::from("s3cret")).unwrap();
+        assert_eq!(value, "Bearer s3cret");
+        assert!(!format!("{value:?}").contains("s3cret"));
+        for text in ["", "a b", "a\nb", "ä"] {
+            assert_eq!(bearer(&SecretString::from(text)), Err(UnusableToken), "{text}");
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! The shapes of deliveries to the engine and of what it recommends.
+
+use mass_domain::delivery as domain;
+use mass_domain::page;
+use mass_domain::recommendation as advice;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::engine::Circuit;
+
+/// A request's way to the engine.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = delivery_example())]
+pub struct Delivery {
+    /// Its id.
+    #[schemars(extend("format" = "uuid"))]
+    pub id: String,
+    /// The request that the engine is asked about.
+    #[schemars(extend("format" = "uuid"))]
+    pub request_id: String,
+    /// `queued`, `leased` (the engine is being asked), `delivered`, `dead` (it is not asked again) or `cancelled`.
+    #[schemars(extend("enum" = names(domain::State::ALL, |state| state.as_str())))]
+    pub state: &'static str,
+    /// How often it was put in the queue, from 1.
+    pub round: i64,
+    /// How often the engine was asked in this round.
+    pub attempts: i64,
+    /// When it first stood in the queue.
+    #[schemars(extend("format" = "date-time"))]
+    pub created_at: String,
+    /// When this round began.
+    #[schemars(extend("format" = "date-time"))]
+    pub queued_at: String,
+    /// When its state last changed.
+    #[schemars(extend("format" = "date-time"))]
+    pub updated_at: String,
+    /// From when on the engine may be asked; null unless it is queued.
+    #[schemars(extend("format" = "date-time"))]
+    pub due_at: Option<String>,
+    /// Who asks the engine; null unless it is leased.
+    pub lease: Option<Lease>,
+    /// What became of the last attempt of this round that failed.
+    pub failure: Option<Failure>,
+    /// Why the engine is not asked again: `not_retryable`, `attempts_exhausted` or `deadline_passed`; null unless it is
+    /// dead.
+    pub dead_reason: Option<&'static str>,
+}
+
+/// The right of one worker to ask the engine.
+#[derive(Serialize, JsonSchema)]
+pub struct Lease {
+    /// The worker.
+    pub worker: String,
+    /// Until when nobody else asks.
+    #[schemars(extend("format" = "date-time"))]
+    pub until: String,
+}
+
+/// Why an attempt gave nothing that could be stored.
+#[derive(Serialize, JsonSchema)]
+pub struct Failure {
+    /// For programs: docs/engine.md lists the codes.
+    #[schemars(extend("enum" = names(domain::FailureCode::ALL, |code| code.as_str())))]
+    pub code: &'static str,
+    /// A sentence for people.
+    pub detail: String,
+}
+
+/// A page of deliveries, newest first, with what the whole queue is at.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "queue": {"depth": 1, "oldest": "2026-11-24T18:00:00.123456Z", "retrying": 1, "circuit": "open", "queued": 1, "leased": 0,
+              "delivered": 41, "dead": 0, "cancelled": 0},
+    "items": [delivery_example()], "next_cursor": null,
+}))]
+pub struct DeliveryPage {
+    /// What the tenant's deliveries are at, whatever the filter.
+    pub queue: Queue,
+    /// The deliveries.
+    pub items: Vec<Delivery>,
+    /// To be sent as `cursor`, with the same filter, for the page that follows; null on the last one.
+    pub next_cursor: Option<String>,
+}
+
+/// What a tenant's deliveries are at.
+#[derive(Serialize, JsonSchema)]
+pub struct Queue {
+    /// How many wait or are under way.
+    pub depth: u64,
+    /// Since when the oldest of them has been waiting.
+    #[schemars(extend("format" = "date-time"))]
+    pub oldest: Option<String>,
+    /// How many of them have failed and are tried again.
+    pub retrying: u64,
+    /// Whether this process asks the engine: `closed` (it does), `open` (it leaves it alone after failures) or `half_open`
+    /// (one call tries whether it is back); null where no engine is configured.
+    #[schemars(extend("enum" = ["closed", "open", "half_open", null]))]
+    pub circuit: Option<&'static str>,
+    /// How many wait.
+    pub queued: u64,
+    /// How many are under way.
+    pub leased: u64,
+    /// How many the engine has answered.
+    pub delivered: u64,
+    /// How many it is not asked about again.
+    pub dead: u64,
+    /// How many nobody wants an answer to.
+    pub cancelled: u64,
+}
+
+/// A page of recommendations, newest first.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({"items": [recommendation_example()], "next_cursor": null}))]
+pub struct RecommendationPage {
+    /// The recommendations.
+    pub items: Vec<Recommendation>,
+    /// To be sent as `cursor`, with the same filters, for the page that follows; null on the last one.
+    pub next_cursor: Option<String>,
+}
+
+/// The recommendations on a request, newest first.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({"items": [recommendation_example()]}))]
+pub struct RecommendationList {
+    /// The recommendations.
+    pub items: Vec<Recommendation>,
+}
+
+/// What the engine would do, with MASS's judgement on it. Nothing of it is ever done by MASS.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = recommendation_example())]
+pub struct Recommendation {
+    /// Its id.
+    #[schemars(extend("format" = "uuid"))]
+    pub id: String,
+    /// The request that was judged.
+    #[schemars(extend("format" = "uuid"))]
+    pub request_id: String,
+    /// The delivery by which the engine was asked.
+    #[schemars(extend("format" = "uuid"))]
+    pub delivery_id: String,
+    /// The contract of the request.
+    pub contract: String,
+    /// The site that the request tells of.
+    pub site_id: Option<String>,
+    /// The device that the request tells of.
+    pub device_id: Option<String>,
+    /// When it was stored.
+    #[schemars(extend("format" = "date-time"))]
+    pub created_at: String,
+    /// Whether it keeps to every guardrail. One that does not may be looked at, and is not to be followed.
+    pub valid: bool,
+    /// Why it is not valid.
+    pub flags: Vec<Flag>,
+    /// How long the engine took, in milliseconds.
+    pub latency_ms: i64,
+    /// How long it was to take at most, in milliseconds (`service_level_objective_ms`); null if the request did not say.
+    pub slo_ms: Option<i64>,
+    /// Whether it was as fast as that; null if the request did not say.
+    pub slo_met: Option<bool>,
+    /// The engine's name for this answer.
+    #[schemars(extend("format" = "uuid"))]
+    pub decision_id: String,
+    /// Who answered.
+    pub model: Model,
+    /// The fingerprint of the document that was judged.
+    pub input_fingerprint: String,
+    /// How sure the engine is, from 0 to 1.
+    pub confidence: f64,
+    /// How much could go wrong in following it, from 0 to 1.
+    pub risk_score: f64,
+    /// What following it for a day would change. Savings are positive.
+    pub estimated_impact_24h: Impact,
+    /// What to do, in order.
+    pub actions: Vec<SuggestedAction>,
+    /// The site's figures afterwards, if they can be told.
+    pub expected_impact: Option<Expectation>,
+    /// Why.
+    pub explanation: Explanation,
+    /// What the engine says it kept to.
+    pub guardrails: Guardrails,
+}
+
+/// Why a recommendation is not valid.
+#[derive(Serialize, JsonSchema)]
+pub struct Flag {
+    /// For programs: docs/engine.md lists the codes.
+    pub code: String,
+    /// Where in the recommendation (JSON Pointer).
+    pub pointer: String,
+    /// A sentence for people.
+    pub detail: String,
+}
+
+/// Who answered, and by which policy.
+#[derive(Serialize, JsonSchema)]
+pub struct Model {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The policy that it follows.
+    pub policy: String,
+}
+
+/// What a day would change.
+#[derive(Serialize, JsonSchema)]
+pub struct Impact {
+    /// Energy saved, in kWh.
+    pub energy_kwh: f64,
+    /// Its cost, in `currency`.
+    pub cost: f64,
+    /// The currency of the cost (ISO 4217).
+    pub currency: String,
+    /// The PUE's change: less is better.
+    pub pue_delta: f64,
+    /// Greenhouse gases avoided, in kg of CO2 equivalent.
+    pub co2e_kg: f64,
+}
+
+/// Something to do. An action without figures has null for them.
+#[derive(Serialize, JsonSchema)]
+pub struct SuggestedAction {
+    /// What.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// To what: the site or device, a slash, and the signal.
+    pub target: String,
+    /// The present value.
+    pub current: Option<f64>,
+    /// The value to try.
+    pub suggested: Option<f64>,
+    /// Their difference.
+    pub delta: Option<f64>,
+    /// The unit of all three.
+    pub units: Option<String>,
+}
+
+/// The site's figures after the actions.
+#[derive(Serialize, JsonSchema)]
+pub struct Expectation {
+    /// The power usage effectiveness.
+    pub pue: Option<f64>,
+    /// The power of the whole facility, in kW.
+    pub facility_power_kw: Option<f64>,
+}
+
+/// Why something is recommended.
+#[derive(Serialize, JsonSchema)]
+pub struct Explanation {
+    /// For people.
+    pub narrative: String,
+    /// For programs.
+    pub reason_codes: Vec<String>,
+}
+
+/// What the engine says it kept to.
+#[derive(Serialize, JsonSchema)]
+pub struct Guardrails {
+    /// The answer was made to be read.
+    pub shadow_read_only_enforced: bool,
+    /// Nothing is controlled by it.
+    pub no_control_actions_enforced: bool,
+}
+
+fn names<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> Value {
+    all.iter().map(|each| Value::from(name(*each))).collect()
+}
+
+fn delivery_example() -> Value {
+    json!({
+        "id": "0199d3a0-0000-7000-8000-000000000004", "request_id": "0199d3a0-0000-7000-8000-000000000002",
+        "state": "queued", "round": 1, "attempts": 2, "created_at": "2026-11-24T18:00:00.123456Z",
+        "queued_at": "2026-11-24T18:00:00.123456Z", "updated_at": "2026-11-24T18:00:03.456789Z",
+        "due_at": "2026-11-24T18:00:05.000000Z", "lease": null,
+        "failure": {"code": "engine_busy", "detail": "The engine answered with status 503."}, "dead_reason": null,
+    })
+}
+
+fn recommendation_example() -> Value {
+    json!({
+        "id": "0199d3a0-0000-7000-8000-000000000005", "request_id": "0199d3a0-0000-7000-8000-000000000002",
+        "delivery_id": "0199d3a0-0000-7000-8000-000000000004", "contract": "enterprise/1.1", "site_id": "tampa-1",
+        "device_id": null, "created_at": "2026-11-24T18:00:00.223456Z", "valid": true, "flags": [], "latency_ms": 12,
+        "slo_ms": 2000, "slo_met": true, "decision_id": "1bf55342-4b7c-8b8b-ad25-f5ad6c942848",
+        "model": {"name": "mass-reference", "version": "0.1.0", "policy": "ashrae-setpoint-steps/1"},
+        "input_fingerprint": "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "confidence": 0.8, "risk_score": 0.32,
+        "estimated_impact_24h":
+            {"energy_kwh": 143.605, "cost": 15.8, "currency": "USD", "pue_delta": -0.0075, "co2e_kg": 57.442},
+        "actions": [{
+            "type": "raise_cooling_setpoint", "target": "tampa-1/cooling_setpoint_c", "current": 22.0, "suggested": 23.0,
+            "delta": 1.0, "units": "celsius",
+        }],
+        "expected_impact": {"pue": 1.3925, "facility_power_kw": 1114.016},
+        "explanation": {"narrative": "The PUE is above its target.", "reason_codes": ["PUE_ABOVE_TARGET", "STEP_UP"]},
+        "guardrails": {"shadow_read_only_enforced": true, "no_control_actions_enforced": true},
+    })
+}
+
+impl From<domain::Delivery> for Delivery {
+    fn from(delivery: domain::Delivery) -> Self {
+        Self {
+            id: delivery.id.to_string(),
+            request_id: delivery.request_id.to_string(),
+            state: delivery.state.as_str(),
+            round: delivery.round,
+            attempts: delivery.attempts,
+            created_at: delivery.created_at.to_string(),
+            queued_at: delivery.queued_at.to_string(),
+            updated_at: delivery.updated_at.to_string(),
+            due_at: delivery.due_at.map(|instant| instant.to_string()),
+            lease: delivery
+                .lease
+                .map(|lease| Lease { worker: lease.owner.to_string(), until: lease.until.to_string() }),
+            failure: delivery.failure.map(|failure| Failure { code: failure.code.as_str(), detail: failure.detail }),
+            dead_reason: delivery.dead_reason.map(domain::DeadReason::as_str),
+        }
+    }
+}
+
+impl Queue {
+    /// What a tenant's deliveries and the circuit of this process are at.
+    #[must_use]
+    pub fn new(overview: &domain::Overview, circuit: Option<Circuit>) -> Self {
+        let count = |wanted| {
+            let found = overview.by_state.iter().find(|(state, _)| *state == wanted);
+            found.map_or(0, |(_, count)| *count)
+        };
+        Self {
+            depth: overview.depth,
+            oldest: overview.oldest.map(|instant| instant.to_string()),
+            retrying: overview.retrying,
+            circuit: circuit.map(Circuit::as_str),
+            queued: count(domain::State::Queued),
+            leased: count(domain::State::Leased),
+            delivered: count(domain::State::Delivered),
+            dead: count(domain::State::Dead),
+            cancelled: count(domain::State::Cancelled),
+        }
+    }
+}
+
+impl From<page::Page<advice::Recommendation>> for RecommendationPage {
+    fn from(page: page::Page<advice::Recommendation>) -> Self {
+        Self { items: page.items.into_iter().map(Into::into).collect(), next_cursor: page.next_cursor }
+    }
+}
+
+impl From<advice::Recommendation> for Recommendation {
+    fn from(stored: advice::Recommendation) -> Self {
+        let (valid, slo_met) = (stored.is_valid(), stored.slo_met());
+        let advice = stored.advice;
+        let impact = advice.estimated_impact_24h;
+        Self {
+            id: stored.id.to_string(),
+            request_id: stored.request_id.to_string(),
+            delivery_id: stored.delivery_id.to_string(),
+            contract: stored.contract.to_string(),
+            site_id: stored.site_id,
+            device_id: stored.device_id,
+            created_at: stored.created_at.to_string(),
+            valid,
+            flags: stored.flags.into_iter().map(Into::into).collect(),
+            latency_ms: stored.latency_ms,
+            slo_ms: stored.slo_ms,
+            slo_met,
+            decision_id: advice.decision_id.to_string(),
+            model: Model { name: advice.model.name, version: advice.model.version, policy: advice.model.policy },
+            input_fingerprint: advice.input_fingerprint.to_string(),
+            confidence: advice.confidence,
+            risk_score: advice.risk_score,
+            estimated_impact_24h: Impact {
+                energy_kwh: impact.energy_kwh,
+                cost: impact.cost,
+                currency: impact.currency,
+                pue_delta: impact.pue_delta,
+                co2e_kg: impact.co2e_kg,
+            },
+            actions: advice.actions.into_iter().map(Into::into).collect(),
+            expected_impact: advice
+                .expected_impact
+                .map(|it| Expectation { pue: it.pue, facility_power_kw: it.facility_power_kw }),
+            explanation: Explanation {
+                narrative: advice.explanation.narrative,
+                reason_codes: advice.explanation.reason_codes,
+            },
+            guardrails: Guardrails {
+                shadow_read_only_enforced: advice.guardrails.shadow_read_only_enforced,
+                no_control_actions_enforced: advice.guardrails.no_control_actions_enforced,
+            },
+        }
+    }
+}
+
+impl From<advice::Flag> for Flag {
+    fn from(advice::Flag { code, pointer, detail }: advice::Flag) -> Self {
+        Self { code, pointer, detail }
+    }
+}
+
+impl From<advice::Action> for SuggestedAction {
+    fn from(action: advice::Action) -> Self {
+        let advice::Action { kind, target, current, suggested, delta, units } = action;
+        Self { kind, target, current, suggested, delta, units }
+    }
+}
