@@ -7,20 +7,22 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
+use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::audit::{Action, Event};
 use mass_domain::canonical::Fingerprint;
 use mass_domain::delivery::{
     Backlog, DeadReason, Delivery, Failure, FailureCode, Filter, RetryPolicy, State, WorkerName,
 };
-use mass_domain::ids::{DeliveryId, MassRequestId, RecommendationId};
+use mass_domain::ids::{ApiKeyId, DeliveryId, MassRequestId, RecommendationId};
 use mass_domain::mass_request::Status;
 use mass_domain::page::Limit;
 use mass_domain::recommendation::{self, Advice, Recommendation};
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::{Clock, Timestamp};
 use mass_service::{
-    Answer, Claim, Claimed, Conclusion, Deliverer, DeliverySettings, Found, HandleError, Question, Recommender,
-    RecommenderError, Recorded, SendError, Sending, Submission,
+    Answer, Claim, Claimed, Conclusion, Deliverer, DeliveryError, DeliveryQuery, DeliveryService, DeliverySettings,
+    Found, HandleError, Question, ReadError, RecommendationQuery, Recommender, RecommenderError, Recorded, SendError,
+    Sending, Submission,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -44,6 +46,8 @@ on_both!(
     a_delivery_that_is_cancelled_gets_no_answer,
     a_dead_letter_is_replayed_in_another_round,
     a_tenant_sees_what_its_own_deliveries_are_at,
+    callers_need_a_permission_and_an_engine,
+    pages_follow_one_another_and_no_other_list,
     recommendations_are_found_by_what_they_are_about,
     an_answer_is_judged_and_kept,
     an_answer_that_breaks_a_constraint_is_kept_and_flagged,
@@ -492,6 +496,72 @@ async fn a_tenant_sees_what_its_own_deliveries_are_at(db: TestDatabase) {
     let letters = outbox.list(&tenant(), Filter { state: Some(State::Dead) }, None, limit).await.unwrap();
     assert_eq!(letters.iter().map(|letter| letter.id).collect::<Vec<_>>(), [claimed[1].claim.delivery_id]);
     assert_eq!(outbox.list(&other_tenant(), Filter::default(), None, limit).await.unwrap(), []);
+}
+
+/// The use cases of somebody with these permissions alone.
+fn caller(permissions: &[Permission]) -> Principal {
+    let id = ApiKeyId::from_uuid(Uuid::from_u128(5));
+    Principal::api_key(id, tenant(), permissions.iter().copied().collect())
+}
+
+fn service(db: &TestDatabase, has_engine: bool) -> DeliveryService {
+    let stores = db.database.stores();
+    let clock = Arc::new(Standing(Mutex::new(second(5))));
+    DeliveryService::new(Arc::clone(&stores.outbox), Arc::clone(&stores.recommendations), clock, has_engine)
+}
+
+async fn callers_need_a_permission_and_an_engine(db: TestDatabase) {
+    let id = db.stored(simple(1)).await.summary.id;
+    let (service, without) = (service(&db, true), service(&db, false));
+    let but = |left_out: Permission| {
+        let others = Permission::ALL.iter().copied().filter(|permission| *permission != left_out);
+        caller(&others.collect::<Vec<_>>())
+    };
+    let (operator, origin) = (caller(&[Permission::MassWrite, Permission::DeliveriesManage]), || act(at(0)).origin);
+    let refused = without.send(&operator, id, origin()).await;
+    assert!(matches!(refused, Err(SendError::EngineMissing)), "{refused:?}");
+    let refused = service.send(&but(Permission::MassWrite), id, origin()).await;
+    assert!(matches!(refused, Err(SendError::Forbidden(Forbidden(Permission::MassWrite)))), "{refused:?}");
+    let delivery = service.send(&operator, id, origin()).await.unwrap();
+    assert_eq!((delivery.created_at, delivery.state), (second(5), State::Queued));
+
+    let nobody = but(Permission::DeliveriesManage);
+    let query = DeliveryQuery { filter: Filter::default(), limit: Limit::DEFAULT, cursor: None };
+    assert!(matches!(service.overview(&nobody).await, Err(DeliveryError::Forbidden(_))));
+    assert!(matches!(service.deliveries(&nobody, &query).await, Err(DeliveryError::Forbidden(_))));
+    assert!(matches!(service.delivery(&nobody, delivery.id).await, Err(DeliveryError::Forbidden(_))));
+    assert!(matches!(service.replay(&nobody, delivery.id, origin()).await, Err(HandleError::Forbidden(_))));
+    assert!(matches!(service.cancel(&nobody, delivery.id, origin()).await, Err(HandleError::Forbidden(_))));
+    assert!(matches!(service.backlog(&operator).await, Err(DeliveryError::Forbidden(_))));
+    assert_eq!(service.backlog(&caller(&[Permission::MetricsRead])).await.unwrap().waiting, 1);
+    assert!(matches!(service.recommendations(&operator, id).await, Err(ReadError::Forbidden(_))));
+    assert_eq!(service.recommendations(&caller(&[Permission::MassRead]), id).await.unwrap(), []);
+
+    assert!(matches!(without.replay(&operator, delivery.id, origin()).await, Err(HandleError::EngineMissing)));
+    let absent = DeliveryId::from_uuid(Uuid::from_u128(1));
+    assert!(matches!(service.delivery(&operator, absent).await, Err(DeliveryError::NotFound)));
+    assert!(matches!(service.replay(&operator, absent, origin()).await, Err(HandleError::NotFound)));
+    // What waits for an engine that was taken away can be given up.
+    assert_eq!(without.cancel(&operator, delivery.id, origin()).await.unwrap().state, State::Cancelled);
+}
+
+async fn pages_follow_one_another_and_no_other_list(db: TestDatabase) {
+    for value in 0..3 {
+        queued(&db, simple(value)).await;
+    }
+    let (service, operator) = (service(&db, true), caller(&[Permission::DeliveriesManage, Permission::MassRead]));
+    let query = |state, cursor| DeliveryQuery { filter: Filter { state }, limit: Limit::new(2).unwrap(), cursor };
+    let first = service.deliveries(&operator, &query(None, None)).await.unwrap();
+    assert_eq!((first.items.len(), first.next_cursor.is_some()), (2, true));
+    let second = service.deliveries(&operator, &query(None, first.next_cursor.clone())).await.unwrap();
+    assert_eq!((second.items.len(), second.next_cursor), (1, None));
+    assert!(second.items[0].id < first.items[1].id);
+    let foreign = service.deliveries(&operator, &query(Some(State::Queued), first.next_cursor.clone())).await;
+    assert!(matches!(foreign, Err(DeliveryError::ForeignCursor(_))), "{foreign:?}");
+    let filter = recommendation::Filter::default();
+    let other_list = RecommendationQuery { filter, limit: Limit::DEFAULT, cursor: first.next_cursor };
+    let foreign = service.list_recommendations(&operator, &other_list).await;
+    assert!(matches!(foreign, Err(ReadError::ForeignCursor(_))), "{foreign:?}");
 }
 
 async fn recommendations_are_found_by_what_they_are_about(db: TestDatabase) {
