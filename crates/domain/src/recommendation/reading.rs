@@ -301,6 +301,19 @@ mod tests {
     }
 
     #[test]
+    fn the_answer_in_the_documentation_is_read() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/engine.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let (_, section) = page.split_once("\n### The answer\n").unwrap();
+        let (_, block) = section.split_once("```json\n").unwrap();
+        let (answer, _) = block.split_once("```").unwrap();
+        let shown: serde_json::Value = serde_json::from_str(answer).unwrap();
+        let input = shown["input_fingerprint"].as_str().unwrap().parse().unwrap();
+        let advice = Advice::read(answer.as_bytes(), input).unwrap();
+        assert_eq!(serde_json::to_value(&advice).unwrap(), shown);
+    }
+
+    #[test]
     fn an_expectation_may_be_absent() {
         let mut without = answer();
         without["expected_impact"] = json!(null);
