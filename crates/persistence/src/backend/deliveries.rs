@@ -311,14 +311,18 @@ fn requeue(connection: &mut Connection, delivery: &Delivery, attempts: i64, at: 
 /// Moves the ends of leases, and tells which claims still hold.
 pub(super) fn extend(connection: &mut Connection, claims: &[Claim], until: Timestamp) -> QueryResult<Vec<bool>> {
     super::write(connection, |connection| {
-        let extend = |claim: &Claim| {
+        let mut holds = vec![false; claims.len()];
+        let mut in_order: Vec<_> = claims.iter().zip(&mut holds).collect();
+        // The order in which they would be given back, so that of two calls at once neither waits for the other in a ring.
+        in_order.sort_by_key(|(claim, _)| claim.delivery_id);
+        for (claim, holds) in in_order {
             let extended = diesel::update(delivery_queue::table)
                 .filter(of_claim(claim))
                 .set(delivery_queue::due_at.eq(Instant(until)))
                 .execute(connection)?;
-            Ok(extended == 1)
-        };
-        claims.iter().map(extend).collect()
+            *holds = extended == 1;
+        }
+        Ok(holds)
     })
 }
 
@@ -326,6 +330,7 @@ pub(super) fn extend(connection: &mut Connection, claims: &[Claim], until: Times
 pub(super) fn claims_of(connection: &mut Connection, worker: &WorkerName) -> QueryResult<Vec<Claim>> {
     let rows: Vec<(Word<TenantId>, Id, i64)> = delivery_queue::table
         .filter(delivery_queue::worker.eq(worker.as_str()))
+        .order(delivery_queue::delivery_id)
         .select((delivery_queue::tenant_id, delivery_queue::delivery_id, delivery_queue::fence))
         .load(connection)?;
     let claim = |(tenant, id, fence): (Word<TenantId>, Id, i64)| Claim {

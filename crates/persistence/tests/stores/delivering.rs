@@ -1,5 +1,6 @@
 //! The queue for the engine: who has a delivery, and that each has one outcome whatever workers do.
 
+use std::cmp::Reverse;
 use std::collections::{HashSet, VecDeque};
 use std::slice;
 use std::sync::{Arc, Mutex};
@@ -356,12 +357,17 @@ async fn what_is_handed_back_is_due_at_once_and_counts_for_nothing(db: TestDatab
 }
 
 async fn a_lease_is_extended_while_it_holds(db: TestDatabase) {
-    queued(&db, simple(1)).await;
-    let claimed = claim_one(&db, "a", 2).await;
-    assert_eq!(db.deliveries().extend(slice::from_ref(&claimed.claim), second(600)).await.unwrap(), [true]);
-    assert_eq!(claim(&db, "b", 599).await, []);
-    assert_eq!(db.outbox().backlog(second(599)).await.unwrap().leased, 1);
-    assert_eq!(claim_one(&db, "b", 600).await.claim.delivery_id, claimed.claim.delivery_id);
+    for value in 0..3 {
+        queued(&db, simple(value)).await;
+    }
+    let mut claims: Vec<_> = claim(&db, "a", 2).await.into_iter().map(|claimed| claimed.claim).collect();
+    claims.sort_by_key(|claim| Reverse(claim.delivery_id));
+    let given_up = db.outbox().cancel(&tenant(), claims[0].delivery_id, act(second(3))).await.unwrap();
+    assert_eq!(given_up.state, State::Cancelled);
+    assert_eq!(db.deliveries().extend(&claims[..2], second(600)).await.unwrap(), [false, true]);
+    assert_eq!(claim_one(&db, "b", 599).await.claim.delivery_id, claims[2].delivery_id);
+    assert_eq!(db.outbox().backlog(second(599)).await.unwrap().leased, 2);
+    assert_eq!(claim_one(&db, "b", 600).await.claim.delivery_id, claims[1].delivery_id);
 }
 
 async fn a_request_that_is_deleted_takes_its_delivery_along(db: TestDatabase) {
