@@ -14,7 +14,7 @@ use mass_domain::tenancy::TenantId;
 use crate::columns::{Id, Instant, Word};
 use crate::connections::{Connections, Walled};
 use crate::group_commit::GroupCommit;
-use crate::rows::{AttemptRow, SessionRow};
+use crate::rows::{Addition, AttemptRow, SessionRow};
 use crate::schema::{self, audit_heads, delivery_queue, login_attempts};
 use crate::target::PostgresUrl;
 use crate::{MigrateError, OpenError, Options};
@@ -201,6 +201,12 @@ fn lock_founding(connection: &mut Connection) -> QueryResult<()> {
 
 /// Nothing: a server that has lost its files says so itself.
 fn in_place(_store: &Store) -> Result<(), PortError> {
+    Ok(())
+}
+
+/// Writes all that the acceptance of submissions adds, in one statement.
+fn add(connection: &mut Connection, addition: &Addition<'_>) -> QueryResult<()> {
+    addition.in_one_statement().execute(connection)?;
     Ok(())
 }
 

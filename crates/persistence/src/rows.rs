@@ -1,5 +1,6 @@
 //! Rows where they differ from what the domain calls the same thing, and the way between the two.
 
+mod addition;
 mod delivery;
 
 use std::borrow::Cow;
@@ -21,11 +22,13 @@ use mass_domain::validation::Warning;
 use mass_service::{KeyRecord, Snapshot};
 use uuid::Uuid;
 
+pub(crate) use addition::Addition;
 pub(crate) use delivery::{DeliveryRow, QueueRow, RecommendationRow};
 
 use crate::columns::{Hash, Id, Instant, Json, Node, Set, Word};
 use crate::schema::{
-    api_keys, audit_events, idempotency_keys, login_attempts, mass_requests, quotas, sessions, tenant_usage, users,
+    api_keys, audit_events, audit_heads, idempotency_keys, login_attempts, mass_requests, quotas, sessions,
+    tenant_usage, users,
 };
 
 /// All of a request but its document, warnings and natural key.
@@ -217,6 +220,14 @@ impl KeyRow {
         };
         Ok((key, record, snapshot))
     }
+}
+
+/// Where a log ends.
+#[derive(Debug, AsChangeset)]
+#[diesel(table_name = audit_heads)]
+pub(crate) struct HeadRow {
+    pub(crate) size: i64,
+    pub(crate) frontier: Vec<u8>,
 }
 
 /// An event in its place, with what is looked up in it.

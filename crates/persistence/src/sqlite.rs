@@ -19,8 +19,11 @@ use mass_domain::tenancy::TenantId;
 use crate::columns::{Id, Instant, Word};
 use crate::connections::{Connections, Walled};
 use crate::group_commit::GroupCommit;
-use crate::rows::{AttemptRow, SessionRow};
-use crate::schema::{self, audit_heads, delivery_queue, login_attempts};
+use crate::rows::{Addition, AttemptRow, SessionRow};
+use crate::schema::{
+    self, audit_events, audit_heads, delivery_queue, idempotency_keys, login_attempts, mass_requests, tenant_usage,
+};
+use crate::store::ROWS_PER_STATEMENT;
 use crate::{MigrateError, OpenError, Options};
 
 #[path = "backend/api_keys.rs"]
@@ -187,6 +190,28 @@ fn lock_attempts(connection: &mut Connection, key: &[u8]) -> QueryResult<Attempt
 
 /// Nothing: the transaction keeps other writers out already.
 fn lock_founding(_connection: &mut Connection) -> QueryResult<()> {
+    Ok(())
+}
+
+/// Writes all that the acceptance of submissions adds.
+fn add(connection: &mut Connection, addition: &Addition<'_>) -> QueryResult<()> {
+    let Addition { tenant, head, usage, events, requests, keys } = addition;
+    diesel::update(audit_heads::table.find(tenant.as_str())).set(head).execute(connection)?;
+    for rows in events.chunks(ROWS_PER_STATEMENT) {
+        diesel::insert_into(audit_events::table).values(rows).execute(connection)?;
+    }
+    for rows in requests.chunks(ROWS_PER_STATEMENT) {
+        diesel::insert_into(mass_requests::table).values(rows).execute(connection)?;
+    }
+    for rows in keys.chunks(ROWS_PER_STATEMENT) {
+        diesel::insert_into(idempotency_keys::table).values(rows).execute(connection)?;
+    }
+    diesel::insert_into(tenant_usage::table)
+        .values(usage)
+        .on_conflict(tenant_usage::tenant_id)
+        .do_update()
+        .set(usage)
+        .execute(connection)?;
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use mass_domain::tenancy::TenantId;
 use super::Connection;
 use crate::columns::Node;
 use crate::program;
-use crate::rows::{self, EventRow};
+use crate::rows::{self, EventRow, HeadRow};
 use crate::schema::{audit_events, audit_heads, audit_nodes};
 use crate::store::ROWS_PER_STATEMENT;
 
@@ -28,6 +28,18 @@ pub(super) struct Head {
 pub(super) struct Place {
     pub(super) sequence: i64,
     pub(super) leaf_hash: TreeHash,
+}
+
+/// What a log grows by.
+pub(super) struct Growth {
+    /// Where it ends then.
+    pub(super) head: Head,
+    /// The events.
+    pub(super) rows: Vec<EventRow>,
+    /// The perfect subtrees that they complete.
+    pub(super) nodes: Vec<(Subtree, TreeHash)>,
+    /// Where they stand.
+    pub(super) places: Vec<Place>,
 }
 
 impl Head {
@@ -57,31 +69,41 @@ impl Head {
 
     /// Appends events to the log, and tells where they stand.
     pub(super) fn append(
-        mut self,
+        self,
         connection: &mut Connection,
         events: impl IntoIterator<Item = NewEvent>,
     ) -> QueryResult<Vec<Place>> {
-        let mut nodes = Vec::new();
-        let mut places = Vec::new();
+        let Growth { head, rows, nodes, places } = self.grow(events);
+        if rows.is_empty() {
+            return Ok(places);
+        }
+        for rows in rows.chunks(ROWS_PER_STATEMENT) {
+            diesel::insert_into(audit_events::table).values(rows).execute(connection)?;
+        }
+        head.store_nodes(connection, nodes)?;
+        head.store_end(connection)?;
+        Ok(places)
+    }
+
+    /// Gives events their places, without storing anything.
+    pub(super) fn grow(mut self, events: impl IntoIterator<Item = NewEvent>) -> Growth {
+        let (mut rows, mut nodes, mut places) = (Vec::new(), Vec::new(), Vec::new());
         let mut sequence = column(self.frontier.size());
-        let mut appended = Vec::new();
         for event in events {
             sequence += 1;
             let text = event.write(sequence, program::current());
             let leaf_hash = TreeHash::of_leaf(text.as_bytes());
             self.frontier.push(leaf_hash, |told| nodes.push(told));
             places.push(Place { sequence, leaf_hash });
-            appended.push(EventRow::new(sequence, event, text, leaf_hash));
+            rows.push(EventRow::new(sequence, event, text, leaf_hash));
         }
-        if appended.is_empty() {
-            return Ok(places);
-        }
-        for rows in appended.chunks(ROWS_PER_STATEMENT) {
-            diesel::insert_into(audit_events::table).values(rows).execute(connection)?;
-        }
-        self.store_nodes(connection, nodes)?;
-        self.store_end(connection)?;
-        Ok(places)
+        Growth { head: self, rows, nodes, places }
+    }
+
+    /// Where the log ends.
+    pub(super) fn end(&self) -> HeadRow {
+        let frontier = self.frontier.peaks().iter().flat_map(|peak| *peak.as_bytes()).collect();
+        HeadRow { size: column(self.frontier.size()), frontier }
     }
 
     /// Stores those of the nodes that are on stored levels.
@@ -105,10 +127,7 @@ impl Head {
 
     /// Stores where the log ends.
     pub(super) fn store_end(&self, connection: &mut Connection) -> QueryResult<()> {
-        let peaks: Vec<u8> = self.frontier.peaks().iter().flat_map(|peak| *peak.as_bytes()).collect();
-        diesel::update(audit_heads::table.find(self.tenant.as_str()))
-            .set((audit_heads::size.eq(column(self.frontier.size())), audit_heads::frontier.eq(peaks)))
-            .execute(connection)?;
+        diesel::update(audit_heads::table.find(self.tenant.as_str())).set(&self.end()).execute(connection)?;
         Ok(())
     }
 }

@@ -18,13 +18,13 @@ use mass_service::{
 };
 
 use super::Connection;
-use super::audit::{self, Head, Place};
+use super::audit::{self, Growth, Head, Place};
 use super::{deliveries, quotas, recommendations};
 use crate::batch::{Batch, NaturalKey};
 use crate::columns::{Hash, Id, Instant, Json, Word};
 use crate::deed::Deed;
 use crate::id_bounds::{lowest_id_after, lowest_id_from};
-use crate::rows::{KeyRow, RequestRow, SummaryRow};
+use crate::rows::{Addition, KeyRow, RequestRow, SummaryRow, UsageRow};
 use crate::schema::{idempotency_keys, mass_requests};
 use crate::store::ROWS_PER_STATEMENT;
 
@@ -153,22 +153,18 @@ fn requests(connection: &mut Connection, tenant: &TenantId, ids: &[MassRequestId
 }
 
 fn store(connection: &mut Connection, head: Head, batch: &mut Batch) -> QueryResult<()> {
-    let places = head.append(connection, batch.take_events())?;
+    let Growth { head, rows: events, nodes, places } = head.grow(batch.take_events());
     let leaf = |Place { sequence, leaf_hash }| AuditLeaf { sequence, leaf_hash };
     batch.place(&places.into_iter().map(leaf).collect::<Vec<_>>());
     // Before the new ones, since of all versions of a natural key one alone may stand.
     for older in batch.superseded() {
         update(connection, older)?;
     }
-    let requests = batch.request_rows();
-    for rows in requests.chunks(ROWS_PER_STATEMENT) {
-        diesel::insert_into(mass_requests::table).values(rows).execute(connection)?;
-    }
-    if !requests.is_empty() {
-        quotas::set_usage(connection, batch.tenant(), batch.usage())?;
-    }
-    for rows in batch.key_rows().chunks(ROWS_PER_STATEMENT) {
-        diesel::insert_into(idempotency_keys::table).values(rows).execute(connection)?;
+    let (requests, keys) = (batch.request_rows(), batch.key_rows());
+    if !(events.is_empty() && keys.is_empty()) {
+        let (tenant, usage) = (batch.tenant(), UsageRow::new(batch.tenant(), batch.usage()));
+        super::add(connection, &Addition { tenant, head: head.end(), usage, events, requests, keys })?;
+        head.store_nodes(connection, nodes)?;
     }
     deliveries::enqueue(connection, batch.tenant(), batch.sendings())
 }

@@ -47,18 +47,6 @@ pub(super) fn with_usage(connection: &mut Connection, tenant: &TenantId) -> Quer
     Ok((quotas, usage.map_or_else(Usage::default, UsageRow::into_usage)))
 }
 
-/// Writes what a tenant has used.
-pub(super) fn set_usage(connection: &mut Connection, tenant: &TenantId, usage: Usage) -> QueryResult<()> {
-    let row = UsageRow::new(tenant, usage);
-    diesel::insert_into(tenant_usage::table)
-        .values(&row)
-        .on_conflict(tenant_usage::tenant_id)
-        .do_update()
-        .set(&row)
-        .execute(connection)
-        .map(|_| ())
-}
-
 /// Gives back the space of a document that is erased.
 pub(super) fn give_back(connection: &mut Connection, tenant: &TenantId, bytes: usize) -> QueryResult<()> {
     let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);

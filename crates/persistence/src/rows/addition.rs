@@ -1,0 +1,164 @@
+//! All rows that the acceptance of submissions adds, and how PostgreSQL takes them in one statement.
+
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text};
+use mass_domain::tenancy::TenantId;
+
+use super::{EventRow, HeadRow, KeyRow, NewRequestRow, UsageRow};
+use crate::columns::sql;
+
+/// All rows that the acceptance of submissions adds, and where the tenant's log and usage are then.
+pub(crate) struct Addition<'a> {
+    pub(crate) tenant: &'a TenantId,
+    pub(crate) head: HeadRow,
+    pub(crate) usage: UsageRow,
+    pub(crate) events: Vec<EventRow>,
+    pub(crate) requests: Vec<NewRequestRow<'a>>,
+    pub(crate) keys: Vec<KeyRow>,
+}
+
+/// Declares rows as one array per column: a statement that takes arrays is the same for any number of rows, so that it
+/// is prepared once.
+macro_rules! unnested {
+    ($name:ident<$life:lifetime> of $row:ty, into $table:literal, $($column:ident: $sql:ty, $value:ty = |$from:ident| $get:expr;)*) => {
+        struct $name<$life> { $($column: Vec<$value>,)* }
+
+        impl<$life> $name<$life> {
+            fn of(rows: &$life [$row]) -> Self {
+                Self { $($column: rows.iter().map(|$from| $get).collect(),)* }
+            }
+
+            fn walk<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+                out.push_sql(concat!("INSERT INTO ", $table, " ("));
+                out.push_sql(&[$(stringify!($column),)*].join(", "));
+                out.push_sql(") SELECT * FROM unnest(");
+                let mut separator = "";
+                $(
+                    out.push_sql(separator);
+                    out.push_bind_param::<Array<$sql>, _>(&self.$column)?;
+                    separator = ", ";
+                )*
+                let _ = separator;
+                out.push_sql(")");
+                Ok(())
+            }
+        }
+    };
+}
+
+unnested!(Events<'a> of EventRow, into "audit_events",
+    tenant_id: Text, &'a super::Word<TenantId> = |row| &row.tenant_id;
+    sequence: BigInt, i64 = |row| row.sequence;
+    at: sql::Instant, super::Instant = |row| row.at;
+    actor_kind: Text, &'a str = |row| row.actor_kind;
+    actor_id: Nullable<sql::Id>, Option<super::Id> = |row| row.actor_id;
+    action: Text, &'a super::Word<super::Action> = |row| &row.action;
+    object_kind: Text, &'a str = |row| row.object_kind;
+    object_id: Nullable<Text>, Option<&'a str> = |row| row.object_id.as_deref();
+    outcome: Text, &'a super::Word<super::audit::Outcome> = |row| &row.outcome;
+    event: Text, &'a str = |row| row.event.as_str();
+    leaf_hash: Binary, super::Node = |row| row.leaf_hash;
+);
+
+unnested!(Requests<'a> of NewRequestRow<'a>, into "mass_requests",
+    tenant_id: Text, &'a super::Word<TenantId> = |row| &row.summary.tenant_id;
+    id: sql::Id, super::Id = |row| row.summary.id;
+    contract: Text, &'a super::Word<super::ContractId> = |row| &row.summary.contract;
+    status: Text, &'a super::Word<super::Status> = |row| &row.summary.status;
+    outcome: Text, &'a super::Word<super::Outcome> = |row| &row.summary.outcome;
+    version: BigInt, i64 = |row| row.summary.version;
+    created_at: sql::Instant, super::Instant = |row| row.summary.created_at;
+    updated_at: sql::Instant, super::Instant = |row| row.summary.updated_at;
+    created_by_kind: Text, &'a str = |row| row.summary.created_by_kind.as_str();
+    created_by_id: Nullable<sql::Id>, Option<super::Id> = |row| row.summary.created_by_id;
+    correlation_id: Nullable<Text>, Option<&'a str> = |row| row.summary.correlation_id.as_deref();
+    idempotency_key: Nullable<Text>, Option<&'a str> = |row| row.summary.idempotency_key.as_deref();
+    site_id: Nullable<Text>, Option<&'a str> = |row| row.summary.site_id.as_deref();
+    device_id: Nullable<Text>, Option<&'a str> = |row| row.summary.device_id.as_deref();
+    observed_at: Nullable<sql::Instant>, Option<super::Instant> = |row| row.summary.observed_at;
+    fingerprint: Binary, super::Hash = |row| row.summary.fingerprint;
+    corrects: Nullable<sql::Id>, Option<super::Id> = |row| row.summary.corrects;
+    corrected_by: Nullable<sql::Id>, Option<super::Id> = |row| row.summary.corrected_by;
+    audit_sequence: BigInt, i64 = |row| row.summary.audit_sequence;
+    audit_leaf_hash: Binary, &'a [u8] = |row| row.summary.audit_leaf_hash.as_slice();
+    natural_key: Nullable<Text>, Option<&'a str> = |row| row.natural_key;
+    document: Text, &'a str = |row| row.document;
+    warnings: Text, &'a super::Json<&'a [super::Warning]> = |row| &row.warnings;
+);
+
+unnested!(Keys<'a> of KeyRow, into "idempotency_keys",
+    tenant_id: Text, &'a super::Word<TenantId> = |row| &row.tenant_id;
+    key: Text, &'a str = |row| row.key.as_str();
+    request_id: sql::Id, super::Id = |row| row.request_id;
+    contract: Text, &'a super::Word<super::ContractId> = |row| &row.contract;
+    fingerprint: Binary, super::Hash = |row| row.fingerprint;
+    outcome: Text, &'a super::Word<super::Outcome> = |row| &row.outcome;
+    status: Text, &'a super::Word<super::Status> = |row| &row.status;
+    version: BigInt, i64 = |row| row.version;
+    updated_at: sql::Instant, super::Instant = |row| row.updated_at;
+    corrected_by: Nullable<sql::Id>, Option<super::Id> = |row| row.corrected_by;
+    created_at: sql::Instant, super::Instant = |row| row.created_at;
+);
+
+impl Addition<'_> {
+    /// The statement that writes all of it. Foreign keys are checked at its end, when all rows are there.
+    pub(crate) fn in_one_statement(&self) -> InOneStatement<'_> {
+        InOneStatement {
+            tenant: self.tenant.as_str(),
+            head: &self.head,
+            usage: &self.usage,
+            events: Events::of(&self.events),
+            requests: Requests::of(&self.requests),
+            keys: Keys::of(&self.keys),
+        }
+    }
+}
+
+/// See [`Addition::in_one_statement`].
+pub(crate) struct InOneStatement<'a> {
+    tenant: &'a str,
+    head: &'a HeadRow,
+    usage: &'a UsageRow,
+    events: Events<'a>,
+    requests: Requests<'a>,
+    keys: Keys<'a>,
+}
+
+impl QueryFragment<Pg> for InOneStatement<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("WITH head AS (UPDATE audit_heads SET size = ");
+        out.push_bind_param::<BigInt, _>(&self.head.size)?;
+        out.push_sql(", frontier = ");
+        out.push_bind_param::<Binary, _>(&self.head.frontier)?;
+        out.push_sql(" WHERE tenant_id = ");
+        out.push_bind_param::<Text, _>(self.tenant)?;
+        out.push_sql("), used AS (INSERT INTO tenant_usage (tenant_id, day, requests, stored_bytes) VALUES (");
+        out.push_bind_param::<Text, _>(self.tenant)?;
+        for count in [&self.usage.day, &self.usage.requests, &self.usage.stored_bytes] {
+            out.push_sql(", ");
+            out.push_bind_param::<BigInt, _>(count)?;
+        }
+        out.push_sql(
+            ") ON CONFLICT (tenant_id) DO UPDATE SET day = excluded.day, requests = excluded.requests, \
+             stored_bytes = excluded.stored_bytes), events AS (",
+        );
+        self.events.walk(&mut out)?;
+        out.push_sql("), keys AS (");
+        self.keys.walk(&mut out)?;
+        out.push_sql(") ");
+        self.requests.walk(&mut out)
+    }
+}
+
+/// What the prepared statement is remembered by.
+pub(crate) struct AcceptanceStatement;
+
+impl QueryId for InOneStatement<'_> {
+    type QueryId = AcceptanceStatement;
+
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl RunQueryDsl<PgConnection> for InOneStatement<'_> {}
