@@ -376,6 +376,7 @@ pub const OPERATIONS: &[Operation] = &[
         query: &[OLDER_SIZE, NEWER_SIZE],
         needs: &["from", "to"],
         answers: &[(200, "The proof.")],
+        problems: &[ProblemKind::AuditTrailBroken],
         ..get("/v1/audit/proofs/consistency", AUDIT)
     },
     Operation {
