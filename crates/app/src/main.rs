@@ -4,6 +4,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use mass_app::cli::Cli;
+use mimalloc::MiMalloc;
+
+/// A quarter of the server's time went into the system's allocator: docs/decisions/0014-ingestion-profile.md.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     if let Err(error) = mass_app::config::load_dotenv() {

@@ -62,19 +62,24 @@ fn write_value(value: &Value, text: &mut String, write_number: fn(&Number, &mut 
 
 fn write_string(string: &str, text: &mut String) {
     text.push('"');
-    for character in string.chars() {
-        match character {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            '\u{8}' => text.push_str("\\b"),
-            '\t' => text.push_str("\\t"),
-            '\n' => text.push_str("\\n"),
-            '\u{c}' => text.push_str("\\f"),
-            '\r' => text.push_str("\\r"),
-            '\0'..='\u{1f}' => text.push_str(&format!("\\u{:04x}", u32::from(character))),
-            _ => text.push(character),
+    let mut rest = string;
+    // What is to be escaped is ASCII, so that a text can be cut before and after it.
+    while let Some(at) = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        let (plain, from) = rest.split_at(at);
+        text.push_str(plain);
+        match from.as_bytes()[0] {
+            b'"' => text.push_str("\\\""),
+            b'\\' => text.push_str("\\\\"),
+            0x8 => text.push_str("\\b"),
+            b'\t' => text.push_str("\\t"),
+            b'\n' => text.push_str("\\n"),
+            0xc => text.push_str("\\f"),
+            b'\r' => text.push_str("\\r"),
+            control => text.push_str(&format!("\\u{control:04x}")),
         }
+        rest = &from[1..];
     }
+    text.push_str(rest);
     text.push('"');
 }
 
