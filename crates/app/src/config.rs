@@ -13,7 +13,7 @@ use mass_domain::tenancy::TenantId;
 use mass_domain::users::Email;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::engine::address::{EngineUrl, Host};
+use crate::engine::address::{EngineUrl, Host, InvalidEngineUrl, InvalidHost};
 use crate::http::limits::PerMinute;
 
 /// Every setting. Each is a variable of the environment and a flag of the same name (`MASS_PORT`, `--mass-port`).
@@ -392,9 +392,10 @@ pub struct EngineSettings {
     pub lease_seconds: u32,
 }
 
-/// The URL of the engine; none where it was set to nothing.
+/// The URL of the engine; none where it was set to nothing. A wrong one is told of later, and not shown: it may hold a
+/// password.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Address(pub Option<EngineUrl>);
+pub struct Address(pub Result<Option<EngineUrl>, InvalidEngineUrl>);
 
 /// A host that may be the engine's; none where the list was set to nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -402,9 +403,15 @@ pub struct AllowedHost(pub Option<Host>);
 
 impl EngineSettings {
     /// Where the engine is, if there is one.
-    #[must_use]
-    pub fn url(&self) -> Option<&EngineUrl> {
-        self.url.as_ref()?.0.as_ref()
+    ///
+    /// # Errors
+    /// [`InvalidEngineUrl`] for what is set and is none.
+    pub fn url(&self) -> Result<Option<&EngineUrl>, InvalidEngineUrl> {
+        match &self.url {
+            Some(Address(Ok(url))) => Ok(url.as_ref()),
+            Some(Address(Err(error))) => Err(*error),
+            None => Ok(None),
+        }
     }
 
     /// The hosts that it may have; any, if there are none.
@@ -572,18 +579,17 @@ fn body_limit(text: &str) -> Result<usize, String> {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a parser of clap's, which shows what it refuses")]
 fn engine_url(text: &str) -> Result<Address, String> {
-    if text.trim().is_empty() {
-        return Ok(Address(None));
-    }
-    EngineUrl::parse(text).map(|url| Address(Some(url))).map_err(|error| error.to_string())
+    let url = if text.trim().is_empty() { Ok(None) } else { EngineUrl::parse(text).map(Some) };
+    Ok(Address(url))
 }
 
 fn engine_host(text: &str) -> Result<AllowedHost, String> {
     if text.trim().is_empty() {
         return Ok(AllowedHost(None));
     }
-    text.parse().map(|host| AllowedHost(Some(host))).map_err(|error: crate::engine::address::InvalidHost| error.to_string())
+    text.parse().map(|host| AllowedHost(Some(host))).map_err(|error: InvalidHost| error.to_string())
 }
 
 /// An origin as browsers send it (RFC 6454, section 6.2), so that it can be compared byte by byte.
@@ -668,6 +674,11 @@ impl Settings {
             Some(_) => "(set, not shown)".to_owned(),
             None => "(not set)".to_owned(),
         };
+        let engine = match self.engine.url() {
+            Ok(Some(url)) => url.to_string(),
+            Ok(None) => "(not set)".to_owned(),
+            Err(error) => format!("(wrong: {error})"),
+        };
         let hosts: Vec<String> = self.engine.hosts().iter().map(ToString::to_string).collect();
         let proxies: Vec<String> = self.http.trusted_proxies.iter().map(ToString::to_string).collect();
         let name = |value: Option<clap::builder::PossibleValue>| value.map(|value| value.get_name().to_owned());
@@ -695,7 +706,7 @@ impl Settings {
             ("MASS_ENGINE_LEASE_SECONDS", self.engine.lease_seconds.to_string()),
             ("MASS_ENGINE_TIMEOUT_MS", self.engine.timeout_ms.to_string()),
             ("MASS_ENGINE_TOKEN", secret(&self.engine.token)),
-            ("MASS_ENGINE_URL", self.engine.url().map_or("(not set)".to_owned(), ToString::to_string)),
+            ("MASS_ENGINE_URL", engine),
             ("MASS_ENV", name(self.stage.environment.to_possible_value()).unwrap_or_default()),
             ("MASS_HOST", self.http.host.clone()),
             ("MASS_LOG", self.log.filter.clone()),

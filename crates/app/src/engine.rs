@@ -15,11 +15,10 @@ use std::time::Duration;
 
 use mass_domain::tenancy::TenantId;
 use mass_service::{DeliveryStore, Recommender};
-use secrecy::SecretString;
 use tokio::sync::Notify;
 
 pub use circuits::{Circuit, CircuitOptions};
-pub use client::{BuildError, UnusableToken};
+pub use client::{EngineToken, UnusableToken};
 pub use worker::{RunningWorker, Stopper, Worker};
 
 use address::EngineUrl;
@@ -32,7 +31,7 @@ pub struct EngineOptions {
     /// Where it is.
     pub url: EngineUrl,
     /// What MASS proves itself to it with.
-    pub token: Option<SecretString>,
+    pub token: Option<EngineToken>,
     /// How long an answer may take if the document does not say.
     pub timeout: Duration,
     /// How many calls are made at once.
@@ -55,8 +54,8 @@ impl Engine {
     /// An engine that is reached so.
     ///
     /// # Errors
-    /// When no client can be made of the options.
-    pub fn new(options: &EngineOptions) -> Result<Self, client::BuildError> {
+    /// When no client can be made: TLS cannot be set up.
+    pub fn new(options: &EngineOptions) -> reqwest::Result<Self> {
         let client = EngineClient::new(options)?;
         let circuits = Some(Arc::new(Circuits::new(client, options.circuit)));
         Ok(Self { circuits, auto_send: options.auto_send, work: Notify::new() })

@@ -18,14 +18,14 @@ use mass_auth::{
 };
 use mass_domain::audit::Program;
 use mass_domain::audit::note::NoteKey;
+use mass_domain::delivery::{RetryPolicy, WorkerName};
 use mass_domain::time::{Clock, Timestamp};
 use mass_persistence::{CommitObserver, Database, OpenError};
-use mass_domain::delivery::{RetryPolicy, WorkerName};
 use mass_service::{Deliverer, DeliveryService, DeliverySettings, MassService};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{Environment, Settings, TelemetrySettings};
-use crate::engine::{CircuitOptions, Engine, EngineOptions, Worker, in_lane};
+use crate::engine::{CircuitOptions, Engine, EngineOptions, EngineToken, Worker, in_lane};
 use crate::http::Services;
 use crate::http::batch::outbox::TemporaryFolder;
 use crate::http::body::BodyLimit;
@@ -125,7 +125,8 @@ impl Application {
 /// The engine, if one is configured.
 fn engine(settings: &Settings) -> anyhow::Result<Engine> {
     let configured = &settings.engine;
-    let Some(url) = configured.url() else {
+    let token = configured.token.as_ref().map(EngineToken::parse).transpose().context("MASS_ENGINE_TOKEN")?;
+    let Some(url) = configured.url().context("MASS_ENGINE_URL")? else {
         if configured.auto_send {
             bail!("MASS_ENGINE_URL has to be set, since MASS_AUTO_SEND is true");
         }
@@ -136,13 +137,13 @@ fn engine(settings: &Settings) -> anyhow::Result<Engine> {
     }
     let options = EngineOptions {
         url: url.clone(),
-        token: configured.token.clone(),
+        token,
         timeout: Duration::from_millis(configured.timeout_ms.into()),
         concurrency: configured.concurrency,
         circuit: CircuitOptions::default(),
         auto_send: configured.auto_send,
     };
-    Engine::new(&options).context("MASS_ENGINE_TOKEN")
+    Engine::new(&options).context("the client for the engine cannot be made")
 }
 
 /// The worker that asks the engine, if there is one.

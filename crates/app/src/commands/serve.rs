@@ -126,7 +126,7 @@ fn announcement(
     let docs = format!("{url}/docs");
     if arguments.json {
         let email = settings.first.admin_email.as_str();
-        let engine = settings.engine.url().map(ToString::to_string);
+        let engine = settings.engine.url().ok().flatten().map(ToString::to_string);
         let object = json!({
             "url": url, "docs": docs, "database": database, "engine": engine,
             "admin": {"email": email, "password": password},
@@ -135,7 +135,7 @@ fn announcement(
     }
     let mut text =
         format!("MASS {}\n  API       {url}\n  Docs      {docs}\n  Database  {database}\n", env!("CARGO_PKG_VERSION"));
-    if let Some(engine) = settings.engine.url() {
+    if let Ok(Some(engine)) = settings.engine.url() {
         text += &format!("  Engine    {engine}\n");
     }
     if let Some(founded) = founded {
@@ -162,7 +162,7 @@ impl Companion {
         let engine = server.handle();
         actix_web::rt::spawn(server);
         let mut settings = settings.clone();
-        settings.engine.url = Some(Address(Some(url)));
+        settings.engine.url = Some(Address(Ok(Some(url))));
         settings.engine.allowed_hosts.clear();
         Ok(Self { settings, engine })
     }

@@ -32,15 +32,24 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How long an answer may take, whatever the document says: a call that hangs takes the place of others.
 const LONGEST_CALL: Duration = Duration::from_secs(120);
 
-/// Why there is no client.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// The token is none.
-    #[error(transparent)]
-    Token(#[from] UnusableToken),
-    /// TLS cannot be set up.
-    #[error("the client for the engine cannot be made")]
-    Client(#[from] reqwest::Error),
+/// What MASS proves itself to the engine with. Is never shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineToken(HeaderValue);
+
+impl EngineToken {
+    /// Reads a bearer token.
+    ///
+    /// # Errors
+    /// [`UnusableToken`].
+    pub fn parse(token: &SecretString) -> Result<Self, UnusableToken> {
+        let token = token.expose_secret();
+        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(UnusableToken);
+        }
+        let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| UnusableToken)?;
+        value.set_sensitive(true);
+        Ok(Self(value))
+    }
 }
 
 /// The token cannot stand in a header.
@@ -68,10 +77,10 @@ struct Body<'a> {
 }
 
 impl EngineClient {
-    pub(super) fn new(options: &EngineOptions) -> Result<Self, BuildError> {
+    pub(super) fn new(options: &EngineOptions) -> reqwest::Result<Self> {
         let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
-        if let Some(token) = &options.token {
-            headers.insert(AUTHORIZATION, bearer(token)?);
+        if let Some(EngineToken(token)) = &options.token {
+            headers.insert(AUTHORIZATION, token.clone());
         }
         let http = Client::builder()
             .user_agent(concat!("mass/", env!("CARGO_PKG_VERSION")))
@@ -137,16 +146,6 @@ impl Service<Request> for EngineClient {
     fn call(&mut self, request: Request) -> Self::Future {
         Box::pin(self.clone().ask(request))
     }
-}
-
-fn bearer(token: &SecretString) -> Result<HeaderValue, UnusableToken> {
-    let token = token.expose_secret();
-    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(UnusableToken);
-    }
-    let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| UnusableToken)?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 fn body(question: &Question) -> Result<Vec<u8>, RecommenderError> {
@@ -284,11 +283,11 @@ mod tests {
 
     #[test]
     fn a_token_is_one_word_and_is_not_shown() {
-        let value = bearer(&SecretString::from("s3cret")).unwrap();
-        assert_eq!(value, "Bearer s3cret");
-        assert!(!format!("{value:?}").contains("s3cret"));
+        let token = EngineToken::parse(&SecretString::from("s3cret")).unwrap();
+        assert_eq!(token.0, "Bearer s3cret");
+        assert!(!format!("{token:?}").contains("s3cret"));
         for text in ["", "a b", "a\nb", "ä"] {
-            assert_eq!(bearer(&SecretString::from(text)), Err(UnusableToken), "{text}");
+            assert_eq!(EngineToken::parse(&SecretString::from(text)), Err(UnusableToken), "{text}");
         }
     }
 }

@@ -274,12 +274,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         body: false,
         answers: &[(202, "The request stands in the queue for the engine, or the engine has answered it.")],
-        problems: &[
-            ProblemKind::NotFound,
-            ProblemKind::EngineMissing,
-            ProblemKind::NotDeliverable,
-            ProblemKind::Gone,
-        ],
+        problems: &[ProblemKind::NotFound, ProblemKind::EngineMissing, ProblemKind::NotDeliverable, ProblemKind::Gone],
         ..post("/v1/mass-requests/{id}/send", WRITE)
     },
     Operation {
@@ -496,11 +491,7 @@ const LIST: &[Parameter] = &[
         description: "Requests in this status.",
         schema: || json!({"type": "string", "enum": ["pending", "processing", "done", "failed", "cancelled"]}),
     },
-    Parameter {
-        name: "contract",
-        description: "Requests under this contract.",
-        schema: contract_name,
-    },
+    Parameter { name: "contract", description: "Requests under this contract.", schema: contract_name },
     Parameter { name: "site_id", description: "Requests of this site.", schema: short_text },
     Parameter { name: "device_id", description: "Requests of this device.", schema: short_text },
     Parameter { name: "correlation_id", description: "Requests with this correlation id.", schema: short_text },

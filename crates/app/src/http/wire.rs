@@ -27,7 +27,9 @@ use admin::{
     ApiKey, ApiKeyPage, CreatedApiKey, CreatedTenant, CreatedUser, NewApiKey, NewTenant, NewUser, Quotas, Registration,
     Tenant, TenantPage, User, UserChange, UserPage,
 };
-use audit::{AuditCheckpoint, AuditConsistency, AuditEventPage, AuditExportLine, AuditInclusion, AuditKey, AuditReceipt};
+use audit::{
+    AuditCheckpoint, AuditConsistency, AuditEventPage, AuditExportLine, AuditInclusion, AuditKey, AuditReceipt,
+};
 use batch::BatchLine;
 use delivery::{Delivery, DeliveryPage, RecommendationList, RecommendationPage};
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join;
-use mass_app::engine::{Circuit, CircuitOptions, Engine, EngineOptions};
+use mass_app::engine::{Circuit, CircuitOptions, Engine, EngineOptions, EngineToken};
 use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts;
 use mass_domain::delivery::FailureCode;
@@ -28,7 +28,7 @@ const LOOSE: CircuitOptions = CircuitOptions { failures: u16::MAX, pause: Durati
 fn options(url: &str) -> EngineOptions {
     EngineOptions {
         url: url.parse().unwrap(),
-        token: Some(SecretString::from("the-secret")),
+        token: Some(EngineToken::parse(&SecretString::from("the-secret")).unwrap()),
         timeout: Duration::from_secs(30),
         concurrency: 4,
         circuit: LOOSE,

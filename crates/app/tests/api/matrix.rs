@@ -15,7 +15,8 @@ use crate::support::{FOUNDER, OTHER_TENANT, PASSWORD, TENANT, TestApp};
 
 use Needs::{Nothing, Permits, Person, Token};
 use Permission::{
-    AuditRead, DeliveriesManage, KeysManage, MassRead, MassWrite, MetricsRead, SettingsManage, TenantsManage, UsersManage,
+    AuditRead, DeliveriesManage, KeysManage, MassRead, MassWrite, MetricsRead, SettingsManage, TenantsManage,
+    UsersManage,
 };
 
 on_both!(every_caller_gets_what_the_table_says);

@@ -8,8 +8,8 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
-use crate::support::{AUDIT_KEY, PASSWORD};
 use crate::support::process::{EMAIL, Ended, Server, Workplace, repository, workplaces_on_both};
+use crate::support::{AUDIT_KEY, PASSWORD};
 
 const SECRET: &str = "a signing secret of more than 32 bytes";
 const PEPPER: &str = "a password pepper of more than 32 bytes";
@@ -104,7 +104,8 @@ fn production_needs_a_key_for_the_audit_trail() {
 }
 
 async fn production_needs_a_password_for_the_first_administrator_only_once(workplace: Workplace) {
-    let workplace = workplace.with("MASS_ENV", "production").with("SECRET_KEY", SECRET).with("MASS_AUDIT_KEY", AUDIT_KEY);
+    let workplace =
+        workplace.with("MASS_ENV", "production").with("SECRET_KEY", SECRET).with("MASS_AUDIT_KEY", AUDIT_KEY);
     let workplace = workplace.without("MASS_ADMIN_PASSWORD");
     refused(&workplace.mass(&["serve"]), "MASS_ADMIN_PASSWORD");
     let workplace = workplace.with("MASS_ADMIN_PASSWORD", PASSWORD);
@@ -134,10 +135,18 @@ fn a_wrong_setting_is_named() {
         ("MASS_AUDIT_CHECKPOINT_SECONDS", "0"),
         ("MASS_AUDIT_KEY", "short"),
         ("MASS_AUDIT_NAME", "a name"),
+        ("MASS_AUTO_SEND", "perhaps"),
         ("MASS_BCRYPT_COST", "9"),
         ("MASS_BODY_LIMIT_BYTES", "1 MB"),
         ("MASS_CORS_ORIGINS", "https://console.example/"),
         ("MASS_DATA_DIR", "/dev/null/data"),
+        ("MASS_ENGINE_ALLOWED_HOSTS", "http://engine.example"),
+        ("MASS_ENGINE_CONCURRENCY", "0"),
+        ("MASS_ENGINE_DEADLINE_SECONDS", "0"),
+        ("MASS_ENGINE_LEASE_SECONDS", "1"),
+        ("MASS_ENGINE_TIMEOUT_MS", "9"),
+        ("MASS_ENGINE_TOKEN", "two words"),
+        ("MASS_ENGINE_URL", "http://169.254.169.254/"),
         ("MASS_ENV", "staging"),
         ("MASS_HOST", "no host"),
         ("MASS_LOG", "mass=[loud"),
@@ -163,6 +172,23 @@ fn a_wrong_setting_is_named() {
     }
     let named: BTreeSet<String> = wrong.iter().map(|(variable, _)| (*variable).to_owned()).collect();
     assert_eq!(named, configuration(&Workplace::sqlite()).into_iter().map(|(name, _)| name).collect());
+}
+
+#[test]
+fn settings_of_the_engine_that_do_not_go_together_are_named() {
+    let elsewhere = Workplace::sqlite().with("MASS_ENGINE_URL", "http://engine.example");
+    refused(
+        &elsewhere.with("MASS_ENGINE_ALLOWED_HOSTS", "other.example").mass(&["serve"]),
+        "MASS_ENGINE_ALLOWED_HOSTS",
+    );
+    refused(&Workplace::sqlite().with("MASS_AUTO_SEND", "true").mass(&["serve"]), "MASS_ENGINE_URL");
+}
+
+#[test]
+fn a_password_in_the_engine_s_url_is_refused_and_not_told() {
+    let ended = Workplace::sqlite().with("MASS_ENGINE_URL", "http://mass:hunter2@engine.example").mass(&["serve"]);
+    refused(&ended, "MASS_ENGINE_URL");
+    assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
 }
 
 /// What `mass config` prints.

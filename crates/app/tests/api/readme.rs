@@ -1,4 +1,4 @@
-//! The first session of README.md, executed as it stands there.
+//! The sessions of README.md, executed as they stand there.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -50,4 +50,19 @@ fn the_first_session_goes_as_the_readme_says() {
     assert!(session.status.success(), "{printed}\n{}", String::from_utf8_lossy(&session.stderr));
     assert!(printed.contains(r#""outcome":"accepted""#), "{printed}");
     assert!(printed.contains(r#""type":"accepted""#), "{printed}");
+}
+
+#[test]
+fn the_engine_is_asked_as_the_readme_says() {
+    let workplace = Workplace::sqlite().without("MASS_ADMIN_PASSWORD");
+    let server = workplace.serve_with(&["--with-engine"]);
+    let first = blocks_under("## A first session");
+    let (login, _) = first.split_once("curl -sS --fail-with-body http://127.0.0.1:8000/v1/mass-requests").unwrap();
+    let script = format!("{login}{}", blocks_under("## Ask an engine"));
+    let password = server.announcement["admin"]["password"].as_str().unwrap();
+    let session = bash(&workplace, &adapted(&script, &server.url, password));
+    let printed = String::from_utf8_lossy(&session.stdout);
+    assert!(session.status.success(), "{printed}\n{}", String::from_utf8_lossy(&session.stderr));
+    assert!(printed.contains(r#""state":"queued""#) && printed.contains(r#""valid":true"#), "{printed}");
+    assert!(printed.contains(r#""target":"tampa-1/cooling_setpoint_c","current":22.0,"suggested":23.0"#), "{printed}");
 }

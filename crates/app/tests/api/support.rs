@@ -160,7 +160,8 @@ impl TestApp {
 
     /// A new user of this role in the other tenant.
     pub(crate) async fn foreigner(&self, role: Role) -> Client {
-        let tenant = format!("INSERT INTO tenants (id, created_at) VALUES ('{OTHER_TENANT}', '2026-01-01T00:00:00.000000Z')");
+        let tenant =
+            format!("INSERT INTO tenants (id, created_at) VALUES ('{OTHER_TENANT}', '2026-01-01T00:00:00.000000Z')");
         self.execute(&format!("{tenant} ON CONFLICT DO NOTHING"));
         self.user_of(OTHER_TENANT, role).await
     }

@@ -171,8 +171,12 @@ impl Workplace {
 
     /// Starts a server; [`Starting::ready`] waits until it listens.
     pub(crate) fn start(&self) -> Starting {
+        self.start_with(&[])
+    }
+
+    fn start_with(&self, flags: &[&str]) -> Starting {
         let log = self.path(&format!("server-{}.log", Uuid::now_v7()));
-        let child = self.spawn(&["serve", "--json"], File::create(&log).unwrap().into());
+        let child = self.spawn(&[&["serve", "--json"], flags].concat(), File::create(&log).unwrap().into());
         Starting(Process { child, log })
     }
 
@@ -214,6 +218,11 @@ impl Workplace {
     /// Starts a server and waits until it listens.
     pub(crate) fn serve(&self) -> Server {
         self.start().ready()
+    }
+
+    /// Starts a server with these flags and waits until it listens.
+    pub(crate) fn serve_with(&self, flags: &[&str]) -> Server {
+        self.start_with(flags).ready()
     }
 }
 
