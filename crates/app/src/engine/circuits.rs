@@ -1,4 +1,5 @@
-//! When the engine is left alone: after so many failures in a row, for a while, and then it is tried with one call.
+//! When the engine is left alone: once half of the calls of a minute have failed, for a while, and then it is tried with
+//! one call.
 //!
 //! Each tenant has a circuit of its own, since an engine may fail on one tenant's documents alone. The circuits are this
 //! process's: they spare the engine, and nothing is lost with them.
@@ -14,6 +15,7 @@ use mass_service::{Answer, Question, Recommender, RecommenderError};
 use tower::{Layer, ServiceExt};
 use tower_resilience_circuitbreaker::{
     CircuitBreaker, CircuitBreakerError, CircuitBreakerHandle, CircuitBreakerLayer, CircuitState, FailureClassifier,
+    SlidingWindowType,
 };
 
 use super::client::EngineClient;
@@ -21,18 +23,25 @@ use super::client::EngineClient;
 /// How long a delivery is put off while another one tries whether the engine is back.
 const WHILE_PROBED: Duration = Duration::from_secs(1);
 
+/// Over how long calls are counted. Several that wait for an engine that hangs until they are given up fit in.
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// Which share of them has to fail. Failures in a row would not do: of calls that are made at once, those that hang end
+/// together.
+const FAILURES: f64 = 0.5;
+
 /// When the engine is left alone.
 #[derive(Debug, Clone, Copy)]
 pub struct CircuitOptions {
-    /// After how many failures in a row.
-    pub failures: u16,
+    /// After how many calls within a minute at least, if half of them failed.
+    pub calls: u16,
     /// For how long.
     pub pause: Duration,
 }
 
 impl Default for CircuitOptions {
     fn default() -> Self {
-        Self { failures: 5, pause: Duration::from_secs(10) }
+        Self { calls: 5, pause: Duration::from_secs(10) }
     }
 }
 
@@ -130,7 +139,10 @@ impl Circuits {
     fn close_for(&self, tenant: &TenantId) -> anyhow::Result<Guarded> {
         let name = tenant.to_string();
         let (layer, handle) = CircuitBreakerLayer::builder()
-            .consecutive_failures(self.options.failures.into())
+            .sliding_window_type(SlidingWindowType::TimeBased)
+            .sliding_window_duration(WINDOW)
+            .minimum_number_of_calls(self.options.calls.into())
+            .failure_rate_threshold(FAILURES)
             .wait_duration_in_open(self.options.pause)
             .permitted_calls_in_half_open(1)
             .failure_classifier_type(EngineAway)

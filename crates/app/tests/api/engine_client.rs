@@ -23,7 +23,7 @@ use crate::support::engines::{Heard, ScriptedEngine, recommendation, reply};
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// A circuit that no test opens by chance.
-const LOOSE: CircuitOptions = CircuitOptions { failures: u16::MAX, pause: Duration::from_secs(60) };
+const LOOSE: CircuitOptions = CircuitOptions { calls: u16::MAX, pause: Duration::from_secs(60) };
 
 fn options(url: &str) -> EngineOptions {
     EngineOptions {
@@ -181,8 +181,8 @@ async fn patient(well: &Arc<AtomicBool>) -> ScriptedEngine {
     ScriptedEngine::start(script).await
 }
 
-fn guarded(url: &str, failures: u16, pause: Duration) -> Engine {
-    Engine::new(&EngineOptions { circuit: CircuitOptions { failures, pause }, ..options(url) }).unwrap()
+fn guarded(url: &str, calls: u16, pause: Duration) -> Engine {
+    Engine::new(&EngineOptions { circuit: CircuitOptions { calls, pause }, ..options(url) }).unwrap()
 }
 
 #[tokio::test]
@@ -260,4 +260,22 @@ async fn an_engine_that_refuses_documents_is_at_work() {
         assert_eq!(in_short(&asking.recommend(&question()).await).0, Some(FailureCode::Refused));
     }
     assert_eq!(engine.heard().len(), 3);
+}
+
+#[tokio::test]
+async fn an_engine_that_answers_most_calls_is_not_left_alone() {
+    let well = Arc::new(AtomicBool::new(true));
+    let scripted = patient(&well).await;
+    let engine = guarded(&scripted.url(), 2, Duration::from_secs(600));
+    let asking = engine.recommender().unwrap();
+    for _ in 0..7 {
+        assert!(asking.recommend(&question()).await.is_ok());
+    }
+    well.store(false, Ordering::Relaxed);
+    for _ in 0..6 {
+        assert_eq!(in_short(&asking.recommend(&question()).await).0, Some(FailureCode::EngineFault));
+        assert_eq!(engine.circuit(&tenant("acme")), Some(Circuit::Closed));
+    }
+    assert_eq!(in_short(&asking.recommend(&question()).await).0, Some(FailureCode::EngineFault));
+    assert_eq!(engine.circuit(&tenant("acme")), Some(Circuit::Open));
 }
