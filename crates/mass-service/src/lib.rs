@@ -13,10 +13,10 @@ mod document;
 mod dry_run;
 mod observer;
 mod read;
-mod refused;
 mod recommendations;
-mod store;
+mod refused;
 mod send;
+mod store;
 mod transition;
 
 use std::sync::{Arc, Mutex};
@@ -31,12 +31,12 @@ pub use accept::{
 };
 pub use batch::{Prepared, Results, Verdicts};
 pub use delete::{DeleteError, Deletion};
-pub use document::{DocumentError, Record, SentKey};
 pub use deliver::{
     Answer, Claim, Claimed, Conclusion, Deliverer, DeliverySettings, Question, Randomness, Recommender,
     RecommenderError, Recorded,
 };
 pub use deliveries::{DeliveryError, DeliveryQuery, DeliveryService, HandleError, judge_cancel, judge_replay};
+pub use document::{DocumentError, Record, SentKey};
 pub use dry_run::{DryRunError, Verdict};
 pub use observer::{IntakeObserver, RefusedAt};
 pub use read::{ListQuery, ReadError};
