@@ -151,7 +151,7 @@ fn access(operation: &Operation) -> &'static str {
 #[test]
 fn nothing_is_public_but_what_has_to_be() {
     let public: Vec<_> = operations::all().into_iter().filter(Operation::is_public).map(|each| each.path).collect();
-    let pages = ["/.well-known/jwks.json", "/health", "/ready"];
+    let pages = ["/.well-known/jwks.json", "/.well-known/mass-audit-key", "/health", "/ready"];
     let credentials = ["/v1/auth/login", "/v1/auth/refresh", "/v1/auth/register"];
     assert_eq!(public, [&pages[..], &credentials, &["/version"]].concat());
 }

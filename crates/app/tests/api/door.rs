@@ -184,7 +184,8 @@ async fn a_body_over_the_limit_is_told_the_limit(app: TestApp) {
     // Where registration is closed, what is sent there is not looked at.
     let app = app.restart(&[("--mass-allow-registration", "true")]).await;
     let limit = 1 << 20;
-    for operation in operations::all() {
+    // A batch may be of any length: the limit holds for each of its records.
+    for operation in operations::all().into_iter().filter(|operation| operation.path != "/v1/mass-requests/batch") {
         let Some(body) = operation.body() else { continue };
         let path = operation.path_to("0199d3a0-0000-7000-8000-000000000001");
         let send = |length: usize| {
