@@ -6,7 +6,7 @@ use clap::Parser;
 use mass_app::cli::Cli;
 use mimalloc::MiMalloc;
 
-/// A quarter of the server's time went into the system's allocator: docs/decisions/0014-ingestion-profile.md.
+/// A quarter of the server's time went into the system's allocator: docs/decisions/0013-ingestion-profile.md.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
