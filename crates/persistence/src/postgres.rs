@@ -94,12 +94,19 @@ struct Setup {
     statement_cache: bool,
 }
 
+/// A statement that is prepared while its table is empty is planned to read the table whole, and the plan is kept until
+/// the table is analysed: a first import would take longer with every row. All statements here look up keys. What has
+/// to be read whole counts as dear then, but is not worth compiling.
+const FOR_PREPARED: &str = "SET enable_seqscan = off; SET jit = off";
+
 impl CustomizeConnection<Connection, diesel::r2d2::Error> for Setup {
     fn on_acquire(&self, connection: &mut Connection) -> Result<(), diesel::r2d2::Error> {
-        if !self.statement_cache {
+        if self.statement_cache {
+            connection.batch_execute(FOR_PREPARED).map_err(diesel::r2d2::Error::QueryError)
+        } else {
             connection.set_prepared_statement_cache_size(CacheSize::Disabled);
+            Ok(())
         }
-        Ok(())
     }
 }
 
