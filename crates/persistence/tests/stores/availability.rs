@@ -39,6 +39,29 @@ async fn statements_work_without_the_cache(db: TestDatabase) {
     }
 }
 
+/// What is prepared while a table is empty keeps its plan: see that it is none that reads the table whole.
+#[tokio::test]
+async fn a_first_import_reads_no_table_whole() {
+    let TestDatabase { database, place } = TestDatabase::postgres().await;
+    for chunk in 0..20 {
+        let readings = (0..20).map(|n| reading(&format!("dev-{chunk}-{n}"), 20)).collect();
+        for result in database.stores().mass.accept(&tenant(), readings, Vec::new()).await.unwrap() {
+            result.unwrap();
+        }
+    }
+    // A connection hands in its statistics when it ends, and that takes a moment.
+    drop(database);
+    let read = |column: &str| {
+        let query = "SELECT CAST(COALESCE(sum(@), 0) AS text) AS line FROM pg_stat_user_tables \
+                     WHERE relname = 'mass_requests'";
+        place.lines(&query.replace('@', column))[0].parse::<i64>().unwrap()
+    };
+    while read("idx_scan") == 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(read("seq_tup_read"), 0);
+}
+
 fn error(url: &str) -> OpenError {
     let options = Options { url: url.to_owned(), ..Place::sqlite().options() };
     match open(&options) {
