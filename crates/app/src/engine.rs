@@ -90,6 +90,13 @@ impl Engine {
         self.work.notify_one();
     }
 
+    /// Tells the worker of this process that documents have been accepted, if they are sent without being asked to.
+    pub fn accepted(&self) {
+        if self.auto_send {
+            self.wake();
+        }
+    }
+
     /// Whether the engine is left alone, whoever's requests it would be asked about.
     fn is_shut(&self) -> bool {
         self.circuits.as_ref().is_some_and(|circuits| circuits.are_all_open())

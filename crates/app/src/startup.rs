@@ -25,6 +25,7 @@ use mass_service::{Deliverer, DeliveryService, DeliverySettings, MassService};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{Environment, Settings, TelemetrySettings};
+use crate::engine::worker::POLL;
 use crate::engine::{CircuitOptions, Engine, EngineOptions, EngineToken, Worker, in_lane};
 use crate::http::Services;
 use crate::http::batch::outbox::TemporaryFolder;
@@ -159,11 +160,12 @@ pub fn worker(settings: &Settings, services: &Services) -> Option<Worker> {
         Arc::new(rand::random::<f64>),
         DeliverySettings { lease, retry: RetryPolicy { deadline, ..RetryPolicy::default() } },
     );
+    let deliverer = Arc::new(deliverer.observed_by(Arc::new(services.telemetry.metrics.clone())));
     // No two processes have the same one, whichever machine or container they are on.
     let name = format!("mass-{}-{:08x}", std::process::id(), rand::random::<u32>());
     let name = WorkerName::parse(&name).ok()?;
     let concurrency = settings.engine.concurrency;
-    Some(Worker { deliverer: Arc::new(deliverer), engine, name, concurrency, lease, drain: DELIVERY_DRAIN })
+    Some(Worker { deliverer, engine, name, poll: POLL, concurrency, lease, drain: DELIVERY_DRAIN })
 }
 
 /// Opens the database without looking into it.

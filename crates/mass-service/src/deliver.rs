@@ -19,6 +19,7 @@ use mass_domain::time::{Clock, Timestamp};
 use mass_domain::trace::TraceParent;
 use uuid::{ContextV7, Uuid};
 
+use crate::observer::{Attempt, DeliveryObserver};
 use crate::store::DeliveryStore;
 
 /// What the engine is asked.
@@ -165,6 +166,7 @@ pub struct Deliverer {
     clock: Arc<dyn Clock>,
     random: Randomness,
     settings: DeliverySettings,
+    observer: Arc<dyn DeliveryObserver>,
     ids: Mutex<ContextV7>,
 }
 
@@ -178,7 +180,14 @@ impl Deliverer {
         random: Randomness,
         settings: DeliverySettings,
     ) -> Self {
-        Self { store, recommender, clock, random, settings, ids: Mutex::new(ContextV7::new()) }
+        let ids = Mutex::new(ContextV7::new());
+        Self { store, recommender, clock, random, settings, observer: Arc::new(()), ids }
+    }
+
+    /// The same, with somebody who hears what becomes of deliveries.
+    #[must_use]
+    pub fn observed_by(self, observer: Arc<dyn DeliveryObserver>) -> Self {
+        Self { observer, ..self }
     }
 
     /// Claims up to `limit` deliveries that are due, and asks the engine about all of them at once. Tells what became of
@@ -212,6 +221,7 @@ impl Deliverer {
     pub async fn deliver(&self, claimed: Claimed) -> Result<(Conclusion, Recorded), PortError> {
         let conclusion = self.conclude(&claimed).await;
         let recorded = self.store.record(&claimed.claim, conclusion.clone(), self.clock.now()).await?;
+        self.observer.attempted(Attempt::of(&conclusion, recorded));
         Ok((conclusion, recorded))
     }
 

@@ -38,7 +38,7 @@ pub use deliver::{
 pub use deliveries::{DeliveryError, DeliveryQuery, DeliveryService, HandleError, judge_cancel, judge_replay};
 pub use document::{DocumentError, Record, SentKey};
 pub use dry_run::{DryRunError, Verdict};
-pub use observer::{IntakeObserver, RefusedAt};
+pub use observer::{Attempt, DeliveryObserver, IntakeObserver, RefusedAt};
 pub use read::{ListQuery, ReadError};
 pub use recommendations::RecommendationQuery;
 pub use send::{Dispatch, SendError, Sending};

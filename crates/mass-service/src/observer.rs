@@ -1,9 +1,11 @@
-//! Who counts what becomes of documents.
+//! Who counts what becomes of documents and of deliveries.
 
 use mass_domain::contracts::ContractId;
+use mass_domain::delivery::FailureCode;
 use mass_domain::validation::Stage;
 
 use crate::accept::Refusal;
+use crate::deliver::{Conclusion, Recorded};
 use crate::document::DocumentError;
 
 /// Where on its way a document was refused.
@@ -65,4 +67,67 @@ pub trait IntakeObserver: Send + Sync {
 /// Listens to nothing.
 impl IntakeObserver for () {
     fn refused(&self, _at: RefusedAt, _contract: Option<ContractId>) {}
+}
+
+/// What became of a delivery that a worker had claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt {
+    /// The engine's answer is stored.
+    Delivered,
+    /// So is an answer that breaks a guardrail.
+    Flagged,
+    /// The engine is asked again later.
+    Retried(FailureCode),
+    /// It is not asked again: a dead letter.
+    Dead(FailureCode),
+    /// It was not asked, since it failed too often just now.
+    CircuitOpen,
+    /// Nothing was stored: the delivery was cancelled meanwhile, or another worker has it.
+    Dropped,
+}
+
+impl Attempt {
+    /// Its name, for metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Flagged => "flagged",
+            Self::Retried(_) => "retried",
+            Self::Dead(_) => "dead",
+            Self::CircuitOpen => "circuit_open",
+            Self::Dropped => "dropped",
+        }
+    }
+
+    /// What went wrong, if something did.
+    #[must_use]
+    pub const fn failure(self) -> Option<FailureCode> {
+        match self {
+            Self::Retried(code) | Self::Dead(code) => Some(code),
+            Self::Delivered | Self::Flagged | Self::CircuitOpen | Self::Dropped => None,
+        }
+    }
+
+    pub(crate) fn of(conclusion: &Conclusion, recorded: Recorded) -> Self {
+        match (recorded, conclusion) {
+            (Recorded::LeaseLost, _) => Self::Dropped,
+            (Recorded::Recorded, Conclusion::Answered(recommendation)) if recommendation.is_valid() => Self::Delivered,
+            (Recorded::Recorded, Conclusion::Answered(_)) => Self::Flagged,
+            (Recorded::Recorded, Conclusion::Retry { failure, .. }) => Self::Retried(failure.code),
+            (Recorded::Recorded, Conclusion::Postponed { .. }) => Self::CircuitOpen,
+            (Recorded::Recorded, Conclusion::Dead { failure, .. }) => Self::Dead(failure.code),
+        }
+    }
+}
+
+/// Hears what becomes of deliveries, while the worker waits: it has to be quick.
+pub trait DeliveryObserver: Send + Sync {
+    /// An attempt has ended, and what came of it is recorded.
+    fn attempted(&self, attempt: Attempt);
+}
+
+/// Listens to nothing.
+impl DeliveryObserver for () {
+    fn attempted(&self, _attempt: Attempt) {}
 }

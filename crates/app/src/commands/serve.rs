@@ -36,6 +36,9 @@ const HOUSEKEEPING: Duration = Duration::from_secs(3600);
 /// How often the memory of rate limits is given back that nobody draws from any more.
 const TIDYING: Duration = Duration::from_secs(60);
 
+/// How often the queue for the engine is counted, for collectors of metrics.
+const COUNTING: Duration = Duration::from_secs(15);
+
 /// How long an idempotency key is kept: twice the promised 24 hours.
 const IDEMPOTENCY_KEYS_SECONDS: i64 = 48 * 3600;
 
@@ -89,6 +92,7 @@ pub async fn run(settings: &Settings, arguments: &Arguments, telemetry: Telemetr
     actix_web::rt::spawn(stop_on_signal(signals, stop, application.services.draining.clone()));
     actix_web::rt::spawn(keep_house(application.services.clone()));
     actix_web::rt::spawn(tidy_limits(application.services.limits.clone()));
+    actix_web::rt::spawn(count_deliveries(application.services.clone()));
     let interval = Duration::from_secs(settings.audit.checkpoint_seconds.into());
     actix_web::rt::spawn(sign_audit_trail(audit.clone(), interval));
     server.await?;
@@ -222,6 +226,18 @@ async fn sign_audit_trail(audit: web::Data<AuditService>, interval: Duration) {
         ticks.tick().await;
         if let Err(error) = audit.sign_all().await {
             tracing::warn!(error = format!("{error:#}"), "the audit trail cannot be signed now");
+        }
+    }
+}
+
+async fn count_deliveries(services: http::Services) {
+    let mut ticks = tokio::time::interval(COUNTING);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match services.database.stores().outbox.backlog(services.clock.now()).await {
+            Ok(backlog) => services.telemetry.metrics.queued(&backlog),
+            Err(error) => tracing::warn!(error = format!("{error:#}"), "the queue for the engine cannot be counted"),
         }
     }
 }

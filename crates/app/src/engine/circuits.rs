@@ -169,11 +169,11 @@ fn tell(tenant: &str, from: Circuit, to: Circuit) {
 #[async_trait]
 impl Recommender for Circuits {
     async fn recommend(&self, question: &Question) -> Result<Answer, RecommenderError> {
-        let request = self.client.request(question)?;
+        let inquiry = self.client.inquiry(question)?;
         let Ok(Guarded { client, handle }) = self.of(&question.tenant_id) else {
-            return self.client.clone().oneshot(request).await;
+            return self.client.clone().oneshot(inquiry).await;
         };
-        match client.oneshot(request).await {
+        match client.oneshot(inquiry).await {
             Ok(answer) => Ok(answer),
             Err(CircuitBreakerError::Inner(error)) => Err(error),
             Err(CircuitBreakerError::OpenCircuit) => {

@@ -10,6 +10,7 @@ use actix_web::http::header::HttpDate;
 use futures_util::future::BoxFuture;
 use mass_domain::delivery::{Failure, FailureCode};
 use mass_domain::recommendation::MAX_ANSWER_BYTES;
+use mass_domain::trace::TraceParent;
 use mass_service::{Answer, Question, RecommenderError};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
@@ -18,9 +19,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tower::Service;
+use tracing::{Instrument, Span};
 
 use super::EngineOptions;
 use super::resolver::{AllRefused, CarefulResolver};
+use crate::telemetry::spans;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -65,6 +68,13 @@ pub(super) struct EngineClient {
     timeout: Duration,
 }
 
+/// A call to make.
+pub(super) struct Inquiry {
+    request: Request,
+    /// The call by which the request was sent.
+    sender: Option<TraceParent>,
+}
+
 /// What the engine is sent.
 #[derive(Serialize)]
 struct Body<'a> {
@@ -98,23 +108,20 @@ impl EngineClient {
     }
 
     /// The call that a question comes to.
-    pub(super) fn request(&self, question: &Question) -> Result<Request, RecommenderError> {
+    pub(super) fn inquiry(&self, question: &Question) -> Result<Inquiry, RecommenderError> {
         let mut request = Request::new(Method::POST, self.recommend.clone());
         *request.timeout_mut() = Some(self.time_for(question));
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let span = question.trace.and_then(|trace| trace.child(rand::random()));
-        for (name, text) in [
-            (IDEMPOTENCY_KEY, Some(question.idempotency_key.clone())),
-            (REQUEST_ID, Some(question.request_id.to_string())),
-            (TRACEPARENT, span.map(|span| span.to_string())),
-        ] {
-            if let Some(value) = text.and_then(|text| HeaderValue::try_from(text).ok()) {
+        for (name, text) in
+            [(IDEMPOTENCY_KEY, question.idempotency_key.clone()), (REQUEST_ID, question.request_id.to_string())]
+        {
+            if let Ok(value) = HeaderValue::try_from(text) {
                 headers.insert(name, value);
             }
         }
         *request.body_mut() = Some(body(question)?.into());
-        Ok(request)
+        Ok(Inquiry { request, sender: question.trace })
     }
 
     /// How long the answer to a question may take.
@@ -123,9 +130,25 @@ impl EngineClient {
         own.unwrap_or(self.timeout).min(LONGEST_CALL)
     }
 
-    async fn ask(self, request: Request) -> Result<Answer, RecommenderError> {
+    /// Makes a call. The engine is told the span that is exported, if it is.
+    async fn ask(self, inquiry: Inquiry) -> Result<Answer, RecommenderError> {
+        let Inquiry { mut request, sender } = inquiry;
+        let span = spans::engine_call(request.url(), sender);
+        let place = spans::place(&span).or_else(|| sender?.child(rand::random()));
+        if let Some(value) = place.and_then(|place| HeaderValue::try_from(place.to_string()).ok()) {
+            request.headers_mut().insert(TRACEPARENT, value);
+        }
+        let result = self.exchange(request, &span).instrument(span.clone()).await;
+        if let Err(RecommenderError::Failed { failure, .. }) = &result {
+            spans::unanswered(&span, failure.code);
+        }
+        result
+    }
+
+    async fn exchange(&self, request: Request, span: &Span) -> Result<Answer, RecommenderError> {
         let begun = Instant::now();
         let response = self.http.execute(request).await.map_err(|error| unanswered(&error))?;
+        span.record("http.response.status_code", response.status().as_u16());
         if response.status() != StatusCode::OK {
             return Err(refusal(response.status(), response.headers()));
         }
@@ -134,7 +157,7 @@ impl EngineClient {
     }
 }
 
-impl Service<Request> for EngineClient {
+impl Service<Inquiry> for EngineClient {
     type Response = Answer;
     type Error = RecommenderError;
     type Future = BoxFuture<'static, Result<Answer, RecommenderError>>;
@@ -143,8 +166,8 @@ impl Service<Request> for EngineClient {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
-        Box::pin(self.clone().ask(request))
+    fn call(&mut self, inquiry: Inquiry) -> Self::Future {
+        Box::pin(self.clone().ask(inquiry))
     }
 }
 

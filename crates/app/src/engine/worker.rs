@@ -16,8 +16,8 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, 
 
 use super::Engine;
 
-/// How often a worker looks into the queue by itself, at most.
-const POLL: Duration = Duration::from_secs(1);
+/// How often a worker looks into the queue by itself.
+pub const POLL: Duration = Duration::from_secs(1);
 
 /// What a call under way came to.
 type Outcome = Result<(Conclusion, Recorded), PortError>;
@@ -41,6 +41,8 @@ pub struct Worker {
     pub engine: Arc<Engine>,
     /// Its name.
     pub name: WorkerName,
+    /// How often it looks into the queue by itself, at most.
+    pub poll: Duration,
     /// How many calls it makes at once.
     pub concurrency: u16,
     /// How long a claim holds unless it is extended.
@@ -139,7 +141,7 @@ impl Shift {
 
     /// Claims as much as there is room for, and begins to ask.
     async fn look(&mut self) {
-        self.look_at = Instant::now() + jittered(POLL);
+        self.look_at = Instant::now() + jittered(self.worker.poll);
         let room = usize::from(self.worker.concurrency).saturating_sub(self.calls.len());
         let room = u16::try_from(room).unwrap_or(u16::MAX);
         match self.worker.deliverer.claim(&self.worker.name, room).await {

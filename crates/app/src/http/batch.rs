@@ -332,7 +332,10 @@ impl Storing {
         let results = match self.problem {
             Some(_) => None,
             None => match self.tools.service.accept_prepared(&self.principal, prepared).await {
-                Ok(results) => Some(results),
+                Ok(results) => {
+                    self.tools.engine.accepted();
+                    Some(results)
+                }
                 Err(error) => {
                     self.halt(error.into());
                     None
@@ -405,6 +408,7 @@ async fn atomic(call: Call, upload: Upload, wishes: Wishes, tools: Tools) -> Res
     let mut report = Report::new(wishes.shown);
     match tools.service.accept_all_or_none(&call.principal, prepared).await? {
         Ok(receipts) => {
+            tools.engine.accepted();
             places.into_iter().zip(receipts).for_each(|(place, receipt)| report.stored(place, receipt));
             let lines = stream::iter([Ok::<_, PutError>(report.finish(None).into())]);
             Ok(Lines::with_status(StatusCode::CREATED, lines))

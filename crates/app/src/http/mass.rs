@@ -58,6 +58,7 @@ pub async fn create(
     let record = record(&call, document, query)?;
     let options = Options { on_conflict, auto_send: engine.sends_all(), origin: call.origin };
     let receipt = service.accept(&call.principal, record, &options).await?;
+    engine.accepted();
     let status = if receipt.outcome == Outcome::Duplicate { StatusCode::OK } else { StatusCode::CREATED };
     let location = format!("/v1/mass-requests/{}", receipt.request.summary.id);
     let reply = representation(status, receipt.request, receipt.outcome)?.header(header::LOCATION, &location);

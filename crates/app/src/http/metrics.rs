@@ -3,6 +3,7 @@
 use actix_web::body::BoxBody;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Responder, web};
+use mass_service::DeliveryService;
 use paperclip::actix::{OperationModifier, api_v2_operation};
 use paperclip::v2::schema::Apiv2Schema;
 
@@ -32,7 +33,17 @@ impl OperationModifier for Exposition {}
 ///
 /// In Prometheus's text format: of this process alone, since its start.
 #[api_v2_operation(operation_id = "getMetrics", tags("system"))]
-pub async fn get(_call: Call, query: Query, telemetry: web::Data<Telemetry>) -> Result<Exposition, Problem> {
+pub async fn get(
+    call: Call,
+    query: Query,
+    deliveries: web::Data<DeliveryService>,
+    telemetry: web::Data<Telemetry>,
+) -> Result<Exposition, Problem> {
     query.finish()?;
+    match deliveries.backlog(&call.principal).await {
+        Ok(backlog) => telemetry.metrics.queued(&backlog),
+        // Who looks for what is wrong needs the rest all the more.
+        Err(error) => tracing::warn!(error = format!("{error:#}"), "the queue for the engine cannot be counted"),
+    }
     telemetry.metrics.text().map(Exposition).map_err(|error| Problem::internal(&error))
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 use actix_web::http::{Method, StatusCode};
 use anyhow::Context;
 use mass_domain::contracts::ContractId;
+use mass_domain::delivery::{Backlog, FailureCode};
 use mass_persistence::{CommitObserver, Database, PoolUse};
-use mass_service::{IntakeObserver, RefusedAt};
+use mass_service::{Attempt, DeliveryObserver, IntakeObserver, RefusedAt};
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider};
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider};
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::{MeterProviderBuilder, SdkMeterProvider};
 use prometheus::{Registry, TextEncoder};
@@ -31,6 +32,8 @@ pub struct Metrics {
     requests: Histogram<f64>,
     commits: Histogram<u64>,
     rejects: Counter<u64>,
+    deliveries: Counter<u64>,
+    backlog: Gauge<u64>,
 }
 
 /// An answered request, as far as it is measured.
@@ -64,10 +67,16 @@ impl Metrics {
         let commits = commits.with_description("How many documents shared a transaction.");
         let rejects = meter.u64_counter("mass.rejects").with_unit("{document}");
         let rejects = rejects.with_description("Refused documents, by the stage that refused them.");
+        let deliveries = meter.u64_counter("mass.deliveries").with_unit("{attempt}");
+        let deliveries = deliveries.with_description("Attempts to ask the engine, by what came of them.");
+        let backlog = meter.u64_gauge("mass.delivery.queue.depth").with_unit("{delivery}");
+        let backlog = backlog.with_description("How many deliveries to the engine there are in all, by their state.");
         Ok(Self {
             requests: requests.with_boundaries(SECONDS.into()).build(),
             commits: commits.with_boundaries(DOCUMENTS.into()).build(),
             rejects: rejects.build(),
+            deliveries: deliveries.build(),
+            backlog: backlog.build(),
             provider,
             registry,
             meter,
@@ -109,6 +118,13 @@ impl Metrics {
                 }
             })
             .build();
+    }
+
+    /// Shows from now on what the queue for the engine is at.
+    pub fn queued(&self, backlog: &Backlog) {
+        for (state, count) in [("queued", backlog.waiting), ("leased", backlog.leased)] {
+            self.backlog.record(count, &[KeyValue::new("state", state)]);
+        }
     }
 
     /// Measures an answered request.
@@ -159,5 +175,12 @@ impl IntakeObserver for Metrics {
     fn refused(&self, at: RefusedAt, contract: Option<ContractId>) {
         let contract = contract.map_or_else(|| "none".to_owned(), |contract| contract.to_string());
         self.rejects.add(1, &[KeyValue::new("stage", at.as_str()), KeyValue::new("contract", contract)]);
+    }
+}
+
+impl DeliveryObserver for Metrics {
+    fn attempted(&self, attempt: Attempt) {
+        let failure = attempt.failure().map_or("none", FailureCode::as_str);
+        self.deliveries.add(1, &[KeyValue::new("outcome", attempt.as_str()), KeyValue::new("failure", failure)]);
     }
 }

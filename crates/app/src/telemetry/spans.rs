@@ -1,9 +1,12 @@
-//! The spans of requests: a server span is the very span that the answer's `traceparent` and the audit trail name.
+//! The spans of requests and of calls to the engine: a server span is the very span that the answer's `traceparent` and
+//! the audit trail name, and the engine is told the span of its call.
 
 use actix_web::http::{Method, StatusCode};
+use mass_domain::delivery::FailureCode;
 use mass_domain::trace::{SPANS, TraceParent};
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
+use reqwest::Url;
 use tracing::{Span, field};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
@@ -26,11 +29,34 @@ pub fn server(method: &Method, route: Option<&'static str>, scheme: &'static str
         url.scheme = scheme,
         error.type = field::Empty,
     );
-    if let Some(caller) = caller.filter(|_| !span.is_disabled()) {
-        // Fails only where the span is not exported, and then there is nothing to be in the trace.
-        let _ = span.set_parent(Context::new().with_remote_span_context(remote(caller)));
-    }
+    below(&span, caller);
     span
+}
+
+/// Begins the span of a call to the engine (the conventions for HTTP clients), below the span of the call by which the
+/// request was sent, or in a trace of its own. Of the URL it has the host alone.
+#[must_use]
+pub fn engine_call(url: &Url, sender: Option<TraceParent>) -> Span {
+    let span = tracing::info_span!(
+        target: SPANS,
+        parent: None,
+        "engine call",
+        otel.kind = "client",
+        otel.status_code = field::Empty,
+        http.request.method = "POST",
+        http.response.status_code = field::Empty,
+        server.address = url.host_str(),
+        server.port = url.port_or_known_default(),
+        error.type = field::Empty,
+    );
+    below(&span, sender);
+    span
+}
+
+/// Says why the engine gave no answer.
+pub fn unanswered(span: &Span, code: FailureCode) {
+    span.record("error.type", code.as_str());
+    span.record("otel.status_code", "error");
 }
 
 /// Says how a request was answered. Only what the server is to blame for makes its span an error.
@@ -61,6 +87,14 @@ fn name(method: &Method, route: Option<&'static str>) -> String {
         known => known,
     };
     route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"))
+}
+
+/// Puts a span that has just begun into the trace of another process's.
+fn below(span: &Span, parent: Option<TraceParent>) {
+    if let Some(parent) = parent.filter(|_| !span.is_disabled()) {
+        // Fails only where the span is not exported, and then there is nothing to be in the trace.
+        let _ = span.set_parent(Context::new().with_remote_span_context(remote(parent)));
+    }
 }
 
 fn remote(caller: TraceParent) -> SpanContext {

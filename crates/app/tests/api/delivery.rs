@@ -23,6 +23,7 @@ on_both!(
     a_cancelled_delivery_is_not_answered,
     a_deleted_request_is_not_asked_about,
     what_is_accepted_is_sent_without_being_asked_to,
+    what_is_accepted_wakes_the_worker,
     an_engine_that_is_too_slow_misses_the_objective,
     an_engine_that_hangs_holds_up_nobody_but_itself,
     a_worker_that_stops_hands_back_what_it_has,
@@ -276,6 +277,27 @@ async fn what_is_accepted_is_sent_without_being_asked_to(app: TestApp) {
     let again = app.post("/v1/mass-requests").json(&reading("dev-1")).await.expect(200);
     assert_eq!(again.id(), id);
     assert_eq!(app.get("/v1/admin/deliveries").await.expect(200).at("/queue/depth"), json!(3));
+}
+
+async fn what_is_accepted_wakes_the_worker(app: TestApp) {
+    let engine = ReferenceEngine::sound();
+    let app = app.another_with(&[("--mass-engine-url", &engine.url()), ("--mass-auto-send", "true")]).await;
+    let worker = app.work_when_woken();
+    let answered = async |number| {
+        while engine.counted("requests").await < number {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    // The worker has had its first look, the only one by itself, once this is answered.
+    store(app.founder(), &reading("dev-1")).await;
+    answered(1).await;
+    store(app.founder(), &reading("dev-2")).await;
+    answered(2).await;
+    app.post("/v1/mass-requests/batch").json(&json!([reading("dev-3")])).await.expect(200);
+    answered(3).await;
+    app.post("/v1/mass-requests/batch?mode=atomic").json(&json!([reading("dev-4")])).await.expect(201);
+    answered(4).await;
+    worker.finish().await;
 }
 
 async fn an_engine_that_is_too_slow_misses_the_objective(app: TestApp) {

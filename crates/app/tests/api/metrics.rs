@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::Duration;
 
 use mass_domain::access::Role;
 use serde_json::json;
 
 use crate::support::TestApp;
 use crate::support::documents::{Edit, reading, simple};
+use crate::support::engines::{ReferenceEngine, ScriptedEngine, reply};
 use crate::support::process::repository;
 
 on_both!(
@@ -15,6 +17,7 @@ on_both!(
     refused_documents_are_counted_by_stage_and_contract,
     documents_of_a_batch_are_counted_one_by_one,
     commits_queues_and_pools_are_shown,
+    attempts_to_ask_the_engine_are_counted_by_what_came_of_them,
     a_monitoring_system_is_answered_in_the_format_that_it_asks_for,
     every_metric_that_is_shown_is_explained_and_no_other,
 );
@@ -124,6 +127,37 @@ async fn commits_queues_and_pools_are_shown(app: TestApp) {
     }
 }
 
+/// Waits until the request about a device has come to an end.
+async fn ends(app: &TestApp, device: &str, status: &str) {
+    let path = format!("/v1/mass-requests?device_id={device}");
+    while app.get(&path).await.expect(200).text("/items/0/status") != status {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn attempts_to_ask_the_engine_are_counted_by_what_came_of_them(app: TestApp) {
+    let refusing = ScriptedEngine::start(|_| Some(reply("403 Forbidden", &[], "{}"))).await;
+    let sound = ReferenceEngine::sound();
+    for (engine, device, status, labels) in [
+        (refusing.url(), "dev-1", "failed", ["outcome=\"dead\"", "failure=\"engine_refused\""]),
+        (sound.url(), "dev-2", "done", ["outcome=\"delivered\"", "failure=\"none\""]),
+    ] {
+        let app = app.another_with(&[("--mass-engine-url", &engine), ("--mass-auto-send", "true")]).await;
+        app.post("/v1/mass-requests").json(&reading(device)).await.expect(201);
+        assert_eq!(value(&lines(&app, "mass_delivery_queue_depth", &["state=\"queued\""]).await), 1.0, "{device}");
+        let worker = app.work();
+        ends(&app, device, status).await;
+        // The count follows the record.
+        worker.finish().await;
+        assert_eq!(value(&lines(&app, "mass_deliveries_total", &labels).await), 1.0, "{device}");
+        assert_eq!(lines(&app, "mass_deliveries_total", &[]).await.len(), 1, "{device}");
+        for state in ["state=\"queued\"", "state=\"leased\""] {
+            let shown = lines(&app, "mass_delivery_queue_depth", &[state]).await;
+            assert_eq!((shown.len(), value(&shown)), (1, 0.0), "{device} {state}");
+        }
+    }
+}
+
 async fn a_monitoring_system_is_answered_in_the_format_that_it_asks_for(app: TestApp) {
     let monitoring = app.user(Role::PlatformAdmin).await;
     let accepted = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
@@ -137,7 +171,12 @@ async fn a_monitoring_system_is_answered_in_the_format_that_it_asks_for(app: Tes
 }
 
 async fn every_metric_that_is_shown_is_explained_and_no_other(app: TestApp) {
+    let engine = ReferenceEngine::sound();
+    let app = app.another_with(&[("--mass-engine-url", &engine.url()), ("--mass-auto-send", "true")]).await;
     app.post("/v1/mass-requests").json(&reading("dev-1")).await.expect(201);
+    let worker = app.work();
+    ends(&app, "dev-1", "done").await;
+    worker.finish().await;
     app.post("/v1/mass-requests").body("{").await.expect(400);
     let shown = String::from_utf8(app.get("/metrics").await.expect(200).body).unwrap();
     let shown = shown.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());

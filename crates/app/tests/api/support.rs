@@ -7,6 +7,7 @@ pub(crate) mod documents;
 pub(crate) mod engines;
 pub(crate) mod fault_proxy;
 pub(crate) mod operations;
+pub(crate) mod pooler;
 pub(crate) mod process;
 pub(crate) mod tokens;
 
@@ -14,13 +15,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use clap::Parser;
 use mass_admin_service::NewUser;
 use mass_app::cli::Cli;
 use mass_app::config::Settings;
-use mass_app::engine::RunningWorker;
+use mass_app::engine::{RunningWorker, Worker};
 use mass_app::http::Services;
 use mass_app::http::context::local_origin;
 use mass_app::startup::{self, Application};
@@ -204,6 +206,12 @@ impl TestApp {
     /// Begins to ask the engine.
     pub(crate) fn work(&self) -> RunningWorker {
         startup::worker(&self.settings, &self.services).unwrap().start()
+    }
+
+    /// Begins to ask the engine, looking into the queue once and then only when woken.
+    pub(crate) fn work_when_woken(&self) -> RunningWorker {
+        let worker = startup::worker(&self.settings, &self.services).unwrap();
+        Worker { poll: Duration::from_secs(86_400), ..worker }.start()
     }
 
     /// Begins to drain, as after SIGTERM.

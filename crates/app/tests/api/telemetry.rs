@@ -1,15 +1,17 @@
 //! What MASS sends to a collector: one request's trace, whole.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mass_domain::trace::TraceParent;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use serde_json::json;
 
 use crate::support::PASSWORD;
 use crate::support::collector::{Collector, attribute};
 use crate::support::documents::{Edit, reading};
+use crate::support::engines::{ScriptedEngine, recommendation, reply};
 use crate::support::process::{EMAIL, Server, Workplace, workplaces_on_both};
 
 workplaces_on_both!(
@@ -17,6 +19,7 @@ workplaces_on_both!(
     a_caller_who_does_not_sample_is_not_traced,
     documents_that_share_a_transaction_are_linked_to_it,
     a_batch_that_outlives_its_handler_stays_in_its_trace,
+    a_call_to_the_engine_that_fails_is_told_as_that,
     nothing_secret_is_sent,
     a_collector_that_is_not_there_disturbs_nobody,
     without_an_endpoint_nothing_is_sent,
@@ -62,7 +65,10 @@ fn named<'a>(spans: &'a [Span], place: &TraceParent) -> &'a Span {
 async fn the_trace_of_a_request_is_whole_and_the_one_that_the_answer_names(workplace: Workplace) {
     let system = if workplace.is_postgres() { "postgresql" } else { "sqlite" };
     let collector = Collector::start();
+    let engine = ScriptedEngine::start(|heard| Some(reply("200 OK", &[], &recommendation(heard).to_string()))).await;
     let workplace = workplace
+        .with("MASS_ENGINE_URL", &engine.url())
+        .with("MASS_AUTO_SEND", "true")
         .with("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url())
         .with("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=pilot");
     let server = workplace.serve();
@@ -70,6 +76,9 @@ async fn the_trace_of_a_request_is_whole_and_the_one_that_the_answer_names(workp
     let place = send(&server, &token, &reading("dev-1"), CALLER).await;
     let refused = reading("dev-2").with("/metrics/humidity_percent", 140);
     let refusal = send(&server, &token, &refused, CALLER).await;
+    while server.list(&token).await[0]["status"] != "done" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let (status, printed) = server.stop();
     assert!(status.success(), "{printed}");
     let collected = collector.collected().await;
@@ -97,6 +106,14 @@ async fn the_trace_of_a_request_is_whole_and_the_one_that_the_answer_names(workp
     assert_eq!(commit.links.len(), 1);
     assert_eq!(commit.links[0].span_id, write.span_id);
 
+    let call = below(&collected.spans, request, "engine call");
+    let said = |key| attribute(&call.attributes, key);
+    assert_eq!((call.kind(), said("http.response.status_code").as_deref()), (SpanKind::Client, Some("200")));
+    assert_eq!(said("server.port"), Some(engine.address.port().to_string()));
+    let [asked] = &engine.heard()[..] else { panic!("asked more than once") };
+    let told = format!("00-{}-{}-01", hex(&call.trace_id), hex(&call.span_id));
+    assert_eq!(asked.header("traceparent"), Some(told.as_str()));
+
     let refused = named(&collected.spans, &refusal);
     let examine = below(&collected.spans, refused, "examine");
     assert_eq!(attribute(&examine.attributes, "mass.refused_at").as_deref(), Some("semantic"));
@@ -106,7 +123,8 @@ async fn the_trace_of_a_request_is_whole_and_the_one_that_the_answer_names(workp
     assert_eq!(resource("service.name").as_deref(), Some("mass"));
     assert_eq!(resource("service.version").as_deref(), Some(env!("CARGO_PKG_VERSION")));
     assert_eq!(resource("deployment.environment.name").as_deref(), Some("pilot"));
-    for name in ["http.server.request.duration", "mass.commit.batch.size", "mass.rejects", "mass.queue.depth"] {
+    let measured = ["http.server.request.duration", "mass.commit.batch.size", "mass.rejects", "mass.queue.depth"];
+    for name in measured.into_iter().chain(["mass.deliveries", "mass.delivery.queue.depth"]) {
         assert!(collected.metrics.iter().any(|metric| metric == name), "{name}: {:?}", collected.metrics);
     }
 }
@@ -167,6 +185,28 @@ async fn a_batch_that_outlives_its_handler_stays_in_its_trace(workplace: Workpla
     let commit = below(&spans, named(&spans, &place), "group commit");
     let write = below(&spans, commit, "database write");
     assert_eq!(attribute(&write.attributes, "mass.commit.batch.size").as_deref(), Some("2"));
+}
+
+async fn a_call_to_the_engine_that_fails_is_told_as_that(workplace: Workplace) {
+    let collector = Collector::start();
+    let engine = ScriptedEngine::start(|_| Some(reply("403 Forbidden", &[], "{}"))).await;
+    let workplace = workplace
+        .with("MASS_ENGINE_URL", &engine.url())
+        .with("MASS_AUTO_SEND", "true")
+        .with("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url());
+    let server = workplace.serve();
+    let token = server.token().await;
+    let place = send(&server, &token, &reading("dev-1"), CALLER).await;
+    while server.list(&token).await[0]["status"] != "failed" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    server.stop();
+    let spans = collector.collected().await.spans;
+    let call = below(&spans, named(&spans, &place), "engine call");
+    let said = |key| attribute(&call.attributes, key);
+    assert_eq!(said("http.response.status_code").as_deref(), Some("403"));
+    assert_eq!(said("error.type").as_deref(), Some("engine_refused"));
+    assert_eq!(call.status.clone().unwrap_or_default().code, StatusCode::Error as i32);
 }
 
 async fn nothing_secret_is_sent(workplace: Workplace) {
