@@ -3,6 +3,7 @@
 use std::future::{Future, IntoFuture};
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::time::Duration;
 
 use mass_domain::trace::TraceParent;
 use reqwest::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -19,11 +20,15 @@ pub(crate) struct Client {
     token: Option<String>,
 }
 
+/// Without a trust store, which takes long to load and is not needed here; and letting go of a connection well before
+/// the server does, so that none is used that is being closed.
+fn http() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().no_proxy().tls_certs_only([]).pool_idle_timeout(Duration::from_secs(2))
+}
+
 impl Client {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        // Without a trust store, which takes long to load and is not needed here.
-        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
-        Self { http, address, token: None }
+        Self { http: http().build().unwrap(), address, token: None }
     }
 
     pub(crate) fn with_token(&self, token: &str) -> Self {
@@ -32,8 +37,7 @@ impl Client {
 
     /// The same somebody, elsewhere: on Linux every address of 127.0.0.0/8 is one's own.
     pub(crate) fn coming_from(&self, address: &str) -> Self {
-        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]);
-        let http = http.local_address(Some(address.parse().unwrap())).build().unwrap();
+        let http = http().local_address(Some(address.parse().unwrap())).build().unwrap();
         Self { http, ..self.clone() }
     }
 
