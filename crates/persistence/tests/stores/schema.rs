@@ -131,6 +131,23 @@ fn every_key_begins_with_the_tenant() {
     }
 }
 
+/// So that a tenant's rows can be kept together on one machine of many.
+#[test]
+fn every_reference_stays_within_the_tenant_or_leads_to_the_tenants() {
+    let lines = describe(&migrated(Place::postgres()));
+    let references: Vec<_> = lines.iter().filter_map(|line| line.split_once(" refers to ")).collect();
+    assert!(references.len() > 10, "{references:?}");
+    for (from, to) in references {
+        let (_, columns) = from.split_once(' ').unwrap();
+        if to == "tenants" {
+            assert_eq!(columns, "tenant_id id", "{from}");
+        } else {
+            assert_eq!(columns.split(',').next(), Some("tenant_id tenant_id"), "{from} refers to {to}");
+            assert!(!WITHOUT_TENANT.contains(&to), "{from} refers to {to}");
+        }
+    }
+}
+
 /// What stands between the tenants in each table that has any.
 const WALLS: &str = "
     SELECT t.relname || CASE WHEN t.relrowsecurity THEN ' walled' ELSE '' END || coalesce(
