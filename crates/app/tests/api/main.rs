@@ -40,6 +40,7 @@ mod program;
 mod quotas;
 mod readme;
 mod registration;
+mod scale_out;
 mod sessions;
 mod system;
 mod telemetry;

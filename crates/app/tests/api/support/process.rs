@@ -68,6 +68,15 @@ impl Workplace {
         Self { database: Some(database), ..workplace }
     }
 
+    /// A PostgreSQL database that one role owns and migrates and another one, held by row-level security, serves.
+    pub(crate) fn postgres_restricted() -> Self {
+        let database = TestDatabase::postgres_restricted();
+        let urls = database.urls();
+        let workplace = Self::sqlite().with("DATABASE_URL", &urls.database);
+        let workplace = workplace.with("MASS_MIGRATION_DATABASE_URL", &urls.migration.unwrap());
+        Self { database: Some(database), ..workplace }
+    }
+
     /// Another instance on the same PostgreSQL database, with a folder of its own.
     pub(crate) fn sibling(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -82,6 +91,11 @@ impl Workplace {
     pub(crate) fn without(mut self, variable: &str) -> Self {
         self.variables.remove(variable);
         self
+    }
+
+    /// A variable that is set.
+    pub(crate) fn variable(&self, name: &str) -> &str {
+        &self.variables[name]
     }
 
     /// With this password in the URL of the database, if there is a user without one: a cluster that trusts everybody

@@ -1,0 +1,99 @@
+//! PgBouncer before a PostgreSQL database, in transaction mode.
+
+use std::fs::{self, File, Permissions};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// The user without rights that every Linux has, since PgBouncer refuses to run as root.
+const NOBODY: u32 = 65534;
+
+/// Where Debian puts it, which is not on everybody's path.
+const SYSTEM_FOLDERS: &str = "/usr/local/sbin:/usr/sbin:/sbin";
+
+/// A pooler that runs until it is dropped.
+pub(crate) struct Pooler {
+    process: Child,
+    port: u16,
+    folder: TempDir,
+}
+
+impl Pooler {
+    /// Starts one before the database that a URL with user, password and port leads to. It has fewer connections than
+    /// its clients, so that these have to share them.
+    pub(crate) fn before(url: &str) -> Self {
+        let program = program();
+        let folder = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let configuration = folder.path().join("pgbouncer.ini");
+        fs::write(&configuration, configured(url, port)).unwrap();
+        let log = folder.path().join("log");
+        let mut command = Command::new(program);
+        command.arg(&configuration).stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(log).unwrap());
+        if fs::metadata(&configuration).unwrap().uid() == 0 {
+            fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let mut pooler = Self { process: command.spawn().unwrap(), port, folder };
+        pooler.wait_until_it_listens();
+        pooler
+    }
+
+    fn wait_until_it_listens(&mut self) {
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            assert!(self.process.try_wait().unwrap().is_none(), "pgbouncer did not start: {}", self.logged());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The same database by way of the pooler.
+    pub(crate) fn url(&self, url: &str) -> String {
+        let (_, database) = url.rsplit_once('/').unwrap();
+        format!("postgres://anybody@127.0.0.1:{}/{database}", self.port)
+    }
+
+    fn logged(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn configured(url: &str, port: u16) -> String {
+    let (_, rest) = url.split_once("://").unwrap();
+    let (user, place) = rest.rsplit_once('@').unwrap();
+    let (user, password) = user.split_once(':').unwrap();
+    let (server, database) = place.split_once('/').unwrap();
+    let (host, server_port) = server.split_once(':').unwrap_or((server, "5432"));
+    format!(
+        "[databases]\n\
+         {database} = host={host} port={server_port} user={user} password={password}\n\
+         [pgbouncer]\n\
+         listen_addr = 127.0.0.1\n\
+         listen_port = {port}\n\
+         unix_socket_dir =\n\
+         auth_type = any\n\
+         pool_mode = transaction\n\
+         default_pool_size = 3\n\
+         max_client_conn = 200\n"
+    )
+}
+
+#[expect(clippy::disallowed_methods, reason = "a program is found by the environment")]
+fn program() -> PathBuf {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(std::env::split_paths(SYSTEM_FOLDERS));
+    let found = folders.map(|folder| folder.join("pgbouncer")).find(|program| program.is_file());
+    found
+        .unwrap_or_else(|| panic!("install PgBouncer (the package is called pgbouncer), or run ./scripts/test as root"))
+}
