@@ -14,7 +14,7 @@ from pathlib import Path
 
 from . import machine
 from .load import TABLE, Refused, pgbench
-from .server import PASSWORD, Mass, Peer
+from .server import HangingEngine, Mass, PASSWORD, Peer
 
 PAGE = 50
 COLUMNS = """tenant_id, id, contract, status, outcome, version, created_at, updated_at, created_by_kind, device_id,
@@ -41,14 +41,15 @@ class Run:
         folder.mkdir()
         return folder
 
-    def mass(self, url, binary="mass", folder=None):
-        return Mass(self.binaries[binary], url, folder or self.folder(), log=self.plan.log, secret=self.secret)
+    def mass(self, url, binary="mass", folder=None, settings=None):
+        return Mass(self.binaries[binary], url, folder or self.folder(), log=self.plan.log, secret=self.secret,
+                    settings=settings)
 
-    def mass_on(self, database, binary="mass"):
+    def mass_on(self, database, binary="mass", settings=None):
         """MASS on a database of its own."""
         folder = self.folder()
         url = f"sqlite://{folder}/mass.db" if database == "sqlite" else self.cluster.create(f"mass_{folder.name[4:]}")
-        return self.mass(url, binary, folder)
+        return self.mass(url, binary, folder, settings)
 
     def database_cpu(self, database):
         """SQLite computes within the server."""
@@ -424,6 +425,20 @@ def audit_cost(run):
                 in_turn(number, *turns)
 
 
+def engine(run):
+    """Whether those who send notice that the engine, which is asked about every document, hangs."""
+    with HangingEngine(run.binaries["mass"], run.folder()) as hanging:
+        settings = {"MASS_ENGINE_URL": hanging.url, "MASS_AUTO_SEND": "true"}
+        for database in ["postgres", "sqlite"]:
+            with run.mass_on(database) as without, run.mass_on(database, settings=settings) as asking:
+                for number in run.rounds():
+                    turns = [lambda subject=subject, server=server: run.add(
+                        "engine", subject=subject, database=database, round=number,
+                        **run.post(server, database, "enterprise", 64))
+                        for subject, server in [("without an engine", without), ("asking one that hangs", asking)]]
+                    in_turn(number, *turns)
+
+
 def verification(run):
     """`mass audit verify` of a long export, on one core."""
     events = run.plan.events
@@ -463,6 +478,7 @@ CASES = {
     "stream": stream,
     "curves": curves,
     "audit-cost": audit_cost,
+    "engine": engine,
     "verification": verification,
     "micro": micro,
 }

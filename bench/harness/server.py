@@ -66,8 +66,17 @@ class Server:
         return machine.memory_mib(self.pid)[0]
 
 
+class HangingEngine(Server):
+    """An engine that takes every question and answers none."""
+
+    def __init__(self, binary, folder):
+        command = [binary, "engine", "--port", "0", "--hang", "1"]
+        super().__init__(command, {"PATH": os.environ["PATH"]}, folder)
+        self.url = next(word for word in self.said.split() if word.startswith("http://"))
+
+
 class Mass(Server):
-    def __init__(self, binary, url, folder, *, log, secret):
+    def __init__(self, binary, url, folder, *, log, secret, settings=None):
         # Only PATH is inherited, and the folder holds no .env: nobody's own settings are measured.
         environment = {
             "PATH": os.environ["PATH"],
@@ -79,7 +88,7 @@ class Mass(Server):
             "MASS_LOG": log,
             "SECRET_KEY": secret,
             "ACCESS_TOKEN_EXPIRE_MINUTES": "1440",
-        }
+        } | (settings or {})
         self.environment = environment
         self.binary = binary
         super().__init__([binary, "serve", "--json"], environment, folder)
