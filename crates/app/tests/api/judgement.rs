@@ -280,7 +280,8 @@ async fn head_works_wherever_get_does(app: TestApp) {
     let ids = Ids::of(&app).await;
     let pages = ["/docs", "/docs/", "/docs/init.js", "/openapi.json", "/v1/mass-requests?limit=1"].map(str::to_owned);
     // There is a delivery only where there is an engine.
-    let lasting = |operation: &Operation| operation.method == Method::GET && !operation.path.contains("deliveries/{id}");
+    let lasting =
+        |operation: &Operation| operation.method == Method::GET && !operation.path.contains("deliveries/{id}");
     let documented = operations::all().into_iter().filter(lasting);
     for path in documented.map(|operation| operation.target(ids.of_kind(&operation.path))).chain(pages) {
         let (get, head) = (app.get(&path).await.expect(200), app.head(&path).await.expect(200));
