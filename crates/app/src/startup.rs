@@ -19,6 +19,7 @@ use mass_auth::{
 use mass_domain::audit::Program;
 use mass_domain::audit::note::NoteKey;
 use mass_domain::delivery::{RetryPolicy, WorkerName};
+use mass_domain::hex::Hex;
 use mass_domain::time::{Clock, Timestamp};
 use mass_persistence::{CommitObserver, Database, OpenError};
 use mass_service::{Deliverer, DeliveryService, DeliverySettings, MassService};
@@ -281,8 +282,7 @@ fn audit_key_file(settings: &Settings) -> PathBuf {
 
 /// 32 random bytes in hexadecimal.
 fn random_secret() -> SecretString {
-    let secret: String = rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect();
-    secret.into()
+    Hex(&rand::random::<[u8; 32]>()).to_string().into()
 }
 
 /// Reads a secret of a development server, making it at the first start: in a file that only its owner can read.

@@ -1,5 +1,6 @@
 //! Names for keys that do not give the key away.
 
+use mass_domain::hex::Hex;
 use sha2::{Digest, Sha256};
 
 /// Sixteen hexadecimal digits that tell keys apart.
@@ -8,7 +9,7 @@ use sha2::{Digest, Sha256};
 /// at least 32 bytes, which is what keeps a guess from being checked against the name.
 pub(crate) fn fingerprint(purpose: &str, key: &[u8]) -> String {
     let digest = Sha256::new().chain_update(purpose).chain_update([0]).chain_update(key).finalize();
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    Hex(&digest[..8]).to_string()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
+use crate::hex::{self, Hex};
 use crate::json::{Number, Value};
 
 /// Writes a value in the canonical form of RFC 8785: no white space, members sorted by the UTF-16 code units of their
@@ -121,7 +122,7 @@ impl Fingerprint {
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("sha256:")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        Hex(&self.0).fmt(f)
     }
 }
 
@@ -135,17 +136,7 @@ impl FromStr for Fingerprint {
     type Err = InvalidFingerprint;
 
     fn from_str(text: &str) -> Result<Self, InvalidFingerprint> {
-        let digits = text.strip_prefix("sha256:").filter(|hex| hex.len() == 64).ok_or(InvalidFingerprint)?;
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
-            let nibble = |digit: u8| match digit {
-                b'0'..=b'9' => Ok(digit - b'0'),
-                b'a'..=b'f' => Ok(digit - b'a' + 10),
-                _ => Err(InvalidFingerprint),
-            };
-            *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
-        }
-        Ok(Self(bytes))
+        text.strip_prefix("sha256:").and_then(hex::read).map(Self).ok_or(InvalidFingerprint)
     }
 }
 

@@ -11,6 +11,7 @@ pub mod canonical;
 pub mod contracts;
 pub mod crockford;
 pub mod delivery;
+pub mod hex;
 pub mod ids;
 pub mod json;
 pub mod mass_request;

@@ -337,19 +337,8 @@ impl Event {
         let written: Written<'_> = serde_json::from_str(text).map_err(wrong)?;
         let actor =
             Actor::from_parts(&written.actor.kind, written.actor.id).ok_or_else(|| wrong("an unknown actor"))?;
-        let lower = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        let is_hex = |text: &str, digits: usize| text.len() == digits && text.bytes().all(lower);
         let trace = match (&written.trace_id, &written.span_id) {
-            (Some(trace), Some(span)) => {
-                let ids = (u128::from_str_radix(trace, 16), u64::from_str_radix(span, 16));
-                let both = match ids {
-                    (Ok(trace_id), Ok(span_id)) if is_hex(trace, 32) && is_hex(span, 16) => {
-                        TraceParent::new(trace_id, span_id, 0)
-                    }
-                    _ => None,
-                };
-                Some(both.ok_or_else(|| wrong("an impossible trace"))?)
-            }
+            (Some(trace), Some(span)) => Some(format!("00-{trace}-{span}-00").parse::<TraceParent>().map_err(wrong)?),
             (None, None) => None,
             (Some(_), None) | (None, Some(_)) => return Err(wrong("half a trace")),
         };

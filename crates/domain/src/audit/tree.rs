@@ -10,6 +10,8 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
+use crate::hex::{self, Hex};
+
 /// The hash of a leaf, of a node or of a tree.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TreeHash([u8; 32]);
@@ -53,7 +55,7 @@ impl TreeHash {
 
 impl fmt::Display for TreeHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        Hex(&self.0).fmt(f)
     }
 }
 
@@ -67,17 +69,7 @@ impl FromStr for TreeHash {
     type Err = InvalidTreeHash;
 
     fn from_str(text: &str) -> Result<Self, InvalidTreeHash> {
-        let digits: &[u8; 64] = text.as_bytes().try_into().map_err(|_| InvalidTreeHash)?;
-        let nibble = |digit: u8| match digit {
-            b'0'..=b'9' => Ok(digit - b'0'),
-            b'a'..=b'f' => Ok(digit - b'a' + 10),
-            _ => Err(InvalidTreeHash),
-        };
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
-        }
-        Ok(Self(bytes))
+        hex::read(text).map(Self).ok_or(InvalidTreeHash)
     }
 }
 
@@ -103,9 +95,6 @@ impl Subtree {
         1 << self.level
     }
 }
-
-/// What the hash of a perfect subtree is told to or asked for with.
-pub type Told = (Subtree, TreeHash);
 
 /// The right edge of a tree: the roots of the perfect subtrees that it consists of, from the left, largest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -160,7 +149,7 @@ impl Frontier {
     }
 
     /// Appends a leaf, and tells of each perfect subtree above it that is now complete.
-    pub fn push(&mut self, leaf: TreeHash, mut complete: impl FnMut(Told)) {
+    pub fn push(&mut self, leaf: TreeHash, mut complete: impl FnMut((Subtree, TreeHash))) {
         let mut hash = leaf;
         for level in 1..=self.size.trailing_ones() {
             // As many peaks end here as the size has ones at its end.

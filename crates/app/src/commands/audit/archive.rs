@@ -11,6 +11,7 @@ use mass_audit_service::WrittenArchive;
 use mass_audit_service::export::{ExportVerifier, Report};
 use mass_domain::access::Principal;
 use mass_domain::audit::note::NoteKey;
+use mass_domain::hex::Hex;
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 use sha2::{Digest, Sha256};
@@ -75,7 +76,7 @@ fn sha256(path: &Path) -> io::Result<String> {
     loop {
         let part = file.fill_buf()?;
         if part.is_empty() {
-            return Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
+            return Ok(Hex(&digest.finalize()).to_string());
         }
         digest.update(part);
         let read = part.len();

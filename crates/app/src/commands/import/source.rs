@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use mass_domain::contracts::{self, Columns, ContractId};
+use mass_domain::hex::Hex;
 use mass_domain::json::{self, SyntaxError, Value};
 use sha2::{Digest, Sha256};
 
@@ -230,5 +231,5 @@ fn digest(file: &mut File) -> std::io::Result<(String, u64)> {
         hash.update(&buffer[..read]);
         bytes += read as u64;
     }
-    Ok((hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect(), bytes))
+    Ok((Hex(&hash.finalize()[..8]).to_string(), bytes))
 }
