@@ -13,8 +13,8 @@ pub mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mass_domain::tenancy::TenantId;
-use mass_service::{DeliveryStore, Recommender};
+use mass_domain::tenancy::{AutoSend, TenantId};
+use mass_service::{DeliveryStore, Receipt, Recommender};
 use tokio::sync::Notify;
 
 pub use circuits::{Circuit, CircuitOptions};
@@ -38,7 +38,7 @@ pub struct EngineOptions {
     pub concurrency: u16,
     /// When it is left alone.
     pub circuit: CircuitOptions,
-    /// Whether what is accepted is sent to it without being asked to.
+    /// Whether what is accepted is sent to it without being asked to, where the tenant has not decided.
     pub auto_send: bool,
 }
 
@@ -46,7 +46,7 @@ pub struct EngineOptions {
 #[derive(Default)]
 pub struct Engine {
     circuits: Option<Arc<Circuits>>,
-    auto_send: bool,
+    auto_send: AutoSend,
     work: Notify,
 }
 
@@ -58,7 +58,8 @@ impl Engine {
     pub fn new(options: &EngineOptions) -> reqwest::Result<Self> {
         let client = EngineClient::new(options)?;
         let circuits = Some(Arc::new(Circuits::new(client, options.circuit)));
-        Ok(Self { circuits, auto_send: options.auto_send, work: Notify::new() })
+        let auto_send = if options.auto_send { AutoSend::On } else { AutoSend::Off };
+        Ok(Self { circuits, auto_send, work: Notify::new() })
     }
 
     /// Whether there is one.
@@ -67,9 +68,9 @@ impl Engine {
         self.circuits.is_some()
     }
 
-    /// Whether what is accepted is sent to it without being asked to.
+    /// Whether what is accepted is sent to it without being asked to, where the tenant has not decided.
     #[must_use]
-    pub const fn sends_all(&self) -> bool {
+    pub const fn auto_send(&self) -> AutoSend {
         self.auto_send
     }
 
@@ -90,9 +91,9 @@ impl Engine {
         self.work.notify_one();
     }
 
-    /// Tells the worker of this process that documents have been accepted, if they are sent without being asked to.
-    pub fn accepted(&self) {
-        if self.auto_send {
+    /// Tells the worker of this process that documents have been accepted, if any of them was put in the queue with that.
+    pub fn accepted<'a>(&self, receipts: impl IntoIterator<Item = &'a Receipt>) {
+        if receipts.into_iter().any(|receipt| receipt.sent) {
             self.wake();
         }
     }

@@ -70,6 +70,37 @@ pub struct Tenant {
     pub created_at: Timestamp,
 }
 
+/// What a tenant has decided for itself; where nothing is set, it is as the server is configured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Whether what is accepted is sent to the engine without being asked to.
+    pub auto_send: Option<bool>,
+}
+
+/// Whether a server sends what it accepts to the engine without being asked to, where the tenant has not decided.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AutoSend {
+    /// It cannot, whatever the tenant has decided: it has no engine.
+    #[default]
+    NoEngine,
+    /// It does not.
+    Off,
+    /// It does.
+    On,
+}
+
+impl AutoSend {
+    /// Whether what a tenant with these settings sends is sent on.
+    #[must_use]
+    pub fn is_in_force(self, settings: &Settings) -> bool {
+        match self {
+            Self::NoEngine => false,
+            Self::Off => settings.auto_send.unwrap_or(false),
+            Self::On => settings.auto_send.unwrap_or(true),
+        }
+    }
+}
+
 /// What a tenant may use at most; no limit where nothing is set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Quotas {
@@ -170,6 +201,16 @@ mod tests {
         assert_eq!(usage, before);
         assert_eq!(usage.admit(&quotas, now, 10), Ok(()));
         assert_eq!(Usage::default().admit(&Quotas::default(), now, u64::MAX), Ok(()));
+    }
+
+    #[test]
+    fn a_tenant_decides_for_itself_where_there_is_an_engine() {
+        for (server, by_default, can) in
+            [(AutoSend::NoEngine, false, false), (AutoSend::Off, false, true), (AutoSend::On, true, true)]
+        {
+            let in_force = |auto_send| server.is_in_force(&Settings { auto_send });
+            assert_eq!([None, Some(true), Some(false)].map(in_force), [by_default, can, false], "{server:?}");
+        }
     }
 
     #[test]

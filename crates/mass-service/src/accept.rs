@@ -7,7 +7,7 @@ use mass_domain::contracts::{ContractId, Examined};
 use mass_domain::ids::{DeliveryId, MassRequestId};
 use mass_domain::mass_request::{IdempotencyKey, MassRequest, Outcome, Status, Summary};
 use mass_domain::port::PortError;
-use mass_domain::tenancy::{OverQuota, TenantId};
+use mass_domain::tenancy::{AutoSend, OverQuota, TenantId};
 use mass_domain::time::Timestamp;
 use mass_domain::trace::{Origin, SPANS};
 
@@ -31,8 +31,8 @@ pub enum OnConflict {
 pub struct Options {
     /// What to do when a natural key is taken.
     pub on_conflict: OnConflict,
-    /// Whether what is stored as a new request is put in the queue for the engine with it.
-    pub auto_send: bool,
+    /// Whether what is stored as a new request is put in the queue for the engine with it, unless the tenant has decided.
+    pub auto_send: AutoSend,
     /// Where the call came from.
     pub origin: Origin,
 }
@@ -54,8 +54,10 @@ pub struct Submission {
     pub idempotency_key: Option<IdempotencyKey>,
     /// What to do when its natural key is taken.
     pub on_conflict: OnConflict,
-    /// The delivery by which it is put in the queue for the engine as soon as it is stored, if it is to be.
-    pub delivery: Option<DeliveryId>,
+    /// Whether it is put in the queue for the engine as soon as it is stored, unless the tenant has decided.
+    pub auto_send: AutoSend,
+    /// The id that its delivery has then.
+    pub delivery: DeliveryId,
     /// Where it came from.
     pub origin: Origin,
 }
@@ -213,6 +215,8 @@ pub struct Receipt {
     pub outcome: Outcome,
     /// Whether this repeats an earlier answer under the same idempotency key.
     pub replayed: bool,
+    /// Whether it has been put in the queue for the engine with this.
+    pub sent: bool,
     /// The request, as it is to be answered.
     pub request: MassRequest,
 }
@@ -319,8 +323,19 @@ impl MassService {
             Ok((examined, idempotency_key)) => {
                 span.record("mass.contract", tracing::field::display(examined.contract));
                 let input = record.fingerprint();
-                let delivery = auto_send.then(|| DeliveryId::from_uuid(self.next_id(at).as_uuid()));
-                Ok(Submission { id, at, actor, input, examined, idempotency_key, on_conflict, delivery, origin })
+                let delivery = DeliveryId::from_uuid(self.next_id(at).as_uuid());
+                Ok(Submission {
+                    id,
+                    at,
+                    actor,
+                    input,
+                    examined,
+                    idempotency_key,
+                    on_conflict,
+                    auto_send,
+                    delivery,
+                    origin,
+                })
             }
             Err(error) => {
                 let act = Act { actor, at, origin };

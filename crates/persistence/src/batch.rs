@@ -11,7 +11,7 @@ use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::ContractId;
 use mass_domain::ids::{DeliveryId, MassRequestId};
 use mass_domain::mass_request::{AuditLeaf, IdempotencyKey, MassRequest, Outcome, Summary};
-use mass_domain::tenancy::{Quotas, TenantId, Usage};
+use mass_domain::tenancy::{Quotas, Settings, TenantId, Usage};
 use mass_domain::time::Timestamp;
 use mass_service::{Decision, KeyRecord, OnConflict, Receipt, Refusal, Snapshot, StoredVersion, Submission, decide};
 
@@ -33,8 +33,16 @@ pub(crate) struct Batch {
     superseded: Vec<MassRequestId>,
     sendings: Vec<(DeliveryId, MassRequestId, Act)>,
     events: Vec<NewEvent>,
-    quotas: Quotas,
-    usage: Usage,
+    terms: Terms,
+    met_nothing: bool,
+}
+
+/// What a tenant has decided, what it may use, and what it has used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) settings: Settings,
+    pub(crate) quotas: Quotas,
+    pub(crate) usage: Usage,
 }
 
 /// A request that the batch adds.
@@ -46,15 +54,15 @@ struct Added {
 }
 
 impl Batch {
-    /// A batch that meets these keys and versions, of a tenant that may use so much and has used that.
+    /// A batch that meets these keys and versions, of a tenant on these terms.
     pub(crate) fn new(
         tenant: &TenantId,
         keys: HashMap<IdempotencyKey, (KeyRecord, Snapshot)>,
         versions: HashMap<NaturalKey, Vec<StoredVersion>>,
-        quotas: Quotas,
-        usage: Usage,
+        terms: Terms,
     ) -> Self {
         Self {
+            met_nothing: keys.is_empty() && versions.is_empty(),
             tenant: tenant.clone(),
             keys,
             versions,
@@ -64,8 +72,7 @@ impl Batch {
             superseded: Vec::new(),
             sendings: Vec::new(),
             events: Vec::new(),
-            quotas,
-            usage,
+            terms,
         }
     }
 
@@ -109,18 +116,19 @@ impl Batch {
             Decision::Replay(id) => {
                 let snapshot = key.map(|(_, snapshot)| snapshot.clone()).ok_or(NotFound)?;
                 let request = self.request(id)?.clone();
-                Ok(Ok(Receipt { outcome: snapshot.outcome, replayed: true, request: snapshot.restore(request) }))
+                let (outcome, request) = (snapshot.outcome, snapshot.restore(request));
+                Ok(Ok(Receipt { outcome, replayed: true, sent: false, request }))
             }
             Decision::Duplicate(id) => {
                 let request = self.request(id)?.clone();
                 if let Some(key) = &submission.idempotency_key {
                     self.remember(key, &request, Outcome::Duplicate, submission.at);
                 }
-                Ok(Ok(Receipt { outcome: Outcome::Duplicate, replayed: false, request }))
+                Ok(Ok(Receipt { outcome: Outcome::Duplicate, replayed: false, sent: false, request }))
             }
             Decision::Store { corrects } => {
                 let bytes = submission.examined.canonical.len() as u64;
-                match self.usage.admit(&self.quotas, submission.at, bytes) {
+                match self.terms.usage.admit(&self.terms.quotas, submission.at, bytes) {
                     Ok(()) => self.store(submission, natural_key, corrects).map(Ok),
                     Err(over) => Ok(Err(over.into())),
                 }
@@ -152,7 +160,9 @@ impl Batch {
         if let Some(corrected) = corrects {
             self.supersede(corrected, id, &act)?;
         }
-        if let Some(delivery) = submission.delivery {
+        let sent = submission.auto_send.is_in_force(&self.terms.settings);
+        if sent {
+            let delivery = submission.delivery;
             self.events.push(act.event(Action::Sent, &request.summary).with("delivery", delivery.to_string()));
             self.sendings.push((delivery, id, act.clone()));
         }
@@ -165,7 +175,7 @@ impl Batch {
             versions.push(StoredVersion { id, fingerprint: request.summary.fingerprint, superseded: false });
         }
         self.requests.insert(id, request.clone());
-        Ok(Receipt { outcome: request.summary.outcome, replayed: false, request })
+        Ok(Receipt { outcome: request.summary.outcome, replayed: false, sent, request })
     }
 
     fn supersede(&mut self, corrected: MassRequestId, correction: MassRequestId, act: &Act) -> QueryResult<()> {
@@ -225,9 +235,14 @@ impl Batch {
         &self.tenant
     }
 
-    /// What the tenant has used then.
-    pub(crate) const fn usage(&self) -> Usage {
-        self.usage
+    /// The tenant's terms, with what it has used then.
+    pub(crate) const fn terms(&self) -> Terms {
+        self.terms
+    }
+
+    /// Whether nothing was stored that the submissions meet.
+    pub(crate) const fn met_nothing(&self) -> bool {
+        self.met_nothing
     }
 
     /// What happened, in its order.

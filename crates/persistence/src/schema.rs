@@ -3,13 +3,14 @@
 use diesel::{allow_tables_to_appear_in_same_query, table};
 
 table! {
-    use diesel::sql_types::{BigInt, Text};
+    use diesel::sql_types::{BigInt, Bool, Nullable, Text};
     use crate::columns::sql::Instant;
 
     tenants (id) {
         id -> Text,
         created_at -> Instant,
         credentials_version -> BigInt,
+        auto_send -> Nullable<Bool>,
     }
 }
 

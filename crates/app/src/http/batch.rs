@@ -189,7 +189,7 @@ impl Wishes {
             SentKey::Header(key) | SentKey::Fallback(key) => Some(key),
             SentKey::None => None,
         };
-        let options = Options { on_conflict, auto_send: tools.engine.sends_all(), origin: call.origin.clone() };
+        let options = Options { on_conflict, auto_send: tools.engine.auto_send(), origin: call.origin.clone() };
         Ok(Self { mode: mode.unwrap_or_default(), shown: shown.unwrap_or_default(), contract, key, options })
     }
 
@@ -333,7 +333,7 @@ impl Storing {
             Some(_) => None,
             None => match self.tools.service.accept_prepared(&self.principal, prepared).await {
                 Ok(results) => {
-                    self.tools.engine.accepted();
+                    self.tools.engine.accepted(results.iter().flatten());
                     Some(results)
                 }
                 Err(error) => {
@@ -408,7 +408,7 @@ async fn atomic(call: Call, upload: Upload, wishes: Wishes, tools: Tools) -> Res
     let mut report = Report::new(wishes.shown);
     match tools.service.accept_all_or_none(&call.principal, prepared).await? {
         Ok(receipts) => {
-            tools.engine.accepted();
+            tools.engine.accepted(&receipts);
             places.into_iter().zip(receipts).for_each(|(place, receipt)| report.stored(place, receipt));
             let lines = stream::iter([Ok::<_, PutError>(report.finish(None).into())]);
             Ok(Lines::with_status(StatusCode::CREATED, lines))

@@ -56,9 +56,9 @@ pub async fn create(
 ) -> Result<Reply<MassRequest>, Problem> {
     let on_conflict = query.take_with("on_conflict", on_conflict).unwrap_or_default();
     let record = record(&call, document, query)?;
-    let options = Options { on_conflict, auto_send: engine.sends_all(), origin: call.origin };
+    let options = Options { on_conflict, auto_send: engine.auto_send(), origin: call.origin };
     let receipt = service.accept(&call.principal, record, &options).await?;
-    engine.accepted();
+    engine.accepted([&receipt]);
     let status = if receipt.outcome == Outcome::Duplicate { StatusCode::OK } else { StatusCode::CREATED };
     let location = format!("/v1/mass-requests/{}", receipt.request.summary.id);
     let reply = representation(status, receipt.request, receipt.outcome)?.header(header::LOCATION, &location);

@@ -71,8 +71,8 @@ pub(super) fn accept_all_or_none(
 fn batch_for(connection: &mut Connection, tenant: &TenantId, submissions: &[Submission]) -> QueryResult<Batch> {
     let keys = remembered_keys(connection, tenant, submissions)?;
     let versions = stored_versions(connection, tenant, submissions)?;
-    let (quotas, usage) = quotas::with_usage(connection, tenant)?;
-    let mut batch = Batch::new(tenant, keys, versions, quotas, usage);
+    let (settings, quotas, usage) = quotas::with_usage(connection, tenant)?;
+    let mut batch = Batch::new(tenant, keys, versions, settings, quotas, usage);
     for ids in batch.needed(submissions).chunks(ROWS_PER_STATEMENT) {
         for request in requests(connection, tenant, ids)? {
             batch.give(request);

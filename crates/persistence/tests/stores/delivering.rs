@@ -18,7 +18,7 @@ use mass_domain::ids::{ApiKeyId, DeliveryId, MassRequestId, RecommendationId};
 use mass_domain::mass_request::Status;
 use mass_domain::page::Limit;
 use mass_domain::recommendation::{self, Advice, Recommendation};
-use mass_domain::tenancy::TenantId;
+use mass_domain::tenancy::{AutoSend, TenantId};
 use mass_domain::time::{Clock, Timestamp};
 use mass_service::{
     Answer, Claim, Claimed, Conclusion, Deliverer, DeliveryError, DeliveryQuery, DeliveryService, DeliverySettings,
@@ -73,7 +73,7 @@ fn sending(at: Timestamp) -> Sending {
 
 /// A submission that is put in the queue with its storing.
 fn sent(submission: Submission) -> Submission {
-    Submission { delivery: Some(DeliveryId::from_uuid(Uuid::now_v7())), ..submission }
+    Submission { auto_send: AutoSend::On, ..submission }
 }
 
 /// A stored request that stands in the queue.

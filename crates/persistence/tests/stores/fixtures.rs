@@ -8,9 +8,9 @@ use mass_domain::access::{Actor, Role};
 use mass_domain::audit::{Act, Action, NewEvent, Object};
 use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::{Examined, Index};
-use mass_domain::ids::{MassRequestId, UserId};
+use mass_domain::ids::{DeliveryId, MassRequestId, UserId};
 use mass_domain::mass_request::{IdempotencyKey, MassRequest, Status};
-use mass_domain::tenancy::{Tenant, TenantId};
+use mass_domain::tenancy::{AutoSend, Tenant, TenantId};
 use mass_domain::time::Timestamp;
 use mass_domain::trace::{Origin, RequestId};
 use mass_domain::users::{Email, User};
@@ -118,7 +118,8 @@ fn submission(contract: &str, canonical: String, index: Index) -> Submission {
         },
         idempotency_key: None,
         on_conflict: OnConflict::Refuse,
-        delivery: None,
+        auto_send: AutoSend::NoEngine,
+        delivery: DeliveryId::from_uuid(Uuid::now_v7()),
         origin: origin(),
     }
 }

@@ -5,13 +5,11 @@ use std::num::NonZeroU32;
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::Text;
 use diesel::{Connection, PgConnection, QueryResult, QueryableByName, RunQueryDsl, sql_query};
-use mass_domain::ids::DeliveryId;
 use mass_domain::mass_request::Filter;
 use mass_domain::page::Limit;
-use mass_domain::tenancy::TenantId;
+use mass_domain::tenancy::{AutoSend, TenantId};
 use mass_persistence::{Database, MigrateError, Options, open};
 use mass_service::{Found, MassStore, Submission};
-use uuid::Uuid;
 
 use crate::databases::{Place, PostgresDatabase, TestDatabase};
 use crate::fixtures::{Vary, account, at, deletion, event, other_tenant, reading, simple, tenant};
@@ -136,8 +134,8 @@ async fn who_names_no_tenant_sees_nothing() {
 async fn who_names_no_tenant_sees_that_something_is_due_and_not_what() {
     let db = TestDatabase::postgres_restricted().await;
     for tenant in [tenant(), other_tenant()] {
-        let delivery = Some(DeliveryId::from_uuid(Uuid::now_v7()));
-        db.mass().accept(&tenant, vec![Submission { delivery, ..simple(1) }], Vec::new()).await.unwrap();
+        let sent = Submission { auto_send: AutoSend::On, ..simple(1) };
+        db.mass().accept(&tenant, vec![sent], Vec::new()).await.unwrap();
     }
     let mut server = server_of(&db);
     assert_eq!(tenants_in(&mut server, "delivery_queue"), ["default", "other"]);

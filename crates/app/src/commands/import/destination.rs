@@ -1,20 +1,20 @@
 //! Where records go: the local database, or a server.
 
 use mass_domain::access::Principal;
-use mass_domain::contracts;
 use mass_domain::json::SyntaxError;
-use mass_domain::mass_request::{IdempotencyKey, Outcome};
+use mass_domain::mass_request::Outcome;
 use mass_domain::trace::Origin;
 use mass_domain::validation::Violation;
-use mass_service::{AcceptError, DocumentError, OnConflict, Options, Receipt, Record, Refusal, SentKey};
+use mass_service::{AcceptError, DocumentError, OnConflict, Options, Receipt, Refusal};
 
 use super::Arguments;
 use super::rejected::Fault;
 use super::server::{self, Server};
-use super::source::{Row, Written};
+use super::source::Row;
 use crate::commands::tell_founded;
 use crate::config::Settings;
 use crate::http::context::new_request_id;
+use crate::records::{in_words, submitted};
 use crate::startup::Application;
 
 /// How many records go into one unit of work of the local database.
@@ -49,7 +49,7 @@ impl Destination {
         tell_founded(application.founded.as_ref());
         let tenant = arguments.tenant.clone().unwrap_or_else(|| settings.first.tenant.clone());
         let origin = Origin { request_id: new_request_id(), trace: None, address: None };
-        let options = Options { on_conflict, auto_send: application.services.engine.sends_all(), origin };
+        let options = Options { on_conflict, auto_send: application.services.engine.auto_send(), origin };
         Ok(Self::Local { application, principal: Principal::system(tenant), options })
     }
 
@@ -76,28 +76,14 @@ async fn store(
     options: &Options,
     rows: &[Row],
 ) -> anyhow::Result<Vec<Taken>> {
+    let record = |row: &Row| submitted(&row.text, row.document.clone(), || Some(row.key.clone()));
     let records = rows.iter().map(record).collect();
     let results = application.services.mass.accept_all(principal, records, options).await?;
-    let taken = |(row, result)| match result {
+    let taken = |result| match result {
         Ok(receipt) => Ok(taken(&receipt)),
-        Err(error) => Ok(Taken::Refused(faults(row, error)?)),
+        Err(error) => Ok(Taken::Refused(faults(error)?)),
     };
-    rows.iter().zip(results).map(taken).collect()
-}
-
-/// The record of a row: also of one that is no document, so that its refusal is recorded.
-fn record(row: &Row) -> Record {
-    match &row.document {
-        Ok(document) => Record::new(document.clone(), row.bytes, key_of(row).map_or(SentKey::None, SentKey::Fallback)),
-        Err(error) => Record::unreadable(&row.text(), error.clone()),
-    }
-}
-
-/// A key for a record that has no natural one; the natural key of the others does the same for every file.
-fn key_of(row: &Row) -> Option<IdempotencyKey> {
-    let document = row.document.as_ref().ok()?;
-    let natural = contracts::recognise(document).is_some_and(|contract| contract.has_natural_key());
-    if natural { None } else { IdempotencyKey::parse(&row.key).ok() }
+    results.into_iter().map(taken).collect()
 }
 
 fn taken(receipt: &Receipt) -> Taken {
@@ -110,11 +96,11 @@ fn taken(receipt: &Receipt) -> Taken {
 }
 
 /// The reasons for which a record was refused; what concerns the whole import is an error.
-fn faults(row: &Row, error: AcceptError) -> anyhow::Result<Vec<Fault>> {
+fn faults(error: AcceptError) -> anyhow::Result<Vec<Fault>> {
     match error {
         AcceptError::Forbidden(error) => Err(error.into()),
         AcceptError::Store(error) => Err(error.into()),
-        AcceptError::Document(DocumentError::Malformed(error)) => Ok(vec![unreadable(row, &error)]),
+        AcceptError::Document(DocumentError::Malformed(error)) => Ok(vec![unreadable(&error)]),
         AcceptError::Document(DocumentError::Invalid(refused)) => {
             Ok(refused.violations.into_iter().map(Fault::from).collect())
         }
@@ -127,12 +113,8 @@ fn faults(row: &Row, error: AcceptError) -> anyhow::Result<Vec<Fault>> {
 }
 
 /// The reason for which a row is no document; where it stands in the file is told beside it.
-pub(super) fn unreadable(row: &Row, error: &SyntaxError) -> Fault {
-    let detail = match row.written {
-        Written::Cells(_) => error.detail.clone(),
-        Written::Line(_) => error.to_string(),
-    };
-    Fault::of_record(error.code, detail)
+pub(super) fn unreadable(error: &SyntaxError) -> Fault {
+    Fault::of_record(error.code, in_words(error))
 }
 
 impl From<Violation> for Fault {
