@@ -9,17 +9,20 @@ pub mod migrate;
 pub mod openapi;
 pub mod serve;
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
 
 use mass_auth::Founded;
 use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
 
 /// Prints to standard output, for people or for a pipe.
 ///
 /// # Errors
 /// When nobody reads it.
-pub fn print(text: &str) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
+pub fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
 }
@@ -31,5 +34,17 @@ fn tell_founded(founded: Option<&Founded>) {
     if let Some((founded, password)) = founded.and_then(|it| Some((it, it.generated_password.as_ref()?))) {
         let (email, password) = (&founded.email, password.expose_secret());
         eprintln!("created the first administrator {email}\npassword: {password}   (shown this once)");
+    }
+}
+
+/// The SHA-256 of a file, which is read piece by piece.
+fn sha256(path: &Path) -> io::Result<[u8; 32]> {
+    let mut file = File::open(path)?;
+    let (mut digest, mut piece) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(digest.finalize().into()),
+            read => digest.update(piece.get(..read).unwrap_or_default()),
+        }
     }
 }

@@ -3,13 +3,17 @@
 use csv::{ByteRecord, ReaderBuilder};
 use mass_domain::contracts::{Columns, ContractId, HeaderError};
 use mass_domain::json::{SyntaxError, Value};
+use mass_domain::records::RawRecord;
 
 /// Why a header row cannot be read.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum InvalidHeader {
     /// It begins with a byte order mark.
     #[error("it begins with a byte order mark, which would be part of the first column's name")]
     ByteOrderMark,
+    /// It is longer than a record may be.
+    #[error("it is too long")]
+    TooLong,
     /// It is not UTF-8.
     #[error("it is not UTF-8")]
     NotUtf8,
@@ -22,22 +26,45 @@ pub enum InvalidHeader {
 #[derive(Debug)]
 pub struct Header {
     columns: Columns,
+    /// The headers that name members.
+    names: Vec<String>,
+    /// Which columns they are.
+    places: Vec<usize>,
+    /// How many columns there are.
     width: usize,
 }
 
 impl Header {
-    /// Reads the header row of documents under a contract.
+    /// Reads the header row of documents under a contract. Columns of the ignored names are no members.
     ///
     /// # Errors
     /// [`InvalidHeader`], which says what is wrong with it.
-    pub fn parse(contract: ContractId, row: &[u8]) -> Result<Self, InvalidHeader> {
-        if row.starts_with("\u{feff}".as_bytes()) {
+    pub fn parse(contract: ContractId, row: &RawRecord<'_>, ignored: &[&str]) -> Result<Self, InvalidHeader> {
+        if row.bytes.starts_with("\u{feff}".as_bytes()) {
             return Err(InvalidHeader::ByteOrderMark);
         }
-        let cells = cells(row);
+        if row.too_long {
+            return Err(InvalidHeader::TooLong);
+        }
+        let cells = cells(row.bytes);
         let names: Result<Vec<&str>, _> = cells.iter().map(std::str::from_utf8).collect();
-        let columns = Columns::new(contract, names.map_err(|_| InvalidHeader::NotUtf8)?)?;
-        Ok(Self { columns, width: cells.len() })
+        let names = names.map_err(|_| InvalidHeader::NotUtf8)?.into_iter().map(str::to_owned).enumerate();
+        let (places, names): (_, Vec<_>) = names.filter(|(_, name)| !ignored.contains(&name.trim())).unzip();
+        let columns = Columns::new(contract, names.iter().map(String::as_str))?;
+        Ok(Self { columns, names, places, width: cells.len() })
+    }
+
+    /// The headers that name members, as they were written.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The cells of a row that are members; all of its cells if they do not fit the header row.
+    #[must_use]
+    pub fn cells(&self, row: &[u8]) -> ByteRecord {
+        let cells = cells(row);
+        if cells.len() == self.width { self.members(&cells).collect() } else { cells }
     }
 
     /// The document that a row is.
@@ -50,11 +77,15 @@ impl Header {
             let detail = format!("The record has {} cells, but the header row has {}.", cells.len(), self.width);
             return Err(fault("cells", detail));
         }
-        let texts: Result<Vec<&str>, _> = cells.iter().map(std::str::from_utf8).collect();
+        let texts: Result<Vec<&str>, _> = self.members(&cells).map(std::str::from_utf8).collect();
         match texts {
             Ok(texts) => Ok(self.columns.document(texts)),
             Err(_) => Err(fault("invalid_utf8", "The record is not UTF-8.".to_owned())),
         }
+    }
+
+    fn members<'a>(&'a self, cells: &'a ByteRecord) -> impl Iterator<Item = &'a [u8]> {
+        self.places.iter().filter_map(|place| cells.get(*place))
     }
 }
 
@@ -80,9 +111,13 @@ mod tests {
 
     use super::*;
 
+    fn header(row: &[u8], ignored: &[&str]) -> Result<Header, InvalidHeader> {
+        Header::parse(SIMPLE_1_0, &RawRecord { line: 1, bytes: row, too_long: false }, ignored)
+    }
+
     #[test]
     fn a_row_is_a_document_under_its_header() {
-        let header = Header::parse(SIMPLE_1_0, b"a,\"b.c\",d").unwrap();
+        let header = header(b"a,\"b.c\",d", &[]).unwrap();
         let document = header.document("1,\"x\"\"\r\n, y\",".as_bytes()).unwrap();
         assert_eq!(canonical::write(&document), r#"{"payload":{"a":"1","b":{"c":"x\"\r\n, y"}}}"#);
         let fault = |row: &[u8]| header.document(row).unwrap_err();
@@ -92,10 +127,22 @@ mod tests {
     }
 
     #[test]
+    fn ignored_columns_are_no_members() {
+        let header = header(b"a, x ,b,y", &["x", "y"]).unwrap();
+        assert_eq!(header.names(), ["a", "b"]);
+        let document = header.document(b"1,2,3,\xff").unwrap();
+        assert_eq!(canonical::write(&document), r#"{"payload":{"a":"1","b":"3"}}"#);
+        assert_eq!(header.cells(b"1,2,3,4"), vec!["1", "3"]);
+        assert_eq!(header.cells(b"1,2,3"), vec!["1", "2", "3"]);
+    }
+
+    #[test]
     fn a_header_that_is_no_shape_of_a_document_is_refused() {
-        let refused = |row: &[u8]| Header::parse(SIMPLE_1_0, row).unwrap_err().to_string();
+        let refused = |row: &[u8]| header(row, &[]).unwrap_err().to_string();
         assert!(refused("\u{feff}a,b".as_bytes()).contains("byte order mark"));
         assert_eq!(refused(b"\xff"), "it is not UTF-8");
         assert!(refused(b"a,a").contains("occurs twice"));
+        let cut = Header::parse(SIMPLE_1_0, &RawRecord { line: 1, bytes: b"a,b", too_long: true }, &[]);
+        assert_eq!(cut.unwrap_err().to_string(), "it is too long");
     }
 }

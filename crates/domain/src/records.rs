@@ -99,10 +99,10 @@ impl Splitter {
         Ok(())
     }
 
-    /// The line that has been reached, from 1.
+    /// The record in whose middle the stream ended, if it cannot end there.
     #[must_use]
-    pub const fn line(&self) -> u64 {
-        self.line
+    pub fn unfinished(&self) -> Option<RawRecord<'_>> {
+        Some(RawRecord { line: self.begun_on?, bytes: &self.kept, too_long: self.length > self.limit })
     }
 
     fn finish_record(&mut self, last: &[u8], each: &mut impl FnMut(RawRecord<'_>)) {
@@ -386,6 +386,10 @@ mod tests {
             &[(1, "a,b "), (3, "1,\"x\r\ny\""), (5, "\"\"\"\n\",2"), (7, "3,4\"5")],
         );
         assert_broken(Format::Csv, "a\n\"b\nc", 1, "the stream ends within a quoted cell, on line 3");
+        let mut splitter = Splitter::new(Format::Csv, 100);
+        splitter.push(b"a\n\"b\nc", |_| {}).unwrap();
+        assert!(splitter.finish(|_| {}).is_err());
+        assert_eq!(splitter.unfinished(), Some(RawRecord { line: 2, bytes: b"\"b\nc", too_long: false }));
     }
 
     #[test]

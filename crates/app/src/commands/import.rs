@@ -101,7 +101,7 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<Ex
                 Taken::Duplicate => totals.duplicates += 1,
                 Taken::Refused(faults) => {
                     totals.refused += 1;
-                    rejected.write(row, &faults).context("the file of refused records")?;
+                    rejected.write(row, source.header(), &faults).context("the file of refused records")?;
                 }
             }
         }

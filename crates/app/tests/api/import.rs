@@ -258,14 +258,52 @@ fn a_row_of_another_width_is_refused_and_the_others_are_taken() {
 }
 
 #[test]
+fn a_row_without_an_end_is_refused_and_the_others_are_taken() {
+    let workplace = Workplace::sqlite();
+    workplace.write("open.csv", "a,b\n1,2\n3,\"4\n5,6\n");
+    let ended = import(&workplace, "open.csv", &["--contract", "simple/1.0"]);
+    assert_ended(&ended, 2, "2 read, 1 accepted, 0 duplicates, 1 refused\n");
+    let rejected = rows(&workplace.read("open.csv.rejected.csv"));
+    assert_eq!(rejected[1], ["3", "4\n5,6\n", "3", "", "The stream ends within a quoted cell."]);
+}
+
+#[test]
+fn a_table_may_begin_with_a_byte_order_mark_or_be_empty() {
+    let workplace = Workplace::sqlite();
+    workplace.write("marked.csv", "\u{feff}a,b\n1,2\n\n3\n");
+    let ended = import(&workplace, "marked.csv", &["--contract", "simple/1.0"]);
+    assert_ended(&ended, 2, "2 read, 1 accepted, 0 duplicates, 1 refused\n");
+    let rejected = rows(&workplace.read("marked.csv.rejected.csv"));
+    assert_eq!((rejected[0][0].as_str(), rejected[1][1].as_str()), ("a", "4"), "the mark is no part of the header");
+    for (name, text) in [("empty.csv", ""), ("bare.csv", "a,b\r\n\r\n"), ("empty.ndjson", "\n\n")] {
+        workplace.write(name, text);
+        let ended = import(&workplace, name, &["--contract", "simple/1.0"]);
+        assert_ended(&ended, 0, "0 read, 0 accepted, 0 duplicates, 0 refused\n");
+    }
+}
+
+#[test]
+fn a_file_longer_than_what_is_read_at_once_is_read_whole() {
+    let workplace = Workplace::sqlite();
+    let long = "x".repeat(50_000);
+    let numbered: String = (0..6).map(|number| format!("{number},\"{long}\n\"\n")).collect();
+    workplace.write("long.csv", format!("a,b\n{numbered}6\n"));
+    let ended = import(&workplace, "long.csv", &["--contract", "simple/1.0"]);
+    assert_ended(&ended, 2, "7 read, 6 accepted, 0 duplicates, 1 refused\n");
+    assert_eq!(rows(&workplace.read("long.csv.rejected.csv"))[1][1], "14");
+}
+
+#[test]
 fn a_file_that_cannot_be_imported_is_a_failure_that_says_why() {
     let workplace = Workplace::sqlite();
     workplace.write("data.csv", "a,a.b\n1,2\n");
     workplace.write("twice.csv", "a,b,a\n1,2,3\n");
+    workplace.write("open.csv", "a,\"b\n1,2\n");
     workplace.write("data.txt", "");
-    let cases: [(&str, &[&str], &[&str]); 7] = [
+    let cases: [(&str, &[&str], &[&str]); 8] = [
         ("data.csv", &["--contract", "simple/1.0"], &["\"a\"", "\"a.b\""]),
-        ("twice.csv", &["--contract", "simple/1.0"], &["\"a\"", "twice"]),
+        ("twice.csv", &["--contract", "simple/1.0"], &["header row", "\"a\"", "twice"]),
+        ("open.csv", &["--contract", "simple/1.0"], &["quoted cell", "line 3"]),
         ("data.csv", &["--contract", "device/9.9"], &["device/9.9"]),
         ("data.csv", &[], &["--contract"]),
         ("data.txt", &[], &["data.txt", ".ndjson"]),

@@ -1,7 +1,5 @@
 //! `mass audit archive`: old events go from the database into a file that proves them.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,12 +12,11 @@ use mass_domain::audit::note::NoteKey;
 use mass_domain::hex::Hex;
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
-use sha2::{Digest, Sha256};
 
 use super::local::{open, write_file};
 use super::verify::verify_file;
 use super::{GivenKey, keys};
-use crate::commands::print;
+use crate::commands::{print, sha256};
 use crate::config::Settings;
 use crate::http::context::local_origin;
 
@@ -66,20 +63,6 @@ fn verified(keys: Vec<NoteKey>, principal: &Principal, path: &Path) -> anyhow::R
     if tenant != principal.tenant() || events == 0 || report.uncovered().is_some() {
         bail!("the file {} is no archive of the log of {}", path.display(), principal.tenant());
     }
-    let sha256 = sha256(path).with_context(file)?;
+    let sha256 = Hex(&sha256(path).with_context(file)?).to_string();
     Ok(WrittenArchive { first: after + 1, last: report.last(), root, sha256 })
-}
-
-fn sha256(path: &Path) -> io::Result<String> {
-    let mut file = BufReader::new(File::open(path)?);
-    let mut digest = Sha256::new();
-    loop {
-        let part = file.fill_buf()?;
-        if part.is_empty() {
-            return Ok(Hex(&digest.finalize()).to_string());
-        }
-        digest.update(part);
-        let read = part.len();
-        file.consume(read);
-    }
 }

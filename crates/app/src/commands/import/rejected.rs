@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
-use super::source::{Row, Written};
-
-/// The columns that MASS adds to a CSV file of refused records, and ignores when it reads one.
-pub(super) const OWN_COLUMNS: [&str; 3] = ["_line", "_pointer", "_reason"];
+use super::source::Row;
+use crate::records::OWN_COLUMNS;
+use crate::rows::Header;
 
 /// Why a record was refused.
 #[derive(Debug, Clone, Serialize)]
@@ -65,27 +64,27 @@ impl Rejected {
         Ok(Self { path, output, records: 0 })
     }
 
-    /// Adds a refused record.
-    pub(super) fn write(&mut self, row: &Row, faults: &[Fault]) -> anyhow::Result<()> {
+    /// Adds a refused record, of a CSV file a row below its header.
+    pub(super) fn write(&mut self, row: &Row, header: Option<&Header>, faults: &[Fault]) -> anyhow::Result<()> {
         self.records += 1;
         let line = row.line.to_string();
-        match (&mut self.output, &row.written) {
-            (Output::Csv(writer), Written::Cells(cells)) => {
+        match (&mut self.output, header) {
+            (Output::Csv(writer), Some(header)) => {
                 let pointers: Vec<&str> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
                 let reasons: Vec<&str> = faults.iter().map(|fault| fault.detail.as_str()).collect();
-                let own = [line, pointers.join("; "), reasons.join(" ")].map(String::into_bytes);
-                writer.write_record(cells.iter().chain(&own))?;
+                let own = [line, pointers.join("; "), reasons.join(" ")];
+                writer.write_record(header.cells(&row.text).iter().chain(own.iter().map(String::as_bytes)))?;
             }
-            (Output::Ndjson(writer), Written::Line(text)) => {
+            (Output::Ndjson(writer), None) => {
                 let faults = serde_json::to_string(faults)?;
                 // What is no JSON cannot stand as a value; it is kept as text.
-                let record = match serde_json::from_slice::<&serde_json::value::RawValue>(text) {
+                let record = match serde_json::from_slice::<&serde_json::value::RawValue>(&row.text) {
                     Ok(record) => record.get().to_owned(),
-                    Err(_) => serde_json::to_string(&String::from_utf8_lossy(text))?,
+                    Err(_) => serde_json::to_string(&String::from_utf8_lossy(&row.text))?,
                 };
                 writeln!(writer, r#"{{"_line":{line},"_violations":{faults},"record":{record}}}"#)?;
             }
-            (Output::Csv(_), Written::Line(_)) | (Output::Ndjson(_), Written::Cells(_)) => {
+            (Output::Csv(_), None) | (Output::Ndjson(_), Some(_)) => {
                 anyhow::bail!("a record of another form than its file");
             }
         }

@@ -78,7 +78,7 @@ impl Server {
                     sent.push(at);
                     None
                 }
-                Err(error) => Some(Taken::Refused(vec![unreadable(row, error)])),
+                Err(error) => Some(Taken::Refused(vec![unreadable(error)])),
             });
         }
         while taken.iter().any(Option::is_none) {

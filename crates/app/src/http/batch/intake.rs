@@ -8,17 +8,15 @@ use actix_web::dev::Payload;
 use actix_web::web::{self, Bytes, block};
 use futures_util::StreamExt;
 use mass_domain::access::{Forbidden, Principal};
-use mass_domain::contracts::{self, ContractId};
-use mass_domain::json::{self, SyntaxError, Value};
+use mass_domain::contracts::ContractId;
 use mass_domain::mass_request::IdempotencyKey;
-use mass_domain::records::{BrokenStream, Format, RawRecord, Splitter};
-use mass_service::{MassService, Options, Prepared, Record, SentKey};
+use mass_service::{MassService, Options, Prepared};
 
 use super::Upload;
 use super::coding::Decoder;
 use crate::http::body::sentence;
 use crate::http::problem::{Problem, ProblemKind};
-use crate::rows::Header;
+use crate::records::{Record, Records, Unreadable, submitted};
 
 /// How long a body may pause while it is waited for.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -72,7 +70,7 @@ pub(super) struct Reading {
     decoded: Vec<u8>,
     /// How much of what is decoded has been taken apart.
     taken: usize,
-    splitter: Splitter,
+    records: Records,
     collecting: Collecting,
     bounds: Bounds,
 }
@@ -80,7 +78,6 @@ pub(super) struct Reading {
 /// Examines records and keeps them together.
 struct Collecting {
     terms: Terms,
-    form: Form,
     chunk: Chunk,
     next_index: u64,
     /// Set once nothing more is stored: from then on records are only counted.
@@ -88,30 +85,16 @@ struct Collecting {
     problem: Option<Problem>,
 }
 
-/// What a record is.
-enum Form {
-    /// A JSON text.
-    Json,
-    /// The header row of documents under this contract.
-    Header(ContractId),
-    /// A row below this one.
-    Row(Header),
-}
-
 impl Reading {
     /// Begins to read a body.
     pub(super) fn new(upload: &Upload, terms: Terms, bounds: Bounds, halted: Arc<AtomicBool>) -> Result<Self, Problem> {
-        let form = match (upload.format, terms.contract) {
-            (Format::Csv, Some(contract)) => Form::Header(contract),
-            (Format::Csv | Format::Ndjson | Format::Array, _) => Form::Json,
-        };
         Ok(Self {
             decoder: Decoder::new(upload.coding).map_err(|error| Problem::internal(&error.into()))?,
             input: Bytes::new(),
             decoded: Vec::new(),
             taken: 0,
-            splitter: Splitter::new(upload.format, terms.limit),
-            collecting: Collecting { terms, form, chunk: Chunk::default(), next_index: 0, halted, problem: None },
+            records: Records::new(upload.format, terms.contract, terms.limit),
+            collecting: Collecting { terms, chunk: Chunk::default(), next_index: 0, halted, problem: None },
             bounds,
         })
     }
@@ -150,8 +133,8 @@ impl Reading {
             Piece::End => {
                 self.decoder.finish(&mut self.decoded).map_err(|error| undecodable(&error))?;
                 let rest = self.decoded.get(self.taken..).unwrap_or_default();
-                self.splitter.push(rest, |record| self.collecting.take(&record))?;
-                self.splitter.finish(|record| self.collecting.take(&record))?;
+                self.records.take(Some(rest), |record| self.collecting.take(&record))?;
+                self.records.take(None, |record| self.collecting.take(&record))?;
                 return self.collecting.sound().map(|()| true);
             }
         }
@@ -166,7 +149,7 @@ impl Reading {
             let rest = self.decoded.get(self.taken..).unwrap_or_default();
             let slice = rest.get(..SLICE).unwrap_or(rest);
             self.taken += slice.len();
-            self.splitter.push(slice, |record| self.collecting.take(&record))?;
+            self.records.take(Some(slice), |record| self.collecting.take(&record))?;
             self.collecting.sound()?;
             if self.is_full() {
                 return Ok(false);
@@ -205,59 +188,23 @@ impl Piece {
 }
 
 impl Collecting {
-    fn take(&mut self, raw: &RawRecord<'_>) {
+    fn take(&mut self, found: &Record<'_>) {
         if self.problem.is_some() {
             return;
         }
-        if let Form::Header(contract) = self.form {
-            match Header::parse(contract, raw.bytes) {
-                Ok(_) if raw.too_long => self.problem = Some(bad_header("it is too long")),
-                Ok(header) => self.form = Form::Row(header),
-                Err(error) => self.problem = Some(bad_header(&error.to_string())),
-            }
-            return;
-        }
-        let place = Place { index: self.next_index, line: raw.line };
+        let place = Place { index: self.next_index, line: found.raw.line };
         self.next_index += 1;
-        self.chunk.bytes += raw.bytes.len();
+        self.chunk.bytes += found.raw.bytes.len();
         self.chunk.places.push(place);
         if self.halted.load(Ordering::Relaxed) {
             return;
         }
-        let record = self.record(raw, place.index);
+        let key = || self.terms.key.as_ref().map(|key| format!("{}:{}", key.as_str(), place.index));
+        let record = submitted(found.raw.bytes, found.document(), key);
         let Terms { service, principal, options, .. } = &self.terms;
         if let Err(Forbidden(permission)) = service.prepare_next(principal, record, options, &mut self.chunk.prepared) {
             self.problem = Some(Problem::forbidden(permission));
         }
-    }
-
-    fn record(&self, raw: &RawRecord<'_>, index: u64) -> Record {
-        if raw.too_long {
-            let detail = format!("The record has more than {} bytes (MASS_BODY_LIMIT_BYTES).", self.terms.limit);
-            return Record::unreadable(raw.bytes, SyntaxError { code: "too_long", detail, line: 1, column: 1 });
-        }
-        let document = match (&self.form, self.terms.contract) {
-            (Form::Row(header), _) => header.document(raw.bytes),
-            (Form::Json | Form::Header(_), None) => json::parse(raw.bytes),
-            (Form::Json | Form::Header(_), Some(contract)) => {
-                json::parse(raw.bytes).map(|document| contracts::with_marker(contract, document))
-            }
-        };
-        match document {
-            Ok(document) => {
-                let key = self.key(&document, index);
-                Record::new(document, raw.bytes.len(), key)
-            }
-            Err(error) => Record::unreadable(raw.bytes, error),
-        }
-    }
-
-    /// The key of a record that has no natural one: the batch's, with the record's index.
-    fn key(&self, document: &Value, index: u64) -> SentKey {
-        let natural = || contracts::recognise(document).is_some_and(|contract| contract.has_natural_key());
-        let key = self.terms.key.as_ref().filter(|_| !natural());
-        let key = key.and_then(|key| IdempotencyKey::parse(&format!("{}:{index}", key.as_str())).ok());
-        key.map_or(SentKey::None, SentKey::Fallback)
     }
 
     fn sound(&self) -> Result<(), Problem> {
@@ -265,17 +212,19 @@ impl Collecting {
     }
 }
 
-impl From<BrokenStream> for Problem {
-    fn from(error: BrokenStream) -> Self {
-        Self::new(ProblemKind::MalformedJson).detail(sentence(&error.to_string())).member("line", error.line)
+impl From<Unreadable> for Problem {
+    fn from(error: Unreadable) -> Self {
+        let detail = sentence(&error.to_string());
+        match error {
+            Unreadable::Stream(error) => {
+                Self::new(ProblemKind::MalformedJson).detail(detail).member("line", error.line)
+            }
+            Unreadable::Header(_) => Self::new(ProblemKind::BadRequest).detail(detail),
+        }
     }
 }
 
 fn undecodable(error: &std::io::Error) -> Problem {
     let detail = format!("From here on the body is not in its Content-Encoding: {error}.");
     Problem::new(ProblemKind::BadRequest).detail(detail)
-}
-
-fn bad_header(reason: &str) -> Problem {
-    Problem::new(ProblemKind::BadRequest).detail(format!("The header row cannot be read: {reason}."))
 }

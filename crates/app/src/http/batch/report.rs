@@ -1,6 +1,5 @@
 //! The way out: a line of JSON for each record, and the totals.
 
-use mass_domain::json::SyntaxError;
 use mass_domain::mass_request::Outcome;
 use mass_domain::validation as domain;
 use mass_service::{AcceptError, DocumentError, Receipt, Refusal};
@@ -9,6 +8,7 @@ use super::intake::Place;
 use crate::http::problem::Problem;
 use crate::http::wire;
 use crate::http::wire::batch::{BatchLine, BatchOutcome, BatchTotals};
+use crate::records::in_words;
 
 /// Which records have a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -100,7 +100,9 @@ pub(super) fn against(place: Place, error: AcceptError) -> Result<BatchLine, Pro
         AcceptError::Document(DocumentError::Invalid(refused)) => {
             rejected(refused.violations.into_iter().map(Into::into).collect())
         }
-        AcceptError::Document(DocumentError::Malformed(error)) => rejected(vec![malformed(error)]),
+        AcceptError::Document(DocumentError::Malformed(error)) => {
+            rejected(vec![violation(error.code, in_words(&error))])
+        }
         AcceptError::Document(error @ DocumentError::ForeignTenant) => {
             rejected(vec![violation("foreign_tenant", error.to_string())])
         }
@@ -122,17 +124,6 @@ pub(super) fn against(place: Place, error: AcceptError) -> Result<BatchLine, Pro
 pub(super) fn about(place: Place, outcome: BatchOutcome) -> BatchLine {
     let Place { index, line } = place;
     BatchLine { index: Some(index), line: Some(line), outcome: Some(outcome), ..BatchLine::default() }
-}
-
-/// Why a record is no document. Its lines are counted from its own first one.
-fn malformed(error: SyntaxError) -> wire::Violation {
-    let SyntaxError { code, detail, line, column } = error;
-    let place = match (line, column) {
-        (1, 1) => String::new(),
-        (1, column) => format!(" at column {column} of the record"),
-        (line, column) => format!(" at line {line}, column {column} of the record"),
-    };
-    violation(code, format!("{detail}{place}"))
 }
 
 fn violation(code: &str, detail: String) -> wire::Violation {

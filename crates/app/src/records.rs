@@ -1,0 +1,248 @@
+//! Records out of a stream of bytes, as batches and imports read them alike: where each ends, and what document it is.
+
+use mass_domain::contracts::{self, ContractId};
+use mass_domain::json::{self, SyntaxError, Value};
+use mass_domain::mass_request::IdempotencyKey;
+use mass_domain::records::{BrokenStream, Format, RawRecord, Splitter};
+use mass_service::{Record as Submitted, SentKey};
+
+use crate::rows::{Header, InvalidHeader};
+
+/// The columns that MASS adds to the rows that it refused.
+pub const OWN_COLUMNS: [&str; 3] = ["_line", "_pointer", "_reason"];
+
+/// Why a stream is read no further. The records before that place have been handed on.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Unreadable {
+    /// Its records cannot be told apart.
+    #[error(transparent)]
+    Stream(#[from] BrokenStream),
+    /// Its rows are nothing without their header row.
+    #[error("the header row cannot be read: {0}")]
+    Header(#[from] InvalidHeader),
+}
+
+/// Takes a stream apart, however it is cut into pieces.
+#[derive(Debug)]
+pub struct Records {
+    splitter: Splitter,
+    form: Form,
+    /// The most bytes of a record.
+    limit: usize,
+    /// Whether what MASS added to records that it refused is taken off again.
+    mending: bool,
+}
+
+/// What the next record is.
+#[derive(Debug)]
+enum Form {
+    /// The header row of documents under this contract.
+    Header(ContractId),
+    /// A document.
+    Document(Reading),
+}
+
+/// What a document is read from.
+#[derive(Debug)]
+enum Reading {
+    /// A JSON text, under this contract if it names none itself.
+    Json(Option<ContractId>),
+    /// A row below this one.
+    Row(Header),
+}
+
+/// A record whose document has not been read yet.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// As it stands in the stream.
+    pub raw: RawRecord<'a>,
+    reading: &'a Reading,
+    limit: usize,
+    mending: bool,
+}
+
+impl Records {
+    /// Begins a stream of this format, with the contract that was named beside it, which CSV cannot do without. Its
+    /// records have at most so many bytes.
+    #[must_use]
+    pub const fn new(format: Format, contract: Option<ContractId>, limit: usize) -> Self {
+        let form = match (format, contract) {
+            (Format::Csv, Some(contract)) => Form::Header(contract),
+            (Format::Csv | Format::Ndjson | Format::Array, contract) => Form::Document(Reading::Json(contract)),
+        };
+        Self { splitter: Splitter::new(format, limit), form, limit, mending: false }
+    }
+
+    /// Reads what was refused and mended since, too, in the form in which MASS keeps it.
+    #[must_use]
+    pub fn mending(self) -> Self {
+        Self { mending: true, ..self }
+    }
+
+    /// Takes the next piece of the stream, `None` at its end, and hands on each record that ends in it.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    pub fn take(&mut self, piece: Option<&[u8]>, mut each: impl FnMut(Record<'_>)) -> Result<(), Unreadable> {
+        let Self { splitter, form, limit, mending } = self;
+        let (limit, mending) = (*limit, *mending);
+        let ignored: &[&str] = if mending { &OWN_COLUMNS } else { &[] };
+        let mut refused = None;
+        let take = |raw: RawRecord<'_>| match form {
+            Form::Header(_) if refused.is_some() => {}
+            Form::Header(contract) => match Header::parse(*contract, &raw, ignored) {
+                Ok(header) => *form = Form::Document(Reading::Row(header)),
+                Err(error) => refused = Some(error),
+            },
+            Form::Document(reading) => each(Record { raw, reading, limit, mending }),
+        };
+        match piece {
+            Some(piece) => splitter.push(piece, take)?,
+            None => splitter.finish(take)?,
+        }
+        refused.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// The header row, once it has been read.
+    #[must_use]
+    pub const fn header(&self) -> Option<&Header> {
+        match &self.form {
+            Form::Document(Reading::Row(header)) => Some(header),
+            Form::Document(Reading::Json(_)) | Form::Header(_) => None,
+        }
+    }
+
+    /// The record in whose middle the stream ended.
+    #[must_use]
+    pub fn unfinished(&self) -> Option<RawRecord<'_>> {
+        self.splitter.unfinished().filter(|_| matches!(self.form, Form::Document(_)))
+    }
+}
+
+impl Record<'_> {
+    /// The document that it is.
+    ///
+    /// # Errors
+    /// What keeps it from being one. Lines are counted from its own first one.
+    pub fn document(&self) -> Result<Value, SyntaxError> {
+        if self.raw.too_long {
+            let detail = format!("The record has more than {} bytes (MASS_BODY_LIMIT_BYTES).", self.limit);
+            return Err(SyntaxError { code: "too_long", detail, line: 1, column: 1 });
+        }
+        let contract = match self.reading {
+            Reading::Row(header) => return header.document(self.raw.bytes),
+            Reading::Json(contract) => *contract,
+        };
+        let value = json::parse(self.raw.bytes)?;
+        let value = if self.mending { mended(value) } else { value };
+        Ok(match contract {
+            Some(contract) => contracts::with_marker(contract, value),
+            None => value,
+        })
+    }
+}
+
+/// The record itself, where a line tells of one that was refused.
+fn mended(value: Value) -> Value {
+    match (value.get("_violations"), value.get("record")) {
+        (Some(_), Some(record)) => record.clone(),
+        (Some(_) | None, _) => value,
+    }
+}
+
+/// What the service takes of a record. The key is for a document that has no natural one, which is as good for ever.
+pub fn submitted(text: &[u8], document: Result<Value, SyntaxError>, key: impl FnOnce() -> Option<String>) -> Submitted {
+    let document = match document {
+        Ok(document) => document,
+        Err(error) => return Submitted::unreadable(text, error),
+    };
+    let natural = contracts::recognise(&document).is_some_and(|contract| contract.has_natural_key());
+    let key = if natural { None } else { key().and_then(|key| IdempotencyKey::parse(&key).ok()) };
+    Submitted::new(document, text.len(), key.map_or(SentKey::None, SentKey::Fallback))
+}
+
+/// Why a record is no document, with the place in it.
+#[must_use]
+pub fn in_words(error: &SyntaxError) -> String {
+    let SyntaxError { detail, line, column, .. } = error;
+    match (line, column) {
+        (1, 1) => detail.clone(),
+        (1, column) => format!("{detail} at column {column} of the record"),
+        (line, column) => format!("{detail} at line {line}, column {column} of the record"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mass_domain::canonical;
+    use mass_domain::contracts::SIMPLE_1_0;
+
+    use super::*;
+
+    /// What is found in a stream: each record's line with its document, or what keeps it from being one.
+    fn read(mut records: Records, text: &[u8]) -> (Vec<String>, Option<String>) {
+        let mut found = Vec::new();
+        let mut each = |record: Record<'_>| {
+            let what = record.document().map_or_else(|error| in_words(&error), |value| canonical::write(&value));
+            found.push(format!("{}: {what}", record.raw.line));
+        };
+        let read = records.take(Some(text), &mut each).and_then(|()| records.take(None, &mut each));
+        (found, read.err().map(|error| error.to_string()))
+    }
+
+    fn csv() -> Records {
+        Records::new(Format::Csv, Some(SIMPLE_1_0), 20)
+    }
+
+    fn ndjson(contract: Option<ContractId>) -> Records {
+        Records::new(Format::Ndjson, contract, 100)
+    }
+
+    #[test]
+    fn rows_are_read_by_the_header_row_before_them() {
+        let (found, error) = read(csv(), b"a,b\r\n\r\n1,\"x\n\"\n1\n2,\xff\n1,this row is too long\n3,\n");
+        let expected = [
+            r#"3: {"payload":{"a":"1","b":"x\n"}}"#,
+            "5: The record has 1 cells, but the header row has 2.",
+            "6: The record is not UTF-8.",
+            "7: The record has more than 20 bytes (MASS_BODY_LIMIT_BYTES).",
+            r#"8: {"payload":{"a":"3"}}"#,
+        ];
+        assert_eq!((found, error), (expected.map(str::to_owned).to_vec(), None));
+    }
+
+    #[test]
+    fn without_a_header_row_no_row_is_read() {
+        for (text, expected) in [
+            ("a,a\n1,2\n", "the header row cannot be read: the header \"a\" occurs twice"),
+            ("\u{feff}a\n1\n", "the header row cannot be read: it begins with a byte order mark, "),
+            ("a,b,c,d,e,f,g,h,i,j,k\n1\n", "the header row cannot be read: it is too long"),
+            ("a,\"b\n1,2\n", "the stream ends within a quoted cell, on line 3"),
+        ] {
+            let (found, error) = read(csv(), text.as_bytes());
+            assert_eq!(found, [""; 0], "{text}");
+            assert!(error.as_ref().is_some_and(|error| error.starts_with(expected)), "{text}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn a_json_text_may_leave_its_contract_to_what_was_named_beside_it() {
+        let text = b"{\"a\":1}\n\n{\"payload\":{\"a\":1}}\n{\"a\"\n";
+        let (bare, _) = read(ndjson(None), text);
+        assert_eq!(bare[0], r#"1: {"a":1}"#);
+        let (named, error) = read(ndjson(Some(SIMPLE_1_0)), text);
+        let expected = [r#"1: {"payload":{"a":1}}"#, r#"3: {"payload":{"a":1}}"#];
+        assert_eq!((&named[..2], error), (&expected.map(str::to_owned)[..], None));
+        assert!(named[2].starts_with("4: ") && named[2].ends_with(" at column 5 of the record"), "{named:?}");
+    }
+
+    #[test]
+    fn what_was_refused_is_read_as_it_was_only_where_that_is_asked_for() {
+        let line = br#"{"_line":7,"_violations":[],"record":{"a":1}}"#;
+        assert_eq!(read(ndjson(Some(SIMPLE_1_0)).mending(), line).0, [r#"1: {"payload":{"a":1}}"#]);
+        assert!(read(ndjson(Some(SIMPLE_1_0)), line).0[0].contains("_violations"));
+        let row = b"a,_line\n1,7\n";
+        assert_eq!(read(csv().mending(), row).0, [r#"2: {"payload":{"a":"1"}}"#]);
+        assert!(read(csv(), row).0[0].contains("_line"));
+    }
+}
