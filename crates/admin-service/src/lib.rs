@@ -1,4 +1,4 @@
-//! Administration: tenants, users, API keys and quotas.
+//! Administration: tenants, users, API keys, quotas and settings.
 //!
 //! Belongs here: the use cases, their permissions and errors, and the ports that they need. A use case takes the
 //! [`Principal`](mass_domain::access::Principal) first and checks its permission before anything else; registering,
@@ -10,12 +10,14 @@ mod passwords;
 mod quotas;
 mod read;
 mod registration;
+mod settings;
 mod tenants;
 mod users;
 
 use std::sync::{Arc, Mutex};
 
 use mass_auth::Passwords;
+use mass_domain::tenancy::AutoSend;
 use mass_domain::time::{Clock, Timestamp};
 use uuid::{ContextV7, Uuid};
 
@@ -23,6 +25,7 @@ pub use api_keys::{CreateKeyError, CreatedKey, KeyStore, NewKey, RevokeKeyError}
 pub use quotas::{QuotaChange, QuotaError, QuotaStore};
 pub use read::{ListQuery, ReadError};
 pub use registration::{RegisterError, Registration};
+pub use settings::{SettingsChange, SettingsError, SettingsInForce, SettingsStore};
 pub use tenants::{CreateTenantError, CreatedTenant, NewTenant, TenantStore};
 pub use users::{AccountStore, ChangeUserError, CreateUserError, CreatedUser, NewUser, UserChange};
 
@@ -37,6 +40,8 @@ pub struct Stores {
     pub api_keys: Arc<dyn KeyStore>,
     /// The quotas of a tenant.
     pub quotas: Arc<dyn QuotaStore>,
+    /// The settings of a tenant.
+    pub settings: Arc<dyn SettingsStore>,
 }
 
 /// The use cases of administration.
@@ -44,15 +49,22 @@ pub struct AdminService {
     stores: Stores,
     passwords: Passwords,
     registration: Registration,
+    auto_send: AutoSend,
     clock: Arc<dyn Clock>,
     ids: Mutex<ContextV7>,
 }
 
 impl AdminService {
-    /// Puts the use cases on top of their stores.
+    /// Puts the use cases on top of their stores. `auto_send`: what this server does where a tenant has not decided.
     #[must_use]
-    pub fn new(stores: Stores, passwords: Passwords, registration: Registration, clock: Arc<dyn Clock>) -> Self {
-        Self { stores, passwords, registration, clock, ids: Mutex::new(ContextV7::new()) }
+    pub fn new(
+        stores: Stores,
+        passwords: Passwords,
+        registration: Registration,
+        auto_send: AutoSend,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { stores, passwords, registration, auto_send, clock, ids: Mutex::new(ContextV7::new()) }
     }
 
     /// A new id that carries the instant, and is greater than every id that this service made before.

@@ -185,7 +185,7 @@ fn audit_routes(config: &mut api::ServiceConfig<'_>) {
 }
 
 fn admin_routes(config: &mut api::ServiceConfig<'_>) {
-    use admin::{api_keys, quotas, tenants, users};
+    use admin::{api_keys, quotas, settings, tenants, users};
     config
         .service(
             api::resource("/v1/admin/tenants")
@@ -211,7 +211,10 @@ fn admin_routes(config: &mut api::ServiceConfig<'_>) {
                 .route(api::get().to(api_keys::get))
                 .route(api::delete().to(api_keys::revoke)),
         )
-        .service(api::resource("/v1/admin/quotas").route(api::get().to(quotas::get)).route(api::put().to(quotas::set)));
+        .service(api::resource("/v1/admin/quotas").route(api::get().to(quotas::get)).route(api::put().to(quotas::set)))
+        .service(
+            api::resource("/v1/admin/settings").route(api::get().to(settings::get)).route(api::put().to(settings::set)),
+        );
 }
 
 /// What is for browsers, and not part of the API that the document describes.

@@ -89,11 +89,16 @@ impl Application {
             Arc::clone(&clock),
         );
         let founded = found(settings, &auth).await?;
-        let admin =
-            AdminService::new(database.stores().admin.clone(), passwords, registration(settings), Arc::clone(&clock));
+        let engine = engine(settings)?;
+        let admin = AdminService::new(
+            database.stores().admin.clone(),
+            passwords,
+            registration(settings),
+            engine.auto_send(),
+            Arc::clone(&clock),
+        );
         let audit = AuditService::new(Arc::clone(&database.stores().audit), signer, Arc::clone(&clock));
         let mass = MassService::new(Arc::clone(&database.stores().mass), Arc::clone(&clock)).observed_by(metrics);
-        let engine = engine(settings)?;
         let stores = database.stores();
         let deliveries = DeliveryService::new(
             Arc::clone(&stores.outbox),

@@ -25,7 +25,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use mass_admin_service::{AccountStore, KeyStore, QuotaStore, TenantStore};
+use mass_admin_service::{AccountStore, KeyStore, QuotaStore, SettingsStore, TenantStore};
 use mass_audit_service::AuditStore;
 use mass_audit_service::live::LiveStore;
 use mass_auth::{ApiKeyStore, AttemptStore, AuthStores, SessionStore, UserStore};
@@ -168,7 +168,7 @@ impl Database {
     fn new<S>(store: S, description: String) -> Self
     where
         S: MassStore + UserStore + SessionStore + AttemptStore + ApiKeyStore + Upkeep + 'static,
-        S: TenantStore + AccountStore + KeyStore + QuotaStore + LiveStore,
+        S: TenantStore + AccountStore + KeyStore + QuotaStore + SettingsStore + LiveStore,
         S: DeliveryStore + OutboxStore + RecommendationStore,
     {
         let store = Arc::new(store);
@@ -183,6 +183,7 @@ impl Database {
             accounts: store.clone(),
             api_keys: store.clone(),
             quotas: store.clone(),
+            settings: store.clone(),
         };
         let stores = Stores {
             mass: store.clone(),

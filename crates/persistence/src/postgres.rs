@@ -44,6 +44,8 @@ mod recommendations;
 mod roles;
 #[path = "backend/sessions.rs"]
 mod sessions;
+#[path = "backend/settings.rs"]
+mod settings;
 #[path = "backend/store.rs"]
 mod store;
 #[path = "backend/tenants.rs"]

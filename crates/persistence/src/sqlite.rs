@@ -50,6 +50,8 @@ mod quotas;
 mod recommendations;
 #[path = "backend/sessions.rs"]
 mod sessions;
+#[path = "backend/settings.rs"]
+mod settings;
 #[path = "backend/store.rs"]
 mod store;
 #[path = "backend/tenants.rs"]

@@ -1,8 +1,9 @@
-//! Administration: tenants, users, API keys, quotas, deliveries to the engine.
+//! Administration: tenants, users, API keys, quotas, settings, deliveries to the engine.
 
 pub mod api_keys;
 pub mod deliveries;
 pub mod quotas;
+pub mod settings;
 pub mod tenants;
 pub mod users;
 

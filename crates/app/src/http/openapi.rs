@@ -66,7 +66,7 @@ fn build() -> anyhow::Result<String> {
             tag("mass-requests", "Sending documents, and what became of them."),
             tag("recommendations", "Asking the engine, and what it would do."),
             tag("audit", "Who did what, and the proof that nobody changed it afterwards."),
-            tag("admin", "Tenants, users, API keys, quotas and deliveries."),
+            tag("admin", "Tenants, users, API keys, quotas, settings and deliveries."),
             tag("system", "For operators and orchestrators."),
         ],
         ..DefaultApiRaw::default()

@@ -381,6 +381,13 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation { answers: &[(200, "The quotas.")], ..get("/v1/admin/quotas", SETTINGS) },
     Operation { method: "PUT", answers: &[(200, "The quotas as they are now.")], ..post("/v1/admin/quotas", SETTINGS) },
+    Operation { answers: &[(200, "The settings.")], ..get("/v1/admin/settings", SETTINGS) },
+    Operation {
+        method: "PUT",
+        answers: &[(200, "The settings as they are now.")],
+        problems: &[ProblemKind::EngineMissing],
+        ..post("/v1/admin/settings", SETTINGS)
+    },
 ];
 
 /// The operations on a path's pattern.
@@ -532,7 +539,7 @@ const EVENTS: &[Parameter] = &[
         description: "Events about this kind of object; with `object_id`, unless there is but one of the kind.",
         schema: || {
             json!({"type": "string", "enum": [
-                "mass_request", "user", "session", "api_key", "tenant", "quotas", "audit_trail", "operation", "server",
+                "mass_request", "user", "session", "api_key", "tenant", "quotas", "settings", "audit_trail", "operation", "server",
             ]})
         },
     },

@@ -25,7 +25,7 @@ use serde_json::{Map, Value, json};
 
 use admin::{
     ApiKey, ApiKeyPage, CreatedApiKey, CreatedTenant, CreatedUser, NewApiKey, NewTenant, NewUser, Quotas, Registration,
-    Tenant, TenantPage, User, UserChange, UserPage,
+    Settings, SettingsChange, Tenant, TenantPage, User, UserChange, UserPage,
 };
 use audit::{
     AuditCheckpoint, AuditConsistency, AuditEventPage, AuditExportLine, AuditInclusion, AuditKey, AuditReceipt,
@@ -94,6 +94,8 @@ models!(
     RecommendationPage,
     Refresh,
     Registration,
+    Settings,
+    SettingsChange,
     StatusChange,
     Tenant,
     TenantPage,

@@ -72,6 +72,8 @@ named_enum!(
         ApiKeyRevoked = "api_key_revoked",
         /// A tenant's quotas were set.
         QuotasSet = "quotas_set",
+        /// A tenant's settings were changed.
+        SettingsSet = "settings_set",
         /// The audit trail was exported.
         AuditExported = "audit_exported",
         /// Events were moved from the database to an export.
@@ -113,6 +115,8 @@ pub enum Object {
     Tenant(TenantId),
     /// The quotas of the event's tenant.
     Quotas,
+    /// The settings of the event's tenant.
+    Settings,
     /// The audit trail of the event's tenant.
     AuditTrail,
     /// An operation of the API: method and path pattern.
@@ -139,6 +143,7 @@ impl Object {
             Self::ApiKey(_) => "api_key",
             Self::Tenant(_) => "tenant",
             Self::Quotas => "quotas",
+            Self::Settings => "settings",
             Self::AuditTrail => "audit_trail",
             Self::Operation(_) => "operation",
             Self::Server => "server",
@@ -155,7 +160,7 @@ impl Object {
             Self::ApiKey(id) => Some(Cow::Owned(id.to_string())),
             Self::Tenant(id) => Some(Cow::Borrowed(id.as_str())),
             Self::Operation(text) => Some(Cow::Borrowed(text)),
-            Self::Quotas | Self::AuditTrail | Self::Server => None,
+            Self::Quotas | Self::Settings | Self::AuditTrail | Self::Server => None,
         }
     }
 
@@ -174,6 +179,7 @@ impl Object {
             ("tenant", Some(id)) => Self::Tenant(TenantId::parse(id).map_err(|_| unknown())?),
             ("operation", Some(id)) => Self::Operation(id.to_owned()),
             ("quotas", None) => Self::Quotas,
+            ("settings", None) => Self::Settings,
             ("audit_trail", None) => Self::AuditTrail,
             ("server", None) => Self::Server,
             _ => return Err(unknown()),
@@ -428,6 +434,7 @@ mod tests {
     fn objects_are_put_together_again() {
         for object in [
             Object::Quotas,
+            Object::Settings,
             Object::AuditTrail,
             Object::Server,
             Object::Tenant(TenantId::parse("acme").unwrap()),

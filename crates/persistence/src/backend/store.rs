@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 use async_trait::async_trait;
 use diesel::prelude::*;
 use mass_admin_service::{
-    AccountStore, ChangeUserError, CreateTenantError, CreateUserError, KeyStore, QuotaChange, QuotaStore, TenantStore,
-    UserChange,
+    AccountStore, ChangeUserError, CreateTenantError, CreateUserError, KeyStore, QuotaChange, QuotaStore,
+    SettingsChange, SettingsStore, TenantStore, UserChange,
 };
 use mass_audit_service::live::{Extent, LiveStore, Part, RequestRecord};
 use mass_audit_service::{AuditStore, Entry, EventFilter, Leaf, StoredCheckpoint};
@@ -24,7 +24,7 @@ use mass_domain::mass_request::{Filter, MassRequest, Summary};
 use mass_domain::page::Limit;
 use mass_domain::port::PortError;
 use mass_domain::recommendation::{self, Recommendation};
-use mass_domain::tenancy::{Quotas, Tenant, TenantId};
+use mass_domain::tenancy::{Quotas, Settings, Tenant, TenantId};
 use mass_domain::time::Timestamp;
 use mass_domain::users::{Email, User};
 use mass_service::{
@@ -34,7 +34,7 @@ use mass_service::{
 
 use super::{
     Connection, Store, api_keys, attempts, audit_live, audit_log, deliveries, mass, quotas, recommendations, sessions,
-    tenants, users,
+    settings, tenants, users,
 };
 use crate::store::Upkeep;
 
@@ -429,6 +429,17 @@ impl QuotaStore for Store {
 
     async fn set(&self, tenant: &TenantId, change: QuotaChange) -> Result<(), PortError> {
         self.writes.run_for(tenant, move |connection, tenant| quotas::set(connection, tenant, &change)).await
+    }
+}
+
+#[async_trait]
+impl SettingsStore for Store {
+    async fn get(&self, tenant: &TenantId) -> Result<Settings, PortError> {
+        self.reads.run_for(tenant, settings::get).await
+    }
+
+    async fn set(&self, tenant: &TenantId, change: SettingsChange) -> Result<(), PortError> {
+        self.writes.run_for(tenant, move |connection, tenant| settings::set(connection, tenant, &change)).await
     }
 }
 

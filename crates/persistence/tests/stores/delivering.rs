@@ -217,7 +217,7 @@ async fn a_request_is_sent_as_it_is_stored_or_not_at_all(db: TestDatabase) {
     }
     let claimed = claim(&db, "a", 2).await;
     let claimed: HashSet<_> =
-        claimed.iter().map(|claimed| (Some(claimed.claim.delivery_id), claimed.question.request_id)).collect();
+        claimed.iter().map(|claimed| (claimed.claim.delivery_id, claimed.question.request_id)).collect();
     assert_eq!(claimed, HashSet::from([(ids[0], requests[0].id), (ids[2], requests[2].id)]));
     assert_eq!(actions(&db, requests[0].id).await, [Action::Accepted, Action::Sent, Action::StatusChanged]);
     assert_eq!(actions(&db, requests[1].id).await, [Action::Accepted]);

@@ -494,3 +494,43 @@ impl From<tenancy::Quotas> for Quotas {
         Self { requests_per_day, stored_bytes }
     }
 }
+
+/// What a tenant decides for itself; what is absent or null is as the server is configured.
+#[derive(Deserialize, JsonSchema, Validate)]
+#[garde(allow_unvalidated)]
+#[serde(deny_unknown_fields)]
+#[schemars(example = json!({"auto_send": true}))]
+pub struct SettingsChange {
+    /// Whether what is accepted is sent to the engine with that.
+    #[serde(default)]
+    pub auto_send: Option<bool>,
+}
+
+impl From<SettingsChange> for tenancy::Settings {
+    fn from(SettingsChange { auto_send }: SettingsChange) -> Self {
+        Self { auto_send }
+    }
+}
+
+/// What a tenant has decided for itself, and what holds.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({"auto_send": null, "in_force": {"auto_send": false}}))]
+pub struct Settings {
+    /// Whether what is accepted is sent to the engine with that; null where it is as the server is configured.
+    pub auto_send: Option<bool>,
+    /// What holds: what the tenant has decided, else what the server is configured to do.
+    pub in_force: SettingsInForce,
+}
+
+/// What holds for a tenant.
+#[derive(Serialize, JsonSchema)]
+pub struct SettingsInForce {
+    /// Whether what is accepted is sent to the engine with that; never where no engine is configured.
+    pub auto_send: bool,
+}
+
+impl From<service::SettingsInForce> for Settings {
+    fn from(service::SettingsInForce { settings, auto_send }: service::SettingsInForce) -> Self {
+        Self { auto_send: settings.auto_send, in_force: SettingsInForce { auto_send } }
+    }
+}
