@@ -33,9 +33,16 @@ pub(crate) struct Batch {
     superseded: Vec<MassRequestId>,
     sendings: Vec<(DeliveryId, MassRequestId, Act)>,
     events: Vec<NewEvent>,
-    settings: Settings,
-    quotas: Quotas,
-    usage: Usage,
+    terms: Terms,
+    met_nothing: bool,
+}
+
+/// What a tenant has decided, what it may use, and what it has used.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) settings: Settings,
+    pub(crate) quotas: Quotas,
+    pub(crate) usage: Usage,
 }
 
 /// A request that the batch adds.
@@ -47,16 +54,15 @@ struct Added {
 }
 
 impl Batch {
-    /// A batch that meets these keys and versions, of a tenant that has decided this, may use so much and has used that.
+    /// A batch that meets these keys and versions, of a tenant on these terms.
     pub(crate) fn new(
         tenant: &TenantId,
         keys: HashMap<IdempotencyKey, (KeyRecord, Snapshot)>,
         versions: HashMap<NaturalKey, Vec<StoredVersion>>,
-        settings: Settings,
-        quotas: Quotas,
-        usage: Usage,
+        terms: Terms,
     ) -> Self {
         Self {
+            met_nothing: keys.is_empty() && versions.is_empty(),
             tenant: tenant.clone(),
             keys,
             versions,
@@ -66,9 +72,7 @@ impl Batch {
             superseded: Vec::new(),
             sendings: Vec::new(),
             events: Vec::new(),
-            settings,
-            quotas,
-            usage,
+            terms,
         }
     }
 
@@ -124,7 +128,7 @@ impl Batch {
             }
             Decision::Store { corrects } => {
                 let bytes = submission.examined.canonical.len() as u64;
-                match self.usage.admit(&self.quotas, submission.at, bytes) {
+                match self.terms.usage.admit(&self.terms.quotas, submission.at, bytes) {
                     Ok(()) => self.store(submission, natural_key, corrects).map(Ok),
                     Err(over) => Ok(Err(over.into())),
                 }
@@ -156,7 +160,7 @@ impl Batch {
         if let Some(corrected) = corrects {
             self.supersede(corrected, id, &act)?;
         }
-        let sent = submission.auto_send.is_in_force(&self.settings);
+        let sent = submission.auto_send.is_in_force(&self.terms.settings);
         if sent {
             let delivery = submission.delivery;
             self.events.push(act.event(Action::Sent, &request.summary).with("delivery", delivery.to_string()));
@@ -231,9 +235,14 @@ impl Batch {
         &self.tenant
     }
 
-    /// What the tenant has used then.
-    pub(crate) const fn usage(&self) -> Usage {
-        self.usage
+    /// The tenant's terms, with what it has used then.
+    pub(crate) const fn terms(&self) -> Terms {
+        self.terms
+    }
+
+    /// Whether nothing was stored that the submissions meet.
+    pub(crate) const fn met_nothing(&self) -> bool {
+        self.met_nothing
     }
 
     /// What happened, in its order.

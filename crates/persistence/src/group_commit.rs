@@ -18,6 +18,7 @@ use tokio::sync::{OwnedMutexGuard, oneshot};
 use tracing::{Instrument, Span};
 
 use crate::connections::{Connections, TenantConnection, Walled};
+use crate::foresight::Foresight;
 use crate::load::CommitObserver;
 
 /// How many documents share a transaction; a call with more has one of its own.
@@ -29,7 +30,7 @@ const QUEUE_SIZE: usize = 20_000;
 type Results = Vec<Result<Receipt, Refusal>>;
 
 /// What accepts submissions and records refused documents in one transaction.
-type Accept<C> = fn(&mut C, &TenantId, &[Submission], &[NewEvent]) -> QueryResult<Results>;
+type Accept<C> = fn(&mut C, &TenantId, &[Submission], &[NewEvent], &mut Foresight) -> QueryResult<Results>;
 
 /// Accepts the documents of many calls in few transactions.
 pub(crate) struct GroupCommit<C: Walled> {
@@ -83,7 +84,8 @@ impl<C: Walled> GroupCommit<C> {
         let its_turn = Arc::clone(&turn);
         let committing = self.writes.with_tenant(&queue.tenant, move |connection| {
             let _turn = its_turn;
-            commit(connection, accept, its_queue.next_group(), &*observer);
+            let mut foresight = its_queue.foresight.lock().unwrap_or_else(PoisonError::into_inner);
+            commit(connection, accept, its_queue.next_group(), &mut foresight, &*observer);
         });
         if let Err(error) = committing.await {
             queue.next_group().into_iter().for_each(|call| call.answer(Err(same(&error))));
@@ -103,6 +105,8 @@ struct Queue {
     waiting: Mutex<Waiting>,
     /// Whose turn it is to commit what waits.
     turn: Arc<tokio::sync::Mutex<()>>,
+    /// Used by whose turn it is alone.
+    foresight: Mutex<Foresight>,
 }
 
 /// What waits, in its order.
@@ -133,7 +137,7 @@ impl Call {
 
 impl Queue {
     fn new(tenant: TenantId) -> Self {
-        Self { tenant, waiting: Mutex::default(), turn: Arc::default() }
+        Self { tenant, waiting: Mutex::default(), turn: Arc::default(), foresight: Mutex::default() }
     }
 
     fn enqueue(
@@ -179,6 +183,7 @@ fn commit<C: Walled>(
     mut connection: TenantConnection<'_, C>,
     accept: Accept<C>,
     mut calls: Vec<Call>,
+    foresight: &mut Foresight,
     observer: &dyn CommitObserver,
 ) {
     let documents = calls.iter().map(Call::documents).sum();
@@ -186,7 +191,7 @@ fn commit<C: Walled>(
     let sizes: Vec<_> = calls.iter().map(|call| (call.submissions.len(), call.refused.len())).collect();
     let submissions: Vec<_> = calls.iter_mut().flat_map(|call| call.submissions.drain(..)).collect();
     let refused: Vec<_> = calls.iter_mut().flat_map(|call| call.refused.drain(..)).collect();
-    match connection.run(|connection, tenant| accept(connection, tenant, &submissions, &refused)) {
+    match connection.run(|connection, tenant| accept(connection, tenant, &submissions, &refused, foresight)) {
         Ok(results) => {
             observer.committed(documents);
             let mut results = results.into_iter();
@@ -200,7 +205,8 @@ fn commit<C: Walled>(
                 let (own, own_refused);
                 (own, submissions) = submissions.split_at(accepting);
                 (own_refused, refused) = refused.split_at(refusing);
-                let result = connection.run(|connection, tenant| accept(connection, tenant, own, own_refused));
+                let result =
+                    connection.run(|connection, tenant| accept(connection, tenant, own, own_refused, foresight));
                 if result.is_ok() {
                     observer.committed(accepting + refusing);
                 }

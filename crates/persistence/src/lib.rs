@@ -10,6 +10,7 @@ mod batch;
 mod columns;
 mod connections;
 mod deed;
+mod foresight;
 mod group_commit;
 mod id_bounds;
 mod load;

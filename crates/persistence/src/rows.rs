@@ -22,13 +22,13 @@ use mass_domain::validation::Warning;
 use mass_service::{KeyRecord, Snapshot};
 use uuid::Uuid;
 
-pub(crate) use addition::Addition;
+pub(crate) use addition::{Addition, Unknown};
 pub(crate) use delivery::{DeliveryRow, QueueRow, RecommendationRow};
 
 use crate::columns::{Hash, Id, Instant, Json, Node, Set, Word};
 use crate::schema::{
-    api_keys, audit_events, audit_heads, idempotency_keys, login_attempts, mass_requests, quotas, sessions,
-    tenant_usage, users,
+    api_keys, audit_events, audit_heads, audit_nodes, idempotency_keys, login_attempts, mass_requests, quotas,
+    sessions, tenant_usage, users,
 };
 
 /// All of a request but its document, warnings and natural key.
@@ -228,6 +228,16 @@ impl KeyRow {
 pub(crate) struct HeadRow {
     pub(crate) size: i64,
     pub(crate) frontier: Vec<u8>,
+}
+
+/// A stored node of a log's tree.
+#[derive(Debug, Insertable)]
+#[diesel(table_name = audit_nodes)]
+pub(crate) struct NodeRow {
+    pub(crate) tenant_id: Word<TenantId>,
+    pub(crate) level: i64,
+    pub(crate) position: i64,
+    pub(crate) hash: Node,
 }
 
 /// An event in its place, with what is looked up in it.

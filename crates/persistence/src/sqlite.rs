@@ -195,9 +195,12 @@ fn lock_founding(_connection: &mut Connection) -> QueryResult<()> {
     Ok(())
 }
 
-/// Writes all that the acceptance of submissions adds.
-fn add(connection: &mut Connection, addition: &Addition<'_>) -> QueryResult<()> {
-    let Addition { tenant, head, usage, events, requests, keys } = addition;
+/// The database is in this process.
+const ROUND_TRIPS_COST: bool = false;
+
+/// Writes all that the acceptance of submissions adds. What it takes for granted was looked at in the same transaction.
+fn add(connection: &mut Connection, addition: &Addition<'_>) -> QueryResult<bool> {
+    let Addition { tenant, before: _, unknown: _, head, usage, events, nodes, requests, keys } = addition;
     diesel::update(audit_heads::table.find(tenant.as_str())).set(head).execute(connection)?;
     for rows in events.chunks(ROWS_PER_STATEMENT) {
         diesel::insert_into(audit_events::table).values(rows).execute(connection)?;
@@ -214,7 +217,8 @@ fn add(connection: &mut Connection, addition: &Addition<'_>) -> QueryResult<()> 
         .do_update()
         .set(usage)
         .execute(connection)?;
-    Ok(())
+    audit::store_nodes(connection, nodes)?;
+    Ok(true)
 }
 
 /// Runs what is pending, while other processes that start wait.

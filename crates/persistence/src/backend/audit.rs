@@ -8,9 +8,9 @@ use mass_domain::ids::MassRequestId;
 use mass_domain::tenancy::TenantId;
 
 use super::Connection;
-use crate::columns::Node;
+use crate::columns::{Node, Word};
 use crate::program;
-use crate::rows::{self, EventRow, HeadRow};
+use crate::rows::{self, EventRow, HeadRow, NodeRow};
 use crate::schema::{audit_events, audit_heads, audit_nodes};
 use crate::store::ROWS_PER_STATEMENT;
 
@@ -36,8 +36,8 @@ pub(super) struct Growth {
     pub(super) head: Head,
     /// The events.
     pub(super) rows: Vec<EventRow>,
-    /// The perfect subtrees that they complete.
-    pub(super) nodes: Vec<(Subtree, TreeHash)>,
+    /// Those of the perfect subtrees that they complete which are stored.
+    pub(super) nodes: Vec<NodeRow>,
     /// Where they stand.
     pub(super) places: Vec<Place>,
 }
@@ -46,6 +46,11 @@ impl Head {
     /// The end of a log without events, locked by whoever makes it.
     pub(super) fn of_nothing(tenant: &TenantId) -> Self {
         Self { tenant: tenant.clone(), frontier: Frontier::default() }
+    }
+
+    /// The end of a log, taken to be where it was left.
+    pub(super) fn left_at(tenant: &TenantId, frontier: Frontier) -> Self {
+        Self { tenant: tenant.clone(), frontier }
     }
 
     /// Waits until no other write of the tenant is under way.
@@ -80,7 +85,7 @@ impl Head {
         for rows in rows.chunks(ROWS_PER_STATEMENT) {
             diesel::insert_into(audit_events::table).values(rows).execute(connection)?;
         }
-        head.store_nodes(connection, nodes)?;
+        store_nodes(connection, &nodes)?;
         head.store_end(connection)?;
         Ok(places)
     }
@@ -96,7 +101,19 @@ impl Head {
             places.push(Place { sequence, leaf_hash });
             rows.push(EventRow::new(sequence, event, text, leaf_hash));
         }
-        Growth { head: self, rows, nodes, places }
+        Growth { nodes: self.stored(nodes), head: self, rows, places }
+    }
+
+    /// The rows of those of the nodes that are on stored levels.
+    pub(super) fn stored(&self, nodes: Vec<(Subtree, TreeHash)>) -> Vec<NodeRow> {
+        let stored = nodes.into_iter().filter(|(subtree, _)| subtree.level.is_multiple_of(STORED_LEVELS));
+        let row = |(subtree, hash): (Subtree, TreeHash)| NodeRow {
+            tenant_id: Word(self.tenant.clone()),
+            level: i64::from(subtree.level),
+            position: column(subtree.position),
+            hash: Node(hash),
+        };
+        stored.map(row).collect()
     }
 
     /// Where the log ends.
@@ -105,30 +122,19 @@ impl Head {
         HeadRow { size: column(self.frontier.size()), frontier }
     }
 
-    /// Stores those of the nodes that are on stored levels.
-    pub(super) fn store_nodes(&self, connection: &mut Connection, nodes: Vec<(Subtree, TreeHash)>) -> QueryResult<()> {
-        let stored = nodes.into_iter().filter(|(subtree, _)| subtree.level.is_multiple_of(STORED_LEVELS));
-        let rows: Vec<_> = stored
-            .map(|(subtree, hash)| {
-                (
-                    audit_nodes::tenant_id.eq(self.tenant.as_str()),
-                    audit_nodes::level.eq(i64::from(subtree.level)),
-                    audit_nodes::position.eq(column(subtree.position)),
-                    audit_nodes::hash.eq(Node(hash)),
-                )
-            })
-            .collect();
-        for rows in rows.chunks(ROWS_PER_STATEMENT) {
-            diesel::insert_into(audit_nodes::table).values(rows).execute(connection)?;
-        }
-        Ok(())
-    }
-
     /// Stores where the log ends.
     pub(super) fn store_end(&self, connection: &mut Connection) -> QueryResult<()> {
         diesel::update(audit_heads::table.find(self.tenant.as_str())).set(&self.end()).execute(connection)?;
         Ok(())
     }
+}
+
+/// Stores nodes of a tree.
+pub(super) fn store_nodes(connection: &mut Connection, nodes: &[NodeRow]) -> QueryResult<()> {
+    for rows in nodes.chunks(ROWS_PER_STATEMENT) {
+        diesel::insert_into(audit_nodes::table).values(rows).execute(connection)?;
+    }
+    Ok(())
 }
 
 /// Puts an event into the tree, and keeps the nodes that it completes.

@@ -8,7 +8,7 @@ use mass_domain::tenancy::TenantId;
 use uuid::Uuid;
 
 use super::Connection;
-use super::audit::{Head, STORED_LEVELS, column};
+use super::audit::{Head, STORED_LEVELS, column, store_nodes};
 use crate::columns::{Id, Node, Word};
 use crate::schema::{audit_archived_leaves, audit_events, audit_heads, audit_nodes, mass_requests};
 
@@ -131,7 +131,7 @@ fn build(connection: &mut Connection, tenant: &TenantId) -> QueryResult<()> {
                     .execute(connection)?;
             }
         }
-        head.store_nodes(connection, nodes)?;
+        store_nodes(connection, &head.stored(nodes))?;
     }
     head.store_end(connection)
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
+use mass_domain::audit::tree::Frontier;
 use mass_domain::audit::{Act, Action, Event, NewEvent};
 use mass_domain::contracts::ContractId;
 use mass_domain::delivery::State;
@@ -23,10 +24,13 @@ use super::{deliveries, quotas, recommendations};
 use crate::batch::{Batch, NaturalKey};
 use crate::columns::{Hash, Id, Instant, Json, Word};
 use crate::deed::Deed;
+use crate::foresight::{Foresight, Left};
 use crate::id_bounds::{lowest_id_after, lowest_id_from};
-use crate::rows::{Addition, KeyRow, RequestRow, SummaryRow, UsageRow};
+use crate::rows::{Addition, KeyRow, RequestRow, SummaryRow, Unknown, UsageRow};
 use crate::schema::{idempotency_keys, mass_requests};
 use crate::store::ROWS_PER_STATEMENT;
+
+type Results = Vec<Result<Receipt, Refusal>>;
 
 /// Judges and stores submissions, and records what was refused before.
 pub(super) fn accept(
@@ -34,15 +38,64 @@ pub(super) fn accept(
     tenant: &TenantId,
     submissions: &[Submission],
     refused: &[NewEvent],
-) -> QueryResult<Vec<Result<Receipt, Refusal>>> {
+    foresight: &mut Foresight,
+) -> QueryResult<Results> {
+    if super::ROUND_TRIPS_COST
+        && let Some(left) = foresight.take()
+    {
+        if let Some(results) = accept_foreseen(connection, tenant, submissions, refused, left, foresight)? {
+            return Ok(results);
+        }
+        foresight.failed();
+    }
     super::write(connection, |connection| {
         let head = Head::lock(connection, tenant)?;
         let mut batch = batch_for(connection, tenant, submissions)?;
-        batch.record(refused);
-        let results = submissions.iter().map(|sent| batch.accept(sent)).collect::<QueryResult<Vec<_>>>()?;
-        store(connection, head, &mut batch)?;
-        Ok(results.into_iter().map(|result| result.map(|receipt| batch.placed(receipt))).collect())
+        let results = judge(&mut batch, submissions, refused)?;
+        let frontier = store(connection, head, &mut batch)?;
+        if batch.met_nothing() {
+            foresight.learned(Left { frontier, terms: batch.terms() });
+        }
+        Ok(placed(&batch, results))
     })
+}
+
+/// The same without asking what is stored; nothing and `None` if something is that was not foreseen.
+fn accept_foreseen(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    submissions: &[Submission],
+    refused: &[NewEvent],
+    left: Left,
+    foresight: &mut Foresight,
+) -> QueryResult<Option<Results>> {
+    let mut batch = Batch::new(tenant, HashMap::new(), HashMap::new(), left.terms);
+    let results = judge(&mut batch, submissions, refused)?;
+    let head = Head::left_at(tenant, left.frontier);
+    let unknown = Unknown::of(submissions);
+    let stored = if batch.sendings().is_empty() {
+        add(connection, head, &mut batch, unknown)?
+    } else {
+        super::write(connection, |connection| {
+            let stored = add(connection, head, &mut batch, unknown)?;
+            if stored.is_some() {
+                deliveries::enqueue(connection, tenant, batch.sendings())?;
+            }
+            Ok(stored)
+        })?
+    };
+    let Some(frontier) = stored else { return Ok(None) };
+    foresight.held(Left { frontier, terms: batch.terms() });
+    Ok(Some(placed(&batch, results)))
+}
+
+fn judge(batch: &mut Batch, submissions: &[Submission], refused: &[NewEvent]) -> QueryResult<Results> {
+    batch.record(refused);
+    submissions.iter().map(|sent| batch.accept(sent)).collect()
+}
+
+fn placed(batch: &Batch, results: Results) -> Results {
+    results.into_iter().map(|result| result.map(|receipt| batch.placed(receipt))).collect()
 }
 
 /// Judges submissions, and stores them if none is refused; else it records the refusals alone.
@@ -54,7 +107,7 @@ pub(super) fn accept_all_or_none(
     super::write(connection, |connection| {
         let head = Head::lock(connection, tenant)?;
         let mut batch = batch_for(connection, tenant, submissions)?;
-        let results = submissions.iter().map(|sent| batch.accept(sent)).collect::<QueryResult<Vec<_>>>()?;
+        let results = judge(&mut batch, submissions, &[])?;
         let refusals =
             submissions.iter().zip(&results).filter_map(|(sent, result)| Some((sent, result.as_ref().err()?)));
         let refusals: Vec<_> = refusals.map(|(sent, refusal)| sent.refused(tenant, refusal)).collect();
@@ -63,7 +116,7 @@ pub(super) fn accept_all_or_none(
         } else {
             head.append(connection, refusals)?;
         }
-        Ok(results.into_iter().map(|result| result.map(|receipt| batch.placed(receipt))).collect())
+        Ok(placed(&batch, results))
     })
 }
 
@@ -71,8 +124,7 @@ pub(super) fn accept_all_or_none(
 fn batch_for(connection: &mut Connection, tenant: &TenantId, submissions: &[Submission]) -> QueryResult<Batch> {
     let keys = remembered_keys(connection, tenant, submissions)?;
     let versions = stored_versions(connection, tenant, submissions)?;
-    let (settings, quotas, usage) = quotas::with_usage(connection, tenant)?;
-    let mut batch = Batch::new(tenant, keys, versions, settings, quotas, usage);
+    let mut batch = Batch::new(tenant, keys, versions, quotas::terms(connection, tenant)?);
     for ids in batch.needed(submissions).chunks(ROWS_PER_STATEMENT) {
         for request in requests(connection, tenant, ids)? {
             batch.give(request);
@@ -152,21 +204,36 @@ fn requests(connection: &mut Connection, tenant: &TenantId, ids: &[MassRequestId
         .collect()
 }
 
-fn store(connection: &mut Connection, head: Head, batch: &mut Batch) -> QueryResult<()> {
-    let Growth { head, rows: events, nodes, places } = head.grow(batch.take_events());
-    let leaf = |Place { sequence, leaf_hash }| AuditLeaf { sequence, leaf_hash };
-    batch.place(&places.into_iter().map(leaf).collect::<Vec<_>>());
+/// Stores what a batch adds to what it met, and tells where the log ends then.
+fn store(connection: &mut Connection, head: Head, batch: &mut Batch) -> QueryResult<Frontier> {
     // Before the new ones, since of all versions of a natural key one alone may stand.
     for older in batch.superseded() {
         update(connection, older)?;
     }
+    let frontier = add(connection, head, batch, Unknown::default())?.ok_or(diesel::NotFound)?;
+    deliveries::enqueue(connection, batch.tenant(), batch.sendings())?;
+    Ok(frontier)
+}
+
+/// Adds what is new, if the log ends where the head is and nothing is known of what is taken to be unknown; and tells
+/// where the log ends then.
+fn add(
+    connection: &mut Connection,
+    head: Head,
+    batch: &mut Batch,
+    unknown: Unknown<'_>,
+) -> QueryResult<Option<Frontier>> {
+    let before = head.end();
+    let Growth { head, rows: events, nodes, places } = head.grow(batch.take_events());
+    let leaf = |Place { sequence, leaf_hash }| AuditLeaf { sequence, leaf_hash };
+    batch.place(&places.into_iter().map(leaf).collect::<Vec<_>>());
+    let (tenant, usage) = (batch.tenant(), UsageRow::new(batch.tenant(), batch.terms().usage));
     let (requests, keys) = (batch.request_rows(), batch.key_rows());
-    if !(events.is_empty() && keys.is_empty()) {
-        let (tenant, usage) = (batch.tenant(), UsageRow::new(batch.tenant(), batch.usage()));
-        super::add(connection, &Addition { tenant, head: head.end(), usage, events, requests, keys })?;
-        head.store_nodes(connection, nodes)?;
+    if events.is_empty() && keys.is_empty() {
+        return Ok(Some(head.frontier));
     }
-    deliveries::enqueue(connection, batch.tenant(), batch.sendings())
+    let addition = Addition { tenant, before, unknown, head: head.end(), usage, events, nodes, requests, keys };
+    Ok(super::add(connection, &addition)?.then_some(head.frontier))
 }
 
 /// Writes what can change of a request.

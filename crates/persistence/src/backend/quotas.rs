@@ -6,6 +6,7 @@ use mass_domain::tenancy::{Quotas, Settings, TenantId, Usage};
 
 use super::Connection;
 use super::audit::Head;
+use crate::batch::Terms;
 use crate::rows::{QuotaRow, UsageRow};
 use crate::schema::{quotas, tenant_usage, tenants};
 
@@ -36,7 +37,7 @@ pub(super) fn set(connection: &mut Connection, tenant: &TenantId, change: &Quota
 }
 
 /// What a tenant has decided, what it may use, and what it has used.
-pub(super) fn with_usage(connection: &mut Connection, tenant: &TenantId) -> QueryResult<(Settings, Quotas, Usage)> {
+pub(super) fn terms(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Terms> {
     let (auto_send, quotas, usage): (Option<bool>, Option<QuotaRow>, Option<UsageRow>) = tenants::table
         .find(tenant.as_str())
         .left_join(quotas::table.on(quotas::tenant_id.eq(tenants::id)))
@@ -44,7 +45,8 @@ pub(super) fn with_usage(connection: &mut Connection, tenant: &TenantId) -> Quer
         .select((tenants::auto_send, Option::<QuotaRow>::as_select(), Option::<UsageRow>::as_select()))
         .first(connection)?;
     let quotas = quotas.map_or_else(Quotas::default, QuotaRow::into_quotas);
-    Ok((Settings { auto_send }, quotas, usage.map_or_else(Usage::default, UsageRow::into_usage)))
+    let usage = usage.map_or_else(Usage::default, UsageRow::into_usage);
+    Ok(Terms { settings: Settings { auto_send }, quotas, usage })
 }
 
 /// Gives back the space of a document that is erased.

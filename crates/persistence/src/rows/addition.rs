@@ -4,19 +4,48 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text};
+use mass_domain::contracts::ContractId;
 use mass_domain::tenancy::TenantId;
+use mass_service::Submission;
 
-use super::{EventRow, HeadRow, KeyRow, NewRequestRow, UsageRow};
-use crate::columns::sql;
+use super::{EventRow, HeadRow, KeyRow, NewRequestRow, NodeRow, UsageRow};
+use crate::columns::{Word, sql};
 
 /// All rows that the acceptance of submissions adds, and where the tenant's log and usage are then.
 pub(crate) struct Addition<'a> {
     pub(crate) tenant: &'a TenantId,
+    /// Where the tenant's log ends before it.
+    pub(crate) before: HeadRow,
+    pub(crate) unknown: Unknown<'a>,
     pub(crate) head: HeadRow,
     pub(crate) usage: UsageRow,
     pub(crate) events: Vec<EventRow>,
+    pub(crate) nodes: Vec<NodeRow>,
     pub(crate) requests: Vec<NewRequestRow<'a>>,
     pub(crate) keys: Vec<KeyRow>,
+}
+
+/// What is taken to be stored nowhere yet, without having been looked for.
+#[derive(Default)]
+pub(crate) struct Unknown<'a> {
+    keys: Vec<&'a str>,
+    contracts: Vec<Word<ContractId>>,
+    natural_keys: Vec<&'a str>,
+}
+
+impl<'a> Unknown<'a> {
+    /// All that submissions can meet.
+    pub(crate) fn of(submissions: &'a [Submission]) -> Self {
+        let mut all = Self::default();
+        for Submission { examined, idempotency_key, .. } in submissions {
+            all.keys.extend(idempotency_key.as_ref().map(|key| key.as_str()));
+            if let Some(natural_key) = &examined.index.natural_key {
+                all.contracts.push(Word(examined.contract));
+                all.natural_keys.push(natural_key);
+            }
+        }
+        all
+    }
 }
 
 /// Declares rows as one array per column: a statement that takes arrays is the same for any number of rows, so that it
@@ -41,7 +70,7 @@ macro_rules! unnested {
                     separator = ", ";
                 )*
                 let _ = separator;
-                out.push_sql(")");
+                out.push_sql(") WHERE EXISTS (SELECT FROM head)");
                 Ok(())
             }
         }
@@ -102,14 +131,29 @@ unnested!(Keys<'a> of KeyRow, into "idempotency_keys",
     created_at: sql::Instant, super::Instant = |row| row.created_at;
 );
 
+unnested!(Nodes<'a> of NodeRow, into "audit_nodes",
+    tenant_id: Text, &'a super::Word<TenantId> = |row| &row.tenant_id;
+    level: BigInt, i64 = |row| row.level;
+    position: BigInt, i64 = |row| row.position;
+    hash: Binary, super::Node = |row| row.hash;
+);
+
 impl Addition<'_> {
-    /// The statement that writes all of it. Foreign keys are checked at its end, when all rows are there.
+    /// The statement that writes all of it and returns a row, or writes nothing and returns none: if the log does not
+    /// end any more where it is taken to end, or if something is known that is taken to be unknown. Foreign keys are
+    /// checked at its end, when all rows are there.
+    ///
+    /// It waits for the head's lock before it looks at anything else that is not of its own snapshot: where another
+    /// transaction has changed the head meanwhile, PostgreSQL compares with what that one left.
     pub(crate) fn in_one_statement(&self) -> InOneStatement<'_> {
         InOneStatement {
             tenant: self.tenant.as_str(),
+            before: &self.before,
+            unknown: &self.unknown,
             head: &self.head,
             usage: &self.usage,
             events: Events::of(&self.events),
+            nodes: Nodes::of(&self.nodes),
             requests: Requests::of(&self.requests),
             keys: Keys::of(&self.keys),
         }
@@ -119,9 +163,12 @@ impl Addition<'_> {
 /// See [`Addition::in_one_statement`].
 pub(crate) struct InOneStatement<'a> {
     tenant: &'a str,
+    before: &'a HeadRow,
+    unknown: &'a Unknown<'a>,
     head: &'a HeadRow,
     usage: &'a UsageRow,
     events: Events<'a>,
+    nodes: Nodes<'a>,
     requests: Requests<'a>,
     keys: Keys<'a>,
 }
@@ -134,21 +181,52 @@ impl QueryFragment<Pg> for InOneStatement<'_> {
         out.push_bind_param::<Binary, _>(&self.head.frontier)?;
         out.push_sql(" WHERE tenant_id = ");
         out.push_bind_param::<Text, _>(self.tenant)?;
-        out.push_sql("), used AS (INSERT INTO tenant_usage (tenant_id, day, requests, stored_bytes) VALUES (");
+        out.push_sql(" AND size = ");
+        out.push_bind_param::<BigInt, _>(&self.before.size)?;
+        out.push_sql(" AND frontier = ");
+        out.push_bind_param::<Binary, _>(&self.before.frontier)?;
+        self.walk_unknown(&mut out)?;
+        out.push_sql(
+            " RETURNING true), used AS (INSERT INTO tenant_usage (tenant_id, day, requests, stored_bytes) SELECT ",
+        );
         out.push_bind_param::<Text, _>(self.tenant)?;
         for count in [&self.usage.day, &self.usage.requests, &self.usage.stored_bytes] {
             out.push_sql(", ");
             out.push_bind_param::<BigInt, _>(count)?;
         }
         out.push_sql(
-            ") ON CONFLICT (tenant_id) DO UPDATE SET day = excluded.day, requests = excluded.requests, \
+            " FROM head ON CONFLICT (tenant_id) DO UPDATE SET day = excluded.day, requests = excluded.requests, \
              stored_bytes = excluded.stored_bytes), events AS (",
         );
         self.events.walk(&mut out)?;
+        out.push_sql("), nodes AS (");
+        self.nodes.walk(&mut out)?;
+        out.push_sql("), requests AS (");
+        self.requests.walk(&mut out)?;
         out.push_sql("), keys AS (");
         self.keys.walk(&mut out)?;
-        out.push_sql(") ");
-        self.requests.walk(&mut out)
+        out.push_sql(") SELECT FROM head");
+        Ok(())
+    }
+}
+
+impl<'a> InOneStatement<'a> {
+    fn walk_unknown<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Unknown { keys, contracts, natural_keys } = self.unknown;
+        out.push_sql(" AND NOT EXISTS (SELECT FROM idempotency_keys WHERE tenant_id = ");
+        out.push_bind_param::<Text, _>(self.tenant)?;
+        out.push_sql(" AND key = ANY (");
+        out.push_bind_param::<Array<Text>, _>(keys)?;
+        // Each is looked up, since a limit is not planned away: what is planned while the table is empty must not read it
+        // whole when it is not.
+        out.push_sql(")) AND NOT EXISTS (SELECT FROM unnest(");
+        out.push_bind_param::<Array<Text>, _>(contracts)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Text>, _>(natural_keys)?;
+        out.push_sql(") AS sent (contract, natural_key), LATERAL (SELECT FROM mass_requests WHERE tenant_id = ");
+        out.push_bind_param::<Text, _>(self.tenant)?;
+        out.push_sql(" AND contract = sent.contract AND natural_key = sent.natural_key LIMIT 1) AS stored)");
+        Ok(())
     }
 }
 

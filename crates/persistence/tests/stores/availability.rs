@@ -51,15 +51,32 @@ async fn a_first_import_reads_no_table_whole() {
     }
     // A connection hands in its statistics when it ends, and that takes a moment.
     drop(database);
-    let read = |column: &str| {
-        let query = "SELECT CAST(COALESCE(sum(@), 0) AS text) AS line FROM pg_stat_user_tables \
-                     WHERE relname = 'mass_requests'";
-        place.lines(&query.replace('@', column))[0].parse::<i64>().unwrap()
-    };
-    while read("idx_scan") == 0 {
+    while statistics(&place, "mass_requests", "idx_scan") == 0 {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert_eq!(read("seq_tup_read"), 0);
+    assert_eq!(statistics(&place, "mass_requests", "seq_tup_read"), 0);
+}
+
+fn statistics(place: &Place, table: &str, column: &str) -> i64 {
+    let sum = format!("SELECT CAST(COALESCE(sum({column}), 0) AS text) AS line FROM pg_stat_user_tables");
+    place.lines(&format!("{sum} WHERE relname = '{table}'"))[0].parse().unwrap()
+}
+
+/// A process that is alone with its tenant asks once what is stored, and then knows.
+#[tokio::test]
+async fn what_can_be_foreseen_is_not_asked() {
+    let TestDatabase { database, place } = TestDatabase::postgres().await;
+    for n in 0..50 {
+        let sent = reading(&format!("dev-{n}"), 20).keyed(&format!("key-{n}"));
+        database.stores().mass.accept(&tenant(), vec![sent], Vec::new()).await.unwrap().remove(0).unwrap();
+    }
+    drop(database);
+    while statistics(&place, "mass_requests", "n_tup_ins") < 50 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // The terms are read by whoever asks, and by nobody else.
+    let asked = statistics(&place, "quotas", "seq_scan + idx_scan");
+    assert!((1..5).contains(&asked), "{asked}");
 }
 
 fn error(url: &str) -> OpenError {

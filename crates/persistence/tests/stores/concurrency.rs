@@ -7,12 +7,12 @@ use mass_admin_service::{CreateUserError, QuotaChange};
 use mass_audit_service::StoredCheckpoint;
 use mass_domain::audit::tree::{Frontier, TreeHash};
 use mass_domain::audit::{Act, Action, Event, Object};
-use mass_domain::mass_request::{Filter, Status};
+use mass_domain::mass_request::{Filter, Outcome, Status};
 use mass_domain::page::Limit;
 use mass_domain::port::PortError;
 use mass_domain::tenancy::Quotas;
 use mass_persistence::Database;
-use mass_service::{Submission, Transition, TransitionError};
+use mass_service::{Refusal, Submission, Transition, TransitionError};
 use tokio::task::JoinSet;
 
 use crate::databases::{Place, TestDatabase};
@@ -30,6 +30,7 @@ on_both!(
     a_call_that_is_given_up_holds_up_nobody,
     an_address_is_given_once,
     writers_of_all_kinds_leave_one_log_without_gaps,
+    what_another_process_did_meanwhile_is_seen,
 );
 
 /// Accepts submissions, each in a call of its own, all at once, alternating between two processes' databases; counts
@@ -227,6 +228,56 @@ async fn writers_of_all_kinds_leave_one_log_without_gaps(db: TestDatabase) {
     let size = events.try_into().unwrap();
     assert_eq!(trail.head(&tenant()).await.unwrap(), naive);
     assert_eq!(trail.frontier_at(&tenant(), size).await.unwrap(), Some(naive));
+}
+
+/// A process that has written may foresee what it finds next; what another one does in between has to be seen all the same.
+async fn what_another_process_did_meanwhile_is_seen(db: TestDatabase) {
+    let opened = db.place.open();
+    let other = opened.stores();
+    let theirs = |submission| async { other.mass.accept(&tenant(), vec![submission], vec![]).await.unwrap().remove(0) };
+    let (mut number, mut events) = (0, 0);
+    for round in 0..12 {
+        // As often as it takes to foresee again, whatever went wrong before.
+        for _ in 0..70 {
+            number += 1;
+            db.stored(simple(number).keyed(&format!("own-{number}"))).await;
+        }
+        let device = format!("dev-{round}");
+        match round % 4 {
+            0 => {
+                let stored = theirs(reading(&device, 20)).await.unwrap();
+                let duplicate = db.accept(reading(&device, 20)).await.unwrap();
+                assert_eq!((duplicate.outcome, duplicate.request), (Outcome::Duplicate, stored.request));
+                events += 70 + 1;
+            }
+            1 => {
+                let stored = theirs(simple(0).keyed(&device)).await.unwrap();
+                let replay = db.accept(simple(0).keyed(&device)).await.unwrap();
+                assert!(replay.replayed);
+                assert_eq!(replay.request, stored.request);
+                let refused = db.accept(simple(1).keyed(&device)).await;
+                assert!(matches!(refused, Err(Refusal::KeyReused { .. })), "{refused:?}");
+                events += 70 + 2;
+            }
+            2 => {
+                let used = db.place.lines("SELECT CAST(requests AS text) AS line FROM tenant_usage").remove(0);
+                let quotas = Quotas { requests_per_day: Some(used.parse().unwrap()), stored_bytes: None };
+                other.admin.quotas.set(&tenant(), QuotaChange { quotas, act: act(at(1)) }).await.unwrap();
+                let refused = db.accept(simple(0)).await;
+                assert!(matches!(refused, Err(Refusal::OverQuota(_))), "{refused:?}");
+                let quotas = Quotas::default();
+                other.admin.quotas.set(&tenant(), QuotaChange { quotas, act: act(at(2)) }).await.unwrap();
+                events += 70 + 3;
+            }
+            _ => {
+                let stored = theirs(reading(&device, 20)).await.unwrap().request.summary;
+                other.mass.delete(&tenant(), stored.id, deletion()).await.unwrap();
+                db.stored(reading(&device, 20)).await;
+                events += 70 + 3;
+            }
+        }
+    }
+    assert_eq!(sequences(&db), numbers(events));
 }
 
 /// Several processes that start together on an empty database: one migrates, one founds.

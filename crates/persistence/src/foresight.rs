@@ -1,0 +1,107 @@
+//! What the next documents of a tenant will find stored, as far as it can be told without asking.
+//!
+//! Every write of a tenant appends to its audit log, so the end of the log, a Merkle tree's, stands for everything that
+//! documents are judged by: while it is where the last group of this process left it, that group also left the tenant's
+//! quotas and usage as they are. Documents can then be judged before anything is asked, and written under the condition
+//! that this holds: one round trip instead of eight.
+
+use mass_domain::audit::tree::Frontier;
+
+use crate::batch::Terms;
+
+/// After how many failures in a row nothing more is added to the wait.
+const MOST_FAILURES: u32 = 6;
+
+/// What a group of documents left behind.
+#[derive(Debug, Clone)]
+pub(crate) struct Left {
+    /// Where the tenant's log ended.
+    pub(crate) frontier: Frontier,
+    /// What the tenant had decided, may use and had used.
+    pub(crate) terms: Terms,
+}
+
+/// What is foreseen for one tenant.
+#[derive(Debug, Default)]
+pub(crate) struct Foresight {
+    left: Option<Left>,
+    failures: u32,
+    /// How many groups do not try it.
+    wait: u32,
+}
+
+impl Foresight {
+    /// What the next group can be judged by. It is foreseen no more: whoever takes it says how it went.
+    pub(crate) fn take(&mut self) -> Option<Left> {
+        let left = self.left.take();
+        if self.wait > 0 {
+            self.wait -= 1;
+            return None;
+        }
+        left
+    }
+
+    /// It held, and this is what was left.
+    pub(crate) fn held(&mut self, left: Left) {
+        self.failures = 0;
+        self.left = Some(left);
+    }
+
+    /// It did not hold: another process writes for the tenant, or documents come that are stored already. Each failure
+    /// in a row makes twice as many groups ask first.
+    pub(crate) fn failed(&mut self) {
+        self.failures = (self.failures + 1).min(MOST_FAILURES);
+        self.wait = (1 << self.failures) - 1;
+    }
+
+    /// A group that asked first left this.
+    pub(crate) fn learned(&mut self, left: Left) {
+        self.left = Some(left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mass_domain::tenancy::{Quotas, Settings, Usage};
+
+    use super::*;
+
+    fn left() -> Left {
+        let terms = Terms { settings: Settings::default(), quotas: Quotas::default(), usage: Usage::default() };
+        Left { frontier: Frontier::default(), terms }
+    }
+
+    /// How many groups ask first until one does not.
+    fn groups_that_ask(foresight: &mut Foresight) -> usize {
+        (0..)
+            .find(|_| {
+                foresight.take().is_some() || {
+                    foresight.learned(left());
+                    false
+                }
+            })
+            .unwrap()
+    }
+
+    #[test]
+    fn the_first_group_asks_and_the_second_knows() {
+        let mut foresight = Foresight::default();
+        assert_eq!(groups_that_ask(&mut foresight), 1);
+        foresight.held(left());
+        assert_eq!(groups_that_ask(&mut foresight), 0);
+        assert!(foresight.take().is_none(), "what was taken and not given back is not known");
+    }
+
+    #[test]
+    fn each_failure_in_a_row_makes_more_groups_ask_first() {
+        let mut foresight = Foresight::default();
+        for expected in [1, 3, 7, 15, 31, 63, 63] {
+            foresight.learned(left());
+            foresight.failed();
+            assert_eq!(groups_that_ask(&mut foresight), expected);
+        }
+        foresight.held(left());
+        foresight.failed();
+        assert_eq!(groups_that_ask(&mut foresight), 1, "what held makes up for what did not");
+    }
+}
