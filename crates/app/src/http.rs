@@ -6,6 +6,7 @@ pub mod auth;
 pub mod batch;
 pub mod body;
 pub mod client;
+mod connection;
 pub mod context;
 pub mod contracts;
 pub mod cors;
@@ -27,10 +28,14 @@ pub mod wire;
 
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_http::{HttpService, Protocol};
+use actix_server::Server;
+use actix_service::{ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
 use mass_admin_service::AdminService;
 use mass_audit_service::AuditService;
 use mass_auth::AuthService;
@@ -38,10 +43,12 @@ use mass_domain::time::Clock;
 use mass_persistence::Database;
 use mass_service::{DeliveryService, MassService};
 use paperclip::actix::{OpenApiExt, web as api};
+use tokio::net::TcpStream;
 
 use batch::outbox::TemporaryFolder;
 use body::BodyLimit;
 use client::TrustedProxies;
+use connection::Connection;
 use cors::AllowedOrigins;
 use limits::Limits;
 use problem::{Problem, ProblemKind};
@@ -53,6 +60,9 @@ use crate::telemetry::Telemetry;
 /// How long requests under way may take once the server stops. With the grace before it, that is less than the 30 seconds
 /// that everything in deploy/ gives.
 const DRAIN_SECONDS: u64 = 20;
+
+/// How long a client may take to close a connection that is answered and done.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// All that the handlers call.
 #[derive(Clone)]
@@ -94,9 +104,13 @@ pub struct Services {
 /// # Errors
 /// When the listener cannot be used.
 pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Server> {
-    let server = HttpServer::new(move || {
+    let server = Server::build().disable_signals().shutdown_timeout(DRAIN_SECONDS);
+    let stopping = server.graceful_shutdown_signal();
+    // What actix_web::HttpServer does, over connections of our own.
+    let server = server.listen("http", listener, move || {
         let services = services.clone();
-        App::new()
+        let stopping = stopping.clone();
+        let app = App::new()
             .app_data(services.auth)
             .app_data(services.admin)
             .app_data(services.audit)
@@ -120,9 +134,22 @@ pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Serve
             .wrap_api()
             .configure(routes)
             .build()
-            .configure(pages)
-    });
-    Ok(server.disable_signals().shutdown_timeout(DRAIN_SECONDS).listen(listener)?.run())
+            .configure(pages);
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            .on_connect_ext(Connection::introduce)
+            .finish(map_config(app, |()| AppConfig::default()));
+        fn_service(|stream: TcpStream| async {
+            let peer = stream.peer_addr().ok();
+            Ok((Connection::new(stream), Protocol::Http1, peer))
+        })
+        .and_then(http)
+    })?;
+    Ok(server.run())
 }
 
 /// The routes of the API; the OpenAPI document is read from the same function.

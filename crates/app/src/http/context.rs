@@ -17,6 +17,7 @@ use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use super::client::TrustedProxies;
+use super::connection::follow_body;
 use super::operations;
 use super::problem::Problem;
 use crate::telemetry::metrics::Answered;
@@ -60,8 +61,9 @@ pub fn route(req: &ServiceRequest) -> Option<&'static str> {
 ///
 /// # Errors
 /// An error that already is a complete answer.
-pub async fn layer(req: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse, Error> {
+pub async fn layer(mut req: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse, Error> {
     let started = Instant::now();
+    follow_body(&mut req);
     let proxies = req.app_data::<web::Data<TrustedProxies>>().cloned();
     let peer = req.peer_addr().map(|address| address.ip());
     let address = proxies.as_ref().map_or(peer, |proxies| proxies.client(peer, req.headers()));

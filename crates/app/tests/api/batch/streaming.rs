@@ -13,6 +13,8 @@ on_both!(
     a_client_may_send_everything_before_it_reads,
     a_batch_that_breaks_off_can_be_sent_again,
     a_body_that_ends_early_ends_the_batch,
+    a_client_that_has_sent_everything_may_close_its_half,
+    a_client_that_sends_everything_and_leaves_costs_no_record,
 );
 
 /// A batch that is sent in pieces, over a connection of its own.
@@ -153,15 +155,54 @@ async fn a_batch_that_breaks_off_can_be_sent_again(app: TestApp) {
 }
 
 async fn a_body_that_ends_early_ends_the_batch(app: TestApp) {
+    // It ends between chunks, in the length of one, or in one; and behind more than the server reads ahead.
+    for (records, rest) in [(3, ""), (3, "5"), (3, "ff\r\n{"), (2000, ""), (2000, "5"), (2000, "ff\r\n{")] {
+        let (address, token) = (app.address().to_string(), app.founder().token().to_owned());
+        let last = apart(move || {
+            let (mut sending, receiving) = Sending::begin(&address, &token);
+            sending.send(&readings(records));
+            sending.connection.write_all(rest.as_bytes()).unwrap();
+            sending.connection.shutdown(Shutdown::Write).unwrap();
+            let body = receiving.rest().1;
+            lines_of(&body).1
+        });
+        let last = last.await;
+        let totals = &last["totals"];
+        assert_eq!(totals["read"], records, "{rest:?}: {last}");
+        assert_eq!(totals["accepted"].as_u64().unwrap() + totals["duplicate"].as_u64().unwrap(), records as u64);
+        assert_eq!(last["error"]["type"], "/problems/bad-request", "{rest:?}: {last}");
+    }
+}
+
+async fn a_client_that_has_sent_everything_may_close_its_half(app: TestApp) {
     let (address, token) = (app.address().to_string(), app.founder().token().to_owned());
-    let last = apart(move || {
+    const RECORDS: usize = 3000;
+    let answer = apart(move || {
         let (mut sending, receiving) = Sending::begin(&address, &token);
-        sending.send(&readings(3));
+        // Far more than the server reads ahead while it stores.
+        sending.send(&readings(RECORDS));
+        sending.end();
         sending.connection.shutdown(Shutdown::Write).unwrap();
-        let body = receiving.rest().1;
-        lines_of(&body).1
+        receiving.rest()
     });
-    let last = last.await;
-    assert_eq!(counts(&last), json!({"read": 3, "accepted": 3}));
-    assert_eq!(last["error"]["type"], "/problems/bad-request");
+    let (status, body) = answer.await;
+    assert_eq!(status, "HTTP/1.1 200");
+    let (lines, last) = lines_of(&body);
+    assert_eq!((lines.len(), counts(&last)), (RECORDS, json!({"read": RECORDS, "accepted": RECORDS})), "{last}");
+}
+
+async fn a_client_that_sends_everything_and_leaves_costs_no_record(app: TestApp) {
+    let (address, token) = (app.address().to_string(), app.founder().token().to_owned());
+    let documents = readings(3000);
+    let sent = documents.clone();
+    apart(move || {
+        let (mut sending, _) = Sending::begin(&address, &token);
+        sending.send(&sent);
+        sending.end();
+    })
+    .await;
+    let (_, last) = send_ndjson(app.founder(), "", &documents).await.lines();
+    let totals = &last["totals"];
+    assert_eq!(totals["accepted"].as_u64().unwrap() + totals["duplicate"].as_u64().unwrap(), 3000, "{last}");
+    assert_eq!(app.database().count("mass_requests"), 3000);
 }
