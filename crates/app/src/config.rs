@@ -335,7 +335,7 @@ pub struct EngineSettings {
         hide_env_values = true
     )]
     pub token: Option<SecretString>,
-    /// Whether what is accepted is sent to the engine at once, in the same transaction.
+    /// Whether what is accepted is sent to the engine at once, in the same transaction, where the tenant has not decided.
     #[arg(
         id = "mass_auto_send",
         long = "mass-auto-send",

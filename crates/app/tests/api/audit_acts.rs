@@ -24,6 +24,7 @@ on_both!(
     users_are_followed,
     keys_are_followed,
     quotas_are_followed,
+    settings_are_followed,
     a_tenant_is_told_in_its_own_log,
     who_registers_is_told_once,
     who_is_refused_is_told,
@@ -43,6 +44,7 @@ also_restricted!(
     users_are_followed,
     keys_are_followed,
     quotas_are_followed,
+    settings_are_followed,
     a_tenant_is_told_in_its_own_log,
     who_registers_is_told_once,
     who_is_refused_is_told,
@@ -351,6 +353,23 @@ async fn quotas_are_followed(app: TestApp) {
     logs.expect(&second, &done("quotas_set", &founder, json!({"kind": "quotas"}), detail));
 }
 
+async fn settings_are_followed(app: TestApp) {
+    let founder = user(app.founder()).await;
+    let mut logs = Logs::new(&app);
+    let set = async |decided: Value| {
+        app.founder().put("/v1/admin/settings").json(&json!({"auto_send": decided})).await.expect(200)
+    };
+    let mut before = Value::Null;
+    for decided in [json!(true), json!(false), Value::Null] {
+        let answer = set(decided.clone()).await;
+        let detail = json!({"before": {"auto_send": before}, "after": {"auto_send": decided}});
+        logs.expect(&answer, &done("settings_set", &founder, json!({"kind": "settings"}), detail));
+        set(decided.clone()).await;
+        logs.expect_nothing();
+        before = decided;
+    }
+}
+
 async fn a_tenant_is_told_in_its_own_log(app: TestApp) {
     let founder = user(app.founder()).await;
     let mut logs = Logs::of(&app, "third");
@@ -471,11 +490,18 @@ async fn what_cannot_be_recorded_is_not_done(app: TestApp) {
     let email = email_of(&viewer).await;
     let key = app.post(KEYS).json(&json!({"name": "gateway", "permissions": ["mass:read"]})).await.expect(201);
     let state = || {
-        ["users WHERE disabled_at IS NULL", "tenants", "api_keys WHERE revoked_at IS NULL", "quotas", "audit_events"]
-            .into_iter()
-            .chain(["sessions WHERE revoked_at IS NULL", "directory", "refresh_tokens WHERE spent_at IS NULL"])
-            .map(|rows| app.database().count(rows))
-            .collect::<Vec<_>>()
+        [
+            "users WHERE disabled_at IS NULL",
+            "tenants",
+            "tenants WHERE auto_send",
+            "api_keys WHERE revoked_at IS NULL",
+            "quotas",
+            "audit_events",
+        ]
+        .into_iter()
+        .chain(["sessions WHERE revoked_at IS NULL", "directory", "refresh_tokens WHERE spent_at IS NULL"])
+        .map(|rows| app.database().count(rows))
+        .collect::<Vec<_>>()
     };
     let before = state();
     app.database().refuse_events();
@@ -486,6 +512,7 @@ async fn what_cannot_be_recorded_is_not_done(app: TestApp) {
         app.post(KEYS).json(&json!({"name": "another", "permissions": ["mass:read"]})),
         app.delete(&format!("{KEYS}/{}", key.id())),
         app.founder().put("/v1/admin/quotas").json(&json!({"requests_per_day": 7})),
+        app.founder().put("/v1/admin/settings").json(&json!({"auto_send": true})),
         app.post("/v1/admin/tenants").json(&json!({"id": "third", "admin": {"email": "ana@third.test"}})),
         viewer.post("/v1/auth/password").json(&json!({"current_password": PASSWORD, "new_password": NEW})),
         viewer.post("/v1/auth/logout"),

@@ -24,6 +24,7 @@ on_both!(
     a_deleted_request_is_not_asked_about,
     what_is_accepted_is_sent_without_being_asked_to,
     what_is_accepted_wakes_the_worker,
+    a_tenant_that_sends_everything_wakes_the_worker,
     an_engine_that_is_too_slow_misses_the_objective,
     an_engine_that_hangs_holds_up_nobody_but_itself,
     a_worker_that_stops_hands_back_what_it_has,
@@ -297,6 +298,23 @@ async fn what_is_accepted_wakes_the_worker(app: TestApp) {
     answered(3).await;
     app.post("/v1/mass-requests/batch?mode=atomic").json(&json!([reading("dev-4")])).await.expect(201);
     answered(4).await;
+    worker.finish().await;
+}
+
+async fn a_tenant_that_sends_everything_wakes_the_worker(app: TestApp) {
+    let engine = ReferenceEngine::sound();
+    let app = app.another_with(&[("--mass-engine-url", &engine.url())]).await;
+    let worker = app.work_when_woken();
+    let id = store(app.founder(), &reading("dev-1")).await;
+    reaches(&app, &send(&app, &id).await.expect(202).id(), "delivered").await;
+    app.founder().put("/v1/admin/settings").json(&json!({"auto_send": true})).await.expect(200);
+    for (number, batch) in ["/v1/mass-requests/batch", "/v1/mass-requests/batch?mode=atomic"].iter().enumerate() {
+        store(app.founder(), &simple(json!({"number": number}))).await;
+        app.post(batch).json(&json!([reading(&format!("batch-{number}"))])).await;
+        while engine.counted("requests").await < 3 + 2 * number as u64 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
     worker.finish().await;
 }
 

@@ -24,6 +24,7 @@ workplaces_on_both! {
     lines_of_every_kind_are_taken_or_kept_with_their_violations,
     records_without_a_natural_key_are_imported_once,
     a_server_takes_and_refuses_what_the_local_database_does,
+    what_is_imported_is_sent_on_as_the_tenant_has_decided,
     an_import_killed_anywhere_is_completed_by_the_next,
 }
 
@@ -330,6 +331,25 @@ async fn a_server_takes_and_refuses_what_the_local_database_does(workplace: Work
             let there = import(&workplace, file, &["--contract", contract, "--url", &server.url, "--token", &token]);
             assert_eq!((there.status, &there.stdout), (here.status, &here.stdout), "{there:?}");
             assert_eq!(refused_beside(&workplace, file), refused_beside(&local, file));
+        }
+    }
+}
+
+async fn what_is_imported_is_sent_on_as_the_tenant_has_decided(workplace: Workplace) {
+    let workplace = workplace.with("MASS_ENGINE_URL", "http://127.0.0.1:9");
+    let server = workplace.serve();
+    let token = server.token().await;
+    let sent = || workplace.lines("SELECT CAST(count(*) AS TEXT) AS line FROM deliveries")[0].parse::<u32>().unwrap();
+    let mut expected = 0;
+    for (number, decided) in [None, Some(true), Some(false)].into_iter().enumerate() {
+        let set = server.put("/v1/admin/settings", &json!({"auto_send": decided})).bearer_auth(&token);
+        assert_eq!(set.send().await.unwrap().status(), 200);
+        for (way, arguments) in [&[][..], &["--url", &server.url, "--token", &token]].into_iter().enumerate() {
+            let file = format!("{number}-{way}.ndjson");
+            workplace.write(&file, format!("{}\n", reading(&format!("dev-{number}-{way}"))));
+            assert_ended(&import(&workplace, &file, arguments), 0, "1 read, 1 accepted, 0 duplicates, 0 refused\n");
+            expected += u32::from(decided == Some(true));
+            assert_eq!(sent(), expected, "{decided:?} {arguments:?}");
         }
     }
 }

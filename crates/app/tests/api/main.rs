@@ -42,5 +42,6 @@ mod readme;
 mod registration;
 mod scale_out;
 mod sessions;
+mod settings;
 mod system;
 mod telemetry;

@@ -74,6 +74,8 @@ const TABLE: &[(&str, Needs, u16, Object)] = &[
     ("GET /v1/audit/export", Permits(AuditRead), 200, Object::None),
     ("GET /v1/admin/quotas", Permits(SettingsManage), 200, Object::None),
     ("PUT /v1/admin/quotas", Permits(SettingsManage), 200, Object::None),
+    ("GET /v1/admin/settings", Permits(SettingsManage), 200, Object::None),
+    ("PUT /v1/admin/settings", Permits(SettingsManage), 200, Object::None),
 ];
 
 /// An id that nothing has, whatever it would be the id of.

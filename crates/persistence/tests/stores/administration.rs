@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use mass_admin_service::{ChangeUserError, CreateTenantError, QuotaChange, UserChange};
+use mass_admin_service::{ChangeUserError, CreateTenantError, QuotaChange, SettingsChange, UserChange};
 use mass_auth::StoredKey;
 use mass_domain::access::{Permission, Principal, Role};
 use mass_domain::api_keys::{ApiKey, KeyToken, SecretDigest};
 use mass_domain::audit::NewEvent;
 use mass_domain::ids::{ApiKeyId, UserId};
 use mass_domain::page::Limit;
-use mass_domain::tenancy::{Quotas, TenantId};
+use mass_domain::tenancy::{Quotas, Settings, TenantId};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -28,6 +28,7 @@ on_both!(
     a_key_is_revoked_once_and_for_all,
     a_later_use_of_a_key_is_kept,
     quotas_are_replaced_as_a_whole,
+    settings_are_replaced_and_every_change_is_told,
 );
 
 fn two() -> Limit {
@@ -213,4 +214,16 @@ async fn quotas_are_replaced_as_a_whole(db: TestDatabase) {
         assert_eq!(db.quotas().get(&tenant()).await.unwrap(), quotas);
         assert_eq!(db.quotas().get(&other_tenant()).await.unwrap(), Quotas::default());
     }
+}
+
+async fn settings_are_replaced_and_every_change_is_told(db: TestDatabase) {
+    assert_eq!(db.settings().get(&tenant()).await.unwrap(), Settings::default());
+    for auto_send in [Some(true), Some(true), Some(false), None, None] {
+        let settings = Settings { auto_send };
+        db.settings().set(&tenant(), SettingsChange { settings, act: act(at(5)) }).await.unwrap();
+        assert_eq!(db.settings().get(&tenant()).await.unwrap(), settings);
+        assert_eq!(db.settings().get(&other_tenant()).await.unwrap(), Settings::default());
+    }
+    let told = "SELECT tenant_id AS line FROM audit_events WHERE action = 'settings_set'";
+    assert_eq!(db.place.lines(told), ["default"; 3]);
 }

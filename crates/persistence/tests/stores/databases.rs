@@ -6,7 +6,7 @@ use std::sync::Arc;
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::Text;
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
-use mass_admin_service::{AccountStore, KeyStore, QuotaStore, TenantStore};
+use mass_admin_service::{AccountStore, KeyStore, QuotaStore, SettingsStore, TenantStore};
 use mass_auth::{ApiKeyStore, AttemptStore, SessionStore, UserStore};
 use mass_domain::audit::{Event, Program};
 use mass_domain::ids::MassRequestId;
@@ -123,6 +123,10 @@ impl TestDatabase {
     /// Keys as they are presented.
     pub(crate) fn key_ring(&self) -> &dyn ApiKeyStore {
         &*self.database.stores().auth.api_keys
+    }
+
+    pub(crate) fn settings(&self) -> &dyn SettingsStore {
+        &*self.database.stores().admin.settings
     }
 
     pub(crate) fn quotas(&self) -> &dyn QuotaStore {

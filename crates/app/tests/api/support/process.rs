@@ -307,6 +307,10 @@ impl Server {
         self.client.post(format!("{}{path}", self.url)).json(body)
     }
 
+    pub(crate) fn put(&self, path: &str, body: &Value) -> RequestBuilder {
+        self.client.put(format!("{}{path}", self.url)).json(body)
+    }
+
     pub(crate) async fn try_to_log_in(&self, email: &str, password: &str) -> Response {
         let credentials = json!({"email": email, "password": password});
         self.post("/v1/auth/login", &credentials).send().await.unwrap()
