@@ -204,8 +204,8 @@ impl Deliverer {
         Ok(join_all(claimed.into_iter().map(|claimed| self.deliver(claimed))).await)
     }
 
-    /// Claims up to `limit` deliveries that are due, the longest due first. Whatever the deliverers and processes, no
-    /// two have the same one.
+    /// Claims up to `limit` deliveries that are due; the tenants take turns. Whatever the deliverers and processes, no two
+    /// have the same one.
     ///
     /// # Errors
     /// [`PortError`]; what was claimed nevertheless is taken over when its lease ends.

@@ -1,20 +1,20 @@
 //! PostgreSQL: the connection, and what it does otherwise than SQLite.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use diesel::Connection as _;
 use diesel::connection::{AnsiTransactionManager, CacheSize, SimpleConnection, TransactionManager};
 use diesel::prelude::*;
 use diesel::r2d2::CustomizeConnection;
-use diesel::sql_types::{BigInt, Bool};
+use diesel::sql_types::{BigInt, Bool, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 
-use crate::columns::{Id, Instant, Word};
+use crate::columns::{Id, Instant, sql};
 use crate::connections::{Connections, Walled};
 use crate::group_commit::GroupCommit;
-use crate::rows::{Addition, AttemptRow, SessionRow};
+use crate::rows::{Addition, AttemptRow, DueRow, SessionRow};
 use crate::schema::{self, audit_heads, delivery_queue, login_attempts};
 use crate::target::PostgresUrl;
 use crate::{MigrateError, OpenError, Options};
@@ -68,6 +68,8 @@ pub(crate) struct Store {
     // Apart from those to read on, which have to wait for no write.
     writes: Arc<Connections<Connection>>,
     accepting: GroupCommit<Connection>,
+    /// Whose turn in the queue for the engine was the last here.
+    turn: Mutex<Option<TenantId>>,
     // As the role that migrates, which owns the audit trail.
     archiving: Connections<Connection>,
     url: PostgresUrl,
@@ -83,7 +85,15 @@ impl Store {
         let writes = Arc::new(connections("database write").one_for_each_tenant());
         let accepting = GroupCommit::new(Arc::clone(&writes), mass::accept, Arc::clone(&options.observer));
         let archiving = Connections::new("database archive", &migration_url.with_defaults(), 1, setup);
-        Ok(Self { reads: connections("database read"), writes, accepting, archiving, url: url.clone(), migration_url })
+        Ok(Self {
+            reads: connections("database read"),
+            writes,
+            accepting,
+            turn: Mutex::default(),
+            archiving,
+            url: url.clone(),
+            migration_url,
+        })
     }
 }
 
@@ -176,7 +186,7 @@ fn lock_head(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Opti
 }
 
 /// Locks what is due, the longest due first, but for what others have locked, and reads it.
-fn lock_due(connection: &mut Connection, now: Instant, limit: i64) -> QueryResult<Vec<(Word<TenantId>, Id, i64)>> {
+fn lock_due(connection: &mut Connection, now: Instant, limit: i64) -> QueryResult<Vec<DueRow>> {
     delivery_queue::table
         .filter(delivery_queue::due_at.le(now))
         .order(delivery_queue::due_at)
@@ -185,6 +195,29 @@ fn lock_due(connection: &mut Connection, now: Instant, limit: i64) -> QueryResul
         .for_update()
         .skip_locked()
         .load(connection)
+}
+
+/// From tenant to tenant by the index, however much each has in the queue.
+const FIRST_OF_EACH: &str = "
+    WITH RECURSIVE turn (tenant_id) AS (
+        SELECT min(tenant_id) FROM delivery_queue WHERE tenant_id > $1
+        UNION ALL
+        SELECT (SELECT min(tenant_id) FROM delivery_queue WHERE tenant_id > turn.tenant_id)
+        FROM turn WHERE turn.tenant_id IS NOT NULL
+    )
+    SELECT due.tenant_id, due.delivery_id, due.fence
+    FROM turn CROSS JOIN LATERAL (
+        SELECT tenant_id, delivery_id, fence FROM delivery_queue
+        WHERE tenant_id = turn.tenant_id AND due_at <= $2
+        ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED
+    ) AS due
+    LIMIT $3";
+
+/// Locks what is due the longest of each tenant after this one, in their order, and reads it; what somebody else has locked is
+/// passed over.
+fn lock_first_of_each(connection: &mut Connection, after: &str, now: Instant, limit: i64) -> QueryResult<Vec<DueRow>> {
+    let query = diesel::sql_query(FIRST_OF_EACH).bind::<Text, _>(after);
+    query.bind::<sql::Instant, _>(now).bind::<BigInt, _>(limit).load(connection)
 }
 
 /// Locks a session and reads it.

@@ -23,7 +23,7 @@ use mass_service::{KeyRecord, Snapshot};
 use uuid::Uuid;
 
 pub(crate) use addition::{Addition, Unknown};
-pub(crate) use delivery::{DeliveryRow, QueueRow, RecommendationRow};
+pub(crate) use delivery::{DeliveryRow, DueRow, QueueRow, RecommendationRow};
 
 use crate::columns::{Hash, Id, Instant, Json, Node, Set, Word};
 use crate::schema::{

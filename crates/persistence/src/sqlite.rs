@@ -5,21 +5,22 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use anyhow::anyhow;
 use diesel::Connection as _;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::r2d2::CustomizeConnection;
+use diesel::sql_types::{BigInt, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 
-use crate::columns::{Id, Instant, Word};
+use crate::columns::{Id, Instant, sql};
 use crate::connections::{Connections, Walled};
 use crate::group_commit::GroupCommit;
-use crate::rows::{Addition, AttemptRow, SessionRow};
+use crate::rows::{Addition, AttemptRow, DueRow, SessionRow};
 use crate::schema::{
     self, audit_events, audit_heads, delivery_queue, idempotency_keys, login_attempts, mass_requests, tenant_usage,
 };
@@ -80,6 +81,8 @@ pub(crate) struct Store {
     // One: SQLite has one writer at a time, and waiting for a turn here is fair, unlike within SQLite.
     writes: Arc<Connections<Connection>>,
     accepting: GroupCommit<Connection>,
+    /// Whose turn in the queue for the engine was the last here.
+    turn: Mutex<Option<TenantId>>,
     path: String,
     /// Device and number of the file that was opened.
     file: (u64, u64),
@@ -103,7 +106,7 @@ impl Store {
         let writes = Arc::new(Connections::new("database write", url, 1, Setup));
         let accepting = GroupCommit::new(Arc::clone(&writes), mass::accept, Arc::clone(&options.observer));
         let reads = Connections::new("database read", url, options.pool_size.get(), Setup);
-        Ok(Self { reads, writes, accepting, path: url.to_owned(), file })
+        Ok(Self { reads, writes, accepting, turn: Mutex::default(), path: url.to_owned(), file })
     }
 }
 
@@ -171,13 +174,37 @@ fn lock_head(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Opti
 }
 
 /// Reads what is due, the longest due first; the transaction keeps other writers out already.
-fn lock_due(connection: &mut Connection, now: Instant, limit: i64) -> QueryResult<Vec<(Word<TenantId>, Id, i64)>> {
+fn lock_due(connection: &mut Connection, now: Instant, limit: i64) -> QueryResult<Vec<DueRow>> {
     delivery_queue::table
         .filter(delivery_queue::due_at.le(now))
         .order(delivery_queue::due_at)
         .limit(limit)
         .select((delivery_queue::tenant_id, delivery_queue::delivery_id, delivery_queue::fence))
         .load(connection)
+}
+
+/// From tenant to tenant by the index, however much each has in the queue.
+const FIRST_OF_EACH: &str = "
+    WITH RECURSIVE turn (tenant_id) AS (
+        SELECT min(tenant_id) FROM delivery_queue WHERE tenant_id > ?1
+        UNION ALL
+        SELECT (SELECT min(tenant_id) FROM delivery_queue WHERE tenant_id > turn.tenant_id)
+        FROM turn WHERE turn.tenant_id IS NOT NULL
+    )
+    SELECT due.tenant_id, due.delivery_id, due.fence
+    FROM turn CROSS JOIN delivery_queue AS due
+    ON due.tenant_id = turn.tenant_id AND due.delivery_id = (
+        SELECT delivery_id FROM delivery_queue
+        WHERE tenant_id = turn.tenant_id AND due_at <= ?2
+        ORDER BY due_at LIMIT 1
+    )
+    LIMIT ?3";
+
+/// Reads what is due the longest of each tenant after this one, in their order; the transaction keeps other writers out
+/// already.
+fn lock_first_of_each(connection: &mut Connection, after: &str, now: Instant, limit: i64) -> QueryResult<Vec<DueRow>> {
+    let query = diesel::sql_query(FIRST_OF_EACH).bind::<Text, _>(after);
+    query.bind::<sql::Instant, _>(now).bind::<BigInt, _>(limit).load(connection)
 }
 
 /// Reads a session; the transaction keeps other writers out already.

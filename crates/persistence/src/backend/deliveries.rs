@@ -27,7 +27,7 @@ use super::audit::{Head, count};
 use super::mass;
 use crate::columns::{Id, Instant, Word};
 use crate::deed::Deed;
-use crate::rows::{DeliveryRow, QueueRow, RecommendationRow};
+use crate::rows::{DeliveryRow, DueRow, QueueRow, RecommendationRow};
 use crate::schema::{deliveries, delivery_queue, recommendations};
 use crate::store::ROWS_PER_STATEMENT;
 
@@ -37,18 +37,19 @@ pub(super) fn is_due(connection: &mut Connection, now: Timestamp) -> QueryResult
     diesel::select(exists(due)).get_result(connection)
 }
 
-/// Claims what is due, whosever it is; what another worker is just claiming is left to it.
+/// Claims what is due, whosever it is; what another worker is just claiming is left to it. The tenants take turns: `turn` is
+/// whose was the last, before and after.
 pub(super) fn claim(
     connection: &mut Connection,
     worker: &WorkerName,
     limit: u16,
     now: Timestamp,
     until: Timestamp,
+    turn: &mut Option<TenantId>,
 ) -> QueryResult<Vec<Claim>> {
     super::write(connection, |connection| {
-        let due = super::lock_due(connection, Instant(now), limit.into())?;
         let mut claims = Vec::new();
-        for (tenant, id, fence) in due {
+        for DueRow { tenant_id: tenant, delivery_id: id, fence } in in_turn(connection, limit, Instant(now), turn)? {
             let fence = fence + 1;
             diesel::update(delivery_queue::table.find((tenant.0.as_str(), id)))
                 .set((
@@ -62,6 +63,41 @@ pub(super) fn claim(
         }
         Ok(claims)
     })
+}
+
+/// What is due, locked: one of each tenant whose turn it is, and then, while there is room, whatever is due the longest. A
+/// tenant that has queued any number keeps the others waiting no longer than for its turn.
+fn in_turn(
+    connection: &mut Connection,
+    limit: u16,
+    now: Instant,
+    turn: &mut Option<TenantId>,
+) -> QueryResult<Vec<DueRow>> {
+    let mut due: Vec<DueRow> = Vec::new();
+    let room = usize::from(limit);
+    if let Some(last) = turn {
+        take_up(&mut due, super::lock_first_of_each(connection, last.as_str(), now, limit.into())?, room);
+    }
+    if due.len() < room {
+        // On from the first tenant.
+        take_up(&mut due, super::lock_first_of_each(connection, "", now, limit.into())?, room);
+    }
+    if let Some(last) = due.last() {
+        *turn = Some(last.tenant_id.0.clone());
+    }
+    if due.len() < room {
+        take_up(&mut due, super::lock_due(connection, now, limit.into())?, room);
+    }
+    Ok(due)
+}
+
+/// Takes in what is found and not there yet, while there is room.
+fn take_up(due: &mut Vec<DueRow>, found: Vec<DueRow>, room: usize) {
+    for row in found {
+        if due.len() < room && !due.contains(&row) {
+            due.push(row);
+        }
+    }
 }
 
 /// A claimed delivery of which the tenant's tables know.

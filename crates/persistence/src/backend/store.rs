@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::sync::PoisonError;
 
 use async_trait::async_trait;
 use diesel::prelude::*;
@@ -127,10 +128,16 @@ impl DeliveryStore for Store {
             return Ok(Vec::new());
         }
         let worker = worker.clone();
-        let claim = move |connection: &mut Connection| deliveries::claim(connection, &worker, limit, now, until);
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let claim = move |connection: &mut Connection| {
+            let claims = deliveries::claim(connection, &worker, limit, now, until, &mut turn)?;
+            Ok((claims, turn))
+        };
+        let (claims, turn) = self.writes.run_outside(claim).await?;
+        *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = turn;
         let mut claimed = Vec::new();
         let mut failure = None;
-        for (tenant, claims) in by_tenant(self.writes.run_outside(claim).await?) {
+        for (tenant, claims) in by_tenant(claims) {
             let begin = move |connection: &mut Connection, tenant: &TenantId| {
                 deliveries::begin(connection, tenant, claims, now)
             };

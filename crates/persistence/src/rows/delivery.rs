@@ -126,6 +126,15 @@ impl QueueRow {
     }
 }
 
+/// A place in the queue that a worker may take.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable, QueryableByName)]
+#[diesel(table_name = delivery_queue)]
+pub(crate) struct DueRow {
+    pub(crate) tenant_id: Word<TenantId>,
+    pub(crate) delivery_id: Id,
+    pub(crate) fence: i64,
+}
+
 /// What the engine recommended.
 #[derive(Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = recommendations, treat_none_as_default_value = false)]

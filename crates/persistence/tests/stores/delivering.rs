@@ -2,12 +2,14 @@
 
 use std::cmp::Reverse;
 use std::collections::{HashSet, VecDeque};
+use std::ops::Range;
 use std::slice;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
+use mass_admin_service::SettingsChange;
 use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::audit::{Action, Event};
 use mass_domain::canonical::Fingerprint;
@@ -18,12 +20,12 @@ use mass_domain::ids::{ApiKeyId, DeliveryId, MassRequestId, RecommendationId};
 use mass_domain::mass_request::Status;
 use mass_domain::page::Limit;
 use mass_domain::recommendation::{self, Advice, Recommendation};
-use mass_domain::tenancy::{AutoSend, TenantId};
+use mass_domain::tenancy::{AutoSend, Settings, TenantId};
 use mass_domain::time::{Clock, Timestamp};
 use mass_service::{
     Answer, Claim, Claimed, Conclusion, Deliverer, DeliveryError, DeliveryQuery, DeliveryService, DeliverySettings,
-    Found, HandleError, Question, ReadError, RecommendationQuery, Recommender, RecommenderError, Recorded, SendError,
-    Sending, Submission,
+    DeliveryStore, Found, HandleError, Question, ReadError, RecommendationQuery, Recommender, RecommenderError,
+    Recorded, SendError, Sending, Submission,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -36,7 +38,9 @@ on_both!(
     what_has_ended_otherwise_is_not_sent,
     a_request_is_sent_as_it_is_stored_or_not_at_all,
     what_is_not_stored_is_not_sent,
+    a_tenant_s_decision_comes_before_the_server_s,
     no_two_workers_have_the_same_delivery,
+    tenants_take_turns_however_much_one_of_them_has_queued,
     what_is_not_due_is_not_claimed,
     a_lease_that_ended_is_taken_over_and_its_holder_comes_too_late,
     of_many_outcomes_one_is_recorded,
@@ -242,6 +246,35 @@ async fn what_is_not_stored_is_not_sent(db: TestDatabase) {
     assert_eq!(db.outbox().backlog(second(1)).await.unwrap(), Backlog::default());
 }
 
+async fn a_tenant_s_decision_comes_before_the_server_s(db: TestDatabase) {
+    // It accepts in turn with the first, and neither goes by what it remembers of the tenant.
+    let other = db.place.open();
+    let mut value = 0;
+    for auto_send in [None, Some(true), Some(false), None] {
+        let change = SettingsChange { settings: Settings { auto_send }, act: act(at(5)) };
+        db.settings().set(&tenant(), change).await.unwrap();
+        for (server, by_default) in [(AutoSend::NoEngine, false), (AutoSend::Off, false), (AutoSend::On, true)] {
+            let sent = server != AutoSend::NoEngine && auto_send.unwrap_or(by_default);
+            for stores in [db.database.stores(), other.stores()] {
+                value += 1;
+                let submissions = |of| vec![Submission { auto_send: server, ..simple(of) }];
+                let single = stores.mass.accept(&tenant(), submissions(value), Vec::new()).await.unwrap();
+                let whole = stores.mass.accept_all_or_none(&tenant(), submissions(-value)).await.unwrap();
+                for receipt in [single, whole].concat() {
+                    let receipt = receipt.unwrap();
+                    assert_eq!(receipt.sent, sent, "{auto_send:?} {server:?}");
+                    let told = actions(&db, receipt.request.summary.id).await;
+                    assert_eq!(told.contains(&Action::Sent), sent, "{auto_send:?} {server:?}");
+                }
+            }
+            let change = SettingsChange { settings: Settings { auto_send: Some(!sent) }, act: act(at(6)) };
+            db.settings().set(&other_tenant(), change).await.unwrap();
+        }
+    }
+    let sent = db.outbox().overview(&tenant()).await.unwrap();
+    assert_eq!(sent.depth, 16);
+}
+
 async fn no_two_workers_have_the_same_delivery(db: TestDatabase) {
     for of in [tenant(), other_tenant()] {
         let submissions = (0..30).map(|value| sent(simple(value))).collect();
@@ -271,6 +304,35 @@ async fn no_two_workers_have_the_same_delivery(db: TestDatabase) {
     assert_eq!(claims.len() + rest.len(), 60);
     let of_tenant = |of: &TenantId| claims.iter().filter(|claim| claim.tenant_id == *of).count();
     assert!(of_tenant(&tenant()) <= 30 && of_tenant(&other_tenant()) <= 30);
+}
+
+async fn tenants_take_turns_however_much_one_of_them_has_queued(db: TestDatabase) {
+    let (much, little) = (tenant(), other_tenant());
+    let of = async |whose: &TenantId, values: Range<i64>| {
+        let submissions = values.map(|value| sent(simple(value).sent(second(value)))).collect();
+        assert!(db.mass().accept(whose, submissions, Vec::new()).await.unwrap().iter().all(Result::is_ok));
+    };
+    of(&much, 0..40).await;
+    of(&little, 50..53).await;
+    let claim = async |store: &dyn DeliveryStore, limit: u16| {
+        let claimed = store.claim(&worker("a"), limit, second(60), second(300)).await.unwrap();
+        let whose = |of: &TenantId| claimed.iter().filter(|claimed| claimed.claim.tenant_id == *of).count();
+        (whose(&much), whose(&little))
+    };
+    let mut counts = Vec::new();
+    for limit in [1, 1, 1, 1, 3] {
+        counts.push(claim(db.deliveries(), limit).await);
+    }
+    assert_eq!(counts, [(1, 0), (0, 1), (1, 0), (0, 1), (2, 1)]);
+    // Another process goes round by itself, and finds the one that has something left.
+    let other = db.place.open();
+    assert_eq!(claim(&*other.stores().deliveries, 1).await, (1, 0));
+    assert_eq!(claim(db.deliveries(), 3).await, (3, 0));
+    // What is not due takes no turn.
+    of(&little, 100..101).await;
+    assert_eq!(claim(db.deliveries(), 2).await, (2, 0));
+    assert_eq!(claim(db.deliveries(), 100).await, (30, 0));
+    assert_eq!(claim(db.deliveries(), 100).await, (0, 0));
 }
 
 async fn what_is_not_due_is_not_claimed(db: TestDatabase) {
