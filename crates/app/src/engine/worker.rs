@@ -13,8 +13,10 @@ use mass_service::{Claim, Claimed, Conclusion, Deliverer, Recorded};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinHandle, JoinSet};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
+use tracing::Instrument;
 
 use super::Engine;
+use crate::telemetry::spans;
 
 /// How often a worker looks into the queue by itself.
 pub const POLL: Duration = Duration::from_secs(1);
@@ -155,7 +157,8 @@ impl Shift {
 
     fn begin(&mut self, claimed: Claimed) {
         let (claim, deliverer) = (claimed.claim.clone(), Arc::clone(&self.worker.deliverer));
-        let handle = self.calls.spawn(async move { deliverer.deliver(claimed).await });
+        let span = spans::delivery(claimed.attempt, claimed.question.trace);
+        let handle = self.calls.spawn(async move { deliverer.deliver(claimed).await }.instrument(span));
         self.held.insert(handle.id(), (claim, handle));
     }
 

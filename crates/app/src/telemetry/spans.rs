@@ -1,4 +1,4 @@
-//! The spans of requests and of calls to the engine: a server span is the very span that the answer's `traceparent` and
+//! The spans of requests, of deliveries and of calls to the engine: a server span is the very span that the answer's `traceparent` and
 //! the audit trail name, and the engine is told the span of its call.
 
 use actix_web::http::{Method, StatusCode};
@@ -33,13 +33,21 @@ pub fn server(method: &Method, route: Option<&'static str>, scheme: &'static str
     span
 }
 
-/// Begins the span of a call to the engine (the conventions for HTTP clients), below the span of the call by which the
-/// request was sent, or in a trace of its own. Of the URL it has the host alone.
+/// Begins the span of an attempt to deliver a request, from asking the engine to recording what became of that: below the
+/// span of the call by which the request was sent, or in a trace of its own.
+#[must_use]
+pub fn delivery(attempt: i64, sender: Option<TraceParent>) -> Span {
+    let span = tracing::info_span!(target: SPANS, parent: None, "delivery", mass.delivery.attempt = attempt);
+    below(&span, sender);
+    span
+}
+
+/// Begins the span of a call to the engine (the conventions for HTTP clients), below that of the delivery. Where there is
+/// none, it is below the span of the call by which the request was sent. Of the URL it has the host alone.
 #[must_use]
 pub fn engine_call(url: &Url, sender: Option<TraceParent>) -> Span {
     let span = tracing::info_span!(
         target: SPANS,
-        parent: None,
         "engine call",
         otel.kind = "client",
         otel.status_code = field::Empty,
@@ -49,7 +57,9 @@ pub fn engine_call(url: &Url, sender: Option<TraceParent>) -> Span {
         server.port = url.port_or_known_default(),
         error.type = field::Empty,
     );
-    below(&span, sender);
+    if Span::current().is_none() {
+        below(&span, sender);
+    }
     span
 }
 

@@ -106,7 +106,10 @@ async fn the_trace_of_a_request_is_whole_and_the_one_that_the_answer_names(workp
     assert_eq!(commit.links.len(), 1);
     assert_eq!(commit.links[0].span_id, write.span_id);
 
-    let call = below(&collected.spans, request, "engine call");
+    let delivery = below(&collected.spans, request, "delivery");
+    assert_eq!(attribute(&delivery.attributes, "mass.delivery.attempt").as_deref(), Some("1"));
+    below(&collected.spans, delivery, "database write");
+    let call = below(&collected.spans, delivery, "engine call");
     let said = |key| attribute(&call.attributes, key);
     assert_eq!((call.kind(), said("http.response.status_code").as_deref()), (SpanKind::Client, Some("200")));
     assert_eq!(said("server.port"), Some(engine.address.port().to_string()));
@@ -202,7 +205,9 @@ async fn a_call_to_the_engine_that_fails_is_told_as_that(workplace: Workplace) {
     }
     server.stop();
     let spans = collector.collected().await.spans;
-    let call = below(&spans, named(&spans, &place), "engine call");
+    let delivery = below(&spans, named(&spans, &place), "delivery");
+    below(&spans, delivery, "database write");
+    let call = below(&spans, delivery, "engine call");
     let said = |key| attribute(&call.attributes, key);
     assert_eq!(said("http.response.status_code").as_deref(), Some("403"));
     assert_eq!(said("error.type").as_deref(), Some("engine_refused"));
