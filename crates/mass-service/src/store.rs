@@ -87,9 +87,10 @@ pub trait MassStore: Send + Sync {
 /// Each call is one unit of work, except where it says otherwise.
 #[async_trait]
 pub trait DeliveryStore: Send + Sync {
-    /// Claims up to `limit` deliveries that are due at `now` for this worker until then: those that wait, and those whose lease
-    /// has ended. The tenants take turns; of each, and where there is room for more, the longest due is the first. Their requests are being processed then. What turns out to be wanted no more
-    /// is not claimed. Where this fails in between, what was claimed is due again when the lease ends.
+    /// Claims up to `limit` deliveries that are due at `now` for this worker until then: those that wait, and those whose
+    /// lease has ended. The tenants take turns; of each, and where there is room for more, the longest due is the first.
+    /// Their requests are being processed then. What turns out to be wanted no more is not claimed. Where this fails in
+    /// between, what was claimed is due again when the lease ends.
     async fn claim(
         &self,
         worker: &WorkerName,
