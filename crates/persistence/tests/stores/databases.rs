@@ -175,6 +175,7 @@ impl Place {
 
     /// Opens the database, as each of several processes would.
     pub(crate) fn open(&self) -> Database {
+        crate::joins::watch();
         open(&self.options()).unwrap()
     }
 

@@ -17,6 +17,7 @@ mod concurrency;
 mod credentials;
 mod delivering;
 mod isolation;
+mod joins;
 mod listing;
 mod older_logs;
 mod schema;
