@@ -13,7 +13,7 @@ use mass_domain::time::Timestamp;
 use tracing::Instrument as _;
 
 use crate::AuthService;
-use crate::authenticate::AuthenticateError;
+use crate::authenticate::{AuthenticateError, Remembered};
 use crate::store::Versioned;
 
 /// How exactly it is known when a key was used last.
@@ -56,18 +56,22 @@ pub enum RefusedApiKey {
 }
 
 impl AuthService {
-    /// Recognises the bearer of an API key. The key is that of the store, as told at
-    /// [`authenticate`](Self::authenticate), so that revoking it takes effect on the next request.
-    pub(crate) async fn authenticate_key(
+    /// Tells who the bearer of an API key is, if it is remembered and may be used now and from here.
+    pub(crate) fn recall_key(&self, token: &str, now: Timestamp, address: Option<IpAddr>) -> Option<Remembered> {
+        let token = KeyToken::parse(token).ok()?;
+        let known = self.known_keys.get(token.prefix()).filter(|known| known.found.secret == token.digest())?;
+        let principal = self.admit(&known.found, now, address).ok()?;
+        Some(Remembered { principal, as_of: known.version })
+    }
+
+    /// Recognises the bearer of an API key by the store.
+    pub(crate) async fn look_up_key(
         &self,
         token: &str,
         address: Option<IpAddr>,
     ) -> Result<Principal, AuthenticateError> {
         let token = KeyToken::parse(token).map_err(|_| RefusedApiKey::Malformed)?;
         let now = self.clock.now();
-        if let Some(known) = self.known_key(&token).await? {
-            return self.admit(&known.found, now, address);
-        }
         let found = self.api_keys.find_by_prefix(token.prefix()).await?.ok_or(RefusedApiKey::Unknown)?;
         if found.found.secret != token.digest() {
             return Err(RefusedApiKey::WrongSecret.into());
@@ -78,14 +82,6 @@ impl AuthService {
             Err(_) => self.known_keys.forget(token.prefix()),
         }
         admitted
-    }
-
-    /// The key of a token, if it is remembered and still as it was found.
-    async fn known_key(&self, token: &KeyToken) -> Result<Option<Arc<Versioned<StoredKey>>>, PortError> {
-        let known = self.known_keys.get(token.prefix()).filter(|known| known.found.secret == token.digest());
-        let Some(known) = known else { return Ok(None) };
-        let present = self.versions.current(&known.found.key.tenant_id).await?;
-        Ok(Some(known).filter(|known| present == Some(known.version)))
     }
 
     /// Lets in who holds a key, if it may be used now and from here.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mass_domain::access::Principal;
 use mass_domain::api_keys::{KeyToken, RefusedKey};
 use mass_domain::port::PortError;
+use mass_domain::tenancy::CredentialsVersion;
 use mass_domain::time::Timestamp;
 use mass_domain::users::User;
 
@@ -76,7 +77,32 @@ impl From<RefusedApiKey> for AuthenticateError {
     }
 }
 
+/// A caller as it is remembered, which the store has not been asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// Who it was.
+    pub principal: Principal,
+    /// It is the same as long as its tenant's credentials are at this version.
+    pub as_of: CredentialsVersion,
+}
+
 impl AuthService {
+    /// Tells who the bearer of an access token or API key is, who calls from this address, if it is remembered. Whoever
+    /// acts for it has to make sure that the version is the present one, at the latest in the transaction of the act.
+    ///
+    /// # Errors
+    /// [`RefusedCredential`] of an access token that is no good whatever the store says.
+    pub fn recall(&self, token: &str, address: Option<IpAddr>) -> Result<Option<Remembered>, RefusedCredential> {
+        let now = self.clock.now();
+        if KeyToken::claims(token) {
+            return Ok(self.recall_key(token, now, address));
+        }
+        let subject = self.tokens.verify(token, now).map_err(RefusedCredential::Token)?;
+        let known = self.known_sessions.get(&(subject.tenant_id.clone(), subject.session_id));
+        let known = known.filter(|known| known.found.opens(&subject, now));
+        Ok(known.map(|known| Remembered { principal: known.found.principal.clone(), as_of: known.version }))
+    }
+
     /// Recognises the bearer of an access token or API key, who calls from this address.
     ///
     /// The session, and its user's roles and state, are those of the store and not of the token, so that logging out,
@@ -89,18 +115,17 @@ impl AuthService {
     /// # Errors
     /// [`AuthenticateError`].
     pub async fn authenticate(&self, token: &str, address: Option<IpAddr>) -> Result<Principal, AuthenticateError> {
+        if let Some(Remembered { principal, as_of }) = self.recall(token, address)?
+            && self.versions.current(principal.tenant()).await? == Some(as_of)
+        {
+            return Ok(principal);
+        }
         if KeyToken::claims(token) {
-            return self.authenticate_key(token, address).await;
+            return self.look_up_key(token, address).await;
         }
         let now = self.clock.now();
         let subject = self.tokens.verify(token, now)?;
         let key = (subject.tenant_id.clone(), subject.session_id);
-        if let Some(known) = self.known_sessions.get(&key)
-            && known.found.opens(&subject, now)
-            && self.versions.current(&subject.tenant_id).await? == Some(known.version)
-        {
-            return Ok(known.found.principal.clone());
-        }
         let found = self.sessions.find(&subject.tenant_id, subject.session_id).await?;
         let known = found.and_then(KnownSession::of).filter(|known| known.found.opens(&subject, now));
         let Some(known) = known else {

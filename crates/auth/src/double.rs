@@ -10,14 +10,14 @@ use mass_domain::api_keys::KeyPrefix;
 use mass_domain::audit::{Act, NewEvent};
 use mass_domain::ids::{ApiKeyId, SessionId, UserId};
 use mass_domain::port::PortError;
-use mass_domain::tenancy::{Tenant, TenantId};
+use mass_domain::tenancy::{CredentialsVersion, Tenant, TenantId};
 use mass_domain::time::Timestamp;
 use mass_domain::users::{Email, User};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Account, ApiKeyStore, AttemptKeys, AttemptStore, CredentialsVersion, Opening, PasswordChange, PasswordHash,
-    RefreshTokenHash, Refreshed, Session, SessionStore, StoredKey, Throttled, UserStore, Versioned,
+    Account, ApiKeyStore, AttemptKeys, AttemptStore, Opening, PasswordChange, PasswordHash, RefreshTokenHash,
+    Refreshed, Session, SessionStore, StoredKey, Throttled, UserStore, Versioned,
 };
 
 /// What is stored.

@@ -38,7 +38,7 @@ use version_reads::VersionReads;
 
 pub use accounts::{FoundError, Founded, ResetPasswordError, created_user};
 pub use api_keys::{ApiKeyStore, RefusedApiKey, StoredKey};
-pub use authenticate::{AuthenticateError, RefusedCredential};
+pub use authenticate::{AuthenticateError, RefusedCredential, Remembered};
 pub use change_password::ChangePasswordError;
 pub use hasher::{Cost, InvalidCost, Pepper, ShortPepper, UnreadableHash, Verification};
 pub use login::LoginError;
@@ -46,9 +46,7 @@ pub use new_password::{NewPassword, WeakPassword};
 pub use passwords::{Capacity, Passwords, PasswordsError};
 pub use refresh_token::RefreshTokenHash;
 pub use sessions::{LoggedIn, RefreshError, RefreshVerdict, Session, judge_refresh};
-pub use store::{
-    Account, CredentialsVersion, Opening, PasswordChange, PasswordHash, Refreshed, SessionStore, UserStore, Versioned,
-};
+pub use store::{Account, Opening, PasswordChange, PasswordHash, Refreshed, SessionStore, UserStore, Versioned};
 pub use throttle::{AttemptKeys, AttemptStore, Counter, Counters, ThrottleScope, Throttled, network_of};
 pub use tokens::{
     AccessTokens, InvalidLifetime, InvalidSigningKey, PublicKey, RefusedToken, SigningKey, SigningKeys, TokenAlgorithm,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use mass_domain::audit::{Act, NewEvent};
 use mass_domain::ids::{SessionId, UserId};
 use mass_domain::port::PortError;
-use mass_domain::tenancy::{Tenant, TenantId};
+use mass_domain::tenancy::{CredentialsVersion, Tenant, TenantId};
 use mass_domain::users::{Email, User};
 
 use crate::refresh_token::RefreshTokenHash;
@@ -44,12 +44,6 @@ pub struct Account {
     /// Its password's hash.
     pub password: PasswordHash,
 }
-
-/// How often what the credentials of a tenant stand for has changed: a session ended, a user was disabled or got other
-/// roles, a key was revoked, and whatever else makes a credential open less or something else than before. As long as it
-/// stays the same, what was found of a credential still holds, but for the time that passes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CredentialsVersion(pub i64);
 
 /// What a credential was found to stand for, and the version of its tenant's credentials at that instant.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::anyhow;
 use mass_domain::port::PortError;
-use mass_domain::tenancy::TenantId;
+use mass_domain::tenancy::{CredentialsVersion, TenantId};
 use tokio::sync::oneshot;
 use tracing::{Instrument as _, Span};
 
-use crate::store::{CredentialsVersion, UserStore};
+use crate::store::UserStore;
 
 /// The present version; none if there is no such tenant.
 type Answer = Result<Option<CredentialsVersion>, PortError>;

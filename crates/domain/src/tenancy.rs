@@ -101,6 +101,12 @@ impl AutoSend {
     }
 }
 
+/// How often what the credentials of a tenant stand for has changed: a session ended, a user was disabled or got other
+/// roles, a key was revoked, and whatever else makes a credential open less or something else than before. As long as it
+/// stays the same, what was found of a credential still holds, but for the time that passes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CredentialsVersion(pub i64);
+
 /// What a tenant may use at most; no limit where nothing is set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Quotas {

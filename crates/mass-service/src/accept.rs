@@ -7,7 +7,7 @@ use mass_domain::contracts::{ContractId, Examined};
 use mass_domain::ids::{DeliveryId, MassRequestId};
 use mass_domain::mass_request::{IdempotencyKey, MassRequest, Outcome, Status, Summary};
 use mass_domain::port::PortError;
-use mass_domain::tenancy::{AutoSend, OverQuota, TenantId};
+use mass_domain::tenancy::{AutoSend, CredentialsVersion, OverQuota, TenantId};
 use mass_domain::time::Timestamp;
 use mass_domain::trace::{Origin, SPANS};
 
@@ -268,6 +268,13 @@ pub enum AcceptError {
     Store(#[from] PortError),
 }
 
+/// A document that was examined alone: either it is submitted, or the event of its refusal is recorded.
+struct Single {
+    submission: Vec<Submission>,
+    refused: Vec<NewEvent>,
+    verdict: Result<(), DocumentError>,
+}
+
 impl MassService {
     /// Accepts one document.
     ///
@@ -276,9 +283,38 @@ impl MassService {
     pub async fn accept(
         &self,
         principal: &Principal,
-        record: Record,
+        record: &Record,
         options: &Options,
     ) -> Result<Receipt, AcceptError> {
+        let Single { submission, refused, verdict } = self.prepare_single(principal, record, options)?;
+        let contracts = contracts_of(&submission);
+        let stored = self.store.accept(principal.tenant(), submission, refused).await?;
+        verdict?;
+        self.only_result(&contracts, stored)
+    }
+
+    /// Does what [`accept`](Self::accept) does if the credentials of the caller's tenant are at this version when the
+    /// document is stored, and else nothing, which `None` tells: for a caller who is remembered, and of whom nobody has
+    /// asked the store since.
+    ///
+    /// # Errors
+    /// [`AcceptError`]; nothing is stored then.
+    pub async fn accept_as_of(
+        &self,
+        version: CredentialsVersion,
+        principal: &Principal,
+        record: &Record,
+        options: &Options,
+    ) -> Result<Option<Receipt>, AcceptError> {
+        let Single { submission, refused, verdict } = self.prepare_single(principal, record, options)?;
+        let contracts = contracts_of(&submission);
+        let stored = self.store.accept_as_of(principal.tenant(), version, submission, refused).await?;
+        let Some(stored) = stored else { return Ok(None) };
+        verdict?;
+        self.only_result(&contracts, stored).map(Some)
+    }
+
+    fn prepare_single(&self, principal: &Principal, record: &Record, options: &Options) -> Result<Single, Forbidden> {
         principal.require(Permission::MassWrite)?;
         let span = tracing::info_span!(
             target: SPANS,
@@ -286,15 +322,18 @@ impl MassService {
             mass.contract = tracing::field::Empty,
             mass.refused_at = tracing::field::Empty,
         );
-        let (submissions, refused, result) = match span.in_scope(|| self.prepare(principal, record, options)) {
-            Ok(submission) => (vec![submission], Vec::new(), Ok(())),
-            Err((event, error)) => (Vec::new(), vec![*event], Err(error)),
-        };
-        drop(span);
-        let contracts = contracts_of(&submissions);
-        let mut stored = self.store.accept(principal.tenant(), submissions, refused).await?;
-        result?;
-        self.count_refusals(&contracts, &stored);
+        Ok(match span.in_scope(|| self.prepare(principal, record, options)) {
+            Ok(submission) => Single { submission: vec![submission], refused: Vec::new(), verdict: Ok(()) },
+            Err((event, error)) => Single { submission: Vec::new(), refused: vec![*event], verdict: Err(error) },
+        })
+    }
+
+    fn only_result(
+        &self,
+        contracts: &[ContractId],
+        mut stored: Vec<Result<Receipt, Refusal>>,
+    ) -> Result<Receipt, AcceptError> {
+        self.count_refusals(contracts, &stored);
         Ok(stored.pop().ok_or_else(missing_result)??)
     }
 
@@ -311,7 +350,7 @@ impl MassService {
     pub(crate) fn prepare(
         &self,
         principal: &Principal,
-        record: Record,
+        record: &Record,
         options: &Options,
     ) -> Result<Submission, (Box<NewEvent>, DocumentError)> {
         let at = self.clock.now();
@@ -319,7 +358,7 @@ impl MassService {
         let Options { on_conflict, auto_send, origin } = options.clone();
         let actor = principal.actor();
         let span = tracing::Span::current();
-        match examine(principal, &record, at) {
+        match examine(principal, record, at) {
             Ok((examined, idempotency_key)) => {
                 span.record("mass.contract", tracing::field::display(examined.contract));
                 let input = record.fingerprint();

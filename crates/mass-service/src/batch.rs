@@ -68,7 +68,7 @@ impl MassService {
         prepared: &mut Prepared,
     ) -> Result<(), Forbidden> {
         principal.require(Permission::MassWrite)?;
-        prepared.verdicts.push(match self.prepare(principal, record, options) {
+        prepared.verdicts.push(match self.prepare(principal, &record, options) {
             Ok(submission) => {
                 prepared.submissions.push(submission);
                 Ok(())

@@ -8,7 +8,7 @@ use mass_domain::mass_request::{Filter, MassRequest, Summary};
 use mass_domain::page::Limit;
 use mass_domain::port::PortError;
 use mass_domain::recommendation::{self, Recommendation};
-use mass_domain::tenancy::TenantId;
+use mass_domain::tenancy::{CredentialsVersion, TenantId};
 use mass_domain::time::Timestamp;
 
 use crate::accept::{Receipt, Refusal, Submission};
@@ -44,6 +44,16 @@ pub trait MassStore: Send + Sync {
         submissions: Vec<Submission>,
         refused: Vec<NewEvent>,
     ) -> Result<Vec<Result<Receipt, Refusal>>, PortError>;
+
+    /// Does what [`accept`](Self::accept) does if the tenant's credentials are at this version as it is done, and else
+    /// nothing, which `None` tells.
+    async fn accept_as_of(
+        &self,
+        tenant: &TenantId,
+        version: CredentialsVersion,
+        submissions: Vec<Submission>,
+        refused: Vec<NewEvent>,
+    ) -> Result<Option<Vec<Result<Receipt, Refusal>>>, PortError>;
 
     /// Stores submissions as [`accept`](Self::accept) does if none of them is refused. If any is, none is stored; the events
     /// of the refusals are.

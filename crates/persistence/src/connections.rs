@@ -106,10 +106,10 @@ impl<C: Walled> Connections<C> {
     ) -> Result<T, PortError> {
         let span = self.span();
         let turn = self.turn_of(tenant).instrument(span.clone()).await?;
-        let (tenant, has_walls) = (tenant.clone(), Arc::clone(&self.has_walls));
+        let (tenant, has_walls, purpose) = (tenant.clone(), Arc::clone(&self.has_walls), self.purpose);
         let in_turn = move |connection: &mut C| {
             let _turn = turn;
-            work(TenantConnection { connection, has_walls: &has_walls, tenant: &tenant })
+            work(TenantConnection { purpose, connection, has_walls: &has_walls, tenant: &tenant })
         };
         self.with(span, in_turn).await
     }
@@ -132,12 +132,12 @@ impl<C: Walled> Connections<C> {
         look_up: impl FnOnce(&mut C) -> QueryResult<Option<(TenantId, K)>> + Send + 'static,
         work: impl FnOnce(&mut C, &TenantId, K) -> QueryResult<Option<T>> + Send + 'static,
     ) -> Result<Option<T>, PortError> {
-        let has_walls = Arc::clone(&self.has_walls);
+        let (has_walls, purpose) = (Arc::clone(&self.has_walls), self.purpose);
         let both = move |connection: &mut C| {
             let Some((tenant, key)) = look_up(connection).map_err(|error| classify(error, connection))? else {
                 return Ok(None);
             };
-            let mut connection = TenantConnection { connection, has_walls: &has_walls, tenant: &tenant };
+            let mut connection = TenantConnection { purpose, connection, has_walls: &has_walls, tenant: &tenant };
             connection.run(|connection, tenant| work(connection, tenant, key))
         };
         self.with(self.span(), both).await?
@@ -179,34 +179,45 @@ impl<C: Walled> Connections<C> {
 }
 
 impl<C: Walled> Connections<C> {
-    /// The span of a unit of work, from asking for a connection on. It names neither statements nor their parameters.
+    /// The span of a unit of work, from asking for a connection on.
     fn span(&self) -> Span {
-        tracing::info_span!(
-            target: SPANS,
-            "database",
-            otel.name = self.purpose,
-            otel.kind = "client",
-            db.system.name = C::SYSTEM,
-            mass.commit.batch.size = tracing::field::Empty,
-        )
+        span::<C>(self.purpose)
     }
+}
+
+/// The span of a unit of work. It names neither statements nor their parameters.
+fn span<C: Walled>(purpose: &'static str) -> Span {
+    tracing::info_span!(
+        target: SPANS,
+        "database",
+        otel.name = purpose,
+        otel.kind = "client",
+        db.system.name = C::SYSTEM,
+        mass.commit.batch.size = tracing::field::Empty,
+    )
 }
 
 /// A connection that does units of work for one tenant.
 pub(crate) struct TenantConnection<'a, C: Walled> {
+    purpose: &'static str,
     connection: &'a mut C,
     has_walls: &'a OnceLock<bool>,
     tenant: &'a TenantId,
 }
 
 impl<C: Walled> TenantConnection<'_, C> {
+    /// The span of another unit of work than the one that the connection was taken for, in the trace of who asked for it.
+    pub(crate) fn span_in(&self, asked: &Span) -> Span {
+        asked.in_scope(|| span::<C>(self.purpose))
+    }
+
     /// Does a unit of work for the tenant, which it is given again.
     pub(crate) fn run<T>(&mut self, work: impl FnOnce(&mut C, &TenantId) -> QueryResult<T>) -> Result<T, PortError> {
         self.run_within(work).map_err(|error| classify(error, self.connection))
     }
 
     fn run_within<T>(&mut self, work: impl FnOnce(&mut C, &TenantId) -> QueryResult<T>) -> QueryResult<T> {
-        let Self { connection, has_walls, tenant } = self;
+        let Self { connection, has_walls, tenant, purpose: _ } = self;
         let has_walls = match has_walls.get() {
             Some(has_walls) => *has_walls,
             None => {

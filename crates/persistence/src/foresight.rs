@@ -62,12 +62,17 @@ impl Foresight {
 
 #[cfg(test)]
 mod tests {
-    use mass_domain::tenancy::{Quotas, Settings, Usage};
+    use mass_domain::tenancy::{CredentialsVersion, Quotas, Settings, Usage};
 
     use super::*;
 
     fn left() -> Left {
-        let terms = Terms { settings: Settings::default(), quotas: Quotas::default(), usage: Usage::default() };
+        let terms = Terms {
+            settings: Settings::default(),
+            quotas: Quotas::default(),
+            usage: Usage::default(),
+            credentials: CredentialsVersion::default(),
+        };
         Left { frontier: Frontier::default(), terms }
     }
 

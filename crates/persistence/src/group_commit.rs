@@ -11,7 +11,7 @@ use anyhow::anyhow;
 use diesel::QueryResult;
 use mass_domain::audit::NewEvent;
 use mass_domain::port::PortError;
-use mass_domain::tenancy::TenantId;
+use mass_domain::tenancy::{CredentialsVersion, TenantId};
 use mass_domain::trace::SPANS;
 use mass_service::{Receipt, Refusal, Submission};
 use tokio::sync::{OwnedMutexGuard, oneshot};
@@ -24,13 +24,39 @@ use crate::load::CommitObserver;
 /// How many documents share a transaction; a call with more has one of its own.
 const GROUP_SIZE: usize = 1000;
 
+/// How many groups are committed before other writes of the tenant get a turn. What was sent while a group was committed
+/// is committed by the same thread: to wake another one takes as long as a group.
+const GROUPS_IN_A_ROW: usize = 16;
+
 /// How many documents of a tenant may wait. Beyond that the database does not keep up, and more would wait in vain.
 const QUEUE_SIZE: usize = 20_000;
 
-type Results = Vec<Result<Receipt, Refusal>>;
+/// One per submission, in their order.
+pub(crate) type Results = Vec<Result<Receipt, Refusal>>;
 
-/// What accepts submissions and records refused documents in one transaction.
-type Accept<C> = fn(&mut C, &TenantId, &[Submission], &[NewEvent], &mut Foresight) -> QueryResult<Results>;
+/// Documents that are accepted and recorded in one transaction.
+#[derive(Clone, Copy)]
+pub(crate) struct Documents<'a> {
+    /// Those that passed.
+    pub(crate) submissions: &'a [Submission],
+    /// Those that were refused.
+    pub(crate) refused: &'a [NewEvent],
+    /// They come from callers who were recognised when their tenant's credentials were at this version.
+    pub(crate) as_of: Option<CredentialsVersion>,
+}
+
+impl Documents<'_> {
+    /// Whether their callers are recognised while the credentials are at this version.
+    pub(crate) fn may_come_at(&self, version: CredentialsVersion) -> bool {
+        self.as_of.is_none_or(|as_of| as_of == version)
+    }
+}
+
+/// What accepts documents in one transaction.
+type Accept<C> = fn(&mut C, &TenantId, Documents<'_>, &mut Foresight) -> QueryResult<Option<Results>>;
+
+/// What a call is told.
+type Answer = Result<Option<Results>, PortError>;
 
 /// Accepts the documents of many calls in few transactions.
 pub(crate) struct GroupCommit<C: Walled> {
@@ -53,17 +79,19 @@ impl<C: Walled> GroupCommit<C> {
         queues.values().map(waiting).sum()
     }
 
-    /// Accepts submissions in their order and records refused documents, in one transaction.
+    /// Accepts submissions in their order and records refused documents, in one transaction; nothing and `None` if the
+    /// tenant's credentials are at another version than they are to be.
     pub(crate) async fn accept(
         &self,
         tenant: &TenantId,
         submissions: Vec<Submission>,
         refused: Vec<NewEvent>,
-    ) -> Result<Results, PortError> {
+        as_of: Option<CredentialsVersion>,
+    ) -> Answer {
         let queue = self.queue_of(tenant);
         let documents = submissions.len() + refused.len();
         let span = tracing::info_span!(target: SPANS, "group commit", mass.documents = documents);
-        let mut answer = queue.enqueue(submissions, refused, span.clone())?;
+        let mut answer = queue.enqueue(submissions, refused, as_of, span.clone())?;
         let answered = async {
             loop {
                 tokio::select! {
@@ -82,10 +110,16 @@ impl<C: Walled> GroupCommit<C> {
         // Held twice: to the end of the work if this is given up, and to the end of this if there is no work.
         let turn = Arc::new(turn);
         let its_turn = Arc::clone(&turn);
-        let committing = self.writes.with_tenant(&queue.tenant, move |connection| {
+        let committing = self.writes.with_tenant(&queue.tenant, move |mut connection| {
             let _turn = its_turn;
             let mut foresight = its_queue.foresight.lock().unwrap_or_else(PoisonError::into_inner);
-            commit(connection, accept, its_queue.next_group(), &mut foresight, &*observer);
+            let groups = std::iter::repeat_with(|| its_queue.next_group()).take(GROUPS_IN_A_ROW);
+            for (number, group) in groups.enumerate() {
+                let Some(first) = group.first() else { break };
+                let transaction = if number == 0 { Span::current() } else { connection.span_in(&first.span) };
+                let _transaction = transaction.enter();
+                commit(&mut connection, accept, group, &mut foresight, &*observer);
+            }
         });
         if let Err(error) = committing.await {
             queue.next_group().into_iter().for_each(|call| call.answer(Err(same(&error))));
@@ -120,8 +154,9 @@ struct Waiting {
 struct Call {
     submissions: Vec<Submission>,
     refused: Vec<NewEvent>,
+    as_of: Option<CredentialsVersion>,
     span: Span,
-    answer: oneshot::Sender<Result<Results, PortError>>,
+    answer: oneshot::Sender<Answer>,
 }
 
 impl Call {
@@ -129,7 +164,7 @@ impl Call {
         self.submissions.len() + self.refused.len()
     }
 
-    fn answer(self, result: Result<Results, PortError>) {
+    fn answer(self, result: Answer) {
         // Whoever gave up waiting needs no answer.
         let _ = self.answer.send(result);
     }
@@ -144,8 +179,9 @@ impl Queue {
         &self,
         submissions: Vec<Submission>,
         refused: Vec<NewEvent>,
+        as_of: Option<CredentialsVersion>,
         span: Span,
-    ) -> Result<oneshot::Receiver<Result<Results, PortError>>, PortError> {
+    ) -> Result<oneshot::Receiver<Answer>, PortError> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.documents >= QUEUE_SIZE {
             return Err(PortError::Unavailable(anyhow!(
@@ -155,20 +191,20 @@ impl Queue {
             )));
         }
         let (answer, answered) = oneshot::channel();
-        let call = Call { submissions, refused, span, answer };
+        let call = Call { submissions, refused, as_of, span, answer };
         waiting.documents += call.documents();
         waiting.calls.push_back(call);
         Ok(answered)
     }
 
-    /// Takes the calls that are committed together next.
+    /// Takes the calls that are committed together next: those that can be under one condition.
     fn next_group(&self) -> Vec<Call> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut group = Vec::new();
+        let mut group: Vec<Call> = Vec::new();
         let mut documents = 0;
         while let Some(call) = waiting.calls.front() {
             documents += call.documents();
-            if documents > GROUP_SIZE && !group.is_empty() {
+            if group.first().is_some_and(|first| documents > GROUP_SIZE || first.as_of != call.as_of) {
                 break;
             }
             group.extend(waiting.calls.pop_front());
@@ -180,7 +216,7 @@ impl Queue {
 
 /// Commits calls in one transaction, or each in one of its own if that fails: one call's fault is not its neighbours'.
 fn commit<C: Walled>(
-    mut connection: TenantConnection<'_, C>,
+    connection: &mut TenantConnection<'_, C>,
     accept: Accept<C>,
     mut calls: Vec<Call>,
     foresight: &mut Foresight,
@@ -191,12 +227,15 @@ fn commit<C: Walled>(
     let sizes: Vec<_> = calls.iter().map(|call| (call.submissions.len(), call.refused.len())).collect();
     let submissions: Vec<_> = calls.iter_mut().flat_map(|call| call.submissions.drain(..)).collect();
     let refused: Vec<_> = calls.iter_mut().flat_map(|call| call.refused.drain(..)).collect();
-    match connection.run(|connection, tenant| accept(connection, tenant, &submissions, &refused, foresight)) {
-        Ok(results) => {
+    let as_of = calls.first().and_then(|call| call.as_of);
+    let together = Documents { submissions: &submissions, refused: &refused, as_of };
+    match connection.run(|connection, tenant| accept(connection, tenant, together, foresight)) {
+        Ok(None) => calls.into_iter().for_each(|call| call.answer(Ok(None))),
+        Ok(Some(results)) => {
             observer.committed(documents);
             let mut results = results.into_iter();
             for (call, (size, _)) in calls.into_iter().zip(sizes) {
-                call.answer(Ok(results.by_ref().take(size).collect()));
+                call.answer(Ok(Some(results.by_ref().take(size).collect())));
             }
         }
         Err(PortError::Unexpected(_)) if calls.len() > 1 => {
@@ -205,9 +244,9 @@ fn commit<C: Walled>(
                 let (own, own_refused);
                 (own, submissions) = submissions.split_at(accepting);
                 (own_refused, refused) = refused.split_at(refusing);
-                let result =
-                    connection.run(|connection, tenant| accept(connection, tenant, own, own_refused, foresight));
-                if result.is_ok() {
+                let alone = Documents { submissions: own, refused: own_refused, as_of };
+                let result = connection.run(|connection, tenant| accept(connection, tenant, alone, foresight));
+                if matches!(result, Ok(Some(_))) {
                     observer.committed(accepting + refusing);
                 }
                 call.answer(result);

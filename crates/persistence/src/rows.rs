@@ -22,7 +22,7 @@ use mass_domain::validation::Warning;
 use mass_service::{KeyRecord, Snapshot};
 use uuid::Uuid;
 
-pub(crate) use addition::{Addition, Unknown};
+pub(crate) use addition::{Addition, Assumed};
 pub(crate) use delivery::{DeliveryRow, DueRow, QueueRow, RecommendationRow};
 
 use crate::columns::{Hash, Id, Instant, Json, Node, Set, Word};

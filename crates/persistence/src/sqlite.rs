@@ -227,7 +227,7 @@ const ROUND_TRIPS_COST: bool = false;
 
 /// Writes all that the acceptance of submissions adds. What it takes for granted was looked at in the same transaction.
 fn add(connection: &mut Connection, addition: &Addition<'_>) -> QueryResult<bool> {
-    let Addition { tenant, before: _, unknown: _, head, usage, events, nodes, requests, keys } = addition;
+    let Addition { tenant, before: _, assumed: _, head, usage, events, nodes, requests, keys } = addition;
     diesel::update(audit_heads::table.find(tenant.as_str())).set(head).execute(connection)?;
     for rows in events.chunks(ROWS_PER_STATEMENT) {
         diesel::insert_into(audit_events::table).values(rows).execute(connection)?;

@@ -7,16 +7,19 @@
 
 mod refusals;
 
+use std::net::IpAddr;
+
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, web};
+use actix_web::{Error, HttpMessage, HttpRequest, web};
 use mass_audit_service::CredentialRefusal;
-use mass_auth::{AuthService, AuthenticateError};
-use mass_domain::access::Principal;
+use mass_auth::{AuthService, AuthenticateError, RefusedCredential, Remembered};
+use mass_domain::access::{Permission, Principal};
 use mass_domain::api_keys::KeyToken;
+use mass_domain::tenancy::CredentialsVersion;
 use mass_domain::trace::{Origin, SPANS};
 use tracing::Instrument;
 
@@ -43,9 +46,9 @@ pub(super) async fn layer(
             let mut response = next.call(req).await?.map_into_boxed_body();
             let refused = response.response().extensions().get::<Problem>().cloned();
             if let Some(problem) = refused
-                && let Err(unrecorded) = refusals::record(response.request(), operation, &problem).await
+                && let Err(instead) = answerable(response.request(), operation, problem).await
             {
-                response = response.into_response(actix_web::ResponseError::error_response(&unrecorded));
+                response = response.into_response(actix_web::ResponseError::error_response(&instead));
             }
             if let Some(remaining) = remaining {
                 remaining.tell(response.headers_mut());
@@ -53,15 +56,43 @@ pub(super) async fn layer(
             Ok(response)
         }
         Err(Refused { problem, operation }) => {
-            let recorded = match operation {
-                Some(operation) => refusals::record(req.request(), operation, &problem).await,
-                None => Ok(()),
+            let problem = match operation {
+                Some(operation) => answerable(req.request(), operation, problem.clone()).await.err().unwrap_or(problem),
+                None => problem,
             };
-            let problem = recorded.err().unwrap_or(problem);
             let response: actix_web::HttpResponse<BoxBody> = actix_web::ResponseError::error_response(&problem);
             Ok(req.into_response(response))
         }
     }
+}
+
+/// Makes a problem ready to be answered: whoever is told of it has been made sure of, and the audit trail has been told.
+///
+/// # Errors
+/// The [`Problem`] to answer instead.
+async fn answerable(req: &HttpRequest, operation: &Operation, problem: Problem) -> Result<(), Problem> {
+    if let Err(refused) = confirm(req).await {
+        refusals::record(req, operation, &refused).await?;
+        return Err(refused);
+    }
+    refusals::record(req, operation, &problem).await
+}
+
+/// A caller who is remembered, of whom the store has not been asked yet, is the same as long as its tenant's credentials
+/// are at this version. It stands in the request's extensions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unconfirmed(pub(super) CredentialsVersion);
+
+/// Asks the store about a caller who is only remembered.
+///
+/// # Errors
+/// The [`Problem`] if it is nobody's credential any more.
+pub(super) async fn confirm(req: &HttpRequest) -> Result<(), Problem> {
+    if req.extensions_mut().remove::<Unconfirmed>().is_some() {
+        let principal = authenticate(req).await?;
+        req.extensions_mut().insert(principal);
+    }
+    Ok(())
 }
 
 /// What the gate has found out about a request that it lets through.
@@ -101,14 +132,14 @@ async fn judge_call(req: &ServiceRequest, operation: &Operation) -> Result<Optio
         Access::Public => None,
         Access::Authenticated | Access::Needs(_) => {
             let span = tracing::info_span!(target: SPANS, "authenticate");
-            let principal = authenticate(req).instrument(span).await?;
+            let principal = identify(req.request(), operation).instrument(span).await?;
             let actor = principal.actor();
             let id = actor.id().unwrap_or_default();
             tracing::Span::current().record("actor", format!("{}:{id}", actor.kind()));
             let remaining = limits.take_caller(&principal)?;
-            req.extensions_mut().insert(principal.clone());
+            req.extensions_mut().insert(principal);
             if let Access::Needs(permission) = operation.access {
-                principal.require(permission)?;
+                require(req.request(), permission).await?;
             }
             remaining
         }
@@ -140,12 +171,56 @@ fn method(pattern: &str, method: &Method) -> Result<&'static Operation, Problem>
     })
 }
 
-async fn authenticate(req: &ServiceRequest) -> Result<Principal, Problem> {
+/// Who calls. Where the operation makes sure of it itself, whom this server remembers will do.
+async fn identify(req: &HttpRequest, operation: &Operation) -> Result<Principal, Problem> {
+    if operation.confirms {
+        let Credentials { auth, token, address } = credentials(req)?;
+        let remembered = auth.recall(token, address).map_err(|error| unauthenticated(req, token, error))?;
+        if let Some(Remembered { principal, as_of }) = remembered {
+            req.extensions_mut().insert(Unconfirmed(as_of));
+            return Ok(principal);
+        }
+    }
+    authenticate(req).await
+}
+
+/// Refuses a caller who lacks the permission; one who is remembered may have it by now.
+async fn require(req: &HttpRequest, permission: Permission) -> Result<(), Problem> {
+    let principal = || req.extensions().get::<Principal>().cloned().ok_or_else(|| Problem::unauthenticated(None));
+    if principal()?.require(permission).is_err() {
+        confirm(req).await?;
+    }
+    Ok(principal()?.require(permission)?)
+}
+
+async fn authenticate(req: &HttpRequest) -> Result<Principal, Problem> {
+    let Credentials { auth, token, address } = credentials(req)?;
+    auth.authenticate(token, address).await.map_err(|error| match error {
+        AuthenticateError::Refused(refused) => unauthenticated(req, token, refused),
+        AuthenticateError::Store(error) => error.into(),
+    })
+}
+
+fn unauthenticated(req: &HttpRequest, token: &str, refused: RefusedCredential) -> Problem {
+    tracing::info!(reason = %refused, "a token was refused");
+    let key = KeyToken::parse(token).ok().map(|token| token.prefix().clone());
+    req.extensions_mut().insert(CredentialRefusal { reason: refused.code(), key });
+    Problem::unauthenticated(Some("The token is not valid or has expired."))
+}
+
+/// What a caller presents, from where, and who judges it.
+struct Credentials<'a> {
+    auth: &'a AuthService,
+    token: &'a str,
+    address: Option<IpAddr>,
+}
+
+fn credentials(req: &HttpRequest) -> Result<Credentials<'_>, Problem> {
     let mut sent = req.headers().get_all(header::AUTHORIZATION);
-    let Some(credentials) = sent.next() else {
+    let Some(presented) = sent.next() else {
         return Err(Problem::unauthenticated(None));
     };
-    let token = credentials
+    let token = presented
         .to_str()
         .ok()
         .filter(|_| sent.next().is_none())
@@ -159,15 +234,7 @@ async fn authenticate(req: &ServiceRequest) -> Result<Principal, Problem> {
     let auth = req.app_data::<web::Data<AuthService>>();
     let auth = auth.ok_or_else(|| Problem::internal(&anyhow::anyhow!("the authentication service is not wired")))?;
     let address = req.extensions().get::<Origin>().and_then(|origin| origin.address);
-    auth.authenticate(token, address).await.map_err(|error| match error {
-        AuthenticateError::Refused(refused) => {
-            tracing::info!(reason = %refused, "a token was refused");
-            let key = KeyToken::parse(token).ok().map(|token| token.prefix().clone());
-            req.extensions_mut().insert(CredentialRefusal { reason: refused.code(), key });
-            Problem::unauthenticated(Some("The token is not valid or has expired."))
-        }
-        AuthenticateError::Store(error) => error.into(),
-    })
+    Ok(Credentials { auth, token, address })
 }
 
 /// Whether the client takes such an answer (RFC 9110, section 12.5.1): the most specific range that fits decides.

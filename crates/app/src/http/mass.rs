@@ -11,7 +11,7 @@ use mass_domain::page::{Limit, Page};
 use mass_domain::tenancy::OverQuota;
 use mass_service::{
     AcceptError, DeleteError, DocumentError, DryRunError, ListQuery, MassService, OnConflict, Options, ReadError,
-    Record, Refusal, TransitionError,
+    Receipt, Record, Refusal, TransitionError,
 };
 use paperclip::actix::{Apiv2Schema, api_v2_operation};
 use serde::Deserialize;
@@ -56,8 +56,8 @@ pub async fn create(
 ) -> Result<Reply<MassRequest>, Problem> {
     let on_conflict = query.take_with("on_conflict", on_conflict).unwrap_or_default();
     let record = record(&call, document, query)?;
-    let options = Options { on_conflict, auto_send: engine.auto_send(), origin: call.origin };
-    let receipt = service.accept(&call.principal, record, &options).await?;
+    let options = Options { on_conflict, auto_send: engine.auto_send(), origin: call.origin.clone() };
+    let receipt = accept(&call, &service, &record, &options).await?;
     engine.accepted([&receipt]);
     let status = if receipt.outcome == Outcome::Duplicate { StatusCode::OK } else { StatusCode::CREATED };
     let location = format!("/v1/mass-requests/{}", receipt.request.summary.id);
@@ -185,6 +185,17 @@ pub async fn delete(
 }
 
 /// What was sent. A text that is no document is refused as such, whatever else is wrong with the call.
+/// Accepts a document of a caller who may only be remembered: the store is asked about both at once.
+async fn accept(call: &Call, service: &MassService, record: &Record, options: &Options) -> Result<Receipt, Problem> {
+    if let Some(as_of) = call.as_of()
+        && let Some(receipt) = service.accept_as_of(as_of, &call.principal, record, options).await?
+    {
+        return Ok(receipt);
+    }
+    let principal = call.confirmed().await?;
+    Ok(service.accept(&principal, record, options).await?)
+}
+
 fn record(call: &Call, Document { value, text }: Document, query: Query) -> Result<Record, Problem> {
     let value = match value {
         Ok(value) => value,

@@ -87,6 +87,8 @@ pub struct Operation {
     pub types: &'static [&'static str],
     /// Whether it asks the database.
     pub store: bool,
+    /// Whether it makes sure of its caller itself, in the transaction of its act, if the caller is remembered.
+    pub confirms: bool,
 }
 
 const fn text() -> Operation {
@@ -103,6 +105,7 @@ const fn text() -> Operation {
         body: false,
         types: &["application/json"],
         store: false,
+        confirms: false,
     }
 }
 
@@ -220,6 +223,7 @@ pub const OPERATIONS: &[Operation] = &[
             ProblemKind::KeyReused,
             ProblemKind::DailyQuota,
         ],
+        confirms: true,
         ..post("/v1/mass-requests", WRITE)
     },
     Operation {

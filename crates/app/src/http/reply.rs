@@ -10,6 +10,7 @@ use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, Responder, web};
 use futures_util::Stream;
 use mass_domain::access::Principal;
+use mass_domain::tenancy::CredentialsVersion;
 use mass_domain::trace::Origin;
 use paperclip::actix::OperationModifier;
 use paperclip::v2::models::{DefaultOperationRaw, DefaultSchemaRaw, Either, Response};
@@ -21,6 +22,7 @@ use std::future::{Ready, ready};
 use super::batch::{Tools, Upload};
 use super::body::{Document, Valid};
 use super::context::RequestSpans;
+use super::gate::{Unconfirmed, confirm};
 use super::problem::Problem;
 use super::query::Query;
 
@@ -197,6 +199,21 @@ impl Call {
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         self.request.headers()
+    }
+
+    /// At which version of its tenant's credentials the caller is the same, if the store has not been asked about it.
+    #[must_use]
+    pub fn as_of(&self) -> Option<CredentialsVersion> {
+        self.request.extensions().get::<Unconfirmed>().map(|Unconfirmed(as_of)| *as_of)
+    }
+
+    /// Who calls, of whom the store has been asked.
+    ///
+    /// # Errors
+    /// The [`Problem`] if the credential is nobody's any more.
+    pub async fn confirmed(&self) -> Result<Principal, Problem> {
+        confirm(&self.request).await?;
+        Ok(self.request.extensions().get().cloned().unwrap_or_else(|| self.principal.clone()))
     }
 
     /// The path that was asked, without the query.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use mass_domain::access::Role;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::support::client::Client;
+use crate::support::documents::simple;
 use crate::support::{PASSWORD, TestApp};
 
 on_both!(
@@ -18,16 +19,22 @@ on_both!(
     a_revoked_key_opens_nothing_at_the_other_server_at_once,
     a_changed_password_ends_sessions_at_the_other_server_at_once,
     of_many_requests_at_once_none_is_let_in_after_the_logout,
+    a_document_under_a_revoked_key_is_neither_judged_nor_stored,
+    another_role_counts_for_the_next_document,
+    of_many_documents_at_once_none_is_stored_after_the_revocation,
 );
 
 also_restricted!(
     who_logs_out_is_out_at_the_other_server_at_once,
     another_role_counts_at_the_other_server_at_once,
     a_revoked_key_opens_nothing_at_the_other_server_at_once,
+    a_document_under_a_revoked_key_is_neither_judged_nor_stored,
+    another_role_counts_for_the_next_document,
 );
 
 const ME: &str = "/v1/auth/me";
 const KEYS: &str = "/v1/admin/api-keys";
+const REQUESTS: &str = "/v1/mass-requests";
 const OTHER_PASSWORD: &str = "seven kestrels over the harbour";
 
 /// Two servers of one database, whose first administrator keeps both busy.
@@ -186,6 +193,99 @@ async fn of_many_requests_at_once_none_is_let_in_after_the_logout(app: TestApp) 
         leaving.post("/v1/auth/logout").await.expect(204);
         is_out.store(true, Ordering::SeqCst);
         callers.join_all().await;
+    }
+    busy.end().await;
+}
+
+/// A key of a gateway, and the path to revoke it.
+async fn gateway(at: &TestApp) -> (Client, String) {
+    let key = json!({"name": "gateway", "permissions": ["mass:write", "mass:read"]});
+    let key = at.post(KEYS).json(&key).await.expect(201);
+    (at.bearer(&key.text("/token")), format!("{KEYS}/{}", key.id()))
+}
+
+fn document(number: usize) -> Value {
+    simple(json!({"number": number}))
+}
+
+/// How many requests the founder's tenant has, and how many refused payloads its audit trail tells of.
+async fn told(app: &TestApp) -> (usize, usize) {
+    let count = async |path: &str| app.founder().get(path).await.expect(200).at("/items").as_array().unwrap().len();
+    (count("/v1/mass-requests?limit=200").await, count("/v1/audit/events?action=payload_refused&limit=200").await)
+}
+
+async fn a_document_under_a_revoked_key_is_neither_judged_nor_stored(app: TestApp) {
+    let busy = Busy::with(app).await;
+    for (here, there) in busy.turns(6) {
+        let (sender, revocation) = gateway(here).await;
+        for number in 0..3 {
+            at(here, &sender).post(REQUESTS).json(&document(number)).await.expect(201);
+            at(there, &sender).post(REQUESTS).json(&document(number)).await.expect(201);
+        }
+        // What changes at other credentials of the tenant costs the sender nothing.
+        gateway(there).await.0.get(ME).await.expect(200);
+        here.delete(&gateway(here).await.1).await.expect(204);
+        at(there, &sender).post(REQUESTS).json(&document(4)).await.expect(201);
+        at(there, &sender).post(REQUESTS).json(&json!({"schema_version": "simple/1.0"})).await.expect(422);
+        here.delete(&revocation).await.expect(204);
+        let before = told(here).await;
+        for server in [there, here] {
+            for body in [&document(5).to_string(), r#"{"schema_version":"simple/1.0"}"#, r#"{"schema_ver"#] {
+                let answer = at(server, &sender).post(REQUESTS).body(body).await;
+                answer.expect_problem(401, "unauthenticated");
+            }
+            let answer = at(server, &sender).post(REQUESTS).bytes("hello").header("content-type", "text/plain").await;
+            answer.expect_problem(401, "unauthenticated");
+            let answer = at(server, &sender).post("/v1/mass-requests?unknown=1").json(&document(6)).await;
+            answer.expect_problem(401, "unauthenticated");
+        }
+        assert_eq!(told(here).await, before);
+    }
+    busy.end().await;
+}
+
+async fn another_role_counts_for_the_next_document(app: TestApp) {
+    let busy = Busy::with(app).await;
+    let caller = busy.one.user(Role::Operator).await;
+    let user = format!("/v1/admin/users/{}", caller.get(ME).await.expect(200).id());
+    for (here, there) in busy.turns(10) {
+        let caller = at(there, &caller);
+        caller.post(REQUESTS).json(&document(1)).await.expect(201);
+        here.patch(&user).json(&json!({"roles": ["viewer"]})).await.expect(200);
+        caller.post(REQUESTS).json(&document(2)).await.expect_problem(403, "forbidden");
+        here.patch(&user).json(&json!({"roles": ["operator"]})).await.expect(200);
+        caller.post(REQUESTS).json(&document(3)).await.expect(201);
+    }
+    busy.end().await;
+}
+
+/// Senders at both servers with one key, each of whom sends until it is refused.
+async fn of_many_documents_at_once_none_is_stored_after_the_revocation(app: TestApp) {
+    let busy = Busy::with(app).await;
+    for (here, there) in busy.turns(4) {
+        let (sender, revocation) = gateway(here).await;
+        let (is_out, stored) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let mut senders = JoinSet::new();
+        for server in [here, there].into_iter().cycle().take(8) {
+            let (sender, is_out, stored) = (at(server, &sender), Arc::clone(&is_out), Arc::clone(&stored));
+            senders.spawn(async move {
+                loop {
+                    let was_out = is_out.load(Ordering::SeqCst);
+                    match sender.post(REQUESTS).json(&document(stored.load(Ordering::SeqCst))).await {
+                        answer if answer.status == 201 => assert!(!was_out, "stored after the revocation"),
+                        refused => break drop(refused.expect_problem(401, "unauthenticated")),
+                    }
+                    stored.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        while stored.load(Ordering::SeqCst) < 50 {
+            assert!(senders.try_join_next().is_none(), "a sender was refused before the revocation");
+            tokio::task::yield_now().await;
+        }
+        here.delete(&revocation).await.expect(204);
+        is_out.store(true, Ordering::SeqCst);
+        senders.join_all().await;
     }
     busy.end().await;
 }

@@ -1,12 +1,12 @@
 //! API keys: what the ports' methods do in their transactions.
 
 use diesel::prelude::*;
-use mass_auth::{CredentialsVersion, StoredKey, Versioned};
+use mass_auth::{StoredKey, Versioned};
 use mass_domain::api_keys::{ApiKey, KeyPrefix, SecretDigest};
 use mass_domain::audit::NewEvent;
 use mass_domain::ids::ApiKeyId;
 use mass_domain::page::Limit;
-use mass_domain::tenancy::TenantId;
+use mass_domain::tenancy::{CredentialsVersion, TenantId};
 use mass_domain::time::Timestamp;
 
 use super::Connection;
@@ -91,7 +91,7 @@ pub(super) fn list(
     query.load(connection)?.into_iter().map(|row| Ok(row.into_stored()?.key)).collect()
 }
 
-/// Remembers a use, unless a later one is remembered.
+/// Remembers a use, unless a later one is remembered or the key has been revoked.
 pub(super) fn mark_used(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -100,6 +100,7 @@ pub(super) fn mark_used(
 ) -> QueryResult<()> {
     super::write(connection, |connection| {
         diesel::update(api_keys::table.find((tenant.as_str(), Id(id.as_uuid()))))
+            .filter(api_keys::revoked_at.is_null())
             .filter(api_keys::last_used_at.is_null().or(api_keys::last_used_at.lt(Instant(at))))
             .set(api_keys::last_used_at.eq(Instant(at)))
             .execute(connection)

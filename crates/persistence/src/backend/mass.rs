@@ -25,59 +25,61 @@ use crate::batch::{Batch, NaturalKey};
 use crate::columns::{Hash, Id, Instant, Json, Word};
 use crate::deed::Deed;
 use crate::foresight::{Foresight, Left};
+use crate::group_commit::{Documents, Results};
 use crate::id_bounds::{lowest_id_after, lowest_id_from};
-use crate::rows::{Addition, KeyRow, RequestRow, SummaryRow, Unknown, UsageRow};
+use crate::rows::{Addition, Assumed, KeyRow, RequestRow, SummaryRow, UsageRow};
 use crate::schema::{idempotency_keys, mass_requests};
 use crate::store::ROWS_PER_STATEMENT;
 
-type Results = Vec<Result<Receipt, Refusal>>;
-
-/// Judges and stores submissions, and records what was refused before.
+/// Judges and stores submissions, and records what was refused before; nothing and `None` if the tenant's credentials are
+/// at another version than they are to be.
 pub(super) fn accept(
     connection: &mut Connection,
     tenant: &TenantId,
-    submissions: &[Submission],
-    refused: &[NewEvent],
+    documents: Documents<'_>,
     foresight: &mut Foresight,
-) -> QueryResult<Results> {
+) -> QueryResult<Option<Results>> {
     if super::ROUND_TRIPS_COST
         && let Some(left) = foresight.take()
+        && documents.may_come_at(left.terms.credentials)
     {
-        if let Some(results) = accept_foreseen(connection, tenant, submissions, refused, left, foresight)? {
-            return Ok(results);
+        if let Some(results) = accept_foreseen(connection, tenant, documents, left, foresight)? {
+            return Ok(Some(results));
         }
         foresight.failed();
     }
     super::write(connection, |connection| {
         let head = Head::lock(connection, tenant)?;
-        let mut batch = batch_for(connection, tenant, submissions)?;
-        let results = judge(&mut batch, submissions, refused)?;
+        let mut batch = batch_for(connection, tenant, documents.submissions)?;
+        if !documents.may_come_at(batch.terms().credentials) {
+            return Ok(None);
+        }
+        let results = judge(&mut batch, documents.submissions, documents.refused)?;
         let frontier = store(connection, head, &mut batch)?;
         if batch.met_nothing() {
             foresight.learned(Left { frontier, terms: batch.terms() });
         }
-        Ok(placed(&batch, results))
+        Ok(Some(placed(&batch, results)))
     })
 }
 
-/// The same without asking what is stored; nothing and `None` if something is that was not foreseen.
+/// The same without asking what is stored; nothing and `None` if it is something else than was foreseen.
 fn accept_foreseen(
     connection: &mut Connection,
     tenant: &TenantId,
-    submissions: &[Submission],
-    refused: &[NewEvent],
+    documents: Documents<'_>,
     left: Left,
     foresight: &mut Foresight,
 ) -> QueryResult<Option<Results>> {
     let mut batch = Batch::new(tenant, HashMap::new(), HashMap::new(), left.terms);
-    let results = judge(&mut batch, submissions, refused)?;
+    let results = judge(&mut batch, documents.submissions, documents.refused)?;
     let head = Head::left_at(tenant, left.frontier);
-    let unknown = Unknown::of(submissions);
+    let assumed = Assumed::of(documents.submissions, left.terms.credentials);
     let stored = if batch.sendings().is_empty() {
-        add(connection, head, &mut batch, unknown)?
+        add(connection, head, &mut batch, assumed)?
     } else {
         super::write(connection, |connection| {
-            let stored = add(connection, head, &mut batch, unknown)?;
+            let stored = add(connection, head, &mut batch, assumed)?;
             if stored.is_some() {
                 deliveries::enqueue(connection, tenant, batch.sendings())?;
             }
@@ -210,18 +212,17 @@ fn store(connection: &mut Connection, head: Head, batch: &mut Batch) -> QueryRes
     for older in batch.superseded() {
         update(connection, older)?;
     }
-    let frontier = add(connection, head, batch, Unknown::default())?.ok_or(diesel::NotFound)?;
+    let frontier = add(connection, head, batch, Assumed::default())?.ok_or(diesel::NotFound)?;
     deliveries::enqueue(connection, batch.tenant(), batch.sendings())?;
     Ok(frontier)
 }
 
-/// Adds what is new, if the log ends where the head is and nothing is known of what is taken to be unknown; and tells
-/// where the log ends then.
+/// Adds what is new, if the log ends where the head is and what is assumed holds; and tells where the log ends then.
 fn add(
     connection: &mut Connection,
     head: Head,
     batch: &mut Batch,
-    unknown: Unknown<'_>,
+    assumed: Assumed<'_>,
 ) -> QueryResult<Option<Frontier>> {
     let before = head.end();
     let Growth { head, rows: events, nodes, places } = head.grow(batch.take_events());
@@ -232,7 +233,7 @@ fn add(
     if events.is_empty() && keys.is_empty() {
         return Ok(Some(head.frontier));
     }
-    let addition = Addition { tenant, before, unknown, head: head.end(), usage, events, nodes, requests, keys };
+    let addition = Addition { tenant, before, assumed, head: head.end(), usage, events, nodes, requests, keys };
     Ok(super::add(connection, &addition)?.then_some(head.frontier))
 }
 

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use mass_admin_service::QuotaChange;
-use mass_domain::tenancy::{Quotas, Settings, TenantId, Usage};
+use mass_domain::tenancy::{CredentialsVersion, Quotas, Settings, TenantId, Usage};
 
 use super::Connection;
 use super::audit::Head;
@@ -36,17 +36,22 @@ pub(super) fn set(connection: &mut Connection, tenant: &TenantId, change: &Quota
     })
 }
 
-/// What a tenant has decided, what it may use, and what it has used.
+/// A tenant's terms.
 pub(super) fn terms(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Terms> {
-    let (auto_send, quotas, usage): (Option<bool>, Option<QuotaRow>, Option<UsageRow>) = tenants::table
+    let (auto_send, version, quotas, usage): (Option<bool>, i64, Option<QuotaRow>, Option<UsageRow>) = tenants::table
         .find(tenant.as_str())
         .left_join(quotas::table.on(quotas::tenant_id.eq(tenants::id)))
         .left_join(tenant_usage::table.on(tenant_usage::tenant_id.eq(tenants::id)))
-        .select((tenants::auto_send, Option::<QuotaRow>::as_select(), Option::<UsageRow>::as_select()))
+        .select((
+            tenants::auto_send,
+            tenants::credentials_version,
+            Option::<QuotaRow>::as_select(),
+            Option::<UsageRow>::as_select(),
+        ))
         .first(connection)?;
     let quotas = quotas.map_or_else(Quotas::default, QuotaRow::into_quotas);
     let usage = usage.map_or_else(Usage::default, UsageRow::into_usage);
-    Ok(Terms { settings: Settings { auto_send }, quotas, usage })
+    Ok(Terms { settings: Settings { auto_send }, quotas, usage, credentials: CredentialsVersion(version) })
 }
 
 /// Gives back the space of a document that is erased.

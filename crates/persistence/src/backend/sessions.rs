@@ -2,11 +2,11 @@
 
 use diesel::prelude::*;
 use mass_auth::{
-    CredentialsVersion, Opening, RefreshTokenHash, RefreshVerdict, Refreshed, Session, Versioned, judge_refresh,
+    Opening, RefreshTokenHash, RefreshVerdict, Refreshed, Session, Versioned, judge_refresh,
 };
 use mass_domain::audit::{Act, NewEvent};
 use mass_domain::ids::{SessionId, UserId};
-use mass_domain::tenancy::TenantId;
+use mass_domain::tenancy::{CredentialsVersion, TenantId};
 use mass_domain::time::Timestamp;
 use mass_domain::users::User;
 

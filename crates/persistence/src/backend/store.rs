@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::PoisonError;
 
+use anyhow::anyhow;
 use async_trait::async_trait;
 use diesel::prelude::*;
 use mass_admin_service::{
@@ -13,7 +14,7 @@ use mass_admin_service::{
 use mass_audit_service::live::{Extent, LiveStore, Part, RequestRecord};
 use mass_audit_service::{AuditStore, Entry, EventFilter, Leaf, StoredCheckpoint};
 use mass_auth::{
-    Account, ApiKeyStore, AttemptKeys, AttemptStore, CredentialsVersion, Opening, PasswordChange, PasswordHash,
+    Account, ApiKeyStore, AttemptKeys, AttemptStore, Opening, PasswordChange, PasswordHash,
     RefreshTokenHash, Refreshed, Session, SessionStore, StoredKey, Throttled, UserStore, Versioned,
 };
 use mass_domain::api_keys::{ApiKey, KeyPrefix, SecretDigest};
@@ -25,7 +26,7 @@ use mass_domain::mass_request::{Filter, MassRequest, Summary};
 use mass_domain::page::Limit;
 use mass_domain::port::PortError;
 use mass_domain::recommendation::{self, Recommendation};
-use mass_domain::tenancy::{Quotas, Settings, Tenant, TenantId};
+use mass_domain::tenancy::{CredentialsVersion, Quotas, Settings, Tenant, TenantId};
 use mass_domain::time::Timestamp;
 use mass_domain::users::{Email, User};
 use mass_service::{
@@ -62,7 +63,19 @@ impl MassStore for Store {
         refused: Vec<NewEvent>,
     ) -> Result<Vec<Result<Receipt, Refusal>>, PortError> {
         super::in_place(self)?;
-        self.accepting.accept(tenant, submissions, refused).await
+        let results = self.accepting.accept(tenant, submissions, refused, None).await?;
+        results.ok_or_else(|| PortError::Unexpected(anyhow!("documents were not accepted, although under no condition")))
+    }
+
+    async fn accept_as_of(
+        &self,
+        tenant: &TenantId,
+        version: CredentialsVersion,
+        submissions: Vec<Submission>,
+        refused: Vec<NewEvent>,
+    ) -> Result<Option<Vec<Result<Receipt, Refusal>>>, PortError> {
+        super::in_place(self)?;
+        self.accepting.accept(tenant, submissions, refused, Some(version)).await
     }
 
     async fn accept_all_or_none(

@@ -3,12 +3,12 @@
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use mass_admin_service::{ChangeUserError, CreateUserError, UserChange};
-use mass_auth::{Account, CredentialsVersion, PasswordChange, PasswordHash};
+use mass_auth::{Account, PasswordChange, PasswordHash};
 use mass_domain::access::Role;
 use mass_domain::audit::NewEvent;
 use mass_domain::ids::UserId;
 use mass_domain::page::Limit;
-use mass_domain::tenancy::{Tenant, TenantId};
+use mass_domain::tenancy::{CredentialsVersion, Tenant, TenantId};
 use mass_domain::users::{Email, User};
 use uuid::Uuid;
 

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text};
 use mass_domain::contracts::ContractId;
-use mass_domain::tenancy::TenantId;
+use mass_domain::tenancy::{CredentialsVersion, TenantId};
 use mass_service::Submission;
 
 use super::{EventRow, HeadRow, KeyRow, NewRequestRow, NodeRow, UsageRow};
@@ -16,7 +16,7 @@ pub(crate) struct Addition<'a> {
     pub(crate) tenant: &'a TenantId,
     /// Where the tenant's log ends before it.
     pub(crate) before: HeadRow,
-    pub(crate) unknown: Unknown<'a>,
+    pub(crate) assumed: Assumed<'a>,
     pub(crate) head: HeadRow,
     pub(crate) usage: UsageRow,
     pub(crate) events: Vec<EventRow>,
@@ -25,18 +25,23 @@ pub(crate) struct Addition<'a> {
     pub(crate) keys: Vec<KeyRow>,
 }
 
-/// What is taken to be stored nowhere yet, without having been looked for.
+/// What is taken for granted, without having been looked at in the same transaction.
 #[derive(Default)]
-pub(crate) struct Unknown<'a> {
+pub(crate) struct Assumed<'a> {
+    /// The tenant's credentials are at this version.
+    credentials: Option<i64>,
+    /// These idempotency keys are not stored.
     keys: Vec<&'a str>,
+    /// Nor are natural keys of these contracts…
     contracts: Vec<Word<ContractId>>,
+    /// …which are these.
     natural_keys: Vec<&'a str>,
 }
 
-impl<'a> Unknown<'a> {
-    /// All that submissions can meet.
-    pub(crate) fn of(submissions: &'a [Submission]) -> Self {
-        let mut all = Self::default();
+impl<'a> Assumed<'a> {
+    /// Nothing is stored that submissions can meet, and the credentials are at this version.
+    pub(crate) fn of(submissions: &'a [Submission], CredentialsVersion(version): CredentialsVersion) -> Self {
+        let mut all = Self { credentials: Some(version), ..Self::default() };
         for Submission { examined, idempotency_key, .. } in submissions {
             all.keys.extend(idempotency_key.as_ref().map(|key| key.as_str()));
             if let Some(natural_key) = &examined.index.natural_key {
@@ -140,8 +145,8 @@ unnested!(Nodes<'a> of NodeRow, into "audit_nodes",
 
 impl Addition<'_> {
     /// The statement that writes all of it and returns a row, or writes nothing and returns none: if the log does not
-    /// end any more where it is taken to end, or if something is known that is taken to be unknown. Foreign keys are
-    /// checked at its end, when all rows are there.
+    /// end any more where it is taken to end, or if what is assumed does not hold. Foreign keys are checked at its end,
+    /// when all rows are there.
     ///
     /// It waits for the head's lock before it looks at anything else that is not of its own snapshot: where another
     /// transaction has changed the head meanwhile, PostgreSQL compares with what that one left.
@@ -149,7 +154,7 @@ impl Addition<'_> {
         InOneStatement {
             tenant: self.tenant.as_str(),
             before: &self.before,
-            unknown: &self.unknown,
+            assumed: &self.assumed,
             head: &self.head,
             usage: &self.usage,
             events: Events::of(&self.events),
@@ -164,7 +169,7 @@ impl Addition<'_> {
 pub(crate) struct InOneStatement<'a> {
     tenant: &'a str,
     before: &'a HeadRow,
-    unknown: &'a Unknown<'a>,
+    assumed: &'a Assumed<'a>,
     head: &'a HeadRow,
     usage: &'a UsageRow,
     events: Events<'a>,
@@ -185,7 +190,7 @@ impl QueryFragment<Pg> for InOneStatement<'_> {
         out.push_bind_param::<BigInt, _>(&self.before.size)?;
         out.push_sql(" AND frontier = ");
         out.push_bind_param::<Binary, _>(&self.before.frontier)?;
-        self.walk_unknown(&mut out)?;
+        self.walk_assumed(&mut out)?;
         out.push_sql(
             " RETURNING true), used AS (INSERT INTO tenant_usage (tenant_id, day, requests, stored_bytes) SELECT ",
         );
@@ -211,9 +216,15 @@ impl QueryFragment<Pg> for InOneStatement<'_> {
 }
 
 impl<'a> InOneStatement<'a> {
-    fn walk_unknown<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        let Unknown { keys, contracts, natural_keys } = self.unknown;
-        out.push_sql(" AND NOT EXISTS (SELECT FROM idempotency_keys WHERE tenant_id = ");
+    fn walk_assumed<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let Assumed { credentials, keys, contracts, natural_keys } = self.assumed;
+        out.push_sql(" AND (");
+        out.push_bind_param::<Nullable<BigInt>, _>(credentials)?;
+        out.push_sql(" IS NULL OR EXISTS (SELECT FROM tenants WHERE id = ");
+        out.push_bind_param::<Text, _>(self.tenant)?;
+        out.push_sql(" AND credentials_version = ");
+        out.push_bind_param::<Nullable<BigInt>, _>(credentials)?;
+        out.push_sql(")) AND NOT EXISTS (SELECT FROM idempotency_keys WHERE tenant_id = ");
         out.push_bind_param::<Text, _>(self.tenant)?;
         out.push_sql(" AND key = ANY (");
         out.push_bind_param::<Array<Text>, _>(keys)?;
