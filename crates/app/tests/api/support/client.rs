@@ -22,7 +22,7 @@ pub(crate) struct Client {
 
 /// Without a trust store, which takes long to load and is not needed here; and letting go of a connection well before
 /// the server does, so that none is used that is being closed.
-fn http() -> reqwest::ClientBuilder {
+pub(super) fn http() -> reqwest::ClientBuilder {
     reqwest::Client::builder().no_proxy().tls_certs_only([]).pool_idle_timeout(Duration::from_secs(2))
 }
 

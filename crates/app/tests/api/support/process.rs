@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::PASSWORD;
+use super::client::http;
 use super::database::{TestDatabase, execute_on_sqlite, lines_of_sqlite, unlock_audit_trail};
 
 /// The first administrator, unless a setting says otherwise.
@@ -270,7 +271,7 @@ impl Starting {
         assert!(!line.is_empty(), "the server did not start: {}", self.0.logged());
         let announcement: Value = serde_json::from_str(&line).unwrap();
         let url = announcement["url"].as_str().unwrap().to_owned();
-        Server { process: self.0, stdout, announcement, url, client: Client::new() }
+        Server { process: self.0, stdout, announcement, url, client: http().build().unwrap() }
     }
 }
 
