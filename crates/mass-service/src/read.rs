@@ -6,6 +6,7 @@ use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{Filter, MassRequest, Status, Summary};
 use mass_domain::page::{CursorScope, ForeignCursor, Limit, Page, decode_cursor};
 use mass_domain::port::PortError;
+use mass_domain::tenancy::CredentialsVersion;
 
 use crate::MassService;
 use crate::store::Found;
@@ -49,6 +50,21 @@ impl MassService {
     pub async fn get(&self, principal: &Principal, id: MassRequestId) -> Result<MassRequest, ReadError> {
         principal.require(Permission::MassRead)?;
         present(self.store.find(principal.tenant(), id).await?)
+    }
+
+    /// One request, if the credentials of the caller's tenant are at this version when it is read. `None` tells that they
+    /// are not, or that there is no such request.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn get_as_of(
+        &self,
+        version: CredentialsVersion,
+        principal: &Principal,
+        id: MassRequestId,
+    ) -> Result<Option<MassRequest>, ReadError> {
+        principal.require(Permission::MassRead)?;
+        self.store.find_as_of(principal.tenant(), version, id).await?.map(present).transpose()
     }
 
     /// A page of requests, newest first.

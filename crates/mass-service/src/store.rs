@@ -66,6 +66,15 @@ pub trait MassStore: Send + Sync {
     /// Finds a request.
     async fn find(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<MassRequest>, PortError>;
 
+    /// Finds a request if the tenant's credentials are at this version. `None` tells that they are not, or that this tenant
+    /// never had the request.
+    async fn find_as_of(
+        &self,
+        tenant: &TenantId,
+        version: CredentialsVersion,
+        id: MassRequestId,
+    ) -> Result<Option<Found<MassRequest>>, PortError>;
+
     /// Lists requests, newest (greatest id) first, beginning below `before`: at most one row more than the limit, which
     /// tells that another page follows.
     async fn list(

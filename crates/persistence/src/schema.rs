@@ -299,6 +299,7 @@ table! {
 allow_tables_to_appear_in_same_query!(audit_archived_leaves, audit_events);
 allow_tables_to_appear_in_same_query!(deliveries, delivery_queue);
 allow_tables_to_appear_in_same_query!(idempotency_keys, mass_requests);
+allow_tables_to_appear_in_same_query!(mass_requests, tenants);
 allow_tables_to_appear_in_same_query!(quotas, tenant_usage, tenants);
 allow_tables_to_appear_in_same_query!(api_keys, tenants);
 allow_tables_to_appear_in_same_query!(sessions, tenants, users);

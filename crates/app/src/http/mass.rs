@@ -127,7 +127,7 @@ pub async fn get(
     query: Query,
 ) -> Result<Reply<MassRequest>, Problem> {
     query.finish()?;
-    let request = service.get(&call.principal, target.id()?).await?;
+    let request = fetch(&call, &service, target.id()?).await?;
     let (version, outcome) = (request.summary.version, request.summary.outcome);
     if if_none_match(call.headers(), version) {
         return Ok(Reply::not_modified().header(header::ETAG, &entity_tag(version)));
@@ -194,6 +194,16 @@ async fn accept(call: &Call, service: &MassService, record: &Record, options: &O
     }
     let principal = call.confirmed().await?;
     Ok(service.accept(&principal, record, options).await?)
+}
+
+/// Fetches a request for a caller who may only be remembered: the store is asked about both at once.
+async fn fetch(call: &Call, service: &MassService, id: MassRequestId) -> Result<Stored, Problem> {
+    if let Some(as_of) = call.as_of()
+        && let Some(request) = service.get_as_of(as_of, &call.principal, id).await?
+    {
+        return Ok(request);
+    }
+    Ok(service.get(&call.confirmed().await?, id).await?)
 }
 
 fn record(call: &Call, Document { value, text }: Document, query: Query) -> Result<Record, Problem> {

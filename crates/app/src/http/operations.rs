@@ -87,7 +87,7 @@ pub struct Operation {
     pub types: &'static [&'static str],
     /// Whether it asks the database.
     pub store: bool,
-    /// Whether it makes sure of its caller itself, in the transaction of its act, if the caller is remembered.
+    /// Whether it makes sure of a caller who is remembered itself, in the transaction that it needs anyway.
     pub confirms: bool,
 }
 
@@ -243,6 +243,7 @@ pub const OPERATIONS: &[Operation] = &[
         headers: &[IF_NONE_MATCH],
         answers: &[(200, "The request."), (304, "It is as the client knows it.")],
         problems: &[ProblemKind::NotFound, ProblemKind::Gone],
+        confirms: true,
         ..get("/v1/mass-requests/{id}", READ)
     },
     Operation {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use mass_domain::access::Role;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use crate::support::client::Client;
 use crate::support::documents::simple;
@@ -227,6 +228,10 @@ async fn a_document_under_a_revoked_key_is_neither_judged_nor_stored(app: TestAp
         here.delete(&gateway(here).await.1).await.expect(204);
         at(there, &sender).post(REQUESTS).json(&document(4)).await.expect(201);
         at(there, &sender).post(REQUESTS).json(&json!({"schema_version": "simple/1.0"})).await.expect(422);
+        let stored = at(here, &sender).post(REQUESTS).json(&document(4)).await.expect(201);
+        let (stored, unknown) = (format!("{REQUESTS}/{}", stored.id()), format!("{REQUESTS}/{}", Uuid::now_v7()));
+        at(there, &sender).get(&stored).await.expect(200);
+        at(there, &sender).get(&unknown).await.expect(404);
         here.delete(&revocation).await.expect(204);
         let before = told(here).await;
         for server in [there, here] {
@@ -236,6 +241,9 @@ async fn a_document_under_a_revoked_key_is_neither_judged_nor_stored(app: TestAp
             }
             let answer = at(server, &sender).post(REQUESTS).bytes("hello").header("content-type", "text/plain").await;
             answer.expect_problem(401, "unauthenticated");
+            for path in [&stored, &unknown] {
+                at(server, &sender).get(path).await.expect_problem(401, "unauthenticated");
+            }
             let answer = at(server, &sender).post("/v1/mass-requests?unknown=1").json(&document(6)).await;
             answer.expect_problem(401, "unauthenticated");
         }

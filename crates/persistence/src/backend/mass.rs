@@ -10,7 +10,7 @@ use mass_domain::delivery::State;
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{AuditLeaf, Filter, IdempotencyKey, MassRequest, Status, Summary};
 use mass_domain::page::Limit;
-use mass_domain::tenancy::TenantId;
+use mass_domain::tenancy::{CredentialsVersion, TenantId};
 use mass_domain::time::Timestamp;
 use mass_domain::validation::Warning;
 use mass_service::{
@@ -28,7 +28,7 @@ use crate::foresight::{Foresight, Left};
 use crate::group_commit::{Documents, Results};
 use crate::id_bounds::{lowest_id_after, lowest_id_from};
 use crate::rows::{Addition, Assumed, KeyRow, RequestRow, SummaryRow, UsageRow};
-use crate::schema::{idempotency_keys, mass_requests};
+use crate::schema::{idempotency_keys, mass_requests, tenants};
 use crate::store::ROWS_PER_STATEMENT;
 
 /// Judges and stores submissions, and records what was refused before; nothing and `None` if the tenant's credentials are
@@ -261,11 +261,28 @@ pub(super) fn find(
         .select((RequestRow::as_select(), mass_requests::deleted_at.is_not_null()))
         .first(connection)
         .optional()?;
-    match row {
-        Some((_, true)) => Ok(Found::Deleted),
-        Some((row, false)) => Ok(Found::Present(row.into_request()?)),
-        None => Ok(Found::Absent),
-    }
+    row.map_or(Ok(Found::Absent), |(row, deleted)| found(row, deleted))
+}
+
+/// Finds a request if the tenant's credentials are at a version.
+pub(super) fn find_as_of(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    CredentialsVersion(version): CredentialsVersion,
+    id: MassRequestId,
+) -> QueryResult<Option<Found<MassRequest>>> {
+    let row: Option<(RequestRow, bool)> = mass_requests::table
+        .find((tenant.as_str(), Id(id.as_uuid())))
+        .inner_join(tenants::table.on(tenants::id.eq(mass_requests::tenant_id)))
+        .filter(tenants::credentials_version.eq(version))
+        .select((RequestRow::as_select(), mass_requests::deleted_at.is_not_null()))
+        .first(connection)
+        .optional()?;
+    row.map(|(row, deleted)| found(row, deleted)).transpose()
+}
+
+fn found(row: RequestRow, deleted: bool) -> QueryResult<Found<MassRequest>> {
+    if deleted { Ok(Found::Deleted) } else { row.into_request().map(Found::Present) }
 }
 
 /// Lists requests, newest first.

@@ -14,8 +14,8 @@ use mass_admin_service::{
 use mass_audit_service::live::{Extent, LiveStore, Part, RequestRecord};
 use mass_audit_service::{AuditStore, Entry, EventFilter, Leaf, StoredCheckpoint};
 use mass_auth::{
-    Account, ApiKeyStore, AttemptKeys, AttemptStore, Opening, PasswordChange, PasswordHash,
-    RefreshTokenHash, Refreshed, Session, SessionStore, StoredKey, Throttled, UserStore, Versioned,
+    Account, ApiKeyStore, AttemptKeys, AttemptStore, Opening, PasswordChange, PasswordHash, RefreshTokenHash,
+    Refreshed, Session, SessionStore, StoredKey, Throttled, UserStore, Versioned,
 };
 use mass_domain::api_keys::{ApiKey, KeyPrefix, SecretDigest};
 use mass_domain::audit::tree::{Frontier, TreeHash};
@@ -64,7 +64,8 @@ impl MassStore for Store {
     ) -> Result<Vec<Result<Receipt, Refusal>>, PortError> {
         super::in_place(self)?;
         let results = self.accepting.accept(tenant, submissions, refused, None).await?;
-        results.ok_or_else(|| PortError::Unexpected(anyhow!("documents were not accepted, although under no condition")))
+        results
+            .ok_or_else(|| PortError::Unexpected(anyhow!("documents were not accepted, although under no condition")))
     }
 
     async fn accept_as_of(
@@ -91,6 +92,15 @@ impl MassStore for Store {
 
     async fn find(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<MassRequest>, PortError> {
         self.reads.run_for(tenant, move |connection, tenant| mass::find(connection, tenant, id)).await
+    }
+
+    async fn find_as_of(
+        &self,
+        tenant: &TenantId,
+        version: CredentialsVersion,
+        id: MassRequestId,
+    ) -> Result<Option<Found<MassRequest>>, PortError> {
+        self.reads.run_for(tenant, move |connection, tenant| mass::find_as_of(connection, tenant, version, id)).await
     }
 
     async fn list(

@@ -1,11 +1,11 @@
 //! The version of a tenant's credentials: what counts in it, and what does not.
 
 use mass_auth::{
-    Account, CredentialsVersion, Opening, PasswordChange, PasswordHash, RefreshTokenHash, Refreshed, Session,
+    Account, Opening, PasswordChange, PasswordHash, RefreshTokenHash, Refreshed, Session,
 };
 use mass_domain::access::Role;
 use mass_domain::ids::SessionId;
-use mass_domain::tenancy::TenantId;
+use mass_domain::tenancy::{CredentialsVersion, TenantId};
 use uuid::Uuid;
 
 use crate::administration::{change, key};

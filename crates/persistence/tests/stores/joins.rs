@@ -13,6 +13,7 @@ use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_inst
 use mass_domain::delivery::Filter;
 use mass_domain::ids::SessionId;
 use mass_domain::page::Limit;
+use mass_domain::tenancy::CredentialsVersion;
 use sqlparser::ast::{
     BinaryOperator, Expr, FromTable, Join, JoinConstraint, JoinOperator, Query, Select, Statement, TableFactor,
     TableWithJoins, UpdateTableFromKind, Value, Visit, Visitor,
@@ -357,12 +358,13 @@ fn what_is_tied_to_one_tenant_is_told_from_what_is_not() {
 }
 
 /// What the program's sources join.
-const JOINS: [&[&str]; 5] = [
+const JOINS: [&[&str]; 6] = [
     &["api_keys", "tenants"],
     &["deliveries", "delivery_queue"],
     &["idempotency_keys", "mass_requests"],
     &["sessions", "users", "tenants"],
     &["tenants", "quotas", "tenant_usage"],
+    &["mass_requests", "tenants"],
 ];
 
 /// How many joins the sources have.
@@ -383,6 +385,7 @@ async fn every_join_of_the_program_is_looked_at() {
         let sent = vec![reading("dev-1", 20).keyed("k")];
         db.mass().accept(&tenant(), sent, Vec::new()).await.unwrap();
     }
+    db.mass().find_as_of(&tenant(), CredentialsVersion(0), reading("dev-1", 20).id).await.unwrap();
     db.sessions().find(&tenant(), SessionId::from_uuid(Uuid::now_v7())).await.unwrap();
     let (gateway, digest) = key(&tenant(), 1);
     db.keys().create(gateway.clone(), digest, event(&tenant(), at(0))).await.unwrap();
