@@ -106,10 +106,10 @@ struct Setup {
     statement_cache: bool,
 }
 
-/// A statement that is prepared while its table is empty is planned to read the table whole, and the plan is kept until
-/// the table is analysed: a first import would take longer with every row. All statements here look up keys. What has
-/// to be read whole counts as dear then, but is not worth compiling.
-const FOR_PREPARED: &str = "SET enable_seqscan = off; SET jit = off";
+/// A statement that is planned while its table is empty, or before it is analysed for the first time, is planned to read it
+/// whole, or to sort all that a tenant has for the first page of a list; and a prepared statement's plan is kept. All
+/// statements here look up keys or follow an index in its order. Other ways count as dear then, but are not worth compiling.
+const FOR_PREPARED: &str = "SET enable_seqscan = off; SET enable_sort = off; SET jit = off";
 
 impl CustomizeConnection<Connection, diesel::r2d2::Error> for Setup {
     fn on_acquire(&self, connection: &mut Connection) -> Result<(), diesel::r2d2::Error> {

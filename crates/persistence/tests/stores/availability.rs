@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
-use mass_domain::mass_request::Status;
+use mass_domain::mass_request::{Filter, Status};
+use mass_domain::page::Limit;
 use mass_domain::port::PortError;
 use mass_persistence::{InvalidUrl, OpenError, Options, open};
 
@@ -60,6 +61,35 @@ async fn a_first_import_reads_no_table_whole() {
 fn statistics(place: &Place, table: &str, column: &str) -> i64 {
     let sum = format!("SELECT CAST(COALESCE(sum({column}), 0) AS text) AS line FROM pg_stat_user_tables");
     place.lines(&format!("{sum} WHERE relname = '{table}'"))[0].parse().unwrap()
+}
+
+/// A page is read in the order of an index, whatever the planner knows of the table: it knows nothing of a new one.
+#[tokio::test]
+async fn a_page_of_a_new_table_reads_no_more_than_a_page() {
+    let TestDatabase { database, place } = TestDatabase::postgres().await;
+    place.execute("ALTER TABLE mass_requests SET (autovacuum_enabled = off)");
+    let readings = (0..3000).map(|n| reading(&format!("dev-{n}"), 20)).collect();
+    database.stores().mass.accept(&tenant(), readings, Vec::new()).await.unwrap();
+    drop(database);
+    let fetched = || statistics(&place, "mass_requests", "idx_tup_fetch");
+    while statistics(&place, "mass_requests", "n_tup_ins") < 3000 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let before = fetched();
+    let database = place.open();
+    let of_status = Filter { status: Some(Status::Pending), ..Filter::default() };
+    let of_two = Filter { site_id: Some("site-1".to_owned()), ..of_status.clone() };
+    let filters = [Filter::default(), of_status, of_two];
+    for filter in &filters {
+        let page = database.stores().mass.list(&tenant(), filter, None, Limit::DEFAULT).await.unwrap();
+        assert!(page.len() > 20);
+    }
+    drop(database);
+    while fetched() == before {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let most = i64::from(Limit::DEFAULT.get() + 1) * i64::try_from(filters.len()).unwrap();
+    assert!(fetched() - before <= most, "{}", fetched() - before);
 }
 
 /// A process that is alone with its tenant asks once what is stored, and then knows.

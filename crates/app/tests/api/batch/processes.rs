@@ -97,7 +97,10 @@ async fn a_server_that_is_killed_has_stored_whole_records_and_takes_the_rest_lat
     assert!(told.iter().all(|line| ids.contains(line["id"].as_str().unwrap())), "an acknowledged record is lost");
     let answer = batch(&server, &token).body(ndjson(&readings(RECORDS))).send().await.unwrap();
     let (_, last) = lines_of(&answer.bytes().await.unwrap());
-    let expected = json!({"read": RECORDS, "accepted": RECORDS - stored.len(), "duplicate": stored.len()});
+    // What was on its way to PostgreSQL when the server was killed may have been committed since the list was read.
+    let duplicates = usize::try_from(counts(&last)["duplicate"].as_u64().unwrap()).unwrap();
+    assert!(duplicates >= stored.len(), "{duplicates} of {} are known", stored.len());
+    let expected = json!({"read": RECORDS, "accepted": RECORDS - duplicates, "duplicate": duplicates});
     assert_eq!(counts(&last), expected);
     assert_eq!(server.list(&token).await.len(), RECORDS);
 }
