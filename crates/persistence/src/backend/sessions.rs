@@ -1,9 +1,7 @@
 //! Sessions and their refresh tokens: what the port's methods do in their transactions.
 
 use diesel::prelude::*;
-use mass_auth::{
-    Opening, RefreshTokenHash, RefreshVerdict, Refreshed, Session, Versioned, judge_refresh,
-};
+use mass_auth::{Opening, RefreshTokenHash, RefreshVerdict, Refreshed, Session, Versioned, judge_refresh};
 use mass_domain::audit::{Act, NewEvent};
 use mass_domain::ids::{SessionId, UserId};
 use mass_domain::tenancy::{CredentialsVersion, TenantId};

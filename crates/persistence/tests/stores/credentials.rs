@@ -1,8 +1,6 @@
 //! The version of a tenant's credentials: what counts in it, and what does not.
 
-use mass_auth::{
-    Account, Opening, PasswordChange, PasswordHash, RefreshTokenHash, Refreshed, Session,
-};
+use mass_auth::{Account, Opening, PasswordChange, PasswordHash, RefreshTokenHash, Refreshed, Session};
 use mass_domain::access::Role;
 use mass_domain::ids::SessionId;
 use mass_domain::tenancy::{CredentialsVersion, TenantId};
