@@ -13,7 +13,7 @@ use mass_domain::time::Timestamp;
 use tracing::Instrument as _;
 
 use crate::AuthService;
-use crate::authenticate::{AuthenticateError, Remembered};
+use crate::authenticate::{AuthenticateError, RefusedCredential, Remembered};
 use crate::store::Versioned;
 
 /// How exactly it is known when a key was used last.
@@ -72,13 +72,20 @@ impl AuthService {
     ) -> Result<Principal, AuthenticateError> {
         let token = KeyToken::parse(token).map_err(|_| RefusedApiKey::Malformed)?;
         let now = self.clock.now();
-        let found = self.api_keys.find_by_prefix(token.prefix()).await?.ok_or(RefusedApiKey::Unknown)?;
+        let Some(found) = self.api_keys.find_by_prefix(token.prefix()).await? else {
+            self.known_keys.forget(token.prefix());
+            return Err(RefusedApiKey::Unknown.into());
+        };
         if found.found.secret != token.digest() {
             return Err(RefusedApiKey::WrongSecret.into());
         }
         let admitted = self.admit(&found.found, now, address);
         match admitted {
-            Ok(_) => drop(self.known_keys.insert(token.prefix().clone(), Arc::new(found))),
+            // From where it is used is judged by each request.
+            Ok(_)
+            | Err(AuthenticateError::Refused(RefusedCredential::ApiKey(RefusedApiKey::Refused(
+                RefusedKey::ForeignAddress,
+            )))) => drop(self.known_keys.insert(token.prefix().clone(), Arc::new(found))),
             Err(_) => self.known_keys.forget(token.prefix()),
         }
         admitted

@@ -1,9 +1,9 @@
 //! What the next documents of a tenant will find stored, as far as it can be told without asking.
 //!
-//! Every write of a tenant appends to its audit log, so the end of the log, a Merkle tree's, stands for everything that
-//! documents are judged by: while it is where the last group of this process left it, that group also left the tenant's
-//! quotas and usage as they are. Documents can then be judged before anything is asked, and written under the condition
-//! that this holds: one round trip instead of eight.
+//! Whatever changes a tenant's settings, quotas, usage or natural keys appends to its audit log in the same transaction. So
+//! while the end of the log, a Merkle tree's, is where the last group of this process left it, these are as that group
+//! left them. Documents can then be judged before anything is asked, and written under the conditions that this holds, that
+//! none of their keys is stored and that the credentials are at the same version: one statement instead of seven.
 
 use mass_domain::audit::tree::Frontier;
 

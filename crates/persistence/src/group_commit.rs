@@ -14,6 +14,7 @@ use mass_domain::port::PortError;
 use mass_domain::tenancy::{CredentialsVersion, TenantId};
 use mass_domain::trace::SPANS;
 use mass_service::{Receipt, Refusal, Submission};
+use tokio::sync::oneshot::error::RecvError;
 use tokio::sync::{OwnedMutexGuard, oneshot};
 use tracing::{Instrument, Span};
 
@@ -24,8 +25,8 @@ use crate::load::CommitObserver;
 /// How many documents share a transaction; a call with more has one of its own.
 const GROUP_SIZE: usize = 1000;
 
-/// How many groups are committed before other writes of the tenant get a turn. What was sent while a group was committed
-/// is committed by the same thread: to wake another one takes as long as a group.
+/// How many groups, of [`GROUP_SIZE`] documents together, are committed before other writes get a turn. What was sent while a
+/// group was committed is committed by the same thread: to wake another one takes as long as a small group.
 const GROUPS_IN_A_ROW: usize = 16;
 
 /// How many documents of a tenant may wait. Beyond that the database does not keep up, and more would wait in vain.
@@ -96,8 +97,13 @@ impl<C: Walled> GroupCommit<C> {
             loop {
                 tokio::select! {
                     biased;
-                    answered = &mut answer => return answered.unwrap_or_else(|lost| Err(PortError::Unexpected(lost.into()))),
-                    turn = Arc::clone(&queue.turn).lock_owned() => self.commit_next(&queue, turn).await,
+                    answered = &mut answer => return told(answered),
+                    turn = Arc::clone(&queue.turn).lock_owned() => tokio::select! {
+                        biased;
+                        // Who leads waits for its own group, and not for those that are committed after it.
+                        answered = &mut answer => return told(answered),
+                        () = self.commit_next(&queue, turn) => {}
+                    },
                 }
             }
         };
@@ -113,12 +119,17 @@ impl<C: Walled> GroupCommit<C> {
         let committing = self.writes.with_tenant(&queue.tenant, move |mut connection| {
             let _turn = its_turn;
             let mut foresight = its_queue.foresight.lock().unwrap_or_else(PoisonError::into_inner);
-            let groups = std::iter::repeat_with(|| its_queue.next_group()).take(GROUPS_IN_A_ROW);
-            for (number, group) in groups.enumerate() {
+            let mut documents = 0;
+            for number in 0..GROUPS_IN_A_ROW {
+                let group = its_queue.next_group();
                 let Some(first) = group.first() else { break };
                 let transaction = if number == 0 { Span::current() } else { connection.span_in(&first.span) };
                 let _transaction = transaction.enter();
-                commit(&mut connection, accept, group, &mut foresight, &*observer);
+                documents += group.iter().map(Call::documents).sum::<usize>();
+                let goes_on = commit(&mut connection, accept, group, &mut foresight, &*observer);
+                if !goes_on || documents >= GROUP_SIZE {
+                    break;
+                }
             }
         });
         if let Err(error) = committing.await {
@@ -214,14 +225,15 @@ impl Queue {
     }
 }
 
-/// Commits calls in one transaction, or each in one of its own if that fails: one call's fault is not its neighbours'.
+/// Commits calls in one transaction, or each in one of its own if that fails: one call's fault is not its neighbours', and
+/// what was foreseen may have been at fault. Tells whether the connection can go on.
 fn commit<C: Walled>(
     connection: &mut TenantConnection<'_, C>,
     accept: Accept<C>,
     mut calls: Vec<Call>,
     foresight: &mut Foresight,
     observer: &dyn CommitObserver,
-) {
+) -> bool {
     let documents = calls.iter().map(Call::documents).sum();
     trace(&calls, documents);
     let sizes: Vec<_> = calls.iter().map(|call| (call.submissions.len(), call.refused.len())).collect();
@@ -238,7 +250,7 @@ fn commit<C: Walled>(
                 call.answer(Ok(Some(results.by_ref().take(size).collect())));
             }
         }
-        Err(PortError::Unexpected(_)) if calls.len() > 1 => {
+        Err(PortError::Unexpected(_)) => {
             let (mut submissions, mut refused) = (submissions.as_slice(), refused.as_slice());
             for (call, (accepting, refusing)) in calls.into_iter().zip(sizes) {
                 let (own, own_refused);
@@ -252,8 +264,16 @@ fn commit<C: Walled>(
                 call.answer(result);
             }
         }
-        Err(error) => calls.into_iter().for_each(|call| call.answer(Err(same(&error)))),
+        Err(error) => {
+            calls.into_iter().for_each(|call| call.answer(Err(same(&error))));
+            return false;
+        }
     }
+    true
+}
+
+fn told(answered: Result<Answer, RecvError>) -> Answer {
+    answered.unwrap_or_else(|lost| Err(PortError::Unexpected(lost.into())))
 }
 
 /// Links each call to the one span of their transaction, which is in the trace of the call that leads.

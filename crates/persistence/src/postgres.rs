@@ -109,7 +109,10 @@ struct Setup {
 /// A statement that is planned while its table is empty, or before it is analysed for the first time, is planned to read it
 /// whole, or to sort all that a tenant has for the first page of a list; and a prepared statement's plan is kept. All
 /// statements here look up keys or follow an index in its order. Other ways count as dear then, but are not worth compiling.
-const FOR_PREPARED: &str = "SET enable_seqscan = off; SET enable_sort = off; SET jit = off";
+///
+/// A statement outside of transactions is to see what was committed before it, whatever the database's default is.
+const FOR_PREPARED: &str = "SET enable_seqscan = off; SET enable_sort = off; SET jit = off; \
+                            SET default_transaction_isolation = 'read committed'";
 
 impl CustomizeConnection<Connection, diesel::r2d2::Error> for Setup {
     fn on_acquire(&self, connection: &mut Connection) -> Result<(), diesel::r2d2::Error> {

@@ -11,8 +11,8 @@ use std::net::IpAddr;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, web};
 use mass_audit_service::CredentialRefusal;
@@ -50,7 +50,8 @@ pub(super) async fn layer(
             {
                 response = response.into_response(actix_web::ResponseError::error_response(&instead));
             }
-            if let Some(remaining) = remaining {
+            // Whoever turned out to be nobody is told nothing of the tenant.
+            if let Some(remaining) = remaining.filter(|_| response.status() != StatusCode::UNAUTHORIZED) {
                 remaining.tell(response.headers_mut());
             }
             Ok(response)

@@ -184,7 +184,6 @@ pub async fn delete(
     Ok(NoContent)
 }
 
-/// What was sent. A text that is no document is refused as such, whatever else is wrong with the call.
 /// Accepts a document of a caller who may only be remembered: the store is asked about both at once.
 async fn accept(call: &Call, service: &MassService, record: &Record, options: &Options) -> Result<Receipt, Problem> {
     if let Some(as_of) = call.as_of()
@@ -206,6 +205,7 @@ async fn fetch(call: &Call, service: &MassService, id: MassRequestId) -> Result<
     Ok(service.get(&call.confirmed().await?, id).await?)
 }
 
+/// What was sent. A text that is no document is refused as such, whatever else is wrong with the call.
 fn record(call: &Call, Document { value, text }: Document, query: Query) -> Result<Record, Problem> {
     let value = match value {
         Ok(value) => value,

@@ -39,19 +39,26 @@ pub(super) fn accept(
     documents: Documents<'_>,
     foresight: &mut Foresight,
 ) -> QueryResult<Option<Results>> {
+    let mut foreseen = None;
     if super::ROUND_TRIPS_COST
         && let Some(left) = foresight.take()
         && documents.may_come_at(left.terms.credentials)
     {
+        foreseen = Some(left.terms.credentials);
         if let Some(results) = accept_foreseen(connection, tenant, documents, left, foresight)? {
             return Ok(Some(results));
         }
-        foresight.failed();
     }
     super::write(connection, |connection| {
         let head = Head::lock(connection, tenant)?;
         let mut batch = batch_for(connection, tenant, documents.submissions)?;
-        if !documents.may_come_at(batch.terms().credentials) {
+        let terms = batch.terms();
+        // Credentials change seldom: that alone is no reason to ask more often.
+        if foreseen == Some(terms.credentials) {
+            foresight.failed();
+        }
+        if !documents.may_come_at(terms.credentials) {
+            foresight.learned(Left { frontier: head.frontier, terms });
             return Ok(None);
         }
         let results = judge(&mut batch, documents.submissions, documents.refused)?;
