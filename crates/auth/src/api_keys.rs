@@ -13,7 +13,7 @@ use mass_domain::time::Timestamp;
 use tracing::Instrument as _;
 
 use crate::AuthService;
-use crate::authenticate::{AuthenticateError, RefusedCredential, Remembered};
+use crate::authenticate::{AuthenticateError, Remembered};
 use crate::store::Versioned;
 
 /// How exactly it is known when a key was used last.
@@ -57,21 +57,22 @@ pub enum RefusedApiKey {
 
 impl AuthService {
     /// Tells who the bearer of an API key is, if it is remembered and may be used now and from here.
-    pub(crate) fn recall_key(&self, token: &str, now: Timestamp, address: Option<IpAddr>) -> Option<Remembered> {
+    pub(crate) fn remembered_key(&self, token: &str, now: Timestamp, address: Option<IpAddr>) -> Option<Remembered> {
         let token = KeyToken::parse(token).ok()?;
         let known = self.known_keys.get(token.prefix()).filter(|known| known.found.secret == token.digest())?;
-        let principal = self.admit(&known.found, now, address).ok()?;
-        Some(Remembered { principal, as_of: known.version })
+        known.found.key.judge(now, address).ok()?;
+        let principal = known.found.key.clone().into_principal();
+        Some(Remembered { principal, as_of: known.version, key: Some(known) })
     }
 
     /// Recognises the bearer of an API key by the store.
     pub(crate) async fn look_up_key(
         &self,
         token: &str,
+        now: Timestamp,
         address: Option<IpAddr>,
     ) -> Result<Principal, AuthenticateError> {
         let token = KeyToken::parse(token).map_err(|_| RefusedApiKey::Malformed)?;
-        let now = self.clock.now();
         let Some(found) = self.api_keys.find_by_prefix(token.prefix()).await? else {
             self.known_keys.forget(token.prefix());
             return Err(RefusedApiKey::Unknown.into());
@@ -79,33 +80,23 @@ impl AuthService {
         if found.found.secret != token.digest() {
             return Err(RefusedApiKey::WrongSecret.into());
         }
-        let admitted = self.admit(&found.found, now, address);
-        match admitted {
+        let key = found.found.key.clone();
+        let judged = key.judge(now, address);
+        match judged {
             // From where it is used is judged by each request.
-            Ok(_)
-            | Err(AuthenticateError::Refused(RefusedCredential::ApiKey(RefusedApiKey::Refused(
-                RefusedKey::ForeignAddress,
-            )))) => drop(self.known_keys.insert(token.prefix().clone(), Arc::new(found))),
-            Err(_) => self.known_keys.forget(token.prefix()),
+            Ok(()) | Err(RefusedKey::ForeignAddress) => {
+                self.known_keys.insert(token.prefix().clone(), Arc::new(found));
+            }
+            Err(RefusedKey::Revoked | RefusedKey::Expired) => self.known_keys.forget(token.prefix()),
         }
-        admitted
-    }
-
-    /// Lets in who holds a key, if it may be used now and from here.
-    fn admit(
-        &self,
-        StoredKey { key, .. }: &StoredKey,
-        now: Timestamp,
-        address: Option<IpAddr>,
-    ) -> Result<Principal, AuthenticateError> {
-        key.judge(now, address).map_err(RefusedApiKey::Refused)?;
-        self.mark_used(key, now);
-        Ok(key.clone().into_principal())
+        judged.map_err(RefusedApiKey::Refused)?;
+        self.mark_used(&key, now);
+        Ok(key.into_principal())
     }
 
     /// At most once a minute, so that a busy gateway does not write with every request, and beside the request, which
     /// need not wait for it. A failure, or a stop of the server meanwhile, costs nothing but a stale date.
-    fn mark_used(&self, key: &ApiKey, now: Timestamp) {
+    pub(crate) fn mark_used(&self, key: &ApiKey, now: Timestamp) {
         let fresh = |last: Timestamp| last.plus_seconds(LAST_USE_SECONDS).is_some_and(|next| now < next);
         // What is remembered of the key may be older than its last mark. Of several at once, the first marks it.
         if key.last_used_at.is_some_and(fresh)

@@ -11,7 +11,7 @@ use mass_domain::time::Timestamp;
 use mass_domain::users::User;
 
 use crate::AuthService;
-use crate::api_keys::RefusedApiKey;
+use crate::api_keys::{RefusedApiKey, StoredKey};
 use crate::sessions::Session;
 use crate::store::Versioned;
 use crate::tokens::{RefusedToken, TokenSubject};
@@ -84,6 +84,8 @@ pub struct Remembered {
     pub principal: Principal,
     /// It is the same as long as its tenant's credentials are at this version.
     pub as_of: CredentialsVersion,
+    /// The key, if it was one.
+    pub(crate) key: Option<Arc<Versioned<StoredKey>>>,
 }
 
 impl AuthService {
@@ -94,13 +96,27 @@ impl AuthService {
     /// [`RefusedCredential`] of an access token that is no good whatever the store says.
     pub fn recall(&self, token: &str, address: Option<IpAddr>) -> Result<Option<Remembered>, RefusedCredential> {
         let now = self.clock.now();
+        let remembered = self.remembered(token, now, address)?;
+        // If it turns out to have been revoked, the store leaves the date as it is.
+        if let Some(key) = remembered.as_ref().and_then(|remembered| remembered.key.as_ref()) {
+            self.mark_used(&key.found.key, now);
+        }
+        Ok(remembered)
+    }
+
+    fn remembered(
+        &self,
+        token: &str,
+        now: Timestamp,
+        address: Option<IpAddr>,
+    ) -> Result<Option<Remembered>, RefusedCredential> {
         if KeyToken::claims(token) {
-            return Ok(self.recall_key(token, now, address));
+            return Ok(self.remembered_key(token, now, address));
         }
         let subject = self.tokens.verify(token, now).map_err(RefusedCredential::Token)?;
         let known = self.known_sessions.get(&(subject.tenant_id.clone(), subject.session_id));
         let known = known.filter(|known| known.found.opens(&subject, now));
-        Ok(known.map(|known| Remembered { principal: known.found.principal.clone(), as_of: known.version }))
+        Ok(known.map(|known| Remembered { principal: known.found.principal.clone(), as_of: known.version, key: None }))
     }
 
     /// Recognises the bearer of an access token or API key, who calls from this address.
@@ -115,15 +131,18 @@ impl AuthService {
     /// # Errors
     /// [`AuthenticateError`].
     pub async fn authenticate(&self, token: &str, address: Option<IpAddr>) -> Result<Principal, AuthenticateError> {
-        if let Some(Remembered { principal, as_of }) = self.recall(token, address)?
+        let now = self.clock.now();
+        if let Some(Remembered { principal, as_of, key }) = self.remembered(token, now, address)?
             && self.versions.current(principal.tenant()).await? == Some(as_of)
         {
+            if let Some(key) = key {
+                self.mark_used(&key.found.key, now);
+            }
             return Ok(principal);
         }
         if KeyToken::claims(token) {
-            return self.look_up_key(token, address).await;
+            return self.look_up_key(token, now, address).await;
         }
-        let now = self.clock.now();
         let subject = self.tokens.verify(token, now)?;
         let key = (subject.tenant_id.clone(), subject.session_id);
         let found = self.sessions.find(&subject.tenant_id, subject.session_id).await?;

@@ -177,7 +177,7 @@ async fn identify(req: &HttpRequest, operation: &Operation) -> Result<Principal,
     if operation.confirms {
         let Credentials { auth, token, address } = credentials(req)?;
         let remembered = auth.recall(token, address).map_err(|error| unauthenticated(req, token, error))?;
-        if let Some(Remembered { principal, as_of }) = remembered {
+        if let Some(Remembered { principal, as_of, .. }) = remembered {
             req.extensions_mut().insert(Unconfirmed(as_of));
             return Ok(principal);
         }

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use diesel::connection::SimpleConnection;
 use mass_admin_service::{CreateUserError, QuotaChange};
 use mass_audit_service::StoredCheckpoint;
 use mass_domain::audit::tree::{Frontier, TreeHash};
@@ -278,6 +280,39 @@ async fn what_another_process_did_meanwhile_is_seen(db: TestDatabase) {
         }
     }
     assert_eq!(sequences(&db), numbers(events));
+}
+
+/// A key that another process stores for a duplicate moves no log: the document that was judged without it meets it in the
+/// statement itself, which PostgreSQL refuses.
+#[tokio::test]
+async fn a_key_that_is_stored_while_a_foreseen_document_waits_is_met() {
+    let db = TestDatabase::postgres().await;
+    let known = db.stored(simple(1).keyed("own")).await;
+    db.stored(simple(2)).await;
+    let Place::Postgres(place) = &db.place else { panic!("not on PostgreSQL") };
+    let mut other = place.connection();
+    other.batch_execute("BEGIN; SELECT FROM audit_heads WHERE tenant_id = 'default' FOR UPDATE").unwrap();
+    let store = Arc::clone(&db.database.stores().mass);
+    let sending = tokio::spawn(async move {
+        store.accept(&tenant(), vec![simple(3).keyed("theirs")], vec![]).await.unwrap().remove(0)
+    });
+    let waiting = "SELECT CAST(count(*) AS text) AS line FROM pg_stat_activity \
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while db.place.lines(waiting) == ["0"] {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let stored_by_another = "
+        INSERT INTO idempotency_keys
+            SELECT tenant_id, 'theirs', request_id, contract, fingerprint, outcome, status, version, updated_at,
+                corrected_by, created_at
+            FROM idempotency_keys WHERE key = 'own';
+        UPDATE audit_heads SET size = size WHERE tenant_id = 'default';
+        COMMIT";
+    other.batch_execute(stored_by_another).unwrap();
+    let refused = sending.await.unwrap();
+    let expected = Refusal::KeyReused { request_id: known.summary.id };
+    assert_eq!(refused, Err(expected));
+    db.stored(simple(4)).await;
 }
 
 /// Several processes that start together on an empty database: one migrates, one founds.
