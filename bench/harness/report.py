@@ -304,14 +304,17 @@ def heading(raw):
     facts = [(name.replace("_", " "), f"{value:,.2f}" if isinstance(value, float) else str(value))
              for name, value in raw.get("machine", {}).items()]
     out += table(["", ""], [["commit", raw["commit"]], ["at", raw["at"]], ["`MASS_LOG`", raw["log"]], *facts])
-    others = [[name, case["commit"], case["at"]] for name, case in raw["cases"].items() if case["at"] != raw["at"]]
-    return out + (table(["measured earlier", "commit", "at"], others) if others else [])
+    others = [[name, f"`{case['command']}`", case["commit"], case["at"]] for name, case in raw["cases"].items()
+              if case["at"] != raw["at"]]
+    return out + (table(["measured earlier", "by", "commit", "at"], others) if others else [])
 
 
 def write(raw, folder):
     results = Results(raw)
     out = heading(raw)
-    out += ["## Targets", "", *targets_table(results), *pictures(results, folder)]
+    out += ["## Targets", "", *targets_table(results),
+            "[Decision 13](../docs/decisions/0013-ingestion-profile.md) tells why what is missed is missed.", "",
+            *pictures(results, folder)]
     for title, cases, section, words in SECTIONS:
         out += [f"## {title}", "", *([words, ""] if words else [])]
         for case in cases:
