@@ -58,6 +58,39 @@ async fn a_first_import_reads_no_table_whole() {
     assert_eq!(statistics(&place, "mass_requests", "seq_tup_read"), 0);
 }
 
+/// What is planned for tables that are known to be small is kept while they grow.
+#[tokio::test]
+async fn a_table_that_has_grown_is_not_read_whole() {
+    let TestDatabase { database, place } = TestDatabase::postgres().await;
+    place.execute("ALTER TABLE idempotency_keys SET (autovacuum_enabled = off)");
+    place.execute("ALTER TABLE mass_requests SET (autovacuum_enabled = off)");
+    let send = async |from: i64, to: i64| {
+        for n in from..to {
+            let readings = (0..10).map(|m| reading(&format!("dev-{n}-{m}"), 20).keyed(&format!("key-{n}-{m}")));
+            let results = database.stores().mass.accept(&tenant(), readings.collect(), Vec::new()).await.unwrap();
+            results.into_iter().for_each(|result| assert!(!result.unwrap().replayed));
+        }
+    };
+    send(0, 1).await;
+    place.execute("ANALYZE");
+    send(1, 101).await;
+    // Asked for, since they are there.
+    let again = (0..10).map(|m| reading(&format!("dev-50-{m}"), 20).keyed(&format!("key-50-{m}"))).collect::<Vec<_>>();
+    for _ in 0..10 {
+        for result in database.stores().mass.accept(&tenant(), again.clone(), Vec::new()).await.unwrap() {
+            assert!(result.unwrap().replayed);
+        }
+    }
+    drop(database);
+    while statistics(&place, "mass_requests", "n_tup_ins") < 1010 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for table in ["idempotency_keys", "mass_requests"] {
+        let read = statistics(&place, table, "seq_tup_read + idx_tup_fetch");
+        assert!(read < 3000, "{read} rows of {table} were read for 1,110 documents");
+    }
+}
+
 fn statistics(place: &Place, table: &str, column: &str) -> i64 {
     let sum = format!("SELECT CAST(COALESCE(sum({column}), 0) AS text) AS line FROM pg_stat_user_tables");
     place.lines(&format!("{sum} WHERE relname = '{table}'"))[0].parse().unwrap()
