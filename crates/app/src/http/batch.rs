@@ -41,8 +41,9 @@ use super::system::Draining;
 use super::wire::batch::BatchLine;
 use crate::engine::Engine;
 
-/// How much waits to be stored together.
-const CHUNK: Bounds = Bounds { records: 500, bytes: 1 << 20 };
+/// How much waits to be stored together. Four times the bytes are stored no faster, and take 60 MiB more: each is held as it
+/// came, as it is stored, and as it is sent to the database.
+const CHUNK: Bounds = Bounds { records: 500, bytes: 1 << 18 };
 
 /// The most records of an atomic batch.
 const ATOMIC_RECORDS: usize = 10_000;
