@@ -57,8 +57,12 @@ pub enum RefusedApiKey {
 
 impl AuthService {
     /// Tells who the bearer of an API key is, if it is remembered and may be used now and from here.
-    pub(crate) fn remembered_key(&self, token: &str, now: Timestamp, address: Option<IpAddr>) -> Option<Remembered> {
-        let token = KeyToken::parse(token).ok()?;
+    pub(crate) fn remembered_key(
+        &self,
+        token: &KeyToken,
+        now: Timestamp,
+        address: Option<IpAddr>,
+    ) -> Option<Remembered> {
         let known = self.known_keys.get(token.prefix()).filter(|known| known.found.secret == token.digest())?;
         known.found.key.judge(now, address).ok()?;
         let principal = known.found.key.clone().into_principal();
@@ -68,11 +72,10 @@ impl AuthService {
     /// Recognises the bearer of an API key by the store.
     pub(crate) async fn look_up_key(
         &self,
-        token: &str,
+        token: &KeyToken,
         now: Timestamp,
         address: Option<IpAddr>,
     ) -> Result<Principal, AuthenticateError> {
-        let token = KeyToken::parse(token).map_err(|_| RefusedApiKey::Malformed)?;
         let Some(found) = self.api_keys.find_by_prefix(token.prefix()).await? else {
             self.known_keys.forget(token.prefix());
             return Err(RefusedApiKey::Unknown.into());

@@ -65,12 +65,6 @@ pub enum AuthenticateError {
     Store(#[from] PortError),
 }
 
-impl From<RefusedToken> for AuthenticateError {
-    fn from(refused: RefusedToken) -> Self {
-        Self::Refused(RefusedCredential::Token(refused))
-    }
-}
-
 impl From<RefusedApiKey> for AuthenticateError {
     fn from(refused: RefusedApiKey) -> Self {
         Self::Refused(RefusedCredential::ApiKey(refused))
@@ -88,15 +82,23 @@ pub struct Remembered {
     pub(crate) key: Option<Arc<Versioned<StoredKey>>>,
 }
 
+/// What a bearer token turned out to be. A key still has to be proved, by its secret.
+enum Credential {
+    /// A good access token.
+    Token(TokenSubject),
+    /// An API key.
+    Key(KeyToken),
+}
+
 impl AuthService {
     /// Tells who the bearer of an access token or API key is, who calls from this address, if it is remembered. Whoever
     /// acts for it has to make sure that the version is the present one, at the latest in the transaction of the act.
     ///
     /// # Errors
-    /// [`RefusedCredential`] of an access token that is no good whatever the store says.
+    /// [`RefusedCredential`] of what is no good whatever the store says.
     pub fn recall(&self, token: &str, address: Option<IpAddr>) -> Result<Option<Remembered>, RefusedCredential> {
         let now = self.clock.now();
-        let remembered = self.remembered(token, now, address)?;
+        let remembered = self.remembered(&self.read(token, now)?, now, address);
         // If it turns out to have been revoked, the store leaves the date as it is.
         if let Some(key) = remembered.as_ref().and_then(|remembered| remembered.key.as_ref()) {
             self.mark_used(&key.found.key, now);
@@ -104,19 +106,24 @@ impl AuthService {
         Ok(remembered)
     }
 
-    fn remembered(
-        &self,
-        token: &str,
-        now: Timestamp,
-        address: Option<IpAddr>,
-    ) -> Result<Option<Remembered>, RefusedCredential> {
+    fn read(&self, token: &str, now: Timestamp) -> Result<Credential, RefusedCredential> {
         if KeyToken::claims(token) {
-            return Ok(self.remembered_key(token, now, address));
+            return Ok(Credential::Key(KeyToken::parse(token).map_err(|_| RefusedApiKey::Malformed)?));
         }
-        let subject = self.tokens.verify(token, now).map_err(RefusedCredential::Token)?;
-        let known = self.known_sessions.get(&(subject.tenant_id.clone(), subject.session_id));
-        let known = known.filter(|known| known.found.opens(&subject, now));
-        Ok(known.map(|known| Remembered { principal: known.found.principal.clone(), as_of: known.version, key: None }))
+        self.tokens.verify(token, now).map(Credential::Token).map_err(RefusedCredential::Token)
+    }
+
+    fn remembered(&self, credential: &Credential, now: Timestamp, address: Option<IpAddr>) -> Option<Remembered> {
+        match credential {
+            Credential::Token(subject) => self.remembered_session(subject, now),
+            Credential::Key(token) => self.remembered_key(token, now, address),
+        }
+    }
+
+    fn remembered_session(&self, subject: &TokenSubject, now: Timestamp) -> Option<Remembered> {
+        let known = self.known_sessions.get(&(subject.tenant_id.clone(), subject.session_id))?;
+        let remembered = Remembered { principal: known.found.principal.clone(), as_of: known.version, key: None };
+        known.found.opens(subject, now).then_some(remembered)
     }
 
     /// Recognises the bearer of an access token or API key, who calls from this address.
@@ -132,7 +139,8 @@ impl AuthService {
     /// [`AuthenticateError`].
     pub async fn authenticate(&self, token: &str, address: Option<IpAddr>) -> Result<Principal, AuthenticateError> {
         let now = self.clock.now();
-        if let Some(Remembered { principal, as_of, key }) = self.remembered(token, now, address)?
+        let credential = self.read(token, now)?;
+        if let Some(Remembered { principal, as_of, key }) = self.remembered(&credential, now, address)
             && self.versions.current(principal.tenant()).await? == Some(as_of)
         {
             if let Some(key) = key {
@@ -140,13 +148,16 @@ impl AuthService {
             }
             return Ok(principal);
         }
-        if KeyToken::claims(token) {
-            return self.look_up_key(token, now, address).await;
+        match credential {
+            Credential::Token(subject) => self.look_up_session(&subject, now).await,
+            Credential::Key(token) => self.look_up_key(&token, now, address).await,
         }
-        let subject = self.tokens.verify(token, now)?;
+    }
+
+    async fn look_up_session(&self, subject: &TokenSubject, now: Timestamp) -> Result<Principal, AuthenticateError> {
         let key = (subject.tenant_id.clone(), subject.session_id);
         let found = self.sessions.find(&subject.tenant_id, subject.session_id).await?;
-        let known = found.and_then(KnownSession::of).filter(|known| known.found.opens(&subject, now));
+        let known = found.and_then(KnownSession::of).filter(|known| known.found.opens(subject, now));
         let Some(known) = known else {
             self.known_sessions.forget(&key);
             return Err(RefusedCredential::NoSession.into());

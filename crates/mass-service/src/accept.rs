@@ -268,13 +268,6 @@ pub enum AcceptError {
     Store(#[from] PortError),
 }
 
-/// A document that was examined alone: either it is submitted, or the event of its refusal is recorded.
-struct Single {
-    submission: Vec<Submission>,
-    refused: Vec<NewEvent>,
-    verdict: Result<(), DocumentError>,
-}
-
 impl MassService {
     /// Accepts one document.
     ///
@@ -286,11 +279,8 @@ impl MassService {
         record: &Record,
         options: &Options,
     ) -> Result<Receipt, AcceptError> {
-        let Single { submission, refused, verdict } = self.prepare_single(principal, record, options)?;
-        let contracts = contracts_of(&submission);
-        let stored = self.store.accept(principal.tenant(), submission, refused).await?;
-        verdict?;
-        self.only_result(&contracts, stored)
+        let accepted = self.accept_if(None, principal, record, options).await?;
+        Ok(accepted.ok_or_else(missing_result)?)
     }
 
     /// Does what [`accept`](Self::accept) does if the credentials of the caller's tenant are at this version when the
@@ -306,15 +296,16 @@ impl MassService {
         record: &Record,
         options: &Options,
     ) -> Result<Option<Receipt>, AcceptError> {
-        let Single { submission, refused, verdict } = self.prepare_single(principal, record, options)?;
-        let contracts = contracts_of(&submission);
-        let stored = self.store.accept_as_of(principal.tenant(), version, submission, refused).await?;
-        let Some(stored) = stored else { return Ok(None) };
-        verdict?;
-        self.only_result(&contracts, stored).map(Some)
+        self.accept_if(Some(version), principal, record, options).await
     }
 
-    fn prepare_single(&self, principal: &Principal, record: &Record, options: &Options) -> Result<Single, Forbidden> {
+    async fn accept_if(
+        &self,
+        as_of: Option<CredentialsVersion>,
+        principal: &Principal,
+        record: &Record,
+        options: &Options,
+    ) -> Result<Option<Receipt>, AcceptError> {
         principal.require(Permission::MassWrite)?;
         let span = tracing::info_span!(
             target: SPANS,
@@ -322,19 +313,21 @@ impl MassService {
             mass.contract = tracing::field::Empty,
             mass.refused_at = tracing::field::Empty,
         );
-        Ok(match span.in_scope(|| self.prepare(principal, record, options)) {
-            Ok(submission) => Single { submission: vec![submission], refused: Vec::new(), verdict: Ok(()) },
-            Err((event, error)) => Single { submission: Vec::new(), refused: vec![*event], verdict: Err(error) },
-        })
-    }
-
-    fn only_result(
-        &self,
-        contracts: &[ContractId],
-        mut stored: Vec<Result<Receipt, Refusal>>,
-    ) -> Result<Receipt, AcceptError> {
-        self.count_refusals(contracts, &stored);
-        Ok(stored.pop().ok_or_else(missing_result)??)
+        let (submissions, refused, verdict) = match span.in_scope(|| self.prepare(principal, record, options)) {
+            Ok(submission) => (vec![submission], Vec::new(), Ok(())),
+            Err((event, error)) => (Vec::new(), vec![*event], Err(error)),
+        };
+        drop(span);
+        let contracts = contracts_of(&submissions);
+        let tenant = principal.tenant();
+        let stored = match as_of {
+            Some(version) => self.store.accept_as_of(tenant, version, submissions, refused).await?,
+            None => Some(self.store.accept(tenant, submissions, refused).await?),
+        };
+        let Some(mut stored) = stored else { return Ok(None) };
+        verdict?;
+        self.count_refusals(&contracts, &stored);
+        Ok(Some(stored.pop().ok_or_else(missing_result)??))
     }
 
     /// Tells of the documents that the store refused.
