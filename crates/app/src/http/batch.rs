@@ -41,8 +41,8 @@ use super::system::Draining;
 use super::wire::batch::BatchLine;
 use crate::engine::Engine;
 
-/// How much waits to be stored together. Four times the bytes are stored no faster, and take 60 MiB more: each is held as it
-/// came, as it is stored, and as it is sent to the database.
+/// How much waits to be stored together. Each byte is held as it came, as it is stored, and as it is sent to the database:
+/// with four times the bytes nothing was faster, and a stream held 100 MiB more.
 const CHUNK: Bounds = Bounds { records: 500, bytes: 1 << 18 };
 
 /// The most records of an atomic batch.
