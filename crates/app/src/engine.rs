@@ -86,21 +86,19 @@ impl Engine {
         self.circuits.as_ref().map(|circuits| circuits.state(tenant))
     }
 
-    /// Tells the worker of this process that something waits in the queue.
-    pub fn wake(&self) {
-        self.work.notify_one();
+    /// Tells the worker of this process that something of a tenant waits in the queue. While the engine is not asked about
+    /// that tenant's requests, it is not disturbed.
+    pub fn wake(&self, tenant: &TenantId) {
+        if self.circuit(tenant) == Some(Circuit::Closed) {
+            self.work.notify_one();
+        }
     }
 
     /// Tells the worker of this process that documents have been accepted, if any of them was put in the queue with that.
     pub fn accepted<'a>(&self, receipts: impl IntoIterator<Item = &'a Receipt>) {
-        if receipts.into_iter().any(|receipt| receipt.sent) {
-            self.wake();
+        if let Some(sent) = receipts.into_iter().find(|receipt| receipt.sent) {
+            self.wake(&sent.request.summary.tenant_id);
         }
-    }
-
-    /// Whether the engine is left alone, whoever's requests it would be asked about.
-    fn is_shut(&self) -> bool {
-        self.circuits.as_ref().is_some_and(|circuits| circuits.are_all_open())
     }
 
     async fn woken(&self) {

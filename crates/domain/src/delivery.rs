@@ -150,7 +150,7 @@ pub struct Lease {
 /// The intention to ask the engine about a request. A request has one at most.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// Its id; newer ones have greater ids.
+    /// Its id; those of newer requests are greater.
     pub id: DeliveryId,
     /// Whose it is.
     pub tenant_id: TenantId,

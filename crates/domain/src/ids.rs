@@ -69,9 +69,18 @@ uuid_id!(
     SessionId
 );
 uuid_id!(
-    /// Identifies the intention to ask the engine about a request.
+    /// Identifies the intention to ask the engine about a request, which has one at most.
     DeliveryId
 );
+
+impl DeliveryId {
+    /// The id that the delivery of a request has. Those that were made before this was so have another one.
+    #[must_use]
+    pub const fn of(request: MassRequestId) -> Self {
+        Self(request.0)
+    }
+}
+
 uuid_id!(
     /// Identifies a stored answer of the engine.
     RecommendationId

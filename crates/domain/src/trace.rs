@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use uuid::Uuid;
+
 /// The target of the spans that are exported. They are told by it from what is logged, and cost next to nothing unless
 /// somebody collects them.
 pub const SPANS: &str = "mass::spans";
@@ -32,6 +34,12 @@ impl TraceParent {
     #[must_use]
     pub const fn child(self, span_id: u64) -> Option<Self> {
         Self::new(self.trace_id, span_id, self.flags)
+    }
+
+    /// The same span with these flags.
+    #[must_use]
+    pub const fn flagged(self, flags: u8) -> Self {
+        Self { flags, ..self }
     }
 
     /// The trace's id, the span's id and the flags, as numbers.
@@ -103,6 +111,12 @@ impl RequestId {
         } else {
             Err(InvalidRequestId)
         }
+    }
+
+    /// The request id of something that has a UUID.
+    #[must_use]
+    pub fn of(id: Uuid) -> Self {
+        Self(id.to_string().into())
     }
 
     /// The id as text.

@@ -4,7 +4,7 @@ use mass_domain::access::{Actor, Forbidden, Permission, Principal};
 use mass_domain::audit::{Act, NewEvent};
 use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::{ContractId, Examined};
-use mass_domain::ids::{DeliveryId, MassRequestId};
+use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{IdempotencyKey, MassRequest, Outcome, Status, Summary};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::{AutoSend, CredentialsVersion, OverQuota, TenantId};
@@ -56,8 +56,6 @@ pub struct Submission {
     pub on_conflict: OnConflict,
     /// Whether it is put in the queue for the engine as soon as it is stored, unless the tenant has decided.
     pub auto_send: AutoSend,
-    /// The id that its delivery has then.
-    pub delivery: DeliveryId,
     /// Where it came from.
     pub origin: Origin,
 }
@@ -355,19 +353,7 @@ impl MassService {
             Ok((examined, idempotency_key)) => {
                 span.record("mass.contract", tracing::field::display(examined.contract));
                 let input = record.fingerprint();
-                let delivery = DeliveryId::from_uuid(self.next_id(at).as_uuid());
-                Ok(Submission {
-                    id,
-                    at,
-                    actor,
-                    input,
-                    examined,
-                    idempotency_key,
-                    on_conflict,
-                    auto_send,
-                    delivery,
-                    origin,
-                })
+                Ok(Submission { id, at, actor, input, examined, idempotency_key, on_conflict, auto_send, origin })
             }
             Err(error) => {
                 let act = Act { actor, at, origin };

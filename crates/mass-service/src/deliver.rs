@@ -73,11 +73,25 @@ pub enum RecommenderError {
     },
 }
 
+/// About whose requests the engine is not asked at present. What waits for it stays where it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Restraint {
+    /// About none of these tenants'.
+    pub none_of: Vec<TenantId>,
+    /// About one of these tenants' at a time, which tries whether the engine is back.
+    pub one_of: Vec<TenantId>,
+}
+
 /// The engine.
 #[async_trait]
 pub trait Recommender: Send + Sync {
     /// Asks once. Answers within a time that is shorter than a lease.
     async fn recommend(&self, question: &Question) -> Result<Answer, RecommenderError>;
+
+    /// Whom it is to be spared by. Whoever is claimed nevertheless is put off by [`RecommenderError::CircuitOpen`].
+    async fn restraint(&self) -> Restraint {
+        Restraint::default()
+    }
 }
 
 /// The right to record what becomes of a delivery.
@@ -204,14 +218,14 @@ impl Deliverer {
         Ok(join_all(claimed.into_iter().map(|claimed| self.deliver(claimed))).await)
     }
 
-    /// Claims up to `limit` deliveries that are due; the tenants take turns. Whatever the deliverers and processes, no two
-    /// have the same one.
+    /// Claims up to `limit` deliveries that are due and that the engine may be asked about; the tenants take turns. Whatever
+    /// the deliverers and processes, no two have the same one.
     ///
     /// # Errors
     /// [`PortError`]; what was claimed nevertheless is taken over when its lease ends.
     pub async fn claim(&self, worker: &WorkerName, limit: u16) -> Result<Vec<Claimed>, PortError> {
         let now = self.clock.now();
-        self.store.claim(worker, limit, now, self.lease_end(now)).await
+        self.store.claim(worker, limit, now, self.lease_end(now), &self.recommender.restraint().await).await
     }
 
     /// Asks the engine about a delivery and records what became of it.

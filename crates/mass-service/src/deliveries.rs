@@ -1,6 +1,6 @@
 //! Looking after the queue for the engine: what is in it, what is dead, replay and cancel.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::audit::Act;
@@ -9,9 +9,8 @@ use mass_domain::ids::DeliveryId;
 use mass_domain::mass_request::Status;
 use mass_domain::page::{CursorScope, ForeignCursor, Limit, Page, decode_cursor};
 use mass_domain::port::PortError;
-use mass_domain::time::{Clock, Timestamp};
+use mass_domain::time::Clock;
 use mass_domain::trace::Origin;
-use uuid::{ContextV7, Uuid};
 
 use crate::store::{OutboxStore, RecommendationStore};
 
@@ -21,7 +20,6 @@ pub struct DeliveryService {
     pub(crate) recommendations: Arc<dyn RecommendationStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) has_engine: bool,
-    ids: Mutex<ContextV7>,
 }
 
 /// Which page of which deliveries to list.
@@ -115,7 +113,7 @@ impl DeliveryService {
         clock: Arc<dyn Clock>,
         has_engine: bool,
     ) -> Self {
-        Self { outbox, recommendations, clock, has_engine, ids: Mutex::new(ContextV7::new()) }
+        Self { outbox, recommendations, clock, has_engine }
     }
 
     /// What the tenant's deliveries are at.
@@ -187,11 +185,6 @@ impl DeliveryService {
 
     fn act(&self, principal: &Principal, origin: Origin) -> Act {
         Act { actor: principal.actor(), at: self.clock.now(), origin }
-    }
-
-    /// A new id that carries the instant, and is greater than every id that this service made before.
-    pub(crate) fn next_id(&self, at: Timestamp) -> DeliveryId {
-        DeliveryId::from_uuid(Uuid::new_v7(at.for_uuid(&self.ids)))
     }
 }
 

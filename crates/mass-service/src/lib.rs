@@ -33,7 +33,7 @@ pub use batch::{Prepared, Results, Verdicts};
 pub use delete::{DeleteError, Deletion};
 pub use deliver::{
     Answer, Claim, Claimed, Conclusion, Deliverer, DeliverySettings, Question, Randomness, Recommender,
-    RecommenderError, Recorded,
+    RecommenderError, Recorded, Restraint,
 };
 pub use deliveries::{DeliveryError, DeliveryQuery, DeliveryService, HandleError, judge_cancel, judge_replay};
 pub use document::{DocumentError, Record, SentKey};
@@ -41,7 +41,7 @@ pub use dry_run::{DryRunError, Verdict};
 pub use observer::{Attempt, DeliveryObserver, IntakeObserver, RefusedAt};
 pub use read::{ListQuery, ReadError};
 pub use recommendations::RecommendationQuery;
-pub use send::{Dispatch, SendError, Sending};
+pub use send::{Dispatch, SendError};
 pub use store::{DeliveryStore, Found, MassStore, OutboxStore, RecommendationStore};
 pub use transition::{Transition, TransitionError};
 

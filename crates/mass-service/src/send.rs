@@ -3,21 +3,12 @@
 use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::audit::Act;
 use mass_domain::delivery::Delivery;
-use mass_domain::ids::{DeliveryId, MassRequestId};
+use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{Status, Summary};
 use mass_domain::port::PortError;
 use mass_domain::trace::Origin;
 
 use crate::deliveries::DeliveryService;
-
-/// Asks for a request to be put in the queue.
-#[derive(Debug, Clone)]
-pub struct Sending {
-    /// The id that its delivery gets if it has none yet.
-    pub id: DeliveryId,
-    /// Who asks, when and from where.
-    pub act: Act,
-}
 
 /// What has to become of a request that is to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +75,6 @@ impl DeliveryService {
             return Err(SendError::EngineMissing);
         }
         let act = Act { actor: principal.actor(), at: self.clock.now(), origin };
-        let sending = Sending { id: self.next_id(act.at), act };
-        self.outbox.send(principal.tenant(), id, sending).await
+        self.outbox.send(principal.tenant(), id, act).await
     }
 }

@@ -13,9 +13,9 @@ use mass_domain::time::Timestamp;
 
 use crate::accept::{Receipt, Refusal, Submission};
 use crate::delete::{DeleteError, Deletion};
-use crate::deliver::{Claim, Claimed, Conclusion, Recorded};
+use crate::deliver::{Claim, Claimed, Conclusion, Recorded, Restraint};
 use crate::deliveries::HandleError;
-use crate::send::{SendError, Sending};
+use crate::send::SendError;
 use crate::transition::{Transition, TransitionError};
 
 /// What became of an object since its id was given out.
@@ -107,15 +107,16 @@ pub trait MassStore: Send + Sync {
 #[async_trait]
 pub trait DeliveryStore: Send + Sync {
     /// Claims up to `limit` deliveries that are due at `now` for this worker until then: those that wait, and those whose
-    /// lease has ended. The tenants take turns; of each, and where there is room for more, the longest due is the first.
-    /// Their requests are being processed then. What turns out to be wanted no more is not claimed. Where this fails in
-    /// between, what was claimed is due again when the lease ends.
+    /// lease has ended, as far as the engine may be asked. The tenants take turns, and have the same share of what room there
+    /// is beyond; of each, the longest due is the first. Their requests are being processed then. What turns out to be wanted
+    /// no more is not claimed. Where this fails in between, what was claimed is due again when the lease ends.
     async fn claim(
         &self,
         worker: &WorkerName,
         limit: u16,
         now: Timestamp,
         until: Timestamp,
+        restraint: &Restraint,
     ) -> Result<Vec<Claimed>, PortError>;
 
     /// Records what became of an attempt, with the request's status, the recommendation and the events, if the claim still
@@ -135,7 +136,7 @@ pub trait DeliveryStore: Send + Sync {
 #[async_trait]
 pub trait OutboxStore: Send + Sync {
     /// Puts a request in the queue, judged by [`Dispatch::judge`](crate::Dispatch::judge) on what is stored.
-    async fn send(&self, tenant: &TenantId, id: MassRequestId, sending: Sending) -> Result<Delivery, SendError>;
+    async fn send(&self, tenant: &TenantId, id: MassRequestId, act: Act) -> Result<Delivery, SendError>;
 
     /// Finds a delivery.
     async fn find(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<Delivery>, PortError>;

@@ -17,7 +17,7 @@ use mass_service::{Decision, KeyRecord, OnConflict, Receipt, Refusal, Snapshot, 
 
 use crate::columns::Instant;
 use crate::deed::Deed;
-use crate::rows::{KeyRow, NewRequestRow};
+use crate::rows::{KeyRow, NewRequestRow, QueueRow};
 
 /// What makes two documents tell of the same thing, within a tenant.
 pub(crate) type NaturalKey = (ContractId, String);
@@ -31,7 +31,8 @@ pub(crate) struct Batch {
     added: Vec<Added>,
     added_keys: Vec<(IdempotencyKey, Timestamp)>,
     superseded: Vec<MassRequestId>,
-    sendings: Vec<(DeliveryId, MassRequestId, Act)>,
+    /// Which of the new requests are sent to the engine, and by whose act.
+    sendings: Vec<(MassRequestId, Act)>,
     events: Vec<NewEvent>,
     terms: Terms,
     met_nothing: bool,
@@ -148,24 +149,23 @@ impl Batch {
         let request = submission.clone().into_request(&self.tenant, corrects);
         let id = request.summary.id;
 
-        let accepted = NewEvent { input: Some(submission.input), ..act.event(Action::Accepted, &request.summary) };
+        let mut accepted = NewEvent { input: Some(submission.input), ..act.event(Action::Accepted, &request.summary) };
         self.added.push(Added {
             id,
             natural_key: natural_key.as_ref().map(|(_, key)| key.clone()),
             event: self.events.len(),
         });
-        self.events.push(match corrects {
-            Some(corrected) => accepted.with("corrects", corrected.to_string()),
-            None => accepted,
-        });
         if let Some(corrected) = corrects {
-            self.supersede(corrected, id, &act)?;
+            accepted = accepted.with("corrects", corrected.to_string());
         }
         let sent = submission.auto_send.is_in_force(&self.terms.settings);
         if sent {
-            let delivery = submission.delivery;
-            self.events.push(act.event(Action::Sent, &request.summary).with("delivery", delivery.to_string()));
-            self.sendings.push((delivery, id, act.clone()));
+            accepted = accepted.with("delivery", DeliveryId::of(id).to_string());
+            self.sendings.push((id, act.clone()));
+        }
+        self.events.push(accepted);
+        if let Some(corrected) = corrects {
+            self.supersede(corrected, id, &act)?;
         }
         if let Some(key) = &submission.idempotency_key {
             self.remember(key, &request, request.summary.outcome, act.at);
@@ -226,9 +226,9 @@ impl Batch {
         self.added_keys.iter().filter_map(row).collect()
     }
 
-    /// The new requests that are to stand in the queue for the engine, each with its delivery and by whose act.
-    pub(crate) fn sendings(&self) -> &[(DeliveryId, MassRequestId, Act)] {
-        &self.sendings
+    /// The places in the queue of those new requests that are to be sent to the engine.
+    pub(crate) fn queue_rows(&self) -> Vec<QueueRow> {
+        self.sendings.iter().map(|(request, act)| QueueRow::first(&self.tenant, *request, act)).collect()
     }
 
     /// The tenant whose batch it is.

@@ -6,16 +6,17 @@ use diesel::Connection as _;
 use diesel::connection::{AnsiTransactionManager, CacheSize, SimpleConnection, TransactionManager};
 use diesel::prelude::*;
 use diesel::r2d2::CustomizeConnection;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use mass_domain::contracts::ContractId;
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 
-use crate::columns::{Id, Instant, sql};
+use crate::columns::{Id, Instant, Word, sql};
 use crate::connections::{Connections, Walled};
 use crate::group_commit::GroupCommit;
-use crate::rows::{Addition, AttemptRow, DueRow, SessionRow};
-use crate::schema::{self, audit_heads, delivery_queue, login_attempts};
+use crate::rows::{Addition, AttemptRow, DueAtRow, DueRow, MetKeyRow, SessionRow, VersionRow};
+use crate::schema::{self, audit_heads, login_attempts};
 use crate::target::PostgresUrl;
 use crate::{MigrateError, OpenError, Options};
 
@@ -52,6 +53,8 @@ mod store;
 mod tenants;
 #[path = "backend/users.rs"]
 mod users;
+
+use deliveries::Share;
 
 type Connection = PgConnection;
 type Backend = diesel::pg::Pg;
@@ -188,39 +191,103 @@ fn lock_head(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Opti
     head.for_update().first(connection).optional()
 }
 
-/// Locks what is due, the longest due first, but for what others have locked, and reads it.
-fn lock_due(connection: &mut Connection, now: Instant, limit: i64) -> QueryResult<Vec<DueRow>> {
-    delivery_queue::table
-        .filter(delivery_queue::due_at.le(now))
-        .order(delivery_queue::due_at)
-        .limit(limit)
-        .select((delivery_queue::tenant_id, delivery_queue::delivery_id, delivery_queue::fence))
-        .for_update()
-        .skip_locked()
-        .load(connection)
+/// The keys that are stored of those that are sent. Each is looked up by itself, since an offset is not planned away: where
+/// PostgreSQL does not know yet how much a tenant has, it would take reading all of it for the cheaper way.
+const MET_KEYS: &str = "
+    SELECT stored.* FROM (SELECT DISTINCT unnest($2)) AS sent (key)
+    CROSS JOIN LATERAL (
+        SELECT known.*, request.deleted_at IS NOT NULL AS deleted
+        FROM idempotency_keys AS known
+        JOIN mass_requests AS request ON request.tenant_id = known.tenant_id AND request.id = known.request_id
+        WHERE known.tenant_id = $1 AND known.key = sent.key OFFSET 0
+    ) AS stored";
+
+/// The stored versions of what is sent, each looked up by itself.
+const MET_VERSIONS: &str = "
+    SELECT stored.* FROM (SELECT DISTINCT unnest($3)) AS sent (natural_key)
+    CROSS JOIN LATERAL (
+        SELECT natural_key, id, fingerprint, corrected_by IS NOT NULL AS superseded FROM mass_requests
+        WHERE tenant_id = $1 AND contract = $2 AND natural_key = sent.natural_key OFFSET 0
+    ) AS stored";
+
+/// The idempotency keys of a tenant that are stored, of these.
+fn met_keys(connection: &mut Connection, tenant: &TenantId, keys: &[&str]) -> QueryResult<Vec<MetKeyRow>> {
+    let query = diesel::sql_query(MET_KEYS).bind::<Text, _>(tenant.as_str());
+    query.bind::<Array<Text>, _>(keys).load(connection)
 }
 
-/// From tenant to tenant by the index, however much each has in the queue.
-const FIRST_OF_EACH: &str = "
+/// The versions that a tenant has stored under natural keys of a contract.
+fn met_versions(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    contract: ContractId,
+    keys: &[&str],
+) -> QueryResult<Vec<VersionRow>> {
+    let query = diesel::sql_query(MET_VERSIONS).bind::<Text, _>(tenant.as_str()).bind::<Text, _>(Word(contract));
+    query.bind::<Array<Text>, _>(keys).load(connection)
+}
+
+/// From tenant to tenant by the index, however much each has in the queue. No fence is below 0: who says so gets that index.
+macro_rules! in_turn {
+    ($($query:literal)*) => {
+        concat!(
+            "
     WITH RECURSIVE turn (tenant_id) AS (
-        SELECT min(tenant_id) FROM delivery_queue WHERE tenant_id > $1
+        SELECT min(tenant_id) FROM delivery_queue WHERE tenant_id > $1 AND fence >= 0
         UNION ALL
-        SELECT (SELECT min(tenant_id) FROM delivery_queue WHERE tenant_id > turn.tenant_id)
+        SELECT (SELECT min(tenant_id) FROM delivery_queue WHERE tenant_id > turn.tenant_id AND fence >= 0)
         FROM turn WHERE turn.tenant_id IS NOT NULL
-    )
+    )",
+            $($query)*
+        )
+    };
+}
+
+/// Locks what is due the longest of each tenant after this one, in their order, and reads it; what somebody else has locked
+/// is passed over.
+fn lock_due(connection: &mut Connection, after: &str, now: Instant, share: &Share<'_>) -> QueryResult<Vec<DueRow>> {
+    const DUE: &str = in_turn!(
+        "
     SELECT due.tenant_id, due.delivery_id, due.fence
     FROM turn CROSS JOIN LATERAL (
         SELECT tenant_id, delivery_id, fence FROM delivery_queue
-        WHERE tenant_id = turn.tenant_id AND due_at <= $2
-        ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED
+        WHERE tenant_id = turn.tenant_id AND due_at <= $2 AND fence >= 0
+        ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
     ) AS due
-    LIMIT $3";
+    WHERE turn.tenant_id <> ALL ($4) LIMIT $5"
+    );
+    let query = diesel::sql_query(DUE).bind::<Text, _>(after).bind::<sql::Instant, _>(now);
+    let query = query.bind::<BigInt, _>(audit::column(share.of_each as u64)).bind::<Array<Text>, _>(share.names());
+    query.bind::<BigInt, _>(audit::column(share.in_all as u64)).load(connection)
+}
 
-/// Locks what is due the longest of each tenant after this one, in their order, and reads it; what somebody else has locked is
-/// passed over.
-fn lock_first_of_each(connection: &mut Connection, after: &str, now: Instant, limit: i64) -> QueryResult<Vec<DueRow>> {
-    let query = diesel::sql_query(FIRST_OF_EACH).bind::<Text, _>(after);
-    query.bind::<sql::Instant, _>(now).bind::<BigInt, _>(limit).load(connection)
+/// Whether anything is due, but of these tenants.
+fn is_due(connection: &mut Connection, now: Instant, none_of: &[TenantId]) -> QueryResult<bool> {
+    const IS_DUE: &str = in_turn!(
+        "
+    SELECT due.tenant_id, due.delivery_id, due.fence
+    FROM turn CROSS JOIN LATERAL (
+        SELECT tenant_id, delivery_id, fence FROM delivery_queue
+        WHERE tenant_id = turn.tenant_id AND due_at <= $2 AND fence >= 0 LIMIT 1
+    ) AS due
+    WHERE turn.tenant_id <> ALL ($3) LIMIT 1"
+    );
+    let query = diesel::sql_query(IS_DUE).bind::<Text, _>("").bind::<sql::Instant, _>(now);
+    let names: Vec<_> = none_of.iter().map(TenantId::as_str).collect();
+    let due: Vec<DueRow> = query.bind::<Array<Text>, _>(names).load(connection)?;
+    Ok(!due.is_empty())
+}
+
+/// When what is due the longest is due, or will be.
+fn longest_due(connection: &mut Connection) -> QueryResult<Option<Instant>> {
+    const LONGEST: &str = in_turn!(
+        "
+    SELECT min(first.due_at) AS due_at FROM turn CROSS JOIN LATERAL (
+        SELECT min(due_at) AS due_at FROM delivery_queue WHERE tenant_id = turn.tenant_id AND fence >= 0
+    ) AS first"
+    );
+    let longest: DueAtRow = diesel::sql_query(LONGEST).bind::<Text, _>("").get_result(connection)?;
+    Ok(longest.due_at)
 }
 
 /// Locks a session and reads it.

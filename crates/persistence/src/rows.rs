@@ -23,7 +23,7 @@ use mass_service::{KeyRecord, Snapshot};
 use uuid::Uuid;
 
 pub(crate) use addition::{Addition, Assumed};
-pub(crate) use delivery::{DeliveryRow, DueRow, QueueRow, RecommendationRow};
+pub(crate) use delivery::{DeliveryRow, DueAtRow, DueRow, QueueRow, RecommendationRow};
 
 use crate::columns::{Hash, Id, Instant, Json, Node, Set, Word};
 use crate::schema::{
@@ -161,8 +161,29 @@ impl<'a> NewRequestRow<'a> {
     }
 }
 
+/// A version of something as far as whoever tells of the same thing has to know it.
+#[derive(Debug, Queryable, QueryableByName)]
+#[diesel(table_name = mass_requests)]
+pub(crate) struct VersionRow {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    pub(crate) natural_key: String,
+    pub(crate) id: Id,
+    pub(crate) fingerprint: Hash,
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    pub(crate) superseded: bool,
+}
+
+/// An idempotency key that was met, and whether its request has been deleted.
+#[derive(Debug, Queryable, QueryableByName)]
+pub(crate) struct MetKeyRow {
+    #[diesel(embed)]
+    pub(crate) key: KeyRow,
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    pub(crate) deleted: bool,
+}
+
 /// An idempotency key and what its first use was answered with.
-#[derive(Debug, Queryable, Selectable, Insertable)]
+#[derive(Debug, Queryable, QueryableByName, Selectable, Insertable)]
 #[diesel(table_name = idempotency_keys, treat_none_as_default_value = false)]
 pub(crate) struct KeyRow {
     tenant_id: Word<TenantId>,

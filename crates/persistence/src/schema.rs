@@ -270,6 +270,7 @@ table! {
         due_at -> Instant,
         worker -> Nullable<Text>,
         fence -> BigInt,
+        trace_flags -> Nullable<BigInt>,
     }
 }
 
@@ -297,7 +298,7 @@ table! {
 }
 
 allow_tables_to_appear_in_same_query!(audit_archived_leaves, audit_events);
-allow_tables_to_appear_in_same_query!(deliveries, delivery_queue);
+allow_tables_to_appear_in_same_query!(deliveries, delivery_queue, mass_requests);
 allow_tables_to_appear_in_same_query!(idempotency_keys, mass_requests);
 allow_tables_to_appear_in_same_query!(mass_requests, tenants);
 allow_tables_to_appear_in_same_query!(quotas, tenant_usage, tenants);

@@ -14,13 +14,14 @@ use diesel::prelude::*;
 use diesel::r2d2::CustomizeConnection;
 use diesel::sql_types::{BigInt, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use mass_domain::contracts::ContractId;
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 
-use crate::columns::{Id, Instant, sql};
+use crate::columns::{Id, Instant, Json, Word, sql};
 use crate::connections::{Connections, Walled};
 use crate::group_commit::GroupCommit;
-use crate::rows::{Addition, AttemptRow, DueRow, SessionRow};
+use crate::rows::{Addition, AttemptRow, DueAtRow, DueRow, KeyRow, MetKeyRow, SessionRow, VersionRow};
 use crate::schema::{
     self, audit_events, audit_heads, delivery_queue, idempotency_keys, login_attempts, mass_requests, tenant_usage,
 };
@@ -59,6 +60,8 @@ mod store;
 mod tenants;
 #[path = "backend/users.rs"]
 mod users;
+
+use deliveries::Share;
 
 type Connection = SqliteConnection;
 type Backend = diesel::sqlite::Sqlite;
@@ -173,38 +176,96 @@ fn lock_head(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Opti
     head.first(connection).optional()
 }
 
-/// Reads what is due, the longest due first; the transaction keeps other writers out already.
-fn lock_due(connection: &mut Connection, now: Instant, limit: i64) -> QueryResult<Vec<DueRow>> {
-    delivery_queue::table
-        .filter(delivery_queue::due_at.le(now))
-        .order(delivery_queue::due_at)
-        .limit(limit)
-        .select((delivery_queue::tenant_id, delivery_queue::delivery_id, delivery_queue::fence))
+/// The idempotency keys of a tenant that are stored, of these.
+fn met_keys(connection: &mut Connection, tenant: &TenantId, keys: &[&str]) -> QueryResult<Vec<MetKeyRow>> {
+    let request_of_key = mass_requests::tenant_id
+        .eq(idempotency_keys::tenant_id)
+        .and(mass_requests::id.eq(idempotency_keys::request_id));
+    idempotency_keys::table
+        .inner_join(mass_requests::table.on(request_of_key))
+        .filter(idempotency_keys::tenant_id.eq(tenant.as_str()))
+        .filter(idempotency_keys::key.eq_any(keys))
+        .select((KeyRow::as_select(), mass_requests::deleted_at.is_not_null()))
         .load(connection)
 }
 
-/// From tenant to tenant by the index, however much each has in the queue.
-const FIRST_OF_EACH: &str = "
+/// The versions that a tenant has stored under natural keys of a contract.
+fn met_versions(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    contract: ContractId,
+    keys: &[&str],
+) -> QueryResult<Vec<VersionRow>> {
+    mass_requests::table
+        .filter(mass_requests::tenant_id.eq(tenant.as_str()))
+        .filter(mass_requests::contract.eq(Word(contract)))
+        .filter(mass_requests::natural_key.eq_any(keys))
+        .select((
+            mass_requests::natural_key.assume_not_null(),
+            mass_requests::id,
+            mass_requests::fingerprint,
+            mass_requests::corrected_by.is_not_null(),
+        ))
+        .load(connection)
+}
+
+/// From tenant to tenant by the index, however much each has in the queue. No fence is below 0: who says so gets that index.
+macro_rules! in_turn {
+    ($($query:literal)*) => {
+        concat!(
+            "
     WITH RECURSIVE turn (tenant_id) AS (
-        SELECT min(tenant_id) FROM delivery_queue WHERE tenant_id > ?1
+        SELECT min(tenant_id) FROM delivery_queue WHERE tenant_id > ?1 AND fence >= 0
         UNION ALL
-        SELECT (SELECT min(tenant_id) FROM delivery_queue WHERE tenant_id > turn.tenant_id)
+        SELECT (SELECT min(tenant_id) FROM delivery_queue WHERE tenant_id > turn.tenant_id AND fence >= 0)
         FROM turn WHERE turn.tenant_id IS NOT NULL
-    )
-    SELECT due.tenant_id, due.delivery_id, due.fence
-    FROM turn CROSS JOIN delivery_queue AS due
-    ON due.tenant_id = turn.tenant_id AND due.delivery_id = (
-        SELECT delivery_id FROM delivery_queue
-        WHERE tenant_id = turn.tenant_id AND due_at <= ?2
-        ORDER BY due_at LIMIT 1
-    )
-    LIMIT ?3";
+    )",
+            $($query)*
+        )
+    };
+}
 
 /// Reads what is due the longest of each tenant after this one, in their order; the transaction keeps other writers out
 /// already.
-fn lock_first_of_each(connection: &mut Connection, after: &str, now: Instant, limit: i64) -> QueryResult<Vec<DueRow>> {
-    let query = diesel::sql_query(FIRST_OF_EACH).bind::<Text, _>(after);
-    query.bind::<sql::Instant, _>(now).bind::<BigInt, _>(limit).load(connection)
+fn lock_due(connection: &mut Connection, after: &str, now: Instant, share: &Share<'_>) -> QueryResult<Vec<DueRow>> {
+    const DUE: &str = in_turn!(
+        "
+    SELECT due.tenant_id, due.delivery_id, due.fence
+    FROM turn CROSS JOIN delivery_queue AS due
+    ON due.tenant_id = turn.tenant_id AND due.delivery_id IN (
+        SELECT delivery_id FROM delivery_queue
+        WHERE tenant_id = turn.tenant_id AND due_at <= ?2 AND fence >= 0
+        ORDER BY due_at LIMIT ?3
+    )
+    WHERE turn.tenant_id NOT IN (SELECT value FROM json_each(?4)) LIMIT ?5"
+    );
+    let query = diesel::sql_query(DUE).bind::<Text, _>(after).bind::<sql::Instant, _>(now);
+    let query = query.bind::<BigInt, _>(audit::column(share.of_each as u64)).bind::<Text, _>(Json(share.names()));
+    query.bind::<BigInt, _>(audit::column(share.in_all as u64)).load(connection)
+}
+
+/// Whether anything is due, but of these tenants.
+fn is_due(connection: &mut Connection, now: Instant, none_of: &[TenantId]) -> QueryResult<bool> {
+    const IS_DUE: &str = in_turn!(
+        "
+    SELECT due.tenant_id, due.delivery_id, due.fence
+    FROM turn CROSS JOIN delivery_queue AS due ON due.tenant_id = turn.tenant_id AND due.due_at <= ?2 AND due.fence >= 0
+    WHERE turn.tenant_id NOT IN (SELECT value FROM json_each(?3)) LIMIT 1"
+    );
+    let query = diesel::sql_query(IS_DUE).bind::<Text, _>("").bind::<sql::Instant, _>(now);
+    let names: Vec<_> = none_of.iter().map(TenantId::as_str).collect();
+    let due: Vec<DueRow> = query.bind::<Text, _>(Json(names)).load(connection)?;
+    Ok(!due.is_empty())
+}
+
+/// When what is due the longest is due, or will be.
+fn longest_due(connection: &mut Connection) -> QueryResult<Option<Instant>> {
+    const LONGEST: &str = in_turn!(
+        "
+    SELECT min((SELECT min(due_at) FROM delivery_queue WHERE tenant_id = turn.tenant_id AND fence >= 0)) AS due_at FROM turn"
+    );
+    let longest: DueAtRow = diesel::sql_query(LONGEST).bind::<Text, _>("").get_result(connection)?;
+    Ok(longest.due_at)
 }
 
 /// Reads a session; the transaction keeps other writers out already.
@@ -227,7 +288,7 @@ const ROUND_TRIPS_COST: bool = false;
 
 /// Writes all that the acceptance of submissions adds. What it takes for granted was looked at in the same transaction.
 fn add(connection: &mut Connection, addition: &Addition<'_>) -> QueryResult<bool> {
-    let Addition { tenant, before: _, assumed: _, head, usage, events, nodes, requests, keys } = addition;
+    let Addition { tenant, before: _, assumed: _, head, usage, events, nodes, requests, keys, queue } = addition;
     diesel::update(audit_heads::table.find(tenant.as_str())).set(head).execute(connection)?;
     for rows in events.chunks(ROWS_PER_STATEMENT) {
         diesel::insert_into(audit_events::table).values(rows).execute(connection)?;
@@ -237,6 +298,9 @@ fn add(connection: &mut Connection, addition: &Addition<'_>) -> QueryResult<bool
     }
     for rows in keys.chunks(ROWS_PER_STATEMENT) {
         diesel::insert_into(idempotency_keys::table).values(rows).execute(connection)?;
+    }
+    for rows in queue.chunks(ROWS_PER_STATEMENT) {
+        diesel::insert_into(delivery_queue::table).values(rows).execute(connection)?;
     }
     diesel::insert_into(tenant_usage::table)
         .values(usage)

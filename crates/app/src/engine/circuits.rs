@@ -11,14 +11,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mass_domain::delivery::FailureCode;
 use mass_domain::tenancy::TenantId;
-use mass_service::{Answer, Question, Recommender, RecommenderError};
+use mass_service::{Answer, Question, Recommender, RecommenderError, Restraint};
 use tower::{Layer, ServiceExt};
 use tower_resilience_circuitbreaker::{
     CircuitBreaker, CircuitBreakerError, CircuitBreakerHandle, CircuitBreakerLayer, CircuitState, FailureClassifier,
     SlidingWindowType,
 };
 
-use super::client::EngineClient;
+use super::client::{EngineClient, LONGEST_CALL};
 
 /// How long a delivery is put off while another one tries whether the engine is back.
 const WHILE_PROBED: Duration = Duration::from_secs(1);
@@ -118,12 +118,6 @@ impl Circuits {
         self.locked().get(tenant).map_or(Circuit::Closed, |guarded| guarded.handle.state().into())
     }
 
-    /// Whether there are circuits, and all of them are open.
-    pub(super) fn are_all_open(&self) -> bool {
-        let circuits = self.locked();
-        !circuits.is_empty() && circuits.values().all(|guarded| guarded.handle.is_open())
-    }
-
     fn locked(&self) -> MutexGuard<'_, HashMap<TenantId, Guarded>> {
         self.by_tenant.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -168,6 +162,28 @@ fn tell(tenant: &str, from: Circuit, to: Circuit) {
 
 #[async_trait]
 impl Recommender for Circuits {
+    async fn restraint(&self) -> Restraint {
+        let open: Vec<_> = {
+            let circuits = self.locked();
+            let open = circuits.iter().filter(|(_, guarded)| guarded.handle.state() != CircuitState::Closed);
+            open.map(|(tenant, guarded)| (tenant.clone(), guarded.handle.clone())).collect()
+        };
+        let mut restraint = Restraint::default();
+        for (tenant, handle) in open {
+            let metrics = handle.metrics().await;
+            let pause = match metrics.state {
+                CircuitState::Closed => continue,
+                CircuitState::Open => self.options.pause,
+                // As long as the call takes that tries it. One that was given up would otherwise be waited for in vain.
+                CircuitState::HalfOpen => LONGEST_CALL,
+            };
+            let whom =
+                if metrics.time_since_state_change < pause { &mut restraint.none_of } else { &mut restraint.one_of };
+            whom.push(tenant);
+        }
+        restraint
+    }
+
     async fn recommend(&self, question: &Question) -> Result<Answer, RecommenderError> {
         let inquiry = self.client.inquiry(question)?;
         let Ok(Guarded { client, handle }) = self.of(&question.tenant_id) else {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use mass_domain::delivery::WorkerName;
 use mass_domain::port::PortError;
 use mass_domain::time::Timestamp;
-use mass_service::{Claim, Claimed, Conclusion, DeliveryStore, Recorded};
+use mass_service::{Claim, Claimed, Conclusion, DeliveryStore, Recorded, Restraint};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// How many connections a worker has at once, however many calls it makes.
@@ -36,9 +36,10 @@ impl DeliveryStore for Lane {
         limit: u16,
         now: Timestamp,
         until: Timestamp,
+        restraint: &Restraint,
     ) -> Result<Vec<Claimed>, PortError> {
         let _permit = self.enter().await?;
-        self.store.claim(worker, limit, now, until).await
+        self.store.claim(worker, limit, now, until, restraint).await
     }
 
     async fn record(&self, claim: &Claim, conclusion: Conclusion, at: Timestamp) -> Result<Recorded, PortError> {

@@ -171,9 +171,7 @@ impl Shift {
         if let Some(claim) = claim {
             tell(&claim, &ended);
         }
-        let was_put_off = matches!(ended, Ok((_, Ok((Conclusion::Postponed { .. }, _)))));
-        // While the engine is left alone altogether, the queue is not turned over for nothing.
-        if self.more && !(was_put_off && self.worker.engine.is_shut()) {
+        if self.more {
             self.look_at = Instant::now();
         }
     }

@@ -146,10 +146,9 @@ fn own_place(caller: Option<TraceParent>) -> Option<TraceParent> {
 }
 
 /// A request id of MASS's own making.
-#[expect(clippy::missing_panics_doc, clippy::expect_used, reason = "a UUID has only characters of a request id")]
 #[must_use]
 pub fn new_request_id() -> RequestId {
-    RequestId::parse(&Uuid::now_v7().to_string()).expect("a UUID is a request id")
+    RequestId::of(Uuid::now_v7())
 }
 
 /// Where something came from that no request asked for: the program's own start, or a local command.

@@ -27,7 +27,7 @@ pub async fn send(
     query.finish()?;
     let id = target.id()?;
     let delivery = service.send(&call.principal, id, call.origin).await?;
-    engine.wake();
+    engine.wake(&delivery.tenant_id);
     let location = format!("/v1/mass-requests/{id}/recommendations");
     Ok(Reply::with_status(StatusCode::ACCEPTED, &Delivery::from(delivery))?.header(header::LOCATION, &location))
 }

@@ -271,10 +271,12 @@ async fn what_is_accepted_is_sent_without_being_asked_to(app: TestApp) {
     let id = store(app.founder(), &reading("dev-1")).await;
     let batch = json!([reading("dev-2"), simple(json!({"a": 1}))]);
     app.post("/v1/mass-requests/batch").json(&batch).await.expect(200);
-    assert_eq!(actions(&app, &id).await, ["accepted", "sent"]);
+    assert_eq!(actions(&app, &id).await, ["accepted"]);
     let page = app.get("/v1/admin/deliveries").await.expect(200);
     assert_eq!(page.at("/queue/queued"), json!(3));
     assert_eq!(page.text("/items/2/request_id"), id);
+    let events = app.get(&format!("/v1/mass-requests/{id}/events")).await.expect(200);
+    assert_eq!(events.text("/items/0/detail/delivery"), page.text("/items/2/id"));
     let again = app.post("/v1/mass-requests").json(&reading("dev-1")).await.expect(200);
     assert_eq!(again.id(), id);
     assert_eq!(app.get("/v1/admin/deliveries").await.expect(200).at("/queue/depth"), json!(3));
@@ -382,6 +384,14 @@ async fn an_engine_that_is_away_is_left_alone_and_found_again(app: TestApp) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
     assert_eq!(queue["depth"], 10);
+    // What comes now stays where it is, although the worker goes on looking.
+    let late = store(away.founder(), &reading("dev-late")).await;
+    let late_delivery = send(&away, &late).await.expect(202);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(
+        (status(&away, &late).await.as_str(), delivery(&away, &late_delivery.id()).await),
+        ("pending", late_delivery.json())
+    );
     worker.finish().await;
     let failed = away.get("/v1/admin/deliveries").await.expect(200).at("/items");
     let codes = failed.as_array().unwrap().iter().filter_map(|item| item["failure"]["code"].as_str());
@@ -393,5 +403,5 @@ async fn an_engine_that_is_away_is_left_alone_and_found_again(app: TestApp) {
         reaches(&app, item["id"].as_str().unwrap(), "delivered").await;
     }
     worker.finish().await;
-    assert_eq!(app.get("/v1/recommendations").await.expect(200).at("/items").as_array().unwrap().len(), 10);
+    assert_eq!(app.get("/v1/recommendations").await.expect(200).at("/items").as_array().unwrap().len(), 11);
 }

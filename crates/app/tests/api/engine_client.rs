@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::future::join;
+use futures_util::future::join3;
 use mass_app::engine::{Circuit, CircuitOptions, Engine, EngineOptions, EngineToken};
 use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts;
@@ -13,7 +13,7 @@ use mass_domain::ids::MassRequestId;
 use mass_domain::recommendation::MAX_ANSWER_BYTES;
 use mass_domain::tenancy::TenantId;
 use mass_domain::trace::TraceParent;
-use mass_service::{Answer, Question, Recommender, RecommenderError};
+use mass_service::{Answer, Question, Recommender, RecommenderError, Restraint};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -203,6 +203,7 @@ async fn an_engine_that_fails_is_left_alone_for_one_tenant_and_not_for_others() 
         assert!(retry_after <= Duration::from_secs(600));
     }
     assert_eq!(scripted.heard().len(), 3);
+    assert_eq!(asking.restraint().await, Restraint { none_of: vec![tenant("acme")], one_of: Vec::new() });
     well.store(true, Ordering::Relaxed);
     assert!(asking.recommend(&question_of("other")).await.is_ok());
     assert_eq!(engine.circuit(&tenant("other")), Some(Circuit::Closed));
@@ -225,8 +226,10 @@ async fn an_engine_that_recovers_is_asked_again() {
     assert_eq!(engine.circuit(&tenant("acme")), Some(Circuit::Open));
     well.store(true, Ordering::Relaxed);
     tokio::time::sleep(pause * 2).await;
+    assert_eq!(asking.restraint().await, Restraint { none_of: Vec::new(), one_of: vec![tenant("acme")] });
     assert!(asking.recommend(&question()).await.is_ok());
     assert_eq!(engine.circuit(&tenant("acme")), Some(Circuit::Closed));
+    assert_eq!(asking.restraint().await, Restraint::default());
     assert!(asking.recommend(&question()).await.is_ok());
     assert_eq!(scripted.heard().len(), 5);
 }
@@ -245,7 +248,12 @@ async fn one_call_at_a_time_tries_whether_the_engine_is_back() {
     hung.store(true, Ordering::Relaxed);
     tokio::time::sleep(pause * 2).await;
     let hurried = Question { timeout_ms: Some(500), ..question() };
-    let (probe, other) = join(asking.recommend(&hurried), asking.recommend(&hurried)).await;
+    let meanwhile = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        asking.restraint().await
+    };
+    let (probe, other, restraint) = join3(asking.recommend(&hurried), asking.recommend(&hurried), meanwhile).await;
+    assert_eq!(restraint, Restraint { none_of: vec![tenant("acme")], one_of: Vec::new() });
     assert_eq!(in_short(&probe).0, Some(FailureCode::Timeout));
     assert!(matches!(other, Err(RecommenderError::CircuitOpen { .. })), "{other:?}");
     assert_eq!(scripted.heard().len(), 2);

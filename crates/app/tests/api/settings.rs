@@ -116,7 +116,8 @@ async fn what_is_decided_holds_for_every_way_in(app: TestApp) {
             assert_eq!(deliveries(app.founder()).await, expected, "{decided:?} {by_default}");
         }
     }
-    let sent = app.database().count("audit_events WHERE action = 'sent'");
+    let told = r#"audit_events WHERE action = 'accepted' AND event LIKE '%"delivery":%'"#;
+    let sent = app.database().count(told);
     assert_eq!((expected, sent), (18, 18));
 }
 

@@ -1,9 +1,15 @@
 //! The queue for the engine: claims over all tenants, and what becomes of each delivery within its tenant.
 //!
+//! What is sent without being asked to has but a place in the queue at first, which costs little where much is accepted. The
+//! delivery is written down as soon as somebody does something about it.
+//!
 //! In PostgreSQL, whoever locks more than one row does so in this order: the end of the tenant's log, the place in the
 //! queue, the delivery.
 
-use diesel::dsl::{count_star, exists};
+use std::cmp::Reverse;
+
+use diesel::dsl::{count_star, exists, min, sql};
+use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Nullable};
 use mass_domain::access::Actor;
@@ -16,25 +22,25 @@ use mass_domain::page::Limit;
 use mass_domain::recommendation::Recommendation;
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
-use mass_domain::trace::TraceParent;
+use mass_domain::trace::{Origin, RequestId, TraceParent};
 use mass_service::{
-    Claim, Claimed, Conclusion, Dispatch, Found, HandleError, Question, Recorded, SendError, Sending, judge_cancel,
+    Claim, Claimed, Conclusion, Dispatch, Found, HandleError, Question, Recorded, Restraint, SendError, judge_cancel,
     judge_replay,
 };
 
 use super::Connection;
-use super::audit::{Head, count};
+use super::audit::{Head, column, count};
 use super::mass;
 use crate::columns::{Id, Instant, Word};
 use crate::deed::Deed;
-use crate::rows::{DeliveryRow, DueRow, QueueRow, RecommendationRow};
-use crate::schema::{deliveries, delivery_queue, recommendations};
-use crate::store::ROWS_PER_STATEMENT;
+use crate::rows::{self, DeliveryRow, DueRow, QueueRow, RecommendationRow};
+use crate::schema::{audit_events, deliveries, delivery_queue, mass_requests, recommendations};
 
-/// Whether a worker would find anything to claim.
-pub(super) fn is_due(connection: &mut Connection, now: Timestamp) -> QueryResult<bool> {
-    let due = delivery_queue::table.filter(delivery_queue::due_at.le(Instant(now)));
-    diesel::select(exists(due)).get_result(connection)
+/// From when to when a claim holds.
+#[derive(Clone, Copy)]
+pub(super) struct Lease {
+    pub(super) now: Timestamp,
+    pub(super) until: Timestamp,
 }
 
 /// Claims what is due, whosever it is; what another worker is just claiming is left to it. The tenants take turns: `turn` is
@@ -43,13 +49,14 @@ pub(super) fn claim(
     connection: &mut Connection,
     worker: &WorkerName,
     limit: u16,
-    now: Timestamp,
-    until: Timestamp,
+    Lease { now, until }: Lease,
+    restraint: &Restraint,
     turn: &mut Option<TenantId>,
 ) -> QueryResult<Vec<Claim>> {
     super::write(connection, |connection| {
         let mut claims = Vec::new();
-        for DueRow { tenant_id: tenant, delivery_id: id, fence } in in_turn(connection, limit, Instant(now), turn)? {
+        let due = in_turn(connection, limit.into(), Instant(now), restraint, turn)?;
+        for DueRow { tenant_id: tenant, delivery_id: id, fence } in due {
             let fence = fence + 1;
             diesel::update(delivery_queue::table.find((tenant.0.as_str(), id)))
                 .set((
@@ -65,30 +72,52 @@ pub(super) fn claim(
     })
 }
 
-/// What is due, locked: one of each tenant whose turn it is, and then, while there is room, whatever is due the longest. A
-/// tenant that has queued any number keeps the others waiting no longer than for its turn.
+/// What is due, locked: one of each tenant whose turn it is, and then, while there is room, as many more of each. A tenant
+/// that has queued any number keeps the others waiting no longer than for its turn.
 fn in_turn(
     connection: &mut Connection,
-    limit: u16,
+    room: usize,
     now: Instant,
+    Restraint { none_of, one_of }: &Restraint,
     turn: &mut Option<TenantId>,
 ) -> QueryResult<Vec<DueRow>> {
     let mut due: Vec<DueRow> = Vec::new();
-    let room = usize::from(limit);
+    let first = Share { of_each: 1, in_all: room, none_of };
     if let Some(last) = turn {
-        take_up(&mut due, super::lock_first_of_each(connection, last.as_str(), now, limit.into())?, room);
+        take_up(&mut due, super::lock_due(connection, last.as_str(), now, &first)?, room);
     }
     if due.len() < room {
         // On from the first tenant.
-        take_up(&mut due, super::lock_first_of_each(connection, "", now, limit.into())?, room);
+        take_up(&mut due, super::lock_due(connection, "", now, &first)?, room);
     }
-    if let Some(last) = due.last() {
-        *turn = Some(last.tenant_id.0.clone());
-    }
-    if due.len() < room {
-        take_up(&mut due, super::lock_due(connection, now, limit.into())?, room);
+    let Some(last) = due.last() else { return Ok(due) };
+    *turn = Some(last.tenant_id.0.clone());
+    // All that have something due have had their turn. What one of them does not need of its share is left to the others.
+    let tenants = due.len();
+    let but = [none_of.as_slice(), one_of.as_slice()].concat();
+    for of_each in [room.div_ceil(tenants), room] {
+        if due.len() < room {
+            let share = Share { of_each, in_all: tenants * of_each, none_of: &but };
+            take_up(&mut due, super::lock_due(connection, "", now, &share)?, room);
+        }
     }
     Ok(due)
+}
+
+/// How much of what is due is looked for.
+pub(super) struct Share<'a> {
+    /// Of each tenant.
+    pub(super) of_each: usize,
+    /// Of all together.
+    pub(super) in_all: usize,
+    /// Whose is not.
+    pub(super) none_of: &'a [TenantId],
+}
+
+impl Share<'_> {
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.none_of.iter().map(TenantId::as_str).collect()
+    }
 }
 
 /// Takes in what is found and not there yet, while there is room.
@@ -185,7 +214,47 @@ fn held(
     if !diesel::select(holds).get_result::<bool>(connection)? {
         return Ok(None);
     }
+    write_down(connection, tenant, claim.delivery_id)?;
     delivery_and_request(connection, tenant, claim.delivery_id)
+}
+
+/// Writes down a delivery that has but a place in the queue, as it was put there with its request.
+fn write_down(connection: &mut Connection, tenant: &TenantId, id: DeliveryId) -> QueryResult<()> {
+    let place: Option<(Instant, i64, Option<i64>)> = unwritten(tenant.as_str())
+        .filter(delivery_queue::delivery_id.eq(Id(id.as_uuid())))
+        .select((mass_requests::created_at, mass_requests::audit_sequence, delivery_queue::trace_flags))
+        .first(connection)
+        .optional()?;
+    let Some((created_at, sequence, flags)) = place else { return Ok(()) };
+    // The event of its request tells by which call, but for the flags of the trace.
+    let event: Option<String> = audit_events::table
+        .find((tenant.as_str(), sequence))
+        .select(audit_events::event)
+        .first(connection)
+        .optional()?;
+    let origin = match event {
+        Some(event) => rows::event(&event)?.event.origin,
+        // It has been archived.
+        None => Origin { request_id: RequestId::of(id.as_uuid()), trace: None, address: None },
+    };
+    let trace = origin.trace.map(|trace| trace.flagged(flags.and_then(|flags| flags.try_into().ok()).unwrap_or(0)));
+    let row = DeliveryRow::first(tenant, MassRequestId::from_uuid(id.as_uuid()), created_at.0);
+    diesel::insert_into(deliveries::table).values(row.by(&Origin { trace, ..origin })).execute(connection)?;
+    Ok(())
+}
+
+/// The places in a tenant's queue of what was put there with its request and has not been written down, with the requests.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn unwritten<'a>(tenant: &'a str) -> _ {
+    let request_of_place =
+        mass_requests::tenant_id.eq(delivery_queue::tenant_id).and(mass_requests::id.eq(delivery_queue::delivery_id));
+    let delivery_of_place =
+        deliveries::tenant_id.eq(delivery_queue::tenant_id).and(deliveries::id.eq(delivery_queue::delivery_id));
+    delivery_queue::table
+        .inner_join(mass_requests::table.on(request_of_place))
+        .left_join(deliveries::table.on(delivery_of_place))
+        .filter(delivery_queue::tenant_id.eq(tenant))
+        .filter(deliveries::id.is_null())
 }
 
 /// The engine is being asked about a request; tells of it the first time.
@@ -411,7 +480,7 @@ pub(super) fn send(
     connection: &mut Connection,
     tenant: &TenantId,
     id: MassRequestId,
-    sending: Sending,
+    act: &Act,
 ) -> QueryResult<Result<Delivery, SendError>> {
     super::write(connection, |connection| {
         let head = Head::lock(connection, tenant)?;
@@ -426,45 +495,33 @@ pub(super) fn send(
             Ok(Dispatch::Keep) => return Ok(delivery.ok_or(SendError::NotFound)),
             Err(error) => return Ok(Err(error)),
         };
-        let Sending { id: new, act } = sending;
         let delivery = match delivery {
-            Some(delivery) => next_round(connection, &delivery, &act)?,
-            None => {
-                enqueue(connection, tenant, &[(new, id, act.clone())])?;
-                find(connection, tenant, new)?.ok_or(diesel::NotFound)?
-            }
+            Some(delivery) => next_round(connection, &delivery, act)?,
+            None => enqueue(connection, tenant, id, act)?,
         };
         let event = if status == request.status {
             act.event(Action::Sent, &request)
         } else {
-            moved(connection, &mut request, status, &act, Action::Sent)?
+            moved(connection, &mut request, status, act, Action::Sent)?
         };
         head.append(connection, [told(event, &delivery)])?;
         Ok(Ok(delivery))
     })
 }
 
-/// Puts requests in the queue for the first time.
-pub(super) fn enqueue(
-    connection: &mut Connection,
-    tenant: &TenantId,
-    sendings: &[(DeliveryId, MassRequestId, Act)],
-) -> QueryResult<()> {
-    for sendings in sendings.chunks(ROWS_PER_STATEMENT) {
-        let rows: Vec<_> =
-            sendings.iter().map(|(id, request, act)| DeliveryRow::first(tenant, *id, *request, act)).collect();
-        diesel::insert_into(deliveries::table).values(rows).execute(connection)?;
-        let places: Vec<_> = sendings.iter().map(|(id, _, act)| QueueRow::new(tenant, *id, act.at, 1)).collect();
-        diesel::insert_into(delivery_queue::table).values(places).execute(connection)?;
-    }
-    Ok(())
+/// Puts a request in the queue for the first time.
+fn enqueue(connection: &mut Connection, tenant: &TenantId, request: MassRequestId, act: &Act) -> QueryResult<Delivery> {
+    let row = DeliveryRow::first(tenant, request, act.at).by(&act.origin);
+    diesel::insert_into(deliveries::table).values(row).execute(connection)?;
+    diesel::insert_into(delivery_queue::table).values(QueueRow::first(tenant, request, act)).execute(connection)?;
+    find(connection, tenant, DeliveryId::of(request))?.ok_or(diesel::NotFound)
 }
 
 /// Puts a delivery that has ended back in the queue.
 fn next_round(connection: &mut Connection, delivery: &Delivery, act: &Act) -> QueryResult<Delivery> {
     let (tenant, round) = (&delivery.tenant_id, delivery.round + 1);
     diesel::insert_into(delivery_queue::table)
-        .values(QueueRow::new(tenant, delivery.id, act.at, round))
+        .values(QueueRow::of_round(tenant, delivery.id, act.at, round))
         .execute(connection)?;
     diesel::update(deliveries::table.find((tenant.as_str(), Id(delivery.id.as_uuid()))))
         .set((
@@ -481,6 +538,12 @@ fn next_round(connection: &mut Connection, delivery: &Delivery, act: &Act) -> Qu
         ))
         .execute(connection)?;
     find(connection, tenant, delivery.id)?.ok_or(diesel::NotFound)
+}
+
+/// The condition of the indexes of deliveries, which is true of all. It is said by whoever is to be served by one of them;
+/// otherwise what is planned while there are few would look up a delivery by another index than that of its key.
+fn by_index() -> SqlLiteral<Bool> {
+    sql("deliveries.round > 0")
 }
 
 /// A delivery with its place in the queue, if it has one.
@@ -504,13 +567,47 @@ fn delivery((row, place): Placed) -> QueryResult<Delivery> {
 
 /// Finds a delivery.
 pub(super) fn find(connection: &mut Connection, tenant: &TenantId, id: DeliveryId) -> QueryResult<Option<Delivery>> {
-    let found = placed(tenant.as_str()).filter(deliveries::id.eq(Id(id.as_uuid())));
-    found.first(connection).optional()?.map(delivery).transpose()
+    let written = placed(tenant.as_str()).filter(deliveries::id.eq(Id(id.as_uuid())));
+    match written.first(connection).optional()? {
+        Some(found) => delivery(found).map(Some),
+        None => find_unwritten(connection, tenant, id),
+    }
 }
 
 fn of_request(connection: &mut Connection, tenant: &TenantId, id: MassRequestId) -> QueryResult<Option<Delivery>> {
-    let found = placed(tenant.as_str()).filter(deliveries::request_id.eq(Id(id.as_uuid())));
-    found.first(connection).optional()?.map(delivery).transpose()
+    let written = placed(tenant.as_str()).filter(deliveries::request_id.eq(Id(id.as_uuid()))).filter(by_index());
+    match written.first(connection).optional()? {
+        Some(found) => delivery(found).map(Some),
+        None => find_unwritten(connection, tenant, DeliveryId::of(id)),
+    }
+}
+
+fn find_unwritten(connection: &mut Connection, tenant: &TenantId, id: DeliveryId) -> QueryResult<Option<Delivery>> {
+    let found = unwritten(tenant.as_str())
+        .filter(delivery_queue::delivery_id.eq(Id(id.as_uuid())))
+        .select(Unwritten::as_select())
+        .first(connection)
+        .optional()?;
+    found.map(|found: Unwritten| found.into_delivery(tenant)).transpose()
+}
+
+/// What is known of a delivery that has not been written down.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = delivery_queue)]
+struct Unwritten {
+    delivery_id: Id,
+    due_at: Instant,
+    worker: Option<String>,
+    #[diesel(select_expression = mass_requests::created_at)]
+    created_at: Instant,
+}
+
+impl Unwritten {
+    fn into_delivery(self, tenant: &TenantId) -> QueryResult<Delivery> {
+        let Self { delivery_id, due_at, worker, created_at } = self;
+        let row = DeliveryRow::first(tenant, MassRequestId::from_uuid(delivery_id.0), created_at.0);
+        row.into_delivery(Some((due_at, worker)))
+    }
 }
 
 /// Lists deliveries, newest first.
@@ -521,27 +618,55 @@ pub(super) fn list(
     before: Option<DeliveryId>,
     limit: Limit,
 ) -> QueryResult<Vec<Delivery>> {
-    let mut query = placed(tenant.as_str()).order(deliveries::id.desc()).limit(i64::from(limit.get()) + 1).into_boxed();
+    let limit = usize::from(limit.get()) + 1;
+    super::read(connection, |connection| {
+        let mut query = placed(tenant.as_str()).order(deliveries::id.desc()).limit(column(limit as u64)).into_boxed();
+        if let Some(before) = before {
+            query = query.filter(deliveries::id.lt(Id(before.as_uuid())));
+        }
+        if let Some(state) = filter.state {
+            query = query.filter(deliveries::state.eq(state.as_str())).filter(by_index());
+        }
+        let mut found: Vec<_> = query.load(connection)?.into_iter().map(delivery).collect::<QueryResult<_>>()?;
+        if filter.state.is_none_or(|state| state == State::Queued) {
+            found.extend(list_unwritten(connection, tenant, before, limit)?);
+            found.sort_by_key(|delivery| Reverse(delivery.id));
+            found.truncate(limit);
+        }
+        Ok(found)
+    })
+}
+
+fn list_unwritten(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    before: Option<DeliveryId>,
+    limit: usize,
+) -> QueryResult<Vec<Delivery>> {
+    let mut query = unwritten(tenant.as_str())
+        .select(Unwritten::as_select())
+        .order(delivery_queue::delivery_id.desc())
+        .limit(column(limit as u64))
+        .into_boxed();
     if let Some(before) = before {
-        query = query.filter(deliveries::id.lt(Id(before.as_uuid())));
+        query = query.filter(delivery_queue::delivery_id.lt(Id(before.as_uuid())));
     }
-    if let Some(state) = filter.state {
-        query = query.filter(deliveries::state.eq(state.as_str()));
-    }
-    query.load(connection)?.into_iter().map(delivery).collect()
+    query.load(connection)?.into_iter().map(|found: Unwritten| found.into_delivery(tenant)).collect()
 }
 
 /// What a tenant's deliveries are at.
 pub(super) fn overview(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Overview> {
     super::read(connection, |connection| {
-        let own = || deliveries::table.filter(deliveries::tenant_id.eq(tenant.as_str()));
+        let own = || deliveries::table.filter(deliveries::tenant_id.eq(tenant.as_str())).filter(by_index());
         let counts: Vec<(Word<State>, i64)> =
             own().group_by(deliveries::state).select((deliveries::state, count_star())).load(connection)?;
+        let (waiting, waiting_since): (i64, Option<Instant>) =
+            unwritten(tenant.as_str()).select((count_star(), min(mass_requests::created_at))).first(connection)?;
         let by_state: Vec<_> = State::ALL
             .iter()
             .map(|state| {
-                let counted = counts.iter().find(|(counted, _)| counted.0 == *state);
-                (*state, count(counted.map_or(0, |(_, number)| *number)))
+                let counted = counts.iter().find(|(counted, _)| counted.0 == *state).map_or(0, |(_, number)| *number);
+                (*state, count(counted + if *state == State::Queued { waiting } else { 0 }))
             })
             .collect();
         let open = || own().filter(deliveries::state.eq_any([Word(State::Queued), Word(State::Leased)]));
@@ -550,7 +675,8 @@ pub(super) fn overview(connection: &mut Connection, tenant: &TenantId) -> QueryR
         let retrying: i64 =
             open().filter(deliveries::failure_code.is_not_null()).select(count_star()).first(connection)?;
         let depth = by_state.iter().filter(|(state, _)| state.is_open()).map(|(_, number)| number).sum();
-        Ok(Overview { depth, oldest: oldest.map(|oldest| oldest.0), retrying: count(retrying), by_state })
+        let oldest = [oldest, waiting_since].into_iter().flatten().map(|oldest| oldest.0).min();
+        Ok(Overview { depth, oldest, retrying: count(retrying), by_state })
     })
 }
 
@@ -563,9 +689,7 @@ pub(super) fn backlog(connection: &mut Connection, now: Timestamp) -> QueryResul
         };
         let all: i64 = delivery_queue::table.select(count_star()).first(connection)?;
         let leased: i64 = leased().select(count_star()).first(connection)?;
-        let due = delivery_queue::table.filter(delivery_queue::due_at.le(Instant(now)));
-        let oldest = due.select(delivery_queue::due_at).order(delivery_queue::due_at);
-        let oldest: Option<Instant> = oldest.first(connection).optional()?;
+        let oldest = super::longest_due(connection)?.filter(|oldest| oldest.0 <= now);
         Ok(Backlog { waiting: count(all - leased), leased: count(leased), oldest_due: oldest.map(|oldest| oldest.0) })
     })
 }
@@ -647,6 +771,7 @@ pub(super) fn abandon(
 }
 
 fn drop_delivery(connection: &mut Connection, delivery: &Delivery, act: &Act) -> QueryResult<()> {
+    write_down(connection, &delivery.tenant_id, delivery.id)?;
     diesel::delete(delivery_queue::table.find((delivery.tenant_id.as_str(), Id(delivery.id.as_uuid()))))
         .execute(connection)?;
     end(connection, delivery, State::Cancelled, act.at)

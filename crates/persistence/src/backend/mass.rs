@@ -22,12 +22,12 @@ use super::Connection;
 use super::audit::{self, Growth, Head, Place};
 use super::{deliveries, quotas, recommendations};
 use crate::batch::{Batch, NaturalKey};
-use crate::columns::{Hash, Id, Instant, Json, Word};
+use crate::columns::{Id, Instant, Json, Word};
 use crate::deed::Deed;
 use crate::foresight::{Foresight, Left};
 use crate::group_commit::{Documents, Results};
 use crate::id_bounds::{lowest_id_after, lowest_id_from};
-use crate::rows::{Addition, Assumed, KeyRow, RequestRow, SummaryRow, UsageRow};
+use crate::rows::{Addition, Assumed, MetKeyRow, RequestRow, SummaryRow, UsageRow, VersionRow};
 use crate::schema::{idempotency_keys, mass_requests, tenants};
 use crate::store::ROWS_PER_STATEMENT;
 
@@ -82,18 +82,7 @@ fn accept_foreseen(
     let results = judge(&mut batch, documents.submissions, documents.refused)?;
     let head = Head::left_at(tenant, left.frontier);
     let assumed = Assumed::of(documents.submissions, left.terms.credentials);
-    let stored = if batch.sendings().is_empty() {
-        add(connection, head, &mut batch, assumed)?
-    } else {
-        super::write(connection, |connection| {
-            let stored = add(connection, head, &mut batch, assumed)?;
-            if stored.is_some() {
-                deliveries::enqueue(connection, tenant, batch.sendings())?;
-            }
-            Ok(stored)
-        })?
-    };
-    let Some(frontier) = stored else { return Ok(None) };
+    let Some(frontier) = add(connection, head, &mut batch, assumed)? else { return Ok(None) };
     foresight.held(Left { frontier, terms: batch.terms() });
     Ok(Some(placed(&batch, results)))
 }
@@ -148,19 +137,11 @@ fn remembered_keys(
     submissions: &[Submission],
 ) -> QueryResult<HashMap<IdempotencyKey, (KeyRecord, Snapshot)>> {
     let sent: Vec<_> = submissions.iter().filter_map(|sent| sent.idempotency_key.as_ref()).collect();
-    let request_of_key = mass_requests::tenant_id
-        .eq(idempotency_keys::tenant_id)
-        .and(mass_requests::id.eq(idempotency_keys::request_id));
     let mut remembered = HashMap::new();
     for keys in sent.chunks(ROWS_PER_STATEMENT) {
-        let rows: Vec<(KeyRow, bool)> = idempotency_keys::table
-            .inner_join(mass_requests::table.on(request_of_key))
-            .filter(idempotency_keys::tenant_id.eq(tenant.as_str()))
-            .filter(idempotency_keys::key.eq_any(keys.iter().map(|key| key.as_str())))
-            .select((KeyRow::as_select(), mass_requests::deleted_at.is_not_null()))
-            .load(connection)?;
-        for (row, deleted) in rows {
-            let (key, record, snapshot) = row.into_parts(deleted)?;
+        let keys: Vec<_> = keys.iter().map(|key| key.as_str()).collect();
+        for MetKeyRow { key, deleted } in super::met_keys(connection, tenant, &keys)? {
+            let (key, record, snapshot) = key.into_parts(deleted)?;
             remembered.insert(key, (record, snapshot));
         }
     }
@@ -181,21 +162,12 @@ fn stored_versions(
     let mut versions: HashMap<NaturalKey, Vec<StoredVersion>> = HashMap::new();
     for (contract, keys) in sent {
         for keys in keys.chunks(ROWS_PER_STATEMENT) {
-            let rows: Vec<(String, Id, Hash, bool)> = mass_requests::table
-                .filter(mass_requests::tenant_id.eq(tenant.as_str()))
-                .filter(mass_requests::contract.eq(Word(contract)))
-                .filter(mass_requests::natural_key.eq_any(keys))
-                .select((
-                    mass_requests::natural_key.assume_not_null(),
-                    mass_requests::id,
-                    mass_requests::fingerprint,
-                    mass_requests::corrected_by.is_not_null(),
-                ))
-                .load(connection)?;
-            for (key, id, fingerprint, superseded) in rows {
+            for VersionRow { natural_key, id, fingerprint, superseded } in
+                super::met_versions(connection, tenant, contract, keys)?
+            {
                 let id = MassRequestId::from_uuid(id.0);
                 let version = StoredVersion { id, fingerprint: fingerprint.0, superseded };
-                versions.entry((contract, key)).or_default().push(version);
+                versions.entry((contract, natural_key)).or_default().push(version);
             }
         }
     }
@@ -219,9 +191,7 @@ fn store(connection: &mut Connection, head: Head, batch: &mut Batch) -> QueryRes
     for older in batch.superseded() {
         update(connection, older)?;
     }
-    let frontier = add(connection, head, batch, Assumed::default())?.ok_or(diesel::NotFound)?;
-    deliveries::enqueue(connection, batch.tenant(), batch.sendings())?;
-    Ok(frontier)
+    add(connection, head, batch, Assumed::default())?.ok_or(diesel::NotFound)
 }
 
 /// Adds what is new, if the log ends where the head is and what is assumed holds; and tells where the log ends then.
@@ -240,7 +210,8 @@ fn add(
     if events.is_empty() && keys.is_empty() {
         return Ok(Some(head.frontier));
     }
-    let addition = Addition { tenant, before, assumed, head: head.end(), usage, events, nodes, requests, keys };
+    let queue = batch.queue_rows();
+    let addition = Addition { tenant, before, assumed, head: head.end(), usage, events, nodes, requests, keys, queue };
     Ok(super::add(connection, &addition)?.then_some(head.frontier))
 }
 

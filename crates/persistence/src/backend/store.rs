@@ -31,13 +31,14 @@ use mass_domain::time::Timestamp;
 use mass_domain::users::{Email, User};
 use mass_service::{
     Claim, Claimed, Conclusion, DeleteError, Deletion, DeliveryStore, Found, HandleError, MassStore, OutboxStore,
-    Receipt, RecommendationStore, Recorded, Refusal, SendError, Sending, Submission, Transition, TransitionError,
+    Receipt, RecommendationStore, Recorded, Refusal, Restraint, SendError, Submission, Transition, TransitionError,
 };
 
 use super::{
     Connection, Store, api_keys, attempts, audit_live, audit_log, deliveries, mass, quotas, recommendations, sessions,
     settings, tenants, users,
 };
+use crate::columns::Instant;
 use crate::store::Upkeep;
 
 impl Store {
@@ -144,16 +145,19 @@ impl DeliveryStore for Store {
         limit: u16,
         now: Timestamp,
         until: Timestamp,
+        restraint: &Restraint,
     ) -> Result<Vec<Claimed>, PortError> {
         super::in_place(self)?;
         // Looked for apart, so that a worker that finds nothing has kept no writer waiting.
-        if !self.reads.run_outside(move |connection| deliveries::is_due(connection, now)).await? {
+        let none_of = restraint.none_of.clone();
+        if !self.reads.run_outside(move |connection| super::is_due(connection, Instant(now), &none_of)).await? {
             return Ok(Vec::new());
         }
-        let worker = worker.clone();
+        let (worker, restraint) = (worker.clone(), restraint.clone());
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let claim = move |connection: &mut Connection| {
-            let claims = deliveries::claim(connection, &worker, limit, now, until, &mut turn)?;
+            let span = deliveries::Lease { now, until };
+            let claims = deliveries::claim(connection, &worker, limit, span, &restraint, &mut turn)?;
             Ok((claims, turn))
         };
         let (claims, turn) = self.writes.run_outside(claim).await?;
@@ -215,9 +219,9 @@ fn by_tenant(claims: Vec<Claim>) -> BTreeMap<TenantId, Vec<Claim>> {
 
 #[async_trait]
 impl OutboxStore for Store {
-    async fn send(&self, tenant: &TenantId, id: MassRequestId, sending: Sending) -> Result<Delivery, SendError> {
+    async fn send(&self, tenant: &TenantId, id: MassRequestId, act: Act) -> Result<Delivery, SendError> {
         super::in_place(self)?;
-        self.writes.run_for(tenant, move |connection, tenant| deliveries::send(connection, tenant, id, sending)).await?
+        self.writes.run_for(tenant, move |connection, tenant| deliveries::send(connection, tenant, id, &act)).await?
     }
 
     async fn find(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<Delivery>, PortError> {

@@ -8,7 +8,7 @@ use mass_domain::contracts::ContractId;
 use mass_domain::tenancy::{CredentialsVersion, TenantId};
 use mass_service::Submission;
 
-use super::{EventRow, HeadRow, KeyRow, NewRequestRow, NodeRow, UsageRow};
+use super::{EventRow, HeadRow, KeyRow, NewRequestRow, NodeRow, QueueRow, UsageRow};
 use crate::columns::{Word, sql};
 
 /// All rows that the acceptance of submissions adds, and where the tenant's log and usage are then.
@@ -23,6 +23,8 @@ pub(crate) struct Addition<'a> {
     pub(crate) nodes: Vec<NodeRow>,
     pub(crate) requests: Vec<NewRequestRow<'a>>,
     pub(crate) keys: Vec<KeyRow>,
+    /// The places of what is to be sent to the engine.
+    pub(crate) queue: Vec<QueueRow>,
 }
 
 /// What is taken for granted, without having been looked at in the same transaction.
@@ -143,6 +145,14 @@ unnested!(Nodes<'a> of NodeRow, into "audit_nodes",
     hash: Binary, super::Node = |row| row.hash;
 );
 
+unnested!(Queue<'a> of QueueRow, into "delivery_queue",
+    tenant_id: Text, &'a super::Word<TenantId> = |row| &row.tenant_id;
+    delivery_id: sql::Id, super::Id = |row| row.delivery_id;
+    due_at: sql::Instant, super::Instant = |row| row.due_at;
+    fence: BigInt, i64 = |row| row.fence;
+    trace_flags: Nullable<BigInt>, Option<i64> = |row| row.trace_flags;
+);
+
 impl Addition<'_> {
     /// The statement that writes all of it and returns a row, or writes nothing and returns none: if the log does not
     /// end any more where it is taken to end, or if what is assumed does not hold. Foreign keys are checked at its end,
@@ -161,6 +171,7 @@ impl Addition<'_> {
             nodes: Nodes::of(&self.nodes),
             requests: Requests::of(&self.requests),
             keys: Keys::of(&self.keys),
+            queue: Queue::of(&self.queue),
         }
     }
 }
@@ -176,6 +187,7 @@ pub(crate) struct InOneStatement<'a> {
     nodes: Nodes<'a>,
     requests: Requests<'a>,
     keys: Keys<'a>,
+    queue: Queue<'a>,
 }
 
 impl QueryFragment<Pg> for InOneStatement<'_> {
@@ -210,6 +222,8 @@ impl QueryFragment<Pg> for InOneStatement<'_> {
         self.requests.walk(&mut out)?;
         out.push_sql("), keys AS (");
         self.keys.walk(&mut out)?;
+        out.push_sql("), queue AS (");
+        self.queue.walk(&mut out)?;
         out.push_sql(") SELECT FROM head");
         Ok(())
     }

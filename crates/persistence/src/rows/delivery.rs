@@ -1,6 +1,7 @@
 //! Deliveries to the engine, and what it recommends.
 
 use diesel::prelude::*;
+use diesel::sql_types::Nullable;
 use mass_domain::audit::Act;
 use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::ContractId;
@@ -12,7 +13,7 @@ use mass_domain::time::Timestamp;
 use mass_domain::trace::{Origin, RequestId, TraceParent};
 
 use super::{corrupt, request_id, request_id_column};
-use crate::columns::{Hash, Id, Instant, Json, Word};
+use crate::columns::{Hash, Id, Instant, Json, Word, sql};
 use crate::schema::{deliveries, delivery_queue, recommendations};
 
 /// A delivery, but for what the queue tells of it.
@@ -36,12 +37,12 @@ pub(crate) struct DeliveryRow {
 }
 
 impl DeliveryRow {
-    /// The row of a delivery that is about to stand in the queue for the first time.
-    pub(crate) fn first(tenant: &TenantId, id: DeliveryId, request: MassRequestId, act: &Act) -> Self {
-        let at = Instant(act.at);
+    /// The row of a request's delivery as it is when it is put in the queue for the first time, but for by which call that is.
+    pub(crate) fn first(tenant: &TenantId, request: MassRequestId, at: Timestamp) -> Self {
+        let at = Instant(at);
         Self {
             tenant_id: Word(tenant.clone()),
-            id: Id(id.as_uuid()),
+            id: Id(DeliveryId::of(request).as_uuid()),
             request_id: request_id_column(request),
             state: Word(State::Queued),
             round: 1,
@@ -52,9 +53,15 @@ impl DeliveryRow {
             failure_code: None,
             failure_detail: None,
             dead_reason: None,
-            call_id: act.origin.request_id.as_str().to_owned(),
-            traceparent: act.origin.trace.map(|trace| trace.to_string()),
+            call_id: String::new(),
+            traceparent: None,
         }
+    }
+
+    /// The same, put in the queue by this call.
+    pub(crate) fn by(self, origin: &Origin) -> Self {
+        let traceparent = origin.trace.map(|trace| trace.to_string());
+        Self { call_id: origin.request_id.as_str().to_owned(), traceparent, ..self }
     }
 
     /// The request that the engine is asked about.
@@ -105,16 +112,23 @@ impl DeliveryRow {
 #[derive(Debug, Insertable)]
 #[diesel(table_name = delivery_queue, treat_none_as_default_value = false)]
 pub(crate) struct QueueRow {
-    tenant_id: Word<TenantId>,
-    delivery_id: Id,
-    due_at: Instant,
-    worker: Option<String>,
-    fence: i64,
+    pub(super) tenant_id: Word<TenantId>,
+    pub(super) delivery_id: Id,
+    pub(super) due_at: Instant,
+    pub(super) worker: Option<String>,
+    pub(super) fence: i64,
+    pub(super) trace_flags: Option<i64>,
 }
 
 impl QueueRow {
-    /// The place of a delivery that is due at once, in its round.
-    pub(crate) fn new(tenant: &TenantId, id: DeliveryId, due_at: Timestamp, round: i64) -> Self {
+    /// The first place of the delivery of a request, which is due at once.
+    pub(crate) fn first(tenant: &TenantId, request: MassRequestId, act: &Act) -> Self {
+        let trace_flags = act.origin.trace.map(|trace| i64::from(trace.parts().2));
+        Self { trace_flags, ..Self::of_round(tenant, DeliveryId::of(request), act.at, 1) }
+    }
+
+    /// The place of a delivery in a round, due at once.
+    pub(crate) fn of_round(tenant: &TenantId, id: DeliveryId, due_at: Timestamp, round: i64) -> Self {
         Self {
             tenant_id: Word(tenant.clone()),
             delivery_id: Id(id.as_uuid()),
@@ -122,6 +136,7 @@ impl QueueRow {
             worker: None,
             // Claims of an earlier round have lesser numbers, however many there were.
             fence: (round - 1) << 32,
+            trace_flags: None,
         }
     }
 }
@@ -133,6 +148,13 @@ pub(crate) struct DueRow {
     pub(crate) tenant_id: Word<TenantId>,
     pub(crate) delivery_id: Id,
     pub(crate) fence: i64,
+}
+
+/// When a place in the queue is due, if there is one.
+#[derive(Debug, QueryableByName)]
+pub(crate) struct DueAtRow {
+    #[diesel(sql_type = Nullable<sql::Instant>)]
+    pub(crate) due_at: Option<Instant>,
 }
 
 /// What the engine recommended.

@@ -3,10 +3,13 @@
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
+use mass_domain::delivery::WorkerName;
 use mass_domain::mass_request::{Filter, Status};
 use mass_domain::page::Limit;
 use mass_domain::port::PortError;
+use mass_domain::tenancy::AutoSend;
 use mass_persistence::{InvalidUrl, OpenError, Options, open};
+use mass_service::{Claimed, Conclusion, Recorded, Restraint, Submission};
 
 use crate::databases::{Place, TestDatabase, administration};
 use crate::fixtures::{Vary, account, at, deletion, founded, other_tenant, reading, simple, tenant, transition};
@@ -89,6 +92,41 @@ async fn a_table_that_has_grown_is_not_read_whole() {
         let read = statistics(&place, table, "seq_tup_read + idx_tup_fetch");
         assert!(read < 3000, "{read} rows of {table} were read for 1,110 documents");
     }
+}
+
+/// So is what is planned for the deliveries while there are few: each is looked up by its key alone, however many there are.
+#[tokio::test]
+async fn deliveries_are_looked_up_by_their_keys() {
+    let TestDatabase { database, place } = TestDatabase::postgres().await;
+    for table in ["deliveries", "delivery_queue"] {
+        place.execute(&format!("ALTER TABLE {table} SET (autovacuum_enabled = off)"));
+    }
+    let stores = database.stores();
+    let worker = WorkerName::parse("w").unwrap();
+    for n in 0..30 {
+        let readings = (0..10).map(|m| reading(&format!("dev-{n}-{m}"), 20));
+        let sent = readings.map(|reading| Submission { auto_send: AutoSend::On, ..reading }).collect();
+        assert!(stores.mass.accept(&tenant(), sent, Vec::new()).await.unwrap().iter().all(Result::is_ok));
+        let claimed = stores.deliveries.claim(&worker, 5, at(9), at(99), &Restraint::default()).await.unwrap();
+        assert_eq!(claimed.len(), 5);
+        for Claimed { claim, .. } in claimed {
+            let again = Conclusion::Postponed { due_at: at(9) };
+            assert_eq!(stores.deliveries.record(&claim, again, at(9)).await.unwrap(), Recorded::Recorded);
+        }
+    }
+    drop(database);
+    let used = |index: &str| -> i64 {
+        let used = "SELECT CAST(idx_scan AS text) AS line FROM pg_stat_user_indexes WHERE indexrelname";
+        place.lines(&format!("{used} = '{index}'"))[0].parse().unwrap()
+    };
+    while statistics(&place, "delivery_queue", "n_tup_ins") < 300 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(used("deliveries_pkey") >= 300 && used("delivery_queue_pkey") >= 300);
+    assert_eq!((used("deliveries_by_request"), used("deliveries_by_state")), (0, 0));
+    // From tenant to tenant, and to what is due of each: a few times whenever something is claimed.
+    let turns = used("delivery_queue_by_tenant");
+    assert!(turns <= 30 * 20, "{turns} looks at what is due");
 }
 
 fn statistics(place: &Place, table: &str, column: &str) -> i64 {

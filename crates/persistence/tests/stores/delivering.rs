@@ -22,10 +22,11 @@ use mass_domain::page::Limit;
 use mass_domain::recommendation::{self, Advice, Recommendation};
 use mass_domain::tenancy::{AutoSend, Settings, TenantId};
 use mass_domain::time::{Clock, Timestamp};
+use mass_domain::trace::Origin;
 use mass_service::{
     Answer, Claim, Claimed, Conclusion, Deliverer, DeliveryError, DeliveryQuery, DeliveryService, DeliverySettings,
     DeliveryStore, Found, HandleError, Question, ReadError, RecommendationQuery, Recommender, RecommenderError,
-    Recorded, SendError, Sending, Submission,
+    Recorded, Restraint, SendError, Submission,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -37,10 +38,14 @@ on_both!(
     a_request_is_sent_once,
     what_has_ended_otherwise_is_not_sent,
     a_request_is_sent_as_it_is_stored_or_not_at_all,
+    what_was_sent_with_its_request_is_a_delivery_like_any_other,
+    the_engine_is_asked_in_the_trace_of_who_sent,
     what_is_not_stored_is_not_sent,
     a_tenant_s_decision_comes_before_the_server_s,
     no_two_workers_have_the_same_delivery,
     tenants_take_turns_however_much_one_of_them_has_queued,
+    what_the_engine_is_not_asked_about_stays_where_it_is,
+    what_room_there_is_is_shared,
     what_is_not_due_is_not_claimed,
     a_lease_that_ended_is_taken_over_and_its_holder_comes_too_late,
     of_many_outcomes_one_is_recorded,
@@ -71,10 +76,6 @@ fn worker(name: &str) -> WorkerName {
     WorkerName::parse(name).unwrap()
 }
 
-fn sending(at: Timestamp) -> Sending {
-    Sending { id: DeliveryId::from_uuid(Uuid::now_v7()), act: act(at) }
-}
-
 /// A submission that is put in the queue with its storing.
 fn sent(submission: Submission) -> Submission {
     Submission { auto_send: AutoSend::On, ..submission }
@@ -83,11 +84,15 @@ fn sent(submission: Submission) -> Submission {
 /// A stored request that stands in the queue.
 async fn queued(db: &TestDatabase, submission: Submission) -> Delivery {
     let id = db.stored(submission).await.summary.id;
-    db.outbox().send(&tenant(), id, sending(second(1))).await.unwrap()
+    db.outbox().send(&tenant(), id, act(second(1))).await.unwrap()
 }
 
 async fn claim(db: &TestDatabase, name: &str, now: i64) -> Vec<Claimed> {
-    db.deliveries().claim(&worker(name), 100, second(now), second(now + 60)).await.unwrap()
+    claim_but(db, name, now, &Restraint::default()).await
+}
+
+async fn claim_but(db: &TestDatabase, name: &str, now: i64, restraint: &Restraint) -> Vec<Claimed> {
+    db.deliveries().claim(&worker(name), 100, second(now), second(now + 60), restraint).await.unwrap()
 }
 
 async fn claim_one(db: &TestDatabase, name: &str, now: i64) -> Claimed {
@@ -169,61 +174,65 @@ fn dead() -> Conclusion {
 
 async fn a_request_is_sent_once(db: TestDatabase) {
     let id = db.stored(reading("dev-1", 20)).await.summary.id;
-    let first = sending(second(1));
-    let delivery = db.outbox().send(&tenant(), id, first.clone()).await.unwrap();
-    assert_eq!((delivery.id, delivery.request_id, delivery.state), (first.id, id, State::Queued));
+    let delivery = db.outbox().send(&tenant(), id, act(second(1))).await.unwrap();
+    assert_eq!((delivery.id, delivery.request_id, delivery.state), (DeliveryId::of(id), id, State::Queued));
     assert_eq!((delivery.round, delivery.attempts, delivery.due_at), (1, 0, Some(second(1))));
-    assert_eq!(db.outbox().send(&tenant(), id, sending(second(2))).await.unwrap(), delivery);
+    assert_eq!(db.outbox().send(&tenant(), id, act(second(2))).await.unwrap(), delivery);
     assert_eq!(status(&db, id).await, Status::Pending);
     assert_eq!(actions(&db, id).await, [Action::Accepted, Action::Sent]);
 
     let claimed = claim_one(&db, "a", 3).await;
-    let leased = db.outbox().send(&tenant(), id, sending(second(4))).await.unwrap();
+    let leased = db.outbox().send(&tenant(), id, act(second(4))).await.unwrap();
     assert_eq!((leased.id, leased.state, leased.due_at), (delivery.id, State::Leased, None));
     let lease = leased.lease.unwrap();
     assert_eq!((lease.owner, lease.until), (worker("a"), second(63)));
     assert_eq!(record(&db, &claimed, answered(&claimed)).await, Recorded::Recorded);
-    let delivered = db.outbox().send(&tenant(), id, sending(second(5))).await.unwrap();
+    let delivered = db.outbox().send(&tenant(), id, act(second(5))).await.unwrap();
     assert_eq!((delivered.id, delivered.state, delivered.lease), (delivery.id, State::Delivered, None));
 
     assert_eq!(db.outbox().find(&other_tenant(), delivery.id).await.unwrap(), None);
-    let foreign = db.outbox().send(&other_tenant(), id, sending(second(6))).await;
+    let foreign = db.outbox().send(&other_tenant(), id, act(second(6))).await;
     assert!(matches!(foreign, Err(SendError::NotFound)), "{foreign:?}");
 }
 
 async fn what_has_ended_otherwise_is_not_sent(db: TestDatabase) {
     let cancelled = db.stored(simple(1)).await.summary.id;
     db.mass().transition(&tenant(), cancelled, transition(Status::Cancelled)).await.unwrap();
-    let refused = db.outbox().send(&tenant(), cancelled, sending(second(1))).await;
+    let refused = db.outbox().send(&tenant(), cancelled, act(second(1))).await;
     assert!(matches!(refused, Err(SendError::Ended { status: Status::Cancelled })), "{refused:?}");
 
     let deleted = db.stored(simple(2)).await.summary.id;
     db.mass().delete(&tenant(), deleted, deletion()).await.unwrap();
-    let refused = db.outbox().send(&tenant(), deleted, sending(second(1))).await;
+    let refused = db.outbox().send(&tenant(), deleted, act(second(1))).await;
     assert!(matches!(refused, Err(SendError::Gone)), "{refused:?}");
 
     let failed = db.stored(simple(3)).await.summary.id;
     db.mass().transition(&tenant(), failed, transition(Status::Failed)).await.unwrap();
-    db.outbox().send(&tenant(), failed, sending(second(1))).await.unwrap();
+    db.outbox().send(&tenant(), failed, act(second(1))).await.unwrap();
     assert_eq!(status(&db, failed).await, Status::Pending);
     assert_eq!(claim_one(&db, "a", 2).await.question.request_id, failed);
 }
 
 async fn a_request_is_sent_as_it_is_stored_or_not_at_all(db: TestDatabase) {
     let submissions = vec![sent(reading("dev-1", 20)), simple(1), sent(simple(2))];
-    let ids: Vec<_> = submissions.iter().map(|submission| submission.delivery).collect();
+    let ids: Vec<_> = submissions.iter().map(|submission| DeliveryId::of(submission.id)).collect();
     let receipts = db.mass().accept(&tenant(), submissions, Vec::new()).await.unwrap();
     let requests: Vec<_> = receipts.into_iter().map(|receipt| receipt.unwrap().request.summary).collect();
-    // The place of each request's own event is not moved by those of sending.
-    for (request, sequence) in requests.iter().zip([1, 3, 4]) {
+    // What is accepted and sent with that is one act, of which one event tells.
+    let told = [json!(ids[0].to_string()), Value::Null, json!(ids[2].to_string())];
+    for ((request, sequence), delivery) in requests.iter().zip(1..).zip(told) {
         let events = db.events(request.id).await;
         assert_eq!((request.audit.unwrap().sequence, events[0].sequence), (sequence, sequence));
+        assert_eq!(
+            (events.len(), &events[0].event.detail.get("delivery").cloned().unwrap_or_default()),
+            (1, &delivery)
+        );
     }
     let claimed = claim(&db, "a", 2).await;
     let claimed: HashSet<_> =
         claimed.iter().map(|claimed| (claimed.claim.delivery_id, claimed.question.request_id)).collect();
     assert_eq!(claimed, HashSet::from([(ids[0], requests[0].id), (ids[2], requests[2].id)]));
-    assert_eq!(actions(&db, requests[0].id).await, [Action::Accepted, Action::Sent, Action::StatusChanged]);
+    assert_eq!(actions(&db, requests[0].id).await, [Action::Accepted, Action::StatusChanged]);
     assert_eq!(actions(&db, requests[1].id).await, [Action::Accepted]);
 
     // The database refuses the second of two equal ids, which undoes the first.
@@ -232,6 +241,84 @@ async fn a_request_is_sent_as_it_is_stored_or_not_at_all(db: TestDatabase) {
     assert!(db.mass().accept(&tenant(), vec![first, second], Vec::new()).await.is_err());
     assert_eq!(db.outbox().list(&tenant(), Filter::default(), None, Limit::DEFAULT).await.unwrap().len(), 2);
     assert_eq!(db.outbox().backlog(at(3)).await.unwrap(), Backlog { waiting: 0, leased: 2, oldest_due: None });
+}
+
+async fn what_was_sent_with_its_request_is_a_delivery_like_any_other(db: TestDatabase) {
+    let outbox = db.outbox();
+    let submissions: Vec<_> = (0..6).map(|value| sent(simple(value).sent(second(value)))).collect();
+    let requests: Vec<_> = submissions.iter().map(|submission| submission.id).collect();
+    let ids: Vec<_> = requests.iter().copied().map(DeliveryId::of).collect();
+    db.mass()
+        .accept(&tenant(), submissions, Vec::new())
+        .await
+        .unwrap()
+        .into_iter()
+        .for_each(|stored| drop(stored.unwrap()));
+    let asked_for = queued(&db, simple(9)).await;
+
+    let delivery = found(&db, ids[2]).await;
+    assert_eq!((delivery.id, delivery.request_id, delivery.state), (ids[2], requests[2], State::Queued));
+    assert_eq!((delivery.round, delivery.attempts, delivery.due_at), (1, 0, Some(second(2))));
+    assert_eq!((delivery.created_at, delivery.queued_at, delivery.updated_at), (second(2), second(2), second(2)));
+    assert_eq!((&delivery.lease, &delivery.failure, delivery.dead_reason), (&None, &None, None));
+    assert_eq!(outbox.find(&other_tenant(), ids[2]).await.unwrap(), None);
+    assert_eq!(outbox.send(&tenant(), requests[2], act(second(9))).await.unwrap(), delivery);
+    assert_eq!(outbox.replay(&tenant(), ids[2], act(second(9))).await.unwrap(), delivery);
+    assert_eq!(actions(&db, requests[2]).await, [Action::Accepted]);
+
+    let cancelled = outbox.cancel(&tenant(), ids[0], act(second(9))).await.unwrap();
+    assert_eq!((cancelled.state, cancelled.due_at, cancelled.updated_at), (State::Cancelled, None, second(9)));
+    assert_eq!(status(&db, requests[0]).await, Status::Cancelled);
+    db.mass().delete(&tenant(), requests[1], deletion()).await.unwrap();
+    assert_eq!(found(&db, ids[1]).await.state, State::Cancelled);
+
+    let mut all = vec![asked_for.id];
+    all.extend(&ids);
+    all.sort_by_key(|id| Reverse(*id));
+    let pages = async |state: Option<State>| {
+        let (mut listed, limit) = (Vec::new(), Limit::new(2).unwrap());
+        loop {
+            let page = outbox.list(&tenant(), Filter { state }, listed.last().copied(), limit).await.unwrap();
+            listed.extend(page.iter().take(2).map(|delivery| delivery.id));
+            if page.len() <= 2 {
+                return listed;
+            }
+        }
+    };
+    assert_eq!(pages(None).await, all);
+    let is_cancelled = |id: &DeliveryId| ids[..2].contains(id);
+    let (gone, waiting): (Vec<_>, Vec<_>) = all.iter().partition(|id| is_cancelled(id));
+    assert_eq!((pages(Some(State::Cancelled)).await, pages(Some(State::Queued)).await), (gone, waiting));
+    assert_eq!(pages(Some(State::Dead)).await, []);
+    let overview = outbox.overview(&tenant()).await.unwrap();
+    assert_eq!((overview.depth, overview.oldest), (5, Some(second(1))));
+    assert_eq!(overview.by_state.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [5, 0, 0, 0, 2]);
+    let claimed =
+        db.deliveries().claim(&worker("a"), 100, second(20), second(60), &Restraint::default()).await.unwrap();
+    assert_eq!(claimed.len(), 5);
+    assert!(claimed.iter().all(|claimed| claimed.queued_at == found_at(claimed, &requests)));
+    assert_eq!(outbox.overview(&tenant()).await.unwrap().by_state[1], (State::Leased, 5));
+}
+
+/// When a delivery is expected to have been queued: with its request, or at the first second if it was asked for.
+fn found_at(claimed: &Claimed, requests: &[MassRequestId]) -> Timestamp {
+    let place = requests.iter().position(|id| *id == claimed.question.request_id);
+    second(place.map_or(1, |place| i64::try_from(place).unwrap()))
+}
+
+async fn the_engine_is_asked_in_the_trace_of_who_sent(db: TestDatabase) {
+    let of = |flags: &str| format!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flags}").parse().unwrap();
+    for (value, trace) in [Some(of("01")), Some(of("00")), None].into_iter().enumerate() {
+        let submission = sent(simple(i64::try_from(value).unwrap()));
+        let origin = Origin { trace, ..submission.origin.clone() };
+        db.stored(Submission { origin, ..submission }).await;
+        let claimed = claim_one(&db, "a", 2).await;
+        assert_eq!(claimed.question.trace, trace);
+        assert_eq!(record(&db, &claimed, answered(&claimed)).await, Recorded::Recorded);
+        let events = db.events(claimed.question.request_id).await;
+        let told = events.iter().map(|event| event.event.origin.request_id.as_str());
+        assert_eq!(told.collect::<Vec<_>>(), ["req-1"; 3], "the call by which it was sent");
+    }
 }
 
 async fn what_is_not_stored_is_not_sent(db: TestDatabase) {
@@ -263,8 +350,8 @@ async fn a_tenant_s_decision_comes_before_the_server_s(db: TestDatabase) {
                 for receipt in [single, whole].concat() {
                     let receipt = receipt.unwrap();
                     assert_eq!(receipt.sent, sent, "{auto_send:?} {server:?}");
-                    let told = actions(&db, receipt.request.summary.id).await;
-                    assert_eq!(told.contains(&Action::Sent), sent, "{auto_send:?} {server:?}");
+                    let accepted = &db.events(receipt.request.summary.id).await[0].event;
+                    assert_eq!(accepted.detail.contains_key("delivery"), sent, "{auto_send:?} {server:?}");
                 }
             }
             let change = SettingsChange { settings: Settings { auto_send: Some(!sent) }, act: act(at(6)) };
@@ -286,7 +373,8 @@ async fn no_two_workers_have_the_same_delivery(db: TestDatabase) {
         tokio::spawn(async move {
             let mut claims: Vec<Claim> = Vec::new();
             loop {
-                let claimed = store.claim(&worker(&name), 4, second(2), second(60)).await.unwrap();
+                let claimed =
+                    store.claim(&worker(&name), 4, second(2), second(60), &Restraint::default()).await.unwrap();
                 if claimed.is_empty() {
                     return claims;
                 }
@@ -315,7 +403,7 @@ async fn tenants_take_turns_however_much_one_of_them_has_queued(db: TestDatabase
     of(&much, 0..40).await;
     of(&little, 50..53).await;
     let claim = async |store: &dyn DeliveryStore, limit: u16| {
-        let claimed = store.claim(&worker("a"), limit, second(60), second(300)).await.unwrap();
+        let claimed = store.claim(&worker("a"), limit, second(60), second(300), &Restraint::default()).await.unwrap();
         let whose = |of: &TenantId| claimed.iter().filter(|claimed| claimed.claim.tenant_id == *of).count();
         (whose(&much), whose(&little))
     };
@@ -335,10 +423,53 @@ async fn tenants_take_turns_however_much_one_of_them_has_queued(db: TestDatabase
     assert_eq!(claim(db.deliveries(), 100).await, (0, 0));
 }
 
+async fn what_the_engine_is_not_asked_about_stays_where_it_is(db: TestDatabase) {
+    for whose in [tenant(), other_tenant()] {
+        let submissions = (0..10).map(|value| sent(simple(value))).collect();
+        assert!(db.mass().accept(&whose, submissions, Vec::new()).await.unwrap().iter().all(Result::is_ok));
+    }
+    let of = |claimed: &[Claimed], whose: &TenantId| {
+        claimed.iter().filter(|claimed| claimed.claim.tenant_id == *whose).count()
+    };
+    let none = Restraint { none_of: vec![tenant(), other_tenant()], one_of: Vec::new() };
+    assert_eq!(claim_but(&db, "a", 2, &none).await, []);
+    let tried = Restraint { none_of: vec![tenant()], one_of: vec![other_tenant()] };
+    for _ in 0..2 {
+        let claimed = claim_but(&db, "a", 2, &tried).await;
+        assert_eq!((claimed.len(), of(&claimed, &other_tenant())), (1, 1));
+    }
+    let but_one = Restraint { none_of: vec![other_tenant()], one_of: Vec::new() };
+    let claimed = claim_but(&db, "a", 2, &but_one).await;
+    assert_eq!((claimed.len(), of(&claimed, &tenant())), (10, 10));
+    for delivery in db.outbox().list(&other_tenant(), Filter::default(), None, Limit::DEFAULT).await.unwrap() {
+        let attempts = i64::from(delivery.state == State::Leased);
+        assert_eq!((delivery.attempts, delivery.updated_at > delivery.created_at), (attempts, attempts == 1));
+    }
+    assert_eq!(db.outbox().backlog(second(2)).await.unwrap().oldest_due, Some(at(1)));
+    assert_eq!(claim(&db, "a", 2).await.len(), 8);
+}
+
+async fn what_room_there_is_is_shared(db: TestDatabase) {
+    for (whose, values) in [(tenant(), 0..20), (other_tenant(), 20..23)] {
+        let submissions = values.map(|value| sent(simple(value))).collect();
+        assert!(db.mass().accept(&whose, submissions, Vec::new()).await.unwrap().iter().all(Result::is_ok));
+    }
+    let claim = async |limit| {
+        let (store, none) = (db.deliveries(), Restraint::default());
+        let claimed = store.claim(&worker("a"), limit, second(2), second(60), &none).await.unwrap();
+        let of_other = claimed.iter().filter(|claimed| claimed.claim.tenant_id == other_tenant()).count();
+        (claimed.len() - of_other, of_other)
+    };
+    assert_eq!(claim(4).await, (2, 2));
+    // What one does not need is the other's.
+    assert_eq!(claim(8).await, (7, 1));
+    assert_eq!(claim(5).await, (5, 0));
+}
+
 async fn what_is_not_due_is_not_claimed(db: TestDatabase) {
     let ids = [queued(&db, simple(1)).await.id, queued(&db, simple(2)).await.id];
     assert_eq!(claim(&db, "a", 0).await, []);
-    let first = db.deliveries().claim(&worker("a"), 1, second(1), second(60)).await.unwrap();
+    let first = db.deliveries().claim(&worker("a"), 1, second(1), second(60), &Restraint::default()).await.unwrap();
     assert_eq!(first.len(), 1);
     let retry = Conclusion::Retry { failure: failure(), due_at: second(300) };
     assert_eq!(record(&db, &first[0], retry).await, Recorded::Recorded);
@@ -541,7 +672,7 @@ async fn a_tenant_sees_what_its_own_deliveries_are_at(db: TestDatabase) {
     for value in 0..5 {
         ids.push(queued(&db, simple(value)).await.id);
     }
-    let claimed = db.deliveries().claim(&worker("a"), 3, second(2), second(60)).await.unwrap();
+    let claimed = db.deliveries().claim(&worker("a"), 3, second(2), second(60), &Restraint::default()).await.unwrap();
     assert_eq!(record(&db, &claimed[0], answered(&claimed[0])).await, Recorded::Recorded);
     assert_eq!(record(&db, &claimed[1], dead()).await, Recorded::Recorded);
     let retry = Conclusion::Retry { failure: failure(), due_at: second(30) };
@@ -756,7 +887,7 @@ fn constrained() -> Submission {
 
 async fn an_answer_is_judged_and_kept(db: TestDatabase) {
     let request = db.stored(reading("dev-1", 20)).await.summary;
-    db.outbox().send(&tenant(), request.id, sending(second(1))).await.unwrap();
+    db.outbox().send(&tenant(), request.id, act(second(1))).await.unwrap();
     let worker = Delivering::new(&db, [Ok(answer(request.fingerprint))]);
     assert!(matches!(worker.at(2).await, Some(Conclusion::Answered(_))));
     assert_eq!(worker.at(5000).await, None);
@@ -778,7 +909,7 @@ async fn an_answer_is_judged_and_kept(db: TestDatabase) {
 
 async fn an_answer_that_breaks_a_constraint_is_kept_and_flagged(db: TestDatabase) {
     let request = db.stored(constrained()).await.summary;
-    db.outbox().send(&tenant(), request.id, sending(second(1))).await.unwrap();
+    db.outbox().send(&tenant(), request.id, act(second(1))).await.unwrap();
     let worker = Delivering::new(&db, [Ok(answer(request.fingerprint))]);
     assert!(matches!(worker.at(2).await, Some(Conclusion::Answered(_))));
     let kept = recommended(&db, request.id).await.pop().unwrap();
@@ -791,7 +922,7 @@ async fn an_answer_that_breaks_a_constraint_is_kept_and_flagged(db: TestDatabase
 
 async fn a_failure_is_tried_again_and_then_given_up(db: TestDatabase) {
     let request = db.stored(simple(1)).await.summary;
-    let delivery = db.outbox().send(&tenant(), request.id, sending(second(1))).await.unwrap();
+    let delivery = db.outbox().send(&tenant(), request.id, act(second(1))).await.unwrap();
     let garbage = answer(Fingerprint::of("another document"));
     let worker = Delivering::new(
         &db,
@@ -828,7 +959,7 @@ async fn what_would_fail_again_is_given_up_at_once(db: TestDatabase) {
 
 async fn an_engine_that_is_left_alone_costs_no_attempt(db: TestDatabase) {
     let request = db.stored(simple(1)).await.summary;
-    let delivery = db.outbox().send(&tenant(), request.id, sending(second(1))).await.unwrap();
+    let delivery = db.outbox().send(&tenant(), request.id, act(second(1))).await.unwrap();
     let open = || Err(RecommenderError::CircuitOpen { retry_after: Duration::from_secs(20) });
     let answers = (0..5).map(|_| open()).chain([Ok(answer(request.fingerprint))]);
     let worker = Delivering::new(&db, answers);

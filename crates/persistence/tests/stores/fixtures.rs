@@ -8,7 +8,7 @@ use mass_domain::access::{Actor, Role};
 use mass_domain::audit::{Act, Action, NewEvent, Object};
 use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::{Examined, Index};
-use mass_domain::ids::{DeliveryId, MassRequestId, UserId};
+use mass_domain::ids::{MassRequestId, UserId};
 use mass_domain::mass_request::{IdempotencyKey, MassRequest, Status};
 use mass_domain::tenancy::{AutoSend, Tenant, TenantId};
 use mass_domain::time::Timestamp;
@@ -119,7 +119,6 @@ fn submission(contract: &str, canonical: String, index: Index) -> Submission {
         idempotency_key: None,
         on_conflict: OnConflict::Refuse,
         auto_send: AutoSend::NoEngine,
-        delivery: DeliveryId::from_uuid(Uuid::now_v7()),
         origin: origin(),
     }
 }

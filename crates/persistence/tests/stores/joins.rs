@@ -358,9 +358,10 @@ fn what_is_tied_to_one_tenant_is_told_from_what_is_not() {
 }
 
 /// What the program's sources join.
-const JOINS: [&[&str]; 6] = [
+const JOINS: [&[&str]; 7] = [
     &["api_keys", "tenants"],
     &["deliveries", "delivery_queue"],
+    &["delivery_queue", "mass_requests", "deliveries"],
     &["idempotency_keys", "mass_requests"],
     &["sessions", "users", "tenants"],
     &["tenants", "quotas", "tenant_usage"],

@@ -144,7 +144,7 @@ async fn who_names_no_tenant_sees_that_something_is_due_and_not_what() {
     }
     let columns = "SELECT string_agg(attname::text, ' ' ORDER BY attnum) AS line FROM pg_attribute
         WHERE attrelid = 'delivery_queue'::regclass AND attnum > 0";
-    assert_eq!(lines(&mut server, columns).unwrap(), ["tenant_id delivery_id due_at worker fence"]);
+    assert_eq!(lines(&mut server, columns).unwrap(), ["tenant_id delivery_id due_at worker fence trace_flags"]);
 }
 
 #[tokio::test]

@@ -78,7 +78,7 @@ pub async fn replay(
 ) -> Result<Reply<Delivery>, Problem> {
     query.finish()?;
     let delivery = service.replay(&call.principal, target.id()?, call.origin).await?;
-    engine.wake();
+    engine.wake(&delivery.tenant_id);
     Reply::ok(&delivery.into())
 }
 

@@ -1,0 +1,17 @@
+INSERT INTO deliveries (
+    tenant_id, id, request_id, state, round, attempts, created_at, queued_at, updated_at, call_id
+)
+SELECT queue.tenant_id, request.id, request.id, 'queued', 1, 0, request.created_at, request.created_at, request.created_at,
+    request.id::text
+FROM delivery_queue AS queue
+JOIN mass_requests AS request ON request.tenant_id = queue.tenant_id AND request.id = queue.delivery_id
+ON CONFLICT DO NOTHING;
+ALTER TABLE delivery_queue DROP COLUMN trace_flags;
+ALTER TABLE delivery_queue ADD FOREIGN KEY (tenant_id, delivery_id) REFERENCES deliveries (tenant_id, id);
+CREATE INDEX delivery_queue_by_due ON delivery_queue (due_at);
+DROP INDEX delivery_queue_by_tenant;
+CREATE INDEX delivery_queue_by_tenant ON delivery_queue (tenant_id, due_at);
+DROP INDEX deliveries_by_state;
+CREATE INDEX deliveries_by_state ON deliveries (tenant_id, state, id);
+DROP INDEX deliveries_by_request;
+CREATE UNIQUE INDEX deliveries_by_request ON deliveries (tenant_id, request_id);
