@@ -4,6 +4,8 @@
 //! while the end of the log, a Merkle tree's, is where the last group of this process left it, these are as that group
 //! left them. Documents can then be judged before anything is asked, and written under the conditions that this holds, that
 //! none of their keys is stored and that the credentials are at the same version: one statement instead of seven.
+//!
+//! What this process's own worker appends of deliveries changes nothing of that, and is followed.
 
 use mass_domain::audit::tree::Frontier;
 
@@ -19,6 +21,12 @@ pub(crate) struct Left {
     pub(crate) frontier: Frontier,
     /// What the tenant had decided, may use and had used.
     pub(crate) terms: Terms,
+}
+
+/// How a log has moved on.
+pub(crate) struct Moved {
+    pub(crate) from: Frontier,
+    pub(crate) to: Frontier,
 }
 
 /// What is foreseen for one tenant.
@@ -54,6 +62,15 @@ impl Foresight {
         self.wait = (1 << self.failures) - 1;
     }
 
+    /// Something else has moved the log on, and changed nothing that documents are judged by.
+    pub(crate) fn follow(&mut self, moved: &Moved) {
+        if let Some(left) = &mut self.left
+            && left.frontier == moved.from
+        {
+            left.frontier = moved.to.clone();
+        }
+    }
+
     /// A group that asked first left this.
     pub(crate) fn learned(&mut self, left: Left) {
         self.left = Some(left);
@@ -62,6 +79,7 @@ impl Foresight {
 
 #[cfg(test)]
 mod tests {
+    use mass_domain::audit::tree::TreeHash;
     use mass_domain::tenancy::{CredentialsVersion, Quotas, Settings, Usage};
 
     use super::*;
@@ -95,6 +113,19 @@ mod tests {
         foresight.held(left());
         assert_eq!(groups_that_ask(&mut foresight), 0);
         assert!(foresight.take().is_none(), "what was taken and not given back is not known");
+    }
+
+    #[test]
+    fn what_moves_the_log_on_from_where_it_was_left_is_followed() {
+        let mut foresight = Foresight::default();
+        let size = |size| Frontier::of::<()>(size, |_| Ok(TreeHash::of_leaf(b"leaf"))).unwrap();
+        foresight.learned(Left { frontier: size(3), ..left() });
+        foresight.follow(&Moved { from: size(2), to: size(4) });
+        foresight.follow(&Moved { from: size(3), to: size(5) });
+        foresight.follow(&Moved { from: size(3), to: size(6) });
+        assert_eq!(foresight.take().unwrap().frontier, size(5));
+        foresight.follow(&Moved { from: size(5), to: size(6) });
+        assert!(foresight.take().is_none());
     }
 
     #[test]

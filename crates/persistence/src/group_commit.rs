@@ -19,7 +19,7 @@ use tokio::sync::{OwnedMutexGuard, oneshot};
 use tracing::{Instrument, Span};
 
 use crate::connections::{Connections, TenantConnection, Walled};
-use crate::foresight::Foresight;
+use crate::foresight::{Foresight, Moved};
 use crate::load::CommitObserver;
 
 /// How many documents share a transaction; a call with more has one of its own.
@@ -136,6 +136,12 @@ impl<C: Walled> GroupCommit<C> {
             queue.next_group().into_iter().for_each(|call| call.answer(Err(same(&error))));
         }
         drop(turn);
+    }
+
+    /// Follows what else moves a tenant's log on, when it is told of it by whoever has the tenant's turn to write.
+    pub(crate) fn follower(&self, tenant: &TenantId) -> impl FnOnce(&Moved) + Send + use<C> {
+        let queue = self.queue_of(tenant);
+        move |moved| queue.foresight.lock().unwrap_or_else(PoisonError::into_inner).follow(moved)
     }
 
     fn queue_of(&self, tenant: &TenantId) -> Arc<Queue> {

@@ -9,6 +9,7 @@ use mass_domain::tenancy::TenantId;
 
 use super::Connection;
 use crate::columns::{Node, Word};
+use crate::foresight::Moved;
 use crate::program;
 use crate::rows::{self, EventRow, HeadRow, NodeRow};
 use crate::schema::{audit_events, audit_heads, audit_nodes};
@@ -72,6 +73,18 @@ impl Head {
         Ok(Self { tenant: tenant.clone(), frontier: frontier(size, &peaks)? })
     }
 
+    /// Appends events to the log, and tells how it has moved on with that.
+    pub(super) fn move_on(
+        self,
+        connection: &mut Connection,
+        events: impl IntoIterator<Item = NewEvent>,
+    ) -> QueryResult<Moved> {
+        let from = self.frontier.clone();
+        let Growth { head, rows, nodes, places: _ } = self.grow(events);
+        head.keep(connection, &rows, &nodes)?;
+        Ok(Moved { from, to: head.frontier })
+    }
+
     /// Appends events to the log, and tells where they stand.
     pub(super) fn append(
         self,
@@ -79,15 +92,20 @@ impl Head {
         events: impl IntoIterator<Item = NewEvent>,
     ) -> QueryResult<Vec<Place>> {
         let Growth { head, rows, nodes, places } = self.grow(events);
+        head.keep(connection, &rows, &nodes)?;
+        Ok(places)
+    }
+
+    /// Stores what the log has grown by, to its present end.
+    fn keep(&self, connection: &mut Connection, rows: &[EventRow], nodes: &[NodeRow]) -> QueryResult<()> {
         if rows.is_empty() {
-            return Ok(places);
+            return Ok(());
         }
         for rows in rows.chunks(ROWS_PER_STATEMENT) {
             diesel::insert_into(audit_events::table).values(rows).execute(connection)?;
         }
-        store_nodes(connection, &nodes)?;
-        head.store_end(connection)?;
-        Ok(places)
+        store_nodes(connection, nodes)?;
+        self.store_end(connection)
     }
 
     /// Gives events their places, without storing anything.

@@ -33,6 +33,7 @@ use super::audit::{Head, column, count};
 use super::mass;
 use crate::columns::{Id, Instant, Word};
 use crate::deed::Deed;
+use crate::foresight::Moved;
 use crate::rows::{self, DeliveryRow, DueRow, QueueRow, RecommendationRow};
 use crate::schema::{audit_events, deliveries, delivery_queue, mass_requests, recommendations};
 
@@ -166,7 +167,7 @@ pub(super) fn begin(
     tenant: &TenantId,
     claims: Vec<Claim>,
     now: Timestamp,
-) -> QueryResult<Vec<Begun>> {
+) -> QueryResult<(Vec<Begun>, Moved)> {
     super::write(connection, |connection| {
         let head = Head::lock(connection, tenant)?;
         let mut events = Vec::new();
@@ -190,8 +191,7 @@ pub(super) fn begin(
             let Delivery { round, queued_at, .. } = delivery;
             begun.push(Begun { claim, attempt, round, queued_at, trace: act.origin.trace, request });
         }
-        head.append(connection, events)?;
-        Ok(begun)
+        Ok((begun, head.move_on(connection, events)?))
     })
 }
 
@@ -288,7 +288,7 @@ pub(super) fn record(
     claim: &Claim,
     conclusion: Conclusion,
     at: Timestamp,
-) -> QueryResult<Recorded> {
+) -> QueryResult<(Recorded, Moved)> {
     super::write(connection, |connection| {
         let head = Head::lock(connection, tenant)?;
         // Whoever gives back, takes over or cancels changes the place in the queue: of two that would end a claim, one
@@ -298,15 +298,16 @@ pub(super) fn record(
             Conclusion::Retry { due_at, .. } | Conclusion::Postponed { due_at } => release(connection, claim, *due_at)?,
         };
         let request = if ended { delivery_and_request(connection, tenant, claim.delivery_id)? } else { None };
-        let Some((row, MassRequest { summary: mut request, .. })) = request else { return Ok(Recorded::LeaseLost) };
+        let Some((row, MassRequest { summary: mut request, .. })) = request else {
+            return Ok((Recorded::LeaseLost, head.move_on(connection, [])?));
+        };
         let act = Act { actor: Actor::System, at, origin: row.origin()? };
         let delivery = row.into_delivery(None)?;
-        match conclusion {
+        let event = match conclusion {
             Conclusion::Answered(recommendation) => {
                 end(connection, &delivery, State::Delivered, at)?;
                 let event = moved(connection, &mut request, Status::Done, &act, Action::Delivered)?;
-                let event = keep(connection, *recommendation, told(event, &delivery))?;
-                head.append(connection, [event])?;
+                Some(keep(connection, *recommendation, told(event, &delivery))?)
             }
             Conclusion::Dead { failure, reason } => {
                 end(connection, &delivery, State::Dead, at)?;
@@ -316,15 +317,19 @@ pub(super) fn record(
                     .execute(connection)?;
                 let event = moved(connection, &mut request, Status::Failed, &act, Action::DeliveryFailed)?;
                 let event = told(event, &delivery).with("code", failure.code.as_str());
-                head.append(connection, [event.with("reason", reason.as_str())])?;
+                Some(event.with("reason", reason.as_str()))
             }
             Conclusion::Retry { failure, due_at: _ } => {
                 requeue(connection, &delivery, delivery.attempts, at)?;
                 fail(connection, &delivery, &failure)?;
+                None
             }
-            Conclusion::Postponed { due_at: _ } => requeue(connection, &delivery, delivery.attempts - 1, at)?,
-        }
-        Ok(Recorded::Recorded)
+            Conclusion::Postponed { due_at: _ } => {
+                requeue(connection, &delivery, delivery.attempts - 1, at)?;
+                None
+            }
+        };
+        Ok((Recorded::Recorded, head.move_on(connection, event)?))
     })
 }
 

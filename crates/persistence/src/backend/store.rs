@@ -165,8 +165,11 @@ impl DeliveryStore for Store {
         let mut claimed = Vec::new();
         let mut failure = None;
         for (tenant, claims) in by_tenant(claims) {
+            let follow = self.accepting.follower(&tenant);
             let begin = move |connection: &mut Connection, tenant: &TenantId| {
-                deliveries::begin(connection, tenant, claims, now)
+                let (begun, moved) = deliveries::begin(connection, tenant, claims, now)?;
+                follow(&moved);
+                Ok(begun)
             };
             match self.writes.run_for(&tenant, begin).await {
                 Ok(begun) => claimed.extend(begun.into_iter().map(deliveries::Begun::into_claimed)),
@@ -184,9 +187,13 @@ impl DeliveryStore for Store {
         super::in_place(self)?;
         let claim = claim.clone();
         let tenant = claim.tenant_id.clone();
-        self.writes
-            .run_for(&tenant, move |connection, tenant| deliveries::record(connection, tenant, &claim, conclusion, at))
-            .await
+        let follow = self.accepting.follower(&tenant);
+        let record = move |connection: &mut Connection, tenant: &TenantId| {
+            let (recorded, moved) = deliveries::record(connection, tenant, &claim, conclusion, at)?;
+            follow(&moved);
+            Ok(recorded)
+        };
+        self.writes.run_for(&tenant, record).await
     }
 
     async fn extend(&self, claims: &[Claim], until: Timestamp) -> Result<Vec<bool>, PortError> {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
-use mass_domain::delivery::WorkerName;
+use mass_domain::delivery::{DeadReason, Failure, FailureCode, WorkerName};
 use mass_domain::mass_request::{Filter, Status};
 use mass_domain::page::Limit;
 use mass_domain::port::PortError;
@@ -163,14 +163,22 @@ async fn a_page_of_a_new_table_reads_no_more_than_a_page() {
     assert!(fetched() - before <= most, "{}", fetched() - before);
 }
 
-/// A process that is alone with its tenant asks once what is stored, and then knows.
+/// A process that is alone with its tenant asks once what is stored, and then knows, whatever its worker does.
 #[tokio::test]
 async fn what_can_be_foreseen_is_not_asked() {
     let TestDatabase { database, place } = TestDatabase::postgres().await;
+    let worker = WorkerName::parse("w").unwrap();
     for n in 0..50 {
         let sent = reading(&format!("dev-{n}"), 20).keyed(&format!("key-{n}"));
-        database.stores().mass.accept(&tenant(), vec![sent], Vec::new()).await.unwrap().remove(0).unwrap();
+        let sent = Submission { auto_send: AutoSend::On, ..sent };
+        let stores = database.stores();
+        stores.mass.accept(&tenant(), vec![sent], Vec::new()).await.unwrap().remove(0).unwrap();
+        let claimed = stores.deliveries.claim(&worker, 1, at(9), at(99), &Restraint::default()).await.unwrap();
+        let failure = Failure { code: FailureCode::Refused, detail: "No.".to_owned() };
+        let dead = Conclusion::Dead { failure, reason: DeadReason::NotRetryable };
+        assert_eq!(stores.deliveries.record(&claimed[0].claim, dead, at(9)).await.unwrap(), Recorded::Recorded);
     }
+    assert_eq!(place.lines("SELECT CAST(size AS text) AS line FROM audit_heads WHERE tenant_id = 'default'"), ["150"]);
     drop(database);
     while statistics(&place, "mass_requests", "n_tup_ins") < 50 {
         tokio::time::sleep(Duration::from_millis(50)).await;
