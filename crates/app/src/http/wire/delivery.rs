@@ -13,7 +13,7 @@ use crate::engine::Circuit;
 #[derive(Serialize, JsonSchema)]
 #[schemars(example = delivery_example())]
 pub struct Delivery {
-    /// Its id.
+    /// Its id: that of its request.
     #[schemars(extend("format" = "uuid"))]
     pub id: String,
     /// The request that the engine is asked about.
@@ -270,7 +270,7 @@ fn names<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> Value {
 
 fn delivery_example() -> Value {
     json!({
-        "id": "0199d3a0-0000-7000-8000-000000000004", "request_id": "0199d3a0-0000-7000-8000-000000000002",
+        "id": "0199d3a0-0000-7000-8000-000000000002", "request_id": "0199d3a0-0000-7000-8000-000000000002",
         "state": "queued", "round": 1, "attempts": 2, "created_at": "2026-11-24T18:00:00.123456Z",
         "queued_at": "2026-11-24T18:00:00.123456Z", "updated_at": "2026-11-24T18:00:03.456789Z",
         "due_at": "2026-11-24T18:00:05.000000Z", "lease": null,
@@ -281,7 +281,7 @@ fn delivery_example() -> Value {
 fn recommendation_example() -> Value {
     json!({
         "id": "0199d3a0-0000-7000-8000-000000000005", "request_id": "0199d3a0-0000-7000-8000-000000000002",
-        "delivery_id": "0199d3a0-0000-7000-8000-000000000004", "contract": "enterprise/1.1", "site_id": "tampa-1",
+        "delivery_id": "0199d3a0-0000-7000-8000-000000000002", "contract": "enterprise/1.1", "site_id": "tampa-1",
         "device_id": null, "created_at": "2026-11-24T18:00:00.223456Z", "valid": true, "flags": [], "latency_ms": 12,
         "slo_ms": 2000, "slo_met": true, "decision_id": "1bf55342-4b7c-8b8b-ad25-f5ad6c942848",
         "model": {"name": "mass-reference", "version": "0.1.0", "policy": "ashrae-setpoint-steps/1"},
