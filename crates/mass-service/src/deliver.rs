@@ -88,7 +88,8 @@ pub trait Recommender: Send + Sync {
     /// Asks once. Answers within a time that is shorter than a lease.
     async fn recommend(&self, question: &Question) -> Result<Answer, RecommenderError>;
 
-    /// Whom it is to be spared by. Whoever is claimed nevertheless is put off by [`RecommenderError::CircuitOpen`].
+    /// About whose requests it would not be asked now. What is claimed nevertheless is put off by
+    /// [`RecommenderError::CircuitOpen`].
     async fn restraint(&self) -> Restraint {
         Restraint::default()
     }

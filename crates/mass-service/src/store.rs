@@ -141,7 +141,7 @@ pub trait OutboxStore: Send + Sync {
     /// Finds a delivery.
     async fn find(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<Delivery>, PortError>;
 
-    /// Lists deliveries, newest (greatest id) first, beginning below `before`: at most one row more than the limit.
+    /// Lists deliveries, those of the newest requests (the greatest ids) first, beginning below `before`: at most one row more than the limit.
     async fn list(
         &self,
         tenant: &TenantId,

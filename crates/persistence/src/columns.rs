@@ -31,7 +31,7 @@ use uuid::Uuid;
 /// The SQL types that diesel does not have for both databases.
 pub(crate) mod sql {
     use diesel::query_builder::QueryId;
-    use diesel::sql_types::{SqlOrd, SqlType};
+    use diesel::sql_types::SqlType;
 
     /// A UUID.
     #[derive(Debug, Clone, Copy, Default, SqlType, QueryId)]
@@ -42,8 +42,6 @@ pub(crate) mod sql {
     #[derive(Debug, Clone, Copy, Default, SqlType, QueryId)]
     #[diesel(postgres_type(oid = 1184, array_oid = 1185), sqlite_type(name = "Text"))]
     pub struct Instant;
-
-    impl SqlOrd for Instant {}
 }
 
 /// An identifier of whatever kind.

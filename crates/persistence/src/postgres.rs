@@ -227,15 +227,16 @@ fn met_versions(
     query.bind::<Array<Text>, _>(keys).load(connection)
 }
 
-/// From tenant to tenant by the index, however much each has in the queue. No fence is below 0: who says so gets that index.
+/// From tenant to tenant by the index, however much each has in the queue. No tenant's id is empty: who says
+/// so gets that index.
 macro_rules! in_turn {
     ($($query:literal)*) => {
         concat!(
             "
     WITH RECURSIVE turn (tenant_id) AS (
-        SELECT min(tenant_id) FROM delivery_queue WHERE tenant_id > $1 AND fence >= 0
+        SELECT min(tenant_id) FROM delivery_queue WHERE tenant_id > $1 AND length(tenant_id) > 0
         UNION ALL
-        SELECT (SELECT min(tenant_id) FROM delivery_queue WHERE tenant_id > turn.tenant_id AND fence >= 0)
+        SELECT (SELECT min(tenant_id) FROM delivery_queue WHERE tenant_id > turn.tenant_id AND length(tenant_id) > 0)
         FROM turn WHERE turn.tenant_id IS NOT NULL
     )",
             $($query)*
@@ -248,10 +249,10 @@ macro_rules! in_turn {
 fn lock_due(connection: &mut Connection, after: &str, now: Instant, share: &Share<'_>) -> QueryResult<Vec<DueRow>> {
     const DUE: &str = in_turn!(
         "
-    SELECT due.tenant_id, due.delivery_id, due.fence
+    SELECT due.tenant_id, due.delivery_id, due.due_at, due.fence
     FROM turn CROSS JOIN LATERAL (
-        SELECT tenant_id, delivery_id, fence FROM delivery_queue
-        WHERE tenant_id = turn.tenant_id AND due_at <= $2 AND fence >= 0
+        SELECT tenant_id, delivery_id, due_at, fence FROM delivery_queue
+        WHERE tenant_id = turn.tenant_id AND due_at <= $2 AND length(tenant_id) > 0
         ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED
     ) AS due
     WHERE turn.tenant_id <> ALL ($4) LIMIT $5"
@@ -265,10 +266,10 @@ fn lock_due(connection: &mut Connection, after: &str, now: Instant, share: &Shar
 fn is_due(connection: &mut Connection, now: Instant, none_of: &[TenantId]) -> QueryResult<bool> {
     const IS_DUE: &str = in_turn!(
         "
-    SELECT due.tenant_id, due.delivery_id, due.fence
+    SELECT due.tenant_id, due.delivery_id, due.due_at, due.fence
     FROM turn CROSS JOIN LATERAL (
-        SELECT tenant_id, delivery_id, fence FROM delivery_queue
-        WHERE tenant_id = turn.tenant_id AND due_at <= $2 AND fence >= 0 LIMIT 1
+        SELECT tenant_id, delivery_id, due_at, fence FROM delivery_queue
+        WHERE tenant_id = turn.tenant_id AND due_at <= $2 AND length(tenant_id) > 0 LIMIT 1
     ) AS due
     WHERE turn.tenant_id <> ALL ($3) LIMIT 1"
     );
@@ -283,7 +284,7 @@ fn longest_due(connection: &mut Connection) -> QueryResult<Option<Instant>> {
     const LONGEST: &str = in_turn!(
         "
     SELECT min(first.due_at) AS due_at FROM turn CROSS JOIN LATERAL (
-        SELECT min(due_at) AS due_at FROM delivery_queue WHERE tenant_id = turn.tenant_id AND fence >= 0
+        SELECT min(due_at) AS due_at FROM delivery_queue WHERE tenant_id = turn.tenant_id AND length(tenant_id) > 0
     ) AS first"
     );
     let longest: DueAtRow = diesel::sql_query(LONGEST).bind::<Text, _>("").get_result(connection)?;

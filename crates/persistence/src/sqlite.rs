@@ -209,15 +209,16 @@ fn met_versions(
         .load(connection)
 }
 
-/// From tenant to tenant by the index, however much each has in the queue. No fence is below 0: who says so gets that index.
+/// From tenant to tenant by the index, however much each has in the queue. No tenant's id is empty: who says
+/// so gets that index.
 macro_rules! in_turn {
     ($($query:literal)*) => {
         concat!(
             "
     WITH RECURSIVE turn (tenant_id) AS (
-        SELECT min(tenant_id) FROM delivery_queue WHERE tenant_id > ?1 AND fence >= 0
+        SELECT min(tenant_id) FROM delivery_queue WHERE tenant_id > ?1 AND length(tenant_id) > 0
         UNION ALL
-        SELECT (SELECT min(tenant_id) FROM delivery_queue WHERE tenant_id > turn.tenant_id AND fence >= 0)
+        SELECT (SELECT min(tenant_id) FROM delivery_queue WHERE tenant_id > turn.tenant_id AND length(tenant_id) > 0)
         FROM turn WHERE turn.tenant_id IS NOT NULL
     )",
             $($query)*
@@ -230,11 +231,11 @@ macro_rules! in_turn {
 fn lock_due(connection: &mut Connection, after: &str, now: Instant, share: &Share<'_>) -> QueryResult<Vec<DueRow>> {
     const DUE: &str = in_turn!(
         "
-    SELECT due.tenant_id, due.delivery_id, due.fence
+    SELECT due.tenant_id, due.delivery_id, due.due_at, due.fence
     FROM turn CROSS JOIN delivery_queue AS due
     ON due.tenant_id = turn.tenant_id AND due.delivery_id IN (
         SELECT delivery_id FROM delivery_queue
-        WHERE tenant_id = turn.tenant_id AND due_at <= ?2 AND fence >= 0
+        WHERE tenant_id = turn.tenant_id AND due_at <= ?2 AND length(tenant_id) > 0
         ORDER BY due_at LIMIT ?3
     )
     WHERE turn.tenant_id NOT IN (SELECT value FROM json_each(?4)) LIMIT ?5"
@@ -248,8 +249,8 @@ fn lock_due(connection: &mut Connection, after: &str, now: Instant, share: &Shar
 fn is_due(connection: &mut Connection, now: Instant, none_of: &[TenantId]) -> QueryResult<bool> {
     const IS_DUE: &str = in_turn!(
         "
-    SELECT due.tenant_id, due.delivery_id, due.fence
-    FROM turn CROSS JOIN delivery_queue AS due ON due.tenant_id = turn.tenant_id AND due.due_at <= ?2 AND due.fence >= 0
+    SELECT due.tenant_id, due.delivery_id, due.due_at, due.fence
+    FROM turn CROSS JOIN delivery_queue AS due ON due.tenant_id = turn.tenant_id AND due.due_at <= ?2 AND length(due.tenant_id) > 0
     WHERE turn.tenant_id NOT IN (SELECT value FROM json_each(?3)) LIMIT 1"
     );
     let query = diesel::sql_query(IS_DUE).bind::<Text, _>("").bind::<sql::Instant, _>(now);
@@ -262,7 +263,7 @@ fn is_due(connection: &mut Connection, now: Instant, none_of: &[TenantId]) -> Qu
 fn longest_due(connection: &mut Connection) -> QueryResult<Option<Instant>> {
     const LONGEST: &str = in_turn!(
         "
-    SELECT min((SELECT min(due_at) FROM delivery_queue WHERE tenant_id = turn.tenant_id AND fence >= 0)) AS due_at FROM turn"
+    SELECT min((SELECT min(due_at) FROM delivery_queue WHERE tenant_id = turn.tenant_id AND length(tenant_id) > 0)) AS due_at FROM turn"
     );
     let longest: DueAtRow = diesel::sql_query(LONGEST).bind::<Text, _>("").get_result(connection)?;
     Ok(longest.due_at)

@@ -1,3 +1,4 @@
+-- By which call these were put in the queue is not known here: their requests' ids stand for it.
 INSERT INTO deliveries (
     tenant_id, id, request_id, state, round, attempts, created_at, queued_at, updated_at, call_id
 )

@@ -5,7 +5,7 @@
 //! process's: they spare the engine, and nothing is lost with them.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,7 +18,7 @@ use tower_resilience_circuitbreaker::{
     SlidingWindowType,
 };
 
-use super::client::{EngineClient, LONGEST_CALL};
+use super::client::EngineClient;
 
 /// How long a delivery is put off while another one tries whether the engine is back.
 const WHILE_PROBED: Duration = Duration::from_secs(1);
@@ -100,6 +100,16 @@ impl FailureClassifier<Answer, RecommenderError> for EngineAway {
 struct Guarded {
     client: CircuitBreaker<EngineClient, EngineAway>,
     handle: CircuitBreakerHandle<EngineAway>,
+    /// Held once more by each call that is under way.
+    calls: Arc<()>,
+}
+
+impl Guarded {
+    /// Whether a call is under way. One that was given up leaves a circuit half open, and nothing that could close it.
+    fn is_asking(&self) -> bool {
+        // Besides the circuit itself and this copy of it.
+        Arc::strong_count(&self.calls) > 2
+    }
 }
 
 /// The engine behind one circuit for each tenant.
@@ -142,7 +152,7 @@ impl Circuits {
             .failure_classifier_type(EngineAway)
             .on_state_transition(move |from, to| tell(&name, from.into(), to.into()))
             .build_with_handle()?;
-        Ok(Guarded { client: layer.layer(self.client.clone()), handle })
+        Ok(Guarded { client: layer.layer(self.client.clone()), handle, calls: Arc::default() })
     }
 
     /// How long a delivery is put off that found the circuit open.
@@ -166,19 +176,17 @@ impl Recommender for Circuits {
         let open: Vec<_> = {
             let circuits = self.locked();
             let open = circuits.iter().filter(|(_, guarded)| guarded.handle.state() != CircuitState::Closed);
-            open.map(|(tenant, guarded)| (tenant.clone(), guarded.handle.clone())).collect()
+            open.map(|(tenant, guarded)| (tenant.clone(), guarded.clone())).collect()
         };
         let mut restraint = Restraint::default();
-        for (tenant, handle) in open {
-            let metrics = handle.metrics().await;
-            let pause = match metrics.state {
+        for (tenant, guarded) in open {
+            let metrics = guarded.handle.metrics().await;
+            let is_left_alone = match metrics.state {
                 CircuitState::Closed => continue,
-                CircuitState::Open => self.options.pause,
-                // As long as the call takes that tries it. One that was given up would otherwise be waited for in vain.
-                CircuitState::HalfOpen => LONGEST_CALL,
+                CircuitState::Open => metrics.time_since_state_change < self.options.pause,
+                CircuitState::HalfOpen => guarded.is_asking(),
             };
-            let whom =
-                if metrics.time_since_state_change < pause { &mut restraint.none_of } else { &mut restraint.one_of };
+            let whom = if is_left_alone { &mut restraint.none_of } else { &mut restraint.one_of };
             whom.push(tenant);
         }
         restraint
@@ -186,7 +194,7 @@ impl Recommender for Circuits {
 
     async fn recommend(&self, question: &Question) -> Result<Answer, RecommenderError> {
         let inquiry = self.client.inquiry(question)?;
-        let Ok(Guarded { client, handle }) = self.of(&question.tenant_id) else {
+        let Ok(Guarded { client, handle, calls: _call }) = self.of(&question.tenant_id) else {
             return self.client.clone().oneshot(inquiry).await;
         };
         match client.oneshot(inquiry).await {

@@ -33,7 +33,7 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const CONNECT: Duration = Duration::from_secs(5);
 
 /// How long an answer may take, whatever the document says: a call that hangs takes the place of others.
-pub(super) const LONGEST_CALL: Duration = Duration::from_secs(120);
+const LONGEST_CALL: Duration = Duration::from_secs(120);
 
 /// What MASS proves itself to the engine with. Is never shown.
 #[derive(Debug, Clone, PartialEq, Eq)]

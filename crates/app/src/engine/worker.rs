@@ -171,7 +171,9 @@ impl Shift {
         if let Some(claim) = claim {
             tell(&claim, &ended);
         }
-        if self.more {
+        let was_put_off = matches!(ended, Ok((_, Ok((Conclusion::Postponed { .. }, _)))));
+        // What is put off was claimed when the engine was just being left alone: the queue is not turned over for nothing.
+        if self.more && !was_put_off {
             self.look_at = Instant::now();
         }
     }

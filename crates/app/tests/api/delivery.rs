@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mass_app::engine::RunningWorker;
+use mass_app::engine::worker::POLL;
 use mass_domain::access::Role;
 use mass_reference_engine::{Faults, Rate};
 use serde_json::{Value, json};
@@ -387,7 +388,7 @@ async fn an_engine_that_is_away_is_left_alone_and_found_again(app: TestApp) {
     // What comes now stays where it is, although the worker goes on looking.
     let late = store(away.founder(), &reading("dev-late")).await;
     let late_delivery = send(&away, &late).await.expect(202);
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    tokio::time::sleep(POLL + Duration::from_millis(200)).await;
     assert_eq!(
         (status(&away, &late).await.as_str(), delivery(&away, &late_delivery.id()).await),
         ("pending", late_delivery.json())

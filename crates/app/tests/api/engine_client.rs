@@ -260,6 +260,39 @@ async fn one_call_at_a_time_tries_whether_the_engine_is_back() {
 }
 
 #[tokio::test]
+async fn a_try_that_is_given_up_is_followed_by_another() {
+    let asked = Arc::new(AtomicBool::new(false));
+    let script = {
+        let asked = Arc::clone(&asked);
+        // The first call fails, and the others hang.
+        move |_: &Heard| (!asked.swap(true, Ordering::Relaxed)).then(|| reply("500 Internal Server Error", &[], ""))
+    };
+    let scripted = ScriptedEngine::start(script).await;
+    let pause = Duration::from_millis(50);
+    let asking = guarded(&scripted.url(), 1, pause).recommender().unwrap();
+    assert!(asking.recommend(&question()).await.is_err());
+    tokio::time::sleep(pause * 2).await;
+    let (none, one) = (Vec::new, || vec![tenant("acme")]);
+    let probe = tokio::spawn({
+        let asking = Arc::clone(&asking);
+        async move { asking.recommend(&question()).await }
+    });
+    reaches(&*asking, Restraint { none_of: one(), one_of: none() }).await;
+    probe.abort();
+    reaches(&*asking, Restraint { none_of: none(), one_of: one() }).await;
+}
+
+async fn reaches(asking: &dyn Recommender, expected: Restraint) {
+    for _ in 0..500 {
+        if asking.restraint().await == expected {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{:?} instead of {expected:?}", asking.restraint().await);
+}
+
+#[tokio::test]
 async fn an_engine_that_refuses_documents_is_at_work() {
     let engine = ScriptedEngine::start(|_| Some(reply("422 Unprocessable Content", &[], ""))).await;
     let guarded = guarded(&engine.url(), 1, Duration::from_secs(600));

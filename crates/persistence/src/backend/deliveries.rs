@@ -8,7 +8,7 @@
 
 use std::cmp::Reverse;
 
-use diesel::dsl::{count_star, exists, min, sql};
+use diesel::dsl::{count_star, exists, sql};
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Nullable};
@@ -57,7 +57,7 @@ pub(super) fn claim(
     super::write(connection, |connection| {
         let mut claims = Vec::new();
         let due = in_turn(connection, limit.into(), Instant(now), restraint, turn)?;
-        for DueRow { tenant_id: tenant, delivery_id: id, fence } in due {
+        for DueRow { tenant_id: tenant, delivery_id: id, due_at: _, fence } in due {
             let fence = fence + 1;
             diesel::update(delivery_queue::table.find((tenant.0.as_str(), id)))
                 .set((
@@ -83,26 +83,44 @@ fn in_turn(
     turn: &mut Option<TenantId>,
 ) -> QueryResult<Vec<DueRow>> {
     let mut due: Vec<DueRow> = Vec::new();
-    let first = Share { of_each: 1, in_all: room, none_of };
-    if let Some(last) = turn {
-        take_up(&mut due, super::lock_due(connection, last.as_str(), now, &first)?, room);
-    }
-    if due.len() < room {
-        // On from the first tenant.
-        take_up(&mut due, super::lock_due(connection, "", now, &first)?, room);
-    }
-    let Some(last) = due.last() else { return Ok(due) };
-    *turn = Some(last.tenant_id.0.clone());
-    // All that have something due have had their turn. What one of them does not need of its share is left to the others.
-    let tenants = due.len();
+    go_round(connection, &mut due, room, now, &Share { of_each: 1, in_all: room, none_of }, turn)?;
+    // If there is room left, all that have something due have had their turn. They have equal shares of it, with what is left
+    // over in turn; and what one of them does not need is left to the others.
+    let tenants = due.len().max(1);
     let but = [none_of.as_slice(), one_of.as_slice()].concat();
-    for of_each in [room.div_ceil(tenants), room] {
-        if due.len() < room {
-            let share = Share { of_each, in_all: tenants * of_each, none_of: &but };
-            take_up(&mut due, super::lock_due(connection, "", now, &share)?, room);
+    let equal = room / tenants;
+    for of_each in [equal, equal + 1, room].into_iter().filter(|of_each| *of_each > 1) {
+        let before = due.len();
+        go_round(connection, &mut due, room, now, &Share { of_each, in_all: tenants * of_each, none_of: &but }, turn)?;
+        if due.len() == before {
+            break;
         }
     }
     Ok(due)
+}
+
+/// Takes up each tenant's share of what is due, while there is room: from the tenant after the last one that had something
+/// taken up, and from the first one on.
+fn go_round(
+    connection: &mut Connection,
+    due: &mut Vec<DueRow>,
+    room: usize,
+    now: Instant,
+    share: &Share<'_>,
+    turn: &mut Option<TenantId>,
+) -> QueryResult<()> {
+    let last = turn.clone();
+    for after in last.iter().map(TenantId::as_str).chain([""]) {
+        if due.len() >= room {
+            break;
+        }
+        let before = due.len();
+        take_up(due, super::lock_due(connection, after, now, share)?, room);
+        if let Some(last) = due.get(before..).and_then(<[_]>::last) {
+            *turn = Some(last.tenant_id.0.clone());
+        }
+    }
+    Ok(())
 }
 
 /// How much of what is due is looked for.
@@ -121,8 +139,9 @@ impl Share<'_> {
     }
 }
 
-/// Takes in what is found and not there yet, while there is room.
-fn take_up(due: &mut Vec<DueRow>, found: Vec<DueRow>, room: usize) {
+/// Takes in what is found and not there yet, while there is room; of each tenant, what is due the longest.
+fn take_up(due: &mut Vec<DueRow>, mut found: Vec<DueRow>, room: usize) {
+    found.sort_by(|one, other| (&one.tenant_id.0, one.due_at.0).cmp(&(&other.tenant_id.0, other.due_at.0)));
     for row in found {
         if due.len() < room && !due.contains(&row) {
             due.push(row);
@@ -174,7 +193,11 @@ pub(super) fn begin(
         let mut begun = Vec::new();
         for claim in claims {
             // Whoever cancels waits for the head, too: the delivery stands in the queue until this ends, or never will.
-            let Some((row, mut request)) = held(connection, tenant, &claim)? else { continue };
+            let Some((row, mut request)) = held(connection, tenant, &claim)? else {
+                // Nobody has it any more, or nobody wants it: no worker is to find it again.
+                leave_queue(connection, &claim)?;
+                continue;
+            };
             let act = Act { actor: Actor::System, at: now, origin: row.origin()? };
             let delivery = row.into_delivery(None)?;
             if let Some(event) = processing(connection, &mut request.summary, &act)? {
@@ -218,7 +241,8 @@ fn held(
     delivery_and_request(connection, tenant, claim.delivery_id)
 }
 
-/// Writes down a delivery that has but a place in the queue, as it was put there with its request.
+/// Writes down a delivery that has but a place in the queue, as it was put there with its request; unless the request has
+/// another one.
 fn write_down(connection: &mut Connection, tenant: &TenantId, id: DeliveryId) -> QueryResult<()> {
     let place: Option<(Instant, i64, Option<i64>)> = unwritten(tenant.as_str())
         .filter(delivery_queue::delivery_id.eq(Id(id.as_uuid())))
@@ -232,14 +256,17 @@ fn write_down(connection: &mut Connection, tenant: &TenantId, id: DeliveryId) ->
         .select(audit_events::event)
         .first(connection)
         .optional()?;
-    let origin = match event {
-        Some(event) => rows::event(&event)?.event.origin,
-        // It has been archived.
+    let origin = match event.and_then(|event| rows::event(&event).ok()) {
+        Some(event) => event.event.origin,
+        // It has been archived, or is not what was written: who verifies the trail finds that.
         None => Origin { request_id: RequestId::of(id.as_uuid()), trace: None, address: None },
     };
     let trace = origin.trace.map(|trace| trace.flagged(flags.and_then(|flags| flags.try_into().ok()).unwrap_or(0)));
     let row = DeliveryRow::first(tenant, MassRequestId::from_uuid(id.as_uuid()), created_at.0);
-    diesel::insert_into(deliveries::table).values(row.by(&Origin { trace, ..origin })).execute(connection)?;
+    diesel::insert_into(deliveries::table)
+        .values(row.by(&Origin { trace, ..origin }))
+        .on_conflict_do_nothing()
+        .execute(connection)?;
     Ok(())
 }
 
@@ -548,7 +575,7 @@ fn next_round(connection: &mut Connection, delivery: &Delivery, act: &Act) -> Qu
 /// The condition of the indexes of deliveries, which is true of all. It is said by whoever is to be served by one of them;
 /// otherwise what is planned while there are few would look up a delivery by another index than that of its key.
 fn by_index() -> SqlLiteral<Bool> {
-    sql("deliveries.round > 0")
+    sql("length(deliveries.tenant_id) > 0")
 }
 
 /// A delivery with its place in the queue, if it has one.
@@ -665,8 +692,17 @@ pub(super) fn overview(connection: &mut Connection, tenant: &TenantId) -> QueryR
         let own = || deliveries::table.filter(deliveries::tenant_id.eq(tenant.as_str())).filter(by_index());
         let counts: Vec<(Word<State>, i64)> =
             own().group_by(deliveries::state).select((deliveries::state, count_star())).load(connection)?;
-        let (waiting, waiting_since): (i64, Option<Instant>) =
-            unwritten(tenant.as_str()).select((count_star(), min(mass_requests::created_at))).first(connection)?;
+        let places: i64 = delivery_queue::table
+            .filter(delivery_queue::tenant_id.eq(tenant.as_str()))
+            .select(count_star())
+            .first(connection)?;
+        let written: i64 = counts.iter().filter(|(state, _)| state.0.is_open()).map(|(_, number)| number).sum();
+        let waiting = (places - written).max(0);
+        let waiting_since: Option<Instant> = unwritten(tenant.as_str())
+            .select(mass_requests::created_at)
+            .order(delivery_queue::delivery_id)
+            .first(connection)
+            .optional()?;
         let by_state: Vec<_> = State::ALL
             .iter()
             .map(|state| {

@@ -232,7 +232,11 @@ impl OutboxStore for Store {
     }
 
     async fn find(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<Delivery>, PortError> {
-        self.reads.run_for(tenant, move |connection, tenant| deliveries::find(connection, tenant, id)).await
+        // At one instant, since it may be written down meanwhile.
+        let find = move |connection: &mut Connection, tenant: &TenantId| {
+            super::read(connection, |connection| deliveries::find(connection, tenant, id))
+        };
+        self.reads.run_for(tenant, find).await
     }
 
     async fn list(

@@ -147,6 +147,7 @@ impl QueueRow {
 pub(crate) struct DueRow {
     pub(crate) tenant_id: Word<TenantId>,
     pub(crate) delivery_id: Id,
+    pub(crate) due_at: Instant,
     pub(crate) fence: i64,
 }
 

@@ -31,14 +31,18 @@ use mass_service::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::databases::TestDatabase;
-use crate::fixtures::{Vary, act, at, deletion, other_tenant, reading, simple, tenant, transition};
+use crate::databases::{Place, TestDatabase};
+use crate::fixtures::{Vary, act, at, deletion, event, other_tenant, reading, simple, tenant, transition};
 
 on_both!(
     a_request_is_sent_once,
     what_has_ended_otherwise_is_not_sent,
     a_request_is_sent_as_it_is_stored_or_not_at_all,
     what_was_sent_with_its_request_is_a_delivery_like_any_other,
+    what_a_worker_claimed_and_did_not_begin_can_be_given_up,
+    a_delivery_outlives_the_event_of_its_request,
+    a_delivery_may_have_an_id_of_its_own,
+    a_place_that_nobody_wants_any_more_is_found_once,
     the_engine_is_asked_in_the_trace_of_who_sent,
     what_is_not_stored_is_not_sent,
     a_tenant_s_decision_comes_before_the_server_s,
@@ -46,6 +50,7 @@ on_both!(
     tenants_take_turns_however_much_one_of_them_has_queued,
     what_the_engine_is_not_asked_about_stays_where_it_is,
     what_room_there_is_is_shared,
+    what_is_left_of_the_room_goes_to_one_after_the_other,
     what_is_not_due_is_not_claimed,
     a_lease_that_ended_is_taken_over_and_its_holder_comes_too_late,
     of_many_outcomes_one_is_recorded,
@@ -277,13 +282,11 @@ async fn what_was_sent_with_its_request_is_a_delivery_like_any_other(db: TestDat
     all.sort_by_key(|id| Reverse(*id));
     let pages = async |state: Option<State>| {
         let (mut listed, limit) = (Vec::new(), Limit::new(2).unwrap());
-        loop {
+        for _ in 0..4 {
             let page = outbox.list(&tenant(), Filter { state }, listed.last().copied(), limit).await.unwrap();
             listed.extend(page.iter().take(2).map(|delivery| delivery.id));
-            if page.len() <= 2 {
-                return listed;
-            }
         }
+        listed
     };
     assert_eq!(pages(None).await, all);
     let is_cancelled = |id: &DeliveryId| ids[..2].contains(id);
@@ -304,6 +307,82 @@ async fn what_was_sent_with_its_request_is_a_delivery_like_any_other(db: TestDat
 fn found_at(claimed: &Claimed, requests: &[MassRequestId]) -> Timestamp {
     let place = requests.iter().position(|id| *id == claimed.question.request_id);
     second(place.map_or(1, |place| i64::try_from(place).unwrap()))
+}
+
+async fn what_a_worker_claimed_and_did_not_begin_can_be_given_up(db: TestDatabase) {
+    let requests: Vec<_> = (0..5).map(|value| sent(simple(value))).collect();
+    let ids: Vec<_> = requests.iter().map(|request| request.id).collect();
+    assert!(db.mass().accept(&tenant(), requests, Vec::new()).await.unwrap().iter().all(Result::is_ok));
+    let until = match db.place {
+        Place::Sqlite(_) => "'2999-01-01T00:00:00.000000Z'",
+        Place::Postgres(_) => "timestamptz '2999-01-01'",
+    };
+    db.place.execute(&format!("UPDATE delivery_queue SET worker = 'a', fence = 1, due_at = {until}"));
+    let claimed = found(&db, DeliveryId::of(ids[0])).await;
+    assert_eq!((claimed.state, claimed.due_at, claimed.queued_at), (State::Queued, None, at(1)));
+    assert_eq!(claimed.lease.map(|lease| lease.owner), Some(worker("a")));
+
+    db.outbox().cancel(&tenant(), DeliveryId::of(ids[0]), act(second(2))).await.unwrap();
+    db.mass().delete(&tenant(), ids[1], deletion()).await.unwrap();
+    db.mass().transition(&tenant(), ids[2], transition(Status::Failed)).await.unwrap();
+    for id in &ids[..3] {
+        assert_eq!(found(&db, DeliveryId::of(*id)).await.state, State::Cancelled);
+    }
+    assert_eq!(db.deliveries().hand_back(&worker("a"), second(3)).await.unwrap(), 2);
+    let again = claim(&db, "b", 3).await;
+    assert_eq!(again.iter().map(|claimed| claimed.attempt).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(db.outbox().overview(&tenant()).await.unwrap().depth, 2);
+}
+
+async fn a_delivery_outlives_the_event_of_its_request(db: TestDatabase) {
+    db.stored(sent(simple(1))).await;
+    let trail = Arc::clone(&db.database.stores().audit);
+    assert!(trail.archive(&tenant(), 1..=1, event(&tenant(), at(9))).await.unwrap());
+    let claimed = claim_one(&db, "a", 2).await;
+    assert_eq!((claimed.question.trace, claimed.attempt), (None, 1));
+    assert_eq!(record(&db, &claimed, answered(&claimed)).await, Recorded::Recorded);
+}
+
+/// An id as it is written in a statement.
+fn in_sql(db: &TestDatabase, id: DeliveryId) -> String {
+    match db.place {
+        Place::Sqlite(_) => format!("x'{}'", id.as_uuid().simple()),
+        Place::Postgres(_) => format!("'{id}'"),
+    }
+}
+
+/// As those have that were made before deliveries went by their requests' ids.
+async fn a_delivery_may_have_an_id_of_its_own(db: TestDatabase) {
+    let delivery = queued(&db, simple(1)).await;
+    let (old, new) = (delivery.id, DeliveryId::from_uuid(Uuid::now_v7()));
+    for (table, id) in [("deliveries", "id"), ("delivery_queue", "delivery_id")] {
+        let (old, new) = (in_sql(&db, old), in_sql(&db, new));
+        db.place.execute(&format!("UPDATE {table} SET {id} = {new} WHERE {id} = {old}"));
+    }
+    let renamed = Delivery { id: new, ..delivery };
+    assert_eq!(found(&db, new).await, renamed);
+    assert_eq!(db.outbox().find(&tenant(), old).await.unwrap(), None);
+    assert_eq!(db.outbox().send(&tenant(), renamed.request_id, act(second(3))).await.unwrap(), renamed);
+    let listed = db.outbox().list(&tenant(), Filter::default(), None, Limit::DEFAULT).await.unwrap();
+    assert_eq!(listed, slice::from_ref(&renamed));
+    assert_eq!(claim_one(&db, "a", 3).await.claim.delivery_id, new);
+    db.mass().delete(&tenant(), renamed.request_id, deletion()).await.unwrap();
+    assert_eq!(found(&db, new).await.state, State::Cancelled);
+}
+
+/// As a server of an older version leaves it that still serves while others have been replaced.
+async fn a_place_that_nobody_wants_any_more_is_found_once(db: TestDatabase) {
+    let (twice, deleted) = (sent(simple(1)), sent(simple(2)));
+    let [request, gone] = [twice.id, deleted.id].map(|id| in_sql(&db, DeliveryId::of(id)));
+    assert!(db.mass().accept(&tenant(), vec![twice, deleted], Vec::new()).await.unwrap().iter().all(Result::is_ok));
+    let other = in_sql(&db, DeliveryId::from_uuid(Uuid::now_v7()));
+    let columns = "tenant_id, id, request_id, state, round, attempts, created_at, queued_at, updated_at, call_id";
+    let values = format!("tenant_id, {other}, id, 'queued', 1, 0, created_at, created_at, created_at, 'c'");
+    let insert = format!("INSERT INTO deliveries ({columns}) SELECT {values} FROM mass_requests WHERE id = {request}");
+    db.place.execute(&insert);
+    db.place.execute(&format!("UPDATE mass_requests SET deleted_at = created_at WHERE id = {gone}"));
+    assert_eq!(claim(&db, "a", 2).await, []);
+    assert_eq!(db.outbox().backlog(second(2)).await.unwrap(), Backlog::default());
 }
 
 async fn the_engine_is_asked_in_the_trace_of_who_sent(db: TestDatabase) {
@@ -464,6 +543,27 @@ async fn what_room_there_is_is_shared(db: TestDatabase) {
     // What one does not need is the other's.
     assert_eq!(claim(8).await, (7, 1));
     assert_eq!(claim(5).await, (5, 0));
+}
+
+async fn what_is_left_of_the_room_goes_to_one_after_the_other(db: TestDatabase) {
+    for whose in [tenant(), other_tenant()] {
+        let submissions = (0..20).map(|value| sent(simple(value).sent(second(value)))).collect();
+        assert!(db.mass().accept(&whose, submissions, Vec::new()).await.unwrap().iter().all(Result::is_ok));
+    }
+    let mut counts = Vec::new();
+    for _ in 0..4 {
+        let (store, none) = (db.deliveries(), Restraint::default());
+        let claimed = store.claim(&worker("a"), 5, second(60), second(300), &none).await.unwrap();
+        counts.push(claimed.iter().filter(|claimed| claimed.claim.tenant_id == tenant()).count());
+    }
+    assert_eq!(counts, [3, 2, 3, 2]);
+    // Of each, what has waited the longest.
+    for whose in [tenant(), other_tenant()] {
+        let waiting = Filter { state: Some(State::Queued) };
+        let waiting = db.outbox().list(&whose, waiting, None, Limit::DEFAULT).await.unwrap();
+        let since: HashSet<_> = waiting.iter().map(|delivery| delivery.queued_at).collect();
+        assert_eq!(since, (10..20).map(second).collect());
+    }
 }
 
 async fn what_is_not_due_is_not_claimed(db: TestDatabase) {

@@ -1,10 +1,17 @@
 //! The migrations, and the schemas that they lead to.
 
+use std::collections::BTreeSet;
+
 use diesel::pg::Pg;
 use diesel::sqlite::Sqlite;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use mass_domain::delivery::WorkerName;
+use mass_domain::ids::DeliveryId;
+use mass_domain::tenancy::AutoSend;
+use mass_service::{Restraint, Submission};
 
-use crate::databases::Place;
+use crate::databases::{Place, TestDatabase};
+use crate::fixtures::{act, at, simple, tenant};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
@@ -114,6 +121,40 @@ fn migrations_go_down_and_up_again() {
         assert_ne!(place.open().migrate().unwrap(), [""; 0]);
         assert_eq!(describe(&place), before);
     }
+}
+
+#[tokio::test]
+async fn a_queue_outlives_its_migration_on_sqlite() {
+    a_queue_outlives_its_migration(TestDatabase::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn a_queue_outlives_its_migration_on_postgres() {
+    a_queue_outlives_its_migration(TestDatabase::postgres().await).await;
+}
+
+async fn a_queue_outlives_its_migration(db: TestDatabase) {
+    let sent = |value| Submission { auto_send: AutoSend::On, ..simple(value) };
+    let submissions = vec![sent(1), sent(2), simple(3)];
+    let ids: Vec<_> = submissions.iter().map(|submission| DeliveryId::of(submission.id)).collect();
+    let asked_for = submissions[2].id;
+    assert!(db.mass().accept(&tenant(), submissions, Vec::new()).await.unwrap().iter().all(Result::is_ok));
+    db.outbox().send(&tenant(), asked_for, act(at(1))).await.unwrap();
+    let place = db.place;
+    drop(db.database);
+    match &place {
+        Place::Sqlite(_) => drop(place.sqlite_connection().revert_last_migration(SQLITE).unwrap()),
+        Place::Postgres(database) => drop(database.connection().revert_last_migration(POSTGRES).unwrap()),
+    }
+    let in_both = "SELECT CAST(count(*) AS text) AS line FROM deliveries AS d
+        JOIN delivery_queue AS q ON q.tenant_id = d.tenant_id AND q.delivery_id = d.id AND d.id = d.request_id";
+    assert_eq!(place.lines(in_both), ["3"]);
+    let database = place.open();
+    database.migrate().unwrap();
+    let worker = WorkerName::parse("w").unwrap();
+    let claimed = database.stores().deliveries.claim(&worker, 9, at(2), at(99), &Restraint::default()).await.unwrap();
+    let claimed: BTreeSet<_> = claimed.iter().map(|claimed| claimed.claim.delivery_id).collect();
+    assert_eq!(claimed, ids.into_iter().collect());
 }
 
 #[test]

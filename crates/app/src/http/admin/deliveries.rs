@@ -33,7 +33,7 @@ impl Target {
 
 /// List deliveries to the engine.
 ///
-/// What the queue of the caller's tenant is at, and its deliveries, newest first, page by page. The dead letters are those
+/// What the queue of the caller's tenant is at, and its deliveries, those of the newest requests first, page by page. The dead letters are those
 /// in the state `dead`.
 #[api_v2_operation(operation_id = "listDeliveries", tags("admin"))]
 pub async fn list(
