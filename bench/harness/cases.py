@@ -416,8 +416,6 @@ def fill_sqlite(_run, url, begin, end):
 
 def audit_cost(run):
     """The same build with and without the tree."""
-    if "without-tree" not in run.binaries:
-        raise Refused("mass-persistence has no feature bench-without-tree")
     for database in ["postgres", "sqlite"]:
         with run.mass_on(database) as with_tree, run.mass_on(database, "without-tree") as without:
             for number in run.rounds():
