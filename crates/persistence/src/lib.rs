@@ -21,6 +21,7 @@ mod schema;
 mod sqlite;
 mod store;
 mod target;
+mod turns;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;

@@ -15,9 +15,10 @@ use mass_domain::tenancy::TenantId;
 use crate::columns::{Id, Instant, Word, sql};
 use crate::connections::{Connections, Walled};
 use crate::group_commit::GroupCommit;
-use crate::rows::{Addition, AttemptRow, DueAtRow, DueRow, MetKeyRow, SessionRow, VersionRow};
+use crate::rows::{Addition, AttemptRow, DueRow, MetKeyRow, SessionRow, VersionRow};
 use crate::schema::{self, audit_heads, login_attempts};
 use crate::target::PostgresUrl;
+use crate::turns::in_turn;
 use crate::{MigrateError, OpenError, Options};
 
 #[path = "backend/api_keys.rs"]
@@ -54,7 +55,7 @@ mod tenants;
 #[path = "backend/users.rs"]
 mod users;
 
-use deliveries::Share;
+use deliveries::{Share, names};
 
 type Connection = PgConnection;
 type Backend = diesel::pg::Pg;
@@ -227,27 +228,11 @@ fn met_versions(
     query.bind::<Array<Text>, _>(keys).load(connection)
 }
 
-/// From tenant to tenant by the index, however much each has in the queue. No tenant's id is empty: who says
-/// so gets that index.
-macro_rules! in_turn {
-    ($($query:literal)*) => {
-        concat!(
-            "
-    WITH RECURSIVE turn (tenant_id) AS (
-        SELECT min(tenant_id) FROM delivery_queue WHERE tenant_id > $1 AND length(tenant_id) > 0
-        UNION ALL
-        SELECT (SELECT min(tenant_id) FROM delivery_queue WHERE tenant_id > turn.tenant_id AND length(tenant_id) > 0)
-        FROM turn WHERE turn.tenant_id IS NOT NULL
-    )",
-            $($query)*
-        )
-    };
-}
-
 /// Locks what is due the longest of each tenant after this one, in their order, and reads it; what somebody else has locked
 /// is passed over.
 fn lock_due(connection: &mut Connection, after: &str, now: Instant, share: &Share<'_>) -> QueryResult<Vec<DueRow>> {
     const DUE: &str = in_turn!(
+        "$1",
         "
     SELECT due.tenant_id, due.delivery_id, due.due_at, due.fence
     FROM turn CROSS JOIN LATERAL (
@@ -258,37 +243,26 @@ fn lock_due(connection: &mut Connection, after: &str, now: Instant, share: &Shar
     WHERE turn.tenant_id <> ALL ($4) LIMIT $5"
     );
     let query = diesel::sql_query(DUE).bind::<Text, _>(after).bind::<sql::Instant, _>(now);
-    let query = query.bind::<BigInt, _>(audit::column(share.of_each as u64)).bind::<Array<Text>, _>(share.names());
+    let query =
+        query.bind::<BigInt, _>(audit::column(share.of_each as u64)).bind::<Array<Text>, _>(names(share.none_of));
     query.bind::<BigInt, _>(audit::column(share.in_all as u64)).load(connection)
 }
 
 /// Whether anything is due, but of these tenants.
 fn is_due(connection: &mut Connection, now: Instant, none_of: &[TenantId]) -> QueryResult<bool> {
     const IS_DUE: &str = in_turn!(
+        "''",
         "
     SELECT due.tenant_id, due.delivery_id, due.due_at, due.fence
     FROM turn CROSS JOIN LATERAL (
         SELECT tenant_id, delivery_id, due_at, fence FROM delivery_queue
-        WHERE tenant_id = turn.tenant_id AND due_at <= $2 AND length(tenant_id) > 0 LIMIT 1
+        WHERE tenant_id = turn.tenant_id AND due_at <= $1 AND length(tenant_id) > 0 LIMIT 1
     ) AS due
-    WHERE turn.tenant_id <> ALL ($3) LIMIT 1"
+    WHERE turn.tenant_id <> ALL ($2) LIMIT 1"
     );
-    let query = diesel::sql_query(IS_DUE).bind::<Text, _>("").bind::<sql::Instant, _>(now);
-    let names: Vec<_> = none_of.iter().map(TenantId::as_str).collect();
-    let due: Vec<DueRow> = query.bind::<Array<Text>, _>(names).load(connection)?;
+    let query = diesel::sql_query(IS_DUE).bind::<sql::Instant, _>(now);
+    let due: Vec<DueRow> = query.bind::<Array<Text>, _>(names(none_of)).load(connection)?;
     Ok(!due.is_empty())
-}
-
-/// When what is due the longest is due, or will be.
-fn longest_due(connection: &mut Connection) -> QueryResult<Option<Instant>> {
-    const LONGEST: &str = in_turn!(
-        "
-    SELECT min(first.due_at) AS due_at FROM turn CROSS JOIN LATERAL (
-        SELECT min(due_at) AS due_at FROM delivery_queue WHERE tenant_id = turn.tenant_id AND length(tenant_id) > 0
-    ) AS first"
-    );
-    let longest: DueAtRow = diesel::sql_query(LONGEST).bind::<Text, _>("").get_result(connection)?;
-    Ok(longest.due_at)
 }
 
 /// Locks a session and reads it.

@@ -21,11 +21,12 @@ use mass_domain::tenancy::TenantId;
 use crate::columns::{Id, Instant, Json, Word, sql};
 use crate::connections::{Connections, Walled};
 use crate::group_commit::GroupCommit;
-use crate::rows::{Addition, AttemptRow, DueAtRow, DueRow, KeyRow, MetKeyRow, SessionRow, VersionRow};
+use crate::rows::{Addition, AttemptRow, DueRow, KeyRow, MetKeyRow, SessionRow, VersionRow};
 use crate::schema::{
     self, audit_events, audit_heads, delivery_queue, idempotency_keys, login_attempts, mass_requests, tenant_usage,
 };
 use crate::store::ROWS_PER_STATEMENT;
+use crate::turns::in_turn;
 use crate::{MigrateError, OpenError, Options};
 
 #[path = "backend/api_keys.rs"]
@@ -61,7 +62,7 @@ mod tenants;
 #[path = "backend/users.rs"]
 mod users;
 
-use deliveries::Share;
+use deliveries::{Share, names};
 
 type Connection = SqliteConnection;
 type Backend = diesel::sqlite::Sqlite;
@@ -209,27 +210,11 @@ fn met_versions(
         .load(connection)
 }
 
-/// From tenant to tenant by the index, however much each has in the queue. No tenant's id is empty: who says
-/// so gets that index.
-macro_rules! in_turn {
-    ($($query:literal)*) => {
-        concat!(
-            "
-    WITH RECURSIVE turn (tenant_id) AS (
-        SELECT min(tenant_id) FROM delivery_queue WHERE tenant_id > ?1 AND length(tenant_id) > 0
-        UNION ALL
-        SELECT (SELECT min(tenant_id) FROM delivery_queue WHERE tenant_id > turn.tenant_id AND length(tenant_id) > 0)
-        FROM turn WHERE turn.tenant_id IS NOT NULL
-    )",
-            $($query)*
-        )
-    };
-}
-
 /// Reads what is due the longest of each tenant after this one, in their order; the transaction keeps other writers out
 /// already.
 fn lock_due(connection: &mut Connection, after: &str, now: Instant, share: &Share<'_>) -> QueryResult<Vec<DueRow>> {
     const DUE: &str = in_turn!(
+        "?1",
         "
     SELECT due.tenant_id, due.delivery_id, due.due_at, due.fence
     FROM turn CROSS JOIN delivery_queue AS due
@@ -241,32 +226,23 @@ fn lock_due(connection: &mut Connection, after: &str, now: Instant, share: &Shar
     WHERE turn.tenant_id NOT IN (SELECT value FROM json_each(?4)) LIMIT ?5"
     );
     let query = diesel::sql_query(DUE).bind::<Text, _>(after).bind::<sql::Instant, _>(now);
-    let query = query.bind::<BigInt, _>(audit::column(share.of_each as u64)).bind::<Text, _>(Json(share.names()));
+    let query =
+        query.bind::<BigInt, _>(audit::column(share.of_each as u64)).bind::<Text, _>(Json(names(share.none_of)));
     query.bind::<BigInt, _>(audit::column(share.in_all as u64)).load(connection)
 }
 
 /// Whether anything is due, but of these tenants.
 fn is_due(connection: &mut Connection, now: Instant, none_of: &[TenantId]) -> QueryResult<bool> {
     const IS_DUE: &str = in_turn!(
+        "''",
         "
     SELECT due.tenant_id, due.delivery_id, due.due_at, due.fence
-    FROM turn CROSS JOIN delivery_queue AS due ON due.tenant_id = turn.tenant_id AND due.due_at <= ?2 AND length(due.tenant_id) > 0
-    WHERE turn.tenant_id NOT IN (SELECT value FROM json_each(?3)) LIMIT 1"
+    FROM turn CROSS JOIN delivery_queue AS due ON due.tenant_id = turn.tenant_id AND due.due_at <= ?1 AND length(due.tenant_id) > 0
+    WHERE turn.tenant_id NOT IN (SELECT value FROM json_each(?2)) LIMIT 1"
     );
-    let query = diesel::sql_query(IS_DUE).bind::<Text, _>("").bind::<sql::Instant, _>(now);
-    let names: Vec<_> = none_of.iter().map(TenantId::as_str).collect();
-    let due: Vec<DueRow> = query.bind::<Text, _>(Json(names)).load(connection)?;
+    let query = diesel::sql_query(IS_DUE).bind::<sql::Instant, _>(now);
+    let due: Vec<DueRow> = query.bind::<Text, _>(Json(names(none_of))).load(connection)?;
     Ok(!due.is_empty())
-}
-
-/// When what is due the longest is due, or will be.
-fn longest_due(connection: &mut Connection) -> QueryResult<Option<Instant>> {
-    const LONGEST: &str = in_turn!(
-        "
-    SELECT min((SELECT min(due_at) FROM delivery_queue WHERE tenant_id = turn.tenant_id AND length(tenant_id) > 0)) AS due_at FROM turn"
-    );
-    let longest: DueAtRow = diesel::sql_query(LONGEST).bind::<Text, _>("").get_result(connection)?;
-    Ok(longest.due_at)
 }
 
 /// Reads a session; the transaction keeps other writers out already.

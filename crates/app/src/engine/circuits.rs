@@ -105,10 +105,10 @@ struct Guarded {
 }
 
 impl Guarded {
-    /// Whether a call is under way. One that was given up leaves a circuit half open, and nothing that could close it.
+    /// Whether a call is under way, by the circuit itself and not a copy of it. One that was given up leaves a circuit half
+    /// open, and nothing that could close it.
     fn is_asking(&self) -> bool {
-        // Besides the circuit itself and this copy of it.
-        Arc::strong_count(&self.calls) > 2
+        Arc::strong_count(&self.calls) > 1
     }
 }
 
@@ -176,15 +176,15 @@ impl Recommender for Circuits {
         let open: Vec<_> = {
             let circuits = self.locked();
             let open = circuits.iter().filter(|(_, guarded)| guarded.handle.state() != CircuitState::Closed);
-            open.map(|(tenant, guarded)| (tenant.clone(), guarded.clone())).collect()
+            open.map(|(tenant, guarded)| (tenant.clone(), guarded.handle.clone(), guarded.is_asking())).collect()
         };
         let mut restraint = Restraint::default();
-        for (tenant, guarded) in open {
-            let metrics = guarded.handle.metrics().await;
+        for (tenant, handle, is_asking) in open {
+            let metrics = handle.metrics().await;
             let is_left_alone = match metrics.state {
                 CircuitState::Closed => continue,
                 CircuitState::Open => metrics.time_since_state_change < self.options.pause,
-                CircuitState::HalfOpen => guarded.is_asking(),
+                CircuitState::HalfOpen => is_asking,
             };
             let whom = if is_left_alone { &mut restraint.none_of } else { &mut restraint.one_of };
             whom.push(tenant);

@@ -34,8 +34,9 @@ use super::mass;
 use crate::columns::{Id, Instant, Word};
 use crate::deed::Deed;
 use crate::foresight::Moved;
-use crate::rows::{self, DeliveryRow, DueRow, QueueRow, RecommendationRow};
+use crate::rows::{self, DeliveryRow, DueAtRow, DueRow, QueueRow, RecommendationRow};
 use crate::schema::{audit_events, deliveries, delivery_queue, mass_requests, recommendations};
+use crate::turns::in_turn;
 
 /// From when to when a claim holds.
 #[derive(Clone, Copy)]
@@ -133,10 +134,9 @@ pub(super) struct Share<'a> {
     pub(super) none_of: &'a [TenantId],
 }
 
-impl Share<'_> {
-    pub(super) fn names(&self) -> Vec<&str> {
-        self.none_of.iter().map(TenantId::as_str).collect()
-    }
+/// Tenants, as a statement takes them.
+pub(super) fn names(tenants: &[TenantId]) -> Vec<&str> {
+    tenants.iter().map(TenantId::as_str).collect()
 }
 
 /// Takes in what is found and not there yet, while there is room; of each tenant, what is due the longest.
@@ -721,6 +721,18 @@ pub(super) fn overview(connection: &mut Connection, tenant: &TenantId) -> QueryR
     })
 }
 
+/// When what is due the longest is due, or will be.
+fn longest_due(connection: &mut Connection) -> QueryResult<Option<Instant>> {
+    const LONGEST: &str = in_turn!(
+        "''",
+        "SELECT min((
+            SELECT min(due_at) FROM delivery_queue WHERE tenant_id = turn.tenant_id AND length(tenant_id) > 0
+        )) AS due_at FROM turn"
+    );
+    let longest: DueAtRow = diesel::sql_query(LONGEST).get_result(connection)?;
+    Ok(longest.due_at)
+}
+
 /// What the whole queue is at.
 pub(super) fn backlog(connection: &mut Connection, now: Timestamp) -> QueryResult<Backlog> {
     super::read(connection, |connection| {
@@ -730,7 +742,7 @@ pub(super) fn backlog(connection: &mut Connection, now: Timestamp) -> QueryResul
         };
         let all: i64 = delivery_queue::table.select(count_star()).first(connection)?;
         let leased: i64 = leased().select(count_star()).first(connection)?;
-        let oldest = super::longest_due(connection)?.filter(|oldest| oldest.0 <= now);
+        let oldest = longest_due(connection)?.filter(|oldest| oldest.0 <= now);
         Ok(Backlog { waiting: count(all - leased), leased: count(leased), oldest_due: oldest.map(|oldest| oldest.0) })
     })
 }

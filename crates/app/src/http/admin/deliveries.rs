@@ -33,8 +33,8 @@ impl Target {
 
 /// List deliveries to the engine.
 ///
-/// What the queue of the caller's tenant is at, and its deliveries, those of the newest requests first, page by page. The dead letters are those
-/// in the state `dead`.
+/// What the queue of the caller's tenant is at, and its deliveries, those of the newest requests first, page by page. The
+/// dead letters are those in the state `dead`.
 #[api_v2_operation(operation_id = "listDeliveries", tags("admin"))]
 pub async fn list(
     call: Call,
