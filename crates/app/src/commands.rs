@@ -28,7 +28,7 @@ pub fn print(text: &str) -> io::Result<()> {
 }
 
 /// Tells the password of the first administrator, where a command other than `serve` came upon an empty database and
-/// made it up: it is known nowhere else.
+/// made it up, or `serve` failed after it had: it is known nowhere else.
 #[expect(clippy::print_stderr, reason = "beside what the command itself prints, and not in a log")]
 fn tell_founded(founded: Option<&Founded>) {
     if let Some((founded, password)) = founded.and_then(|it| Some((it, it.generated_password.as_ref()?))) {

@@ -5,12 +5,15 @@ use std::process::ExitCode;
 use clap::Parser;
 use mass_app::cli::Cli;
 use mimalloc::MiMalloc;
+use rustix::fs::Mode;
 
 /// A quarter of the server's time went into the system's allocator: docs/decisions/0013-ingestion-profile.md.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
+    // Whatever is written holds telemetry, hashes of passwords or keys: it is for its owner alone.
+    rustix::process::umask(Mode::from_raw_mode(0o077));
     if let Err(error) = mass_app::config::load_dotenv() {
         return mass_app::cli::fail(&error);
     }

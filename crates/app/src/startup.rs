@@ -1,9 +1,9 @@
 //! From settings to a program that is wired and ready.
 
 use std::fs::{self, DirBuilder};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::num::NonZeroU32;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use mass_domain::audit::note::NoteKey;
 use mass_domain::delivery::{RetryPolicy, WorkerName};
 use mass_domain::hex::Hex;
 use mass_domain::time::{Clock, Timestamp};
-use mass_persistence::{CommitObserver, Database, OpenError};
+use mass_persistence::{CommitObserver, Database, MigrateError, OpenError};
 use mass_service::{Deliverer, DeliveryService, DeliverySettings, MassService};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -77,19 +77,22 @@ impl Application {
     pub async fn build_with(settings: &Settings, telemetry: Telemetry) -> anyhow::Result<Self> {
         let metrics = Arc::new(telemetry.metrics.clone());
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        // What settings alone can make fail comes first, and the first account last: a start that fails after it was made
+        // would have to show its password all the same.
+        let passwords = passwords(settings)?;
+        let engine = engine(settings)?;
+        let first_password = first_password(settings)?;
         let keys = signing_keys(settings)?;
         let signer = checkpoint_signer(settings)?;
         let database = open_observed(settings, metrics.clone())?;
-        database.migrate().context("the database cannot be migrated")?;
-        let passwords = passwords(settings)?;
+        migrate(&database)?;
         let auth = AuthService::new(
             database.stores().auth.clone(),
             passwords.clone(),
             AccessTokens::new(keys, settings.auth.token_algorithm, settings.auth.access_token_lifetime),
             Arc::clone(&clock),
         );
-        let founded = found(settings, &auth).await?;
-        let engine = engine(settings)?;
+        let founded = found(settings, &auth, first_password).await?;
         let admin = AdminService::new(
             database.stores().admin.clone(),
             passwords,
@@ -182,6 +185,17 @@ pub fn open(settings: &Settings) -> anyhow::Result<Database> {
     open_observed(settings, Arc::new(()))
 }
 
+/// Brings a database to this version's schema, and names the migrations that were pending.
+///
+/// # Errors
+/// When it is newer than this program, is locked by another process, cannot be reached, or a migration fails.
+pub fn migrate(database: &Database) -> anyhow::Result<Vec<String>> {
+    database.migrate().map_err(|error| match error {
+        MigrateError::Newer(_) | MigrateError::Locked(_) => error.into(),
+        error => anyhow::Error::from(error).context("the database cannot be migrated"),
+    })
+}
+
 fn open_observed(settings: &Settings, observer: Arc<dyn CommitObserver>) -> anyhow::Result<Database> {
     let url = settings.database_url();
     let options = mass_persistence::Options {
@@ -195,7 +209,12 @@ fn open_observed(settings: &Settings, observer: Arc<dyn CommitObserver>) -> anyh
     let setting = |error: &OpenError| match error {
         OpenError::MigrationUrl => "MASS_MIGRATION_DATABASE_URL",
         OpenError::Folder { .. } if settings.storage.url.is_none() => "MASS_DATA_DIR",
-        OpenError::Url(_) | OpenError::Folder { .. } | OpenError::Unreachable(_) => "DATABASE_URL",
+        OpenError::Url(_)
+        | OpenError::Folder { .. }
+        | OpenError::Unreachable(_)
+        | OpenError::Newer(_)
+        | OpenError::Locked(_)
+        | OpenError::Exposed { .. } => "DATABASE_URL",
     };
     mass_persistence::open(&options).map_err(|error| {
         let setting = setting(&error);
@@ -222,14 +241,23 @@ fn registration(settings: &Settings) -> Registration {
     }
 }
 
-async fn found(settings: &Settings, auth: &AuthService) -> anyhow::Result<Option<Founded>> {
+/// The password that the first administrator is to have, if one is set.
+fn first_password(settings: &Settings) -> anyhow::Result<Option<NewPassword>> {
+    let first = &settings.first;
+    let password = first.admin_password.as_ref().map(|text| NewPassword::parse(text, &first.admin_email));
+    password.transpose().context("MASS_ADMIN_PASSWORD")
+}
+
+async fn found(
+    settings: &Settings,
+    auth: &AuthService,
+    password: Option<NewPassword>,
+) -> anyhow::Result<Option<Founded>> {
     let first = &settings.first;
     let production = settings.stage.environment == Environment::Production;
     if production && first.admin_password.is_none() && auth.is_empty().await? {
         bail!("MASS_ADMIN_PASSWORD has to be set, since MASS_ENV is production and the database is empty");
     }
-    let password = first.admin_password.as_ref().map(|text| NewPassword::parse(text, &first.admin_email));
-    let password = password.transpose().context("MASS_ADMIN_PASSWORD")?;
     let founded = auth.found(first.tenant.clone(), first.admin_email.clone(), password, &local_origin()).await;
     founded.context("the first administrator cannot be created")
 }
@@ -292,7 +320,7 @@ fn random_secret() -> SecretString {
 
 /// Reads a secret of a development server, making it at the first start: in a file that only its owner can read.
 fn secret_file(path: &Path, make: impl FnOnce() -> SecretString) -> anyhow::Result<SecretString> {
-    if !path.exists() {
+    if fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
         let folder = path.parent().unwrap_or(Path::new("."));
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         // Whole or not at all, and never over another process's: tempfile makes it with mode 0600.
@@ -300,9 +328,23 @@ fn secret_file(path: &Path, make: impl FnOnce() -> SecretString) -> anyhow::Resu
         file.write_all(make().expose_secret().as_bytes())?;
         file.as_file().sync_all()?;
         match file.persist_noclobber(path) {
-            Err(error) if error.error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error.error.into()),
+            Err(error) if error.error.kind() != ErrorKind::AlreadyExists => return Err(error.error.into()),
             Ok(_) | Err(_) => {}
         }
     }
+    require_private(path)?;
     Ok(SecretString::from(fs::read_to_string(path)?.trim_end().to_owned()))
+}
+
+/// Refuses a secret that others can read or replace.
+fn require_private(path: &Path) -> anyhow::Result<()> {
+    let file = fs::symlink_metadata(path)?;
+    if !file.is_file() {
+        bail!("a plain file is expected there, and it is a link or a folder: put the secret itself there, with mode 0600");
+    }
+    let mode = file.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        bail!("mode 0600 is expected, and it is {mode:04o}, so that others can use it: chmod 600 {}", path.display());
+    }
+    Ok(())
 }

@@ -22,6 +22,7 @@ mod sqlite;
 mod store;
 mod target;
 mod turns;
+mod versions;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -38,6 +39,7 @@ use mass_service::{DeliveryStore, MassStore, OutboxStore, RecommendationStore};
 
 pub use load::{CommitObserver, Load, PoolUse};
 pub use target::InvalidUrl;
+pub use versions::NewerDatabase;
 
 use store::Upkeep;
 use target::Target;
@@ -79,6 +81,34 @@ pub enum OpenError {
     /// The database cannot be reached or refuses the login.
     #[error("{0}")]
     Unreachable(String),
+    /// A newer program has migrated it.
+    #[error(transparent)]
+    Newer(#[from] NewerDatabase),
+    /// Another process keeps an SQLite file locked.
+    #[error(transparent)]
+    Locked(#[from] LockedFile),
+    /// A file of the database can be read by others than its owner, and that cannot be changed.
+    #[error("others can read {}, whose mode is {mode:04o}, and this cannot be changed ({reason}): chmod 600 {}", path.display(), path.display())]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+        /// What the system says.
+        reason: String,
+    },
+}
+
+/// Another process kept an SQLite file locked for longer than is waited for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "another process has kept the database {} locked for more than {} s: end it, or try again once it is done",
+    path.display(),
+    sqlite::BUSY_SECONDS
+)]
+pub struct LockedFile {
+    /// The file.
+    pub path: PathBuf,
 }
 
 /// Why a database is not migrated. What had been migrated before stays so.
@@ -87,6 +117,12 @@ pub enum MigrateError {
     /// The database cannot be reached or refuses the login.
     #[error("{0}")]
     Unreachable(String),
+    /// A newer program has migrated it.
+    #[error(transparent)]
+    Newer(#[from] NewerDatabase),
+    /// Another process keeps an SQLite file locked.
+    #[error(transparent)]
+    Locked(#[from] LockedFile),
     /// A migration failed.
     #[error("a migration failed: {0}")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -19,6 +19,7 @@ use crate::rows::{Addition, AttemptRow, DueRow, MetKeyRow, SessionRow, VersionRo
 use crate::schema::{self, audit_heads, login_attempts};
 use crate::target::PostgresUrl;
 use crate::turns::in_turn;
+use crate::versions::refuse_newer;
 use crate::{MigrateError, OpenError, Options};
 
 #[path = "backend/api_keys.rs"]
@@ -83,7 +84,10 @@ pub(crate) struct Store {
 impl Store {
     /// Connects.
     pub(crate) fn open(url: &PostgresUrl, migration_url: PostgresUrl, options: &Options) -> Result<Self, OpenError> {
-        establish(url).map_err(OpenError::Unreachable)?;
+        let mut connection = establish(url).map_err(OpenError::Unreachable)?;
+        let applied = applied_migrations(&mut connection);
+        let applied = applied.map_err(|error| OpenError::Unreachable(url.redact(&error.to_string())))?;
+        refuse_newer::<Backend>(applied, MIGRATIONS)?;
         let setup = Setup { statement_cache: options.statement_cache };
         let connections = |purpose| Connections::new(purpose, &url.with_defaults(), options.pool_size.get(), setup);
         let writes = Arc::new(connections("database write").one_for_each_tenant());
@@ -103,6 +107,16 @@ impl Store {
 
 fn establish(url: &PostgresUrl) -> Result<Connection, String> {
     Connection::establish(&url.with_defaults()).map_err(|error| url.redact(&error.to_string()))
+}
+
+/// The versions of the migrations that were applied to a database: none where the role may not read them, as the role that
+/// serves could not before it was given that right by a migration.
+fn applied_migrations(connection: &mut Connection) -> QueryResult<Vec<String>> {
+    let may_read = "coalesce(has_table_privilege(to_regclass('__diesel_schema_migrations'), 'SELECT'), false)";
+    if !diesel::select(diesel::dsl::sql::<Bool>(may_read)).get_result(connection)? {
+        return Ok(Vec::new());
+    }
+    diesel::dsl::sql::<Text>("SELECT version::text FROM __diesel_schema_migrations").load(connection)
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -309,6 +323,9 @@ fn migrate(store: &Store) -> Result<Vec<String>, MigrateError> {
         .bind::<BigInt, _>(MIGRATION_LOCK)
         .execute(&mut connection)
         .map_err(|error| MigrateError::Failed(error.into()))?;
+    // Once more, since another process may have migrated meanwhile.
+    let applied = applied_migrations(&mut connection).map_err(|error| MigrateError::Failed(error.into()))?;
+    refuse_newer::<Backend>(applied, MIGRATIONS)?;
     let applied = connection.run_pending_migrations(MIGRATIONS).map_err(MigrateError::Failed)?;
     let applied = applied.iter().map(ToString::to_string).collect();
     write(&mut connection, audit_tree::build_missing).map_err(|error| MigrateError::Failed(error.into()))?;

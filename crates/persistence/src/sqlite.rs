@@ -1,10 +1,9 @@
 //! SQLite: the connection, and what it does otherwise than PostgreSQL.
 #![expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::fs::{DirBuilder, OpenOptions, Permissions};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use anyhow::anyhow;
@@ -12,7 +11,7 @@ use diesel::Connection as _;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::r2d2::CustomizeConnection;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Bool, Text};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use mass_domain::contracts::ContractId;
 use mass_domain::port::PortError;
@@ -27,7 +26,8 @@ use crate::schema::{
 };
 use crate::store::ROWS_PER_STATEMENT;
 use crate::turns::in_turn;
-use crate::{MigrateError, OpenError, Options};
+use crate::versions::refuse_newer;
+use crate::{LockedFile, MigrateError, NewerDatabase, OpenError, Options};
 
 #[path = "backend/api_keys.rs"]
 mod api_keys;
@@ -79,6 +79,9 @@ const SETUP: &str = "
     PRAGMA secure_delete = ON;
 ";
 
+/// How long another process's lock is waited for: what [`SETUP`] says.
+pub(crate) const BUSY_SECONDS: u32 = 5;
+
 /// The ports on SQLite.
 pub(crate) struct Store {
     reads: Connections<Connection>,
@@ -104,8 +107,14 @@ impl Store {
                 .map_err(|source| OpenError::Folder { folder: folder.to_owned(), source })?;
         }
         let url = path.to_str().ok_or(OpenError::Unreachable("its path is not UTF-8".to_owned()))?;
+        keep_private(path)?;
         let mut connection = Connection::establish(url).map_err(|error| OpenError::Unreachable(error.to_string()))?;
-        connection.batch_execute(SETUP).map_err(|error| OpenError::Unreachable(error.to_string()))?;
+        let applied = connection.batch_execute(SETUP).and_then(|()| applied_migrations(&mut connection));
+        let applied = applied.map_err(|error| match locked(&error, url) {
+            Some(locked) => locked.into(),
+            None => OpenError::Unreachable(error.to_string()),
+        })?;
+        refuse_newer::<Backend>(applied, MIGRATIONS)?;
         let file = file_at(url).map_err(|error| OpenError::Unreachable(error.to_string()))?;
         let writes = Arc::new(Connections::new("database write", url, 1, Setup));
         let accepting = GroupCommit::new(Arc::clone(&writes), mass::accept, Arc::clone(&options.observer));
@@ -116,6 +125,41 @@ impl Store {
 
 fn file_at(path: &str) -> std::io::Result<(u64, u64)> {
     std::fs::metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
+/// Makes the file if it is missing, and sees to it that its owner alone can read it: SQLite gives the files beside it the
+/// same mode. What else is wrong with it, SQLite tells.
+fn keep_private(path: &Path) -> Result<(), OpenError> {
+    let _made_or_there = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    for ending in ["", "-wal", "-shm", "-journal"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        let path = PathBuf::from(name);
+        let Ok(file) = std::fs::metadata(&path) else { continue };
+        let mode = file.mode() & 0o7777;
+        if file.is_file() && mode & 0o077 != 0 {
+            let private = Permissions::from_mode(mode & 0o700);
+            if let Err(error) = std::fs::set_permissions(&path, private) {
+                return Err(OpenError::Exposed { path, mode, reason: error.to_string() });
+            }
+            tracing::warn!(path = %path.display(), mode = format!("{mode:04o}"), "others could read a file of the database: they no longer can");
+        }
+    }
+    Ok(())
+}
+
+/// The versions of the migrations that were applied to a file.
+fn applied_migrations(connection: &mut Connection) -> QueryResult<Vec<String>> {
+    let is_there = "EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '__diesel_schema_migrations')";
+    if !diesel::select(diesel::dsl::sql::<Bool>(is_there)).get_result(connection)? {
+        return Ok(Vec::new());
+    }
+    diesel::dsl::sql::<Text>("SELECT version FROM __diesel_schema_migrations").load(connection)
+}
+
+/// Whether an error says that another process has the file's lock.
+fn locked(error: &dyn std::fmt::Display, path: &str) -> Option<LockedFile> {
+    error.to_string().contains("database is locked").then(|| LockedFile { path: path.into() })
 }
 
 /// Makes sure that the file is where it was opened. SQLite would go on without a word in one that was deleted or moved away,
@@ -293,14 +337,21 @@ fn add(connection: &mut Connection, addition: &Addition<'_>) -> QueryResult<bool
 fn migrate(store: &Store) -> Result<Vec<String>, MigrateError> {
     let mut connection =
         Connection::establish(&store.path).map_err(|error| MigrateError::Unreachable(error.to_string()))?;
-    let failed = |error: diesel::result::Error| MigrateError::Failed(error.into());
-    connection.batch_execute(SETUP).map_err(failed)?;
-    connection
-        .immediate_transaction(|connection| {
+    let migrated = connection.batch_execute(SETUP).map_err(Into::into).and_then(|()| {
+        connection.immediate_transaction(|connection| {
+            // Once more, since another process may have migrated meanwhile.
+            refuse_newer::<Backend>(applied_migrations(connection)?, MIGRATIONS)?;
             let applied = connection.run_pending_migrations(MIGRATIONS)?;
             let applied = applied.iter().map(ToString::to_string).collect();
             audit_tree::build_missing(connection)?;
             Ok(applied)
         })
-        .map_err(MigrateError::Failed)
+    });
+    migrated.map_err(|error: Box<dyn std::error::Error + Send + Sync>| {
+        match (locked(&error, &store.path), error.downcast::<NewerDatabase>()) {
+            (_, Ok(newer)) => MigrateError::Newer(*newer),
+            (Some(locked), Err(_)) => locked.into(),
+            (None, Err(error)) => MigrateError::Failed(error),
+        }
+    })
 }

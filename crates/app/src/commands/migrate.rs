@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context;
-
 use super::print;
 use crate::config::Settings;
 use crate::startup;
@@ -14,7 +12,7 @@ use crate::startup;
 /// When it cannot be reached or migrated.
 pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
     let database = startup::open(settings)?;
-    let applied = database.migrate().context("the database cannot be migrated")?;
+    let applied = startup::migrate(&database)?;
     let applied = match applied.as_slice() {
         [] => "nothing to migrate".to_owned(),
         names => format!("migrated {}", names.join(", ")),

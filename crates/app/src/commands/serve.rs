@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_web::dev::{Server, ServerHandle};
 use actix_web::web;
 use anyhow::Context;
 use clap::Args;
@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::MissedTickBehavior;
 
-use super::print;
+use super::{print, tell_founded};
 use crate::config::{Address, Environment, Settings};
 use crate::engine::address::EngineUrl;
 use crate::engine::{RunningWorker, Stopper, Worker};
@@ -67,21 +67,19 @@ pub struct Arguments {
 pub async fn run(settings: &Settings, arguments: &Arguments, telemetry: Telemetry) -> anyhow::Result<ExitCode> {
     let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     openapi::document()?;
+    let (host, port) = (&settings.http.host, settings.http.port);
+    // Before anything is made that a second start would find: the first account has its password shown once.
+    let listener = TcpListener::bind((host.as_str(), port))
+        .with_context(|| format!("cannot listen on MASS_HOST={host}, MASS_PORT={port}"))?;
     let companion = arguments.with_engine.then(|| Companion::start(settings)).transpose()?;
     let settings = companion.as_ref().map_or(settings, |companion| &companion.settings);
     let application = Application::build_with(settings, telemetry).await?;
-    let (host, port) = (&settings.http.host, settings.http.port);
-    let listener = TcpListener::bind((host.as_str(), port))
-        .with_context(|| format!("cannot listen on MASS_HOST={host}, MASS_PORT={port}"))?;
-    let url = format!("http://{}", listener.local_addr()?);
+    let begun = begin(settings, arguments, listener, &application).await;
+    if begun.is_err() {
+        tell_founded(application.founded.as_ref());
+    }
+    let server = begun?;
     let audit = application.services.audit.clone();
-    // Before the first request is taken: what cannot be recorded does not happen.
-    let recording = audit.started(configuration(settings), &local_origin()).await;
-    recording.context("the start cannot be recorded in the audit trail")?;
-    let server = http::serve(listener, application.services.clone())?;
-    let database = application.services.database.describe();
-    print(&announcement(settings, arguments, &url, database, application.founded.as_ref()))?;
-    tracing::info!(url, database, version = env!("CARGO_PKG_VERSION"), commit = env!("MASS_COMMIT"), "serving");
 
     let grace = match settings.stage.environment {
         Environment::Production => GRACE,
@@ -108,6 +106,24 @@ pub async fn run(settings: &Settings, arguments: &Arguments, telemetry: Telemetr
     application.services.telemetry.stop().await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Records the start, listens, and tells where. Whatever fails here, the first account is made already.
+async fn begin(
+    settings: &Settings,
+    arguments: &Arguments,
+    listener: TcpListener,
+    application: &Application,
+) -> anyhow::Result<Server> {
+    let url = format!("http://{}", listener.local_addr()?);
+    // Before the first request is taken: what cannot be recorded does not happen.
+    let recording = application.services.audit.started(configuration(settings), &local_origin()).await;
+    recording.context("the start cannot be recorded in the audit trail")?;
+    let server = http::serve(listener, application.services.clone())?;
+    let database = application.services.database.describe();
+    print(&announcement(settings, arguments, &url, database, application.founded.as_ref()))?;
+    tracing::info!(url, database, version = env!("CARGO_PKG_VERSION"), commit = env!("MASS_COMMIT"), "serving");
+    Ok(server)
 }
 
 /// What `mass config` shows, for the event of the start.

@@ -43,5 +43,7 @@ mod registration;
 mod scale_out;
 mod sessions;
 mod settings;
+mod starts;
 mod system;
 mod telemetry;
+mod upgrades;

@@ -9,12 +9,13 @@ use crate::MigrateError;
 use crate::connections::Walled;
 
 /// The statements after which a role may do with the tables exactly what it needs: read and write them, but neither
-/// change nor remove what is in the audit trail, nor archive it, nor make tables. None where that is so already.
+/// change nor remove what is in the audit trail, nor archive it, nor make tables, and of the migrations only read which were
+/// applied. None where that is so already.
 const DUE: &str = "
     WITH may (object, privilege, has, needs) AS (
         SELECT format('TABLE %s', oid::regclass), privilege, has_table_privilege($1, oid, privilege),
             CASE relname
-                WHEN '__diesel_schema_migrations' THEN false
+                WHEN '__diesel_schema_migrations' THEN privilege = 'SELECT'
                 WHEN 'audit_events' THEN privilege IN ('SELECT', 'INSERT')
                 WHEN 'audit_nodes' THEN privilege IN ('SELECT', 'INSERT')
                 WHEN 'audit_checkpoints' THEN privilege IN ('SELECT', 'INSERT')

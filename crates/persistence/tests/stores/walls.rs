@@ -215,7 +215,7 @@ async fn who_serves_alters_neither_tables_nor_the_audit_trail() {
         "TRUNCATE audit_events CASCADE",
         "TRUNCATE users CASCADE",
         "CREATE TABLE mine (id int)",
-        "SELECT * FROM __diesel_schema_migrations",
+        "DELETE FROM __diesel_schema_migrations",
     ];
     for statement in denied {
         assert!(refusal(&mut server, statement).contains("permission denied"), "{statement}");
@@ -254,7 +254,8 @@ async fn migrating_gives_the_role_that_serves_exactly_its_rights() {
         "audit_nodes INSERT SELECT",
     ];
     assert_eq!(trail, due);
-    assert!(!before.iter().any(|line| line.starts_with("__diesel")), "{before:?}");
+    // A program that is older than the database has to see that it is.
+    assert!(before.contains(&"__diesel_schema_migrations SELECT".to_owned()), "{before:?}");
 
     let server = &postgres(&db.place).roles().server;
     let drift = format!(

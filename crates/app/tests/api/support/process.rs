@@ -6,6 +6,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, SqliteConnection};
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -162,6 +164,18 @@ impl Workplace {
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
+    }
+
+    /// Runs a command to its end with one more setting.
+    pub(crate) fn mass_with(&self, arguments: &[&str], variable: &str, value: &str) -> Ended {
+        self.shell(&format!("{variable}='{value}' exec mass {}", arguments.join(" ")))
+    }
+
+    /// Keeps a file of SQLite locked until this is dropped.
+    pub(crate) fn keep_locked(&self) -> SqliteConnection {
+        let mut connection = SqliteConnection::establish(self.path("data/mass.db").to_str().unwrap()).unwrap();
+        connection.batch_execute("BEGIN IMMEDIATE").unwrap();
+        connection
     }
 
     /// Runs a line of a shell, which finds the program as `mass`.

@@ -1,0 +1,43 @@
+//! Whether a database is one that this program knows.
+
+use diesel::backend::Backend;
+use diesel::migration::MigrationSource;
+use diesel_migrations::EmbeddedMigrations;
+
+use crate::program;
+
+/// A newer program has migrated the database: this one would misread it, or write what that one does not expect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the database is newer than this program: it has the migration {database}, and MASS {program} knows none after {known}; \
+     run the version of MASS that migrated it or a newer one, or restore a backup of before its upgrade"
+)]
+pub struct NewerDatabase {
+    /// The newest of the database's migrations that this program does not know.
+    pub database: String,
+    /// The newest migration that this program knows.
+    pub known: String,
+    /// This program's version.
+    pub program: String,
+}
+
+/// Refuses a database to which other migrations were applied than these.
+pub(crate) fn refuse_newer<D: Backend>(
+    applied: Vec<String>,
+    migrations: EmbeddedMigrations,
+) -> Result<(), NewerDatabase> {
+    let known: Vec<String> = MigrationSource::<D>::migrations(&migrations)
+        .unwrap_or_default()
+        .iter()
+        .map(|migration| migration.name().version().to_string())
+        .collect();
+    let unknown = applied.into_iter().filter(|version| !known.contains(version)).max();
+    match unknown {
+        None => Ok(()),
+        Some(database) => Err(NewerDatabase {
+            database,
+            known: known.into_iter().max().unwrap_or_default(),
+            program: program::current().version.clone(),
+        }),
+    }
+}
