@@ -340,7 +340,9 @@ fn secret_file(path: &Path, make: impl FnOnce() -> SecretString) -> anyhow::Resu
 fn require_private(path: &Path) -> anyhow::Result<()> {
     let file = fs::symlink_metadata(path)?;
     if !file.is_file() {
-        bail!("a plain file is expected there, and it is a link or a folder: put the secret itself there, with mode 0600");
+        bail!(
+            "a plain file is expected there, and it is a link or a folder: put the secret itself there, with mode 0600"
+        );
     }
     let mode = file.mode() & 0o7777;
     if mode & 0o077 != 0 {
