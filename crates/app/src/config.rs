@@ -1,5 +1,7 @@
 //! Configuration: environment variables, `.env` and flags of the same names, read once, into types.
 
+mod connections;
+
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -13,6 +15,7 @@ use mass_domain::tenancy::TenantId;
 use mass_domain::users::Email;
 use secrecy::{ExposeSecret, SecretString};
 
+pub use self::connections::ConnectionSettings;
 use crate::engine::address::{EngineUrl, Host, InvalidEngineUrl, InvalidHost};
 use crate::http::limits::PerMinute;
 
@@ -28,6 +31,9 @@ pub struct Settings {
     /// Where requests come in.
     #[command(flatten)]
     pub http: HttpSettings,
+    /// How many connections there may be, and how slowly a client may read.
+    #[command(flatten)]
+    pub connections: ConnectionSettings,
     /// How much each caller may ask for.
     #[command(flatten)]
     pub limits: LimitSettings,
@@ -711,6 +717,8 @@ impl Settings {
             ("MASS_HOST", self.http.host.clone()),
             ("MASS_LOG", self.log.filter.clone()),
             ("MASS_LOG_FORMAT", name(self.log.format.to_possible_value()).unwrap_or_default()),
+            ("MASS_MAX_CONNECTIONS", self.connections.total.to_string()),
+            ("MASS_MAX_CONNECTIONS_PER_ADDRESS", self.connections.per_address.to_string()),
             (
                 "MASS_MIGRATION_DATABASE_URL",
                 self.storage.migration_url.as_ref().map_or("(DATABASE_URL)".to_owned(), url),
@@ -723,6 +731,7 @@ impl Settings {
             ("MASS_TENANT_RATE_LIMIT_PER_MINUTE", self.limits.tenant.to_string()),
             ("MASS_TRUSTED_PROXIES", proxies.join(",")),
             ("MASS_TOKEN_ALGORITHM", self.auth.token_algorithm.to_string()),
+            ("MASS_WRITE_TIMEOUT_SECONDS", self.connections.write_timeout_seconds.to_string()),
             ("ACCESS_TOKEN_EXPIRE_MINUTES", (self.auth.access_token_lifetime.seconds() / 60).to_string()),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", secret(&self.telemetry.endpoint)),
             ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", secret(&self.telemetry.metrics_endpoint)),

@@ -7,6 +7,7 @@ pub mod batch;
 pub mod body;
 pub mod client;
 mod connection;
+pub mod connections;
 pub mod context;
 pub mod contracts;
 pub mod cors;
@@ -19,9 +20,11 @@ pub mod mass;
 pub mod metrics;
 pub mod openapi;
 pub mod operations;
+mod pieces;
 pub mod problem;
 pub mod query;
 pub mod recommendations;
+mod refusal;
 pub mod reply;
 pub mod system;
 pub mod wire;
@@ -49,6 +52,7 @@ use batch::outbox::TemporaryFolder;
 use body::BodyLimit;
 use client::TrustedProxies;
 use connection::Connection;
+use connections::Connections;
 use cors::AllowedOrigins;
 use limits::Limits;
 use problem::{Problem, ProblemKind};
@@ -89,6 +93,8 @@ pub struct Services {
     pub telemetry: web::Data<Telemetry>,
     /// Rate limits.
     pub limits: web::Data<Limits>,
+    /// The connections that are open, and how many may be.
+    pub connections: web::Data<Connections>,
     /// Whose word is taken for where a request came from.
     pub proxies: web::Data<TrustedProxies>,
     /// The origins whose pages may call the API.
@@ -124,6 +130,7 @@ pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Serve
             .app_data(services.body_limit)
             .app_data(services.temporary)
             .app_data(services.limits)
+            .app_data(services.connections.clone())
             .app_data(services.proxies)
             .app_data(services.cors_origins)
             .app_data(web::PathConfig::default().error_handler(|_, _| Problem::new(ProblemKind::NotFound).into()))
@@ -141,11 +148,22 @@ pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Serve
                 async move { stopping.notified().await }
             })
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            .h1_write_buffer_size(pieces::PIECE)
             .on_connect_ext(Connection::introduce)
             .finish(map_config(app, |()| AppConfig::default()));
-        fn_service(|stream: TcpStream| async {
-            let peer = stream.peer_addr().ok();
-            Ok((Connection::new(stream), Protocol::Http1, peer))
+        let connections = services.connections;
+        fn_service(move |stream: TcpStream| {
+            let connections = connections.clone();
+            async move {
+                let peer = stream.peer_addr().ok();
+                match connections::connect(&connections, peer.map(|peer| peer.ip())) {
+                    Ok(slot) => {
+                        let connection = Connection::new(stream, slot, connections.write_timeout());
+                        Ok((connection, Protocol::Http1, peer))
+                    }
+                    Err(full) => Err(refusal::refuse(stream, full).await),
+                }
+            }
         })
         .and_then(http)
     })?;

@@ -32,6 +32,7 @@ use crate::http::Services;
 use crate::http::batch::outbox::TemporaryFolder;
 use crate::http::body::BodyLimit;
 use crate::http::client::TrustedProxies;
+use crate::http::connections::Connections;
 use crate::http::context::local_origin;
 use crate::http::cors::AllowedOrigins;
 use crate::http::limits::Limits;
@@ -111,6 +112,7 @@ impl Application {
         );
         let database = web::Data::new(database);
         telemetry.metrics.watch(&database);
+        let proxies = TrustedProxies(settings.http.trusted_proxies.clone());
         let services = Services {
             auth: web::Data::new(auth),
             admin: web::Data::new(admin),
@@ -123,7 +125,8 @@ impl Application {
             draining: web::Data::new(Draining::default()),
             telemetry: web::Data::new(telemetry),
             limits: web::Data::new(Limits::new(settings.limits.per_minute())),
-            proxies: web::Data::new(TrustedProxies(settings.http.trusted_proxies.clone())),
+            connections: web::Data::new(Connections::new(settings.connections.limits(), proxies.clone())),
+            proxies: web::Data::new(proxies),
             cors_origins: web::Data::new(AllowedOrigins(settings.http.cors_origins.clone())),
             body_limit: web::Data::new(BodyLimit(settings.http.body_limit_bytes)),
             temporary: web::Data::new(TemporaryFolder(settings.storage.data_dir.clone())),

@@ -18,7 +18,9 @@ use uuid::Uuid;
 
 use super::client::TrustedProxies;
 use super::connection::follow_body;
+use super::connections::{self, Connections};
 use super::operations;
+use super::pieces::in_pieces;
 use super::problem::Problem;
 use crate::telemetry::metrics::Answered;
 use crate::telemetry::{Telemetry, spans};
@@ -69,6 +71,8 @@ pub async fn layer(mut req: ServiceRequest, next: Next<impl MessageBody + 'stati
     let address = proxies.as_ref().map_or(peer, |proxies| proxies.client(peer, req.headers()));
     let tls = proxies.is_some_and(|proxies| proxies.is_tls(peer, req.headers()));
     let telemetry = req.app_data::<web::Data<Telemetry>>().cloned();
+    let connections = req.app_data::<web::Data<Connections>>();
+    let slot = connections.map_or(Ok(None), |connections| connections::request(connections, peer, address));
     let method = req.method().clone();
     let path = req.path().to_owned();
     let route = route(&req);
@@ -94,7 +98,10 @@ pub async fn layer(mut req: ServiceRequest, next: Next<impl MessageBody + 'stati
     }
     let answering = async move {
         // The panic hook has logged the panic itself, within this span.
-        let outcome = AssertUnwindSafe(next.call(req)).catch_unwind().await;
+        let (outcome, slot) = match slot {
+            Ok(slot) => (AssertUnwindSafe(next.call(req)).catch_unwind().await, slot),
+            Err(full) => (Ok(Err(full.problem().into())), None),
+        };
         let answer = match outcome {
             Ok(Ok(response)) => {
                 let (req, response) = response.into_parts();
@@ -103,14 +110,16 @@ pub async fn layer(mut req: ServiceRequest, next: Next<impl MessageBody + 'stati
             Ok(Err(error)) => Err(in_words(error.error_response(), &path, &origin)),
             Err(_) => Err(Problem::after_logging().render(&path, &origin.request_id)),
         };
-        let answer = answer.map(|mut response| {
-            complete(response.headers_mut(), &path, tls, &origin);
-            response
-        });
-        let answer = answer.map_err(|mut response| {
-            complete(response.headers_mut(), &path, tls, &origin);
-            response
-        });
+        let answer = match answer {
+            Ok(mut response) => {
+                complete(response.headers_mut(), &path, tls, &origin);
+                Ok(response.map_body(|_, body| in_pieces(body, slot)))
+            }
+            Err(mut response) => {
+                complete(response.headers_mut(), &path, tls, &origin);
+                Err(response.map_body(|_, body| in_pieces(body, slot)))
+            }
+        };
         let status = match &answer {
             Ok(response) => response.status(),
             Err(response) => response.status(),

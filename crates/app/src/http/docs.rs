@@ -1,39 +1,95 @@
 //! Swagger UI, from files in the binary: no request leaves the server's own origin.
 
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
-use actix_web::{HttpResponse, web};
+use std::io::Write;
+use std::sync::LazyLock;
+
+use actix_web::http::header::{
+    self, AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, Encoding, Header, VARY,
+};
+use actix_web::web::{self, Bytes, block};
+use actix_web::{HttpRequest, HttpResponse};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use super::problem::{Problem, ProblemKind};
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// A file in the binary, shared by all answers.
+struct Asset {
+    media_type: &'static str,
+    plain: &'static [u8],
+    /// The same in gzip, made at the first request for it.
+    gzip: LazyLock<Bytes, Box<dyn FnOnce() -> Bytes + Send>>,
+}
+
+static INDEX: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("text/html; charset=utf-8", include_bytes!("../../assets/swagger-ui/index.html")));
+static INIT: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("text/javascript; charset=utf-8", include_bytes!("../../assets/swagger-ui/init.js")));
+static BUNDLE: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("text/javascript; charset=utf-8", include_bytes!("../../assets/swagger-ui/swagger-ui-bundle.js"))
+});
+static STYLE: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("text/css; charset=utf-8", include_bytes!("../../assets/swagger-ui/swagger-ui.css")));
+static ICON: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("image/png", include_bytes!("../../assets/swagger-ui/favicon-32x32.png")));
+
+impl Asset {
+    fn new(media_type: &'static str, plain: &'static [u8]) -> Self {
+        Self { media_type, plain, gzip: LazyLock::new(Box::new(move || compress(plain))) }
+    }
+}
+
+/// Returns the bytes in gzip, or as they are should that fail.
+fn compress(plain: &'static [u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    let compressed = encoder.write_all(plain).and_then(|()| encoder.finish());
+    compressed.map_or(Bytes::from_static(plain), Bytes::from)
+}
+
 /// The page itself.
-pub async fn index() -> HttpResponse {
-    file("text/html; charset=utf-8", include_bytes!("../../assets/swagger-ui/index.html"))
+///
+/// # Errors
+/// As [`asset`].
+pub async fn index(req: HttpRequest) -> Result<HttpResponse, Problem> {
+    answer(&req, &INDEX).await
 }
 
 /// What the page loads.
 ///
 /// # Errors
 /// A [`Problem`] for any other file.
-pub async fn asset(name: web::Path<String>) -> Result<HttpResponse, Problem> {
-    let (kind, bytes): (&str, &'static [u8]) = match name.as_str() {
-        "init.js" => ("text/javascript; charset=utf-8", include_bytes!("../../assets/swagger-ui/init.js")),
-        "swagger-ui-bundle.js" => {
-            ("text/javascript; charset=utf-8", include_bytes!("../../assets/swagger-ui/swagger-ui-bundle.js"))
-        }
-        "swagger-ui.css" => ("text/css; charset=utf-8", include_bytes!("../../assets/swagger-ui/swagger-ui.css")),
-        "favicon-32x32.png" => ("image/png", include_bytes!("../../assets/swagger-ui/favicon-32x32.png")),
+pub async fn asset(req: HttpRequest, name: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let asset = match name.as_str() {
+        "init.js" => &INIT,
+        "swagger-ui-bundle.js" => &BUNDLE,
+        "swagger-ui.css" => &STYLE,
+        "favicon-32x32.png" => &ICON,
         _ => return Err(Problem::new(ProblemKind::NotFound)),
     };
-    Ok(file(kind, bytes))
+    answer(&req, asset).await
 }
 
-fn file(kind: &str, bytes: &'static [u8]) -> HttpResponse {
-    HttpResponse::Ok()
-        .content_type(kind)
+async fn answer(req: &HttpRequest, asset: &'static Asset) -> Result<HttpResponse, Problem> {
+    let mut response = HttpResponse::Ok();
+    response
+        .content_type(asset.media_type)
         .insert_header((CONTENT_SECURITY_POLICY, POLICY))
         .insert_header((CACHE_CONTROL, "no-cache"))
-        .body(bytes)
+        .insert_header((VARY, "Accept-Encoding"));
+    if !accepts_gzip(req) {
+        return Ok(response.body(Bytes::from_static(asset.plain)));
+    }
+    // The first time it takes a while.
+    let body = block(|| asset.gzip.clone()).await.map_err(|error| Problem::internal(&error.into()))?;
+    Ok(response.insert_header((CONTENT_ENCODING, "gzip")).body(body))
+}
+
+fn accepts_gzip(req: &HttpRequest) -> bool {
+    let supported = [Encoding::gzip(), Encoding::identity()];
+    req.headers().contains_key(header::ACCEPT_ENCODING)
+        && AcceptEncoding::parse(req)
+            .is_ok_and(|accepted| accepted.negotiate(supported.iter()) == Some(Encoding::gzip()))
 }

@@ -428,8 +428,10 @@ impl Operation {
             kinds.extend([MalformedJson, BadRequest, RequestTimeout, TooLarge, UnsupportedMediaType]);
             kinds.push(ContractViolation);
         }
+        // Also where an address has too many requests under way.
+        kinds.push(Unavailable);
         if self.store || self.access != Access::Public {
-            kinds.extend([Unavailable, Internal]);
+            kinds.push(Internal);
         }
         kinds.extend(self.problems);
         kinds.sort_by_key(|kind| kind.status().as_u16());

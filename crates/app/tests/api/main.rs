@@ -43,6 +43,7 @@ mod registration;
 mod scale_out;
 mod sessions;
 mod settings;
+mod slow_clients;
 mod starts;
 mod system;
 mod telemetry;
