@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{accounts, audit, config, engine, import, migrate, openapi, serve};
+use crate::commands::{OutputClosed, accounts, audit, config, engine, import, migrate, openapi, serve};
 use crate::config::{Settings, TelemetrySettings};
 use crate::logging;
 use crate::telemetry::Telemetry;
@@ -90,10 +90,16 @@ pub fn refuse(error: &clap::Error) -> ExitCode {
     if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// Tells on standard error what went wrong, and exits with 1.
+/// The exit status of a program that SIGPIPE ends, as a shell shows it.
+const PIPE_CLOSED: u8 = 128 + 13;
+
+/// Tells on standard error what went wrong, and exits with 1; quietly where the reader of standard output has gone.
 #[expect(clippy::print_stderr, reason = "the last word of a command, which a log filter must not silence")]
 #[must_use]
 pub fn fail(error: &anyhow::Error) -> ExitCode {
+    if error.is::<OutputClosed>() {
+        return ExitCode::from(PIPE_CLOSED);
+    }
     eprintln!("mass: {error:#}");
     ExitCode::FAILURE
 }

@@ -17,14 +17,23 @@ use mass_auth::Founded;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
+/// The reader of standard output has closed it, as `head` does once it has enough: no fault to tell of.
+#[derive(Debug, thiserror::Error)]
+#[error("standard output is closed")]
+pub struct OutputClosed;
+
 /// Prints to standard output, for people or for a pipe.
 ///
 /// # Errors
-/// When nobody reads it.
-pub fn print(text: &str) -> io::Result<()> {
+/// [`OutputClosed`] when its reader has closed it, or what else keeps it from being written.
+pub fn print(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(closed)
+}
+
+/// Tells a closed standard output from every other error.
+fn closed(error: io::Error) -> anyhow::Error {
+    if error.kind() == io::ErrorKind::BrokenPipe { OutputClosed.into() } else { error.into() }
 }
 
 /// Tells the password of the first administrator, where a command other than `serve` came upon an empty database and

@@ -69,7 +69,9 @@ pub async fn run(settings: &Settings, arguments: &Arguments, telemetry: Telemetr
     openapi::document()?;
     let (host, port) = (&settings.http.host, settings.http.port);
     // Before anything is made that a second start would find: the first account has its password shown once.
-    let listener = TcpListener::bind((host.as_str(), port))
+    // An address of IPv6 may stand in brackets, as in a URL.
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let listener = TcpListener::bind((address, port))
         .with_context(|| format!("cannot listen on MASS_HOST={host}, MASS_PORT={port}"))?;
     let companion = arguments.with_engine.then(|| Companion::start(settings)).transpose()?;
     let settings = companion.as_ref().map_or(settings, |companion| &companion.settings);

@@ -16,7 +16,7 @@ const ALLOWED: [(HeaderName, &str); 3] = [
     (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PATCH, PUT, DELETE"),
     (
         header::ACCESS_CONTROL_ALLOW_HEADERS,
-        "authorization, content-type, idempotency-key, if-match, if-none-match, traceparent, x-request-id",
+        "authorization, content-encoding, content-type, idempotency-key, if-match, if-none-match, traceparent, x-request-id",
     ),
     (header::ACCESS_CONTROL_MAX_AGE, "3600"),
 ];

@@ -292,7 +292,8 @@ fn responses(operation: &Operation, model: Option<Value>) -> Value {
 fn success_headers(operation: &Operation, status: u16) -> Map<String, Value> {
     let one_request = ["/v1/mass-requests/{id}", "/v1/mass-requests/{id}/status"].contains(&operation.path);
     let sends = (operation.method, operation.path) == ("POST", "/v1/mass-requests");
-    let creates = operation.answers.iter().any(|(status, _)| *status == 201);
+    // What a batch creates is many things, which its lines name.
+    let creates = operation.produces == Produces::Json && operation.answers.iter().any(|(status, _)| *status == 201);
     let pages = operation.query.iter().any(|parameter| parameter.name == "cursor");
     let header = |name: &str, description: &str, example: &str| {
         let value = json!({"description": description, "schema": {"type": "string"}, "example": example});
@@ -344,6 +345,10 @@ fn problem_example(kind: ProblemKind, operation: &Operation) -> Value {
         "type": format!("/problems/{}", kind.slug()), "title": kind.title(), "status": kind.status().as_u16(),
         "instance": operation.path, "request_id": "0199d3a0-0000-7000-8000-000000000003",
     });
+    if matches!(kind, ProblemKind::Conflict | ProblemKind::KeyReused | ProblemKind::Gone) && operation.method == "POST"
+    {
+        example["first_id"] = json!("0199d3a0-0000-7000-8000-000000000002");
+    }
     if kind == ProblemKind::ContractViolation {
         example["violations"] = json!([{
             "stage": "semantic", "pointer": "/metrics/humidity_percent", "code": "range",

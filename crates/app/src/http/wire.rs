@@ -614,8 +614,9 @@ pub struct EventList {
 pub struct EventModel {
     /// Its place in the tenant's log, which has no gaps.
     pub sequence: i64,
-    /// What happened: `accepted`, `corrected`, `reinstated`, `status_changed` or `deleted`.
+    /// What happened: an action of the audit trail.
     #[serde(rename = "type")]
+    #[schemars(extend("enum" = mass_domain::audit::Action::ALL.iter().map(|action| action.as_str()).collect::<Vec<_>>()))]
     pub kind: &'static str,
     /// When.
     #[schemars(extend("format" = "date-time"))]

@@ -270,13 +270,16 @@ async fn a_page_of_an_allowed_origin_may_call(app: TestApp) {
     let app = app.restart(&[("--mass-cors-origins", &origins)]).await;
     for origin in [ORIGIN, "http://localhost:5173"] {
         let asked = preflight(&app, origin, "/v1/mass-requests");
-        let asked = asked.header("Access-Control-Request-Headers", "authorization, content-type, idempotency-key");
+        let asked = asked
+            .header("Access-Control-Request-Headers", "authorization, content-encoding, content-type, idempotency-key");
         let allowed = asked.await.expect(204);
         assert!(allowed.body.is_empty());
         assert_eq!(allowed.header("access-control-allow-origin"), Some(origin));
         let methods = ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"];
         assert_eq!(words(&allowed, "access-control-allow-methods"), methods);
-        assert!(words(&allowed, "access-control-allow-headers").contains(&"authorization"));
+        for header in ["authorization", "content-encoding"] {
+            assert!(words(&allowed, "access-control-allow-headers").contains(&header), "{header}");
+        }
         assert!(words(&allowed, "vary").contains(&"Origin"));
         assert_eq!(allowed.header("access-control-allow-credentials"), None);
 

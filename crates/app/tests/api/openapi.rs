@@ -230,3 +230,15 @@ async fn the_server_answers_with_the_same_document() {
     let served = server.get("/openapi.json").send().await.unwrap().text().await.unwrap();
     assert_eq!(served, document().unwrap());
 }
+
+#[test]
+fn what_was_once_false_in_the_document_is_true() {
+    let batch = &DOCUMENT["paths"]["/v1/mass-requests/batch"]["post"]["responses"];
+    assert_eq!(batch["201"]["headers"]["Location"], Value::Null, "a batch has no place of its own");
+    let conflict = &DOCUMENT["paths"]["/v1/mass-requests"]["post"]["responses"]["409"]["content"];
+    let example = &conflict["application/problem+json"]["examples"]["conflict"]["value"];
+    assert!(example["first_id"].is_string(), "{example}");
+    let kinds = &DOCUMENT["components"]["schemas"]["EventModel"]["properties"]["type"]["enum"];
+    let actions: Vec<&str> = mass_domain::audit::Action::ALL.iter().map(|action| action.as_str()).collect();
+    assert_eq!(kinds, &json!(actions));
+}

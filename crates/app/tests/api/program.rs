@@ -594,3 +594,21 @@ fn a_database_that_cannot_be_reached_is_named_without_its_password() {
         assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
     }
 }
+
+#[test]
+fn a_reader_that_has_enough_ends_a_command_quietly() {
+    for command in ["openapi", "config"] {
+        let ended = Workplace::sqlite().shell(&format!("{{ sleep 0.2; mass {command}; echo $? >&2; }} | true"));
+        assert_eq!(ended.stderr, "141\n", "{command}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_of_ipv6_may_stand_in_brackets() {
+    for host in ["::1", "[::1]"] {
+        let workplace = Workplace::sqlite().with("MASS_HOST", host);
+        let server = workplace.serve();
+        assert!(server.url.starts_with("http://[::1]:"), "{}", server.url);
+        assert_eq!(server.get("/health").send().await.unwrap().status(), 200);
+    }
+}

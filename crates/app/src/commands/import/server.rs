@@ -58,7 +58,7 @@ enum Answer {
 impl Server {
     /// Prepares to call a server.
     pub(super) fn new(url: &str, token: &SecretString, on_conflict: OnConflict) -> anyhow::Result<Self> {
-        let mut endpoint = Url::parse(url).and_then(|url| url.join("/v1/mass-requests/batch")).context("--url")?;
+        let mut endpoint = endpoint(url)?;
         if on_conflict == OnConflict::Correct {
             endpoint.set_query(Some("on_conflict=correct"));
         }
@@ -120,6 +120,17 @@ impl Server {
     }
 }
 
+/// Returns where a server takes batches: below its address, which may have a path of its own.
+fn endpoint(url: &str) -> anyhow::Result<Url> {
+    let mut endpoint = Url::parse(url).context("--url")?;
+    if !matches!(endpoint.scheme(), "http" | "https") || endpoint.query().is_some() || endpoint.fragment().is_some() {
+        bail!("--url: expected http:// or https:// with a host and at most a path, such as https://mass.example/mass");
+    }
+    let path = format!("{}/v1/mass-requests/batch", endpoint.path().trim_end_matches('/'));
+    endpoint.set_path(&path);
+    Ok(endpoint)
+}
+
 fn retry_after(response: &Response) -> Option<Duration> {
     let seconds = response.headers().get("Retry-After")?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds))
@@ -158,4 +169,23 @@ fn taken(outcome: &str, violations: Vec<Violation>) -> anyhow::Result<Option<Tak
         "unprocessed" => return Ok(None),
         other => bail!("the server's answer: unknown outcome {other:?}"),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::endpoint;
+
+    #[test]
+    fn batches_go_below_the_path_of_the_address() {
+        for (url, expected) in [
+            ("http://mass.example:8000", "http://mass.example:8000/v1/mass-requests/batch"),
+            ("https://mass.example/mass", "https://mass.example/mass/v1/mass-requests/batch"),
+            ("https://mass.example/a/mass/", "https://mass.example/a/mass/v1/mass-requests/batch"),
+        ] {
+            assert_eq!(endpoint(url).unwrap().as_str(), expected);
+        }
+        for url in ["mass.example", "ftp://mass.example", "https://mass.example/?a=b", "https://mass.example/#a"] {
+            assert!(format!("{:#}", endpoint(url).unwrap_err()).contains("--url"), "{url}");
+        }
+    }
 }
