@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use mass_domain::access::{Forbidden, Permission, Principal};
+use mass_domain::access::{Actor, Forbidden, Permission, Principal};
 use mass_domain::api_keys::{AddressRange, ApiKey, KeyName, KeyPrefix, KeyToken, SecretDigest};
 use mass_domain::audit::{Act, Action, NewEvent, Object};
 use mass_domain::ids::ApiKeyId;
@@ -54,6 +54,26 @@ pub struct NewKey {
     pub expires_at: Option<Timestamp>,
 }
 
+impl NewKey {
+    /// Refuses addresses and an expiry beyond those of the creating key, and takes that key's where none are given.
+    fn bind_to(&mut self, creator: &ApiKey) -> Result<(), CreateKeyError> {
+        let allowed = |range: &AddressRange| creator.addresses.iter().any(|bound| range.is_within(bound));
+        if self.addresses.is_empty() {
+            self.addresses.clone_from(&creator.addresses);
+        } else if !creator.addresses.is_empty() && !self.addresses.iter().all(allowed) {
+            let bounds: Vec<_> = creator.addresses.iter().map(ToString::to_string).collect();
+            return Err(CreateKeyError::AddressBeyondCreator(bounds.join(", ")));
+        }
+        if let Some(end) = creator.expires_at {
+            if self.expires_at.is_some_and(|asked| asked > end) {
+                return Err(CreateKeyError::ExpiresAfterCreator(end));
+            }
+            self.expires_at = self.expires_at.or(Some(end));
+        }
+        Ok(())
+    }
+}
+
 /// A key, just created.
 #[derive(Debug)]
 pub struct CreatedKey {
@@ -72,6 +92,12 @@ pub enum CreateKeyError {
     /// The key would be expired from the beginning.
     #[error("the key would have expired already")]
     ExpiresInThePast,
+    /// The creating key may be used from fewer addresses.
+    #[error("the creating key may be used from {0} only")]
+    AddressBeyondCreator(String),
+    /// The creating key expires earlier.
+    #[error("the creating key expires at {0}")]
+    ExpiresAfterCreator(Timestamp),
     /// The store could not do its work.
     #[error(transparent)]
     Store(#[from] PortError),
@@ -95,18 +121,24 @@ pub enum RevokeKeyError {
 }
 
 impl AdminService {
-    /// Creates a key in the caller's tenant.
+    /// Creates a key in the caller's tenant. A key creates none that may do more than itself, be used from elsewhere or
+    /// live longer; addresses and expiry that are left out are the creating key's.
     ///
     /// # Errors
     /// [`CreateKeyError`].
     pub async fn create_key(
         &self,
         principal: &Principal,
-        new: NewKey,
+        mut new: NewKey,
         origin: &Origin,
     ) -> Result<CreatedKey, CreateKeyError> {
         principal.require(Permission::KeysManage)?;
         principal.require_to_grant(new.permissions.iter().copied())?;
+        if let Actor::ApiKey(creator) = principal.actor() {
+            new.permissions.iter().try_for_each(|permission| principal.require(*permission))?;
+            let creator = self.stores.api_keys.find(principal.tenant(), creator).await?;
+            new.bind_to(&creator.ok_or(Forbidden(Permission::KeysManage))?)?;
+        }
         let now = self.clock.now();
         if new.expires_at.is_some_and(|end| end <= now) {
             return Err(CreateKeyError::ExpiresInThePast);

@@ -206,6 +206,12 @@ impl AddressRange {
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
     }
+
+    /// Whether every address of this range is in the other one.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        other.0.contains(&self.0)
+    }
 }
 
 impl fmt::Display for AddressRange {
@@ -372,6 +378,16 @@ mod tests {
         for bad in ["", "192.0.2", "192.0.2.0/33", "host.example", "::ffff:192.0.2.0/120", "192.0.2.0/24 "] {
             assert_eq!(bad.parse::<AddressRange>(), Err(InvalidAddressRange), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_range_is_within_itself_and_wider_ranges_alone() {
+        let within = |inner: &str, outer: &str| {
+            inner.parse::<AddressRange>().unwrap().is_within(&outer.parse::<AddressRange>().unwrap())
+        };
+        assert!(within("192.0.2.0/24", "192.0.2.0/24") && within("192.0.2.7", "192.0.2.0/24"));
+        assert!(!within("192.0.0.0/16", "192.0.2.0/24") && !within("192.0.3.0/24", "192.0.2.0/24"));
+        assert!(within("2001:db8:1::/48", "2001:db8::/32") && !within("::/0", "0.0.0.0/0"));
     }
 
     #[test]

@@ -16,6 +16,7 @@ on_both!(
     what_opens_nothing_is_answered_alike,
     a_key_is_given_what_its_creator_may_give,
     a_key_manages_users_and_keys_if_it_may,
+    a_key_creates_none_beyond_its_own_bounds,
     what_is_wrong_with_a_key_is_named,
     keys_are_listed_newest_first_and_found_by_their_prefix,
     the_last_use_is_remembered,
@@ -155,7 +156,7 @@ async fn a_key_is_given_what_its_creator_may_give(app: TestApp) {
 }
 
 async fn a_key_manages_users_and_keys_if_it_may(app: TestApp) {
-    let created = create(app.founder(), &["keys:manage", "users:manage"]).await.expect(201);
+    let created = create(app.founder(), &["keys:manage", "users:manage", "mass:write"]).await.expect(201);
     let manager = bearer(&app, &created);
     let user = json!({"email": "ana@example.test", "roles": ["viewer"]});
     let user = manager.post("/v1/admin/users").json(&user).await.expect(201);
@@ -167,7 +168,37 @@ async fn a_key_manages_users_and_keys_if_it_may(app: TestApp) {
     promotion.await.expect_problem(403, "forbidden");
     let key = create(&manager, &["mass:write"]).await.expect(201);
     assert_eq!(key.at("/created_by"), json!({"kind": "api_key", "id": created.id()}));
-    create(&manager, &["audit:read"]).await.expect_problem(403, "forbidden");
+    for beyond in ["audit:read", "mass:read"] {
+        let refused = create(&manager, &[beyond]).await.expect_problem(403, "forbidden");
+        assert_eq!(refused.text("/permission"), beyond);
+    }
+}
+
+async fn a_key_creates_none_beyond_its_own_bounds(app: TestApp) {
+    let end = "2099-12-31T23:59:59Z";
+    let bounds = json!({"permissions": ["keys:manage"], "addresses": ["127.0.0.0/8"], "expires_at": end});
+    let parent = create_with(&app, bounds).await.expect(201);
+    let manager = bearer(&app, &parent);
+    let child = create(&manager, &["keys:manage"]).await.expect(201);
+    assert_eq!((child.at("/addresses"), child.text("/expires_at")), (json!(["127.0.0.0/8"]), end.to_owned()));
+    let with = async |bounds: Value| {
+        let mut key = json!({"name": "gateway", "permissions": ["keys:manage"]});
+        key.as_object_mut().unwrap().extend(bounds.as_object().unwrap().clone());
+        bearer(&app, &child).post(KEYS).json(&key).await
+    };
+    let narrower = json!({"addresses": ["127.0.0.1"], "expires_at": "2098-12-31T23:59:59Z"});
+    let narrower = with(narrower).await.expect(201);
+    assert_eq!(narrower.at("/addresses"), json!(["127.0.0.1/32"]));
+    assert_eq!(narrower.text("/expires_at"), "2098-12-31T23:59:59Z");
+    for (beyond, violation, bound) in [
+        (json!({"addresses": ["0.0.0.0/0"]}), "/addresses range", "127.0.0.0/8"),
+        (json!({"addresses": ["127.0.0.1", "192.0.2.1"]}), "/addresses range", "127.0.0.0/8"),
+        (json!({"expires_at": "2100-01-01T00:00:00Z"}), "/expires_at range", end),
+    ] {
+        let refused = with(beyond).await;
+        assert!(refused.json().to_string().contains(bound), "the refusal names the bound {bound}");
+        refused.expect_violations("contract-violation", &[violation]);
+    }
 }
 
 async fn what_is_wrong_with_a_key_is_named(app: TestApp) {

@@ -351,6 +351,8 @@ impl<'a> Stage<'a> {
             "POST /v1/admin/users" => new_user(),
             // A role that whoever manages users may give.
             "PATCH /v1/admin/users/{id}" => json!({"roles": ["operator"]}),
+            // A permission that whoever manages keys may give.
+            "POST /v1/admin/api-keys" => json!({"name": "gateway", "permissions": ["keys:manage"]}),
             "POST /v1/admin/tenants" => json!({"id": format!("tenant-{unique}"), "admin": account()}),
             _ => return operation.body(),
         })

@@ -89,6 +89,14 @@ impl From<CreateKeyError> for Problem {
             CreateKeyError::ExpiresInThePast => {
                 violation("/expires_at".to_owned(), "range", "The key would have expired already.")
             }
+            CreateKeyError::AddressBeyondCreator(allowed) => {
+                let detail = format!("The creating key may be used from {allowed} only; so may the keys it creates.");
+                violation("/addresses".to_owned(), "range", &detail)
+            }
+            CreateKeyError::ExpiresAfterCreator(end) => {
+                let detail = format!("The creating key expires at {end}; the keys it creates expire no later.");
+                violation("/expires_at".to_owned(), "range", &detail)
+            }
             CreateKeyError::Store(error) => error.into(),
             CreateKeyError::Unexpected(cause) => Self::internal(&cause),
         }

@@ -326,15 +326,17 @@ pub struct NewApiKey {
     /// What people call it.
     #[schemars(with = "String", length(min = 1, max = 100))]
     pub name: Text<KeyName>,
-    /// What it may do: anything that the caller may, and what an operator may.
+    /// What it may do: anything that the caller may, and, if a user calls, what an operator may.
     #[garde(length(min = 1))]
     #[schemars(schema_with = "permissions")]
     pub permissions: Vec<Text<Permission>>,
-    /// From when on it is refused; never, if absent.
+    /// From when on it is refused. If absent, it never expires, or, if a key calls, when that key does, which is the
+    /// latest possible.
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub expires_at: Option<Text<Timestamp>>,
-    /// Where it may be used from, in CIDR notation; anywhere, if absent or empty.
+    /// Where it may be used from, in CIDR notation. If absent or empty, anywhere, or, if a key calls, where that key may
+    /// be; no address beyond that is possible.
     #[serde(default)]
     #[garde(length(max = MAX_ADDRESS_RANGES))]
     #[schemars(with = "Vec<String>", length(max = 32))]
