@@ -221,7 +221,7 @@ mod tests {
     /// A write that has waited longer than it may, while so many bytes moved.
     async fn overdue(moved: usize) -> Poll<io::Result<usize>> {
         let mut stall = Stall { timeout: Duration::from_millis(1), deadline: None, moved: 0 };
-        poll_fn(|cx| Poll::Ready(assert!(stall.wait(cx).is_pending()))).await;
+        assert!(poll_fn(|cx| Poll::Ready(stall.wait(cx))).await.is_pending());
         stall.moved += moved;
         sleep(Duration::from_millis(20)).await;
         stall.timeout = Duration::from_secs(3600);

@@ -160,12 +160,12 @@ mod tests {
     fn an_address_has_its_share_and_gets_it_back() {
         let connections = connections(0, 2);
         let first = connect(&connections, address("2001:db8::1")).unwrap();
-        let _second = connect(&connections, address("2001:db8::2")).unwrap();
+        let second = connect(&connections, address("2001:db8::2")).unwrap();
         assert_eq!(connect(&connections, address("2001:db8::3")).err(), Some(Full::Address(2)));
         assert!(connect(&connections, address("192.0.2.1")).is_ok());
         drop(first);
         assert!(connect(&connections, address("2001:db8::3")).is_ok());
-        drop(_second);
+        drop(second);
         assert!(connections.open().by_address.is_empty());
         assert_eq!(connections.open().total, 0);
     }
