@@ -26,7 +26,7 @@ use mass_app::engine::{RunningWorker, Worker};
 use mass_app::http::Services;
 use mass_app::http::context::local_origin;
 use mass_app::startup::{self, Application};
-use mass_auth::NewPassword;
+use mass_auth::{Cost, NewPassword};
 use mass_domain::access::{Principal, Role};
 use mass_domain::tenancy::TenantId;
 use mass_domain::users::Email;
@@ -240,13 +240,14 @@ fn settings(database_url: &str, flags: &[Flag<'_>]) -> Settings {
         ("--mass-admin-email", FOUNDER),
         ("--mass-admin-password", PASSWORD),
         ("--mass-tenant", TENANT),
-        ("--mass-bcrypt-cost", "10"),
         // Nobody asks it, unless a test lets a worker begin.
         ("--mass-engine-url", "http://127.0.0.1:9"),
     ]);
     all.extend(flags.iter().copied());
     let arguments = std::iter::once("mass").chain(all.into_iter().flat_map(|(name, value)| [name, value]));
-    Cli::try_parse_from(arguments).unwrap().settings.without_empty_secrets()
+    let mut settings = Cli::try_parse_from(arguments).unwrap().settings.without_empty_secrets();
+    settings.auth.bcrypt_cost = Cost::FASTEST;
+    settings
 }
 
 /// A server on a thread of its own, which stops when this is dropped: also when a test fails.
