@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use super::LOG;
 use crate::support::documents::{Edit, reading};
@@ -33,9 +34,12 @@ async fn acts_and_events_stand_together_however_often_the_server_is_killed(workp
     let mut answered = Answered::default();
     for round in 0..KILLS {
         let server = workplace.serve();
-        let clients = join_all((0..CLIENTS).map(|client| send_until_killed(&server, &token, round, client)));
+        let first_answer = Notify::new();
+        let clients = (0..CLIENTS).map(|client| send_until_killed(&server, &token, round, client, &first_answer));
+        let clients = join_all(clients);
         let killer = async {
-            tokio::time::sleep(Duration::from_millis(rand::random_range(5..150))).await;
+            first_answer.notified().await;
+            tokio::time::sleep(Duration::from_millis(rand::random_range(0..100))).await;
             server.kill();
         };
         let (told, ()) = tokio::join!(clients, killer);
@@ -73,7 +77,7 @@ fn sorted(mut pairs: Vec<(Value, Value)>) -> Vec<(Value, Value)> {
 }
 
 /// Sends documents, every other one a bad one, until nobody answers any more.
-async fn send_until_killed(server: &Server, token: &str, round: u32, client: u32) -> Answered {
+async fn send_until_killed(server: &Server, token: &str, round: u32, client: u32, first_answer: &Notify) -> Answered {
     let mut answered = Answered::default();
     for number in 0.. {
         let good = reading(&format!("dev-{round}-{client}-{number}"));
@@ -82,6 +86,7 @@ async fn send_until_killed(server: &Server, token: &str, round: u32, client: u32
         let status = answer.status().as_u16();
         let request_id = answer.headers()["x-request-id"].to_str().unwrap().to_owned();
         let Ok(body) = answer.json::<Value>().await else { break };
+        first_answer.notify_one();
         match status {
             201 => {
                 let id = body["id"].as_str().unwrap().to_owned();
