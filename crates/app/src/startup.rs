@@ -193,9 +193,10 @@ pub fn open(settings: &Settings) -> anyhow::Result<Database> {
 /// # Errors
 /// When it is newer than this program, is locked by another process, cannot be reached, or a migration fails.
 pub fn migrate(database: &Database) -> anyhow::Result<Vec<String>> {
-    database.migrate().map_err(|error| match error {
-        MigrateError::Newer(_) | MigrateError::Locked(_) => error.into(),
-        error => anyhow::Error::from(error).context("the database cannot be migrated"),
+    database.migrate().map_err(|error| {
+        let tells_what_to_do = matches!(error, MigrateError::Newer(_) | MigrateError::Locked(_));
+        let error = anyhow::Error::from(error);
+        if tells_what_to_do { error } else { error.context("the database cannot be migrated") }
     })
 }
 
