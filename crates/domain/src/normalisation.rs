@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use heck::ToSnakeCase;
 use unicode_normalization::UnicodeNormalization;
 
+use crate::canonical;
 use crate::json::{Number, Value};
 use crate::validation::{Code, Findings, Place, shown};
 
@@ -43,13 +44,14 @@ fn is_plain_key(text: &str) -> bool {
     text.as_bytes().split(|byte| *byte == b'_').all(is_word)
 }
 
-/// The number that a string stands for: the whole string is in JSON number syntax, and no digit would be lost.
-#[must_use]
-pub fn numeric(text: &str) -> Option<Number> {
-    Number::parse(text).filter(|number| number.fault().is_none())
+/// The number that a string stands for: printing the number gives the string again. So `"24.5"` is one, and the version
+/// `"1.10"`, the part number `"1E5"` and the article `"0.50"` stay what they are.
+fn numeric(text: &str) -> Option<Number> {
+    let number = Number::parse(text).filter(|number| number.fault().is_none())?;
+    (canonical::write(&Value::Number(number.clone())) == text).then_some(number)
 }
 
-/// Normalises a free value: keys, strings, numeric strings, and `true` and `false` in any case.
+/// Normalises a free value: keys, strings, and the strings that are spelt just as MASS prints a number, true or false.
 pub(crate) fn free_value(sent: &Value, place: &Place<'_>, findings: &mut Findings) -> Value {
     match sent {
         Value::Null | Value::Bool(_) | Value::Number(_) => sent.clone(),
@@ -77,19 +79,17 @@ pub(crate) fn free_value(sent: &Value, place: &Place<'_>, findings: &mut Finding
 
 fn free_string(sent: &str) -> Value {
     let text = text(sent);
-    if text.eq_ignore_ascii_case("true") {
-        Value::Bool(true)
-    } else if text.eq_ignore_ascii_case("false") {
-        Value::Bool(false)
-    } else {
-        numeric(&text).map_or(Value::String(text), Value::Number)
+    match text.as_str() {
+        "true" => Value::Bool(true),
+        "false" => Value::Bool(false),
+        _ => numeric(&text).map_or(Value::String(text), Value::Number),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{canonical, json};
+    use crate::json;
 
     fn free(document: &str) -> (String, Vec<String>) {
         let mut findings = Findings::default();
@@ -153,11 +153,9 @@ mod tests {
     }
 
     #[test]
-    fn numeric_strings_become_numbers_only_without_loss() {
-        for (sent, normal) in
-            [("1", "1"), ("1e3", "1000"), ("0.50", "0.5"), ("-0", "0"), ("9007199254740991", "9007199254740991")]
-        {
-            assert_eq!(canonical::write(&Value::Number(numeric(sent).unwrap())), normal);
+    fn numeric_strings_become_numbers_only_if_the_number_is_printed_the_same() {
+        for sent in ["1", "0", "-7", "1.5", "24.5", "0.000001", "1e-7", "9007199254740991"] {
+            assert_eq!(canonical::write(&Value::Number(numeric(sent).unwrap())), sent);
         }
         for kept in [
             "",
@@ -171,6 +169,16 @@ mod tests {
             "1e16",
             "0.10000000000000001",
             "1,5",
+            "1.10",
+            "1.0",
+            "0.50",
+            "1E5",
+            "1e3",
+            "-0",
+            "0e0",
+            "1E-7",
+            "1e-07",
+            "0.0000001",
         ] {
             assert_eq!(numeric(kept), None, "{kept}");
         }
@@ -178,10 +186,9 @@ mod tests {
 
     #[test]
     fn a_payload_is_normalised_at_every_depth() {
-        let sent = r#"{"aB": [" 1 ", "0.50", "TRUE", " False ", "yes", "no", "on", "off", "007", null, true, 1.0],
+        let sent = r#"{"aB": [" 1 ", "0.50", "TRUE", " false ", "yes", "no", "on", "off", "007", null, true, 1.0],
             "C-d": {"eF": " text ", "g": "null"}}"#;
-        let normal =
-            r#"{"a_b":[1,0.5,true,false,"yes","no","on","off","007",null,true,1],"c_d":{"e_f":"text","g":"null"}}"#;
+        let normal = r#"{"a_b":[1,"0.50","TRUE",false,"yes","no","on","off","007",null,true,1],"c_d":{"e_f":"text","g":"null"}}"#;
         assert_eq!(free(sent), (normal.to_owned(), Vec::new()));
         assert_eq!(free(normal), (normal.to_owned(), Vec::new()));
     }

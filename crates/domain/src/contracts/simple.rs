@@ -8,12 +8,16 @@ use super::{Contract, ContractId, Marker, Sources};
 /// The contract's id.
 pub const ID: ContractId = ContractId { name: "simple", version: "1.0" };
 
+/// What the payload is, for readers.
+const ABOUT: &str = "Any data. A string becomes a number, true or false only if that is printed as the very same text: \
+    \"24.5\" and \"true\" do; \"1.10\", \"1E5\", \"0.50\", \"007\", \"TRUE\" and \"yes\" stay strings.";
+
 pub(super) static CONTRACT: Contract = Contract {
     id: ID,
     summary: "Quick tests and free-form data: any JSON object under \"payload\".",
     marker: Marker::Payload("payload"),
     max_bytes: Some(256 * 1024),
-    body: &Closed(&[required("payload", &Free { may_be_empty: false }, "Any data.")]),
+    body: &Closed(&[required("payload", &Free { may_be_empty: false }, ABOUT)]),
     coherence: &[],
     advice: &[],
     sources: Sources::NONE,

@@ -96,6 +96,11 @@ fn read_by_serde_json(text: &[u8]) -> Option<serde_json::Value> {
     serde_json::from_slice(text).ok()
 }
 
+/// A value as MASS prints it.
+fn canonical_text(value: &serde_json::Value) -> String {
+    canonical::write(&json::parse(value.to_string().as_bytes()).unwrap())
+}
+
 proptest! {
     #[test]
     fn normalising_twice_is_normalising_once(document in nearly_valid()) {
@@ -111,6 +116,20 @@ proptest! {
         if let Ok((canonical, _)) = judged(&document) {
             let again = examine(&canonical).unwrap();
             prop_assert_eq!(again.canonical, canonical);
+        }
+    }
+
+    #[test]
+    fn a_string_in_a_payload_keeps_its_text_but_for_white_space_and_composition(sent in text()) {
+        let document = Value::Object(vec![(
+            "payload".to_owned(),
+            Value::Object(vec![("a".to_owned(), Value::String(sent.clone()))]),
+        )]);
+        if let Ok((normal, _)) = judged(&document) {
+            let normal = serde_json::from_str::<serde_json::Value>(&normal).unwrap();
+            let value = normal.pointer("/payload/a").unwrap();
+            let printed = value.as_str().map_or_else(|| canonical_text(value), str::to_owned);
+            prop_assert_eq!(printed, mass_domain::normalisation::text(&sent));
         }
     }
 

@@ -183,7 +183,7 @@ fn described(field: &Field) -> String {
     }
 }
 
-/// A free object: keys in snake case, strings trimmed, numeric strings turned into numbers, `"true"` into `true`.
+/// A free object: keys in snake case, strings trimmed, and strings spelt as a number, `true` or `false` turned into that.
 pub(in crate::contracts) struct Free {
     pub(in crate::contracts) may_be_empty: bool,
 }
