@@ -37,6 +37,7 @@ mod natural_keys;
 mod openapi;
 mod passwords;
 mod program;
+mod proxy;
 mod quotas;
 mod readme;
 mod registration;

@@ -13,6 +13,7 @@ pub(crate) mod tokens;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -65,6 +66,18 @@ macro_rules! also_restricted {
             })+
         }
     };
+}
+
+/// Where Debian puts servers, which is not on everybody's path.
+const SYSTEM_FOLDERS: &str = "/usr/local/sbin:/usr/sbin:/sbin";
+
+/// Finds a program of the system, or fails with what to install.
+#[expect(clippy::disallowed_methods, reason = "a program is found by the environment")]
+pub(crate) fn program_of_the_system(name: &str, install: &str) -> PathBuf {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(std::env::split_paths(SYSTEM_FOLDERS));
+    let found = folders.map(|folder| folder.join(name)).find(|program| program.is_file());
+    found.unwrap_or_else(|| panic!("install {install}, or run ./scripts/test as root"))
 }
 
 /// The first administrator.

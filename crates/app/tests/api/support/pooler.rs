@@ -4,17 +4,15 @@ use std::fs::{self, File, Permissions};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::program_of_the_system;
+
 /// The user without rights that every Linux has, since PgBouncer refuses to run as root.
 const NOBODY: u32 = 65534;
-
-/// Where Debian puts it, which is not on everybody's path.
-const SYSTEM_FOLDERS: &str = "/usr/local/sbin:/usr/sbin:/sbin";
 
 /// A pooler that runs until it is dropped.
 pub(crate) struct Pooler {
@@ -27,7 +25,7 @@ impl Pooler {
     /// Starts one before the database that a URL with user, password and port leads to. It has fewer connections than
     /// its clients, so that these have to share them.
     pub(crate) fn before(url: &str) -> Self {
-        let program = program();
+        let program = program_of_the_system("pgbouncer", "PgBouncer (the package is called pgbouncer)");
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let configuration = folder.path().join("pgbouncer.ini");
@@ -87,13 +85,4 @@ fn configured(url: &str, port: u16) -> String {
          default_pool_size = 3\n\
          max_client_conn = 200\n"
     )
-}
-
-#[expect(clippy::disallowed_methods, reason = "a program is found by the environment")]
-fn program() -> PathBuf {
-    let path = std::env::var("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(std::env::split_paths(SYSTEM_FOLDERS));
-    let found = folders.map(|folder| folder.join("pgbouncer")).find(|program| program.is_file());
-    found
-        .unwrap_or_else(|| panic!("install PgBouncer (the package is called pgbouncer), or run ./scripts/test as root"))
 }
