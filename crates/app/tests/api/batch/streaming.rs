@@ -23,7 +23,12 @@ pub(super) struct Sending {
 }
 
 /// The answer to it, line by line.
-pub(super) struct Receiving(BufReader<TcpStream>);
+pub(super) struct Receiving {
+    connection: BufReader<TcpStream>,
+    head_is_read: bool,
+    /// The body as far as it has come and is not returned.
+    body: Vec<u8>,
+}
 
 impl Sending {
     pub(super) fn begin(address: &str, token: &str) -> (Self, Receiving) {
@@ -34,8 +39,8 @@ impl Sending {
              Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
         );
         connection.write_all(head.as_bytes()).unwrap();
-        let reader = Receiving(BufReader::new(connection.try_clone().unwrap()));
-        (Self { connection }, reader)
+        let reader = BufReader::new(connection.try_clone().unwrap());
+        (Self { connection }, Receiving { connection: reader, head_is_read: false, body: Vec::new() })
     }
 
     pub(super) fn send(&mut self, documents: &[Value]) {
@@ -55,24 +60,40 @@ impl Sending {
 }
 
 impl Receiving {
-    /// The next line of the answer that is JSON: what frames it is none.
+    /// Returns the next line of the body, wherever its chunks end, or `None` after the last.
     pub(super) fn next(&mut self) -> Option<Value> {
         loop {
-            let mut line = String::new();
-            if self.0.read_line(&mut line).unwrap() == 0 {
+            if let Some(end) = self.body.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.body.drain(..=end).collect();
+                return Some(serde_json::from_slice(&line).unwrap());
+            }
+            self.read_chunk()?;
+        }
+    }
+
+    fn read_chunk(&mut self) -> Option<()> {
+        let mut line = String::new();
+        while !self.head_is_read || line.trim().is_empty() {
+            line.clear();
+            if self.connection.read_line(&mut line).unwrap() == 0 {
                 return None;
             }
-            // A chunk may end within a line.
-            if line.starts_with('{') {
-                return Some(serde_json::from_str(&line).unwrap());
+            if !self.head_is_read {
+                self.head_is_read = line == "\r\n";
+                line.clear();
             }
         }
+        let length = usize::from_str_radix(line.trim(), 16).unwrap();
+        let mut chunk = vec![0; length];
+        self.connection.read_exact(&mut chunk).ok().filter(|()| length > 0)?;
+        self.body.extend_from_slice(&chunk);
+        Some(())
     }
 
     /// The status and the whole body, whose chunks are put together.
     pub(super) fn rest(mut self) -> (String, Vec<u8>) {
         let mut text = Vec::new();
-        self.0.read_to_end(&mut text).unwrap();
+        self.connection.read_to_end(&mut text).unwrap();
         let head = text.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
         let (head, mut rest) = text.split_at(head + 4);
         let mut body = Vec::new();
