@@ -3,34 +3,90 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use ipnet::{Ipv4Net, Ipv6Net};
 use reqwest::Url;
 
-/// Where clouds answer a machine's questions about itself, credentials included, besides the link-local addresses.
-const METADATA: [IpAddr; 3] = [
-    // Amazon EC2, over IPv6.
-    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
-    // Alibaba Cloud.
-    IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
-    // Azure's wire server.
-    IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
+/// IPv4 networks at which no engine is asked: addresses that are no destination, or not of one host, in IANA's
+/// special-purpose registry (<https://www.iana.org/assignments/iana-ipv4-special-registry>), and metadata services.
+const REFUSED_V4: [Ipv4Net; 11] = [
+    // "This network" (RFC 791).
+    v4(0, 0, 0, 0, 8),
+    // Link-local (RFC 3927): the metadata services of most clouds.
+    v4(169, 254, 0, 0, 16),
+    // IETF protocol assignments (RFC 6890); 192.0.0.192 is a metadata service of Oracle Cloud.
+    v4(192, 0, 0, 0, 24),
+    // Documentation (RFC 5737).
+    v4(192, 0, 2, 0, 24),
+    v4(198, 51, 100, 0, 24),
+    v4(203, 0, 113, 0, 24),
+    // 6to4 relay anycast, deprecated (RFC 7526).
+    v4(192, 88, 99, 0, 24),
+    // Multicast (RFC 5771), then reserved (RFC 1112) with the limited broadcast.
+    v4(224, 0, 0, 0, 4),
+    v4(240, 0, 0, 0, 4),
+    // The metadata service of Alibaba Cloud.
+    v4(100, 100, 100, 200, 32),
+    // The wire server of Azure.
+    v4(168, 63, 129, 16, 32),
 ];
 
-/// Whether no engine is ever asked at an address: link-local ones, where most clouds have their metadata, the other
-/// metadata addresses, and those that are no machine's.
-#[must_use]
-pub fn is_refused(address: IpAddr) -> bool {
-    let address = address.to_canonical();
-    let link_local = match address {
-        IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local() || embedded(v6).is_some_and(|v4| is_refused(IpAddr::V4(v4))),
-    };
-    link_local || address.is_unspecified() || address.is_multicast() || METADATA.contains(&address)
+/// The same of IPv6 (<https://www.iana.org/assignments/iana-ipv6-special-registry>).
+const REFUSED_V6: [Ipv6Net; 14] = [
+    // Unspecified (RFC 4291).
+    v6([0, 0, 0, 0, 0, 0, 0, 0], 128),
+    // Local-use IPv4/IPv6 translation (RFC 8215): where the IPv4 address stands depends on the network.
+    v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48),
+    // Discard-only (RFC 6666) and the dummy prefix (RFC 9780).
+    v6([0x100, 0, 0, 0, 0, 0, 0, 0], 64),
+    v6([0x100, 0, 0, 1, 0, 0, 0, 0], 64),
+    // IETF protocol assignments (RFC 2928): Teredo, benchmarking, AMT, ORCHID, DRIP.
+    v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23),
+    // Documentation (RFC 3849, RFC 9637).
+    v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32),
+    v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20),
+    // Segment routing identifiers (RFC 9602).
+    v6([0x5f00, 0, 0, 0, 0, 0, 0, 0], 16),
+    // Link-local (RFC 4291) and multicast.
+    v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10),
+    v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8),
+    // Services of Amazon EC2: metadata (::254), pod identity (::23), DNS, time.
+    v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0], 32),
+    // The metadata services of Google Cloud, Scaleway and Oracle Cloud.
+    v6([0xfd20, 0xce, 0, 0, 0, 0, 0, 0], 48),
+    v6([0xfd00, 0x42, 0, 0, 0, 0, 0, 0], 32),
+    v6([0xfd00, 0xc1, 0, 0, 0, 0, 0, 0], 32),
+];
+
+const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix)
 }
 
-/// The IPv4 address that a translator reads in an IPv6 one (`64:ff9b::/96`, RFC 6052).
+const fn v6([a, b, c, d, e, f, g, h]: [u16; 8], prefix: u8) -> Ipv6Net {
+    Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), prefix)
+}
+
+/// Returns whether no engine is ever asked at an address: link-local and metadata addresses, and those that are no
+/// host's. Private and loopback addresses are allowed, since engines are there.
+#[must_use]
+pub fn is_refused(address: IpAddr) -> bool {
+    let is_refused_v4 = |address: Ipv4Addr| REFUSED_V4.iter().any(|network| network.contains(&address));
+    match address {
+        IpAddr::V4(address) => is_refused_v4(address),
+        IpAddr::V6(address) => {
+            REFUSED_V6.iter().any(|network| network.contains(&address)) || embedded(address).is_some_and(is_refused_v4)
+        }
+    }
+}
+
+/// Returns the IPv4 address that a host, router or translator reads in an IPv6 address: IPv4-compatible and IPv4-mapped
+/// (RFC 4291), NAT64 (RFC 6052), 6to4 (RFC 3056).
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.octets() {
-        [0x00, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d] => Some(Ipv4Addr::new(a, b, c, d)),
+        _ if address.is_loopback() => None,
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d]
+        | [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
+        | [0x00, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d]
+        | [0x20, 0x02, a, b, c, d, ..] => Some(Ipv4Addr::new(a, b, c, d)),
         _ => None,
     }
 }
@@ -49,7 +105,7 @@ pub enum InvalidEngineUrl {
     #[error("a URL without a user, password, query or fragment is due; MASS_ENGINE_TOKEN is for what is secret")]
     TooMuch,
     /// It leads to an address at which no engine is asked.
-    #[error("no engine is asked at link-local, metadata, multicast or unspecified addresses")]
+    #[error("no engine is asked at link-local, metadata, multicast, documentation or other special-purpose addresses")]
     Refused,
 }
 
@@ -165,28 +221,98 @@ mod tests {
     }
 
     #[test]
-    fn no_engine_is_where_a_machine_keeps_its_secrets() {
-        for host in [
+    fn refuses_link_local_metadata_and_special_purpose_addresses() {
+        let hosts = [
+            // Metadata services, and other ways to write their addresses.
             "169.254.169.254",
+            "169.254.170.2",
             "0xA9FEA9FE",
             "2852039166",
             "0251.0376.0251.0376",
-            "[::ffff:169.254.169.254]",
-            "[64:ff9b::a9fe:a9fe]",
-            "[fe80::1]",
-            "[febf::1]",
-            "[fd00:ec2::254]",
             "100.100.100.200",
             "168.63.129.16",
+            "192.0.0.192",
+            "[fd00:ec2::254]",
+            "[fd00:ec2::23]",
+            "[fd20:ce::254]",
+            "[fd00:42::42]",
+            "[fd00:c1::a9fe:a9fe]",
+            // IPv4 addresses within IPv6 ones.
+            "[::ffff:169.254.169.254]",
+            "[::ffff:192.0.0.192]",
+            "[::169.254.169.254]",
+            "[64:ff9b::a9fe:a9fe]",
+            "[64:ff9b::100.100.100.200]",
+            "[64:ff9b:1::a9fe:a9fe]",
+            "[64:ff9b:1:fffe::a9fe:a9fe]",
+            "[2002:a9fe:a9fe::1]",
+            "[2002:a83f:8110:1::1]",
+            "[2001:0:a9fe:a9fe::1]",
+            "[2001:0:4136:e378:8000:63bf:5601:5601]",
+            // The first and the last address of each network.
             "0.0.0.0",
-            "[::]",
+            "0.255.255.255",
+            "169.254.0.0",
+            "169.254.255.255",
+            "192.0.0.0",
+            "192.0.0.255",
+            "192.0.2.0",
+            "192.0.2.255",
+            "192.88.99.0",
+            "192.88.99.255",
+            "198.51.100.0",
+            "198.51.100.255",
+            "203.0.113.0",
+            "203.0.113.255",
             "224.0.0.1",
-            "[ff02::1]",
+            "239.255.255.255",
+            "240.0.0.0",
             "255.255.255.255",
-        ] {
+            "[::]",
+            "[100::]",
+            "[100::ffff:ffff:ffff:ffff]",
+            "[100:0:0:1::1]",
+            "[2001::]",
+            "[2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff]",
+            "[2001:db8::]",
+            "[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]",
+            "[3fff::]",
+            "[3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff]",
+            "[5f00::1]",
+            "[fe80::1]",
+            "[febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff]",
+            "[ff00::]",
+            "[ff02::1]",
+        ];
+        for host in hosts {
             assert_eq!(EngineUrl::parse(&format!("http://{host}/")), Err(InvalidEngineUrl::Refused), "{host}");
         }
-        for host in ["127.0.0.1", "10.0.0.7", "192.168.1.1", "[::1]", "[fd00::1]", "203.0.113.9"] {
+    }
+
+    #[test]
+    fn accepts_loopback_private_and_public_addresses() {
+        let hosts = [
+            "127.0.0.1",
+            "10.0.0.7",
+            "172.16.0.1",
+            "192.168.1.1",
+            "100.64.0.1",
+            "100.100.100.201",
+            "192.0.1.0",
+            "1.1.1.1",
+            "223.255.255.255",
+            "[::1]",
+            "[::ffff:10.0.0.7]",
+            "[64:ff9b::a00:7]",
+            "[2002:a00:7::1]",
+            "[2001:200::1]",
+            "[2606:4700::1]",
+            "[3fff:1000::1]",
+            "[fd00::1]",
+            "[fd20:ce:1::254]",
+            "[fec0::1]",
+        ];
+        for host in hosts {
             assert!(EngineUrl::parse(&format!("http://{host}/")).is_ok(), "{host}");
         }
     }

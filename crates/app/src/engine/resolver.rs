@@ -9,7 +9,7 @@ use super::address::is_refused;
 
 /// Every address of the name is one at which no engine is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the name leads to link-local, metadata, multicast or unspecified addresses alone")]
+#[error("the name leads to link-local, metadata or other special-purpose addresses alone")]
 pub(super) struct AllRefused;
 
 /// The machine's own resolver, with the addresses left out that are refused.
