@@ -2,9 +2,11 @@
 
 use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::audit::NewEvent;
+use mass_domain::contracts::ContractId;
+use mass_domain::tenancy::CredentialsVersion;
 
 use crate::MassService;
-use crate::accept::{AcceptError, Options, Receipt, Submission, contracts_of, missing_result};
+use crate::accept::{AcceptError, Options, Receipt, Refusal, Submission, contracts_of, missing_result};
 use crate::document::{DocumentError, Record};
 
 /// Documents that have been examined and wait to be stored, in their order.
@@ -94,7 +96,39 @@ impl MassService {
         }
         let contracts = contracts_of(&submissions);
         let stored = self.store.accept(principal.tenant(), submissions, refused).await?;
-        self.count_refusals(&contracts, &stored);
+        self.results(&contracts, stored, verdicts)
+    }
+
+    /// Does what [`accept_prepared`](Self::accept_prepared) does if the credentials of the caller's tenant are at this
+    /// version when the documents are stored, and else nothing: what was prepared is handed back then.
+    ///
+    /// # Errors
+    /// As [`accept_prepared`](Self::accept_prepared).
+    pub async fn accept_prepared_as_of(
+        &self,
+        version: CredentialsVersion,
+        principal: &Principal,
+        prepared: Prepared,
+    ) -> Result<Result<Results, Prepared>, AcceptError> {
+        principal.require(Permission::MassWrite)?;
+        if prepared.is_empty() {
+            return Ok(Ok(Vec::new()));
+        }
+        let contracts = contracts_of(&prepared.submissions);
+        let (submissions, refused) = (prepared.submissions.clone(), prepared.refused.clone());
+        match self.store.accept_as_of(principal.tenant(), version, submissions, refused).await? {
+            Some(stored) => Ok(Ok(self.results(&contracts, stored, prepared.verdicts)?)),
+            None => Ok(Err(prepared)),
+        }
+    }
+
+    fn results(
+        &self,
+        contracts: &[ContractId],
+        stored: Vec<Result<Receipt, Refusal>>,
+        verdicts: Vec<Result<(), DocumentError>>,
+    ) -> Result<Results, AcceptError> {
+        self.count_refusals(contracts, &stored);
         let mut stored = stored.into_iter();
         let result = |verdict: Result<(), DocumentError>| match verdict {
             Ok(()) => Ok(stored.next().ok_or_else(missing_result)?.map_err(AcceptError::from)),

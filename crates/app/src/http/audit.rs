@@ -5,9 +5,11 @@ use mass_audit_service::{
     AuditService, BrokenTrail, CheckpointError, EventFilter, EventQuery, ExportError, IssueReceiptError, ProofError,
     ReadError,
 };
+use mass_domain::access::Permission;
 use mass_domain::audit::Object;
 use mass_domain::ids::MassRequestId;
 use mass_domain::page::Limit;
+use mass_domain::port::PortError;
 use mass_service::MassService;
 use paperclip::actix::{Apiv2Schema, api_v2_operation};
 use serde::Deserialize;
@@ -87,13 +89,22 @@ pub async fn export(call: Call, service: Service, query: Query) -> Result<Lines<
     query.finish()?;
     let export = service.export(&call.principal, &call.origin).await?;
     let name = format!("mass-audit-{}.ndjson", export.tenant());
-    let lines = futures_util::stream::try_unfold(export, |mut export| async {
+    let lines = futures_util::stream::try_unfold((export, call), |(mut export, call)| async {
+        if still_reads(&call).await.is_err() {
+            tracing::info!("an export of the audit trail ended early: its caller may no longer read it");
+            return Err(PortError::Unexpected(anyhow::anyhow!("the caller may no longer read the audit trail")));
+        }
         let lines = export.next().await.inspect_err(|error| {
             tracing::error!(error = format!("{error:#}"), "an export of the audit trail ended early");
         })?;
-        Ok::<_, mass_domain::port::PortError>(lines.map(|lines| (lines.into(), export)))
+        Ok::<_, PortError>(lines.map(|lines| (lines.into(), (export, call))))
     });
     Ok(Lines::new(&name, lines))
+}
+
+/// Whether the caller may still read the audit trail.
+async fn still_reads(call: &Call) -> Result<(), Problem> {
+    Ok(call.recognised().await?.require(Permission::AuditRead)?)
 }
 
 /// Fetch a request's receipt.

@@ -18,11 +18,11 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::web;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::stream;
-use mass_domain::access::Principal;
+use mass_domain::access::Permission;
 use mass_domain::contracts::ContractId;
 use mass_domain::mass_request::IdempotencyKey;
 use mass_domain::records::Format;
-use mass_service::{MassService, Options, SentKey};
+use mass_service::{MassService, Options, Prepared, Results, SentKey};
 use paperclip::actix::api_v2_operation;
 use std::future::{Ready, ready};
 use tokio::sync::{Notify, Semaphore, mpsc};
@@ -65,12 +65,12 @@ const KEY_LENGTH: usize = 230;
 ///
 /// A stream of documents, of any length: lines (NDJSON), a JSON array, or CSV. Each becomes a line of the answer, in its
 /// order and while more is being sent; the last line has the totals. **200 means that the batch was read: whether all of it
-/// was stored is told by the totals.** Sent again, whole, a batch stores nothing twice.
+/// was stored is told by the totals.** A body whose first record cannot be read is refused whole with 400. Sent again, whole, a batch stores nothing twice.
 #[api_v2_operation(operation_id = "createMassRequestBatch", tags("mass-requests"))]
 pub async fn create(call: Call, upload: Upload, query: Query, tools: Tools) -> Result<Lines<BatchLine>, Problem> {
     let wishes = Wishes::read(&call, &upload, &tools, query)?;
     match wishes.mode {
-        Mode::Each => each(call, upload, wishes, tools),
+        Mode::Each => each(call, upload, wishes, tools).await,
         Mode::Atomic => atomic(call, upload, wishes, tools).await,
     }
 }
@@ -206,32 +206,63 @@ impl Wishes {
     }
 }
 
-/// Answers while the batch is read and stored.
-fn each(call: Call, upload: Upload, wishes: Wishes, tools: Tools) -> Result<Lines<BatchLine>, Problem> {
+/// Answers while the batch is read and stored, from its first record on: a body without any that can be read is refused.
+async fn each(call: Call, mut upload: Upload, wishes: Wishes, tools: Tools) -> Result<Lines<BatchLine>, Problem> {
     let halted = Arc::new(AtomicBool::new(false));
     let reading = Reading::new(&upload, wishes.terms(&call, &tools), CHUNK, Arc::clone(&halted))?;
+    let begun = begin(&mut upload.payload, Box::new(reading)).await?;
     let (writer, lines) = outbox(tools.folder.clone());
     let storing = Storing {
         report: Report::new(wishes.shown),
-        principal: call.principal.clone(),
-        path: call.path().to_owned(),
         origin: wishes.options.origin,
         tools,
         writer,
         halted,
         problem: None,
         muted: false,
+        call,
     };
-    let work = run(upload.payload, Box::new(reading), storing);
-    actix_web::rt::spawn(call.spans.around(work));
+    let spans = storing.call.spans.clone();
+    actix_web::rt::spawn(spans.around(run(upload.payload, begun, storing)));
     Ok(Lines::with_status(StatusCode::OK, lines))
 }
 
+/// A body whose first record has been read, or that has ended without one.
+struct Begun {
+    reading: Box<Reading>,
+    next: Option<Piece>,
+    /// How the body ended, if it has.
+    ended: Option<Result<(), Problem>>,
+}
+
+/// Reads a body until there is a record. What makes no sense before that is a [`Problem`] of the whole batch.
+async fn begin(payload: &mut Payload, mut reading: Box<Reading>) -> Result<Begun, Problem> {
+    loop {
+        let piece = Piece::receive(payload).await?;
+        let is_end = matches!(piece, Piece::End);
+        let (read, result) = reading.read(piece).await?;
+        reading = read;
+        let begun = !reading.is_empty();
+        let (next, ended) = match result {
+            Err(problem) if !begun => return Err(problem),
+            Err(problem) => {
+                discard(payload).await;
+                (None, Some(Err(problem)))
+            }
+            Ok(_) if is_end => (None, Some(Ok(()))),
+            Ok(true) if begun => (None, None),
+            Ok(true) => continue,
+            Ok(false) => (Some(Piece::Rest), None),
+        };
+        return Ok(Begun { reading, next, ended });
+    }
+}
+
 /// Reads and stores side by side, until the body ends or nobody listens any more.
-async fn run(payload: Payload, reading: Box<Reading>, mut storing: Storing) {
+async fn run(payload: Payload, begun: Begun, mut storing: Storing) {
     let (chunks, mut to_store) = mpsc::channel(1);
     let idle = Notify::new();
-    let reading = async { Ok::<_, Abandoned>(read(payload, reading, chunks, &idle).await) };
+    let reading = async { Ok::<_, Abandoned>(read(payload, begun, chunks, &idle).await) };
     let storing_all = async {
         loop {
             idle.notify_one();
@@ -249,14 +280,12 @@ async fn run(payload: Payload, reading: Box<Reading>, mut storing: Storing) {
 
 /// Reads a body to its end, and hands on what was read whenever the other end is idle: whole chunks under load, and
 /// whatever there is when the client pauses.
-async fn read(
-    mut payload: Payload,
-    mut reading: Box<Reading>,
-    chunks: mpsc::Sender<Chunk>,
-    idle: &Notify,
-) -> Result<(), Problem> {
-    let mut next = None;
+async fn read(mut payload: Payload, begun: Begun, chunks: mpsc::Sender<Chunk>, idle: &Notify) -> Result<(), Problem> {
+    let Begun { mut reading, mut next, ended } = begun;
     let ended = loop {
+        if let Some(ended) = ended {
+            break ended;
+        }
         if reading.is_full() {
             idle.notified().await;
             hand_on(&chunks, reading.take()).await;
@@ -311,9 +340,8 @@ struct Abandoned;
 /// Stores chunks and reports on them.
 struct Storing {
     tools: Tools,
-    principal: Principal,
+    call: Call,
     origin: mass_domain::trace::Origin,
-    path: String,
     report: Report,
     writer: Writer,
     /// Tells the reading end that nothing more is stored.
@@ -332,13 +360,13 @@ impl Storing {
         }
         let results = match self.problem {
             Some(_) => None,
-            None => match self.tools.service.accept_prepared(&self.principal, prepared).await {
+            None => match self.accept(prepared).await {
                 Ok(results) => {
                     self.tools.engine.accepted(results.iter().flatten());
                     Some(results)
                 }
-                Err(error) => {
-                    self.halt(error.into());
+                Err(problem) => {
+                    self.halt(problem);
                     None
                 }
             },
@@ -356,6 +384,22 @@ impl Storing {
             }
         }
         self.send().await
+    }
+
+    /// Stores what was prepared if the caller may still store it, in the transaction that stores it.
+    async fn accept(&self, prepared: Prepared) -> Result<Results, Problem> {
+        let service = &self.tools.service;
+        let prepared = match self.call.recalled()? {
+            Some((principal, as_of)) if principal.require(Permission::MassWrite).is_ok() => {
+                match service.accept_prepared_as_of(as_of, &principal, prepared).await? {
+                    Ok(results) => return Ok(results),
+                    Err(prepared) => prepared,
+                }
+            }
+            Some(_) | None => prepared,
+        };
+        let principal = self.call.recognised().await?;
+        Ok(service.accept_prepared(&principal, prepared).await?)
     }
 
     async fn send(&mut self) -> Result<(), Abandoned> {
@@ -384,7 +428,7 @@ impl Storing {
 
     async fn finish(mut self, unread: Option<Problem>) {
         let problem = self.problem.or(unread);
-        let problem = problem.map(|problem| problem.document(&self.path, &self.origin.request_id));
+        let problem = problem.map(|problem| problem.document(self.call.path(), &self.origin.request_id));
         tracing::info!(totals = ?self.report.totals(), error = problem.as_ref().map(|it| &it.kind), "a batch was read");
         // Whoever reads no more does not read the totals, either.
         let _ = self.writer.put(self.report.finish(problem)).await;
@@ -407,7 +451,9 @@ async fn atomic(call: Call, upload: Upload, wishes: Wishes, tools: Tools) -> Res
         Err(Problem::new(ProblemKind::RequestTimeout).detail(detail))
     })?;
     let mut report = Report::new(wishes.shown);
-    match tools.service.accept_all_or_none(&call.principal, prepared).await? {
+    // While the body arrived the caller may have lost what opened the door.
+    let principal = call.recognised().await?;
+    match tools.service.accept_all_or_none(&principal, prepared).await? {
         Ok(receipts) => {
             tools.engine.accepted(&receipts);
             places.into_iter().zip(receipts).for_each(|(place, receipt)| report.stored(place, receipt));

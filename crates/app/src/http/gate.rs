@@ -194,7 +194,21 @@ async fn require(req: &HttpRequest, permission: Permission) -> Result<(), Proble
     Ok(principal()?.require(permission)?)
 }
 
-async fn authenticate(req: &HttpRequest) -> Result<Principal, Problem> {
+/// Who the caller is by what this server remembers, and as of which version of its tenant's credentials.
+///
+/// # Errors
+/// The [`Problem`] of a credential that is no good whatever the store says, such as one that has expired.
+pub(super) fn recall(req: &HttpRequest) -> Result<Option<(Principal, CredentialsVersion)>, Problem> {
+    let Credentials { auth, token, address } = credentials(req)?;
+    let remembered = auth.recall(token, address).map_err(|error| unauthenticated(req, token, error))?;
+    Ok(remembered.map(|Remembered { principal, as_of, .. }| (principal, as_of)))
+}
+
+/// Recognises the caller, as at the door.
+///
+/// # Errors
+/// The [`Problem`] if the credential is nobody's any more.
+pub(super) async fn authenticate(req: &HttpRequest) -> Result<Principal, Problem> {
     let Credentials { auth, token, address } = credentials(req)?;
     auth.authenticate(token, address).await.map_err(|error| match error {
         AuthenticateError::Refused(refused) => unauthenticated(req, token, refused),

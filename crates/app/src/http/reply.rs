@@ -22,7 +22,7 @@ use std::future::{Ready, ready};
 use super::batch::{Tools, Upload};
 use super::body::{Document, Valid};
 use super::context::RequestSpans;
-use super::gate::{Unconfirmed, confirm};
+use super::gate::{Unconfirmed, authenticate, confirm, recall};
 use super::problem::Problem;
 use super::query::Query;
 
@@ -214,6 +214,23 @@ impl Call {
     pub async fn confirmed(&self) -> Result<Principal, Problem> {
         confirm(&self.request).await?;
         Ok(self.request.extensions().get().cloned().unwrap_or_else(|| self.principal.clone()))
+    }
+
+    /// Who calls by what this server remembers, and as of which version, for a call that goes on for long: its credential
+    /// may have expired since it began.
+    ///
+    /// # Errors
+    /// The [`Problem`] of a credential that is no good whatever the store says.
+    pub fn recalled(&self) -> Result<Option<(Principal, CredentialsVersion)>, Problem> {
+        recall(&self.request)
+    }
+
+    /// Who calls, recognised anew, for a call that goes on for long.
+    ///
+    /// # Errors
+    /// The [`Problem`] if the credential is nobody's any more.
+    pub async fn recognised(&self) -> Result<Principal, Problem> {
+        authenticate(&self.request).await
     }
 
     /// The path that was asked, without the query.

@@ -11,8 +11,8 @@ use zstd::stream::raw::{Decoder as ZstdDecoder, InBuffer, OutBuffer};
 const STEP: usize = 16 * 1024;
 
 /// The base-2 logarithm of the farthest that a zstd frame may refer back, which is what decoding it takes in memory:
-/// 8 MiB, which decoders have to support at least (RFC 8878, section 3.1.1.1.2).
-const ZSTD_WINDOW_LOG: u32 = 23;
+/// 2 MiB, which the default level of zstd needs for a body of unknown length.
+const ZSTD_WINDOW_LOG: u32 = 21;
 
 /// How a body is coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +114,7 @@ impl Zstd {
         let mut piece = [0; STEP];
         let (read, written, remaining) = {
             let (mut source, mut target) = (InBuffer::around(input.as_ref()), OutBuffer::around(&mut piece[..]));
-            let remaining = self.decoder.run(&mut source, &mut target)?;
+            let remaining = self.decoder.run(&mut source, &mut target).map_err(told)?;
             (source.pos(), target.pos(), remaining)
         };
         input.advance(read);
@@ -123,6 +123,19 @@ impl Zstd {
         self.more = written == STEP && !self.complete;
         Ok(())
     }
+}
+
+/// Names the limit to a client whose frames need more memory than they may.
+fn told(error: Error) -> Error {
+    if error.to_string().contains("too much memory") {
+        let mebibytes = (1_u32 << ZSTD_WINDOW_LOG) >> 20;
+        let detail = format!(
+            "its zstd window is larger than {mebibytes} MiB, the limit; compress with a window of at most \
+             2^{ZSTD_WINDOW_LOG} bytes, as zstd -3 or zstd --long={ZSTD_WINDOW_LOG} does"
+        );
+        return Error::new(ErrorKind::InvalidData, detail);
+    }
+    error
 }
 
 #[cfg(test)]
@@ -185,6 +198,21 @@ mod tests {
             let (decoded, longest) = decode(coding, &coded, 1 << 20).unwrap();
             assert_eq!(decoded.len(), nothing.len(), "{coding:?}");
             assert!(longest <= 128 * 1024, "{coding:?}: {longest}");
+        }
+    }
+
+    #[test]
+    fn a_window_over_the_limit_is_refused_by_a_message_that_names_it() {
+        let coded = |window: u32| {
+            let mut encoder = zstd::stream::Encoder::new(Vec::new(), 3).unwrap();
+            encoder.window_log(window).unwrap();
+            encoder.write_all(&[b'x'; 100_000]).unwrap();
+            encoder.finish().unwrap()
+        };
+        assert_eq!(decode(Coding::Zstd, &coded(ZSTD_WINDOW_LOG), 1000).unwrap().0.len(), 100_000);
+        for window in [ZSTD_WINDOW_LOG + 1, 23, 27] {
+            let error = decode(Coding::Zstd, &coded(window), 1000).unwrap_err().to_string();
+            assert!(error.contains("larger than 2 MiB, the limit"), "{window}: {error}");
         }
     }
 

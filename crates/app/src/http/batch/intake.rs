@@ -10,19 +10,32 @@ use futures_util::StreamExt;
 use mass_domain::access::{Forbidden, Principal};
 use mass_domain::contracts::ContractId;
 use mass_domain::mass_request::IdempotencyKey;
+use mass_domain::records::Format;
 use mass_service::{MassService, Options, Prepared};
 
 use super::Upload;
 use super::coding::Decoder;
 use crate::http::body::sentence;
 use crate::http::problem::{Problem, ProblemKind};
-use crate::records::{Record, Records, Unreadable, submitted};
+use crate::records::{Record, Records, Unreadable, in_words, submitted};
 
 /// How long a body may pause while it is waited for.
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// About how many decoded bytes are taken apart before it is looked whether enough records wait.
 const SLICE: usize = 8 * 1024;
+
+/// The codes of a record that is no JSON text at all: as the first one it shows that the body is of another format.
+const NOT_JSON: [&str; 4] = ["syntax", "trailing_data", "byte_order_mark", "invalid_utf8"];
+
+/// What a body of this format is, in words.
+const fn expected(format: Format) -> &'static str {
+    match format {
+        Format::Ndjson => "NDJSON, one JSON object a line (a JSON array is sent as application/json)",
+        Format::Array => "a JSON array of objects (objects of one line each are sent as application/x-ndjson)",
+        Format::Csv => "CSV with a header row",
+    }
+}
 
 /// Where a record stands in its batch.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +92,7 @@ pub(super) struct Reading {
 struct Collecting {
     terms: Terms,
     chunk: Chunk,
+    format: Format,
     next_index: u64,
     /// Set once nothing more is stored: from then on records are only counted.
     halted: Arc<AtomicBool>,
@@ -94,7 +108,14 @@ impl Reading {
             decoded: Vec::new(),
             taken: 0,
             records: Records::new(upload.format, terms.contract, terms.limit),
-            collecting: Collecting { terms, chunk: Chunk::default(), next_index: 0, halted, problem: None },
+            collecting: Collecting {
+                terms,
+                chunk: Chunk::default(),
+                format: upload.format,
+                next_index: 0,
+                halted,
+                problem: None,
+            },
             bounds,
         })
     }
@@ -133,9 +154,17 @@ impl Reading {
             Piece::End => {
                 self.decoder.finish(&mut self.decoded).map_err(|error| undecodable(&error))?;
                 let rest = self.decoded.get(self.taken..).unwrap_or_default();
-                self.records.take(Some(rest), |record| self.collecting.take(&record))?;
-                self.records.take(None, |record| self.collecting.take(&record))?;
-                return self.collecting.sound().map(|()| true);
+                let taken = self.records.take(Some(rest), |record| self.collecting.take(&record));
+                let taken = taken.and_then(|()| self.records.take(None, |record| self.collecting.take(&record)));
+                self.collecting.sound()?;
+                taken.map_err(|error| self.collecting.unreadable(&error))?;
+                // An array without elements, or a table without rows, is a batch without records.
+                let format = self.collecting.format;
+                if self.collecting.next_index == 0 && format != Format::Array && self.records.header().is_none() {
+                    let detail = format!("Expected {}, but the body is empty.", expected(format));
+                    return Err(Problem::new(ProblemKind::BadRequest).detail(detail));
+                }
+                return Ok(true);
             }
         }
         loop {
@@ -149,8 +178,9 @@ impl Reading {
             let rest = self.decoded.get(self.taken..).unwrap_or_default();
             let slice = rest.get(..SLICE).unwrap_or(rest);
             self.taken += slice.len();
-            self.records.take(Some(slice), |record| self.collecting.take(&record))?;
+            let taken = self.records.take(Some(slice), |record| self.collecting.take(&record));
             self.collecting.sound()?;
+            taken.map_err(|error| self.collecting.unreadable(&error))?;
             if self.is_full() {
                 return Ok(false);
             }
@@ -192,35 +222,47 @@ impl Collecting {
         if self.problem.is_some() {
             return;
         }
+        let halted = self.halted.load(Ordering::Relaxed);
+        let document = if halted { None } else { Some(found.document()) };
+        if let (0, Some(Err(error))) = (self.next_index, &document)
+            && NOT_JSON.contains(&error.code)
+        {
+            let detail =
+                format!("Expected {}, but the first record is none: {}", expected(self.format), in_words(error));
+            let problem = Problem::new(ProblemKind::MalformedJson).detail(sentence(&detail));
+            self.problem = Some(problem.member("line", found.raw.line));
+            return;
+        }
         let place = Place { index: self.next_index, line: found.raw.line };
         self.next_index += 1;
         self.chunk.bytes += found.raw.bytes.len();
         self.chunk.places.push(place);
-        if self.halted.load(Ordering::Relaxed) {
-            return;
-        }
+        let Some(document) = document else { return };
         let key = || self.terms.key.as_ref().map(|key| format!("{}:{}", key.as_str(), place.index));
-        let record = submitted(found.raw.bytes, found.document(), key);
+        let record = submitted(found.raw.bytes, document, key);
         let Terms { service, principal, options, .. } = &self.terms;
         if let Err(Forbidden(permission)) = service.prepare_next(principal, record, options, &mut self.chunk.prepared) {
             self.problem = Some(Problem::forbidden(permission));
         }
     }
 
-    fn sound(&self) -> Result<(), Problem> {
-        self.problem.clone().map_or(Ok(()), Err)
-    }
-}
-
-impl From<Unreadable> for Problem {
-    fn from(error: Unreadable) -> Self {
-        let detail = sentence(&error.to_string());
+    /// Why the body is read no further; of one that has no record so far, with what it should have been.
+    fn unreadable(&self, error: &Unreadable) -> Problem {
+        let detail = match self.next_index {
+            0 => format!("Expected {}, but {error}", expected(self.format)),
+            _ => error.to_string(),
+        };
+        let detail = sentence(&detail);
         match error {
             Unreadable::Stream(error) => {
-                Self::new(ProblemKind::MalformedJson).detail(detail).member("line", error.line)
+                Problem::new(ProblemKind::MalformedJson).detail(detail).member("line", error.line)
             }
-            Unreadable::Header(_) => Self::new(ProblemKind::BadRequest).detail(detail),
+            Unreadable::Header(_) => Problem::new(ProblemKind::BadRequest).detail(detail),
         }
+    }
+
+    fn sound(&self) -> Result<(), Problem> {
+        self.problem.clone().map_or(Ok(()), Err)
     }
 }
 

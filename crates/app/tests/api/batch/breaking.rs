@@ -10,6 +10,9 @@ on_both!(
     an_array_is_taken_as_far_as_its_grammar_holds,
     a_coded_body_is_taken_as_far_as_it_can_be_decoded,
     rows_are_nothing_without_their_header,
+    a_body_that_is_no_batch_is_refused_whole,
+    a_window_of_zstd_over_the_limit_is_refused_by_name,
+    a_first_record_that_is_only_invalid_has_a_line_of_its_own,
     a_used_up_quota_leaves_the_rest_unprocessed,
     a_store_that_fails_leaves_the_rest_unprocessed,
     a_server_that_stops_leaves_the_rest_unprocessed,
@@ -30,9 +33,6 @@ async fn an_array_is_taken_as_far_as_its_grammar_holds(app: TestApp) {
         (format!("[{one},\n{two},]"), 2, 2),
         (format!("[{one}\n{two}]"), 1, 2),
         (format!("[{one}]\n\n{two}"), 1, 3),
-        (format!("{one}\n{two}"), 0, 1),
-        (format!("\u{feff}[{one}]"), 0, 1),
-        (String::new(), 0, 1),
     ];
     for (body, read, line) in cases {
         let (lines, last) = send(app.founder(), BATCH, "application/json", body.clone()).await.lines();
@@ -48,7 +48,12 @@ async fn a_coded_body_is_taken_as_far_as_it_can_be_decoded(app: TestApp) {
     for (coding, whole) in [("gzip", gzip(&body)), ("zstd", zstd::encode_all(&body[..], 3).unwrap())] {
         for cut in [&whole[..whole.len() - 3], b"no such coding", b""] {
             let call = send(app.founder(), BATCH, "application/x-ndjson", cut).header("Content-Encoding", coding);
-            let (lines, last) = call.await.lines();
+            let answer = call.await;
+            if cut.len() < 20 {
+                answer.expect_problem(400, "bad-request");
+                continue;
+            }
+            let (lines, last) = answer.lines();
             assert_eq!(error(&last), ("/problems/bad-request", 400), "{coding}");
             assert_eq!(last["totals"]["read"], lines.len(), "{coding}");
         }
@@ -61,14 +66,62 @@ async fn a_coded_body_is_taken_as_far_as_it_can_be_decoded(app: TestApp) {
 async fn rows_are_nothing_without_their_header(app: TestApp) {
     for header in ["\u{feff}a,b", "a,a", "a.b,a", "a,"] {
         let body = format!("{header}\n1,2\n");
-        let (lines, last) =
-            send(app.founder(), &format!("{BATCH}?contract=simple/1.0"), "text/csv", body).await.lines();
-        assert_eq!((lines, counts(&last)), (vec![], json!({})), "{header}");
-        assert_eq!(error(&last), ("/problems/bad-request", 400), "{header}");
+        let answer = send(app.founder(), &format!("{BATCH}?contract=simple/1.0"), "text/csv", body).await;
+        answer.expect_problem(400, "bad-request");
     }
     let body = "a\n1\n\"2\n3\n";
     let (lines, last) = send(app.founder(), &format!("{BATCH}?contract=simple/1.0"), "text/csv", body).await.lines();
     assert_eq!((outcomes(&lines), error(&last)), (vec!["accepted"], ("/problems/malformed-json", 400)));
+}
+
+async fn a_body_that_is_no_batch_is_refused_whole(app: TestApp) {
+    let one = reading("dev-1");
+    let [plain, pretty] = [one.to_string(), serde_json::to_string_pretty(&one).unwrap()];
+    let telegraf = json!({"fields": {"value": 1}, "name": "cpu", "tags": {}, "timestamp": 1}).to_string();
+    let (ndjson, array) = ("application/x-ndjson", "application/json");
+    let cases = [
+        (ndjson, pretty.clone(), "Expected NDJSON"),
+        (ndjson, "hello".to_owned(), "Expected NDJSON"),
+        (ndjson, format!("hello\n{plain}\n"), "Expected NDJSON"),
+        (ndjson, format!("\u{feff}{plain}"), "Expected NDJSON"),
+        (ndjson, String::new(), "Expected NDJSON"),
+        (ndjson, " \n\n".to_owned(), "Expected NDJSON"),
+        (array, telegraf, "Expected a JSON array"),
+        (array, pretty, "Expected a JSON array"),
+        (array, format!("{plain}\n{plain}"), "Expected a JSON array"),
+        (array, format!("\u{feff}[{plain}]"), "Expected a JSON array"),
+        (array, format!("[hello,{plain}]"), "Expected a JSON array"),
+        (array, "hello".to_owned(), "Expected a JSON array"),
+        (array, String::new(), "Expected a JSON array"),
+        ("text/csv", String::new(), "Expected CSV"),
+        ("text/csv", "\"a,b\n".to_owned(), "Expected CSV"),
+    ];
+    for mode in ["each", "atomic"] {
+        for (media_type, body, expected) in &cases {
+            let path = format!("{BATCH}?contract=device/1.1&mode={mode}");
+            let answer = send(app.founder(), &path, media_type, body.clone()).await.expect(400);
+            assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{mode} {body}");
+            assert!(answer.text("/detail").starts_with(expected), "{mode} {body}: {}", answer.text("/detail"));
+        }
+    }
+    assert_eq!(app.database().count("mass_requests"), 0);
+}
+
+async fn a_window_of_zstd_over_the_limit_is_refused_by_name(app: TestApp) {
+    let mut encoder = zstd::stream::Encoder::new(Vec::new(), 3).unwrap();
+    encoder.window_log(22).unwrap();
+    std::io::Write::write_all(&mut encoder, &ndjson(&readings(2))).unwrap();
+    let body = encoder.finish().unwrap();
+    for mode in ["each", "atomic"] {
+        let call = send(app.founder(), &format!("{BATCH}?mode={mode}"), "application/x-ndjson", body.clone());
+        let answer = call.header("Content-Encoding", "zstd").await.expect_problem(400, "bad-request");
+        assert!(answer.text("/detail").contains("larger than 2 MiB, the limit"), "{}", answer.text("/detail"));
+    }
+}
+
+async fn a_first_record_that_is_only_invalid_has_a_line_of_its_own(app: TestApp) {
+    let (lines, last) = send_ndjson(app.founder(), "", &[json!({"metrics": []}), reading("dev-1")]).await.lines();
+    assert_eq!((outcomes(&lines), &last["error"]), (vec!["rejected", "accepted"], &Value::Null));
 }
 
 async fn a_used_up_quota_leaves_the_rest_unprocessed(app: TestApp) {
