@@ -335,7 +335,9 @@ async fn an_engine_that_is_too_slow_misses_the_objective(app: TestApp) {
 
 async fn an_engine_that_hangs_holds_up_nobody_but_itself(app: TestApp) {
     let engine = ScriptedEngine::start(|_| None).await;
-    let flags = [("--mass-auto-send", "true"), ("--mass-engine-concurrency", "64")];
+    // Longer than this test takes on a busy machine.
+    let patience = ("--mass-engine-timeout-ms", "120000");
+    let flags = [("--mass-auto-send", "true"), ("--mass-engine-concurrency", "64"), patience];
     let (app, worker) = at_work(&app, &engine.url(), &flags).await;
     for number in 0..100 {
         store(app.founder(), &reading(&format!("dev-{number}"))).await;
