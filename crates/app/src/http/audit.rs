@@ -90,7 +90,8 @@ pub async fn export(call: Call, service: Service, query: Query) -> Result<Lines<
     let export = service.export(&call.principal, &call.origin).await?;
     let name = format!("mass-audit-{}.ndjson", export.tenant());
     let lines = futures_util::stream::try_unfold((export, call), |(mut export, call)| async {
-        if still_reads(&call).await.is_err() {
+        if let Err(problem) = still_reads(&call).await {
+            call.refused(problem).await;
             tracing::info!("an export of the audit trail ended early: its caller may no longer read it");
             return Err(PortError::Unexpected(anyhow::anyhow!("the caller may no longer read the audit trail")));
         }

@@ -58,6 +58,9 @@ const ATOMIC_PATIENCE: Duration = Duration::from_secs(5);
 /// How long an atomic batch may take to arrive whole.
 const ATOMIC_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How often a caller is recognised anew before records are given up, as the tenant's credentials change meanwhile.
+const RECOGNITIONS: usize = 10;
+
 /// The longest key of a whole batch: an index has to find room behind it.
 const KEY_LENGTH: usize = 230;
 
@@ -366,6 +369,7 @@ impl Storing {
                     Some(results)
                 }
                 Err(problem) => {
+                    let problem = self.call.refused(problem).await;
                     self.halt(problem);
                     None
                 }
@@ -386,20 +390,22 @@ impl Storing {
         self.send().await
     }
 
-    /// Stores what was prepared if the caller may still store it, in the transaction that stores it.
-    async fn accept(&self, prepared: Prepared) -> Result<Results, Problem> {
-        let service = &self.tools.service;
-        let prepared = match self.call.recalled()? {
-            Some((principal, as_of)) if principal.require(Permission::MassWrite).is_ok() => {
-                match service.accept_prepared_as_of(as_of, &principal, prepared).await? {
+    /// Stores what was prepared if the caller may still store it as it is stored: as of the version of the tenant's
+    /// credentials at which the caller was recognised.
+    async fn accept(&self, mut prepared: Prepared) -> Result<Results, Problem> {
+        for _ in 0..RECOGNITIONS {
+            if let Some((principal, as_of)) = self.call.recalled()?
+                && principal.require(Permission::MassWrite).is_ok()
+            {
+                match self.tools.service.accept_prepared_as_of(as_of, &principal, prepared).await? {
                     Ok(results) => return Ok(results),
-                    Err(prepared) => prepared,
+                    Err(unstored) => prepared = unstored,
                 }
             }
-            Some(_) | None => prepared,
-        };
-        let principal = self.call.recognised().await?;
-        Ok(service.accept_prepared(&principal, prepared).await?)
+            self.call.recognised().await?.require(Permission::MassWrite)?;
+        }
+        let detail = "The credentials of the tenant changed again and again while the records were stored.";
+        Err(Problem::unavailable(detail, Duration::from_secs(5)))
     }
 
     async fn send(&mut self) -> Result<(), Abandoned> {

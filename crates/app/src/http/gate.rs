@@ -96,6 +96,15 @@ pub(super) async fn confirm(req: &HttpRequest) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Tells the audit trail of a refusal in the middle of a call, as at the gate: the problem that the call ends with.
+pub(super) async fn refused_midway(req: &HttpRequest, problem: Problem) -> Problem {
+    let operation = req.extensions().get::<&'static Operation>().copied();
+    match operation {
+        Some(operation) => refusals::record(req, operation, &problem).await.err().unwrap_or(problem),
+        None => problem,
+    }
+}
+
 /// What the gate has found out about a request that it lets through.
 struct Passed {
     operation: &'static Operation,

@@ -22,7 +22,7 @@ use std::future::{Ready, ready};
 use super::batch::{Tools, Upload};
 use super::body::{Document, Valid};
 use super::context::RequestSpans;
-use super::gate::{Unconfirmed, authenticate, confirm, recall};
+use super::gate::{Unconfirmed, authenticate, confirm, recall, refused_midway};
 use super::problem::Problem;
 use super::query::Query;
 
@@ -231,6 +231,11 @@ impl Call {
     /// The [`Problem`] if the credential is nobody's any more.
     pub async fn recognised(&self) -> Result<Principal, Problem> {
         authenticate(&self.request).await
+    }
+
+    /// Tells the audit trail of a refusal in the middle of the call: the problem that the call ends with.
+    pub async fn refused(&self, problem: Problem) -> Problem {
+        refused_midway(&self.request, problem).await
     }
 
     /// The path that was asked, without the query.

@@ -1,11 +1,18 @@
 //! Batches under way whose caller loses what opened the door.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use mass_domain::access::Role;
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 
 use super::streaming::{Receiving, Sending, apart};
-use super::{counts, outcomes, readings};
+use super::{counts, outcomes, readings, send_ndjson};
 use crate::support::client::Client;
+use crate::support::tokens::Forgery;
 use crate::support::{PASSWORD, TestApp};
 
 on_both!(
@@ -15,9 +22,17 @@ on_both!(
     a_changed_password_ends_a_batch_under_way,
     a_role_that_is_taken_away_ends_a_batch_under_way,
     what_changes_at_other_credentials_costs_a_batch_nothing,
+    a_permission_that_is_taken_from_a_key_ends_a_batch_under_way,
+    a_token_that_expires_ends_a_batch_under_way,
+    a_key_that_expires_ends_a_batch_under_way,
+    a_revoked_key_ends_an_export_under_way,
 );
 
-also_restricted!(a_revoked_key_ends_a_batch_under_way);
+also_restricted!(
+    a_revoked_key_ends_a_batch_under_way,
+    a_role_that_is_taken_away_ends_a_batch_under_way,
+    a_revoked_key_ends_an_export_under_way,
+);
 
 const ME: &str = "/v1/auth/me";
 const KEYS: &str = "/v1/admin/api-keys";
@@ -54,6 +69,8 @@ async fn assert_halted(app: &TestApp, batch: (Sending, Receiving), slug: &str, s
     let error = (&last["error"]["type"], &last["error"]["status"]);
     assert_eq!(error, (&json!(format!("/problems/{slug}")), &json!(status)), "{last}");
     assert_eq!(app.database().count("mass_requests"), 1);
+    let action = if status == 403 { "access_refused" } else { "credentials_refused" };
+    assert_eq!(app.database().count(&format!("audit_events WHERE action = '{action}'")), 1, "as at the door");
 }
 
 /// A new key, and the path to revoke it.
@@ -109,4 +126,75 @@ async fn what_changes_at_other_credentials_costs_a_batch_nothing(app: TestApp) {
     app.delete(&key(&app).await.1).await.expect(204);
     let (lines, last) = go_on(batch).await;
     assert_eq!((outcomes(&lines), counts(&last)), (vec!["accepted"; 2], json!({"read": 3, "accepted": 3})));
+}
+
+async fn a_permission_that_is_taken_from_a_key_ends_a_batch_under_way(app: TestApp) {
+    let (caller, _) = key(&app).await;
+    let batch = begin(&app, &caller).await;
+    // Only beside the program can a key lose one.
+    app.execute("UPDATE api_keys SET permissions = replace(permissions, 'mass:write', 'mass:read')");
+    assert_halted(&app, batch, "forbidden", 403).await;
+}
+
+/// Waits until a moment is past.
+async fn until(moment: DateTime<Utc>) {
+    while Utc::now() <= moment {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn a_token_that_expires_ends_a_batch_under_way(app: TestApp) {
+    let end = Utc::now() + TimeDelta::seconds(5);
+    // A token is good for five seconds more, as clocks differ.
+    let token = Forgery::of(app.founder().token()).claim("exp", end.timestamp() - 5).sign();
+    let batch = begin(&app, &app.bearer(&token)).await;
+    until(end).await;
+    assert_halted(&app, batch, "unauthenticated", 401).await;
+}
+
+async fn a_key_that_expires_ends_a_batch_under_way(app: TestApp) {
+    let end = Utc::now() + TimeDelta::seconds(5);
+    let until_then = end.to_rfc3339_opts(SecondsFormat::Micros, true);
+    let key = json!({"name": "gateway", "permissions": ["mass:write"], "expires_at": until_then});
+    let key = app.post(KEYS).json(&key).await.expect(201);
+    let batch = begin(&app, &app.bearer(&key.text("/token"))).await;
+    until(end).await;
+    assert_halted(&app, batch, "unauthenticated", 401).await;
+}
+
+/// A connection that takes a few kilobytes unasked.
+fn narrow(app: &TestApp) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.connect(&app.address().into()).unwrap();
+    socket.into()
+}
+
+async fn a_revoked_key_ends_an_export_under_way(app: TestApp) {
+    let (_, last) = send_ndjson(app.founder(), "?results=errors", &readings(10_000)).await.lines();
+    assert_eq!(counts(&last), json!({"read": 10_000, "accepted": 10_000}));
+    let key = json!({"name": "auditor", "permissions": ["audit:read"]});
+    let key = app.post(KEYS).json(&key).await.expect(201);
+    let mut connection = narrow(&app);
+    let token = key.text("/token");
+    let head = format!("GET /v1/audit/export HTTP/1.1\r\nHost: mass\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let (mut connection, begun) = apart(move || {
+        connection.write_all(head.as_bytes()).unwrap();
+        let mut begun = [0; 12];
+        connection.read_exact(&mut begun).unwrap();
+        (connection, begun)
+    })
+    .await;
+    assert_eq!(&begun, b"HTTP/1.1 200");
+    app.delete(&format!("{KEYS}/{}", key.id())).await.expect(204);
+    let rest = apart(move || {
+        let mut rest = Vec::new();
+        // A reset is an end, too.
+        let _ = connection.read_to_end(&mut rest);
+        String::from_utf8(rest).unwrap()
+    })
+    .await;
+    assert!(rest.contains(r#"{"event":"#) && !rest.contains(r#"{"end":"#), "{} bytes", rest.len());
+    assert!(!rest.ends_with("\r\n0\r\n\r\n"), "the answer breaks off");
+    assert_eq!(app.database().count("audit_events WHERE action = 'credentials_refused'"), 1);
 }
