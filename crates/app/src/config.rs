@@ -195,6 +195,16 @@ pub struct StorageSettings {
         action = clap::ArgAction::Set
     )]
     pub statement_cache: bool,
+    /// How long the database may take for a unit of work before its caller gets 503, in seconds: 1 to 600.
+    #[arg(
+        long = "mass-database-timeout-seconds",
+        env = "MASS_DATABASE_TIMEOUT_SECONDS",
+        value_name = "MASS_DATABASE_TIMEOUT_SECONDS",
+        global = true,
+        default_value_t = 20,
+        value_parser = clap::value_parser!(u16).range(1..=600)
+    )]
+    pub database_timeout_seconds: u16,
     /// The folder of mass.db, secret.key, audit.key and temporary files.
     #[arg(
         long = "mass-data-dir",
@@ -705,6 +715,7 @@ impl Settings {
             ("MASS_ADDRESS_RATE_LIMIT_PER_MINUTE", self.limits.address.to_string()),
             ("MASS_BODY_LIMIT_BYTES", self.http.body_limit_bytes.to_string()),
             ("MASS_CORS_ORIGINS", self.http.cors_origins.join(",")),
+            ("MASS_DATABASE_TIMEOUT_SECONDS", self.storage.database_timeout_seconds.to_string()),
             ("MASS_DATA_DIR", self.storage.data_dir.display().to_string()),
             ("MASS_ENGINE_ALLOWED_HOSTS", hosts.join(",")),
             ("MASS_ENGINE_CONCURRENCY", self.engine.concurrency.to_string()),

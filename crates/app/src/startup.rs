@@ -208,6 +208,7 @@ fn open_observed(settings: &Settings, observer: Arc<dyn CommitObserver>) -> anyh
         statement_cache: settings.storage.statement_cache,
         program: program(),
         pool_size: POOL_SIZE,
+        timeout: Duration::from_secs(settings.storage.database_timeout_seconds.into()),
         observer,
     };
     let setting = |error: &OpenError| match error {

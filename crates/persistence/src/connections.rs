@@ -6,19 +6,21 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use diesel::QueryResult;
-use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, R2D2Connection};
-use diesel::result::{DatabaseErrorKind, Error};
+use diesel::connection::TransactionManager;
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, ManageConnection, Pool, R2D2Connection};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 use mass_domain::trace::SPANS;
-use tokio::sync::{OwnedMutexGuard, Semaphore};
+use tokio::sync::OwnedMutexGuard;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
 use crate::load::PoolUse;
+use crate::trouble::Trouble;
+use crate::underway::Underway;
 
-/// How long a unit of work waits for its turn before the database counts as too busy.
+/// How long a unit of work waits at most for its turn before the database counts as too busy.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a connection may take to come about, beyond which the database counts as not reachable.
@@ -32,20 +34,46 @@ pub(crate) trait Walled: R2D2Connection + Sized + 'static {
     /// Whether it does anything.
     fn has_walls(&mut self) -> QueryResult<bool>;
 
+    /// Makes sure, without asking the server, that it has not closed the connection while nobody used it.
+    fn look(&mut self) -> QueryResult<()>;
+
     /// Does a unit of work that sees and changes what is of one tenant alone: whatever its statements say.
     fn within<T>(&mut self, tenant: &TenantId, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T>;
 }
 
 type Turn = Arc<tokio::sync::Mutex<()>>;
 
+/// Makes connections, and looks at one that has been idle before it is used again.
+struct Manager<C: Walled>(ConnectionManager<C>);
+
+impl<C: Walled> ManageConnection for Manager<C> {
+    type Connection = C;
+    type Error = diesel::r2d2::Error;
+
+    fn connect(&self) -> Result<C, Self::Error> {
+        self.0.connect()
+    }
+
+    fn is_valid(&self, connection: &mut C) -> Result<(), Self::Error> {
+        connection.look().map_err(diesel::r2d2::Error::QueryError)
+    }
+
+    fn has_broken(&self, connection: &mut C) -> bool {
+        self.0.has_broken(connection)
+    }
+}
+
 /// A pool of connections, on which units of work run outside the asynchronous threads. Each says which tenant it is
 /// for, or that it is for none: there is no third way to a connection.
 pub(crate) struct Connections<C: Walled> {
     /// What their units of work are called in traces.
     purpose: &'static str,
-    pool: Pool<ConnectionManager<C>>,
-    // One permit per connection: who waits here costs nothing, who waited in the pool would hold a thread.
-    permits: Arc<Semaphore>,
+    pool: Pool<Manager<C>>,
+    size: u32,
+    /// How long a unit of work may take.
+    limit: Duration,
+    underway: Arc<Underway>,
+    trouble: Arc<Trouble>,
     /// Whose turn it is among the units of work of each tenant; none where they need not wait for one another.
     turns: Option<Mutex<HashMap<TenantId, Turn>>>,
     // Asked once. Were the answer out of date, a unit of work would find nothing, rather than too much.
@@ -58,19 +86,21 @@ impl<C: Walled> Connections<C> {
         purpose: &'static str,
         url: &str,
         size: u32,
+        limit: Duration,
         setup: impl CustomizeConnection<C, diesel::r2d2::Error>,
     ) -> Self {
         let pool = Pool::builder()
-            .max_size(size)
+            // A unit of work that hangs keeps its connection, and another one takes its place.
+            .max_size(size.saturating_mul(2))
             .min_idle(Some(0))
             .connection_timeout(CONNECT_TIMEOUT)
-            // A connection that failed is not used again, which is enough; a test before each use would cost a round
-            // trip.
-            .test_on_check_out(false)
+            // Costs no round trip: the manager does not ask the server.
+            .test_on_check_out(true)
             .connection_customizer(Box::new(setup))
-            .build_unchecked(ConnectionManager::new(url));
-        let permits = Arc::new(Semaphore::new(size.try_into().unwrap_or(Semaphore::MAX_PERMITS)));
-        Self { purpose, pool, permits, turns: None, has_walls: Arc::default() }
+            .build_unchecked(Manager(ConnectionManager::new(url)));
+        let underway = Underway::new(size);
+        let (turns, has_walls, trouble) = (None, Arc::default(), Arc::default());
+        Self { purpose, pool, size, limit, underway, trouble, turns, has_walls }
     }
 
     /// How many of them are in use now.
@@ -79,7 +109,7 @@ impl<C: Walled> Connections<C> {
         PoolUse {
             used: state.connections.saturating_sub(state.idle_connections),
             idle: state.idle_connections,
-            limit: self.pool.max_size(),
+            limit: self.size,
         }
     }
 
@@ -87,6 +117,25 @@ impl<C: Walled> Connections<C> {
     /// instead, they leave the other connections to the other tenants.
     pub(crate) fn one_for_each_tenant(self) -> Self {
         Self { turns: Some(Mutex::default()), ..self }
+    }
+
+    /// What was wrong with it, in the eyes of its units of work.
+    pub(crate) fn trouble(&self) -> &Trouble {
+        &self.trouble
+    }
+
+    /// Whether a unit of work hangs.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.underway.is_stuck()
+    }
+
+    /// How long a unit of work may take, with its waiting.
+    pub(crate) fn longest(&self) -> Duration {
+        self.limit + self.patience()
+    }
+
+    fn patience(&self) -> Duration {
+        PATIENCE.min(self.limit)
     }
 
     /// Does a unit of work for a tenant, which it is given again.
@@ -98,20 +147,39 @@ impl<C: Walled> Connections<C> {
         self.with_tenant(tenant, |mut connection| connection.run(work)).await?
     }
 
+    /// The same, however long it takes: for what clears away as much as there is.
+    pub(crate) async fn run_at_length_for<T: Send + 'static>(
+        &self,
+        tenant: &TenantId,
+        work: impl FnOnce(&mut C, &TenantId) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, PortError> {
+        self.with_tenant_within(None, tenant, |mut connection| connection.run(work)).await?
+    }
+
     /// Does units of work for a tenant. Fails itself only if its turn does not come or there is no connection.
     pub(crate) async fn with_tenant<T: Send + 'static>(
         &self,
         tenant: &TenantId,
         work: impl FnOnce(TenantConnection<'_, C>) -> T + Send + 'static,
     ) -> Result<T, PortError> {
+        self.with_tenant_within(Some(self.limit), tenant, work).await
+    }
+
+    async fn with_tenant_within<T: Send + 'static>(
+        &self,
+        limit: Option<Duration>,
+        tenant: &TenantId,
+        work: impl FnOnce(TenantConnection<'_, C>) -> T + Send + 'static,
+    ) -> Result<T, PortError> {
         let span = self.span();
         let turn = self.turn_of(tenant).instrument(span.clone()).await?;
         let (tenant, has_walls, purpose) = (tenant.clone(), Arc::clone(&self.has_walls), self.purpose);
+        let trouble = Arc::clone(&self.trouble);
         let in_turn = move |connection: &mut C| {
             let _turn = turn;
-            work(TenantConnection { purpose, connection, has_walls: &has_walls, tenant: &tenant })
+            work(TenantConnection { purpose, connection, has_walls: &has_walls, tenant: &tenant, trouble: &trouble })
         };
-        self.with(span, in_turn).await
+        self.with(limit, span, in_turn).await
     }
 
     async fn turn_of(&self, tenant: &TenantId) -> Result<Option<OwnedMutexGuard<()>>, PortError> {
@@ -120,9 +188,18 @@ impl<C: Walled> Connections<C> {
             let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(turns.entry(tenant.clone()).or_default())
         };
-        let waiting = timeout(PATIENCE, turn.lock_owned()).await;
-        let busy = |_| PortError::Unavailable(anyhow!("tenant {tenant} had other writes for {PATIENCE:?}"));
-        waiting.map(Some).map_err(busy)
+        let patience = self.patience();
+        if let Ok(held) = timeout(patience, Arc::clone(&turn).lock_owned()).await {
+            return Ok(Some(held));
+        }
+        if self.is_stuck() {
+            // Whoever has the turn may never give it back: the next ones wait for another.
+            let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
+            if turns.get(tenant).is_some_and(|present| Arc::ptr_eq(present, &turn)) {
+                turns.remove(tenant);
+            }
+        }
+        Err(PortError::Unavailable(anyhow!("tenant {tenant} had other writes for {patience:?}")))
     }
 
     /// Does a unit of work for the tenant that is found by one [outside](Self::run_outside); it is also given what else
@@ -132,15 +209,16 @@ impl<C: Walled> Connections<C> {
         look_up: impl FnOnce(&mut C) -> QueryResult<Option<(TenantId, K)>> + Send + 'static,
         work: impl FnOnce(&mut C, &TenantId, K) -> QueryResult<Option<T>> + Send + 'static,
     ) -> Result<Option<T>, PortError> {
-        let (has_walls, purpose) = (Arc::clone(&self.has_walls), self.purpose);
+        let (has_walls, purpose, trouble) = (Arc::clone(&self.has_walls), self.purpose, Arc::clone(&self.trouble));
         let both = move |connection: &mut C| {
-            let Some((tenant, key)) = look_up(connection).map_err(|error| classify(error, connection))? else {
+            let Some((tenant, key)) = look_up(connection).map_err(|error| trouble.classify(error, connection))? else {
                 return Ok(None);
             };
-            let mut connection = TenantConnection { purpose, connection, has_walls: &has_walls, tenant: &tenant };
+            let mut connection =
+                TenantConnection { purpose, connection, has_walls: &has_walls, tenant: &tenant, trouble: &trouble };
             connection.run(|connection, tenant| work(connection, tenant, key))
         };
-        self.with(self.span(), both).await?
+        self.with(Some(self.limit), self.span(), both).await?
     }
 
     /// Does a unit of work outside all tenants: on the directory, the list of tenants, and what is counted before a
@@ -149,20 +227,24 @@ impl<C: Walled> Connections<C> {
         &self,
         work: impl FnOnce(&mut C) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, PortError> {
-        self.with(self.span(), |connection| work(connection).map_err(|error| classify(error, connection))).await?
+        let trouble = Arc::clone(&self.trouble);
+        let outside = move |connection: &mut C| work(connection).map_err(|error| trouble.classify(error, connection));
+        self.with(Some(self.limit), self.span(), outside).await?
     }
 
     /// Does something with a connection. Once begun, it is done to its end, even if nobody waits for the answer any
-    /// more. Fails itself only if there is no connection.
+    /// more. Fails itself only if there is no connection, or no answer within the limit.
     async fn with<T: Send + 'static>(
         &self,
+        limit: Option<Duration>,
         span: Span,
         work: impl FnOnce(&mut C) -> T + Send + 'static,
     ) -> Result<T, PortError> {
-        let permit = timeout(PATIENCE, self.permits.clone().acquire_owned())
+        let patience = self.patience();
+        let unit = timeout(patience, self.underway.begin(limit))
             .instrument(span.clone())
             .await
-            .map_err(|_| PortError::Unavailable(anyhow!("no connection became free within {PATIENCE:?}")))?
+            .map_err(|_| PortError::Unavailable(anyhow!("no connection became free within {patience:?}")))?
             .map_err(|error| PortError::Unexpected(error.into()))?;
         let pool = self.pool.clone();
         // What is logged and traced on the other thread belongs to the request as well.
@@ -170,11 +252,24 @@ impl<C: Walled> Connections<C> {
         let blocking = move || {
             let _caller = caller.entered();
             let _span = span.entered();
-            let _permit = permit;
+            // Dropped after the connection, and not before.
+            let unit = unit;
             let mut connection = pool.get().map_err(|error| PortError::Unavailable(error.into()))?;
-            Ok(work(&mut connection))
+            let done = work(&mut connection);
+            if unit.is_late() {
+                // Not used again.
+                C::TransactionManager::transaction_manager_status_mut(&mut *connection).set_in_error();
+            }
+            Ok(done)
         };
-        spawn_blocking(blocking).await.unwrap_or_else(|panic| Err(PortError::Unexpected(panic.into())))
+        let done = spawn_blocking(blocking);
+        let done = match limit {
+            None => done.await,
+            Some(limit) => timeout(limit, done)
+                .await
+                .map_err(|_| PortError::Unavailable(anyhow!("the database gave no answer within {limit:?}")))?,
+        };
+        done.unwrap_or_else(|panic| Err(PortError::Unexpected(panic.into())))
     }
 }
 
@@ -203,6 +298,7 @@ pub(crate) struct TenantConnection<'a, C: Walled> {
     connection: &'a mut C,
     has_walls: &'a OnceLock<bool>,
     tenant: &'a TenantId,
+    trouble: &'a Trouble,
 }
 
 impl<C: Walled> TenantConnection<'_, C> {
@@ -213,11 +309,11 @@ impl<C: Walled> TenantConnection<'_, C> {
 
     /// Does a unit of work for the tenant, which it is given again.
     pub(crate) fn run<T>(&mut self, work: impl FnOnce(&mut C, &TenantId) -> QueryResult<T>) -> Result<T, PortError> {
-        self.run_within(work).map_err(|error| classify(error, self.connection))
+        self.run_within(work).map_err(|error| self.trouble.classify(error, self.connection))
     }
 
     fn run_within<T>(&mut self, work: impl FnOnce(&mut C, &TenantId) -> QueryResult<T>) -> QueryResult<T> {
-        let Self { connection, has_walls, tenant, purpose: _ } = self;
+        let Self { connection, has_walls, tenant, purpose: _, trouble: _ } = self;
         let has_walls = match has_walls.get() {
             Some(has_walls) => *has_walls,
             None => {
@@ -232,32 +328,3 @@ impl<C: Walled> TenantConnection<'_, C> {
         }
     }
 }
-
-/// Tells whether trying again later may help: a fault of the surroundings from one of ours.
-fn classify<C: R2D2Connection>(error: Error, connection: &mut C) -> PortError {
-    // A server that shuts down or fails over says so in words of any language; that its connection no longer answers
-    // is the surer sign.
-    if asks_to_try_again(&error) || connection.ping().is_err() {
-        PortError::Unavailable(error.into())
-    } else {
-        PortError::Unexpected(error.into())
-    }
-}
-
-fn asks_to_try_again(error: &Error) -> bool {
-    use DatabaseErrorKind::{ReadOnlyTransaction, SerializationFailure};
-    matches!(
-        error,
-        Error::BrokenTransactionManager | Error::DatabaseError(ReadOnlyTransaction | SerializationFailure, _)
-    ) || matches!(error, Error::DatabaseError(_, information) if SURROUNDINGS.contains(&information.message()))
-}
-
-/// What SQLite says of its surroundings, which diesel tells by the message alone: `SQLITE_BUSY`, `FULL`, `READONLY`,
-/// `IOERR` and `CANTOPEN`.
-const SURROUNDINGS: [&str; 5] = [
-    "database is locked",
-    "database or disk is full",
-    "attempt to write a readonly database",
-    "disk I/O error",
-    "unable to open database file",
-];

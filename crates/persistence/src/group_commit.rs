@@ -16,6 +16,7 @@ use mass_domain::trace::SPANS;
 use mass_service::{Receipt, Refusal, Submission};
 use tokio::sync::oneshot::error::RecvError;
 use tokio::sync::{OwnedMutexGuard, oneshot};
+use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
 use crate::connections::{Connections, TenantConnection, Walled};
@@ -93,6 +94,7 @@ impl<C: Walled> GroupCommit<C> {
         let documents = submissions.len() + refused.len();
         let span = tracing::info_span!(target: SPANS, "group commit", mass.documents = documents);
         let mut answer = queue.enqueue(submissions, refused, as_of, span.clone())?;
+        let waited = self.writes.longest();
         let answered = async {
             loop {
                 tokio::select! {
@@ -107,7 +109,27 @@ impl<C: Walled> GroupCommit<C> {
                 }
             }
         };
-        answered.instrument(span).await
+        match timeout(waited, answered).instrument(span).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let error = PortError::Unavailable(anyhow!("tenant {tenant} had other documents for {waited:?}"));
+                self.give_up_if_stuck(&queue, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Leaves a queue whose turn may never be given back, and tells those who wait in it.
+    fn give_up_if_stuck(&self, queue: &Arc<Queue>, error: &PortError) {
+        if !self.writes.is_stuck() {
+            return;
+        }
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        if queues.get(&queue.tenant).is_some_and(|present| Arc::ptr_eq(present, queue)) {
+            queues.remove(&queue.tenant);
+        }
+        drop(queues);
+        queue.answer_all(error);
     }
 
     /// Commits the group whose turn it is, even if the call that leads it is given up meanwhile.
@@ -134,6 +156,7 @@ impl<C: Walled> GroupCommit<C> {
         });
         if let Err(error) = committing.await {
             queue.next_group().into_iter().for_each(|call| call.answer(Err(same(&error))));
+            self.give_up_if_stuck(queue, &error);
         }
         drop(turn);
     }
@@ -212,6 +235,16 @@ impl Queue {
         waiting.documents += call.documents();
         waiting.calls.push_back(call);
         Ok(answered)
+    }
+
+    fn answer_all(&self, error: &PortError) {
+        loop {
+            let group = self.next_group();
+            if group.is_empty() {
+                return;
+            }
+            group.into_iter().for_each(|call| call.answer(Err(same(error))));
+        }
     }
 
     /// Takes the calls that are committed together next: those that can be under one condition.

@@ -21,13 +21,17 @@ mod schema;
 mod sqlite;
 mod store;
 mod target;
+mod trouble;
 mod turns;
+mod underway;
 mod versions;
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use anyhow::anyhow;
 use mass_admin_service::{AccountStore, KeyStore, QuotaStore, SettingsStore, TenantStore};
 use mass_audit_service::AuditStore;
 use mass_audit_service::live::LiveStore;
@@ -57,6 +61,8 @@ pub struct Options {
     pub program: Program,
     /// How many connections to read on at most. To write on, PostgreSQL has as many again and SQLite has one.
     pub pool_size: NonZeroU32,
+    /// How long a unit of work may take before its caller is told that the database is not available.
+    pub timeout: Duration,
     /// Hears of each commit of documents; `Arc::new(())` where nobody asks.
     pub observer: Arc<dyn CommitObserver>,
 }
@@ -144,6 +150,9 @@ pub enum MigrateError {
         role: String,
     },
 }
+
+/// How long a check may take: who asks whether a server is ready waits for seconds at most.
+const CHECK_LIMIT: Duration = Duration::from_millis(1500);
 
 /// The ports on one database.
 #[derive(Clone)]
@@ -263,12 +272,14 @@ impl Database {
         self.upkeep.load()
     }
 
-    /// Reaches the database with a trivial query.
+    /// Reaches the database with a trivial query; and sees that there is room to write, after there was none. Gives up within
+    /// seconds.
     ///
     /// # Errors
-    /// [`PortError::Unavailable`] if it cannot be reached.
+    /// [`PortError::Unavailable`] if it cannot be reached, does not answer, or cannot be written.
     pub async fn check(&self) -> Result<(), PortError> {
-        self.upkeep.check().await
+        let checked = tokio::time::timeout(CHECK_LIMIT, self.upkeep.check()).await;
+        checked.unwrap_or_else(|_| Err(PortError::Unavailable(anyhow!("no answer within {CHECK_LIMIT:?}"))))
     }
 
     /// Forgets what need not be kept longer: the idempotency keys that were first used before the instant. Tells how

@@ -89,10 +89,11 @@ impl Store {
         let applied = applied.map_err(|error| OpenError::Unreachable(url.redact(&error.to_string())))?;
         refuse_newer::<Backend>(applied, MIGRATIONS)?;
         let setup = Setup { statement_cache: options.statement_cache };
-        let connections = |purpose| Connections::new(purpose, &url.with_defaults(), options.pool_size.get(), setup);
+        let connections =
+            |purpose| Connections::new(purpose, &url.with_defaults(), options.pool_size.get(), options.timeout, setup);
         let writes = Arc::new(connections("database write").one_for_each_tenant());
         let accepting = GroupCommit::new(Arc::clone(&writes), mass::accept, Arc::clone(&options.observer));
-        let archiving = Connections::new("database archive", &migration_url.with_defaults(), 1, setup);
+        let archiving = Connections::new("database archive", &migration_url.with_defaults(), 1, options.timeout, setup);
         Ok(Self {
             reads: connections("database read"),
             writes,
@@ -151,6 +152,14 @@ impl Walled for Connection {
         let active = "EXISTS (SELECT FROM pg_class WHERE relrowsecurity AND relnamespace = current_schema()::regnamespace \
                       AND row_security_active(oid))";
         diesel::select(diesel::dsl::sql::<Bool>(active)).get_result(self)
+    }
+
+    fn look(&mut self) -> QueryResult<()> {
+        // Reads what the server has sent unasked: nothing, or why it closes the connection, and then the end.
+        for _ in 0..2 {
+            self.notifications_iter().next().transpose()?;
+        }
+        Ok(())
     }
 
     fn within<T>(&mut self, tenant: &TenantId, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T> {
@@ -302,6 +311,17 @@ fn lock_founding(connection: &mut Connection) -> QueryResult<()> {
 
 /// Nothing: a server that has lost its files says so itself.
 fn in_place(_store: &Store) -> Result<(), PortError> {
+    Ok(())
+}
+
+/// Nothing: whether there is room where the server keeps its files, it knows alone.
+fn has_room(_store: &Store) -> Result<(), PortError> {
+    Ok(())
+}
+
+/// Writes something that changes nothing.
+fn try_to_write(connection: &mut Connection) -> QueryResult<()> {
+    diesel::sql_query("SELECT pg_logical_emit_message(true, 'mass', repeat(' ', 8192))").execute(connection)?;
     Ok(())
 }
 

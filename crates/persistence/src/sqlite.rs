@@ -82,6 +82,9 @@ const SETUP: &str = "
 /// How long another process's lock is waited for: what [`SETUP`] says.
 pub(crate) const BUSY_SECONDS: u32 = 5;
 
+/// How much has to be free where the file is for a server to be ready.
+const ROOM: u64 = 16 << 20;
+
 /// The ports on SQLite.
 pub(crate) struct Store {
     reads: Connections<Connection>,
@@ -116,9 +119,9 @@ impl Store {
         })?;
         refuse_newer::<Backend>(applied, MIGRATIONS)?;
         let file = file_at(url).map_err(|error| OpenError::Unreachable(error.to_string()))?;
-        let writes = Arc::new(Connections::new("database write", url, 1, Setup));
+        let writes = Arc::new(Connections::new("database write", url, 1, options.timeout, Setup));
         let accepting = GroupCommit::new(Arc::clone(&writes), mass::accept, Arc::clone(&options.observer));
-        let reads = Connections::new("database read", url, options.pool_size.get(), Setup);
+        let reads = Connections::new("database read", url, options.pool_size.get(), options.timeout, Setup);
         Ok(Self { reads, writes, accepting, turn: Mutex::default(), path: url.to_owned(), file })
     }
 }
@@ -172,6 +175,27 @@ fn in_place(store: &Store) -> Result<(), PortError> {
     }
 }
 
+/// Makes sure that the file can grow: what is being written needs room, and SQLite itself too.
+fn has_room(store: &Store) -> Result<(), PortError> {
+    let free = match rustix::fs::statvfs(store.path.as_str()) {
+        Ok(system) => system.f_bavail.saturating_mul(system.f_frsize),
+        Err(error) => return Err(PortError::Unavailable(error.into())),
+    };
+    if free < ROOM {
+        return Err(PortError::Unavailable(anyhow!("{free} bytes are free for {}, of {ROOM} at least", store.path)));
+    }
+    Ok(())
+}
+
+/// Writes as much as a document needs, and takes it away again.
+fn try_to_write(connection: &mut Connection) -> QueryResult<()> {
+    write(connection, |connection| {
+        connection.batch_execute(
+            "CREATE TABLE room (content BLOB); INSERT INTO room VALUES (zeroblob(1048576)); DROP TABLE room",
+        )
+    })
+}
+
 #[derive(Debug)]
 struct Setup;
 
@@ -187,6 +211,10 @@ impl Walled for Connection {
 
     fn has_walls(&mut self) -> QueryResult<bool> {
         Ok(false)
+    }
+
+    fn look(&mut self) -> QueryResult<()> {
+        Ok(())
     }
 
     fn within<T>(&mut self, _tenant: &TenantId, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T> {

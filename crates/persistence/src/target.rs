@@ -55,8 +55,14 @@ impl Target {
 pub(crate) struct PostgresUrl(String);
 
 /// What holds unless the URL says otherwise: libpq itself would wait for ever, for a connection and for an answer alike.
-const DEFAULTS: [(&str, &str); 4] =
-    [("connect_timeout", "5"), ("tcp_user_timeout", "20000"), ("keepalives_idle", "30"), ("application_name", "mass")];
+const DEFAULTS: [(&str, &str); 6] = [
+    ("connect_timeout", "5"),
+    ("tcp_user_timeout", "20000"),
+    ("keepalives_idle", "10"),
+    ("keepalives_interval", "5"),
+    ("keepalives_count", "3"),
+    ("application_name", "mass"),
+];
 
 impl PostgresUrl {
     /// The URL with our defaults.
@@ -134,11 +140,11 @@ mod tests {
         let with_defaults = |url: &str| PostgresUrl(url.to_owned()).with_defaults();
         assert_eq!(
             with_defaults("postgres://db/mass"),
-            "postgres://db/mass?connect_timeout=5&tcp_user_timeout=20000&keepalives_idle=30&application_name=mass"
+            "postgres://db/mass?connect_timeout=5&tcp_user_timeout=20000&keepalives_idle=10&keepalives_interval=5&keepalives_count=3&application_name=mass"
         );
         assert_eq!(
             with_defaults("postgres://db/mass?sslmode=require&connect_timeout=1"),
-            "postgres://db/mass?sslmode=require&connect_timeout=1&tcp_user_timeout=20000&keepalives_idle=30&application_name=mass"
+            "postgres://db/mass?sslmode=require&connect_timeout=1&tcp_user_timeout=20000&keepalives_idle=10&keepalives_interval=5&keepalives_count=3&application_name=mass"
         );
     }
 

@@ -57,7 +57,7 @@ pub async fn ready(
         Ok(()) => Reply::ok(&Readiness { status: "ready", checks: BTreeMap::from([("database", "ok")]) }),
         Err(error) => {
             tracing::warn!(error = format!("{error:#}"), "not ready");
-            Err(not_ready("database", "The database cannot be reached."))
+            Err(not_ready("database", "The database cannot be reached, does not answer, or has no room."))
         }
     }
 }

@@ -25,6 +25,7 @@ mod door;
 mod engine;
 mod engine_client;
 mod faults;
+mod hangs;
 mod idempotency;
 mod import;
 mod ingestion_pipeline;

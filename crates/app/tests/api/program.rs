@@ -445,6 +445,7 @@ async fn a_full_disk_is_told_and_ends_nothing() {
         );
     }
     assert_eq!(statuses, BTreeSet::from([201, 503]));
+    assert_eq!(server.get("/ready").send().await.unwrap().status(), 503);
     assert_eq!(server.get("/v1/mass-requests").bearer_auth(&token).send().await.unwrap().status(), 200);
 }
 

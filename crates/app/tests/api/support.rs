@@ -7,6 +7,7 @@ pub(crate) mod documents;
 pub(crate) mod engines;
 pub(crate) mod fault_proxy;
 pub(crate) mod operations;
+pub(crate) mod own_postgres;
 pub(crate) mod pooler;
 pub(crate) mod process;
 pub(crate) mod tokens;

@@ -49,7 +49,7 @@ impl Store {
     ) -> Result<usize, PortError> {
         let mut count = 0;
         for tenant in self.reads.run_outside(tenants::ids).await? {
-            count += self.writes.run_for(&tenant, work.clone()).await?;
+            count += self.writes.run_at_length_for(&tenant, work.clone()).await?;
         }
         Ok(count)
     }
@@ -185,15 +185,22 @@ impl DeliveryStore for Store {
 
     async fn record(&self, claim: &Claim, conclusion: Conclusion, at: Timestamp) -> Result<Recorded, PortError> {
         super::in_place(self)?;
-        let claim = claim.clone();
         let tenant = claim.tenant_id.clone();
-        let follow = self.accepting.follower(&tenant);
-        let record = move |connection: &mut Connection, tenant: &TenantId| {
-            let (recorded, moved) = deliveries::record(connection, tenant, &claim, conclusion, at)?;
-            follow(&moved);
-            Ok(recorded)
+        let record = |claim: Claim, conclusion: Conclusion| {
+            let follow = self.accepting.follower(&tenant);
+            let record = move |connection: &mut Connection, tenant: &TenantId| {
+                let (recorded, moved) = deliveries::record(connection, tenant, &claim, conclusion, at)?;
+                follow(&moved);
+                Ok(recorded)
+            };
+            self.writes.run_for(&tenant, record)
         };
-        self.writes.run_for(&tenant, record).await
+        match record(claim.clone(), conclusion.clone()).await {
+            // An answer of the engine is not thrown away for a deadlock or a lost connection. Was it recorded after all, the
+            // claim is no longer good.
+            Err(PortError::Unavailable(_)) => record(claim.clone(), conclusion).await,
+            recorded => recorded,
+        }
     }
 
     async fn extend(&self, claims: &[Claim], until: Timestamp) -> Result<Vec<bool>, PortError> {
@@ -575,7 +582,7 @@ impl AuditStore for Store {
         event: NewEvent,
     ) -> Result<bool, PortError> {
         super::archiving(self)
-            .run_for(tenant, move |connection, tenant| audit_log::archive(connection, tenant, &events, event))
+            .run_at_length_for(tenant, move |connection, tenant| audit_log::archive(connection, tenant, &events, event))
             .await
     }
 }
@@ -606,7 +613,12 @@ impl LiveStore for Store {
 impl Upkeep for Store {
     async fn check(&self) -> Result<(), PortError> {
         super::in_place(self)?;
+        super::has_room(self)?;
         self.reads.run_outside(|connection| diesel::sql_query("SELECT 1").execute(connection)).await?;
+        if self.writes.trouble().cannot_write() {
+            self.writes.run_outside(super::try_to_write).await?;
+            self.writes.trouble().can_write();
+        }
         Ok(())
     }
 

@@ -371,3 +371,65 @@ async fn a_file_that_was_moved_away_is_unavailable_until_it_is_back() {
     db.database.check().await.unwrap();
     db.mass().accept(&tenant(), vec![simple(1)], Vec::new()).await.unwrap();
 }
+
+/// What PostgreSQL says of its surroundings, with its SQLSTATEs.
+const SURROUNDINGS: [(&str, &str); 12] = [
+    ("08006", "server closed the connection unexpectedly"),
+    ("25006", "cannot execute INSERT in a read-only transaction"),
+    ("40001", "could not serialize access due to concurrent update"),
+    ("40P01", "deadlock detected"),
+    ("53100", "could not extend file \"base/1/2\": No space left on device"),
+    ("53200", "out of memory"),
+    ("53300", "sorry, too many clients already"),
+    ("53400", "temporary file size exceeds temp_file_limit (1kB)"),
+    ("55P03", "canceling statement due to lock timeout"),
+    ("57014", "canceling statement due to statement timeout"),
+    ("57P01", "terminating connection due to administrator command"),
+    ("58030", "could not read block 0 in file \"base/1/2\": Input/output error"),
+];
+
+/// From now on writing an event fails so, as often as this.
+fn fail_events(place: &Place, state: &str, message: &str, times: u32) {
+    place.execute(&format!(
+        "DROP TRIGGER IF EXISTS refuse ON audit_events;
+         DROP SEQUENCE IF EXISTS failures;
+         CREATE SEQUENCE failures;
+         CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF nextval('failures') <= {times} THEN
+                 RAISE EXCEPTION USING ERRCODE = '{state}', MESSAGE = '{message}';
+             END IF;
+             RETURN NEW;
+         END $$;
+         CREATE TRIGGER refuse BEFORE INSERT ON audit_events FOR EACH ROW EXECUTE FUNCTION refuse()"
+    ));
+}
+
+#[tokio::test]
+async fn what_is_wrong_around_a_server_is_no_fault_of_ours() {
+    let db = TestDatabase::postgres().await;
+    for (state, message) in SURROUNDINGS {
+        fail_events(&db.place, state, message, 1000);
+        let refused = db.mass().accept(&tenant(), vec![simple(1)], Vec::new()).await;
+        assert!(matches!(refused, Err(PortError::Unavailable(_))), "{state}: {refused:?}");
+        db.database.check().await.unwrap();
+    }
+    fail_events(&db.place, "P0001", "refused", 1000);
+    let refused = db.mass().accept(&tenant(), vec![simple(1)], Vec::new()).await;
+    assert!(matches!(refused, Err(PortError::Unexpected(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn an_answer_of_the_engine_survives_a_deadlock() {
+    let db = TestDatabase::postgres().await;
+    let worker = WorkerName::parse("w").unwrap();
+    for (state, message) in [("40001", "could not serialize access"), ("40P01", "deadlock detected")] {
+        let sent = Submission { auto_send: AutoSend::On, ..simple(1) };
+        db.mass().accept(&tenant(), vec![sent], Vec::new()).await.unwrap().remove(0).unwrap();
+        let deliveries = &db.database.stores().deliveries;
+        let claimed = deliveries.claim(&worker, 1, at(9), at(99), &Restraint::default()).await.unwrap();
+        fail_events(&db.place, state, message, 1);
+        let failure = Failure { code: FailureCode::Refused, detail: "No.".to_owned() };
+        let dead = Conclusion::Dead { failure, reason: DeadReason::NotRetryable };
+        assert_eq!(deliveries.record(&claimed[0].claim, dead, at(9)).await.unwrap(), Recorded::Recorded);
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::Text;
@@ -189,7 +190,8 @@ impl Place {
         };
         let program = Program { commit: "0123456789ab".to_owned(), version: "0.1.0".to_owned() };
         let (pool_size, observer) = (NonZeroU32::new(4).unwrap(), Arc::new(()));
-        Options { url, migration_url, statement_cache: true, program, pool_size, observer }
+        let timeout = Duration::from_secs(60);
+        Options { url, migration_url, statement_cache: true, program, pool_size, timeout, observer }
     }
 
     /// Runs statements beside the ports: on PostgreSQL as a superuser, whom nothing restricts.

@@ -1,0 +1,117 @@
+//! A database server that hangs or restarts: its callers are told soon, and served again as soon as it goes on.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use reqwest::{RequestBuilder, Response};
+use serde_json::{Value, json};
+
+use crate::support::PASSWORD;
+use crate::support::documents::{reading, simple};
+use crate::support::own_postgres::OwnPostgres;
+use crate::support::process::{EMAIL, Server, Workplace};
+
+/// Within this, every call has an answer, however slow the machine.
+const SOON: Duration = Duration::from_secs(60);
+
+fn served_by(postgres: &OwnPostgres) -> Workplace {
+    let workplace = Workplace::sqlite().with("DATABASE_URL", &postgres.url());
+    workplace.with("MASS_ADDRESS_RATE_LIMIT_PER_MINUTE", "0").with("MASS_RATE_LIMIT_PER_MINUTE", "0")
+}
+
+/// A few calls of every kind, each with what it is called.
+fn calls(server: &Server, token: &str) -> Vec<(&'static str, RequestBuilder)> {
+    let credentials = json!({"email": EMAIL, "password": PASSWORD});
+    let batch: Value = (0..3).map(|number| simple(json!({"number": number}))).collect();
+    vec![
+        ("ready", server.get("/ready")),
+        ("read", server.get("/v1/mass-requests").bearer_auth(token)),
+        ("write", server.post("/v1/mass-requests", &simple(json!({"number": 1}))).bearer_auth(token)),
+        ("log in", server.post("/v1/auth/login", &credentials)),
+        ("batch", server.post("/v1/mass-requests/batch", &batch).bearer_auth(token)),
+        ("atomic", server.post("/v1/mass-requests/batch?mode=atomic", &batch).bearer_auth(token)),
+    ]
+}
+
+/// Asserts that the database is said not to be available, or of a batch each record.
+async fn assert_unavailable(name: &str, answer: Response) {
+    if name == "batch" && answer.status() == 200 {
+        let text = answer.text().await.unwrap();
+        assert!(text.contains("unavailable") && !text.contains("accepted\",\"id"), "{text}");
+        return;
+    }
+    assert_eq!(answer.status(), 503, "{name}");
+    assert!(answer.headers().contains_key("retry-after"), "{name}");
+}
+
+async fn until_ready(server: &Server) {
+    while server.get("/ready").send().await.unwrap().status() != 200 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn assert_served(server: &Server, token: &str) {
+    for device in 0..12 {
+        let read = server.get("/v1/mass-requests").bearer_auth(token).send();
+        let body = reading(&format!("dev-{device}"));
+        let write = server.post("/v1/mass-requests", &body).bearer_auth(token).send();
+        let (read, write) = tokio::join!(read, write);
+        let statuses = (read.unwrap().status().as_u16(), write.unwrap().status().as_u16());
+        assert!(statuses == (200, 201) || statuses == (200, 200), "{statuses:?}: {}", server.logged());
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_keeps_nobody_waiting() {
+    let postgres = OwnPostgres::start();
+    let workplace = served_by(&postgres).with("MASS_DATABASE_TIMEOUT_SECONDS", "2");
+    let server = workplace.serve();
+    let token = server.token().await;
+    assert_served(&server, &token).await;
+
+    postgres.freeze();
+    // More of each than there are connections, and once more when all of these hang.
+    for _ in 0..2 {
+        let many = (0..15).flat_map(|_| calls(&server, &token));
+        join_all(many.map(async |(name, call)| {
+            let answer = call.timeout(SOON).send().await;
+            assert_unavailable(name, answer.unwrap_or_else(|error| panic!("{name}: {error}"))).await;
+        }))
+        .await;
+    }
+    let ready = server.get("/ready").timeout(SOON).send().await.unwrap();
+    assert_unavailable("ready", ready).await;
+    assert_eq!(server.get("/health").send().await.unwrap().status(), 200);
+
+    postgres.thaw();
+    until_ready(&server).await;
+    assert_served(&server, &token).await;
+    server.stop();
+    let verified = workplace.mass(&["audit", "verify", "--live"]);
+    assert_eq!(verified.status, Some(0), "{verified:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_restarts_costs_nobody_an_answer() {
+    let mut postgres = OwnPostgres::start();
+    let workplace = served_by(&postgres);
+    let server = workplace.serve();
+    let token = server.token().await;
+    // Many connections, all of which are idle then.
+    assert_answered(&server, &token).await;
+    postgres.restart();
+    assert_served(&server, &token).await;
+    assert_answered(&server, &token).await;
+}
+
+/// Makes many calls at once, none of which is refused.
+async fn assert_answered(server: &Server, token: &str) {
+    // Of many who log in at once as the same user, some are told to wait.
+    let many = (0..8)
+        .flat_map(|round| calls(server, token).into_iter().filter(move |(name, _)| round == 0 || *name != "log in"));
+    join_all(many.map(async |(name, call)| {
+        let status = call.send().await.unwrap().status();
+        assert!(status.is_success(), "{name}: {status}: {}", server.logged());
+    }))
+    .await;
+}
