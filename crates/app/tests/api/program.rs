@@ -145,6 +145,7 @@ fn a_wrong_setting_is_named() {
         ("MASS_ENGINE_DEADLINE_SECONDS", "0"),
         ("MASS_ENGINE_LEASE_SECONDS", "1"),
         ("MASS_ENGINE_TIMEOUT_MS", "9"),
+        ("MASS_DATABASE_TIMEOUT_SECONDS", "0"),
         ("MASS_ENGINE_TOKEN", "two words"),
         ("MASS_ENGINE_URL", "http://169.254.169.254/"),
         ("MASS_ENV", "staging"),
