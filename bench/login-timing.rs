@@ -32,7 +32,7 @@ fn main() -> anyhow::Result<()> {
 
 async fn measure() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let mut settings = Cli::try_parse()?.settings.without_empty_secrets();
+    let mut settings = Cli::try_parse()?.settings.with_secrets(mass_app::config::variable)?;
     settings.storage.data_dir = folder.path().to_owned();
     let application = Application::build(&settings).await?;
     let services = &application.services;

@@ -1,17 +1,20 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
+use anyhow::bail;
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
 use crate::commands::{OutputClosed, accounts, audit, config, engine, import, migrate, openapi, serve};
-use crate::config::{Settings, TelemetrySettings};
-use crate::logging;
+use crate::config::{self as settings, SECRETS, Settings, TelemetrySettings};
 use crate::telemetry::Telemetry;
+use crate::{logging, terminal};
 
 /// The backend of data-centre pilots: takes telemetry, validates it, stores it durably and proves it.
 #[derive(Debug, Parser)]
-#[command(name = "mass", version, after_help = "Example: mass serve --mass-port 8080\n\nWithout a command: serve.")]
+#[command(name = "mass", version, after_help = with_secrets("Example: mass serve --mass-port 8080\n\nWithout a command: serve."))]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -25,10 +28,10 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve the API.
-    #[command(after_help = "Example: mass serve --mass-host 0.0.0.0 --mass-port 8000")]
+    #[command(after_help = with_secrets("Example: mass serve --mass-host 0.0.0.0 --mass-port 8000"))]
     Serve(serve::Arguments),
     /// Bring the database to this version's schema, and stop.
-    #[command(after_help = "Example: mass migrate --database-url postgres://mass@localhost/mass")]
+    #[command(after_help = with_secrets("Example: DATABASE_URL_FILE=/run/secrets/database mass migrate"))]
     Migrate,
     /// Create a user.
     #[command(after_help = "Example: mass create-user --email ana@example.test --role operator --role auditor")]
@@ -38,6 +41,8 @@ pub enum Command {
     ResetPassword(accounts::ResetPassword),
     /// Import a CSV or NDJSON file.
     #[command(after_help = "Example: mass import readings.csv --contract device/1.1\n\n\
+                            With --url, the variable MASS_TOKEN holds a bearer token for that server, or \
+                            MASS_TOKEN_FILE the path of a file with one.\n\n\
                             Exit status: 0 when every record was taken, 2 when any was refused, 1 on failure.")]
     Import(import::Arguments),
     /// Verify, export, sign or archive the audit trail.
@@ -54,19 +59,38 @@ pub enum Command {
     Config,
 }
 
+/// Adds to a help text how secrets are given.
+fn with_secrets(example: &str) -> String {
+    format!(
+        "Secrets have no flags: set the variable, or NAME_FILE to the path of a file that holds the secret.\n  {}\n\n{example}",
+        SECRETS.join("\n  ")
+    )
+}
+
 impl Cli {
+    /// Reads `.env` and the command line.
+    ///
+    /// # Errors
+    /// The exit status, after help, the version or the error has been printed.
+    pub fn read() -> Result<Self, ExitCode> {
+        settings::load_dotenv().map_err(|error| fail(&error))?;
+        refuse_secrets(std::env::args_os().skip(1)).map_err(|error| fail(&error))?;
+        Self::try_parse().map_err(refuse)
+    }
+
     /// Does what the command line says.
     ///
     /// # Errors
     /// What made it fail, for the terminal.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let settings = self.settings.without_empty_secrets();
+        let settings = self.settings.with_secrets(settings::variable)?;
         let command = self.command.unwrap_or(Command::Serve(serve::Arguments::default()));
         // A command that ends by itself has nothing to tell a collector.
         let serves = matches!(command, Command::Serve(_));
         let to_send = if serves { settings.telemetry.clone() } else { TelemetrySettings::default() };
         let telemetry = Telemetry::start(&to_send)?;
         logging::start(&settings.log, &telemetry)?;
+        warn_of_unknown_variables();
         match command {
             Command::Serve(arguments) => serve::run(&settings, &arguments, telemetry).await,
             Command::Migrate => migrate::run(&settings),
@@ -81,12 +105,55 @@ impl Cli {
     }
 }
 
+/// Warns of variables that look like settings and are none, which a spelling mistake would hide otherwise.
+fn warn_of_unknown_variables() {
+    for settings::Unknown { name, nearest } in settings::unknown_variables() {
+        let hint = nearest.map_or_else(
+            || "`mass config` lists all settings".to_owned(),
+            |nearest| format!("did you mean {nearest}?"),
+        );
+        tracing::warn!("{} is not a setting and is ignored; {hint}", terminal::visible_line(&name));
+    }
+}
+
+/// Refuses flags for secrets, which every user of the machine could read in its list of processes.
+fn refuse_secrets(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
+    for argument in arguments.take_while(|argument| argument != "--") {
+        let text = argument.to_string_lossy();
+        let Some(flag) = text.strip_prefix("--") else { continue };
+        let flag = flag.split_once('=').map_or(flag, |(flag, _)| flag);
+        let variable = match flag {
+            "token" => "MASS_TOKEN".to_owned(),
+            flag => flag.replace('-', "_").to_ascii_uppercase(),
+        };
+        if SECRETS.contains(&variable.as_str()) {
+            bail!(
+                "--{flag} is not a flag, since every user of this machine can read its command lines: set the variable \
+                 {variable}, or {variable}_FILE to the path of a file that holds the secret"
+            );
+        }
+    }
+    Ok(())
+}
+
 /// Shows help or the version, or tells what is wrong with the command line or a setting and exits with 1: 2 is for an
-/// import with refused records.
-#[must_use]
-pub fn refuse(error: &clap::Error) -> ExitCode {
-    // Nobody is left to be told that the terminal is gone.
-    let _ = error.print();
+/// import with refused records. A value that may hold a password is not shown.
+#[expect(clippy::print_stderr, reason = "the last word of a command, which a log filter must not silence")]
+fn refuse(mut error: clap::Error) -> ExitCode {
+    for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
+        if let Some(ContextValue::String(value)) = error.get(kind)
+            && value.contains(':')
+            && value.contains('@')
+        {
+            error.insert(kind, ContextValue::String("(not shown, since it may hold a password)".to_owned()));
+        }
+    }
+    let text = error.render().to_string();
+    match terminal::visible(&text) {
+        // Nobody is left to be told that the terminal is gone.
+        std::borrow::Cow::Borrowed(_) => drop(error.print()),
+        std::borrow::Cow::Owned(text) => eprint!("{text}"),
+    }
     if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
@@ -100,6 +167,33 @@ pub fn fail(error: &anyhow::Error) -> ExitCode {
     if error.is::<OutputClosed>() {
         return ExitCode::from(PIPE_CLOSED);
     }
-    eprintln!("mass: {error:#}");
+    eprintln!("mass: {}", terminal::in_one_line(error));
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_a_flag_for_a_secret_and_names_its_variable() {
+        let refused = |arguments: &[&str]| refuse_secrets(arguments.iter().map(OsString::from)).unwrap_err().to_string();
+        for (flag, variable) in [
+            ("--token", "MASS_TOKEN"),
+            ("--mass-token", "MASS_TOKEN"),
+            ("--secret-key", "SECRET_KEY"),
+            ("--secret-key-previous", "SECRET_KEY_PREVIOUS"),
+            ("--database-url", "DATABASE_URL"),
+            ("--mass-audit-key", "MASS_AUDIT_KEY"),
+            ("--mass-admin-password", "MASS_ADMIN_PASSWORD"),
+        ] {
+            for arguments in [&["serve", flag, "hunter2"][..], &["serve", &format!("{flag}=hunter2")]] {
+                let told = refused(arguments);
+                assert!(told.starts_with(&format!("{flag} is not a flag")) && told.contains(variable), "{told}");
+                assert!(!told.contains("hunter2"), "{told}");
+            }
+        }
+        let others = ["import", "--mass-token-algorithm", "EdDSA", "--json", "token", "--", "--token"];
+        assert!(refuse_secrets(others.iter().map(OsString::from)).is_ok());
+    }
 }

@@ -13,22 +13,28 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
+use anyhow::bail;
 use mass_auth::Founded;
+use mass_domain::tenancy::TenantId;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
+
+use crate::config::Settings;
+use crate::startup::Application;
+use crate::terminal::visible;
 
 /// The reader of standard output has closed it, as `head` does once it has enough: no fault to tell of.
 #[derive(Debug, thiserror::Error)]
 #[error("standard output is closed")]
 pub struct OutputClosed;
 
-/// Prints to standard output, for people or for a pipe.
+/// Prints to standard output, for people or for a pipe: without characters that would change a terminal.
 ///
 /// # Errors
 /// [`OutputClosed`] when its reader has closed it, or what else keeps it from being written.
 pub fn print(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(closed)
+    out.write_all(visible(text).as_bytes()).and_then(|()| out.flush()).map_err(closed)
 }
 
 /// Tells a closed standard output from every other error.
@@ -44,6 +50,49 @@ fn tell_founded(founded: Option<&Founded>) {
         let (email, password) = (&founded.email, password.expose_secret());
         eprintln!("created the first administrator {email}\npassword: {password}   (shown this once)");
     }
+}
+
+/// How many tenants an error names.
+const NAMED_TENANTS: usize = 20;
+
+/// Requires that a tenant is among those that there are.
+///
+/// # Errors
+/// When it is not; the message names those that there are.
+fn require_tenant(tenant: &TenantId, tenants: &[TenantId]) -> anyhow::Result<()> {
+    if tenants.contains(tenant) {
+        return Ok(());
+    }
+    let named: Vec<&str> = tenants.iter().take(NAMED_TENANTS).map(TenantId::as_str).collect();
+    let more = match tenants.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    bail!("there is no tenant {tenant}; expected one of: {}{more}", named.join(", "))
+}
+
+/// Finds the tenant in which a command acts: the one that was named, or the default one.
+///
+/// # Errors
+/// When there is no such tenant, or it is MASS's own, which has no users and no data.
+async fn tenant(
+    settings: &Settings,
+    application: &Application,
+    named: Option<TenantId>,
+) -> anyhow::Result<TenantId> {
+    let mut tenants = application.services.database.stores().audit.tenants().await?;
+    tenants.retain(|tenant| tenant.as_str() != TenantId::SYSTEM);
+    let tenant = named.unwrap_or_else(|| settings.first.tenant.clone());
+    require_tenant(&tenant, &tenants)?;
+    Ok(tenant)
+}
+
+/// Requires that there is no file yet.
+fn require_free(path: &Path) -> anyhow::Result<()> {
+    if path.exists() {
+        bail!("the file {} is there already, and is not overwritten", path.display());
+    }
+    Ok(())
 }
 
 /// The SHA-256 of a file, which is read piece by piece.

@@ -1,12 +1,14 @@
 //! Configuration: environment variables, `.env` and flags of the same names, read once, into types.
 
 mod connections;
+mod environment;
 
+use std::ffi::OsString;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use mass_auth::{Cost, TokenAlgorithm, TokenLifetime};
@@ -16,10 +18,13 @@ use mass_domain::users::Email;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use self::connections::ConnectionSettings;
+use self::environment::secret;
+pub use self::environment::{SECRETS, Unknown, load_dotenv, unknown_variables, variable, wants_no_colour};
 use crate::engine::address::{EngineUrl, Host, InvalidEngineUrl, InvalidHost};
 use crate::http::limits::PerMinute;
 
-/// Every setting. Each is a variable of the environment and a flag of the same name (`MASS_PORT`, `--mass-port`).
+/// Every setting. Each is a variable of the environment; all but [secrets](SECRETS) are flags of the same name, too
+/// (`MASS_PORT`, `--mass-port`).
 ///
 /// They are arguments of every command, whose own must not have the same ids.
 #[derive(Debug, Clone, Args)]
@@ -58,6 +63,9 @@ pub struct Settings {
     /// Where traces and metrics go.
     #[command(flatten)]
     pub telemetry: TelemetrySettings,
+    /// The bearer token with which `mass import` calls a server.
+    #[arg(skip)]
+    pub token: Option<SecretString>,
 }
 
 /// How much is demanded at start.
@@ -103,6 +111,7 @@ pub struct HttpSettings {
         env = "MASS_CORS_ORIGINS",
         value_name = "MASS_CORS_ORIGINS",
         global = true,
+        hide_env_values = true,
         value_delimiter = ',',
         value_parser = origin
     )]
@@ -167,23 +176,10 @@ impl LimitSettings {
 #[derive(Debug, Clone, Args)]
 pub struct StorageSettings {
     /// `sqlite://PATH` or `postgres://USER:PASSWORD@HOST/DATABASE` [default: mass.db in MASS_DATA_DIR].
-    #[arg(
-        id = "database_url",
-        long = "database-url",
-        env = "DATABASE_URL",
-        value_name = "DATABASE_URL",
-        global = true,
-        hide_env_values = true
-    )]
+    #[arg(skip)]
     pub url: Option<SecretString>,
     /// PostgreSQL: the owner that migrates, where the server itself runs as another role [default: DATABASE_URL].
-    #[arg(
-        long = "mass-migration-database-url",
-        env = "MASS_MIGRATION_DATABASE_URL",
-        value_name = "MASS_MIGRATION_DATABASE_URL",
-        global = true,
-        hide_env_values = true
-    )]
+    #[arg(skip)]
     pub migration_url: Option<SecretString>,
     /// PostgreSQL: `false` behind a pooler in transaction mode that knows no prepared statements.
     #[arg(
@@ -220,16 +216,10 @@ pub struct StorageSettings {
 #[derive(Debug, Clone, Args)]
 pub struct AuthSettings {
     /// The secret that signs access tokens: at least 32 bytes [default: made at the first start].
-    #[arg(long = "secret-key", env = "SECRET_KEY", value_name = "SECRET_KEY", global = true, hide_env_values = true)]
+    #[arg(skip)]
     pub secret_key: Option<SecretString>,
     /// The key before it, still accepted while tokens signed with it live.
-    #[arg(
-        long = "secret-key-previous",
-        env = "SECRET_KEY_PREVIOUS",
-        value_name = "SECRET_KEY_PREVIOUS",
-        global = true,
-        hide_env_values = true
-    )]
+    #[arg(skip)]
     pub secret_key_previous: Option<SecretString>,
     /// How access tokens are signed: `HS256` with SECRET_KEY itself, or `EdDSA` with an Ed25519 key derived from it,
     /// whose public half is at /.well-known/jwks.json.
@@ -271,13 +261,7 @@ pub struct AuthSettings {
     )]
     pub bcrypt_cost: Cost,
     /// Mixed into every password before it is hashed, at least 32 bytes; kept apart from the database.
-    #[arg(
-        long = "mass-password-pepper",
-        env = "MASS_PASSWORD_PEPPER",
-        value_name = "MASS_PASSWORD_PEPPER",
-        global = true,
-        hide_env_values = true
-    )]
+    #[arg(skip)]
     pub pepper: Option<SecretString>,
 }
 
@@ -285,14 +269,7 @@ pub struct AuthSettings {
 #[derive(Debug, Clone, Args)]
 pub struct AuditSettings {
     /// The Ed25519 seed that signs checkpoints of the audit trail: 32 bytes in base64 [default: made at the first start].
-    #[arg(
-        id = "mass_audit_key",
-        long = "mass-audit-key",
-        env = "MASS_AUDIT_KEY",
-        value_name = "MASS_AUDIT_KEY",
-        global = true,
-        hide_env_values = true
-    )]
+    #[arg(skip)]
     pub key: Option<SecretString>,
     /// The name under which checkpoints are signed, such as the installation's host name.
     #[arg(
@@ -327,6 +304,7 @@ pub struct EngineSettings {
         env = "MASS_ENGINE_URL",
         value_name = "MASS_ENGINE_URL",
         global = true,
+        hide_env_values = true,
         value_parser = engine_url
     )]
     pub url: Option<Address>,
@@ -337,19 +315,13 @@ pub struct EngineSettings {
         env = "MASS_ENGINE_ALLOWED_HOSTS",
         value_name = "MASS_ENGINE_ALLOWED_HOSTS",
         global = true,
+        hide_env_values = true,
         value_delimiter = ',',
         value_parser = engine_host
     )]
     pub allowed_hosts: Vec<AllowedHost>,
     /// What MASS proves itself to the engine with, as a bearer token.
-    #[arg(
-        id = "mass_engine_token",
-        long = "mass-engine-token",
-        env = "MASS_ENGINE_TOKEN",
-        value_name = "MASS_ENGINE_TOKEN",
-        global = true,
-        hide_env_values = true
-    )]
+    #[arg(skip)]
     pub token: Option<SecretString>,
     /// Whether what is accepted is sent to the engine at once, in the same transaction, where the tenant has not decided.
     #[arg(
@@ -452,13 +424,7 @@ pub struct FirstSettings {
     pub admin_email: Email,
     /// The first administrator's password, at least 15 characters; used only on an empty database [default: random,
     /// printed once].
-    #[arg(
-        long = "mass-admin-password",
-        env = "MASS_ADMIN_PASSWORD",
-        value_name = "MASS_ADMIN_PASSWORD",
-        global = true,
-        hide_env_values = true
-    )]
+    #[arg(skip)]
     pub admin_password: Option<SecretString>,
     /// The default tenant: the first administrator's, and that of local commands.
     #[arg(
@@ -504,34 +470,13 @@ pub struct LogSettings {
 #[derive(Debug, Clone, Default, Args)]
 pub struct TelemetrySettings {
     /// A collector that takes OTLP over HTTP, such as http://localhost:4318 [default: none, and nothing is sent].
-    #[arg(
-        id = "otel_exporter_otlp_endpoint",
-        long = "otel-exporter-otlp-endpoint",
-        env = "OTEL_EXPORTER_OTLP_ENDPOINT",
-        value_name = "OTEL_EXPORTER_OTLP_ENDPOINT",
-        global = true,
-        hide_env_values = true
-    )]
+    #[arg(skip)]
     pub endpoint: Option<SecretString>,
     /// Where traces go instead: the whole URL.
-    #[arg(
-        id = "otel_exporter_otlp_traces_endpoint",
-        long = "otel-exporter-otlp-traces-endpoint",
-        env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-        value_name = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-        global = true,
-        hide_env_values = true
-    )]
+    #[arg(skip)]
     pub traces_endpoint: Option<SecretString>,
     /// Where metrics go instead: the whole URL.
-    #[arg(
-        id = "otel_exporter_otlp_metrics_endpoint",
-        long = "otel-exporter-otlp-metrics-endpoint",
-        env = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
-        value_name = "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
-        global = true,
-        hide_env_values = true
-    )]
+    #[arg(skip)]
     pub metrics_endpoint: Option<SecretString>,
     /// `true` sends nothing, whatever else is set.
     #[arg(
@@ -576,11 +521,16 @@ impl TelemetrySettings {
     }
 }
 
-/// The text may hold a password, and is not repeated.
+/// Parses the URL of a collector. The text may hold a password, and is not repeated; the exporter would log it with each
+/// failure.
 fn collector(text: &SecretString) -> anyhow::Result<reqwest::Url> {
     let url = reqwest::Url::parse(text.expose_secret().trim()).ok();
     let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    url.context("the URL of a collector such as http://localhost:4318 is due")
+    let url = url.context("expected the URL of a collector such as http://localhost:4318")?;
+    if !url.username().is_empty() || url.password().is_some() {
+        bail!("expected a URL without a user name and a password; OTEL_EXPORTER_OTLP_HEADERS is for credentials");
+    }
+    Ok(url)
 }
 
 /// OpenTelemetry takes both in any case.
@@ -591,7 +541,7 @@ fn boolean(text: &str) -> Result<bool, String> {
 fn body_limit(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(bytes) if bytes >= 1024 => Ok(bytes),
-        _ => Err("a whole number of bytes, at least 1024, is due".to_owned()),
+        _ => Err("expected a whole number of bytes, at least 1024".to_owned()),
     }
 }
 
@@ -615,14 +565,14 @@ fn origin(text: &str) -> Result<String, String> {
     if matches!(url.scheme(), "http" | "https") && origin == text.trim() {
         Ok(origin)
     } else {
-        Err(format!("an origin such as https://console.example:8443 is due, not {text}"))
+        Err("expected an origin such as https://console.example:8443".to_owned())
     }
 }
 
 fn proxy(text: &str) -> Result<IpNet, String> {
     let text = text.trim();
     let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-    network.map_err(|_| format!("an address or a network such as 10.0.0.0/8 is due, not {text}"))
+    network.map_err(|_| "expected an address or a network such as 10.0.0.0/8".to_owned())
 }
 
 fn lifetime(text: &str) -> Result<TokenLifetime, String> {
@@ -638,22 +588,21 @@ fn tenant(text: &str) -> Result<TenantId, String> {
     }
 }
 
-/// Adds the variables of `.env` in the working directory to the environment, where they are not set already.
-///
-/// # Errors
-/// When the file is there but cannot be read.
-pub fn load_dotenv() -> anyhow::Result<()> {
-    match dotenvy::from_path(Path::new(".env")) {
-        Err(error) if !error.not_found() => Err(error).context("the file .env cannot be read"),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
 impl Settings {
-    /// What was set to nothing (`SECRET_KEY=`) counts as not set.
-    #[must_use]
-    pub fn without_empty_secrets(mut self) -> Self {
-        let settings = [
+    /// Reads the secrets, each from the variable of its name or from the file that `NAME_FILE` names.
+    ///
+    /// # Errors
+    /// When both variables are set, or the file cannot be read. No message holds a secret.
+    pub fn with_secrets(mut self, variable: impl Fn(&str) -> Option<OsString>) -> anyhow::Result<Self> {
+        for (name, setting) in self.secrets() {
+            *setting = secret(name, &variable)?;
+        }
+        Ok(self)
+    }
+
+    /// The secrets in the order of [`SECRETS`].
+    fn secrets(&mut self) -> impl Iterator<Item = (&'static str, &mut Option<SecretString>)> {
+        let settings: [_; SECRETS.len()] = [
             &mut self.storage.url,
             &mut self.storage.migration_url,
             &mut self.auth.secret_key,
@@ -665,13 +614,9 @@ impl Settings {
             &mut self.telemetry.endpoint,
             &mut self.telemetry.traces_endpoint,
             &mut self.telemetry.metrics_endpoint,
+            &mut self.token,
         ];
-        for setting in settings {
-            if setting.as_ref().is_some_and(|value| value.expose_secret().is_empty()) {
-                *setting = None;
-            }
-        }
-        self
+        SECRETS.into_iter().zip(settings)
     }
 
     /// The database's address.
@@ -739,6 +684,7 @@ impl Settings {
             ("MASS_RATE_LIMIT_PER_MINUTE", self.limits.credential.to_string()),
             ("MASS_STATEMENT_CACHE", self.storage.statement_cache.to_string()),
             ("MASS_TENANT", self.first.tenant.to_string()),
+            ("MASS_TOKEN", secret(&self.token)),
             ("MASS_TENANT_RATE_LIMIT_PER_MINUTE", self.limits.tenant.to_string()),
             ("MASS_TRUSTED_PROXIES", proxies.join(",")),
             ("MASS_TOKEN_ALGORITHM", self.auth.token_algorithm.to_string()),

@@ -13,3 +13,4 @@ pub mod records;
 pub mod rows;
 pub mod startup;
 pub mod telemetry;
+pub mod terminal;

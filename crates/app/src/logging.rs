@@ -8,7 +8,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-use crate::config::{LogFormat, LogSettings};
+use crate::config::{LogFormat, LogSettings, wants_no_colour};
 use crate::telemetry::Telemetry;
 
 /// Starts logging for the whole process, panics included, and gives the spans to telemetry.
@@ -21,7 +21,7 @@ pub fn start(settings: &LogSettings, telemetry: &Telemetry) -> anyhow::Result<()
     let filter = EnvFilter::builder()
         .parse(format!("actix_server=warn,actix_http=off,r2d2=off,opentelemetry=warn,{SPANS}=off,{}", settings.filter))
         .with_context(|| format!("MASS_LOG=\"{}\" is no filter", settings.filter))?;
-    let colours = std::io::stderr().is_terminal();
+    let colours = std::io::stderr().is_terminal() && !wants_no_colour();
     // A line that cannot be written is lost: to complain of it on the same standard error would be a panic.
     let lines =
         tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(std::io::stderr).log_internal_errors(false);

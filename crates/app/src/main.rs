@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use mass_app::cli::Cli;
 use mimalloc::MiMalloc;
 use rustix::fs::Mode;
@@ -14,12 +13,8 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 fn main() -> ExitCode {
     // Whatever is written holds telemetry, hashes of passwords or keys: it is for its owner alone.
     rustix::process::umask(Mode::from_raw_mode(0o077));
-    if let Err(error) = mass_app::config::load_dotenv() {
-        return mass_app::cli::fail(&error);
+    match Cli::read() {
+        Ok(cli) => actix_web::rt::System::new().block_on(cli.run()).unwrap_or_else(|error| mass_app::cli::fail(&error)),
+        Err(status) => status,
     }
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => return mass_app::cli::refuse(&error),
-    };
-    actix_web::rt::System::new().block_on(cli.run()).unwrap_or_else(|error| mass_app::cli::fail(&error))
 }

@@ -30,8 +30,10 @@ pub struct Header {
     names: Vec<String>,
     /// Which columns they are.
     places: Vec<usize>,
-    /// How many columns there are.
+    /// How many columns there are, without those at the end that have no name.
     width: usize,
+    /// How many those are: a comma too many ends the header row of some programs, and perhaps each row below it.
+    nameless: usize,
 }
 
 impl Header {
@@ -48,10 +50,13 @@ impl Header {
         }
         let cells = cells(row.bytes);
         let names: Result<Vec<&str>, _> = cells.iter().map(std::str::from_utf8).collect();
-        let names = names.map_err(|_| InvalidHeader::NotUtf8)?.into_iter().map(str::to_owned).enumerate();
+        let mut names = names.map_err(|_| InvalidHeader::NotUtf8)?;
+        let width = names.iter().rposition(|name| !name.trim().is_empty()).map_or(names.len(), |last| last + 1);
+        let nameless = names.split_off(width).len();
+        let names = names.into_iter().map(str::to_owned).enumerate();
         let (places, names): (_, Vec<_>) = names.filter(|(_, name)| !ignored.contains(&name.trim())).unzip();
         let columns = Columns::new(contract, names.iter().map(String::as_str))?;
-        Ok(Self { columns, names, places, width: cells.len() })
+        Ok(Self { columns, names, places, width, nameless })
     }
 
     /// The headers that name members, as they were written.
@@ -64,7 +69,7 @@ impl Header {
     #[must_use]
     pub fn cells(&self, row: &[u8]) -> ByteRecord {
         let cells = cells(row);
-        if cells.len() == self.width { self.members(&cells).collect() } else { cells }
+        if self.fits(&cells) { self.members(&cells).collect() } else { cells }
     }
 
     /// The document that a row is.
@@ -73,7 +78,7 @@ impl Header {
     /// What keeps the row from being a document at all.
     pub fn document(&self, row: &[u8]) -> Result<Value, SyntaxError> {
         let cells = cells(row);
-        if cells.len() != self.width {
+        if !self.fits(&cells) {
             let detail = format!("The record has {} cells, but the header row has {}.", cells.len(), self.width);
             return Err(fault("cells", detail));
         }
@@ -82,6 +87,12 @@ impl Header {
             Ok(texts) => Ok(self.columns.document(texts)),
             Err(_) => Err(fault("invalid_utf8", "The record is not UTF-8.".to_owned())),
         }
+    }
+
+    /// Whether a row has a cell for each column, and nothing in those without a name.
+    fn fits(&self, cells: &ByteRecord) -> bool {
+        let beyond = cells.len().checked_sub(self.width);
+        beyond.is_some_and(|beyond| beyond <= self.nameless) && cells.iter().skip(self.width).all(<[u8]>::is_empty)
     }
 
     fn members<'a>(&'a self, cells: &'a ByteRecord) -> impl Iterator<Item = &'a [u8]> {
@@ -124,6 +135,21 @@ mod tests {
         assert_eq!(fault(b"1,2").detail, "The record has 2 cells, but the header row has 3.");
         assert_eq!(fault(b"1,2,3,4").code, "cells");
         assert_eq!(fault(b"1,\xff,3").code, "invalid_utf8");
+    }
+
+    #[test]
+    fn a_comma_too_many_at_the_end_of_the_header_row_is_no_column() {
+        let header = header(b"a,b, ,", &[]).unwrap();
+        assert_eq!(header.names(), ["a", "b"]);
+        for row in [&b"1,2"[..], b"1,2,", b"1,2,,"] {
+            assert_eq!(canonical::write(&header.document(row).unwrap()), r#"{"payload":{"a":"1","b":"2"}}"#);
+            assert_eq!(header.cells(row), vec!["1", "2"]);
+        }
+        for row in [&b"1"[..], b"1,2,3", b"1,2,,,"] {
+            assert_eq!(header.document(row).unwrap_err().code, "cells");
+        }
+        assert!(self::header(b"a,,b", &[]).unwrap_err().to_string().contains("column 2"));
+        assert!(self::header(b",", &[]).is_err());
     }
 
     #[test]

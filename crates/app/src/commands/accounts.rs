@@ -12,7 +12,7 @@ use mass_domain::tenancy::TenantId;
 use mass_domain::users::Email;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{print, tell_founded};
+use super::{print, tell_founded, tenant};
 use crate::config::Settings;
 use crate::http::context::local_origin;
 use crate::startup::Application;
@@ -76,7 +76,7 @@ pub async fn create_user(settings: &Settings, arguments: CreateUser) -> anyhow::
     let (password, shown) = arguments.password.password(&arguments.email)?;
     let application = Application::build(settings).await?;
     tell_founded(application.founded.as_ref());
-    let tenant = arguments.tenant.unwrap_or_else(|| settings.first.tenant.clone());
+    let tenant = tenant(settings, &application, arguments.tenant).await?;
     let roles = arguments.roles.into_iter().collect();
     let new = NewUser { email: arguments.email, roles, password: Some(password) };
     let created = application.services.admin.create_user(&Principal::system(tenant), new, &local_origin()).await?;
@@ -93,7 +93,7 @@ pub async fn reset_password(settings: &Settings, arguments: ResetPassword) -> an
     let (password, shown) = arguments.password.password(&arguments.email)?;
     let application = Application::build(settings).await?;
     tell_founded(application.founded.as_ref());
-    let tenant = arguments.tenant.unwrap_or_else(|| settings.first.tenant.clone());
+    let tenant = tenant(settings, &application, arguments.tenant).await?;
     let principal = Principal::system(tenant);
     application.services.auth.reset_password(&principal, &arguments.email, &password, &local_origin()).await?;
     print(&format!("{} has another password\n{}", arguments.email, password_line(shown.as_ref())))?;

@@ -10,13 +10,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use mass_domain::audit::note::NoteKey;
-use mass_domain::tenancy::TenantId;
 use serde::Deserialize;
 
+use super::{require_free, require_tenant};
 use crate::config::Settings;
 
 /// What can be done with the audit trail.
@@ -112,20 +112,4 @@ fn bytes_bar(total: Option<u64>) -> ProgressBar {
     };
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     total.map_or_else(ProgressBar::new_spinner, ProgressBar::new).with_style(style)
-}
-
-/// A tenant that is among those that there are: the log of one whose name is misspelt would be empty, and so as it should be.
-fn require_tenant(tenant: &TenantId, tenants: &[TenantId]) -> anyhow::Result<()> {
-    if !tenants.contains(tenant) {
-        bail!("there is no tenant {tenant}");
-    }
-    Ok(())
-}
-
-/// A file that must not be there yet.
-fn require_free(path: &Path) -> anyhow::Result<()> {
-    if path.exists() {
-        bail!("the file {} is there already, and is not overwritten", path.display());
-    }
-    Ok(())
 }

@@ -23,7 +23,7 @@ use actix_web::dev::ServerHandle;
 use clap::Parser;
 use mass_admin_service::NewUser;
 use mass_app::cli::Cli;
-use mass_app::config::Settings;
+use mass_app::config::{SECRETS, Settings};
 use mass_app::engine::{RunningWorker, Worker};
 use mass_app::http::Services;
 use mass_app::http::context::local_origin;
@@ -243,7 +243,7 @@ impl TestApp {
     }
 }
 
-/// A flag of the command line and its value.
+/// A setting, written as a flag of the command line, and its value.
 type Flag<'a> = (&'a str, &'a str);
 
 fn settings(database_url: &str, flags: &[Flag<'_>]) -> Settings {
@@ -258,10 +258,19 @@ fn settings(database_url: &str, flags: &[Flag<'_>]) -> Settings {
         ("--mass-engine-url", "http://127.0.0.1:9"),
     ]);
     all.extend(flags.iter().copied());
-    let arguments = std::iter::once("mass").chain(all.into_iter().flat_map(|(name, value)| [name, value]));
-    let mut settings = Cli::try_parse_from(arguments).unwrap().settings.without_empty_secrets();
+    // Secrets are variables, not flags.
+    let is_secret = |name: &str| SECRETS.contains(&variable(name).as_str());
+    let (secrets, flags): (Vec<_>, Vec<_>) = all.into_iter().partition(|(name, _)| is_secret(name));
+    let arguments = std::iter::once("mass").chain(flags.into_iter().flat_map(|(name, value)| [name, value]));
+    let value = |name: &str| secrets.iter().find(|(flag, _)| variable(flag) == name).map(|(_, value)| value.into());
+    let mut settings = Cli::try_parse_from(arguments).unwrap().settings.with_secrets(value).unwrap();
     settings.auth.bcrypt_cost = Cost::FASTEST;
     settings
+}
+
+/// The variable of a flag's name.
+fn variable(flag: &str) -> String {
+    flag.trim_start_matches('-').replace('-', "_").to_ascii_uppercase()
 }
 
 /// A server on a thread of its own, which stops when this is dropped: also when a test fails.

@@ -1,17 +1,18 @@
 //! Where records go: the local database, or a server.
 
+use anyhow::Context;
 use mass_domain::access::Principal;
 use mass_domain::json::SyntaxError;
 use mass_domain::mass_request::Outcome;
 use mass_domain::trace::Origin;
-use mass_domain::validation::Violation;
+use mass_domain::validation::{Violation, Warning};
 use mass_service::{AcceptError, DocumentError, OnConflict, Options, Receipt, Refusal};
 
 use super::Arguments;
 use super::rejected::Fault;
 use super::server::{self, Server};
 use super::source::Row;
-use crate::commands::tell_founded;
+use crate::commands::{tell_founded, tenant};
 use crate::config::Settings;
 use crate::http::context::new_request_id;
 use crate::records::{in_words, submitted};
@@ -22,12 +23,12 @@ const CHUNK: usize = 500;
 
 /// What became of a record.
 pub(super) enum Taken {
-    /// Stored.
-    Accepted,
+    /// Stored, with these warnings.
+    Accepted(Vec<Warning>),
     /// Stored as a correction.
-    Correction,
-    /// Not stored: it is there already.
-    Duplicate,
+    Correction(Vec<Warning>),
+    /// Not stored: it is there already, with these warnings.
+    Duplicate(Vec<Warning>),
     /// Refused, for these reasons.
     Refused(Vec<Fault>),
 }
@@ -42,12 +43,16 @@ impl Destination {
     /// Opens the local database, or prepares to call the server.
     pub(super) async fn new(settings: &Settings, arguments: &Arguments) -> anyhow::Result<Self> {
         let on_conflict: OnConflict = arguments.on_conflict.into();
-        if let (Some(url), Some(token)) = (&arguments.url, &arguments.token) {
+        if let Some(url) = &arguments.url {
+            let token = settings.token.as_ref().context(
+                "--url needs a bearer token for that server: set the variable MASS_TOKEN, or MASS_TOKEN_FILE to the path of \
+                 a file that holds it",
+            )?;
             return Ok(Self::Server(Server::new(url, token, on_conflict)?));
         }
         let application = Box::new(Application::build(settings).await?);
         tell_founded(application.founded.as_ref());
-        let tenant = arguments.tenant.clone().unwrap_or_else(|| settings.first.tenant.clone());
+        let tenant = tenant(settings, &application, arguments.tenant.clone()).await?;
         let origin = Origin { request_id: new_request_id(), trace: None, address: None };
         let options = Options { on_conflict, auto_send: application.services.engine.auto_send(), origin };
         Ok(Self::Local { application, principal: Principal::system(tenant), options })
@@ -80,18 +85,19 @@ async fn store(
     let records = rows.iter().map(record).collect();
     let results = application.services.mass.accept_all(principal, records, options).await?;
     let taken = |result| match result {
-        Ok(receipt) => Ok(taken(&receipt)),
+        Ok(receipt) => Ok(taken(receipt)),
         Err(error) => Ok(Taken::Refused(faults(error)?)),
     };
     results.into_iter().map(taken).collect()
 }
 
-fn taken(receipt: &Receipt) -> Taken {
+fn taken(receipt: Receipt) -> Taken {
+    let warnings = receipt.request.warnings;
     match receipt.outcome {
-        _ if receipt.replayed => Taken::Duplicate,
-        Outcome::Accepted => Taken::Accepted,
-        Outcome::Correction => Taken::Correction,
-        Outcome::Duplicate => Taken::Duplicate,
+        _ if receipt.replayed => Taken::Duplicate(warnings),
+        Outcome::Accepted => Taken::Accepted(warnings),
+        Outcome::Correction => Taken::Correction(warnings),
+        Outcome::Duplicate => Taken::Duplicate(warnings),
     }
 }
 
@@ -118,7 +124,7 @@ pub(super) fn unreadable(error: &SyntaxError) -> Fault {
 }
 
 impl From<Violation> for Fault {
-    fn from(Violation { pointer, code, detail, .. }: Violation) -> Self {
-        Self { pointer, code, detail }
+    fn from(Violation { pointer, code, detail, expected, actual, .. }: Violation) -> Self {
+        Self { pointer, code, detail, expected, actual }
     }
 }

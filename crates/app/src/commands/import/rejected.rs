@@ -1,13 +1,16 @@
 //! The file of refused records: as they were written, with the reasons, so that it can be mended and imported again.
 
 use std::ffi::OsString;
-use std::io::{BufWriter, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use super::source::Row;
+use crate::commands::require_free;
 use crate::records::OWN_COLUMNS;
 use crate::rows::Header;
 
@@ -20,62 +23,88 @@ pub(super) struct Fault {
     pub(super) code: String,
     /// A sentence for people.
     pub(super) detail: String,
+    /// What would have been right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) expected: Option<String>,
+    /// What was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) actual: Option<String>,
 }
 
 impl Fault {
     /// A fault of the record as a whole.
     pub(super) fn of_record(code: &str, detail: String) -> Self {
-        Self { pointer: String::new(), code: code.to_owned(), detail }
+        Self { pointer: String::new(), code: code.to_owned(), detail, expected: None, actual: None }
+    }
+
+    /// The reason with what was expected and what came.
+    fn reason(&self) -> String {
+        let Self { detail, expected, actual, .. } = self;
+        match (expected, actual) {
+            (Some(expected), Some(actual)) => format!("{detail} Expected: {expected}; found: {actual}."),
+            (Some(expected), None) => format!("{detail} Expected: {expected}."),
+            (None, Some(actual)) => format!("{detail} Found: {actual}."),
+            (None, None) => detail.clone(),
+        }
     }
 }
 
-/// The file while it is written. It takes its final place at the end, so that it is never half an answer; a file of an
-/// earlier run gives way then.
+/// The file, which is begun with the first refused record. It takes its final place at the end, so that it is never half an
+/// answer, and never the place of another file, which may have been mended meanwhile.
 pub(super) struct Rejected {
-    path: PathBuf,
-    output: Output,
-    records: u64,
+    place: Place,
+    /// The headers of a CSV file.
+    headers: Option<Vec<String>>,
+    output: Option<Output>,
 }
 
-enum Output {
+/// Where the file goes.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// Where the command line says.
+    Given(PathBuf),
+    /// Beside the imported file, or else in the working directory.
+    Beside {
+        /// The imported file's path.
+        imported: PathBuf,
+        /// The working directory.
+        otherwise: PathBuf,
+    },
+}
+
+struct Output {
+    folder: PathBuf,
+    writer: Writer,
+}
+
+enum Writer {
     Csv(Box<csv::Writer<NamedTempFile>>),
     Ndjson(BufWriter<NamedTempFile>),
 }
 
 impl Rejected {
-    /// Begins the file beside the imported one: `FILE.rejected.csv` with the same headers, or `FILE.rejected.ndjson`.
-    pub(super) fn create(imported: &Path, headers: Option<&[String]>) -> anyhow::Result<Self> {
-        let ending = if headers.is_some() { ".rejected.csv" } else { ".rejected.ndjson" };
-        let mut name = OsString::from(imported);
-        name.push(ending);
-        let path = PathBuf::from(name);
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // Named after what it is to become, in case that the import is killed and it is found.
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let file = tempfile::Builder::new().prefix(&format!(".{name}-")).tempfile_in(folder)?;
-        let output = match headers {
-            Some(headers) => {
-                let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
-                writer.write_record(headers.iter().map(String::as_str).chain(OWN_COLUMNS))?;
-                Output::Csv(Box::new(writer))
-            }
-            None => Output::Ndjson(BufWriter::new(file)),
-        };
-        Ok(Self { path, output, records: 0 })
+    /// Chooses the file: the given one, or `FILE.rejected.csv` with the same headers, or `FILE.rejected.ndjson`.
+    ///
+    /// # Errors
+    /// When the given file is there already.
+    pub(super) fn new(imported: &Path, given: Option<&Path>, headers: Option<&[String]>) -> anyhow::Result<Self> {
+        given.map(require_free).transpose()?;
+        let beside = || Place::Beside { imported: imported.to_owned(), otherwise: PathBuf::from(".") };
+        let place = given.map_or_else(beside, |path| Place::Given(path.to_owned()));
+        Ok(Self { place, headers: headers.map(<[_]>::to_vec), output: None })
     }
 
     /// Adds a refused record, of a CSV file a row below its header.
     pub(super) fn write(&mut self, row: &Row, header: Option<&Header>, faults: &[Fault]) -> anyhow::Result<()> {
-        self.records += 1;
         let line = row.line.to_string();
-        match (&mut self.output, header) {
-            (Output::Csv(writer), Some(header)) => {
+        match (&mut self.output()?.writer, header) {
+            (Writer::Csv(writer), Some(header)) => {
                 let pointers: Vec<&str> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
-                let reasons: Vec<&str> = faults.iter().map(|fault| fault.detail.as_str()).collect();
+                let reasons: Vec<String> = faults.iter().map(Fault::reason).collect();
                 let own = [line, pointers.join("; "), reasons.join(" ")];
                 writer.write_record(header.cells(&row.text).iter().chain(own.iter().map(String::as_bytes)))?;
             }
-            (Output::Ndjson(writer), None) => {
+            (Writer::Ndjson(writer), None) => {
                 let faults = serde_json::to_string(faults)?;
                 // What is no JSON cannot stand as a value; it is kept as text.
                 let record = match serde_json::from_slice::<&serde_json::value::RawValue>(&row.text) {
@@ -84,26 +113,154 @@ impl Rejected {
                 };
                 writeln!(writer, r#"{{"_line":{line},"_violations":{faults},"record":{record}}}"#)?;
             }
-            (Output::Csv(_), None) | (Output::Ndjson(_), Some(_)) => {
+            (Writer::Csv(_), None) | (Writer::Ndjson(_), Some(_)) => {
                 anyhow::bail!("a record of another form than its file");
             }
         }
         Ok(())
     }
 
-    /// Puts the file in its place; without refused records there is none.
+    /// Puts the file in its place, and returns its path; without refused records there is none. Where the same was written
+    /// before, by an earlier import of the same file, that file stays the only one.
     pub(super) fn finish(self) -> anyhow::Result<Option<PathBuf>> {
-        let file = match self.output {
-            Output::Csv(writer) => writer.into_inner().map_err(csv::IntoInnerError::into_error)?,
-            Output::Ndjson(writer) => writer.into_inner().map_err(std::io::IntoInnerError::into_error)?,
+        let Some(Output { folder, writer }) = self.output else { return Ok(None) };
+        let mut file = match writer {
+            Writer::Csv(writer) => writer.into_inner().map_err(csv::IntoInnerError::into_error)?,
+            Writer::Ndjson(writer) => writer.into_inner().map_err(io::IntoInnerError::into_error)?,
         };
-        if self.records > 0 {
-            file.persist(&self.path)?;
-            return Ok(Some(self.path));
+        for number in 1_u32.. {
+            let path = self.place.path(&folder, self.headers.is_some(), number);
+            let error = match file.persist_noclobber(&path) {
+                Ok(_) => return Ok(Some(path)),
+                Err(error) => error,
+            };
+            if error.error.kind() != io::ErrorKind::AlreadyExists {
+                return Err(error.error.into());
+            }
+            if matches!(self.place, Place::Given(_)) {
+                require_free(&path)?;
+            }
+            file = error.file;
+            if is_same(file.path(), &path)? {
+                return Ok(Some(path));
+            }
         }
-        match std::fs::remove_file(&self.path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
-            Ok(()) | Err(_) => Ok(None),
+        Ok(None)
+    }
+
+    /// The file as far as it has been written.
+    fn output(&mut self) -> anyhow::Result<&mut Output> {
+        let output = match self.output.take() {
+            Some(output) => output,
+            None => self.begin()?,
+        };
+        Ok(self.output.insert(output))
+    }
+
+    fn begin(&self) -> anyhow::Result<Output> {
+        let (folder, file) = self.place.open()?;
+        let writer = match &self.headers {
+            Some(headers) => {
+                let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
+                writer.write_record(headers.iter().map(String::as_str).chain(OWN_COLUMNS))?;
+                Writer::Csv(Box::new(writer))
+            }
+            None => Writer::Ndjson(BufWriter::new(file)),
+        };
+        Ok(Output { folder, writer })
+    }
+}
+
+impl Place {
+    /// Makes a file in the first folder that can be written, under a name that tells what it is to become, in case that the
+    /// import is killed and it is found.
+    fn open(&self) -> anyhow::Result<(PathBuf, NamedTempFile)> {
+        let open = |folder: &Path| tempfile::Builder::new().prefix(".mass-rejected-").tempfile_in(folder);
+        let (first, otherwise) = match self {
+            Self::Given(path) => (folder_of(path), None),
+            Self::Beside { imported, otherwise } => (folder_of(imported), Some(otherwise)),
+        };
+        let failure = match open(first) {
+            Ok(file) => return Ok((first.to_owned(), file)),
+            Err(failure) => failure,
+        };
+        if let Some(otherwise) = otherwise
+            && let Ok(file) = open(otherwise)
+        {
+            return Ok((otherwise.clone(), file));
         }
+        Err(failure).with_context(|| {
+            format!("the folder {} cannot be written; name a file elsewhere with --rejected", first.display())
+        })
+    }
+
+    /// The path in a folder, by the number of the attempt to find a free one.
+    fn path(&self, folder: &Path, is_csv: bool, number: u32) -> PathBuf {
+        let imported = match self {
+            Self::Given(path) => return path.clone(),
+            Self::Beside { imported, .. } => imported,
+        };
+        let number = if number == 1 { String::new() } else { format!("-{number}") };
+        let mut name = OsString::from(imported.file_name().unwrap_or_default());
+        name.push(format!(".rejected{number}.{}", if is_csv { "csv" } else { "ndjson" }));
+        // As people write it: without a leading "./".
+        if folder == Path::new(".") { PathBuf::from(name) } else { folder.join(name) }
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether two files have the same content.
+fn is_same(one: &Path, other: &Path) -> io::Result<bool> {
+    let is_file = other.symlink_metadata()?.is_file();
+    if !is_file || one.metadata()?.len() != other.metadata()?.len() {
+        return Ok(false);
+    }
+    // Unreadable is not the same.
+    let Ok(other) = File::open(other) else { return Ok(false) };
+    let bytes = |file: File| io::Read::bytes(io::BufReader::new(file));
+    let mut pairs = bytes(File::open(one)?).zip(bytes(other));
+    Ok(pairs.all(|pair| matches!(pair, (Ok(one), Ok(other)) if one == other)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> Row {
+        Row { line: 7, text: b"{}".to_vec(), document: Ok(mass_domain::json::Value::Null), key: String::new() }
+    }
+
+    fn rejected(imported: &Path, otherwise: &Path) -> Rejected {
+        let place = Place::Beside { imported: imported.to_owned(), otherwise: otherwise.to_owned() };
+        Rejected { place, headers: None, output: None }
+    }
+
+    fn refuse_one(mut rejected: Rejected, reason: &str) -> anyhow::Result<Option<PathBuf>> {
+        rejected.write(&row(), None, &[Fault::of_record("odd", reason.to_owned())])?;
+        rejected.finish()
+    }
+
+    #[test]
+    fn takes_another_name_or_folder_but_no_other_file_s_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let (here, nowhere) = (folder.path().join("a.ndjson"), Path::new("/nowhere/a.ndjson"));
+        let expected = |number: &str| Some(folder.path().join(format!("a.ndjson.rejected{number}.ndjson")));
+        let refuse = |imported: &Path, reason| refuse_one(rejected(imported, folder.path()), reason).unwrap();
+        assert_eq!(refuse(&here, "one"), expected(""));
+        assert_eq!(refuse(&here, "two"), expected("-2"));
+        assert_eq!(refuse(nowhere, "three"), expected("-3"), "where the first folder cannot be written");
+        assert_eq!(refuse(&here, "two"), expected("-2"), "the same is there already");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn needs_no_folder_before_a_record_is_refused() {
+        let nowhere = Path::new("/nowhere/a.ndjson");
+        assert_eq!(rejected(nowhere, Path::new("/nowhere")).finish().unwrap(), None);
+        let error = refuse_one(rejected(nowhere, Path::new("/nowhere")), "one").unwrap_err();
+        assert!(error.to_string().contains("--rejected"), "{error}");
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use mass_domain::canonical;
-use mass_domain::validation::Violation;
+use mass_domain::validation::{Violation, Warning};
 use mass_service::OnConflict;
 use reqwest::{Client, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -35,6 +35,8 @@ struct Line {
     outcome: Option<String>,
     #[serde(default)]
     violations: Vec<Violation>,
+    #[serde(default)]
+    warnings: Vec<Warning>,
     totals: Option<IgnoredAny>,
     error: Option<Problem>,
 }
@@ -145,9 +147,9 @@ fn refusal(Problem { title, status, detail }: &Problem) -> anyhow::Error {
 fn results(answer: &str) -> anyhow::Result<Answer> {
     let mut results = Vec::new();
     for line in answer.lines() {
-        let Line { outcome, violations, totals, error } = serde_json::from_str(line).context("the server's answer")?;
+        let Line { outcome, violations, warnings, totals, error } = serde_json::from_str(line).context("the server's answer")?;
         match (outcome, totals, error) {
-            (Some(outcome), _, _) => results.push(taken(&outcome, violations)?),
+            (Some(outcome), _, _) => results.push(taken(&outcome, violations, warnings)?),
             (None, Some(_), None) => return Ok(Answer::Results { results, complete: true }),
             (None, Some(_), Some(problem)) if problem.status == StatusCode::SERVICE_UNAVAILABLE => {
                 return Ok(Answer::Results { results, complete: false });
@@ -160,11 +162,11 @@ fn results(answer: &str) -> anyhow::Result<Answer> {
 }
 
 /// What became of a record; `None` if nothing has yet.
-fn taken(outcome: &str, violations: Vec<Violation>) -> anyhow::Result<Option<Taken>> {
+fn taken(outcome: &str, violations: Vec<Violation>, warnings: Vec<Warning>) -> anyhow::Result<Option<Taken>> {
     Ok(Some(match outcome {
-        "accepted" => Taken::Accepted,
-        "correction" => Taken::Correction,
-        "duplicate" => Taken::Duplicate,
+        "accepted" => Taken::Accepted(warnings),
+        "correction" => Taken::Correction(warnings),
+        "duplicate" => Taken::Duplicate(warnings),
         "rejected" | "conflict" => Taken::Refused(violations.into_iter().map(Fault::from).collect()),
         "unprocessed" => return Ok(None),
         other => bail!("the server's answer: unknown outcome {other:?}"),

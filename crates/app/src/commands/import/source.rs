@@ -21,6 +21,16 @@ const PIECE: usize = 1 << 16;
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
+/// How files begin that are not text in UTF-8, and what they are.
+const OTHER_FORMATS: [(&[u8], &str); 6] = [
+    (&[0xff, 0xfe], "UTF-16; save it as UTF-8"),
+    (&[0xfe, 0xff], "UTF-16; save it as UTF-8"),
+    (&[0x1f, 0x8b], "gzip; unpack it first"),
+    (&[0x28, 0xb5, 0x2f, 0xfd], "Zstandard; unpack it first"),
+    (b"PK\x03\x04", "a ZIP archive or a workbook; unpack it or save it as CSV in UTF-8"),
+    (b"SQLite format 3\0", "an SQLite database"),
+];
+
 /// A record of the file.
 pub(super) struct Row {
     /// The line on which it begins, from 1.
@@ -55,16 +65,21 @@ struct Waiting {
 impl Source {
     /// Opens a file and reads a CSV file's header row.
     pub(super) fn open(path: &Path, contract: Option<ContractId>) -> anyhow::Result<Self> {
-        let file = File::open(path)?;
         let format = format(path)?;
+        let file = File::open(path)?;
+        if file.metadata()?.is_dir() {
+            bail!("expected a file, found a folder");
+        }
         if format == Format::Csv && contract.is_none() {
-            bail!("a CSV file needs --contract NAME/VERSION");
+            bail!("a CSV file needs --contract NAME/VERSION, such as device/1.1");
         }
         let digest = Hex(&sha256(path)?[..8]).to_string();
         let bytes = file.metadata()?.len();
         let mut file = BufReader::with_capacity(PIECE, file);
-        // Spreadsheets begin a CSV file with a mark, which would be part of the first header.
-        if format == Format::Csv && file.fill_buf()?.starts_with(BYTE_ORDER_MARK) {
+        let beginning = file.fill_buf()?;
+        require_text(beginning)?;
+        // Spreadsheets begin a file with a mark, which would be part of the first header or record.
+        if beginning.starts_with(BYTE_ORDER_MARK) {
             file.consume(BYTE_ORDER_MARK.len());
         }
         // A record is kept whole, however long, so that it can be mended if it is refused.
@@ -138,12 +153,25 @@ impl Waiting {
     }
 }
 
+/// Requires that a file begins as text in UTF-8 does.
+fn require_text(beginning: &[u8]) -> anyhow::Result<()> {
+    let other = OTHER_FORMATS.iter().find(|(magic, _)| beginning.starts_with(magic));
+    if let Some((_, found)) = other {
+        bail!("expected text in UTF-8, found {found}");
+    }
+    if beginning.contains(&0) {
+        bail!("expected text in UTF-8, found binary data");
+    }
+    Ok(())
+}
+
 /// The format that a file's name tells.
 fn format(path: &Path) -> anyhow::Result<Format> {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
     match ending.as_str() {
         "csv" => Ok(Format::Csv),
         "ndjson" | "jsonl" => Ok(Format::Ndjson),
-        _ => bail!("the name has to end in .csv, .ndjson or .jsonl"),
+        "gz" | "zst" | "zip" => bail!("expected a name that ends in .csv, .ndjson or .jsonl; unpack the file first"),
+        _ => bail!("expected a name that ends in .csv, .ndjson or .jsonl"),
     }
 }

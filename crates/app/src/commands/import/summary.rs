@@ -1,0 +1,163 @@
+//! What an import says at its end: how many records came to what, and the first warnings.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use mass_domain::validation::Warning;
+use serde_json::json;
+
+use super::destination::Taken;
+use crate::terminal::visible_line;
+
+/// How many warnings are shown; all of them are stored with their records.
+const SHOWN: usize = 5;
+
+/// Counts what becomes of records.
+#[derive(Debug, Default)]
+pub(super) struct Summary {
+    read: u64,
+    accepted: u64,
+    corrections: u64,
+    duplicates: u64,
+    refused: u64,
+    warnings: Warnings,
+}
+
+#[derive(Debug, Default)]
+struct Warnings {
+    count: u64,
+    /// How many records have any.
+    records: u64,
+    /// How many there are of each code.
+    codes: BTreeMap<String, u64>,
+    /// The first ones, each with the line of its record.
+    first: Vec<(u64, Warning)>,
+}
+
+impl Summary {
+    /// Counts the record on a line.
+    pub(super) fn count(&mut self, line: u64, taken: &Taken) {
+        self.read += 1;
+        let (count, warnings) = match taken {
+            Taken::Accepted(warnings) => (&mut self.accepted, warnings.as_slice()),
+            Taken::Correction(warnings) => (&mut self.corrections, warnings.as_slice()),
+            Taken::Duplicate(warnings) => (&mut self.duplicates, warnings.as_slice()),
+            Taken::Refused(_) => (&mut self.refused, [].as_slice()),
+        };
+        *count += 1;
+        self.warnings.add(line, warnings);
+    }
+
+    /// Whether any record was refused.
+    pub(super) const fn has_refused(&self) -> bool {
+        self.refused > 0
+    }
+
+    /// The numbers so far, for a progress bar.
+    pub(super) fn progress(&self) -> String {
+        format!("{} records, {} refused", grouped(self.read), grouped(self.refused))
+    }
+
+    /// The summary for people.
+    pub(super) fn text(&self, rejected: Option<&Path>) -> String {
+        let [read, accepted, duplicates, refused] =
+            [self.read, self.accepted, self.duplicates, self.refused].map(grouped);
+        let corrections = match self.corrections {
+            0 => String::new(),
+            count => format!("{} corrections, ", grouped(count)),
+        };
+        let hint = rejected.map_or_else(String::new, |path| {
+            let path = path.display().to_string();
+            format!("Refused records, with reasons: {}   (mend and import that file)\n", visible_line(&path))
+        });
+        let numbers = format!("{read} read, {accepted} accepted, {corrections}{duplicates} duplicates, {refused} refused");
+        format!("{numbers}\n{hint}{}", self.warnings.text())
+    }
+
+    /// The summary for programs.
+    pub(super) fn json(&self, rejected: Option<&Path>) -> String {
+        let Self { read, accepted, corrections, duplicates, refused, warnings } = self;
+        let first = warnings.first.iter().map(|(line, warning)| {
+            let Warning { pointer, code, detail } = warning;
+            json!({"line": line, "pointer": pointer, "code": code, "detail": detail})
+        });
+        let object = json!({
+            "read": read, "accepted": accepted, "corrections": corrections, "duplicates": duplicates, "refused": refused,
+            "rejected_file": rejected,
+            "warnings": {
+                "count": warnings.count, "records": warnings.records, "codes": warnings.codes,
+                "first": first.collect::<Vec<_>>(),
+            },
+        });
+        format!("{object}\n")
+    }
+}
+
+impl Warnings {
+    fn add(&mut self, line: u64, warnings: &[Warning]) {
+        self.records += u64::from(!warnings.is_empty());
+        for warning in warnings {
+            self.count += 1;
+            *self.codes.entry(warning.code.clone()).or_default() += 1;
+            if self.first.len() < SHOWN {
+                self.first.push((line, warning.clone()));
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        if self.count == 0 {
+            return String::new();
+        }
+        let codes: Vec<_> = self.codes.iter().map(|(code, count)| format!("{} {code}", grouped(*count))).collect();
+        let mut text = format!("Warnings: {} (records: {})\n", codes.join(", "), grouped(self.records));
+        for (line, Warning { pointer, detail, .. }) in &self.first {
+            text += &visible_line(&format!("  line {line}: {pointer}: {detail}"));
+            text.push('\n');
+        }
+        let shown = self.first.len();
+        if self.count > shown as u64 {
+            text += &format!("  and {} more\n", grouped(self.count - shown as u64));
+        }
+        text + "Each record is stored with its warnings; GET /v1/mass-requests/{id} shows them.\n"
+    }
+}
+
+/// A number with its thousands set apart.
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_reads_as_documented() {
+        let summary = Summary { read: 8706, accepted: 7743, refused: 963, ..Summary::default() };
+        assert_eq!(summary.text(None), "8,706 read, 7,743 accepted, 0 duplicates, 963 refused\n");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(grouped(0), "0");
+    }
+
+    #[test]
+    fn shows_the_first_warnings_and_counts_all() {
+        let warning = |code: &str| Warning { pointer: "/a".to_owned(), code: code.to_owned(), detail: "Odd.\u{1b}".to_owned() };
+        let mut summary = Summary::default();
+        summary.count(2, &Taken::Accepted(vec![warning("odd"), warning("old")]));
+        (3..9).for_each(|line| summary.count(line, &Taken::Duplicate(vec![warning("odd")])));
+        let text = summary.text(None);
+        let lines: Vec<&str> = text.lines().skip(1).collect();
+        assert_eq!(lines[0], "Warnings: 7 odd, 1 old (records: 7)");
+        assert_eq!((lines[1], lines[5]), ("  line 2: /a: Odd.\\u001b", "  line 5: /a: Odd.\\u001b"));
+        assert_eq!((lines[6], lines.len()), ("  and 3 more", 8));
+    }
+}
