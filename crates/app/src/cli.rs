@@ -1,15 +1,18 @@
 //! The command line.
 
+use std::borrow::Cow;
+use std::error::Error;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::bail;
-use clap::error::{ContextKind, ContextValue};
+use clap::error::ContextValue;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{OutputClosed, accounts, audit, config, engine, import, migrate, openapi, serve};
+use crate::commands::{OutputClosed, accounts, audit, closed, config, engine, import, migrate, openapi, serve};
 use crate::config::{self as settings, SECRETS, Settings, TelemetrySettings};
 use crate::telemetry::Telemetry;
+use crate::terminal::visible_line;
 use crate::{logging, terminal};
 
 /// The backend of data-centre pilots: takes telemetry, validates it, stores it durably and proves it.
@@ -73,6 +76,7 @@ impl Cli {
     /// # Errors
     /// The exit status, after help, the version or the error has been printed.
     pub fn read() -> Result<Self, ExitCode> {
+        logging::shield_panics();
         settings::load_dotenv().map_err(|error| fail(&error))?;
         refuse_secrets(std::env::args_os().skip(1)).map_err(|error| fail(&error))?;
         Self::try_parse().map_err(refuse)
@@ -112,7 +116,7 @@ fn warn_of_unknown_variables() {
             || "`mass config` lists all settings".to_owned(),
             |nearest| format!("did you mean {nearest}?"),
         );
-        tracing::warn!("{} is not a setting and is ignored; {hint}", terminal::visible_line(&name));
+        tracing::warn!("{} is not a setting and is ignored; {hint}", visible_line(&name));
     }
 }
 
@@ -138,36 +142,43 @@ fn refuse_secrets(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<(
 
 /// Shows help or the version, or tells what is wrong with the command line or a setting and exits with 1: 2 is for an
 /// import with refused records. A value that may hold a password is not shown.
-#[expect(clippy::print_stderr, reason = "the last word of a command, which a log filter must not silence")]
 fn refuse(mut error: clap::Error) -> ExitCode {
-    for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
-        if let Some(ContextValue::String(value)) = error.get(kind)
-            && value.contains(':')
-            && value.contains('@')
-        {
-            error.insert(kind, ContextValue::String("(not shown, since it may hold a password)".to_owned()));
+    if !error.use_stderr() {
+        return error.print().map_or_else(|error| fail(&closed(error)), |()| ExitCode::SUCCESS);
+    }
+    let contexts: Vec<_> = error.context().map(|(kind, value)| (kind, value.clone())).collect();
+    for (kind, value) in contexts {
+        match value {
+            ContextValue::String(text) if text.contains(':') && text.contains('@') => {
+                error.insert(kind, ContextValue::String("(not shown, since it may hold a password)".to_owned()));
+            }
+            ContextValue::String(text) => {
+                drop(error.insert(kind, ContextValue::String(visible_line(&text).into_owned())))
+            }
+            _ => {}
         }
     }
-    let text = error.render().to_string();
-    match terminal::visible(&text) {
+    // The reason of a setting's own parser may repeat the value.
+    let is_harmless = error.source().is_none_or(|source| matches!(visible_line(&source.to_string()), Cow::Borrowed(_)));
+    if is_harmless {
         // Nobody is left to be told that the terminal is gone.
-        std::borrow::Cow::Borrowed(_) => drop(error.print()),
-        std::borrow::Cow::Owned(text) => eprint!("{text}"),
+        let _ = error.print();
+    } else {
+        terminal::complain(&terminal::visible(&error.render().to_string()));
     }
-    if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    ExitCode::FAILURE
 }
 
 /// The exit status of a program that SIGPIPE ends, as a shell shows it.
 const PIPE_CLOSED: u8 = 128 + 13;
 
 /// Tells on standard error what went wrong, and exits with 1; quietly where the reader of standard output has gone.
-#[expect(clippy::print_stderr, reason = "the last word of a command, which a log filter must not silence")]
 #[must_use]
 pub fn fail(error: &anyhow::Error) -> ExitCode {
     if error.is::<OutputClosed>() {
         return ExitCode::from(PIPE_CLOSED);
     }
-    eprintln!("mass: {}", terminal::in_one_line(error));
+    terminal::complain(&format!("mass: {}\n", terminal::in_one_line(error)));
     ExitCode::FAILURE
 }
 
@@ -177,7 +188,8 @@ mod tests {
 
     #[test]
     fn refuses_a_flag_for_a_secret_and_names_its_variable() {
-        let refused = |arguments: &[&str]| refuse_secrets(arguments.iter().map(OsString::from)).unwrap_err().to_string();
+        let refused =
+            |arguments: &[&str]| refuse_secrets(arguments.iter().map(OsString::from)).unwrap_err().to_string();
         for (flag, variable) in [
             ("--token", "MASS_TOKEN"),
             ("--mass-token", "MASS_TOKEN"),

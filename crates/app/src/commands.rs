@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Settings;
 use crate::startup::Application;
-use crate::terminal::visible;
+use crate::terminal::{complain, visible};
 
 /// The reader of standard output has closed it, as `head` does once it has enough: no fault to tell of.
 #[derive(Debug, thiserror::Error)]
@@ -33,22 +33,29 @@ pub struct OutputClosed;
 /// # Errors
 /// [`OutputClosed`] when its reader has closed it, or what else keeps it from being written.
 pub fn print(text: &str) -> anyhow::Result<()> {
+    write_out(visible(text).as_bytes())
+}
+
+/// Writes to standard output as it is, for a program or a file.
+///
+/// # Errors
+/// As [`print`].
+fn write_out(bytes: &[u8]) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(visible(text).as_bytes()).and_then(|()| out.flush()).map_err(closed)
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(closed)
 }
 
 /// Tells a closed standard output from every other error.
-fn closed(error: io::Error) -> anyhow::Error {
+pub(crate) fn closed(error: io::Error) -> anyhow::Error {
     if error.kind() == io::ErrorKind::BrokenPipe { OutputClosed.into() } else { error.into() }
 }
 
 /// Tells the password of the first administrator, where a command other than `serve` came upon an empty database and
 /// made it up, or `serve` failed after it had: it is known nowhere else.
-#[expect(clippy::print_stderr, reason = "beside what the command itself prints, and not in a log")]
 fn tell_founded(founded: Option<&Founded>) {
     if let Some((founded, password)) = founded.and_then(|it| Some((it, it.generated_password.as_ref()?))) {
         let (email, password) = (&founded.email, password.expose_secret());
-        eprintln!("created the first administrator {email}\npassword: {password}   (shown this once)");
+        complain(&format!("created the first administrator {email}\npassword: {password}   (shown this once)\n"));
     }
 }
 
@@ -75,11 +82,7 @@ fn require_tenant(tenant: &TenantId, tenants: &[TenantId]) -> anyhow::Result<()>
 ///
 /// # Errors
 /// When there is no such tenant, or it is MASS's own, which has no users and no data.
-async fn tenant(
-    settings: &Settings,
-    application: &Application,
-    named: Option<TenantId>,
-) -> anyhow::Result<TenantId> {
+async fn tenant(settings: &Settings, application: &Application, named: Option<TenantId>) -> anyhow::Result<TenantId> {
     let mut tenants = application.services.database.stores().audit.tenants().await?;
     tenants.retain(|tenant| tenant.as_str() != TenantId::SYSTEM);
     let tenant = named.unwrap_or_else(|| settings.first.tenant.clone());

@@ -1,6 +1,7 @@
 //! Log lines on standard error.
 
 use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
 
 use anyhow::Context;
 use mass_domain::trace::SPANS;
@@ -10,6 +11,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::config::{LogFormat, LogSettings, wants_no_colour};
 use crate::telemetry::Telemetry;
+use crate::terminal::complain;
 
 /// Starts logging for the whole process, panics included, and gives the spans to telemetry.
 ///
@@ -34,8 +36,48 @@ pub fn start(settings: &LogSettings, telemetry: &Telemetry) -> anyhow::Result<()
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).try_init();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
-        let message = panic.payload_as_str().unwrap_or("no message");
-        tracing::error!(place, message, "panic");
+        tracing::error!(place, message = text_of(panic), "panic");
     }));
     Ok(())
+}
+
+/// Tells of panics before there are log lines.
+pub fn shield_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        complain(&format!("mass: panic at {place}: {}\n", text_of(panic)));
+    }));
+}
+
+/// The text of a panic as it stands in the source. One that was made at run time may hold a secret or a client's data, as
+/// that of an index outside of a string does.
+fn text_of<'a>(panic: &PanicHookInfo<'a>) -> &'a str {
+    panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(not shown, since it may hold a secret)")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn the_text_of_a_panic_has_no_value_in_it() {
+        let (sender, texts) = mpsc::channel();
+        let earlier = std::panic::take_hook();
+        let thread = std::thread::current().id();
+        std::panic::set_hook(Box::new(move |panic| {
+            if std::thread::current().id() == thread {
+                drop(sender.send(text_of(panic).to_owned()));
+            } else {
+                earlier(panic);
+            }
+        }));
+        let secret = "hunter2é".to_owned();
+        drop(std::panic::catch_unwind(|| secret[..8].len()));
+        drop(std::panic::catch_unwind(|| panic!("as it stands in the source")));
+        drop(std::panic::take_hook());
+        let texts: Vec<String> = texts.iter().collect();
+        assert_eq!(texts, ["(not shown, since it may hold a secret)", "as it stands in the source"]);
+    }
 }

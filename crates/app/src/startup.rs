@@ -212,7 +212,7 @@ fn open_observed(settings: &Settings, observer: Arc<dyn CommitObserver>) -> anyh
         observer,
     };
     let setting = |error: &OpenError| match error {
-        OpenError::MigrationUrl => "MASS_MIGRATION_DATABASE_URL",
+        OpenError::MigrationUrl | OpenError::UnreadableMigrationUrl(_) => "MASS_MIGRATION_DATABASE_URL",
         OpenError::Folder { .. } if settings.storage.url.is_none() => "MASS_DATA_DIR",
         OpenError::Url(_)
         | OpenError::Folder { .. }

@@ -1,6 +1,7 @@
 //! Text for a terminal, in which nothing from elsewhere moves the cursor or turns the reading direction.
 
 use std::borrow::Cow;
+use std::io::{self, Write};
 
 /// Replaces control characters and invisible ones, such as those that turn the reading direction, by their JSON escapes
 /// (`\u001b`), so that JSON stays JSON. Line feeds and tabs are kept.
@@ -31,6 +32,11 @@ pub fn in_one_line(error: &anyhow::Error) -> String {
     visible_line(&text).into_owned()
 }
 
+/// Writes to standard error what a log filter must not silence. Where that fails, nobody is left to be told.
+pub fn complain(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
 fn escaped(text: &str, is_kept: impl Fn(char) -> bool) -> Cow<'_, str> {
     let is_escaped = |character: char| is_hazardous(character) && !is_kept(character);
     if !text.contains(is_escaped) {
@@ -39,7 +45,8 @@ fn escaped(text: &str, is_kept: impl Fn(char) -> bool) -> Cow<'_, str> {
     let mut escaped = String::with_capacity(text.len() + 16);
     for character in text.chars() {
         if is_escaped(character) {
-            let units = character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+            let units =
+                character.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
             escaped.push_str(&units);
         } else {
             escaped.push(character);
@@ -78,7 +85,10 @@ mod tests {
         let harmless = "Ärger — 72.5 °F … 25 % 数据中心";
         assert!(matches!(visible_line(harmless), Cow::Borrowed(text) if text == harmless));
         let json = serde_json::json!({"file": "a\u{202e}\u{9b}\u{e0041}\"b"}).to_string();
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&visible(&json)).unwrap()["file"], "a\u{202e}\u{9b}\u{e0041}\"b");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&visible(&json)).unwrap()["file"],
+            "a\u{202e}\u{9b}\u{e0041}\"b"
+        );
     }
 
     #[test]

@@ -76,6 +76,9 @@ pub enum OpenError {
     /// The URL to migrate under names another kind of database.
     #[error("the URL to migrate under is for PostgreSQL, beside a PostgreSQL database URL")]
     MigrationUrl,
+    /// The URL to migrate under names no database.
+    #[error(transparent)]
+    UnreadableMigrationUrl(InvalidUrl),
     /// The folder of an SQLite file cannot be made.
     #[error("cannot make the folder {}", folder.display())]
     Folder {
@@ -189,7 +192,8 @@ pub struct Database {
 pub fn open(options: &Options) -> Result<Database, OpenError> {
     program::introduce(options.program.clone());
     let target = Target::parse(&options.url)?;
-    let migration_target = options.migration_url.as_deref().map(Target::parse).transpose()?;
+    let migration_target = options.migration_url.as_deref().map(Target::parse).transpose();
+    let migration_target = migration_target.map_err(OpenError::UnreadableMigrationUrl)?;
     let description = target.describe();
     match (target, migration_target) {
         (Target::Sqlite(path), None) => Ok(Database::new(sqlite::Store::open(&path, options)?, description)),

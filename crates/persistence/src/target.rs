@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(described("mysql://root:s3cret@db/mass"), Err(InvalidUrl::Scheme));
         assert_eq!(described("sqlite://"), Err(InvalidUrl::NoPath));
         assert_eq!(described("sqlite://:memory:"), Err(InvalidUrl::InMemory));
-        let raw = ["s3?cret", "s3@cret", "s3/cret", "s3%cret", "12/34", "12?34", "12?a=b", "s3%00", "1@2/3?x=y"];
+        let raw = ["s3?cret", "s3@cret", "s3/cret", "s3%cret", "12/34", "12?34", "12?a=b", "s3%00"];
         for password in raw {
             let url = format!("postgres://mass:{password}@db/mass");
             assert_eq!(described(&url), Err(InvalidUrl::Unreadable), "{url}");

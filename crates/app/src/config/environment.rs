@@ -44,10 +44,7 @@ pub fn wants_no_colour() -> bool {
 
 /// Reads a secret from its variable, or from the file that `NAME_FILE` names. A variable that is set to nothing counts as
 /// not set.
-pub(super) fn secret(
-    name: &str,
-    variable: &impl Fn(&str) -> Option<OsString>,
-) -> anyhow::Result<Option<SecretString>> {
+pub(super) fn secret(name: &str, variable: &impl Fn(&str) -> Option<OsString>) -> anyhow::Result<Option<SecretString>> {
     let file = format!("{name}_FILE");
     let set = |name: &str| variable(name).filter(|value| !value.is_empty());
     match (set(name), set(&file)) {
@@ -87,12 +84,15 @@ pub fn load_dotenv() -> anyhow::Result<()> {
     }
 }
 
-/// Describes a line of a file of variables without its value.
-fn unreadable_line(text: &str, line: &str) -> String {
-    let number = text.find(line).map_or(1, |at| text[..at].matches('\n').count() + 1);
+/// Describes a line of a file of variables without its value, given the line or its value, or either with lines below it.
+fn unreadable_line(text: &str, unreadable: &str) -> String {
+    let end = unreadable.lines().next().unwrap_or_default().trim_end();
+    let found = text.lines().enumerate().find(|(_, line)| line.trim_end().ends_with(end));
+    let (index, line) = found.unwrap_or_default();
     let is_name = |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let name = line.split_once('=').map(|(name, _)| name.trim()).filter(is_name);
     let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
+    let number = index + 1;
     format!("line {number}{name}: expected NAME=VALUE, with a value that has spaces, quotes, # or $ in single quotes")
 }
 
@@ -183,8 +183,12 @@ mod tests {
 
     #[test]
     fn describes_an_unreadable_line_without_its_value() {
-        let text = "MASS_PORT=1\n\nSECRET_KEY='hunter2\nhunter3\n";
-        for (line, told) in [("SECRET_KEY='hunter2", "line 3 (SECRET_KEY): "), ("hunter3", "line 4: ")] {
+        let text = "MASS_PORT=1\n\nSECRET_KEY='hunter2\nhunter3\nMASS_TOKEN=hunter 4 \r\n";
+        for (line, told) in [
+            ("SECRET_KEY='hunter2\nhunter3\n", "line 3 (SECRET_KEY): "),
+            ("hunter3", "line 4: "),
+            ("hunter 4", "line 5 (MASS_TOKEN): "),
+        ] {
             let description = unreadable_line(text, line);
             assert!(description.starts_with(told) && !description.contains("hunter"), "{description}");
         }

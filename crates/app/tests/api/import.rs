@@ -26,6 +26,7 @@ workplaces_on_both! {
     a_server_takes_and_refuses_what_the_local_database_does,
     what_is_imported_is_sent_on_as_the_tenant_has_decided,
     an_import_killed_anywhere_is_completed_by_the_next,
+    warnings_are_counted_and_the_first_are_shown,
 }
 
 fn import(workplace: &Workplace, file: &str, arguments: &[&str]) -> Ended {
@@ -108,22 +109,70 @@ async fn mended_records_are_imported_without_a_duplicate(workplace: Workplace) {
 }
 
 #[test]
-fn a_file_of_refused_rows_goes_away_when_no_row_is_refused_any_more() {
+fn a_file_of_refused_rows_is_never_overwritten_or_removed() {
     let workplace = Workplace::sqlite();
     import_readings(with_readings(&workplace), "readings.csv");
-    assert!(workplace.path("readings.csv.rejected.csv").exists());
+    let first = workplace.read("readings.csv.rejected.csv");
+    workplace.write("readings.csv.rejected.csv", "mended, and not imported yet");
+    for _ in 0..2 {
+        let ended = import_readings(&workplace, "readings.csv");
+        assert!(ended.stdout.contains(": readings.csv.rejected-2.csv "), "{ended:?}");
+        assert_eq!(workplace.read("readings.csv.rejected-2.csv"), first);
+    }
+    assert!(!workplace.path("readings.csv.rejected-3.csv").exists(), "the same is not kept twice");
     let whole: Vec<_> = rows(&readings()).into_iter().filter(|row| !row[6].is_empty()).collect();
     workplace.write("readings.csv", csv_of(&whole));
     let ended = import_readings(&workplace, "readings.csv");
-    assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), "155 read, 0 accepted, 155 duplicates, 0 refused\n"));
+    assert_ended(&ended, 0, "155 read, 0 accepted, 155 duplicates, 0 refused\n");
+    assert!(!ended.stdout.contains("Refused records"), "{ended:?}");
+    assert_eq!(workplace.read("readings.csv.rejected.csv"), "mended, and not imported yet");
+}
+
+#[test]
+fn refused_rows_go_to_the_file_that_is_named_unless_it_is_there() {
+    let workplace = Workplace::sqlite();
+    workplace.write("taken.csv", "mine");
+    let arguments = |path: &'static str| ["--contract", "device/1.1", "--rejected", path];
+    let ended = import(with_readings(&workplace), "readings.csv", &arguments("taken.csv"));
+    assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""));
+    assert!(ended.stderr.contains("taken.csv is there already"), "{ended:?}");
+    assert!(!workplace.path("data").exists(), "refused before anything was done");
+    assert_ended(&import(&workplace, "readings.csv", &arguments("free.csv")), 2, SUMMARY);
+    assert_eq!((workplace.read("taken.csv").as_str(), rows(&workplace.read("free.csv")).len()), ("mine", 46));
     assert!(!workplace.path("readings.csv.rejected.csv").exists());
+    let ended = import(&workplace, "readings.csv", &arguments("nowhere/refused.csv"));
+    assert_eq!((ended.status, ended.stderr.contains("the folder nowhere")), (Some(1), true), "{ended:?}");
+}
+
+/// A rack's inlet in degrees Fahrenheit is possible in Celsius, but not likely.
+async fn warnings_are_counted_and_the_first_are_shown(workplace: Workplace) {
+    let hot = |device: &str| reading(device).with("/metrics/temperature_celsius", 72.5).to_string();
+    let devices: Vec<String> = (1..=7).map(|number| hot(&format!("dev-{number}"))).collect();
+    workplace.write("hot.ndjson", format!("{}\n{}\n", reading("dev-0"), devices.join("\n")));
+    let ended = import(&workplace, "hot.ndjson", &[]);
+    assert_ended(&ended, 0, "8 read, 8 accepted, 0 duplicates, 0 refused\n");
+    let lines: Vec<&str> = ended.stdout.lines().skip(1).collect();
+    assert_eq!(lines[0], "Warnings: 14 outside_allowable (records: 7)", "{ended:?}");
+    assert!(lines[1].starts_with("  line 2: /metrics/temperature_celsius: ") && lines[1].contains("72.5"), "{lines:?}");
+    assert_eq!((lines[6], lines.len()), ("  and 9 more", 8), "{lines:?}");
+    // A server tells the same, also of duplicates.
+    let server = workplace.serve();
+    let workplace = workplace.with("MASS_TOKEN", &server.token().await);
+    let summary = import(&workplace, "hot.ndjson", &["--json", "--url", &server.url]).stdout;
+    let summary: Value = serde_json::from_str(&summary).unwrap();
+    let warnings = &summary["warnings"];
+    assert_eq!((&summary["duplicates"], &warnings["count"], &warnings["records"]), (&json!(8), &json!(14), &json!(7)));
+    assert_eq!(warnings["codes"], json!({"outside_allowable": 14}));
+    let first = warnings["first"].as_array().unwrap();
+    assert_eq!((first.len(), &first[0]["line"], &first[0]["code"]), (5, &json!(2), &json!("outside_allowable")));
 }
 
 #[test]
 fn the_summary_is_also_there_for_programs() {
     let workplace = Workplace::sqlite();
     let ended = import(with_readings(&workplace), "readings.csv", &["--contract", "device/1.1", "--json"]);
-    let summary: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let mut summary: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert!(summary.as_object_mut().unwrap().remove("warnings").unwrap()["count"].is_number());
     let expected = json!({"read": 200, "accepted": 155, "corrections": 0, "duplicates": 0, "refused": 45,
                           "rejected_file": "readings.csv.rejected.csv"});
     assert_eq!((ended.status, summary), (Some(2), expected));
@@ -187,6 +236,22 @@ async fn lines_of_every_kind_are_taken_or_kept_with_their_violations(workplace: 
     assert_eq!(rejected.iter().map(in_short).collect::<Vec<_>>(), expected);
     assert_eq!(rejected[0]["record"], r#"{"mass_version":"#);
     assert_eq!(rejected[1]["record"]["metrics"]["humidity_percent"], 140);
+    let bounds = &rejected[1]["_violations"][0];
+    assert_eq!((&bounds["expected"], &bounds["actual"]), (&json!("0 … 100"), &json!("140")), "{bounds}");
+}
+
+#[test]
+fn the_reason_of_a_refused_row_has_the_bounds_and_the_value() {
+    let workplace = Workplace::sqlite();
+    let mut rows = rows(&readings());
+    rows.truncate(2);
+    rows[1][5] = "140".to_owned();
+    rows[1][6] = "1013.2".to_owned();
+    workplace.write("odd.csv", csv_of(&rows));
+    import_readings(&workplace, "odd.csv");
+    let rejected = self::rows(&workplace.read("odd.csv.rejected.csv"));
+    let reason = rejected[1].last().unwrap();
+    assert!(reason.contains("Expected: 0 … 100") && reason.contains("found: 140."), "{reason}");
 }
 
 #[test]
@@ -276,11 +341,27 @@ fn a_table_may_begin_with_a_byte_order_mark_or_be_empty() {
     assert_ended(&ended, 2, "2 read, 1 accepted, 0 duplicates, 1 refused\n");
     let rejected = rows(&workplace.read("marked.csv.rejected.csv"));
     assert_eq!((rejected[0][0].as_str(), rejected[1][1].as_str()), ("a", "4"), "the mark is no part of the header");
+    workplace.write("marked.ndjson", "\u{feff}{\"payload\":{\"a\":1}}\n{\"payload\":{\"a\":2}}\n");
+    let ended = import(&workplace, "marked.ndjson", &[]);
+    assert_ended(&ended, 0, "2 read, 2 accepted, 0 duplicates, 0 refused\n");
     for (name, text) in [("empty.csv", ""), ("bare.csv", "a,b\r\n\r\n"), ("empty.ndjson", "\n\n")] {
         workplace.write(name, text);
         let ended = import(&workplace, name, &["--contract", "simple/1.0"]);
         assert_ended(&ended, 0, "0 read, 0 accepted, 0 duplicates, 0 refused\n");
     }
+}
+
+#[test]
+fn a_header_row_may_end_in_a_comma() {
+    let workplace = Workplace::sqlite();
+    workplace.write("comma.csv", "a,b,\n1,2,\n3,4\n5,6,7\n");
+    let ended = import(&workplace, "comma.csv", &["--contract", "simple/1.0"]);
+    assert_ended(&ended, 2, "3 read, 2 accepted, 0 duplicates, 1 refused\n");
+    let rejected = rows(&workplace.read("comma.csv.rejected.csv"));
+    assert_eq!(
+        (&rejected[0][..2], rejected[1].as_slice().first_chunk()),
+        (&["a", "b"].map(str::to_owned)[..], Some(&["5", "6", "7", "4"].map(str::to_owned)))
+    );
 }
 
 #[test]
@@ -301,7 +382,20 @@ fn a_file_that_cannot_be_imported_is_a_failure_that_says_why() {
     workplace.write("twice.csv", "a,b,a\n1,2,3\n");
     workplace.write("open.csv", "a,\"b\n1,2\n");
     workplace.write("data.txt", "");
-    let cases: [(&str, &[&str], &[&str]); 8] = [
+    workplace.write("good.csv", "a\n1\n");
+    workplace.write("sixteen.csv", [0xff, 0xfe, b'a', 0, b'\n', 0]);
+    workplace.write("packed.csv", [0x1f, 0x8b, 8, 0, 0, 0]);
+    workplace.write("readings.csv.gz", [0x1f, 0x8b, 8, 0, 0, 0]);
+    workplace.write("workbook.csv", "PK\u{3}\u{4}");
+    workplace.write("binary.ndjson", [b'a', 0, 1, 2]);
+    fs::create_dir(workplace.path("folder.csv")).unwrap();
+    let cases: [(&str, &[&str], &[&str]); 14] = [
+        ("sixteen.csv", &["--contract", "simple/1.0"], &["sixteen.csv", "UTF-8", "UTF-16"]),
+        ("packed.csv", &["--contract", "simple/1.0"], &["packed.csv", "gzip", "unpack"]),
+        ("readings.csv.gz", &["--contract", "simple/1.0"], &["unpack"]),
+        ("workbook.csv", &["--contract", "simple/1.0"], &["workbook"]),
+        ("binary.ndjson", &[], &["binary"]),
+        ("folder.csv", &["--contract", "simple/1.0"], &["folder.csv", "expected a file"]),
         ("data.csv", &["--contract", "simple/1.0"], &["\"a\"", "\"a.b\""]),
         ("twice.csv", &["--contract", "simple/1.0"], &["header row", "\"a\"", "twice"]),
         ("open.csv", &["--contract", "simple/1.0"], &["quoted cell", "line 3"]),
@@ -309,7 +403,7 @@ fn a_file_that_cannot_be_imported_is_a_failure_that_says_why() {
         ("data.csv", &[], &["--contract"]),
         ("data.txt", &[], &["data.txt", ".ndjson"]),
         ("absent.csv", &["--contract", "simple/1.0"], &["absent.csv"]),
-        ("data.csv", &["--contract", "simple/1.0", "--url", "http://127.0.0.1:1"], &["--token"]),
+        ("good.csv", &["--contract", "simple/1.0", "--url", "http://127.0.0.1:1"], &["MASS_TOKEN", "MASS_TOKEN_FILE"]),
     ];
     for (file, arguments, named) in cases {
         let ended = import(&workplace, file, arguments);
@@ -320,7 +414,7 @@ fn a_file_that_cannot_be_imported_is_a_failure_that_says_why() {
 
 async fn a_server_takes_and_refuses_what_the_local_database_does(workplace: Workplace) {
     let server = workplace.serve();
-    let token = server.token().await;
+    let workplace = workplace.with("MASS_TOKEN", &server.token().await);
     let local = Workplace::sqlite();
     let files = [("readings.csv", readings(), "device/1.1"), ("mixture.ndjson", mixture(), "simple/1.0")];
     for (file, content, contract) in files {
@@ -328,7 +422,7 @@ async fn a_server_takes_and_refuses_what_the_local_database_does(workplace: Work
         // The second time every record is a duplicate, or refused as before.
         for _ in 0..2 {
             let here = import(&local, file, &["--contract", contract]);
-            let there = import(&workplace, file, &["--contract", contract, "--url", &server.url, "--token", &token]);
+            let there = import(&workplace, file, &["--contract", contract, "--url", &server.url]);
             assert_eq!((there.status, &there.stdout), (here.status, &here.stdout), "{there:?}");
             assert_eq!(refused_beside(&workplace, file), refused_beside(&local, file));
         }
@@ -339,6 +433,7 @@ async fn what_is_imported_is_sent_on_as_the_tenant_has_decided(workplace: Workpl
     let workplace = workplace.with("MASS_ENGINE_URL", "http://127.0.0.1:9");
     let server = workplace.serve();
     let token = server.token().await;
+    let workplace = workplace.with("MASS_TOKEN", &token);
     let told = r#"audit_events WHERE action = 'accepted' AND event LIKE '%"delivery":%'"#;
     let told = format!("SELECT CAST(count(*) AS TEXT) AS line FROM {told}");
     let sent = || workplace.lines(&told)[0].parse::<u32>().unwrap();
@@ -346,7 +441,7 @@ async fn what_is_imported_is_sent_on_as_the_tenant_has_decided(workplace: Workpl
     for (number, decided) in [None, Some(true), Some(false)].into_iter().enumerate() {
         let set = server.put("/v1/admin/settings", &json!({"auto_send": decided})).bearer_auth(&token);
         assert_eq!(set.send().await.unwrap().status(), 200);
-        for (way, arguments) in [&[][..], &["--url", &server.url, "--token", &token]].into_iter().enumerate() {
+        for (way, arguments) in [&[][..], &["--url", &server.url]].into_iter().enumerate() {
             let file = format!("{number}-{way}.ndjson");
             workplace.write(&file, format!("{}\n", reading(&format!("dev-{number}-{way}"))));
             assert_ended(&import(&workplace, &file, arguments), 0, "1 read, 1 accepted, 0 duplicates, 0 refused\n");
@@ -370,26 +465,31 @@ async fn a_server_that_does_not_let_the_caller_in_is_a_failure() {
     let workplace = Workplace::sqlite();
     let server = workplace.serve();
     let wrong = format!("{}x", server.token().await);
+    let workplace = workplace.with("MASS_TOKEN", &wrong);
     with_readings(&workplace);
-    let arguments = ["--contract", "device/1.1", "--token", &wrong, "--url"];
-    for (url, named) in
-        [(server.url.as_str(), "401"), ("http://127.0.0.1:1", "cannot be reached"), ("nowhere", "--url")]
-    {
+    let arguments = ["--contract", "device/1.1", "--url"];
+    for (url, named) in [
+        (server.url.as_str(), "401"),
+        ("http://127.0.0.1:1", "cannot be reached"),
+        ("nowhere", "--url"),
+        ("http://ana:hunter2@127.0.0.1:1", "--url"),
+    ] {
         let ended = import(&workplace, "readings.csv", &[&arguments[..], &[url]].concat());
         assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
         assert!(ended.stderr.contains(named) && !ended.stderr.contains(&wrong), "{ended:?}");
+        assert!(!ended.stderr.contains("hunter2"), "{ended:?}");
     }
     assert_eq!(server.list(&server.token().await).await.len(), 0);
 }
 
 #[test]
 fn a_busy_server_is_waited_for_and_a_broken_one_is_a_failure() {
-    let workplace = Workplace::sqlite();
+    let workplace = Workplace::sqlite().with("MASS_TOKEN", "t");
     workplace.write("one.ndjson", r#"{"payload":{"a":1}}"#);
     let busy = ["503 Busy\r\nRetry-After: 0", "429 Slow down\r\nRetry-After: 0"];
     let import_into = |answers: Vec<String>| {
         let (url, server) = stub(answers);
-        let ended = import(&workplace, "one.ndjson", &["--url", &url, "--token", "t"]);
+        let ended = import(&workplace, "one.ndjson", &["--url", &url]);
         server.join().unwrap();
         ended
     };
@@ -410,6 +510,29 @@ fn a_busy_server_is_waited_for_and_a_broken_one_is_a_failure() {
     let ended = import_into(vec![answer("500 Broken", broken)]);
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""));
     assert!(ended.stderr.contains("500") && ended.stderr.contains("Something went wrong here"), "{ended:?}");
+    // Nothing that a server says changes the terminal.
+    let hostile = r#"{"title":"\u001b[2J\u202e","status":403,"detail":"no\n200 read, 200 accepted\u0007"}"#;
+    let ended = import_into(vec![answer("403 Forbidden", hostile)]);
+    let told = r"mass: the server answered 403: \u001b[2J\u202e. no 200 read, 200 accepted\u0007";
+    assert_eq!(ended.stderr.trim_end(), told);
+}
+
+#[test]
+fn names_of_files_and_columns_do_not_change_the_terminal() {
+    let workplace = Workplace::sqlite();
+    let name = "\u{1b}[31m\u{202e}.csv";
+    workplace.write(name, "a\u{1b}[2J,a\u{1b}[2J\n1,2\n");
+    let ended = import(&workplace, name, &["--contract", "simple/1.0"]);
+    assert!(ended.stderr.contains(r"\u001b[31m\u202e.csv") && ended.stderr.contains(r"a\u001b[2J"), "{ended:?}");
+    assert!(!ended.stderr.contains(['\u{1b}', '\u{202e}']), "{ended:?}");
+    workplace.write(name, "a\n1,2\n");
+    for arguments in [&["--contract", "simple/1.0"][..], &["--contract", "simple/1.0", "--json"]] {
+        let ended = import(&workplace, name, arguments);
+        assert_eq!((ended.status, ended.stdout.contains(r"\u001b[31m\u202e.csv")), (Some(2), true), "{ended:?}");
+        assert!(!ended.stdout.contains(['\u{1b}', '\u{202e}']), "{ended:?}");
+    }
+    let ended = workplace.mass(&["import", "a.csv", "--contract", "\u{1b}[31m"]);
+    assert!(ended.stderr.contains("--contract") && !ended.stderr.contains('\u{1b}'), "{ended:?}");
 }
 
 /// A server that gives these answers, one to a connection, whatever it is asked.

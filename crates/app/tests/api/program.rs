@@ -22,7 +22,7 @@ workplaces_on_both! {
     migrating_twice_changes_nothing_the_second_time,
     a_created_user_logs_in_with_the_password_that_was_read_or_shown,
     a_reset_password_replaces_the_old_one,
-    an_account_command_that_cannot_be_done_says_why,
+    a_command_that_cannot_be_done_says_why,
     a_command_on_an_empty_database_shows_the_password_that_it_made_up,
     a_request_under_way_is_finished_before_the_server_stops,
     no_secret_is_printed_or_logged,
@@ -174,7 +174,11 @@ fn a_wrong_setting_is_named() {
     for (variable, value) in wrong {
         refused(&Workplace::sqlite().with(variable, value).mass(&["serve"]), variable);
     }
-    let named: BTreeSet<String> = wrong.iter().map(|(variable, _)| (*variable).to_owned()).collect();
+    let token = Workplace::sqlite().with("MASS_TOKEN", "two words");
+    token.write("a.ndjson", "");
+    refused(&token.mass(&["import", "a.ndjson", "--url", "http://127.0.0.1:1"]), "MASS_TOKEN");
+    let wrong = wrong.iter().map(|(variable, _)| *variable).chain(["MASS_TOKEN"]);
+    let named: BTreeSet<String> = wrong.map(str::to_owned).collect();
     assert_eq!(named, configuration(&Workplace::sqlite()).into_iter().map(|(name, _)| name).collect());
 }
 
@@ -247,8 +251,63 @@ fn a_file_of_settings_that_cannot_be_read_is_an_error() {
 }
 
 #[test]
+fn a_line_of_the_file_of_settings_that_cannot_be_read_is_not_shown() {
+    let workplace = Workplace::sqlite();
+    for line in ["SECRET_KEY='hunter2 of more than 32 bytes", "SECRET_KEY=hunter2 hunter3", "hunter2"] {
+        workplace.write(".env", format!("MASS_PORT=1\n{line}\n"));
+        let ended = workplace.mass(&["config"]);
+        refused(&ended, ".env: line 2");
+        assert!(!ended.stderr.contains("hunter"), "{}", ended.stderr);
+        assert_eq!(ended.stderr.contains("SECRET_KEY"), line.starts_with("SECRET_KEY"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn secrets_are_read_from_files_and_have_no_flags() {
+    let workplace = Workplace::sqlite().with("MASS_ENV", "production").with("SECRET_KEY_FILE", "secret.txt");
+    workplace.write("secret.txt", format!("{SECRET}\n"));
+    workplace.write("audit.txt", format!("{AUDIT_KEY}\n"));
+    let workplace = workplace.with("MASS_AUDIT_KEY_FILE", "audit.txt");
+    drop(workplace.serve());
+    assert!(!workplace.path("data/secret.key").exists());
+    refused(&workplace.mass(&["serve", "--secret-key", "hunter2"]), "SECRET_KEY_FILE");
+    for flag in ["--token=hunter2", "--mass-admin-password=hunter2", "--database-url=postgres://mass:hunter2@db/mass"] {
+        let ended = workplace.mass(&["import", "a.csv", flag]);
+        assert_eq!((ended.status, ended.stderr.contains("_FILE")), (Some(1), true), "{ended:?}");
+        assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+    }
+    refused(&workplace.with("SECRET_KEY", SECRET).mass(&["serve"]), "SECRET_KEY_FILE");
+}
+
+#[test]
+fn a_variable_that_is_misspelt_is_named_with_the_nearest_setting() {
+    let workplace = Workplace::sqlite().with("MASS_PROT", "1");
+    workplace.write(".env", "MASS_HOTS=hunter2\nUNRELATED=1\n");
+    let ended = workplace.mass(&["config"]);
+    assert_eq!(ended.status, Some(0));
+    for named in ["MASS_PROT is not a setting", "MASS_PORT?", "MASS_HOTS is not", "MASS_HOST?"] {
+        assert!(ended.stderr.contains(named), "{named}: {}", ended.stderr);
+    }
+    assert!(!ended.stderr.contains("hunter2") && !ended.stderr.contains("UNRELATED"), "{}", ended.stderr);
+}
+
+#[test]
+fn colours_are_for_terminals_that_want_them() {
+    let workplace = Workplace::sqlite().with("MASS_PROT", "1").with("TERM", "xterm");
+    // Runs the program in a terminal of its own.
+    let line = "script --quiet --return --command 'mass config' /dev/null </dev/null";
+    assert!(workplace.shell(line).stdout.contains("\u{1b}["), "{:?}", workplace.shell(line));
+    let plain = workplace.with("NO_COLOR", "1").shell(line);
+    assert!(plain.stdout.contains("MASS_PROT") && !plain.stdout.contains('\u{1b}'), "{plain:?}");
+}
+
+#[test]
 fn the_configuration_is_shown_without_its_secrets() {
     let workplace = Workplace::sqlite()
+        .with("MASS_ENGINE_URL", "http://mass:hunter5@engine.example")
+        .with("MASS_ENGINE_TOKEN", "hunter6")
+        .with("MASS_TOKEN", "hunter7")
+        .with("OTEL_EXPORTER_OTLP_ENDPOINT", "http://mass:hunter8@collector.example")
         .with("SECRET_KEY", SECRET)
         .with("SECRET_KEY_PREVIOUS", "the signing secret before that one")
         .with("MASS_PASSWORD_PEPPER", PEPPER)
@@ -263,6 +322,15 @@ fn the_configuration_is_shown_without_its_secrets() {
     let help = workplace.mass(&["serve", "--help"]).stdout;
     for secret in [SECRET, PEPPER, PASSWORD, AUDIT_KEY, "before that one", "hunter"] {
         assert!(!help.contains(secret), "{secret}: {help}");
+    }
+    // Of those that are wrong, nothing is told but that.
+    for variable in ["MASS_ENGINE_ALLOWED_HOSTS", "MASS_CORS_ORIGINS", "OTEL_EXPORTER_OTLP_ENDPOINT"] {
+        let workplace = Workplace::sqlite().with(variable, "http://mass:hunter9@h.example");
+        refused(&workplace.mass(&["serve"]), variable);
+        for arguments in [&["serve"][..], &["serve", "--help"], &["config"]] {
+            let ended = workplace.mass(arguments);
+            assert!(!(ended.stdout + &ended.stderr).contains("hunter"), "{variable} {arguments:?}");
+        }
     }
 }
 
@@ -339,12 +407,18 @@ async fn a_reset_password_replaces_the_old_one(workplace: Workplace) {
     server.token_of(EMAIL, password_in(&shown.stdout)).await;
 }
 
-async fn an_account_command_that_cannot_be_done_says_why(workplace: Workplace) {
+async fn a_command_that_cannot_be_done_says_why(workplace: Workplace) {
+    const NO_TENANT: &str = "mass: there is no tenant nowhere; expected one of: default\n";
+    workplace.write("one.ndjson", r#"{"payload":{"a":1}}"#);
     let create = ["create-user", "--role", "viewer", "--email"];
     let cases = [
         (vec!["reset-password", "--email", "nobody@example.test"], "no such user"),
         ([&create[..], &["ADMIN@mass.local"]].concat(), "exists already"),
-        ([&create[..], &["ana@example.test", "--tenant", "nowhere"]].concat(), "tenant"),
+        ([&create[..], &["ana@example.test", "--tenant", "nowhere"]].concat(), NO_TENANT),
+        (vec!["reset-password", "--email", EMAIL, "--tenant", "nowhere"], NO_TENANT),
+        (vec!["import", "one.ndjson", "--tenant", "nowhere"], NO_TENANT),
+        (vec!["audit", "export", "--tenant", "nowhere"], "there is no tenant nowhere; expected one of: default"),
+        (vec!["import", "one.ndjson", "--tenant", "system"], "there is no tenant system"),
         (vec!["create-user", "--email", "ana@example.test", "--role", "king"], "king"),
     ];
     for (arguments, named) in cases {
@@ -586,6 +660,24 @@ fn a_port_in_use_is_named() {
 }
 
 #[test]
+fn a_database_url_with_raw_delimiters_in_its_password_is_refused_and_not_shown() {
+    for password in ["hunt/er2", "hunt?er2", "hunt@er2", "hunt%er2", "12/hunter2", "12?hunter2", "hunt?er=2"] {
+        for name in ["DATABASE_URL", "MASS_MIGRATION_DATABASE_URL"] {
+            let workplace = Workplace::sqlite().with("DATABASE_URL", "postgres://mass@127.0.0.1:1/mass");
+            let workplace = workplace.with(name, &format!("postgres://mass:{password}@127.0.0.1:1/mass"));
+            for command in ["serve", "migrate"] {
+                let ended = workplace.mass(&[command]);
+                refused(&ended, name);
+                assert!(ended.stderr.contains("percent-encode"), "{}", ended.stderr);
+                assert!(!ended.stderr.contains("hunt") && !ended.stderr.contains("er2"), "{}", ended.stderr);
+            }
+            let shown = workplace.mass(&["config"]).stdout;
+            assert!(!shown.contains("hunt") && !shown.contains("er2"), "{shown}");
+        }
+    }
+}
+
+#[test]
 fn a_database_that_cannot_be_reached_is_named_without_its_password() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent = silent.local_addr().unwrap();
@@ -599,7 +691,7 @@ fn a_database_that_cannot_be_reached_is_named_without_its_password() {
 
 #[test]
 fn a_reader_that_has_enough_ends_a_command_quietly() {
-    for command in ["openapi", "config"] {
+    for command in ["openapi", "config", "--help", "audit export", "audit key"] {
         let ended = Workplace::sqlite().shell(&format!("{{ sleep 0.2; mass {command}; echo $? >&2; }} | true"));
         assert_eq!(ended.stderr, "141\n", "{command}");
     }

@@ -25,8 +25,8 @@ async fn a_file_is_imported_through_the_documented_proxy(workplace: Workplace) {
         let file = format!("readings{}.csv", path.replace('/', "-"));
         workplace.write(&file, readings(path.trim_start_matches('/')));
         let url = format!("{}{path}", proxy.url);
-        let arguments = ["import", &file, "--contract", "device/1.1", "--url", &url, "--token", &token];
-        let ended = workplace.mass(&arguments);
+        let arguments = ["import", &file, "--contract", "device/1.1", "--url", &url];
+        let ended = workplace.mass_with(&arguments, "MASS_TOKEN", &token);
         assert_eq!(ended.status, Some(0), "{path}: {ended:?}\n{}", proxy.logged());
         assert!(ended.stdout.contains("8,000 read, 8,000 accepted"), "{path}: {ended:?}");
     }

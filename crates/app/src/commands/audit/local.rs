@@ -12,7 +12,7 @@ use mass_domain::access::Principal;
 use mass_domain::tenancy::TenantId;
 
 use super::{require_free, require_tenant};
-use crate::commands::{print, tell_founded};
+use crate::commands::{print, tell_founded, write_out};
 use crate::config::Settings;
 use crate::http::context::local_origin;
 use crate::startup::{self, Application};
@@ -43,7 +43,7 @@ pub(super) async fn export(settings: &Settings, arguments: Export) -> anyhow::Re
     let export = application.services.audit.export(&principal, &local_origin()).await?;
     match &arguments.out {
         Some(path) => write_file(export, path).await?,
-        None => write(export, &mut io::stdout().lock()).await?,
+        None => write(export, write_out).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -77,7 +77,7 @@ pub(super) async fn write_file(export: audit::Export, path: &Path) -> anyhow::Re
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let file = tempfile::NamedTempFile::new_in(folder).with_context(context)?;
     let mut writer = BufWriter::new(file);
-    write(export, &mut writer).await?;
+    write(export, |lines| Ok(writer.write_all(lines)?)).await.with_context(context)?;
     let file = writer.into_inner().map_err(io::IntoInnerError::into_error).with_context(context)?;
     file.as_file().sync_all().with_context(context)?;
     file.persist_noclobber(path).with_context(context)?;
@@ -85,9 +85,9 @@ pub(super) async fn write_file(export: audit::Export, path: &Path) -> anyhow::Re
     File::open(folder).and_then(|folder| folder.sync_all()).with_context(context)
 }
 
-async fn write(mut export: audit::Export, to: &mut impl Write) -> anyhow::Result<()> {
+async fn write(mut export: audit::Export, mut to: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {
     while let Some(lines) = export.next().await? {
-        to.write_all(lines.as_bytes()).context("the export cannot be written")?;
+        to(lines.as_bytes())?;
     }
-    to.flush().context("the export cannot be written")
+    Ok(())
 }

@@ -14,6 +14,7 @@ use super::server::{self, Server};
 use super::source::Row;
 use crate::commands::{tell_founded, tenant};
 use crate::config::Settings;
+use crate::engine::EngineToken as BearerToken;
 use crate::http::context::new_request_id;
 use crate::records::{in_words, submitted};
 use crate::startup::Application;
@@ -48,6 +49,7 @@ impl Destination {
                 "--url needs a bearer token for that server: set the variable MASS_TOKEN, or MASS_TOKEN_FILE to the path of \
                  a file that holds it",
             )?;
+            BearerToken::parse(token).context("MASS_TOKEN")?;
             return Ok(Self::Server(Server::new(url, token, on_conflict)?));
         }
         let application = Box::new(Application::build(settings).await?);

@@ -128,6 +128,9 @@ fn endpoint(url: &str) -> anyhow::Result<Url> {
     if !matches!(endpoint.scheme(), "http" | "https") || endpoint.query().is_some() || endpoint.fragment().is_some() {
         bail!("--url: expected http:// or https:// with a host and at most a path, such as https://mass.example/mass");
     }
+    if !endpoint.username().is_empty() || endpoint.password().is_some() {
+        bail!("--url: expected a URL without a user name and a password; MASS_TOKEN is for the credential");
+    }
     let path = format!("{}/v1/mass-requests/batch", endpoint.path().trim_end_matches('/'));
     endpoint.set_path(&path);
     Ok(endpoint)
@@ -147,7 +150,8 @@ fn refusal(Problem { title, status, detail }: &Problem) -> anyhow::Error {
 fn results(answer: &str) -> anyhow::Result<Answer> {
     let mut results = Vec::new();
     for line in answer.lines() {
-        let Line { outcome, violations, warnings, totals, error } = serde_json::from_str(line).context("the server's answer")?;
+        let Line { outcome, violations, warnings, totals, error } =
+            serde_json::from_str(line).context("the server's answer")?;
         match (outcome, totals, error) {
             (Some(outcome), _, _) => results.push(taken(&outcome, violations, warnings)?),
             (None, Some(_), None) => return Ok(Answer::Results { results, complete: true }),
@@ -186,8 +190,16 @@ mod tests {
         ] {
             assert_eq!(endpoint(url).unwrap().as_str(), expected);
         }
-        for url in ["mass.example", "ftp://mass.example", "https://mass.example/?a=b", "https://mass.example/#a"] {
-            assert!(format!("{:#}", endpoint(url).unwrap_err()).contains("--url"), "{url}");
+        for url in [
+            "mass.example",
+            "ftp://mass.example",
+            "https://mass.example/?a=b",
+            "https://mass.example/#a",
+            "https://ana:hunter2@mass.example",
+            "https://hunter2@mass.example",
+        ] {
+            let told = format!("{:#}", endpoint(url).unwrap_err());
+            assert!(told.contains("--url") && !told.contains("hunter2"), "{url}: {told}");
         }
     }
 }

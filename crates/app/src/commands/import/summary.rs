@@ -70,7 +70,8 @@ impl Summary {
             let path = path.display().to_string();
             format!("Refused records, with reasons: {}   (mend and import that file)\n", visible_line(&path))
         });
-        let numbers = format!("{read} read, {accepted} accepted, {corrections}{duplicates} duplicates, {refused} refused");
+        let numbers =
+            format!("{read} read, {accepted} accepted, {corrections}{duplicates} duplicates, {refused} refused");
         format!("{numbers}\n{hint}{}", self.warnings.text())
     }
 
@@ -150,7 +151,8 @@ mod tests {
 
     #[test]
     fn shows_the_first_warnings_and_counts_all() {
-        let warning = |code: &str| Warning { pointer: "/a".to_owned(), code: code.to_owned(), detail: "Odd.\u{1b}".to_owned() };
+        let warning =
+            |code: &str| Warning { pointer: "/a".to_owned(), code: code.to_owned(), detail: "Odd.\u{1b}".to_owned() };
         let mut summary = Summary::default();
         summary.count(2, &Taken::Accepted(vec![warning("odd"), warning("old")]));
         (3..9).for_each(|line| summary.count(line, &Taken::Duplicate(vec![warning("odd")])));
