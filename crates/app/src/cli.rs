@@ -148,15 +148,13 @@ fn refuse(mut error: clap::Error) -> ExitCode {
     }
     let contexts: Vec<_> = error.context().map(|(kind, value)| (kind, value.clone())).collect();
     for (kind, value) in contexts {
-        match value {
-            ContextValue::String(text) if text.contains(':') && text.contains('@') => {
-                error.insert(kind, ContextValue::String("(not shown, since it may hold a password)".to_owned()));
-            }
-            ContextValue::String(text) => {
-                drop(error.insert(kind, ContextValue::String(visible_line(&text).into_owned())))
-            }
-            _ => {}
-        }
+        let ContextValue::String(text) = value else { continue };
+        let shown = if text.contains(':') && text.contains('@') {
+            "(not shown, since it may hold a password)".to_owned()
+        } else {
+            visible_line(&text).into_owned()
+        };
+        error.insert(kind, ContextValue::String(shown));
     }
     // The reason of a setting's own parser may repeat the value.
     let is_harmless = error.source().is_none_or(|source| matches!(visible_line(&source.to_string()), Cow::Borrowed(_)));
