@@ -21,8 +21,9 @@ use crate::read::{ListQuery, ReadError};
 /// tells of, and never reaches another tenant's data.
 #[async_trait]
 pub trait KeyStore: Send + Sync {
-    /// Stores a key with what is kept of its secret; `false` if its prefix is taken, in whatever tenant.
-    async fn create(&self, key: ApiKey, secret: SecretDigest, event: NewEvent) -> Result<bool, PortError>;
+    /// Stores a key with what is kept of its secret, as long as its creator may still act; `false` if its prefix is
+    /// taken, in whatever tenant.
+    async fn create(&self, key: ApiKey, secret: SecretDigest, event: NewEvent) -> Result<bool, CreateKeyError>;
 
     /// Finds a key.
     async fn find(&self, tenant: &TenantId, id: ApiKeyId) -> Result<Option<ApiKey>, PortError>;
@@ -37,7 +38,8 @@ pub trait KeyStore: Send + Sync {
         limit: Limit,
     ) -> Result<Vec<ApiKey>, PortError>;
 
-    /// Marks a key as revoked, unless it is already; `false` if there is no such key.
+    /// Marks a key as revoked, and with it the keys that it created, those that these created, and so on, each with the
+    /// event that [`following`] makes; those that are revoked already stay as they are. `false` if there is no such key.
     async fn revoke(&self, tenant: &TenantId, id: ApiKeyId, event: NewEvent) -> Result<bool, PortError>;
 }
 
@@ -98,6 +100,9 @@ pub enum CreateKeyError {
     /// The creating key expires earlier.
     #[error("the creating key expires at {0}")]
     ExpiresAfterCreator(Timestamp),
+    /// The caller was revoked, has expired or was disabled meanwhile.
+    #[error("the caller may not act any more")]
+    CallerEnded,
     /// The store could not do its work.
     #[error(transparent)]
     Store(#[from] PortError),
@@ -191,7 +196,7 @@ impl AdminService {
         Ok(Page::from_one_more(rows, query.limit, scope, |row| row.id.as_uuid()))
     }
 
-    /// Revokes a key: its next request is refused. Revoking it again changes nothing.
+    /// Revokes a key and all keys that descend from it: their next request is refused. Revoking it again changes nothing.
     ///
     /// # Errors
     /// [`RevokeKeyError`].
@@ -201,6 +206,38 @@ impl AdminService {
         let event = act.done(principal.tenant(), Action::ApiKeyRevoked, Object::ApiKey(id));
         let known = self.stores.api_keys.revoke(principal.tenant(), id, event).await?;
         if known { Ok(()) } else { Err(RevokeKeyError::NotFound) }
+    }
+}
+
+/// The event of the revocation of a key that follows from another one's, or from the disabling of the user who created it.
+#[must_use]
+pub fn following(cause: &NewEvent, key: ApiKeyId) -> NewEvent {
+    let id = cause.object.id().map(std::borrow::Cow::into_owned);
+    let event = NewEvent {
+        action: Action::ApiKeyRevoked,
+        object: Object::ApiKey(key),
+        detail: serde_json::Map::new(),
+        ..cause.clone()
+    };
+    event.with("follows_from", serde_json::json!({"kind": cause.object.kind(), "id": id}))
+}
+
+/// A key that may be used from some addresses or until some instant alone does something that would outlive these bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a key that is bound to addresses or expires lets nobody log in")]
+pub struct BoundKey;
+
+impl AdminService {
+    /// Refuses a key that is bound to addresses or expires, for what lets somebody log in: a user has no such bounds, so
+    /// whoever holds the key could leave them.
+    pub(crate) async fn require_unbound<E>(&self, principal: &Principal) -> Result<(), E>
+    where
+        E: From<BoundKey> + From<Forbidden> + From<PortError>,
+    {
+        let Actor::ApiKey(id) = principal.actor() else { return Ok(()) };
+        let key = self.stores.api_keys.find(principal.tenant(), id).await?;
+        let key = key.ok_or(Forbidden(Permission::UsersManage))?;
+        if key.addresses.is_empty() && key.expires_at.is_none() { Ok(()) } else { Err(BoundKey.into()) }
     }
 }
 

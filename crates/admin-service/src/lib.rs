@@ -21,13 +21,15 @@ use mass_domain::tenancy::AutoSend;
 use mass_domain::time::{Clock, Timestamp};
 use uuid::{ContextV7, Uuid};
 
-pub use api_keys::{CreateKeyError, CreatedKey, KeyStore, NewKey, RevokeKeyError};
+pub use api_keys::{BoundKey, CreateKeyError, CreatedKey, KeyStore, NewKey, RevokeKeyError, following};
 pub use quotas::{QuotaChange, QuotaError, QuotaStore};
 pub use read::{ListQuery, ReadError};
 pub use registration::{RegisterError, Registration};
 pub use settings::{SettingsChange, SettingsError, SettingsInForce, SettingsStore};
 pub use tenants::{CreateTenantError, CreatedTenant, NewTenant, TenantStore};
-pub use users::{AccountStore, ChangeUserError, CreateUserError, CreatedUser, NewUser, UserChange};
+pub use users::{
+    AccountStore, ChangeUserError, ChangedUser, CreateUserError, CreatedUser, NewUser, UserChange, Wanted,
+};
 
 /// The ports of administration.
 #[derive(Clone)]

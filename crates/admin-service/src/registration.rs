@@ -63,9 +63,12 @@ impl AdminService {
             Ok(_) | Err(CreateUserError::EmailTaken) => Ok(()),
             Err(CreateUserError::Busy) => Err(RegisterError::Busy),
             Err(CreateUserError::Store(error)) => Err(RegisterError::Store(error)),
-            Err(error @ (CreateUserError::NoSuchTenant | CreateUserError::Forbidden(_))) => {
-                Err(RegisterError::Unexpected(anyhow!(error).context(format!("registering in the tenant {tenant}"))))
-            }
+            Err(
+                error @ (CreateUserError::NoSuchTenant
+                | CreateUserError::Forbidden(_)
+                | CreateUserError::BoundKey(_)
+                | CreateUserError::CallerEnded),
+            ) => Err(RegisterError::Unexpected(anyhow!(error).context(format!("registering in the tenant {tenant}")))),
             Err(CreateUserError::Unexpected(cause)) => Err(RegisterError::Unexpected(cause)),
         }
     }

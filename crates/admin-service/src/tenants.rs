@@ -13,6 +13,7 @@ use mass_domain::trace::Origin;
 use mass_domain::users::Email;
 
 use crate::AdminService;
+use crate::api_keys::BoundKey;
 use crate::passwords::from_passwords_error;
 use crate::read::{ListQuery, ReadError};
 use crate::users::CreatedUser;
@@ -56,6 +57,9 @@ pub enum CreateTenantError {
     /// The caller lacks a permission.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
+    /// The calling key is bound to addresses or expires.
+    #[error(transparent)]
+    BoundKey(#[from] BoundKey),
     /// The slug is another tenant's, or MASS's own.
     #[error("this tenant exists already")]
     Taken,
@@ -87,6 +91,7 @@ impl AdminService {
         origin: &Origin,
     ) -> Result<CreatedTenant, CreateTenantError> {
         principal.require(Permission::TenantsManage)?;
+        self.require_unbound::<CreateTenantError>(principal).await?;
         if new.id.as_str() == TenantId::SYSTEM {
             return Err(CreateTenantError::Taken);
         }

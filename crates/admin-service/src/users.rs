@@ -19,6 +19,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use crate::AdminService;
+use crate::api_keys::BoundKey;
 use crate::passwords::from_passwords_error;
 use crate::read::{ListQuery, ReadError};
 
@@ -26,7 +27,7 @@ use crate::read::{ListQuery, ReadError};
 /// another tenant's data.
 #[async_trait]
 pub trait AccountStore: Send + Sync {
-    /// Creates an account.
+    /// Creates an account, as long as whoever asks for it may still act.
     async fn create(&self, account: Account, event: NewEvent) -> Result<(), CreateUserError>;
 
     /// Finds a user.
@@ -36,8 +37,9 @@ pub trait AccountStore: Send + Sync {
     async fn list(&self, tenant: &TenantId, before: Option<UserId>, limit: Limit) -> Result<Vec<User>, PortError>;
 
     /// Changes a user as [`UserChange::judge`] says of what is stored, and records [`UserChange::event`] if that makes a
-    /// difference. Of two changes in a tenant, one sees the other's outcome.
-    async fn change(&self, tenant: &TenantId, id: UserId, change: UserChange) -> Result<User, ChangeUserError>;
+    /// difference. Of two changes in a tenant, one sees the other's outcome. With a user who is to be disabled, the keys
+    /// are revoked that [`UserChange::revokes_keys`] speaks of.
+    async fn change(&self, tenant: &TenantId, id: UserId, change: UserChange) -> Result<ChangedUser, ChangeUserError>;
 }
 
 /// A user to be created, in the caller's tenant.
@@ -66,6 +68,12 @@ pub enum CreateUserError {
     /// The caller lacks a permission.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
+    /// The calling key is bound to addresses or expires.
+    #[error(transparent)]
+    BoundKey(#[from] BoundKey),
+    /// The caller was revoked, has expired or was disabled meanwhile.
+    #[error("the caller may not act any more")]
+    CallerEnded,
     /// A user with this address exists, in whatever tenant.
     #[error("a user with this e-mail address exists already")]
     EmailTaken,
@@ -93,6 +101,8 @@ pub struct UserChange {
     pub roles: Option<BTreeSet<Role>>,
     /// Whether it is to be disabled.
     pub disabled: Option<bool>,
+    /// Whether its API keys stay good when it is disabled.
+    pub keep_keys: bool,
     /// When.
     pub at: Timestamp,
     /// From where.
@@ -123,14 +133,42 @@ impl UserChange {
         Ok(changed)
     }
 
-    /// The event of the change from one state of the user to another.
+    /// Whether the keys are revoked that the user created, those that these created, and so on: whoever is disabled could
+    /// otherwise go on with one of them.
     #[must_use]
-    pub fn event(&self, before: &User, after: &User) -> NewEvent {
-        Act::new(self.principal.actor(), self.at, &self.origin)
+    pub fn revokes_keys(&self) -> bool {
+        self.disabled == Some(true) && !self.keep_keys
+    }
+
+    /// The event of the change from one state of the user to another, with which so many keys were revoked.
+    #[must_use]
+    pub fn event(&self, before: &User, after: &User, revoked_keys: usize) -> NewEvent {
+        let event = Act::new(self.principal.actor(), self.at, &self.origin)
             .done(&after.tenant_id, Action::UserChanged, Object::User(after.id))
             .with("before", shown(before))
-            .with("after", shown(after))
+            .with("after", shown(after));
+        if self.disabled == Some(true) { event.with("revoked_keys", revoked_keys) } else { event }
     }
+}
+
+/// A user after a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangedUser {
+    /// The user as it is now.
+    pub user: User,
+    /// How many API keys were revoked with the change.
+    pub revoked_keys: usize,
+}
+
+/// What is asked to be changed of a user. What is `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// The roles that it is to have.
+    pub roles: Option<BTreeSet<Role>>,
+    /// Whether it is to be disabled.
+    pub disabled: Option<bool>,
+    /// Whether its API keys stay good when it is disabled.
+    pub keep_keys: bool,
 }
 
 fn shown(user: &User) -> Value {
@@ -144,6 +182,12 @@ pub enum ChangeUserError {
     /// The caller lacks a permission.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
+    /// The calling key is bound to addresses or expires.
+    #[error(transparent)]
+    BoundKey(#[from] BoundKey),
+    /// The caller was revoked, has expired or was disabled meanwhile.
+    #[error("the caller may not act any more")]
+    CallerEnded,
     /// The caller's tenant has no such user.
     #[error("no such user")]
     NotFound,
@@ -168,6 +212,7 @@ impl AdminService {
     ) -> Result<CreatedUser, CreateUserError> {
         principal.require(Permission::UsersManage)?;
         principal.require_power_over(&new.roles)?;
+        self.require_unbound::<CreateUserError>(principal).await?;
         self.store_user(principal.tenant(), new, principal.actor(), origin).await
     }
 
@@ -224,7 +269,7 @@ impl AdminService {
     }
 
     /// Gives a user of the caller's tenant other roles, disables or enables it. It takes effect on the user's next
-    /// request.
+    /// request. Unless they are kept, the keys that a disabled user created are revoked, and those that these created.
     ///
     /// # Errors
     /// [`ChangeUserError`]; the user is as before then.
@@ -232,13 +277,16 @@ impl AdminService {
         &self,
         principal: &Principal,
         id: UserId,
-        roles: Option<BTreeSet<Role>>,
-        disabled: Option<bool>,
+        wanted: Wanted,
         origin: &Origin,
-    ) -> Result<User, ChangeUserError> {
+    ) -> Result<ChangedUser, ChangeUserError> {
         principal.require(Permission::UsersManage)?;
+        let Wanted { roles, disabled, keep_keys } = wanted;
+        if roles.is_some() || disabled == Some(false) {
+            self.require_unbound::<ChangeUserError>(principal).await?;
+        }
         let (at, origin) = (self.clock.now(), origin.clone());
-        let change = UserChange { principal: principal.clone(), roles, disabled, at, origin };
+        let change = UserChange { principal: principal.clone(), roles, disabled, keep_keys, at, origin };
         self.stores.accounts.change(principal.tenant(), id, change).await
     }
 }
@@ -270,7 +318,7 @@ mod tests {
         let principal = user(by).into_principal(SessionId::from_uuid(Uuid::nil())).unwrap();
         let roles = roles.map(|roles| roles.iter().copied().collect());
         let origin = Origin { request_id: RequestId::parse("r-1").unwrap(), trace: None, address: None };
-        UserChange { principal, roles, disabled, at: at(9), origin }
+        UserChange { principal, roles, disabled, keep_keys: false, at: at(9), origin }
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub enum AccessRefusal {
     Permission(Permission),
     /// It reached for what is another tenant's.
     ForeignTenant,
+    /// It is a key whose bounds what it asks for would outlive.
+    BoundKey,
     /// It is not of the kind that can do this: a key has no password, for instance.
     WrongKind,
 }
@@ -47,6 +49,7 @@ impl AuditService {
         self.record(match refusal {
             AccessRefusal::Permission(permission) => event.with("permission", permission.as_str()),
             AccessRefusal::ForeignTenant => event.with("reason", "foreign_tenant"),
+            AccessRefusal::BoundKey => event.with("reason", "bound_key"),
             AccessRefusal::WrongKind => event.with("reason", "wrong_kind_of_caller"),
         })
         .await

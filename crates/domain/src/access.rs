@@ -194,13 +194,18 @@ impl Principal {
     }
 
     /// Refuses a caller who may not give these roles, nor touch who has them: a tenant's administrator must not become,
-    /// or take over, one of the whole platform.
+    /// or take over, one of the whole platform. A key needs every permission of the roles itself: whoever holds it could
+    /// otherwise log in as the user and do more than the key may.
     ///
     /// # Errors
     /// [`Forbidden`], which names the permission.
     pub fn require_power_over(&self, roles: &BTreeSet<Role>) -> Result<(), Forbidden> {
         self.require(Permission::UsersManage)?;
-        self.require_to_grant(roles.iter().flat_map(|role| role.permissions()).copied())
+        let mut permissions = roles.iter().flat_map(|role| role.permissions()).copied();
+        match self.actor {
+            Actor::ApiKey(_) => permissions.try_for_each(|permission| self.require(permission)),
+            Actor::User(_) | Actor::System | Actor::Stranger => self.require_to_grant(permissions),
+        }
     }
 
     /// Who this is.
@@ -303,15 +308,23 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_manages_users_makes_nobody_who_may_more_than_itself_and_an_operator() {
-        let manager = key(&[Permission::UsersManage]);
-        assert_eq!(manager.require_power_over(&BTreeSet::from([Role::Viewer, Role::Operator])), Ok(()));
+    fn a_key_that_manages_users_makes_nobody_who_may_more_than_itself() {
+        use Permission::{AnalyticsRead, AuditRead, MassRead, MassWrite, TenantsManage, UsersManage};
+        let may = |permissions: &[Permission], role| key(permissions).require_power_over(&BTreeSet::from([role]));
         for (role, missing) in [
-            (Role::Auditor, Permission::AuditRead),
-            (Role::Admin, Permission::AuditRead),
-            (Role::PlatformAdmin, Permission::TenantsManage),
+            (Role::Viewer, MassRead),
+            (Role::Operator, MassRead),
+            (Role::Auditor, MassRead),
+            (Role::Admin, MassRead),
+            (Role::PlatformAdmin, TenantsManage),
         ] {
-            assert_eq!(manager.require_power_over(&BTreeSet::from([role])), Err(Forbidden(missing)), "{role}");
+            assert_eq!(may(&[UsersManage], role), Err(Forbidden(missing)), "{role}");
         }
+        let viewer = [UsersManage, MassRead, AnalyticsRead];
+        assert_eq!(may(&viewer, Role::Viewer), Ok(()));
+        assert_eq!(may(&viewer, Role::Operator), Err(Forbidden(MassWrite)));
+        assert_eq!(may(&viewer, Role::Auditor), Err(Forbidden(AuditRead)));
+        assert_eq!(may(Permission::ALL, Role::Admin), Ok(()));
+        assert_eq!(may(&[MassRead, AnalyticsRead], Role::Viewer), Err(Forbidden(UsersManage)));
     }
 }

@@ -236,7 +236,7 @@ impl FromStr for AddressRange {
 /// The most address ranges that a key can have.
 pub const MAX_ADDRESS_RANGES: usize = 32;
 
-/// A machine credential, without its secret. It belongs to the tenant, and outlives the account of who created it.
+/// A machine credential, without its secret. It belongs to the tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
     /// Its id.

@@ -28,6 +28,13 @@ fn absent() -> Problem {
     Problem::new(ProblemKind::NotFound).detail("There is no such object.")
 }
 
+fn bound_key() -> Problem {
+    Problem::new(ProblemKind::BoundKey).detail(
+        "The calling key is bound to addresses or expires, and a user would not be: it creates no users and no tenants, \
+         gives no roles and enables nobody. Use a key without bounds, or log in.",
+    )
+}
+
 fn email_taken() -> Problem {
     Problem::new(ProblemKind::EmailTaken).detail("An address is one user's, over all tenants.")
 }

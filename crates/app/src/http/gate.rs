@@ -229,7 +229,7 @@ fn unauthenticated(req: &HttpRequest, token: &str, refused: RefusedCredential) -
     tracing::info!(reason = %refused, "a token was refused");
     let key = KeyToken::parse(token).ok().map(|token| token.prefix().clone());
     req.extensions_mut().insert(CredentialRefusal { reason: refused.code(), key });
-    Problem::unauthenticated(Some("The token is not valid or has expired."))
+    Problem::ended_credential()
 }
 
 /// What a caller presents, from where, and who judges it.

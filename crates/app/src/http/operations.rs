@@ -316,7 +316,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         answers: &[(201, "The tenant and its first administrator, with the password if it was made up.")],
-        problems: &[ProblemKind::TenantTaken, ProblemKind::EmailTaken],
+        problems: &[ProblemKind::BoundKey, ProblemKind::TenantTaken, ProblemKind::EmailTaken],
         ..post("/v1/admin/tenants", TENANTS)
     },
     Operation { query: PAGE, answers: &[(200, "A page of tenants.")], ..get("/v1/admin/tenants", TENANTS) },
@@ -327,7 +327,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         answers: &[(201, "The user, with the password if it was made up.")],
-        problems: &[ProblemKind::EmailTaken],
+        problems: &[ProblemKind::BoundKey, ProblemKind::EmailTaken],
         ..post("/v1/admin/users", USERS)
     },
     Operation { query: PAGE, answers: &[(200, "A page of users.")], ..get("/v1/admin/users", USERS) },
@@ -338,8 +338,8 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         method: "PATCH",
-        answers: &[(200, "The user as it is now.")],
-        problems: &[ProblemKind::NotFound, ProblemKind::LastAdministrator],
+        answers: &[(200, "The user as it is now, and how many keys were revoked with the change.")],
+        problems: &[ProblemKind::BoundKey, ProblemKind::NotFound, ProblemKind::LastAdministrator],
         ..post("/v1/admin/users/{id}", USERS)
     },
     Operation {

@@ -62,6 +62,8 @@ problem_kinds! {
     InvalidRefreshToken = "invalid-refresh-token", UNAUTHORIZED, "The refresh token is not valid";
     /// The caller lacks a permission.
     Forbidden = "forbidden", FORBIDDEN, "The permission is missing";
+    /// The calling key is bound to addresses or expires.
+    BoundKey = "bound-key", FORBIDDEN, "A key with bounds lets nobody log in";
     /// The document names another tenant.
     ForeignTenant = "foreign-tenant", FORBIDDEN, "The document belongs to another tenant";
     /// The configuration lets nobody register.
@@ -211,6 +213,12 @@ impl Problem {
         Self::new(ProblemKind::Unauthenticated)
             .detail(error.unwrap_or("Send the header Authorization: Bearer with an access token."))
             .header(header::WWW_AUTHENTICATE, challenge)
+    }
+
+    /// A token that is not good any more, or never was.
+    #[must_use]
+    pub fn ended_credential() -> Self {
+        Self::unauthenticated(Some("The token is not valid or has expired."))
     }
 
     /// Not now; the client may try again after a while.

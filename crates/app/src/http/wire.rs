@@ -24,8 +24,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use admin::{
-    ApiKey, ApiKeyPage, CreatedApiKey, CreatedTenant, CreatedUser, NewApiKey, NewTenant, NewUser, Quotas, Registration,
-    Settings, SettingsChange, Tenant, TenantPage, User, UserChange, UserPage,
+    ApiKey, ApiKeyPage, ChangedUser, CreatedApiKey, CreatedTenant, CreatedUser, NewApiKey, NewTenant, NewUser, Quotas,
+    Registration, Settings, SettingsChange, Tenant, TenantPage, User, UserChange, UserPage,
 };
 use audit::{
     AuditCheckpoint, AuditConsistency, AuditEventPage, AuditExportLine, AuditInclusion, AuditKey, AuditReceipt,
@@ -67,6 +67,7 @@ models!(
     AuditReceipt,
     BatchLine,
     Caller,
+    ChangedUser,
     Contract,
     ContractList,
     ContractEntry,

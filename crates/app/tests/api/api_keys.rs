@@ -16,6 +16,10 @@ on_both!(
     what_opens_nothing_is_answered_alike,
     a_key_is_given_what_its_creator_may_give,
     a_key_manages_users_and_keys_if_it_may,
+    a_bound_key_lets_nobody_log_in,
+    with_a_key_the_keys_are_revoked_that_descend_from_it,
+    with_a_disabled_user_the_keys_are_revoked_that_it_made,
+    a_key_that_is_revoked_meanwhile_creates_nothing,
     a_key_creates_none_beyond_its_own_bounds,
     what_is_wrong_with_a_key_is_named,
     keys_are_listed_newest_first_and_found_by_their_prefix,
@@ -24,12 +28,17 @@ on_both!(
 );
 
 also_restricted!(
+    a_key_manages_users_and_keys_if_it_may,
+    a_bound_key_lets_nobody_log_in,
+    with_a_key_the_keys_are_revoked_that_descend_from_it,
+    with_a_disabled_user_the_keys_are_revoked_that_it_made,
     a_key_opens_what_it_may_and_nothing_else,
     the_last_use_is_remembered,
     another_tenants_keys_look_absent,
 );
 
 const KEYS: &str = "/v1/admin/api-keys";
+const USERS: &str = "/v1/admin/users";
 /// An id that nothing has.
 const NOBODY: &str = "0199d3a0-0000-7000-8000-000000000001";
 
@@ -156,22 +165,106 @@ async fn a_key_is_given_what_its_creator_may_give(app: TestApp) {
 }
 
 async fn a_key_manages_users_and_keys_if_it_may(app: TestApp) {
-    let created = create(app.founder(), &["keys:manage", "users:manage", "mass:write"]).await.expect(201);
+    let permissions = ["keys:manage", "users:manage", "mass:read", "analytics:read"];
+    let created = create(app.founder(), &permissions).await.expect(201);
     let manager = bearer(&app, &created);
     let user = json!({"email": "ana@example.test", "roles": ["viewer"]});
-    let user = manager.post("/v1/admin/users").json(&user).await.expect(201);
+    let user = manager.post(USERS).json(&user).await.expect(201);
+    let path = format!("{USERS}/{}", user.id());
     // Nobody who may more than the key itself: it could log in as that one.
-    let admin = json!({"email": "bea@example.test", "roles": ["admin"]});
-    let refused = manager.post("/v1/admin/users").json(&admin).await.expect_problem(403, "forbidden");
-    assert_eq!(refused.text("/permission"), "audit:read");
-    let promotion = manager.patch(&format!("/v1/admin/users/{}", user.id())).json(&json!({"roles": ["admin"]}));
-    promotion.await.expect_problem(403, "forbidden");
-    let key = create(&manager, &["mass:write"]).await.expect(201);
+    for (role, missing) in [("operator", "mass:write"), ("auditor", "audit:read"), ("admin", "audit:read")] {
+        let more = json!({"email": "bea@example.test", "roles": [role]});
+        let refused = manager.post(USERS).json(&more).await.expect_problem(403, "forbidden");
+        assert_eq!(refused.text("/permission"), missing);
+        let promotion = manager.patch(&path).json(&json!({"roles": [role]})).await.expect_problem(403, "forbidden");
+        assert_eq!(promotion.text("/permission"), missing);
+    }
+    let operator = app.user(Role::Operator).await.get("/v1/auth/me").await.expect(200).id();
+    let disabling = manager.patch(&format!("{USERS}/{operator}")).json(&json!({"disabled": true}));
+    assert_eq!(disabling.await.expect_problem(403, "forbidden").text("/permission"), "mass:write");
+    manager.patch(&path).json(&json!({"disabled": true})).await.expect(200);
+    manager.patch(&path).json(&json!({"disabled": false})).await.expect(200);
+    let key = create(&manager, &["mass:read"]).await.expect(201);
     assert_eq!(key.at("/created_by"), json!({"kind": "api_key", "id": created.id()}));
-    for beyond in ["audit:read", "mass:read"] {
+    for beyond in ["audit:read", "mass:write"] {
         let refused = create(&manager, &[beyond]).await.expect_problem(403, "forbidden");
         assert_eq!(refused.text("/permission"), beyond);
     }
+}
+
+async fn a_bound_key_lets_nobody_log_in(app: TestApp) {
+    let viewer = json!({"email": "ana@example.test", "roles": ["viewer"]});
+    let user = app.post(USERS).json(&viewer).await.expect(201);
+    let path = format!("{USERS}/{}", user.id());
+    for bound in [json!({"addresses": ["127.0.0.0/8"]}), json!({"expires_at": "2099-12-31T23:59:59Z"})] {
+        let mut key = json!({"permissions": ["users:manage", "tenants:manage", "mass:read", "analytics:read"]});
+        key.as_object_mut().unwrap().extend(bound.as_object().unwrap().clone());
+        let manager = bearer(&app, &create_with(&app, key).await.expect(201));
+        let new = json!({"email": "bea@example.test", "roles": ["viewer"]});
+        let refused = manager.post(USERS).json(&new).await.expect_problem(403, "bound-key");
+        assert!(refused.text("/detail").contains("bound to addresses or expires"));
+        manager.patch(&path).json(&json!({"roles": ["viewer"]})).await.expect_problem(403, "bound-key");
+        manager.patch(&path).json(&json!({"disabled": true})).await.expect(200);
+        manager.patch(&path).json(&json!({"disabled": false})).await.expect_problem(403, "bound-key");
+        let tenant = json!({"id": "site-7", "admin": {"email": "bea@example.test"}});
+        manager.post("/v1/admin/tenants").json(&tenant).await.expect_problem(403, "bound-key");
+    }
+    assert_eq!(app.database().count("users WHERE email = 'bea@example.test'"), 0);
+}
+
+async fn with_a_key_the_keys_are_revoked_that_descend_from_it(app: TestApp) {
+    let parent = create(app.founder(), &["keys:manage", "mass:read"]).await.expect(201);
+    let child = create(&bearer(&app, &parent), &["keys:manage", "mass:read"]).await.expect(201);
+    let sibling = create(&bearer(&app, &parent), &["mass:read"]).await.expect(201);
+    let grandchild = create(&bearer(&app, &child), &["mass:read"]).await.expect(201);
+    let other = create(app.founder(), &["mass:read"]).await.expect(201);
+    // One that was revoked before, as versions did that left its descendants good, is passed through.
+    app.execute(&format!("UPDATE api_keys SET revoked_at = created_at WHERE prefix = '{}'", child.text("/prefix")));
+    bearer(&app, &grandchild).get("/v1/mass-requests").await.expect(200);
+    app.delete(&path(&parent)).await.expect(204);
+    for ended in [&parent, &child, &sibling, &grandchild] {
+        bearer(&app, ended).get("/v1/auth/me").await.expect_problem(401, "unauthenticated");
+    }
+    bearer(&app, &other).get("/v1/mass-requests").await.expect(200);
+    let events = app.get("/v1/audit/events?action=api_key_revoked").await.expect(200).json();
+    let events = events["items"].as_array().unwrap();
+    let follows = json!({"follows_from": {"kind": "api_key", "id": parent.id()}});
+    let followed = |key: &Answer| {
+        events.iter().any(|event| event["object"]["id"] == json!(key.id()) && event["detail"] == follows)
+    };
+    assert!(events.len() == 3 && followed(&sibling) && followed(&grandchild), "{events:?}");
+    app.delete(&path(&parent)).await.expect(204);
+}
+
+async fn with_a_disabled_user_the_keys_are_revoked_that_it_made(app: TestApp) {
+    let admin = app.user(Role::Admin).await;
+    let user = format!("{USERS}/{}", admin.get("/v1/auth/me").await.expect(200).id());
+    let made = create(&admin, &["keys:manage", "mass:read"]).await.expect(201);
+    let child = create(&bearer(&app, &made), &["mass:read"]).await.expect(201);
+    let others = create(app.founder(), &["mass:read"]).await.expect(201);
+    let kept = app.patch(&user).json(&json!({"disabled": true, "keep_keys": true})).await.expect(200);
+    assert_eq!(kept.at("/revoked_keys"), json!(0));
+    bearer(&app, &child).get("/v1/mass-requests").await.expect(200);
+    for revoked in [2, 0] {
+        let disabled = app.patch(&user).json(&json!({"disabled": true})).await.expect(200);
+        assert_eq!(disabled.at("/revoked_keys"), json!(revoked));
+    }
+    for ended in [&made, &child] {
+        bearer(&app, ended).get("/v1/auth/me").await.expect_problem(401, "unauthenticated");
+    }
+    bearer(&app, &others).get("/v1/mass-requests").await.expect(200);
+    assert_eq!(app.database().count("api_keys WHERE revoked_at IS NOT NULL"), 2);
+}
+
+/// Whatever the order, no key outlives the one that created it.
+async fn a_key_that_is_revoked_meanwhile_creates_nothing(app: TestApp) {
+    let parent = create(app.founder(), &["keys:manage", "mass:read"]).await.expect(201);
+    let manager = bearer(&app, &parent);
+    let creating = async || futures_util::future::join_all((0..8).map(|_| create(&manager, &["mass:read"]))).await;
+    let revoking = async || app.delete(&path(&parent)).await.expect(204);
+    let (created, _) = tokio::join!(creating(), revoking());
+    assert!(created.iter().all(|answer| matches!(answer.status, 201 | 401)), "{created:?}");
+    assert_eq!(app.database().count("api_keys WHERE revoked_at IS NULL"), 0);
 }
 
 async fn a_key_creates_none_beyond_its_own_bounds(app: TestApp) {

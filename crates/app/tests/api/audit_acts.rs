@@ -307,7 +307,7 @@ async fn users_are_followed(app: TestApp) {
     let change = async |body: Value| app.patch(&format!("{USERS}/{}", created.id())).json(&body).await;
     let changed = change(json!({"roles": ["auditor"], "disabled": true})).await.expect(200);
     let before = json!({"roles": ["viewer"], "disabled": false});
-    let detail = json!({"before": before, "after": {"roles": ["auditor"], "disabled": true}});
+    let detail = json!({"before": before, "after": {"roles": ["auditor"], "disabled": true}, "revoked_keys": 0});
     logs.expect(&changed, &done("user_changed", &founder, object, detail));
     change(json!({"roles": ["auditor"], "disabled": true})).await.expect(200);
     change(json!({})).await.expect(200);

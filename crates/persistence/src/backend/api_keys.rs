@@ -1,7 +1,11 @@
 //! API keys: what the ports' methods do in their transactions.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
+use mass_admin_service::{CreateKeyError, following};
 use mass_auth::{StoredKey, Versioned};
+use mass_domain::access::Actor;
 use mass_domain::api_keys::{ApiKey, KeyPrefix, SecretDigest};
 use mass_domain::audit::NewEvent;
 use mass_domain::ids::ApiKeyId;
@@ -14,24 +18,53 @@ use super::audit::Head;
 use super::directory::{self, Kind};
 use crate::columns::{Id, Instant};
 use crate::rows::ApiKeyRow;
-use crate::schema::{api_keys, tenants};
+use crate::schema::{api_keys, tenants, users};
 
-/// Stores a key unless its prefix is taken; tells whether it was free.
+/// How many keys one statement revokes.
+const KEYS_PER_STATEMENT: usize = 500;
+
+/// Stores a key unless its creator may not act any more or its prefix is taken; tells whether that was free.
 pub(super) fn create(
     connection: &mut Connection,
     key: ApiKey,
     secret: SecretDigest,
     event: NewEvent,
-) -> QueryResult<bool> {
+) -> QueryResult<Result<bool, CreateKeyError>> {
     super::write(connection, |connection| {
         let head = Head::lock(connection, &key.tenant_id)?;
+        if has_ended(connection, &key.tenant_id, key.created_by, key.created_at)? {
+            return Ok(Err(CreateKeyError::CallerEnded));
+        }
         let free = directory::claim(connection, Kind::ApiKey, key.prefix.as_str(), &key.tenant_id, key.id.as_uuid())?;
         if free {
             diesel::insert_into(api_keys::table).values(ApiKeyRow::new(key, secret)).execute(connection)?;
             head.append(connection, [event])?;
         }
-        Ok(free)
+        Ok(Ok(free))
     })
+}
+
+/// Whether whoever acts may do so no longer: a user who is disabled, a key that is revoked or has expired. Of what locks the
+/// tenant's head, one sees the other's outcome, so that nothing is created by whom another one ends at the same time.
+pub(super) fn has_ended(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    actor: Actor,
+    at: Timestamp,
+) -> QueryResult<bool> {
+    match actor {
+        Actor::User(id) => {
+            let user = users::table.find((tenant.as_str(), Id(id.as_uuid())));
+            diesel::select(diesel::dsl::exists(user.filter(users::disabled_at.is_not_null()))).get_result(connection)
+        }
+        Actor::ApiKey(id) => {
+            let key = api_keys::table.find((tenant.as_str(), Id(id.as_uuid())));
+            let ended: Option<(Option<Instant>, Option<Instant>)> =
+                key.select((api_keys::revoked_at, api_keys::expires_at)).first(connection).optional()?;
+            Ok(ended.is_some_and(|(revoked, end)| revoked.is_some() || end.is_some_and(|end| end.0 <= at)))
+        }
+        Actor::System | Actor::Stranger => Ok(false),
+    }
 }
 
 /// Whose prefix it is.
@@ -108,7 +141,7 @@ pub(super) fn mark_used(
     })
 }
 
-/// Revokes a key that is not revoked yet; tells whether there is such a key.
+/// Revokes a key and what descends from it, as far as that is not revoked yet; tells whether there is such a key.
 pub(super) fn revoke(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -122,10 +155,54 @@ pub(super) fn revoke(
             .filter(api_keys::revoked_at.is_null())
             .set(api_keys::revoked_at.eq(Instant(event.at)))
             .execute(connection)?;
-        if revoked == 1 {
-            head.append(connection, [event])?;
-            return Ok(true);
+        if revoked == 0 && !diesel::select(diesel::dsl::exists(key)).get_result::<bool>(connection)? {
+            return Ok(false);
         }
-        diesel::select(diesel::dsl::exists(key)).get_result(connection)
+        let descendants = revoke_descendants(connection, tenant, Actor::ApiKey(id), event.at)?;
+        let mut events: Vec<_> = descendants.into_iter().map(|key| following(&event, key)).collect();
+        if revoked == 1 {
+            events.insert(0, event);
+        }
+        head.append(connection, events)?;
+        Ok(true)
     })
+}
+
+/// Revokes the keys that somebody created, those that these created, and so on; tells which were not revoked yet.
+pub(super) fn revoke_descendants(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    ancestor: Actor,
+    at: Timestamp,
+) -> QueryResult<Vec<ApiKeyId>> {
+    let Some(ancestor_id) = ancestor.id() else { return Ok(Vec::new()) };
+    // All of the tenant's at once: to ask generation by generation would take as many statements as a chain is long.
+    let rows: Vec<(Id, String, Option<Id>, Option<Instant>)> = api_keys::table
+        .filter(api_keys::tenant_id.eq(tenant.as_str()))
+        .filter(api_keys::created_by_id.is_not_null())
+        .select((api_keys::id, api_keys::created_by_kind, api_keys::created_by_id, api_keys::revoked_at))
+        .order(api_keys::id)
+        .load(connection)?;
+    let mut created_by: HashMap<_, Vec<_>> = HashMap::new();
+    for (id, kind, creator, revoked_at) in rows {
+        created_by.entry((kind, creator.map(|id| id.0))).or_default().push((id.0, revoked_at.is_none()));
+    }
+    let (mut creators, mut revoked) = (vec![(ancestor.kind().to_owned(), Some(ancestor_id))], Vec::new());
+    while let Some(creator) = creators.pop() {
+        for (id, is_valid) in created_by.remove(&creator).unwrap_or_default() {
+            let key = ApiKeyId::from_uuid(id);
+            creators.push((Actor::ApiKey(key).kind().to_owned(), Some(id)));
+            if is_valid {
+                revoked.push(key);
+            }
+        }
+    }
+    for keys in revoked.chunks(KEYS_PER_STATEMENT) {
+        diesel::update(api_keys::table)
+            .filter(api_keys::tenant_id.eq(tenant.as_str()))
+            .filter(api_keys::id.eq_any(keys.iter().map(|key| Id(key.as_uuid()))))
+            .set(api_keys::revoked_at.eq(Instant(at)))
+            .execute(connection)?;
+    }
+    Ok(revoked)
 }

@@ -8,8 +8,8 @@ use anyhow::anyhow;
 use async_trait::async_trait;
 use diesel::prelude::*;
 use mass_admin_service::{
-    AccountStore, ChangeUserError, CreateTenantError, CreateUserError, KeyStore, QuotaChange, QuotaStore,
-    SettingsChange, SettingsStore, TenantStore, UserChange,
+    AccountStore, ChangeUserError, ChangedUser, CreateKeyError, CreateTenantError, CreateUserError, KeyStore,
+    QuotaChange, QuotaStore, SettingsChange, SettingsStore, TenantStore, UserChange,
 };
 use mass_audit_service::live::{Extent, LiveStore, Part, RequestRecord};
 use mass_audit_service::{AuditStore, Entry, EventFilter, Leaf, StoredCheckpoint};
@@ -435,16 +435,16 @@ impl AccountStore for Store {
         self.reads.run_for(tenant, move |connection, tenant| users::list(connection, tenant, before, limit)).await
     }
 
-    async fn change(&self, tenant: &TenantId, id: UserId, change: UserChange) -> Result<User, ChangeUserError> {
+    async fn change(&self, tenant: &TenantId, id: UserId, change: UserChange) -> Result<ChangedUser, ChangeUserError> {
         self.writes.run_for(tenant, move |connection, tenant| users::change(connection, tenant, id, &change)).await?
     }
 }
 
 #[async_trait]
 impl KeyStore for Store {
-    async fn create(&self, key: ApiKey, secret: SecretDigest, event: NewEvent) -> Result<bool, PortError> {
+    async fn create(&self, key: ApiKey, secret: SecretDigest, event: NewEvent) -> Result<bool, CreateKeyError> {
         let tenant = key.tenant_id.clone();
-        self.writes.run_for(&tenant, move |connection, _| api_keys::create(connection, key, secret, event)).await
+        self.writes.run_for(&tenant, move |connection, _| api_keys::create(connection, key, secret, event)).await?
     }
 
     async fn find(&self, tenant: &TenantId, id: ApiKeyId) -> Result<Option<ApiKey>, PortError> {

@@ -2,9 +2,9 @@
 
 use diesel::dsl::exists;
 use diesel::prelude::*;
-use mass_admin_service::{ChangeUserError, CreateUserError, UserChange};
+use mass_admin_service::{ChangeUserError, ChangedUser, CreateUserError, UserChange, following};
 use mass_auth::{Account, PasswordChange, PasswordHash};
-use mass_domain::access::Role;
+use mass_domain::access::{Actor, Role};
 use mass_domain::audit::NewEvent;
 use mass_domain::ids::UserId;
 use mass_domain::page::Limit;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::audit::Head;
 use super::directory::{self, Kind};
-use super::{Connection, sessions};
+use super::{Connection, api_keys, sessions};
 use crate::columns::{Id, Instant, Set, Word};
 use crate::rows::UserRow;
 use crate::schema::{tenants, users};
@@ -67,6 +67,9 @@ pub(super) fn create(
             return Ok(Err(CreateUserError::NoSuchTenant));
         }
         let head = Head::lock(connection, &account.user.tenant_id)?;
+        if api_keys::has_ended(connection, &account.user.tenant_id, event.actor, event.at)? {
+            return Ok(Err(CreateUserError::CallerEnded));
+        }
         if !insert(connection, account)? {
             return Ok(Err(CreateUserError::EmailTaken));
         }
@@ -134,10 +137,13 @@ pub(super) fn change(
     tenant: &TenantId,
     id: UserId,
     change: &UserChange,
-) -> QueryResult<Result<User, ChangeUserError>> {
+) -> QueryResult<Result<ChangedUser, ChangeUserError>> {
     super::write(connection, |connection| {
         // Two administrators who demote each other come here one after the other.
         let head = Head::lock(connection, tenant)?;
+        if api_keys::has_ended(connection, tenant, change.principal.actor(), change.at)? {
+            return Ok(Err(ChangeUserError::CallerEnded));
+        }
         let Some(user) = find(connection, tenant, id)? else {
             return Ok(Err(ChangeUserError::NotFound));
         };
@@ -145,8 +151,13 @@ pub(super) fn change(
             Ok(changed) => changed,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        if changed == user {
-            return Ok(Ok(user));
+        let keys = if change.revokes_keys() {
+            api_keys::revoke_descendants(connection, tenant, Actor::User(id), change.at)?
+        } else {
+            Vec::new()
+        };
+        if changed == user && keys.is_empty() {
+            return Ok(Ok(ChangedUser { user, revoked_keys: 0 }));
         }
         diesel::update(users::table.find((tenant.as_str(), Id(id.as_uuid()))))
             .set((
@@ -159,8 +170,11 @@ pub(super) fn change(
             // So that who is enabled again later logs in again, too.
             sessions::end_others(connection, tenant, id, None, change.at)?;
         }
-        head.append(connection, [change.event(&user, &changed)])?;
-        Ok(Ok(changed))
+        let event = change.event(&user, &changed, keys.len());
+        let revoked_keys = keys.len();
+        let followed: Vec<_> = keys.into_iter().map(|key| following(&event, key)).collect();
+        head.append(connection, std::iter::once(event).chain(followed))?;
+        Ok(Ok(ChangedUser { user: changed, revoked_keys }))
     })
 }
 

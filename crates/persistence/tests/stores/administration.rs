@@ -111,14 +111,15 @@ async fn users_of_one_tenant_are_listed_newest_first(db: TestDatabase) {
 
 pub(crate) fn change(roles: &[Role], disabled: bool) -> UserChange {
     let roles = Some(roles.iter().copied().collect());
-    UserChange { principal: Principal::system(tenant()), roles, disabled: Some(disabled), at: at(7), origin: origin() }
+    let (principal, disabled) = (Principal::system(tenant()), Some(disabled));
+    UserChange { principal, roles, disabled, keep_keys: false, at: at(7), origin: origin() }
 }
 
 async fn a_user_is_changed_as_it_was_judged(db: TestDatabase) {
     let account = account("ana@example.test", &tenant());
     db.accounts().create(account.clone(), event(&account.user.tenant_id, at(0))).await.unwrap();
     let id = account.user.id;
-    let changed = db.accounts().change(&tenant(), id, change(&[Role::Viewer], true)).await.unwrap();
+    let changed = db.accounts().change(&tenant(), id, change(&[Role::Viewer], true)).await.unwrap().user;
     assert_eq!((&changed.roles, changed.disabled_at), (&BTreeSet::from([Role::Viewer]), Some(at(7))));
     assert_eq!(db.accounts().find(&tenant(), id).await.unwrap(), Some(changed));
     let foreign = db.accounts().change(&other_tenant(), id, change(&[Role::Admin], false)).await;

@@ -69,7 +69,8 @@ pub async fn get(
 
 /// Revoke an API key.
 ///
-/// For good: its next request is refused. Revoking it again changes nothing.
+/// For good: its next request is refused, and so are those of the keys that it created, that these created, and so on.
+/// Revoking it again changes nothing.
 #[api_v2_operation(operation_id = "revokeApiKey", tags("admin"))]
 pub async fn revoke(
     call: Call,
@@ -86,6 +87,7 @@ impl From<CreateKeyError> for Problem {
     fn from(error: CreateKeyError) -> Self {
         match error {
             CreateKeyError::Forbidden(error) => error.into(),
+            CreateKeyError::CallerEnded => Self::ended_credential(),
             CreateKeyError::ExpiresInThePast => {
                 violation("/expires_at".to_owned(), "range", "The key would have expired already.")
             }

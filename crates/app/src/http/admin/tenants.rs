@@ -7,7 +7,7 @@ use mass_domain::tenancy::TenantId;
 use paperclip::actix::{Apiv2Schema, api_v2_operation};
 use serde::Deserialize;
 
-use super::{Service, absent, email_taken, list_query};
+use super::{Service, absent, bound_key, email_taken, list_query};
 use crate::http::auth::busy;
 use crate::http::body::Valid;
 use crate::http::problem::{Problem, ProblemKind};
@@ -71,6 +71,7 @@ impl From<CreateTenantError> for Problem {
     fn from(error: CreateTenantError) -> Self {
         match error {
             CreateTenantError::Forbidden(error) => error.into(),
+            CreateTenantError::BoundKey(_) => bound_key(),
             CreateTenantError::Taken => Self::new(ProblemKind::TenantTaken).detail("Choose another slug."),
             CreateTenantError::EmailTaken => email_taken(),
             CreateTenantError::Busy => busy(),

@@ -7,13 +7,13 @@ use mass_domain::ids::UserId;
 use paperclip::actix::{Apiv2Schema, api_v2_operation};
 use serde::Deserialize;
 
-use super::{Service, absent, email_taken, list_query};
+use super::{Service, absent, bound_key, email_taken, list_query};
 use crate::http::auth::busy;
 use crate::http::body::Valid;
 use crate::http::problem::{Problem, ProblemKind};
 use crate::http::query::Query;
 use crate::http::reply::{Call, Reply};
-use crate::http::wire::admin::{CreatedUser, NewUser, User, UserChange, UserPage};
+use crate::http::wire::admin::{ChangedUser, CreatedUser, NewUser, User, UserChange, UserPage};
 
 /// Which user an operation is about.
 #[derive(Deserialize, Apiv2Schema)]
@@ -70,7 +70,8 @@ pub async fn get(
 /// Change a user.
 ///
 /// Gives it other roles, disables or enables it; what it may do changes with its next request. The last administrator
-/// of a tenant stays one.
+/// of a tenant stays one. With a user who is disabled, the API keys are revoked that it created, those that these created,
+/// and so on, unless `keep_keys` says otherwise.
 #[api_v2_operation(operation_id = "changeUser", tags("admin"))]
 pub async fn change(
     call: Call,
@@ -78,16 +79,17 @@ pub async fn change(
     target: web::Path<Target>,
     query: Query,
     body: Valid<UserChange>,
-) -> Result<Reply<User>, Problem> {
+) -> Result<Reply<ChangedUser>, Problem> {
     query.finish()?;
-    let (roles, disabled) = body.0.into_parts();
-    Reply::ok(&service.change_user(&call.principal, target.id()?, roles, disabled, &call.origin).await?.into())
+    Reply::ok(&service.change_user(&call.principal, target.id()?, body.0.into(), &call.origin).await?.into())
 }
 
 impl From<CreateUserError> for Problem {
     fn from(error: CreateUserError) -> Self {
         match error {
             CreateUserError::Forbidden(error) => error.into(),
+            CreateUserError::BoundKey(_) => bound_key(),
+            CreateUserError::CallerEnded => Self::ended_credential(),
             CreateUserError::EmailTaken => email_taken(),
             // The caller's own tenant is gone: nothing that a client could have brought about.
             error @ CreateUserError::NoSuchTenant => Self::internal(&error.into()),
@@ -102,6 +104,8 @@ impl From<ChangeUserError> for Problem {
     fn from(error: ChangeUserError) -> Self {
         match error {
             ChangeUserError::Forbidden(error) => error.into(),
+            ChangeUserError::BoundKey(_) => bound_key(),
+            ChangeUserError::CallerEnded => Self::ended_credential(),
             ChangeUserError::NotFound => absent(),
             ChangeUserError::LastAdmin => {
                 Self::new(ProblemKind::LastAdministrator).detail("Make another user an administrator first.")

@@ -305,12 +305,36 @@ pub struct UserChange {
     /// Whether it is disabled from now on.
     #[serde(default)]
     pub disabled: Option<bool>,
+    /// Whether the API keys stay good that a user created who is disabled by this. Otherwise they are revoked, and so are
+    /// those that they created.
+    #[serde(default)]
+    pub keep_keys: bool,
 }
 
-impl UserChange {
-    /// The roles and the state asked for.
-    pub fn into_parts(self) -> (Option<BTreeSet<Role>>, Option<bool>) {
-        (self.roles.map(values), self.disabled)
+impl From<UserChange> for service::Wanted {
+    fn from(UserChange { roles, disabled, keep_keys }: UserChange) -> Self {
+        Self { roles: roles.map(values), disabled, keep_keys }
+    }
+}
+
+/// A user after a change.
+#[derive(Serialize, JsonSchema)]
+#[schemars(extend("examples" = [{
+    "id": "0199d3a0-0000-7000-8000-000000000001", "tenant_id": "default", "email": "ana@example.test",
+    "roles": ["operator"], "disabled_at": "2026-11-25T18:00:00.123456Z", "created_at": "2026-11-24T18:00:00.123456Z",
+    "revoked_keys": 2,
+}]))]
+pub struct ChangedUser {
+    /// The user as it is now.
+    #[serde(flatten)]
+    pub user: User,
+    /// How many API keys were revoked with the change.
+    pub revoked_keys: usize,
+}
+
+impl From<service::ChangedUser> for ChangedUser {
+    fn from(changed: service::ChangedUser) -> Self {
+        Self { user: changed.user.into(), revoked_keys: changed.revoked_keys }
     }
 }
 
