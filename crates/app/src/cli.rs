@@ -103,7 +103,7 @@ impl Cli {
             Command::Import(arguments) => import::run(&settings, arguments).await,
             Command::Audit(command) => audit::run(&settings, command).await,
             Command::Engine(arguments) => engine::run(&arguments).await,
-            Command::Openapi => openapi::run(),
+            Command::Openapi => openapi::run(&settings),
             Command::Config => config::run(&settings),
         }
     }

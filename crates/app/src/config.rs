@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
@@ -22,6 +23,7 @@ use self::environment::secret;
 pub use self::environment::{SECRETS, Unknown, load_dotenv, unknown_variables, variable, wants_no_colour};
 use crate::engine::address::{EngineUrl, Host, InvalidEngineUrl, InvalidHost};
 use crate::http::limits::PerMinute;
+use crate::http::public::PublicUrl;
 
 /// Every setting. Each is a variable of the environment; all but [secrets](SECRETS) are flags of the same name, too
 /// (`MASS_PORT`, `--mass-port`).
@@ -95,6 +97,19 @@ pub struct HttpSettings {
     /// The port to listen on; 0 picks a free one and prints it.
     #[arg(long = "mass-port", env = "MASS_PORT", value_name = "MASS_PORT", global = true, default_value_t = 8000)]
     pub port: u16,
+    /// Where clients find the server, if that is behind a proxy: an address that may have a path, such as
+    /// https://example.org/mass [default: the address that they use, without a path].
+    #[arg(
+        long = "mass-public-url",
+        env = "MASS_PUBLIC_URL",
+        value_name = "MASS_PUBLIC_URL",
+        global = true,
+        hide_env_values = true,
+        hide_default_value = true,
+        default_value = "",
+        value_parser = PublicUrl::from_str
+    )]
+    pub public_url: PublicUrl,
     /// The longest body of a single request, in bytes.
     #[arg(
         long = "mass-body-limit-bytes",
@@ -681,6 +696,7 @@ impl Settings {
             ),
             ("MASS_PASSWORD_PEPPER", secret(&self.auth.pepper)),
             ("MASS_PORT", self.http.port.to_string()),
+            ("MASS_PUBLIC_URL", self.http.public_url.as_str().to_owned()),
             ("MASS_RATE_LIMIT_PER_MINUTE", self.limits.credential.to_string()),
             ("MASS_STATEMENT_CACHE", self.storage.statement_cache.to_string()),
             ("MASS_TENANT", self.first.tenant.to_string()),

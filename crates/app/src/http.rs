@@ -22,6 +22,7 @@ pub mod openapi;
 pub mod operations;
 mod pieces;
 pub mod problem;
+pub mod public;
 pub mod query;
 pub mod recommendations;
 mod refusal;
@@ -56,6 +57,7 @@ use connections::Connections;
 use cors::AllowedOrigins;
 use limits::Limits;
 use problem::{Problem, ProblemKind};
+use public::PublicUrl;
 use system::Draining;
 
 use crate::engine::Engine;
@@ -99,6 +101,10 @@ pub struct Services {
     pub proxies: web::Data<TrustedProxies>,
     /// The origins whose pages may call the API.
     pub cors_origins: web::Data<AllowedOrigins>,
+    /// The API's document, as it is at the server's address.
+    pub document: web::Data<openapi::Document>,
+    /// Where clients find the server.
+    pub public_url: web::Data<PublicUrl>,
     /// How long a single request's body may be.
     pub body_limit: web::Data<BodyLimit>,
     /// Where results wait that a client does not fetch.
@@ -133,6 +139,8 @@ pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Serve
             .app_data(services.connections.clone())
             .app_data(services.proxies)
             .app_data(services.cors_origins)
+            .app_data(services.document)
+            .app_data(services.public_url)
             .app_data(web::PathConfig::default().error_handler(|_, _| Problem::new(ProblemKind::NotFound).into()))
             .wrap(from_fn(gate::layer))
             .wrap(from_fn(cors::layer))
@@ -267,6 +275,7 @@ fn pages(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/openapi.json").route(web::get().to(openapi::serve)))
         .service(web::resource("/docs").route(web::get().to(docs::index)))
-        .service(web::resource("/docs/").route(web::get().to(docs::index)))
+        .service(web::resource("/").route(web::get().to(docs::from_root)))
+        .service(web::resource("/docs/").route(web::get().to(docs::from_slash)))
         .service(web::resource("/docs/{file}").route(web::get().to(docs::asset)));
 }

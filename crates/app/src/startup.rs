@@ -36,6 +36,7 @@ use crate::http::connections::Connections;
 use crate::http::context::local_origin;
 use crate::http::cors::AllowedOrigins;
 use crate::http::limits::Limits;
+use crate::http::openapi::Document;
 use crate::http::system::Draining;
 use crate::telemetry::Telemetry;
 
@@ -128,6 +129,8 @@ impl Application {
             connections: web::Data::new(Connections::new(settings.connections.limits(), proxies.clone())),
             proxies: web::Data::new(proxies),
             cors_origins: web::Data::new(AllowedOrigins(settings.http.cors_origins.clone())),
+            document: web::Data::new(Document::new(settings.http.public_url.clone())),
+            public_url: web::Data::new(settings.http.public_url.clone()),
             body_limit: web::Data::new(BodyLimit(settings.http.body_limit_bytes)),
             temporary: web::Data::new(TemporaryFolder(settings.storage.data_dir.clone())),
         };

@@ -22,6 +22,7 @@ use super::connections::{self, Connections};
 use super::operations;
 use super::pieces::in_pieces;
 use super::problem::Problem;
+use super::public::PublicUrl;
 use crate::telemetry::metrics::Answered;
 use crate::telemetry::{Telemetry, spans};
 
@@ -71,6 +72,7 @@ pub async fn layer(mut req: ServiceRequest, next: Next<impl MessageBody + 'stati
     let address = proxies.as_ref().map_or(peer, |proxies| proxies.client(peer, req.headers()));
     let tls = proxies.is_some_and(|proxies| proxies.is_tls(peer, req.headers()));
     let telemetry = req.app_data::<web::Data<Telemetry>>().cloned();
+    let public = req.app_data::<web::Data<PublicUrl>>().cloned();
     let connections = req.app_data::<web::Data<Connections>>();
     let slot = connections.map_or(Ok(None), |connections| connections::request(connections, peer, address));
     let method = req.method().clone();
@@ -110,12 +112,15 @@ pub async fn layer(mut req: ServiceRequest, next: Next<impl MessageBody + 'stati
             Ok(Err(error)) => Err(in_words(error.error_response(), &path, &origin)),
             Err(_) => Err(Problem::after_logging().render(&path, &origin.request_id)),
         };
+        let below = public.as_ref().map_or("", |public| public.path());
         let answer = match answer {
             Ok(mut response) => {
+                place(response.headers_mut(), below);
                 complete(response.headers_mut(), &path, tls, &origin);
                 Ok(response.map_body(|_, body| in_pieces(body, slot)))
             }
             Err(mut response) => {
+                place(response.headers_mut(), below);
                 complete(response.headers_mut(), &path, tls, &origin);
                 Err(response.map_body(|_, body| in_pieces(body, slot)))
             }
@@ -176,6 +181,21 @@ fn in_words(response: HttpResponse<BoxBody>, path: &str, origin: &Origin) -> Htt
         in_words.headers_mut().append(name.clone(), value.clone());
     }
     in_words
+}
+
+/// Puts the path below which clients find the server before the places that an answer names.
+fn place(headers: &mut HeaderMap, below: &str) {
+    if below.is_empty() {
+        return;
+    }
+    for (name, opening) in [(header::LOCATION, ""), (header::LINK, "<")] {
+        let value = headers.get(&name).and_then(|value| value.to_str().ok());
+        let absolute = value.and_then(|value| value.strip_prefix(opening)).filter(|place| place.starts_with('/'));
+        let placed = absolute.and_then(|place| HeaderValue::try_from(format!("{opening}{below}{place}")).ok());
+        if let Some(placed) = placed {
+            headers.insert(name, placed);
+        }
+    }
 }
 
 fn complete(headers: &mut HeaderMap, path: &str, tls: bool, origin: &Origin) {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 use super::problem::{Problem, ProblemKind};
+use super::public::PublicUrl;
 use super::query::Query;
 use super::reply::{Call, Reply};
 use super::wire::{Contract, ContractEntry, ContractList};
@@ -25,14 +26,14 @@ pub struct Target {
 ///
 /// Every contract that a document can conform to.
 #[api_v2_operation(operation_id = "listContracts", tags("contracts"))]
-pub async fn list(_call: Call, query: Query) -> Result<Reply<ContractList>, Problem> {
+pub async fn list(_call: Call, query: Query, public: web::Data<PublicUrl>) -> Result<Reply<ContractList>, Problem> {
     query.finish()?;
     let entry = |contract: &'static contracts::Contract| ContractEntry {
         id: contract.id().to_string(),
         name: contract.id().name(),
         version: contract.id().version(),
         summary: contract.summary(),
-        href: format!("/v1/contracts/{}", contract.id()),
+        href: format!("{}/v1/contracts/{}", public.path(), contract.id()),
     };
     Reply::ok(&ContractList { items: contracts::all().iter().copied().map(entry).collect() })
 }

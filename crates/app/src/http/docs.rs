@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::LazyLock;
 
 use actix_web::http::header::{
-    self, AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, Encoding, Header, VARY,
+    self, AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, Encoding, Header, LOCATION, VARY,
 };
 use actix_web::web::{self, Bytes, block};
 use actix_web::{HttpRequest, HttpResponse};
@@ -55,6 +55,16 @@ fn compress(plain: &'static [u8]) -> Bytes {
 /// As [`asset`].
 pub async fn index(req: HttpRequest) -> Result<HttpResponse, Problem> {
     answer(&req, &INDEX).await
+}
+
+/// Leads from the root to the page. Relative, as all links of the page are, so that it works below any path.
+pub async fn from_root() -> HttpResponse {
+    HttpResponse::TemporaryRedirect().insert_header((LOCATION, "docs")).finish()
+}
+
+/// Leads from the page's address with a slash, where its links would lead astray, to the one without.
+pub async fn from_slash() -> HttpResponse {
+    HttpResponse::PermanentRedirect().insert_header((LOCATION, "../docs")).finish()
 }
 
 /// What the page loads.

@@ -4,9 +4,10 @@
 //! [`operations`] adds who may call what, the parameters and every answer. A route without a row, or a row without a
 //! route, fails the start.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use actix_web::http::StatusCode;
+use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpResponse};
 use anyhow::{Context, bail};
 use mass_domain::contracts;
@@ -19,6 +20,7 @@ use serde_json::{Map, Value, json};
 
 use super::operations::{self, Access, OPERATIONS, Operation, Parameter, Produces};
 use super::problem::ProblemKind;
+use super::public::PublicUrl;
 use super::{problem, routes, wire};
 
 static DOCUMENT: LazyLock<anyhow::Result<String>> = LazyLock::new(build);
@@ -31,13 +33,51 @@ pub fn document() -> anyhow::Result<&'static str> {
     DOCUMENT.as_deref().map_err(|error| anyhow::anyhow!("{error:#}"))
 }
 
+/// The document as text, with the address at which clients find the server.
+///
+/// # Errors
+/// As [`document`].
+pub fn document_at(url: &PublicUrl) -> anyhow::Result<Bytes> {
+    let text = document()?;
+    if url.as_str().is_empty() {
+        return Ok(Bytes::from_static(text.as_bytes()));
+    }
+    let mut document: Value = serde_json::from_str(text)?;
+    document["servers"] = json!([{"url": url.as_str(), "description": "This server."}]);
+    let mut text = serde_json::to_string_pretty(&document)?;
+    text.push('\n');
+    Ok(text.into())
+}
+
+/// The document of a server, made at the first request for it.
+pub struct Document {
+    url: PublicUrl,
+    text: OnceLock<Bytes>,
+}
+
+impl Document {
+    /// The document of the server at this address.
+    #[must_use]
+    pub const fn new(url: PublicUrl) -> Self {
+        Self { url, text: OnceLock::new() }
+    }
+
+    fn text(&self) -> anyhow::Result<Bytes> {
+        if let Some(text) = self.text.get() {
+            return Ok(text.clone());
+        }
+        let text = document_at(&self.url)?;
+        Ok(self.text.get_or_init(|| text).clone())
+    }
+}
+
 /// Answers with the document.
 ///
 /// # Errors
 /// As [`document`].
-pub async fn serve() -> Result<HttpResponse, problem::Problem> {
-    let document = document().map_err(|error| problem::Problem::internal(&error))?;
-    Ok(HttpResponse::Ok().content_type("application/json").body(document))
+pub async fn serve(document: web::Data<Document>) -> Result<HttpResponse, problem::Problem> {
+    let text = document.text().map_err(|error| problem::Problem::internal(&error))?;
+    Ok(HttpResponse::Ok().content_type("application/json").body(text))
 }
 
 const DESCRIPTION: &str = "\

@@ -156,7 +156,8 @@ pub const OPERATIONS: &[Operation] = &[
     Operation { store: false, answers: &[(200, "The key.")], ..get("/.well-known/mass-audit-key", Access::Public) },
     Operation { store: false, answers: &[(200, "This document.")], ..get("/openapi.json", Access::Public) },
     Operation { path: "/docs", ..text() },
-    Operation { path: "/docs/", ..text() },
+    Operation { path: "/docs/", answers: &[(308, "The page is there.")], ..text() },
+    Operation { path: "/", answers: &[(307, "The page is there.")], ..text() },
     Operation { path: "/docs/{file}", ..text() },
     Operation {
         answers: &[(200, "A session's first tokens.")],

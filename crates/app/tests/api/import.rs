@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::TcpListener;
 use std::process::Stdio;
 use std::thread::JoinHandle;
@@ -515,6 +515,31 @@ fn a_busy_server_is_waited_for_and_a_broken_one_is_a_failure() {
     let ended = import_into(vec![answer("403 Forbidden", hostile)]);
     let told = r"mass: the server answered 403: \u001b[2J\u202e. no 200 read, 200 accepted\u0007";
     assert_eq!(ended.stderr.trim_end(), told);
+}
+
+#[test]
+fn a_server_that_refers_elsewhere_is_named_and_the_token_goes_nowhere_else() {
+    let workplace = Workplace::sqlite().with("MASS_TOKEN", "hunter2");
+    workplace.write("one.ndjson", r#"{"payload":{"a":1}}"#);
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    elsewhere.set_nonblocking(true).unwrap();
+    let origin = format!("http://{}", elsewhere.local_addr().unwrap());
+    for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
+        let place = format!("http://ana:hunter3@{}/mass/v1/mass-requests/batch?a=b", &origin["http://".len()..]);
+        for (location, named) in [(place.as_str(), format!("to {origin}/mass,")), ("", "elsewhere,".to_owned())] {
+            let header = if location.is_empty() { String::new() } else { format!("Location: {location}\r\n") };
+            let answer = format!("HTTP/1.1 {status}\r\nConnection: close\r\n{header}Content-Length: 0\r\n\r\n");
+            let (url, server) = stub(vec![answer]);
+            let ended = import(&workplace, "one.ndjson", &["--url", &url]);
+            server.join().unwrap();
+            assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
+            for told in [status, &named, "--url"] {
+                assert!(ended.stderr.contains(told), "{told}: {ended:?}");
+            }
+            assert!(!ended.stderr.contains("hunter"), "{ended:?}");
+        }
+    }
+    assert_eq!(elsewhere.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "somebody was called");
 }
 
 #[test]

@@ -157,6 +157,7 @@ fn a_wrong_setting_is_named() {
         ("MASS_MIGRATION_DATABASE_URL", "postgres://localhost/mass"),
         ("MASS_PASSWORD_PEPPER", "short"),
         ("MASS_PORT", "65536"),
+        ("MASS_PUBLIC_URL", "example.org/mass"),
         ("MASS_RATE_LIMIT_PER_MINUTE", "many"),
         ("MASS_STATEMENT_CACHE", "perhaps"),
         ("MASS_TENANT", "Not A Slug"),

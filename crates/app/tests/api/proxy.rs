@@ -6,12 +6,19 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
+use reqwest::redirect::Policy;
+use reqwest::{Client, Url};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::process::{Workplace, repository, workplaces_on_both};
 use crate::support::program_of_the_system;
 
-workplaces_on_both!(a_file_is_imported_through_the_documented_proxy);
+workplaces_on_both! {
+    a_file_is_imported_through_the_documented_proxy,
+    a_server_below_a_path_names_places_that_are_there,
+}
 
 /// More than one megabyte, nginx's own limit of a body.
 const RECORDS: usize = 8000;
@@ -29,6 +36,63 @@ async fn a_file_is_imported_through_the_documented_proxy(workplace: Workplace) {
         let ended = workplace.mass_with(&arguments, "MASS_TOKEN", &token);
         assert_eq!(ended.status, Some(0), "{path}: {ended:?}\n{}", proxy.logged());
         assert!(ended.stdout.contains("8,000 read, 8,000 accepted"), "{path}: {ended:?}");
+    }
+}
+
+async fn a_server_below_a_path_names_places_that_are_there(workplace: Workplace) {
+    let workplace =
+        workplace.with("MASS_TRUSTED_PROXIES", "127.0.0.1").with("MASS_PUBLIC_URL", "https://example.org/mass");
+    let server = workplace.serve();
+    let token = server.token().await;
+    let proxy = Proxy::before(&server.url, "/mass");
+    let client = Client::builder().no_proxy().redirect(Policy::none()).build().unwrap();
+    let root: Url = format!("{}/mass/", proxy.url).parse().unwrap();
+    let ask = async |url: Url| {
+        let answer = client.get(url.clone()).bearer_auth(&token).send().await.unwrap();
+        assert!(url.path().starts_with("/mass/"), "{url}");
+        (answer.status(), answer.headers().clone(), answer.text().await.unwrap())
+    };
+    let location = |headers: &HeaderMap| root.join(headers["location"].to_str().unwrap()).unwrap();
+
+    // The page, and all that it loads.
+    let page = root.join("docs").unwrap();
+    for path in ["", "docs/"] {
+        let from = root.join(path).unwrap();
+        let (status, headers, _) = ask(from.clone()).await;
+        assert!(status.is_redirection(), "{from}: {status}");
+        assert_eq!(from.join(headers["location"].to_str().unwrap()).unwrap(), page);
+    }
+    let (status, _, html) = ask(page.clone()).await;
+    assert_eq!(status, 200);
+    let (_, _, script) = ask(page.join("docs/init.js").unwrap()).await;
+    let links = html.split('"').filter(|text| text.starts_with("docs/"));
+    let links: Vec<&str> = links.chain(script.split('"').filter(|text| text.ends_with(".json"))).collect();
+    assert_eq!(links.len(), 5, "{links:?}");
+    for link in links {
+        assert_eq!(ask(page.join(link).unwrap()).await.0, 200, "{link}");
+    }
+    let (_, _, document) = ask(root.join("openapi.json").unwrap()).await;
+    let document: Value = serde_json::from_str(&document).unwrap();
+    assert_eq!(document["servers"][0]["url"], "https://example.org/mass");
+    let printed: Value = serde_json::from_str(&workplace.mass(&["openapi"]).stdout).unwrap();
+    assert_eq!(printed, document);
+
+    // What the API names.
+    let requests = root.join("v1/mass-requests").unwrap();
+    for number in 0..2 {
+        let send = client.post(requests.clone()).bearer_auth(&token).json(&json!({"payload": {"a": number}}));
+        let sent = send.send().await.unwrap();
+        assert_eq!(sent.status(), 201);
+        assert_eq!(ask(location(sent.headers())).await.0, 200);
+    }
+    let (_, headers, _) = ask(requests.join("?limit=1").unwrap()).await;
+    let link = headers["link"].to_str().unwrap();
+    let (next, _) = link.strip_prefix('<').unwrap().split_once('>').unwrap();
+    assert_eq!(ask(root.join(next).unwrap()).await.0, 200, "{link}");
+    let (_, _, contracts) = ask(root.join("v1/contracts").unwrap()).await;
+    let contracts: Value = serde_json::from_str(&contracts).unwrap();
+    for contract in contracts["items"].as_array().unwrap() {
+        assert_eq!(ask(root.join(contract["href"].as_str().unwrap()).unwrap()).await.0, 200, "{contract}");
     }
 }
 

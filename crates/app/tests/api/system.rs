@@ -17,6 +17,7 @@ on_both!(
     what_is_about_data_is_never_cached,
     the_document_of_the_api_is_served_to_anybody,
     the_pages_load_nothing_from_elsewhere,
+    the_root_and_the_address_with_a_slash_lead_to_the_page,
     an_unknown_asset_is_not_found,
 );
 
@@ -121,7 +122,6 @@ async fn the_document_of_the_api_is_served_to_anybody(app: TestApp) {
 async fn the_pages_load_nothing_from_elsewhere(app: TestApp) {
     for (path, kind) in [
         ("/docs", "text/html; charset=utf-8"),
-        ("/docs/", "text/html; charset=utf-8"),
         ("/docs/init.js", "text/javascript; charset=utf-8"),
         ("/docs/swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
         ("/docs/swagger-ui.css", "text/css; charset=utf-8"),
@@ -134,6 +134,14 @@ async fn the_pages_load_nothing_from_elsewhere(app: TestApp) {
         for directive in ["script-src 'self';", "connect-src 'self';", "base-uri 'none'", "form-action 'none'"] {
             assert!(policy.contains(directive), "{policy}");
         }
+    }
+}
+
+async fn the_root_and_the_address_with_a_slash_lead_to_the_page(app: TestApp) {
+    for (path, status, to) in [("/", 307, "docs"), ("/docs/", 308, "../docs")] {
+        let answer = app.anonymous().get(path).header("Accept", "text/html").await.expect(status);
+        assert_eq!(answer.header("location"), Some(to), "{path}");
+        app.anonymous().head(path).await.expect(status);
     }
 }
 

@@ -19,6 +19,9 @@ use super::source::Row;
 /// that was imported before would be imported again, as far as its records have no natural key.
 pub(super) const BATCH: usize = 5000;
 
+/// Where a server takes batches, below its address.
+const BATCHES: &str = "/v1/mass-requests/batch";
+
 /// How long to wait when a busy server does not say.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -114,6 +117,7 @@ impl Server {
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 Ok(Answer::Busy(retry_after(&response).unwrap_or(PATIENCE)))
             }
+            status if status.is_redirection() => Err(redirected(&response)),
             status => {
                 let problem: Result<Problem, _> = response.json().await;
                 Err(refusal(&problem.with_context(|| format!("the server answered {status}"))?))
@@ -131,9 +135,24 @@ fn endpoint(url: &str) -> anyhow::Result<Url> {
     if !endpoint.username().is_empty() || endpoint.password().is_some() {
         bail!("--url: expected a URL without a user name and a password; MASS_TOKEN is for the credential");
     }
-    let path = format!("{}/v1/mass-requests/batch", endpoint.path().trim_end_matches('/'));
+    let path = format!("{}{BATCHES}", endpoint.path().trim_end_matches('/'));
     endpoint.set_path(&path);
     Ok(endpoint)
+}
+
+/// Tells where a server refers to. It is not followed: the token is for the server that was named, and no other.
+fn redirected(response: &Response) -> anyhow::Error {
+    let target = response.headers().get("Location").and_then(|value| value.to_str().ok());
+    let target = target.and_then(|target| response.url().join(target).ok()).filter(Url::has_host);
+    let target = target.map_or_else(
+        || "elsewhere".to_owned(),
+        |target| format!("to {}{}", target.origin().ascii_serialization(), target.path().trim_end_matches(BATCHES)),
+    );
+    anyhow!(
+        "the server answered {} and refers {target}, where the token was not sent; if that is the MASS server, give its \
+         address to --url",
+        response.status()
+    )
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use mass_domain::trace::TraceParent;
 use reqwest::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
@@ -23,7 +24,11 @@ pub(crate) struct Client {
 /// Without a trust store, which takes long to load and is not needed here; and letting go of a connection well before
 /// the server does, so that none is used that is being closed.
 pub(super) fn http() -> reqwest::ClientBuilder {
-    reqwest::Client::builder().no_proxy().tls_certs_only([]).pool_idle_timeout(Duration::from_secs(2))
+    reqwest::Client::builder()
+        .redirect(Policy::none())
+        .no_proxy()
+        .tls_certs_only([])
+        .pool_idle_timeout(Duration::from_secs(2))
 }
 
 impl Client {
