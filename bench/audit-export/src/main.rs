@@ -49,7 +49,7 @@ fn main() -> anyhow::Result<()> {
     let header = ExportHeader::new(&name, tenant.clone(), Frontier::default());
     let program = Program { commit: "0123456789ab".to_owned(), version: "0.1.0".to_owned() };
     let mut out = BufWriter::new(File::create(&settings.export)?);
-    let mut tree = Frontier::default();
+    let (mut tree, mut checkpoints) = (Frontier::default(), 0);
     out.write_all(header.line().as_bytes())?;
     for sequence in 1..=settings.events {
         let text = event(&tenant, sequence)?.write(i64::try_from(sequence)?, &program);
@@ -59,9 +59,10 @@ fn main() -> anyhow::Result<()> {
         if sequence.is_multiple_of(CHECKPOINT_EVERY) || sequence == settings.events {
             let checkpoint = Checkpoint { origin: header.origin.clone(), size: sequence, root: tree.root() };
             out.write_all(checkpoint_line(&signer.sign(&checkpoint)).as_bytes())?;
+            checkpoints += 1;
         }
     }
-    out.write_all(end_line(settings.events).as_bytes())?;
+    out.write_all(end_line(settings.events, checkpoints).as_bytes())?;
     out.flush()?;
     Ok(fs::write(&settings.key, format!("{}\n", signer.key()))?)
 }

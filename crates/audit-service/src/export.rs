@@ -9,6 +9,8 @@ mod finding;
 mod report;
 mod verifier;
 
+use std::ops::RangeInclusive;
+
 use mass_domain::audit::note::KeyName;
 use mass_domain::audit::tree::{Frontier, TreeHash};
 use mass_domain::tenancy::TenantId;
@@ -18,8 +20,11 @@ pub use finding::{Finding, VerifyExportError};
 pub use report::Report;
 pub use verifier::{ExportVerifier, verify_export};
 
-/// The version of the format that is written.
-const VERSION: u32 = 1;
+/// The version of the format that is written. In version 1 the last line does not count the checkpoints.
+const VERSION: u32 = 2;
+
+/// The versions of the format that are read.
+const VERSIONS: RangeInclusive<u32> = 1..=VERSION;
 
 /// What the line of an event begins with; its canonical text follows.
 const EVENT: &str = r#"{"event":"#;
@@ -76,8 +81,8 @@ pub fn checkpoint_line(note: &str) -> String {
 
 /// The last line, with its line feed.
 #[must_use]
-pub fn end_line(events: u64) -> String {
-    write_line(&Line::End(WrittenEnd { events }))
+pub fn end_line(events: u64, checkpoints: u64) -> String {
+    write_line(&Line::End(WrittenEnd { checkpoints: Some(checkpoints), events }))
 }
 
 /// Every line but an event's.
@@ -103,6 +108,9 @@ struct WrittenHeader {
 
 #[derive(Serialize, Deserialize)]
 struct WrittenEnd {
+    /// Absent in version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checkpoints: Option<u64>,
     events: u64,
 }
 

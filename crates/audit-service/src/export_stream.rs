@@ -38,6 +38,8 @@ pub struct Export {
     /// The last event that has been written.
     place: u64,
     events: u64,
+    /// How many checkpoints have been written.
+    signed: u64,
     ended: bool,
 }
 
@@ -69,7 +71,7 @@ impl AuditService {
         let frontier = self.store.frontier_at(tenant, after).await?.unwrap_or_default();
         let header = ExportHeader::new(self.key().name(), tenant.clone(), frontier).line();
         let (store, tenant) = (Arc::clone(&self.store), tenant.clone());
-        Ok(Export { store, tenant, header: Some(header), after, until, place: after, events: 0, ended: false })
+        Ok(Export { store, tenant, header: Some(header), after, until, place: after, events: 0, signed: 0, ended: false })
     }
 
     /// The last event or checkpoint of a log that may have been cut.
@@ -100,23 +102,24 @@ impl Export {
             lines += &header;
             // Where this export begins, the one before it ended.
             let base = self.checkpoints(self.after.saturating_sub(1), self.after).await?;
-            base.iter().for_each(|checkpoint| lines += &checkpoint_line(&checkpoint.note));
+            self.write_checkpoints(&base, &mut lines);
             return Ok(Some(lines));
         }
         let mut entries = self.store.entries(&self.tenant, database(self.place), CHUNK).await?;
         entries.retain(|entry| log(entry.sequence) <= self.until);
         let last = entries.last().map(|entry| log(entry.sequence));
         let checkpoints = self.checkpoints(self.place, last.unwrap_or(self.until)).await?;
-        let mut checkpoints = checkpoints.into_iter().peekable();
+        let mut checkpoints = checkpoints.as_slice();
         for entry in &entries {
             // Before an event stand only those whose own event is missing.
-            while let Some(early) = checkpoints.next_if(|checkpoint| checkpoint.size < log(entry.sequence)) {
-                lines += &checkpoint_line(&early.note);
-            }
+            let early = checkpoints.partition_point(|checkpoint| checkpoint.size < log(entry.sequence));
+            let (early, rest) = checkpoints.split_at(early);
+            self.write_checkpoints(early, &mut lines);
+            checkpoints = rest;
             lines += &event_line(&entry.event, entry.leaf_hash);
             self.events += 1;
         }
-        checkpoints.for_each(|checkpoint| lines += &checkpoint_line(&checkpoint.note));
+        self.write_checkpoints(checkpoints, &mut lines);
         match last {
             Some(last) => self.place = last,
             None => self.end(&mut lines).await?,
@@ -124,11 +127,18 @@ impl Export {
         Ok(Some(lines))
     }
 
+    fn write_checkpoints(&mut self, checkpoints: &[StoredCheckpoint], lines: &mut String) {
+        for checkpoint in checkpoints {
+            *lines += &checkpoint_line(&checkpoint.note);
+            self.signed += 1;
+        }
+    }
+
     async fn end(&mut self, lines: &mut String) -> Result<(), PortError> {
         if self.store.archived(&self.tenant).await? != self.after {
             return Err(PortError::Unexpected(anyhow!("events were archived while they were exported")));
         }
-        *lines += &end_line(self.events);
+        *lines += &end_line(self.events, self.signed);
         self.ended = true;
         Ok(())
     }

@@ -137,6 +137,22 @@ pub enum Finding {
         /// How many there are.
         found: u64,
     },
+    /// The last line counts other checkpoints than there are.
+    #[error("the export was changed: its last line counts {stated} checkpoints, and it has {found}")]
+    WrongCheckpointCount {
+        /// The number in the last line.
+        stated: u64,
+        /// How many there are.
+        found: u64,
+    },
+    /// A key was given, and no signature covers the end of the export.
+    #[error("{}", not_signed(*after, *last))]
+    NotSigned {
+        /// The last event that a signature covers, or the one before the export.
+        after: u64,
+        /// The last event of the export.
+        last: u64,
+    },
     /// Something stands behind the last line.
     #[error("line {line} stands behind the end of the export: inserted")]
     GoesOn {
@@ -161,6 +177,15 @@ fn not_as_signed(first: u64, last: u64) -> String {
         before => format!(": up to {before} the log is as signed"),
     };
     format!("{events} changed, inserted, removed or reordered{known}")
+}
+
+fn not_signed(after: u64, last: u64) -> String {
+    let events = match last.saturating_sub(after) {
+        0 => "this export".to_owned(),
+        1 => format!("event {last}"),
+        _ => format!("events {}…{last}", after.saturating_add(1)),
+    };
+    format!("no signature covers {events}: changed, inserted, or written without the key")
 }
 
 fn and_covered(covered: Option<u64>) -> String {

@@ -8,7 +8,8 @@ use mass_domain::tenancy::TenantId;
 use serde::Deserialize;
 
 use super::{
-    EVENT, EVENT_END, ExportHeader, Finding, LEAF_HASH, Line, Report, VERSION, VerifyExportError, WrittenHeader,
+    EVENT, EVENT_END, ExportHeader, Finding, LEAF_HASH, Line, Report, VERSIONS, VerifyExportError, WrittenEnd,
+    WrittenHeader,
 };
 use crate::signer::{OpenCheckpointError, open_with_any};
 
@@ -50,6 +51,7 @@ pub struct ExportVerifier {
 /// What is known of the log by the lines so far.
 #[derive(Debug)]
 struct Log {
+    version: u32,
     tenant: TenantId,
     origin: String,
     after: u64,
@@ -131,7 +133,7 @@ impl ExportVerifier {
             Line::Checkpoint(note) => log.checkpoint(open_with_any(&note, &self.keys)),
             Line::End(end) => {
                 self.ended = true;
-                log.end(end.events)
+                log.end(&end, malformed)
             }
         }
     }
@@ -152,6 +154,11 @@ impl ExportVerifier {
         if let Some(covered) = self.covered_beyond(last) {
             return Err(Finding::TailCut { covered, last });
         }
+        let covered = log.covered.max(log.confirmed);
+        let is_signed = !self.keys.is_empty();
+        if is_signed && covered.is_none_or(|covered| covered < last) {
+            return Err(Finding::NotSigned { after: covered.unwrap_or(log.after), last });
+        }
         let sizes: Vec<_> = self.earlier.iter().map(|checkpoint| checkpoint.size).collect();
         let (not_comparable, confirmed) = sizes.split_at(log.not_comparable);
         Ok(Report {
@@ -161,8 +168,8 @@ impl ExportVerifier {
             events: last - log.after,
             root: log.tree.root(),
             checkpoints: log.checkpoints,
-            signatures_checked: !self.keys.is_empty(),
-            covered: log.covered.max(log.confirmed).unwrap_or(log.after),
+            signatures_checked: is_signed,
+            covered: covered.unwrap_or(log.after),
             confirmed: confirmed.to_vec(),
             not_comparable: not_comparable.to_vec(),
         })
@@ -188,8 +195,9 @@ fn read(line: &str) -> Option<Line> {
 fn begin(line: &[u8], earlier: &[Checkpoint]) -> Result<Log, Finding> {
     let text = str::from_utf8(line).map_err(|_| Finding::NotAnExport)?;
     let Some(Line::Header(written)) = read(text) else { return Err(Finding::NotAnExport) };
-    if written.version != VERSION {
-        return Err(Finding::UnknownVersion { version: written.version });
+    let version = written.version;
+    if !VERSIONS.contains(&version) {
+        return Err(Finding::UnknownVersion { version });
     }
     let ExportHeader { tenant, origin, before } = header(written).ok_or(Finding::HeaderChanged)?;
     let after = before.size();
@@ -198,6 +206,7 @@ fn begin(line: &[u8], earlier: &[Checkpoint]) -> Result<Log, Finding> {
     }
     let not_comparable = earlier.partition_point(|checkpoint| checkpoint.size < after);
     let mut log = Log {
+        version,
         tenant,
         origin,
         after,
@@ -303,13 +312,24 @@ impl Log {
         Ok(())
     }
 
-    fn end(&self, stated: u64) -> Result<(), Finding> {
+    fn end(&self, written: &WrittenEnd, malformed: Finding) -> Result<(), Finding> {
+        let WrittenEnd { checkpoints, events } = *written;
         let last = self.tree.size();
         let found = last - self.after;
-        match self.early {
-            Some(covered) => Err(Finding::TailCut { covered, last }),
-            None if stated != found => Err(Finding::WrongCount { stated, found }),
-            None => Ok(()),
+        if let Some(covered) = self.early {
+            return Err(Finding::TailCut { covered, last });
+        }
+        if checkpoints.is_none() != (self.version == 1) {
+            return Err(malformed);
+        }
+        if events != found {
+            return Err(Finding::WrongCount { stated: events, found });
+        }
+        match checkpoints {
+            Some(stated) if stated != self.checkpoints => {
+                Err(Finding::WrongCheckpointCount { stated, found: self.checkpoints })
+            }
+            Some(_) | None => Ok(()),
         }
     }
 
