@@ -99,10 +99,11 @@ impl AdminService {
         let tenant = Tenant { id: new.id, created_at: self.clock.now() };
         let roles = BTreeSet::from([Role::Admin, Role::Operator]);
         let user = self.new_user(tenant.id.clone(), new.admin_email, roles, tenant.created_at);
-        let account = Account { user: user.clone(), password: password.hash };
         let act = Act::new(principal.actor(), tenant.created_at, origin);
         let created = act.done(&tenant.id, Action::TenantCreated, Object::Tenant(tenant.id.clone()));
-        self.stores.tenants.create(tenant.clone(), account, vec![created, created_user(&act, &user)]).await?;
+        let events = vec![created, created_user(&act, &user, &password.hash)];
+        let account = Account { user: user.clone(), password: password.hash };
+        self.stores.tenants.create(tenant.clone(), account, events).await?;
         Ok(CreatedTenant { tenant, admin: CreatedUser { user, generated_password: password.generated } })
     }
 

@@ -230,7 +230,7 @@ impl AdminService {
         let password = self.first_password(new.password).await?;
         let act = Act::new(actor, self.clock.now(), origin);
         let user = self.new_user(tenant.clone(), new.email, new.roles, act.at);
-        let event = created_user(&act, &user);
+        let event = created_user(&act, &user, &password.hash);
         self.stores.accounts.create(Account { user: user.clone(), password: password.hash }, event).await?;
         Ok(CreatedUser { user, generated_password: password.generated })
     }

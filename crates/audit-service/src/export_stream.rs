@@ -71,7 +71,17 @@ impl AuditService {
         let frontier = self.store.frontier_at(tenant, after).await?.unwrap_or_default();
         let header = ExportHeader::new(self.key().name(), tenant.clone(), frontier).line();
         let (store, tenant) = (Arc::clone(&self.store), tenant.clone());
-        Ok(Export { store, tenant, header: Some(header), after, until, place: after, events: 0, signed: 0, ended: false })
+        Ok(Export {
+            store,
+            tenant,
+            header: Some(header),
+            after,
+            until,
+            place: after,
+            events: 0,
+            signed: 0,
+            ended: false,
+        })
     }
 
     /// The last event or checkpoint of a log that may have been cut.

@@ -4,15 +4,19 @@
 mod checker;
 mod finding;
 mod report;
+mod request;
+mod users;
+
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
+use mass_domain::audit::IndexedValues;
 use mass_domain::audit::note::NoteKey;
 use mass_domain::audit::tree::{Subtree, TreeHash};
 use mass_domain::canonical::Fingerprint;
-use mass_domain::ids::MassRequestId;
+use mass_domain::ids::{MassRequestId, UserId};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
-use mass_domain::time::Timestamp;
 use uuid::Uuid;
 
 pub use finding::{LiveFinding, VerifyLiveError};
@@ -62,8 +66,8 @@ pub struct ArchivedLeaf {
 pub struct EventRecord {
     /// Its place in the log.
     pub sequence: u64,
-    /// The column.
-    pub at: Timestamp,
+    /// The column, as text.
+    pub at: String,
     /// The column.
     pub actor_kind: String,
     /// The column.
@@ -84,29 +88,111 @@ pub struct EventRecord {
     pub request: Option<RequestRecord>,
 }
 
-/// A request, with what the log tells of it.
+/// A request with its later events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestRecord {
     /// Its id.
     pub id: MassRequestId,
-    /// Its contract.
+    /// The column.
     pub contract: String,
+    /// The column.
+    pub status: String,
+    /// The column.
+    pub outcome: String,
+    /// The column.
+    pub version: i64,
+    /// The column, as text.
+    pub created_at: String,
+    /// The column, as text.
+    pub updated_at: String,
+    /// The column.
+    pub created_by_kind: String,
+    /// The column.
+    pub created_by_id: Option<Uuid>,
+    /// The column.
+    pub corrects: Option<Uuid>,
+    /// The column.
+    pub corrected_by: Option<Uuid>,
+    /// The column, as text: `None` unless its document was erased.
+    pub deleted_at: Option<String>,
+    /// The column.
+    pub correlation_id: Option<String>,
+    /// The column.
+    pub idempotency_key: Option<String>,
+    /// The column.
+    pub site_id: Option<String>,
+    /// The column.
+    pub device_id: Option<String>,
+    /// The column, as text.
+    pub observed_at: Option<String>,
+    /// The column.
+    pub natural_key: Option<String>,
+    /// The column: JSON text.
+    pub warnings: String,
     /// Its fingerprint.
     pub fingerprint: Vec<u8>,
-    /// The fingerprint that its document has; `None` where that was not asked for.
-    pub document: Option<Fingerprint>,
-    /// Whether its document was erased.
-    pub deleted: bool,
+    /// The fingerprint that its document has.
+    pub document: Fingerprint,
     /// The place of the event by which it was accepted, as the request says.
     pub audit_sequence: u64,
     /// The hash of the leaf of that event, as the request says.
     pub audit_leaf_hash: Vec<u8>,
-    /// The place of the event by which it was accepted, as the log says, unless that event is archived.
-    pub accepted_in: Option<u64>,
-    /// The place of the event by which it was deleted, as the log says, unless that event is archived.
-    pub deleted_in: Option<u64>,
     /// The hash of the archived leaf that stands at its `audit_sequence`.
     pub archived_leaf: Option<Vec<u8>>,
+    /// The events about it that are not archived, without the one by which it was accepted: their places and texts, in the
+    /// order of the log.
+    pub events: Vec<(u64, String)>,
+}
+
+impl RequestRecord {
+    /// The values that its acceptance has the digest of.
+    fn indexed(&self) -> IndexedValues<'_> {
+        IndexedValues {
+            correlation_id: self.correlation_id.as_deref(),
+            device_id: self.device_id.as_deref(),
+            idempotency_key: self.idempotency_key.as_deref(),
+            natural_key: self.natural_key.as_deref(),
+            observed_at: self.observed_at.as_deref(),
+            site_id: self.site_id.as_deref(),
+            warnings: &self.warnings,
+        }
+    }
+}
+
+/// A page of requests.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestPage {
+    /// How many there are on it.
+    pub requests: u64,
+    /// The last one; `None` if there is none.
+    pub last: Option<MassRequestId>,
+    /// Those of which no event at the place that they name tells that they were accepted.
+    pub unaccepted: Vec<RequestRecord>,
+}
+
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRecord {
+    /// Its id.
+    pub id: UserId,
+    /// The column.
+    pub roles: BTreeSet<String>,
+    /// Whether it is disabled.
+    pub disabled: bool,
+    /// The column, as text.
+    pub created_at: String,
+    /// The digest of the password's hash.
+    pub credentials: Fingerprint,
+}
+
+/// The accounts of a tenant at an instant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserRecords {
+    /// The accounts.
+    pub users: Vec<UserRecord>,
+    /// The events after the part of the log that is known, as far as they can tell of accounts: their places and texts, in
+    /// the order of the log.
+    pub events: Vec<(u64, String)>,
 }
 
 /// Reads what is stored of a log as it is stored. Each call reads at one instant.
@@ -118,14 +204,16 @@ pub trait LiveStore: AuditStore {
     /// What is stored of the events after a place, up to `count` places further.
     async fn part(&self, tenant: &TenantId, after: u64, count: u64) -> Result<Part, PortError>;
 
-    /// Requests in the order of their ids, after one of them, at most `limit`; with the fingerprints of the documents of
-    /// those that were accepted in an archived event.
+    /// The next `limit` requests in the order of their ids.
     async fn requests(
         &self,
         tenant: &TenantId,
         after: Option<MassRequestId>,
         limit: u64,
-    ) -> Result<Vec<RequestRecord>, PortError>;
+    ) -> Result<RequestPage, PortError>;
+
+    /// The accounts, and the events about accounts after a place.
+    async fn users(&self, tenant: &TenantId, after: u64) -> Result<UserRecords, PortError>;
 }
 
 /// Verifies a tenant's log as far as it goes when this begins. With keys, each checkpoint has to be signed by one of them;
@@ -160,12 +248,13 @@ pub async fn verify(
         // It may be younger than what was verified here, but not than the log.
         checker.check_latest(latest.size, store.extent(tenant).await?.size)?;
     }
+    checker.check_users(&store.users(tenant, checker.size()).await?)?;
     let mut after = None;
     loop {
-        let requests = store.requests(tenant, after, PAGE).await?;
-        let Some(last) = requests.last() else { break };
-        after = Some(last.id);
-        requests.iter().try_for_each(|request| checker.check_request(request))?;
+        let page = store.requests(tenant, after, PAGE).await?;
+        let Some(last) = page.last else { break };
+        after = Some(last);
+        checker.check_requests(&page)?;
     }
     Ok(checker.report())
 }

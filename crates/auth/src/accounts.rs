@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use mass_domain::access::{Actor, Forbidden, Permission, Principal, Role};
-use mass_domain::audit::{Act, Action, NewEvent, Object};
+use mass_domain::audit::{Act, Action, CREDENTIALS, NewEvent, Object};
 use mass_domain::ids::UserId;
 use mass_domain::port::PortError;
 use mass_domain::tenancy::{Tenant, TenantId};
@@ -13,7 +13,7 @@ use secrecy::SecretString;
 
 use crate::new_password::NewPassword;
 use crate::passwords::from_passwords_error;
-use crate::store::Account;
+use crate::store::{Account, PasswordHash};
 use crate::{AuthService, uuid_v7};
 
 /// The first administrator, just created.
@@ -108,7 +108,7 @@ impl AuthService {
         let act = Act::new(Actor::System, now, origin);
         let events = vec![
             act.done(&tenant.id, Action::TenantCreated, Object::Tenant(tenant.id.clone())),
-            created_user(&act, &user),
+            created_user(&act, &user, &password),
         ];
         let done = self.users.found(tenant, Account { user, password }, events).await?;
         Ok(done.then_some(Founded { email, generated_password }))
@@ -133,6 +133,7 @@ impl AuthService {
         let hash = self.passwords.hash(password).await?;
         let act = Act::new(principal.actor(), self.clock.now(), origin);
         let event = act.done(&user.tenant_id, Action::PasswordReset, Object::User(user.id));
+        let event = event.with(CREDENTIALS, hash.digest().to_string());
         if self.users.set_password(&user.tenant_id, user.id, hash, event).await? {
             Ok(())
         } else {
@@ -141,9 +142,12 @@ impl AuthService {
     }
 }
 
-/// The event of a user's creation: with its roles, and without its address, which could not be removed there.
+/// The event of a user's creation: with its roles and the digest of its password's hash, and without its address, which
+/// could not be removed there.
 #[must_use]
-pub fn created_user(act: &Act, user: &User) -> NewEvent {
+pub fn created_user(act: &Act, user: &User, password: &PasswordHash) -> NewEvent {
     let roles: Vec<&str> = user.roles.iter().map(|role| role.as_str()).collect();
-    act.done(&user.tenant_id, Action::UserCreated, Object::User(user.id)).with("roles", roles)
+    act.done(&user.tenant_id, Action::UserCreated, Object::User(user.id))
+        .with("roles", roles)
+        .with(CREDENTIALS, password.digest().to_string())
 }

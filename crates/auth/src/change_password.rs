@@ -1,7 +1,7 @@
 //! Changing one's own password.
 
 use mass_domain::access::{Actor, Principal};
-use mass_domain::audit::{Act, Action, Object};
+use mass_domain::audit::{Act, Action, CREDENTIALS, Object};
 use mass_domain::ids::UserId;
 use mass_domain::port::PortError;
 use mass_domain::trace::Origin;
@@ -70,15 +70,18 @@ impl AuthService {
             return self.refuse_change(principal, user_id, origin).await;
         };
         self.remember_success(&keys).await;
+        let password = self.passwords.hash(&new).await?;
+        let credentials = password.digest().to_string();
         let change = PasswordChange {
             tenant_id: principal.tenant().clone(),
             user_id,
             session_id,
             proved: account.password,
-            password: self.passwords.hash(&new).await?,
+            password,
         };
         let act = Act::new(principal.actor(), self.clock.now(), origin);
         let event = act.done(principal.tenant(), Action::PasswordChanged, Object::User(user_id));
+        let event = event.with(CREDENTIALS, credentials);
         if self.users.change_password(change, event).await? {
             Ok(())
         } else {

@@ -1,7 +1,7 @@
 //! Logging in with an address and a password.
 
 use mass_domain::access::Actor;
-use mass_domain::audit::{Act, Action, NewEvent, Object};
+use mass_domain::audit::{Act, Action, CREDENTIALS, NewEvent, Object};
 use mass_domain::ids::SessionId;
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
@@ -91,9 +91,14 @@ impl AuthService {
         let Account { user, password: proved } = account;
         let session = Session::begin(SessionId::from_uuid(uuid_v7(now)), &user, now);
         let refresh = RefreshToken::generate(&session.tenant_id);
+        let credentials = rehashed.as_ref().map(|hash| hash.digest().to_string());
         let opening = Opening { session: session.clone(), refresh: refresh.hash(), proved, rehashed };
         let act = Act::new(Actor::User(user.id), now, origin);
         let event = act.done(&session.tenant_id, Action::LoggedIn, Object::Session(session.id));
+        let event = match credentials {
+            Some(credentials) => event.with(CREDENTIALS, credentials),
+            None => event,
+        };
         let opened = self.sessions.open(opening, event).await?;
         Ok(if opened { Some(self.tokens_of(&session, &refresh)?) } else { None })
     }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use mass_domain::audit::{Act, NewEvent};
+use mass_domain::canonical::Fingerprint;
 use mass_domain::ids::{SessionId, UserId};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::{CredentialsVersion, Tenant, TenantId};
@@ -21,6 +22,13 @@ impl PasswordHash {
     #[must_use]
     pub const fn from_stored(text: String) -> Self {
         Self(text)
+    }
+
+    /// The digest of the hash, which an event tells of a changed password. It opens nothing, and tells nothing of the
+    /// password: the hash has a random salt.
+    #[must_use]
+    pub fn digest(&self) -> Fingerprint {
+        Fingerprint::of(&self.0)
     }
 
     /// The hash as it is stored.

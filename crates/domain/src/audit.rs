@@ -4,10 +4,13 @@
 
 mod act;
 mod event;
+mod index;
 pub mod note;
 pub mod tree;
 
 pub use act::Act;
 pub use event::{
-    Action, Event, NewEvent, Object, Outcome, Program, UnknownAction, UnknownObject, UnknownOutcome, UnreadableEvent,
+    Action, CREDENTIALS, Event, NewEvent, Object, Outcome, Program, UnknownAction, UnknownObject, UnknownOutcome,
+    UnreadableEvent,
 };
+pub use index::IndexedValues;

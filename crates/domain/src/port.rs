@@ -12,3 +12,19 @@ pub enum PortError {
     #[error(transparent)]
     Unexpected(#[from] anyhow::Error),
 }
+
+impl PortError {
+    /// The stored value that could not be read, if that is the cause.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<&Unreadable> {
+        match self {
+            Self::Unexpected(error) => error.downcast_ref(),
+            Self::Unavailable(_) => None,
+        }
+    }
+}
+
+/// A stored value is not one that MASS writes.
+#[derive(Debug, thiserror::Error)]
+#[error("a stored value cannot be read: {0}")]
+pub struct Unreadable(pub Box<dyn std::error::Error + Send + Sync>);

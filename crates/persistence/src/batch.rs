@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use diesel::QueryResult;
 use diesel::result::Error::NotFound;
-use mass_domain::audit::{Act, Action, NewEvent};
+use mass_domain::audit::{Act, Action, IndexedValues, NewEvent};
 use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::ContractId;
 use mass_domain::ids::{DeliveryId, MassRequestId};
@@ -155,6 +155,7 @@ impl Batch {
             natural_key: natural_key.as_ref().map(|(_, key)| key.clone()),
             event: self.events.len(),
         });
+        accepted = accepted.with(IndexedValues::DETAIL, index_digest(&request, natural_key.as_ref()).to_string());
         if let Some(corrected) = corrects {
             accepted = accepted.with("corrects", corrected.to_string());
         }
@@ -267,4 +268,22 @@ impl Batch {
         }
         receipt
     }
+}
+
+/// The digest of the values by which a request is looked up.
+fn index_digest(request: &MassRequest, natural_key: Option<&NaturalKey>) -> Fingerprint {
+    let Summary { correlation_id, device_id, idempotency_key, observed_at, site_id, .. } = &request.summary;
+    let observed_at = observed_at.map(|at| at.to_string());
+    // As the column has them. What could fail is a map whose keys are no strings, and there is none.
+    let warnings = serde_json::to_string(&request.warnings).unwrap_or_default();
+    let values = IndexedValues {
+        correlation_id: correlation_id.as_deref(),
+        device_id: device_id.as_deref(),
+        idempotency_key: idempotency_key.as_deref(),
+        natural_key: natural_key.map(|(_, key)| key.as_str()),
+        observed_at: observed_at.as_deref(),
+        site_id: site_id.as_deref(),
+        warnings: &warnings,
+    };
+    values.digest()
 }

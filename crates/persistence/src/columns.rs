@@ -112,6 +112,20 @@ impl FromSql<sql::Instant, Sqlite> for Instant {
     }
 }
 
+/// An instant as it is shown, also if it is none: for whoever compares what is stored.
+#[derive(Debug, Clone, PartialEq, Eq, FromSqlRow)]
+#[diesel(sql_type = sql::Instant)]
+pub(crate) struct ShownInstant(pub(crate) String);
+
+impl<DB: Backend> FromSql<sql::Instant, DB> for ShownInstant
+where
+    Instant: FromSql<sql::Instant, DB>,
+{
+    fn from_sql(value: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        Ok(Self(Instant::from_sql(value).map_or_else(|_| "no instant".to_owned(), |Instant(at)| at.to_string())))
+    }
+}
+
 /// A document's fingerprint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
 #[diesel(sql_type = Binary)]

@@ -38,6 +38,10 @@ mod audit_tree;
 mod deliveries;
 #[path = "backend/directory.rs"]
 mod directory;
+#[path = "backend/live_requests.rs"]
+mod live_requests;
+#[path = "backend/live_users.rs"]
+mod live_users;
 #[path = "backend/mass.rs"]
 mod mass;
 #[path = "backend/quotas.rs"]

@@ -6,10 +6,14 @@ use std::ops::Range;
 use mass_domain::audit::note::{Checkpoint, NoteKey};
 use mass_domain::audit::tree::{Frontier, Subtree, TreeHash};
 use mass_domain::audit::{Action, Event, Object};
-use mass_domain::canonical::Fingerprint;
 use mass_domain::tenancy::TenantId;
 
-use super::{ArchivedLeaf, EventRecord, Extent, LiveFinding, LiveReport, PAGE, Part, RequestRecord, VerifyLiveError};
+use super::request::Implied;
+use super::users::ImpliedUsers;
+use super::{
+    ArchivedLeaf, EventRecord, Extent, LiveFinding, LiveReport, PAGE, Part, RequestPage, RequestRecord, UserRecords,
+    VerifyLiveError,
+};
 use crate::signer::open_with_any;
 use crate::store::StoredCheckpoint;
 
@@ -35,6 +39,10 @@ pub(super) struct Checker<'a> {
     all_read: bool,
     checkpoints: u64,
     requests: u64,
+    unindexed: u64,
+    implied_users: ImpliedUsers,
+    users: u64,
+    untold_users: u64,
     covered: u64,
     confirmed: Vec<u64>,
 }
@@ -64,6 +72,10 @@ impl<'a> Checker<'a> {
             all_read: false,
             checkpoints: 0,
             requests: 0,
+            unindexed: 0,
+            implied_users: ImpliedUsers::default(),
+            users: 0,
+            untold_users: 0,
             covered: 0,
             confirmed: Vec::new(),
         })
@@ -146,8 +158,9 @@ impl<'a> Checker<'a> {
         }
         check_columns(record, &event)?;
         if event.event.action == Action::Accepted {
-            check_accepted(record, &event)?;
+            self.unindexed += u64::from(!check_accepted(record, &event)?);
         }
+        self.implied_users.take(&event);
         self.grow(leaf_hash, nodes)
     }
 
@@ -230,18 +243,32 @@ impl<'a> Checker<'a> {
         if covered > size { Err(LiveFinding::CutBelowCheckpoint { covered, last: size }) } else { Ok(()) }
     }
 
-    /// Compares a request with the log.
-    pub(super) fn check_request(&mut self, record: &RequestRecord) -> Result<(), LiveFinding> {
-        self.requests += 1;
-        let request = record.id;
-        if record.accepted_in.is_some() {
-            // It is compared beside that event.
-            return Ok(());
+    /// The number of the events that were compared.
+    pub(super) const fn size(&self) -> u64 {
+        self.tree.size()
+    }
+
+    /// Compares the accounts with the log.
+    pub(super) fn check_users(&mut self, records: &UserRecords) -> Result<(), LiveFinding> {
+        (self.users, self.untold_users) = std::mem::take(&mut self.implied_users).compare(records)?;
+        Ok(())
+    }
+
+    /// Compares a page of requests with the log. Those whose acceptance is there have been compared beside it.
+    pub(super) fn check_requests(&mut self, page: &RequestPage) -> Result<(), LiveFinding> {
+        self.requests += page.requests;
+        for record in &page.unaccepted {
+            if record.archived_leaf.as_ref() != Some(&record.audit_leaf_hash) {
+                return Err(LiveFinding::RequestWithoutEvent { request: record.id });
+            }
+            let event = record.audit_sequence;
+            let mut implied = Implied::default();
+            implied.follow(record)?;
+            check_document(record, event)?;
+            implied.compare(record, event)?;
+            self.unindexed += u64::from(!implied.tells_index());
         }
-        if record.archived_leaf.as_ref() != Some(&record.audit_leaf_hash) {
-            return Err(LiveFinding::RequestWithoutEvent { request });
-        }
-        check_document(record, record.audit_sequence)
+        Ok(())
     }
 
     pub(super) fn report(self) -> LiveReport {
@@ -251,6 +278,9 @@ impl<'a> Checker<'a> {
             archived: self.archived,
             root: self.tree.root(),
             requests: self.requests,
+            unindexed: self.unindexed,
+            users: self.users,
+            untold_users: self.untold_users,
             checkpoints: self.checkpoints,
             signatures_checked: !self.keys.is_empty(),
             covered: self.covered,
@@ -271,7 +301,7 @@ fn check_columns(record: &EventRecord, event: &Event) -> Result<(), LiveFinding>
     let said = &event.event;
     let or_nothing = |text: Option<String>| text.unwrap_or_else(|| "nothing".to_owned());
     let columns = [
-        ("at", record.at.to_string(), said.at.to_string()),
+        ("at", record.at.clone(), said.at.to_string()),
         ("actor_kind", record.actor_kind.clone(), said.actor.kind().to_owned()),
         (
             "actor_id",
@@ -289,8 +319,9 @@ fn check_columns(record: &EventRecord, event: &Event) -> Result<(), LiveFinding>
     }
 }
 
-/// Compares a request with the event by which it was accepted.
-fn check_accepted(record: &EventRecord, event: &Event) -> Result<(), LiveFinding> {
+/// Compares a request with the event by which it was accepted and with those after it. Tells whether they tell what it is
+/// looked up by.
+fn check_accepted(record: &EventRecord, event: &Event) -> Result<bool, LiveFinding> {
     let (place, said) = (record.sequence, &event.event);
     let Object::MassRequest(request) = said.object else {
         return Err(LiveFinding::Unreadable { event: place });
@@ -306,17 +337,20 @@ fn check_accepted(record: &EventRecord, event: &Event) -> Result<(), LiveFinding
     if let Some((what, _)) = facts.into_iter().find(|(_, holds)| !holds) {
         return Err(LiveFinding::RequestChanged { request, what, event: place });
     }
-    match (stored.deleted, stored.deleted_in) {
-        (true, None) => Err(LiveFinding::ErasedWithoutEvent { request, event: place }),
-        (false, Some(event)) => Err(LiveFinding::NotDeleted { request, event }),
-        (true, Some(_)) | (false, None) => check_document(stored, place),
+    let mut implied = Implied::accepted(said);
+    implied.follow(stored)?;
+    match (stored.deleted_at.is_some(), implied.deleted) {
+        (true, None) => return Err(LiveFinding::ErasedWithoutEvent { request, event: place }),
+        (false, Some((event, _))) => return Err(LiveFinding::NotDeleted { request, event }),
+        (true, Some(_)) | (false, None) => check_document(stored, place)?,
     }
+    implied.compare(stored, place)?;
+    Ok(implied.tells_index())
 }
 
 /// Compares a document with the fingerprint beside it.
 fn check_document(stored: &RequestRecord, event: u64) -> Result<(), LiveFinding> {
-    let has = stored.document.as_ref().map(Fingerprint::as_bytes);
-    if stored.deleted || has.is_some_and(|has| stored.fingerprint == has) {
+    if stored.deleted_at.is_some() || stored.fingerprint == stored.document.as_bytes() {
         Ok(())
     } else {
         Err(LiveFinding::RequestChanged { request: stored.id, what: "document", event })

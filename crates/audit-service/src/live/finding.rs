@@ -1,6 +1,6 @@
 //! What can be wrong with a log in its database.
 
-use mass_domain::ids::MassRequestId;
+use mass_domain::ids::{MassRequestId, UserId};
 use mass_domain::port::PortError;
 
 use crate::signer::OpenCheckpointError;
@@ -155,11 +155,51 @@ pub enum LiveFinding {
     RequestChanged {
         /// The request.
         request: MassRequestId,
-        /// What was changed: `document`, `fingerprint`, `contract` or `receipt`.
+        /// What was changed: `document`, `fingerprint`, `contract`, `receipt`, or `index`: its site, device, observation
+        /// time, correlation id, idempotency key, natural key and warnings.
         what: &'static str,
         /// The event.
         event: u64,
     },
+    /// A column of a request is not the one that its events imply.
+    #[error("request {request}: the column {column} says {stated}, and its events {told}")]
+    RequestColumn {
+        /// The request.
+        request: MassRequestId,
+        /// The column.
+        column: &'static str,
+        /// What it says.
+        stated: String,
+        /// The value that the events imply.
+        told: String,
+    },
+    /// A column of an account is not the one that its events imply.
+    #[error("user {user}: {column} is {stated}, and {told} by the events")]
+    UserColumn {
+        /// The account.
+        user: UserId,
+        /// The column.
+        column: &'static str,
+        /// What it says; of a password hash, its digest.
+        stated: String,
+        /// The value that the events imply.
+        told: String,
+    },
+    /// No event tells that an account was created.
+    #[error("user {user} was created in no event: inserted, or its event was removed")]
+    UserWithoutEvent {
+        /// The account.
+        user: UserId,
+    },
+    /// Events tell of an account that is not there.
+    #[error("user {user} is not there, and events tell of it: removed")]
+    UserMissing {
+        /// The account.
+        user: UserId,
+    },
+    /// A stored value is not one that MASS writes.
+    #[error("{0}")]
+    Stored(String),
     /// A request was erased, and no event tells of it.
     #[error("request {request}, which was accepted in event {event}, was erased without an event")]
     ErasedWithoutEvent {
@@ -201,5 +241,14 @@ pub enum VerifyLiveError {
     Earlier(String),
     /// The store could not do its work.
     #[error(transparent)]
-    Store(#[from] PortError),
+    Store(PortError),
+}
+
+impl From<PortError> for VerifyLiveError {
+    fn from(error: PortError) -> Self {
+        match error.unreadable() {
+            Some(unreadable) => Self::Found(LiveFinding::Stored(unreadable.to_string())),
+            None => Self::Store(error),
+        }
+    }
 }

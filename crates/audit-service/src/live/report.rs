@@ -18,6 +18,12 @@ pub struct LiveReport {
     pub root: TreeHash,
     /// How many requests were compared with their events.
     pub requests: u64,
+    /// Of how many of them the log does not tell what they are looked up by: older versions did not write it.
+    pub unindexed: u64,
+    /// How many accounts were compared with their events.
+    pub users: u64,
+    /// Of how many of them the log does not tell everything that is compared.
+    pub untold_users: u64,
     /// How many checkpoints are stored.
     pub checkpoints: u64,
     /// Whether a key was given, so that signatures were checked.
@@ -31,9 +37,10 @@ pub struct LiveReport {
 impl fmt::Display for LiveReport {
     /// One sentence a line, what is to be heeded last.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { tenant, events, archived, root, requests, checkpoints, covered, .. } = self;
+        let Self { tenant, events, archived, root, requests, users, checkpoints, covered, .. } = self;
         writeln!(f, "{events} events of {tenant}: none was changed")?;
         writeln!(f, "{requests} requests are as their events tell")?;
+        writeln!(f, "{users} users are as their events tell")?;
         writeln!(f, "the tree over {events} events has the root {root}")?;
         write!(f, "{checkpoints} checkpoints agree with it")?;
         for size in &self.confirmed {
@@ -41,6 +48,14 @@ impl fmt::Display for LiveReport {
         }
         if *archived > 0 {
             write!(f, "\nNOT read: what the {archived} archived events say; verify their exports")?;
+        }
+        if self.unindexed > 0 {
+            let unindexed = self.unindexed;
+            write!(f, "\nNOT compared: what {unindexed} requests are looked up by, which their events do not tell")?;
+        }
+        if self.untold_users > 0 {
+            let untold = self.untold_users;
+            write!(f, "\nNOT compared: some of {untold} users, of which the log does not tell everything")?;
         }
         if !self.signatures_checked {
             write!(f, "\nNOT checked: the signatures, since no key was given")?;

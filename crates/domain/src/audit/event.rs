@@ -100,6 +100,9 @@ named_enum!(
     }
 );
 
+/// The name, in the detail of an event that sets a user's password, of the digest of the password's hash.
+pub const CREDENTIALS: &str = "credentials";
+
 /// What something was done to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Object {

@@ -11,7 +11,7 @@ use mass_admin_service::{
     AccountStore, ChangeUserError, ChangedUser, CreateKeyError, CreateTenantError, CreateUserError, KeyStore,
     QuotaChange, QuotaStore, SettingsChange, SettingsStore, TenantStore, UserChange,
 };
-use mass_audit_service::live::{Extent, LiveStore, Part, RequestRecord};
+use mass_audit_service::live::{Extent, LiveStore, Part, RequestPage, UserRecords};
 use mass_audit_service::{AuditStore, Entry, EventFilter, Leaf, StoredCheckpoint};
 use mass_auth::{
     Account, ApiKeyStore, AttemptKeys, AttemptStore, Opening, PasswordChange, PasswordHash, RefreshTokenHash,
@@ -35,8 +35,8 @@ use mass_service::{
 };
 
 use super::{
-    Connection, Store, api_keys, attempts, audit_live, audit_log, deliveries, mass, quotas, recommendations, sessions,
-    settings, tenants, users,
+    Connection, Store, api_keys, attempts, audit_live, audit_log, deliveries, live_requests, live_users, mass, quotas,
+    recommendations, sessions, settings, tenants, users,
 };
 use crate::columns::Instant;
 use crate::store::Upkeep;
@@ -602,10 +602,14 @@ impl LiveStore for Store {
         tenant: &TenantId,
         after: Option<MassRequestId>,
         limit: u64,
-    ) -> Result<Vec<RequestRecord>, PortError> {
+    ) -> Result<RequestPage, PortError> {
         self.reads
-            .run_for(tenant, move |connection, tenant| audit_live::requests(connection, tenant, after, limit))
+            .run_for(tenant, move |connection, tenant| live_requests::page(connection, tenant, after, limit))
             .await
+    }
+
+    async fn users(&self, tenant: &TenantId, after: u64) -> Result<UserRecords, PortError> {
+        self.reads.run_for(tenant, move |connection, tenant| live_users::users(connection, tenant, after)).await
     }
 }
 

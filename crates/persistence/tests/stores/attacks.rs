@@ -6,12 +6,16 @@ use diesel::connection::SimpleConnection;
 use mass_audit_service::live::{LiveFinding, LiveReport, VerifyLiveError, verify};
 use mass_audit_service::signer::OpenCheckpointError;
 use mass_audit_service::{AuditStore, CheckpointSigner, StoredCheckpoint};
+use mass_auth::{PasswordHash, created_user};
 use mass_domain::audit::note::{Checkpoint, KeyName};
 use mass_domain::audit::tree::{Frontier, Subtree, TreeHash};
-use mass_domain::ids::MassRequestId;
+use mass_domain::audit::{Action, CREDENTIALS, Object};
+use mass_domain::ids::{MassRequestId, UserId};
+use mass_domain::mass_request::Status;
+use mass_domain::tenancy::TenantId;
 
 use crate::databases::{Place, TestDatabase};
-use crate::fixtures::{at, deletion, event, simple, tenant};
+use crate::fixtures::{Vary, account, act, at, deletion, event, founded, reading, simple, tenant, transition};
 
 on_both!(
     a_log_that_nobody_changed_is_verified,
@@ -30,6 +34,11 @@ on_both!(
     a_changed_head_is_found,
     a_forged_checkpoint_is_found,
     a_changed_request_is_found,
+    each_changed_column_of_a_request_is_found,
+    a_changed_account_is_found,
+    an_inserted_or_removed_account_is_found,
+    a_value_that_cannot_be_read_is_found,
+    an_account_of_an_older_log_is_not_taken_for_a_forged_one,
 );
 
 /// How many events the log has: a node of the tree is stored, and some peaks are beside it.
@@ -184,6 +193,10 @@ async fn a_log_that_nobody_changed_is_verified(db: TestDatabase) {
         archived: 0,
         root: log.audit().head(&tenant()).await.unwrap().root(),
         requests: 3,
+        unindexed: 0,
+        // It was there before its log.
+        users: 1,
+        untold_users: 1,
         checkpoints: 2,
         signatures_checked: true,
         covered: 290,
@@ -385,4 +398,178 @@ async fn a_changed_request_is_found(db: TestDatabase) {
     assert_eq!(log.finding().await, changed("fingerprint"));
     update(0, "contract = 'device/1.1'");
     assert_eq!(log.finding().await, changed("contract"));
+}
+
+/// What no document shows: the columns by which requests are looked up, and how far they have come.
+async fn each_changed_column_of_a_request_is_found(db: TestDatabase) {
+    let first = db.stored(reading("d-1", 20).keyed("k-1")).await.summary;
+    let second = db.stored(reading("d-1", 21).correcting()).await.summary;
+    let third = db.stored(reading("d-2", 20).sent(at(3))).await.summary;
+    db.mass().transition(&tenant(), third.id, transition(Status::Processing)).await.unwrap();
+    let fourth = db.stored(reading("d-3", 20).sent(at(4))).await.summary;
+    db.mass().delete(&tenant(), fourth.id, deletion()).await.unwrap();
+    let live = &*db.database.stores().live;
+    let verify = async || verify(live, &tenant(), None, &[""; 0], |_| {}).await;
+    assert_eq!(verify().await.unwrap().unindexed, 0);
+
+    let postgres = matches!(&db.place, Place::Postgres(_));
+    let id = |id: MassRequestId| {
+        let simple = id.as_uuid().simple().to_string();
+        if postgres { format!("'{simple}'") } else { format!("x'{simple}'") }
+    };
+    let other = &*id(third.id);
+    let instant = "'2020-01-01T00:00:00.000000Z'";
+    for (request, column, value) in [
+        (&first, "status", "'done'"),
+        (&first, "version", "3"),
+        (&first, "outcome", "'correction'"),
+        (&first, "created_at", instant),
+        (&first, "updated_at", instant),
+        (&first, "created_by_kind", "'api_key'"),
+        (&first, "created_by_id", other),
+        (&first, "created_by_id", "NULL"),
+        (&first, "corrects", other),
+        (&first, "corrected_by", other),
+        (&second, "corrects", "NULL"),
+        (&second, "outcome", "'accepted'"),
+        (&second, "corrected_by", other),
+        (&third, "status", "'pending'"),
+        (&third, "version", "1"),
+        (&third, "updated_at", instant),
+        (&fourth, "deleted_at", instant),
+        (&fourth, "version", "1"),
+        (&first, "correlation_id", "'x'"),
+        (&first, "idempotency_key", "NULL"),
+        (&first, "site_id", "'site-2'"),
+        (&first, "device_id", "'d-9'"),
+        (&first, "observed_at", instant),
+        (&first, "natural_key", "'d-9'"),
+        (&first, "warnings", "'[]'"),
+        (&second, "site_id", "NULL"),
+        (&fourth, "site_id", "'site-1'"),
+        (&fourth, "natural_key", "'d-3'"),
+    ] {
+        let row = format!("tenant_id = 'default' AND id = {}", id(request.id));
+        let copy = "CREATE TABLE kept AS SELECT * FROM mass_requests";
+        db.place.execute(&format!("{copy} WHERE {row}"));
+        db.place.execute(&format!("UPDATE mass_requests SET {column} = {value} WHERE {row}"));
+        let finding = found(verify().await);
+        let is_named = match &finding {
+            LiveFinding::RequestColumn { request: of, column: named, .. } => *of == request.id && *named == column,
+            LiveFinding::RequestChanged { request: of, what, .. } => *of == request.id && *what == "index",
+            _ => false,
+        };
+        assert!(is_named, "{column} = {value}: {finding}");
+        db.place.execute(&format!("UPDATE mass_requests SET {column} = (SELECT {column} FROM kept WHERE {row}) WHERE {row}"));
+        db.place.execute("DROP TABLE kept");
+        verify().await.unwrap();
+    }
+}
+
+fn administered_tenant() -> TenantId {
+    TenantId::parse("administered").unwrap()
+}
+
+/// A tenant whose log tells of its creation and of two accounts, of which the second was changed in every way.
+async fn administered(db: &TestDatabase) -> [UserId; 2] {
+    let other = administered_tenant();
+    let (first, second) = (account("first@example.com", &other), account("second@example.com", &other));
+    let ids = [first.user.id, second.user.id];
+    let at_creation = act(at(0));
+    let created = at_creation.done(&other, Action::TenantCreated, Object::Tenant(other.clone()));
+    let founding = vec![created, created_user(&at_creation, &first.user, &first.password)];
+    db.tenants().create(founded(other.clone()), first, founding).await.unwrap();
+    let event = created_user(&at_creation, &second.user, &second.password);
+    db.accounts().create(second, event).await.unwrap();
+    let hash = PasswordHash::from_stored("another".to_owned());
+    let event = act(at(2)).done(&other, Action::PasswordReset, Object::User(ids[1]));
+    let event = event.with(CREDENTIALS, hash.digest().to_string());
+    assert!(db.users().set_password(&other, ids[1], hash, event).await.unwrap());
+    ids
+}
+
+async fn a_changed_account_is_found(db: TestDatabase) {
+    let ids = administered(&db).await;
+    let live = &*db.database.stores().live;
+    let verify = async || verify(live, &administered_tenant(), None, &[""; 0], |_| {}).await;
+    let report = verify().await.unwrap();
+    assert_eq!((report.users, report.untold_users), (2, 0));
+    let instant = "'2020-01-01T00:00:00.000000Z'";
+    for (user, column, value, named) in [
+        (ids[0], "roles", "'admin,operator,platform-admin'", "roles"),
+        (ids[0], "roles", "''", "roles"),
+        (ids[0], "password_hash", "'known'", "password_hash"),
+        (ids[1], "password_hash", "'hash'", "password_hash"),
+        (ids[1], "disabled_at", instant, "disabled"),
+        (ids[1], "created_at", instant, "created_at"),
+    ] {
+        db.place.execute("CREATE TABLE kept AS SELECT * FROM users");
+        let email = if user == ids[0] { "first" } else { "second" };
+        let row = format!("tenant_id = 'administered' AND email = '{email}@example.com'");
+        db.place.execute(&format!("UPDATE users SET {column} = {value} WHERE {row}"));
+        match found(verify().await) {
+            LiveFinding::UserColumn { user: of, column: of_column, .. } => assert_eq!((of, of_column), (user, named)),
+            other => panic!("{column} = {value}: {other}"),
+        }
+        db.place.execute(&format!("UPDATE users SET {column} = (SELECT {column} FROM kept WHERE {row}) WHERE {row}"));
+        db.place.execute("DROP TABLE kept");
+        verify().await.unwrap();
+    }
+}
+
+async fn an_inserted_or_removed_account_is_found(db: TestDatabase) {
+    let ids = administered(&db).await;
+    let live = &*db.database.stores().live;
+    let finding = async || found(verify(live, &administered_tenant(), None, &[""; 0], |_| {}).await);
+    let id = match &db.place {
+        Place::Sqlite(_) => "x'00000000000000000000000000000009'",
+        Place::Postgres(_) => "'00000000-0000-0000-0000-000000000009'",
+    };
+    db.place.execute(&format!(
+        "INSERT INTO users (tenant_id, id, email, password_hash, roles, created_at, updated_at)
+         SELECT tenant_id, {id}, 'third@example.com', password_hash, roles, created_at, updated_at FROM users
+         WHERE email = 'first@example.com'"
+    ));
+    let user = UserId::from_uuid(uuid::Uuid::from_u128(9));
+    assert_eq!(finding().await, LiveFinding::UserWithoutEvent { user });
+    db.place.execute("DELETE FROM users WHERE email LIKE '%d@example.com'");
+    assert_eq!(finding().await, LiveFinding::UserMissing { user: ids[1] });
+}
+
+/// Logs of before tell neither of every account nor of password hashes.
+async fn an_account_of_an_older_log_is_not_taken_for_a_forged_one(db: TestDatabase) {
+    let old = account("old@example.com", &tenant());
+    let id = old.user.id;
+    db.accounts().create(old, event(&tenant(), at(0))).await.unwrap();
+    let live = &*db.database.stores().live;
+    let verify = async || verify(live, &tenant(), None, &[""; 0], |_| {}).await;
+    let report = verify().await.unwrap();
+    // Another one is there from the beginning.
+    assert_eq!((report.users, report.untold_users), (2, 2));
+    assert!(report.to_string().contains("\nNOT compared: some of 2 users"), "{report}");
+    let event = act(at(2)).done(&tenant(), Action::PasswordReset, Object::User(id));
+    assert!(db.users().set_password(&tenant(), id, PasswordHash::from_stored("new".to_owned()), event).await.unwrap());
+    assert_eq!(verify().await.unwrap().untold_users, 2);
+}
+
+/// Whatever is stored, it is something to find and no failure of the verification.
+async fn a_value_that_cannot_be_read_is_found(db: TestDatabase) {
+    let log = Log::new(db).await;
+    let (instant, short) = match &log.db.place {
+        Place::Sqlite(_) => ("'yesterday'", "x'00'"),
+        Place::Postgres(_) => ("'infinity'", "'\\x00'"),
+    };
+    log.change(&format!("UPDATE mass_requests SET updated_at = {instant} WHERE id = {}", log.id(0)));
+    let stated = "no instant".to_owned();
+    let told = "2026-11-24T12:00:00.000001Z".to_owned();
+    let column = LiveFinding::RequestColumn { request: log.requests[0], column: "updated_at", stated, told };
+    assert_eq!(log.finding().await, column);
+    log.attack(&format!("UPDATE audit_checkpoints SET at = {instant}"));
+    assert!(matches!(log.finding().await, LiveFinding::Stored(_)));
+    log.attack_again("DELETE FROM audit_checkpoints");
+    log.attack_again(&format!("UPDATE audit_events SET at = {instant} WHERE sequence = 1"));
+    assert!(matches!(log.finding().await, LiveFinding::Column { event: 1, column: "at", .. }));
+    log.attack_again(&format!("UPDATE audit_nodes SET hash = {short}"));
+    let found = log.finding().await;
+    assert!(matches!(found, LiveFinding::Column { .. } | LiveFinding::Stored(_)), "{found}");
 }

@@ -70,7 +70,7 @@ fn fill(place: &Place) {
             "INSERT INTO mass_requests (tenant_id, id, contract, status, outcome, version, created_at, updated_at, \
                  created_by_kind, created_by_id, fingerprint, document, warnings)
              VALUES ('default', {request}, 'simple/1.0', 'failed', 'accepted', 2, '2026-11-24T12:00:00.000000Z', \
-                 '2026-11-24T12:00:00.000000Z', 'user', {user}, {hash}, '{document}', '[]');
+                 '2026-11-24T12:00:00.120000Z', 'user', {user}, {hash}, '{document}', '[]');
              INSERT INTO audit_events VALUES
                  ('default', {odd}, '2026-11-24T12:00:00.000000Z', 'user', {user}, '2001:db8::1', 'accepted', {request}, \
                      'simple/1.0', {hash}, {trace}, 'req-1', '{{}}'),

@@ -85,7 +85,8 @@ fn earlier(arguments: &Arguments, tenants: &[TenantId]) -> anyhow::Result<Vec<(T
 fn summary(report: &LiveReport) -> serde_json::Value {
     json!({
         "tenant": report.tenant.as_str(), "events": report.events, "archived": report.archived,
-        "root": report.root.to_string(), "requests": report.requests, "checkpoints": report.checkpoints,
+        "root": report.root.to_string(), "requests": report.requests,
+        "unindexed": report.unindexed, "users": report.users, "untold_users": report.untold_users, "checkpoints": report.checkpoints,
         "covered": report.covered, "signatures_checked": report.signatures_checked, "confirmed": report.confirmed,
     })
 }

@@ -36,7 +36,14 @@ fn replacements(value: &Value) -> Vec<Value> {
             .collect(),
         Value::Number(number) => {
             let number = number.as_u64().unwrap();
-            vec![json!(number + 1), json!(number.wrapping_sub(1)), json!(i64::MAX), json!(u64::MAX), json!(0), json!(0.5)]
+            vec![
+                json!(number + 1),
+                json!(number.wrapping_sub(1)),
+                json!(i64::MAX),
+                json!(u64::MAX),
+                json!(0),
+                json!(0.5),
+            ]
         }
         _ => Vec::new(),
     };
@@ -174,7 +181,10 @@ fn an_export_that_was_rewritten_without_signatures_is_found() {
         let signed = sizes.last().copied().unwrap_or(after).try_into().unwrap();
         assert_eq!(found, Finding::NotSigned { after: signed, last }, "{lines:?}");
         assert!(found.to_string().starts_with("no signature covers "), "{found}");
-        assert!(with(&[], &[], lines.concat().as_bytes()).is_ok(), "without a key, nothing tells it from a genuine one");
+        assert!(
+            with(&[], &[], lines.concat().as_bytes()).is_ok(),
+            "without a key, nothing tells it from a genuine one"
+        );
     }
 }
 

@@ -1,0 +1,196 @@
+//! Requests as they are stored, with the events about them.
+
+use std::collections::HashMap;
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use mass_audit_service::live::{RequestPage, RequestRecord};
+use mass_domain::audit::{Action, Object};
+use mass_domain::canonical::Fingerprint;
+use mass_domain::ids::MassRequestId;
+use mass_domain::tenancy::TenantId;
+use uuid::Uuid;
+
+use super::Connection;
+use super::audit::{column, count};
+use crate::columns::{Id, ShownInstant};
+use crate::schema::{audit_archived_leaves, audit_events, mass_requests};
+
+/// How many requests are read at once. Their documents are in memory then.
+const DOCUMENTS: usize = 64;
+
+/// The columns of a request as they are stored.
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = mass_requests)]
+struct RawRequest {
+    id: Id,
+    contract: String,
+    status: String,
+    outcome: String,
+    version: i64,
+    created_at: ShownInstant,
+    updated_at: ShownInstant,
+    created_by_kind: String,
+    created_by_id: Option<Id>,
+    corrects: Option<Id>,
+    corrected_by: Option<Id>,
+    deleted_at: Option<ShownInstant>,
+    correlation_id: Option<String>,
+    idempotency_key: Option<String>,
+    site_id: Option<String>,
+    device_id: Option<String>,
+    observed_at: Option<ShownInstant>,
+    natural_key: Option<String>,
+    warnings: String,
+    fingerprint: Vec<u8>,
+    document: String,
+    audit_sequence: i64,
+    audit_leaf_hash: Vec<u8>,
+}
+
+impl From<RawRequest> for RequestRecord {
+    fn from(raw: RawRequest) -> Self {
+        Self {
+            id: MassRequestId::from_uuid(raw.id.0),
+            contract: raw.contract,
+            status: raw.status,
+            outcome: raw.outcome,
+            version: raw.version,
+            created_at: raw.created_at.0,
+            updated_at: raw.updated_at.0,
+            created_by_kind: raw.created_by_kind,
+            created_by_id: raw.created_by_id.map(|id| id.0),
+            corrects: raw.corrects.map(|id| id.0),
+            corrected_by: raw.corrected_by.map(|id| id.0),
+            deleted_at: raw.deleted_at.map(|at| at.0),
+            correlation_id: raw.correlation_id,
+            idempotency_key: raw.idempotency_key,
+            site_id: raw.site_id,
+            device_id: raw.device_id,
+            observed_at: raw.observed_at.map(|at| at.0),
+            natural_key: raw.natural_key,
+            warnings: raw.warnings,
+            fingerprint: raw.fingerprint,
+            document: Fingerprint::of(&raw.document),
+            audit_sequence: count(raw.audit_sequence),
+            audit_leaf_hash: raw.audit_leaf_hash,
+            archived_leaf: None,
+            events: Vec::new(),
+        }
+    }
+}
+
+/// Requests with the events about them.
+pub(super) fn records(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    ids: &[Uuid],
+) -> QueryResult<HashMap<Uuid, RequestRecord>> {
+    let mut records = HashMap::with_capacity(ids.len());
+    for ids in ids.chunks(DOCUMENTS) {
+        let rows: Vec<RawRequest> = mass_requests::table
+            .filter(mass_requests::tenant_id.eq(tenant.as_str()))
+            .filter(mass_requests::id.eq_any(ids.iter().copied().map(Id)))
+            .select(RawRequest::as_select())
+            .load(connection)?;
+        records.extend(rows.into_iter().map(|row| (row.id.0, RequestRecord::from(row))));
+    }
+    add_events(connection, tenant, &mut records)?;
+    Ok(records)
+}
+
+/// Adds the events about each request but the one by which it was accepted.
+///
+/// Neither an order nor a condition on the action stands in the statement: with either, a planner goes through the
+/// tenant's whole log for every page.
+fn add_events(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    records: &mut HashMap<Uuid, RequestRecord>,
+) -> QueryResult<()> {
+    let objects: Vec<_> = records.values().map(|record| Object::MassRequest(record.id)).collect();
+    let events: Vec<(Option<String>, i64, String)> = audit_events::table
+        .filter(audit_events::tenant_id.eq(tenant.as_str()))
+        .filter(audit_events::object_kind.eq("mass_request"))
+        .filter(audit_events::object_id.eq_any(objects.iter().map(Object::id)))
+        .select((
+            audit_events::object_id,
+            audit_events::sequence,
+            // The text of an acceptance is read with its own part of the log.
+            sql::<Text>("CASE WHEN action = 'accepted' THEN '' ELSE event END"),
+        ))
+        .load(connection)?;
+    for (id, sequence, text) in events {
+        let id = id.and_then(|id| Uuid::parse_str(&id).ok());
+        if let Some(record) = id.and_then(|id| records.get_mut(&id)).filter(|_| !text.is_empty()) {
+            record.events.push((count(sequence), text));
+        }
+    }
+    records.values_mut().for_each(|record| record.events.sort_unstable_by_key(|(sequence, _)| *sequence));
+    Ok(())
+}
+
+/// The next requests in the order of their ids.
+pub(super) fn page(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    after: Option<MassRequestId>,
+    limit: u64,
+) -> QueryResult<RequestPage> {
+    super::read(connection, |connection| {
+        let mut query = mass_requests::table
+            .filter(mass_requests::tenant_id.eq(tenant.as_str()))
+            .select((mass_requests::id, mass_requests::audit_sequence))
+            .order(mass_requests::id)
+            .limit(column(limit))
+            .into_boxed();
+        if let Some(after) = after {
+            query = query.filter(mass_requests::id.gt(Id(after.as_uuid())));
+        }
+        let rows: Vec<(Id, i64)> = query.load(connection)?;
+        let accepted = accepted(connection, tenant, rows.iter().map(|(_, place)| *place))?;
+        let is_accepted = |(id, place): &&(Id, i64)| accepted.get(place) == Some(&id.0);
+        let unaccepted: Vec<_> = rows.iter().filter(|row| !is_accepted(row)).map(|(id, _)| id.0).collect();
+        let mut found = records(connection, tenant, &unaccepted)?;
+        add_archived_leaves(connection, tenant, &mut found)?;
+        Ok(RequestPage {
+            requests: rows.len() as u64,
+            last: rows.last().map(|(id, _)| MassRequestId::from_uuid(id.0)),
+            unaccepted: unaccepted.iter().filter_map(|id| found.remove(id)).collect(),
+        })
+    })
+}
+
+/// The requests that were accepted in the events at these places.
+fn accepted(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    places: impl Iterator<Item = i64>,
+) -> QueryResult<HashMap<i64, Uuid>> {
+    let events: Vec<(i64, String, Option<String>)> = audit_events::table
+        .filter(audit_events::tenant_id.eq(tenant.as_str()))
+        .filter(audit_events::sequence.eq_any(places))
+        .select((audit_events::sequence, audit_events::action, audit_events::object_id))
+        .load(connection)?;
+    let accepted = events.into_iter().filter(|(_, action, _)| action == Action::Accepted.as_str());
+    Ok(accepted.filter_map(|(place, _, id)| Some((place, Uuid::parse_str(&id?).ok()?))).collect())
+}
+
+fn add_archived_leaves(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    records: &mut HashMap<Uuid, RequestRecord>,
+) -> QueryResult<()> {
+    let places = records.values().map(|record| column(record.audit_sequence));
+    let leaves: Vec<(i64, Vec<u8>)> = audit_archived_leaves::table
+        .filter(audit_archived_leaves::tenant_id.eq(tenant.as_str()))
+        .filter(audit_archived_leaves::sequence.eq_any(places))
+        .select((audit_archived_leaves::sequence, audit_archived_leaves::leaf_hash))
+        .load(connection)?;
+    let leaves: HashMap<_, _> = leaves.into_iter().collect();
+    for record in records.values_mut() {
+        record.archived_leaf = leaves.get(&column(record.audit_sequence)).cloned();
+    }
+    Ok(())
+}
