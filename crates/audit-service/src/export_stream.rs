@@ -55,7 +55,12 @@ impl AuditService {
         let after = self.store.archived(tenant).await?;
         let act = self.act(principal.actor(), origin);
         let event = act.done(tenant, Action::AuditExported, Object::AuditTrail).with("after", after);
-        self.store.record(tenant, vec![event]).await?;
+        match self.store.record(tenant, vec![event]).await {
+            // Nothing can be appended to a log whose head cannot be read. It is exported all the same: what is signed below
+            // tells of it.
+            Err(error) if error.unreadable().is_some() => {}
+            recorded => recorded?,
+        }
         let until = match self.sign_head(tenant).await {
             Ok(signed) => signed.checkpoint.size,
             Err(CheckpointError::Broken(_)) => self.last_trace(tenant).await?,

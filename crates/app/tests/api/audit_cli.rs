@@ -15,6 +15,8 @@ workplaces_on_both! {
     an_export_is_verified_without_a_server_or_a_database,
     what_was_changed_in_an_export_is_named,
     a_manipulated_database_is_found_by_its_export_and_by_itself,
+    what_cannot_be_read_in_a_database_is_a_finding_and_no_failure,
+    a_changed_account_or_request_is_found,
     a_log_that_was_emptied_is_found,
     a_log_of_nobody_is_not_taken_for_a_good_one,
     a_log_that_was_written_anew_is_found_by_an_earlier_checkpoint_alone,
@@ -135,6 +137,21 @@ async fn what_was_changed_in_an_export_is_named(workplace: Workplace) {
     let as_json = workplace.mass(&["audit", "verify", "manipulated.ndjson", "--json"]);
     let told: Value = serde_json::from_str(&as_json.stdout).unwrap();
     assert_eq!((as_json.status, &told["result"]), (Some(2), &json!("found")));
+
+    // Written anew without signatures, and with the last line counting what is left.
+    let end = |events: usize, checkpoints: usize| {
+        format!("{{\"end\":{{\"checkpoints\":{checkpoints},\"events\":{events}}}}}\n")
+    };
+    let events: Vec<_> = lines.iter().copied().filter(|line| line.starts_with(r#"{"event""#)).collect();
+    for kept in [0, 2, events.len()] {
+        workplace.write("manipulated.ndjson", lines[0].to_owned() + &events[..kept].concat() + &end(kept, 0));
+        let ended = verify(&workplace, "manipulated.ndjson");
+        assert!(found(&ended).starts_with("no signature covers "), "{ended:?}");
+    }
+    for (file, finding) in [("", "no audit export"), ("\u{0}", "no audit export"), ("{}\n", "no audit export")] {
+        workplace.write("manipulated.ndjson", file);
+        assert!(found(&verify(&workplace, "manipulated.ndjson")).contains(finding));
+    }
 }
 
 /// SQL that changes one event of the default tenant's log, with or without the hash of its leaf.
@@ -171,6 +188,69 @@ async fn a_manipulated_database_is_found_by_its_export_and_by_itself(workplace: 
     let signing = workplace.mass(&["audit", "checkpoint"]);
     assert_eq!((signing.status, signing.stdout.as_str()), (Some(1), ""), "{signing:?}");
     assert!(signing.stderr.contains("THE AUDIT TRAIL IS NOT AS IT WAS SIGNED"), "{signing:?}");
+}
+
+/// An inflated, deflated or torn head, and columns that hold nothing that MASS writes.
+async fn what_cannot_be_read_in_a_database_is_a_finding_and_no_failure(workplace: Workplace) {
+    let workplace = worked(workplace).await;
+    good(&workplace.mass(&["audit", "checkpoint"]));
+    workplace.unlock_audit_trail();
+    let of_default = "WHERE tenant_id = 'default'";
+    let is_postgres = workplace.is_postgres();
+    let (short, instant) = if is_postgres { ("'\\x00'::bytea", "'infinity'") } else { ("x'00'", "'yesterday'") };
+    let text = if is_postgres { "encode(frontier, 'hex')" } else { "hex(frontier)" };
+    let query = format!("SELECT CAST(size AS TEXT) || ' ' || {text} AS line FROM audit_heads {of_default}");
+    let head = workplace.lines(&query).remove(0);
+    let (size, frontier) = head.split_once(' ').unwrap();
+    let frontier = if is_postgres { format!("'\\x{frontier}'::bytea") } else { format!("x'{frontier}'") };
+    let heads = [
+        ("size + 1", frontier.as_str()),
+        ("size + 4", &frontier),
+        ("size - 1", &frontier),
+        ("-1", &frontier),
+        ("9223372036854775807", &frontier),
+        ("size", short),
+    ];
+    for (inflated, torn) in heads {
+        workplace.execute(&format!("UPDATE audit_heads SET size = {inflated}, frontier = {torn} {of_default}"));
+        let by_itself = live(&workplace);
+        assert!(found(&by_itself).starts_with("default: "), "{inflated}: {by_itself:?}");
+        workplace.execute(&format!("UPDATE audit_heads SET size = {size}, frontier = {frontier} {of_default}"));
+    }
+    good(&live(&workplace));
+    for (column, value) in [("note", "'x'"), ("at", instant)] {
+        workplace.execute(&format!("UPDATE audit_checkpoints SET {column} = {value} {of_default}"));
+        assert!(found(&live(&workplace)).starts_with("default: "));
+    }
+    workplace.execute(&format!("DELETE FROM audit_checkpoints {of_default}"));
+    workplace.execute(&format!("UPDATE audit_events SET at = {instant} {of_default} AND sequence = 2"));
+    let by_itself = live(&workplace);
+    assert!(found(&by_itself).starts_with("default: event 2: the column at says "), "{by_itself:?}");
+
+    // What nothing can be appended to is exported all the same.
+    workplace.execute(&format!("UPDATE audit_heads SET size = 9223372036854775807 {of_default}"));
+    export(&workplace, "audit.ndjson");
+    found(&verify(&workplace, "audit.ndjson"));
+}
+
+async fn a_changed_account_or_request_is_found(workplace: Workplace) {
+    let workplace = worked(workplace).await;
+    let told = good(&live(&workplace));
+    assert!(told.contains("5 requests are as their events tell") && told.contains("1 users"), "{told}");
+    assert!(!told.contains("NOT compared"), "{told}");
+    let of_default = "WHERE tenant_id = 'default'";
+    for (table, change, finding) in [
+        ("mass_requests", "device_id = 'x'", "its index is not the one"),
+        ("mass_requests", "status = 'done'", "the column status says done"),
+        ("users", "password_hash = 'x'", "password_hash is "),
+        ("users", "roles = 'auditor'", "roles is auditor"),
+    ] {
+        workplace.execute(&format!("UPDATE {table} SET {change} {of_default}"));
+        let ended = live(&workplace);
+        // What was changed last is found first: accounts before requests.
+        let is_named = found(&ended).contains(finding);
+        assert!(is_named || table == "users" && found(&ended).contains("request"), "{change}: {ended:?}");
+    }
 }
 
 async fn a_log_that_was_emptied_is_found(workplace: Workplace) {

@@ -460,7 +460,9 @@ async fn each_changed_column_of_a_request_is_found(db: TestDatabase) {
             _ => false,
         };
         assert!(is_named, "{column} = {value}: {finding}");
-        db.place.execute(&format!("UPDATE mass_requests SET {column} = (SELECT {column} FROM kept WHERE {row}) WHERE {row}"));
+        db.place.execute(&format!(
+            "UPDATE mass_requests SET {column} = (SELECT {column} FROM kept WHERE {row}) WHERE {row}"
+        ));
         db.place.execute("DROP TABLE kept");
         verify().await.unwrap();
     }

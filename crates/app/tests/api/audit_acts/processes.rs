@@ -43,4 +43,5 @@ async fn a_reset_password_is_told(workplace: Workplace) {
     assert_eq!(actions, ["tenant_created", "user_created", "user_created", "password_reset"]);
     assert_eq!(events[3]["actor"], json!({"kind": "system"}));
     assert_eq!(events[3]["object"], events[2]["object"]);
+    assert_ne!(events[3]["detail"]["credentials"], events[2]["detail"]["credentials"]);
 }
