@@ -458,6 +458,32 @@ def verification(run):
                 per_second=events / seconds, bytes=export.stat().st_size)
 
 
+def live_verification(run):
+    """`mass audit verify --live` of logs that grow, on one core: of each event its request and its document, too."""
+    pinned = ["taskset", "--cpu-list", "0"] if shutil.which("taskset") else []
+    file = run.work / "readings.ndjson"
+    for database in ["sqlite", "postgres"]:
+        with run.mass_on(database) as server:
+            stored = 0
+            for events in [10**power for power in range(4, 10) if 10**power <= run.plan.events]:
+                run.loader.readings(file, events - stored)
+                run.loader.batch(server, file=file)
+                stored = events
+                for number in run.rounds():
+                    seconds = timed_verification(run, server, pinned)
+                    run.add("live", subject="mass", database=database, round=number, events=events, seconds=seconds,
+                            per_second=events / seconds)
+
+
+def timed_verification(run, server, pinned):
+    command = [*pinned, run.binaries["mass"], "audit", "verify", "--live", "--tenant", "default"]
+    begin = time.perf_counter()
+    done = subprocess.run(command, cwd=server.folder, env=server.environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Refused(f"mass audit verify --live: {done.stderr or done.stdout}"[:1000])
+    return time.perf_counter() - begin
+
+
 # --- 7. Micro-benchmarks ----------------------------------------------------------------------------------------------
 
 
@@ -481,6 +507,7 @@ CASES = {
     "audit-cost": audit_cost,
     "engine": engine,
     "verification": verification,
+    "live-verification": live_verification,
     "micro": micro,
 }
 

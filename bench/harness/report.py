@@ -232,6 +232,11 @@ def audit(results):
     if seconds:
         events, size = (results.median(it, "verification") for it in ("events", "bytes"))
         out += [f"`mass audit verify` of {number(events)} events ({number(size / 2**20)} MiB): {spread(seconds, 2)} s.", ""]
+    for database in ("postgres", "sqlite"):
+        for size in sorted(set(results.values("events", "live", database=database))):
+            rates = results.values("per_second", "live", database=database, events=size)
+            out += [f"`mass audit verify --live` of {number(size)} events on {database}: {spread(rates)} events a second.",
+                    ""]
     return out
 
 
@@ -254,7 +259,7 @@ SECTIONS = [
      "Each server of the run tells the most memory that it held (`VmHWM`). A start on an empty database makes its tables "
      "and hashes the first administrator's password."),
     ("What more rows cost", ["curves"], curves, "One connection, but for sending."),
-    ("The audit trail", ["audit-cost", "verification"], audit,
+    ("The audit trail", ["audit-cost", "verification", "live-verification"], audit,
      "The same commit, built with and without the tree (the feature `bench-without-tree`), each on a database of its own."),
     ("A hanging engine", ["engine"], engine,
      "enterprise/1.1 at 64 connections, with `MASS_AUTO_SEND=true` and an engine that takes each question and answers none."),

@@ -63,11 +63,12 @@ impl Implied {
         self.version = self.version.map(|version| version + 1);
         self.updated_at = Some(event.at);
         self.status = to.or(self.status.take());
-        match event.action {
-            Action::Corrected => self.corrected_by = Some(text(event, "corrected_by")),
-            Action::Reinstated => self.corrected_by = Some(None),
-            Action::Deleted => self.deleted = Some((sequence, event.at)),
-            _ => {}
+        if event.action == Action::Corrected {
+            self.corrected_by = Some(text(event, "corrected_by"));
+        } else if event.action == Action::Reinstated {
+            self.corrected_by = Some(None);
+        } else if event.action == Action::Deleted {
+            self.deleted = Some((sequence, event.at));
         }
     }
 
