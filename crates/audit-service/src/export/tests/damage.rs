@@ -10,7 +10,7 @@ fn pointers(value: &Value, prefix: &str, found: &mut Vec<String>) {
     let below: Vec<(String, &Value)> = match value {
         Value::Object(members) => members.iter().map(|(name, member)| (name.clone(), member)).collect(),
         Value::Array(items) => items.iter().enumerate().map(|(index, item)| (index.to_string(), item)).collect(),
-        _ => Vec::new(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Vec::new(),
     };
     below.into_iter().for_each(|(name, member)| pointers(member, &format!("{prefix}/{name}"), found));
 }
@@ -23,7 +23,9 @@ fn remove(value: &mut Value, pointer: &str) {
     match value.pointer_mut(parent).unwrap() {
         Value::Object(members) => drop(members.remove(name)),
         Value::Array(items) => drop(items.remove(name.parse::<usize>().unwrap())),
-        other => panic!("{other} has no members"),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+            panic!("{other} has no members")
+        }
     }
 }
 
@@ -45,7 +47,7 @@ fn replacements(value: &Value) -> Vec<Value> {
                 json!(0.5),
             ]
         }
-        _ => Vec::new(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => Vec::new(),
     };
     let others = [Value::Null, json!(true), json!(-1), json!("x"), json!(""), json!([]), json!({}), json!([1, "x"])];
     own.into_iter().chain(others).filter(|other| other != value).collect()
@@ -71,7 +73,7 @@ fn altered(line: &str) -> Vec<String> {
         match more.pointer_mut(&pointer).unwrap() {
             Value::Object(members) => drop(members.insert("more".to_owned(), json!(1))),
             Value::Array(items) => items.push(json!("0".repeat(64))),
-            _ => continue,
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => continue,
         }
         put(more);
     }
