@@ -456,8 +456,8 @@ async fn each_changed_column_of_a_request_is_found(db: TestDatabase) {
         let finding = found(verify().await);
         let request = request.id;
         let is_of_index =
-            matches!(finding, LiveFinding::RequestChanged { request: of, what: "index", .. } if *of == request);
-        let is_of_column = matches!(finding, LiveFinding::RequestColumn { request: of, column: named, .. } if (*of, *named) == (request, column));
+            matches!(finding, LiveFinding::RequestChanged { request: of, what: "index", .. } if of == request);
+        let is_of_column = matches!(finding, LiveFinding::RequestColumn { request: of, column: named, .. } if (of, named) == (request, column));
         let is_named = is_of_index || is_of_column;
         assert!(is_named, "{column} = {value}: {finding}");
         db.place.execute(&format!(
