@@ -2,6 +2,7 @@
 
 mod connections;
 mod environment;
+mod streams;
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -21,6 +22,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub use self::connections::ConnectionSettings;
 use self::environment::secret;
 pub use self::environment::{SECRETS, Unknown, load_dotenv, unknown_variables, variable, wants_no_colour};
+pub use self::streams::StreamSettings;
 use crate::engine::address::{EngineUrl, Host, InvalidEngineUrl, InvalidHost};
 use crate::http::limits::PerMinute;
 use crate::http::public::PublicUrl;
@@ -41,6 +43,9 @@ pub struct Settings {
     /// How many connections there may be, and how slowly a client may read.
     #[command(flatten)]
     pub connections: ConnectionSettings,
+    /// How many batches and exports there may be at once, and how much memory they may hold.
+    #[command(flatten)]
+    pub streams: StreamSettings,
     /// How much each caller may ask for.
     #[command(flatten)]
     pub limits: LimitSettings,
@@ -699,6 +704,9 @@ impl Settings {
             ("MASS_PUBLIC_URL", self.http.public_url.as_str().to_owned()),
             ("MASS_RATE_LIMIT_PER_MINUTE", self.limits.credential.to_string()),
             ("MASS_STATEMENT_CACHE", self.storage.statement_cache.to_string()),
+            ("MASS_STREAMS_PER_CREDENTIAL", self.streams.per_credential.to_string()),
+            ("MASS_STREAMS_PER_TENANT", self.streams.per_tenant.to_string()),
+            ("MASS_STREAM_BUFFER_BYTES", self.streams.buffer_bytes.to_string()),
             ("MASS_TENANT", self.first.tenant.to_string()),
             ("MASS_TOKEN", secret(&self.token)),
             ("MASS_TENANT_RATE_LIMIT_PER_MINUTE", self.limits.tenant.to_string()),

@@ -27,6 +27,7 @@ pub mod query;
 pub mod recommendations;
 mod refusal;
 pub mod reply;
+pub mod streams;
 pub mod system;
 pub mod wire;
 
@@ -58,6 +59,7 @@ use cors::AllowedOrigins;
 use limits::Limits;
 use problem::{Problem, ProblemKind};
 use public::PublicUrl;
+use streams::Streams;
 use system::Draining;
 
 use crate::engine::Engine;
@@ -97,6 +99,8 @@ pub struct Services {
     pub limits: web::Data<Limits>,
     /// The connections that are open, and how many may be.
     pub connections: web::Data<Connections>,
+    /// The batches and exports that are under way, and how many may be.
+    pub streams: web::Data<Streams>,
     /// Whose word is taken for where a request came from.
     pub proxies: web::Data<TrustedProxies>,
     /// The origins whose pages may call the API.
@@ -137,6 +141,7 @@ pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Serve
             .app_data(services.temporary)
             .app_data(services.limits)
             .app_data(services.connections.clone())
+            .app_data(services.streams)
             .app_data(services.proxies)
             .app_data(services.cors_origins)
             .app_data(services.document)

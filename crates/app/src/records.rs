@@ -112,6 +112,12 @@ impl Records {
         }
     }
 
+    /// How many bytes of memory the beginning of a record takes whose end has not come yet.
+    #[must_use]
+    pub const fn held(&self) -> usize {
+        self.splitter.held()
+    }
+
     /// The record in whose middle the stream ended.
     #[must_use]
     pub fn unfinished(&self) -> Option<RawRecord<'_>> {

@@ -37,6 +37,7 @@ use crate::http::context::local_origin;
 use crate::http::cors::AllowedOrigins;
 use crate::http::limits::Limits;
 use crate::http::openapi::Document;
+use crate::http::streams::Streams;
 use crate::http::system::Draining;
 use crate::telemetry::Telemetry;
 
@@ -127,6 +128,7 @@ impl Application {
             telemetry: web::Data::new(telemetry),
             limits: web::Data::new(Limits::new(settings.limits.per_minute())),
             connections: web::Data::new(Connections::new(settings.connections.limits(), proxies.clone())),
+            streams: web::Data::new(Streams::new(settings.streams.limits(settings.http.body_limit_bytes))),
             proxies: web::Data::new(proxies),
             cors_origins: web::Data::new(AllowedOrigins(settings.http.cors_origins.clone())),
             document: web::Data::new(Document::new(settings.http.public_url.clone())),

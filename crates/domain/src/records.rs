@@ -99,6 +99,12 @@ impl Splitter {
         Ok(())
     }
 
+    /// How many bytes of memory the beginning of a record takes whose end has not come yet.
+    #[must_use]
+    pub const fn held(&self) -> usize {
+        self.kept.capacity()
+    }
+
     /// The record in whose middle the stream ended, if it cannot end there.
     #[must_use]
     pub fn unfinished(&self) -> Option<RawRecord<'_>> {

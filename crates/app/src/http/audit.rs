@@ -17,6 +17,7 @@ use serde::Deserialize;
 use super::problem::{Problem, ProblemKind};
 use super::query::{Query, foreign_cursor, page_limit, wrong_parameter};
 use super::reply::{Call, Lines, Reply};
+use super::streams::{self, Streams};
 use super::wire::audit::{
     AuditCheckpoint, AuditConsistency, AuditEventPage, AuditExportLine, AuditInclusion, AuditKey, AuditReceipt,
 };
@@ -85,8 +86,14 @@ pub async fn consistency(call: Call, service: Service, mut query: Query) -> Resu
 /// One object a line, with the signed checkpoints between the events and one at the end: what `mass audit verify` takes.
 /// That it was made is the last event in it.
 #[api_v2_operation(operation_id = "exportAuditTrail", tags("audit"))]
-pub async fn export(call: Call, service: Service, query: Query) -> Result<Lines<AuditExportLine>, Problem> {
+pub async fn export(
+    call: Call,
+    service: Service,
+    streams: web::Data<Streams>,
+    query: Query,
+) -> Result<Lines<AuditExportLine>, Problem> {
     query.finish()?;
+    let stream = streams::open(&streams, &call.principal)?;
     let export = service.export(&call.principal, &call.origin).await?;
     let name = format!("mass-audit-{}.ndjson", export.tenant());
     let lines = futures_util::stream::try_unfold((export, call), |(mut export, call)| async {
@@ -100,7 +107,7 @@ pub async fn export(call: Call, service: Service, query: Query) -> Result<Lines<
         })?;
         Ok::<_, PortError>(lines.map(|lines| (lines.into(), (export, call))))
     });
-    Ok(Lines::new(&name, lines))
+    Ok(Lines::new(&name, streams::holding(stream, lines)))
 }
 
 /// Whether the caller may still read the audit trail.

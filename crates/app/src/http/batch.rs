@@ -37,6 +37,7 @@ use super::mass::on_conflict;
 use super::problem::{Problem, ProblemKind};
 use super::query::{Query, wrong_header, wrong_parameter};
 use super::reply::{Call, Lines};
+use super::streams::{self, Stream, Streams};
 use super::system::Draining;
 use super::wire::batch::BatchLine;
 use crate::engine::Engine;
@@ -51,9 +52,9 @@ const ATOMIC_RECORDS: usize = 10_000;
 /// The most bytes of an atomic batch, decoded: all of it has to be in memory.
 const ATOMIC_BYTES: usize = 16 << 20;
 
-/// How many atomic batches are in memory at once, and how long another one waits for its turn.
+/// How many atomic batches are stored at once, and how long another one that has arrived waits for its turn.
 static ATOMIC_TURNS: Semaphore = Semaphore::const_new(4);
-const ATOMIC_PATIENCE: Duration = Duration::from_secs(5);
+const ATOMIC_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long an atomic batch may take to arrive whole.
 const ATOMIC_TIMEOUT: Duration = Duration::from_secs(60);
@@ -129,6 +130,7 @@ pub struct Tools {
     engine: web::Data<Engine>,
     folder: TemporaryFolder,
     limit: usize,
+    streams: web::Data<Streams>,
     draining: web::Data<Draining>,
 }
 
@@ -141,9 +143,11 @@ impl FromRequest for Tools {
         let engine = req.app_data::<web::Data<Engine>>().cloned();
         let folder = req.app_data::<web::Data<TemporaryFolder>>().map(|folder| folder.get_ref().clone());
         let limit = req.app_data::<web::Data<BodyLimit>>().map(|limit| limit.0);
+        let streams = req.app_data::<web::Data<Streams>>().cloned();
         let draining = req.app_data::<web::Data<Draining>>().cloned();
         let tools = (|| {
-            Some(Self { service: service?, engine: engine?, folder: folder?, limit: limit?, draining: draining? })
+            let (service, engine, folder) = (service?, engine?, folder?);
+            Some(Self { service, engine, folder, limit: limit?, streams: streams?, draining: draining? })
         })();
         ready(tools.ok_or_else(|| Problem::internal(&anyhow::anyhow!("batches are not wired"))))
     }
@@ -197,8 +201,9 @@ impl Wishes {
         Ok(Self { mode: mode.unwrap_or_default(), shown: shown.unwrap_or_default(), contract, key, options })
     }
 
-    fn terms(&self, call: &Call, tools: &Tools) -> Terms {
+    fn terms(&self, call: &Call, tools: &Tools, stream: Arc<Stream>) -> Terms {
         Terms {
+            stream,
             service: tools.service.clone(),
             principal: call.principal.clone(),
             options: self.options.clone(),
@@ -211,8 +216,10 @@ impl Wishes {
 
 /// Answers while the batch is read and stored, from its first record on: a body without any that can be read is refused.
 async fn each(call: Call, mut upload: Upload, wishes: Wishes, tools: Tools) -> Result<Lines<BatchLine>, Problem> {
+    let stream = streams::open(&tools.streams, &call.principal)?;
     let halted = Arc::new(AtomicBool::new(false));
-    let reading = Reading::new(&upload, wishes.terms(&call, &tools), CHUNK, Arc::clone(&halted))?;
+    let terms = wishes.terms(&call, &tools, Arc::clone(&stream));
+    let reading = Reading::new(&upload, terms, CHUNK, Arc::clone(&halted))?;
     let begun = begin(&mut upload.payload, Box::new(reading)).await?;
     let (writer, lines) = outbox(tools.folder.clone());
     let storing = Storing {
@@ -227,7 +234,7 @@ async fn each(call: Call, mut upload: Upload, wishes: Wishes, tools: Tools) -> R
     };
     let spans = storing.call.spans.clone();
     actix_web::rt::spawn(spans.around(run(upload.payload, begun, storing)));
-    Ok(Lines::with_status(StatusCode::OK, lines))
+    Ok(Lines::with_status(StatusCode::OK, streams::holding(stream, lines)))
 }
 
 /// A body whose first record has been read, or that has ended without one.
@@ -248,10 +255,7 @@ async fn begin(payload: &mut Payload, mut reading: Box<Reading>) -> Result<Begun
         let begun = !reading.is_empty();
         let (next, ended) = match result {
             Err(problem) if !begun => return Err(problem),
-            Err(problem) => {
-                discard(payload).await;
-                (None, Some(Err(problem)))
-            }
+            Err(problem) => (None, Some(Err(problem))),
             Ok(_) if is_end => (None, Some(Ok(()))),
             Ok(true) if begun => (None, None),
             Ok(true) => continue,
@@ -285,8 +289,10 @@ async fn run(payload: Payload, begun: Begun, mut storing: Storing) {
 /// whatever there is when the client pauses.
 async fn read(mut payload: Payload, begun: Begun, chunks: mpsc::Sender<Chunk>, idle: &Notify) -> Result<(), Problem> {
     let Begun { mut reading, mut next, ended } = begun;
+    let mut is_sent = true;
     let ended = loop {
         if let Some(ended) = ended {
+            is_sent = ended.is_ok();
             break ended;
         }
         if reading.is_full() {
@@ -315,7 +321,7 @@ async fn read(mut payload: Payload, begun: Begun, chunks: mpsc::Sender<Chunk>, i
             Ok(true) => {}
             Ok(false) => next = Some(Piece::Rest),
             Err(problem) => {
-                discard(&mut payload).await;
+                is_sent = false;
                 break Err(problem);
             }
         }
@@ -323,6 +329,10 @@ async fn read(mut payload: Payload, begun: Begun, chunks: mpsc::Sender<Chunk>, i
     if !reading.is_empty() {
         idle.notified().await;
         hand_on(&chunks, reading.take()).await;
+    }
+    drop((reading, chunks));
+    if !is_sent {
+        discard(&mut payload).await;
     }
     ended
 }
@@ -357,7 +367,7 @@ struct Storing {
 
 impl Storing {
     async fn store(&mut self, chunk: Chunk) -> Result<(), Abandoned> {
-        let Chunk { places, prepared, .. } = chunk;
+        let Chunk { places, prepared, room: _until_stored, .. } = chunk;
         if self.problem.is_none() && self.tools.draining.is_begun() {
             self.halt(Problem::unavailable("The server is stopping.", Duration::from_secs(5)));
         }
@@ -444,18 +454,20 @@ impl Storing {
 
 /// Answers once all of the batch is stored, or none.
 async fn atomic(call: Call, upload: Upload, wishes: Wishes, tools: Tools) -> Result<Lines<BatchLine>, Problem> {
-    let turn = tokio::time::timeout(ATOMIC_PATIENCE, ATOMIC_TURNS.acquire()).await;
-    let Ok(Ok(_turn)) = turn else {
-        return Err(Problem::unavailable("Too many atomic batches are under way.", Duration::from_secs(5)));
-    };
+    let stream = streams::open(&tools.streams, &call.principal)?;
     let bounds = Bounds { records: ATOMIC_RECORDS + 1, bytes: ATOMIC_BYTES.max(tools.limit) };
-    let reading = Reading::new(&upload, wishes.terms(&call, &tools), bounds, Arc::default())?;
+    let reading = Reading::new(&upload, wishes.terms(&call, &tools, stream), bounds, Arc::default())?;
     let reading = read_whole(upload.payload, Box::new(reading));
-    let Chunk { places, prepared, .. } = tokio::time::timeout(ATOMIC_TIMEOUT, reading).await.unwrap_or_else(|_| {
+    let read = tokio::time::timeout(ATOMIC_TIMEOUT, reading).await.unwrap_or_else(|_| {
         let seconds = ATOMIC_TIMEOUT.as_secs();
         let detail = format!("An atomic batch has to arrive within {seconds} seconds.");
         Err(Problem::new(ProblemKind::RequestTimeout).detail(detail))
-    })?;
+    });
+    let Chunk { places, prepared, room: _until_stored, .. } = read?;
+    let turn = tokio::time::timeout(ATOMIC_PATIENCE, ATOMIC_TURNS.acquire()).await;
+    let Ok(Ok(_turn)) = turn else {
+        return Err(Problem::unavailable("Too many atomic batches are being stored.", Duration::from_secs(5)));
+    };
     let mut report = Report::new(wishes.shown);
     // While the body arrived the caller may have lost what opened the door.
     let principal = call.recognised().await?;

@@ -236,7 +236,12 @@ pub const OPERATIONS: &[Operation] = &[
             (200, "The batch was read. What became of each record, and the totals."),
             (201, "With `mode=atomic`: all of it is stored, or was stored already."),
         ],
-        problems: &[ProblemKind::StorageQuota, ProblemKind::BatchRefused, ProblemKind::DailyQuota],
+        problems: &[
+            ProblemKind::StorageQuota,
+            ProblemKind::BatchRefused,
+            ProblemKind::DailyQuota,
+            ProblemKind::TooManyStreams,
+        ],
         ..post("/v1/mass-requests/batch", WRITE)
     },
     Operation { query: LIST, answers: &[(200, "A page of requests.")], ..get("/v1/mass-requests", READ) },
@@ -383,6 +388,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         produces: Produces::Ndjson,
         answers: &[(200, "The log, line by line.")],
+        problems: &[ProblemKind::TooManyStreams],
         ..get("/v1/audit/export", AUDIT)
     },
     Operation { answers: &[(200, "The quotas.")], ..get("/v1/admin/quotas", SETTINGS) },

@@ -112,6 +112,8 @@ problem_kinds! {
     TooManyAttempts = "too-many-attempts", TOO_MANY_REQUESTS, "Too many failed attempts";
     /// A scope has used up its requests for now.
     RateLimited = "rate-limited", TOO_MANY_REQUESTS, "Too many requests";
+    /// A caller or tenant has as many batches and exports under way as it may.
+    TooManyStreams = "too-many-streams", TOO_MANY_REQUESTS, "Too many batches and exports are under way";
     /// The tenant has used up its requests of the day.
     DailyQuota = "daily-quota-exceeded", TOO_MANY_REQUESTS, "The tenant's requests of the day are used up";
     /// A fault of the server.

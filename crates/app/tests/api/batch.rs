@@ -2,6 +2,7 @@
 
 mod atomic;
 mod breaking;
+mod held;
 mod processes;
 mod revocation;
 mod streaming;

@@ -36,6 +36,15 @@ impl Coding {
             _ => None,
         }
     }
+
+    /// About how many bytes it takes to decode it: of zstd the window, two blocks and what the decoder is itself.
+    pub(super) const fn memory(self) -> usize {
+        match self {
+            Self::Identity => 0,
+            Self::Gzip => 128 << 10,
+            Self::Zstd => (1 << ZSTD_WINDOW_LOG) + (448 << 10),
+        }
+    }
 }
 
 /// Decodes a body in steps that each yield a bounded piece.
@@ -199,6 +208,17 @@ mod tests {
             assert_eq!(decoded.len(), nothing.len(), "{coding:?}");
             assert!(longest <= 128 * 1024, "{coding:?}: {longest}");
         }
+    }
+
+    #[test]
+    fn the_default_level_is_decoded_when_it_does_not_know_the_length() {
+        let text: Vec<u8> = (0..600_000_u32).flat_map(|number| format!("{number}\n").into_bytes()).collect();
+        let mut encoder = zstd::stream::Encoder::new(Vec::new(), 3).unwrap();
+        encoder.write_all(&text).unwrap();
+        let coded = encoder.finish().unwrap();
+        assert!(decode(Coding::Zstd, &coded, 10_000).unwrap().0 == text);
+        let window = 10 + (coded[5] >> 3);
+        assert_eq!(u32::from(window), ZSTD_WINDOW_LOG, "no smaller limit would do");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use super::Upload;
 use super::coding::Decoder;
 use crate::http::body::sentence;
 use crate::http::problem::{Problem, ProblemKind};
+use crate::http::streams::{Room, Stream};
 use crate::records::{Record, Records, Unreadable, in_words, submitted};
 
 /// How long a body may pause while it is waited for.
@@ -47,13 +48,25 @@ pub(super) struct Place {
 }
 
 /// Records that wait to be stored together.
-#[derive(Default)]
 pub(super) struct Chunk {
     /// Where each of them stands.
     pub(super) places: Vec<Place>,
     /// Their documents; none where nothing is stored any more.
     pub(super) prepared: Prepared,
     bytes: usize,
+    /// The memory that they take, until they are stored.
+    pub(super) room: Room,
+}
+
+impl Chunk {
+    fn new(room: Room) -> Self {
+        Self { places: Vec::new(), prepared: Prepared::default(), bytes: 0, room }
+    }
+
+    /// Reserves what the records take: each is held as it came and as it is stored.
+    fn fit(&mut self) -> Result<(), Problem> {
+        self.room.fit(2 * self.bytes + self.places.len() * size_of::<Place>())
+    }
 }
 
 /// How much waits to be stored before no more is read.
@@ -65,6 +78,7 @@ pub(super) struct Bounds {
 
 /// What holds for every record of a batch.
 pub(super) struct Terms {
+    pub(super) stream: Arc<Stream>,
     pub(super) service: web::Data<MassService>,
     pub(super) principal: Principal,
     pub(super) options: Options,
@@ -86,6 +100,10 @@ pub(super) struct Reading {
     records: Records,
     collecting: Collecting,
     bounds: Bounds,
+    /// How many bytes decoding takes.
+    memory: usize,
+    /// The memory of all but the records that wait.
+    room: Room,
 }
 
 /// Examines records and keeps them together.
@@ -102,6 +120,8 @@ struct Collecting {
 impl Reading {
     /// Begins to read a body.
     pub(super) fn new(upload: &Upload, terms: Terms, bounds: Bounds, halted: Arc<AtomicBool>) -> Result<Self, Problem> {
+        let mut room = Room::new(Arc::clone(&terms.stream));
+        room.fit(upload.coding.memory())?;
         Ok(Self {
             decoder: Decoder::new(upload.coding).map_err(|error| Problem::internal(&error.into()))?,
             input: Bytes::new(),
@@ -110,13 +130,15 @@ impl Reading {
             records: Records::new(upload.format, terms.contract, terms.limit),
             collecting: Collecting {
                 terms,
-                chunk: Chunk::default(),
+                chunk: Chunk::new(room.another()),
                 format: upload.format,
                 next_index: 0,
                 halted,
                 problem: None,
             },
             bounds,
+            memory: upload.coding.memory(),
+            room,
         })
     }
 
@@ -133,7 +155,15 @@ impl Reading {
 
     /// The records that wait.
     pub(super) fn take(&mut self) -> Chunk {
-        std::mem::take(&mut self.collecting.chunk)
+        let next = Chunk::new(self.room.another());
+        std::mem::replace(&mut self.collecting.chunk, next)
+    }
+
+    /// Reserves the memory that is held by now.
+    fn fit(&mut self) -> Result<(), Problem> {
+        let held = self.memory + self.input.len() + self.decoded.capacity() + self.records.held();
+        self.room.fit(held)?;
+        self.collecting.chunk.fit()
     }
 
     /// Takes the next piece of the body, `None` at its end, and reads on until enough records wait: whether nothing is
@@ -181,6 +211,7 @@ impl Reading {
             let taken = self.records.take(Some(slice), |record| self.collecting.take(&record));
             self.collecting.sound()?;
             taken.map_err(|error| self.collecting.unreadable(&error))?;
+            self.fit()?;
             if self.is_full() {
                 return Ok(false);
             }

@@ -1,8 +1,10 @@
 //! Batches to a process of its own: how much memory they take, and what is left of them when it is killed.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use super::streaming::{Sending, apart};
+use super::streaming::{Receiving, Sending, apart};
 use super::{BATCH, counts, gzip, lines_of, ndjson, readings};
 use crate::support::documents::reading;
 use crate::support::process::{Server, Workplace, workplaces_on_both};
@@ -10,6 +12,7 @@ use crate::support::process::{Server, Workplace, workplaces_on_both};
 workplaces_on_both!(
     however_long_a_batch_is_it_takes_little_memory,
     however_far_a_body_grows_when_decoded_it_takes_little_memory,
+    however_many_batches_are_held_they_take_little_memory,
     a_server_that_is_killed_has_stored_whole_records_and_takes_the_rest_later,
 );
 
@@ -76,6 +79,72 @@ async fn however_far_a_body_grows_when_decoded_it_takes_little_memory(workplace:
     }
     let grown = server.resident_bytes() - before;
     assert!(grown < 48 << 20, "{grown} bytes more");
+}
+
+/// Begins as many batches, which send this much and then hold.
+async fn hold(server: &Server, token: &str, coding: &'static str, piece: Vec<u8>) -> Vec<(Sending, Receiving)> {
+    let (address, token) = (server.authority(), token.to_owned());
+    apart(move || {
+        let begin = |_| {
+            let (mut sending, receiving) = Sending::begin_with(&address, &token, "", coding);
+            sending.send_bytes(&piece);
+            (sending, receiving)
+        };
+        (0..HELD).map(begin).collect()
+    })
+    .await
+}
+
+const HELD: usize = 100;
+
+/// Waits until all but so many are refused by the name of the limit; the others still hold.
+async fn all_but(most: usize, held: Vec<(Sending, Receiving)>) -> Vec<(Sending, Receiving)> {
+    while held.iter().filter(|(_, receiving)| receiving.has_begun()).count() < HELD - most {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let (refused, held): (Vec<_>, Vec<_>) = held.into_iter().partition(|(_, receiving)| receiving.has_begun());
+    apart(move || {
+        for (_sending, receiving) in refused {
+            let answer = receiving.up_to("MASS_STREAM_BUFFER_BYTES");
+            assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 5"), "{answer}");
+        }
+    })
+    .await;
+    held
+}
+
+async fn however_many_batches_are_held_they_take_little_memory(workplace: Workplace) {
+    let workplace = workplace.with("MASS_STREAM_BUFFER_BYTES", "16777216");
+    let workplace = workplace.with("MASS_STREAMS_PER_CREDENTIAL", "0").with("MASS_STREAMS_PER_TENANT", "0");
+    let server = workplace.serve();
+    let token = server.token().await;
+    let before = server.resident_bytes();
+    // Of the half that is this tenant's, three windows of zstd are all but a little.
+    let mut beginning = zstd::encode_all(&ndjson(&readings(50))[..], 3).unwrap();
+    beginning.truncate(290);
+    let held = all_but(3, hold(&server, &token, "zstd", beginning).await).await;
+    assert_eq!(held.len(), 3);
+    let (address, sender) = (server.authority(), token.clone());
+    let (first, last) = apart(move || {
+        let (mut sending, mut receiving) = Sending::begin(&address, &sender);
+        sending.send(&readings(1));
+        let first = receiving.next().unwrap();
+        sending.send_bytes(&[b'x'; 900_000]);
+        sending.end();
+        (first, receiving.next().unwrap())
+    })
+    .await;
+    assert_eq!((&first["outcome"], counts(&last)), (&json!("accepted"), json!({"read": 1, "accepted": 1})));
+    let (kind, detail) = (&last["error"]["type"], last["error"]["detail"].as_str().unwrap());
+    assert!(kind == "/problems/unavailable" && detail.contains("MASS_STREAM_BUFFER_BYTES"), "{last}");
+    drop(held);
+    let held = all_but(8, hold(&server, &token, "identity", vec![b'x'; 600_000]).await).await;
+    let grown = server.resident_bytes() - before;
+    assert!(grown < 64 << 20, "{grown} bytes more");
+    drop(held);
+    while batch(&server, &token).body(ndjson(&readings(2000))).send().await.unwrap().status() != 200 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 async fn a_server_that_is_killed_has_stored_whole_records_and_takes_the_rest_later(workplace: Workplace) {

@@ -32,11 +32,17 @@ pub(super) struct Receiving {
 
 impl Sending {
     pub(super) fn begin(address: &str, token: &str) -> (Self, Receiving) {
+        Self::begin_with(address, token, "", "identity")
+    }
+
+    /// With this query and content coding.
+    pub(super) fn begin_with(address: &str, token: &str, query: &str, coding: &str) -> (Self, Receiving) {
         let mut connection = TcpStream::connect(address).unwrap();
         connection.set_nodelay(true).unwrap();
         let head = format!(
-            "POST {BATCH} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\
-             Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+            "POST {BATCH}{query} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/x-ndjson\r\nContent-Encoding: {coding}\r\n\
+             Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
         );
         connection.write_all(head.as_bytes()).unwrap();
         let reader = BufReader::new(connection.try_clone().unwrap());
@@ -48,7 +54,7 @@ impl Sending {
         self.send_bytes(&body);
     }
 
-    fn send_bytes(&mut self, body: &[u8]) {
+    pub(super) fn send_bytes(&mut self, body: &[u8]) {
         write!(self.connection, "{:x}\r\n", body.len()).unwrap();
         self.connection.write_all(body).unwrap();
         self.connection.write_all(b"\r\n").unwrap();
@@ -60,6 +66,24 @@ impl Sending {
 }
 
 impl Receiving {
+    /// Whether any of the answer has come.
+    pub(super) fn has_begun(&self) -> bool {
+        let connection = self.connection.get_ref();
+        connection.set_nonblocking(true).unwrap();
+        let begun = connection.peek(&mut [0]).is_ok_and(|length| length > 0);
+        connection.set_nonblocking(false).unwrap();
+        begun
+    }
+
+    /// The answer up to these words.
+    pub(super) fn up_to(mut self, words: &str) -> String {
+        let mut text = String::new();
+        while !text.contains(words) {
+            assert!(self.connection.read_line(&mut text).unwrap() > 0, "no {words:?} in {text:?}");
+        }
+        text
+    }
+
     /// Returns the next line of the body, wherever its chunks end, or `None` after the last.
     pub(super) fn next(&mut self) -> Option<Value> {
         loop {
