@@ -1,9 +1,10 @@
 //! The audit trail: events, checkpoints, proofs, exports, receipts.
 
-use actix_web::web;
+use actix_web::web::{self, Bytes};
+use futures_util::Stream;
 use mass_audit_service::{
-    AuditService, BrokenTrail, CheckpointError, EventFilter, EventQuery, ExportError, IssueReceiptError, ProofError,
-    ReadError,
+    AuditService, BrokenTrail, CheckpointError, EventFilter, EventQuery, Export, ExportError, IssueReceiptError,
+    ProofError, ReadError,
 };
 use mass_domain::access::Permission;
 use mass_domain::audit::Object;
@@ -96,7 +97,12 @@ pub async fn export(
     let stream = streams::open(&streams, &call.principal)?;
     let export = service.export(&call.principal, &call.origin).await?;
     let name = format!("mass-audit-{}.ndjson", export.tenant());
-    let lines = futures_util::stream::try_unfold((export, call), |(mut export, call)| async {
+    Ok(Lines::new(&name, streams::holding(stream, lines(export, call))))
+}
+
+/// The lines of an export, as long as its caller may read them.
+fn lines(export: Export, call: Call) -> impl Stream<Item = Result<Bytes, PortError>> {
+    futures_util::stream::try_unfold((export, call), |(mut export, call)| async {
         if let Err(problem) = still_reads(&call).await {
             call.refused(problem).await;
             tracing::info!("an export of the audit trail ended early: its caller may no longer read it");
@@ -105,9 +111,8 @@ pub async fn export(
         let lines = export.next().await.inspect_err(|error| {
             tracing::error!(error = format!("{error:#}"), "an export of the audit trail ended early");
         })?;
-        Ok::<_, PortError>(lines.map(|lines| (lines.into(), (export, call))))
-    });
-    Ok(Lines::new(&name, streams::holding(stream, lines)))
+        Ok(lines.map(|lines| (lines.into(), (export, call))))
+    })
 }
 
 /// Whether the caller may still read the audit trail.

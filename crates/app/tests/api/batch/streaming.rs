@@ -79,7 +79,11 @@ impl Receiving {
     pub(super) fn up_to(mut self, words: &str) -> String {
         let mut text = String::new();
         while !text.contains(words) {
-            assert!(self.connection.read_line(&mut text).unwrap() > 0, "no {words:?} in {text:?}");
+            let piece = self.connection.fill_buf().unwrap();
+            assert!(!piece.is_empty(), "no {words:?} in {text:?}");
+            text += std::str::from_utf8(piece).unwrap();
+            let length = piece.len();
+            self.connection.consume(length);
         }
         text
     }
