@@ -61,8 +61,7 @@ impl AuthService {
         };
         let new = NewPassword::parse(new, email)?;
         let keys = AttemptKeys::new(email.as_str(), origin.address);
-        let place = self.passwords.place()?;
-        self.attempts.begin(&keys, self.clock.now()).await??;
+        let (place, _turn) = self.begin_attempt::<ChangePasswordError>(&keys).await?;
         let account = self.users.find_by_email(email).await?.filter(|account| account.user.id == user_id);
         let stored = account.as_ref().map(|account| &account.password);
         let verification = self.passwords.verify(place, current, stored).await?;

@@ -170,6 +170,10 @@ impl AttemptStore for Double {
         not_asked_for()
     }
 
+    async fn is_known(&self, _: &AttemptKeys) -> Result<bool, PortError> {
+        not_asked_for()
+    }
+
     async fn succeed(&self, _: &AttemptKeys, _: Timestamp) -> Result<(), PortError> {
         not_asked_for()
     }

@@ -13,6 +13,7 @@ mod double;
 mod ed25519;
 mod fingerprint;
 mod hasher;
+mod line;
 mod login;
 mod new_password;
 mod passwords;
@@ -33,6 +34,7 @@ use mass_domain::time::{Clock, Timestamp};
 use uuid::{NoContext, Uuid};
 
 use authenticate::KnownSession;
+use line::Line;
 use recognised::Recognised;
 use version_reads::VersionReads;
 
@@ -73,6 +75,7 @@ pub struct AuthService {
     attempts: Arc<dyn AttemptStore>,
     api_keys: Arc<dyn ApiKeyStore>,
     passwords: Passwords,
+    line: Line,
     tokens: AccessTokens,
     clock: Arc<dyn Clock>,
     versions: Arc<VersionReads>,
@@ -92,6 +95,7 @@ impl AuthService {
             known_sessions: Recognised::default(),
             known_keys: Recognised::default(),
             marked_uses: Recognised::default(),
+            line: Line::default(),
             users,
             sessions,
             attempts,

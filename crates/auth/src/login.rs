@@ -46,9 +46,7 @@ impl AuthService {
     /// [`LoginError`].
     pub async fn login(&self, email: &str, password: &SecretString, origin: &Origin) -> Result<LoggedIn, LoginError> {
         let keys = AttemptKeys::new(email, origin.address);
-        // First: an attempt that nobody has the time to judge must not count as failed.
-        let place = self.passwords.place()?;
-        self.attempts.begin(&keys, self.clock.now()).await??;
+        let (place, _turn) = self.begin_attempt::<LoginError>(&keys).await?;
         let email = Email::parse(email);
         let account = match &email {
             Ok(email) => self.users.find_by_email(email).await?,

@@ -19,14 +19,16 @@ pub struct Capacity {
     pub at_once: NonZeroUsize,
     /// How many more may wait.
     pub waiting: usize,
+    /// How many more of those may wait who have proved their password from where they are before.
+    pub waiting_known: usize,
 }
 
 impl Default for Capacity {
-    /// Half of the processors, and a line that takes some five seconds at cost 12.
+    /// Half of the processors, and a line that takes some six seconds at cost 12.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let at_once = NonZeroUsize::new(processors / 2).unwrap_or(NonZeroUsize::MIN);
-        Self { at_once, waiting: 16 * at_once.get() }
+        Self { at_once, waiting: 16 * at_once.get(), waiting_known: 4 * at_once.get() }
     }
 }
 
@@ -64,6 +66,8 @@ pub struct Passwords {
     hasher: Arc<Hasher>,
     /// Places at work or in the line.
     places: Arc<Semaphore>,
+    /// Places that are kept for who has proved the password before.
+    kept: Arc<Semaphore>,
     /// Places at work.
     workers: Arc<Semaphore>,
 }
@@ -78,6 +82,7 @@ impl Passwords {
         Self {
             hasher: Arc::new(Hasher::new(cost, pepper)),
             places: Arc::new(Semaphore::new(places)),
+            kept: Arc::new(Semaphore::new(capacity.waiting_known.min(Semaphore::MAX_PERMITS))),
             workers: Arc::new(Semaphore::new(at_once)),
         }
     }
@@ -94,6 +99,11 @@ impl Passwords {
     /// Takes a place ahead of the work.
     pub(crate) fn place(&self) -> Result<Place, PasswordsError> {
         Arc::clone(&self.places).try_acquire_owned().map_err(|_| PasswordsError::Busy)
+    }
+
+    /// Takes one of the places that are kept.
+    pub(crate) fn kept_place(&self) -> Result<Place, PasswordsError> {
+        Arc::clone(&self.kept).try_acquire_owned().map_err(|_| PasswordsError::Busy)
     }
 
     /// Compares a password, as it was typed in, with a stored hash.
@@ -134,7 +144,7 @@ mod tests {
     use super::*;
 
     fn passwords(at_once: usize, waiting: usize) -> Passwords {
-        let capacity = Capacity { at_once: NonZeroUsize::new(at_once).unwrap(), waiting };
+        let capacity = Capacity { at_once: NonZeroUsize::new(at_once).unwrap(), waiting, waiting_known: 1 };
         Passwords::new(Cost::try_from(10).unwrap(), None, capacity)
     }
 

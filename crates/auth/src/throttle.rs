@@ -1,7 +1,8 @@
 //! How long somebody who keeps failing has to wait before the next attempt to prove a password.
 //!
-//! Three counters judge an attempt: of the account together with the address that it comes from, of the account, and of
-//! the address. Each allows some failures and then asks for a delay that doubles up to a cap; the longest counts.
+//! Counters judge an attempt: of the account together with the address that it comes from, of the account, of the address,
+//! and of the networks that an address of IPv6 lies in. Each allows some failures and then asks for a delay that doubles up
+//! to a cap; the longest counts.
 //! docs/decisions/0006-sessions.md says why.
 
 use std::net::{IpAddr, Ipv6Addr};
@@ -26,8 +27,13 @@ struct Allowance {
 const PAIR: Allowance = Allowance { free: 5, cap: 15 * 60, memory: 24 * 3600 };
 /// Short, since whoever knows an account's name can bring this delay about.
 const ACCOUNT: Allowance = Allowance { free: 10, cap: 30, memory: 24 * 3600 };
-/// Many people can share an address.
+/// Many people can share an address, and more of them a network.
 const ADDRESS: Allowance = Allowance { free: 50, cap: 60, memory: 3600 };
+const NETWORK: Allowance = Allowance { free: 100, cap: 60, memory: 3600 };
+const WIDE_NETWORK: Allowance = Allowance { free: 200, cap: 60, memory: 3600 };
+
+/// Of what leads to an address, from the narrowest on: how many bits of IPv6 it is, and what it allows.
+const NETWORKS: [(u32, Allowance); 3] = [(64, ADDRESS), (56, NETWORK), (48, WIDE_NETWORK)];
 
 /// What is known of the attempts under one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,15 +79,22 @@ pub struct AttemptKeys {
     pub pair: [u8; 32],
     /// The account.
     pub account: [u8; 32],
-    /// The address.
-    pub address: [u8; 32],
+    /// The address; of IPv6, where it is the first 64 bits, also the first 56 and the first 48: who has that many
+    /// addresses could otherwise use each but a few times.
+    pub networks: Vec<[u8; 32]>,
 }
 
 impl AttemptKeys {
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &[u8; 32]> {
+        [&self.pair, &self.account].into_iter().chain(&self.networks)
+    }
+
     /// The keys of an attempt on whatever account has this e-mail address, if any has.
     pub(crate) fn new(email: &str, address: Option<IpAddr>) -> Self {
         let email = Email::parse(email).map_or_else(|_| email.to_lowercase(), |email| email.as_str().to_owned());
-        let address = address.map_or_else(String::new, |address| network_of(address).to_string());
+        let networks = networks_of(address);
+        let address = networks.first().cloned().unwrap_or_default();
         let key = |purpose: &str, email: &str, address: &str| {
             let digest = Sha256::new().chain_update(purpose).chain_update([0]).chain_update(address);
             digest.chain_update([0]).chain_update(email).finalize().into()
@@ -89,7 +102,7 @@ impl AttemptKeys {
         Self {
             pair: key("mass login pair", &email, &address),
             account: key("mass login account", &email, ""),
-            address: key("mass login address", "", &address),
+            networks: networks.iter().map(|network| key("mass login address", "", network)).collect(),
         }
     }
 }
@@ -103,12 +116,26 @@ pub fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
+/// What an address counts as: itself, or of IPv6 each of [`NETWORKS`]. No address counts as one.
+fn networks_of(address: Option<IpAddr>) -> Vec<String> {
+    match address.map(|address| address.to_canonical()) {
+        None => vec![String::new()],
+        Some(IpAddr::V4(v4)) => vec![v4.to_string()],
+        Some(IpAddr::V6(v6)) => {
+            let of = |bits: u32| Ipv6Addr::from_bits(v6.to_bits() >> (128 - bits) << (128 - bits));
+            let named =
+                |(bits, _): &(u32, _)| if *bits == 64 { of(64).to_string() } else { format!("{}/{bits}", of(*bits)) };
+            NETWORKS.iter().map(named).collect()
+        }
+    }
+}
+
 /// What made an attempt wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ThrottleScope {
     /// Failures on the account.
     Account,
-    /// Failures from the address, on whatever accounts.
+    /// Failures from the address, or from the network that it lies in, on whatever accounts.
     Address,
 }
 
@@ -123,27 +150,35 @@ pub struct Throttled {
 }
 
 /// The counters that judge an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counters {
     /// Of the account together with the address.
     pub pair: Counter,
     /// Of the account.
     pub account: Counter,
-    /// Of the address.
-    pub address: Counter,
+    /// Of the address and the networks that it lies in, in the order of [`AttemptKeys::networks`].
+    pub networks: Vec<Counter>,
 }
 
 impl Counters {
-    /// Lets an attempt begin, and counts it as failed until [`succeeded`](Self::succeeded) takes that back: so attempts
-    /// that are made at once are no more than those made one after the other.
+    /// All of them, in the order of [`AttemptKeys::all`].
+    pub fn all(&self) -> impl Iterator<Item = &Counter> {
+        [&self.pair, &self.account].into_iter().chain(&self.networks)
+    }
+
+    /// Lets an attempt begin, and counts it as failed until [`succeeded`](Self::succeeded) takes that back: what ends
+    /// without an answer, or is made at another server at the same time, is no way around the delays. At one server, those
+    /// on one account begin in turn, so that right passwords do not count against each other.
     ///
     /// # Errors
     /// [`Throttled`] if it comes too early. That changes nothing: only an attempt that is judged can fail.
     pub fn begun(&self, at: Timestamp) -> Result<Self, Throttled> {
         // Where the account's owner logged in before, strangers who fail elsewhere do not delay the owner.
-        let elsewhere = if self.pair.succeeded_at.is_some() { 0 } else { self.account.wait(&ACCOUNT, at) };
+        let is_known = self.pair.succeeded_at.is_some();
+        let elsewhere = if is_known { 0 } else { self.account.wait(&ACCOUNT, at) };
         let account = self.pair.wait(&PAIR, at).max(elsewhere);
-        let address = self.address.wait(&ADDRESS, at);
+        let networks = self.networks.iter().zip(&NETWORKS).take(if is_known { 1 } else { NETWORKS.len() });
+        let address = networks.map(|(counter, (_, allowance))| counter.wait(allowance, at)).max().unwrap_or(0);
         let (scope, wait) =
             if account >= address { (ThrottleScope::Account, account) } else { (ThrottleScope::Address, address) };
         if wait > 0 {
@@ -152,17 +187,19 @@ impl Counters {
         Ok(Self {
             pair: self.pair.failed(&PAIR, at),
             account: self.account.failed(&ACCOUNT, at),
-            address: self.address.failed(&ADDRESS, at),
+            networks: (self.networks.iter().zip(&NETWORKS))
+                .map(|(counter, (_, allowance))| counter.failed(allowance, at))
+                .collect(),
         })
     }
 
-    /// After an attempt that succeeded: the account starts afresh, the address loses just this failure. Otherwise one
+    /// After an attempt that succeeded: the account starts afresh, the address and its networks lose just this failure. Otherwise one
     /// account of one's own would do to try others from the same address for ever.
     #[must_use]
-    pub const fn succeeded(&self, at: Timestamp) -> Self {
+    pub fn succeeded(&self, at: Timestamp) -> Self {
         let cleared = Counter { failures: 0, failed_at: at, succeeded_at: Some(at) };
-        let address = Counter { failures: self.address.failures.saturating_sub(1), ..self.address };
-        Self { pair: cleared, account: cleared, address }
+        let one_less = |counter: &Counter| Counter { failures: counter.failures.saturating_sub(1), ..*counter };
+        Self { pair: cleared, account: cleared, networks: self.networks.iter().map(one_less).collect() }
     }
 }
 
@@ -171,6 +208,9 @@ impl Counters {
 pub trait AttemptStore: Send + Sync {
     /// Lets an attempt begin as [`Counters::begun`] judges, durably.
     async fn begin(&self, keys: &AttemptKeys, at: Timestamp) -> Result<Result<(), Throttled>, PortError>;
+
+    /// Whether an attempt on the account has succeeded from the address before, as far as that is remembered.
+    async fn is_known(&self, keys: &AttemptKeys) -> Result<bool, PortError>;
 
     /// Keeps in mind that the attempt succeeded, as [`Counters::succeeded`] says.
     async fn succeed(&self, keys: &AttemptKeys, at: Timestamp) -> Result<(), PortError>;
@@ -192,7 +232,7 @@ mod tests {
     }
 
     fn fresh() -> Counters {
-        Counters { pair: counter(0), account: counter(0), address: counter(0) }
+        Counters { pair: counter(0), account: counter(0), networks: vec![counter(0); 3] }
     }
 
     fn throttled(scope: ThrottleScope, retry_after_seconds: u32) -> Result<Counters, Throttled> {
@@ -220,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn six_attempts_at_once_are_one_too_many() {
+    fn attempts_whose_end_is_not_known_yet_count_as_failed() {
         let mut counters = fresh();
         for _ in 0..5 {
             counters = counters.begun(at(0)).unwrap();
@@ -235,15 +275,27 @@ mod tests {
         assert_eq!(attacked.begun(at(0)), throttled(ThrottleScope::Account, 30));
         let owner = Counters { pair: Counter { succeeded_at: Some(at(-9)), ..counter(0) }, ..attacked };
         assert!(owner.begun(at(0)).is_ok());
+        // Nor failures from elsewhere in the owner's network.
+        let network = |bits: usize| {
+            let mut networks = vec![counter(0); 3];
+            networks[bits] = counter(202);
+            networks
+        };
+        for wider in [1, 2] {
+            assert!(Counters { networks: network(wider), ..owner.clone() }.begun(at(0)).is_ok());
+            let stranger = Counters { networks: network(wider), ..fresh() };
+            assert_eq!(stranger.begun(at(0)).unwrap_err().scope, ThrottleScope::Address);
+        }
+        assert!(Counters { networks: network(0), ..owner }.begun(at(0)).is_err());
     }
 
     #[test]
     fn an_address_is_delayed_whatever_accounts_it_tries_and_a_success_does_not_clear_it() {
-        let counters = Counters { address: counter(52), ..fresh() };
+        let counters = Counters { networks: vec![counter(52)], ..fresh() };
         assert_eq!(counters.begun(at(0)), throttled(ThrottleScope::Address, 4));
         let begun = counters.begun(at(4)).unwrap();
-        assert_eq!(begun.address.failures, 53);
-        assert_eq!(begun.succeeded(at(5)).address.failures, 52);
+        assert_eq!(begun.networks[0].failures, 53);
+        assert_eq!(begun.succeeded(at(5)).networks[0].failures, 52);
     }
 
     #[test]
@@ -253,9 +305,16 @@ mod tests {
         assert_eq!(ana, keys("Ana@Example.Test", "::ffff:192.0.2.1"));
         assert_eq!(ana.account, keys("ana@example.test", "192.0.2.2").account);
         assert_ne!(ana.pair, keys("ana@example.test", "192.0.2.2").pair);
-        assert_eq!(ana.address, keys("no address", "192.0.2.1").address);
+        assert_eq!((ana.networks.len(), &ana.networks), (1, &keys("no address", "192.0.2.1").networks));
         assert_ne!(ana.account, keys("no address", "192.0.2.1").account);
         assert_eq!(keys("a@b", "2001:db8::1"), keys("a@b", "2001:db8::ffff:1"));
         assert_ne!(keys("a@b", "2001:db8::1"), keys("a@b", "2001:db8:0:1::1"));
+        let shared = |one: &str, other: &str| {
+            let (one, other) = (keys("a@b", one), keys("a@b", other));
+            one.networks.iter().zip(&other.networks).map(|(one, other)| one == other).collect::<Vec<_>>()
+        };
+        assert_eq!(shared("2001:db8::1", "2001:db8:0:1::1"), [false, true, true]);
+        assert_eq!(shared("2001:db8::1", "2001:db8:0:100::1"), [false, false, true]);
+        assert_eq!(shared("2001:db8::1", "2001:db8:1::1"), [false; 3]);
     }
 }

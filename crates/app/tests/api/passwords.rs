@@ -22,6 +22,9 @@ on_both!(
     guessing_the_present_password_is_throttled_too,
     all_servers_on_a_database_count_together,
     an_attempt_that_nobody_has_time_for_counts_as_none,
+    right_passwords_at_once_all_succeed,
+    guesses_at_once_are_delayed_like_those_in_turn,
+    in_a_flood_a_place_is_kept_for_who_logged_in_there_before,
 );
 
 const NEW: &str = "seven kestrels over the harbour";
@@ -178,6 +181,37 @@ async fn all_servers_on_a_database_count_together(app: TestApp) {
     for app in [&app, &other] {
         assert_throttled(log_in(&attacker(app), NOBODY, WRONG).await, "account", 900);
     }
+}
+
+async fn right_passwords_at_once_all_succeed(app: TestApp) {
+    app.execute("DELETE FROM login_attempts");
+    let client = app.anonymous();
+    let answers = join_all((0..12).map(|_| log_in(&client, FOUNDER, PASSWORD))).await;
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    assert_eq!(app.database().count("login_attempts WHERE failures > 0"), 0);
+}
+
+async fn guesses_at_once_are_delayed_like_those_in_turn(app: TestApp) {
+    app.execute("DELETE FROM login_attempts");
+    let client = attacker(&app);
+    let answers = join_all((0..16).map(|_| log_in(&client, FOUNDER, WRONG))).await;
+    let judged = answers.iter().filter(|answer| answer.status == 401).count();
+    // Some more than five only where judging five takes as long as the delays.
+    assert!((5..12).contains(&judged), "{judged}");
+    assert_eq!(answers.iter().filter(|answer| answer.status == 429).count(), 16 - judged);
+}
+
+async fn in_a_flood_a_place_is_kept_for_who_logged_in_there_before(app: TestApp) {
+    let owner = app.anonymous();
+    log_in(&owner, FOUNDER, PASSWORD).await.expect(200);
+    let capacity = Capacity::default();
+    let flood = (0..3 * (capacity.at_once.get() + capacity.waiting)).map(|n| {
+        let client = app.anonymous().coming_from(&format!("127.0.{}.{}", 1 + n / 250, 1 + n % 250));
+        async move { log_in(&client, &format!("nobody-{n}@example.test"), WRONG).await.status }
+    });
+    let (statuses, known) = tokio::join!(join_all(flood), log_in(&owner, FOUNDER, PASSWORD));
+    assert!(statuses.contains(&503), "the line was full");
+    known.expect(200);
 }
 
 async fn an_attempt_that_nobody_has_time_for_counts_as_none(app: TestApp) {

@@ -24,6 +24,12 @@ pub(super) fn begin(
     })
 }
 
+/// Whether an attempt on the account has succeeded from the address before.
+pub(super) fn is_known(connection: &mut Connection, keys: &AttemptKeys) -> QueryResult<bool> {
+    let pair = login_attempts::table.find(keys.pair.as_slice()).filter(login_attempts::succeeded_at.is_not_null());
+    diesel::select(diesel::dsl::exists(pair)).get_result(connection)
+}
+
 /// Keeps in mind that an attempt succeeded.
 pub(super) fn succeed(connection: &mut Connection, keys: &AttemptKeys, at: Timestamp) -> QueryResult<()> {
     super::write(connection, |connection| {
@@ -42,12 +48,12 @@ pub(super) fn fail(connection: &mut Connection, tenant: &TenantId, event: NewEve
 
 /// Reads the counters, which nobody else changes until the transaction ends.
 fn lock(connection: &mut Connection, keys: &AttemptKeys, at: Timestamp) -> QueryResult<Counters> {
-    let mut sorted = [keys.pair, keys.account, keys.address];
+    let mut sorted: Vec<_> = keys.all().copied().collect();
     // In the same order for everybody, so that no two wait for each other.
     sorted.sort_unstable();
-    for key in sorted {
+    for key in &sorted {
         diesel::insert_into(login_attempts::table)
-            .values(AttemptRow::new(&key, &Counter::new(at)))
+            .values(AttemptRow::new(key, &Counter::new(at)))
             .on_conflict_do_nothing()
             .execute(connection)?;
     }
@@ -57,13 +63,12 @@ fn lock(connection: &mut Connection, keys: &AttemptKeys, at: Timestamp) -> Query
     let of = |key: &[u8; 32]| {
         counters.iter().find(|(known, _)| known == key).map(|(_, counter)| *counter).ok_or(diesel::NotFound)
     };
-    Ok(Counters { pair: of(&keys.pair)?, account: of(&keys.account)?, address: of(&keys.address)? })
+    let networks = keys.networks.iter().map(of).collect::<QueryResult<_>>()?;
+    Ok(Counters { pair: of(&keys.pair)?, account: of(&keys.account)?, networks })
 }
 
 fn store(connection: &mut Connection, keys: &AttemptKeys, counters: &Counters) -> QueryResult<()> {
-    let changed =
-        [(&keys.pair, &counters.pair), (&keys.account, &counters.account), (&keys.address, &counters.address)];
-    for (key, counter) in changed {
+    for (key, counter) in keys.all().zip(counters.all()) {
         diesel::update(login_attempts::table.find(key.as_slice()))
             .set(AttemptRow::new(key, counter))
             .execute(connection)?;

@@ -380,6 +380,11 @@ impl AttemptStore for Store {
         self.writes.run_outside(move |connection| attempts::begin(connection, &keys, at)).await
     }
 
+    async fn is_known(&self, keys: &AttemptKeys) -> Result<bool, PortError> {
+        let keys = keys.clone();
+        self.reads.run_outside(move |connection| attempts::is_known(connection, &keys)).await
+    }
+
     async fn succeed(&self, keys: &AttemptKeys, at: Timestamp) -> Result<(), PortError> {
         let keys = keys.clone();
         self.writes.run_outside(move |connection| attempts::succeed(connection, &keys, at)).await

@@ -13,13 +13,14 @@ on_both!(
     failures_are_counted_until_one_succeeds,
     attempts_at_once_are_counted_like_those_in_turn,
     old_attempts_are_forgotten,
+    a_network_is_delayed_whatever_its_addresses_but_for_whom_is_known_there,
 );
 
 fn keys(account: u8, address: u8) -> AttemptKeys {
     AttemptKeys {
         pair: [account, address, 1].repeat(11)[..32].try_into().unwrap(),
         account: [account; 32],
-        address: [address; 32],
+        networks: vec![[address; 32], [250; 32], [251; 32]],
     }
 }
 
@@ -55,12 +56,27 @@ async fn attempts_at_once_are_counted_like_those_in_turn(db: TestDatabase) {
     assert!(results.iter().all(|(_, result)| result.is_ok() || *result == Err(THROTTLED)));
 }
 
+async fn a_network_is_delayed_whatever_its_addresses_but_for_whom_is_known_there(db: TestDatabase) {
+    let known = keys(1, 2);
+    db.attempts().begin(&known, seconds(0)).await.unwrap().unwrap();
+    assert!(!db.attempts().is_known(&known).await.unwrap());
+    db.attempts().succeed(&known, seconds(0)).await.unwrap();
+    assert!(db.attempts().is_known(&known).await.unwrap());
+    assert!(!db.attempts().is_known(&keys(1, 3)).await.unwrap());
+    for n in 10..110 {
+        assert_eq!(db.attempts().begin(&keys(n, n), seconds(0)).await.unwrap(), Ok(()));
+    }
+    let refused = Throttled { scope: ThrottleScope::Address, retry_after_seconds: 1 };
+    assert_eq!(db.attempts().begin(&keys(110, 110), seconds(0)).await.unwrap(), Err(refused));
+    assert_eq!(db.attempts().begin(&known, seconds(0)).await.unwrap(), Ok(()));
+}
+
 async fn old_attempts_are_forgotten(db: TestDatabase) {
     db.attempts().begin(&keys(1, 2), seconds(0)).await.unwrap().unwrap();
     db.attempts().begin(&keys(3, 4), seconds(0)).await.unwrap().unwrap();
     db.attempts().succeed(&keys(3, 4), seconds(0)).await.unwrap();
     assert_eq!(db.database.purge_logins(seconds(0), seconds(0)).await.unwrap(), 0);
     // Two keys under which somebody succeeded stay: of the pair and of the account.
-    assert_eq!(db.database.purge_logins(seconds(1), seconds(0)).await.unwrap(), 4);
+    assert_eq!(db.database.purge_logins(seconds(1), seconds(0)).await.unwrap(), 6);
     assert_eq!(db.database.purge_logins(seconds(1), seconds(1)).await.unwrap(), 2);
 }
