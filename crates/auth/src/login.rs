@@ -47,10 +47,10 @@ impl AuthService {
     pub async fn login(&self, email: &str, password: &SecretString, origin: &Origin) -> Result<LoggedIn, LoginError> {
         let keys = AttemptKeys::new(email, origin.address);
         let (place, _turn) = self.begin_attempt::<LoginError>(&keys).await?;
-        let email = Email::parse(email);
+        let email = Email::parse_given(email);
         let account = match &email {
             Ok(email) => self.users.find_by_email(email).await?,
-            Err(InvalidEmail) => None,
+            Err(_) => None,
         };
         let stored = account.as_ref().map(|account| &account.password);
         let verification = self.passwords.verify(place, password, stored).await?;
@@ -131,6 +131,6 @@ fn unknown(act: &Act, email: Result<Email, InvalidEmail>) -> NewEvent {
     let event = act.refused(&TenantId::system(), Action::LoggedIn, Object::Server);
     match email {
         Ok(email) => event.with("reason", "unknown_address").with("email", email.as_str()),
-        Err(InvalidEmail) => event.with("reason", "malformed_address"),
+        Err(_) => event.with("reason", "malformed_address"),
     }
 }

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::access::{Actor, Permission, Principal};
+use crate::characters::Hidden;
 use crate::crockford::{is_symbols, symbol};
 use crate::ids::ApiKeyId;
 use crate::tenancy::TenantId;
@@ -154,16 +155,29 @@ impl fmt::Debug for KeyToken {
     }
 }
 
-/// What a key is called by the people who manage it: 1 to 100 characters, none of them a control character.
+/// What a key is called by the people who manage it: 1 to 100 characters, none of them
+/// [hidden](crate::characters::is_hidden).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyName(Box<str>);
 
 /// The text cannot be a key's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a name has 1 to 100 characters, none of them a control character")]
-pub struct InvalidKeyName;
+pub enum InvalidKeyName {
+    /// It is empty or too long.
+    #[error("a name has 1 to 100 characters")]
+    Length,
+    /// It has a character that is not seen.
+    #[error("a name has no control characters, and none that reorder or hide text: it has {0}")]
+    Hidden(Hidden),
+}
 
 impl KeyName {
+    /// Takes a name as it was stored, by whatever version.
+    #[must_use]
+    pub fn from_stored(text: String) -> Self {
+        Self(text.into())
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -183,10 +197,10 @@ impl FromStr for KeyName {
     /// Takes a text without the white space at its ends.
     fn from_str(text: &str) -> Result<Self, InvalidKeyName> {
         let text = text.trim();
-        if (1..=100).contains(&text.chars().count()) && !text.chars().any(char::is_control) {
-            Ok(Self(text.into()))
-        } else {
-            Err(InvalidKeyName)
+        match Hidden::first_in(text) {
+            Some(hidden) => Err(InvalidKeyName::Hidden(hidden)),
+            None if (1..=100).contains(&text.chars().count()) => Ok(Self(text.into())),
+            None => Err(InvalidKeyName::Length),
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod access;
 pub mod api_keys;
 pub mod audit;
 pub mod canonical;
+pub mod characters;
 pub mod contracts;
 pub mod crockford;
 pub mod delivery;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::access::{Principal, Role};
+use crate::characters::Hidden;
 use crate::ids::{SessionId, UserId};
 use crate::tenancy::TenantId;
 use crate::time::Timestamp;
@@ -15,22 +16,37 @@ pub struct Email(Box<str>);
 
 /// The text cannot be an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an e-mail address has the form name@host, at most 254 characters, no spaces")]
-pub struct InvalidEmail;
+pub enum InvalidEmail {
+    /// It has another form.
+    #[error("an e-mail address has the form name@host, at most 254 characters, no spaces")]
+    Form,
+    /// It has a character that is not seen.
+    #[error("an e-mail address has no control characters, and none that reorder or hide text: it has {0}")]
+    Hidden(Hidden),
+}
 
 impl Email {
-    /// Parses an address and brings it to lower case.
+    /// Parses an address that somebody is to get, and brings it to lower case.
     ///
     /// Only a message that arrives proves an address, so this refuses just what cannot be one: more than 254
-    /// characters (RFC 5321, section 4.5.3.1.3), no `@`, an empty side, white space or control characters.
+    /// characters (RFC 5321, section 4.5.3.1.3), no `@`, an empty side, white space; and what makes one address look like
+    /// another, the [hidden characters](crate::characters::is_hidden).
     ///
     /// # Errors
     /// [`InvalidEmail`] for such a text.
     pub fn parse(text: &str) -> Result<Self, InvalidEmail> {
+        Hidden::first_in(text).map_or_else(|| Self::parse_given(text), |hidden| Err(InvalidEmail::Hidden(hidden)))
+    }
+
+    /// Parses an address that somebody may have already: version 0.1 gave some that [`parse`](Self::parse) refuses.
+    ///
+    /// # Errors
+    /// [`InvalidEmail::Form`].
+    pub fn parse_given(text: &str) -> Result<Self, InvalidEmail> {
         let plain = |c: char| !c.is_whitespace() && !c.is_control();
-        let (name, host) = text.rsplit_once('@').ok_or(InvalidEmail)?;
+        let (name, host) = text.rsplit_once('@').ok_or(InvalidEmail::Form)?;
         if name.is_empty() || host.is_empty() || text.chars().count() > 254 || !text.chars().all(plain) {
-            return Err(InvalidEmail);
+            return Err(InvalidEmail::Form);
         }
         Ok(Self(text.to_lowercase().into()))
     }
@@ -98,7 +114,13 @@ mod tests {
     fn an_address_is_kept_in_lower_case() {
         assert_eq!(Email::parse("Ana@Example.Test").unwrap().as_str(), "ana@example.test");
         for bad in ["", "ana", "@host", "ana@", "a b@host", "a@b\n", &format!("{}@h", "a".repeat(253))] {
-            assert_eq!(Email::parse(bad), Err(InvalidEmail), "{bad:?}");
+            assert!(Email::parse(bad).is_err() && Email::parse_given(bad).is_err(), "{bad:?}");
+        }
+        for hidden in ['\u{61c}', '\u{200e}', '\u{202e}', '\u{2069}', '\u{feff}'] {
+            let text = format!("an{hidden}a@example.test");
+            let refused = Email::parse(&text).unwrap_err().to_string();
+            assert!(refused.ends_with(&format!("it has U+{:04X}", u32::from(hidden))), "{refused}");
+            assert_eq!(Email::parse_given(&text).unwrap().as_str(), text);
         }
     }
 }

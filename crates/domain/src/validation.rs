@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::characters::is_hidden;
 use crate::json::Value;
 use crate::names::named_enum;
 
@@ -352,8 +353,7 @@ fn shown_text(text: &str) -> String {
     const MOST: usize = 80;
     let mut shown = String::new();
     for character in text.chars().take(MOST) {
-        let reorders = matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if character.is_control() || reorders {
+        if is_hidden(character) {
             shown.extend(character.escape_unicode());
         } else {
             shown.push(character);

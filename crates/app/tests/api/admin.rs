@@ -15,6 +15,7 @@ on_both!(
     what_is_wrong_with_a_user_is_named,
     an_address_is_one_users_over_all_tenants,
     users_are_listed_newest_first_page_by_page,
+    what_an_older_version_let_in_is_still_read,
     other_roles_take_effect_on_the_next_request,
     a_disabled_user_is_refused_until_it_is_enabled_again,
     a_platform_administrator_is_made_and_changed_by_its_like_alone,
@@ -127,6 +128,27 @@ async fn users_are_listed_newest_first_page_by_page(app: TestApp) {
     let foreign = app.get(&format!("{USERS}?limit=1")).await.text("/next_cursor");
     let other_list = app.get(&format!("/v1/admin/api-keys?cursor={foreign}")).await;
     other_list.expect_violations("invalid-parameter", &["?cursor parameter"]);
+}
+
+/// Version 0.1.0 took characters in addresses and names that are not seen.
+async fn what_an_older_version_let_in_is_still_read(app: TestApp) {
+    let ana = create(app.founder(), "ana@example.test", &["viewer"]).await.expect(201);
+    let key = app.post("/v1/admin/api-keys").json(&json!({"name": "gateway", "permissions": ["mass:read"]}));
+    let key = key.await.expect(201);
+    let email = "ana\u{202e}@example.test";
+    app.execute(&format!("UPDATE users SET email = '{email}' WHERE email = 'ana@example.test'"));
+    app.execute(&format!("UPDATE directory SET key = '{email}' WHERE key = 'ana@example.test'"));
+    app.execute("UPDATE api_keys SET name = 'gate\u{200f}way'");
+    assert_eq!(app.get(&format!("{USERS}/{}", ana.id())).await.expect(200).text("/email"), email);
+    app.log_in(email, PASSWORD).await.get("/v1/auth/me").await.expect(200);
+    let shown = app.get(&format!("/v1/admin/api-keys/{}", key.id())).await.expect(200);
+    assert_eq!(shown.text("/name"), "gate\u{200f}way");
+    app.bearer(&key.text("/token")).get("/v1/mass-requests").await.expect(200);
+    for refused in ["bea\u{202e}@example.test", "bea\u{feff}@example.test", "bea@exam\u{7}ple.test"] {
+        let refused = create(app.founder(), refused, &["viewer"]).await;
+        assert!(refused.text("/violations/0/detail").contains("U+"), "{refused:?}");
+        refused.expect_violations("contract-violation", &["/email shape"]);
+    }
 }
 
 async fn other_roles_take_effect_on_the_next_request(app: TestApp) {

@@ -299,6 +299,8 @@ async fn what_is_wrong_with_a_key_is_named(app: TestApp) {
     for (key, violations) in [
         (json!({"name": " "}), ["/name shape"]),
         (json!({"name": "x".repeat(101)}), ["/name shape"]),
+        (json!({"name": "gate\u{202e}way"}), ["/name shape"]),
+        (json!({"name": "gate\nway"}), ["/name shape"]),
         (json!({"permissions": []}), ["/permissions rule"]),
         (json!({"permissions": ["mass:read", "everything"]}), ["/permissions/1 shape"]),
         (json!({"addresses": ["192.0.2.0/24", "192.0.2.0/33"]}), ["/addresses/1 shape"]),

@@ -1,7 +1,7 @@
 //! The published schemas and the validator agree: on everything that the structural and the contract stage judge and a
 //! schema can say, and on the bounds of single numbers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mass_domain::canonical;
 use mass_domain::contracts::{self, Contract, Facts};
@@ -43,6 +43,14 @@ fn replacements() -> Vec<Value> {
         "line\nbreak",
         "\u{feff}",
         "\u{200b}x",
+        "x\u{202e}y",
+        "\u{200f}x",
+        "x\u{61c}",
+        "x\u{2066}y",
+        "x\u{2028}y",
+        "\u{2029} x",
+        "x\ty",
+        "x\u{9f}y",
         "1",
         " 1 ",
         "0.50",
@@ -263,4 +271,33 @@ fn every_violation_is_a_rule_of_the_contracts_table() {
             }
         }
     }
+}
+
+/// U+202E at the end of a string of each contract's example, one after the other.
+#[test]
+fn characters_that_reorder_text_are_refused_and_named_but_in_notes_and_free_data() {
+    let (mut named, mut let_in) = (BTreeSet::new(), 0);
+    for contract in contracts::all() {
+        for place in 0..count(&example(contract)) {
+            let (mut document, mut place, mut altered) = (example(contract), place, false);
+            alter(&mut document, &mut place, &mut |value| {
+                if let Value::String(text) = value {
+                    *text = format!("{text}\u{202e}x");
+                    altered = true;
+                }
+            });
+            let examined = contracts::examine(&document, &Facts { now: now(), body_bytes: 0 });
+            let_in += usize::from(altered && examined.is_ok());
+            for violation in examined.err().into_iter().flat_map(|refused| refused.violations) {
+                if violation.detail.contains("U+202E") {
+                    named.insert(violation.pointer);
+                }
+            }
+        }
+    }
+    for pointer in ["/device/type", "/device/location", "/metadata/operator", "/correlation_id", "/request/request_id"]
+    {
+        assert!(named.contains(pointer), "{pointer}: {named:?}");
+    }
+    assert!(named.contains("/request/assets/site_id") && let_in > 0, "{named:?}");
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value as Schema, json};
 
 use super::{Kind, note_type};
+use crate::characters::{HIDDEN, Hidden, is_hidden};
 use crate::json::Value;
 use crate::normalisation;
 use crate::time::Timestamp;
@@ -41,8 +42,10 @@ pub(super) fn trimmed(pattern: &str) -> Schema {
 /// Which characters a [`Text`] may have.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::contracts) enum Characters {
-    /// All but U+0000.
+    /// All but U+0000: a text of several lines, in whatever script.
     Any,
+    /// All but [hidden ones](crate::characters::is_hidden): an identifier, or a text of one line.
+    Visible,
     /// `[A-Za-z0-9._:-]`
     Identifier,
     /// U+0020 … U+007E
@@ -57,12 +60,12 @@ pub(in crate::contracts) struct Text {
 }
 
 impl Text {
-    /// Any text of 1–128 characters, the most common kind.
+    /// A name of 1–128 characters, the most common kind.
     pub(in crate::contracts) const NAME: Self = Self::up_to(128);
 
-    /// Any text of at least one character.
+    /// A name of at least one character.
     pub(in crate::contracts) const fn up_to(max: usize) -> Self {
-        Self { may_be_empty: false, max, of: Characters::Any }
+        Self { may_be_empty: false, max, of: Characters::Visible }
     }
 
     fn length(&self) -> String {
@@ -76,6 +79,7 @@ impl Text {
     const fn characters(&self) -> Option<&'static str> {
         match self.of {
             Characters::Any => None,
+            Characters::Visible => Some("without control characters and characters that reorder or hide text"),
             Characters::Identifier => Some("letters A–Z and a–z, digits, and . _ : -"),
             Characters::PrintableAscii => Some("printable ASCII characters"),
         }
@@ -84,6 +88,7 @@ impl Text {
     fn allows(&self, character: char) -> bool {
         match self.of {
             Characters::Any => true,
+            Characters::Visible => !is_hidden(character),
             Characters::Identifier => character.is_ascii_alphanumeric() || "._:-".contains(character),
             Characters::PrintableAscii => (' '..='~').contains(&character),
         }
@@ -103,7 +108,11 @@ impl Kind for Text {
             note_text(Code::Length, detail, self.length(), &text, place, findings);
         }
         if let Some(allowed) = self.characters().filter(|_| !text.chars().all(|character| self.allows(character))) {
-            note_text(Code::Pattern, Code::Pattern.meaning(), allowed.to_owned(), &text, place, findings);
+            let detail = Hidden::first_in(&text).filter(|_| self.of == Characters::Visible).map_or_else(
+                || Code::Pattern.meaning().to_owned(),
+                |hidden| format!("The string has the character {hidden}, which is not allowed there."),
+            );
+            note_text(Code::Pattern, detail, allowed.to_owned(), &text, place, findings);
         }
         Some(Value::String(text))
     }
@@ -115,9 +124,10 @@ impl Kind for Text {
 
     fn schema(&self) -> Schema {
         let (edge, inner) = match self.of {
-            Characters::Any => (format!("[^{WHITE}]"), r"[\s\S]"),
-            Characters::Identifier => ("[A-Za-z0-9._:-]".to_owned(), "[A-Za-z0-9._:-]"),
-            Characters::PrintableAscii => ("[!-~]".to_owned(), "[ -~]"),
+            Characters::Any => (format!("[^{WHITE}]"), r"[\s\S]".to_owned()),
+            Characters::Visible => (format!("[^{WHITE}{HIDDEN}]"), format!("[^{HIDDEN}]")),
+            Characters::Identifier => ("[A-Za-z0-9._:-]".to_owned(), "[A-Za-z0-9._:-]".to_owned()),
+            Characters::PrintableAscii => ("[!-~]".to_owned(), "[ -~]".to_owned()),
         };
         let rest = self.max.saturating_sub(2);
         let text = format!("{edge}(?:{inner}{{0,{rest}}}{edge})?");
