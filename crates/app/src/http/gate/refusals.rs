@@ -35,13 +35,12 @@ pub(super) async fn record(req: &HttpRequest, operation: &Operation, problem: &P
 }
 
 fn of_access(problem: &Problem) -> Option<AccessRefusal> {
-    match problem.kind() {
-        ProblemKind::Forbidden => {
-            Some(problem.permission().map_or(AccessRefusal::WrongKind, AccessRefusal::Permission))
-        }
-        ProblemKind::ForeignTenant => Some(AccessRefusal::ForeignTenant),
-        ProblemKind::BoundKey => Some(AccessRefusal::BoundKey),
-        _ => None,
+    if problem.kind() == ProblemKind::Forbidden {
+        Some(problem.permission().map_or(AccessRefusal::WrongKind, AccessRefusal::Permission))
+    } else if problem.kind() == ProblemKind::BoundKey {
+        Some(AccessRefusal::BoundKey)
+    } else {
+        (problem.kind() == ProblemKind::ForeignTenant).then_some(AccessRefusal::ForeignTenant)
     }
 }
 
