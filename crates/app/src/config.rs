@@ -103,7 +103,7 @@ pub struct HttpSettings {
     #[arg(long = "mass-port", env = "MASS_PORT", value_name = "MASS_PORT", global = true, default_value_t = 8000)]
     pub port: u16,
     /// Where clients find the server, if that is behind a proxy: an address that may have a path, such as
-    /// https://example.org/mass [default: the address that they use, without a path].
+    /// `https://example.org/mass` [default: the address that they use, without a path].
     #[arg(
         long = "mass-public-url",
         env = "MASS_PUBLIC_URL",

@@ -16,7 +16,11 @@ const SOON: Duration = Duration::from_secs(60);
 
 fn served_by(postgres: &OwnPostgres) -> Workplace {
     let workplace = Workplace::sqlite().with("DATABASE_URL", &postgres.url());
-    workplace.with("MASS_ADDRESS_RATE_LIMIT_PER_MINUTE", "0").with("MASS_RATE_LIMIT_PER_MINUTE", "0")
+    workplace
+        .with("MASS_ADDRESS_RATE_LIMIT_PER_MINUTE", "0")
+        .with("MASS_RATE_LIMIT_PER_MINUTE", "0")
+        .with("MASS_STREAMS_PER_CREDENTIAL", "1000")
+        .with("MASS_STREAMS_PER_TENANT", "1000")
 }
 
 /// A few calls of every kind, each with what it is called.

@@ -13,7 +13,7 @@ use crate::support::documents::reading;
 use crate::support::operations::{self, Operation};
 use crate::support::{FOUNDER, OTHER_TENANT, PASSWORD, TENANT, TestApp};
 
-use Needs::{Nothing, Permits, Person, Token};
+use Needs::{Nothing, Permits, PermitsToGive, Person, Token};
 use Permission::{
     AuditRead, DeliveriesManage, KeysManage, MassRead, MassWrite, MetricsRead, SettingsManage, TenantsManage,
     UsersManage,
@@ -59,10 +59,10 @@ const TABLE: &[(&str, Needs, u16, Object)] = &[
     ("POST /v1/admin/tenants", Permits(TenantsManage), 201, Object::None),
     ("GET /v1/admin/tenants", Permits(TenantsManage), 200, Object::None),
     ("GET /v1/admin/tenants/{tenant}", Permits(TenantsManage), 200, Object::Tenant),
-    ("POST /v1/admin/users", Permits(UsersManage), 201, Object::None),
+    ("POST /v1/admin/users", PermitsToGive(UsersManage), 201, Object::None),
     ("GET /v1/admin/users", Permits(UsersManage), 200, Object::None),
     ("GET /v1/admin/users/{id}", Permits(UsersManage), 200, Object::User),
-    ("PATCH /v1/admin/users/{id}", Permits(UsersManage), 200, Object::User),
+    ("PATCH /v1/admin/users/{id}", PermitsToGive(UsersManage), 200, Object::User),
     ("POST /v1/admin/api-keys", Permits(KeysManage), 201, Object::None),
     ("GET /v1/admin/api-keys", Permits(KeysManage), 200, Object::None),
     ("GET /v1/admin/api-keys/{id}", Permits(KeysManage), 200, Object::ApiKey),
@@ -105,6 +105,8 @@ enum Needs {
     /// A token that is no API key.
     Person,
     Permits(Permission),
+    /// This permission and, of an API key, every permission of the roles in the body.
+    PermitsToGive(Permission),
 }
 
 /// What a path leads to.
@@ -165,12 +167,24 @@ impl Needs {
     fn verdict(self, kind: Kind) -> Verdict {
         let may = match (self, kind) {
             (Nothing, _) | (Token, Kind::User(_) | Kind::Key(_)) | (Person, Kind::User(_)) => true,
-            (Token | Person | Permits(_), Kind::Stranger) => return Verdict::Unauthenticated,
-            (Person, Kind::Key(_)) => false,
-            (Permits(permission), Kind::User(role)) => roles_with(permission).contains(&role),
+            (Token | Person | Permits(_) | PermitsToGive(_), Kind::Stranger) => return Verdict::Unauthenticated,
+            // The keys here have one permission, and no role gives one alone.
+            (Person | PermitsToGive(_), Kind::Key(_)) => false,
+            (Permits(permission) | PermitsToGive(permission), Kind::User(role)) => {
+                roles_with(permission).contains(&role)
+            }
             (Permits(permission), Kind::Key(own)) => own == permission,
         };
         if may { Verdict::Admitted } else { Verdict::Forbidden }
+    }
+
+    /// The permission that a refusal names to a caller who lacks it; for a key that lacks one of a role's, any of them.
+    fn named_to(self, kind: Kind) -> Option<Permission> {
+        match (self, kind) {
+            (PermitsToGive(own), Kind::Key(permission)) if permission == own => None,
+            (Permits(permission) | PermitsToGive(permission), _) => Some(permission),
+            (Nothing | Token | Person, _) => None,
+        }
     }
 }
 
@@ -180,7 +194,9 @@ fn name(operation: &Operation) -> String {
 
 #[test]
 fn every_operation_has_its_row() {
-    let mut rows: Vec<_> = TABLE.iter().map(|(name, needs, ..)| ((*name).to_owned(), *needs)).collect();
+    let documented_form = |needs| if let PermitsToGive(permission) = needs { Permits(permission) } else { needs };
+    let mut rows: Vec<_> =
+        TABLE.iter().map(|(name, needs, ..)| ((*name).to_owned(), documented_form(*needs))).collect();
     let mut documented: Vec<_> = operations::all().iter().map(|each| (name(each), documented_needs(each))).collect();
     rows.sort_by(|one, other| one.0.cmp(&other.0));
     documented.sort_by(|one, other| one.0.cmp(&other.0));
@@ -287,7 +303,7 @@ impl<'a> Stage<'a> {
                 continue;
             };
             assert_eq!(answer.text("/type"), format!("/problems/{slug}"), "{case}");
-            if let (403, Permits(permission)) = (status, row.needs) {
+            if let (403, Some(permission)) = (status, row.needs.named_to(caller.kind)) {
                 assert_eq!(answer.text("/permission"), permission.as_str(), "{case}");
             }
             if let Some(first) = refusals.first() {

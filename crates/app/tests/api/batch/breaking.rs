@@ -64,7 +64,7 @@ async fn a_coded_body_is_taken_as_far_as_it_can_be_decoded(app: TestApp) {
 }
 
 async fn rows_are_nothing_without_their_header(app: TestApp) {
-    for header in ["\u{feff}a,b", "a,a", "a.b,a", "a,"] {
+    for header in ["\u{feff}a,b", "a,a", "a.b,a"] {
         let body = format!("{header}\n1,2\n");
         let answer = send(app.founder(), &format!("{BATCH}?contract=simple/1.0"), "text/csv", body).await;
         answer.expect_problem(400, "bad-request");

@@ -28,12 +28,13 @@ async fn events_tell_who_did_what_and_in_which_trace(app: TestApp) {
     let moved = operator.patch(&format!("{}/status", path(&created.id()))).json(&change).await.expect(200);
     let events = events(&app, &created.id()).await;
     let fingerprint = created.at("/fingerprint");
+    assert!(events[0]["detail"]["index"].as_str().unwrap().starts_with("sha256:"));
     assert_eq!(
         events[0],
         json!({
             "sequence": created.at("/audit/sequence"), "type": "accepted", "at": created.at("/created_at"), "actor": created.at("/created_by"),
             "trace_id": TRACE, "request_id": "create-1", "contract": "device/1.1", "fingerprint": fingerprint,
-            "detail": {},
+            "detail": {"index": events[0]["detail"]["index"]},
         })
     );
     assert_eq!(
