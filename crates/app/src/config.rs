@@ -676,6 +676,8 @@ impl Settings {
             ("MASS_AUDIT_KEY", secret(&self.audit.key)),
             ("MASS_AUDIT_NAME", self.audit.name.to_string()),
             ("MASS_AUTO_SEND", self.engine.auto_send.to_string()),
+            ("MASS_BATCH_REFUSED_IN_A_ROW", self.streams.refused_in_a_row.to_string()),
+            ("MASS_BATCH_UNREAD_BYTES", self.streams.unread_bytes.to_string()),
             ("MASS_BCRYPT_COST", self.auth.bcrypt_cost.get().to_string()),
             ("MASS_ADDRESS_RATE_LIMIT_PER_MINUTE", self.limits.address.to_string()),
             ("MASS_BODY_LIMIT_BYTES", self.http.body_limit_bytes.to_string()),

@@ -1,11 +1,13 @@
-//! Settings of streams: how many batches and exports there may be at once, and how much memory they may hold.
+//! Settings of streams: how many batches and exports there may be at once, how much memory they may hold, and when a batch
+//! ends that is refused or not read.
 
 use clap::Args;
 use clap::builder::{RangedU64ValueParser, TypedValueParser};
 
 use crate::http::streams::StreamLimits;
 
-/// How many batches and exports there may be at once, and how much memory they may hold.
+/// How many batches and exports there may be at once, how much memory they may hold, and when a batch ends that is refused or
+/// not read.
 #[derive(Debug, Clone, Args)]
 pub struct StreamSettings {
     /// Batches and exports that one user or API key may have under way; 0 for no such limit.
@@ -40,6 +42,27 @@ pub struct StreamSettings {
         value_parser = RangedU64ValueParser::<u64>::new().range(16 << 20..=1 << 40).try_map(usize::try_from)
     )]
     pub buffer_bytes: usize,
+    /// How many records of a batch may be refused one after the other before the batch ends; 0 for no such limit.
+    #[arg(
+        id = "mass_batch_refused_in_a_row",
+        long = "mass-batch-refused-in-a-row",
+        env = "MASS_BATCH_REFUSED_IN_A_ROW",
+        value_name = "MASS_BATCH_REFUSED_IN_A_ROW",
+        global = true,
+        default_value_t = 5000
+    )]
+    pub refused_in_a_row: u64,
+    /// The most bytes of a batch's results that wait for the client to read them: 1048576 to 1099511627776.
+    #[arg(
+        id = "mass_batch_unread_bytes",
+        long = "mass-batch-unread-bytes",
+        env = "MASS_BATCH_UNREAD_BYTES",
+        value_name = "MASS_BATCH_UNREAD_BYTES",
+        global = true,
+        default_value_t = 64 << 20,
+        value_parser = clap::value_parser!(u64).range(1 << 20..=1 << 40)
+    )]
+    pub unread_bytes: u64,
 }
 
 impl StreamSettings {
@@ -51,6 +74,8 @@ impl StreamSettings {
             per_credential: limit(self.per_credential),
             per_tenant: limit(self.per_tenant),
             buffer_bytes: self.buffer_bytes.max(body_limit.saturating_mul(8).saturating_add(8 << 20)),
+            refused_in_a_row: Some(self.refused_in_a_row).filter(|records| *records > 0),
+            unread_bytes: self.unread_bytes,
         }
     }
 }

@@ -4,12 +4,12 @@
 //! being stored; results are sent while more is read. However long the body is, about two chunks of it are in memory.
 
 mod coding;
+mod halt;
 mod intake;
 pub mod outbox;
 mod report;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -28,6 +28,7 @@ use std::future::{Ready, ready};
 use tokio::sync::{Notify, Semaphore, mpsc};
 
 use self::coding::Coding;
+use self::halt::Halt;
 use self::intake::{Bounds, Chunk, Piece, Reading, Terms};
 use self::outbox::{PutError, TemporaryFolder, Writer, outbox};
 use self::report::{Report, Shown, against};
@@ -217,19 +218,21 @@ impl Wishes {
 /// Answers while the batch is read and stored, from its first record on: a body without any that can be read is refused.
 async fn each(call: Call, mut upload: Upload, wishes: Wishes, tools: Tools) -> Result<Lines<BatchLine>, Problem> {
     let stream = streams::open(&tools.streams, &call.principal)?;
-    let halted = Arc::new(AtomicBool::new(false));
+    let halt = Arc::new(Halt::default());
     let terms = wishes.terms(&call, &tools, Arc::clone(&stream));
-    let reading = Reading::new(&upload, terms, CHUNK, Arc::clone(&halted))?;
+    let reading = Reading::new(&upload, terms, CHUNK, Arc::clone(&halt))?;
     let begun = begin(&mut upload.payload, Box::new(reading)).await?;
-    let (writer, lines) = outbox(tools.folder.clone());
+    let (writer, lines) = outbox(tools.folder.clone(), tools.streams.limits().unread_bytes);
     let storing = Storing {
         report: Report::new(wishes.shown),
         origin: wishes.options.origin,
         tools,
         writer,
-        halted,
+        halt,
         problem: None,
+        refused_in_a_row: 0,
         muted: false,
+        concluded: false,
         call,
     };
     let spans = storing.call.spans.clone();
@@ -295,6 +298,10 @@ async fn read(mut payload: Payload, begun: Begun, chunks: mpsc::Sender<Chunk>, i
             is_sent = ended.is_ok();
             break ended;
         }
+        if reading.is_over() {
+            is_sent = false;
+            break Ok(());
+        }
         if reading.is_full() {
             idle.notified().await;
             hand_on(&chunks, reading.take()).await;
@@ -357,17 +364,24 @@ struct Storing {
     origin: mass_domain::trace::Origin,
     report: Report,
     writer: Writer,
-    /// Tells the reading end that nothing more is stored.
-    halted: Arc<AtomicBool>,
+    /// Tells the reading end that nothing more is stored, or read.
+    halt: Arc<Halt>,
     /// Why nothing more is stored.
     problem: Option<Problem>,
+    /// How many records before the next one were refused one after the other.
+    refused_in_a_row: u64,
     /// Whether the results find no room any more.
     muted: bool,
+    /// Whether the last line is written.
+    concluded: bool,
 }
 
 impl Storing {
     async fn store(&mut self, chunk: Chunk) -> Result<(), Abandoned> {
         let Chunk { places, prepared, room: _until_stored, .. } = chunk;
+        if self.concluded {
+            return Ok(());
+        }
         if self.problem.is_none() && self.tools.draining.is_begun() {
             self.halt(Problem::unavailable("The server is stopping.", Duration::from_secs(5)));
         }
@@ -388,16 +402,37 @@ impl Storing {
         let mut results = results.into_iter().flatten();
         for place in places {
             match results.next() {
-                Some(Ok(receipt)) => self.report.stored(place, receipt),
-                Some(Err(error)) => {
-                    if let Some(problem) = self.report.refused(place, error) {
-                        self.halt(problem);
-                    }
+                Some(Ok(receipt)) => {
+                    self.refused_in_a_row = 0;
+                    self.report.stored(place, receipt);
                 }
+                Some(Err(error)) => match self.report.refused(place, error) {
+                    Some(problem) => self.halt(problem),
+                    None => self.count_refused(),
+                },
                 None => self.report.unprocessed(place),
             }
         }
-        self.send().await
+        self.send().await?;
+        if self.halt.is_reading_over() {
+            self.conclude(None).await;
+        }
+        Ok(())
+    }
+
+    /// Counts a refused record, and ends the batch with too many of them in a row.
+    fn count_refused(&mut self) {
+        self.refused_in_a_row += 1;
+        if let Some(limit) = self.tools.streams.limits().refused_in_a_row
+            && self.refused_in_a_row >= limit
+        {
+            let detail = format!(
+                "{limit} records were refused one after the other, the most of a batch (MASS_BATCH_REFUSED_IN_A_ROW); \
+                 the rest of the body was not read."
+            );
+            self.halt(Problem::new(ProblemKind::TooManyRefused).detail(detail).member("limit", limit));
+            self.halt.end_reading();
+        }
     }
 
     /// Stores what was prepared if the caller may still store it as it is stored: as of the version of the tenant's
@@ -433,21 +468,42 @@ impl Storing {
                 self.halt(Problem::unavailable(detail, Duration::from_secs(5)));
                 Ok(())
             }
+            Err(PutError::Unread) => {
+                self.muted = true;
+                let limit = self.tools.streams.limits().unread_bytes;
+                let detail = format!(
+                    "{limit} bytes of results wait to be read, the most of a batch (MASS_BATCH_UNREAD_BYTES); the rest \
+                     of the body was not read."
+                );
+                let problem = Problem::unavailable(&detail, Duration::from_secs(5)).member("limit", limit);
+                self.halt(problem);
+                self.halt.end_reading();
+                Ok(())
+            }
         }
     }
 
     /// From now on nothing is stored, for this reason.
     fn halt(&mut self, problem: Problem) {
-        self.halted.store(true, Ordering::Relaxed);
+        self.halt.end_storing();
         self.problem.get_or_insert(problem);
     }
 
-    async fn finish(mut self, unread: Option<Problem>) {
-        let problem = self.problem.or(unread);
+    /// Writes the last line.
+    async fn conclude(&mut self, unread: Option<Problem>) {
+        if std::mem::replace(&mut self.concluded, true) {
+            return;
+        }
+        let problem = self.problem.take().or(unread);
         let problem = problem.map(|problem| problem.document(self.call.path(), &self.origin.request_id));
         tracing::info!(totals = ?self.report.totals(), error = problem.as_ref().map(|it| &it.kind), "a batch was read");
         // Whoever reads no more does not read the totals, either.
         let _ = self.writer.put(self.report.finish(problem)).await;
+    }
+
+    /// Ends the answer, once the body has ended.
+    async fn finish(mut self, unread: Option<Problem>) {
+        self.conclude(unread).await;
         self.writer.finish();
     }
 }

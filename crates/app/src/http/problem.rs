@@ -108,6 +108,8 @@ problem_kinds! {
     KeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The idempotency key was used for another document";
     /// A record of an atomic batch cannot be stored.
     BatchRefused = "batch-refused", UNPROCESSABLE_ENTITY, "A record is refused, so that none of the batch is stored";
+    /// Too many records of a batch were refused one after the other.
+    TooManyRefused = "too-many-refused", UNPROCESSABLE_ENTITY, "Too many records in a row are refused";
     /// Attempts to prove a password failed too often.
     TooManyAttempts = "too-many-attempts", TOO_MANY_REQUESTS, "Too many failed attempts";
     /// A scope has used up its requests for now.

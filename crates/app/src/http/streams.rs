@@ -32,6 +32,10 @@ pub struct StreamLimits {
     pub per_tenant: Option<usize>,
     /// Bytes that all of them hold (`MASS_STREAM_BUFFER_BYTES`); those of one tenant hold half of it at most.
     pub buffer_bytes: usize,
+    /// Records of a batch that are refused one after the other (`MASS_BATCH_REFUSED_IN_A_ROW`).
+    pub refused_in_a_row: Option<u64>,
+    /// Bytes of a batch's results that wait for the client to read them (`MASS_BATCH_UNREAD_BYTES`).
+    pub unread_bytes: u64,
 }
 
 /// The streams that are open now.
@@ -67,6 +71,11 @@ impl Streams {
     #[must_use]
     pub fn new(limits: StreamLimits) -> Self {
         Self { limits, open: Mutex::default() }
+    }
+
+    /// The limits on streams.
+    pub(super) const fn limits(&self) -> &StreamLimits {
+        &self.limits
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -202,7 +211,13 @@ mod tests {
         Principal::system(TenantId::parse(tenant).unwrap())
     }
 
-    const UNLIMITED: StreamLimits = StreamLimits { per_credential: None, per_tenant: None, buffer_bytes: 8 * STEP };
+    const UNLIMITED: StreamLimits = StreamLimits {
+        per_credential: None,
+        per_tenant: None,
+        buffer_bytes: 8 * STEP,
+        refused_in_a_row: None,
+        unread_bytes: 1 << 20,
+    };
 
     #[test]
     fn a_stream_counts_until_it_is_dropped() {

@@ -136,6 +136,8 @@ fn a_wrong_setting_is_named() {
         ("MASS_AUDIT_KEY", "short"),
         ("MASS_AUDIT_NAME", "a name"),
         ("MASS_AUTO_SEND", "perhaps"),
+        ("MASS_BATCH_REFUSED_IN_A_ROW", "-1"),
+        ("MASS_BATCH_UNREAD_BYTES", "1048575"),
         ("MASS_BCRYPT_COST", "9"),
         ("MASS_BODY_LIMIT_BYTES", "1 MB"),
         ("MASS_CORS_ORIGINS", "https://console.example/"),

@@ -1,7 +1,6 @@
 //! The way in: from bytes to documents that have been examined and wait to be stored.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -15,6 +14,7 @@ use mass_service::{MassService, Options, Prepared};
 
 use super::Upload;
 use super::coding::Decoder;
+use super::halt::Halt;
 use crate::http::body::sentence;
 use crate::http::problem::{Problem, ProblemKind};
 use crate::http::streams::{Room, Stream};
@@ -112,14 +112,14 @@ struct Collecting {
     chunk: Chunk,
     format: Format,
     next_index: u64,
-    /// Set once nothing more is stored: from then on records are only counted.
-    halted: Arc<AtomicBool>,
+    /// Once nothing more is stored records are only counted.
+    halt: Arc<Halt>,
     problem: Option<Problem>,
 }
 
 impl Reading {
     /// Begins to read a body.
-    pub(super) fn new(upload: &Upload, terms: Terms, bounds: Bounds, halted: Arc<AtomicBool>) -> Result<Self, Problem> {
+    pub(super) fn new(upload: &Upload, terms: Terms, bounds: Bounds, halt: Arc<Halt>) -> Result<Self, Problem> {
         let mut room = Room::new(Arc::clone(&terms.stream));
         room.fit(upload.coding.memory())?;
         Ok(Self {
@@ -133,7 +133,7 @@ impl Reading {
                 chunk: Chunk::new(room.another()),
                 format: upload.format,
                 next_index: 0,
-                halted,
+                halt,
                 problem: None,
             },
             bounds,
@@ -157,6 +157,11 @@ impl Reading {
     pub(super) fn take(&mut self) -> Chunk {
         let next = Chunk::new(self.room.another());
         std::mem::replace(&mut self.collecting.chunk, next)
+    }
+
+    /// Whether the rest of the body is not to be read.
+    pub(super) fn is_over(&self) -> bool {
+        self.collecting.halt.is_reading_over()
     }
 
     /// Reserves the memory that is held by now.
@@ -253,8 +258,7 @@ impl Collecting {
         if self.problem.is_some() {
             return;
         }
-        let halted = self.halted.load(Ordering::Relaxed);
-        let document = if halted { None } else { Some(found.document()) };
+        let document = if self.halt.is_storing_over() { None } else { Some(found.document()) };
         if let (0, Some(Err(error))) = (self.next_index, &document)
             && NOT_JSON.contains(&error.code)
         {

@@ -1,7 +1,7 @@
-//! Where results wait until the client reads them: some in memory, the rest in a temporary file.
+//! Where results wait until the client reads them: some in memory, the rest in temporary files.
 //!
 //! A client may send everything before it reads anything. Results that it does not fetch must not keep the server from
-//! reading on, or both would wait for each other for ever; nor may they fill the memory.
+//! reading on, or both would wait for each other for ever; nor may they fill the memory or the disk.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -18,8 +18,12 @@ use tokio::sync::Notify;
 /// How many bytes wait in memory before they go to a file.
 const IN_MEMORY: usize = 1 << 20;
 
-/// How many bytes are read from the file at once.
+/// How many bytes are read from a file at once.
 const PIECE: usize = 64 * 1024;
+
+/// How many bytes a file takes before the next one begins: a file that has been read is gone, so that a client which reads
+/// steadily, and slower than the server writes, keeps the disk from filling.
+const FILE_BYTES: u64 = 8 << 20;
 
 /// The folder of temporary files.
 #[derive(Debug, Clone)]
@@ -34,6 +38,9 @@ pub(super) enum PutError {
     /// The temporary file takes no more. This piece waits in memory; there should follow no more but the end.
     #[error("the results cannot be kept")]
     Full(#[source] io::Error),
+    /// More waits than may wait. This piece does, too; there should follow no more but the end.
+    #[error("the client does not read the results")]
+    Unread,
 }
 
 /// The end that is written to. Unless it is [finished](Self::finish), the answer ends with an error, so that nobody takes
@@ -41,6 +48,8 @@ pub(super) enum PutError {
 pub(super) struct Writer {
     shared: Arc<Shared>,
     folder: TemporaryFolder,
+    /// How many bytes may wait.
+    most: u64,
 }
 
 struct Reader(Arc<Shared>);
@@ -56,8 +65,8 @@ struct Shared {
 struct Queue {
     memory: VecDeque<Bytes>,
     bytes: usize,
-    file: Option<Spilt>,
-    /// What found no room in the file.
+    files: VecDeque<Spilt>,
+    /// What found no room in the files.
     last: VecDeque<Bytes>,
     end: Option<End>,
     abandoned: bool,
@@ -86,12 +95,12 @@ enum Found {
     End(End),
 }
 
-/// An outbox: the end to write to, and the stream to answer with.
-pub(super) fn outbox(folder: TemporaryFolder) -> (Writer, impl Stream<Item = io::Result<Bytes>> + 'static) {
+/// An outbox in which at most so many bytes wait: the end to write to, and the stream to answer with.
+pub(super) fn outbox(folder: TemporaryFolder, most: u64) -> (Writer, impl Stream<Item = io::Result<Bytes>> + 'static) {
     let shared = Arc::new(Shared::default());
     let reader = Reader(Arc::clone(&shared));
     let pieces = try_unfold(reader, |reader| async move { Ok(reader.next().await?.map(|piece| (piece, reader))) });
-    (Writer { shared, folder }, pieces)
+    (Writer { shared, folder, most }, pieces)
 }
 
 impl Shared {
@@ -106,12 +115,18 @@ impl Writer {
         let place = {
             let mut guard = self.shared.queue();
             let queue = &mut *guard;
-            match &mut queue.file {
+            let waiting = queue.waiting();
+            match queue.files.back_mut() {
                 _ if queue.abandoned => return Err(PutError::Abandoned),
-                Some(spilt) if queue.last.is_empty() => {
+                _ if waiting > self.most && queue.last.is_empty() => {
+                    queue.last.push_back(piece.into());
+                    return Err(PutError::Unread);
+                }
+                Some(spilt) if queue.last.is_empty() && spilt.written < FILE_BYTES => {
                     spilt.growing = true;
                     Some((Arc::clone(&spilt.file), spilt.written))
                 }
+                Some(_) if queue.last.is_empty() => None,
                 None if queue.bytes >= IN_MEMORY && queue.last.is_empty() => None,
                 Some(_) | None => {
                     queue.keep(piece.into());
@@ -123,10 +138,11 @@ impl Writer {
         self.spill(piece, place).await
     }
 
-    /// Writes a piece to the file, which is made if it has no place yet.
+    /// Writes a piece to a file: a new one if it has no place yet.
     async fn spill(&mut self, piece: Vec<u8>, place: Option<(Arc<File>, u64)>) -> Result<(), PutError> {
         let (folder, piece) = (self.folder.clone(), Bytes::from(piece));
         let to_write = piece.clone();
+        let is_new = place.is_none();
         let writing = block(move || {
             let (file, at) = match place {
                 Some(place) => place,
@@ -138,12 +154,14 @@ impl Writer {
         let written = writing.await.unwrap_or_else(|_| Err(io::Error::other("nobody is left to write the file")));
         let mut queue = self.shared.queue();
         self.shared.changed.notify_one();
-        match (written, &mut queue.file) {
+        let Queue { files, last, .. } = &mut *queue;
+        let last_file = files.back_mut().filter(|_| !is_new);
+        match (written, last_file) {
             (Ok((_, written)), Some(spilt)) => (spilt.written, spilt.growing) = (written, false),
-            (Ok((file, written)), none) => *none = Some(Spilt { file, read: 0, written, growing: false }),
+            (Ok((file, written)), None) => files.push_back(Spilt { file, read: 0, written, growing: false }),
             (Err(error), spilt) => {
-                spilt.iter_mut().for_each(|spilt| spilt.growing = false);
-                queue.last.push_back(piece);
+                spilt.into_iter().for_each(|spilt| spilt.growing = false);
+                last.push_back(piece);
                 return Err(PutError::Full(error));
             }
         }
@@ -173,20 +191,26 @@ impl Queue {
         }
     }
 
+    /// How many bytes wait.
+    fn waiting(&self) -> u64 {
+        self.bytes as u64 + self.files.iter().map(|spilt| spilt.written - spilt.read).sum::<u64>()
+    }
+
     fn next(&mut self) -> Found {
         if let Some(piece) = self.memory.pop_front() {
             self.bytes -= piece.len();
             return Found::Piece(piece);
         }
-        match &self.file {
-            Some(spilt) if spilt.read < spilt.written => {
+        while let Some(spilt) = self.files.front() {
+            if spilt.read < spilt.written {
                 let length = usize::try_from(spilt.written - spilt.read).unwrap_or(PIECE).min(PIECE);
                 return Found::InFile(Arc::clone(&spilt.file), spilt.read, length);
             }
-            Some(spilt) if spilt.growing => return Found::Nothing,
-            // All of it is read: what follows waits in memory again.
-            Some(_) => self.file = None,
-            None => {}
+            if spilt.growing {
+                return Found::Nothing;
+            }
+            // All of it is read: what follows is in the next one or waits in memory again.
+            self.files.pop_front();
         }
         match (self.last.pop_front(), self.end) {
             (Some(piece), _) => Found::Piece(piece),
@@ -218,7 +242,7 @@ impl Reader {
             Ok(Bytes::from(piece))
         });
         let piece = reading.await.unwrap_or_else(|_| Err(io::Error::other("nobody is left to read the file")))?;
-        if let Some(spilt) = &mut self.0.queue().file {
+        if let Some(spilt) = self.0.queue().files.front_mut() {
             spilt.read = at + length as u64;
         }
         Ok(piece)
@@ -239,12 +263,15 @@ mod tests {
 
     use super::*;
 
+    /// How many bytes may wait in these tests.
+    const MOST: u64 = 20 << 20;
+
     fn lines(count: usize) -> Vec<Vec<u8>> {
         (0..count).map(|number| format!("{number:0>50000}\n").into_bytes()).collect()
     }
 
     fn in_folder(folder: &Path) -> (Writer, impl Stream<Item = io::Result<Bytes>> + 'static) {
-        outbox(TemporaryFolder(folder.to_owned()))
+        outbox(TemporaryFolder(folder.to_owned()), MOST)
     }
 
     async fn collect(pieces: impl Stream<Item = io::Result<Bytes>>) -> io::Result<Vec<u8>> {
@@ -306,6 +333,38 @@ mod tests {
         writer.finish();
         let expected = [lines(put).concat(), b"totals".to_vec()].concat();
         assert!(collect(pieces).await.unwrap() == expected);
+    }
+
+    #[actix_web::test]
+    async fn what_waits_is_bounded_and_what_is_read_makes_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut writer, pieces) = in_folder(folder.path());
+        let mut pieces = Box::pin(pieces);
+        let (mut put, mut read, mut files) = (0_u64, 0_u64, 0);
+        for line in lines(1000) {
+            put += line.len() as u64;
+            writer.put(line).await.unwrap();
+            while put - read > MOST - (1 << 20) {
+                read += pieces.try_next().await.unwrap().unwrap().len() as u64;
+            }
+            files = files.max(writer.shared.queue().files.len());
+        }
+        assert!((2..5).contains(&files), "{files} files for {put} bytes, of which {read} were read");
+        let mut refused = 0;
+        for line in lines(100) {
+            refused += 1;
+            put += line.len() as u64;
+            if let Err(error) = writer.put(line).await {
+                assert!(matches!(error, PutError::Unread), "{error:?}");
+                break;
+            }
+        }
+        assert!((20..30).contains(&refused), "{refused}");
+        writer.put(b"totals".to_vec()).await.unwrap();
+        writer.finish();
+        let rest = collect(pieces).await.unwrap();
+        assert_eq!(read + rest.len() as u64, put + 6);
+        assert!(rest.ends_with(b"totals"));
     }
 
     #[actix_web::test]

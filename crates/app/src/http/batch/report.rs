@@ -80,10 +80,10 @@ impl Report {
     }
 
     /// The last line, and any before it that have not been taken.
-    pub(super) fn finish(mut self, error: Option<wire::Problem>) -> Vec<u8> {
+    pub(super) fn finish(&mut self, error: Option<wire::Problem>) -> Vec<u8> {
         let totals = Some(self.totals);
         self.line(&BatchLine { totals, error, ..BatchLine::default() });
-        self.lines
+        self.take_lines()
     }
 
     fn line(&mut self, line: &BatchLine) {
