@@ -4,7 +4,7 @@ use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use mass_domain::audit::tree::{Frontier, TreeHash};
 use mass_domain::canonical::{self, Fingerprint};
-use mass_domain::contracts::{self, Facts};
+use mass_domain::contracts::{self, ValidationContext};
 use mass_domain::json::{self, Value};
 use mass_domain::normalisation;
 use mass_domain::tenancy::TenantId;
@@ -38,8 +38,8 @@ fn parse(bencher: Bencher<'_, '_>, contract: &str) {
 #[divan::bench(args = CONTRACTS)]
 fn examine(bencher: Bencher<'_, '_>, contract: &str) {
     let text = example(contract);
-    let (document, facts) = (parsed(&text), Facts { now: now(), body_bytes: text.len() });
-    bencher.counter(BytesCount::of_str(&text)).bench(|| contracts::examine(black_box(&document), &facts));
+    let (document, facts) = (parsed(&text), ValidationContext { now: now(), body_bytes: text.len() });
+    bencher.counter(BytesCount::of_str(&text)).bench(|| contracts::validate(black_box(&document), &facts));
 }
 
 #[divan::bench(args = ["zipCode", "HTTPServer", "already_normal"])]

@@ -39,7 +39,7 @@ pub trait KeyStore: Send + Sync {
     ) -> Result<Vec<ApiKey>, PortError>;
 
     /// Marks a key as revoked, and with it the keys that it created, those that these created, and so on, each with the
-    /// event that [`following`] makes; those that are revoked already stay as they are. `false` if there is no such key.
+    /// event that [`cascaded_revocation`] makes; those that are revoked already stay as they are. `false` if there is no such key.
     async fn revoke(&self, tenant: &TenantId, id: ApiKeyId, event: NewEvent) -> Result<bool, PortError>;
 }
 
@@ -138,7 +138,7 @@ impl AdminService {
         origin: &Origin,
     ) -> Result<CreatedKey, CreateKeyError> {
         principal.require(Permission::KeysManage)?;
-        principal.require_to_grant(new.permissions.iter().copied())?;
+        principal.require_can_grant(new.permissions.iter().copied())?;
         if let Actor::ApiKey(creator) = principal.actor() {
             new.permissions.iter().try_for_each(|permission| principal.require(*permission))?;
             let creator = self.stores.api_keys.find(principal.tenant(), creator).await?;
@@ -193,7 +193,7 @@ impl AdminService {
         let scope = CursorScope::of("api-keys", filters);
         let before = query.last_seen(scope)?.map(ApiKeyId::from_uuid);
         let rows = self.stores.api_keys.list(principal.tenant(), prefix, before, query.limit).await?;
-        Ok(Page::from_one_more(rows, query.limit, scope, |row| row.id.as_uuid()))
+        Ok(Page::from_lookahead(rows, query.limit, scope, |row| row.id.as_uuid()))
     }
 
     /// Revokes a key and all keys that descend from it: their next request is refused. Revoking it again changes nothing.
@@ -211,7 +211,7 @@ impl AdminService {
 
 /// The event of the revocation of a key that follows from another one's, or from the disabling of the user who created it.
 #[must_use]
-pub fn following(cause: &NewEvent, key: ApiKeyId) -> NewEvent {
+pub fn cascaded_revocation(cause: &NewEvent, key: ApiKeyId) -> NewEvent {
     let id = cause.object.id().map(std::borrow::Cow::into_owned);
     let event = NewEvent {
         action: Action::ApiKeyRevoked,

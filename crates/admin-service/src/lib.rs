@@ -21,7 +21,7 @@ use mass_domain::tenancy::AutoSend;
 use mass_domain::time::{Clock, Timestamp};
 use uuid::{ContextV7, Uuid};
 
-pub use api_keys::{BoundKey, CreateKeyError, CreatedKey, KeyStore, NewKey, RevokeKeyError, following};
+pub use api_keys::{BoundKey, CreateKeyError, CreatedKey, KeyStore, NewKey, RevokeKeyError, cascaded_revocation};
 pub use quotas::{QuotaChange, QuotaError, QuotaStore};
 pub use read::{ListQuery, ReadError};
 pub use registration::{RegisterError, Registration};

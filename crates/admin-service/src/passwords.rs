@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use crate::AdminService;
 
 /// What is stored of a first password, and what is shown of it.
-pub(crate) struct FirstPassword {
+pub(crate) struct InitialPassword {
     pub(crate) hash: PasswordHash,
     /// The password if it was made up: it is nowhere else.
     pub(crate) generated: Option<SecretString>,
@@ -14,13 +14,13 @@ pub(crate) struct FirstPassword {
 
 impl AdminService {
     /// Hashes the given password, or one that is made up.
-    pub(crate) async fn first_password(&self, given: Option<NewPassword>) -> Result<FirstPassword, PasswordsError> {
+    pub(crate) async fn initial_password(&self, given: Option<NewPassword>) -> Result<InitialPassword, PasswordsError> {
         if let Some(password) = given {
-            return Ok(FirstPassword { hash: self.passwords.hash(&password).await?, generated: None });
+            return Ok(InitialPassword { hash: self.passwords.hash(&password).await?, generated: None });
         }
         let password = NewPassword::generate();
         let hash = self.passwords.hash(&password).await?;
-        Ok(FirstPassword { hash, generated: Some(password.secret().clone()) })
+        Ok(InitialPassword { hash, generated: Some(password.secret().clone()) })
     }
 }
 

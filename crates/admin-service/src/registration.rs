@@ -59,7 +59,7 @@ impl AdminService {
     pub async fn register(&self, email: Email, password: NewPassword, origin: &Origin) -> Result<(), RegisterError> {
         let tenant = self.registration()?;
         let new = NewUser { email, roles: BTreeSet::from([Role::Viewer]), password: Some(password) };
-        match self.store_user(tenant, new, Actor::Stranger, origin).await {
+        match self.store_user(tenant, new, Actor::Anonymous, origin).await {
             Ok(_) | Err(CreateUserError::EmailTaken) => Ok(()),
             Err(CreateUserError::Busy) => Err(RegisterError::Busy),
             Err(CreateUserError::Store(error)) => Err(RegisterError::Store(error)),

@@ -95,7 +95,7 @@ impl AdminService {
         if new.id.as_str() == TenantId::SYSTEM {
             return Err(CreateTenantError::Taken);
         }
-        let password = self.first_password(new.admin_password).await?;
+        let password = self.initial_password(new.admin_password).await?;
         let tenant = Tenant { id: new.id, created_at: self.clock.now() };
         let roles = BTreeSet::from([Role::Admin, Role::Operator]);
         let user = self.new_user(tenant.id.clone(), new.admin_email, roles, tenant.created_at);
@@ -124,6 +124,6 @@ impl AdminService {
         principal.require(Permission::TenantsManage)?;
         let scope = CursorScope::of("tenants", []);
         let rows = self.stores.tenants.list(query.last_seen(scope)?, query.limit).await?;
-        Ok(Page::from_one_more(rows, query.limit, scope, |row| row.id.clone()))
+        Ok(Page::from_lookahead(rows, query.limit, scope, |row| row.id.clone()))
     }
 }

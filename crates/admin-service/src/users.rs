@@ -36,7 +36,7 @@ pub trait AccountStore: Send + Sync {
     /// Lists users, newest (greatest id) first, beginning below `before`: at most one row more than the limit.
     async fn list(&self, tenant: &TenantId, before: Option<UserId>, limit: Limit) -> Result<Vec<User>, PortError>;
 
-    /// Changes a user as [`UserChange::judge`] says of what is stored, and records [`UserChange::event`] if that makes a
+    /// Changes a user as [`UserChange::apply`] says of what is stored, and records [`UserChange::event`] if that makes a
     /// difference. Of two changes in a tenant, one sees the other's outcome. With a user who is to be disabled, the keys
     /// are revoked that [`UserChange::revokes_keys`] speaks of.
     async fn change(&self, tenant: &TenantId, id: UserId, change: UserChange) -> Result<ChangedUser, ChangeUserError>;
@@ -115,7 +115,7 @@ impl UserChange {
     ///
     /// # Errors
     /// [`ChangeUserError::Forbidden`] before [`ChangeUserError::LastAdmin`].
-    pub fn judge(&self, user: &User, other_admins: usize) -> Result<User, ChangeUserError> {
+    pub fn apply(&self, user: &User, other_admins: usize) -> Result<User, ChangeUserError> {
         let mut changed = user.clone();
         if let Some(roles) = &self.roles {
             changed.roles.clone_from(roles);
@@ -125,8 +125,8 @@ impl UserChange {
             Some(false) => changed.disabled_at = None,
             None => {}
         }
-        self.principal.require_power_over(&user.roles)?;
-        self.principal.require_power_over(&changed.roles)?;
+        self.principal.require_authority_over(&user.roles)?;
+        self.principal.require_authority_over(&changed.roles)?;
         if user.is_active_admin() && !changed.is_active_admin() && other_admins == 0 {
             return Err(ChangeUserError::LastAdmin);
         }
@@ -211,7 +211,7 @@ impl AdminService {
         origin: &Origin,
     ) -> Result<CreatedUser, CreateUserError> {
         principal.require(Permission::UsersManage)?;
-        principal.require_power_over(&new.roles)?;
+        principal.require_authority_over(&new.roles)?;
         self.require_unbound::<CreateUserError>(principal).await?;
         self.store_user(principal.tenant(), new, principal.actor(), origin).await
     }
@@ -227,7 +227,7 @@ impl AdminService {
         if tenant.as_str() == TenantId::SYSTEM {
             return Err(CreateUserError::NoSuchTenant);
         }
-        let password = self.first_password(new.password).await?;
+        let password = self.initial_password(new.password).await?;
         let act = Act::new(actor, self.clock.now(), origin);
         let user = self.new_user(tenant.clone(), new.email, new.roles, act.at);
         let event = created_user(&act, &user, &password.hash);
@@ -265,7 +265,7 @@ impl AdminService {
         let scope = CursorScope::of("users", [Some(principal.tenant().as_str())]);
         let before = query.last_seen(scope)?.map(UserId::from_uuid);
         let rows = self.stores.accounts.list(principal.tenant(), before, query.limit).await?;
-        Ok(Page::from_one_more(rows, query.limit, scope, |row| row.id.as_uuid()))
+        Ok(Page::from_lookahead(rows, query.limit, scope, |row| row.id.as_uuid()))
     }
 
     /// Gives a user of the caller's tenant other roles, disables or enables it. It takes effect on the user's next
@@ -324,12 +324,12 @@ mod tests {
     #[test]
     fn a_change_changes_what_it_names_and_nothing_else() {
         let viewer = user(&[Role::Viewer]);
-        let disabled = change(&[Role::Admin], None, Some(true)).judge(&viewer, 1).unwrap();
+        let disabled = change(&[Role::Admin], None, Some(true)).apply(&viewer, 1).unwrap();
         assert_eq!(disabled, User { disabled_at: Some(at(9)), ..viewer.clone() });
         let earlier = User { disabled_at: Some(at(3)), ..viewer.clone() };
-        assert_eq!(change(&[Role::Admin], None, Some(true)).judge(&earlier, 1).unwrap(), earlier);
-        assert_eq!(change(&[Role::Admin], None, Some(false)).judge(&earlier, 1).unwrap(), viewer);
-        let promoted = change(&[Role::Admin], Some(&[Role::Operator]), None).judge(&viewer, 1).unwrap();
+        assert_eq!(change(&[Role::Admin], None, Some(true)).apply(&earlier, 1).unwrap(), earlier);
+        assert_eq!(change(&[Role::Admin], None, Some(false)).apply(&earlier, 1).unwrap(), viewer);
+        let promoted = change(&[Role::Admin], Some(&[Role::Operator]), None).apply(&viewer, 1).unwrap();
         assert_eq!(promoted, user(&[Role::Operator]));
     }
 
@@ -337,13 +337,13 @@ mod tests {
     fn the_last_administrator_stays_one() {
         let admin = user(&[Role::Admin, Role::Operator]);
         for last in [change(&[Role::Admin], Some(&[Role::Operator]), None), change(&[Role::Admin], None, Some(true))] {
-            assert!(matches!(last.judge(&admin, 0), Err(ChangeUserError::LastAdmin)));
-            assert!(last.judge(&admin, 1).is_ok());
+            assert!(matches!(last.apply(&admin, 0), Err(ChangeUserError::LastAdmin)));
+            assert!(last.apply(&admin, 1).is_ok());
             let disabled = User { disabled_at: Some(at(3)), ..admin.clone() };
-            assert!(last.judge(&disabled, 0).is_ok(), "who is disabled administers nothing");
-            assert!(last.judge(&user(&[Role::Viewer]), 0).is_ok());
+            assert!(last.apply(&disabled, 0).is_ok(), "who is disabled administers nothing");
+            assert!(last.apply(&user(&[Role::Viewer]), 0).is_ok());
         }
-        assert!(change(&[Role::Admin], Some(&[Role::Admin]), None).judge(&admin, 0).is_ok());
+        assert!(change(&[Role::Admin], Some(&[Role::Admin]), None).apply(&admin, 0).is_ok());
     }
 
     #[test]
@@ -352,10 +352,10 @@ mod tests {
         let forbidden =
             |result| matches!(result, Err(ChangeUserError::Forbidden(Forbidden(Permission::TenantsManage))));
         let both = [Role::Admin, Role::PlatformAdmin];
-        assert!(forbidden(change(&[Role::Admin], Some(&both), None).judge(&viewer, 1)));
-        assert!(forbidden(change(&[Role::Admin], Some(&[Role::Viewer]), None).judge(&platform, 1)));
-        assert!(forbidden(change(&[Role::Admin], None, Some(true)).judge(&platform, 1)));
-        assert!(change(&both, Some(&both), None).judge(&viewer, 1).is_ok());
-        assert!(change(&both, None, Some(true)).judge(&platform, 1).is_ok());
+        assert!(forbidden(change(&[Role::Admin], Some(&both), None).apply(&viewer, 1)));
+        assert!(forbidden(change(&[Role::Admin], Some(&[Role::Viewer]), None).apply(&platform, 1)));
+        assert!(forbidden(change(&[Role::Admin], None, Some(true)).apply(&platform, 1)));
+        assert!(change(&both, Some(&both), None).apply(&viewer, 1).is_ok());
+        assert!(change(&both, None, Some(true)).apply(&platform, 1).is_ok());
     }
 }

@@ -58,7 +58,7 @@ impl AuditService {
         match self.store.record(tenant, vec![event]).await {
             // Nothing can be appended to a log whose head cannot be read. It is exported all the same: what is signed below
             // tells of it.
-            Err(error) if error.unreadable().is_some() => {}
+            Err(error) if error.corrupt_value().is_some() => {}
             recorded => recorded?,
         }
         let until = match self.sign_head(tenant).await {

@@ -42,7 +42,7 @@ impl AuditService {
         let scope = scope(principal, &query.filter);
         let before = query.cursor.as_deref().map(|cursor| decode_cursor(scope, cursor)).transpose()?;
         let rows = self.store.list(principal.tenant(), &query.filter, before, query.limit).await?;
-        Ok(Page::from_one_more(rows, query.limit, scope, |row| row.sequence))
+        Ok(Page::from_lookahead(rows, query.limit, scope, |row| row.sequence))
     }
 }
 

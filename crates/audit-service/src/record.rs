@@ -65,7 +65,7 @@ impl AuditService {
         operation: String,
         origin: &Origin,
     ) -> Result<(), PortError> {
-        let act = self.act(Actor::Stranger, origin);
+        let act = self.act(Actor::Anonymous, origin);
         let event = act.refused(&TenantId::system(), Action::CredentialsRefused, Object::Operation(operation));
         let event = event.with("reason", refusal.reason);
         self.record(match &refusal.key {

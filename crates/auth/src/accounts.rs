@@ -129,7 +129,7 @@ impl AuthService {
         let account = self.users.find_by_email(email).await?;
         let user = account.map(|account| account.user).filter(|user| user.tenant_id == *principal.tenant());
         let user = user.ok_or(ResetPasswordError::NoSuchUser)?;
-        principal.require_power_over(&user.roles)?;
+        principal.require_authority_over(&user.roles)?;
         let hash = self.passwords.hash(password).await?;
         let act = Act::new(principal.actor(), self.clock.now(), origin);
         let event = act.done(&user.tenant_id, Action::PasswordReset, Object::User(user.id));

@@ -64,7 +64,7 @@ impl AuthService {
         address: Option<IpAddr>,
     ) -> Option<Remembered> {
         let known = self.known_keys.get(token.prefix()).filter(|known| known.found.secret == token.digest())?;
-        known.found.key.judge(now, address).ok()?;
+        known.found.key.check(now, address).ok()?;
         let principal = known.found.key.clone().into_principal();
         Some(Remembered { principal, as_of: known.version, key: Some(known) })
     }
@@ -84,7 +84,7 @@ impl AuthService {
             return Err(RefusedApiKey::WrongSecret.into());
         }
         let key = found.found.key.clone();
-        let judged = key.judge(now, address);
+        let judged = key.check(now, address);
         match judged {
             // From where it is used is judged by each request.
             Ok(()) | Err(RefusedKey::ForeignAddress) => {

@@ -47,7 +47,7 @@ impl AuthService {
     pub async fn login(&self, email: &str, password: &SecretString, origin: &Origin) -> Result<LoggedIn, LoginError> {
         let keys = AttemptKeys::new(email, origin.address);
         let (place, _turn) = self.begin_attempt::<LoginError>(&keys).await?;
-        let email = Email::parse_given(email);
+        let email = Email::parse_existing(email);
         let account = match &email {
             Ok(email) => self.users.find_by_email(email).await?,
             Err(_) => None,
@@ -109,7 +109,7 @@ impl AuthService {
 
     /// What somebody does now who has proved nothing.
     pub(crate) fn stranger(&self, origin: &Origin) -> Act {
-        Act::new(Actor::Stranger, self.clock.now(), origin)
+        Act::new(Actor::Anonymous, self.clock.now(), origin)
     }
 
     /// A failure makes at worst the next attempt wait, so it does not stop this one.

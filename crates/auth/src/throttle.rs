@@ -92,7 +92,8 @@ impl AttemptKeys {
 
     /// The keys of an attempt on whatever account has this e-mail address, if any has.
     pub(crate) fn new(email: &str, address: Option<IpAddr>) -> Self {
-        let email = Email::parse_given(email).map_or_else(|_| email.to_lowercase(), |email| email.as_str().to_owned());
+        let email =
+            Email::parse_existing(email).map_or_else(|_| email.to_lowercase(), |email| email.as_str().to_owned());
         let networks = networks_of(address);
         let address = networks.first().cloned().unwrap_or_default();
         let key = |purpose: &str, email: &str, address: &str| {

@@ -96,7 +96,7 @@ pub enum Actor {
     /// MASS itself: workers and local commands.
     System,
     /// Nobody who is known: whoever presents no good credential.
-    Stranger,
+    Anonymous,
 }
 
 impl Actor {
@@ -107,7 +107,7 @@ impl Actor {
             Self::User(_) => "user",
             Self::ApiKey(_) => "api_key",
             Self::System => "system",
-            Self::Stranger => "stranger",
+            Self::Anonymous => "stranger",
         }
     }
 
@@ -117,7 +117,7 @@ impl Actor {
         match self {
             Self::User(id) => Some(id.as_uuid()),
             Self::ApiKey(id) => Some(id.as_uuid()),
-            Self::System | Self::Stranger => None,
+            Self::System | Self::Anonymous => None,
         }
     }
 
@@ -128,7 +128,7 @@ impl Actor {
             ("user", Some(id)) => Some(Self::User(UserId::from_uuid(id))),
             ("api_key", Some(id)) => Some(Self::ApiKey(ApiKeyId::from_uuid(id))),
             ("system", None) => Some(Self::System),
-            ("stranger", None) => Some(Self::Stranger),
+            ("stranger", None) => Some(Self::Anonymous),
             _ => None,
         }
     }
@@ -187,7 +187,7 @@ impl Principal {
     ///
     /// # Errors
     /// [`Forbidden`], which names the first permission that the caller would need.
-    pub fn require_to_grant(&self, permissions: impl IntoIterator<Item = Permission>) -> Result<(), Forbidden> {
+    pub fn require_can_grant(&self, permissions: impl IntoIterator<Item = Permission>) -> Result<(), Forbidden> {
         let ordinary = Role::Operator.permissions();
         let mut beyond = permissions.into_iter().filter(|permission| !ordinary.contains(permission));
         beyond.try_for_each(|permission| self.require(permission))
@@ -199,12 +199,12 @@ impl Principal {
     ///
     /// # Errors
     /// [`Forbidden`], which names the permission.
-    pub fn require_power_over(&self, roles: &BTreeSet<Role>) -> Result<(), Forbidden> {
+    pub fn require_authority_over(&self, roles: &BTreeSet<Role>) -> Result<(), Forbidden> {
         self.require(Permission::UsersManage)?;
         let mut permissions = roles.iter().flat_map(|role| role.permissions()).copied();
         match self.actor {
             Actor::ApiKey(_) => permissions.try_for_each(|permission| self.require(permission)),
-            Actor::User(_) | Actor::System | Actor::Stranger => self.require_to_grant(permissions),
+            Actor::User(_) | Actor::System | Actor::Anonymous => self.require_can_grant(permissions),
         }
     }
 
@@ -279,13 +279,13 @@ mod tests {
     fn only_who_manages_tenants_has_power_over_a_platform_administrator() {
         let ordinary = BTreeSet::from([Role::Admin, Role::Operator]);
         let platform = BTreeSet::from([Role::Viewer, Role::PlatformAdmin]);
-        assert_eq!(with(Role::Admin).require_power_over(&ordinary), Ok(()));
+        assert_eq!(with(Role::Admin).require_authority_over(&ordinary), Ok(()));
         let refused = Err(Forbidden(Permission::TenantsManage));
-        assert_eq!(with(Role::Admin).require_power_over(&platform), refused);
+        assert_eq!(with(Role::Admin).require_authority_over(&platform), refused);
         let refused = Err(Forbidden(Permission::UsersManage));
-        assert_eq!(with(Role::PlatformAdmin).require_power_over(&ordinary), refused);
-        assert_eq!(with(Role::Operator).require_power_over(&ordinary), refused);
-        assert_eq!(Principal::system(TenantId::parse("default").unwrap()).require_power_over(&platform), Ok(()));
+        assert_eq!(with(Role::PlatformAdmin).require_authority_over(&ordinary), refused);
+        assert_eq!(with(Role::Operator).require_authority_over(&ordinary), refused);
+        assert_eq!(Principal::system(TenantId::parse("default").unwrap()).require_authority_over(&platform), Ok(()));
     }
 
     fn key(permissions: &[Permission]) -> Principal {
@@ -299,18 +299,18 @@ mod tests {
         for permission in Permission::ALL {
             let refused = *permission == Permission::TenantsManage;
             let expected = if refused { Err(Forbidden(*permission)) } else { Ok(()) };
-            assert_eq!(admin.require_to_grant([*permission]), expected);
+            assert_eq!(admin.require_can_grant([*permission]), expected);
         }
         let key_manager = key(&[Permission::KeysManage]);
-        assert_eq!(key_manager.require_to_grant(Role::Operator.permissions().iter().copied()), Ok(()));
+        assert_eq!(key_manager.require_can_grant(Role::Operator.permissions().iter().copied()), Ok(()));
         let audit = [Permission::MassRead, Permission::AuditRead];
-        assert_eq!(key_manager.require_to_grant(audit), Err(Forbidden(Permission::AuditRead)));
+        assert_eq!(key_manager.require_can_grant(audit), Err(Forbidden(Permission::AuditRead)));
     }
 
     #[test]
     fn a_key_that_manages_users_makes_nobody_who_may_more_than_itself() {
         use Permission::{AnalyticsRead, AuditRead, MassRead, MassWrite, TenantsManage, UsersManage};
-        let may = |permissions: &[Permission], role| key(permissions).require_power_over(&BTreeSet::from([role]));
+        let may = |permissions: &[Permission], role| key(permissions).require_authority_over(&BTreeSet::from([role]));
         for (role, missing) in [
             (Role::Viewer, MassRead),
             (Role::Operator, MassRead),

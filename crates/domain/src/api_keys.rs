@@ -296,7 +296,7 @@ impl ApiKey {
     ///
     /// # Errors
     /// [`RefusedKey`]; a key with address ranges is refused where no address is known.
-    pub fn judge(&self, now: Timestamp, address: Option<IpAddr>) -> Result<(), RefusedKey> {
+    pub fn check(&self, now: Timestamp, address: Option<IpAddr>) -> Result<(), RefusedKey> {
         if self.revoked_at.is_some() {
             return Err(RefusedKey::Revoked);
         }
@@ -407,15 +407,15 @@ mod tests {
     #[test]
     fn a_key_is_refused_once_revoked_or_expired_or_from_elsewhere() {
         let here = Some("192.0.2.1".parse().unwrap());
-        assert_eq!(key().judge(at(5), None), Ok(()));
+        assert_eq!(key().check(at(5), None), Ok(()));
         let expiring = ApiKey { expires_at: Some(at(5)), ..key() };
-        assert_eq!(expiring.judge(at(4), here), Ok(()));
-        assert_eq!(expiring.judge(at(5), here), Err(RefusedKey::Expired));
+        assert_eq!(expiring.check(at(4), here), Ok(()));
+        assert_eq!(expiring.check(at(5), here), Err(RefusedKey::Expired));
         let bound = ApiKey { addresses: BTreeSet::from(["192.0.2.0/24".parse().unwrap()]), ..key() };
-        assert_eq!(bound.judge(at(5), here), Ok(()));
-        assert_eq!(bound.judge(at(5), Some("198.51.100.1".parse().unwrap())), Err(RefusedKey::ForeignAddress));
-        assert_eq!(bound.judge(at(5), None), Err(RefusedKey::ForeignAddress));
+        assert_eq!(bound.check(at(5), here), Ok(()));
+        assert_eq!(bound.check(at(5), Some("198.51.100.1".parse().unwrap())), Err(RefusedKey::ForeignAddress));
+        assert_eq!(bound.check(at(5), None), Err(RefusedKey::ForeignAddress));
         let revoked = ApiKey { revoked_at: Some(at(1)), ..key() };
-        assert_eq!(revoked.judge(at(5), here), Err(RefusedKey::Revoked));
+        assert_eq!(revoked.check(at(5), here), Err(RefusedKey::Revoked));
     }
 }

@@ -1,4 +1,4 @@
-//! The contracts, and the one entrance to them: [`examine`].
+//! The contracts, and the one entrance to them: [`validate`].
 //!
 //! Each contract is a table of rules in a module of its own, written in the vocabulary of `rules`. A new contract is
 //! one more module and one more line in `REGISTRY`.
@@ -19,7 +19,7 @@ use crate::json::Value;
 use crate::mass_request::IdempotencyKey;
 use crate::tenancy::TenantId;
 use crate::time::Timestamp;
-use crate::validation::{Code, Findings, Place, Violation, Warning, WarningCode};
+use crate::validation::{Code, Findings, Pointer, Violation, Warning, WarningCode};
 
 pub use columns::{Columns, HeaderError};
 pub use device::ID as DEVICE_1_1;
@@ -28,7 +28,7 @@ pub use rules::EVERYWHERE;
 pub use schema::{Row, Rule};
 pub use simple::ID as SIMPLE_1_0;
 
-use rules::{Check, Kind, Reading};
+use rules::{Check, DocumentView, Kind};
 
 /// Every contract, the versions of one in their order. A document belongs to the last whose marker it has.
 static REGISTRY: &[&Contract] = &[&simple::CONTRACT, &device::CONTRACT, &enterprise::CONTRACT];
@@ -128,13 +128,13 @@ impl Sources {
         tenant: None,
     };
 
-    fn index(&self, reading: &Reading<'_>) -> Index {
-        let text = |pointer: Option<&str>| pointer.and_then(|pointer| reading.text(pointer)).map(str::to_owned);
-        let key: Option<Vec<_>> = self.natural_key.iter().map(|pointer| reading.text(pointer)).collect();
+    fn index(&self, view: &DocumentView<'_>) -> Index {
+        let text = |pointer: Option<&str>| pointer.and_then(|pointer| view.text(pointer)).map(str::to_owned);
+        let key: Option<Vec<_>> = self.natural_key.iter().map(|pointer| view.text(pointer)).collect();
         Index {
             site_id: text(self.site_id),
             device_id: text(self.device_id),
-            observed_at: self.observed_at.and_then(|pointer| reading.time(pointer)),
+            observed_at: self.observed_at.and_then(|pointer| view.time(pointer)),
             correlation_id: text(self.correlation_id),
             natural_key: key.filter(|parts| !parts.is_empty()).map(|parts| parts.join("@")),
             idempotency_key: text(self.idempotency_key).and_then(|key| IdempotencyKey::parse(&key).ok()),
@@ -174,32 +174,37 @@ impl Contract {
         (self.example)(tenant, now)
     }
 
-    fn examine(&self, document: &Value, facts: &Facts, mut findings: Findings) -> Result<Examined, Refused> {
-        if let Some(max) = self.max_bytes.filter(|max| facts.body_bytes > *max) {
-            let (expected, actual) = (format!("at most {max} bytes"), format!("{} bytes", facts.body_bytes));
-            findings.note(Code::Size, Place::ROOT, Code::Size.meaning(), Some(expected), Some(actual));
+    fn validate(
+        &self,
+        document: &Value,
+        context: &ValidationContext,
+        mut findings: Findings,
+    ) -> Result<ValidDocument, InvalidDocument> {
+        if let Some(max) = self.max_bytes.filter(|max| context.body_bytes > *max) {
+            let (expected, actual) = (format!("at most {max} bytes"), format!("{} bytes", context.body_bytes));
+            findings.note(Code::Size, Pointer::ROOT, Code::Size.meaning(), Some(expected), Some(actual));
         }
-        let normal = self.body.read(document, &Place::ROOT, facts.now, &mut findings).unwrap_or(Value::Null);
-        let reading = Reading { document: &normal, now: facts.now };
+        let normal = self.body.read(document, &Pointer::ROOT, context.now, &mut findings).unwrap_or(Value::Null);
+        let view = DocumentView { document: &normal, now: context.now };
         for check in self.coherence {
-            if let Some(actual) = (check.finding)(&reading) {
+            if let Some(actual) = (check.finding)(&view) {
                 let expected = Some(check.about.to_owned());
                 findings.note(check.code, check.pointer, check.code.meaning(), expected, Some(actual));
             }
         }
-        let warnings = self.warnings(&reading);
+        let warnings = self.warnings(&view);
         let violations = findings.into_violations();
         if !violations.is_empty() {
-            return Err(Refused { contract: Some(self.id), violations, warnings });
+            return Err(InvalidDocument { contract: Some(self.id), violations, warnings });
         }
         let canonical = canonical::write(&normal);
         let fingerprint = Fingerprint::of(&canonical);
-        Ok(Examined { contract: self.id, canonical, fingerprint, index: self.sources.index(&reading), warnings })
+        Ok(ValidDocument { contract: self.id, canonical, fingerprint, index: self.sources.index(&view), warnings })
     }
 
-    fn warnings(&self, reading: &Reading<'_>) -> Vec<Warning> {
+    fn warnings(&self, view: &DocumentView<'_>) -> Vec<Warning> {
         let warning = |check: &Check<WarningCode>| {
-            let found = (check.finding)(reading)?;
+            let found = (check.finding)(view)?;
             Some(Warning {
                 pointer: check.pointer.to_owned(),
                 code: check.code.as_str().to_owned(),
@@ -257,7 +262,7 @@ impl Marker {
 
 /// What a judgement depends on besides the document.
 #[derive(Debug, Clone, Copy)]
-pub struct Facts {
+pub struct ValidationContext {
     /// The present instant.
     pub now: Timestamp,
     /// The length of the document in bytes as it was received.
@@ -285,7 +290,7 @@ pub struct Index {
 
 /// A document that passed every stage, normalised.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Examined {
+pub struct ValidDocument {
     /// The contract that it conforms to.
     pub contract: ContractId,
     /// The normalised document as canonical text (RFC 8785).
@@ -300,7 +305,7 @@ pub struct Examined {
 
 /// A document that breaks at least one rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct InvalidDocument {
     /// The contract, where it could be recognised.
     pub contract: Option<ContractId>,
     /// Every rule that it breaks; never empty.
@@ -320,21 +325,21 @@ pub fn hazards(document: &Value) -> Vec<Violation> {
 /// Recognises the contract, validates in all stages, normalises and takes the fingerprint.
 ///
 /// # Errors
-/// [`Refused`] with all violations when any rule is broken.
-pub fn examine(document: &Value, facts: &Facts) -> Result<Examined, Refused> {
+/// [`InvalidDocument`] with all violations when any rule is broken.
+pub fn validate(document: &Value, context: &ValidationContext) -> Result<ValidDocument, InvalidDocument> {
     let mut findings = Findings::default();
     rules::check_everywhere(document, &mut findings);
     if let Some(contract) = recognise(document) {
-        return contract.examine(document, facts, findings);
+        return contract.validate(document, context, findings);
     }
     if let Value::Object(_) = document {
         let markers: Vec<_> =
             REGISTRY.iter().map(|contract| format!("{} ({})", contract.marker.member(), contract.id)).collect();
-        findings.note(Code::NoContract, Place::ROOT, Code::NoContract.meaning(), Some(markers.join(", ")), None);
+        findings.note(Code::NoContract, Pointer::ROOT, Code::NoContract.meaning(), Some(markers.join(", ")), None);
     } else {
-        rules::note_type("an object", document, &Place::ROOT, &mut findings);
+        rules::note_type("an object", document, &Pointer::ROOT, &mut findings);
     }
-    Err(Refused { contract: None, violations: findings.into_violations(), warnings: Vec::new() })
+    Err(InvalidDocument { contract: None, violations: findings.into_violations(), warnings: Vec::new() })
 }
 
 /// The contract whose marker the document has: of the version that it names, or else the newest, whose rules then
@@ -348,15 +353,15 @@ pub fn recognise(document: &Value) -> Option<&'static Contract> {
 }
 
 /// Warns of a report from far in the past.
-const fn old_timestamp(pointer: &'static str, finding: fn(&Reading<'_>) -> Option<String>) -> Check<WarningCode> {
+const fn old_timestamp(pointer: &'static str, finding: fn(&DocumentView<'_>) -> Option<String>) -> Check<WarningCode> {
     let about = "A report should not be older than 400 days.";
     Check { code: WarningCode::OldTimestamp, pointer, about, finding }
 }
 
 /// The time at a pointer, if it is more than 400 days ago.
-fn age_if_old(reading: &Reading<'_>, pointer: &str) -> Option<String> {
-    let time = reading.time(pointer)?;
-    (time < reading.now.plus_seconds(-400 * 86_400)?).then(|| time.to_string())
+fn age_if_old(view: &DocumentView<'_>, pointer: &str) -> Option<String> {
+    let time = view.time(pointer)?;
+    (time < view.now.plus_seconds(-400 * 86_400)?).then(|| time.to_string())
 }
 
 #[cfg(test)]
@@ -370,7 +375,7 @@ mod tests {
         let tenant = TenantId::parse("site-7").unwrap();
         for contract in all() {
             let document = json::parse(contract.example(&tenant, now).to_string().as_bytes()).unwrap();
-            let examined = examine(&document, &Facts { now, body_bytes: 0 }).unwrap();
+            let examined = validate(&document, &ValidationContext { now, body_bytes: 0 }).unwrap();
             assert_eq!((examined.contract, examined.warnings), (contract.id(), Vec::new()));
             assert_eq!(examined.index.natural_key.is_some(), contract.has_natural_key());
         }
@@ -408,7 +413,7 @@ mod tests {
         let judged = |levels: usize| {
             let text = format!("{{\"a\":{}1{}}}", "[".repeat(levels - 2), "]".repeat(levels - 2));
             let document = with_marker(SIMPLE_1_0, json::parse(text.as_bytes()).unwrap());
-            examine(&document, &Facts { now: "2026-11-24T18:00:00Z".parse().unwrap(), body_bytes: 0 })
+            validate(&document, &ValidationContext { now: "2026-11-24T18:00:00Z".parse().unwrap(), body_bytes: 0 })
         };
         assert!(judged(32).is_ok());
         let violations = judged(33).unwrap_err().violations;

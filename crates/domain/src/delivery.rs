@@ -211,7 +211,7 @@ pub struct Backlog {
 
 /// What a document says of how the engine is to be asked, and of what may be suggested.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Terms {
+pub struct DeliveryRequirements {
     /// How fast an answer should be, in milliseconds: `service_level_objective_ms`.
     pub slo_ms: Option<i64>,
     /// How long the sender waits for one, in milliseconds: `timeout_ms`.
@@ -220,8 +220,8 @@ pub struct Terms {
     pub hard: HardConstraints,
 }
 
-impl Terms {
-    /// The terms of a normalised document; one without them asks for nothing.
+impl DeliveryRequirements {
+    /// The requirements of a normalised document; one without them asks for nothing.
     #[must_use]
     pub fn of(document: &Value) -> Self {
         let millis = |pointer: &str| match document.pointer(pointer) {
@@ -268,7 +268,7 @@ impl Default for RetryPolicy {
 
 /// What to do after an attempt that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Next {
+pub enum RetryDecision {
     /// Ask again then.
     Retry(Timestamp),
     /// Do not ask again.
@@ -280,22 +280,22 @@ impl RetryPolicy {
     /// up to the longest (full jitter), so that those who failed together do not come back together. An engine that
     /// says how long to wait is believed.
     #[must_use]
-    pub fn next(
+    pub fn decide(
         &self,
         attempts: i64,
         queued_at: Timestamp,
         now: Timestamp,
         retry_after: Option<Duration>,
         random: f64,
-    ) -> Next {
+    ) -> RetryDecision {
         if !self.may_ask(attempts + 1) {
-            return Next::Dead(DeadReason::AttemptsExhausted);
+            return RetryDecision::Dead(DeadReason::AttemptsExhausted);
         }
         let pause = self.longest_pause(attempts).mul_f64(random.clamp(0.0, 1.0));
         let pause = retry_after.map_or(pause, |asked| pause.max(asked));
         match (later(now, pause), later(queued_at, self.deadline)) {
-            (Some(due), Some(deadline)) if due <= deadline => Next::Retry(due),
-            _ => Next::Dead(DeadReason::DeadlinePassed),
+            (Some(due), Some(deadline)) if due <= deadline => RetryDecision::Retry(due),
+            _ => RetryDecision::Dead(DeadReason::DeadlinePassed),
         }
     }
 
@@ -341,34 +341,45 @@ mod tests {
     fn the_longest_pause_doubles_up_to_the_cap() {
         let pauses = [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (9, 60)];
         for (attempts, seconds) in pauses {
-            assert_eq!(POLICY.next(attempts, at(0), at(10), None, 1.0), Next::Retry(at(10 + seconds)), "{attempts}");
-            assert_eq!(POLICY.next(attempts, at(0), at(10), None, 0.0), Next::Retry(at(10)), "{attempts}");
+            assert_eq!(
+                POLICY.decide(attempts, at(0), at(10), None, 1.0),
+                RetryDecision::Retry(at(10 + seconds)),
+                "{attempts}"
+            );
+            assert_eq!(POLICY.decide(attempts, at(0), at(10), None, 0.0), RetryDecision::Retry(at(10)), "{attempts}");
         }
     }
 
     #[test]
     fn an_engine_that_asks_for_a_longer_pause_gets_it() {
         let asked = |seconds| Some(Duration::from_secs(seconds));
-        assert_eq!(POLICY.next(1, at(0), at(0), asked(300), 0.5), Next::Retry(at(300)));
-        assert_eq!(POLICY.next(3, at(0), at(0), asked(1), 1.0), Next::Retry(at(4)));
-        assert_eq!(POLICY.next(1, at(0), at(0), asked(u64::MAX), 0.5), Next::Dead(DeadReason::DeadlinePassed));
+        assert_eq!(POLICY.decide(1, at(0), at(0), asked(300), 0.5), RetryDecision::Retry(at(300)));
+        assert_eq!(POLICY.decide(3, at(0), at(0), asked(1), 1.0), RetryDecision::Retry(at(4)));
+        assert_eq!(
+            POLICY.decide(1, at(0), at(0), asked(u64::MAX), 0.5),
+            RetryDecision::Dead(DeadReason::DeadlinePassed)
+        );
     }
 
     #[test]
     fn the_engine_is_not_asked_for_ever() {
-        assert_eq!(POLICY.next(10, at(0), at(0), None, 0.0), Next::Dead(DeadReason::AttemptsExhausted));
-        assert_eq!(POLICY.next(2, at(0), at(3599), None, 0.5), Next::Retry(at(3600)));
-        assert_eq!(POLICY.next(2, at(0), at(3600), None, 0.5), Next::Dead(DeadReason::DeadlinePassed));
+        assert_eq!(POLICY.decide(10, at(0), at(0), None, 0.0), RetryDecision::Dead(DeadReason::AttemptsExhausted));
+        assert_eq!(POLICY.decide(2, at(0), at(3599), None, 0.5), RetryDecision::Retry(at(3600)));
+        assert_eq!(POLICY.decide(2, at(0), at(3600), None, 0.5), RetryDecision::Dead(DeadReason::DeadlinePassed));
         assert!(POLICY.may_ask(10) && !POLICY.may_ask(11));
     }
 
     #[test]
     fn terms_are_read_where_a_document_has_them() {
         let document = r#"{"request":{"service_level_objective_ms":2000,"timeout_ms":10000}}"#;
-        let terms = Terms::of(&json::parse(document.as_bytes()).unwrap());
-        assert_eq!((terms.slo_ms, terms.timeout_ms), (Some(2000), Some(10_000)));
+        let requirements = DeliveryRequirements::of(&json::parse(document.as_bytes()).unwrap());
+        assert_eq!((requirements.slo_ms, requirements.timeout_ms), (Some(2000), Some(10_000)));
         for odd in [r#"{}"#, r#"{"request":{"timeout_ms":"soon"}}"#, r#"{"request":{"timeout_ms":-1}}"#] {
-            assert_eq!(Terms::of(&json::parse(odd.as_bytes()).unwrap()), Terms::default(), "{odd}");
+            assert_eq!(
+                DeliveryRequirements::of(&json::parse(odd.as_bytes()).unwrap()),
+                DeliveryRequirements::default(),
+                "{odd}"
+            );
         }
     }
 
@@ -387,12 +398,12 @@ mod tests {
         ) {
             let now = at(waited);
             let endless = RetryPolicy { max_attempts: u32::MAX, ..POLICY };
-            match endless.next(attempts, at(0), now, asked.map(Duration::from_secs), random) {
-                Next::Retry(due) => {
+            match endless.decide(attempts, at(0), now, asked.map(Duration::from_secs), random) {
+                RetryDecision::Retry(due) => {
                     prop_assert!(due >= now && due <= at(3600));
                     prop_assert!(due <= later(now, POLICY.cap.max(Duration::from_secs(asked.unwrap_or(0)))).unwrap());
                 }
-                Next::Dead(reason) => {
+                RetryDecision::Dead(reason) => {
                     prop_assert_eq!(reason, DeadReason::DeadlinePassed);
                     prop_assert!(waited as u64 + asked.unwrap_or(0).max(60) >= 3600);
                 }

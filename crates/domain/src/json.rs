@@ -262,13 +262,13 @@ pub fn parse(text: &[u8]) -> Result<Value, SyntaxError> {
 }
 
 /// A hazard and the byte at which it was met.
-struct Fault {
+struct ParseError {
     hazard: Hazard,
     detail: String,
     at: usize,
 }
 
-impl Fault {
+impl ParseError {
     fn located_in(self, text: &[u8]) -> SyntaxError {
         let before = text.get(..self.at).unwrap_or(text);
         let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
@@ -290,8 +290,8 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn read_document(text: &'a [u8]) -> Result<Value, Fault> {
-        let fault = |hazard: Hazard, at| Fault { hazard, detail: hazard.meaning().to_owned(), at };
+    fn read_document(text: &'a [u8]) -> Result<Value, ParseError> {
+        let fault = |hazard: Hazard, at| ParseError { hazard, detail: hazard.meaning().to_owned(), at };
         if text.starts_with("\u{feff}".as_bytes()) {
             return Err(fault(Hazard::ByteOrderMark, 0));
         }
@@ -327,11 +327,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn fail<T>(&self, hazard: Hazard, detail: impl Into<String>) -> Result<T, Fault> {
-        Err(Fault { hazard, detail: detail.into(), at: self.at })
+    fn fail<T>(&self, hazard: Hazard, detail: impl Into<String>) -> Result<T, ParseError> {
+        Err(ParseError { hazard, detail: detail.into(), at: self.at })
     }
 
-    fn expected<T>(&self, what: &str) -> Result<T, Fault> {
+    fn expected<T>(&self, what: &str) -> Result<T, ParseError> {
         let found = match self.rest().chars().next() {
             Some(character) => format!("{character:?}"),
             None => "the end of the text".to_owned(),
@@ -339,7 +339,7 @@ impl<'a> Reader<'a> {
         self.fail(Hazard::Syntax, format!("expected {what}, found {found}"))
     }
 
-    fn value(&mut self) -> Result<Value, Fault> {
+    fn value(&mut self) -> Result<Value, ParseError> {
         match self.peek() {
             Some(b'{') => self.object(),
             Some(b'[') => self.array(),
@@ -361,7 +361,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn number(&mut self) -> Result<Value, Fault> {
+    fn number(&mut self) -> Result<Value, ParseError> {
         let Some(length) = number_length(self.rest().as_bytes()) else {
             self.at += 1;
             return self.expected("a digit");
@@ -375,7 +375,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn string(&mut self) -> Result<String, Fault> {
+    fn string(&mut self) -> Result<String, ParseError> {
         self.at += 1;
         let mut string = String::new();
         loop {
@@ -395,7 +395,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads an escape from its backslash on.
-    fn escape(&mut self) -> Result<char, Fault> {
+    fn escape(&mut self) -> Result<char, ParseError> {
         let start = self.at;
         self.at += 1;
         let character = match self.peek() {
@@ -416,7 +416,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the digits of an escape that began at `start`, and those of the second half of a surrogate pair.
-    fn unicode_escape(&mut self, start: usize) -> Result<char, Fault> {
+    fn unicode_escape(&mut self, start: usize) -> Result<char, ParseError> {
         let first = self.four_hex_digits()?;
         let mut code = first;
         if (0xD800..0xDC00).contains(&first) && self.rest().starts_with("\\u") {
@@ -426,14 +426,14 @@ impl<'a> Reader<'a> {
                 code = 0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00);
             }
         }
-        char::from_u32(code).ok_or_else(|| Fault {
+        char::from_u32(code).ok_or_else(|| ParseError {
             hazard: Hazard::LoneSurrogate,
             detail: Hazard::LoneSurrogate.meaning().to_owned(),
             at: start,
         })
     }
 
-    fn four_hex_digits(&mut self) -> Result<u32, Fault> {
+    fn four_hex_digits(&mut self) -> Result<u32, ParseError> {
         let mut code = 0;
         for _ in 0..4 {
             match self.peek().and_then(|byte| char::from(byte).to_digit(16)) {
@@ -446,7 +446,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Steps into an object or array.
-    fn descend(&mut self) -> Result<(), Fault> {
+    fn descend(&mut self) -> Result<(), ParseError> {
         if self.depth == MAX_DEPTH {
             return self.fail(Hazard::Depth, Hazard::Depth.meaning());
         }
@@ -456,7 +456,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn array(&mut self) -> Result<Value, Fault> {
+    fn array(&mut self) -> Result<Value, ParseError> {
         self.descend()?;
         let mut items = Vec::new();
         if !self.take(b']') {
@@ -476,7 +476,7 @@ impl<'a> Reader<'a> {
         Ok(Value::Array(items))
     }
 
-    fn object(&mut self) -> Result<Value, Fault> {
+    fn object(&mut self) -> Result<Value, ParseError> {
         self.descend()?;
         let mut members = Vec::new();
         let mut places = Vec::new();

@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::canonical;
 use crate::json::{Number, Value};
-use crate::validation::{Code, Findings, Place, shown};
+use crate::validation::{Code, Findings, Pointer, shown};
 
 /// A string without white space (Unicode `White_Space`) at its ends, in NFC (Unicode Standard Annex 15).
 #[must_use]
@@ -52,18 +52,18 @@ fn numeric(text: &str) -> Option<Number> {
 }
 
 /// Normalises a free value: keys, strings, and the strings that are spelt just as MASS prints a number, true or false.
-pub(crate) fn free_value(sent: &Value, place: &Place<'_>, findings: &mut Findings) -> Value {
+pub(crate) fn free_value(sent: &Value, pointer: &Pointer<'_>, findings: &mut Findings) -> Value {
     match sent {
         Value::Null | Value::Bool(_) | Value::Number(_) => sent.clone(),
         Value::String(sent) => free_string(sent),
         Value::Array(items) => Value::Array(
-            items.iter().enumerate().map(|(index, item)| free_value(item, &place.item(index), findings)).collect(),
+            items.iter().enumerate().map(|(index, item)| free_value(item, &pointer.item(index), findings)).collect(),
         ),
         Value::Object(members) => {
             let mut keys = HashSet::with_capacity(members.len());
             let mut normal = Vec::with_capacity(members.len());
             for (sent_key, value) in members {
-                let here = place.member(sent_key);
+                let here = pointer.member(sent_key);
                 let key = key(sent_key);
                 if !keys.insert(key.clone()) {
                     let key = shown(&Value::String(key.clone()));
@@ -93,7 +93,7 @@ mod tests {
 
     fn free(document: &str) -> (String, Vec<String>) {
         let mut findings = Findings::default();
-        let normal = free_value(&json::parse(document.as_bytes()).unwrap(), &Place::ROOT, &mut findings);
+        let normal = free_value(&json::parse(document.as_bytes()).unwrap(), &Pointer::ROOT, &mut findings);
         let found = findings.into_violations().into_iter().map(|found| format!("{} {}", found.code, found.pointer));
         (canonical::write(&normal), found.collect())
     }

@@ -130,7 +130,12 @@ pub struct Page<T> {
 impl<T> Page<T> {
     /// Makes a page of up to `limit` rows from a query for one row more, which tells whether another page follows.
     #[must_use]
-    pub fn from_one_more<K: RowKey>(mut rows: Vec<T>, limit: Limit, scope: CursorScope, key: impl Fn(&T) -> K) -> Self {
+    pub fn from_lookahead<K: RowKey>(
+        mut rows: Vec<T>,
+        limit: Limit,
+        scope: CursorScope,
+        key: impl Fn(&T) -> K,
+    ) -> Self {
         let limit = usize::from(limit.get());
         let more = rows.len() > limit;
         rows.truncate(limit);
@@ -166,7 +171,7 @@ mod tests {
     fn a_page_has_a_next_one_exactly_when_a_row_is_left() {
         let scope = CursorScope::of("list", []);
         let page = |rows: u128| {
-            Page::from_one_more((0..rows).collect(), Limit::new(2).unwrap(), scope, |row| Uuid::from_u128(*row))
+            Page::from_lookahead((0..rows).collect(), Limit::new(2).unwrap(), scope, |row| Uuid::from_u128(*row))
         };
         assert_eq!(page(2), Page { items: vec![0, 1], next_cursor: None });
         assert_eq!(page(3), Page { items: vec![0, 1], next_cursor: Some(encode_cursor(scope, &Uuid::from_u128(1))) });

@@ -16,7 +16,7 @@ pub enum PortError {
 impl PortError {
     /// The stored value that could not be read, if that is the cause.
     #[must_use]
-    pub fn unreadable(&self) -> Option<&Unreadable> {
+    pub fn corrupt_value(&self) -> Option<&CorruptValue> {
         match self {
             Self::Unexpected(error) => error.downcast_ref(),
             Self::Unavailable(_) => None,
@@ -27,4 +27,4 @@ impl PortError {
 /// A stored value is not one that MASS writes.
 #[derive(Debug, thiserror::Error)]
 #[error("a stored value cannot be read: {0}")]
-pub struct Unreadable(pub Box<dyn std::error::Error + Send + Sync>);
+pub struct CorruptValue(pub Box<dyn std::error::Error + Send + Sync>);

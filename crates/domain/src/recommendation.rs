@@ -15,7 +15,7 @@ use crate::names::named_enum;
 use crate::tenancy::TenantId;
 use crate::time::Timestamp;
 
-pub use guardrails::{HardConstraints, judge};
+pub use guardrails::{HardConstraints, check_guardrails};
 pub use reading::{MAX_ANSWER_BYTES, MalformedAnswer};
 
 /// The engine's answer, as it goes over the wire (docs/engine.md) and as it is stored.

@@ -56,7 +56,7 @@ impl Splitter {
     pub const fn new(format: Format, limit: usize) -> Self {
         let grammar = match format {
             Format::Ndjson => Grammar::Ndjson,
-            Format::Array => Grammar::Array { place: Place::Outside, within: Element::START },
+            Format::Array => Grammar::Array { position: ArrayPosition::Outside, within: Element::START },
             Format::Csv => Grammar::Csv(Cell::Start),
         };
         Self { limit, kept: Vec::new(), length: 0, line: 1, begun_on: None, grammar }
@@ -159,13 +159,13 @@ fn newlines(bytes: &[u8]) -> u64 {
 #[derive(Debug)]
 enum Grammar {
     Ndjson,
-    Array { place: Place, within: Element },
+    Array { position: ArrayPosition, within: Element },
     Csv(Cell),
 }
 
 /// A place in an array, outside of its elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum ArrayPosition {
     /// Before its bracket.
     Outside,
     /// After its bracket.
@@ -210,18 +210,18 @@ impl Grammar {
                 Ok(!matches!(byte, b'\r' | b'\n'))
             }
             Self::Array { .. } if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') => Ok(false),
-            Self::Array { place, within } => {
-                let (next, begins) = match (*place, byte) {
-                    (Place::Outside, b'[') => (Place::First, false),
-                    (Place::Outside, _) => return Err("an array, which begins with '['"),
-                    (Place::First | Place::After, b']') => (Place::End, false),
-                    (Place::After, b',') => (Place::Next, false),
-                    (Place::After, _) => return Err("',' or ']'"),
-                    (Place::First | Place::Next, b',' | b']') => return Err("an element of the array"),
-                    (Place::First | Place::Next, _) => (Place::After, true),
-                    (Place::End, _) => return Err("nothing more after the array"),
+            Self::Array { position, within } => {
+                let (next, begins) = match (*position, byte) {
+                    (ArrayPosition::Outside, b'[') => (ArrayPosition::First, false),
+                    (ArrayPosition::Outside, _) => return Err("an array, which begins with '['"),
+                    (ArrayPosition::First | ArrayPosition::After, b']') => (ArrayPosition::End, false),
+                    (ArrayPosition::After, b',') => (ArrayPosition::Next, false),
+                    (ArrayPosition::After, _) => return Err("',' or ']'"),
+                    (ArrayPosition::First | ArrayPosition::Next, b',' | b']') => return Err("an element of the array"),
+                    (ArrayPosition::First | ArrayPosition::Next, _) => (ArrayPosition::After, true),
+                    (ArrayPosition::End, _) => return Err("nothing more after the array"),
                 };
-                *place = next;
+                *position = next;
                 *within = Element::START;
                 Ok(begins)
             }
@@ -248,10 +248,12 @@ impl Grammar {
     /// Where the stream stands, if it cannot end there.
     const fn lacks(&self) -> Option<&'static str> {
         match self {
-            Self::Array { place: Place::Outside, .. } => Some("before the array begins"),
-            Self::Array { place: Place::First | Place::Next | Place::After, .. } => Some("within the array"),
+            Self::Array { position: ArrayPosition::Outside, .. } => Some("before the array begins"),
+            Self::Array { position: ArrayPosition::First | ArrayPosition::Next | ArrayPosition::After, .. } => {
+                Some("within the array")
+            }
             Self::Csv(Cell::Quoted) => Some("within a quoted cell"),
-            Self::Ndjson | Self::Array { place: Place::End, .. } | Self::Csv(_) => None,
+            Self::Ndjson | Self::Array { position: ArrayPosition::End, .. } | Self::Csv(_) => None,
         }
     }
 }

@@ -35,14 +35,14 @@ impl Email {
     /// # Errors
     /// [`InvalidEmail`] for such a text.
     pub fn parse(text: &str) -> Result<Self, InvalidEmail> {
-        Hidden::first_in(text).map_or_else(|| Self::parse_given(text), |hidden| Err(InvalidEmail::Hidden(hidden)))
+        Hidden::first_in(text).map_or_else(|| Self::parse_existing(text), |hidden| Err(InvalidEmail::Hidden(hidden)))
     }
 
     /// Parses an address that somebody may have already: version 0.1 gave some that [`parse`](Self::parse) refuses.
     ///
     /// # Errors
     /// [`InvalidEmail::Form`].
-    pub fn parse_given(text: &str) -> Result<Self, InvalidEmail> {
+    pub fn parse_existing(text: &str) -> Result<Self, InvalidEmail> {
         let plain = |c: char| !c.is_whitespace() && !c.is_control();
         let (name, host) = text.rsplit_once('@').ok_or(InvalidEmail::Form)?;
         if name.is_empty() || host.is_empty() || text.chars().count() > 254 || !text.chars().all(plain) {
@@ -114,13 +114,13 @@ mod tests {
     fn an_address_is_kept_in_lower_case() {
         assert_eq!(Email::parse("Ana@Example.Test").unwrap().as_str(), "ana@example.test");
         for bad in ["", "ana", "@host", "ana@", "a b@host", "a@b\n", &format!("{}@h", "a".repeat(253))] {
-            assert!(Email::parse(bad).is_err() && Email::parse_given(bad).is_err(), "{bad:?}");
+            assert!(Email::parse(bad).is_err() && Email::parse_existing(bad).is_err(), "{bad:?}");
         }
         for hidden in ['\u{61c}', '\u{200e}', '\u{202e}', '\u{2069}', '\u{feff}'] {
             let text = format!("an{hidden}a@example.test");
             let refused = Email::parse(&text).unwrap_err().to_string();
             assert!(refused.ends_with(&format!("it has U+{:04X}", u32::from(hidden))), "{refused}");
-            assert_eq!(Email::parse_given(&text).unwrap().as_str(), text);
+            assert_eq!(Email::parse_existing(&text).unwrap().as_str(), text);
         }
     }
 }

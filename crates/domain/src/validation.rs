@@ -250,39 +250,39 @@ pub struct Warning {
 
 /// A place in a document, on the way down to it; shown as a JSON Pointer (RFC 6901).
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
-    parent: Option<&'a Place<'a>>,
-    step: Step<'a>,
+pub(crate) struct Pointer<'a> {
+    parent: Option<&'a Pointer<'a>>,
+    segment: Segment<'a>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Step<'a> {
+enum Segment<'a> {
     Key(&'a str),
     Index(usize),
 }
 
-impl<'a> Place<'a> {
+impl<'a> Pointer<'a> {
     /// The whole document.
-    pub(crate) const ROOT: Self = Self { parent: None, step: Step::Key("") };
+    pub(crate) const ROOT: Self = Self { parent: None, segment: Segment::Key("") };
 
     /// A member of the object that is here.
     pub(crate) const fn member(&'a self, key: &'a str) -> Self {
-        Self { parent: Some(self), step: Step::Key(key) }
+        Self { parent: Some(self), segment: Segment::Key(key) }
     }
 
     /// An item of the array that is here.
     pub(crate) const fn item(&'a self, index: usize) -> Self {
-        Self { parent: Some(self), step: Step::Index(index) }
+        Self { parent: Some(self), segment: Segment::Index(index) }
     }
 }
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for Pointer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(parent) = self.parent else { return Ok(()) };
         fmt::Display::fmt(parent, f)?;
-        match self.step {
-            Step::Key(key) => write!(f, "/{}", key.replace('~', "~0").replace('/', "~1")),
-            Step::Index(index) => write!(f, "/{index}"),
+        match self.segment {
+            Segment::Key(key) => write!(f, "/{}", key.replace('~', "~0").replace('/', "~1")),
+            Segment::Index(index) => write!(f, "/{index}"),
         }
     }
 }
@@ -371,11 +371,11 @@ mod tests {
 
     #[test]
     fn a_place_is_a_json_pointer() {
-        let payload = Place::ROOT.member("payload");
+        let payload = Pointer::ROOT.member("payload");
         let item = payload.item(3);
-        assert_eq!(Place::ROOT.to_string(), "");
+        assert_eq!(Pointer::ROOT.to_string(), "");
         assert_eq!(item.member("a/b~c").to_string(), "/payload/3/a~1b~0c");
-        assert_eq!(Place::ROOT.member("").to_string(), "/");
+        assert_eq!(Pointer::ROOT.member("").to_string(), "/");
     }
 
     #[test]

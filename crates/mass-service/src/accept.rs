@@ -3,7 +3,7 @@
 use mass_domain::access::{Actor, Forbidden, Permission, Principal};
 use mass_domain::audit::{Act, NewEvent};
 use mass_domain::canonical::Fingerprint;
-use mass_domain::contracts::{ContractId, Examined};
+use mass_domain::contracts::{ContractId, ValidDocument};
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{IdempotencyKey, MassRequest, Outcome, Status, Summary};
 use mass_domain::port::PortError;
@@ -49,7 +49,7 @@ pub struct Submission {
     /// The fingerprint of the document as it was sent.
     pub input: Fingerprint,
     /// What the contract made of it.
-    pub examined: Examined,
+    pub examined: ValidDocument,
     /// Under which key, if any.
     pub idempotency_key: Option<IdempotencyKey>,
     /// What to do when its natural key is taken.
@@ -72,7 +72,7 @@ impl Submission {
     /// The request that it becomes, before its event stands in the audit trail.
     #[must_use]
     pub fn into_request(self, tenant: &TenantId, corrects: Option<MassRequestId>) -> MassRequest {
-        let Examined { contract, canonical, fingerprint, index, warnings } = self.examined;
+        let ValidDocument { contract, canonical, fingerprint, index, warnings } = self.examined;
         let outcome = if corrects.is_some() { Outcome::Correction } else { Outcome::Accepted };
         let summary = Summary {
             id: self.id,
@@ -182,7 +182,7 @@ pub enum Decision {
 /// stored requests with its natural key. The idempotency key is looked at first.
 #[must_use]
 pub fn decide(submission: &Submission, key: Option<&KeyRecord>, versions: &[StoredVersion]) -> Decision {
-    let Examined { contract, fingerprint, .. } = &submission.examined;
+    let ValidDocument { contract, fingerprint, .. } = &submission.examined;
     if let Some(key) = key {
         return if (&key.contract, &key.fingerprint) != (contract, fingerprint) {
             Decision::Refuse(Refusal::KeyReused { request_id: key.request_id })

@@ -10,10 +10,12 @@ use async_trait::async_trait;
 use futures_util::future::join_all;
 use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::ContractId;
-use mass_domain::delivery::{DeadReason, Failure, FailureCode, Next, RetryPolicy, Terms, WorkerName, later};
+use mass_domain::delivery::{
+    DeadReason, DeliveryRequirements, Failure, FailureCode, RetryDecision, RetryPolicy, WorkerName, later,
+};
 use mass_domain::ids::{DeliveryId, MassRequestId, RecommendationId};
 use mass_domain::port::PortError;
-use mass_domain::recommendation::{Advice, Recommendation, judge};
+use mass_domain::recommendation::{Advice, Recommendation, check_guardrails};
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::{Clock, Timestamp};
 use mass_domain::trace::TraceParent;
@@ -120,7 +122,7 @@ pub struct Claimed {
     /// What the engine is asked.
     pub question: Question,
     /// What the document says of the answer.
-    pub terms: Terms,
+    pub requirements: DeliveryRequirements,
     /// The site that the request tells of.
     pub site_id: Option<String>,
     /// The device that the request tells of.
@@ -285,7 +287,7 @@ impl Deliverer {
 
     /// What the answer comes to: one that cannot be read may have been garbled on its way, and is asked for again.
     fn judge(&self, claimed: &Claimed, answer: &Answer) -> Conclusion {
-        let Claimed { claim, question, terms, site_id, device_id, .. } = claimed;
+        let Claimed { claim, question, requirements, site_id, device_id, .. } = claimed;
         let advice = match Advice::read(&answer.body, question.fingerprint) {
             Ok(advice) => advice,
             Err(malformed) => {
@@ -293,7 +295,7 @@ impl Deliverer {
                 return self.after(claimed, failure, None);
             }
         };
-        let flags = judge(&advice, &terms.hard);
+        let flags = check_guardrails(&advice, &requirements.hard);
         let created_at = self.clock.now();
         Conclusion::Answered(Box::new(Recommendation {
             id: RecommendationId::from_uuid(Uuid::new_v7(created_at.for_uuid(&self.ids))),
@@ -307,15 +309,15 @@ impl Deliverer {
             advice,
             flags,
             latency_ms: i64::try_from(answer.latency.as_millis()).unwrap_or(i64::MAX),
-            slo_ms: terms.slo_ms,
+            slo_ms: requirements.slo_ms,
         }))
     }
 
     fn after(&self, claimed: &Claimed, failure: Failure, retry_after: Option<Duration>) -> Conclusion {
         let Claimed { attempt, queued_at, .. } = *claimed;
-        match self.settings.retry.next(attempt, queued_at, self.clock.now(), retry_after, (self.random)()) {
-            Next::Retry(due_at) => Conclusion::Retry { failure, due_at },
-            Next::Dead(reason) => Conclusion::Dead { failure, reason },
+        match self.settings.retry.decide(attempt, queued_at, self.clock.now(), retry_after, (self.random)()) {
+            RetryDecision::Retry(due_at) => Conclusion::Retry { failure, due_at },
+            RetryDecision::Dead(reason) => Conclusion::Dead { failure, reason },
         }
     }
 }

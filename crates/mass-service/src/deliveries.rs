@@ -140,7 +140,7 @@ impl DeliveryService {
         let before = query.cursor.as_deref().map(|cursor| decode_cursor(scope, cursor)).transpose()?;
         let before = before.map(DeliveryId::from_uuid);
         let rows = self.outbox.list(principal.tenant(), query.filter, before, query.limit).await?;
-        Ok(Page::from_one_more(rows, query.limit, scope, |row| row.id.as_uuid()))
+        Ok(Page::from_lookahead(rows, query.limit, scope, |row| row.id.as_uuid()))
     }
 
     /// One delivery.

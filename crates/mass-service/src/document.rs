@@ -2,7 +2,7 @@
 
 use mass_domain::access::Principal;
 use mass_domain::canonical::{self, Fingerprint};
-use mass_domain::contracts::{self, Contract, ContractId, Examined, Facts, Refused};
+use mass_domain::contracts::{self, Contract, ContractId, InvalidDocument, ValidDocument, ValidationContext};
 use mass_domain::json::{SyntaxError, Value};
 use mass_domain::mass_request::IdempotencyKey;
 use mass_domain::time::Timestamp;
@@ -72,14 +72,14 @@ pub enum DocumentError {
     Malformed(#[from] SyntaxError),
     /// It breaks rules of its contract.
     #[error("the document breaks {} rules of its contract", .0.violations.len())]
-    Invalid(Box<Refused>),
+    Invalid(Box<InvalidDocument>),
     /// It is valid, but names another tenant than the caller's.
     #[error("the document names another tenant")]
     ForeignTenant,
 }
 
-impl From<Refused> for DocumentError {
-    fn from(refused: Refused) -> Self {
+impl From<InvalidDocument> for DocumentError {
+    fn from(refused: InvalidDocument) -> Self {
         Self::Invalid(Box::new(refused))
     }
 }
@@ -89,10 +89,10 @@ pub(crate) fn examine(
     principal: &Principal,
     record: &Record,
     now: Timestamp,
-) -> Result<(Examined, Option<IdempotencyKey>), DocumentError> {
+) -> Result<(ValidDocument, Option<IdempotencyKey>), DocumentError> {
     let Record { document, body_bytes, key } = record;
     let document = document.as_ref().map_err(|unreadable| unreadable.error.clone())?;
-    let examined = contracts::examine(document, &Facts { now, body_bytes: *body_bytes })?;
+    let examined = contracts::validate(document, &ValidationContext { now, body_bytes: *body_bytes })?;
     let own_key = examined.index.idempotency_key.clone();
     let key = match (own_key, key) {
         (None, SentKey::None) => None,
@@ -108,7 +108,7 @@ pub(crate) fn examine(
     }
 }
 
-fn differing_keys(examined: &Examined, own: &IdempotencyKey, header: &IdempotencyKey) -> Refused {
+fn differing_keys(examined: &ValidDocument, own: &IdempotencyKey, header: &IdempotencyKey) -> InvalidDocument {
     let violation = Violation {
         stage: Code::IdempotencyKeyMismatch.stage(),
         pointer: "/request/idempotency_key".to_owned(),
@@ -117,5 +117,9 @@ fn differing_keys(examined: &Examined, own: &IdempotencyKey, header: &Idempotenc
         expected: Some(header.as_str().to_owned()),
         actual: Some(own.as_str().to_owned()),
     };
-    Refused { contract: Some(examined.contract), violations: vec![violation], warnings: examined.warnings.clone() }
+    InvalidDocument {
+        contract: Some(examined.contract),
+        violations: vec![violation],
+        warnings: examined.warnings.clone(),
+    }
 }

@@ -1,7 +1,7 @@
 //! Dry runs: what the real call would say, with nothing stored.
 
 use mass_domain::access::{Forbidden, Permission, Principal};
-use mass_domain::contracts::{ContractId, Examined, Refused};
+use mass_domain::contracts::{ContractId, InvalidDocument, ValidDocument};
 use mass_domain::validation::{Violation, Warning};
 
 use crate::MassService;
@@ -40,7 +40,7 @@ impl MassService {
                 Ok(Verdict { contract: Some(examined.contract), violations: Vec::new(), warnings: examined.warnings })
             }
             Err(DryRunError::Document(DocumentError::Invalid(refused))) => {
-                let Refused { contract, violations, warnings } = *refused;
+                let InvalidDocument { contract, violations, warnings } = *refused;
                 Ok(Verdict { contract, violations, warnings })
             }
             Err(error) => Err(error),
@@ -51,7 +51,7 @@ impl MassService {
     ///
     /// # Errors
     /// [`DryRunError`]; a document that breaks a rule has no normal form.
-    pub fn normalize(&self, principal: &Principal, record: Record) -> Result<Examined, DryRunError> {
+    pub fn normalize(&self, principal: &Principal, record: Record) -> Result<ValidDocument, DryRunError> {
         principal.require(Permission::MassWrite)?;
         let (examined, _key) = examine(principal, &record, self.clock.now())?;
         Ok(examined)

@@ -77,7 +77,7 @@ impl MassService {
         let before = query.cursor.as_deref().map(|cursor| decode_cursor(scope, cursor)).transpose()?;
         let before = before.map(MassRequestId::from_uuid);
         let rows = self.store.list(principal.tenant(), &query.filter, before, query.limit).await?;
-        Ok(Page::from_one_more(rows, query.limit, scope, |row| row.id.as_uuid()))
+        Ok(Page::from_lookahead(rows, query.limit, scope, |row| row.id.as_uuid()))
     }
 
     /// All that happened to a request, in order.

@@ -337,7 +337,7 @@ impl UserRow {
         let user = User {
             id: UserId::from_uuid(self.id.0),
             tenant_id: self.tenant_id.0,
-            email: Email::parse_given(&self.email).map_err(corrupt)?,
+            email: Email::parse_existing(&self.email).map_err(corrupt)?,
             roles: self.roles.0.0,
             disabled_at: self.disabled_at.map(|at| at.0),
             created_at: self.created_at.0,

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use diesel::r2d2::R2D2Connection;
 use diesel::result::{DatabaseErrorKind, Error};
-use mass_domain::port::{PortError, Unreadable};
+use mass_domain::port::{CorruptValue, PortError};
 
 /// What was last wrong with a database, as far as it concerns whoever comes next.
 #[derive(Default)]
@@ -26,7 +26,7 @@ impl Trouble {
     /// Tells whether trying again later may help: a fault of the surroundings from one of ours.
     pub(crate) fn classify<C: R2D2Connection>(&self, error: Error, connection: &mut C) -> PortError {
         if let Error::DeserializationError(cause) = error {
-            return PortError::Unexpected(Unreadable(cause).into());
+            return PortError::Unexpected(CorruptValue(cause).into());
         }
         let says = |those: &[&str]| matches!(&error, Error::DatabaseError(_, told) if those.iter().any(|part| told.message().contains(part)));
         if says(&NO_ROOM) {

@@ -51,7 +51,7 @@ pub struct Faults {
 
 /// What goes wrong with one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub(crate) enum InjectedFault {
     Error,
     Garbage(Garbage),
     Hang,
@@ -88,9 +88,14 @@ impl Faults {
     }
 
     /// What goes wrong with a request, by its place in the order of arrival.
-    pub(crate) fn strike(&self, place: u64) -> Option<Fault> {
+    pub(crate) fn at(&self, place: u64) -> Option<InjectedFault> {
         let mut left = share(scattered(self.seed, place));
-        let faults = [Fault::Error, Fault::Garbage(self.garbage_at(place)), Fault::Hang, Fault::Truncation];
+        let faults = [
+            InjectedFault::Error,
+            InjectedFault::Garbage(self.garbage_at(place)),
+            InjectedFault::Hang,
+            InjectedFault::Truncation,
+        ];
         for (rate, fault) in self.rates().into_iter().zip(faults) {
             if left < rate {
                 return Some(fault);
@@ -158,20 +163,20 @@ mod tests {
 
     #[test]
     fn a_seed_decides_which_requests_it_happens_to() {
-        let struck = |seed| (0..200).map(|place| faults(seed).strike(place)).collect::<Vec<_>>();
+        let struck = |seed| (0..200).map(|place| faults(seed).at(place)).collect::<Vec<_>>();
         assert_eq!(struck(7), struck(7));
         assert_ne!(struck(7), struck(8));
     }
 
     #[test]
     fn each_fault_happens_as_often_as_it_was_ordered() {
-        let struck: Vec<_> = (0..10_000).filter_map(|place| faults(42).strike(place)).collect();
-        let count = |is: fn(&Fault) -> bool| struck.iter().filter(|fault| is(fault)).count();
+        let struck: Vec<_> = (0..10_000).filter_map(|place| faults(42).at(place)).collect();
+        let count = |is: fn(&InjectedFault) -> bool| struck.iter().filter(|fault| is(fault)).count();
         for (counted, ordered) in [
-            (count(|it| matches!(it, Fault::Error)), 1_000),
-            (count(|it| matches!(it, Fault::Garbage(_))), 2_000),
-            (count(|it| matches!(it, Fault::Hang)), 3_000),
-            (count(|it| matches!(it, Fault::Truncation)), 1_000),
+            (count(|it| matches!(it, InjectedFault::Error)), 1_000),
+            (count(|it| matches!(it, InjectedFault::Garbage(_))), 2_000),
+            (count(|it| matches!(it, InjectedFault::Hang)), 3_000),
+            (count(|it| matches!(it, InjectedFault::Truncation)), 1_000),
         ] {
             assert!(counted.abs_diff(ordered) < 150, "{counted} instead of {ordered}");
         }
@@ -181,7 +186,7 @@ mod tests {
     fn no_fault_happens_unless_ordered_and_an_always_is_one() {
         let never = Faults { seed: 3, ..Faults::default() };
         let always = Faults { hangs: Rate::ALWAYS, seed: 3, ..Faults::default() };
-        assert!((0..1_000).all(|place| never.strike(place).is_none()));
-        assert!((0..1_000).all(|place| always.strike(place) == Some(Fault::Hang)));
+        assert!((0..1_000).all(|place| never.at(place).is_none()));
+        assert!((0..1_000).all(|place| always.at(place) == Some(InjectedFault::Hang)));
     }
 }

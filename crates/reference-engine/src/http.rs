@@ -19,7 +19,7 @@ use crate::Options;
 use crate::engine::Engine;
 use crate::limits::{CONNECTIONS, DRAIN_SECONDS, HEAD_TIMEOUT};
 use crate::protocol::MODEL;
-use crate::refusal::Refusal;
+use crate::request_error::RequestError;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -60,8 +60,8 @@ fn only(path: &str, route: Route) -> Resource {
     web::resource(path).route(route).default_service(web::to(nothing_here))
 }
 
-async fn nothing_here() -> Result<HttpResponse, Refusal> {
-    Err(Refusal::NothingHere)
+async fn nothing_here() -> Result<HttpResponse, RequestError> {
+    Err(RequestError::NothingHere)
 }
 
 async fn health() -> HttpResponse {
@@ -76,7 +76,7 @@ async fn statistics(engine: Data<Engine>) -> HttpResponse {
     reply::fresh(&engine.statistics())
 }
 
-async fn recommend(req: HttpRequest, payload: Payload, engine: Data<Engine>) -> Result<HttpResponse, Refusal> {
+async fn recommend(req: HttpRequest, payload: Payload, engine: Data<Engine>) -> Result<HttpResponse, RequestError> {
     let place = engine.arrived();
     if !engine.options.latency.is_zero() {
         sleep(engine.options.latency).await;

@@ -10,14 +10,14 @@
 //! Does not belong here: anything of MASS itself. To MASS an engine is a black box behind HTTP, and this one is no
 //! exception: it depends on no other crate of the workspace.
 
-mod answers;
+mod answer_cache;
 mod engine;
 mod faults;
 mod http;
 mod limits;
 mod protocol;
 mod recommend;
-mod refusal;
+mod request_error;
 pub mod rules;
 mod signals;
 mod statistics;

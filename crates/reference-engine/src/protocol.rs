@@ -8,7 +8,7 @@ use crate::rules::{DOUBTLESS, round};
 
 /// What a caller asks. Members that are not named here are left aside, so that callers may come to say more.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Request {
+pub(crate) struct AdviceRequest {
     /// The MASS request.
     pub(crate) request_id: Uuid,
     /// Whose it is.
@@ -45,7 +45,7 @@ pub(crate) const MODEL: Model =
 
 /// The answer.
 #[derive(Debug, Serialize)]
-pub(crate) struct Recommendation<'a> {
+pub(crate) struct Advice<'a> {
     /// Identifies the answer: the same for the same request.
     pub(crate) decision_id: Uuid,
     /// Who answers.
@@ -54,7 +54,7 @@ pub(crate) struct Recommendation<'a> {
     pub(crate) input_fingerprint: &'a str,
     /// What is recommended, and why.
     #[serde(flatten)]
-    pub(crate) advice: Advice,
+    pub(crate) advice: AdviceContent,
     /// What was kept to.
     pub(crate) guardrails: Guardrails,
 }
@@ -72,7 +72,7 @@ pub(crate) const GUARDRAILS: Guardrails =
 
 /// What is recommended, and why.
 #[derive(Debug, PartialEq, Serialize)]
-pub(crate) struct Advice {
+pub(crate) struct AdviceContent {
     /// How sure the engine is, from 0 to 1.
     pub(crate) confidence: f64,
     /// How much could go wrong in following it, from 0 to 1.

@@ -1,17 +1,17 @@
 //! From signals to advice.
 
-use crate::protocol::{Action, ActionKind, Advice, Expectation, Explanation, Impact, Reason, confidence};
+use crate::protocol::{Action, ActionKind, AdviceContent, Expectation, Explanation, Impact, Reason, confidence};
 use crate::rules::{
-    self, CHILLED_WATER, FULL_STEP, GRID_KG_CO2E_PER_KWH, HALF_STEP, LEAST_APPROACH, MARGIN, Movable, PUE_TOLERANCE,
-    RECOMMENDED_AIR, RISK_OF_LOOKING, Span, WARM_WITH_HOTSPOTS, Way, round,
+    self, BoundedTemperature, CHILLED_WATER, Direction, FULL_STEP, GRID_KG_CO2E_PER_KWH, HALF_STEP, LEAST_APPROACH,
+    MARGIN, PUE_TOLERANCE, RECOMMENDED_AIR, RISK_OF_LOOKING, TemperatureRange, WARM_WITH_HOTSPOTS, round,
 };
-use crate::signals::{Reading, Signals, Site};
+use crate::signals::{DeviceReading, Signals, Site};
 
 /// The devices that stand where ASHRAE's envelope applies, by the beginning of their type, as MASS has it.
 const INDOORS: [&str; 5] = ["rack", "server", "room", "crac", "crah"];
 
 /// What the engine advises: a pure function.
-pub(crate) fn advise(signals: &Signals) -> Advice {
+pub(crate) fn advise(signals: &Signals) -> AdviceContent {
     match signals {
         Signals::Free => no_change(vec![Reason::NoSignals]),
         Signals::Device(reading) => for_device(reading),
@@ -22,30 +22,30 @@ pub(crate) fn advise(signals: &Signals) -> Advice {
 /// A step of so many degrees.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Step {
-    way: Way,
+    direction: Direction,
     degrees: f64,
 }
 
 impl Step {
     /// Where it takes a temperature.
     fn from(self, celsius: f64) -> f64 {
-        let delta = match self.way {
-            Way::Up => self.degrees,
-            Way::Down => -self.degrees,
+        let delta = match self.direction {
+            Direction::Up => self.degrees,
+            Direction::Down => -self.degrees,
         };
         round(celsius + delta, 3)
     }
 
     const fn reason(self) -> Reason {
-        match self.way {
-            Way::Up => Reason::StepUp,
-            Way::Down => Reason::StepDown,
+        match self.direction {
+            Direction::Up => Reason::StepUp,
+            Direction::Down => Reason::StepDown,
         }
     }
 }
 
-fn no_change(reasons: Vec<Reason>) -> Advice {
-    Advice {
+fn no_change(reasons: Vec<Reason>) -> AdviceContent {
+    AdviceContent {
         confidence: confidence(&reasons),
         risk_score: 0.0,
         estimated_impact_24h: Impact::NONE,
@@ -55,7 +55,7 @@ fn no_change(reasons: Vec<Reason>) -> Advice {
     }
 }
 
-fn for_device(reading: &Reading) -> Advice {
+fn for_device(reading: &DeviceReading) -> AdviceContent {
     let device_type = reading.device_type.to_ascii_lowercase();
     if !INDOORS.iter().any(|prefix| device_type.starts_with(prefix)) {
         return no_change(vec![Reason::DeviceOutOfScope]);
@@ -67,7 +67,7 @@ fn for_device(reading: &Reading) -> Advice {
         Some(step) => reasons.extend([step.reason(), Reason::SavingUnknown]),
         None => reasons.push(Reason::NoStepLeft),
     }
-    Advice {
+    AdviceContent {
         confidence: confidence(&reasons),
         risk_score: risk(step, celsius, true),
         estimated_impact_24h: Impact::NONE,
@@ -79,24 +79,24 @@ fn for_device(reading: &Reading) -> Advice {
 
 /// One reading tells little: within the envelope, half a degree is tried.
 fn device_step(celsius: f64) -> Option<Step> {
-    let (way, within, largest) = match outside_envelope(celsius) {
-        Some(Reason::AboveEnvelope) => (Way::Down, RECOMMENDED_AIR, FULL_STEP),
-        Some(_) => (Way::Up, RECOMMENDED_AIR, FULL_STEP),
-        None => (Way::Up, RECOMMENDED_AIR.below_end(MARGIN), HALF_STEP),
+    let (direction, within, largest) = match outside_envelope(celsius) {
+        Some(Reason::AboveEnvelope) => (Direction::Down, RECOMMENDED_AIR, FULL_STEP),
+        Some(_) => (Direction::Up, RECOMMENDED_AIR, FULL_STEP),
+        None => (Direction::Up, RECOMMENDED_AIR.below_end(MARGIN), HALF_STEP),
     };
-    let degrees = rules::common_step(&[Movable { celsius, within }], way, largest)?;
-    Some(Step { way, degrees })
+    let degrees = rules::common_step(&[BoundedTemperature { celsius, within }], direction, largest)?;
+    Some(Step { direction, degrees })
 }
 
-fn device_actions(reading: &Reading, step: Option<Step>) -> Vec<Action> {
+fn device_actions(reading: &DeviceReading, step: Option<Step>) -> Vec<Action> {
     let target = || format!("{}/temperature_celsius", reading.device);
     let celsius = reading.celsius;
     let mut actions = Vec::new();
     match step {
         Some(step) => {
-            let kind = match step.way {
-                Way::Up => ActionKind::RaiseTemperature,
-                Way::Down => ActionKind::LowerTemperature,
+            let kind = match step.direction {
+                Direction::Up => ActionKind::RaiseTemperature,
+                Direction::Down => ActionKind::LowerTemperature,
             };
             actions.push(Action::moving(kind, target(), celsius, step.from(celsius)));
         }
@@ -118,16 +118,16 @@ fn device_sentence(celsius: f64, step: Option<Step>) -> String {
     }
 }
 
-fn for_site(site: &Site) -> Advice {
+fn for_site(site: &Site) -> AdviceContent {
     let pue = rules::pue(site.facility_power_kw, site.it_load_kw);
     let (step, mut reasons) = site_step(site, pue);
     reasons.extend(doubts(site, pue));
     let saving_kw = step.map_or(0.0, |step| {
         let Site { it_load_kw, facility_power_kw, cop, ups_efficiency, .. } = *site;
         let chiller = rules::chiller_power(it_load_kw, facility_power_kw, cop, ups_efficiency);
-        rules::saving(chiller, step.way, step.degrees)
+        rules::saving(chiller, step.direction, step.degrees)
     });
-    Advice {
+    AdviceContent {
         confidence: confidence(&reasons),
         risk_score: risk(step, site.setpoint, site.hotspots == Some(0.0)).max(risk_of_hotspots(site)),
         estimated_impact_24h: impact(site, saving_kw),
@@ -145,13 +145,13 @@ fn site_step(site: &Site, pue: Option<f64>) -> (Option<Step>, Vec<Reason>) {
     reasons.extend(outside_envelope(site.setpoint));
     let wanted = if has_hotspots(site) {
         reasons.push(Reason::HotspotsPresent);
-        (site.setpoint > WARM_WITH_HOTSPOTS).then_some((Way::Down, FULL_STEP))
+        (site.setpoint > WARM_WITH_HOTSPOTS).then_some((Direction::Down, FULL_STEP))
     } else if site.setpoint > RECOMMENDED_AIR.greatest {
-        Some((Way::Down, FULL_STEP))
+        Some((Direction::Down, FULL_STEP))
     } else {
-        rules::step_for_gap(gap, site.hotspots.is_some()).map(|largest| (Way::Up, largest))
+        rules::step_for_gap(gap, site.hotspots.is_some()).map(|largest| (Direction::Up, largest))
     };
-    let step = wanted.and_then(|(way, largest)| allowed_step(site, way, largest));
+    let step = wanted.and_then(|(direction, largest)| allowed_step(site, direction, largest));
     reasons.extend(match (wanted, step) {
         (_, Some(step)) => Some(step.reason()),
         (Some(_), None) => Some(Reason::NoStepLeft),
@@ -161,22 +161,22 @@ fn site_step(site: &Site, pue: Option<f64>) -> (Option<Step>, Vec<Reason>) {
 }
 
 /// The largest step that the envelope and the hard constraints leave.
-fn allowed_step(site: &Site, way: Way, largest: f64) -> Option<Step> {
+fn allowed_step(site: &Site, direction: Direction, largest: f64) -> Option<Step> {
     let constraints = site.constraints;
     if constraints.unreadable || site.setpoint - site.chilled_water < LEAST_APPROACH {
         return None;
     }
-    let air = match way {
-        Way::Up => RECOMMENDED_AIR.below_end(MARGIN),
-        Way::Down => RECOMMENDED_AIR,
+    let air = match direction {
+        Direction::Up => RECOMMENDED_AIR.below_end(MARGIN),
+        Direction::Down => RECOMMENDED_AIR,
     };
-    let movable = |celsius: f64, within: Span| Movable { celsius, within };
+    let bounded = |celsius: f64, within: TemperatureRange| BoundedTemperature { celsius, within };
     let all = [
-        movable(site.setpoint, air.and(constraints.setpoint)),
-        movable(site.chilled_water, CHILLED_WATER.and(constraints.chilled_water)),
+        bounded(site.setpoint, air.and(constraints.setpoint)),
+        bounded(site.chilled_water, CHILLED_WATER.and(constraints.chilled_water)),
     ];
-    let degrees = rules::common_step(&all, way, largest.min(constraints.largest_step))?;
-    Some(Step { way, degrees })
+    let degrees = rules::common_step(&all, direction, largest.min(constraints.largest_step))?;
+    Some(Step { direction, degrees })
 }
 
 /// What was not sent, or does not fit together.
@@ -199,9 +199,9 @@ fn site_actions(site: &Site, step: Option<Step>) -> Vec<Action> {
     let mut actions = Vec::new();
     match step {
         Some(step) => {
-            let (air, water) = match step.way {
-                Way::Up => (ActionKind::RaiseCoolingSetpoint, ActionKind::RaiseChilledWater),
-                Way::Down => (ActionKind::LowerCoolingSetpoint, ActionKind::LowerChilledWater),
+            let (air, water) = match step.direction {
+                Direction::Up => (ActionKind::RaiseCoolingSetpoint, ActionKind::RaiseChilledWater),
+                Direction::Down => (ActionKind::LowerCoolingSetpoint, ActionKind::LowerChilledWater),
             };
             let moving = |kind, signal, celsius| Action::moving(kind, target(signal), celsius, step.from(celsius));
             actions.push(moving(air, "cooling_setpoint_c", site.setpoint));
@@ -244,9 +244,9 @@ fn site_sentence(site: &Site, step: Option<Step>, saving_kw: f64) -> String {
     let Some(step) = step else {
         return format!("No change of the cooling set point of {setpoint} °C is recommended.");
     };
-    let effect = match step.way {
-        Way::Up => format!("save about {:.1} kW", saving_kw),
-        Way::Down => format!("cost about {:.1} kW", -saving_kw),
+    let effect = match step.direction {
+        Direction::Up => format!("save about {:.1} kW", saving_kw),
+        Direction::Down => format!("cost about {:.1} kW", -saving_kw),
     };
     let (air, water) = (step.from(setpoint), step.from(chilled_water));
     format!(
@@ -271,7 +271,7 @@ fn outside_envelope(celsius: f64) -> Option<Reason> {
 
 fn risk(step: Option<Step>, celsius: f64, no_hotspots: bool) -> f64 {
     match step {
-        Some(step) => rules::risk_of_step(step.way, step.from(celsius), no_hotspots),
+        Some(step) => rules::risk_of_step(step.direction, step.from(celsius), no_hotspots),
         None if outside_envelope(celsius).is_some() => RISK_OF_LOOKING,
         None => 0.0,
     }
@@ -321,7 +321,7 @@ mod tests {
     use super::*;
 
     /// The advice for a site like the contract's example, with these signals instead.
-    fn advice(changed: &[(&str, Value)]) -> Advice {
+    fn advice(changed: &[(&str, Value)]) -> AdviceContent {
         let mut document = json!({"request": {
             "assets": {"site_id": "tampa-1"},
             "signals": {
@@ -346,7 +346,7 @@ mod tests {
         advise(&Signals::read("enterprise/1.1", object(document)).unwrap())
     }
 
-    fn device(device_type: &str, celsius: f64) -> Advice {
+    fn device(device_type: &str, celsius: f64) -> AdviceContent {
         let document =
             json!({"device": {"id": "rack-07", "type": device_type}, "metrics": {"temperature_celsius": celsius}});
         advise(&Signals::read("device/1.1", object(document)).unwrap())
@@ -358,7 +358,7 @@ mod tests {
     }
 
     /// The actions, each with the value that it suggests.
-    fn actions(advice: &Advice) -> Vec<(ActionKind, Option<f64>)> {
+    fn actions(advice: &AdviceContent) -> Vec<(ActionKind, Option<f64>)> {
         advice.actions.iter().map(|action| (action.kind, action.suggested)).collect()
     }
 

@@ -7,7 +7,7 @@
 /// Source: ASHRAE TC 9.9, *Thermal Guidelines for Data Processing Environments*, 5th edition (2021): 18–27 °C. Its class H1,
 /// dense equipment that is cooled by air, ends at 22 °C; no contract tells the class, so that such a site has to say so in
 /// its hard constraints.
-pub const RECOMMENDED_AIR: Span = Span { least: 18.0, greatest: 27.0 };
+pub const RECOMMENDED_AIR: TemperatureRange = TemperatureRange { least: 18.0, greatest: 27.0 };
 
 /// How far below the recommended maximum a step upwards ends at the latest.
 ///
@@ -18,7 +18,7 @@ pub const MARGIN: f64 = 1.0;
 ///
 /// Colder than 6 °C, a chiller without glycol comes near to freezing; warmer than 17 °C is more than the strictest of
 /// ASHRAE's classes of facility water (W17) allows, and than what coils for air are laid out for.
-pub const CHILLED_WATER: Span = Span { least: 6.0, greatest: 17.0 };
+pub const CHILLED_WATER: TemperatureRange = TemperatureRange { least: 6.0, greatest: 17.0 };
 
 /// How much colder than the air a coil's water has to be: the approach of a usual coil in an air handler.
 pub const LEAST_APPROACH: f64 = 5.0;
@@ -62,14 +62,14 @@ const HOURS_A_DAY: f64 = 24.0;
 
 /// Temperatures from `least` to `greatest`, both included; none, if `least` is greater.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Span {
+pub struct TemperatureRange {
     /// The least of them.
     pub least: f64,
     /// The greatest of them.
     pub greatest: f64,
 }
 
-impl Span {
+impl TemperatureRange {
     /// Whether a temperature is among them.
     #[must_use]
     pub fn contains(self, celsius: f64) -> bool {
@@ -89,9 +89,9 @@ impl Span {
     }
 }
 
-/// Which way a step leads.
+/// Which direction a step leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Direction {
     /// To warmer air: less cooling.
     Up,
     /// To colder air: more cooling.
@@ -100,20 +100,20 @@ pub enum Way {
 
 /// Something that a step moves: where it is, and where it may be.
 #[derive(Debug, Clone, Copy)]
-pub struct Movable {
+pub struct BoundedTemperature {
     /// Where it is.
     pub celsius: f64,
     /// Where it may be.
-    pub within: Span,
+    pub within: TemperatureRange,
 }
 
-impl Movable {
+impl BoundedTemperature {
     /// Where a step takes it; nothing if it must not be there.
     #[must_use]
-    pub fn after(self, way: Way, step: f64) -> Option<f64> {
-        let delta = match way {
-            Way::Up => step,
-            Way::Down => -step,
+    pub fn after(self, direction: Direction, step: f64) -> Option<f64> {
+        let delta = match direction {
+            Direction::Up => step,
+            Direction::Down => -step,
         };
         let celsius = round(self.celsius + delta, 3);
         self.within.contains(celsius).then_some(celsius)
@@ -125,11 +125,11 @@ impl Movable {
 /// The set point of the air and the chilled water move together: water that stays as cold saves the chiller nothing, and
 /// a coil needs the difference between the two.
 #[must_use]
-pub fn common_step(all: &[Movable], way: Way, largest: f64) -> Option<f64> {
+pub fn common_step(all: &[BoundedTemperature], direction: Direction, largest: f64) -> Option<f64> {
     [FULL_STEP, HALF_STEP]
         .into_iter()
         .filter(|step| *step <= largest)
-        .find(|step| all.iter().all(|it| it.after(way, *step).is_some()))
+        .find(|step| all.iter().all(|it| it.after(direction, *step).is_some()))
 }
 
 /// How large a step upwards is worth trying for a PUE that is `gap` above its target; nothing if it is not above.
@@ -167,11 +167,11 @@ pub fn chiller_power(it_load_kw: f64, facility_power_kw: f64, cop: f64, ups_effi
 
 /// The power that a step saves a chiller: negative for a step down.
 #[must_use]
-pub fn saving(chiller_power_kw: f64, way: Way, step: f64) -> f64 {
+pub fn saving(chiller_power_kw: f64, direction: Direction, step: f64) -> f64 {
     let saved = chiller_power_kw * SAVING_PER_DEGREE * step;
-    match way {
-        Way::Up => saved,
-        Way::Down => -saved,
+    match direction {
+        Direction::Up => saved,
+        Direction::Down => -saved,
     }
 }
 
@@ -183,11 +183,11 @@ pub fn energy_a_day(saving_kw: f64) -> f64 {
 
 /// The risk of a step: the nearer to the envelope's end it leads, the less is left for what was not measured.
 #[must_use]
-pub fn risk_of_step(way: Way, suggested: f64, no_hotspots: bool) -> f64 {
-    match way {
-        Way::Down => 0.1,
-        Way::Up => {
-            let Span { least, greatest } = RECOMMENDED_AIR;
+pub fn risk_of_step(direction: Direction, suggested: f64, no_hotspots: bool) -> f64 {
+    match direction {
+        Direction::Down => 0.1,
+        Direction::Up => {
+            let TemperatureRange { least, greatest } = RECOMMENDED_AIR;
             let used = ((suggested - least) / (greatest - least)).clamp(0.0, 1.0);
             let unseen = if no_hotspots { 0.0 } else { 0.2 };
             round(0.1 + 0.4 * used + unseen, 2)
@@ -211,12 +211,12 @@ pub fn round(number: f64, decimals: i32) -> f64 {
 mod tests {
     use super::*;
 
-    fn air(celsius: f64) -> Movable {
-        Movable { celsius, within: RECOMMENDED_AIR.below_end(MARGIN) }
+    fn air(celsius: f64) -> BoundedTemperature {
+        BoundedTemperature { celsius, within: RECOMMENDED_AIR.below_end(MARGIN) }
     }
 
-    fn water(celsius: f64) -> Movable {
-        Movable { celsius, within: CHILLED_WATER }
+    fn water(celsius: f64) -> BoundedTemperature {
+        BoundedTemperature { celsius, within: CHILLED_WATER }
     }
 
     #[test]
@@ -233,25 +233,25 @@ mod tests {
             (27.0, None),
             (30.0, None),
         ] {
-            assert_eq!(common_step(&[air(celsius)], Way::Up, FULL_STEP), expected, "{celsius}");
+            assert_eq!(common_step(&[air(celsius)], Direction::Up, FULL_STEP), expected, "{celsius}");
         }
     }
 
     #[test]
     fn what_moves_together_takes_the_step_that_all_can_take() {
-        assert_eq!(common_step(&[air(22.0), water(8.0)], Way::Up, FULL_STEP), Some(1.0));
-        assert_eq!(common_step(&[air(22.0), water(16.4)], Way::Up, FULL_STEP), Some(0.5));
-        assert_eq!(common_step(&[air(22.0), water(16.9)], Way::Up, FULL_STEP), None);
-        assert_eq!(common_step(&[air(22.0), water(6.5)], Way::Down, FULL_STEP), Some(0.5));
-        assert_eq!(common_step(&[air(22.0), water(8.0)], Way::Up, 0.7), Some(0.5));
-        assert_eq!(common_step(&[air(22.0), water(8.0)], Way::Up, 0.4), None);
+        assert_eq!(common_step(&[air(22.0), water(8.0)], Direction::Up, FULL_STEP), Some(1.0));
+        assert_eq!(common_step(&[air(22.0), water(16.4)], Direction::Up, FULL_STEP), Some(0.5));
+        assert_eq!(common_step(&[air(22.0), water(16.9)], Direction::Up, FULL_STEP), None);
+        assert_eq!(common_step(&[air(22.0), water(6.5)], Direction::Down, FULL_STEP), Some(0.5));
+        assert_eq!(common_step(&[air(22.0), water(8.0)], Direction::Up, 0.7), Some(0.5));
+        assert_eq!(common_step(&[air(22.0), water(8.0)], Direction::Up, 0.4), None);
     }
 
     #[test]
     fn nothing_can_be_within_constraints_that_contradict_each_other() {
-        let within = Span { least: 24.0, greatest: 20.0 };
-        assert_eq!(common_step(&[Movable { celsius: 22.0, within }], Way::Up, FULL_STEP), None);
-        assert_eq!(common_step(&[Movable { celsius: 22.0, within }], Way::Down, FULL_STEP), None);
+        let within = TemperatureRange { least: 24.0, greatest: 20.0 };
+        assert_eq!(common_step(&[BoundedTemperature { celsius: 22.0, within }], Direction::Up, FULL_STEP), None);
+        assert_eq!(common_step(&[BoundedTemperature { celsius: 22.0, within }], Direction::Down, FULL_STEP), None);
     }
 
     #[test]
@@ -285,17 +285,17 @@ mod tests {
         let carnot = |evaporation: f64| evaporation / (313.0 - evaporation);
         let ideal = 1.0 - carnot(280.0) / carnot(281.0);
         assert!((SAVING_PER_DEGREE..0.04).contains(&ideal), "{ideal}");
-        assert_eq!(saving(200.0, Way::Up, 0.5), 3.0);
-        assert_eq!(saving(200.0, Way::Down, 0.5), -3.0);
+        assert_eq!(saving(200.0, Direction::Up, 0.5), 3.0);
+        assert_eq!(saving(200.0, Direction::Down, 0.5), -3.0);
         assert_eq!(energy_a_day(3.0), 72.0);
     }
 
     #[test]
     fn a_step_is_the_riskier_the_warmer_it_ends() {
-        assert_eq!(risk_of_step(Way::Up, 18.0, true), 0.1);
-        assert_eq!(risk_of_step(Way::Up, 22.5, true), 0.3);
-        assert_eq!(risk_of_step(Way::Up, 22.5, false), 0.5);
-        assert_eq!(risk_of_step(Way::Down, 22.5, true), 0.1);
+        assert_eq!(risk_of_step(Direction::Up, 18.0, true), 0.1);
+        assert_eq!(risk_of_step(Direction::Up, 22.5, true), 0.3);
+        assert_eq!(risk_of_step(Direction::Up, 22.5, false), 0.5);
+        assert_eq!(risk_of_step(Direction::Down, 22.5, true), 0.1);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::limits::NAME_CHARACTERS;
-use crate::refusal::Refusal;
-use crate::rules::Span;
+use crate::request_error::RequestError;
+use crate::rules::TemperatureRange;
 
 /// The largest number that JSON carries without loss (RFC 7493): powers are below it.
 const GREATEST: f64 = 9_007_199_254_740_991.0;
@@ -19,14 +19,14 @@ pub(crate) enum Signals {
     /// `simple/1.0`: whatever the sender liked.
     Free,
     /// `device/1.1`: one reading.
-    Device(Reading),
+    Device(DeviceReading),
     /// `enterprise/1.1`: a site.
     Enterprise(Box<Site>),
 }
 
 /// One reading of one device.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Reading {
+pub(crate) struct DeviceReading {
     pub(crate) device: String,
     pub(crate) device_type: String,
     pub(crate) celsius: f64,
@@ -54,9 +54,9 @@ pub(crate) struct Site {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Constraints {
     /// `min_cooling_setpoint_c`, `max_cooling_setpoint_c`.
-    pub(crate) setpoint: Span,
+    pub(crate) setpoint: TemperatureRange,
     /// `min_chilled_water_temp_c`, `max_chilled_water_temp_c`.
-    pub(crate) chilled_water: Span,
+    pub(crate) chilled_water: TemperatureRange,
     /// `max_setpoint_step_c`.
     pub(crate) largest_step: f64,
     /// Whether one of these is no number, so that it cannot be kept to.
@@ -69,8 +69,8 @@ impl Signals {
     /// Reads a document of a contract.
     ///
     /// # Errors
-    /// [`Refusal::Unworkable`] when the contract is unknown, or the document is none of it.
-    pub(crate) fn read(contract: &str, document: Map<String, Value>) -> Result<Self, Refusal> {
+    /// [`RequestError::Unworkable`] when the contract is unknown, or the document is none of it.
+    pub(crate) fn read(contract: &str, document: Map<String, Value>) -> Result<Self, RequestError> {
         match contract {
             "simple/1.0" => Ok(Self::Free),
             "device/1.1" => reading(shaped(document)?).map(Self::Device),
@@ -149,16 +149,16 @@ struct ConstraintGroups {
     hard: Map<String, Value>,
 }
 
-fn reading(document: DeviceDocument) -> Result<Reading, Refusal> {
+fn reading(document: DeviceDocument) -> Result<DeviceReading, RequestError> {
     let DeviceDocument { device: Device { id, device_type }, metrics: Metrics { temperature_celsius } } = document;
-    Ok(Reading {
+    Ok(DeviceReading {
         device: name("device.id", id)?,
         device_type,
         celsius: within("metrics.temperature_celsius", temperature_celsius, -60.0..=150.0)?,
     })
 }
 
-fn site(document: EnterpriseDocument) -> Result<Site, Refusal> {
+fn site(document: EnterpriseDocument) -> Result<Site, RequestError> {
     let EnterpriseRequest { assets, signals, constraints } = document.request;
     let EnterpriseSignals { energy, thermal, cooling } = signals;
     if constraints.hard.get("no_control_actions") != Some(&Value::Bool(true)) {
@@ -185,8 +185,8 @@ fn site(document: EnterpriseDocument) -> Result<Site, Refusal> {
 
 impl Constraints {
     const NONE: Self = Self {
-        setpoint: Span { least: f64::NEG_INFINITY, greatest: f64::INFINITY },
-        chilled_water: Span { least: f64::NEG_INFINITY, greatest: f64::INFINITY },
+        setpoint: TemperatureRange { least: f64::NEG_INFINITY, greatest: f64::INFINITY },
+        chilled_water: TemperatureRange { least: f64::NEG_INFINITY, greatest: f64::INFINITY },
         largest_step: f64::INFINITY,
         unreadable: false,
         unknown: false,
@@ -216,19 +216,19 @@ impl Constraints {
     }
 }
 
-fn shaped<T: DeserializeOwned>(document: Map<String, Value>) -> Result<T, Refusal> {
+fn shaped<T: DeserializeOwned>(document: Map<String, Value>) -> Result<T, RequestError> {
     serde_path_to_error::deserialize(Value::Object(document)).map_err(|error| {
         let path = error.path().to_string();
         unworkable(&format!("the document at {path}: {}", error.inner()))
     })
 }
 
-fn name(member: &str, name: String) -> Result<String, Refusal> {
+fn name(member: &str, name: String) -> Result<String, RequestError> {
     let is_name = !name.is_empty() && name.chars().take(NAME_CHARACTERS + 1).count() <= NAME_CHARACTERS;
     is_name.then_some(name).ok_or_else(|| unworkable(&format!("{member} has 1 to {NAME_CHARACTERS} characters")))
 }
 
-fn within(member: &str, number: f64, range: RangeInclusive<f64>) -> Result<f64, Refusal> {
+fn within(member: &str, number: f64, range: RangeInclusive<f64>) -> Result<f64, RequestError> {
     if range.contains(&number) {
         return Ok(number);
     }
@@ -236,8 +236,8 @@ fn within(member: &str, number: f64, range: RangeInclusive<f64>) -> Result<f64, 
     Err(unworkable(&format!("{member} is a number from {least} to {greatest}")))
 }
 
-fn unworkable(why: &str) -> Refusal {
-    Refusal::unworkable(why)
+fn unworkable(why: &str) -> RequestError {
+    RequestError::unworkable(why)
 }
 
 #[cfg(test)]
@@ -253,8 +253,8 @@ mod tests {
             "min_chilled_water_temp_c": 7, "max_chilled_water_temp_c": 12, "max_setpoint_step_c": 0.5,
         });
         let expected = Constraints {
-            setpoint: Span { least: 19.0, greatest: 24.5 },
-            chilled_water: Span { least: 7.0, greatest: 12.0 },
+            setpoint: TemperatureRange { least: 19.0, greatest: 24.5 },
+            chilled_water: TemperatureRange { least: 7.0, greatest: 12.0 },
             largest_step: 0.5,
             unreadable: false,
             unknown: false,

@@ -37,7 +37,7 @@ pub struct CreateUser {
 #[derive(Debug, Args)]
 pub struct ResetPassword {
     /// Its e-mail address.
-    #[arg(long, value_parser = Email::parse_given)]
+    #[arg(long, value_parser = Email::parse_existing)]
     email: Email,
     /// Its tenant [default: MASS_TENANT].
     #[arg(long, value_parser = TenantId::parse)]

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use jsonschema::Validator;
 use mass_app::http::openapi::document;
 use mass_app::http::operations::{Access, OPERATIONS, Operation, Produces};
-use mass_domain::contracts::{self, Facts};
+use mass_domain::contracts::{self, ValidationContext};
 use mass_domain::json;
 use mass_domain::time::Timestamp;
 use serde_json::{Value, json};
@@ -217,8 +217,8 @@ fn every_example_of_a_document_passes_every_stage_of_its_contract() {
     let now: Timestamp = examples["device/1.1"]["value"]["timestamp"].as_str().unwrap().parse().unwrap();
     for (contract, example) in examples {
         let text = example["value"].to_string();
-        let facts = Facts { now, body_bytes: text.len() };
-        let examined = contracts::examine(&json::parse(text.as_bytes()).unwrap(), &facts).unwrap();
+        let facts = ValidationContext { now, body_bytes: text.len() };
+        let examined = contracts::validate(&json::parse(text.as_bytes()).unwrap(), &facts).unwrap();
         assert_eq!((examined.contract.to_string().as_str(), &examined.warnings[..]), (contract.as_str(), &[][..]));
     }
 }

@@ -246,7 +246,7 @@ pub enum VerifyLiveError {
 
 impl From<PortError> for VerifyLiveError {
     fn from(error: PortError) -> Self {
-        match error.unreadable() {
+        match error.corrupt_value() {
             Some(unreadable) => Self::Found(LiveFinding::Stored(unreadable.to_string())),
             None => Self::Store(error),
         }

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mass_domain::contracts::{self, Facts};
+use mass_domain::contracts::{self, ValidationContext};
 use mass_domain::json::{self, Value};
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
@@ -17,10 +17,10 @@ fuzz_target!(|input: (u8, u8, &str)| {
     let mut document = json::parse(example.as_bytes()).expect("examples are JSON");
     let replacement = json::parse(replacement.as_bytes()).unwrap_or_else(|_| Value::String(replacement.to_owned()));
     replace(&mut document, &mut usize::from(place), &replacement);
-    let facts = Facts { now, body_bytes: 0 };
-    if let Ok(examined) = contracts::examine(&document, &facts) {
+    let context = ValidationContext { now, body_bytes: 0 };
+    if let Ok(examined) = contracts::validate(&document, &context) {
         let normal = json::parse(examined.canonical.as_bytes()).expect("canonical text is JSON");
-        let again = contracts::examine(&normal, &facts).expect("a normal form passes");
+        let again = contracts::validate(&normal, &context).expect("a normal form passes");
         assert_eq!(again.canonical, examined.canonical);
     }
 });

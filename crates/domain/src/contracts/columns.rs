@@ -133,7 +133,7 @@ fn insert(members: &mut Vec<(String, Value)>, path: &[String], value: Value) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DEVICE_1_1, ENTERPRISE_1_1, Facts, SIMPLE_1_0, examine};
+    use super::super::{DEVICE_1_1, ENTERPRISE_1_1, SIMPLE_1_0, ValidationContext, validate};
     use super::*;
     use crate::canonical;
 
@@ -162,13 +162,13 @@ mod tests {
     fn a_row_of_readings_is_a_document_that_passes() {
         let cells = ["2013-01-01T06:00:00Z", "d-1", "weather-station", "Roof", "4.40", "57.33", "1011.9", "ana", "b-1"];
         let columns = Columns::new(DEVICE_1_1, READING).unwrap();
-        let facts = Facts { now: "2026-11-24T18:00:00Z".parse().unwrap(), body_bytes: 0 };
-        let examined = examine(&columns.document(cells), &facts).unwrap();
+        let context = ValidationContext { now: "2026-11-24T18:00:00Z".parse().unwrap(), body_bytes: 0 };
+        let examined = validate(&columns.document(cells), &context).unwrap();
         assert_eq!(examined.contract, DEVICE_1_1);
         assert_eq!(examined.index.natural_key.as_deref(), Some("d-1@2013-01-01T06:00:00Z"));
         let mut lacking = cells;
         lacking[6] = "";
-        let violations = examine(&columns.document(lacking), &facts).unwrap_err().violations;
+        let violations = validate(&columns.document(lacking), &context).unwrap_err().violations;
         let found: Vec<_> = violations.iter().map(|found| (found.code.as_str(), found.pointer.as_str())).collect();
         assert_eq!(found, [("required", "/metrics/pressure_hpa")]);
     }

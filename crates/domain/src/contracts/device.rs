@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use super::rules::{Characters, Check, Closed, Field, Quantity, Reading, Text, Time, Version, optional, required};
+use super::rules::{
+    Characters, Check, ClosedObject, ContractVersion, DocumentView, Field, Quantity, Text, Time, optional, required,
+};
 use super::{Contract, ContractId, Marker, Sources, air};
 use crate::validation::WarningCode;
 
@@ -21,7 +23,7 @@ pub(super) static CONTRACT: Contract = Contract {
     summary: "One reading of one device.",
     marker: Marker::Version(MARKER),
     max_bytes: None,
-    body: &Closed(BODY),
+    body: &ClosedObject(BODY),
     coherence: &[],
     advice: ADVICE,
     sources: Sources {
@@ -42,11 +44,11 @@ pub(super) static CONTRACT: Contract = Contract {
 };
 
 static BODY: &[Field] = &[
-    required(MARKER, &Version { marker: MARKER, version: ID.version }, "The version of the contract."),
+    required(MARKER, &ContractVersion { marker: MARKER, version: ID.version }, "The version of the contract."),
     required("timestamp", &Time::Reported, "When the reading was taken."),
     required(
         "device",
-        &Closed(&[
+        &ClosedObject(&[
             required(
                 "id",
                 &Text { may_be_empty: false, max: 128, of: Characters::Identifier },
@@ -64,7 +66,7 @@ static BODY: &[Field] = &[
     ),
     required(
         "metrics",
-        &Closed(&[
+        &ClosedObject(&[
             required("temperature_celsius", &Quantity::between(-60.0, 150.0), "The air's temperature in °C."),
             required("humidity_percent", &Quantity::between(0.0, 100.0), "The air's relative humidity in %."),
             required("pressure_hpa", &Quantity::between(300.0, 1100.0), "The air's pressure in hPa."),
@@ -73,7 +75,7 @@ static BODY: &[Field] = &[
     ),
     required(
         "metadata",
-        &Closed(&[
+        &ClosedObject(&[
             required("operator", &Text::NAME, "Who runs the device."),
             required("batch_id", &Text::NAME, "The batch in which the reading is delivered."),
             optional("notes", &Text { may_be_empty: true, max: 2000, of: Characters::Any }, "Anything worth knowing."),
@@ -87,8 +89,8 @@ static ADVICE: &[Check<WarningCode>] = &[
         code: WarningCode::OutsideRecommended,
         pointer: TEMPERATURE,
         about: "The recommended temperature is 18–27 °C.",
-        finding: |reading| {
-            let celsius = indoors(reading)?.number(TEMPERATURE)?;
+        finding: |view| {
+            let celsius = indoors(view)?.number(TEMPERATURE)?;
             (!within(18.0, celsius, 27.0) && within(15.0, celsius, 32.0)).then(|| format!("{celsius} °C"))
         },
     },
@@ -96,8 +98,8 @@ static ADVICE: &[Check<WarningCode>] = &[
         code: WarningCode::OutsideAllowable,
         pointer: TEMPERATURE,
         about: "The allowable temperature (class A1) is 15–32 °C.",
-        finding: |reading| {
-            let celsius = indoors(reading)?.number(TEMPERATURE)?;
+        finding: |view| {
+            let celsius = indoors(view)?.number(TEMPERATURE)?;
             (!within(15.0, celsius, 32.0)).then(|| format!("{celsius} °C"))
         },
     },
@@ -105,8 +107,8 @@ static ADVICE: &[Check<WarningCode>] = &[
         code: WarningCode::OutsideRecommended,
         pointer: HUMIDITY,
         about: "The recommended relative humidity is at most 70 %.",
-        finding: |reading| {
-            let percent = indoors(reading)?.number(HUMIDITY)?;
+        finding: |view| {
+            let percent = indoors(view)?.number(HUMIDITY)?;
             (percent > 70.0 && percent <= 80.0).then(|| format!("{percent} %"))
         },
     },
@@ -114,8 +116,8 @@ static ADVICE: &[Check<WarningCode>] = &[
         code: WarningCode::OutsideAllowable,
         pointer: HUMIDITY,
         about: "The allowable relative humidity (class A1) is 8–80 %.",
-        finding: |reading| {
-            let percent = indoors(reading)?.number(HUMIDITY)?;
+        finding: |view| {
+            let percent = indoors(view)?.number(HUMIDITY)?;
             (!within(8.0, percent, 80.0)).then(|| format!("{percent} %"))
         },
     },
@@ -123,8 +125,8 @@ static ADVICE: &[Check<WarningCode>] = &[
         code: WarningCode::OutsideRecommended,
         pointer: HUMIDITY,
         about: "The recommended dew point is −9 … 15 °C.",
-        finding: |reading| {
-            let celsius = dew_point(indoors(reading)?)?;
+        finding: |view| {
+            let celsius = dew_point(indoors(view)?)?;
             (!within(-9.0, celsius, 15.0) && celsius <= 17.0).then(|| format!("a dew point of {celsius:.1} °C"))
         },
     },
@@ -132,8 +134,8 @@ static ADVICE: &[Check<WarningCode>] = &[
         code: WarningCode::OutsideAllowable,
         pointer: HUMIDITY,
         about: "The allowable dew point (class A1) is at most 17 °C.",
-        finding: |reading| {
-            let celsius = dew_point(indoors(reading)?)?;
+        finding: |view| {
+            let celsius = dew_point(indoors(view)?)?;
             (celsius > 17.0).then(|| format!("a dew point of {celsius:.1} °C"))
         },
     },
@@ -141,12 +143,12 @@ static ADVICE: &[Check<WarningCode>] = &[
         code: WarningCode::UnusualPressure,
         pointer: PRESSURE,
         about: "The usual pressure is 690 … 1085 hPa.",
-        finding: |reading| {
-            let hectopascal = reading.number(PRESSURE)?;
+        finding: |view| {
+            let hectopascal = view.number(PRESSURE)?;
             (!within(690.0, hectopascal, 1085.0)).then(|| format!("{hectopascal} hPa"))
         },
     },
-    super::old_timestamp(TIMESTAMP, |reading| super::age_if_old(reading, TIMESTAMP)),
+    super::old_timestamp(TIMESTAMP, |view| super::age_if_old(view, TIMESTAMP)),
 ];
 
 fn within(least: f64, value: f64, greatest: f64) -> bool {
@@ -154,11 +156,11 @@ fn within(least: f64, value: f64, greatest: f64) -> bool {
 }
 
 /// The reading, if its device stands where the ASHRAE envelopes apply.
-fn indoors<'a, 'b>(reading: &'b Reading<'a>) -> Option<&'b Reading<'a>> {
-    let device_type = reading.text("/device/type")?.to_ascii_lowercase();
-    ["rack", "server", "room", "crac", "crah"].iter().any(|prefix| device_type.starts_with(prefix)).then_some(reading)
+fn indoors<'a, 'b>(view: &'b DocumentView<'a>) -> Option<&'b DocumentView<'a>> {
+    let device_type = view.text("/device/type")?.to_ascii_lowercase();
+    ["rack", "server", "room", "crac", "crah"].iter().any(|prefix| device_type.starts_with(prefix)).then_some(view)
 }
 
-fn dew_point(reading: &Reading<'_>) -> Option<f64> {
-    Some(air::dew_point(reading.number(TEMPERATURE)?, reading.number(HUMIDITY)?))
+fn dew_point(view: &DocumentView<'_>) -> Option<f64> {
+    Some(air::dew_point(view.number(TEMPERATURE)?, view.number(HUMIDITY)?))
 }

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::rules::{
-    Characters, Check, Choice, Closed, Field, Flag, Formatted, Free, Least, ListOf, Open, Quantity, Reading, Text,
-    Time, UpperCased, Version, optional, required,
+    Boolean, Characters, Check, Choice, ClosedObject, ContractVersion, DocumentView, Field, Formatted, FreeObject,
+    Least, ListOf, OpenObject, Quantity, Text, Time, UpperCased, optional, required,
 };
 use super::{Contract, ContractId, Marker, Sources};
 use crate::json::MAX_SAFE;
@@ -39,7 +39,7 @@ pub(super) static CONTRACT: Contract = Contract {
     summary: "A site's full signal set with tracing, tenancy and guardrails.",
     marker: Marker::Version(MARKER),
     max_bytes: None,
-    body: &Closed(BODY),
+    body: &ClosedObject(BODY),
     coherence: COHERENCE,
     advice: ADVICE,
     sources: Sources {
@@ -113,15 +113,19 @@ const TENANT: Formatted = Formatted {
 };
 
 static BODY: &[Field] = &[
-    required(MARKER, &Version { marker: MARKER, version: ID.version }, "The version of the contract."),
+    required(MARKER, &ContractVersion { marker: MARKER, version: ID.version }, "The version of the contract."),
     required("correlation_id", &Text::NAME, "Ties the request to the sender's own records."),
     required(
         "trace",
-        &Closed(&[required("traceparent", &TRACEPARENT, "The sender's span (W3C Trace Context).")]),
+        &ClosedObject(&[required("traceparent", &TRACEPARENT, "The sender's span (W3C Trace Context).")]),
         "Distributed tracing.",
     ),
-    required("request", &Closed(REQUEST), "What is reported, and how an answer may be given."),
-    optional("payload", &Free { may_be_empty: true }, "Any further data, normalised like a payload of simple/1.0."),
+    required("request", &ClosedObject(REQUEST), "What is reported, and how an answer may be given."),
+    optional(
+        "payload",
+        &FreeObject { may_be_empty: true },
+        "Any further data, normalised like a payload of simple/1.0.",
+    ),
 ];
 
 static REQUEST: &[Field] = &[
@@ -141,7 +145,7 @@ static REQUEST: &[Field] = &[
     required("timestamp_utc", &Time::Reported, "When the report was made."),
     required(
         "time_window",
-        &Closed(&[
+        &ClosedObject(&[
             required("start_utc", &Time::Any, "Where the window begins."),
             required("end_utc", &Time::Any, "Where it ends."),
             required("granularity_seconds", &Quantity::whole(1.0, 86_400.0), "The distance of two samples in seconds."),
@@ -152,7 +156,7 @@ static REQUEST: &[Field] = &[
     required("service_level_objective_ms", &MILLISECONDS, "How fast an answer should be, in milliseconds."),
     required(
         "assets",
-        &Open(&[
+        &OpenObject(&[
             required("site_id", &Text::NAME, "The site."),
             optional("cluster_id", &Text::NAME, "A cluster of the site."),
             optional("hall_id", &Text::NAME, "A hall of the site."),
@@ -162,30 +166,30 @@ static REQUEST: &[Field] = &[
     ),
     required(
         "data_contract",
-        &Closed(&[
+        &ClosedObject(&[
             required("units", &Choice(&["metric"]), "The system of units."),
             required("currency", &Choice(&["USD", "EUR"]), "The currency of the sender's reports."),
             required("data_classification", &UpperCased("INTERNAL"), "Who may see the data."),
         ]),
         "How the figures are to be read.",
     ),
-    required("signals", &Closed(SIGNALS), "The telemetry."),
+    required("signals", &ClosedObject(SIGNALS), "The telemetry."),
     required(
         "constraints",
-        &Open(&[required(
+        &OpenObject(&[required(
             "hard",
-            &Open(&[required("no_control_actions", &Flag, "Whether MASS must not act on the site.")]),
+            &OpenObject(&[required("no_control_actions", &Boolean, "Whether MASS must not act on the site.")]),
             "Limits that no recommendation may break.",
         )]),
         "Limits for recommendations.",
     ),
-    optional("preferences", &Open(&[]), "Wishes for recommendations, kept as given."),
+    optional("preferences", &OpenObject(&[]), "Wishes for recommendations, kept as given."),
 ];
 
 static SIGNALS: &[Field] = &[
     required(
         "energy",
-        &Closed(&[
+        &ClosedObject(&[
             required("it_load_kw", &NOT_NEGATIVE, "The power of the IT equipment in kW."),
             required("facility_power_kw", &NOT_NEGATIVE, "The power of the whole facility in kW."),
             required("energy_price_usd_per_kwh", &Quantity::between(0.0, 10.0), "The price of energy in USD per kWh."),
@@ -195,7 +199,7 @@ static SIGNALS: &[Field] = &[
     ),
     required(
         "thermal",
-        &Closed(&[
+        &ClosedObject(&[
             required("pue_current", &PUE_RANGE, "The power usage effectiveness: facility power ÷ IT load."),
             required("pue_target", &PUE_RANGE, "The power usage effectiveness that is aimed at."),
             required(
@@ -209,7 +213,7 @@ static SIGNALS: &[Field] = &[
     ),
     required(
         "cooling",
-        &Closed(&[
+        &ClosedObject(&[
             required("chilled_water_temp_c", &WATER_CELSIUS, "The temperature of the chilled water in °C."),
             required("cooling_setpoint_c", &WATER_CELSIUS, "The temperature that the cooling is set to in °C."),
         ]),
@@ -217,12 +221,12 @@ static SIGNALS: &[Field] = &[
     ),
     required(
         "workload",
-        &Closed(&[
+        &ClosedObject(&[
             required("active_users", &COUNT, "How many users are served."),
             required("tokens_per_watt_est", &NOT_NEGATIVE, "An estimate of the tokens that are produced per watt."),
             required(
                 "job_mix",
-                &Closed(&[
+                &ClosedObject(&[
                     required("llm_pct", &PERCENT, "The share of language models in %."),
                     required("vision_pct", &PERCENT, "The share of vision models in %."),
                     required("other_pct", &PERCENT, "The share of everything else in %."),
@@ -239,17 +243,17 @@ static COHERENCE: &[Check<Code>] = &[
         code: Code::WindowOrder,
         pointer: WINDOW_END,
         about: "The time window must end after it starts.",
-        finding: |reading| {
-            let (start, end) = window(reading)?;
-            if end <= start { reading.text(WINDOW_END).map(str::to_owned) } else { None }
+        finding: |view| {
+            let (start, end) = window(view)?;
+            if end <= start { view.text(WINDOW_END).map(str::to_owned) } else { None }
         },
     },
     Check {
         code: Code::WindowLength,
         pointer: WINDOW_END,
         about: "The time window must not be longer than 366 days.",
-        finding: |reading| {
-            let (start, end) = window(reading)?;
+        finding: |view| {
+            let (start, end) = window(view)?;
             (end - start > LONGEST_WINDOW).then(|| format!("{} seconds", seconds(end - start)))
         },
     },
@@ -257,9 +261,9 @@ static COHERENCE: &[Check<Code>] = &[
         code: Code::WindowFuture,
         pointer: WINDOW_END,
         about: "The time window must not end more than 5 minutes after \"timestamp_utc\".",
-        finding: |reading| {
-            let end = reading.time(WINDOW_END)?;
-            let latest = reading.time(TIMESTAMP)?.plus_seconds(Time::CLOCK_ERROR)?;
+        finding: |view| {
+            let end = view.time(WINDOW_END)?;
+            let latest = view.time(TIMESTAMP)?.plus_seconds(Time::CLOCK_ERROR)?;
             (end > latest).then(|| end.to_string())
         },
     },
@@ -267,9 +271,9 @@ static COHERENCE: &[Check<Code>] = &[
         code: Code::Granularity,
         pointer: GRANULARITY,
         about: "The granularity must not be longer than the time window.",
-        finding: |reading| {
-            let (start, end) = window(reading)?;
-            let granularity = reading.number(GRANULARITY)?;
+        finding: |view| {
+            let (start, end) = window(view)?;
+            let granularity = view.number(GRANULARITY)?;
             (end > start && granularity > seconds(end - start)).then(|| format!("{granularity} seconds"))
         },
     },
@@ -277,26 +281,26 @@ static COHERENCE: &[Check<Code>] = &[
         code: Code::ObjectiveTimeout,
         pointer: OBJECTIVE,
         about: "The service level objective must not be longer than \"timeout_ms\".",
-        finding: |reading| {
-            let objective = reading.number(OBJECTIVE)?;
-            (objective > reading.number("/request/timeout_ms")?).then(|| format!("{objective} ms"))
+        finding: |view| {
+            let objective = view.number(OBJECTIVE)?;
+            (objective > view.number("/request/timeout_ms")?).then(|| format!("{objective} ms"))
         },
     },
     Check {
         code: Code::FacilityPower,
         pointer: FACILITY_POWER,
         about: "The facility must draw at least the power of its IT load.",
-        finding: |reading| {
-            let facility = reading.number(FACILITY_POWER)?;
-            (facility < reading.number(IT_LOAD)?).then(|| format!("{facility} kW"))
+        finding: |view| {
+            let facility = view.number(FACILITY_POWER)?;
+            (facility < view.number(IT_LOAD)?).then(|| format!("{facility} kW"))
         },
     },
     Check {
         code: Code::JobMixSum,
         pointer: JOB_MIX,
         about: "The shares of the job mix must add up to 100 ± 0.5.",
-        finding: |reading| {
-            let share = |name: &str| reading.number(&format!("{JOB_MIX}/{name}"));
+        finding: |view| {
+            let share = |name: &str| view.number(&format!("{JOB_MIX}/{name}"));
             let sum = share("llm_pct")? + share("vision_pct")? + share("other_pct")?;
             ((sum - 100.0).abs() > 0.5 + ROUNDING).then(|| sum.to_string())
         },
@@ -305,18 +309,18 @@ static COHERENCE: &[Check<Code>] = &[
         code: Code::ControlActions,
         pointer: NO_CONTROL_ACTIONS,
         about: "In shadow mode \"no_control_actions\" must be true.",
-        finding: |reading| {
-            let shadow = reading.text("/request/mode")? == "shadow";
-            (shadow && !reading.flag(NO_CONTROL_ACTIONS)?).then(|| "false".to_owned())
+        finding: |view| {
+            let shadow = view.text("/request/mode")? == "shadow";
+            (shadow && !view.flag(NO_CONTROL_ACTIONS)?).then(|| "false".to_owned())
         },
     },
     Check {
         code: Code::ObjectiveInProduction,
         pointer: OBJECTIVE,
         about: "In production the service level objective must be at most 5000 ms.",
-        finding: |reading| {
-            let production = reading.text("/request/environment")? == "prod";
-            let objective = reading.number(OBJECTIVE)?;
+        finding: |view| {
+            let production = view.text("/request/environment")? == "prod";
+            let objective = view.number(OBJECTIVE)?;
             (production && objective > 5_000.0).then(|| format!("{objective} ms"))
         },
     },
@@ -327,9 +331,9 @@ static ADVICE: &[Check<WarningCode>] = &[
         code: WarningCode::PueMismatch,
         pointer: PUE,
         about: "The PUE should be within 2 % of facility power ÷ IT load.",
-        finding: |reading| {
-            let (given, it_load) = (reading.number(PUE)?, reading.number(IT_LOAD)?);
-            let computed = reading.number(FACILITY_POWER)? / it_load;
+        finding: |view| {
+            let (given, it_load) = (view.number(PUE)?, view.number(IT_LOAD)?);
+            let computed = view.number(FACILITY_POWER)? / it_load;
             let apart = (given - computed).abs() > (0.02 + ROUNDING) * computed;
             (it_load > 0.0 && apart).then(|| format!("{given} instead of {computed:.3}"))
         },
@@ -338,17 +342,17 @@ static ADVICE: &[Check<WarningCode>] = &[
         code: WarningCode::PueUnchecked,
         pointer: PUE,
         about: "With an IT load of 0 the PUE cannot be compared with the powers.",
-        finding: |reading| {
-            let given = reading.number(PUE)?;
-            (reading.number(IT_LOAD)? == 0.0).then(|| given.to_string())
+        finding: |view| {
+            let given = view.number(PUE)?;
+            (view.number(IT_LOAD)? == 0.0).then(|| given.to_string())
         },
     },
-    super::old_timestamp(TIMESTAMP, |reading| super::age_if_old(reading, TIMESTAMP)),
+    super::old_timestamp(TIMESTAMP, |view| super::age_if_old(view, TIMESTAMP)),
 ];
 
 /// The ends of the time window in microseconds.
-fn window(reading: &Reading<'_>) -> Option<(i64, i64)> {
-    Some((reading.time(WINDOW_START)?.unix_micros(), reading.time(WINDOW_END)?.unix_micros()))
+fn window(view: &DocumentView<'_>) -> Option<(i64, i64)> {
+    Some((view.time(WINDOW_START)?.unix_micros(), view.time(WINDOW_END)?.unix_micros()))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "the calendar ends long before 2^53 microseconds' worth of seconds")]

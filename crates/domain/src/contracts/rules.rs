@@ -9,11 +9,11 @@ use serde_json::Value as Schema;
 
 use crate::json::{MAX_DEPTH, Number, NumberFault, Value};
 use crate::time::Timestamp;
-use crate::validation::{Code, Findings, Place, shown};
+use crate::validation::{Code, Findings, Pointer, shown};
 
 pub(super) use number::{Least, Quantity};
-pub(super) use shape::{Closed, Flag, Free, ListOf, Open};
-pub(super) use text::{Characters, Choice, Formatted, Text, Time, UpperCased, Version};
+pub(super) use shape::{Boolean, ClosedObject, FreeObject, ListOf, OpenObject};
+pub(super) use text::{Characters, Choice, ContractVersion, Formatted, Text, Time, UpperCased};
 
 /// A member that a contract names.
 pub(super) struct Field {
@@ -44,7 +44,7 @@ pub(super) trait Kind: Sync {
 
     /// The value's normal form, or `None` where it is so wrong that no other rule can be judged by it. Whatever is
     /// wrong is noted.
-    fn read(&self, sent: &Value, place: &Place<'_>, now: Timestamp, findings: &mut Findings) -> Option<Value>;
+    fn read(&self, sent: &Value, pointer: &Pointer<'_>, now: Timestamp, findings: &mut Findings) -> Option<Value>;
 
     /// The rules that [`read`](Self::read) judges by, with what would be right; the type is understood.
     fn rules(&self) -> Vec<(Code, String)>;
@@ -72,18 +72,18 @@ pub(super) struct Check<C> {
     /// What is right: a sentence.
     pub(super) about: &'static str,
     /// What was found instead. `None` if all is right, or if a field that it needs is absent or unreadable.
-    pub(super) finding: fn(&Reading<'_>) -> Option<String>,
+    pub(super) finding: fn(&DocumentView<'_>) -> Option<String>,
 }
 
 /// What could be read of a document, in its normal form.
-pub(super) struct Reading<'a> {
+pub(super) struct DocumentView<'a> {
     /// The document without what could not be read.
     pub(super) document: &'a Value,
     /// The present instant.
     pub(super) now: Timestamp,
 }
 
-impl Reading<'_> {
+impl DocumentView<'_> {
     /// A string.
     pub(super) fn text(&self, pointer: &str) -> Option<&str> {
         if let Some(Value::String(text)) = self.document.pointer(pointer) { Some(text) } else { None }
@@ -110,29 +110,29 @@ pub const EVERYWHERE: &[Code] = &[Code::Depth, Code::Nul, Code::NumberRange, Cod
 
 /// Notes what breaks [`EVERYWHERE`].
 pub(super) fn check_everywhere(document: &Value, findings: &mut Findings) {
-    check_below(document, &Place::ROOT, 1, findings);
+    check_below(document, &Pointer::ROOT, 1, findings);
 }
 
-fn check_below(value: &Value, place: &Place<'_>, level: usize, findings: &mut Findings) {
+fn check_below(value: &Value, pointer: &Pointer<'_>, level: usize, findings: &mut Findings) {
     match value {
         Value::Null | Value::Bool(_) => {}
         Value::Number(number) => {
             if let Some(fault) = number.fault() {
-                note_fault(fault, number, place, findings);
+                note_fault(fault, number, pointer, findings);
             }
         }
-        Value::String(text) => check_nul(text, place, findings),
+        Value::String(text) => check_nul(text, pointer, findings),
         Value::Array(_) | Value::Object(_) if level > MAX_DEPTH => {
-            findings.note(Code::Depth, place, Code::Depth.meaning(), Some(format!("{MAX_DEPTH} levels")), None);
+            findings.note(Code::Depth, pointer, Code::Depth.meaning(), Some(format!("{MAX_DEPTH} levels")), None);
         }
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                check_below(item, &place.item(index), level + 1, findings);
+                check_below(item, &pointer.item(index), level + 1, findings);
             }
         }
         Value::Object(members) => {
             for (key, member) in members {
-                let here = place.member(key);
+                let here = pointer.member(key);
                 check_nul(key, &here, findings);
                 check_below(member, &here, level + 1, findings);
             }
@@ -140,33 +140,33 @@ fn check_below(value: &Value, place: &Place<'_>, level: usize, findings: &mut Fi
     }
 }
 
-fn check_nul(text: &str, place: &Place<'_>, findings: &mut Findings) {
+fn check_nul(text: &str, pointer: &Pointer<'_>, findings: &mut Findings) {
     if text.contains('\0') {
         let actual = shown(&Value::String(text.to_owned()));
-        findings.note(Code::Nul, place, Code::Nul.meaning(), None, Some(actual));
+        findings.note(Code::Nul, pointer, Code::Nul.meaning(), None, Some(actual));
     }
 }
 
-fn note_fault(fault: NumberFault, number: &Number, place: &Place<'_>, findings: &mut Findings) {
+fn note_fault(fault: NumberFault, number: &Number, pointer: &Pointer<'_>, findings: &mut Findings) {
     let actual = Some(shown(&Value::Number(number.clone())));
     match fault {
         NumberFault::BeyondSafeRange => {
             let expected = "-9007199254740991 … 9007199254740991".to_owned();
-            findings.note(Code::NumberRange, place, Code::NumberRange.meaning(), Some(expected), actual);
+            findings.note(Code::NumberRange, pointer, Code::NumberRange.meaning(), Some(expected), actual);
         }
         NumberFault::Inexact => {
             let nearest = Number::new(number.value()).map(|nearest| format!("such as {nearest}"));
-            findings.note(Code::NumberPrecision, place, Code::NumberPrecision.meaning(), nearest, actual);
+            findings.note(Code::NumberPrecision, pointer, Code::NumberPrecision.meaning(), nearest, actual);
         }
     }
 }
 
 /// Notes that a value of another type is due.
-pub(super) fn note_type(noun: &str, sent: &Value, place: &Place<'_>, findings: &mut Findings) {
+pub(super) fn note_type(noun: &str, sent: &Value, pointer: &Pointer<'_>, findings: &mut Findings) {
     let actual = match sent {
         Value::String(_) => format!("string \"{}\"", shown(sent)),
         Value::Number(_) | Value::Bool(_) => format!("{} {}", sent.type_name(), shown(sent)),
         Value::Null | Value::Array(_) | Value::Object(_) => sent.type_name().to_owned(),
     };
-    findings.note(Code::Type, place, format!("The value must be {noun}."), Some(noun.to_owned()), Some(actual));
+    findings.note(Code::Type, pointer, format!("The value must be {noun}."), Some(noun.to_owned()), Some(actual));
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::rules::{Closed, Free, required};
+use super::rules::{ClosedObject, FreeObject, required};
 use super::{Contract, ContractId, Marker, Sources};
 
 /// The contract's id.
@@ -17,7 +17,7 @@ pub(super) static CONTRACT: Contract = Contract {
     summary: "Quick tests and free-form data: any JSON object under \"payload\".",
     marker: Marker::Payload("payload"),
     max_bytes: Some(256 * 1024),
-    body: &Closed(&[required("payload", &Free { may_be_empty: false }, ABOUT)]),
+    body: &ClosedObject(&[required("payload", &FreeObject { may_be_empty: false }, ABOUT)]),
     coherence: &[],
     advice: &[],
     sources: Sources::NONE,

@@ -33,7 +33,7 @@ impl HardConstraints {
     }
 
     /// The bounds that hold for a signal.
-    fn on(&self, signal: &str) -> Result<Bounds, Unreadable> {
+    fn on(&self, signal: &str) -> Result<Bounds, InvalidConstraint> {
         let (least_name, greatest_name) = (format!("min_{signal}"), format!("max_{signal}"));
         let mut bounds = Bounds::default();
         bounds.least(self.number(&least_name)?);
@@ -45,26 +45,26 @@ impl HardConstraints {
                     match (name.as_str(), value) {
                         ("min", Value::Number(number)) => bounds.least(Some(number.value())),
                         ("max", Value::Number(number)) => bounds.greatest(Some(number.value())),
-                        _ => return Err(Unreadable),
+                        _ => return Err(InvalidConstraint),
                     }
                 }
             }
-            Some(_) => return Err(Unreadable),
+            Some(_) => return Err(InvalidConstraint),
         }
         Ok(bounds)
     }
 
-    fn number(&self, name: &str) -> Result<Option<f64>, Unreadable> {
+    fn number(&self, name: &str) -> Result<Option<f64>, InvalidConstraint> {
         match self.get(name) {
             None => Ok(None),
             Some(Value::Number(number)) => Ok(Some(number.value())),
-            Some(_) => Err(Unreadable),
+            Some(_) => Err(InvalidConstraint),
         }
     }
 }
 
 /// A constraint with a name that is understood and a value that is not.
-struct Unreadable;
+struct InvalidConstraint;
 
 /// From where to where a suggested value may be.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +91,7 @@ impl Bounds {
 
 /// Tells every reason why an answer is not valid; a valid one has none.
 #[must_use]
-pub fn judge(advice: &Advice, hard: &HardConstraints) -> Vec<Flag> {
+pub fn check_guardrails(advice: &Advice, hard: &HardConstraints) -> Vec<Flag> {
     let mut flags = Vec::new();
     if !advice.guardrails.shadow_read_only_enforced {
         let detail = "The engine does not say that the recommendation is only read.";
@@ -102,12 +102,12 @@ pub fn judge(advice: &Advice, hard: &HardConstraints) -> Vec<Flag> {
         flags.push(flag(FlagCode::ControlNotExcluded, "/guardrails/no_control_actions_enforced", detail));
     }
     for (index, action) in advice.actions.iter().enumerate() {
-        judge_action(action, hard, &format!("/actions/{index}"), &mut flags);
+        check_action(action, hard, &format!("/actions/{index}"), &mut flags);
     }
     flags
 }
 
-fn judge_action(action: &Action, hard: &HardConstraints, pointer: &str, flags: &mut Vec<Flag>) {
+fn check_action(action: &Action, hard: &HardConstraints, pointer: &str, flags: &mut Vec<Flag>) {
     let signal = action.signal();
     let is_temperature = signal.ends_with("_c");
     let has_figures = [action.current, action.suggested, action.delta].iter().any(Option::is_some);
@@ -133,7 +133,7 @@ fn judge_action(action: &Action, hard: &HardConstraints, pointer: &str, flags: &
                 flags.push(flag(FlagCode::HardConstraint, &suggested, &detail));
             }
             Ok(_) => {}
-            Err(Unreadable) => flags.push(unreadable(&suggested)),
+            Err(InvalidConstraint) => flags.push(unreadable(&suggested)),
         }
     }
     // Whichever says more: an engine that hides a large step in one of the two is found by the other.
@@ -145,7 +145,7 @@ fn judge_action(action: &Action, hard: &HardConstraints, pointer: &str, flags: &
                 flags.push(flag(FlagCode::HardConstraint, &format!("{pointer}/delta"), &detail));
             }
             Ok(_) => {}
-            Err(Unreadable) => flags.push(unreadable(&format!("{pointer}/delta"))),
+            Err(InvalidConstraint) => flags.push(unreadable(&format!("{pointer}/delta"))),
         }
     }
 }
@@ -198,7 +198,7 @@ mod tests {
     }
 
     fn codes(action: Action, hard: &str) -> Vec<String> {
-        judge(&advice(action), &constraints(hard)).into_iter().map(|flag| flag.code).collect()
+        check_guardrails(&advice(action), &constraints(hard)).into_iter().map(|flag| flag.code).collect()
     }
 
     #[test]
@@ -260,7 +260,7 @@ mod tests {
     fn an_engine_has_to_say_that_it_controls_nothing() {
         let mut advice = advice(raise(22.0, 23.0));
         advice.guardrails = Guardrails { shadow_read_only_enforced: false, no_control_actions_enforced: false };
-        let flags = judge(&advice, &HardConstraints::default());
+        let flags = check_guardrails(&advice, &HardConstraints::default());
         let told: Vec<_> = flags.iter().map(|flag| (flag.code.as_str(), flag.pointer.as_str())).collect();
         let expected = [
             ("shadow_read_only_not_enforced", "/guardrails/shadow_read_only_enforced"),

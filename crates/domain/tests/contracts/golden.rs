@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mass_domain::contracts::{self, Examined, Facts, Index, Refused};
+use mass_domain::contracts::{self, Index, InvalidDocument, ValidDocument, ValidationContext};
 use mass_domain::json;
 use mass_domain::validation::Warning;
 use serde::Deserialize;
@@ -86,8 +86,8 @@ fn check(case: &Path, outcome: &str) -> Result<(), String> {
         }
     };
     same("syntax error", &None, &expected.unreadable)?;
-    let facts = Facts { now: now(), body_bytes: expected.body_bytes.unwrap_or(body.len()) };
-    match contracts::examine(&document, &facts) {
+    let context = ValidationContext { now: now(), body_bytes: expected.body_bytes.unwrap_or(body.len()) };
+    match contracts::validate(&document, &context) {
         Ok(examined) => {
             same("outcome", &(if examined.warnings.is_empty() { "valid" } else { "warn" }), &outcome)?;
             check_examined(&examined, &expected)
@@ -103,7 +103,7 @@ fn same<T: Debug + PartialEq>(what: &str, found: &T, expected: &T) -> Result<(),
     if found == expected { Ok(()) } else { Err(format!("{what}\n   found {found:?}\nexpected {expected:?}")) }
 }
 
-fn check_examined(examined: &Examined, expected: &Expected) -> Result<(), String> {
+fn check_examined(examined: &ValidDocument, expected: &Expected) -> Result<(), String> {
     same("contract", &Some(examined.contract.to_string()), &expected.contract)?;
     same("warnings", &warnings(&examined.warnings), &expected.warnings)?;
     if let Some(normalised) = &expected.normalised {
@@ -115,7 +115,7 @@ fn check_examined(examined: &Examined, expected: &Expected) -> Result<(), String
     expected.index.as_ref().map_or(Ok(()), |index| same("index", &found_by(&examined.index), index))
 }
 
-fn check_refused(refused: &Refused, expected: &Expected) -> Result<(), String> {
+fn check_refused(refused: &InvalidDocument, expected: &Expected) -> Result<(), String> {
     same("contract", &refused.contract.map(|contract| contract.to_string()), &expected.contract)?;
     let found = refused.violations.iter().map(|violation| Finding {
         stage: Some(violation.stage.to_string()),

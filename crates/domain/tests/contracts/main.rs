@@ -6,7 +6,7 @@ mod golden;
 mod properties;
 mod schema;
 
-use mass_domain::contracts::{self, Examined, Facts, Refused};
+use mass_domain::contracts::{self, InvalidDocument, ValidDocument, ValidationContext};
 use mass_domain::json::{self, Value};
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
@@ -20,9 +20,9 @@ fn tenant() -> TenantId {
     TenantId::parse("default").unwrap()
 }
 
-fn examine(text: &str) -> Result<Examined, Refused> {
+fn validate(text: &str) -> Result<ValidDocument, InvalidDocument> {
     let document = json::parse(text.as_bytes()).unwrap();
-    contracts::examine(&document, &Facts { now: now(), body_bytes: text.len() })
+    contracts::validate(&document, &ValidationContext { now: now(), body_bytes: text.len() })
 }
 
 fn children(value: &Value) -> Vec<&Value> {

@@ -1,11 +1,11 @@
 //! What holds for every document. More of them are tried with `PROPTEST_CASES=100000`.
 
 use mass_domain::canonical;
-use mass_domain::contracts::{self, Facts};
+use mass_domain::contracts::{self, ValidationContext};
 use mass_domain::json::{self, Number, Value};
 use proptest::prelude::*;
 
-use super::{alter, count, examine, now, tenant};
+use super::{alter, count, now, tenant, validate};
 
 /// Text with the characters that the rules look at: white space, digits, marks, U+0000 and surrogate pairs.
 fn text() -> impl Strategy<Value = String> {
@@ -75,7 +75,7 @@ fn reversed(value: &Value) -> Value {
 
 /// What the contracts say of a value: the canonical text, or the violations in any order.
 fn judged(document: &Value) -> Result<(String, Vec<String>), Vec<String>> {
-    match contracts::examine(document, &Facts { now: now(), body_bytes: 0 }) {
+    match contracts::validate(document, &ValidationContext { now: now(), body_bytes: 0 }) {
         Ok(examined) => Ok((examined.canonical, examined.warnings.iter().map(|found| format!("{found:?}")).collect())),
         Err(refused) => {
             assert!(!refused.violations.is_empty());
@@ -105,7 +105,7 @@ proptest! {
     #[test]
     fn normalising_twice_is_normalising_once(document in nearly_valid()) {
         if let Ok((canonical, _)) = judged(&document) {
-            let again = examine(&canonical).unwrap();
+            let again = validate(&canonical).unwrap();
             prop_assert_eq!(again.canonical, canonical);
         }
     }
@@ -114,7 +114,7 @@ proptest! {
     fn any_object_with_distinct_keys_is_a_payload_that_normalises_once(payload in value()) {
         let document = Value::Object(vec![("payload".to_owned(), payload)]);
         if let Ok((canonical, _)) = judged(&document) {
-            let again = examine(&canonical).unwrap();
+            let again = validate(&canonical).unwrap();
             prop_assert_eq!(again.canonical, canonical);
         }
     }

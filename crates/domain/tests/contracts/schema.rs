@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mass_domain::canonical;
-use mass_domain::contracts::{self, Contract, Facts};
+use mass_domain::contracts::{self, Contract, ValidationContext};
 use mass_domain::json::{self, Value};
 use mass_domain::validation::{Code, Stage, Violation};
 
@@ -214,7 +214,7 @@ fn schema_and_validator_agree_on_thousands_of_mutated_documents() {
                 mutate(&mut document, &mut dice, &replacements);
             }
             let conforms = validator.is_valid(&to_serde(&document));
-            let violations = match contracts::examine(&document, &Facts { now: now(), body_bytes: 0 }) {
+            let violations = match contracts::validate(&document, &ValidationContext { now: now(), body_bytes: 0 }) {
                 Ok(examined) => {
                     assert!(conforms, "the schema refuses what the validator accepts: {}", canonical::write(&document));
                     assert_eq!(examined.contract, contract.id());
@@ -257,7 +257,9 @@ fn every_violation_is_a_rule_of_the_contracts_table() {
         for _ in 0..2_000 {
             let mut document = example(contract);
             mutate(&mut document, &mut dice, &replacements);
-            let Err(refused) = contracts::examine(&document, &Facts { now: now(), body_bytes: 0 }) else { continue };
+            let Err(refused) = contracts::validate(&document, &ValidationContext { now: now(), body_bytes: 0 }) else {
+                continue;
+            };
             if refused.contract != Some(contract.id()) {
                 continue;
             }
@@ -286,7 +288,7 @@ fn characters_that_reorder_text_are_refused_and_named_but_in_notes_and_free_data
                     altered = true;
                 }
             });
-            let examined = contracts::examine(&document, &Facts { now: now(), body_bytes: 0 });
+            let examined = contracts::validate(&document, &ValidationContext { now: now(), body_bytes: 0 });
             let_in += usize::from(altered && examined.is_ok());
             for violation in examined.err().into_iter().flat_map(|refused| refused.violations) {
                 if violation.detail.contains("U+202E") {

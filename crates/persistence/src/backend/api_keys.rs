@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
-use mass_admin_service::{CreateKeyError, following};
+use mass_admin_service::{CreateKeyError, cascaded_revocation};
 use mass_auth::{StoredKey, Versioned};
 use mass_domain::access::Actor;
 use mass_domain::api_keys::{ApiKey, KeyPrefix, SecretDigest};
@@ -63,7 +63,7 @@ pub(super) fn has_ended(
                 key.select((api_keys::revoked_at, api_keys::expires_at)).first(connection).optional()?;
             Ok(ended.is_some_and(|(revoked, end)| revoked.is_some() || end.is_some_and(|end| end.0 <= at)))
         }
-        Actor::System | Actor::Stranger => Ok(false),
+        Actor::System | Actor::Anonymous => Ok(false),
     }
 }
 
@@ -159,7 +159,7 @@ pub(super) fn revoke(
             return Ok(false);
         }
         let descendants = revoke_descendants(connection, tenant, Actor::ApiKey(id), event.at)?;
-        let mut events: Vec<_> = descendants.into_iter().map(|key| following(&event, key)).collect();
+        let mut events: Vec<_> = descendants.into_iter().map(|key| cascaded_revocation(&event, key)).collect();
         if revoked == 1 {
             events.insert(0, event);
         }

@@ -14,7 +14,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Bool, Nullable};
 use mass_domain::access::Actor;
 use mass_domain::audit::{Act, Action, NewEvent};
-use mass_domain::delivery::{Backlog, Delivery, Failure, Filter, Overview, State, Terms, WorkerName};
+use mass_domain::delivery::{Backlog, Delivery, DeliveryRequirements, Failure, Filter, Overview, State, WorkerName};
 use mass_domain::ids::{DeliveryId, MassRequestId};
 use mass_domain::json;
 use mass_domain::mass_request::{MassRequest, Status, Summary};
@@ -164,7 +164,8 @@ impl Begun {
     pub(super) fn into_claimed(self) -> Claimed {
         let Self { claim, attempt, round, queued_at, trace, request: MassRequest { summary, document, .. } } = self;
         // A document that was accepted is JSON.
-        let terms = json::parse(document.as_bytes()).map(|document| Terms::of(&document)).unwrap_or_default();
+        let requirements =
+            json::parse(document.as_bytes()).map(|document| DeliveryRequirements::of(&document)).unwrap_or_default();
         let question = Question {
             idempotency_key: format!("{}-{round}", claim.delivery_id),
             request_id: summary.id,
@@ -172,11 +173,11 @@ impl Begun {
             contract: summary.contract,
             fingerprint: summary.fingerprint,
             document,
-            timeout_ms: terms.timeout_ms,
+            timeout_ms: requirements.timeout_ms,
             trace,
         };
         let (site_id, device_id) = (summary.site_id, summary.device_id);
-        Claimed { claim, attempt, queued_at, question, terms, site_id, device_id }
+        Claimed { claim, attempt, queued_at, question, requirements, site_id, device_id }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use diesel::dsl::exists;
 use diesel::prelude::*;
-use mass_admin_service::{ChangeUserError, ChangedUser, CreateUserError, UserChange, following};
+use mass_admin_service::{ChangeUserError, ChangedUser, CreateUserError, UserChange, cascaded_revocation};
 use mass_auth::{Account, PasswordChange, PasswordHash};
 use mass_domain::access::{Actor, Role};
 use mass_domain::audit::NewEvent;
@@ -147,7 +147,7 @@ pub(super) fn change(
         let Some(user) = find(connection, tenant, id)? else {
             return Ok(Err(ChangeUserError::NotFound));
         };
-        let changed = match change.judge(&user, other_admins(connection, &user)?) {
+        let changed = match change.apply(&user, other_admins(connection, &user)?) {
             Ok(changed) => changed,
             Err(refusal) => return Ok(Err(refusal)),
         };
@@ -172,7 +172,7 @@ pub(super) fn change(
         }
         let event = change.event(&user, &changed, keys.len());
         let revoked_keys = keys.len();
-        let followed: Vec<_> = keys.into_iter().map(|key| following(&event, key)).collect();
+        let followed: Vec<_> = keys.into_iter().map(|key| cascaded_revocation(&event, key)).collect();
         head.append(connection, std::iter::once(event).chain(followed))?;
         Ok(Ok(ChangedUser { user: changed, revoked_keys }))
     })

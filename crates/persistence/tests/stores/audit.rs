@@ -79,7 +79,7 @@ async fn each_filter_keeps_what_it_names(db: TestDatabase) {
     let plain = event(&tenant(), at(1));
     let quotas = NewEvent { action: Action::QuotasSet, object: Object::Quotas, ..plain.clone() };
     let refused = NewEvent { outcome: Outcome::Refused, ..plain.clone() };
-    let stranger = NewEvent { actor: Actor::Stranger, ..plain.clone() };
+    let stranger = NewEvent { actor: Actor::Anonymous, ..plain.clone() };
     let other = NewEvent { object: Object::Tenant(other_tenant()), ..plain.clone() };
     record(&db, [plain.clone(), quotas, refused, stranger, other]).await;
     db.stored(simple(1)).await;

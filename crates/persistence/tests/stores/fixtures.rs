@@ -7,7 +7,7 @@ use mass_auth::{Account, PasswordHash};
 use mass_domain::access::{Actor, Role};
 use mass_domain::audit::{Act, Action, NewEvent, Object};
 use mass_domain::canonical::Fingerprint;
-use mass_domain::contracts::{Examined, Index};
+use mass_domain::contracts::{Index, ValidDocument};
 use mass_domain::ids::{MassRequestId, UserId};
 use mass_domain::mass_request::{IdempotencyKey, MassRequest, Status};
 use mass_domain::tenancy::{AutoSend, Tenant, TenantId};
@@ -109,7 +109,7 @@ fn submission(contract: &str, canonical: String, index: Index) -> Submission {
         at: at(1),
         actor: actor(),
         input: Fingerprint::of("as it was sent"),
-        examined: Examined {
+        examined: ValidDocument {
             contract: contract.parse().unwrap(),
             fingerprint: Fingerprint::of(&canonical),
             canonical,

@@ -6,7 +6,7 @@ use actix_web::web::{Bytes, Payload};
 use actix_web::{HttpMessage, HttpRequest};
 
 use crate::limits::{BODY_BYTES, BODY_TIMEOUT, KEY_CHARACTERS};
-use crate::refusal::Refusal;
+use crate::request_error::RequestError;
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -14,16 +14,16 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 ///
 /// # Errors
 /// When one of them is not as it has to be.
-pub(super) async fn receive(req: &HttpRequest, payload: Payload) -> Result<(Option<String>, Bytes), Refusal> {
+pub(super) async fn receive(req: &HttpRequest, payload: Payload) -> Result<(Option<String>, Bytes), RequestError> {
     let key = key(req.headers())?;
     if !is_json(req) {
-        return Err(Refusal::NoJsonType);
+        return Err(RequestError::NoJsonType);
     }
     match timeout(BODY_TIMEOUT, payload.to_bytes_limited(BODY_BYTES)).await {
         Ok(Ok(Ok(body))) => Ok((key, body)),
-        Ok(Ok(Err(_))) => Err(Refusal::Broken),
-        Ok(Err(_)) => Err(Refusal::TooLong),
-        Err(_) => Err(Refusal::TooSlow),
+        Ok(Ok(Err(_))) => Err(RequestError::Broken),
+        Ok(Err(_)) => Err(RequestError::TooLong),
+        Err(_) => Err(RequestError::TooSlow),
     }
 }
 
@@ -34,13 +34,13 @@ fn is_json(req: &HttpRequest) -> bool {
     is_json && codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-fn key(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+fn key(headers: &HeaderMap) -> Result<Option<String>, RequestError> {
     let mut keys = headers.get_all(IDEMPOTENCY_KEY);
     let Some(key) = keys.next() else { return Ok(None) };
     let is_short = (1..=KEY_CHARACTERS).contains(&key.len());
     let is_printable = key.as_bytes().iter().all(|byte| (b' '..=b'~').contains(byte));
     match key.to_str() {
         Ok(key) if is_short && is_printable && keys.next().is_none() => Ok(Some(key.to_owned())),
-        _ => Err(Refusal::NoKey),
+        _ => Err(RequestError::NoKey),
     }
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::engine::Engine;
-use crate::faults::{Fault, Garbage};
+use crate::faults::{Garbage, InjectedFault};
 use crate::limits::{ANSWER_SECONDS, LONGEST_HANG};
 
 /// An answer that holds for this moment alone.
@@ -24,27 +24,27 @@ pub(super) fn fresh(body: &impl Serialize) -> HttpResponse {
 /// Replies with an answer, unless a fault is ordered for the request at this place. The answer has been made and is
 /// remembered in any case, as if it were lost on its way.
 pub(super) async fn reply(engine: &Engine, place: u64, answer: Bytes) -> HttpResponse {
-    match engine.options.faults.strike(place) {
+    match engine.options.faults.at(place) {
         None => {
             engine.count(|it| it.recommended += 1);
             sound().body(answer)
         }
-        Some(Fault::Error) => {
+        Some(InjectedFault::Error) => {
             engine.count(|it| it.errors += 1);
             error(engine.options.faults.retry_after)
         }
-        Some(Fault::Garbage(kind)) => {
+        Some(InjectedFault::Garbage(kind)) => {
             engine.count(|it| it.garbage += 1);
             sound().body(garbage(kind, &answer))
         }
-        Some(Fault::Hang) => {
+        Some(InjectedFault::Hang) => {
             engine.count(|it| it.hung += 1);
             sleep(LONGEST_HANG).await;
             error(None)
         }
-        Some(Fault::Truncation) => {
+        Some(InjectedFault::Truncation) => {
             engine.count(|it| it.truncated += 1);
-            sound().body(Half::of(answer))
+            sound().body(TruncatedBody::of(answer))
         }
     }
 }
@@ -88,19 +88,19 @@ fn changed(answer: &Bytes, member: &str, value: Value) -> Bytes {
 }
 
 /// A body that breaks off half-way.
-struct Half {
+struct TruncatedBody {
     announced: u64,
     half: Option<Bytes>,
     is_flushed: bool,
 }
 
-impl Half {
+impl TruncatedBody {
     fn of(mut body: Bytes) -> Self {
         Self { announced: body.len() as u64, half: Some(body.split_to(body.len() / 2)), is_flushed: false }
     }
 }
 
-impl MessageBody for Half {
+impl MessageBody for TruncatedBody {
     type Error = io::Error;
 
     fn size(&self) -> BodySize {

@@ -7,7 +7,7 @@ use super::{Kind, note_fault, note_type};
 use crate::json::{MAX_SAFE, Number, Value};
 use crate::normalisation;
 use crate::time::Timestamp;
-use crate::validation::{Code, Findings, Place, shown};
+use crate::validation::{Code, Findings, Pointer, shown};
 
 /// The least value that a [`Quantity`] may have.
 #[derive(Clone, Copy)]
@@ -57,20 +57,20 @@ impl Quantity {
         enough && value <= self.greatest
     }
 
-    fn read_number(&self, sent: &Value, place: &Place<'_>, findings: &mut Findings) -> Option<Number> {
+    fn read_number(&self, sent: &Value, pointer: &Pointer<'_>, findings: &mut Findings) -> Option<Number> {
         match sent {
             // Its fault was noted with those of all other places.
             Value::Number(number) => return number.fault().is_none().then(|| number.clone()),
             Value::String(text) => match Number::parse(&normalisation::text(text)) {
                 Some(number) => match number.fault() {
-                    Some(fault) => note_fault(fault, &number, place, findings),
+                    Some(fault) => note_fault(fault, &number, pointer, findings),
                     None => return Some(number),
                 },
                 None if text.contains('\0') => {}
-                None => note_type(self.noun(), sent, place, findings),
+                None => note_type(self.noun(), sent, pointer, findings),
             },
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
-                note_type(self.noun(), sent, place, findings);
+                note_type(self.noun(), sent, pointer, findings);
             }
         }
         None
@@ -82,14 +82,14 @@ impl Kind for Quantity {
         if self.whole { "a whole number" } else { "a number" }
     }
 
-    fn read(&self, sent: &Value, place: &Place<'_>, _: Timestamp, findings: &mut Findings) -> Option<Value> {
-        let number = self.read_number(sent, place, findings)?;
+    fn read(&self, sent: &Value, pointer: &Pointer<'_>, _: Timestamp, findings: &mut Findings) -> Option<Value> {
+        let number = self.read_number(sent, pointer, findings)?;
         let actual = || Some(shown(&Value::Number(number.clone())));
         if self.whole && number.value().fract() != 0.0 {
-            findings.note(Code::Integer, place, Code::Integer.meaning(), Some(self.noun().to_owned()), actual());
+            findings.note(Code::Integer, pointer, Code::Integer.meaning(), Some(self.noun().to_owned()), actual());
         }
         if !self.contains(number.value()) {
-            findings.note(Code::Range, place, Code::Range.meaning(), Some(self.bounds()), actual());
+            findings.note(Code::Range, pointer, Code::Range.meaning(), Some(self.bounds()), actual());
         }
         Some(Value::Number(number))
     }

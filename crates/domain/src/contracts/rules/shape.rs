@@ -6,21 +6,21 @@ use super::{Field, Kind, note_type};
 use crate::json::Value;
 use crate::normalisation;
 use crate::time::Timestamp;
-use crate::validation::{Code, Findings, Place};
+use crate::validation::{Code, Findings, Pointer};
 
 /// `true` or `false`.
-pub(in crate::contracts) struct Flag;
+pub(in crate::contracts) struct Boolean;
 
-impl Kind for Flag {
+impl Kind for Boolean {
     fn noun(&self) -> &'static str {
         "true or false"
     }
 
-    fn read(&self, sent: &Value, place: &Place<'_>, _: Timestamp, findings: &mut Findings) -> Option<Value> {
+    fn read(&self, sent: &Value, pointer: &Pointer<'_>, _: Timestamp, findings: &mut Findings) -> Option<Value> {
         if matches!(sent, Value::Bool(_)) {
             return Some(sent.clone());
         }
-        note_type(self.noun(), sent, place, findings);
+        note_type(self.noun(), sent, pointer, findings);
         None
     }
 
@@ -45,12 +45,12 @@ impl Kind for ListOf {
         "an array"
     }
 
-    fn read(&self, sent: &Value, place: &Place<'_>, now: Timestamp, findings: &mut Findings) -> Option<Value> {
+    fn read(&self, sent: &Value, pointer: &Pointer<'_>, now: Timestamp, findings: &mut Findings) -> Option<Value> {
         let Value::Array(items) = sent else {
-            note_type(self.noun(), sent, place, findings);
+            note_type(self.noun(), sent, pointer, findings);
             return None;
         };
-        let read = |(index, item)| self.0.read(item, &place.item(index), now, findings);
+        let read = |(index, item)| self.0.read(item, &pointer.item(index), now, findings);
         Some(Value::Array(items.iter().enumerate().filter_map(read).collect()))
     }
 
@@ -64,23 +64,23 @@ impl Kind for ListOf {
 }
 
 /// An object that has no members but those that it names: a typo must not be lost silently.
-pub(in crate::contracts) struct Closed(pub(in crate::contracts) &'static [Field]);
+pub(in crate::contracts) struct ClosedObject(pub(in crate::contracts) &'static [Field]);
 
 /// An object that may have other members than those that it names; they are kept exactly as given.
-pub(in crate::contracts) struct Open(pub(in crate::contracts) &'static [Field]);
+pub(in crate::contracts) struct OpenObject(pub(in crate::contracts) &'static [Field]);
 
-impl Kind for Closed {
+impl Kind for ClosedObject {
     fn noun(&self) -> &'static str {
         "an object"
     }
 
-    fn read(&self, sent: &Value, place: &Place<'_>, now: Timestamp, findings: &mut Findings) -> Option<Value> {
-        let (named, others) = read_members(self.0, self.noun(), sent, place, now, findings)?;
+    fn read(&self, sent: &Value, pointer: &Pointer<'_>, now: Timestamp, findings: &mut Findings) -> Option<Value> {
+        let (named, others) = read_members(self.0, self.noun(), sent, pointer, now, findings)?;
         if !others.is_empty() {
             let known = self.0.iter().map(|field| field.name).collect::<Vec<_>>().join(", ");
             for (key, _) in others {
                 let detail = Code::UnknownMember.meaning();
-                findings.note(Code::UnknownMember, place.member(key), detail, Some(known.clone()), None);
+                findings.note(Code::UnknownMember, pointer.member(key), detail, Some(known.clone()), None);
             }
         }
         Some(Value::Object(named))
@@ -101,13 +101,13 @@ impl Kind for Closed {
     }
 }
 
-impl Kind for Open {
+impl Kind for OpenObject {
     fn noun(&self) -> &'static str {
         "an object"
     }
 
-    fn read(&self, sent: &Value, place: &Place<'_>, now: Timestamp, findings: &mut Findings) -> Option<Value> {
-        let (mut named, others) = read_members(self.0, self.noun(), sent, place, now, findings)?;
+    fn read(&self, sent: &Value, pointer: &Pointer<'_>, now: Timestamp, findings: &mut Findings) -> Option<Value> {
+        let (mut named, others) = read_members(self.0, self.noun(), sent, pointer, now, findings)?;
         named.extend(others.into_iter().cloned());
         Some(Value::Object(named))
     }
@@ -132,17 +132,17 @@ fn read_members<'a>(
     fields: &[Field],
     noun: &str,
     sent: &'a Value,
-    place: &Place<'_>,
+    pointer: &Pointer<'_>,
     now: Timestamp,
     findings: &mut Findings,
 ) -> Option<(Vec<Member>, Vec<&'a Member>)> {
     let Value::Object(members) = sent else {
-        note_type(noun, sent, place, findings);
+        note_type(noun, sent, pointer, findings);
         return None;
     };
     let mut named = Vec::with_capacity(members.len());
     for field in fields {
-        let here = place.member(field.name);
+        let here = pointer.member(field.name);
         if let Some(value) = sent.get(field.name) {
             named.extend(field.kind.read(value, &here, now, findings).map(|value| (field.name.to_owned(), value)));
         } else if !field.optional {
@@ -184,24 +184,24 @@ fn described(field: &Field) -> String {
 }
 
 /// A free object: keys in snake case, strings trimmed, and strings spelt as a number, `true` or `false` turned into that.
-pub(in crate::contracts) struct Free {
+pub(in crate::contracts) struct FreeObject {
     pub(in crate::contracts) may_be_empty: bool,
 }
 
-impl Kind for Free {
+impl Kind for FreeObject {
     fn noun(&self) -> &'static str {
         "an object"
     }
 
-    fn read(&self, sent: &Value, place: &Place<'_>, _: Timestamp, findings: &mut Findings) -> Option<Value> {
+    fn read(&self, sent: &Value, pointer: &Pointer<'_>, _: Timestamp, findings: &mut Findings) -> Option<Value> {
         let Value::Object(members) = sent else {
-            note_type(self.noun(), sent, place, findings);
+            note_type(self.noun(), sent, pointer, findings);
             return None;
         };
         if members.is_empty() && !self.may_be_empty {
-            findings.note(Code::Empty, place, Code::Empty.meaning(), Some("at least one member".to_owned()), None);
+            findings.note(Code::Empty, pointer, Code::Empty.meaning(), Some("at least one member".to_owned()), None);
         }
-        Some(normalisation::free_value(sent, place, findings))
+        Some(normalisation::free_value(sent, pointer, findings))
     }
 
     fn rules(&self) -> Vec<(Code, String)> {

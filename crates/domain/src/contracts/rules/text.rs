@@ -7,14 +7,14 @@ use crate::characters::{HIDDEN, Hidden, is_hidden};
 use crate::json::Value;
 use crate::normalisation;
 use crate::time::Timestamp;
-use crate::validation::{Code, Findings, Place, shown};
+use crate::validation::{Code, Findings, Pointer, shown};
 
 /// A string in its normal form. One with U+0000 is noted elsewhere and says nothing more.
-fn read_text(kind: &dyn Kind, sent: &Value, place: &Place<'_>, findings: &mut Findings) -> Option<String> {
+fn read_text(kind: &dyn Kind, sent: &Value, pointer: &Pointer<'_>, findings: &mut Findings) -> Option<String> {
     if let Value::String(text) = sent {
         (!text.contains('\0')).then(|| normalisation::text(text))
     } else {
-        note_type(kind.noun(), sent, place, findings);
+        note_type(kind.noun(), sent, pointer, findings);
         None
     }
 }
@@ -25,10 +25,10 @@ fn note_text(
     detail: impl Into<String>,
     expected: String,
     text: &str,
-    place: &Place<'_>,
+    pointer: &Pointer<'_>,
     findings: &mut Findings,
 ) {
-    findings.note(code, place, detail, Some(expected), Some(shown(&Value::String(text.to_owned()))));
+    findings.note(code, pointer, detail, Some(expected), Some(shown(&Value::String(text.to_owned()))));
 }
 
 /// Unicode `White_Space` as a character class; `\s` in ECMAScript's regular expressions is another set.
@@ -100,19 +100,19 @@ impl Kind for Text {
         "a string"
     }
 
-    fn read(&self, sent: &Value, place: &Place<'_>, _: Timestamp, findings: &mut Findings) -> Option<Value> {
-        let text = read_text(self, sent, place, findings)?;
+    fn read(&self, sent: &Value, pointer: &Pointer<'_>, _: Timestamp, findings: &mut Findings) -> Option<Value> {
+        let text = read_text(self, sent, pointer, findings)?;
         let length = text.chars().count();
         if length > self.max || (length == 0 && !self.may_be_empty) {
             let detail = format!("The string has {length} characters after trimming.");
-            note_text(Code::Length, detail, self.length(), &text, place, findings);
+            note_text(Code::Length, detail, self.length(), &text, pointer, findings);
         }
         if let Some(allowed) = self.characters().filter(|_| !text.chars().all(|character| self.allows(character))) {
             let detail = Hidden::first_in(&text).filter(|_| self.of == Characters::Visible).map_or_else(
                 || Code::Pattern.meaning().to_owned(),
                 |hidden| format!("The string has the character {hidden}, which is not allowed there."),
             );
-            note_text(Code::Pattern, detail, allowed.to_owned(), &text, place, findings);
+            note_text(Code::Pattern, detail, allowed.to_owned(), &text, pointer, findings);
         }
         Some(Value::String(text))
     }
@@ -149,10 +149,10 @@ impl Kind for Formatted {
         "a string"
     }
 
-    fn read(&self, sent: &Value, place: &Place<'_>, _: Timestamp, findings: &mut Findings) -> Option<Value> {
-        let text = read_text(self, sent, place, findings)?;
+    fn read(&self, sent: &Value, pointer: &Pointer<'_>, _: Timestamp, findings: &mut Findings) -> Option<Value> {
+        let text = read_text(self, sent, pointer, findings)?;
         if !(self.parses)(&text) {
-            note_text(self.code, self.code.meaning(), self.form.to_owned(), &text, place, findings);
+            note_text(self.code, self.code.meaning(), self.form.to_owned(), &text, pointer, findings);
         }
         Some(Value::String(text))
     }
@@ -193,13 +193,13 @@ impl Kind for Time {
         "a string"
     }
 
-    fn read(&self, sent: &Value, place: &Place<'_>, now: Timestamp, findings: &mut Findings) -> Option<Value> {
-        let text = read_text(self, sent, place, findings)?;
+    fn read(&self, sent: &Value, pointer: &Pointer<'_>, now: Timestamp, findings: &mut Findings) -> Option<Value> {
+        let text = read_text(self, sent, pointer, findings)?;
         let instant = match text.parse::<Timestamp>() {
             Ok(instant) => instant,
             Err(error) => {
                 let detail = format!("The string is not a time that can be kept: {error}.");
-                note_text(Code::Format, detail, Self::FORM.to_owned(), &text, place, findings);
+                note_text(Code::Format, detail, Self::FORM.to_owned(), &text, pointer, findings);
                 return None;
             }
         };
@@ -208,7 +208,7 @@ impl Kind for Time {
         if matches!(self, Self::Reported) && (too_early || instant > latest) {
             let detail = if too_early { "The time is too far in the past." } else { "The time is in the future." };
             let expected = format!("{} … {latest}", Self::EARLIEST);
-            note_text(Code::Range, detail, expected, &instant.to_string(), place, findings);
+            note_text(Code::Range, detail, expected, &instant.to_string(), pointer, findings);
         }
         Some(Value::String(instant.to_string()))
     }
@@ -243,10 +243,10 @@ impl Kind for Choice {
         "a string"
     }
 
-    fn read(&self, sent: &Value, place: &Place<'_>, _: Timestamp, findings: &mut Findings) -> Option<Value> {
-        let text = read_text(self, sent, place, findings)?;
+    fn read(&self, sent: &Value, pointer: &Pointer<'_>, _: Timestamp, findings: &mut Findings) -> Option<Value> {
+        let text = read_text(self, sent, pointer, findings)?;
         if !self.0.contains(&text.as_str()) {
-            note_text(Code::Enum, Code::Enum.meaning(), self.expected(), &text, place, findings);
+            note_text(Code::Enum, Code::Enum.meaning(), self.expected(), &text, pointer, findings);
             return None;
         }
         Some(Value::String(text))
@@ -269,10 +269,10 @@ impl Kind for UpperCased {
         "a string"
     }
 
-    fn read(&self, sent: &Value, place: &Place<'_>, _: Timestamp, findings: &mut Findings) -> Option<Value> {
-        let text = read_text(self, sent, place, findings)?;
+    fn read(&self, sent: &Value, pointer: &Pointer<'_>, _: Timestamp, findings: &mut Findings) -> Option<Value> {
+        let text = read_text(self, sent, pointer, findings)?;
         if !text.eq_ignore_ascii_case(self.0) {
-            note_text(Code::Enum, Code::Enum.meaning(), self.0.to_owned(), &text, place, findings);
+            note_text(Code::Enum, Code::Enum.meaning(), self.0.to_owned(), &text, pointer, findings);
             return None;
         }
         Some(Value::String(self.0.to_owned()))
@@ -289,22 +289,22 @@ impl Kind for UpperCased {
 }
 
 /// The version under a marker.
-pub(in crate::contracts) struct Version {
+pub(in crate::contracts) struct ContractVersion {
     pub(in crate::contracts) marker: &'static str,
     pub(in crate::contracts) version: &'static str,
 }
 
-impl Kind for Version {
+impl Kind for ContractVersion {
     fn noun(&self) -> &'static str {
         "a string"
     }
 
-    fn read(&self, sent: &Value, place: &Place<'_>, _: Timestamp, findings: &mut Findings) -> Option<Value> {
-        let text = read_text(self, sent, place, findings)?;
+    fn read(&self, sent: &Value, pointer: &Pointer<'_>, _: Timestamp, findings: &mut Findings) -> Option<Value> {
+        let text = read_text(self, sent, pointer, findings)?;
         if text != self.version {
             let supported: Vec<_> =
                 crate::contracts::under_marker(self.marker).map(|contract| contract.id.version).collect();
-            note_text(Code::Version, Code::Version.meaning(), supported.join(", "), &text, place, findings);
+            note_text(Code::Version, Code::Version.meaning(), supported.join(", "), &text, pointer, findings);
             return None;
         }
         Some(Value::String(text))

@@ -4,40 +4,40 @@ use std::collections::{HashMap, VecDeque};
 
 use actix_web::web::Bytes;
 
-use crate::refusal::Refusal;
+use crate::request_error::RequestError;
 
 /// The SHA-256 of a request's body.
 pub(crate) type Digest = [u8; 32];
 
 /// The answers to the last idempotency keys; the oldest are forgotten first.
 #[derive(Debug)]
-pub(crate) struct Answers {
+pub(crate) struct AnswerCache {
     capacity: usize,
     by_key: HashMap<String, (Digest, Bytes)>,
     /// The keys in the order in which they came.
     order: VecDeque<String>,
 }
 
-impl Answers {
+impl AnswerCache {
     /// Remembers that many.
-    pub(crate) fn of_the_last(capacity: usize) -> Self {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
         Self { capacity, by_key: HashMap::new(), order: VecDeque::new() }
     }
 
     /// The answer that a key was given for this body, if any.
     ///
     /// # Errors
-    /// [`Refusal::KeyReused`] when it was given one for another body.
-    pub(crate) fn recall(&self, key: &str, body: &Digest) -> Result<Option<Bytes>, Refusal> {
+    /// [`RequestError::KeyReused`] when it was given one for another body.
+    pub(crate) fn get(&self, key: &str, body: &Digest) -> Result<Option<Bytes>, RequestError> {
         match self.by_key.get(key) {
             None => Ok(None),
             Some((remembered, answer)) if remembered == body => Ok(Some(answer.clone())),
-            Some(_) => Err(Refusal::KeyReused),
+            Some(_) => Err(RequestError::KeyReused),
         }
     }
 
     /// Remembers the answer to a key that has none yet.
-    pub(crate) fn remember(&mut self, key: String, body: Digest, answer: Bytes) {
+    pub(crate) fn insert(&mut self, key: String, body: Digest, answer: Bytes) {
         if self.order.len() >= self.capacity
             && let Some(oldest) = self.order.pop_front()
         {
@@ -57,22 +57,22 @@ mod tests {
 
     #[test]
     fn a_key_keeps_its_answer_and_its_body() {
-        let mut answers = Answers::of_the_last(2);
-        assert_eq!(answers.recall("a", &ONE), Ok(None));
-        answers.remember("a".to_owned(), ONE, Bytes::from_static(b"first"));
-        assert_eq!(answers.recall("a", &ONE), Ok(Some(Bytes::from_static(b"first"))));
-        assert_eq!(answers.recall("a", &TWO), Err(Refusal::KeyReused));
+        let mut answers = AnswerCache::with_capacity(2);
+        assert_eq!(answers.get("a", &ONE), Ok(None));
+        answers.insert("a".to_owned(), ONE, Bytes::from_static(b"first"));
+        assert_eq!(answers.get("a", &ONE), Ok(Some(Bytes::from_static(b"first"))));
+        assert_eq!(answers.get("a", &TWO), Err(RequestError::KeyReused));
     }
 
     #[test]
     fn the_oldest_key_is_forgotten_for_a_new_one() {
-        let mut answers = Answers::of_the_last(2);
+        let mut answers = AnswerCache::with_capacity(2);
         for key in ["a", "b", "c"] {
-            answers.remember(key.to_owned(), ONE, Bytes::from_static(b"answer"));
+            answers.insert(key.to_owned(), ONE, Bytes::from_static(b"answer"));
         }
-        assert_eq!(answers.recall("a", &TWO), Ok(None));
-        assert!(answers.recall("b", &ONE).unwrap().is_some());
-        assert!(answers.recall("c", &ONE).unwrap().is_some());
+        assert_eq!(answers.get("a", &TWO), Ok(None));
+        assert!(answers.get("b", &ONE).unwrap().is_some());
+        assert!(answers.get("c", &ONE).unwrap().is_some());
         assert_eq!((answers.order.len(), answers.by_key.len()), (2, 2));
     }
 }

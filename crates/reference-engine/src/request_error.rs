@@ -13,7 +13,7 @@ const LONGEST_SENTENCE: usize = 300;
 
 /// Why a request gets no recommendation.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
+pub(crate) enum RequestError {
     /// There is nothing under this path, or not for this method.
     #[error("there are POST /recommend, GET /health, GET /version and GET /statistics")]
     NothingHere,
@@ -43,7 +43,7 @@ pub(crate) enum Refusal {
     Unworkable(String),
 }
 
-impl Refusal {
+impl RequestError {
     /// The body is no JSON.
     pub(crate) fn no_json(why: &str) -> Self {
         Self::NoJson(shortened(why))
@@ -59,7 +59,7 @@ fn shortened(sentence: &str) -> String {
     sentence.chars().take(LONGEST_SENTENCE).collect()
 }
 
-impl ResponseError for Refusal {
+impl ResponseError for RequestError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::NothingHere => StatusCode::NOT_FOUND,
