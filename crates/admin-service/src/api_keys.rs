@@ -1,4 +1,4 @@
-//! The API keys of a tenant: created, looked at and revoked.
+//! The API keys of a tenant: creation, lists and revocation.
 
 use std::collections::BTreeSet;
 
@@ -17,19 +17,21 @@ use secrecy::SecretString;
 use crate::AdminService;
 use crate::read::{ListQuery, ReadError};
 
-/// Keeps API keys. Each call is one unit of work, in which the event that it is given is recorded if it does what that
-/// tells of, and never reaches another tenant's data.
+/// The port that stores API keys. Each call is one transaction, restricted to the tenant's data. It appends the given
+/// event only if it changes something.
 #[async_trait]
 pub trait KeyStore: Send + Sync {
-    /// Stores a key with what is kept of its secret, as long as its creator may still act; `false` if its prefix is
-    /// taken, in whatever tenant.
+    /// Stores a key and the digest of its secret. Returns `false` if the prefix is taken, in any tenant.
+    ///
+    /// # Errors
+    /// [`CreateKeyError::CallerEnded`] if the creator may not act any more.
     async fn create(&self, key: ApiKey, secret: SecretDigest, event: NewEvent) -> Result<bool, CreateKeyError>;
 
     /// Finds a key.
     async fn find(&self, tenant: &TenantId, id: ApiKeyId) -> Result<Option<ApiKey>, PortError>;
 
-    /// Lists keys, those with this prefix alone if one is given, newest (greatest id) first, beginning below `before`:
-    /// at most one row more than the limit.
+    /// Lists keys, newest (greatest id) first, from below `before`: at most `limit + 1` rows. A prefix restricts the
+    /// list to that key.
     async fn list(
         &self,
         tenant: &TenantId,
@@ -38,26 +40,28 @@ pub trait KeyStore: Send + Sync {
         limit: Limit,
     ) -> Result<Vec<ApiKey>, PortError>;
 
-    /// Marks a key as revoked, and with it the keys that it created, those that these created, and so on, each with the
-    /// event that [`cascaded_revocation`] makes; those that are revoked already stay as they are. `false` if there is no such key.
+    /// Revokes a key and all keys that it created, directly or through other keys. Appends an event built by
+    /// [`cascaded_revocation`] for each of those. Keys that are already revoked stay unchanged. Returns `false` if the
+    /// key does not exist.
     async fn revoke(&self, tenant: &TenantId, id: ApiKeyId, event: NewEvent) -> Result<bool, PortError>;
 }
 
-/// A key to be created, in the caller's tenant.
+/// The input for creating a key in the caller's tenant.
 #[derive(Debug, Clone)]
 pub struct NewKey {
-    /// What people call it.
+    /// The display name.
     pub name: KeyName,
-    /// What it may do.
+    /// Permissions to grant.
     pub permissions: BTreeSet<Permission>,
-    /// Where it may be used from; anywhere if there is no range.
+    /// Addresses that may use the key; empty for any address.
     pub addresses: BTreeSet<AddressRange>,
-    /// From when on it is refused, if it expires.
+    /// Instant from which the key is refused; `None` if it never expires.
     pub expires_at: Option<Timestamp>,
 }
 
 impl NewKey {
-    /// Refuses addresses and an expiry beyond those of the creating key, and takes that key's where none are given.
+    /// Limits addresses and expiry to those of the creating key, and takes over the creating key's values where none
+    /// are given.
     fn bind_to(&mut self, creator: &ApiKey) -> Result<(), CreateKeyError> {
         let allowed = |range: &AddressRange| creator.addresses.iter().any(|bound| range.is_within(bound));
         if self.addresses.is_empty() {
@@ -76,42 +80,42 @@ impl NewKey {
     }
 }
 
-/// A key, just created.
+/// The result of creating a key.
 #[derive(Debug)]
 pub struct CreatedKey {
     /// The key.
     pub key: ApiKey,
-    /// Its token: to be shown once, for it is nowhere else.
+    /// The token, to be shown once: MASS does not store it.
     pub token: SecretString,
 }
 
-/// Why a key is not created.
+/// Reason why a key is not created.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateKeyError {
-    /// The caller lacks a permission: to manage keys, or one that it may not hand on without having it.
+    /// The caller lacks a permission: to manage keys, or one that it wants to grant.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// The key would be expired from the beginning.
+    /// The expiry is not in the future.
     #[error("the key would have expired already")]
     ExpiresInThePast,
-    /// The creating key may be used from fewer addresses.
+    /// The creating key is restricted to other addresses.
     #[error("the creating key may be used from {0} only")]
     AddressBeyondCreator(String),
     /// The creating key expires earlier.
     #[error("the creating key expires at {0}")]
     ExpiresAfterCreator(Timestamp),
-    /// The caller was revoked, has expired or was disabled meanwhile.
+    /// The caller was revoked, expired or disabled in the meantime.
     #[error("the caller may not act any more")]
     CallerEnded,
-    /// The store could not do its work.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] PortError),
-    /// A fault of MASS or of its surroundings.
+    /// An internal error.
     #[error(transparent)]
     Unexpected(#[from] anyhow::Error),
 }
 
-/// Why a key is not revoked.
+/// Reason why a key is not revoked.
 #[derive(Debug, thiserror::Error)]
 pub enum RevokeKeyError {
     /// The caller lacks a permission.
@@ -120,14 +124,14 @@ pub enum RevokeKeyError {
     /// The caller's tenant has no such key.
     #[error("no such API key")]
     NotFound,
-    /// The store could not do its work.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] PortError),
 }
 
 impl AdminService {
-    /// Creates a key in the caller's tenant. A key creates none that may do more than itself, be used from elsewhere or
-    /// live longer; addresses and expiry that are left out are the creating key's.
+    /// Creates a key in the caller's tenant. A key cannot create one with more permissions, more addresses or a later
+    /// expiry than its own. It passes on its own addresses and expiry if none are given.
     ///
     /// # Errors
     /// [`CreateKeyError`].
@@ -169,7 +173,7 @@ impl AdminService {
         Ok(CreatedKey { key, token: SecretString::from(token.expose()) })
     }
 
-    /// One key of the caller's tenant.
+    /// Returns a key of the caller's tenant.
     ///
     /// # Errors
     /// [`ReadError`], but never [`ReadError::ForeignCursor`].
@@ -178,7 +182,7 @@ impl AdminService {
         self.stores.api_keys.find(principal.tenant(), id).await?.ok_or(ReadError::NotFound)
     }
 
-    /// A page of the keys of the caller's tenant, newest first; of those with a prefix, if one is given.
+    /// Returns a page of the keys of the caller's tenant, newest first, optionally only the one with this prefix.
     ///
     /// # Errors
     /// [`ReadError`], but never [`ReadError::NotFound`].
@@ -196,7 +200,8 @@ impl AdminService {
         Ok(Page::from_lookahead(rows, query.limit, scope, |row| row.id.as_uuid()))
     }
 
-    /// Revokes a key and all keys that descend from it: their next request is refused. Revoking it again changes nothing.
+    /// Revokes a key and all keys that it created, directly or through other keys. It takes effect on their next
+    /// request. Revoking a key again changes nothing.
     ///
     /// # Errors
     /// [`RevokeKeyError`].
@@ -209,7 +214,8 @@ impl AdminService {
     }
 }
 
-/// The event of the revocation of a key that follows from another one's, or from the disabling of the user who created it.
+/// Builds the event of a revocation that follows from the revocation of the creating key, or from disabling the user
+/// that created the key.
 #[must_use]
 pub fn cascaded_revocation(cause: &NewEvent, key: ApiKeyId) -> NewEvent {
     let id = cause.object.id().map(std::borrow::Cow::into_owned);
@@ -222,14 +228,14 @@ pub fn cascaded_revocation(cause: &NewEvent, key: ApiKeyId) -> NewEvent {
     event.with("follows_from", serde_json::json!({"kind": cause.object.kind(), "id": id}))
 }
 
-/// A key that may be used from some addresses or until some instant alone does something that would outlive these bounds.
+/// Error: a key that is restricted to addresses or expires would create a credential without these restrictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a key that is bound to addresses or expires lets nobody log in")]
 pub struct BoundKey;
 
 impl AdminService {
-    /// Refuses a key that is bound to addresses or expires, for what lets somebody log in: a user has no such bounds, so
-    /// whoever holds the key could leave them.
+    /// Refuses a key that is restricted to addresses or expires. For use cases that let somebody log in: a user account
+    /// has no such restrictions, so the holder of the key could evade them.
     pub(crate) async fn require_unbound<E>(&self, principal: &Principal) -> Result<(), E>
     where
         E: From<BoundKey> + From<Forbidden> + From<PortError>,
@@ -241,7 +247,7 @@ impl AdminService {
     }
 }
 
-/// The event of a key's creation: all that the key is, but for its secret.
+/// Builds the event of a key's creation, with all its attributes except the secret.
 fn created(act: &Act, key: &ApiKey) -> NewEvent {
     let permissions: Vec<&str> = key.permissions.iter().map(|permission| permission.as_str()).collect();
     let addresses: Vec<String> = key.addresses.iter().map(ToString::to_string).collect();

@@ -1,9 +1,13 @@
 //! Administration: tenants, users, API keys, quotas and settings.
 //!
-//! Belongs here: the use cases, their permissions and errors, and the ports that they need. A use case takes the
-//! [`Principal`](mass_domain::access::Principal) first and checks its permission before anything else; registering,
-//! which strangers do, is the exception.
-//! Does not belong here: how a credential is proved (`mass-auth`), HTTP, SQL.
+//! Belongs here: the use cases, their permissions and errors, and their ports. A use case takes the
+//! [`Principal`](mass_domain::access::Principal) as its first argument and checks its permission before anything else.
+//! Registration is the exception: its callers are not authenticated.
+//! Does not belong here: verifying credentials (`mass-auth`), HTTP, SQL.
+//!
+//! The methods of the ports have one scheme of names: `find` returns one object or `None`, `get` returns one that
+//! always exists, `list` returns a page; `create`, `change`, `set` and `revoke` change the store and append the audit
+//! event in the same transaction.
 
 mod api_keys;
 mod passwords;
@@ -34,7 +38,7 @@ pub use users::{
 /// The ports of administration.
 #[derive(Clone)]
 pub struct Stores {
-    /// Tenants.
+    /// The tenants.
     pub tenants: Arc<dyn TenantStore>,
     /// The accounts of a tenant's users.
     pub accounts: Arc<dyn AccountStore>,
@@ -57,7 +61,7 @@ pub struct AdminService {
 }
 
 impl AdminService {
-    /// Puts the use cases on top of their stores. `auto_send`: what this server does where a tenant has not decided.
+    /// Builds the use cases. `auto_send` is the server's default for tenants without a setting of their own.
     #[must_use]
     pub fn new(
         stores: Stores,
@@ -69,7 +73,7 @@ impl AdminService {
         Self { stores, passwords, registration, auto_send, clock, ids: Mutex::new(ContextV7::new()) }
     }
 
-    /// A new id that carries the instant, and is greater than every id that this service made before.
+    /// Generates an id from the instant. Each id is greater than all earlier ids of this service.
     fn next_id(&self, at: Timestamp) -> Uuid {
         Uuid::new_v7(at.for_uuid(&self.ids))
     }

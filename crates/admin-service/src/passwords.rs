@@ -1,19 +1,19 @@
-//! First passwords: given by whoever creates an account, or made up and shown once.
+//! Initial passwords: given by the creator of the account, or generated and shown once.
 
 use mass_auth::{NewPassword, PasswordHash, PasswordsError};
 use secrecy::SecretString;
 
 use crate::AdminService;
 
-/// What is stored of a first password, and what is shown of it.
+/// The initial password of an account.
 pub(crate) struct InitialPassword {
     pub(crate) hash: PasswordHash,
-    /// The password if it was made up: it is nowhere else.
+    /// The password if it was generated. MASS stores only its hash.
     pub(crate) generated: Option<SecretString>,
 }
 
 impl AdminService {
-    /// Hashes the given password, or one that is made up.
+    /// Hashes the given password, or a generated one.
     pub(crate) async fn initial_password(&self, given: Option<NewPassword>) -> Result<InitialPassword, PasswordsError> {
         if let Some(password) = given {
             return Ok(InitialPassword { hash: self.passwords.hash(&password).await?, generated: None });

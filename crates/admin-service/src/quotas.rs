@@ -1,4 +1,4 @@
-//! The quotas of a tenant: off unless somebody sets them.
+//! The quotas of a tenant. Without a setting, a tenant has no quotas.
 
 use async_trait::async_trait;
 use mass_domain::access::{Forbidden, Permission, Principal};
@@ -10,27 +10,27 @@ use serde_json::{Value, json};
 
 use crate::AdminService;
 
-/// Keeps quotas. Each call is one unit of work, and never reaches another tenant's data.
+/// The port that stores quotas. Each call is one transaction, restricted to the tenant's data.
 #[async_trait]
 pub trait QuotaStore: Send + Sync {
-    /// The quotas of a tenant; the default where none were ever set.
+    /// Returns the quotas of a tenant; the default if none were set.
     async fn get(&self, tenant: &TenantId) -> Result<Quotas, PortError>;
 
-    /// Replaces the quotas of a tenant, and records [`QuotaChange::event`] if they were others.
+    /// Replaces the quotas of a tenant, and appends [`QuotaChange::event`] if they differ.
     async fn set(&self, tenant: &TenantId, change: QuotaChange) -> Result<(), PortError>;
 }
 
-/// A change of a tenant's quotas, asked for.
+/// A requested change of a tenant's quotas.
 #[derive(Debug, Clone)]
 pub struct QuotaChange {
-    /// What they are to be.
+    /// The new quotas.
     pub quotas: Quotas,
-    /// Who asks, when and from where.
+    /// The actor, the time and the origin of the change.
     pub act: Act,
 }
 
 impl QuotaChange {
-    /// The event of the change of what they were before.
+    /// Builds the event of the change, with the previous quotas.
     #[must_use]
     pub fn event(&self, tenant: &TenantId, before: &Quotas) -> NewEvent {
         self.act
@@ -44,19 +44,19 @@ fn shown(quotas: &Quotas) -> Value {
     json!({"requests_per_day": quotas.requests_per_day, "stored_bytes": quotas.stored_bytes})
 }
 
-/// Why quotas are neither shown nor set.
+/// Reason why quotas cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum QuotaError {
     /// The caller lacks a permission.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// The store could not do its work.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] PortError),
 }
 
 impl AdminService {
-    /// The quotas of the caller's tenant.
+    /// Returns the quotas of the caller's tenant.
     ///
     /// # Errors
     /// [`QuotaError`].
@@ -68,7 +68,7 @@ impl AdminService {
     /// Replaces the quotas of the caller's tenant.
     ///
     /// # Errors
-    /// [`QuotaError`]; they are as before then.
+    /// [`QuotaError`]. The quotas are then unchanged.
     pub async fn set_quotas(&self, principal: &Principal, quotas: Quotas, origin: &Origin) -> Result<(), QuotaError> {
         principal.require(Permission::SettingsManage)?;
         let act = Act::new(principal.actor(), self.clock.now(), origin);

@@ -1,26 +1,26 @@
-//! What looking at anything here has in common.
+//! Types shared by all reads of this crate.
 
 use mass_domain::access::Forbidden;
 use mass_domain::page::{CursorScope, ForeignCursor, Limit, RowKey, decode_cursor};
 use mass_domain::port::PortError;
 
-/// Which page of a list to show.
+/// The requested page of a list.
 #[derive(Debug, Clone)]
 pub struct ListQuery {
-    /// How many rows.
+    /// The page size.
     pub limit: Limit,
-    /// Where the page before ended.
+    /// The cursor from the previous page; `None` for the first page.
     pub cursor: Option<String>,
 }
 
 impl ListQuery {
-    /// The row where the page before ended.
+    /// Decodes the cursor to the last row of the previous page.
     pub(crate) fn last_seen<K: RowKey>(&self, scope: CursorScope) -> Result<Option<K>, ForeignCursor> {
         self.cursor.as_deref().map(|cursor| decode_cursor(scope, cursor)).transpose()
     }
 }
 
-/// Why nothing is shown.
+/// Reason why a read fails.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The caller lacks a permission.
@@ -29,10 +29,10 @@ pub enum ReadError {
     /// The cursor belongs to another list.
     #[error(transparent)]
     ForeignCursor(#[from] ForeignCursor),
-    /// There is no such thing, or it is another tenant's.
+    /// The object does not exist, or belongs to another tenant.
     #[error("no such object")]
     NotFound,
-    /// The store could not do its work.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] PortError),
 }

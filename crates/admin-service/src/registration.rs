@@ -1,4 +1,4 @@
-//! Registering: how strangers make themselves an account, where the configuration allows it.
+//! Self-registration of users, where the configuration allows it.
 
 use std::collections::BTreeSet;
 
@@ -13,34 +13,35 @@ use mass_domain::users::Email;
 use crate::AdminService;
 use crate::users::{CreateUserError, NewUser};
 
-/// Whether strangers may make themselves an account.
+/// The policy for self-registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Registration {
-    /// They may not.
+    /// Refuses all registrations.
     Closed,
-    /// They may, and become viewers in this tenant.
+    /// Accepts registrations. New users become viewers in this tenant.
     Open(TenantId),
 }
 
-/// Why nobody is registered.
+/// Reason why a registration fails.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
     /// The configuration does not allow it.
     #[error("registration is closed")]
     Closed,
-    /// Too many passwords are being hashed; trying again later helps.
+    /// Too many passwords are being hashed. A later attempt may succeed.
     #[error("too many passwords are being hashed at the moment")]
     Busy,
-    /// The store could not do its work.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] PortError),
-    /// A fault of MASS or of its surroundings.
+    /// An internal error.
     #[error(transparent)]
     Unexpected(#[from] anyhow::Error),
 }
 
 impl AdminService {
-    /// Refuses strangers where registration is closed, before anything that they say is looked at.
+    /// Returns the tenant of new users. Refuses unauthenticated callers before their input is read if registration is
+    /// closed.
     ///
     /// # Errors
     /// [`RegisterError::Closed`].
@@ -51,8 +52,8 @@ impl AdminService {
         }
     }
 
-    /// Creates a viewer. A taken address is answered like a free one, after the same hashing, and changes nothing:
-    /// otherwise anybody could find out who has an account.
+    /// Creates a viewer. An address that is taken gets the same response as a free one, after the same password
+    /// hashing, and changes nothing. Otherwise the response would reveal which addresses have an account.
     ///
     /// # Errors
     /// [`RegisterError`].

@@ -1,4 +1,4 @@
-//! The settings of a tenant: where it has decided nothing, it is as the server is configured.
+//! The settings of a tenant. Without a setting, the server's configuration applies.
 
 use async_trait::async_trait;
 use mass_domain::access::{Forbidden, Permission, Principal};
@@ -10,27 +10,27 @@ use serde_json::{Value, json};
 
 use crate::AdminService;
 
-/// Keeps settings. Each call is one unit of work, and never reaches another tenant's data.
+/// The port that stores settings. Each call is one transaction, restricted to the tenant's data.
 #[async_trait]
 pub trait SettingsStore: Send + Sync {
-    /// The settings of a tenant; the default where it has decided nothing.
+    /// Returns the settings of a tenant; the default if none were set.
     async fn get(&self, tenant: &TenantId) -> Result<Settings, PortError>;
 
-    /// Replaces the settings of a tenant, and records [`SettingsChange::event`] if they were others.
+    /// Replaces the settings of a tenant, and appends [`SettingsChange::event`] if they differ.
     async fn set(&self, tenant: &TenantId, change: SettingsChange) -> Result<(), PortError>;
 }
 
-/// A change of a tenant's settings, asked for.
+/// A requested change of a tenant's settings.
 #[derive(Debug, Clone)]
 pub struct SettingsChange {
-    /// What they are to be.
+    /// The new settings.
     pub settings: Settings,
-    /// Who asks, when and from where.
+    /// The actor, the time and the origin of the change.
     pub act: Act,
 }
 
 impl SettingsChange {
-    /// The event of the change of what they were before.
+    /// Builds the event of the change, with the previous settings.
     #[must_use]
     pub fn event(&self, tenant: &TenantId, before: &Settings) -> NewEvent {
         self.act
@@ -44,12 +44,12 @@ fn shown(settings: &Settings) -> Value {
     json!({"auto_send": settings.auto_send})
 }
 
-/// What a tenant has decided, and what holds for it on this server.
+/// The settings of a tenant, and their effective values on this server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SettingsInForce {
-    /// What it has decided.
+    /// The tenant's own settings.
     pub settings: Settings,
-    /// Whether what it sends is sent on to the engine without being asked to.
+    /// True if accepted documents are sent to the engine automatically.
     pub auto_send: bool,
 }
 
@@ -59,22 +59,22 @@ impl SettingsInForce {
     }
 }
 
-/// Why settings are neither shown nor changed.
+/// Reason why settings cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// The caller lacks a permission.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// Everything is to be sent to an engine, and there is none.
+    /// Automatic sending was requested, but the server has no engine.
     #[error("no engine is configured")]
     EngineMissing,
-    /// The store could not do its work.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] PortError),
 }
 
 impl AdminService {
-    /// The settings of the caller's tenant.
+    /// Returns the settings of the caller's tenant.
     ///
     /// # Errors
     /// [`SettingsError`], but never [`SettingsError::EngineMissing`].
@@ -83,10 +83,10 @@ impl AdminService {
         Ok(SettingsInForce::on(self.auto_send, self.stores.settings.get(principal.tenant()).await?))
     }
 
-    /// Replaces the settings of the caller's tenant. They are in force from the next request on, on every server.
+    /// Replaces the settings of the caller's tenant. They take effect on the next request, on every server.
     ///
     /// # Errors
-    /// [`SettingsError`]; they are as before then.
+    /// [`SettingsError`]. The settings are then unchanged.
     pub async fn set_settings(
         &self,
         principal: &Principal,

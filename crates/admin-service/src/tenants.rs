@@ -1,4 +1,4 @@
-//! Tenants: created together with the first administrator of each, since otherwise nobody could log in.
+//! Tenants. A tenant is created together with its first administrator; otherwise nobody could log in to it.
 
 use std::collections::BTreeSet;
 
@@ -18,72 +18,72 @@ use crate::passwords::from_passwords_error;
 use crate::read::{ListQuery, ReadError};
 use crate::users::CreatedUser;
 
-/// Keeps tenants. Each call is one unit of work.
+/// The port that stores tenants. Each call is one transaction.
 #[async_trait]
 pub trait TenantStore: Send + Sync {
-    /// Creates a tenant and the account of its administrator, with which the tenant's log begins, or neither.
+    /// Creates a tenant, the account of its administrator and the first events of its audit log, or nothing.
     async fn create(&self, tenant: Tenant, admin: Account, events: Vec<NewEvent>) -> Result<(), CreateTenantError>;
 
     /// Finds a tenant.
     async fn find(&self, id: &TenantId) -> Result<Option<Tenant>, PortError>;
 
-    /// Lists tenants by their slugs, beginning above `after`: at most one row more than the limit.
+    /// Lists tenants by slug, from above `after`: at most `limit + 1` rows.
     async fn list(&self, after: Option<TenantId>, limit: Limit) -> Result<Vec<Tenant>, PortError>;
 }
 
-/// A tenant to be created.
+/// The input for creating a tenant.
 #[derive(Debug, Clone)]
 pub struct NewTenant {
-    /// Its slug.
+    /// The tenant's slug.
     pub id: TenantId,
-    /// The address of its first administrator.
+    /// The e-mail address of its first administrator.
     pub admin_email: Email,
-    /// That administrator's password; one is made up if none is given.
+    /// The administrator's password; generated if `None`.
     pub admin_password: Option<NewPassword>,
 }
 
-/// A tenant, just created.
+/// The result of creating a tenant.
 #[derive(Debug)]
 pub struct CreatedTenant {
     /// The tenant.
     pub tenant: Tenant,
-    /// Its first administrator.
+    /// The first administrator.
     pub admin: CreatedUser,
 }
 
-/// Why a tenant is not created.
+/// Reason why a tenant is not created.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateTenantError {
     /// The caller lacks a permission.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// The calling key is bound to addresses or expires.
+    /// The calling key is restricted to addresses or expires.
     #[error(transparent)]
     BoundKey(#[from] BoundKey),
-    /// The slug is another tenant's, or MASS's own.
+    /// The slug is taken or reserved.
     #[error("this tenant exists already")]
     Taken,
-    /// A user with the administrator's address exists, in whatever tenant.
+    /// A user with the administrator's address exists, in any tenant.
     #[error("a user with this e-mail address exists already")]
     EmailTaken,
-    /// Too many passwords are being hashed; trying again later helps.
+    /// Too many passwords are being hashed. A later attempt may succeed.
     #[error("too many passwords are being hashed at the moment")]
     Busy,
-    /// The store could not do its work.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] PortError),
-    /// A fault of MASS or of its surroundings.
+    /// An internal error.
     #[error(transparent)]
     Unexpected(#[from] anyhow::Error),
 }
 from_passwords_error!(CreateTenantError);
 
 impl AdminService {
-    /// Creates a tenant with its first administrator, who is also an operator there. The events stand in the new
-    /// tenant's log, of which they are the first.
+    /// Creates a tenant with its first administrator, who is also an operator there. The events are the first of the
+    /// new tenant's audit log.
     ///
     /// # Errors
-    /// [`CreateTenantError`]; nothing is created then.
+    /// [`CreateTenantError`]. Nothing is created then.
     pub async fn create_tenant(
         &self,
         principal: &Principal,
@@ -107,7 +107,7 @@ impl AdminService {
         Ok(CreatedTenant { tenant, admin: CreatedUser { user, generated_password: password.generated } })
     }
 
-    /// One tenant.
+    /// Returns a tenant.
     ///
     /// # Errors
     /// [`ReadError`], but never [`ReadError::ForeignCursor`].
@@ -116,7 +116,7 @@ impl AdminService {
         self.stores.tenants.find(id).await?.ok_or(ReadError::NotFound)
     }
 
-    /// A page of tenants, by their slugs.
+    /// Returns a page of tenants, ordered by slug.
     ///
     /// # Errors
     /// [`ReadError`], but never [`ReadError::NotFound`].

@@ -1,6 +1,6 @@
-//! The users of a tenant: created, looked at, given other roles, disabled and enabled.
+//! The users of a tenant: creation, lists, and changes of roles and status.
 //!
-//! Nobody is deleted: the events of what they did name them for ever.
+//! Users are never deleted, because audit events refer to them permanently.
 
 use std::collections::BTreeSet;
 
@@ -23,95 +23,97 @@ use crate::api_keys::BoundKey;
 use crate::passwords::from_passwords_error;
 use crate::read::{ListQuery, ReadError};
 
-/// Keeps the accounts of users. Each call is one unit of work, in which what it does is recorded, and never reaches
-/// another tenant's data.
+/// The port that stores user accounts. Each call is one transaction, restricted to the tenant's data, and appends the
+/// audit event of the change.
 #[async_trait]
 pub trait AccountStore: Send + Sync {
-    /// Creates an account, as long as whoever asks for it may still act.
+    /// Creates an account.
+    ///
+    /// # Errors
+    /// [`CreateUserError::CallerEnded`] if the caller may not act any more.
     async fn create(&self, account: Account, event: NewEvent) -> Result<(), CreateUserError>;
 
     /// Finds a user.
     async fn find(&self, tenant: &TenantId, id: UserId) -> Result<Option<User>, PortError>;
 
-    /// Lists users, newest (greatest id) first, beginning below `before`: at most one row more than the limit.
+    /// Lists users, newest (greatest id) first, from below `before`: at most `limit + 1` rows.
     async fn list(&self, tenant: &TenantId, before: Option<UserId>, limit: Limit) -> Result<Vec<User>, PortError>;
 
-    /// Changes a user as [`UserChange::apply`] says of what is stored, and records [`UserChange::event`] if that makes a
-    /// difference. Of two changes in a tenant, one sees the other's outcome. With a user who is to be disabled, the keys
-    /// are revoked that [`UserChange::revokes_keys`] speaks of.
+    /// Applies a change with [`UserChange::apply`] to the stored user, and appends [`UserChange::event`] if the user
+    /// differs. Changes within a tenant are serialised. Also revokes the user's keys if [`UserChange::revokes_keys`]
+    /// says so.
     async fn change(&self, tenant: &TenantId, id: UserId, change: UserChange) -> Result<ChangedUser, ChangeUserError>;
 }
 
-/// A user to be created, in the caller's tenant.
+/// The input for creating a user in the caller's tenant.
 #[derive(Debug, Clone)]
 pub struct NewUser {
-    /// Its address.
+    /// The e-mail address.
     pub email: Email,
-    /// What it may do.
+    /// Roles to grant.
     pub roles: BTreeSet<Role>,
-    /// Its first password; one is made up if none is given.
+    /// The initial password; generated if `None`.
     pub password: Option<NewPassword>,
 }
 
-/// A user, just created.
+/// The result of creating a user.
 #[derive(Debug)]
 pub struct CreatedUser {
     /// The user.
     pub user: User,
-    /// Its password if that was made up: to be shown once, for it is nowhere else.
+    /// The password if it was generated, to be shown once: MASS stores only its hash.
     pub generated_password: Option<SecretString>,
 }
 
-/// Why a user is not created.
+/// Reason why a user is not created.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateUserError {
     /// The caller lacks a permission.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// The calling key is bound to addresses or expires.
+    /// The calling key is restricted to addresses or expires.
     #[error(transparent)]
     BoundKey(#[from] BoundKey),
-    /// The caller was revoked, has expired or was disabled meanwhile.
+    /// The caller was revoked, expired or disabled in the meantime.
     #[error("the caller may not act any more")]
     CallerEnded,
-    /// A user with this address exists, in whatever tenant.
+    /// A user with this address exists, in any tenant.
     #[error("a user with this e-mail address exists already")]
     EmailTaken,
-    /// There is no such tenant, or nobody can log in to it.
+    /// The tenant does not exist, or nobody can log in to it.
     #[error("there is no such tenant")]
     NoSuchTenant,
-    /// Too many passwords are being hashed; trying again later helps.
+    /// Too many passwords are being hashed. A later attempt may succeed.
     #[error("too many passwords are being hashed at the moment")]
     Busy,
-    /// The store could not do its work.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] PortError),
-    /// A fault of MASS or of its surroundings.
+    /// An internal error.
     #[error(transparent)]
     Unexpected(#[from] anyhow::Error),
 }
 from_passwords_error!(CreateUserError);
 
-/// A change of a user, asked for. What is `None` stays as it is.
+/// A requested change of a user. `None` leaves a value unchanged.
 #[derive(Debug, Clone)]
 pub struct UserChange {
-    /// Who asks.
+    /// The caller.
     pub principal: Principal,
-    /// The roles that it is to have.
+    /// The new roles.
     pub roles: Option<BTreeSet<Role>>,
-    /// Whether it is to be disabled.
+    /// The new status: `true` disables the user.
     pub disabled: Option<bool>,
-    /// Whether its API keys stay good when it is disabled.
+    /// True if disabling the user leaves its API keys valid.
     pub keep_keys: bool,
-    /// When.
+    /// The time of the change.
     pub at: Timestamp,
-    /// From where.
+    /// The origin of the call.
     pub origin: Origin,
 }
 
 impl UserChange {
-    /// Judges the change on the user as it is, beside so many other enabled administrators of its tenant, and gives the
-    /// user as it is then.
+    /// Computes the changed user. `other_admins` is the number of other enabled administrators of the tenant.
     ///
     /// # Errors
     /// [`ChangeUserError::Forbidden`] before [`ChangeUserError::LastAdmin`].
@@ -133,14 +135,14 @@ impl UserChange {
         Ok(changed)
     }
 
-    /// Whether the keys are revoked that the user created, those that these created, and so on: whoever is disabled could
-    /// otherwise go on with one of them.
+    /// Tells whether the change also revokes the keys that the user created, directly or through other keys. A disabled
+    /// user could otherwise continue with one of them.
     #[must_use]
     pub fn revokes_keys(&self) -> bool {
         self.disabled == Some(true) && !self.keep_keys
     }
 
-    /// The event of the change from one state of the user to another, with which so many keys were revoked.
+    /// Builds the event of the change. `revoked_keys` is the number of keys revoked with it.
     #[must_use]
     pub fn event(&self, before: &User, after: &User, revoked_keys: usize) -> NewEvent {
         let event = Act::new(self.principal.actor(), self.at, &self.origin)
@@ -151,23 +153,23 @@ impl UserChange {
     }
 }
 
-/// A user after a change.
+/// The result of changing a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangedUser {
-    /// The user as it is now.
+    /// The changed user.
     pub user: User,
-    /// How many API keys were revoked with the change.
+    /// Number of API keys revoked with the change.
     pub revoked_keys: usize,
 }
 
-/// What is asked to be changed of a user. What is `None` stays as it is.
+/// The part of a [`UserChange`] that the caller requests. `None` leaves a value unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
-    /// The roles that it is to have.
+    /// The new roles.
     pub roles: Option<BTreeSet<Role>>,
-    /// Whether it is to be disabled.
+    /// The new status: `true` disables the user.
     pub disabled: Option<bool>,
-    /// Whether its API keys stay good when it is disabled.
+    /// True if disabling the user leaves its API keys valid.
     pub keep_keys: bool,
 }
 
@@ -176,25 +178,25 @@ fn shown(user: &User) -> Value {
     json!({"roles": roles, "disabled": user.disabled_at.is_some()})
 }
 
-/// Why a user is not changed.
+/// Reason why a user is not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeUserError {
     /// The caller lacks a permission.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// The calling key is bound to addresses or expires.
+    /// The calling key is restricted to addresses or expires.
     #[error(transparent)]
     BoundKey(#[from] BoundKey),
-    /// The caller was revoked, has expired or was disabled meanwhile.
+    /// The caller was revoked, expired or disabled in the meantime.
     #[error("the caller may not act any more")]
     CallerEnded,
     /// The caller's tenant has no such user.
     #[error("no such user")]
     NotFound,
-    /// Nobody could administer the tenant any more.
+    /// The tenant would have no enabled administrator left.
     #[error("the user is the last administrator of the tenant")]
     LastAdmin,
-    /// The store could not do its work.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] PortError),
 }
@@ -216,7 +218,7 @@ impl AdminService {
         self.store_user(principal.tenant(), new, principal.actor(), origin).await
     }
 
-    /// Creates a user whom somebody else has allowed.
+    /// Creates a user without checking permissions.
     pub(crate) async fn store_user(
         &self,
         tenant: &TenantId,
@@ -235,7 +237,7 @@ impl AdminService {
         Ok(CreatedUser { user, generated_password: password.generated })
     }
 
-    /// A user who does not exist yet.
+    /// Builds a user that is not stored yet.
     pub(crate) fn new_user(
         &self,
         tenant_id: TenantId,
@@ -247,7 +249,7 @@ impl AdminService {
         User { id, tenant_id, email, roles, disabled_at: None, created_at }
     }
 
-    /// One user of the caller's tenant.
+    /// Returns a user of the caller's tenant.
     ///
     /// # Errors
     /// [`ReadError`], but never [`ReadError::ForeignCursor`].
@@ -256,7 +258,7 @@ impl AdminService {
         self.stores.accounts.find(principal.tenant(), id).await?.ok_or(ReadError::NotFound)
     }
 
-    /// A page of the users of the caller's tenant, newest first.
+    /// Returns a page of the users of the caller's tenant, newest first.
     ///
     /// # Errors
     /// [`ReadError`], but never [`ReadError::NotFound`].
@@ -268,11 +270,12 @@ impl AdminService {
         Ok(Page::from_lookahead(rows, query.limit, scope, |row| row.id.as_uuid()))
     }
 
-    /// Gives a user of the caller's tenant other roles, disables or enables it. It takes effect on the user's next
-    /// request. Unless they are kept, the keys that a disabled user created are revoked, and those that these created.
+    /// Changes the roles or the status of a user of the caller's tenant. It takes effect on the user's next request.
+    /// Disabling a user also revokes the keys that it created, directly or through other keys, unless `keep_keys` is
+    /// set.
     ///
     /// # Errors
-    /// [`ChangeUserError`]; the user is as before then.
+    /// [`ChangeUserError`]. The user is then unchanged.
     pub async fn change_user(
         &self,
         principal: &Principal,

@@ -1,4 +1,4 @@
-//! Who may do what: permissions, the roles that bundle them, and the [`Principal`] that every use case is given.
+//! Authorisation: permissions, the roles that bundle them, and the [`Principal`] that every use case receives.
 
 use std::collections::BTreeSet;
 
@@ -7,18 +7,18 @@ use crate::names::named_enum;
 use crate::tenancy::TenantId;
 use crate::users::Email;
 
-/// The text names no permission.
+/// Error for an unknown permission name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown permission \"{0}\"")]
 pub struct UnknownPermission(String);
 
-/// The text names no role.
+/// Error for an unknown role name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown role \"{0}\"")]
 pub struct UnknownRole(String);
 
 named_enum!(
-    /// What a use case can ask of its caller.
+    /// A permission that a use case requires of its caller.
     Permission, UnknownPermission {
         /// Read MASS requests, their events, recommendations and receipts.
         MassRead = "mass:read",
@@ -44,7 +44,7 @@ named_enum!(
 );
 
 named_enum!(
-    /// A bundle of permissions that is given to a user.
+    /// A set of permissions granted to a user.
     Role, UnknownRole {
         /// Reads telemetry and figures.
         Viewer = "viewer",
@@ -60,7 +60,7 @@ named_enum!(
 );
 
 impl Role {
-    /// The permissions that the role gives.
+    /// Returns the permissions that the role grants.
     #[must_use]
     pub const fn permissions(self) -> &'static [Permission] {
         use Permission::{
@@ -86,21 +86,21 @@ impl Role {
     }
 }
 
-/// Who did something, as it is stored and shown.
+/// The author of an action, as stored and shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Actor {
-    /// A person.
+    /// A user account.
     User(UserId),
-    /// A gateway or script with a machine credential.
+    /// A gateway or script that authenticates with an API key.
     ApiKey(ApiKeyId),
     /// MASS itself: workers and local commands.
     System,
-    /// Nobody who is known: whoever presents no good credential.
+    /// An unauthenticated caller. Stored as `stranger`.
     Anonymous,
 }
 
 impl Actor {
-    /// `user`, `api_key`, `system` or `stranger`.
+    /// Returns `user`, `api_key`, `system` or `stranger`.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -111,7 +111,7 @@ impl Actor {
         }
     }
 
-    /// The id of the user or key; the others have none.
+    /// Returns the id of the user or API key; `None` for the other kinds.
     #[must_use]
     pub const fn id(&self) -> Option<uuid::Uuid> {
         match self {
@@ -121,7 +121,7 @@ impl Actor {
         }
     }
 
-    /// Puts together again what [`kind`](Self::kind) and [`id`](Self::id) took apart.
+    /// Rebuilds an actor from its [`kind`](Self::kind) and [`id`](Self::id).
     #[must_use]
     pub fn from_parts(kind: &str, id: Option<uuid::Uuid>) -> Option<Self> {
         match (kind, id) {
@@ -134,12 +134,12 @@ impl Actor {
     }
 }
 
-/// The caller lacks a permission.
+/// Error: the caller lacks a permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the permission {0} is needed")]
 pub struct Forbidden(pub Permission);
 
-/// An authenticated caller: the first argument of every use case but logging in.
+/// An authenticated caller: the first argument of every use case except logging in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
     actor: Actor,
@@ -151,54 +151,54 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// A user with the permissions of all its roles.
+    /// Builds the principal of a user, with the permissions of all its roles.
     #[must_use]
     pub fn user(id: UserId, tenant: TenantId, email: Email, roles: BTreeSet<Role>, session: SessionId) -> Self {
         let permissions = roles.iter().flat_map(|role| role.permissions()).copied().collect();
         Self { actor: Actor::User(id), tenant, email: Some(email), session: Some(session), roles, permissions }
     }
 
-    /// A machine, with the permissions that its key was given.
+    /// Builds the principal of an API key, with the permissions that the key was given.
     #[must_use]
     pub const fn api_key(id: ApiKeyId, tenant: TenantId, permissions: BTreeSet<Permission>) -> Self {
         Self { actor: Actor::ApiKey(id), tenant, email: None, session: None, roles: BTreeSet::new(), permissions }
     }
 
-    /// MASS itself, acting in one tenant: workers and local commands may do everything there.
+    /// Builds the principal of MASS itself in one tenant: workers and local commands, with all permissions there.
     #[must_use]
     pub fn system(tenant: TenantId) -> Self {
         let permissions = Permission::ALL.iter().copied().collect();
         Self { actor: Actor::System, tenant, email: None, session: None, roles: BTreeSet::new(), permissions }
     }
 
-    /// Refuses a caller who lacks the permission.
+    /// Requires a permission.
     ///
     /// # Errors
-    /// [`Forbidden`], which names the permission.
+    /// [`Forbidden`] with the missing permission.
     pub fn require(&self, permission: Permission) -> Result<(), Forbidden> {
         if self.permissions.contains(&permission) { Ok(()) } else { Err(Forbidden(permission)) }
     }
 
-    /// Refuses a caller who may not hand these permissions on, to a user or to a key: otherwise one that has no more than
-    /// the right to manage users could make itself an administrator.
+    /// Requires the right to grant these permissions to a user or an API key. Without this check, a caller that only
+    /// manages users could make itself an administrator.
     ///
-    /// A caller may hand on what it has, and besides what an operator has: who manages users or keys administers the
-    /// tenant, and a gateway needs `mass:write`, which an administrator lacks for itself.
+    /// A caller may grant its own permissions and those of an operator. The second group exists because an
+    /// administrator has to create gateway keys with `mass:write`, which the administrator role itself lacks.
     ///
     /// # Errors
-    /// [`Forbidden`], which names the first permission that the caller would need.
+    /// [`Forbidden`] with the first permission that the caller lacks.
     pub fn require_can_grant(&self, permissions: impl IntoIterator<Item = Permission>) -> Result<(), Forbidden> {
         let ordinary = Role::Operator.permissions();
         let mut beyond = permissions.into_iter().filter(|permission| !ordinary.contains(permission));
         beyond.try_for_each(|permission| self.require(permission))
     }
 
-    /// Refuses a caller who may not give these roles, nor touch who has them: a tenant's administrator must not become,
-    /// or take over, one of the whole platform. A key needs every permission of the roles itself: whoever holds it could
-    /// otherwise log in as the user and do more than the key may.
+    /// Requires authority over users with these roles: to assign the roles, and to change users that hold them. A
+    /// tenant administrator must not become, or take over, a platform administrator. An API key needs every permission
+    /// of the roles itself: its holder could otherwise log in as the user and exceed the key's permissions.
     ///
     /// # Errors
-    /// [`Forbidden`], which names the permission.
+    /// [`Forbidden`] with the first permission that the caller lacks.
     pub fn require_authority_over(&self, roles: &BTreeSet<Role>) -> Result<(), Forbidden> {
         self.require(Permission::UsersManage)?;
         let mut permissions = roles.iter().flat_map(|role| role.permissions()).copied();
@@ -208,37 +208,37 @@ impl Principal {
         }
     }
 
-    /// Who this is.
+    /// Returns the actor to record in the audit log.
     #[must_use]
     pub const fn actor(&self) -> Actor {
         self.actor
     }
 
-    /// The tenant that the caller belongs to and whose data alone it can reach.
+    /// Returns the caller's tenant, the only tenant whose data the caller can reach.
     #[must_use]
     pub const fn tenant(&self) -> &TenantId {
         &self.tenant
     }
 
-    /// A user's address.
+    /// Returns a user's e-mail address.
     #[must_use]
     pub const fn email(&self) -> Option<&Email> {
         self.email.as_ref()
     }
 
-    /// The session that a user's token belongs to.
+    /// Returns the session of a user's access token.
     #[must_use]
     pub const fn session(&self) -> Option<SessionId> {
         self.session
     }
 
-    /// A user's roles.
+    /// Returns a user's roles.
     #[must_use]
     pub const fn roles(&self) -> &BTreeSet<Role> {
         &self.roles
     }
 
-    /// All that the caller may do.
+    /// Returns all permissions of the caller.
     #[must_use]
     pub const fn permissions(&self) -> &BTreeSet<Permission> {
         &self.permissions

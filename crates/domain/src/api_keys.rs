@@ -1,8 +1,8 @@
-//! API keys: what a gateway or script sends instead of logging in.
+//! API keys: the credentials of gateways and scripts.
 //!
-//! A key's token is `mass_PREFIX_SECRET`. The prefix is public: it is shown, searched for and logged. Of the secret
-//! only the SHA-256 is kept, which is enough for 160 random bits: nobody can try them all, so a slow hash would slow
-//! down nobody but us.
+//! The token of a key is `mass_PREFIX_SECRET`. The prefix is public: lists show it, searches use it and logs contain
+//! it. MASS stores only the SHA-256 of the secret. A slow password hash would add nothing: the secret has 160 random
+//! bits, so it cannot be guessed.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -22,11 +22,11 @@ use crate::time::Timestamp;
 
 const MARK: &str = "mass_";
 
-/// The public part of a token, unique over all tenants: 12 of Crockford's symbols.
+/// The public part of a token, unique across all tenants: 12 symbols of Crockford's base 32.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyPrefix(Box<str>);
 
-/// The text cannot be the prefix of a token.
+/// Error for a text that is not a token prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a key's prefix has {} characters of 0-9 and a-z without i, l, o and u", KeyPrefix::LENGTH)]
 pub struct InvalidKeyPrefix;
@@ -34,7 +34,7 @@ pub struct InvalidKeyPrefix;
 impl KeyPrefix {
     const LENGTH: usize = 12;
 
-    /// The prefix as text.
+    /// Returns the prefix as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -55,18 +55,18 @@ impl FromStr for KeyPrefix {
     }
 }
 
-/// SHA-256 of a token's secret: what is stored. Compared in constant time.
+/// The stored SHA-256 of a token's secret. Compares in constant time.
 #[derive(Clone, Copy)]
 pub struct SecretDigest([u8; 32]);
 
 impl SecretDigest {
-    /// Takes a digest as it was stored.
+    /// Builds a digest from its stored bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The digest as it is stored.
+    /// Returns the bytes to store.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -87,30 +87,30 @@ impl fmt::Debug for SecretDigest {
     }
 }
 
-/// A whole token, whose holder is taken for the gateway. `Debug` shows the prefix alone.
+/// A complete token. Anybody who holds it can act as the key. `Debug` shows only the prefix.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyToken {
     prefix: KeyPrefix,
     secret: Box<str>,
 }
 
-/// The text is not of the form of a token.
+/// Error for a text that does not have the form of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not of the form mass_PREFIX_SECRET")]
 pub struct InvalidKeyToken;
 
 impl KeyToken {
     const SECRET_LENGTH: usize = 32;
-    /// How many random bytes make a token: 60 bits of prefix and 160 bits of secret.
+    /// Number of random bytes that [`from_random`](Self::from_random) uses: 60 bits of prefix and 160 bits of secret.
     pub const RANDOM_BYTES: usize = KeyPrefix::LENGTH + Self::SECRET_LENGTH;
 
-    /// Whether a bearer token claims to be an API key's, good or not: no other kind begins so.
+    /// Tells whether a bearer token has the mark of an API key. No other kind of token begins with it.
     #[must_use]
     pub fn claims(text: &str) -> bool {
         text.starts_with(MARK)
     }
 
-    /// Makes a token of randomness, 5 bits of each byte.
+    /// Builds a token from random bytes, using 5 bits of each.
     #[must_use]
     pub fn from_random(random: &[u8; Self::RANDOM_BYTES]) -> Self {
         let (prefix, secret) = random.split_at(KeyPrefix::LENGTH);
@@ -118,10 +118,10 @@ impl KeyToken {
         Self { prefix: KeyPrefix(text(prefix)), secret: text(secret) }
     }
 
-    /// Takes a token apart.
+    /// Parses a token.
     ///
     /// # Errors
-    /// [`InvalidKeyToken`] if it has another form.
+    /// [`InvalidKeyToken`] if the text has another form.
     pub fn parse(text: &str) -> Result<Self, InvalidKeyToken> {
         let (prefix, secret) = text.strip_prefix(MARK).and_then(|rest| rest.split_once('_')).ok_or(InvalidKeyToken)?;
         if !is_symbols(secret, Self::SECRET_LENGTH) {
@@ -130,19 +130,19 @@ impl KeyToken {
         Ok(Self { prefix: prefix.parse().map_err(|_| InvalidKeyToken)?, secret: secret.into() })
     }
 
-    /// Its public part.
+    /// Returns the public part.
     #[must_use]
     pub const fn prefix(&self) -> &KeyPrefix {
         &self.prefix
     }
 
-    /// What is stored of its secret.
+    /// Returns the digest of the secret, to be stored.
     #[must_use]
     pub fn digest(&self) -> SecretDigest {
         SecretDigest(Sha256::digest(self.secret.as_bytes()).into())
     }
 
-    /// The whole token, to be shown once.
+    /// Returns the complete token, to be shown to its owner once.
     #[must_use]
     pub fn expose(&self) -> String {
         format!("{MARK}{}_{}", self.prefix, self.secret)
@@ -155,30 +155,29 @@ impl fmt::Debug for KeyToken {
     }
 }
 
-/// What a key is called by the people who manage it: 1 to 100 characters, none of them
-/// [hidden](crate::characters::is_hidden).
+/// The display name of a key: 1 to 100 characters, none of them [hidden](crate::characters::is_hidden).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyName(Box<str>);
 
-/// The text cannot be a key's name.
+/// Error for a text that is not a key name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKeyName {
-    /// It is empty or too long.
+    /// The name is empty or too long.
     #[error("a name has 1 to 100 characters")]
     Length,
-    /// It has a character that is not seen.
+    /// The name contains a hidden character.
     #[error("a name has no control characters, and none that reorder or hide text: it has {0}")]
     Hidden(Hidden),
 }
 
 impl KeyName {
-    /// Takes a name as it was stored, by whatever version.
+    /// Builds a name from stored text, without checks: earlier versions allowed more names.
     #[must_use]
     pub fn from_stored(text: String) -> Self {
         Self(text.into())
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -194,7 +193,7 @@ impl fmt::Display for KeyName {
 impl FromStr for KeyName {
     type Err = InvalidKeyName;
 
-    /// Takes a text without the white space at its ends.
+    /// Trims white space, then parses the name.
     fn from_str(text: &str) -> Result<Self, InvalidKeyName> {
         let text = text.trim();
         match Hidden::first_in(text) {
@@ -205,23 +204,24 @@ impl FromStr for KeyName {
     }
 }
 
-/// Addresses that a key may be used from: a network of IPv4 or IPv6 in CIDR notation (RFC 4632, RFC 4291).
+/// A range of client addresses: an IPv4 or IPv6 network in CIDR notation (RFC 4632, RFC 4291).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AddressRange(IpNet);
 
-/// The text is no range of addresses.
+/// Error for a text that is not an address range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an address range is an address with or without a prefix length, such as 192.0.2.0/24 or 2001:db8::/32")]
 pub struct InvalidAddressRange;
 
 impl AddressRange {
-    /// Whether the address is within the range. An IPv4 address is itself, however it was written (`::ffff:192.0.2.1`).
+    /// Tells whether the range contains the address. An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`) counts as its
+    /// IPv4 address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
     }
 
-    /// Whether every address of this range is in the other one.
+    /// Tells whether the other range contains every address of this one.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
         other.0.contains(&self.0)
@@ -237,65 +237,65 @@ impl fmt::Display for AddressRange {
 impl FromStr for AddressRange {
     type Err = InvalidAddressRange;
 
-    /// Reads a network, whose bits beyond the prefix are dropped, or a single address.
+    /// Parses a network or a single address. Drops the bits after the prefix.
     fn from_str(text: &str) -> Result<Self, InvalidAddressRange> {
         let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
         let network = network.map_err(|_| InvalidAddressRange)?.trunc();
-        // Written as IPv6, an IPv4 range would never match.
+        // An IPv4-mapped range would never match, because `contains` converts addresses to IPv4.
         let mapped = network.addr() != network.addr().to_canonical();
         if mapped { Err(InvalidAddressRange) } else { Ok(Self(network)) }
     }
 }
 
-/// The most address ranges that a key can have.
+/// Maximum number of address ranges of a key.
 pub const MAX_ADDRESS_RANGES: usize = 32;
 
-/// A machine credential, without its secret. It belongs to the tenant.
+/// An API key without its secret. It belongs to a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
-    /// Its id.
+    /// The key's id.
     pub id: ApiKeyId,
-    /// The tenant whose data it opens.
+    /// The tenant whose data the key can reach.
     pub tenant_id: TenantId,
-    /// The public part of its token.
+    /// The public part of the token.
     pub prefix: KeyPrefix,
-    /// What people call it.
+    /// The display name.
     pub name: KeyName,
-    /// What it may do.
+    /// Permissions granted to the key.
     pub permissions: BTreeSet<Permission>,
-    /// Where it may be used from; anywhere if there is no range.
+    /// Addresses that may use the key; empty for any address.
     pub addresses: BTreeSet<AddressRange>,
-    /// From when on it is refused, if it expires.
+    /// Instant from which the key is refused; `None` if it never expires.
     pub expires_at: Option<Timestamp>,
-    /// When it was used last, to the minute.
+    /// Instant of the last use, to the minute.
     pub last_used_at: Option<Timestamp>,
-    /// When it was created.
+    /// Instant of creation.
     pub created_at: Timestamp,
-    /// Who created it.
+    /// The user or key that created it.
     pub created_by: Actor,
-    /// Since when it is refused for good.
+    /// Instant of revocation. Revoking is permanent.
     pub revoked_at: Option<Timestamp>,
 }
 
-/// Why a key whose token is right is refused all the same. For the log, never for the client.
+/// Reason why a key with a correct token is refused. For the log, never for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RefusedKey {
-    /// Somebody revoked it.
+    /// The key was revoked.
     #[error("the API key is revoked")]
     Revoked,
-    /// Its time is over.
+    /// The key has expired.
     #[error("the API key has expired")]
     Expired,
-    /// It is used from elsewhere than it may be.
+    /// The client address is outside the key's address ranges.
     #[error("the API key may not be used from this address")]
     ForeignAddress,
 }
 
 impl ApiKey {
-    /// Judges whether the key opens anything at this instant for a caller at this address.
+    /// Checks whether the key is usable at this instant from this client address.
     ///
     /// # Errors
-    /// [`RefusedKey`]; a key with address ranges is refused where no address is known.
+    /// [`RefusedKey`]. A key with address ranges is refused if the client address is unknown.
     pub fn check(&self, now: Timestamp, address: Option<IpAddr>) -> Result<(), RefusedKey> {
         if self.revoked_at.is_some() {
             return Err(RefusedKey::Revoked);
@@ -310,7 +310,7 @@ impl ApiKey {
         Ok(())
     }
 
-    /// The key as a caller of use cases.
+    /// Converts the key to a principal.
     #[must_use]
     pub fn into_principal(self) -> Principal {
         Principal::api_key(self.id, self.tenant_id, self.permissions)

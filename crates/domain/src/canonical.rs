@@ -9,7 +9,7 @@ use crate::hex::{self, Hex};
 use crate::json::{Number, Value};
 
 /// Writes a value in the canonical form of RFC 8785: no white space, members sorted by the UTF-16 code units of their
-/// keys, numbers as ECMAScript prints them, strings escaped only where JSON demands it.
+/// keys, numbers as ECMAScript prints them, strings with only the escapes that JSON requires.
 #[must_use]
 pub fn write(value: &Value) -> String {
     let mut text = String::new();
@@ -19,8 +19,8 @@ pub fn write(value: &Value) -> String {
     text
 }
 
-/// Writes a value as JSON to be sent on: as [`write()`] does, but a number that no double equals keeps its spelling, so
-/// that whoever reads it can still refuse it.
+/// Writes a value like [`write()`], but keeps the spelling of numbers that no double represents, so that the receiver
+/// can still refuse them.
 #[must_use]
 pub fn write_as_sent(value: &Value) -> String {
     let mut text = String::new();
@@ -64,7 +64,7 @@ fn write_value(value: &Value, text: &mut String, write_number: fn(&Number, &mut 
 fn write_string(string: &str, text: &mut String) {
     text.push('"');
     let mut rest = string;
-    // What is to be escaped is ASCII, so that a text can be cut before and after it.
+    // All characters to escape are ASCII, so the text can be split before and after each.
     while let Some(at) = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
         let (plain, from) = rest.split_at(at);
         text.push_str(plain);
@@ -84,35 +84,35 @@ fn write_string(string: &str, text: &mut String) {
     text.push('"');
 }
 
-/// SHA-256 over a document's canonical text: equal exactly when the normalised documents are equal.
+/// SHA-256 of a document's canonical text. Two fingerprints are equal exactly when the normalised documents are equal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint([u8; 32]);
 
-/// The text is not `sha256:` and 64 lower-case hexadecimal digits.
+/// Error for a text that is not `sha256:` and 64 lower-case hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a fingerprint: sha256: and 64 lower-case hexadecimal digits are due")]
 pub struct InvalidFingerprint;
 
 impl Fingerprint {
-    /// The fingerprint of a canonical text.
+    /// Computes the fingerprint of a canonical text.
     #[must_use]
     pub fn of(canonical: &str) -> Self {
         Self(Sha256::digest(canonical.as_bytes()).into())
     }
 
-    /// The fingerprint of bytes that have no canonical form: of what was sent and is no document.
+    /// Computes the fingerprint of raw bytes: of input that is not a document and has no canonical form.
     #[must_use]
     pub fn of_unreadable(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// Takes 32 bytes as they were stored.
+    /// Builds a fingerprint from its 32 stored bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The 32 bytes of the hash.
+    /// Returns the 32 bytes of the hash.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -149,7 +149,7 @@ mod tests {
         write(&as_doubles(json::parse(text.as_bytes()).unwrap()))
     }
 
-    /// What every reader but ours makes of a document: numbers are the nearest doubles.
+    /// Converts a document to the form that other JSON parsers read: numbers become the nearest doubles.
     fn as_doubles(value: Value) -> Value {
         match value {
             Value::Number(number) => Value::Number(Number::new(number.value()).unwrap()),

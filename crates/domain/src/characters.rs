@@ -1,13 +1,13 @@
-//! Characters that show nothing of themselves and change how what stands around them reads: an identifier with one of them
-//! looks like another one, on a screen and in a log.
+//! Hidden characters: invisible characters that change how the text around them is displayed. An identifier that
+//! contains one looks like another identifier, on a screen and in a log.
 
 use std::fmt;
 
-/// The characters as part of a character class of ECMAScript's regular expressions.
+/// The hidden characters, as part of an ECMAScript character class.
 pub(crate) const HIDDEN: &str = r"\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff";
 
-/// Whether it is a control character (Unicode category `Cc`), controls the direction of text (`Bidi_Control`), separates
-/// lines or paragraphs (U+2028, U+2029), or is the byte order mark (U+FEFF).
+/// Tells whether a character is hidden: a control character (Unicode category `Cc`), a control of the text direction
+/// (`Bidi_Control`), a line or paragraph separator (U+2028, U+2029), or the byte order mark (U+FEFF).
 #[must_use]
 pub const fn is_hidden(character: char) -> bool {
     matches!(
@@ -23,12 +23,12 @@ pub const fn is_hidden(character: char) -> bool {
     )
 }
 
-/// A character that cannot be shown as it is; its name is shown instead, such as `U+202E`.
+/// A hidden character. Displayed by its code point, such as `U+202E`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hidden(char);
 
 impl Hidden {
-    /// The first hidden character of a text.
+    /// Finds the first hidden character of a text.
     #[must_use]
     pub fn first_in(text: &str) -> Option<Self> {
         text.chars().find(|character| is_hidden(*character)).map(Self)

@@ -1,7 +1,7 @@
-//! The contracts, and the one entrance to them: [`validate`].
+//! The contracts and their only entry point: [`validate`].
 //!
-//! Each contract is a table of rules in a module of its own, written in the vocabulary of `rules`. A new contract is
-//! one more module and one more line in `REGISTRY`.
+//! Each contract is a table of rules in its own module, built from the types in `rules`. To add a contract, add a
+//! module and a line to `REGISTRY`.
 
 mod air;
 mod columns;
@@ -30,10 +30,11 @@ pub use simple::ID as SIMPLE_1_0;
 
 use rules::{Check, DocumentView, Kind};
 
-/// Every contract, the versions of one in their order. A document belongs to the last whose marker it has.
+/// All contracts. The versions of one contract are in ascending order: a document without a known version is validated
+/// against the last contract whose marker it has.
 static REGISTRY: &[&Contract] = &[&simple::CONTRACT, &device::CONTRACT, &enterprise::CONTRACT];
 
-/// Identifies a contract of the registry: `name/version`.
+/// The id of a registered contract: `name/version`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContractId {
     name: &'static str,
@@ -41,20 +42,20 @@ pub struct ContractId {
 }
 
 impl ContractId {
-    /// The name, such as `device`.
+    /// Returns the name, such as `device`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// The version, such as `1.1`.
+    /// Returns the version, such as `1.1`.
     #[must_use]
     pub const fn version(&self) -> &'static str {
         self.version
     }
 }
 
-/// No contract of this name and version is registered.
+/// Error for a name and version that are not registered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown contract \"{0}\"")]
 pub struct UnknownContract(String);
@@ -74,12 +75,12 @@ impl FromStr for ContractId {
     }
 }
 
-/// A contract: its name, its rules, and what it is found by.
+/// A contract: its name, its marker and its rules.
 pub struct Contract {
     id: ContractId,
     summary: &'static str,
     marker: Marker,
-    /// The most bytes of a document as it is received.
+    /// Maximum size of a document in bytes, as received.
     max_bytes: Option<usize>,
     body: &'static dyn Kind,
     coherence: &'static [Check<Code>],
@@ -88,12 +89,12 @@ pub struct Contract {
     example: fn(&TenantId, Timestamp) -> serde_json::Value,
 }
 
-/// The member by whose presence a contract is recognised.
+/// The member that identifies a contract by its presence.
 #[derive(Clone, Copy)]
 enum Marker {
-    /// It holds the contract's version.
+    /// The member holds the contract's version.
     Version(&'static str),
-    /// It holds everything else.
+    /// The member holds all data.
     Payload(&'static str),
 }
 
@@ -105,13 +106,13 @@ impl Marker {
     }
 }
 
-/// Where in a normalised document the [`Index`] is found, as JSON Pointers.
+/// JSON Pointers to the values of the [`Index`] in a normalised document.
 struct Sources {
     site_id: Option<&'static str>,
     device_id: Option<&'static str>,
     observed_at: Option<&'static str>,
     correlation_id: Option<&'static str>,
-    /// The parts of the natural key, which are joined with `@`.
+    /// The parts of the natural key, joined with `@`.
     natural_key: &'static [&'static str],
     idempotency_key: Option<&'static str>,
     tenant: Option<&'static str>,
@@ -150,25 +151,25 @@ impl fmt::Debug for Contract {
 }
 
 impl Contract {
-    /// Its id.
+    /// Returns the contract's id.
     #[must_use]
     pub const fn id(&self) -> ContractId {
         self.id
     }
 
-    /// What it is for: a sentence for people.
+    /// Returns the purpose of the contract as a sentence.
     #[must_use]
     pub const fn summary(&self) -> &'static str {
         self.summary
     }
 
-    /// Whether its documents tell by themselves that they tell of the same thing.
+    /// Tells whether documents of this contract have a natural key.
     #[must_use]
     pub const fn has_natural_key(&self) -> bool {
         !self.sources.natural_key.is_empty()
     }
 
-    /// A document that passes at the given instant for a caller of the given tenant.
+    /// Returns a document that is valid at the given instant for the given tenant.
     #[must_use]
     pub fn example(&self, tenant: &TenantId, now: Timestamp) -> serde_json::Value {
         (self.example)(tenant, now)
@@ -215,30 +216,30 @@ impl Contract {
     }
 }
 
-/// Every contract of the registry.
+/// Returns all registered contracts.
 #[must_use]
 pub fn all() -> &'static [&'static Contract] {
     REGISTRY
 }
 
-/// The contract of this name and version.
+/// Finds a contract by name and version.
 #[must_use]
 pub fn find(name: &str, version: &str) -> Option<&'static Contract> {
     REGISTRY.iter().copied().find(|contract| contract.id.name == name && contract.id.version == version)
 }
 
-/// The contract of an id. Ids are made from the registry alone, so that each has one.
+/// Returns the contract of an id. Always finds one, because only the registry creates ids.
 fn get(id: ContractId) -> Option<&'static Contract> {
     find(id.name, id.version)
 }
 
-/// The contracts that share a marker.
+/// Returns the contracts that share a marker.
 fn under_marker(marker: &str) -> impl Iterator<Item = &'static Contract> {
     REGISTRY.iter().copied().filter(move |contract| contract.marker.member() == marker)
 }
 
-/// Adds a contract's marker to an object that has none of any contract, as when the contract is named beside the
-/// documents. For `simple/1.0` the object becomes the payload. Anything else is left alone.
+/// Adds the contract's marker to an object without any marker, for callers that name the contract outside the document.
+/// For `simple/1.0`, the object becomes the payload. Returns any other value unchanged.
 #[must_use]
 pub fn with_marker(contract: ContractId, document: Value) -> Value {
     let marked = REGISTRY.iter().any(|contract| document.get(contract.marker.member()).is_some());
@@ -260,61 +261,63 @@ impl Marker {
     }
 }
 
-/// What a judgement depends on besides the document.
+/// Inputs of a validation besides the document.
 #[derive(Debug, Clone, Copy)]
 pub struct ValidationContext {
-    /// The present instant.
+    /// The current instant.
     pub now: Timestamp,
-    /// The length of the document in bytes as it was received.
+    /// The size of the document in bytes, as received.
     pub body_bytes: usize,
 }
 
-/// What is found by, extracted from the normalised document at storage.
+/// Searchable values of a document, extracted from its normal form when it is stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Index {
-    /// The site that the document tells of.
+    /// The site that the document describes.
     pub site_id: Option<String>,
-    /// The device that it tells of.
+    /// The device that the document describes.
     pub device_id: Option<String>,
-    /// The instant that it tells of.
+    /// The instant that the document describes.
     pub observed_at: Option<Timestamp>,
     /// The sender's correlation id.
     pub correlation_id: Option<String>,
-    /// What makes two documents tell of the same thing, unique within tenant and contract; `simple/1.0` has none.
+    /// The natural key: equal for two documents about the same thing, unique within tenant and contract. `simple/1.0`
+    /// has none.
     pub natural_key: Option<String>,
-    /// The idempotency key in the body.
+    /// The idempotency key in the document.
     pub idempotency_key: Option<IdempotencyKey>,
-    /// The tenant that the document claims to be of.
+    /// The tenant named in the document.
     pub tenant: Option<String>,
 }
 
-/// A document that passed every stage, normalised.
+/// A document that passed every validation stage, in its normal form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValidDocument {
-    /// The contract that it conforms to.
+    /// The document's contract.
     pub contract: ContractId,
     /// The normalised document as canonical text (RFC 8785).
     pub canonical: String,
-    /// SHA-256 over it.
+    /// SHA-256 of the canonical text.
     pub fingerprint: Fingerprint,
-    /// What it is found by.
+    /// The document's searchable values.
     pub index: Index,
-    /// What is unlikely about it.
+    /// Unlikely values in the document.
     pub warnings: Vec<Warning>,
 }
 
 /// A document that breaks at least one rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidDocument {
-    /// The contract, where it could be recognised.
+    /// The contract, if it was recognised.
     pub contract: Option<ContractId>,
-    /// Every rule that it breaks; never empty.
+    /// All violations; never empty.
     pub violations: Vec<Violation>,
-    /// What is unlikely about it, as far as it could be judged.
+    /// Unlikely values, as far as the document could be checked.
     pub warnings: Vec<Warning>,
 }
 
-/// What is refused in every document, whatever its contract: NUL characters, numbers that cannot be kept.
+/// Lists the violations of the rules that hold for every contract: NUL characters, and numbers that a double cannot
+/// represent.
 #[must_use]
 pub fn hazards(document: &Value) -> Vec<Violation> {
     let mut findings = Findings::default();
@@ -322,10 +325,10 @@ pub fn hazards(document: &Value) -> Vec<Violation> {
     findings.into_violations()
 }
 
-/// Recognises the contract, validates in all stages, normalises and takes the fingerprint.
+/// Recognises the contract, validates the document in all stages, normalises it and computes its fingerprint.
 ///
 /// # Errors
-/// [`InvalidDocument`] with all violations when any rule is broken.
+/// [`InvalidDocument`] with all violations.
 pub fn validate(document: &Value, context: &ValidationContext) -> Result<ValidDocument, InvalidDocument> {
     let mut findings = Findings::default();
     rules::check_everywhere(document, &mut findings);
@@ -342,8 +345,8 @@ pub fn validate(document: &Value, context: &ValidationContext) -> Result<ValidDo
     Err(InvalidDocument { contract: None, violations: findings.into_violations(), warnings: Vec::new() })
 }
 
-/// The contract whose marker the document has: of the version that it names, or else the newest, whose rules then
-/// refuse the version. `None` without any contract's marker.
+/// Finds the contract whose marker the document has: the version that the document names, or else the newest, whose
+/// rules then refuse the version. Returns `None` if the document has no marker.
 #[must_use]
 pub fn recognise(document: &Value) -> Option<&'static Contract> {
     let newest = REGISTRY.iter().copied().rfind(|contract| document.get(contract.marker.member()).is_some())?;
@@ -352,13 +355,13 @@ pub fn recognise(document: &Value) -> Option<&'static Contract> {
     under_marker(marker).find(|contract| contract.id.version == version).or(Some(newest))
 }
 
-/// Warns of a report from far in the past.
+/// Builds the warning for a report that is more than 400 days old.
 const fn old_timestamp(pointer: &'static str, finding: fn(&DocumentView<'_>) -> Option<String>) -> Check<WarningCode> {
     let about = "A report should not be older than 400 days.";
     Check { code: WarningCode::OldTimestamp, pointer, about, finding }
 }
 
-/// The time at a pointer, if it is more than 400 days ago.
+/// Returns the time at a pointer if it is more than 400 days ago.
 fn age_if_old(view: &DocumentView<'_>, pointer: &str) -> Option<String> {
     let time = view.time(pointer)?;
     (time < view.now.plus_seconds(-400 * 86_400)?).then(|| time.to_string())

@@ -1,15 +1,15 @@
-//! Crockford's base 32: what people read out and copy by hand.
+//! Crockford's base 32: an encoding that people can read out and copy by hand.
 
-/// The 32 symbols: no i, l, o or u, which are mistaken for others.
+/// The 32 symbols. They omit i, l, o and u, which are easily confused with others.
 const SYMBOLS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// The symbol of a random byte. 32 divides 256, so each is as likely as any other.
+/// Returns the symbol of a random byte. All symbols are equally likely, because 32 divides 256.
 #[must_use]
 pub fn symbol(byte: u8) -> char {
     char::from(SYMBOLS[usize::from(byte) % SYMBOLS.len()])
 }
 
-/// Whether a text is so many symbols.
+/// Tells whether a text consists of this many symbols.
 #[must_use]
 pub fn is_symbols(text: &str, length: usize) -> bool {
     text.len() == length && text.bytes().all(|byte| SYMBOLS.contains(&byte))

@@ -1,4 +1,4 @@
-//! The intention to ask the engine about a request, from the queue to its end, and when to try again.
+//! Deliveries: the outbox of requests to the engine, its leases, and the retry policy.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,39 +10,39 @@ use crate::recommendation::HardConstraints;
 use crate::tenancy::TenantId;
 use crate::time::Timestamp;
 
-/// The text names no state.
+/// Error for an unknown state name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown state \"{0}\"")]
 pub struct UnknownState(String);
 
-/// The text names no code of a failure.
+/// Error for an unknown failure code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown failure \"{0}\"")]
 pub struct UnknownFailure(String);
 
-/// The text names no reason.
+/// Error for an unknown reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown reason \"{0}\"")]
 pub struct UnknownReason(String);
 
 named_enum!(
-    /// Where a delivery is.
+    /// The state of a delivery.
     State, UnknownState {
-        /// It waits until it is due.
+        /// Waits in the queue until it is due.
         Queued = "queued",
-        /// A worker asks the engine, or did when it was last heard of.
+        /// A worker holds the lease and asks the engine. If the worker was lost, the lease expires.
         Leased = "leased",
         /// The engine's answer is stored.
         Delivered = "delivered",
-        /// A dead letter: the engine is not asked again unless somebody says so.
+        /// A dead letter. The engine is not asked again unless an operator replays the delivery.
         Dead = "dead",
-        /// Nobody wants an answer any more.
+        /// Cancelled: no answer is wanted any more.
         Cancelled = "cancelled",
     }
 );
 
 impl State {
-    /// Whether an answer is still to come.
+    /// Tells whether an answer may still arrive.
     #[must_use]
     pub const fn is_open(self) -> bool {
         match self {
@@ -53,52 +53,52 @@ impl State {
 }
 
 named_enum!(
-    /// Why an attempt gave nothing that can be stored.
+    /// Reason why an attempt gave no answer to store.
     FailureCode, UnknownFailure {
-        /// The engine cannot be reached.
+        /// The engine is unreachable.
         Unreachable = "engine_unreachable",
-        /// It did not answer in time.
+        /// The engine did not answer in time.
         Timeout = "engine_timeout",
-        /// It asks to be left alone for a while (429, 503).
+        /// The engine asks for a pause (429, 503).
         Busy = "engine_busy",
-        /// It is at fault (another 5xx).
+        /// The engine reports an internal error (any other 5xx).
         EngineFault = "engine_fault",
-        /// It refuses the request (4xx), and would do so again.
+        /// The engine refuses the request (4xx). A retry would be refused too.
         Refused = "engine_refused",
-        /// Its answer is none that MASS can read.
+        /// The answer does not follow the protocol.
         Malformed = "answer_malformed",
-        /// A worker was gone before it told what became of the attempt.
+        /// The worker was lost before it recorded the result of the attempt.
         Lost = "worker_lost",
     }
 );
 
-/// What became of the last attempt that failed.
+/// The last failed attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// For programs.
+    /// The code, for programs.
     pub code: FailureCode,
-    /// A sentence for people. Never holds a secret, nor a part of the document.
+    /// A sentence for people. Never contains a secret or a part of the document.
     pub detail: String,
 }
 
 named_enum!(
-    /// Why the engine is not asked again.
+    /// Reason why a delivery became a dead letter.
     DeadReason, UnknownReason {
-        /// The same request would fail again.
+        /// A retry would fail in the same way.
         NotRetryable = "not_retryable",
-        /// It was asked as often as it may be.
+        /// All attempts of the round were used.
         AttemptsExhausted = "attempts_exhausted",
-        /// An answer would come too late.
+        /// The deadline of the round has passed, or passes before the next attempt.
         DeadlinePassed = "deadline_passed",
     }
 );
 
-/// A worker's name: 1 to 128 characters of `A-Z`, `a-z`, `0-9`, dot, underscore and hyphen. No two processes that run at
-/// once may have the same one.
+/// The name of a worker: 1 to 128 characters of `A-Z`, `a-z`, `0-9`, dot, underscore and hyphen. Must be unique among
+/// running processes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct WorkerName(Box<str>);
 
-/// The text cannot be a worker's name.
+/// Error for a text that is not a worker name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a worker's name has 1 to 128 characters of A-Z, a-z, 0-9, dot, underscore and hyphen")]
 pub struct InvalidWorkerName;
@@ -117,7 +117,7 @@ impl WorkerName {
         }
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -138,94 +138,94 @@ impl FromStr for WorkerName {
     }
 }
 
-/// The right of one worker to ask the engine and to record what it said.
+/// A lease: the exclusive right of one worker to ask the engine and to record the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// Whose it is.
+    /// The worker that holds the lease.
     pub owner: WorkerName,
-    /// Until when nobody else takes it.
+    /// Instant at which the lease expires.
     pub until: Timestamp,
 }
 
-/// The intention to ask the engine about a request. A request has one at most.
+/// A delivery of a request to the engine. A request has at most one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// Its id; those of newer requests are greater.
+    /// The delivery's id; newer requests have greater ids.
     pub id: DeliveryId,
-    /// Whose it is.
+    /// The tenant that owns it.
     pub tenant_id: TenantId,
-    /// The request that the engine is asked about.
+    /// The request to send to the engine.
     pub request_id: MassRequestId,
-    /// Where it is.
+    /// The current state.
     pub state: State,
-    /// How often it was put in the queue, from 1: a replay is another round.
+    /// Number of times that it entered the queue, from 1. Each replay starts another round.
     pub round: i64,
-    /// How often the engine was asked in this round, an attempt under way included.
+    /// Number of attempts in this round, including a running one.
     pub attempts: i64,
-    /// When it first stood in the queue.
+    /// Instant at which it first entered the queue.
     pub created_at: Timestamp,
-    /// When this round began.
+    /// Instant at which this round began.
     pub queued_at: Timestamp,
-    /// When its state last changed.
+    /// Instant of the last change of state.
     pub updated_at: Timestamp,
-    /// From when on the engine may be asked; `None` unless it is queued.
+    /// Instant from which the engine may be asked; `None` unless queued.
     pub due_at: Option<Timestamp>,
-    /// Who asks; `None` unless it is leased.
+    /// The current lease; `None` unless leased.
     pub lease: Option<Lease>,
-    /// What became of the last attempt that failed in this round.
+    /// The last failed attempt of this round.
     pub failure: Option<Failure>,
-    /// Why the engine is not asked again; `None` unless it is dead.
+    /// Reason for the dead letter; `None` unless dead.
     pub dead_reason: Option<DeadReason>,
 }
 
-/// Which deliveries a list shows.
+/// Filter of a list of deliveries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// In this state.
+    /// Only deliveries in this state.
     pub state: Option<State>,
 }
 
-/// What a tenant's deliveries are at.
+/// Statistics of a tenant's deliveries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overview {
-    /// How many wait or are under way.
+    /// Number of queued and leased deliveries.
     pub depth: u64,
-    /// Since when the oldest of them has been waiting.
+    /// Instant from which the oldest of them has been waiting.
     pub oldest: Option<Timestamp>,
-    /// How many of them have failed at least once and are tried again.
+    /// Number of them with at least one failed attempt.
     pub retrying: u64,
-    /// How many there are in each state, in the order of [`State::ALL`].
+    /// Number of deliveries in each state, in the order of [`State::ALL`].
     pub by_state: Vec<(State, u64)>,
 }
 
-/// What the whole queue is at, whosever deliveries they are.
+/// Statistics of the whole queue, across all tenants.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// How many wait for a worker.
+    /// Number of deliveries that wait for a worker.
     pub waiting: u64,
-    /// How many a worker has.
+    /// Number of deliveries leased by a worker.
     pub leased: u64,
-    /// From when on the first of those that wait could have been taken.
+    /// Earliest due time of the waiting deliveries.
     pub oldest_due: Option<Timestamp>,
 }
 
-/// What a document says of how the engine is to be asked, and of what may be suggested.
+/// The requirements of a document for its delivery: service level objective, timeout and hard constraints.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeliveryRequirements {
-    /// How fast an answer should be, in milliseconds: `service_level_objective_ms`.
+    /// The service level objective in milliseconds: `service_level_objective_ms`.
     pub slo_ms: Option<i64>,
-    /// How long the sender waits for one, in milliseconds: `timeout_ms`.
+    /// The sender's timeout in milliseconds: `timeout_ms`.
     pub timeout_ms: Option<i64>,
-    /// What no suggestion may break.
+    /// Constraints that no suggestion may break.
     pub hard: HardConstraints,
 }
 
 impl DeliveryRequirements {
-    /// The requirements of a normalised document; one without them asks for nothing.
+    /// Reads the requirements of a normalised document. Missing members become `None`.
     #[must_use]
     pub fn of(document: &Value) -> Self {
         let millis = |pointer: &str| match document.pointer(pointer) {
-            // A contract says what is allowed here; what no integer holds is no term.
+            // The contract already checks the range. This check only guards the conversion to an integer.
             Some(Value::Number(number)) if (1.0..1e9).contains(&number.value()) => Some(whole(number.value())),
             Some(_) | None => None,
         };
@@ -242,16 +242,16 @@ const fn whole(number: f64) -> i64 {
     number as i64
 }
 
-/// How often and how long the engine is asked about one request.
+/// Limits of attempts and pauses for one delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// The longest pause after the first failure; it doubles with each further one.
+    /// Maximum pause after the first failure; doubles with each further failure.
     pub base: Duration,
-    /// The longest pause of all.
+    /// Upper limit of any pause.
     pub cap: Duration,
-    /// How often the engine is asked at most, in one round.
+    /// Maximum number of attempts in a round.
     pub max_attempts: u32,
-    /// How long after the round's beginning the engine may be asked at the latest.
+    /// Time from the start of a round to the last allowed attempt.
     pub deadline: Duration,
 }
 
@@ -266,19 +266,19 @@ impl Default for RetryPolicy {
     }
 }
 
-/// What to do after an attempt that failed.
+/// The decision after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryDecision {
-    /// Ask again then.
+    /// Try again at this instant.
     Retry(Timestamp),
-    /// Do not ask again.
+    /// Stop: the delivery becomes a dead letter.
     Dead(DeadReason),
 }
 
 impl RetryPolicy {
-    /// What to do after so many attempts failed, the last one just now. `random` is from 0 to 1: the pause is anything
-    /// up to the longest (full jitter), so that those who failed together do not come back together. An engine that
-    /// says how long to wait is believed.
+    /// Decides on a retry after `attempts` failed attempts, the last of them at `now`. `random` is between 0 and 1 and
+    /// scales the pause (full jitter), so that deliveries that failed together are not retried together. A
+    /// `retry_after` longer than the pause replaces it.
     #[must_use]
     pub fn decide(
         &self,
@@ -299,20 +299,20 @@ impl RetryPolicy {
         }
     }
 
-    /// Whether there may be an attempt of this number, from 1.
+    /// Tells whether an attempt with this number, from 1, is allowed.
     #[must_use]
     pub fn may_ask(&self, attempt: i64) -> bool {
         attempt <= i64::from(self.max_attempts)
     }
 
-    /// The longest pause after so many attempts, from 1.
+    /// Returns the maximum pause after this number of attempts, from 1.
     fn longest_pause(&self, attempts: i64) -> Duration {
         let doublings = u32::try_from(attempts - 1).unwrap_or(0).min(31);
         self.base.checked_mul(1 << doublings).map_or(self.cap, |pause| pause.min(self.cap))
     }
 }
 
-/// The instant that much later; `None` beyond what a calendar holds.
+/// Adds a duration to an instant; `None` if the result is out of range.
 #[must_use]
 pub fn later(instant: Timestamp, pause: Duration) -> Option<Timestamp> {
     let micros = i64::try_from(pause.as_micros()).ok()?;

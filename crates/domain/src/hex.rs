@@ -1,8 +1,8 @@
-//! Bytes in hexadecimal: two digits each, in lower case.
+//! Hexadecimal encoding of bytes: two lower-case digits each.
 
 use std::fmt;
 
-/// Shows bytes in hexadecimal.
+/// Displays bytes as hexadecimal digits.
 #[derive(Debug, Clone, Copy)]
 pub struct Hex<'a>(pub &'a [u8]);
 
@@ -12,7 +12,7 @@ impl fmt::Display for Hex<'_> {
     }
 }
 
-/// Reads so many bytes; `None` if it is not exactly their digits, in lower case.
+/// Parses exactly this many bytes. Returns `None` for any other length or for upper-case digits.
 #[must_use]
 pub fn read<const BYTES: usize>(text: &str) -> Option<[u8; BYTES]> {
     let nibble = |digit: u8| match digit {

@@ -1,13 +1,13 @@
-//! A newtype per identifier, so that one kind of id can never stand where another is due.
+//! One newtype per kind of identifier, so that the compiler refuses an id of the wrong kind.
 //!
-//! All are UUIDs of version 7 (RFC 9562, section 5.7): their byte order is the order of creation.
+//! All ids are UUIDs of version 7 (RFC 9562, section 5.7): their byte order is the order of creation.
 
 use std::fmt;
 use std::str::FromStr;
 
 use uuid::Uuid;
 
-/// The text is not a UUID in its hyphenated form.
+/// Error for a text that is not a UUID in its hyphenated form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an identifier: a UUID in its hyphenated form is due")]
 pub struct InvalidId;
@@ -19,13 +19,13 @@ macro_rules! uuid_id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// Takes a UUID as this kind of id.
+            /// Wraps a UUID.
             #[must_use]
             pub const fn from_uuid(id: Uuid) -> Self {
                 Self(id)
             }
 
-            /// The id as a plain UUID.
+            /// Returns the UUID.
             #[must_use]
             pub const fn as_uuid(&self) -> Uuid {
                 self.0
@@ -42,7 +42,8 @@ macro_rules! uuid_id {
             type Err = InvalidId;
 
             fn from_str(text: &str) -> Result<Self, InvalidId> {
-                // Uuid::try_parse also takes braced, URN and hyphen-less forms; one id has one spelling here.
+                // `Uuid::try_parse` also accepts braced, URN and hyphen-less forms. Only one spelling of an id is valid
+                // here.
                 if text.len() != uuid::fmt::Hyphenated::LENGTH {
                     return Err(InvalidId);
                 }
@@ -57,24 +58,24 @@ uuid_id!(
     MassRequestId
 );
 uuid_id!(
-    /// Identifies a person who can log in.
+    /// Identifies a user account.
     UserId
 );
 uuid_id!(
-    /// Identifies a machine credential.
+    /// Identifies an API key.
     ApiKeyId
 );
 uuid_id!(
-    /// Identifies what begins with a login and ends with a logout.
+    /// Identifies a session: from a login to its logout.
     SessionId
 );
 uuid_id!(
-    /// Identifies the intention to ask the engine about a request, which has one at most.
+    /// Identifies a delivery. A request has at most one.
     DeliveryId
 );
 
 impl DeliveryId {
-    /// The id that the delivery of a request has. Those that were made before this was so have another one.
+    /// Returns the id of a request's delivery. Deliveries from before this rule have unrelated ids.
     #[must_use]
     pub const fn of(request: MassRequestId) -> Self {
         Self(request.0)
@@ -82,7 +83,7 @@ impl DeliveryId {
 }
 
 uuid_id!(
-    /// Identifies a stored answer of the engine.
+    /// Identifies a stored recommendation.
     RecommendationId
 );
 

@@ -1,22 +1,22 @@
-//! Strict reading of JSON (RFC 8259): what other readers repair or lose silently is refused here, with its place.
+//! A strict JSON parser (RFC 8259). It reports input that other parsers silently repair or drop, with its position.
 //!
-//! A reader of our own, because the judgement on a number needs its spelling (`9007199254740993` and `1e-400` have no
-//! double of their own) and the one on a key needs its place; no reader published gives both.
+//! MASS has its own parser because validation needs the spelling of numbers (`9007199254740993` and `1e-400` have no
+//! exact double) and the position of keys; no published parser provides both.
 
 use std::collections::HashSet;
 use std::fmt;
 
-/// The deepest nesting that is read; the outermost object or array is level 1.
+/// Maximum nesting depth; the outermost object or array is level 1.
 pub const MAX_DEPTH: usize = 32;
 
-/// The greatest integer up to which every integer has a double of its own: 2^53 − 1 (I-JSON, RFC 7493 section 2.2).
+/// The greatest integer below which every integer has an exact double: 2^53 − 1 (I-JSON, RFC 7493 section 2.2).
 pub const MAX_SAFE: f64 = 9_007_199_254_740_991.0;
 
-/// Why a text is not JSON that MASS accepts.
+/// Error for a text that is not acceptable JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail} at line {line}, column {column}")]
 pub struct SyntaxError {
-    /// A stable word for programs; docs/errors.md lists them all.
+    /// The stable code for programs; docs/errors.md lists them.
     pub code: &'static str,
     /// A sentence for people.
     pub detail: String,
@@ -26,33 +26,33 @@ pub struct SyntaxError {
     pub column: usize,
 }
 
-/// What makes a text unreadable.
+/// The kinds of syntax error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hazard {
-    /// Nothing but white space.
+    /// The text is empty or only white space.
     EmptyBody,
-    /// A byte order mark at the beginning.
+    /// The text begins with a byte order mark.
     ByteOrderMark,
-    /// Bytes that are not UTF-8.
+    /// The text is not UTF-8.
     InvalidUtf8,
-    /// Anything that the grammar of JSON does not allow.
+    /// The text violates the grammar of JSON.
     Syntax,
-    /// More text after the document.
+    /// More text follows the document.
     TrailingData,
-    /// An escape such as `\ud800` without its other half.
+    /// A surrogate escape such as `\ud800` lacks its other half.
     LoneSurrogate,
-    /// A key that the same object has already.
+    /// An object has the same key twice.
     DuplicateKey,
-    /// `NaN` or `Infinity`.
+    /// The number is `NaN` or `Infinity`.
     NotANumber,
-    /// A number that no double reaches.
+    /// The number is greater than every double.
     NumberOverflow,
-    /// Nesting beyond [`MAX_DEPTH`].
+    /// The nesting exceeds [`MAX_DEPTH`].
     Depth,
 }
 
 impl Hazard {
-    /// Every hazard, in the order of the documentation.
+    /// All kinds, in the order of the documentation.
     pub const ALL: &[Self] = &[
         Self::Syntax,
         Self::EmptyBody,
@@ -66,7 +66,7 @@ impl Hazard {
         Self::Depth,
     ];
 
-    /// The stable word for programs.
+    /// Returns the stable code for programs.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -83,7 +83,7 @@ impl Hazard {
         }
     }
 
-    /// A sentence for people.
+    /// Returns a sentence for people.
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {
@@ -101,7 +101,7 @@ impl Hazard {
     }
 }
 
-/// A JSON value, its members in the order in which they were sent.
+/// A JSON value. Keeps the order of members.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     /// `null`
@@ -114,12 +114,12 @@ pub enum Value {
     String(String),
     /// An array.
     Array(Vec<Value>),
-    /// An object; its keys are distinct.
+    /// An object with distinct keys.
     Object(Vec<(String, Value)>),
 }
 
 impl Value {
-    /// What JSON calls this kind of value.
+    /// Returns JSON's name of the type.
     #[must_use]
     pub const fn type_name(&self) -> &'static str {
         match self {
@@ -132,7 +132,7 @@ impl Value {
         }
     }
 
-    /// An object's member; `None` for every other kind of value.
+    /// Returns an object's member; `None` for other types.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Self> {
         match self {
@@ -141,7 +141,7 @@ impl Value {
         }
     }
 
-    /// The value that a JSON Pointer (RFC 6901) leads to.
+    /// Returns the value at a JSON Pointer (RFC 6901).
     #[must_use]
     pub fn pointer(&self, pointer: &str) -> Option<&Self> {
         let Some(path) = pointer.strip_prefix('/') else {
@@ -158,31 +158,31 @@ impl Value {
     }
 }
 
-/// A number as it was sent: the nearest double, and whether that is the number that was meant.
+/// A number as sent: the nearest double, and the original spelling if the double is not exact.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Number {
     nearest: f64,
-    /// The spelling, where `nearest` is numerically another number.
+    /// The original spelling if `nearest` is not exactly that number.
     meant: Option<Box<str>>,
 }
 
-/// Why a number cannot be kept without changing it.
+/// Reason why a double cannot represent a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NumberFault {
-    /// Beyond ±(2^53 − 1), where neighbouring integers share a double.
+    /// The number is outside ±(2^53 − 1), where several integers share a double.
     BeyondSafeRange,
-    /// More digits than a double holds.
+    /// The number has more digits than a double.
     Inexact,
 }
 
 impl Number {
-    /// A number that is a double; `None` for infinities and NaN.
+    /// Builds a number from a double; `None` for infinities and NaN.
     #[must_use]
     pub fn new(value: f64) -> Option<Self> {
         value.is_finite().then_some(Self { nearest: value, meant: None })
     }
 
-    /// Reads a whole text in JSON number syntax; `None` when it is not, or when no double reaches it.
+    /// Parses a number in JSON syntax; `None` if the text is not one, or if it is greater than every double.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if number_length(text.as_bytes()) == Some(text.len()) { Self::from_lexeme(text) } else { None }
@@ -190,19 +190,19 @@ impl Number {
 
     fn from_lexeme(lexeme: &str) -> Option<Self> {
         let nearest: f64 = lexeme.parse().ok().filter(|value: &f64| value.is_finite())?;
-        // Up to 15 digits every decimal has a double of its own; most numbers end here.
+        // A double distinguishes all decimals of up to 15 digits, so this fast path covers most numbers.
         let short = lexeme.len() <= 15 && !lexeme.contains(['e', 'E']);
         let exact = short || Decimal::of(lexeme) == Decimal::of(ryu_js::Buffer::new().format_finite(nearest));
         Some(Self { nearest, meant: (!exact).then(|| lexeme.into()) })
     }
 
-    /// The nearest double.
+    /// Returns the nearest double.
     #[must_use]
     pub const fn value(&self) -> f64 {
         self.nearest
     }
 
-    /// Why the number cannot be kept, if it cannot.
+    /// Returns the reason why a double cannot represent the number; `None` if it can.
     #[must_use]
     pub fn fault(&self) -> Option<NumberFault> {
         if self.nearest.abs() > MAX_SAFE {
@@ -222,7 +222,8 @@ impl fmt::Display for Number {
     }
 }
 
-/// A number's value, independent of its spelling: `digits × 10^exponent`, the digits without zeros at either end.
+/// The exact value of a number: `digits × 10^exponent`, the digits without zeros at either end. Independent of
+/// spelling.
 #[derive(PartialEq, Eq)]
 struct Decimal {
     negative: bool,
@@ -231,7 +232,7 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// Takes apart a text in JSON number syntax. An absurd exponent saturates, which is unequal to any double's.
+    /// Parses a number in JSON syntax. An extreme exponent saturates, and so differs from the exponent of every double.
     fn of(lexeme: &str) -> Self {
         let (mantissa, exponent) = lexeme.split_once(['e', 'E']).unwrap_or((lexeme, "0"));
         let (negative, mantissa) = mantissa.strip_prefix('-').map_or((false, mantissa), |rest| (true, rest));
@@ -253,7 +254,7 @@ impl Decimal {
     }
 }
 
-/// Reads a document.
+/// Parses a document.
 ///
 /// # Errors
 /// [`SyntaxError`] with line and column.
@@ -261,7 +262,7 @@ pub fn parse(text: &[u8]) -> Result<Value, SyntaxError> {
     Reader::read_document(text).map_err(|fault| fault.located_in(text))
 }
 
-/// A hazard and the byte at which it was met.
+/// A syntax error at a byte offset.
 struct ParseError {
     hazard: Hazard,
     detail: String,
@@ -272,7 +273,7 @@ impl ParseError {
     fn located_in(self, text: &[u8]) -> SyntaxError {
         let before = text.get(..self.at).unwrap_or(text);
         let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
-        // Every byte of UTF-8 but the continuations (10xxxxxx) begins a character.
+        // Counts characters: every byte of UTF-8 except continuation bytes (10xxxxxx) begins one.
         let characters = |bytes: &[u8]| bytes.iter().filter(|byte| **byte & 0xC0 != 0x80).count();
         SyntaxError {
             code: self.hazard.code(),
@@ -314,7 +315,7 @@ impl<'a> Reader<'a> {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    /// Steps over the byte if it is the next one.
+    /// Consumes the byte if it is the next one.
     fn take(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.at += usize::from(found);
@@ -394,7 +395,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads an escape from its backslash on.
+    /// Parses an escape, starting at its backslash.
     fn escape(&mut self) -> Result<char, ParseError> {
         let start = self.at;
         self.at += 1;
@@ -415,7 +416,7 @@ impl<'a> Reader<'a> {
         Ok(character)
     }
 
-    /// Reads the digits of an escape that began at `start`, and those of the second half of a surrogate pair.
+    /// Parses the hexadecimal digits of an escape that began at `start`, and the second half of a surrogate pair.
     fn unicode_escape(&mut self, start: usize) -> Result<char, ParseError> {
         let first = self.four_hex_digits()?;
         let mut code = first;
@@ -445,7 +446,7 @@ impl<'a> Reader<'a> {
         Ok(code)
     }
 
-    /// Steps into an object or array.
+    /// Enters an object or array.
     fn descend(&mut self) -> Result<(), ParseError> {
         if self.depth == MAX_DEPTH {
             return self.fail(Hazard::Depth, Hazard::Depth.meaning());
@@ -512,9 +513,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The index of the first member whose key an earlier one has.
+/// Returns the index of the first member with a repeated key.
 fn first_repeated_key(members: &[(String, Value)]) -> Option<usize> {
-    // Few keys are compared faster than hashed; many must not be compared each with each.
+    // For a few keys, comparing all pairs is faster than hashing; for many keys it would be quadratic.
     if members.len() <= 12 {
         return (1..members.len()).find(|index| members[..*index].iter().any(|(key, _)| *key == members[*index].0));
     }
@@ -522,7 +523,7 @@ fn first_repeated_key(members: &[(String, Value)]) -> Option<usize> {
     members.iter().position(|(key, _)| !seen.insert(key.as_str()))
 }
 
-/// The length of the JSON number (RFC 8259, section 6) at the beginning of the text.
+/// Returns the length of the JSON number (RFC 8259, section 6) at the start of the text.
 fn number_length(text: &[u8]) -> Option<usize> {
     let digits_from = |at: usize| text.iter().skip(at).take_while(|byte| byte.is_ascii_digit()).count();
     let is = |at: usize, allowed: &[u8]| text.get(at).is_some_and(|byte| allowed.contains(byte));

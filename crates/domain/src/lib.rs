@@ -1,4 +1,4 @@
-//! What MASS *is*: its identifiers, contracts, entities and rules, as plain values and pure functions.
+//! The domain of MASS: identifiers, contracts, entities and rules, as plain values and pure functions.
 //!
 //! Belongs here: anything that can be decided from its arguments alone.
 //! Does not belong here: I/O, a clock, randomness, a web framework, a database driver. A test over `cargo metadata`

@@ -1,4 +1,4 @@
-//! The stored MASS request and its life.
+//! The stored MASS request and its lifecycle.
 
 use crate::access::Actor;
 use crate::audit::tree::TreeHash;
@@ -10,34 +10,34 @@ use crate::tenancy::TenantId;
 use crate::time::Timestamp;
 use crate::validation::Warning;
 
-/// The text names no status.
+/// Error for an unknown status name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown status \"{0}\"")]
 pub struct UnknownStatus(String);
 
-/// The text names no outcome.
+/// Error for an unknown outcome name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown outcome \"{0}\"")]
 pub struct UnknownOutcome(String);
 
 named_enum!(
-    /// Where a request is in its life.
+    /// The status of a request in its lifecycle.
     Status, UnknownStatus {
-        /// Stored; the engine has not been asked.
+        /// Stored, and not sent to the engine.
         Pending = "pending",
-        /// The engine is being asked.
+        /// Being sent to the engine.
         Processing = "processing",
-        /// The engine has answered.
+        /// Answered by the engine.
         Done = "done",
-        /// The engine could not be asked or gave no valid answer.
+        /// The engine was unreachable or gave no valid answer.
         Failed = "failed",
-        /// Nobody wants an answer any more.
+        /// Cancelled: no answer is wanted any more.
         Cancelled = "cancelled",
     }
 );
 
 impl Status {
-    /// Whether a request may move from this status to the other.
+    /// Tells whether the transition to the other status is allowed.
     #[must_use]
     pub const fn can_become(self, next: Self) -> bool {
         use Status::{Cancelled, Done, Failed, Pending, Processing};
@@ -51,94 +51,95 @@ impl Status {
 }
 
 named_enum!(
-    /// What became of a document that was sent.
+    /// The result of accepting a document.
     Outcome, UnknownOutcome {
         /// Stored as a new request.
         Accepted = "accepted",
         /// Stored as a new request that supersedes an older one with the same natural key.
         Correction = "correction",
-        /// Not stored: the same document is there already.
+        /// Not stored, because the same document is already stored.
         Duplicate = "duplicate",
     }
 );
 
-/// Where the event by which a request was stored stands in its tenant's audit trail.
+/// The position of a request's first event in the tenant's audit log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditLeaf {
-    /// The event's place in the log, from 1.
+    /// The event's sequence number, from 1.
     pub sequence: i64,
-    /// The hash of its leaf in the Merkle tree.
+    /// The hash of the event's leaf in the Merkle tree.
     pub leaf_hash: TreeHash,
 }
 
-/// A stored request without its document: what lists show.
+/// A stored request without its document, as shown in lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
-    /// Its id; newer requests have greater ids.
+    /// The request's id; newer requests have greater ids.
     pub id: MassRequestId,
-    /// Whose it is.
+    /// The tenant that owns it.
     pub tenant_id: TenantId,
-    /// The contract that it was accepted under, for ever.
+    /// The contract under which it was accepted. Never changes.
     pub contract: ContractId,
-    /// Where it is in its life.
+    /// The current status.
     pub status: Status,
-    /// How it was stored: accepted, or as a correction.
+    /// The result of accepting it: accepted, or a correction.
     pub outcome: Outcome,
-    /// Counts the changes of what is shown of the request, from 1; the entity tag is made of it.
+    /// The version for optimistic concurrency, from 1. Increases with each visible change; the entity tag is derived
+    /// from it.
     pub version: i64,
-    /// When it was stored.
+    /// Instant of storage.
     pub created_at: Timestamp,
-    /// When what is shown of it last changed.
+    /// Instant of the last visible change.
     pub updated_at: Timestamp,
-    /// Who sent it.
+    /// The author.
     pub created_by: Actor,
     /// The sender's correlation id.
     pub correlation_id: Option<String>,
-    /// The idempotency key that it was sent with.
+    /// The idempotency key of the submission.
     pub idempotency_key: Option<String>,
-    /// The site that it tells of.
+    /// The site that the document describes.
     pub site_id: Option<String>,
-    /// The device that it tells of.
+    /// The device that the document describes.
     pub device_id: Option<String>,
-    /// The instant that it tells of.
+    /// The instant that the document describes.
     pub observed_at: Option<Timestamp>,
-    /// SHA-256 over the canonical document.
+    /// SHA-256 of the canonical document.
     pub fingerprint: Fingerprint,
     /// The request that this one supersedes.
     pub corrects: Option<MassRequestId>,
     /// The request that supersedes this one.
     pub corrected_by: Option<MassRequestId>,
-    /// Where the event by which it was stored stands; `None` before it stands there, and for what was stored before the
-    /// audit trail was a tree.
+    /// The position of its first event in the audit log. `None` until the event is appended, and for requests older
+    /// than the audit tree.
     pub audit: Option<AuditLeaf>,
 }
 
 /// A stored request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MassRequest {
-    /// All but the document.
+    /// Everything except the document.
     pub summary: Summary,
-    /// The normalised document as canonical text (RFC 8785): re-hashing it gives the fingerprint.
+    /// The normalised document as canonical text (RFC 8785). Its hash is the fingerprint.
     pub document: String,
-    /// What was unlikely about it.
+    /// Warnings from its validation.
     pub warnings: Vec<Warning>,
 }
 
-/// A client's name for one attempt to store something, so that a repeat changes nothing: 1–255 printable ASCII
-/// characters (IETF draft "The Idempotency-Key HTTP Header Field"). Unique within the tenant.
+/// An idempotency key, so that a repeated submission has no further effect: 1–255 printable ASCII characters (IETF
+/// draft "The Idempotency-Key HTTP Header Field"). Unique within the tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct IdempotencyKey(Box<str>);
 
-/// The text cannot be an idempotency key.
+/// Error for a text that is not an idempotency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an idempotency key has 1 to 255 printable ASCII characters")]
 pub struct InvalidIdempotencyKey;
 
 impl IdempotencyKey {
-    /// Parses a key, taken without white space at its ends.
+    /// Trims white space, then parses a key.
     ///
     /// # Errors
-    /// [`InvalidIdempotencyKey`] when nothing is left, it is too long or has another character.
+    /// [`InvalidIdempotencyKey`] if the rest is empty, too long or contains another character.
     pub fn parse(text: &str) -> Result<Self, InvalidIdempotencyKey> {
         let text = text.trim();
         let printable = |b: u8| (b' '..=b'~').contains(&b);
@@ -149,33 +150,33 @@ impl IdempotencyKey {
         }
     }
 
-    /// The key as text.
+    /// Returns the key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Which requests a list shows. Bounds in time include `from` and exclude `to`.
+/// Filter of a list of requests. Time bounds include `from` and exclude `to`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// In this status.
+    /// Only requests with this status.
     pub status: Option<Status>,
-    /// Under this contract.
+    /// Only requests of this contract.
     pub contract: Option<ContractId>,
-    /// Of this site.
+    /// Only requests about this site.
     pub site_id: Option<String>,
-    /// Of this device.
+    /// Only requests about this device.
     pub device_id: Option<String>,
-    /// With this correlation id.
+    /// Only requests with this correlation id.
     pub correlation_id: Option<String>,
-    /// Stored at or after.
+    /// Only requests stored at or after this instant.
     pub created_from: Option<Timestamp>,
-    /// Stored before.
+    /// Only requests stored before this instant.
     pub created_to: Option<Timestamp>,
-    /// Telling of an instant at or after.
+    /// Only requests that describe an instant at or after this one.
     pub observed_from: Option<Timestamp>,
-    /// Telling of an instant before.
+    /// Only requests that describe an instant before this one.
     pub observed_to: Option<Timestamp>,
 }
 

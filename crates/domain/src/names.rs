@@ -1,4 +1,4 @@
-//! Enumerations whose values have one name, on the wire and in the database alike.
+//! Enumerations with one name per value, shared by the API and the database.
 
 macro_rules! named_enum {
     ($(#[$meta:meta])* $name:ident, $unknown:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal,)* }) => {
@@ -7,10 +7,10 @@ macro_rules! named_enum {
         pub enum $name { $($(#[$vmeta])* $variant,)* }
 
         impl $name {
-            /// Every value, in the order of the documentation.
+            /// All values, in the order of the documentation.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// The name on the wire and in the database.
+            /// Returns the name in the API and the database.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)* }

@@ -1,4 +1,4 @@
-//! One spelling for what means the same: strings, numeric strings, and the free objects of `payload`.
+//! Normalisation: equal values get one spelling. Covers strings, numeric strings, and the free objects of `payload`.
 
 use std::collections::HashSet;
 
@@ -9,26 +9,26 @@ use crate::canonical;
 use crate::json::{Number, Value};
 use crate::validation::{Code, Findings, Pointer, shown};
 
-/// A string without white space (Unicode `White_Space`) at its ends, in NFC (Unicode Standard Annex 15).
+/// Trims white space (Unicode `White_Space`) and converts the string to NFC (Unicode Standard Annex 15).
 #[must_use]
 pub fn text(sent: &str) -> String {
     nfc(sent.trim())
 }
 
-/// A text in NFC. ASCII always is, and nearly all texts are ASCII.
+/// Converts a text to NFC. Returns ASCII, the common case, unchanged.
 fn nfc(text: &str) -> String {
     if text.is_ascii() { text.to_owned() } else { text.nfc().collect() }
 }
 
-/// A key in NFC and snake case. A key without letters and digits has no words to join, and stays.
+/// Converts a key to NFC and snake case. A key without letters and digits has no words to join, and stays unchanged.
 #[must_use]
 pub fn key(sent: &str) -> String {
     if is_plain_key(sent) {
         return sent.to_owned();
     }
     let mut key: String = nfc(sent);
-    // Once is not enough: lower case can bring forth combining marks, which the next round takes for separators. It
-    // ends because nothing is in upper case that could be lowered after the first round, and later rounds only split.
+    // One pass is not enough: lower-casing can produce combining marks, which the next pass treats as separators. The
+    // loop ends, because after the first pass no upper case is left and later passes only split words.
     loop {
         let next: String = nfc(&key.to_snake_case());
         if next.is_empty() || next == key {
@@ -38,20 +38,21 @@ pub fn key(sent: &str) -> String {
     }
 }
 
-/// Whether a key obviously is what [`key`] would make of it: words of `a-z` and digits, with one underscore between two.
+/// Tells whether a key is certainly in normal form already: words of `a-z` and digits, joined by single underscores.
+/// Saves the slow path of [`key`].
 fn is_plain_key(text: &str) -> bool {
     let is_word = |word: &[u8]| !word.is_empty() && word.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     text.as_bytes().split(|byte| *byte == b'_').all(is_word)
 }
 
-/// The number that a string stands for: printing the number gives the string again. So `"24.5"` is one, and the version
-/// `"1.10"`, the part number `"1E5"` and the article `"0.50"` stay what they are.
+/// Converts a string to a number if printing the number gives the same string again. So `"24.5"` becomes a number,
+/// while the version `"1.10"`, the part number `"1E5"` and the article `"0.50"` stay strings.
 fn numeric(text: &str) -> Option<Number> {
     let number = Number::parse(text).filter(|number| number.fault().is_none())?;
     (canonical::write(&Value::Number(number.clone())) == text).then_some(number)
 }
 
-/// Normalises a free value: keys, strings, and the strings that are spelt just as MASS prints a number, true or false.
+/// Normalises a free value: its keys, its strings, and strings spelt exactly as MASS prints a number, true or false.
 pub(crate) fn free_value(sent: &Value, pointer: &Pointer<'_>, findings: &mut Findings) -> Value {
     match sent {
         Value::Null | Value::Bool(_) | Value::Number(_) => sent.clone(),
@@ -137,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_normal_key_stays_whatever_character_it_is_made_of() {
-        // Left out are ideographs and what is unassigned: they have neither case nor marks.
+        // Ideographs and unassigned characters are left out: they have neither case nor marks.
         for character in ('\0'..='\u{2fff}').chain('\u{a000}'..='\u{abff}').chain('\u{f900}'..='\u{1ffff}') {
             let sent = format!("A{character}b{character}");
             let normal = key(&sent);

@@ -1,4 +1,4 @@
-//! Keyset pagination: a cursor that names the last row seen, never an offset.
+//! Keyset pagination: a cursor contains the key of the last row, never an offset.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,36 +7,36 @@ use uuid::Uuid;
 
 use crate::tenancy::TenantId;
 
-/// How many rows a page has: 1 … 500.
+/// A page size: 1 … 500 rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit(u16);
 
 impl Limit {
-    /// The page size of a caller who names none.
+    /// The default page size.
     pub const DEFAULT: Self = Self(50);
-    /// The largest page.
+    /// The maximum page size.
     pub const MAX: u16 = 500;
 
-    /// Takes a page size; `None` outside 1 … 500.
+    /// Builds a page size; `None` outside 1 … 500.
     #[must_use]
     pub const fn new(rows: u16) -> Option<Self> {
         if rows >= 1 && rows <= Self::MAX { Some(Self(rows)) } else { None }
     }
 
-    /// The number of rows.
+    /// Returns the number of rows.
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0
     }
 }
 
-/// What a cursor belongs to: a list and its filters. A cursor of another list or other filters is refused, since it
-/// would silently skip rows.
+/// The list and the filters that a cursor belongs to. A cursor of another list or with other filters is refused,
+/// because it would silently skip rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CursorScope([u8; 8]);
 
 impl CursorScope {
-    /// The scope of a list with these filters, given in a fixed order.
+    /// Builds the scope of a list from its filters, given in a fixed order.
     #[must_use]
     pub fn of<'a>(list: &str, filters: impl IntoIterator<Item = Option<&'a str>>) -> Self {
         let mut hash = Sha256::new();
@@ -56,17 +56,17 @@ impl CursorScope {
     }
 }
 
-/// The text is not a cursor of this list.
+/// Error for a text that is not a cursor of this list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor of this list with these filters")]
 pub struct ForeignCursor;
 
-/// What a list is ordered by and tells a row from all others.
+/// A unique sort key of a list.
 pub trait RowKey: Sized {
-    /// The key as bytes.
+    /// Encodes the key.
     fn to_bytes(&self) -> Vec<u8>;
 
-    /// The key again; `None` if the bytes are none.
+    /// Decodes the key; `None` if the bytes are invalid.
     fn from_bytes(bytes: &[u8]) -> Option<Self>;
 }
 
@@ -100,7 +100,7 @@ impl RowKey for i64 {
     }
 }
 
-/// Writes a cursor that continues after the given row.
+/// Encodes a cursor that continues after the given row.
 #[must_use]
 pub fn encode_cursor(scope: CursorScope, last: &impl RowKey) -> String {
     let mut bytes = scope.0.to_vec();
@@ -108,10 +108,10 @@ pub fn encode_cursor(scope: CursorScope, last: &impl RowKey) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// Reads a cursor back.
+/// Decodes a cursor.
 ///
 /// # Errors
-/// [`ForeignCursor`] when it is none, or one of another list.
+/// [`ForeignCursor`] if the text is not a cursor, or is the cursor of another list.
 pub fn decode_cursor<K: RowKey>(scope: CursorScope, cursor: &str) -> Result<K, ForeignCursor> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| ForeignCursor)?;
     let key = bytes.strip_prefix(&scope.0).ok_or(ForeignCursor)?;
@@ -123,12 +123,12 @@ pub fn decode_cursor<K: RowKey>(scope: CursorScope, cursor: &str) -> Result<K, F
 pub struct Page<T> {
     /// The rows.
     pub items: Vec<T>,
-    /// Continues after the last row; `None` on the last page.
+    /// The cursor of the next page; `None` on the last page.
     pub next_cursor: Option<String>,
 }
 
 impl<T> Page<T> {
-    /// Makes a page of up to `limit` rows from a query for one row more, which tells whether another page follows.
+    /// Builds a page from the result of a query with `limit + 1` rows. The extra row shows that another page follows.
     #[must_use]
     pub fn from_lookahead<K: RowKey>(
         mut rows: Vec<T>,

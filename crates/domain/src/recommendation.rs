@@ -1,6 +1,7 @@
-//! What the engine recommends: how its answer is read, and whether it kept to the guardrails.
+//! Recommendations of the engine: parsing the answer, and checking it against the guardrails.
 //!
-//! MASS does nothing of what is recommended. It stores it, judges it, and shows as valid what breaks no guardrail alone.
+//! MASS never acts on a recommendation. It stores and checks each one, and marks as valid only those that break no
+//! guardrail.
 
 mod guardrails;
 mod reading;
@@ -18,29 +19,29 @@ use crate::time::Timestamp;
 pub use guardrails::{HardConstraints, check_guardrails};
 pub use reading::{MAX_ANSWER_BYTES, MalformedAnswer};
 
-/// The engine's answer, as it goes over the wire (docs/engine.md) and as it is stored.
+/// The engine's answer, in the wire format (docs/engine.md) that is also the storage format.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Advice {
-    /// The engine's own name for this answer.
+    /// The engine's id of this answer.
     pub decision_id: Uuid,
-    /// Who answers.
+    /// The model that answered.
     pub model: Model,
-    /// The fingerprint of the document that was judged.
+    /// The fingerprint of the document that the answer is about.
     #[serde(serialize_with = "as_text")]
     pub input_fingerprint: Fingerprint,
-    /// How sure the engine is, from 0 to 1.
+    /// Confidence of the engine, from 0 to 1.
     pub confidence: f64,
-    /// How much could go wrong in following it, from 0 to 1.
+    /// Risk of following the recommendation, from 0 to 1.
     pub risk_score: f64,
-    /// What following it for a day would change.
+    /// Estimated effect of following the recommendation for a day.
     pub estimated_impact_24h: Impact,
-    /// What to do, in order.
+    /// Recommended actions, in order.
     pub actions: Vec<Action>,
-    /// The site's figures afterwards, if they can be told.
+    /// Expected values of the site afterwards, if the engine can estimate them.
     pub expected_impact: Option<Expectation>,
-    /// Why.
+    /// Reasons for the recommendation.
     pub explanation: Explanation,
-    /// What the engine says it kept to.
+    /// Guardrails that the engine declares to have kept.
     pub guardrails: Guardrails,
 }
 
@@ -48,59 +49,59 @@ fn as_text<S: Serializer>(fingerprint: &Fingerprint, serializer: S) -> Result<S:
     serializer.collect_str(fingerprint)
 }
 
-/// Who answers, and by which policy.
+/// The model that answered, and its policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Model {
-    /// Its name.
+    /// The model's name.
     pub name: String,
-    /// Its version.
+    /// The model's version.
     pub version: String,
-    /// The policy that it follows.
+    /// The policy that the model follows.
     pub policy: String,
 }
 
-/// What following a recommendation for a day would change. Savings are positive.
+/// Estimated effect of following a recommendation for a day. Savings are positive.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Impact {
     /// Energy saved, in kWh.
     pub energy_kwh: f64,
-    /// Its cost, in `currency`.
+    /// Saved cost, in `currency`.
     pub cost: f64,
     /// The currency of the cost (ISO 4217).
     pub currency: String,
-    /// The PUE's change: less is better.
+    /// Change of the PUE; negative is better.
     pub pue_delta: f64,
     /// Greenhouse gases avoided, in kg of CO2 equivalent.
     pub co2e_kg: f64,
 }
 
-/// Something to do.
+/// A recommended action.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Action {
-    /// What.
+    /// The type of action.
     #[serde(rename = "type")]
     pub kind: String,
-    /// To what: the site or device, a slash, and the signal.
+    /// The object of the action: the site or device, a slash, and the signal.
     pub target: String,
-    /// The present value, if the action has one.
+    /// The current value, if the action has one.
     pub current: Option<f64>,
-    /// The value to try.
+    /// The suggested value.
     pub suggested: Option<f64>,
-    /// Their difference.
+    /// The suggested value minus the current one.
     pub delta: Option<f64>,
-    /// The unit of all three.
+    /// The unit of the three values.
     pub units: Option<String>,
 }
 
 impl Action {
-    /// The signal that the action is about: what stands behind the last slash of its target.
+    /// Returns the signal that the action is about: the text after the last slash of its target.
     #[must_use]
     pub fn signal(&self) -> &str {
         self.target.rsplit_once('/').map_or(&self.target, |(_, signal)| signal)
     }
 }
 
-/// The site's figures after the actions, where they can be told.
+/// Expected values of the site after the actions, as far as the engine can estimate them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Expectation {
     /// The power usage effectiveness.
@@ -109,114 +110,114 @@ pub struct Expectation {
     pub facility_power_kw: Option<f64>,
 }
 
-/// Why.
+/// Reasons for a recommendation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Explanation {
-    /// For people.
+    /// Text for people.
     pub narrative: String,
-    /// For programs.
+    /// Codes for programs.
     pub reason_codes: Vec<String>,
 }
 
-/// What the engine says it kept to.
+/// Guardrails that the engine declares to have kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Guardrails {
-    /// The answer was made to be read.
+    /// The answer is read-only (shadow mode).
     pub shadow_read_only_enforced: bool,
-    /// Nothing is controlled by it.
+    /// The answer controls no equipment.
     pub no_control_actions_enforced: bool,
 }
 
-/// The text names no flag.
+/// Error for an unknown flag name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown flag \"{0}\"")]
 pub struct UnknownFlag(String);
 
 named_enum!(
-    /// Why a recommendation is not valid.
+    /// Reason why a recommendation is invalid.
     FlagCode, UnknownFlag {
-        /// The engine does not say that the answer is only read.
+        /// The engine does not declare the answer read-only.
         ShadowNotEnforced = "shadow_read_only_not_enforced",
-        /// The engine does not say that nothing is controlled.
+        /// The engine does not rule out control actions.
         ControlNotExcluded = "control_actions_not_excluded",
         /// A suggestion breaks a hard constraint of the request.
         HardConstraint = "hard_constraint_broken",
-        /// A hard constraint on what is suggested cannot be read, so that nobody can tell whether it is kept.
+        /// A hard constraint on a suggested value has an invalid value, so it cannot be checked.
         UnreadableConstraint = "hard_constraint_unreadable",
-        /// The difference is not that between the suggested and the present value.
+        /// The delta is not the suggested value minus the current one.
         DeltaMismatch = "delta_mismatch",
-        /// The unit is not the signal's.
+        /// The unit is not the unit of the signal.
         UnitsMismatch = "units_mismatch",
     }
 );
 
-/// One reason why a recommendation is not valid.
+/// A reason why a recommendation is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flag {
     /// The name of a [`FlagCode`].
     pub code: String,
-    /// Where in the answer (JSON Pointer, RFC 6901).
+    /// The position in the answer (JSON Pointer, RFC 6901).
     pub pointer: String,
     /// A sentence for people.
     pub detail: String,
 }
 
-/// A stored answer of the engine, with MASS's judgement on it.
+/// A stored answer of the engine, with the result of MASS's check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recommendation {
-    /// Its id; newer ones have greater ids.
+    /// The recommendation's id; newer ones have greater ids.
     pub id: RecommendationId,
-    /// Whose it is.
+    /// The tenant that owns it.
     pub tenant_id: TenantId,
-    /// The request that was judged.
+    /// The request that it answers.
     pub request_id: MassRequestId,
-    /// The delivery by which the engine was asked.
+    /// The delivery that received it.
     pub delivery_id: DeliveryId,
     /// The contract of the request.
     pub contract: ContractId,
-    /// The site that the request tells of.
+    /// The site that the request describes.
     pub site_id: Option<String>,
-    /// The device that the request tells of.
+    /// The device that the request describes.
     pub device_id: Option<String>,
-    /// When it was stored.
+    /// Instant of storage.
     pub created_at: Timestamp,
-    /// What the engine answered.
+    /// The engine's answer.
     pub advice: Advice,
-    /// Why it is not valid; a valid one has none.
+    /// Reasons why it is invalid; empty if it is valid.
     pub flags: Vec<Flag>,
-    /// How long the engine took for this answer, in milliseconds.
+    /// Response time of the engine, in milliseconds.
     pub latency_ms: i64,
-    /// How long it was to take at most (the request's service level objective), in milliseconds.
+    /// Service level objective of the request, in milliseconds.
     pub slo_ms: Option<i64>,
 }
 
 impl Recommendation {
-    /// Whether it keeps to every guardrail. What does not may be looked at and never be followed.
+    /// Tells whether it keeps every guardrail. An invalid recommendation may be shown but must not be followed.
     #[must_use]
     pub const fn is_valid(&self) -> bool {
         self.flags.is_empty()
     }
 
-    /// Whether the engine was as fast as the request asked for; `None` if it did not ask.
+    /// Tells whether the engine met the service level objective; `None` if the request has none.
     #[must_use]
     pub fn slo_met(&self) -> Option<bool> {
         self.slo_ms.map(|objective| self.latency_ms <= objective)
     }
 }
 
-/// Which recommendations a list shows. Bounds in time include `from` and exclude `to`.
+/// Filter of a list of recommendations. Time bounds include `from` and exclude `to`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Valid ones alone, or flagged ones alone.
+    /// Only valid ones, or only invalid ones.
     pub valid: Option<bool>,
-    /// Of the model with this name.
+    /// Only those of the model with this name.
     pub model: Option<String>,
-    /// On this site.
+    /// Only those for this site.
     pub site_id: Option<String>,
-    /// On this device.
+    /// Only those for this device.
     pub device_id: Option<String>,
-    /// Stored at or after.
+    /// Only those stored at or after this instant.
     pub from: Option<Timestamp>,
-    /// Stored before.
+    /// Only those stored before this instant.
     pub to: Option<Timestamp>,
 }

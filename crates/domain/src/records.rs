@@ -1,57 +1,58 @@
-//! Takes a stream of records apart, however it is cut into pieces: lines of NDJSON, elements of a JSON array, rows of CSV.
+//! Splits a stream into records: lines of NDJSON, elements of a JSON array, rows of CSV. The stream may arrive in
+//! chunks of any size.
 //!
-//! Where a record ends is all that is found out here; what it says is judged by whoever reads it. A record that is no good
-//! therefore costs none of its neighbours. Never more is held than one record up to its greatest length.
+//! The splitter only finds the ends of records and does not parse them, so an invalid record does not affect its
+//! neighbours. Its buffer never holds more than one record of the maximum length.
 
-/// How records follow each other.
+/// The format of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// One JSON text a line; blank lines are no records.
+    /// One JSON text per line. Blank lines are ignored.
     Ndjson,
     /// The elements of one JSON array.
     Array,
-    /// Rows of CSV (RFC 4180), the header row among them; a quoted cell may have line breaks.
+    /// Rows of CSV (RFC 4180), including the header row. Quoted cells may contain line breaks.
     Csv,
 }
 
-/// A record as it stands in the stream.
+/// A record of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawRecord<'a> {
-    /// The line on which it begins, from 1.
+    /// Its first line, counted from 1.
     pub line: u64,
-    /// Its bytes, without what parts it from its neighbours; of one that is too long, its beginning.
+    /// Its bytes without separators, truncated if the record is too long.
     pub bytes: &'a [u8],
-    /// Whether it is longer than a record may be.
+    /// True if the record exceeds the maximum length.
     pub too_long: bool,
 }
 
-/// From where on a stream cannot be taken apart.
+/// Error for a stream that cannot be split beyond this position.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}, on line {line}")]
 pub struct BrokenStream {
-    /// What is wrong, without a full stop.
+    /// The reason, without a full stop.
     pub detail: String,
-    /// The line on which it is met, from 1.
+    /// The line of the error, from 1.
     pub line: u64,
 }
 
-/// Takes a stream apart.
+/// Splits a stream into records.
 #[derive(Debug)]
 pub struct Splitter {
     limit: usize,
-    /// The beginning of a record whose end has not come yet.
+    /// The buffered start of an incomplete record.
     kept: Vec<u8>,
-    /// How long it is so far, kept or not.
+    /// The length of the incomplete record so far, including bytes beyond the limit.
     length: usize,
     /// The line of the next byte.
     line: u64,
-    /// The line on which the record under way begins.
+    /// The first line of the incomplete record.
     begun_on: Option<u64>,
     grammar: Grammar,
 }
 
 impl Splitter {
-    /// Takes apart a stream of this format, whose records have at most so many bytes.
+    /// Builds a splitter for a format and a maximum record length in bytes.
     #[must_use]
     pub const fn new(format: Format, limit: usize) -> Self {
         let grammar = match format {
@@ -62,10 +63,10 @@ impl Splitter {
         Self { limit, kept: Vec::new(), length: 0, line: 1, begun_on: None, grammar }
     }
 
-    /// Takes the next piece of the stream, and hands on each record that ends in it.
+    /// Consumes the next chunk of the stream and calls `each` for every record that ends in it.
     ///
     /// # Errors
-    /// [`BrokenStream`]; the records before that place have been handed on, and no more can follow.
+    /// [`BrokenStream`] if the stream cannot be split any further. The records before the error have been passed on.
     pub fn push(&mut self, mut piece: &[u8], mut each: impl FnMut(RawRecord<'_>)) -> Result<(), BrokenStream> {
         loop {
             if self.begun_on.is_none() {
@@ -85,10 +86,10 @@ impl Splitter {
         }
     }
 
-    /// Takes the end of the stream, which may end the last record.
+    /// Consumes the end of the stream, which may complete the last record.
     ///
     /// # Errors
-    /// [`BrokenStream`] when the stream cannot end there.
+    /// [`BrokenStream`] if the stream is incomplete.
     pub fn finish(&mut self, mut each: impl FnMut(RawRecord<'_>)) -> Result<(), BrokenStream> {
         if let Some(what) = self.grammar.lacks() {
             return Err(self.broken(format!("the stream ends {what}")));
@@ -99,13 +100,13 @@ impl Splitter {
         Ok(())
     }
 
-    /// How many bytes of memory the beginning of a record takes whose end has not come yet.
+    /// Returns the size of the buffer for an incomplete record, in bytes.
     #[must_use]
     pub const fn held(&self) -> usize {
         self.kept.capacity()
     }
 
-    /// The record in whose middle the stream ended, if it cannot end there.
+    /// Returns the incomplete record at the end of the stream, if any.
     #[must_use]
     pub fn unfinished(&self) -> Option<RawRecord<'_>> {
         Some(RawRecord { line: self.begun_on?, bytes: &self.kept, too_long: self.length > self.limit })
@@ -115,7 +116,7 @@ impl Splitter {
         let line = self.begun_on.take().unwrap_or(self.line);
         let too_long = self.length + last.len() > self.limit;
         if self.kept.is_empty() {
-            // Most records end in the piece that they begin in, and are handed on without a copy.
+            // Most records begin and end in the same chunk, and are passed on without a copy.
             let bytes = self.grammar.trimmed(last.get(..self.limit).unwrap_or(last));
             each(RawRecord { line, bytes, too_long });
             self.line += newlines(last);
@@ -134,7 +135,7 @@ impl Splitter {
         self.line += newlines(bytes);
     }
 
-    /// Steps over what stands between two records.
+    /// Skips the bytes between two records.
     fn skip<'a>(&mut self, piece: &'a [u8]) -> Result<&'a [u8], BrokenStream> {
         for (at, byte) in piece.iter().enumerate() {
             match self.grammar.begins(*byte) {
@@ -155,7 +156,7 @@ fn newlines(bytes: &[u8]) -> u64 {
     bytes.iter().map(|byte| u64::from(*byte == b'\n')).sum()
 }
 
-/// What a format needs to know of all that came before, to tell where a record begins and ends.
+/// The state of a format's grammar: enough to find the start and the end of the next record.
 #[derive(Debug)]
 enum Grammar {
     Ndjson,
@@ -163,22 +164,22 @@ enum Grammar {
     Csv(Cell),
 }
 
-/// A place in an array, outside of its elements.
+/// A position in an array, outside its elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ArrayPosition {
-    /// Before its bracket.
+    /// Before the opening bracket.
     Outside,
-    /// After its bracket.
+    /// After the opening bracket.
     First,
     /// After a comma.
     Next,
     /// After an element.
     After,
-    /// After its closing bracket.
+    /// After the closing bracket.
     End,
 }
 
-/// A place in an element of an array.
+/// A position in an element of an array.
 #[derive(Debug, Clone, Copy)]
 struct Element {
     depth: usize,
@@ -190,18 +191,18 @@ impl Element {
     const START: Self = Self { depth: 0, in_string: false, escaped: false };
 }
 
-/// A place in a row of CSV.
+/// A position in a row of CSV.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cell {
     Start,
     Bare,
     Quoted,
-    /// After a quote in a quoted cell: its end, or half of an escaped quote.
+    /// After a quote in a quoted cell: the end of the cell, or half of an escaped quote.
     Quote,
 }
 
 impl Grammar {
-    /// Whether a record begins with this byte, which stands between records; an error says what is due there instead.
+    /// Tells whether a record begins with this byte. The error names the input that was expected instead.
     fn begins(&mut self, byte: u8) -> Result<bool, &'static str> {
         match self {
             Self::Ndjson => Ok(!byte.is_ascii_whitespace()),
@@ -228,7 +229,7 @@ impl Grammar {
         }
     }
 
-    /// How much of the piece belongs to the record under way, if it ends there.
+    /// Returns the length of the current record's part in the chunk, if the record ends there.
     fn end(&mut self, piece: &[u8]) -> Option<usize> {
         match self {
             Self::Ndjson => piece.iter().position(|byte| *byte == b'\n'),
@@ -237,7 +238,7 @@ impl Grammar {
         }
     }
 
-    /// A record without white space at its end, where that means nothing.
+    /// Trims white space from the end of a record in formats where it has no meaning.
     const fn trimmed<'a>(&self, record: &'a [u8]) -> &'a [u8] {
         match self {
             Self::Ndjson => record.trim_ascii_end(),
@@ -245,7 +246,7 @@ impl Grammar {
         }
     }
 
-    /// Where the stream stands, if it cannot end there.
+    /// Describes the position of the stream if it is incomplete.
     const fn lacks(&self) -> Option<&'static str> {
         match self {
             Self::Array { position: ArrayPosition::Outside, .. } => Some("before the array begins"),
@@ -278,7 +279,7 @@ impl Element {
             match byte {
                 b'"' => self.in_string = true,
                 b'{' | b'[' => self.depth += 1,
-                // Of a number or a word, which nothing closes.
+                // Ends a number or a word: they have no closing character.
                 b',' | b']' | b'}' | b' ' | b'\t' | b'\r' | b'\n' if self.depth == 0 => return Some(at),
                 b']' | b'}' => {
                     self.depth -= 1;
@@ -294,7 +295,7 @@ impl Element {
 }
 
 impl Cell {
-    /// Takes the next byte of a row; whether the row ends before it.
+    /// Consumes the next byte of a row. Returns true if the row ends before it.
     fn ends(&mut self, byte: u8) -> bool {
         let next = match (*self, byte) {
             (Self::Quoted, b'"') => Self::Quote,
@@ -314,7 +315,7 @@ mod tests {
 
     type Found = Vec<(u64, String, bool)>;
 
-    /// Takes a text apart that comes in pieces of this size.
+    /// Splits a text that arrives in chunks of this size.
     fn split(format: Format, text: &[u8], size: usize, limit: usize) -> (Found, Option<BrokenStream>) {
         let mut splitter = Splitter::new(format, limit);
         let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! Instants, to the microsecond, in UTC.
+//! Instants in UTC, to the microsecond.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,50 +6,52 @@ use std::str::FromStr;
 use chrono::{DateTime, Datelike, SubsecRound, TimeDelta, Utc};
 use uuid::ClockSequence;
 
-/// An instant in UTC with microsecond precision: what both databases keep without loss.
+/// An instant in UTC with microsecond precision, which both databases store without loss.
 ///
-/// Shown as RFC 3339 with `Z`, the fraction without trailing zeros, so that an instant has exactly one spelling.
+/// Displayed as RFC 3339 with `Z` and without trailing zeros in the fraction, so that every instant has exactly one
+/// spelling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(DateTime<Utc>);
 
-/// Why a text is not accepted as an instant.
+/// Reason why a text is not accepted as an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTimestamp {
-    /// Not RFC 3339 (section 5.6), or no such day or time of day.
+    /// The text is not RFC 3339 (section 5.6), or the day or time does not exist.
     #[error("not an RFC 3339 date and time with an offset, such as 2026-01-31T12:00:00Z")]
     Malformed,
-    /// More precise than MASS keeps; rounding would change the value silently.
+    /// The text is more precise than a microsecond. Rounding would silently change the value.
     #[error("more than six digits of a second's fraction")]
     TooPrecise,
-    /// `23:59:60` has no place on the UTC time line that the databases use; moving it would change it silently.
+    /// The text is a leap second (`23:59:60`), which the databases' UTC cannot represent. Moving it would silently
+    /// change the value.
     #[error("a leap second cannot be stored")]
     LeapSecond,
-    /// In UTC the instant lies outside the years 0001 to 9999.
+    /// The instant is outside the years 0001 to 9999 in UTC.
     #[error("outside the years 0001 to 9999")]
     OutOfRange,
 }
 
 impl Timestamp {
-    /// Takes an instant, cutting what is finer than a microsecond.
+    /// Builds an instant, truncated to the microsecond.
     #[must_use]
     pub fn from_datetime(instant: DateTime<Utc>) -> Self {
         Self(instant.trunc_subsecs(6))
     }
 
-    /// The instant that many microseconds after 1970-01-01T00:00:00Z; `None` beyond what a calendar holds.
+    /// Builds an instant from microseconds since 1970-01-01T00:00:00Z; `None` if it is out of range.
     #[must_use]
     pub fn from_unix_micros(micros: i64) -> Option<Self> {
         DateTime::from_timestamp_micros(micros).map(Self)
     }
 
-    /// Microseconds since 1970-01-01T00:00:00Z.
+    /// Returns the microseconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub const fn unix_micros(&self) -> i64 {
         self.0.timestamp_micros()
     }
 
-    /// The instant as UUIDs of version 7 take time; one before 1970-01-01T00:00:00Z is taken as that one. The context
-    /// tells apart the ids of one millisecond.
+    /// Converts the instant for UUIDs of version 7. Earlier instants become 1970-01-01T00:00:00Z. The context makes ids
+    /// of the same millisecond unique.
     #[must_use]
     pub fn for_uuid(&self, context: impl ClockSequence<Output = impl Into<u128>>) -> uuid::Timestamp {
         let (seconds, nanos) = u64::try_from(self.0.timestamp())
@@ -57,13 +59,13 @@ impl Timestamp {
         uuid::Timestamp::from_unix(context, seconds, nanos)
     }
 
-    /// The instant as chrono's type.
+    /// Converts the instant to chrono's type.
     #[must_use]
     pub const fn as_datetime(&self) -> DateTime<Utc> {
         self.0
     }
 
-    /// Moved by a number of seconds; `None` beyond what a calendar holds.
+    /// Adds a number of seconds; `None` if the result is out of range.
     #[must_use]
     pub fn plus_seconds(self, seconds: i64) -> Option<Self> {
         self.0.checked_add_signed(TimeDelta::try_seconds(seconds)?).map(Self)
@@ -73,10 +75,10 @@ impl Timestamp {
 impl FromStr for Timestamp {
     type Err = InvalidTimestamp;
 
-    /// Reads RFC 3339 with an offset. An empty fraction (`12:00:00.Z`) and trailing zeros are dropped.
+    /// Parses RFC 3339 with an offset. Drops an empty fraction (`12:00:00.Z`) and trailing zeros.
     fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
         use InvalidTimestamp::{LeapSecond, Malformed, OutOfRange, TooPrecise};
-        // chrono is more lenient than the RFC (a space for the T, one-digit fields), so the shape is checked here.
+        // chrono accepts more than the RFC (a space instead of the T, one-digit fields), so the shape is checked first.
         let bytes = text.as_bytes();
         let digits = |range: std::ops::Range<usize>| bytes.get(range).is_some_and(|b| b.iter().all(u8::is_ascii_digit));
         let is = |at: usize, allowed: &[u8]| bytes.get(at).is_some_and(|b| allowed.contains(b));
@@ -121,9 +123,9 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Tells the time. The one port that every use-case crate shares.
+/// The clock: the port that all use-case crates share.
 pub trait Clock: Send + Sync {
-    /// The present instant.
+    /// Returns the current instant.
     fn now(&self) -> Timestamp;
 }
 

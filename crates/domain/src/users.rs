@@ -1,4 +1,4 @@
-//! People who can log in.
+//! User accounts.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,35 +10,36 @@ use crate::ids::{SessionId, UserId};
 use crate::tenancy::TenantId;
 use crate::time::Timestamp;
 
-/// An e-mail address in lower case: the name under which a person logs in, unique over all tenants.
+/// An e-mail address in lower case: the login name of a user, unique across all tenants.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Email(Box<str>);
 
-/// The text cannot be an address.
+/// Error for a text that is not an e-mail address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidEmail {
-    /// It has another form.
+    /// The address has another form.
     #[error("an e-mail address has the form name@host, at most 254 characters, no spaces")]
     Form,
-    /// It has a character that is not seen.
+    /// The address contains a hidden character.
     #[error("an e-mail address has no control characters, and none that reorder or hide text: it has {0}")]
     Hidden(Hidden),
 }
 
 impl Email {
-    /// Parses an address that somebody is to get, and brings it to lower case.
+    /// Parses the address of a new account and converts it to lower case.
     ///
-    /// Only a message that arrives proves an address, so this refuses just what cannot be one: more than 254
-    /// characters (RFC 5321, section 4.5.3.1.3), no `@`, an empty side, white space; and what makes one address look like
-    /// another, the [hidden characters](crate::characters::is_hidden).
+    /// Only a delivered message proves that an address exists. This check refuses what cannot be one: more than 254
+    /// characters (RFC 5321, section 4.5.3.1.3), no `@`, an empty side, white space. It also refuses [hidden
+    /// characters](crate::characters::is_hidden), with which one address looks like another.
     ///
     /// # Errors
-    /// [`InvalidEmail`] for such a text.
+    /// [`InvalidEmail`].
     pub fn parse(text: &str) -> Result<Self, InvalidEmail> {
         Hidden::first_in(text).map_or_else(|| Self::parse_existing(text), |hidden| Err(InvalidEmail::Hidden(hidden)))
     }
 
-    /// Parses an address that somebody may have already: version 0.1 gave some that [`parse`](Self::parse) refuses.
+    /// Parses the address of an existing account. Version 0.1 accepted some addresses that [`parse`](Self::parse)
+    /// refuses.
     ///
     /// # Errors
     /// [`InvalidEmail::Form`].
@@ -51,7 +52,7 @@ impl Email {
         Ok(Self(text.to_lowercase().into()))
     }
 
-    /// The address as text.
+    /// Returns the address as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -72,31 +73,31 @@ impl FromStr for Email {
     }
 }
 
-/// A person who can log in, without the password.
+/// A user account without its password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// Its id.
+    /// The user's id.
     pub id: UserId,
-    /// The one tenant that it belongs to.
+    /// The tenant that the user belongs to.
     pub tenant_id: TenantId,
-    /// Its address.
+    /// The e-mail address.
     pub email: Email,
-    /// What it may do.
+    /// Roles granted to the user.
     pub roles: BTreeSet<Role>,
-    /// Since when it may no longer log in.
+    /// Instant at which the account was disabled; `None` if it is enabled.
     pub disabled_at: Option<Timestamp>,
-    /// When it was created.
+    /// Instant of creation.
     pub created_at: Timestamp,
 }
 
 impl User {
-    /// Whether it administers its tenant.
+    /// Tells whether the user is an enabled administrator of the tenant.
     #[must_use]
     pub fn is_active_admin(&self) -> bool {
         self.disabled_at.is_none() && self.roles.contains(&Role::Admin)
     }
 
-    /// The user as a caller of use cases, in one of its sessions; none once disabled.
+    /// Builds the user's principal in one of its sessions; `None` if the account is disabled.
     #[must_use]
     pub fn into_principal(self, session: SessionId) -> Option<Principal> {
         match self.disabled_at {

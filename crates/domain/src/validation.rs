@@ -1,4 +1,4 @@
-//! What can be wrong with a document, in which stage it is judged, and how it is told.
+//! Validation results: violations, warnings, and the stages that report them.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::characters::is_hidden;
 use crate::json::Value;
 use crate::names::named_enum;
 
-/// The stages of validation, in their order.
+/// The stages of validation, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
@@ -33,77 +33,78 @@ impl fmt::Display for Stage {
     }
 }
 
-/// The text names no code of a violation.
+/// Error for an unknown violation code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown code \"{0}\"")]
 pub struct UnknownCode(String);
 
 named_enum!(
-    /// Which rule a violation breaks: the stable words of [`Violation::code`].
+    /// The rule that a violation breaks, as a stable name. See [`Violation::code`].
     Code, UnknownCode {
-        /// No contract's marker is present.
+        /// The document has no contract's marker.
         NoContract = "no_contract",
-        /// A value of another type is due.
+        /// The value has the wrong type.
         Type = "type",
-        /// A member is missing.
+        /// A required member is missing.
         Required = "required",
-        /// A closed object has a member that it does not name.
+        /// A closed object has an undeclared member.
         UnknownMember = "unknown_member",
-        /// An object needs at least one member.
+        /// The object has no members.
         Empty = "empty",
         /// A string is too short or too long.
         Length = "length",
-        /// A string has a character that is not allowed, or not the form that is due.
+        /// A string contains a forbidden character or has the wrong form.
         Pattern = "pattern",
-        /// A string is not in the format of a standard.
+        /// A string does not have the format of a standard.
         Format = "format",
-        /// A whole number is due.
+        /// The number is not an integer.
         Integer = "integer",
-        /// A number beyond ±(2^53 − 1).
+        /// The number is outside ±(2^53 − 1).
         NumberRange = "number_range",
-        /// A number with more digits than a double holds.
+        /// The number has more digits than a double.
         NumberPrecision = "number_precision",
-        /// The character U+0000 in a key or a string.
+        /// A key or string contains U+0000.
         Nul = "nul",
-        /// Two keys become the same one.
+        /// Two keys of an object have the same normal form.
         KeyCollision = "key_collision",
         /// The document is too large.
         Size = "size",
         /// The document is nested too deeply.
         Depth = "depth",
-        /// There is more wrong than is listed.
+        /// The list of violations was truncated.
         TooMany = "too_many",
-        /// The version under a marker is not supported.
+        /// The version in the marker is not supported.
         Version = "version",
-        /// The value is none of those that are allowed.
+        /// The value is not one of the allowed values.
         Enum = "enum",
-        /// A number or time is outside its bounds.
+        /// The number or time is out of range.
         Range = "range",
-        /// A time window that does not end after it starts.
+        /// The time window does not end after its start.
         WindowOrder = "window_order",
-        /// A time window that is too long.
+        /// The time window is too long.
         WindowLength = "window_length",
-        /// A time window that ends after the report.
+        /// The time window ends after the report.
         WindowFuture = "window_future",
-        /// A granularity that is longer than its window.
+        /// The granularity is longer than the time window.
         Granularity = "granularity",
-        /// A facility that draws less power than its IT load.
+        /// The facility draws less power than its IT load.
         FacilityPower = "facility_power",
-        /// Shares that do not add up.
+        /// The shares do not add up to 100.
         JobMixSum = "job_mix_sum",
-        /// A service level objective that is longer than the timeout.
+        /// The service level objective is longer than the timeout.
         ObjectiveTimeout = "objective_timeout",
-        /// A header that names another idempotency key than the document; judged where the header is known.
+        /// The `Idempotency-Key` header differs from the document's key. Checked by the use case, since the contract
+        /// does not see headers.
         IdempotencyKeyMismatch = "idempotency_key_mismatch",
-        /// Control actions that shadow mode forbids.
+        /// Control actions are not excluded in shadow mode.
         ControlActions = "control_actions",
-        /// A service level objective that is too slow for production.
+        /// The service level objective is too slow for production.
         ObjectiveInProduction = "objective_in_production",
     }
 );
 
 impl Code {
-    /// The stage that finds it.
+    /// Returns the stage that reports the code.
     #[must_use]
     pub const fn stage(self) -> Stage {
         match self {
@@ -137,7 +138,7 @@ impl Code {
         }
     }
 
-    /// A sentence for people.
+    /// Returns a sentence for people.
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {
@@ -174,23 +175,23 @@ impl Code {
     }
 }
 
-/// The text names no code of a warning.
+/// Error for an unknown warning code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown warning \"{0}\"")]
 pub struct UnknownWarningCode(String);
 
 named_enum!(
-    /// What is unlikely: the stable words of [`Warning::code`].
+    /// An unlikely value, as a stable name. See [`Warning::code`].
     WarningCode, UnknownWarningCode {
         /// Outside the recommended envelope of ASHRAE TC 9.9 (2021), inside the allowable one.
         OutsideRecommended = "outside_recommended",
         /// Outside the allowable envelope of ASHRAE TC 9.9 (2021), class A1.
         OutsideAllowable = "outside_allowable",
-        /// An air pressure that is not met where people live.
+        /// The air pressure is outside the range of inhabited places.
         UnusualPressure = "unusual_pressure",
-        /// A timestamp far in the past.
+        /// The timestamp is far in the past.
         OldTimestamp = "old_timestamp",
-        /// The PUE is not what the powers give.
+        /// The PUE does not match the powers.
         PueMismatch = "pue_mismatch",
         /// The PUE could not be compared with the powers.
         PueUnchecked = "pue_unchecked",
@@ -198,7 +199,7 @@ named_enum!(
 );
 
 impl WarningCode {
-    /// A sentence for people.
+    /// Returns a sentence for people.
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {
@@ -218,37 +219,37 @@ impl WarningCode {
     }
 }
 
-/// One rule that a document breaks.
+/// A broken rule of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
-    /// The stage that found it.
+    /// The stage that reported it.
     pub stage: Stage,
-    /// Where: a JSON Pointer (RFC 6901) into the document as it was sent.
+    /// The position: a JSON Pointer (RFC 6901) into the document as sent.
     pub pointer: String,
-    /// A stable word for programs; docs/errors.md lists them all.
+    /// The stable code for programs; docs/errors.md lists them.
     pub code: String,
     /// A sentence for people.
     pub detail: String,
-    /// What would have been right.
+    /// The values that satisfy the rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
-    /// What was found.
+    /// The value that was found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actual: Option<String>,
 }
 
-/// Something unlikely that does not refuse a document; it is stored with it.
+/// An unlikely value, which does not make the document invalid. Stored with the document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
-    /// Where: a JSON Pointer (RFC 6901) into the document as it was sent.
+    /// The position: a JSON Pointer (RFC 6901) into the document as sent.
     pub pointer: String,
-    /// A stable word for programs; docs/errors.md lists them all.
+    /// The stable code for programs; docs/errors.md lists them.
     pub code: String,
     /// A sentence for people.
     pub detail: String,
 }
 
-/// A place in a document, on the way down to it; shown as a JSON Pointer (RFC 6901).
+/// A position in a document, built while descending. Displayed as a JSON Pointer (RFC 6901).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pointer<'a> {
     parent: Option<&'a Pointer<'a>>,
@@ -262,15 +263,15 @@ enum Segment<'a> {
 }
 
 impl<'a> Pointer<'a> {
-    /// The whole document.
+    /// The pointer to the whole document.
     pub(crate) const ROOT: Self = Self { parent: None, segment: Segment::Key("") };
 
-    /// A member of the object that is here.
+    /// Returns the pointer to a member of this object.
     pub(crate) const fn member(&'a self, key: &'a str) -> Self {
         Self { parent: Some(self), segment: Segment::Key(key) }
     }
 
-    /// An item of the array that is here.
+    /// Returns the pointer to an item of this array.
     pub(crate) const fn item(&'a self, index: usize) -> Self {
         Self { parent: Some(self), segment: Segment::Index(index) }
     }
@@ -287,10 +288,10 @@ impl fmt::Display for Pointer<'_> {
     }
 }
 
-/// Collects violations.
+/// A bounded list of violations.
 ///
-/// A document can break rules in as many places as it has bytes, and each place has a pointer as long as the keys on
-/// the way; the answer must not grow with the product of the two, so the list ends early.
+/// A document can have nearly as many violations as bytes, each with a pointer as long as the keys above it. Without a
+/// limit, the response would grow with the product of the two.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     violations: Vec<Violation>,
@@ -302,7 +303,7 @@ impl Findings {
     const MOST: usize = 1_000;
     const MOST_POINTER_BYTES: usize = 256 * 1024;
 
-    /// Notes that the rule is broken at the place.
+    /// Records a violation at the pointer.
     pub(crate) fn note(
         &mut self,
         code: Code,
@@ -321,7 +322,7 @@ impl Findings {
         self.violations.push(Violation { stage, pointer, code, detail, expected, actual });
     }
 
-    /// All that was noted, in the order of the stages.
+    /// Returns all recorded violations, ordered by stage.
     pub(crate) fn into_violations(mut self) -> Vec<Violation> {
         if self.full {
             self.violations.push(Violation {
@@ -338,8 +339,8 @@ impl Findings {
     }
 }
 
-/// A value as it may be shown in an answer or a log: short, and without characters that move the cursor or the
-/// reading direction.
+/// Formats a value for a response or a log: short, and without characters that move the cursor or change the text
+/// direction.
 pub(crate) fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => shown_text(text),

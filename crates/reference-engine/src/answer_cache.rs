@@ -1,4 +1,4 @@
-//! The answers that were given, so that the same key gets the same answer.
+//! The idempotency cache: a repeated key gets the same answer.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,25 +9,25 @@ use crate::request_error::RequestError;
 /// The SHA-256 of a request's body.
 pub(crate) type Digest = [u8; 32];
 
-/// The answers to the last idempotency keys; the oldest are forgotten first.
+/// A cache of answers by idempotency key. Evicts the oldest entry first.
 #[derive(Debug)]
 pub(crate) struct AnswerCache {
     capacity: usize,
     by_key: HashMap<String, (Digest, Bytes)>,
-    /// The keys in the order in which they came.
+    /// Keys in order of insertion.
     order: VecDeque<String>,
 }
 
 impl AnswerCache {
-    /// Remembers that many.
+    /// Builds a cache with a maximum number of entries.
     pub(crate) fn with_capacity(capacity: usize) -> Self {
         Self { capacity, by_key: HashMap::new(), order: VecDeque::new() }
     }
 
-    /// The answer that a key was given for this body, if any.
+    /// Returns the cached answer for this key and body.
     ///
     /// # Errors
-    /// [`RequestError::KeyReused`] when it was given one for another body.
+    /// [`RequestError::KeyReused`] if the key was used with another body.
     pub(crate) fn get(&self, key: &str, body: &Digest) -> Result<Option<Bytes>, RequestError> {
         match self.by_key.get(key) {
             None => Ok(None),
@@ -36,7 +36,7 @@ impl AnswerCache {
         }
     }
 
-    /// Remembers the answer to a key that has none yet.
+    /// Stores the answer for a new key.
     pub(crate) fn insert(&mut self, key: String, body: Digest, answer: Bytes) {
         if self.order.len() >= self.capacity
             && let Some(oldest) = self.order.pop_front()

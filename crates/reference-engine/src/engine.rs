@@ -1,4 +1,4 @@
-//! The engine behind its door: what it answers, and what it remembers.
+//! The engine without HTTP: its answers, cache and statistics.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -17,7 +17,7 @@ use crate::statistics::Statistics;
 
 /// The engine.
 pub(crate) struct Engine {
-    /// How it behaves.
+    /// Configuration of the engine.
     pub(crate) options: Options,
     state: Mutex<State>,
 }
@@ -28,33 +28,33 @@ struct State {
 }
 
 impl Engine {
-    /// An engine that has not been asked anything.
+    /// Builds an engine with an empty cache.
     pub(crate) fn new(options: Options) -> Self {
         let state = State { statistics: Statistics::default(), answers: AnswerCache::with_capacity(REMEMBERED_KEYS) };
         Self { options, state: Mutex::new(state) }
     }
 
-    /// What has been asked and answered.
+    /// Returns the statistics since the start.
     pub(crate) fn statistics(&self) -> Statistics {
         self.state().statistics
     }
 
-    /// Counts something.
+    /// Updates the statistics.
     pub(crate) fn count(&self, counted: impl FnOnce(&mut Statistics)) {
         counted(&mut self.state().statistics);
     }
 
-    /// Counts a request, and tells its place in the order of arrival, from 0.
+    /// Counts a request and returns its index in the order of arrival, from 0.
     pub(crate) fn arrived(&self) -> u64 {
         let requests = &mut self.state().statistics.requests;
         *requests += 1;
         *requests - 1
     }
 
-    /// The answer to a body; if its key was given one before, that one.
+    /// Answers a request; a repeated idempotency key gets its cached answer.
     ///
     /// # Errors
-    /// When the engine cannot work with the body, or the key was used for another.
+    /// [`RequestError`] if the body is invalid, or if the key was used with another body.
     pub(crate) fn answer(&self, key: Option<String>, body: &[u8]) -> Result<Bytes, RequestError> {
         let digest: Digest = Sha256::digest(body).into();
         let Some(key) = key else { return recommendation(body, &digest) };
@@ -72,7 +72,7 @@ impl Engine {
         Ok(answer)
     }
 
-    /// Remembers an answer, unless somebody else was given one under the same key in the meantime.
+    /// Caches an answer, unless a concurrent request with the same key was answered first. Returns the cached answer.
     fn insert_or_get(&self, key: String, digest: Digest, answer: Bytes) -> Result<Bytes, RequestError> {
         let mut state = self.state();
         if let Some(earlier) = state.answers.get(&key, &digest)? {
@@ -84,13 +84,13 @@ impl Engine {
         Ok(answer)
     }
 
-    /// A panic cannot leave the state half-written: nothing in between can fail.
+    /// Locks the state. A panic cannot leave it inconsistent, because no update can fail half-way.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The answer to a body with this digest: a pure function.
+/// Computes the answer to a body with this digest.
 fn recommendation(body: &[u8], digest: &Digest) -> Result<Bytes, RequestError> {
     let AdviceRequest { request_id, tenant_id, contract, fingerprint, mode, document } = read(body)?;
     let advice = advise(&Signals::read(&contract, document)?);
@@ -101,8 +101,8 @@ fn recommendation(body: &[u8], digest: &Digest) -> Result<Bytes, RequestError> {
     serde_json::to_vec(&answer).map(Bytes::from).map_err(|error| RequestError::unworkable(&error.to_string()))
 }
 
-/// A decision's id: the same request to the same version of the engine always has the same. Version 8 of RFC 9562 is for
-/// such ids.
+/// Derives the decision id from the request and the engine's version, so that equal requests have equal ids. Such ids
+/// are UUIDs of version 8 (RFC 9562).
 fn decision_id(request: &Digest) -> Uuid {
     let digest = Sha256::new_with_prefix(MODEL.version).chain_update(MODEL.policy).chain_update(request).finalize();
     let mut id = [0; 16];

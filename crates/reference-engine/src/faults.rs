@@ -1,20 +1,20 @@
-//! Faults to order, the same ones in the same order under the same seed.
+//! Fault injection. The same seed injects the same faults in the same order.
 
 use std::str::FromStr;
 
-/// The text is no share.
+/// Error for a text that is not a rate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a rate is a number from 0 to 1")]
 pub struct InvalidRate;
 
-/// How often something happens: 0 is never, 1 is always.
+/// The probability of a fault: 0 is never, 1 is always.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Rate(f64);
 
 impl Rate {
-    /// Never.
+    /// The rate 0.
     pub const NEVER: Self = Self(0.0);
-    /// Always.
+    /// The rate 1.
     pub const ALWAYS: Self = Self(1.0);
 }
 
@@ -27,29 +27,29 @@ impl FromStr for Rate {
     }
 }
 
-/// More faults are ordered than there are requests: each request has one at most.
+/// Error: the rates of the faults add up to more than 1, but each request has at most one fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the rates of the faults add up to more than 1")]
 pub struct RatesExceedOne;
 
-/// What goes wrong, and how often. By default nothing does.
+/// The faults to inject, and their rates. The default injects none.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Faults {
-    /// The answer is an error.
+    /// Rate of error responses.
     pub errors: Rate,
-    /// The answer is 200 with what no caller can use.
+    /// Rate of 200 responses with an unusable body.
     pub garbage: Rate,
-    /// No answer comes.
+    /// Rate of requests without a response.
     pub hangs: Rate,
-    /// The answer breaks off half-way.
+    /// Rate of truncated responses.
     pub truncations: Rate,
-    /// How many seconds an error asks to wait; with it the error is 503, without it 500.
+    /// The `Retry-After` of error responses in seconds. With it the status is 503, without it 500.
     pub retry_after: Option<u32>,
-    /// Which requests it happens to.
+    /// The seed that selects the requests with faults.
     pub seed: u64,
 }
 
-/// What goes wrong with one request.
+/// The fault injected into one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InjectedFault {
     Error,
@@ -58,28 +58,28 @@ pub(crate) enum InjectedFault {
     Truncation,
 }
 
-/// What stands in the place of an answer.
+/// The kinds of unusable body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Garbage {
-    /// A page for people, as from a proxy.
+    /// An HTML page, as a proxy might return.
     Page,
-    /// Bytes that are no text.
+    /// Bytes that are not UTF-8.
     Bytes,
-    /// JSON of another shape.
+    /// JSON with other members.
     OtherShape,
-    /// The right shape with figures that cannot be.
+    /// The right members with an impossible value.
     OutOfRange,
     /// The answer to another document.
     OtherInput,
 }
 
 impl Faults {
-    /// Tells whether the rates can be met with one fault for each request at most.
+    /// Checks that the rates add up to at most 1.
     ///
     /// # Errors
-    /// When they cannot.
+    /// [`RatesExceedOne`].
     pub fn check(&self) -> Result<(), RatesExceedOne> {
-        // Ten times 0.1 is a little less than 1, and three times 0.33… may be a little more.
+        // Rounding: ten times 0.1 is slightly less than 1, and three times 0.33… can be slightly more.
         if self.rates().iter().sum::<f64>() <= 1.0 + 1e-9 { Ok(()) } else { Err(RatesExceedOne) }
     }
 
@@ -87,7 +87,7 @@ impl Faults {
         [self.errors.0, self.garbage.0, self.hangs.0, self.truncations.0]
     }
 
-    /// What goes wrong with a request, by its place in the order of arrival.
+    /// Selects the fault of a request by its index in the order of arrival.
     pub(crate) fn at(&self, place: u64) -> Option<InjectedFault> {
         let mut left = share(scattered(self.seed, place));
         let faults = [
@@ -116,7 +116,7 @@ impl Faults {
     }
 }
 
-/// The number at a place of a sequence without order: SplitMix64 (Steele, Lea and Flood, 2014).
+/// Hashes an index to a pseudo-random number: SplitMix64 (Steele, Lea and Flood, 2014).
 const fn scattered(seed: u64, place: u64) -> u64 {
     let mut number = seed.wrapping_add(place.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -124,7 +124,7 @@ const fn scattered(seed: u64, place: u64) -> u64 {
     number ^ (number >> 31)
 }
 
-/// A number as a share: at least 0, less than 1.
+/// Converts a number to a fraction in [0, 1).
 #[expect(clippy::cast_precision_loss, reason = "53 bits are what a double holds")]
 const fn share(number: u64) -> f64 {
     (number >> 11) as f64 / (1_u64 << 53) as f64

@@ -1,4 +1,4 @@
-//! HTTP: `POST /recommend`, `GET /health`, `GET /version`, `GET /statistics`.
+//! The HTTP server: `POST /recommend`, `GET /health`, `GET /version`, `GET /statistics`.
 
 mod body;
 mod reply;
@@ -24,13 +24,13 @@ use crate::request_error::RequestError;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// The longest request id that is sent back, in bytes.
+/// Maximum length of a request id to return, in bytes.
 const LONGEST_REQUEST_ID: usize = 128;
 
-/// Serves on a listener until the server's handle stops it. Signals are left to the program.
+/// Starts the server on a listener, until its handle stops it. Does not handle signals.
 ///
 /// # Errors
-/// When the listener cannot be used, or the faults' rates add up to more than 1.
+/// I/O errors of the listener, and [`io::ErrorKind::InvalidInput`] if the rates of the faults add up to more than 1.
 pub fn serve(listener: TcpListener, options: &Options) -> io::Result<Server> {
     options.faults.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let engine = Data::new(Engine::new(options.clone()));
@@ -45,11 +45,11 @@ pub fn serve(listener: TcpListener, options: &Options) -> io::Result<Server> {
             .default_service(web::to(nothing_here))
     });
     let server = server
-        // A recommendation takes microseconds.
+        // One worker is enough: a recommendation takes microseconds.
         .workers(1)
         .max_connections(CONNECTIONS)
         .client_request_timeout(HEAD_TIMEOUT)
-        // A request that hangs ends when its caller leaves.
+        // A request that hangs ends when its client disconnects.
         .h1_allow_half_closed(false)
         .disable_signals()
         .shutdown_timeout(DRAIN_SECONDS);
@@ -89,7 +89,7 @@ async fn recommend(req: HttpRequest, payload: Payload, engine: Data<Engine>) -> 
     Ok(reply::reply(&engine, place, answer).await)
 }
 
-/// Sends the request's id back, and logs what was asked.
+/// Returns the request id in the response, and logs the request.
 async fn layer(req: ServiceRequest, next: Next<impl MessageBody>) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let header = |name: HeaderName| req.headers().get(name).filter(|it| it.len() <= LONGEST_REQUEST_ID).cloned();
     let (request_id, traceparent) = (header(REQUEST_ID), header(TRACEPARENT));

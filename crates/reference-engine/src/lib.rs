@@ -1,14 +1,14 @@
-//! A small recommendation engine of rules, for a first look and for tests.
+//! A small rule-based recommendation engine, for evaluation and for tests.
 //!
-//! It takes what any engine takes from MASS, one normalised document at a time, and answers with what a careful engineer
-//! would try next: half a degree or a degree on the cooling, or a look at the airflow. It is honest about being simple:
-//! it learns nothing, remembers nothing of a site, and knows only what its [`rules`] say. It recommends; it controls
-//! nothing, and has no means to.
+//! It receives what every engine receives from MASS, one normalised document per request, and recommends what a careful
+//! engineer would try next: half a degree or a degree of cooling, or an inspection of the airflow. It is deliberately
+//! simple: it learns nothing, keeps no history of a site, and knows only its [`rules`]. It recommends; it cannot
+//! control anything.
 //!
-//! Belongs here: the engine's side of the protocol (docs/engine.md), the rules, and faults to order, which let tests see
-//! how a caller takes a bad day.
-//! Does not belong here: anything of MASS itself. To MASS an engine is a black box behind HTTP, and this one is no
-//! exception: it depends on no other crate of the workspace.
+//! Belongs here: the engine's side of the protocol (docs/engine.md), the rules, and fault injection, with which tests
+//! check how a caller handles a faulty engine.
+//! Does not belong here: anything of MASS itself. To MASS, an engine is a black box behind HTTP. This one therefore
+//! depends on no other crate of the workspace.
 
 mod answer_cache;
 mod engine;
@@ -27,11 +27,11 @@ use std::time::Duration;
 pub use faults::{Faults, InvalidRate, Rate, RatesExceedOne};
 pub use http::serve;
 
-/// How the engine behaves.
+/// Configuration of the engine.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// How long each recommendation takes at least.
+    /// Minimum response time of a recommendation.
     pub latency: Duration,
-    /// What goes wrong, and how often.
+    /// Faults to inject.
     pub faults: Faults,
 }

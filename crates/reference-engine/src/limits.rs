@@ -1,34 +1,34 @@
-//! How much a caller may ask for.
+//! Limits of requests.
 
 use std::time::Duration;
 
-/// The longest body in bytes.
+/// Maximum size of a body in bytes.
 pub(crate) const BODY_BYTES: usize = 1 << 20;
 
-/// How long a body may take to arrive whole.
+/// Maximum time to receive a body.
 pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the head of a request may take.
+/// Maximum time to receive the head of a request.
 pub(crate) const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a request that hangs keeps its caller waiting, if the caller does not leave before.
+/// Maximum time for which a request hangs, if its client does not disconnect earlier.
 pub(crate) const LONGEST_HANG: Duration = Duration::from_secs(600);
 
-/// How long a stopping engine waits for requests under way.
+/// Time for which a stopping server waits for running requests, in seconds.
 pub(crate) const DRAIN_SECONDS: u64 = 1;
 
-/// How many callers are served at a time.
+/// Maximum number of concurrent connections.
 pub(crate) const CONNECTIONS: usize = 1_000;
 
-/// How many idempotency keys are remembered with their answers, of 1 or 2 KB each.
+/// Maximum number of cached answers, of 1 or 2 KB each.
 pub(crate) const REMEMBERED_KEYS: usize = 10_000;
 
-/// The longest idempotency key in characters.
+/// Maximum length of an idempotency key in characters.
 pub(crate) const KEY_CHARACTERS: usize = 255;
 
-/// The longest name in characters that an answer repeats.
+/// Maximum length of a name in characters. Answers repeat names.
 pub(crate) const NAME_CHARACTERS: usize = 128;
 
-/// For how long an answer holds, in seconds: it is a pure function of the request, but the engine's next version may
-/// answer otherwise.
+/// Lifetime of an answer in HTTP caches, in seconds. An answer depends only on its request, but the engine's next
+/// version may answer differently.
 pub(crate) const ANSWER_SECONDS: u32 = 24 * 3600;

@@ -1,4 +1,4 @@
-//! What goes over the wire, as docs/engine.md explains it.
+//! The wire format. docs/engine.md specifies it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -6,32 +6,32 @@ use uuid::Uuid;
 
 use crate::rules::{DOUBTLESS, round};
 
-/// What a caller asks. Members that are not named here are left aside, so that callers may come to say more.
+/// A request for a recommendation. Unknown members are ignored, so that later callers may send more.
 #[derive(Debug, Deserialize)]
 pub(crate) struct AdviceRequest {
-    /// The MASS request.
+    /// The id of the MASS request.
     pub(crate) request_id: Uuid,
-    /// Whose it is.
+    /// The tenant that owns the request.
     pub(crate) tenant_id: String,
     /// The contract of the document, `name/version`.
     pub(crate) contract: String,
     /// The fingerprint of the document, `sha256:` and 64 hexadecimal digits.
     pub(crate) fingerprint: String,
-    /// How the answer is used.
+    /// The mode of operation.
     pub(crate) mode: Mode,
     /// The normalised MASS document.
     pub(crate) document: Map<String, Value>,
 }
 
-/// How an answer is used.
+/// The mode of operation of a request.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Mode {
-    /// It is read, and nothing is done.
+    /// The answer is only read; nothing acts on it.
     Shadow,
 }
 
-/// What this engine is.
+/// The name, version and policy of the engine.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Model {
     pub(crate) name: &'static str,
@@ -39,27 +39,27 @@ pub(crate) struct Model {
     pub(crate) policy: &'static str,
 }
 
-/// This engine.
+/// The model of this engine.
 pub(crate) const MODEL: Model =
     Model { name: "mass-reference", version: env!("CARGO_PKG_VERSION"), policy: "ashrae-setpoint-steps/1" };
 
-/// The answer.
+/// The answer to a request.
 #[derive(Debug, Serialize)]
 pub(crate) struct Advice<'a> {
-    /// Identifies the answer: the same for the same request.
+    /// The id of the answer; equal for equal requests.
     pub(crate) decision_id: Uuid,
-    /// Who answers.
+    /// The model that answered.
     pub(crate) model: Model,
-    /// The fingerprint of the document that was judged.
+    /// The fingerprint of the document that the answer is about.
     pub(crate) input_fingerprint: &'a str,
-    /// What is recommended, and why.
+    /// The recommendation itself.
     #[serde(flatten)]
     pub(crate) advice: AdviceContent,
-    /// What was kept to.
+    /// The guardrails that the engine kept.
     pub(crate) guardrails: Guardrails,
 }
 
-/// What was kept to. This engine has no way to do anything else.
+/// The guardrails that the engine kept. This engine cannot do anything else.
 #[derive(Debug, Serialize)]
 pub(crate) struct Guardrails {
     pub(crate) shadow_read_only_enforced: bool,
@@ -70,44 +70,44 @@ pub(crate) struct Guardrails {
 pub(crate) const GUARDRAILS: Guardrails =
     Guardrails { shadow_read_only_enforced: true, no_control_actions_enforced: true };
 
-/// What is recommended, and why.
+/// The part of the answer that depends on the rules.
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct AdviceContent {
-    /// How sure the engine is, from 0 to 1.
+    /// Confidence of the engine, from 0 to 1.
     pub(crate) confidence: f64,
-    /// How much could go wrong in following it, from 0 to 1.
+    /// Risk of following the recommendation, from 0 to 1.
     pub(crate) risk_score: f64,
-    /// What following it for a day would change.
+    /// Estimated effect of following the recommendation for a day.
     pub(crate) estimated_impact_24h: Impact,
-    /// What to do.
+    /// Recommended actions.
     pub(crate) actions: Vec<Action>,
-    /// The site's figures afterwards.
+    /// Expected values of the site afterwards.
     pub(crate) expected_impact: Expectation,
-    /// Why.
+    /// Reasons for the recommendation.
     pub(crate) explanation: Explanation,
 }
 
-/// What following a recommendation for a day would change. Savings are positive.
+/// Estimated effect of following a recommendation for a day. Savings are positive.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Impact {
     /// Energy saved in kWh.
     pub(crate) energy_kwh: f64,
-    /// Its cost, in `currency`.
+    /// Saved cost, in `currency`.
     pub(crate) cost: f64,
     /// The currency of the cost.
     pub(crate) currency: &'static str,
-    /// The PUE's change: less is better.
+    /// Change of the PUE; negative is better.
     pub(crate) pue_delta: f64,
     /// Greenhouse gases avoided, in kg of CO2 equivalent.
     pub(crate) co2e_kg: f64,
 }
 
 impl Impact {
-    /// Nothing changes, or how much cannot be told.
+    /// No effect, or an unknown one.
     pub(crate) const NONE: Self = Self { energy_kwh: 0.0, cost: 0.0, currency: "USD", pue_delta: 0.0, co2e_kg: 0.0 };
 }
 
-/// The site's figures after the actions, where they can be told.
+/// Expected values of the site after the actions, where they can be computed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub(crate) struct Expectation {
     /// The power usage effectiveness.
@@ -116,118 +116,118 @@ pub(crate) struct Expectation {
     pub(crate) facility_power_kw: Option<f64>,
 }
 
-/// Something to do.
+/// A recommended action.
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Action {
-    /// What.
+    /// The type of action.
     #[serde(rename = "type")]
     pub(crate) kind: ActionKind,
-    /// To what: the site or device, a slash, and the signal.
+    /// The object of the action: the site or device, a slash, and the signal.
     pub(crate) target: String,
-    /// The present value, if the action has one.
+    /// The current value, if the action has one.
     pub(crate) current: Option<f64>,
-    /// The value to try.
+    /// The suggested value.
     pub(crate) suggested: Option<f64>,
-    /// Their difference.
+    /// The suggested value minus the current one.
     pub(crate) delta: Option<f64>,
-    /// The unit of all three.
+    /// The unit of the three values.
     pub(crate) units: Option<&'static str>,
 }
 
 impl Action {
-    /// Moves a temperature.
+    /// Builds the action that changes a temperature.
     pub(crate) fn moving(kind: ActionKind, target: String, current: f64, suggested: f64) -> Self {
         let delta = round(suggested - current, 3);
         let (current, suggested) = (Some(current), Some(suggested));
         Self { kind, target, current, suggested, delta: Some(delta), units: Some("celsius") }
     }
 
-    /// Looks into something.
+    /// Builds the action to inspect something.
     pub(crate) const fn looking(kind: ActionKind, target: String) -> Self {
         Self { kind, target, current: None, suggested: None, delta: None, units: None }
     }
 
-    /// Looks into a temperature.
+    /// Builds the action to inspect a temperature.
     pub(crate) const fn looking_at(kind: ActionKind, target: String, celsius: f64) -> Self {
         Self { kind, target, current: Some(celsius), suggested: None, delta: None, units: Some("celsius") }
     }
 }
 
-/// What can be done.
+/// The types of action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(Deserialize))]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ActionKind {
-    /// Set the cooling of a site higher.
+    /// Raise the cooling setpoint of a site.
     RaiseCoolingSetpoint,
-    /// Set the cooling of a site lower.
+    /// Lower the cooling setpoint of a site.
     LowerCoolingSetpoint,
-    /// Let the chilled water be warmer.
+    /// Raise the temperature of the chilled water.
     RaiseChilledWater,
-    /// Let the chilled water be colder.
+    /// Lower the temperature of the chilled water.
     LowerChilledWater,
-    /// Let it become warmer where a device measures.
+    /// Raise the temperature at a device.
     RaiseTemperature,
-    /// Let it become colder where a device measures.
+    /// Lower the temperature at a device.
     LowerTemperature,
-    /// See whether hot and cold air mix.
+    /// Check whether hot and cold air mix.
     InspectAirflowContainment,
-    /// See whether a temperature so far out is meant, and measured right.
+    /// Check whether an unusual temperature is intended and measured correctly.
     ReviewTemperature,
 }
 
-/// Why.
+/// Reasons for the recommendation.
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct Explanation {
-    /// For people.
+    /// Text for people.
     pub(crate) narrative: String,
-    /// For programs.
+    /// Codes for programs.
     pub(crate) reason_codes: Vec<Reason>,
 }
 
-/// Why, for programs.
+/// A reason code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(Deserialize))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum Reason {
-    /// The contract has no signals that the engine knows.
+    /// The contract has no signals that the engine uses.
     NoSignals,
-    /// The device does not stand where the envelope applies.
+    /// The device is in a location to which the envelope does not apply.
     DeviceOutOfScope,
-    /// Without an IT load there is no PUE to better.
+    /// The IT load is 0, so there is no PUE.
     ItLoadZero,
     /// The PUE is above its target.
     PueAboveTarget,
     /// The PUE has reached its target.
     PueWithinTarget,
-    /// The PUE that was sent is not facility power ÷ IT load.
+    /// The sent PUE differs from facility power ÷ IT load.
     PueMismatch,
     /// Racks are too hot.
     HotspotsPresent,
-    /// Nobody counted the racks that are too hot.
+    /// The number of racks that are too hot is unknown.
     HotspotsUnknown,
     /// The efficiency of the UPS was not sent.
     UpsEfficiencyUnknown,
-    /// A step is recommended towards less cooling.
+    /// A step towards less cooling is recommended.
     StepUp,
-    /// A step is recommended towards more cooling.
+    /// A step towards more cooling is recommended.
     StepDown,
-    /// No step is left within the envelope and the hard constraints.
+    /// The envelope and the hard constraints allow no further step.
     NoStepLeft,
-    /// The temperature is colder than recommended.
+    /// The temperature is below the recommended envelope.
     BelowEnvelope,
-    /// The temperature is warmer than recommended.
+    /// The temperature is above the recommended envelope.
     AboveEnvelope,
-    /// What a step would save cannot be told from a temperature alone.
+    /// The saving cannot be computed from a temperature alone.
     SavingUnknown,
-    /// A hard constraint has a name that the engine does not know.
+    /// The engine does not know a hard constraint.
     ConstraintUnknown,
-    /// A hard constraint that the engine knows is no number.
+    /// A known hard constraint is not a number.
     ConstraintUnreadable,
 }
 
 impl Reason {
-    /// How much it takes from the confidence.
+    /// Returns the deduction from the confidence.
     const fn doubt(self) -> f64 {
         match self {
             Self::NoSignals | Self::DeviceOutOfScope => 1.0,
@@ -248,7 +248,7 @@ impl Reason {
     }
 }
 
-/// How sure the engine is for these reasons: what was not sent, or does not fit together, takes from it.
+/// Computes the confidence. Missing or inconsistent data reduces it.
 pub(crate) fn confidence(reasons: &[Reason]) -> f64 {
     let doubts: f64 = reasons.iter().map(|reason| reason.doubt()).sum();
     round((DOUBTLESS - doubts).max(0.0), 2)
@@ -258,7 +258,7 @@ pub(crate) fn confidence(reasons: &[Reason]) -> f64 {
 mod tests {
     use super::*;
 
-    /// The names of all variants, which serde tells when it is shown none of them.
+    /// Returns the names of all variants, taken from serde's error message for an unknown variant.
     fn names<T: serde::de::DeserializeOwned + std::fmt::Debug>() -> Vec<String> {
         let told = serde_json::from_value::<T>("?".into()).unwrap_err().to_string();
         told.split('`').skip(3).step_by(2).map(str::to_owned).collect()

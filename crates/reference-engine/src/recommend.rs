@@ -1,4 +1,4 @@
-//! From signals to advice.
+//! Recommendations from signals.
 
 use crate::protocol::{Action, ActionKind, AdviceContent, Expectation, Explanation, Impact, Reason, confidence};
 use crate::rules::{
@@ -7,10 +7,10 @@ use crate::rules::{
 };
 use crate::signals::{DeviceReading, Signals, Site};
 
-/// The devices that stand where ASHRAE's envelope applies, by the beginning of their type, as MASS has it.
+/// Prefixes of the device types to which ASHRAE's envelope applies. MASS uses the same list.
 const INDOORS: [&str; 5] = ["rack", "server", "room", "crac", "crah"];
 
-/// What the engine advises: a pure function.
+/// Computes the recommendation.
 pub(crate) fn advise(signals: &Signals) -> AdviceContent {
     match signals {
         Signals::Free => no_change(vec![Reason::NoSignals]),
@@ -19,7 +19,7 @@ pub(crate) fn advise(signals: &Signals) -> AdviceContent {
     }
 }
 
-/// A step of so many degrees.
+/// A change of temperature in degrees.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Step {
     direction: Direction,
@@ -27,7 +27,7 @@ struct Step {
 }
 
 impl Step {
-    /// Where it takes a temperature.
+    /// Returns the temperature after the step.
     fn from(self, celsius: f64) -> f64 {
         let delta = match self.direction {
             Direction::Up => self.degrees,
@@ -77,7 +77,8 @@ fn for_device(reading: &DeviceReading) -> AdviceContent {
     }
 }
 
-/// One reading tells little: within the envelope, half a degree is tried.
+/// Chooses the step for a device. A single reading is little evidence, so within the envelope half a degree is the
+/// most.
 fn device_step(celsius: f64) -> Option<Step> {
     let (direction, within, largest) = match outside_envelope(celsius) {
         Some(Reason::AboveEnvelope) => (Direction::Down, RECOMMENDED_AIR, FULL_STEP),
@@ -137,7 +138,7 @@ fn for_site(site: &Site) -> AdviceContent {
     }
 }
 
-/// The step that is worth trying, and why it is that or none.
+/// Chooses the step for a site, with the reasons for it or for having none.
 fn site_step(site: &Site, pue: Option<f64>) -> (Option<Step>, Vec<Reason>) {
     let Some(pue) = pue else { return (None, vec![Reason::ItLoadZero]) };
     let gap = pue - site.pue_target;
@@ -160,7 +161,7 @@ fn site_step(site: &Site, pue: Option<f64>) -> (Option<Step>, Vec<Reason>) {
     (step, reasons)
 }
 
-/// The largest step that the envelope and the hard constraints leave.
+/// Returns the largest step that the envelope and the hard constraints allow.
 fn allowed_step(site: &Site, direction: Direction, largest: f64) -> Option<Step> {
     let constraints = site.constraints;
     if constraints.unreadable || site.setpoint - site.chilled_water < LEAST_APPROACH {
@@ -179,7 +180,7 @@ fn allowed_step(site: &Site, direction: Direction, largest: f64) -> Option<Step>
     Some(Step { direction, degrees })
 }
 
-/// What was not sent, or does not fit together.
+/// Lists missing and inconsistent data.
 fn doubts(site: &Site, pue: Option<f64>) -> Vec<Reason> {
     let mismatch = pue.is_some_and(|pue| (site.pue_sent - pue).abs() > PUE_TOLERANCE * pue);
     [
@@ -219,7 +220,7 @@ fn site_actions(site: &Site, step: Option<Step>) -> Vec<Action> {
     actions
 }
 
-/// What a saving amounts to in a day.
+/// Computes the daily effect of a saving.
 fn impact(site: &Site, saving_kw: f64) -> Impact {
     let energy_kwh = rules::energy_a_day(saving_kw);
     Impact {
@@ -281,7 +282,7 @@ fn risk_of_hotspots(site: &Site) -> f64 {
     if has_hotspots(site) { RISK_OF_LOOKING } else { 0.0 }
 }
 
-/// What is recommended, and a sentence for each reason that adds to it.
+/// Builds the explanation: the recommendation, and a sentence for each reason that has one.
 fn explanation(recommended: &str, reasons: Vec<Reason>) -> Explanation {
     let because = reasons.iter().filter_map(|reason| sentence(*reason));
     let narrative = std::iter::once(recommended).chain(because).collect::<Vec<_>>().join(" ");
@@ -320,7 +321,7 @@ mod tests {
 
     use super::*;
 
-    /// The advice for a site like the contract's example, with these signals instead.
+    /// Computes the recommendation for a site like the contract's example, with these signals changed.
     fn advice(changed: &[(&str, Value)]) -> AdviceContent {
         let mut document = json!({"request": {
             "assets": {"site_id": "tampa-1"},
@@ -357,7 +358,7 @@ mod tests {
         object
     }
 
-    /// The actions, each with the value that it suggests.
+    /// Lists the actions with their suggested values.
     fn actions(advice: &AdviceContent) -> Vec<(ActionKind, Option<f64>)> {
         advice.actions.iter().map(|action| (action.kind, action.suggested)).collect()
     }
@@ -375,7 +376,7 @@ mod tests {
         let advice = advice(&[]);
         let raised = [(ActionKind::RaiseCoolingSetpoint, Some(23.0)), (ActionKind::RaiseChilledWater, Some(9.5))];
         assert_eq!(actions(&advice), raised);
-        // 837.7 kW of heat ÷ 4.2 are 199.45 kW, of which 3 % are 5.98 kW.
+        // Expected: 837.7 kW of heat ÷ 4.2 are 199.45 kW, of which 3 % are 5.98 kW.
         let impact = Impact { energy_kwh: 143.605, cost: 15.8, currency: "USD", pue_delta: -0.0075, co2e_kg: 57.442 };
         assert_eq!(advice.estimated_impact_24h, impact);
         let expected = Expectation { pue: Some(1.3925), facility_power_kw: Some(1114.016) };

@@ -1,4 +1,4 @@
-//! Why a request gets no recommendation.
+//! Errors of requests.
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
@@ -8,48 +8,48 @@ use serde_json::json;
 
 use crate::limits::{BODY_BYTES, BODY_TIMEOUT, KEY_CHARACTERS};
 
-/// The longest sentence of a refusal in characters: it may repeat what was sent.
+/// Maximum length of a message in characters, because it may quote the request.
 const LONGEST_SENTENCE: usize = 300;
 
-/// Why a request gets no recommendation.
+/// Reason why a request gets no recommendation.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RequestError {
-    /// There is nothing under this path, or not for this method.
+    /// The path does not exist, or does not support the method.
     #[error("there are POST /recommend, GET /health, GET /version and GET /statistics")]
     NothingHere,
-    /// The body is of another type, or compressed.
+    /// The body is not JSON, or is compressed.
     #[error("send uncompressed JSON with the header Content-Type: application/json")]
     NoJsonType,
-    /// The body is too long.
+    /// The body is too large.
     #[error("a body has at most {BODY_BYTES} bytes")]
     TooLong,
-    /// The body took too long to arrive.
+    /// The body was not received in time.
     #[error("a body arrives within {} seconds", BODY_TIMEOUT.as_secs())]
     TooSlow,
     /// The body ended before its announced length.
     #[error("the body ended before it was complete")]
     Broken,
-    /// The body is no JSON.
+    /// The body is not valid JSON.
     #[error("the body is no JSON: {0}")]
     NoJson(String),
-    /// The idempotency key is none.
+    /// The idempotency key is invalid.
     #[error("an Idempotency-Key is one header of 1 to {KEY_CHARACTERS} printable ASCII characters")]
     NoKey,
-    /// The idempotency key was used for another request.
+    /// The idempotency key was used with another request.
     #[error("the Idempotency-Key was used for another request")]
     KeyReused,
-    /// It is JSON, and not what the engine can work with.
+    /// The body is JSON, but not a valid request.
     #[error("{0}")]
     Unworkable(String),
 }
 
 impl RequestError {
-    /// The body is no JSON.
+    /// Builds the error for invalid JSON.
     pub(crate) fn no_json(why: &str) -> Self {
         Self::NoJson(shortened(why))
     }
 
-    /// It is JSON, and not what the engine can work with.
+    /// Builds the error for an invalid request.
     pub(crate) fn unworkable(why: &str) -> Self {
         Self::Unworkable(shortened(why))
     }

@@ -1,114 +1,114 @@
-//! The rules: pure functions, each with its source or its reasoning.
+//! The rules: pure functions, each with its source or its rationale.
 //!
 //! All temperatures are in °C, all powers in kW.
 
-/// The air at the inlets of equipment that is recommended for the classes A1 to A4.
+/// The recommended air temperature at the inlets of equipment of the classes A1 to A4.
 ///
-/// Source: ASHRAE TC 9.9, *Thermal Guidelines for Data Processing Environments*, 5th edition (2021): 18–27 °C. Its class H1,
-/// dense equipment that is cooled by air, ends at 22 °C; no contract tells the class, so that such a site has to say so in
-/// its hard constraints.
+/// Source: ASHRAE TC 9.9, *Thermal Guidelines for Data Processing Environments*, 5th edition (2021): 18–27 °C. Its
+/// class H1 (dense air-cooled equipment) ends at 22 °C. No contract contains the class, so a site of class H1 has to
+/// send hard constraints.
 pub const RECOMMENDED_AIR: TemperatureRange = TemperatureRange { least: 18.0, greatest: 27.0 };
 
-/// How far below the recommended maximum a step upwards ends at the latest.
+/// The distance that a step up keeps from the recommended maximum.
 ///
-/// A set point is a mean: the hall's warmest inlet is warmer, and a sensor is right to about half a degree.
+/// A setpoint is a mean: the warmest inlet of the hall is warmer, and a sensor is accurate to about half a degree.
 pub const MARGIN: f64 = 1.0;
 
-/// The span that chilled water is kept in.
+/// The allowed temperature of chilled water.
 ///
-/// Colder than 6 °C, a chiller without glycol comes near to freezing; warmer than 17 °C is more than the strictest of
-/// ASHRAE's classes of facility water (W17) allows, and than what coils for air are laid out for.
+/// Below 6 °C, a chiller without glycol comes close to freezing. Above 17 °C, the water exceeds the strictest of
+/// ASHRAE's classes of facility water (W17) and the design range of air coils.
 pub const CHILLED_WATER: TemperatureRange = TemperatureRange { least: 6.0, greatest: 17.0 };
 
-/// How much colder than the air a coil's water has to be: the approach of a usual coil in an air handler.
+/// Minimum difference between air and chilled water: the approach of a typical coil in an air handler.
 pub const LEAST_APPROACH: f64 = 5.0;
 
-/// The larger step. One change a day of a degree at most is what operators can watch and take back.
+/// The larger step. Operators can observe and revert one change of at most a degree per day.
 pub const FULL_STEP: f64 = 1.0;
 
-/// The smaller step, and the least that is worth a change.
+/// The smaller step, and the smallest change worth making.
 pub const HALF_STEP: f64 = 0.5;
 
-/// How far the PUE has to be above its target for a full step; power meters do not show less with certainty.
+/// Gap between the PUE and its target from which a full step is tried. Power meters do not resolve less reliably.
 pub const CLEAR_PUE_GAP: f64 = 0.05;
 
-/// From which set point on hot spots call for a step down and not only for a look at the airflow: with 2 °C left to the
-/// envelope's end, mixing air soon takes an inlet out of it.
+/// Setpoint above which hot spots call for a step down, besides an inspection of the airflow. With only 2 °C left below
+/// the end of the envelope, mixing air soon takes an inlet out of it.
 pub const WARM_WITH_HOTSPOTS: f64 = 25.0;
 
-/// The share of a chiller's power that each degree of warmer water saves.
+/// The share of chiller power saved by each degree of warmer water.
 ///
-/// At best a chiller's COP is T÷(T₀−T) for evaporation at T and condensation at T₀, in kelvin (Carnot). From 280 K to
-/// 281 K below 313 K that is 8.48 to 8.78, or 3.4 % less power; rules of thumb for real plants say 2–4 %. Fans of servers,
-/// which turn faster in warm air, are not counted.
+/// The ideal COP of a chiller is T÷(T₀−T) for evaporation at T and condensation at T₀, in kelvin (Carnot). From 280 K
+/// to 281 K below 313 K it rises from 8.48 to 8.78, which is 3.4 % less power; rules of thumb for real plants say 2–4
+/// %. Server fans, which turn faster in warm air, are not included.
 pub const SAVING_PER_DEGREE: f64 = 0.03;
 
-/// The efficiency of a UPS where none is given: double conversion at a usual load.
+/// Assumed efficiency of a UPS: double conversion at a typical load.
 pub const USUAL_UPS_EFFICIENCY: f64 = 0.95;
 
-/// Kilograms of CO2 equivalent for each kWh from the grid.
+/// Kilograms of CO2 equivalent per kWh from the grid.
 ///
 /// A round figure between the averages of the United States (about 0.37, EPA eGRID 2022) and of the world (about 0.48,
-/// Ember 2024). A site's own grid may be far from it.
+/// Ember 2024). A site's own grid may differ widely.
 pub const GRID_KG_CO2E_PER_KWH: f64 = 0.4;
 
-/// The confidence where nothing is missing: rules that know no history are never sure.
+/// Confidence with complete data. Rules without history are never certain.
 pub const DOUBTLESS: f64 = 0.8;
 
-/// How far a PUE may be from facility power ÷ IT load before one of the figures is doubted, as a share.
+/// Relative tolerance between the sent PUE and facility power ÷ IT load.
 pub const PUE_TOLERANCE: f64 = 0.02;
 
 const HOURS_A_DAY: f64 = 24.0;
 
-/// Temperatures from `least` to `greatest`, both included; none, if `least` is greater.
+/// An inclusive range of temperatures; empty if `least` is greater than `greatest`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TemperatureRange {
-    /// The least of them.
+    /// The lower bound.
     pub least: f64,
-    /// The greatest of them.
+    /// The upper bound.
     pub greatest: f64,
 }
 
 impl TemperatureRange {
-    /// Whether a temperature is among them.
+    /// Tells whether the range contains a temperature.
     #[must_use]
     pub fn contains(self, celsius: f64) -> bool {
         self.least <= celsius && celsius <= self.greatest
     }
 
-    /// The temperatures of both.
+    /// Returns the intersection of two ranges.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self { least: self.least.max(other.least), greatest: self.greatest.min(other.greatest) }
     }
 
-    /// All but those that are within `margin` of the end.
+    /// Lowers the upper bound by `margin`.
     #[must_use]
     pub fn below_end(self, margin: f64) -> Self {
         Self { greatest: self.greatest - margin, ..self }
     }
 }
 
-/// Which direction a step leads.
+/// The direction of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// To warmer air: less cooling.
+    /// Warmer: less cooling.
     Up,
-    /// To colder air: more cooling.
+    /// Colder: more cooling.
     Down,
 }
 
-/// Something that a step moves: where it is, and where it may be.
+/// A temperature with its allowed range.
 #[derive(Debug, Clone, Copy)]
 pub struct BoundedTemperature {
-    /// Where it is.
+    /// The current temperature.
     pub celsius: f64,
-    /// Where it may be.
+    /// The allowed range.
     pub within: TemperatureRange,
 }
 
 impl BoundedTemperature {
-    /// Where a step takes it; nothing if it must not be there.
+    /// Returns the temperature after a step; `None` if it is not allowed.
     #[must_use]
     pub fn after(self, direction: Direction, step: f64) -> Option<f64> {
         let delta = match direction {
@@ -120,10 +120,11 @@ impl BoundedTemperature {
     }
 }
 
-/// The largest step, of at most `largest`, that all can take together; nothing if there is none, not even half a degree.
+/// Returns the largest step, at most `largest`, that all temperatures allow; `None` if they do not allow even half a
+/// degree.
 ///
-/// The set point of the air and the chilled water move together: water that stays as cold saves the chiller nothing, and
-/// a coil needs the difference between the two.
+/// Air setpoint and chilled water change together: the chiller saves nothing if the water stays as cold, and a coil
+/// needs the difference between the two.
 #[must_use]
 pub fn common_step(all: &[BoundedTemperature], direction: Direction, largest: f64) -> Option<f64> {
     [FULL_STEP, HALF_STEP]
@@ -132,9 +133,9 @@ pub fn common_step(all: &[BoundedTemperature], direction: Direction, largest: f6
         .find(|step| all.iter().all(|it| it.after(direction, *step).is_some()))
 }
 
-/// How large a step upwards is worth trying for a PUE that is `gap` above its target; nothing if it is not above.
+/// Returns the size of a step up for a PUE that is `gap` above its target; `None` if it is not above.
 ///
-/// A full degree needs a clear gap and the certainty that no rack is too hot.
+/// A full degree requires a clear gap and the certainty that no rack is too hot.
 #[must_use]
 pub fn step_for_gap(gap: f64, no_hotspots: bool) -> Option<f64> {
     if gap <= 0.0 {
@@ -146,17 +147,17 @@ pub fn step_for_gap(gap: f64, no_hotspots: bool) -> Option<f64> {
     }
 }
 
-/// The power usage effectiveness: facility power ÷ IT load (ISO/IEC 30134-2). Nothing without a load.
+/// Computes the power usage effectiveness: facility power ÷ IT load (ISO/IEC 30134-2). `None` without a load.
 #[must_use]
 pub fn pue(facility_power_kw: f64, it_load_kw: f64) -> Option<f64> {
     let pue = facility_power_kw / it_load_kw;
     (it_load_kw > 0.0 && pue.is_finite()).then_some(pue)
 }
 
-/// The power that the chiller is likely to draw.
+/// Estimates the power of the chiller.
 ///
-/// All power of the IT and of the UPS's losses becomes heat, and heat ÷ COP is what moving it takes; but it cannot be more
-/// than what the facility draws beyond its IT and the UPS's losses.
+/// The IT power and the losses of the UPS become heat, and moving it takes heat ÷ COP. The result cannot exceed the
+/// facility power that remains after the IT and the losses of the UPS.
 #[must_use]
 pub fn chiller_power(it_load_kw: f64, facility_power_kw: f64, cop: f64, ups_efficiency: Option<f64>) -> f64 {
     let efficiency = ups_efficiency.filter(|share| *share > 0.0).unwrap_or(USUAL_UPS_EFFICIENCY);
@@ -165,7 +166,7 @@ pub fn chiller_power(it_load_kw: f64, facility_power_kw: f64, cop: f64, ups_effi
     ((it_load_kw + losses) / cop).min(overhead - losses).max(0.0)
 }
 
-/// The power that a step saves a chiller: negative for a step down.
+/// Computes the power that a step saves; negative for a step down.
 #[must_use]
 pub fn saving(chiller_power_kw: f64, direction: Direction, step: f64) -> f64 {
     let saved = chiller_power_kw * SAVING_PER_DEGREE * step;
@@ -175,13 +176,14 @@ pub fn saving(chiller_power_kw: f64, direction: Direction, step: f64) -> f64 {
     }
 }
 
-/// The energy of a power that is saved for a day, in kWh.
+/// Converts a saved power to the energy of a day, in kWh.
 #[must_use]
 pub fn energy_a_day(saving_kw: f64) -> f64 {
     saving_kw * HOURS_A_DAY
 }
 
-/// The risk of a step: the nearer to the envelope's end it leads, the less is left for what was not measured.
+/// Estimates the risk of a step. It grows towards the end of the envelope, where less margin is left for unmeasured
+/// effects.
 #[must_use]
 pub fn risk_of_step(direction: Direction, suggested: f64, no_hotspots: bool) -> f64 {
     match direction {
@@ -195,15 +197,15 @@ pub fn risk_of_step(direction: Direction, suggested: f64, no_hotspots: bool) -> 
     }
 }
 
-/// The risk of looking into something.
+/// The risk of an inspection.
 pub const RISK_OF_LOOKING: f64 = 0.05;
 
-/// A number with that many decimals at most; never −0.
+/// Rounds a number to this many decimals; never returns −0.
 #[must_use]
 pub fn round(number: f64, decimals: i32) -> f64 {
     let factor = 10_f64.powi(decimals);
     let scaled = number * factor;
-    // Beyond 2^53 there are no decimals to lose.
+    // Above 2^53 a double has no decimals.
     if scaled.abs() < 9e15 { scaled.round() / factor + 0.0 } else { number }
 }
 
@@ -272,7 +274,7 @@ mod tests {
 
     #[test]
     fn the_chiller_draws_heat_by_its_cop_and_no_more_than_there_is() {
-        // 800 kW and the UPS's 200 kW are 1000 kW of heat.
+        // Expected: 800 kW and the UPS's 200 kW are 1000 kW of heat.
         assert_eq!(chiller_power(800.0, 1400.0, 4.0, Some(0.8)), 250.0);
         assert_eq!(chiller_power(800.0, 1050.0, 4.0, Some(0.8)), 50.0);
         assert_eq!(chiller_power(800.0, 900.0, 4.0, Some(0.8)), 0.0);

@@ -1,4 +1,5 @@
-//! What the engine reads of a document. MASS has checked it; the engine relies on no caller, and checks what it uses.
+//! The signals that the engine reads from a document. MASS has validated the document, but the engine does not rely on
+//! its caller and checks the values that it uses.
 
 use std::ops::RangeInclusive;
 
@@ -10,13 +11,13 @@ use crate::limits::NAME_CHARACTERS;
 use crate::request_error::RequestError;
 use crate::rules::TemperatureRange;
 
-/// The largest number that JSON carries without loss (RFC 7493): powers are below it.
+/// The largest integer that JSON carries exactly (RFC 7493): the upper limit of powers.
 const GREATEST: f64 = 9_007_199_254_740_991.0;
 
-/// What a document tells of a site or a place in it.
+/// The signals of a document, by contract.
 #[derive(Debug)]
 pub(crate) enum Signals {
-    /// `simple/1.0`: whatever the sender liked.
+    /// `simple/1.0`: free-form data.
     Free,
     /// `device/1.1`: one reading.
     Device(DeviceReading),
@@ -24,7 +25,7 @@ pub(crate) enum Signals {
     Enterprise(Box<Site>),
 }
 
-/// One reading of one device.
+/// A reading of a device.
 #[derive(Debug, PartialEq)]
 pub(crate) struct DeviceReading {
     pub(crate) device: String,
@@ -32,14 +33,14 @@ pub(crate) struct DeviceReading {
     pub(crate) celsius: f64,
 }
 
-/// A site's signals.
+/// The signals of a site.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Site {
     pub(crate) name: String,
     pub(crate) it_load_kw: f64,
     pub(crate) facility_power_kw: f64,
     pub(crate) usd_per_kwh: f64,
-    /// As a share.
+    /// A fraction, not a percentage.
     pub(crate) ups_efficiency: Option<f64>,
     pub(crate) pue_sent: f64,
     pub(crate) pue_target: f64,
@@ -50,7 +51,7 @@ pub(crate) struct Site {
     pub(crate) constraints: Constraints,
 }
 
-/// The hard constraints that the engine knows.
+/// The hard constraints that the engine evaluates.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Constraints {
     /// `min_cooling_setpoint_c`, `max_cooling_setpoint_c`.
@@ -59,17 +60,17 @@ pub(crate) struct Constraints {
     pub(crate) chilled_water: TemperatureRange,
     /// `max_setpoint_step_c`.
     pub(crate) largest_step: f64,
-    /// Whether one of these is no number, so that it cannot be kept to.
+    /// True if one of these is not a number, so that it cannot be kept.
     pub(crate) unreadable: bool,
-    /// Whether there are others, of which the engine knows nothing.
+    /// True if there are other constraints, which the engine does not evaluate.
     pub(crate) unknown: bool,
 }
 
 impl Signals {
-    /// Reads a document of a contract.
+    /// Reads the signals of a document.
     ///
     /// # Errors
-    /// [`RequestError::Unworkable`] when the contract is unknown, or the document is none of it.
+    /// [`RequestError::Unworkable`] if the contract is unknown, or if the document does not conform to it.
     pub(crate) fn read(contract: &str, document: Map<String, Value>) -> Result<Self, RequestError> {
         match contract {
             "simple/1.0" => Ok(Self::Free),

@@ -1,27 +1,27 @@
-//! What has been asked and answered since the start.
+//! Counters since the start.
 
 use serde::Serialize;
 
-/// What has been asked and answered since the start. Of the members after `requests` down to `truncated`, each request
-/// counts in one, as soon as its answer begins.
+/// Counters since the start. Each request increments exactly one of the counters after `requests` and up to
+/// `truncated`, when its response begins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Statistics {
     /// Requests to recommend something.
     pub(crate) requests: u64,
-    /// Sound answers.
+    /// Valid answers.
     pub(crate) recommended: u64,
-    /// Requests that the engine could not work with.
+    /// Requests refused as invalid.
     pub(crate) refused: u64,
-    /// Errors to order.
+    /// Injected error responses.
     pub(crate) errors: u64,
-    /// Garbage to order.
+    /// Injected unusable bodies.
     pub(crate) garbage: u64,
-    /// Requests that were left hanging, to order.
+    /// Injected hanging requests.
     pub(crate) hung: u64,
-    /// Answers that broke off, to order.
+    /// Injected truncated responses.
     pub(crate) truncated: u64,
-    /// Requests whose idempotency key had been answered before, whatever became of them.
+    /// Requests with a repeated idempotency key, regardless of their result.
     pub(crate) repeated: u64,
-    /// Idempotency keys; one that was forgotten in between counts again.
+    /// Distinct idempotency keys. A key that was evicted counts again.
     pub(crate) distinct_keys: u64,
 }

@@ -1,5 +1,5 @@
-//! Examples of every contract with one value replaced: a judgement never panics, and a document that passes has a
-//! normal form that passes as itself.
+//! Fuzzes the contracts with their examples, one value replaced: validation never panics, and the normal form of a
+//! valid document is valid and normalises to itself.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -25,7 +25,7 @@ fuzz_target!(|input: (u8, u8, &str)| {
     }
 });
 
-/// Replaces the value at a place, counted in document order.
+/// Replaces the n-th value in document order.
 fn replace(value: &mut Value, place: &mut usize, replacement: &Value) {
     let Some(next) = place.checked_sub(1) else {
         *value = replacement.clone();

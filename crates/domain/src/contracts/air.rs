@@ -1,9 +1,10 @@
-//! The physics of air that the ASHRAE envelopes need.
+//! Psychrometrics for the ASHRAE envelopes.
 
-/// The dew point in °C of air at a temperature in °C and a relative humidity in %.
+/// Computes the dew point in °C from the temperature in °C and the relative humidity in %.
 ///
-/// The Magnus formula over water with the coefficients of WMO-No. 8 (2021), volume I, annex 4.B: better than 0.5 °C
-/// within −45 … 60 °C, which is enough for a warning. Air without any moisture has none; the formula's limit is given.
+/// Uses the Magnus formula over water with the coefficients of WMO-No. 8 (2021), volume I, annex 4.B. Its error is
+/// below 0.5 °C within −45 … 60 °C, which is enough for a warning. Completely dry air has no dew point; the result is
+/// then the limit of the formula.
 pub(super) fn dew_point(temperature_celsius: f64, humidity_percent: f64) -> f64 {
     const B: f64 = 17.62;
     const C: f64 = 243.12;

@@ -1,13 +1,13 @@
-//! Documents out of tables: one column per member, its header the member's path with dots.
+//! Documents from CSV rows: one column per member. A header is the path of the member, with dots.
 
 use super::rules::Kind;
 use super::{Contract, ContractId, Marker, get};
 use crate::json::{MAX_DEPTH, Value};
 
-/// Why a header row cannot be the shape of a document.
+/// Reason why a header row does not describe a document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderError {
-    /// No contract of this id is registered.
+    /// The contract is not registered.
     #[error("unknown contract \"{0}\"")]
     UnknownContract(ContractId),
     /// A header, or a part of it between dots, is empty. Columns are counted from 1.
@@ -16,12 +16,12 @@ pub enum HeaderError {
     /// A header occurs twice.
     #[error("the header \"{0}\" occurs twice")]
     Repeated(String),
-    /// A header makes an object of what another header makes a single value.
+    /// One header names an object where another header names a single value.
     #[error("the header \"{longer}\" makes an object of what the header \"{shorter}\" makes a single value")]
     Collision {
         /// The header of the single value.
         shorter: String,
-        /// The header of a member of it.
+        /// The header of a member below it.
         longer: String,
     },
     /// A header has more parts than a document may have levels.
@@ -39,22 +39,23 @@ pub struct Columns {
 #[derive(Debug)]
 struct Column {
     path: Vec<String>,
-    /// Whether the contract types the member as a boolean, which a cell cannot tell by itself.
+    /// True if the contract declares the member a boolean, which the text of a cell cannot show.
     boolean: bool,
 }
 
 impl Columns {
-    /// Reads the header row. For `simple/1.0` the headers name members of the payload, with or without `payload.`.
+    /// Parses the header row. For `simple/1.0`, headers name members of the payload, with or without the prefix
+    /// `payload.`.
     ///
     /// # Errors
-    /// [`HeaderError`], which names the header.
+    /// [`HeaderError`] with the header.
     pub fn new<'a>(contract: ContractId, headers: impl IntoIterator<Item = &'a str>) -> Result<Self, HeaderError> {
         let contract = get(contract).ok_or(HeaderError::UnknownContract(contract))?;
         let columns = headers.into_iter().enumerate().map(|(index, header)| Column::new(contract, index + 1, header));
         let columns: Vec<_> = columns.collect::<Result<_, _>>()?;
         let mut paths: Vec<_> = columns.iter().map(|column| column.path.as_slice()).collect();
         paths.sort_unstable();
-        // Sorted, a path is followed at once by those that begin with it.
+        // After sorting, a path is directly followed by the paths that extend it.
         for pair in paths.windows(2) {
             let (shorter, longer) = (pair[0], pair[1]);
             if shorter == longer {
@@ -67,7 +68,7 @@ impl Columns {
         Ok(Self { contract, columns })
     }
 
-    /// The document of a row. An empty cell is an absent member, and so is an object without any member.
+    /// Builds the document of a row. Omits empty cells, and objects without members.
     pub fn document<'a>(&self, cells: impl IntoIterator<Item = &'a str>) -> Value {
         let mut members = Vec::new();
         for (column, cell) in self.columns.iter().zip(cells).filter(|(_, cell)| !cell.is_empty()) {
@@ -110,7 +111,7 @@ impl Column {
     }
 }
 
-/// The kind of the member that a path leads to.
+/// Finds the kind of the member at a path.
 fn kind_at(body: &'static dyn Kind, path: &[String]) -> Option<&'static dyn Kind> {
     path.iter()
         .try_fold(body, |kind, name| kind.fields().iter().find_map(|field| (field.name == name).then_some(field.kind)))

@@ -155,7 +155,7 @@ fn within(least: f64, value: f64, greatest: f64) -> bool {
     (least..=greatest).contains(&value)
 }
 
-/// The reading, if its device stands where the ASHRAE envelopes apply.
+/// Returns the document if its device is in a location to which the ASHRAE envelopes apply.
 fn indoors<'a, 'b>(view: &'b DocumentView<'a>) -> Option<&'b DocumentView<'a>> {
     let device_type = view.text("/device/type")?.to_ascii_lowercase();
     ["rack", "server", "room", "crac", "crah"].iter().any(|prefix| device_type.starts_with(prefix)).then_some(view)

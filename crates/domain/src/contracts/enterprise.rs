@@ -28,10 +28,10 @@ const PUE: &str = "/request/signals/thermal/pue_current";
 const JOB_MIX: &str = "/request/signals/workload/job_mix";
 const NO_CONTROL_ACTIONS: &str = "/request/constraints/hard/no_control_actions";
 
-/// The longest time window, in microseconds.
+/// Maximum length of the time window, in microseconds.
 const LONGEST_WINDOW: i64 = 366 * 86_400 * 1_000_000;
 
-/// How far figures that were each rounded by the sender may miss an exact bound when a double adds them up.
+/// Tolerance for sums of figures that the sender rounded, to absorb the rounding error of doubles.
 const ROUNDING: f64 = 1e-9;
 
 pub(super) static CONTRACT: Contract = Contract {
@@ -350,7 +350,7 @@ static ADVICE: &[Check<WarningCode>] = &[
     super::old_timestamp(TIMESTAMP, |view| super::age_if_old(view, TIMESTAMP)),
 ];
 
-/// The ends of the time window in microseconds.
+/// Returns the start and the end of the time window, in microseconds.
 fn window(view: &DocumentView<'_>) -> Option<(i64, i64)> {
     Some((view.time(WINDOW_START)?.unix_micros(), view.time(WINDOW_END)?.unix_micros()))
 }

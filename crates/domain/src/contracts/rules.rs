@@ -1,5 +1,5 @@
-//! The vocabulary in which a contract's table is written: a tree of [`Field`]s, each of one [`Kind`], and [`Check`]s
-//! that look at several fields together. The judgement, the JSON Schema and the documentation all come from it.
+//! The types from which a contract's table is built: a tree of [`Field`]s, each of one [`Kind`], and [`Check`]s over
+//! several fields. Validation, JSON Schema and documentation are all derived from the table.
 
 mod number;
 mod shape;
@@ -17,98 +17,98 @@ pub(super) use text::{Characters, Choice, ContractVersion, Formatted, Text, Time
 
 /// A member that a contract names.
 pub(super) struct Field {
-    /// Its key.
+    /// The member's key.
     pub(super) name: &'static str,
-    /// Whether it may be absent.
+    /// True if the member may be absent.
     pub(super) optional: bool,
-    /// What its value may be.
+    /// The kind of its value.
     pub(super) kind: &'static dyn Kind,
-    /// What it means: a sentence for the schema and the documentation.
+    /// Its meaning: a sentence for the schema and the documentation.
     pub(super) about: &'static str,
 }
 
-/// A member that must be there.
+/// Declares a required member.
 pub(super) const fn required(name: &'static str, kind: &'static dyn Kind, about: &'static str) -> Field {
     Field { name, optional: false, kind, about }
 }
 
-/// A member that may be absent; `null` is not absence.
+/// Declares an optional member. `null` does not count as absent.
 pub(super) const fn optional(name: &'static str, kind: &'static dyn Kind, about: &'static str) -> Field {
     Field { name, optional: true, kind, about }
 }
 
-/// What a value may be.
+/// A kind of value: its rules, its normal form and its schema.
 pub(super) trait Kind: Sync {
-    /// What people call such a value.
+    /// Returns the name of the kind with its article, such as "a string".
     fn noun(&self) -> &'static str;
 
-    /// The value's normal form, or `None` where it is so wrong that no other rule can be judged by it. Whatever is
-    /// wrong is noted.
+    /// Returns the normal form of a value and records its violations. Returns `None` if no further rule can be checked
+    /// on the value.
     fn read(&self, sent: &Value, pointer: &Pointer<'_>, now: Timestamp, findings: &mut Findings) -> Option<Value>;
 
-    /// The rules that [`read`](Self::read) judges by, with what would be right; the type is understood.
+    /// Lists the rules that [`read`](Self::read) applies, except the type, each with the expected value.
     fn rules(&self) -> Vec<(Code, String)>;
 
-    /// The JSON Schema (draft 2020-12) of such a value as it may be sent.
+    /// Returns the JSON Schema (draft 2020-12) of the value as it may be sent.
     fn schema(&self) -> Schema;
 
-    /// The members that an object names.
+    /// Returns the members that an object declares.
     fn fields(&self) -> &'static [Field] {
         &[]
     }
 
-    /// Whether the value is `true` or `false`.
+    /// Tells whether the kind is the boolean.
     fn is_boolean(&self) -> bool {
         false
     }
 }
 
-/// A rule over several fields, or a remark on them.
+/// A rule or a warning about several fields.
 pub(super) struct Check<C> {
-    /// What it is called.
+    /// The code of the violation or warning.
     pub(super) code: C,
-    /// The member that it points to.
+    /// The member that the violation points to.
     pub(super) pointer: &'static str,
-    /// What is right: a sentence.
+    /// The condition that holds for a correct document, as a sentence.
     pub(super) about: &'static str,
-    /// What was found instead. `None` if all is right, or if a field that it needs is absent or unreadable.
+    /// Describes the wrong value. Returns `None` if the document is correct, or if a needed field is absent or invalid.
     pub(super) finding: fn(&DocumentView<'_>) -> Option<String>,
 }
 
-/// What could be read of a document, in its normal form.
+/// The valid parts of a document in normal form, as input for a [`Check`].
 pub(super) struct DocumentView<'a> {
-    /// The document without what could not be read.
+    /// The document without invalid values.
     pub(super) document: &'a Value,
-    /// The present instant.
+    /// The current instant.
     pub(super) now: Timestamp,
 }
 
 impl DocumentView<'_> {
-    /// A string.
+    /// Returns the string at a pointer.
     pub(super) fn text(&self, pointer: &str) -> Option<&str> {
         if let Some(Value::String(text)) = self.document.pointer(pointer) { Some(text) } else { None }
     }
 
-    /// A number.
+    /// Returns the number at a pointer.
     pub(super) fn number(&self, pointer: &str) -> Option<f64> {
         if let Some(Value::Number(number)) = self.document.pointer(pointer) { Some(number.value()) } else { None }
     }
 
-    /// A time.
+    /// Returns the time at a pointer.
     pub(super) fn time(&self, pointer: &str) -> Option<Timestamp> {
         self.text(pointer)?.parse().ok()
     }
 
-    /// A boolean.
+    /// Returns the boolean at a pointer.
     pub(super) fn flag(&self, pointer: &str) -> Option<bool> {
         if let Some(Value::Bool(flag)) = self.document.pointer(pointer) { Some(*flag) } else { None }
     }
 }
 
-/// The rules that hold at every place of every document: nesting, U+0000, and numbers that a double keeps.
+/// The rules for every value of every document: nesting, U+0000, and numbers that a double can represent.
 pub const EVERYWHERE: &[Code] = &[Code::Depth, Code::Nul, Code::NumberRange, Code::NumberPrecision];
 
-/// Notes what breaks [`EVERYWHERE`].
+/// Records the violations of [`EVERYWHERE`].
 pub(super) fn check_everywhere(document: &Value, findings: &mut Findings) {
     check_below(document, &Pointer::ROOT, 1, findings);
 }
@@ -161,7 +161,7 @@ fn note_fault(fault: NumberFault, number: &Number, pointer: &Pointer<'_>, findin
     }
 }
 
-/// Notes that a value of another type is due.
+/// Records a value of the wrong type.
 pub(super) fn note_type(noun: &str, sent: &Value, pointer: &Pointer<'_>, findings: &mut Findings) {
     let actual = match sent {
         Value::String(_) => format!("string \"{}\"", shown(sent)),

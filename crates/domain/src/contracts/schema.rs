@@ -1,4 +1,4 @@
-//! A contract's table as a JSON Schema and as rows for the documentation.
+//! A contract's table as a JSON Schema and as rows of the documentation.
 
 use serde_json::{Value as Schema, json};
 
@@ -8,33 +8,34 @@ use crate::tenancy::TenantId;
 use crate::time::Timestamp;
 use crate::validation::Code;
 
-/// A row of a contract's table: a member, or the document itself.
+/// A row of a contract's table: a member, or the whole document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// The member: a JSON Pointer (RFC 6901); empty for the document.
+    /// The JSON Pointer (RFC 6901) of the member; empty for the document.
     pub pointer: String,
-    /// What it means: a sentence.
+    /// The meaning of the member, as a sentence.
     pub about: String,
-    /// What its value is: a noun with its article.
+    /// The type of the value, as a noun with its article.
     pub noun: &'static str,
-    /// Whether it must be there.
+    /// True if the member must be present.
     pub required: bool,
-    /// What else is judged, besides presence and type.
+    /// The rules besides presence and type.
     pub rules: Vec<Rule>,
 }
 
-/// What is judged of a member.
+/// A rule about a member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// The code of its violations.
     pub code: Code,
-    /// What is right.
+    /// The values that satisfy the rule.
     pub expected: String,
 }
 
 impl Contract {
-    /// Every member that the contract names, in the order of its table, the document itself first. A rule over several
-    /// members stands at the one that its violations point to. [`EVERYWHERE`](super::EVERYWHERE) is not repeated.
+    /// Lists every member that the contract names, in the order of its table, starting with the document itself. A rule
+    /// about several members is listed at the member that its violations point to. [`EVERYWHERE`](super::EVERYWHERE) is
+    /// not repeated.
     #[must_use]
     pub fn rows(&self) -> Vec<Row> {
         let mut document = self.row(String::new(), self.summary, self.body, true);
@@ -54,8 +55,8 @@ impl Contract {
         Row { about: about.to_owned(), noun: kind.noun(), required, rules, pointer }
     }
 
-    /// The contract as a JSON Schema (draft 2020-12): everything that the structural and the contract stage judge and
-    /// a schema can say, and the bounds of single numbers.
+    /// Builds the JSON Schema (draft 2020-12) of the contract: the rules of the structural and contract stages that a
+    /// schema can express, and the bounds of single numbers.
     #[must_use]
     pub fn schema(&self) -> Schema {
         let mut schema = self.body.schema();
@@ -86,7 +87,7 @@ impl Contract {
     }
 }
 
-/// Visits every field below a pointer, an object before its members.
+/// Visits every field below a pointer, each object before its members.
 fn walk_fields(parent: &str, fields: &'static [Field], visit: &mut impl FnMut(String, &Field)) {
     for field in fields {
         let pointer = format!("{parent}/{}", field.name);

@@ -8,7 +8,7 @@ use super::{Contract, ContractId, Marker, Sources};
 /// The contract's id.
 pub const ID: ContractId = ContractId { name: "simple", version: "1.0" };
 
-/// What the payload is, for readers.
+/// Description of the payload, for the schema and the documentation.
 const ABOUT: &str = "Any data. A string becomes a number, true or false only if that is printed as the very same text: \
     \"24.5\" and \"true\" do; \"1.10\", \"1E5\", \"0.50\", \"007\", \"TRUE\" and \"yes\" stay strings.";
 

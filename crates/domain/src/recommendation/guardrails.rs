@@ -1,25 +1,25 @@
-//! MASS's own judgement on an answer. An engine that says that it kept to the guardrails is not believed for that alone.
+//! MASS's own check of an answer. The engine's declaration that it kept the guardrails is not enough.
 
 use super::{Action, Advice, Flag, FlagCode};
 use crate::json::Value;
 
-/// How far a difference may be from what it is the difference of: engines round to three digits.
+/// Tolerance of differences between values: engines round to three decimals.
 const TOLERANCE: f64 = 0.001_5;
 
-/// What no suggestion may break: the request's `constraints.hard`.
+/// The hard constraints of a request: `constraints.hard`.
 ///
-/// For each signal of an action's target, such as `cooling_setpoint_c`, these members are understood:
+/// For each signal of an action's target, such as `cooling_setpoint_c`, MASS evaluates these members:
 ///
-/// - `min_<signal>` and `max_<signal>`: numbers that the suggested value may not fall below or exceed;
-/// - `<signal>`: an object of `min`, `max` or both, with the same meaning;
-/// - `max_setpoint_step_c`: by how many °C a temperature may be changed at most.
+/// - `min_<signal>` and `max_<signal>`: inclusive bounds of the suggested value, as numbers;
+/// - `<signal>`: an object with `min`, `max` or both, with the same meaning;
+/// - `max_setpoint_step_c`: the largest allowed change of a temperature, in °C.
 ///
-/// Others tell nothing about a suggestion and are left to whoever reads it.
+/// Other members do not concern suggested values. MASS only stores them.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct HardConstraints(Vec<(String, Value)>);
 
 impl HardConstraints {
-    /// The hard constraints of a normalised document; none if it has none.
+    /// Reads the hard constraints of a normalised document; empty if it has none.
     #[must_use]
     pub fn of(document: &Value) -> Self {
         match document.pointer("/request/constraints/hard") {
@@ -32,7 +32,7 @@ impl HardConstraints {
         self.0.iter().find_map(|(member, value)| (member == name).then_some(value))
     }
 
-    /// The bounds that hold for a signal.
+    /// Returns the bounds of a signal.
     fn on(&self, signal: &str) -> Result<Bounds, InvalidConstraint> {
         let (least_name, greatest_name) = (format!("min_{signal}"), format!("max_{signal}"));
         let mut bounds = Bounds::default();
@@ -63,10 +63,10 @@ impl HardConstraints {
     }
 }
 
-/// A constraint with a name that is understood and a value that is not.
+/// Error for a known constraint with an invalid value.
 struct InvalidConstraint;
 
-/// From where to where a suggested value may be.
+/// Inclusive bounds of a suggested value.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
     least: f64,
@@ -89,7 +89,7 @@ impl Bounds {
     }
 }
 
-/// Tells every reason why an answer is not valid; a valid one has none.
+/// Lists every reason why an answer is invalid; empty for a valid answer.
 #[must_use]
 pub fn check_guardrails(advice: &Advice, hard: &HardConstraints) -> Vec<Flag> {
     let mut flags = Vec::new();
@@ -136,7 +136,7 @@ fn check_action(action: &Action, hard: &HardConstraints, pointer: &str, flags: &
             Err(InvalidConstraint) => flags.push(unreadable(&suggested)),
         }
     }
-    // Whichever says more: an engine that hides a large step in one of the two is found by the other.
+    // Uses the larger of the declared and the computed step, so that an engine cannot hide a large step in one of them.
     let step = [action.delta, difference].into_iter().flatten().map(f64::abs).reduce(f64::max);
     if let Some(step) = step.filter(|step| is_temperature && *step > 0.0) {
         match hard.number("max_setpoint_step_c") {

@@ -1,6 +1,6 @@
-//! The strict reading of an answer: nothing is repaired, and nothing that MASS does not know is kept or dropped silently.
+//! The strict parser of an answer. It repairs nothing, and refuses members that MASS does not know.
 //!
-//! Stored answers are read by this, too, so that it may come to accept more, and never less.
+//! It also reads stored answers. Later versions may therefore accept more, but never less.
 
 use std::ops::RangeInclusive;
 
@@ -10,7 +10,7 @@ use super::{Action, Advice, Expectation, Explanation, Guardrails, Impact, Model}
 use crate::canonical::Fingerprint;
 use crate::json::{self, Value};
 
-/// How many bytes an answer has at most.
+/// Maximum size of an answer in bytes.
 pub const MAX_ANSWER_BYTES: usize = 256 * 1024;
 
 const MAX_ACTIONS: usize = 64;
@@ -19,28 +19,28 @@ const NAME: usize = 128;
 const TARGET: usize = 512;
 const NARRATIVE: usize = 8_192;
 
-/// Beyond what any data centre draws in a day, in whatever unit: what is greater is a mistake.
+/// The range of plausible figures in any unit: a larger one exceeds the daily energy of every data centre.
 const FIGURE: RangeInclusive<f64> = -1e12..=1e12;
 const SHARE: RangeInclusive<f64> = 0.0..=1.0;
 
-/// How many characters of a pointer are told: the names in it are the engine's.
+/// Maximum length of a reported pointer in characters. Its names come from the engine.
 const POINTER_LENGTH: usize = 256;
 
-/// Why an answer is none.
+/// Error for an answer that does not follow the protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the answer at \"{pointer}\": {detail}")]
 pub struct MalformedAnswer {
-    /// Where (JSON Pointer, RFC 6901); empty for the answer as a whole.
+    /// The position (JSON Pointer, RFC 6901); empty for the whole answer.
     pub pointer: String,
-    /// What is due there. Never quotes what stands there.
+    /// The value that was expected, and the type that was found. Never quotes the answer.
     pub detail: String,
 }
 
 impl Advice {
-    /// Reads the engine's answer to the document with this fingerprint.
+    /// Parses the engine's answer to the document with this fingerprint.
     ///
     /// # Errors
-    /// [`MalformedAnswer`] tells the first thing that is wrong.
+    /// [`MalformedAnswer`] for the first violation.
     pub fn read(body: &[u8], input: Fingerprint) -> Result<Self, MalformedAnswer> {
         if body.len() > MAX_ANSWER_BYTES {
             return Err(wrong("", format!("it has more than {MAX_ANSWER_BYTES} bytes")));
@@ -73,14 +73,14 @@ fn wrong(pointer: impl Into<String>, detail: impl Into<String>) -> MalformedAnsw
     MalformedAnswer { pointer: pointer.chars().take(POINTER_LENGTH).collect(), detail: detail.into() }
 }
 
-/// An object with the pointer to it.
+/// An object and the pointer to it.
 struct Object<'a> {
     value: &'a Value,
     pointer: String,
 }
 
 impl<'a> Object<'a> {
-    /// Takes an object that has no other members than these.
+    /// Reads an object that has no members except these.
     fn of(value: &'a Value, pointer: String, members: &[&str]) -> Result<Self, MalformedAnswer> {
         let Value::Object(present) = value else { return Err(wrong(pointer, "an object is due")) };
         match present.iter().find(|(name, _)| !members.contains(&name.as_str())) {
@@ -114,7 +114,7 @@ impl<'a> Object<'a> {
         Err(wrong(self.at(name), format!("a number from {least} to {greatest} is due")))
     }
 
-    /// A number that may be `null`, and may be left out.
+    /// Reads a number that may be `null` or absent.
     fn optional_number(&self, name: &str) -> Result<Option<f64>, MalformedAnswer> {
         self.unless_null(name, || self.number(name, FIGURE))
     }
@@ -233,7 +233,7 @@ fn read_action(value: &Value, pointer: String) -> Result<Action, MalformedAnswer
     })
 }
 
-/// One line of text that is not empty.
+/// Reads one non-empty line of text.
 fn text(value: &Value, pointer: String, longest: usize) -> Result<String, MalformedAnswer> {
     if let Value::String(text) = value
         && is_text(text, longest, char::is_control)
@@ -244,7 +244,7 @@ fn text(value: &Value, pointer: String, longest: usize) -> Result<String, Malfor
     Err(wrong(pointer, format!("a line of 1 to {longest} characters is due")))
 }
 
-/// Text of several lines, which may be empty.
+/// Reads a text of several lines, which may be empty.
 fn narrative(value: &Value, pointer: String) -> Result<String, MalformedAnswer> {
     let odd = |character: char| character.is_control() && !['\n', '\t'].contains(&character);
     if let Value::String(text) = value

@@ -1,4 +1,4 @@
-//! docs/errors.md is what the tables of the contracts say.
+//! Checks that docs/errors.md matches the tables of the contracts.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -53,7 +53,7 @@ fn warning_codes() -> String {
     table
 }
 
-/// Replaces what stands between the two comments that mark a generated block.
+/// Replaces the text between the two comments that mark a generated block.
 fn with_block(page: &str, name: &str, block: &str) -> String {
     let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->\n"));
     let (before, rest) = page.split_once(&begin).unwrap_or_else(|| panic!("docs/errors.md lacks {begin}"));

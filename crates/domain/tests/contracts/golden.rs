@@ -1,5 +1,5 @@
-//! The golden corpus in `tests/data/contracts`: `<contract>/<valid|invalid|warn>/<case>.json` is a document as it is
-//! sent, byte for byte; `<case>.expected.json` beside it says in words why it is there and what becomes of it.
+//! The golden corpus in `tests/data/contracts`. `<contract>/<valid|invalid|warn>/<case>.json` is a document exactly as
+//! sent. `<case>.expected.json` beside it describes the case and the expected result.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -14,18 +14,18 @@ use serde_json::Value;
 
 use super::now;
 
-/// What is expected of a case. A member that is left out expects nothing, except that a case of `invalid` must be
-/// refused for exactly what it lists and the others must pass with exactly the warnings that they list.
+/// The expected result of a case. Absent members are not checked, with two exceptions: a case of `invalid` must have
+/// exactly the listed violations, and the other cases exactly the listed warnings.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Expected {
-    /// Which rule the case is about.
+    /// The rule that the case is about.
     #[serde(rename = "why")]
     _why: String,
     contract: Option<String>,
-    /// The size that the document is said to have, where it is not its own.
+    /// The claimed size of the document, if it differs from the actual size.
     body_bytes: Option<usize>,
-    /// Where the text stops being JSON: code, line and column.
+    /// The position of the syntax error: code, line and column.
     unreadable: Option<(String, usize, usize)>,
     #[serde(default)]
     violations: Vec<Finding>,

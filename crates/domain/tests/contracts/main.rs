@@ -1,4 +1,4 @@
-//! The contracts as their users meet them: documents in, judgements out.
+//! Tests of the contracts through their public interface: documents in, validation results out.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, and so do its helpers")]
 
 mod documentation;
@@ -11,7 +11,7 @@ use mass_domain::json::{self, Value};
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 
-/// The instant at which every test judges.
+/// The clock of all tests.
 fn now() -> Timestamp {
     "2026-11-24T18:00:00Z".parse().unwrap()
 }
@@ -33,12 +33,12 @@ fn children(value: &Value) -> Vec<&Value> {
     }
 }
 
-/// How many values a value is made of, itself included.
+/// Counts the values in a document, including nested ones.
 fn count(value: &Value) -> usize {
     1 + children(value).into_iter().map(count).sum::<usize>()
 }
 
-/// Applies a change to the value at a place, counted in document order.
+/// Applies a change to the n-th value in document order.
 fn alter(value: &mut Value, place: &mut usize, change: &mut dyn FnMut(&mut Value)) {
     if *place == 0 {
         change(value);

@@ -1,4 +1,4 @@
-//! What holds for every document. More of them are tried with `PROPTEST_CASES=100000`.
+//! Properties of all documents. `PROPTEST_CASES=100000` tries more of them.
 
 use mass_domain::canonical;
 use mass_domain::contracts::{self, ValidationContext};
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::{alter, count, now, tenant, validate};
 
-/// Text with the characters that the rules look at: white space, digits, marks, U+0000 and surrogate pairs.
+/// Generates text with the characters that the rules check: white space, digits, marks, U+0000 and surrogate pairs.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         "[ \\t\u{85}\u{a0}]{0,2}[-+0-9.eE_]{0,6}[ \u{3000}]{0,2}",
@@ -23,7 +23,7 @@ fn number() -> impl Strategy<Value = Value> {
     double.prop_filter_map("JSON has no such number", |value| Number::new(value).map(Value::Number))
 }
 
-/// Makes keys distinct: the first of each stays.
+/// Removes members with repeated keys, except the first of each.
 fn object(mut members: Vec<(String, Value)>) -> Value {
     let mut seen = std::collections::HashSet::new();
     members.retain(|(key, _)| seen.insert(key.clone()));
@@ -41,7 +41,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// An example of any contract in which any one value is replaced or any one member added.
+/// Generates an example of any contract with one value replaced or one member added.
 fn nearly_valid() -> impl Strategy<Value = Value> {
     let examples = (0..contracts::all().len()).prop_map(|index| {
         let example = contracts::all()[index].example(&tenant(), now()).to_string();
@@ -73,7 +73,7 @@ fn reversed(value: &Value) -> Value {
     }
 }
 
-/// What the contracts say of a value: the canonical text, or the violations in any order.
+/// Validates a document: returns the canonical text, or the violations without their order.
 fn judged(document: &Value) -> Result<(String, Vec<String>), Vec<String>> {
     match contracts::validate(document, &ValidationContext { now: now(), body_bytes: 0 }) {
         Ok(examined) => Ok((examined.canonical, examined.warnings.iter().map(|found| format!("{found:?}")).collect())),
@@ -91,12 +91,12 @@ fn judged(document: &Value) -> Result<(String, Vec<String>), Vec<String>> {
     }
 }
 
-/// The text as `serde_json` judges it, where it agrees with MASS on what JSON is.
+/// Parses a text with `serde_json`, if MASS and `serde_json` agree that it is JSON.
 fn read_by_serde_json(text: &[u8]) -> Option<serde_json::Value> {
     serde_json::from_slice(text).ok()
 }
 
-/// A value as MASS prints it.
+/// Writes a value as MASS writes it.
 fn canonical_text(value: &serde_json::Value) -> String {
     canonical::write(&json::parse(value.to_string().as_bytes()).unwrap())
 }
@@ -136,7 +136,7 @@ proptest! {
     #[test]
     fn the_order_of_members_changes_nothing(document in nearly_valid()) {
         let (one, other) = (judged(&document), judged(&reversed(&document)));
-        // Of two keys that meet, the second is refused, and which is the second depends on the order.
+        // Of two colliding keys the second is refused. The order of members decides which one that is.
         let collided = |judged: &Result<_, Vec<String>>| {
             judged.as_ref().is_err_and(|found| found.iter().any(|found| found.contains("key_collision")))
         };
@@ -196,7 +196,7 @@ proptest! {
     fn numbers_are_compared_as_decimals_whatever_their_spelling(
         digits in "[1-9][0-9]{0,14}", shift in 0_usize..20, zeros in 0_usize..5
     ) {
-        // The same value three times: plain, with a point, with an exponent.
+        // Tests three spellings of one value: plain, with a decimal point, with an exponent.
         let plain = Number::parse(&format!("{digits}e{shift}")).unwrap();
         let zeros = "0".repeat(zeros);
         let long = Number::parse(&format!("{digits}{}.{zeros}0", "0".repeat(shift))).unwrap();

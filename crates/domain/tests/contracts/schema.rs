@@ -1,5 +1,5 @@
-//! The published schemas and the validator agree: on everything that the structural and the contract stage judge and a
-//! schema can say, and on the bounds of single numbers.
+//! Checks that the published schemas and the validator agree: on the rules of the structural and contract stages that a
+//! schema can express, and on the bounds of single numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use mass_domain::validation::{Code, Stage, Violation};
 
 use super::{alter, count, now, tenant};
 
-/// SplitMix64: the same mutations on every machine and in every run.
+/// SplitMix64: a deterministic random generator, so that every run tries the same mutations.
 struct Dice(u64);
 
 impl Dice {
@@ -27,7 +27,7 @@ impl Dice {
     }
 }
 
-/// Values that stand on either side of the rules.
+/// Values on both sides of the rules.
 fn replacements() -> Vec<Value> {
     let texts = [
         "",
@@ -153,7 +153,7 @@ fn replacements() -> Vec<Value> {
     texts.into_iter().map(str::to_owned).chain(long).map(Value::String).chain(others).collect()
 }
 
-/// Changes one place: replaces the value, or removes, adds or renames a member.
+/// Changes one place of a document: replaces the value, or removes, adds or renames a member.
 fn mutate(document: &mut Value, dice: &mut Dice, replacements: &[Value]) {
     let mut place = dice.below(count(document));
     alter(document, &mut place, &mut |here| match (here, dice.below(5)) {
@@ -169,7 +169,7 @@ fn mutate(document: &mut Value, dice: &mut Dice, replacements: &[Value]) {
     });
 }
 
-/// Whether a schema can say what this violation is about.
+/// Tells whether a schema can express the violated rule.
 fn expressible(violation: &Violation, document: &Value) -> bool {
     let in_a_string = matches!(document.pointer(&violation.pointer), Some(Value::String(_)));
     match (violation.stage, violation.code.as_str()) {
@@ -221,7 +221,7 @@ fn schema_and_validator_agree_on_thousands_of_mutated_documents() {
                     *met.entry("valid".to_owned()).or_default() += 1;
                     continue;
                 }
-                // Without its own marker a document is judged by the rules of another contract, or of none.
+                // Without its marker, a document is validated against another contract, or against none.
                 Err(refused) if refused.contract != Some(contract.id()) => {
                     assert!(!conforms, "{}", canonical::write(&document));
                     continue;
@@ -265,7 +265,7 @@ fn every_violation_is_a_rule_of_the_contracts_table() {
             }
             for violation in refused.violations {
                 let code = violation.code.parse().unwrap();
-                // A member that is not named is a matter of the object that it is in, and an item one of its array.
+                // An undeclared member is reported in its object's row, and an item in its array's row.
                 let (parent, _) = violation.pointer.rsplit_once('/').unwrap_or_default();
                 let found =
                     contracts::EVERYWHERE.contains(&code) || listed(&violation.pointer, code) || listed(parent, code);
@@ -275,7 +275,7 @@ fn every_violation_is_a_rule_of_the_contracts_table() {
     }
 }
 
-/// U+202E at the end of a string of each contract's example, one after the other.
+/// Appends U+202E to each string of each contract's example in turn.
 #[test]
 fn characters_that_reorder_text_are_refused_and_named_but_in_notes_and_free_data() {
     let (mut named, mut let_in) = (BTreeSet::new(), 0);

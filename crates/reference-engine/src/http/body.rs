@@ -1,4 +1,4 @@
-//! What comes in: the idempotency key and the body.
+//! Incoming requests: the idempotency key and the body.
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::rt::time::timeout;
@@ -10,10 +10,10 @@ use crate::request_error::RequestError;
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// Receives a request: its key, if it has one, and its body.
+/// Reads the idempotency key, if there is one, and the body.
 ///
 /// # Errors
-/// When one of them is not as it has to be.
+/// [`RequestError`] if either is invalid.
 pub(super) async fn receive(req: &HttpRequest, payload: Payload) -> Result<(Option<String>, Bytes), RequestError> {
     let key = key(req.headers())?;
     if !is_json(req) {

@@ -1,4 +1,4 @@
-//! What goes out: the answer, or what a fault to order leaves of it.
+//! Outgoing responses, with their injected faults.
 
 use std::io;
 use std::pin::Pin;
@@ -16,13 +16,13 @@ use crate::engine::Engine;
 use crate::faults::{Garbage, InjectedFault};
 use crate::limits::{ANSWER_SECONDS, LONGEST_HANG};
 
-/// An answer that holds for this moment alone.
+/// Builds a response that must not be cached.
 pub(super) fn fresh(body: &impl Serialize) -> HttpResponse {
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body)
 }
 
-/// Replies with an answer, unless a fault is ordered for the request at this place. The answer has been made and is
-/// remembered in any case, as if it were lost on its way.
+/// Sends an answer, or the fault injected into the request with this index. The answer is computed and cached in any
+/// case, as if it were lost in transit.
 pub(super) async fn reply(engine: &Engine, place: u64, answer: Bytes) -> HttpResponse {
     match engine.options.faults.at(place) {
         None => {
@@ -78,7 +78,7 @@ fn garbage(kind: Garbage, answer: &Bytes) -> Bytes {
     }
 }
 
-/// The answer with another value for one of its members.
+/// Replaces the value of one member of the answer.
 fn changed(answer: &Bytes, member: &str, value: Value) -> Bytes {
     let Ok(mut answer) = serde_json::from_slice::<Value>(answer) else { return Bytes::new() };
     if let Some(answer) = answer.as_object_mut() {
@@ -87,7 +87,7 @@ fn changed(answer: &Bytes, member: &str, value: Value) -> Bytes {
     Bytes::from(answer.to_string())
 }
 
-/// A body that breaks off half-way.
+/// A response body that ends before its announced length.
 struct TruncatedBody {
     announced: u64,
     half: Option<Bytes>,
@@ -112,7 +112,7 @@ impl MessageBody for TruncatedBody {
             return Poll::Ready(Some(Ok(half)));
         }
         if !self.is_flushed {
-            // What was sent so far leaves when there is nothing to send for a moment.
+            // Returns once without data, so that actix flushes the first half.
             self.is_flushed = true;
             context.waker().wake_by_ref();
             return Poll::Pending;

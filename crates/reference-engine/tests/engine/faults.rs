@@ -1,4 +1,4 @@
-//! Faults to order.
+//! Fault injection.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -61,7 +61,7 @@ async fn a_truncated_answer_announces_more_than_it_sends() {
     )
     .unwrap();
     let mut answer = Vec::new();
-    // The end may be a reset.
+    // The connection may end with a reset.
     let _ = stream.read_to_end(&mut answer);
     let answer = String::from_utf8(answer).unwrap();
     let (head, half) = answer.split_once("\r\n\r\n").unwrap();

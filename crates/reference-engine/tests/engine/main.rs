@@ -1,4 +1,4 @@
-//! The engine from outside: over HTTP, each test with one of its own.
+//! Tests of the engine over HTTP, each with its own server.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and so do its helpers")]
 
 mod faults;

@@ -1,4 +1,4 @@
-//! The protocol, as docs/engine.md has it.
+//! The protocol of docs/engine.md.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -204,12 +204,12 @@ async fn a_caller_who_leaves_half_way_harms_nobody() {
     let head = "POST /recommend HTTP/1.1\r\nHost: engine\r\nContent-Type: application/json\r\nContent-Length: 900\r\n";
     write!(stream, "{head}\r\n{{\"request_id\":").unwrap();
     stream.shutdown(std::net::Shutdown::Write).unwrap();
-    // Whether an answer still comes is the server's business.
+    // The server may or may not still answer.
     let _ = stream.read_to_end(&mut Vec::new());
     assert_eq!(engine.recommend(&site()).send().await.unwrap().status(), 200);
 }
 
-/// The examples of the documentation are what the engine says, to the last digit.
+/// Checks that the examples in the documentation are the engine's exact answers.
 #[tokio::test]
 async fn the_documentation_shows_a_real_exchange() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/engine.md");

@@ -1,4 +1,4 @@
-//! What the tests share: an engine of its own for each test, and requests to it.
+//! Test support: an engine per test, and requests to it.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
@@ -57,7 +57,7 @@ impl Engine {
         self.get("/statistics").send().await.unwrap().json().await.unwrap()
     }
 
-    /// Waits until a member of the statistics has come to this.
+    /// Waits until a counter of the statistics has this value.
     pub(crate) async fn until(&self, member: &str, count: u64) {
         while self.statistics().await[member] != count {
             tokio::task::yield_now().await;
@@ -67,14 +67,14 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // Told to stop as soon as it is called.
+        // The future need not be awaited: the call itself stops the server.
         drop(self.handle.stop(false));
         let stopped = self.thread.take().unwrap().join();
         assert!(std::thread::panicking() || stopped.is_ok());
     }
 }
 
-/// A request about a site.
+/// Builds a request about a site.
 pub(crate) fn site() -> Value {
     let document = json!({
         "schema_version": "1.1",
@@ -113,7 +113,7 @@ pub(crate) fn site() -> Value {
     request("enterprise/1.1", document)
 }
 
-/// A request about a document.
+/// Builds a request about a document.
 pub(crate) fn request(contract: &str, document: Value) -> Value {
     json!({
         "request_id": "0198d1f0-0000-7000-8000-000000000001",
@@ -125,5 +125,5 @@ pub(crate) fn request(contract: &str, document: Value) -> Value {
     })
 }
 
-/// The fingerprint of the document, as far as the engine can tell.
+/// A fingerprint in the right format. The engine cannot compare it with the document.
 pub(crate) const FINGERPRINT: &str = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";

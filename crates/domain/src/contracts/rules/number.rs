@@ -1,4 +1,4 @@
-//! Numbers, which may be sent as strings.
+//! Numbers. They may be sent as strings.
 
 use serde_json::{Value as Schema, json};
 
@@ -9,16 +9,16 @@ use crate::normalisation;
 use crate::time::Timestamp;
 use crate::validation::{Code, Findings, Pointer, shown};
 
-/// The least value that a [`Quantity`] may have.
+/// The lower bound of a [`Quantity`].
 #[derive(Clone, Copy)]
 pub(in crate::contracts) enum Least {
-    /// This value itself.
+    /// Includes the bound.
     From(f64),
-    /// Anything greater.
+    /// Excludes the bound.
     Above(f64),
 }
 
-/// A number, or a string that stands for one.
+/// A number, or a string that contains one.
 pub(in crate::contracts) struct Quantity {
     pub(in crate::contracts) least: Least,
     pub(in crate::contracts) greatest: f64,
@@ -29,12 +29,12 @@ impl Quantity {
     /// JSON's number syntax (RFC 8259, section 6).
     const NUMERIC: &'static str = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?";
 
-    /// A number within bounds, both included.
+    /// Declares a number between two inclusive bounds.
     pub(in crate::contracts) const fn between(least: f64, greatest: f64) -> Self {
         Self { least: Least::From(least), greatest, whole: false }
     }
 
-    /// A whole number within bounds, both included.
+    /// Declares an integer between two inclusive bounds.
     pub(in crate::contracts) const fn whole(least: f64, greatest: f64) -> Self {
         Self { whole: true, ..Self::between(least, greatest) }
     }
@@ -59,7 +59,7 @@ impl Quantity {
 
     fn read_number(&self, sent: &Value, pointer: &Pointer<'_>, findings: &mut Findings) -> Option<Number> {
         match sent {
-            // Its fault was noted with those of all other places.
+            // `check_everywhere` has already recorded the fault.
             Value::Number(number) => return number.fault().is_none().then(|| number.clone()),
             Value::String(text) => match Number::parse(&normalisation::text(text)) {
                 Some(number) => match number.fault() {
@@ -110,7 +110,7 @@ impl Kind for Quantity {
     }
 }
 
-/// A number as people write it: `60`, not `60.0`.
+/// Converts a number to the schema's notation: `60`, not `60.0`.
 fn schema_number(value: f64) -> Schema {
     Number::new(value).and_then(|number| number.to_string().parse().ok()).unwrap_or(Schema::Null)
 }

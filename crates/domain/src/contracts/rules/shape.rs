@@ -37,7 +37,7 @@ impl Kind for Boolean {
     }
 }
 
-/// An array whose items are all of one kind.
+/// An array with items of one kind.
 pub(in crate::contracts) struct ListOf(pub(in crate::contracts) &'static dyn Kind);
 
 impl Kind for ListOf {
@@ -63,10 +63,10 @@ impl Kind for ListOf {
     }
 }
 
-/// An object that has no members but those that it names: a typo must not be lost silently.
+/// An object that refuses members that it does not name, so that a misspelt key is reported instead of ignored.
 pub(in crate::contracts) struct ClosedObject(pub(in crate::contracts) &'static [Field]);
 
-/// An object that may have other members than those that it names; they are kept exactly as given.
+/// An object that accepts members that it does not name, and stores them unchanged.
 pub(in crate::contracts) struct OpenObject(pub(in crate::contracts) &'static [Field]);
 
 impl Kind for ClosedObject {
@@ -127,7 +127,7 @@ impl Kind for OpenObject {
 
 type Member = (String, Value);
 
-/// The named members that could be read, and those that the object does not name.
+/// Returns the valid named members, and the members that the object does not name.
 fn read_members<'a>(
     fields: &[Field],
     noun: &str,
@@ -172,7 +172,7 @@ fn members_schema(fields: &[Field]) -> Schema {
     schema
 }
 
-/// What a field means and what is allowed, for people who read the schema.
+/// Describes a field in the schema: its meaning and its allowed values.
 fn described(field: &Field) -> String {
     let rules = field.kind.rules();
     let allowed: Vec<_> = rules.iter().map(|(_, expected)| expected.as_str()).collect();
@@ -183,7 +183,8 @@ fn described(field: &Field) -> String {
     }
 }
 
-/// A free object: keys in snake case, strings trimmed, and strings spelt as a number, `true` or `false` turned into that.
+/// An object without declared members. Its keys become snake case, its strings are trimmed, and a string that spells a
+/// number, `true` or `false` becomes that value.
 pub(in crate::contracts) struct FreeObject {
     pub(in crate::contracts) may_be_empty: bool,
 }

@@ -1,4 +1,4 @@
-//! Kinds of strings.
+//! Strings.
 
 use serde_json::{Value as Schema, json};
 
@@ -9,7 +9,7 @@ use crate::normalisation;
 use crate::time::Timestamp;
 use crate::validation::{Code, Findings, Pointer, shown};
 
-/// A string in its normal form. One with U+0000 is noted elsewhere and says nothing more.
+/// Returns a string in its normal form. Returns `None` for a string with U+0000, which `check_everywhere` reports.
 fn read_text(kind: &dyn Kind, sent: &Value, pointer: &Pointer<'_>, findings: &mut Findings) -> Option<String> {
     if let Value::String(text) = sent {
         (!text.contains('\0')).then(|| normalisation::text(text))
@@ -19,7 +19,7 @@ fn read_text(kind: &dyn Kind, sent: &Value, pointer: &Pointer<'_>, findings: &mu
     }
 }
 
-/// Notes a normalised string that breaks a rule.
+/// Records a violation of a normalised string.
 fn note_text(
     code: Code,
     detail: impl Into<String>,
@@ -31,20 +31,20 @@ fn note_text(
     findings.note(code, pointer, detail, Some(expected), Some(shown(&Value::String(text.to_owned()))));
 }
 
-/// Unicode `White_Space` as a character class; `\s` in ECMAScript's regular expressions is another set.
+/// Unicode `White_Space` as a character class. ECMAScript's `\s` is a different set.
 const WHITE: &str = r"\u0009-\u000d\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000";
 
-/// The schema of a string that matches once it is trimmed.
+/// Returns the schema of a string that matches the pattern after trimming.
 pub(super) fn trimmed(pattern: &str) -> Schema {
     json!({"type": "string", "pattern": format!("^[{WHITE}]*(?:{pattern})[{WHITE}]*$")})
 }
 
-/// Which characters a [`Text`] may have.
+/// The characters that a [`Text`] may contain.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::contracts) enum Characters {
-    /// All but U+0000: a text of several lines, in whatever script.
+    /// All characters except U+0000: a text of several lines, in any script.
     Any,
-    /// All but [hidden ones](crate::characters::is_hidden): an identifier, or a text of one line.
+    /// All characters except [hidden ones](crate::characters::is_hidden): an identifier, or a text of one line.
     Visible,
     /// `[A-Za-z0-9._:-]`
     Identifier,
@@ -52,7 +52,7 @@ pub(in crate::contracts) enum Characters {
     PrintableAscii,
 }
 
-/// A string of a certain length in characters.
+/// A string with a limited number of characters.
 pub(in crate::contracts) struct Text {
     pub(in crate::contracts) may_be_empty: bool,
     pub(in crate::contracts) max: usize,
@@ -60,10 +60,10 @@ pub(in crate::contracts) struct Text {
 }
 
 impl Text {
-    /// A name of 1–128 characters, the most common kind.
+    /// A name of 1–128 characters: the most common kind.
     pub(in crate::contracts) const NAME: Self = Self::up_to(128);
 
-    /// A name of at least one character.
+    /// Declares a name of 1 to `max` characters.
     pub(in crate::contracts) const fn up_to(max: usize) -> Self {
         Self { may_be_empty: false, max, of: Characters::Visible }
     }
@@ -135,12 +135,12 @@ impl Kind for Text {
     }
 }
 
-/// A string in a form that a parser of the domain knows.
+/// A string with a format that a parser of this crate checks.
 pub(in crate::contracts) struct Formatted {
     pub(in crate::contracts) code: Code,
     pub(in crate::contracts) form: &'static str,
     pub(in crate::contracts) parses: fn(&str) -> bool,
-    /// The same form as a regular expression for the schema.
+    /// The format as a regular expression, for the schema.
     pub(in crate::contracts) pattern: &'static str,
 }
 
@@ -166,22 +166,21 @@ impl Kind for Formatted {
     }
 }
 
-/// A time; it is normalised to UTC.
+/// A time. Normalised to UTC.
 pub(in crate::contracts) enum Time {
     /// Any instant.
     Any,
-    /// The instant of a report: not before [`Time::EARLIEST`], and ahead of the present by a small error of the
-    /// sender's clock at most.
+    /// The time of a report: not before [`Time::EARLIEST`], and at most [`Time::CLOCK_ERROR`] in the future.
     Reported,
 }
 
 impl Time {
-    /// The earliest instant that a report can be of.
+    /// The earliest time of a report.
     const EARLIEST: &'static str = "2000-01-01T00:00:00Z";
-    /// How far a sender's clock may be ahead, in seconds.
+    /// The tolerated error of a sender's clock, in seconds.
     pub(in crate::contracts) const CLOCK_ERROR: i64 = 300;
     const FORM: &'static str = "an RFC 3339 date and time with an offset, such as 2026-01-31T12:00:00Z";
-    /// RFC 3339 as far as a regular expression tells it: not how many days February has in a given year.
+    /// RFC 3339 as a regular expression. It cannot check whether a year has a 29 February.
     const PATTERN: &'static str = concat!(
         r"[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|[12][0-9]))",
         r"[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{0,6}0*)?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])",
@@ -229,7 +228,7 @@ impl Kind for Time {
     }
 }
 
-/// One of a few words.
+/// One of several words.
 pub(in crate::contracts) struct Choice(pub(in crate::contracts) &'static [&'static str]);
 
 impl Choice {
@@ -261,7 +260,7 @@ impl Kind for Choice {
     }
 }
 
-/// One word in any case, which is stored in upper case.
+/// One word in any case, stored in upper case.
 pub(in crate::contracts) struct UpperCased(pub(in crate::contracts) &'static str);
 
 impl Kind for UpperCased {
@@ -288,7 +287,7 @@ impl Kind for UpperCased {
     }
 }
 
-/// The version under a marker.
+/// The version of a contract, in its marker.
 pub(in crate::contracts) struct ContractVersion {
     pub(in crate::contracts) marker: &'static str,
     pub(in crate::contracts) version: &'static str,
