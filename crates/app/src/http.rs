@@ -1,5 +1,6 @@
 //! HTTP: extract, call a use case, map its answer. Nothing is decided here that is not about HTTP.
 
+pub mod actor;
 pub mod admin;
 pub mod audit;
 pub mod auth;
@@ -20,6 +21,9 @@ pub mod mass;
 pub mod metrics;
 pub mod openapi;
 pub mod operations;
+pub mod parameters;
+mod passwords;
+pub mod path;
 mod pieces;
 pub mod problem;
 pub mod public;
@@ -27,9 +31,11 @@ pub mod query;
 pub mod recommendations;
 mod refusal;
 pub mod reply;
+mod routing;
 pub mod streams;
 pub mod system;
-pub mod wire;
+pub mod text;
+pub mod violations;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -47,7 +53,7 @@ use mass_auth::AuthService;
 use mass_domain::time::Clock;
 use mass_persistence::Database;
 use mass_service::{DeliveryService, MassService};
-use paperclip::actix::{OpenApiExt, web as api};
+use paperclip::actix::OpenApiExt;
 use tokio::net::TcpStream;
 
 use batch::outbox::TemporaryFolder;
@@ -57,6 +63,7 @@ use connection::Connection;
 use connections::Connections;
 use cors::AllowedOrigins;
 use limits::Limits;
+use operations::Operations;
 use problem::{Problem, ProblemKind};
 use public::PublicUrl;
 use streams::Streams;
@@ -64,6 +71,27 @@ use system::Draining;
 
 use crate::engine::Engine;
 use crate::telemetry::Telemetry;
+
+/// Every operation, domain by domain.
+pub const OPERATIONS: Operations = Operations(&[
+    auth::OPERATIONS,
+    contracts::OPERATIONS,
+    mass::OPERATIONS,
+    batch::OPERATIONS,
+    delivery::OPERATIONS,
+    recommendations::OPERATIONS,
+    audit::OPERATIONS,
+    admin::tenants::OPERATIONS,
+    admin::users::OPERATIONS,
+    admin::api_keys::OPERATIONS,
+    admin::quotas::OPERATIONS,
+    admin::settings::OPERATIONS,
+    admin::deliveries::OPERATIONS,
+    system::OPERATIONS,
+    metrics::OPERATIONS,
+    openapi::OPERATIONS,
+    docs::OPERATIONS,
+]);
 
 /// How long requests under way may take once the server stops. With the grace before it, that is less than the 30 seconds
 /// that everything in deploy/ gives.
@@ -146,15 +174,15 @@ pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Serve
             .app_data(services.cors_origins)
             .app_data(services.document)
             .app_data(services.public_url)
+            .app_data(OPERATIONS)
             .app_data(web::PathConfig::default().error_handler(|_, _| Problem::new(ProblemKind::NotFound).into()))
             .wrap(from_fn(gate::layer))
             .wrap(from_fn(cors::layer))
             .wrap(from_fn(context::layer))
             .default_service(web::to(|| async { Err::<&str, _>(Problem::new(ProblemKind::NotFound)) }))
             .wrap_api()
-            .configure(routes)
-            .build()
-            .configure(pages);
+            .configure(|config| routing::mount(config, OPERATIONS))
+            .build();
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();
@@ -181,106 +209,4 @@ pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Serve
         .and_then(http)
     })?;
     Ok(server.run())
-}
-
-/// The routes of the API; the OpenAPI document is read from the same function.
-fn routes(config: &mut api::ServiceConfig<'_>) {
-    config
-        .service(api::resource("/health").route(api::get().to(system::health)))
-        .service(api::resource("/ready").route(api::get().to(system::ready)))
-        .service(api::resource("/version").route(api::get().to(system::version)))
-        .service(api::resource("/metrics").route(api::get().to(metrics::get)))
-        .service(api::resource("/.well-known/jwks.json").route(api::get().to(auth::keys)))
-        .service(api::resource("/v1/auth/login").route(api::post().to(auth::login)))
-        .service(api::resource("/v1/auth/refresh").route(api::post().to(auth::refresh)))
-        .service(api::resource("/v1/auth/logout").route(api::post().to(auth::logout)))
-        .service(api::resource("/v1/auth/password").route(api::post().to(auth::change_password)))
-        .service(api::resource("/v1/auth/register").route(api::post().to(auth::register)))
-        .service(api::resource("/v1/auth/me").route(api::get().to(auth::me)))
-        .service(api::resource("/v1/contracts").route(api::get().to(contracts::list)))
-        .service(api::resource("/v1/contracts/{name}/{version}").route(api::get().to(contracts::get)))
-        .service(api::resource("/v1/mass-requests/validate").route(api::post().to(mass::validate)))
-        .service(api::resource("/v1/mass-requests/normalize").route(api::post().to(mass::normalize)))
-        .service(api::resource("/v1/mass-requests/batch").route(api::post().to(batch::create)))
-        .service(
-            api::resource("/v1/mass-requests").route(api::get().to(mass::list)).route(api::post().to(mass::create)),
-        )
-        .service(
-            api::resource("/v1/mass-requests/{id}")
-                .route(api::get().to(mass::get))
-                .route(api::delete().to(mass::delete)),
-        )
-        .service(api::resource("/v1/mass-requests/{id}/events").route(api::get().to(mass::events)))
-        .service(api::resource("/v1/mass-requests/{id}/status").route(api::patch().to(mass::set_status)));
-    engine_routes(config);
-    audit_routes(config);
-    admin_routes(config);
-}
-
-fn engine_routes(config: &mut api::ServiceConfig<'_>) {
-    use admin::deliveries;
-    config
-        .service(api::resource("/v1/mass-requests/{id}/send").route(api::post().to(delivery::send)))
-        .service(
-            api::resource("/v1/mass-requests/{id}/recommendations").route(api::get().to(recommendations::of_request)),
-        )
-        .service(api::resource("/v1/recommendations").route(api::get().to(recommendations::list)))
-        .service(api::resource("/v1/admin/deliveries").route(api::get().to(deliveries::list)))
-        .service(api::resource("/v1/admin/deliveries/{id}").route(api::get().to(deliveries::get)))
-        .service(api::resource("/v1/admin/deliveries/{id}/replay").route(api::post().to(deliveries::replay)))
-        .service(api::resource("/v1/admin/deliveries/{id}/cancel").route(api::post().to(deliveries::cancel)));
-}
-
-fn audit_routes(config: &mut api::ServiceConfig<'_>) {
-    config
-        .service(api::resource("/v1/mass-requests/{id}/receipt").route(api::get().to(audit::receipt)))
-        .service(api::resource("/v1/audit/events").route(api::get().to(audit::events)))
-        .service(api::resource("/v1/audit/checkpoint").route(api::get().to(audit::checkpoint)))
-        .service(api::resource("/v1/audit/proofs/inclusion").route(api::get().to(audit::inclusion)))
-        .service(api::resource("/v1/audit/proofs/consistency").route(api::get().to(audit::consistency)))
-        .service(api::resource("/v1/audit/export").route(api::get().to(audit::export)))
-        .service(api::resource("/.well-known/mass-audit-key").route(api::get().to(audit::key)));
-}
-
-fn admin_routes(config: &mut api::ServiceConfig<'_>) {
-    use admin::{api_keys, quotas, settings, tenants, users};
-    config
-        .service(
-            api::resource("/v1/admin/tenants")
-                .route(api::get().to(tenants::list))
-                .route(api::post().to(tenants::create)),
-        )
-        .service(api::resource("/v1/admin/tenants/{tenant}").route(api::get().to(tenants::get)))
-        .service(
-            api::resource("/v1/admin/users").route(api::get().to(users::list)).route(api::post().to(users::create)),
-        )
-        .service(
-            api::resource("/v1/admin/users/{id}")
-                .route(api::get().to(users::get))
-                .route(api::patch().to(users::change)),
-        )
-        .service(
-            api::resource("/v1/admin/api-keys")
-                .route(api::get().to(api_keys::list))
-                .route(api::post().to(api_keys::create)),
-        )
-        .service(
-            api::resource("/v1/admin/api-keys/{id}")
-                .route(api::get().to(api_keys::get))
-                .route(api::delete().to(api_keys::revoke)),
-        )
-        .service(api::resource("/v1/admin/quotas").route(api::get().to(quotas::get)).route(api::put().to(quotas::set)))
-        .service(
-            api::resource("/v1/admin/settings").route(api::get().to(settings::get)).route(api::put().to(settings::set)),
-        );
-}
-
-/// What is for browsers, and not part of the API that the document describes.
-fn pages(config: &mut web::ServiceConfig) {
-    config
-        .service(web::resource("/openapi.json").route(web::get().to(openapi::serve)))
-        .service(web::resource("/docs").route(web::get().to(docs::index)))
-        .service(web::resource("/").route(web::get().to(docs::from_root)))
-        .service(web::resource("/docs/").route(web::get().to(docs::from_slash)))
-        .service(web::resource("/docs/{file}").route(web::get().to(docs::asset)));
 }

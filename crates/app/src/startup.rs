@@ -28,7 +28,6 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::config::{Environment, Settings, TelemetrySettings};
 use crate::engine::worker::POLL;
 use crate::engine::{CircuitOptions, Engine, EngineOptions, EngineToken, Worker, in_lane};
-use crate::http::Services;
 use crate::http::batch::outbox::TemporaryFolder;
 use crate::http::body::BodyLimit;
 use crate::http::client::TrustedProxies;
@@ -39,6 +38,7 @@ use crate::http::limits::Limits;
 use crate::http::openapi::Document;
 use crate::http::streams::Streams;
 use crate::http::system::Draining;
+use crate::http::{OPERATIONS, Services};
 use crate::telemetry::Telemetry;
 
 /// How many connections to the database are open at most.
@@ -131,7 +131,7 @@ impl Application {
             streams: web::Data::new(Streams::new(settings.streams.limits(settings.http.body_limit_bytes))),
             proxies: web::Data::new(proxies),
             cors_origins: web::Data::new(AllowedOrigins(settings.http.cors_origins.clone())),
-            document: web::Data::new(Document::new(settings.http.public_url.clone())),
+            document: web::Data::new(Document::new(OPERATIONS, settings.http.public_url.clone())),
             public_url: web::Data::new(settings.http.public_url.clone()),
             body_limit: web::Data::new(BodyLimit(settings.http.body_limit_bytes)),
             temporary: web::Data::new(TemporaryFolder(settings.storage.data_dir.clone())),

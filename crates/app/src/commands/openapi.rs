@@ -2,18 +2,16 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context;
-
 use super::print;
 use crate::config::Settings;
-use crate::http::openapi::document_at;
+use crate::http::OPERATIONS;
+use crate::http::openapi::document;
 
 /// Prints the OpenAPI document.
 ///
 /// # Errors
 /// When it cannot be built, which is a fault in the program.
 pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
-    let document = document_at(&settings.http.public_url)?;
-    print(std::str::from_utf8(&document).context("the document")?)?;
+    print(&document(OPERATIONS, &settings.http.public_url)?)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -19,10 +19,10 @@ use super::{print, tell_founded};
 use crate::config::{Address, Environment, Settings};
 use crate::engine::address::EngineUrl;
 use crate::engine::{RunningWorker, Stopper, Worker};
+use crate::http;
 use crate::http::context::local_origin;
 use crate::http::limits::Limits;
 use crate::http::system::Draining;
-use crate::http::{self, openapi};
 use crate::startup::{self, Application};
 use crate::telemetry::Telemetry;
 
@@ -66,7 +66,6 @@ pub struct Arguments {
 /// When the start fails; the sentence names the setting.
 pub async fn run(settings: &Settings, arguments: &Arguments, telemetry: Telemetry) -> anyhow::Result<ExitCode> {
     let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    openapi::document()?;
     let (host, port) = (&settings.http.host, settings.http.port);
     // Before anything is made that a second start would find: the first account has its password shown once.
     // An address of IPv6 may stand in brackets, as in a URL.

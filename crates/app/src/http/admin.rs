@@ -10,22 +10,23 @@ pub mod users;
 use actix_web::web;
 use mass_admin_service::{AdminService, ListQuery, ReadError};
 use mass_domain::page::Limit;
+use schemars::{Schema, json_schema};
 
-use super::problem::{Problem, ProblemKind};
+use super::operations::Tag;
+use super::path::no_such_object;
+use super::problem::{Problem, ProblemKind, problem_from};
 use super::query::{Query, foreign_cursor, page_limit};
 
 type Service = web::Data<AdminService>;
 
-/// Which page a list shows; the query's other parameters have been taken.
+const TAG: Tag = Tag { name: "admin", description: "Tenants, users, API keys, quotas, settings and deliveries." };
+
+/// Reads which page a list shows, once the query's other parameters have been taken.
 fn list_query(mut query: Query) -> Result<ListQuery, Problem> {
     let limit = query.take_with("limit", page_limit).unwrap_or(Limit::DEFAULT);
     let cursor = query.take("cursor");
     query.finish()?;
     Ok(ListQuery { limit, cursor })
-}
-
-fn absent() -> Problem {
-    Problem::new(ProblemKind::NotFound).detail("There is no such object.")
 }
 
 fn bound_key() -> Problem {
@@ -39,13 +40,13 @@ fn email_taken() -> Problem {
     Problem::new(ProblemKind::EmailTaken).detail("An address is one user's, over all tenants.")
 }
 
-impl From<ReadError> for Problem {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Forbidden(error) => error.into(),
-            ReadError::ForeignCursor(error) => foreign_cursor(error.to_string()),
-            ReadError::NotFound => absent(),
-            ReadError::Store(error) => error.into(),
-        }
-    }
+problem_from! {
+    ReadError: Forbidden, Store;
+        ReadError::ForeignCursor(error) => foreign_cursor(error.to_string()),
+        ReadError::NotFound => no_such_object(),
+}
+
+/// The schema of a list of names.
+fn names(names: &[&str]) -> Schema {
+    json_schema!({"type": "array", "items": {"type": "string", "enum": names}, "minItems": 1})
 }

@@ -1,5 +1,7 @@
 //! The audit trail: events, checkpoints, proofs, exports, receipts.
 
+pub mod shapes;
+
 use actix_web::web::{self, Bytes};
 use futures_util::Stream;
 use mass_audit_service::{
@@ -7,71 +9,146 @@ use mass_audit_service::{
     ProofError, ReadError,
 };
 use mass_domain::access::Permission;
-use mass_domain::audit::Object;
+use mass_domain::audit::{Action, Object};
 use mass_domain::ids::MassRequestId;
 use mass_domain::page::Limit;
 use mass_domain::port::PortError;
 use mass_service::MassService;
-use paperclip::actix::{Apiv2Schema, api_v2_operation};
-use serde::Deserialize;
+use serde_json::{Value, json};
 
-use super::problem::{Problem, ProblemKind};
+use self::shapes::{
+    AuditCheckpoint, AuditConsistency, AuditEventPage, AuditExportLine, AuditInclusion, AuditKey, AuditReceipt,
+};
+use super::mass;
+use super::operations::{Access, Operation, Parameter, Produces, Tag, model};
+use super::parameters::{CURSOR, LIMIT, instant};
+use super::path::{InPath, PathId};
+use super::problem::{Problem, ProblemKind, problem_from};
 use super::query::{Query, foreign_cursor, page_limit, wrong_parameter};
 use super::reply::{Call, Lines, Reply};
 use super::streams::{self, Streams};
-use super::wire::audit::{
-    AuditCheckpoint, AuditConsistency, AuditEventPage, AuditExportLine, AuditInclusion, AuditKey, AuditReceipt,
-};
 
 type Service = web::Data<AuditService>;
 
-/// Which request a receipt is about.
-#[derive(Deserialize, Apiv2Schema)]
-pub struct Target {
-    /// The request's id.
-    id: String,
+const TAG: Tag = Tag { name: "audit", description: "Who did what, and the proof that nobody changed it afterwards." };
+
+const AUDIT: Access = Access::Needs(Permission::AuditRead);
+
+const FILTERS: &[Parameter] = &[
+    Parameter::new(
+        "actor_kind",
+        "Events of this kind of actor.",
+        || json!({"type": "string", "enum": ["user", "api_key", "system", "stranger"]}),
+    ),
+    Parameter::new(
+        "actor",
+        "Events of the user or API key with this id.",
+        || json!({"type": "string", "format": "uuid"}),
+    ),
+    Parameter::new("action", "Events of this action.", || {
+        let names: Vec<&str> = Action::ALL.iter().map(|action| action.as_str()).collect();
+        json!({"type": "string", "enum": names})
+    }),
+    Parameter::new("outcome", "Events that ended so.", || json!({"type": "string", "enum": ["success", "refused"]})),
+    Parameter::new(
+        "object_kind",
+        "Events about this kind of object; with `object_id`, unless there is but one of the kind.",
+        || {
+            json!({"type": "string", "enum": [
+                "mass_request", "user", "session", "api_key", "tenant", "quotas", "settings", "audit_trail", "operation", "server",
+            ]})
+        },
+    ),
+    Parameter::new(
+        "object_id",
+        "Events about the object with this id; needs `object_kind`.",
+        || json!({"type": "string", "minLength": 1, "maxLength": 256}),
+    ),
+    Parameter::new("from", "At or after this instant.", instant),
+    Parameter::new("to", "Before this instant.", instant),
+    LIMIT,
+    CURSOR,
+];
+
+const EVENT: Parameter = Parameter::new("event", "The sequence of the event.", sequence).required();
+
+const OLDER_SIZE: Parameter =
+    Parameter::new("from", "How many events the older checkpoint covers; not above `to`.", sequence).required();
+
+const NEWER_SIZE: Parameter = Parameter::new("to", "How many events the newer checkpoint covers.", sequence).required();
+
+fn sequence() -> Value {
+    json!({"type": "integer", "minimum": 1, "examples": [1]})
 }
 
-impl Target {
-    fn id(&self) -> Result<MassRequestId, Problem> {
-        self.id.parse().map_err(|_| Problem::new(ProblemKind::NotFound).detail("There is no such request."))
-    }
-}
+/// The operations.
+pub const OPERATIONS: &[Operation] = &[EVENTS, CHECKPOINT, INCLUSION, CONSISTENCY, EXPORT, RECEIPT, KEY];
 
-/// List audit events.
-///
-/// Those of the caller's tenant, newest first, page by page. What has been archived is not among them.
-#[api_v2_operation(operation_id = "listAuditEvents", tags("audit"))]
-pub async fn events(call: Call, service: Service, query: Query) -> Result<Reply<AuditEventPage>, Problem> {
+const EVENTS: Operation = Operation {
+    id: "listAuditEvents",
+    summary: "List audit events.",
+    description: "Those of the caller's tenant, newest first, page by page. What has been archived is not among them.",
+    tag: Some(TAG),
+    query: FILTERS,
+    produces: Produces::Json(model::<AuditEventPage>),
+    answers: &[(200, "A page of events.")],
+    ..Operation::get("/v1/audit/events", AUDIT, || web::to(events))
+};
+
+async fn events(call: Call, service: Service, query: Query) -> Result<Reply<AuditEventPage>, Problem> {
     let page: AuditEventPage = service.events(&call.principal, &event_query(query)?).await?.into();
     Ok(Reply::ok(&page)?.next(&call, page.next_cursor.as_deref()))
 }
 
-/// Fetch a checkpoint.
-///
-/// Signed over all events that there are now. Keep it where nobody who administers MASS can reach it: it shows later
-/// whether anything before it was changed.
-#[api_v2_operation(operation_id = "getAuditCheckpoint", tags("audit"))]
-pub async fn checkpoint(call: Call, service: Service, query: Query) -> Result<Reply<AuditCheckpoint>, Problem> {
+const CHECKPOINT: Operation = Operation {
+    id: "getAuditCheckpoint",
+    summary: "Fetch a checkpoint.",
+    description: "Signed over all events that there are now. Keep it where nobody who administers MASS can reach it: \
+        it shows later whether anything before it was changed.",
+    tag: Some(TAG),
+    produces: Produces::Json(model::<AuditCheckpoint>),
+    answers: &[(200, "The checkpoint.")],
+    problems: &[ProblemKind::AuditTrailBroken],
+    ..Operation::get("/v1/audit/checkpoint", AUDIT, || web::to(checkpoint))
+};
+
+async fn checkpoint(call: Call, service: Service, query: Query) -> Result<Reply<AuditCheckpoint>, Problem> {
     query.finish()?;
     Reply::ok(&service.checkpoint(&call.principal).await?.into())
 }
 
-/// Prove that an event is in the log.
-///
-/// Against the last checkpoint that covers it, which comes with the proof.
-#[api_v2_operation(operation_id = "proveAuditInclusion", tags("audit"))]
-pub async fn inclusion(call: Call, service: Service, mut query: Query) -> Result<Reply<AuditInclusion>, Problem> {
+const INCLUSION: Operation = Operation {
+    id: "proveAuditInclusion",
+    summary: "Prove that an event is in the log.",
+    description: "Against the last checkpoint that covers it, which comes with the proof.",
+    tag: Some(TAG),
+    query: &[EVENT],
+    produces: Produces::Json(model::<AuditInclusion>),
+    answers: &[(200, "The proof, with the checkpoint.")],
+    problems: &[ProblemKind::NotFound, ProblemKind::AuditTrailBroken],
+    ..Operation::get("/v1/audit/proofs/inclusion", AUDIT, || web::to(inclusion))
+};
+
+async fn inclusion(call: Call, service: Service, mut query: Query) -> Result<Reply<AuditInclusion>, Problem> {
     let event = query.need_with("event", place);
     query.finish()?;
     Reply::ok(&service.inclusion(&call.principal, event.unwrap_or_default()).await?.into())
 }
 
-/// Prove that the log only grew.
-///
-/// That the log of the first `to` events begins with the log of the first `from`, as it was signed then.
-#[api_v2_operation(operation_id = "proveAuditConsistency", tags("audit"))]
-pub async fn consistency(call: Call, service: Service, mut query: Query) -> Result<Reply<AuditConsistency>, Problem> {
+const CONSISTENCY: Operation = Operation {
+    id: "proveAuditConsistency",
+    summary: "Prove that the log only grew.",
+    description: "That the log of the first `to` events begins with the log of the first `from`, as it was signed \
+        then.",
+    tag: Some(TAG),
+    query: &[OLDER_SIZE, NEWER_SIZE],
+    produces: Produces::Json(model::<AuditConsistency>),
+    answers: &[(200, "The proof.")],
+    problems: &[ProblemKind::AuditTrailBroken],
+    ..Operation::get("/v1/audit/proofs/consistency", AUDIT, || web::to(consistency))
+};
+
+async fn consistency(call: Call, service: Service, mut query: Query) -> Result<Reply<AuditConsistency>, Problem> {
     let (from, to) = (query.need_with("from", place), query.need_with("to", place));
     if from > to && to.is_some() {
         query.refuse("from", "Not above to.");
@@ -82,12 +159,19 @@ pub async fn consistency(call: Call, service: Service, mut query: Query) -> Resu
     Reply::ok(&AuditConsistency::new(from, to, &hashes))
 }
 
-/// Export the log.
-///
-/// One object a line, with the signed checkpoints between the events and one at the end: what `mass audit verify` takes.
-/// That it was made is the last event in it.
-#[api_v2_operation(operation_id = "exportAuditTrail", tags("audit"))]
-pub async fn export(
+const EXPORT: Operation = Operation {
+    id: "exportAuditTrail",
+    summary: "Export the log.",
+    description: "One object a line, with the signed checkpoints between the events and one at the end: what `mass \
+        audit verify` takes. That it was made is the last event in it.",
+    tag: Some(TAG),
+    produces: Produces::Ndjson(model::<AuditExportLine>),
+    answers: &[(200, "The log, line by line.")],
+    problems: &[ProblemKind::TooManyStreams],
+    ..Operation::get("/v1/audit/export", AUDIT, || web::to(export))
+};
+
+async fn export(
     call: Call,
     service: Service,
     streams: web::Data<Streams>,
@@ -120,29 +204,45 @@ async fn still_reads(call: &Call) -> Result<(), Problem> {
     Ok(call.recognised().await?.require(Permission::AuditRead)?)
 }
 
-/// Fetch a request's receipt.
-///
-/// The proof that the request was accepted as it was, to be kept with the document: `mass audit verify-receipt` checks
-/// it years later, without this server.
-#[api_v2_operation(operation_id = "getMassRequestReceipt", tags("mass-requests"))]
-pub async fn receipt(
+const RECEIPT: Operation = Operation {
+    id: "getMassRequestReceipt",
+    summary: "Fetch a request's receipt.",
+    description: "The proof that the request was accepted as it was, to be kept with the document: `mass audit \
+        verify-receipt` checks it years later, without this server.",
+    tag: Some(mass::TAG),
+    in_path: &[MassRequestId::PARAMETER],
+    produces: Produces::Json(model::<AuditReceipt>),
+    answers: &[(200, "The receipt.")],
+    problems: &[ProblemKind::NotFound, ProblemKind::Gone, ProblemKind::AuditTrailBroken],
+    ..Operation::get("/v1/mass-requests/{id}/receipt", Access::Needs(Permission::MassRead), || web::to(receipt))
+};
+
+async fn receipt(
     call: Call,
     service: Service,
     requests: web::Data<MassService>,
-    target: web::Path<Target>,
+    id: PathId<MassRequestId>,
     query: Query,
 ) -> Result<Reply<AuditReceipt>, Problem> {
     query.finish()?;
-    let id = target.id()?;
+    let id = id.read()?;
     requests.get(&call.principal, id).await?;
     Reply::ok(&service.receipt(&call.principal, id).await?.into())
 }
 
-/// Fetch the key of the audit trail.
-///
-/// The public key that checkpoints are checked with. Fetch it once, over a way that you trust, and keep it.
-#[api_v2_operation(operation_id = "getAuditKey", tags("audit"))]
-pub async fn key(service: Service, query: Query) -> Result<Reply<AuditKey>, Problem> {
+const KEY: Operation = Operation {
+    id: "getAuditKey",
+    summary: "Fetch the key of the audit trail.",
+    description: "The public key that checkpoints are checked with. Fetch it once, over a way that you trust, and \
+        keep it.",
+    tag: Some(TAG),
+    produces: Produces::Json(model::<AuditKey>),
+    answers: &[(200, "The key.")],
+    store: false,
+    ..Operation::get("/.well-known/mass-audit-key", Access::Public, || web::to(key))
+};
+
+async fn key(service: Service, query: Query) -> Result<Reply<AuditKey>, Problem> {
     query.finish()?;
     Reply::ok(&service.key().into())
 }
@@ -187,14 +287,9 @@ fn place(text: &str) -> Result<u64, String> {
     text.parse().ok().filter(|place| *place > 0).ok_or_else(|| "A whole number from 1.".to_owned())
 }
 
-impl From<ReadError> for Problem {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Forbidden(error) => error.into(),
-            ReadError::ForeignCursor(error) => foreign_cursor(error.to_string()),
-            ReadError::Store(error) => error.into(),
-        }
-    }
+problem_from! {
+    ReadError: Forbidden, Store;
+        ReadError::ForeignCursor(error) => foreign_cursor(error.to_string()),
 }
 
 impl From<BrokenTrail> for Problem {
@@ -205,47 +300,20 @@ impl From<BrokenTrail> for Problem {
     }
 }
 
-impl From<CheckpointError> for Problem {
-    fn from(error: CheckpointError) -> Self {
-        match error {
-            CheckpointError::Forbidden(error) => error.into(),
-            CheckpointError::Broken(error) => error.into(),
-            CheckpointError::Store(error) => error.into(),
-        }
-    }
+problem_from!(CheckpointError: Forbidden, Broken, Store);
+
+problem_from! {
+    ProofError: Forbidden, Broken, Store;
+        ProofError::NotFound => Self::new(ProblemKind::NotFound).detail("There is no such event."),
+        ProofError::BeyondTheEnd { size } => wrong_parameter("to", format!("The log has {size} events.")),
 }
 
-impl From<ProofError> for Problem {
-    fn from(error: ProofError) -> Self {
-        match error {
-            ProofError::Forbidden(error) => error.into(),
-            ProofError::NotFound => Self::new(ProblemKind::NotFound).detail("There is no such event."),
-            ProofError::BeyondTheEnd { size } => wrong_parameter("to", format!("The log has {size} events.")),
-            ProofError::Broken(error) => error.into(),
-            ProofError::Store(error) => error.into(),
-        }
-    }
+problem_from! {
+    IssueReceiptError: Forbidden, Broken, Store;
+        // That the request is there has been seen before.
+        IssueReceiptError::NotInTheLog => Self::new(ProblemKind::Gone)
+            .detail("The event that proves it has been moved to an archive of the audit trail."),
+        error @ IssueReceiptError::Unreadable(_) => Self::internal(&error.into()),
 }
 
-impl From<IssueReceiptError> for Problem {
-    fn from(error: IssueReceiptError) -> Self {
-        match error {
-            IssueReceiptError::Forbidden(error) => error.into(),
-            // That the request is there has been seen before.
-            IssueReceiptError::NotInTheLog => Self::new(ProblemKind::Gone)
-                .detail("The event that proves it has been moved to an archive of the audit trail."),
-            IssueReceiptError::Broken(error) => error.into(),
-            IssueReceiptError::Store(error) => error.into(),
-            error @ IssueReceiptError::Unreadable(_) => Self::internal(&error.into()),
-        }
-    }
-}
-
-impl From<ExportError> for Problem {
-    fn from(error: ExportError) -> Self {
-        match error {
-            ExportError::Forbidden(error) => error.into(),
-            ExportError::Store(error) => error.into(),
-        }
-    }
-}
+problem_from!(ExportError: Forbidden, Store);

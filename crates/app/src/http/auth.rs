@@ -1,36 +1,44 @@
 //! Logging in and being recognised.
 
+pub mod shapes;
+
 use std::future::{Ready, ready};
-use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, ReqData};
 use actix_web::{FromRequest, HttpRequest};
 use mass_admin_service::{AdminService, RegisterError};
-use mass_auth::{
-    AuthService, ChangePasswordError, LoggedIn, LoginError, NewPassword, RefreshError, ThrottleScope, Throttled,
-    WeakPassword,
-};
+use mass_auth::{AuthService, ChangePasswordError, LoginError, RefreshError, ThrottleScope, Throttled};
 use mass_domain::trace::Origin;
-use mass_domain::users::Email;
-use paperclip::actix::{OperationModifier, api_v2_operation};
-use paperclip::v2::schema::Apiv2Schema;
-use secrecy::{ExposeSecret, SecretString};
 
-use super::body::{Valid, sentence, violation};
-use super::problem::{Problem, ProblemKind};
+use self::shapes::{Caller, JsonWebKeySet, Login, PasswordChange, Refresh, Registration, Token};
+use super::body::{Valid, violation};
+use super::operations::{Access, Operation, Produces, Tag, model};
+use super::passwords::{busy, new_password, weak_password};
+use super::problem::{Problem, ProblemKind, problem_from};
 use super::query::Query;
 use super::reply::{Call, NoContent, Reply};
-use super::wire::admin::Registration;
-use super::wire::{Caller, JsonWebKeySet, Login, PasswordChange, Refresh, Token, email};
 
-/// Log in.
-///
-/// Exchanges an e-mail address and a password for a bearer token and a refresh token. An unknown address and a wrong
-/// password are answered alike; after several failures the next attempt has to wait.
-#[api_v2_operation(operation_id = "login", tags("auth"))]
-pub async fn login(
+const TAG: Tag = Tag { name: "auth", description: "Logging in and being recognised." };
+
+/// The operations.
+pub const OPERATIONS: &[Operation] = &[LOGIN, REFRESH, LOGOUT, CHANGE_PASSWORD, KEYS, REGISTER, ME];
+
+const LOGIN: Operation = Operation {
+    id: "login",
+    summary: "Log in.",
+    description: "Exchanges an e-mail address and a password for a bearer token and a refresh token. An unknown \
+        address and a wrong password are answered alike; after several failures the next attempt has to wait.",
+    tag: Some(TAG),
+    body: &[("application/json", model::<Login>)],
+    produces: Produces::Json(model::<Token>),
+    answers: &[(200, "A session's first tokens.")],
+    problems: &[ProblemKind::InvalidCredentials, ProblemKind::TooManyAttempts],
+    ..Operation::post("/v1/auth/login", Access::Public, || web::to(login))
+};
+
+async fn login(
     origin: ReqData<Origin>,
     auth: web::Data<AuthService>,
     query: Query,
@@ -41,12 +49,20 @@ pub async fn login(
     Reply::ok(&Token::from(logged_in))
 }
 
-/// Refresh the session.
-///
-/// Exchanges a refresh token for a new pair of tokens. It is good once: presented again, it ends the session with all
-/// its tokens, since two hold it then.
-#[api_v2_operation(operation_id = "refresh", tags("auth"))]
-pub async fn refresh(
+const REFRESH: Operation = Operation {
+    id: "refresh",
+    summary: "Refresh the session.",
+    description: "Exchanges a refresh token for a new pair of tokens. It is good once: presented again, it ends the \
+        session with all its tokens, since two hold it then.",
+    tag: Some(TAG),
+    body: &[("application/json", model::<Refresh>)],
+    produces: Produces::Json(model::<Token>),
+    answers: &[(200, "The session's next tokens.")],
+    problems: &[ProblemKind::InvalidRefreshToken],
+    ..Operation::post("/v1/auth/refresh", Access::Public, || web::to(refresh))
+};
+
+async fn refresh(
     origin: ReqData<Origin>,
     auth: web::Data<AuthService>,
     query: Query,
@@ -57,21 +73,33 @@ pub async fn refresh(
     Reply::ok(&Token::from(logged_in))
 }
 
-/// Log out.
-///
-/// Ends the session with all its tokens. An API key has no session, and nothing happens.
-#[api_v2_operation(operation_id = "logout", tags("auth"))]
-pub async fn logout(call: Call, auth: web::Data<AuthService>, query: Query) -> Result<NoContent, Problem> {
+const LOGOUT: Operation = Operation {
+    id: "logout",
+    summary: "Log out.",
+    description: "Ends the session with all its tokens. An API key has no session, and nothing happens.",
+    tag: Some(TAG),
+    answers: &[(204, "The session is over.")],
+    ..Operation::post("/v1/auth/logout", Access::Authenticated, || web::to(logout))
+};
+
+async fn logout(call: Call, auth: web::Data<AuthService>, query: Query) -> Result<NoContent, Problem> {
     query.finish()?;
     auth.logout(&call.principal, &call.origin).await?;
     Ok(NoContent)
 }
 
-/// Change the password.
-///
-/// Gives the caller another password and ends its other sessions. An API key has no password.
-#[api_v2_operation(operation_id = "changePassword", tags("auth"))]
-pub async fn change_password(
+const CHANGE_PASSWORD: Operation = Operation {
+    id: "changePassword",
+    summary: "Change the password.",
+    description: "Gives the caller another password and ends its other sessions. An API key has no password.",
+    tag: Some(TAG),
+    body: &[("application/json", model::<PasswordChange>)],
+    answers: &[(204, "The password is changed, and the caller's other sessions are over.")],
+    problems: &[ProblemKind::Forbidden, ProblemKind::TooManyAttempts],
+    ..Operation::post("/v1/auth/password", Access::Authenticated, || web::to(change_password))
+};
+
+async fn change_password(
     call: Call,
     auth: web::Data<AuthService>,
     query: Query,
@@ -83,23 +111,37 @@ pub async fn change_password(
     Ok(NoContent)
 }
 
-/// The keys of access tokens.
-///
-/// With which others can verify access tokens (RFC 7517): none unless they are signed with EdDSA. Whether the session
-/// still lives, only MASS can tell.
-#[api_v2_operation(operation_id = "getKeys", tags("auth"))]
-pub async fn keys(query: Query, auth: web::Data<AuthService>) -> Result<Reply<JsonWebKeySet>, Problem> {
+const KEYS: Operation = Operation {
+    id: "getKeys",
+    summary: "The keys of access tokens.",
+    description: "With which others can verify access tokens (RFC 7517): none unless they are signed with EdDSA. \
+        Whether the session still lives, only MASS can tell.",
+    tag: Some(TAG),
+    produces: Produces::Json(model::<JsonWebKeySet>),
+    answers: &[(200, "The keys, if tokens are signed with EdDSA.")],
+    store: false,
+    ..Operation::get("/.well-known/jwks.json", Access::Public, || web::to(keys))
+};
+
+async fn keys(query: Query, auth: web::Data<AuthService>) -> Result<Reply<JsonWebKeySet>, Problem> {
     query.finish()?;
     let keys = auth.public_keys().into_iter().map(Into::into).collect();
     Ok(Reply::ok(&JsonWebKeySet { keys })?.header(header::CACHE_CONTROL, "public, max-age=300"))
 }
 
-/// Register.
-///
-/// Creates an account that may look, where the configuration lets strangers do so. A taken address is answered like a
-/// free one: nobody learns here who has an account.
-#[api_v2_operation(operation_id = "register", tags("auth"))]
-pub async fn register(
+const REGISTER: Operation = Operation {
+    id: "register",
+    summary: "Register.",
+    description: "Creates an account that may look, where the configuration lets strangers do so. A taken address is \
+        answered like a free one: nobody learns here who has an account.",
+    tag: Some(TAG),
+    body: &[("application/json", model::<Registration>)],
+    answers: &[(204, "Heard. If the address was free, its owner can log in now.")],
+    problems: &[ProblemKind::RegistrationClosed],
+    ..Operation::post("/v1/auth/register", Access::Public, || web::to(register))
+};
+
+async fn register(
     _open: OpenRegistration,
     origin: ReqData<Origin>,
     service: web::Data<AdminService>,
@@ -114,7 +156,7 @@ pub async fn register(
 }
 
 /// Proof that strangers may register. An extractor, so that a closed door is told before the body is looked at.
-pub struct OpenRegistration;
+struct OpenRegistration;
 
 impl FromRequest for OpenRegistration {
     type Error = Problem;
@@ -127,87 +169,57 @@ impl FromRequest for OpenRegistration {
     }
 }
 
-impl Apiv2Schema for OpenRegistration {}
-impl OperationModifier for OpenRegistration {}
+const ME: Operation = Operation {
+    id: "getCaller",
+    summary: "Who am I?",
+    description: "The caller that the token stands for, its roles and all that it may do.",
+    tag: Some(TAG),
+    produces: Produces::Json(model::<Caller>),
+    answers: &[(200, "The caller.")],
+    ..Operation::get("/v1/auth/me", Access::Authenticated, || web::to(me))
+};
 
-/// Who am I?
-///
-/// The caller that the token stands for, its roles and all that it may do.
-#[api_v2_operation(operation_id = "getCaller", tags("auth"))]
-pub async fn me(call: Call, query: Query) -> Result<Reply<Caller>, Problem> {
+async fn me(call: Call, query: Query) -> Result<Reply<Caller>, Problem> {
     query.finish()?;
     let caller = call.principal;
     Reply::ok(&Caller {
         id: caller.actor().id().map(|id| id.to_string()),
         kind: caller.actor().kind(),
-        email: email(caller.email()),
+        email: caller.email().map(|email| email.as_str().to_owned()),
         tenant_id: caller.tenant().to_string(),
         roles: caller.roles().iter().map(|role| role.as_str()).collect(),
         permissions: caller.permissions().iter().map(|permission| permission.as_str()).collect(),
     })
 }
 
-impl From<LoggedIn> for Token {
-    fn from(logged_in: LoggedIn) -> Self {
-        Self {
-            access_token: logged_in.access_token.expose_secret().to_owned(),
-            refresh_token: logged_in.refresh_token.expose_secret().to_owned(),
-            token_type: "Bearer",
-            expires_in: logged_in.expires_in_seconds,
-        }
-    }
+problem_from! {
+    LoginError: Throttled, Store, Unexpected;
+        LoginError::InvalidCredentials => challenge(ProblemKind::InvalidCredentials),
+        LoginError::Busy => busy(),
 }
 
-impl From<LoginError> for Problem {
-    fn from(error: LoginError) -> Self {
-        match error {
-            LoginError::InvalidCredentials => challenge(ProblemKind::InvalidCredentials),
-            LoginError::Throttled(throttled) => throttled.into(),
-            LoginError::Busy => busy(),
-            LoginError::Store(error) => error.into(),
-            LoginError::Unexpected(cause) => Self::internal(&cause),
+problem_from! {
+    RegisterError: Store, Unexpected;
+        RegisterError::Closed => {
+            Self::new(ProblemKind::RegistrationClosed).detail("Ask an administrator for an account.")
         }
-    }
+        RegisterError::Busy => busy(),
 }
 
-impl From<RegisterError> for Problem {
-    fn from(error: RegisterError) -> Self {
-        match error {
-            RegisterError::Closed => {
-                Self::new(ProblemKind::RegistrationClosed).detail("Ask an administrator for an account.")
-            }
-            RegisterError::Busy => busy(),
-            RegisterError::Store(error) => error.into(),
-            RegisterError::Unexpected(cause) => Self::internal(&cause),
-        }
-    }
+problem_from! {
+    RefreshError: Store, Unexpected;
+        RefreshError::InvalidToken => invalid_refresh_token(),
+        RefreshError::Reused => invalid_refresh_token().recorded(),
 }
 
-impl From<RefreshError> for Problem {
-    fn from(error: RefreshError) -> Self {
-        match error {
-            RefreshError::InvalidToken => invalid_refresh_token(),
-            RefreshError::Reused => invalid_refresh_token().recorded(),
-            RefreshError::Store(error) => error.into(),
-            RefreshError::Unexpected(cause) => Self::internal(&cause),
+problem_from! {
+    ChangePasswordError: Throttled, Store, Unexpected;
+        ChangePasswordError::NotAUser => Self::new(ProblemKind::Forbidden).detail("Only users have passwords."),
+        ChangePasswordError::WrongPassword => {
+            violation("/current_password".to_owned(), "wrong_password", "This is not the present password.")
         }
-    }
-}
-
-impl From<ChangePasswordError> for Problem {
-    fn from(error: ChangePasswordError) -> Self {
-        match error {
-            ChangePasswordError::NotAUser => Self::new(ProblemKind::Forbidden).detail("Only users have passwords."),
-            ChangePasswordError::WrongPassword => {
-                violation("/current_password".to_owned(), "wrong_password", "This is not the present password.")
-            }
-            ChangePasswordError::Weak(weak) => weak_password("/new_password", weak),
-            ChangePasswordError::Throttled(throttled) => throttled.into(),
-            ChangePasswordError::Busy => busy(),
-            ChangePasswordError::Store(error) => error.into(),
-            ChangePasswordError::Unexpected(cause) => Self::internal(&cause),
-        }
-    }
+        ChangePasswordError::Weak(weak) => weak_password("/new_password", weak),
+        ChangePasswordError::Busy => busy(),
 }
 
 impl From<Throttled> for Problem {
@@ -231,18 +243,4 @@ fn challenge(kind: ProblemKind) -> Problem {
 
 fn invalid_refresh_token() -> Problem {
     challenge(ProblemKind::InvalidRefreshToken).detail("Log in again.")
-}
-
-/// A password that is to be set, or what is wrong with it where the pointer leads.
-pub(super) fn new_password(pointer: &str, text: &SecretString, email: &Email) -> Result<NewPassword, Problem> {
-    NewPassword::parse(text, email).map_err(|weak| weak_password(pointer, weak))
-}
-
-fn weak_password(pointer: &str, weak: WeakPassword) -> Problem {
-    violation(pointer.to_owned(), weak.code(), &sentence(&weak.to_string()))
-}
-
-/// Too many passwords are being hashed.
-pub(super) fn busy() -> Problem {
-    Problem::unavailable("Too many people are logging in at once.", Duration::from_secs(2))
 }

@@ -6,6 +6,7 @@
 mod coding;
 mod halt;
 mod intake;
+mod line;
 pub mod outbox;
 mod report;
 
@@ -23,25 +24,31 @@ use mass_domain::contracts::ContractId;
 use mass_domain::mass_request::IdempotencyKey;
 use mass_domain::records::Format;
 use mass_service::{MassService, Options, Prepared, Results, SentKey};
-use paperclip::actix::api_v2_operation;
+use serde_json::json;
 use std::future::{Ready, ready};
 use tokio::sync::{Notify, Semaphore, mpsc};
 
 use self::coding::Coding;
 use self::halt::Halt;
 use self::intake::{Bounds, Chunk, Piece, Reading, Terms};
+use self::line::BatchLine;
 use self::outbox::{PutError, TemporaryFolder, Writer, outbox};
 use self::report::{Report, Shown, against};
 use super::body::BodyLimit;
+use super::contracts;
 use super::headers::idempotency_key;
-use super::mass::on_conflict;
+use super::mass::{self, ON_CONFLICT, on_conflict};
+use super::operations::{Access, Operation, Parameter, Produces, model};
+use super::parameters;
 use super::problem::{Problem, ProblemKind};
 use super::query::{Query, wrong_header, wrong_parameter};
 use super::reply::{Call, Lines};
 use super::streams::{self, Stream, Streams};
 use super::system::Draining;
-use super::wire::batch::BatchLine;
 use crate::engine::Engine;
+
+/// The operations.
+pub const OPERATIONS: &[Operation] = &[CREATE];
 
 /// How much waits to be stored together. Each byte is held as it came, as it is stored, and as it is sent to the database:
 /// with four times the bytes nothing was faster, and a stream held 100 MiB more.
@@ -66,13 +73,66 @@ const RECOGNITIONS: usize = 10;
 /// The longest key of a whole batch: an index has to find room behind it.
 const KEY_LENGTH: usize = 230;
 
-/// Send MASS requests in a batch.
-///
-/// A stream of documents, of any length: lines (NDJSON), a JSON array, or CSV. Each becomes a line of the answer, in its
-/// order and while more is being sent; the last line has the totals. **200 means that the batch was read: whether all of it
-/// was stored is told by the totals.** A body whose first record cannot be read is refused whole with 400. Sent again, whole, a batch stores nothing twice.
-#[api_v2_operation(operation_id = "createMassRequestBatch", tags("mass-requests"))]
-pub async fn create(call: Call, upload: Upload, query: Query, tools: Tools) -> Result<Lines<BatchLine>, Problem> {
+const IDEMPOTENCY_KEY: Parameter = Parameter::new(
+    "Idempotency-Key",
+    "The client's name for this batch: a record that has neither a key of its own nor a natural one gets this one with \
+     its index.",
+    || {
+        json!({"type": "string", "minLength": 1, "maxLength": 230, "pattern": "^[!-~]([ -~]*[!-~])?$",
+               "examples": ["site-7-2026-11-24"]})
+    },
+);
+
+const PARAMETERS: &[Parameter] = &[
+    Parameter::new(
+        "contract",
+        "The records' contract: needed for CSV; adds the contract's marker to JSON without one.",
+        parameters::contract_name,
+    ),
+    ON_CONFLICT,
+    Parameter::new(
+        "results",
+        "Which records have a line in the answer: `all`, or those that are neither stored nor duplicates (`errors`). \
+         The totals count all.",
+        || json!({"type": "string", "enum": ["all", "errors"], "default": "all"}),
+    ),
+    Parameter::new(
+        "mode",
+        "Whether `each` record is stored for its own sake, or all of at most 10,000 or none (`atomic`).",
+        || json!({"type": "string", "enum": ["each", "atomic"], "default": "each"}),
+    ),
+];
+
+const CREATE: Operation = Operation {
+    id: "createMassRequestBatch",
+    summary: "Send MASS requests in a batch.",
+    description: "A stream of documents, of any length: lines (NDJSON), a JSON array, or CSV. Each becomes a line of \
+        the answer, in its order and while more is being sent; the last line has the totals. **200 means that the \
+        batch was read: whether all of it was stored is told by the totals.** A body whose first record cannot be \
+        read is refused whole with 400. Sent again, whole, a batch stores nothing twice.",
+    tag: Some(mass::TAG),
+    query: PARAMETERS,
+    headers: &[IDEMPOTENCY_KEY],
+    body: &[
+        ("application/x-ndjson", line::ndjson),
+        ("application/json", contracts::documents),
+        ("text/csv", line::csv),
+    ],
+    produces: Produces::Ndjson(model::<BatchLine>),
+    answers: &[
+        (200, "The batch was read. What became of each record, and the totals."),
+        (201, "With `mode=atomic`: all of it is stored, or was stored already."),
+    ],
+    problems: &[
+        ProblemKind::StorageQuota,
+        ProblemKind::BatchRefused,
+        ProblemKind::DailyQuota,
+        ProblemKind::TooManyStreams,
+    ],
+    ..Operation::post("/v1/mass-requests/batch", Access::Needs(Permission::MassWrite), || web::to(create))
+};
+
+async fn create(call: Call, upload: Upload, query: Query, tools: Tools) -> Result<Lines<BatchLine>, Problem> {
     let wishes = Wishes::read(&call, &upload, &tools, query)?;
     match wishes.mode {
         Mode::Each => each(call, upload, wishes, tools).await,

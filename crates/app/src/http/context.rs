@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::client::TrustedProxies;
 use super::connection::follow_body;
 use super::connections::{self, Connections};
-use super::operations;
+use super::operations::Operations;
 use super::pieces::in_pieces;
 use super::problem::Problem;
 use super::public::PublicUrl;
@@ -50,14 +50,14 @@ impl RequestSpans {
 /// The pattern of a request's route, once [`layer`] has found it.
 struct Route(Option<&'static str>);
 
-/// The pattern of a request's route, if it is in the table of operations.
+/// The pattern of a request's route, if there is an operation on it.
 #[must_use]
 pub fn route(req: &ServiceRequest) -> Option<&'static str> {
     if let Some(Route(found)) = req.extensions().get() {
         return *found;
     }
     let pattern = req.match_pattern()?;
-    operations::on(&pattern).next().map(|operation| operation.path)
+    req.app_data::<Operations>()?.on(&pattern).next().map(|operation| operation.path)
 }
 
 /// Wraps every request; see the module.

@@ -7,11 +7,28 @@ use actix_web::http::header::{
     self, AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, Encoding, Header, LOCATION, VARY,
 };
 use actix_web::web::{self, Bytes, block};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, Route};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use serde_json::json;
 
+use super::operations::{Access, Operation, Parameter, Produces};
 use super::problem::{Problem, ProblemKind};
+
+/// The operations: pages for browsers, which the OpenAPI document leaves out.
+pub const OPERATIONS: &[Operation] = &[
+    page("/docs", || web::to(index)),
+    Operation { answers: &[(307, "The page is there.")], ..page("/", || web::to(from_root)) },
+    Operation { answers: &[(308, "The page is there.")], ..page("/docs/", || web::to(from_slash)) },
+    Operation { in_path: &[FILE], ..page("/docs/{file}", || web::to(asset)) },
+];
+
+const FILE: Parameter = Parameter::new("file", "The file's name.", || json!({"type": "string"})).required();
+
+const fn page(path: &'static str, route: fn() -> Route) -> Operation {
+    let operation = Operation::get(path, Access::Public, route);
+    Operation { produces: Produces::File, answers: &[(200, "The file.")], store: false, ..operation }
+}
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -49,29 +66,23 @@ fn compress(plain: &'static [u8]) -> Bytes {
     compressed.map_or(Bytes::from_static(plain), Bytes::from)
 }
 
-/// The page itself.
-///
-/// # Errors
-/// As [`asset`].
-pub async fn index(req: HttpRequest) -> Result<HttpResponse, Problem> {
+/// Answers with the page itself.
+async fn index(req: HttpRequest) -> Result<HttpResponse, Problem> {
     answer(&req, &INDEX).await
 }
 
 /// Leads from the root to the page. Relative, as all links of the page are, so that it works below any path.
-pub async fn from_root() -> HttpResponse {
+async fn from_root() -> HttpResponse {
     HttpResponse::TemporaryRedirect().insert_header((LOCATION, "docs")).finish()
 }
 
 /// Leads from the page's address with a slash, where its links would lead astray, to the one without.
-pub async fn from_slash() -> HttpResponse {
+async fn from_slash() -> HttpResponse {
     HttpResponse::PermanentRedirect().insert_header((LOCATION, "../docs")).finish()
 }
 
-/// What the page loads.
-///
-/// # Errors
-/// A [`Problem`] for any other file.
-pub async fn asset(req: HttpRequest, name: web::Path<String>) -> Result<HttpResponse, Problem> {
+/// Answers with what the page loads.
+async fn asset(req: HttpRequest, name: web::Path<String>) -> Result<HttpResponse, Problem> {
     let asset = match name.as_str() {
         "init.js" => &INIT,
         "swagger-ui-bundle.js" => &BUNDLE,

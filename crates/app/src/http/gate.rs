@@ -2,8 +2,8 @@
 //!
 //! Route (404), method (405), rate of the address (429), credentials (401), rate of credential and tenant (429),
 //! permission (403), `Accept` (406). A refused caller and a refused credential are recorded in the audit trail, here or
-//! behind the gate, before the answer is given. What is not in the table of
-//! [`operations`](super::operations) does not pass, whatever routes exist.
+//! behind the gate, before the answer is given. What is not among the
+//! [`Operations`] does not pass, whatever routes exist.
 
 mod refusals;
 
@@ -25,7 +25,7 @@ use tracing::Instrument;
 
 use super::context;
 use super::limits::{Limits, Remaining};
-use super::operations::{self, Access, Operation};
+use super::operations::{Access, Operation, Operations};
 use super::problem::{Problem, ProblemKind};
 
 /// Lets a request through to its handler, or answers with the first problem found.
@@ -127,7 +127,8 @@ async fn judge(req: &ServiceRequest) -> Result<Passed, Refused> {
 
 fn route(req: &ServiceRequest) -> Result<&'static Operation, Problem> {
     let pattern = context::route(req).ok_or_else(|| Problem::new(ProblemKind::NotFound))?;
-    method(pattern, req.method())
+    let operations = req.app_data::<Operations>().copied().unwrap_or(Operations(&[]));
+    method(operations, pattern, req.method())
 }
 
 /// Judges a call of an operation, and leaves who calls in the request's extensions.
@@ -161,12 +162,12 @@ async fn judge_call(req: &ServiceRequest, operation: &Operation) -> Result<Optio
     Ok(remaining)
 }
 
-fn method(pattern: &str, method: &Method) -> Result<&'static Operation, Problem> {
+fn method(operations: Operations, pattern: &str, method: &Method) -> Result<&'static Operation, Problem> {
     let asked = if method == Method::HEAD { "GET" } else { method.as_str() };
-    if let Some(operation) = operations::on(pattern).find(|operation| operation.method == asked) {
+    if let Some(operation) = operations.on(pattern).find(|operation| operation.method == asked) {
         return Ok(operation);
     }
-    let mut allowed: Vec<&str> = operations::on(pattern).map(|operation| operation.method).collect();
+    let mut allowed: Vec<&str> = operations.on(pattern).map(|operation| operation.method).collect();
     if allowed.is_empty() {
         return Err(Problem::new(ProblemKind::NotFound));
     }

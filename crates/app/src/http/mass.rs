@@ -1,53 +1,136 @@
 //! MASS requests: send, look at, move on, delete.
 
-use std::time::SystemTime;
+pub(super) mod problems;
+pub mod shapes;
 
-use actix_web::http::StatusCode;
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::web;
+use mass_domain::access::Permission;
 use mass_domain::ids::MassRequestId;
-use mass_domain::mass_request::{Filter, MassRequest as Stored, Outcome, Status};
-use mass_domain::page::{Limit, Page};
-use mass_domain::tenancy::OverQuota;
-use mass_service::{
-    AcceptError, DeleteError, DocumentError, DryRunError, ListQuery, MassService, OnConflict, Options, ReadError,
-    Receipt, Record, Refusal, TransitionError,
-};
-use paperclip::actix::{Apiv2Schema, api_v2_operation};
-use serde::Deserialize;
+use mass_domain::mass_request::{Filter, MassRequest as Stored, Outcome};
+use mass_domain::page::{self, Limit};
+use mass_service::{ListQuery, MassService, OnConflict, Options, Receipt, Record};
+use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::body::{Document, Valid, broken, sentence};
+use self::shapes::{EventList, MassRequest, Normalised, Page, StatusChange, Verdict};
+use super::body::{Document, Valid};
+use super::contracts;
 use super::headers::{IDEMPOTENT_REPLAYED, entity_tag, idempotency_key, if_match, if_none_match};
+use super::operations::{Access, AnswerHeader, Operation, Parameter, Produces, Tag, model};
+use super::parameters::{self, CURSOR, LIMIT};
+use super::path::{InPath, PathId, uuid};
 use super::problem::{Problem, ProblemKind};
-use super::query::{Query, foreign_cursor, page_limit, short_text};
+use super::query::{Query, page_limit, short_text};
 use super::reply::{Call, NoContent, Reply};
-use super::wire::{self, EventList, MassRequest, Normalised, StatusChange, StatusName, Verdict};
 use crate::engine::Engine;
 
 type Service = web::Data<MassService>;
 
-/// Which request an operation is about.
-#[derive(Deserialize, Apiv2Schema)]
-pub struct Target {
-    /// The request's id.
-    id: String,
-}
+/// The group of the operations on MASS requests.
+pub const TAG: Tag = Tag { name: "mass-requests", description: "Sending documents, and what became of them." };
 
-impl Target {
-    /// The id. Read by the handler, not the extractor, so that the body is judged first; a malformed one is as absent
-    /// as an unknown one.
-    pub(super) fn id(&self) -> Result<MassRequestId, Problem> {
-        self.id.parse().map_err(|_| absent())
+const READ: Access = Access::Needs(Permission::MassRead);
+const WRITE: Access = Access::Needs(Permission::MassWrite);
+
+impl InPath for MassRequestId {
+    const PARAMETER: Parameter = uuid("The request's id.");
+
+    fn absent() -> Problem {
+        Problem::new(ProblemKind::NotFound).detail("There is no such request.")
     }
 }
 
-/// Send a MASS request.
-///
-/// Validates the document completely, normalises it and stores it durably together with its audit event. The same
-/// natural key again gives the first request (200) or, for another document, 409; see the contracts.
-#[api_v2_operation(operation_id = "createMassRequest", tags("mass-requests"))]
-pub async fn create(
+/// The operations.
+pub const OPERATIONS: &[Operation] = &[CREATE, VALIDATE, NORMALIZE, LIST, GET, EVENTS, SET_STATUS, DELETE];
+
+/// The header that names an attempt.
+const IDEMPOTENCY_KEY: Parameter = Parameter::new(
+    "Idempotency-Key",
+    "The client's name for this attempt (IETF draft `Idempotency-Key`), quoted or bare: the same key with the same \
+     document gives the first answer again. Kept at least 24 hours.",
+    || {
+        json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$",
+               "examples": ["gateway-7-000042"]})
+    },
+);
+
+const IF_MATCH: Parameter = Parameter::new(
+    "If-Match",
+    "The entity tag that the client knows; another one at the server gives 412.",
+    || json!({"type": "string", "examples": ["\"v1\""]}),
+);
+
+const IF_NONE_MATCH: Parameter = Parameter::new(
+    "If-None-Match",
+    "The entity tag that the client knows; the same one at the server gives 304.",
+    || json!({"type": "string", "examples": ["\"v1\""]}),
+);
+
+/// The parameter that chooses what becomes of a conflict.
+pub(super) const ON_CONFLICT: Parameter = Parameter::new(
+    "on_conflict",
+    "What to do when another document with the same natural key is stored: `refuse` it (409), or store it as a \
+     correction that supersedes the one that stands (`correct`).",
+    || json!({"type": "string", "enum": ["refuse", "correct"], "default": "refuse"}),
+);
+
+const FILTERS: &[Parameter] = &[
+    Parameter::new(
+        "status",
+        "Requests in this status.",
+        || json!({"type": "string", "enum": ["pending", "processing", "done", "failed", "cancelled"]}),
+    ),
+    Parameter::new("contract", "Requests under this contract.", parameters::contract_name),
+    Parameter::new("site_id", "Requests of this site.", parameters::short_text),
+    Parameter::new("device_id", "Requests of this device.", parameters::short_text),
+    Parameter::new("correlation_id", "Requests with this correlation id.", parameters::short_text),
+    Parameter::new("created_from", "Stored at or after this instant.", parameters::instant),
+    Parameter::new("created_to", "Stored before this instant.", parameters::instant),
+    Parameter::new("observed_from", "Telling of an instant at or after this one.", parameters::instant),
+    Parameter::new("observed_to", "Telling of an instant before this one.", parameters::instant),
+    LIMIT,
+    CURSOR,
+];
+
+const ETAG: AnswerHeader =
+    AnswerHeader { name: "ETag", description: "The request's present version.", example: "\"v1\"" };
+
+const REPLAYED: AnswerHeader = AnswerHeader {
+    name: "Idempotent-Replayed",
+    description: "There and `true` when this repeats the first answer to the key.",
+    example: "true",
+};
+
+const CREATE: Operation = Operation {
+    id: "createMassRequest",
+    summary: "Send a MASS request.",
+    description: "Validates the document completely, normalises it and stores it durably together with its audit \
+        event. The same natural key again gives the first request (200) or, for another document, 409; see the \
+        contracts.",
+    tag: Some(TAG),
+    query: &[ON_CONFLICT],
+    headers: &[IDEMPOTENCY_KEY],
+    body: &[("application/json", contracts::document)],
+    produces: Produces::Json(model::<MassRequest>),
+    answers: &[
+        (201, "Stored, as a new request or as a correction."),
+        (200, "The same document is stored already: that request."),
+    ],
+    answer_headers: &[ETAG, REPLAYED],
+    problems: &[
+        ProblemKind::ForeignTenant,
+        ProblemKind::StorageQuota,
+        ProblemKind::Gone,
+        ProblemKind::Conflict,
+        ProblemKind::KeyReused,
+        ProblemKind::DailyQuota,
+    ],
+    confirms: true,
+    ..Operation::post("/v1/mass-requests", WRITE, || web::to(create))
+};
+
+async fn create(
     call: Call,
     service: Service,
     engine: web::Data<Engine>,
@@ -65,16 +148,21 @@ pub async fn create(
     Ok(if receipt.replayed { reply.header(IDEMPOTENT_REPLAYED, "true") } else { reply })
 }
 
-/// Validate a document.
-///
-/// A dry run that stores nothing: the violations and warnings that sending it would give.
-#[api_v2_operation(operation_id = "validateMassRequest", tags("mass-requests"))]
-pub async fn validate(
-    call: Call,
-    service: Service,
-    document: Document,
-    query: Query,
-) -> Result<Reply<Verdict>, Problem> {
+const VALIDATE: Operation = Operation {
+    id: "validateMassRequest",
+    summary: "Validate a document.",
+    description: "A dry run that stores nothing: the violations and warnings that sending it would give.",
+    tag: Some(TAG),
+    headers: &[IDEMPOTENCY_KEY],
+    body: &[("application/json", contracts::document)],
+    produces: Produces::Json(model::<Verdict>),
+    answers: &[(200, "The verdict, whatever it is.")],
+    problems: &[ProblemKind::ForeignTenant],
+    store: false,
+    ..Operation::post("/v1/mass-requests/validate", WRITE, || web::to(validate))
+};
+
+async fn validate(call: Call, service: Service, document: Document, query: Query) -> Result<Reply<Verdict>, Problem> {
     let record = record(&call, document, query)?;
     let verdict = service.validate(&call.principal, record)?;
     Reply::ok(&Verdict {
@@ -85,11 +173,21 @@ pub async fn validate(
     })
 }
 
-/// Normalise a document.
-///
-/// A dry run that stores nothing: the document as it would be stored, and its fingerprint.
-#[api_v2_operation(operation_id = "normalizeMassRequest", tags("mass-requests"))]
-pub async fn normalize(
+const NORMALIZE: Operation = Operation {
+    id: "normalizeMassRequest",
+    summary: "Normalise a document.",
+    description: "A dry run that stores nothing: the document as it would be stored, and its fingerprint.",
+    tag: Some(TAG),
+    headers: &[IDEMPOTENCY_KEY],
+    body: &[("application/json", contracts::document)],
+    produces: Produces::Json(model::<Normalised>),
+    answers: &[(200, "The normalised document.")],
+    problems: &[ProblemKind::ForeignTenant],
+    store: false,
+    ..Operation::post("/v1/mass-requests/normalize", WRITE, || web::to(normalize))
+};
+
+async fn normalize(
     call: Call,
     service: Service,
     document: Document,
@@ -105,29 +203,47 @@ pub async fn normalize(
     })
 }
 
-/// List MASS requests.
-///
-/// Newest first, page by page; rows that are added meanwhile move no other row to another page.
-#[api_v2_operation(operation_id = "listMassRequests", tags("mass-requests"))]
-pub async fn list(call: Call, service: Service, query: Query) -> Result<Reply<wire::Page>, Problem> {
+const LIST: Operation = Operation {
+    id: "listMassRequests",
+    summary: "List MASS requests.",
+    description: "Newest first, page by page; rows that are added meanwhile move no other row to another page.",
+    tag: Some(TAG),
+    query: FILTERS,
+    produces: Produces::Json(model::<Page>),
+    answers: &[(200, "A page of requests.")],
+    ..Operation::get("/v1/mass-requests", READ, || web::to(list))
+};
+
+async fn list(call: Call, service: Service, query: Query) -> Result<Reply<Page>, Problem> {
     let query = list_query(query)?;
-    let Page { items, next_cursor } = service.list(&call.principal, &query).await?;
-    let page = wire::Page { items: items.into_iter().map(Into::into).collect(), next_cursor };
+    let page::Page { items, next_cursor } = service.list(&call.principal, &query).await?;
+    let page = Page { items: items.into_iter().map(Into::into).collect(), next_cursor };
     Ok(Reply::ok(&page)?.next(&call, page.next_cursor.as_deref()))
 }
 
-/// Fetch a MASS request.
-///
-/// The request with its normalised document.
-#[api_v2_operation(operation_id = "getMassRequest", tags("mass-requests"))]
-pub async fn get(
+const GET: Operation = Operation {
+    id: "getMassRequest",
+    summary: "Fetch a MASS request.",
+    description: "The request with its normalised document.",
+    tag: Some(TAG),
+    in_path: &[MassRequestId::PARAMETER],
+    headers: &[IF_NONE_MATCH],
+    produces: Produces::Json(model::<MassRequest>),
+    answers: &[(200, "The request."), (304, "It is as the client knows it.")],
+    answer_headers: &[ETAG],
+    problems: &[ProblemKind::NotFound, ProblemKind::Gone],
+    confirms: true,
+    ..Operation::get("/v1/mass-requests/{id}", READ, || web::to(get))
+};
+
+async fn get(
     call: Call,
     service: Service,
-    target: web::Path<Target>,
+    id: PathId<MassRequestId>,
     query: Query,
 ) -> Result<Reply<MassRequest>, Problem> {
     query.finish()?;
-    let request = fetch(&call, &service, target.id()?).await?;
+    let request = fetch(&call, &service, id.read()?).await?;
     let (version, outcome) = (request.summary.version, request.summary.outcome);
     if if_none_match(call.headers(), version) {
         return Ok(Reply::not_modified().header(header::ETAG, &entity_tag(version)));
@@ -135,52 +251,80 @@ pub async fn get(
     representation(StatusCode::OK, request, outcome)
 }
 
-/// List a request's events.
-///
-/// All that happened to the request, in order, with who did it and in which trace.
-#[api_v2_operation(operation_id = "listMassRequestEvents", tags("mass-requests"))]
-pub async fn events(
+const EVENTS: Operation = Operation {
+    id: "listMassRequestEvents",
+    summary: "List a request's events.",
+    description: "All that happened to the request, in order, with who did it and in which trace.",
+    tag: Some(TAG),
+    in_path: &[MassRequestId::PARAMETER],
+    produces: Produces::Json(model::<EventList>),
+    answers: &[(200, "The events, in order.")],
+    problems: &[ProblemKind::NotFound, ProblemKind::Gone],
+    ..Operation::get("/v1/mass-requests/{id}/events", READ, || web::to(events))
+};
+
+async fn events(
     call: Call,
     service: Service,
-    target: web::Path<Target>,
+    id: PathId<MassRequestId>,
     query: Query,
 ) -> Result<Reply<EventList>, Problem> {
     query.finish()?;
-    let events = service.events(&call.principal, target.id()?).await?;
+    let events = service.events(&call.principal, id.read()?).await?;
     Reply::ok(&EventList { items: events.into_iter().map(Into::into).collect() })
 }
 
-/// Move a request to another status.
-///
-/// `pending` → `processing` → `done`; `pending` or `processing` → `failed` or `cancelled`; `failed` → `pending`. The
-/// status that it has already changes nothing.
-#[api_v2_operation(operation_id = "setMassRequestStatus", tags("mass-requests"))]
-pub async fn set_status(
+const SET_STATUS: Operation = Operation {
+    id: "setMassRequestStatus",
+    summary: "Move a request to another status.",
+    description: "`pending` → `processing` → `done`; `pending` or `processing` → `failed` or `cancelled`; `failed` → \
+        `pending`. The status that it has already changes nothing.",
+    tag: Some(TAG),
+    in_path: &[MassRequestId::PARAMETER],
+    headers: &[IF_MATCH],
+    body: &[("application/json", model::<StatusChange>)],
+    produces: Produces::Json(model::<MassRequest>),
+    answers: &[(200, "The request, with the status asked for.")],
+    answer_headers: &[ETAG],
+    problems: &[
+        ProblemKind::NotFound,
+        ProblemKind::Gone,
+        ProblemKind::PreconditionFailed,
+        ProblemKind::TransitionNotAllowed,
+    ],
+    ..Operation::patch("/v1/mass-requests/{id}/status", WRITE, || web::to(set_status))
+};
+
+async fn set_status(
     call: Call,
     service: Service,
-    target: web::Path<Target>,
+    id: PathId<MassRequestId>,
     query: Query,
     body: Valid<StatusChange>,
 ) -> Result<Reply<MassRequest>, Problem> {
     query.finish()?;
-    let (expected, id, StatusChange { status, reason }) = (if_match(call.headers()), target.id()?, body.0);
+    let (expected, id, StatusChange { status, reason }) = (if_match(call.headers()), id.read()?, body.0);
     let request = service.transition(&call.principal, id, status.into(), reason, expected, call.origin).await?;
     let outcome = request.summary.outcome;
     representation(StatusCode::OK, request, outcome)
 }
 
-/// Delete a MASS request.
-///
-/// Erases the document; the audit trail keeps its fingerprint. From then on every operation on it answers 410.
-#[api_v2_operation(operation_id = "deleteMassRequest", tags("mass-requests"))]
-pub async fn delete(
-    call: Call,
-    service: Service,
-    target: web::Path<Target>,
-    query: Query,
-) -> Result<NoContent, Problem> {
+const DELETE: Operation = Operation {
+    id: "deleteMassRequest",
+    summary: "Delete a MASS request.",
+    description: "Erases the document; the audit trail keeps its fingerprint. From then on every operation on it \
+        answers 410.",
+    tag: Some(TAG),
+    in_path: &[MassRequestId::PARAMETER],
+    headers: &[IF_MATCH],
+    answers: &[(204, "The document is erased.")],
+    problems: &[ProblemKind::NotFound, ProblemKind::Gone, ProblemKind::PreconditionFailed],
+    ..Operation::delete("/v1/mass-requests/{id}", WRITE, || web::to(delete))
+};
+
+async fn delete(call: Call, service: Service, id: PathId<MassRequestId>, query: Query) -> Result<NoContent, Problem> {
     query.finish()?;
-    service.delete(&call.principal, target.id()?, if_match(call.headers()), call.origin).await?;
+    service.delete(&call.principal, id.read()?, if_match(call.headers()), call.origin).await?;
     Ok(NoContent)
 }
 
@@ -259,143 +403,4 @@ fn list_query(mut query: Query) -> Result<ListQuery, Problem> {
     let cursor = query.take("cursor");
     query.finish()?;
     Ok(ListQuery { filter, limit, cursor })
-}
-
-pub(super) fn absent() -> Problem {
-    Problem::new(ProblemKind::NotFound).detail("There is no such request.")
-}
-
-pub(super) fn gone() -> Problem {
-    Problem::new(ProblemKind::Gone).detail("Its document is erased; the audit trail keeps its fingerprint.")
-}
-
-fn stale() -> Problem {
-    Problem::new(ProblemKind::PreconditionFailed).detail("If-Match names another version than the present one.")
-}
-
-impl From<StatusName> for Status {
-    fn from(name: StatusName) -> Self {
-        match name {
-            StatusName::Pending => Self::Pending,
-            StatusName::Processing => Self::Processing,
-            StatusName::Done => Self::Done,
-            StatusName::Failed => Self::Failed,
-            StatusName::Cancelled => Self::Cancelled,
-        }
-    }
-}
-
-impl From<AcceptError> for Problem {
-    fn from(error: AcceptError) -> Self {
-        match error {
-            AcceptError::Forbidden(error) => error.into(),
-            AcceptError::Document(error) => Self::from(error).recorded(),
-            AcceptError::Refused(refusal) => refusal.into(),
-            AcceptError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<DocumentError> for Problem {
-    fn from(error: DocumentError) -> Self {
-        match error {
-            DocumentError::Malformed(error) => error.into(),
-            DocumentError::Invalid(refused) => {
-                let contract = refused.contract.map(|contract| contract.to_string());
-                broken(refused.violations).member("contract", contract)
-            }
-            error @ DocumentError::ForeignTenant => Self::new(ProblemKind::ForeignTenant).detail(error.to_string()),
-        }
-    }
-}
-
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        let detail = refusal.to_string();
-        match refusal {
-            Refusal::KeyReused { request_id } => {
-                Self::new(ProblemKind::KeyReused).detail(detail).member("first_id", request_id.to_string())
-            }
-            Refusal::KeyOfDeleted { request_id } => {
-                Self::new(ProblemKind::Gone).detail(detail).member("first_id", request_id.to_string())
-            }
-            Refusal::Conflict { request_id, stored, sent } => Self::new(ProblemKind::Conflict)
-                .detail(detail)
-                .member("first_id", request_id.to_string())
-                .member("stored_fingerprint", stored.to_string())
-                .member("sent_fingerprint", sent.to_string()),
-            Refusal::OverQuota(over) => over.into(),
-        }
-    }
-}
-
-impl From<OverQuota> for Problem {
-    fn from(over: OverQuota) -> Self {
-        let detail = sentence(&over.to_string());
-        match over {
-            OverQuota::Requests { allowed, used, until } => {
-                let problem = Self::new(ProblemKind::DailyQuota).detail(detail);
-                let problem = problem.member("allowed", allowed).member("used", used);
-                let until = header::HttpDate::from(SystemTime::from(until.as_datetime())).to_string();
-                match header::HeaderValue::try_from(until) {
-                    Ok(until) => problem.header(header::RETRY_AFTER, until),
-                    Err(_) => problem,
-                }
-            }
-            OverQuota::StoredBytes { allowed, used, needed } => Self::new(ProblemKind::StorageQuota)
-                .detail(detail)
-                .member("allowed", allowed)
-                .member("used", used)
-                .member("needed", needed),
-        }
-    }
-}
-
-impl From<DryRunError> for Problem {
-    fn from(error: DryRunError) -> Self {
-        match error {
-            DryRunError::Forbidden(error) => error.into(),
-            DryRunError::Document(error) => error.into(),
-        }
-    }
-}
-
-impl From<ReadError> for Problem {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Forbidden(error) => error.into(),
-            ReadError::ForeignCursor(error) => foreign_cursor(error.to_string()),
-            ReadError::NotFound => absent(),
-            ReadError::Gone => gone(),
-            ReadError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<TransitionError> for Problem {
-    fn from(error: TransitionError) -> Self {
-        match error {
-            TransitionError::Forbidden(error) => error.into(),
-            TransitionError::NotFound => absent(),
-            TransitionError::Gone => gone(),
-            TransitionError::Stale => stale(),
-            TransitionError::NotAllowed { from, to } => Self::new(ProblemKind::TransitionNotAllowed)
-                .detail(format!("A request cannot move from {from} to {to}."))
-                .member("from", from.as_str())
-                .member("to", to.as_str()),
-            TransitionError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<DeleteError> for Problem {
-    fn from(error: DeleteError) -> Self {
-        match error {
-            DeleteError::Forbidden(error) => error.into(),
-            DeleteError::NotFound => absent(),
-            DeleteError::Gone => gone(),
-            DeleteError::Stale => stale(),
-            DeleteError::Store(error) => error.into(),
-        }
-    }
 }

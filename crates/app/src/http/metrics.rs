@@ -1,16 +1,20 @@
-//! What monitoring asks of the process.
+//! The metrics of the process, for monitoring.
 
 use actix_web::body::BoxBody;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Responder, web};
+use mass_domain::access::Permission;
 use mass_service::DeliveryService;
-use paperclip::actix::{OperationModifier, api_v2_operation};
-use paperclip::v2::schema::Apiv2Schema;
 
+use super::operations::{Access, Operation, Produces};
 use super::problem::Problem;
 use super::query::Query;
 use super::reply::Call;
+use super::system;
 use crate::telemetry::Telemetry;
+
+/// The operations.
+pub const OPERATIONS: &[Operation] = &[GET];
 
 /// The format's own media type: collectors choose how they read by it.
 const EXPOSITION: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -26,14 +30,18 @@ impl Responder for Exposition {
     }
 }
 
-impl Apiv2Schema for Exposition {}
-impl OperationModifier for Exposition {}
+const GET: Operation = Operation {
+    id: "getMetrics",
+    summary: "What is counted and measured?",
+    description: "In Prometheus's text format: of this process alone, since its start.",
+    tag: Some(system::TAG),
+    produces: Produces::Text,
+    answers: &[(200, "The metrics.")],
+    store: false,
+    ..Operation::get("/metrics", Access::Needs(Permission::MetricsRead), || web::to(get))
+};
 
-/// What is counted and measured?
-///
-/// In Prometheus's text format: of this process alone, since its start.
-#[api_v2_operation(operation_id = "getMetrics", tags("system"))]
-pub async fn get(
+async fn get(
     call: Call,
     query: Query,
     deliveries: web::Data<DeliveryService>,

@@ -1,11 +1,12 @@
-//! The one table of operations: who may call each, which parameters it takes and which answers it gives.
+//! An operation of the API as one value: who may call it, what it takes and answers, and the route of its handler.
 //!
-//! The gate lets nothing through that does not stand here, so that a new route cannot forget its token check; the
-//! OpenAPI document is completed from it; tests walk it.
+//! Each domain lists its own, the row beside the handler. Routing mounts what is listed, the gate lets nothing else through,
+//! the OpenAPI document is written from it, and tests walk it: a handler without a row cannot be reached, and a row without a
+//! handler cannot be written.
 
+use actix_web::Route;
 use mass_domain::access::Permission;
-use mass_domain::audit::Action;
-use mass_domain::delivery::State;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
 use super::problem::ProblemKind;
@@ -21,13 +22,22 @@ pub enum Access {
     Needs(Permission),
 }
 
+/// Describes a body or an answer: gives the OpenAPI media type object, and leaves the schemas that it refers to with the
+/// generator.
+pub type Describe = fn(&mut SchemaGenerator) -> Value;
+
+/// Describes a body or an answer that is a `T`.
+pub fn model<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
+    json!({"schema": generator.subschema_for::<T>()})
+}
+
 /// What an operation answers with when it went well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Produces {
     /// JSON, which the client has to accept.
-    Json,
+    Json(Describe),
     /// One JSON object a line (`application/x-ndjson`), which the client has to accept.
-    Ndjson,
+    Ndjson(Describe),
     /// Plain text, which the client has to accept.
     Text,
     /// No body.
@@ -41,16 +51,25 @@ impl Produces {
     #[must_use]
     pub const fn media_type(self) -> Option<&'static str> {
         match self {
-            Self::Json => Some("application/json"),
-            Self::Ndjson => Some("application/x-ndjson"),
+            Self::Json(_) => Some("application/json"),
+            Self::Ndjson(_) => Some("application/x-ndjson"),
             Self::Text => Some("text/plain"),
             Self::Nothing | Self::File => None,
         }
     }
 }
 
-/// A query parameter or header.
-#[derive(Debug)]
+/// A group of operations in the OpenAPI document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tag {
+    /// Its name.
+    pub name: &'static str,
+    /// Its meaning.
+    pub description: &'static str,
+}
+
+/// A parameter in the path, the query or a header.
+#[derive(Debug, Clone, Copy)]
 pub struct Parameter {
     /// Its name.
     pub name: &'static str,
@@ -58,6 +77,33 @@ pub struct Parameter {
     pub description: &'static str,
     /// Its JSON Schema.
     pub schema: fn() -> Value,
+    /// Whether a request without it is refused.
+    pub required: bool,
+}
+
+impl Parameter {
+    /// A parameter that may be left out.
+    #[must_use]
+    pub const fn new(name: &'static str, description: &'static str, schema: fn() -> Value) -> Self {
+        Self { name, description, schema, required: false }
+    }
+
+    /// The same parameter, which may not be left out.
+    #[must_use]
+    pub const fn required(self) -> Self {
+        Self { required: true, ..self }
+    }
+}
+
+/// A header of an answer, besides those that all answers have.
+#[derive(Debug, Clone, Copy)]
+pub struct AnswerHeader {
+    /// Its name.
+    pub name: &'static str,
+    /// Its meaning.
+    pub description: &'static str,
+    /// An example of its value.
+    pub example: &'static str,
 }
 
 /// One method on one path.
@@ -69,351 +115,106 @@ pub struct Operation {
     pub path: &'static str,
     /// Who may call it.
     pub access: Access,
-    /// What it answers with.
-    pub produces: Produces,
+    /// Makes the route to its handler.
+    pub route: fn() -> Route,
+    /// Its name for generated clients.
+    pub id: &'static str,
+    /// Its purpose in a few words.
+    pub summary: &'static str,
+    /// Its behaviour in a few sentences.
+    pub description: &'static str,
+    /// Its group in the OpenAPI document; none for what is served to browsers and no part of the API.
+    pub tag: Option<Tag>,
+    /// The parameters in the path, in their order.
+    pub in_path: &'static [Parameter],
     /// The query parameters that it takes, and no others.
     pub query: &'static [Parameter],
-    /// Those of them without which it is refused.
-    pub needs: &'static [&'static str],
     /// The headers that it honours, besides those that all do.
     pub headers: &'static [Parameter],
+    /// The types that its body may have, the one to prefer first; none if it reads no body.
+    pub body: &'static [(&'static str, Describe)],
+    /// What it answers with.
+    pub produces: Produces,
     /// What each success means.
     pub answers: &'static [(u16, &'static str)],
+    /// The headers that every success with a representation has, besides those that follow from the other members.
+    pub answer_headers: &'static [AnswerHeader],
     /// The problems that are its own, besides those that follow from access, body and parameters.
     pub problems: &'static [ProblemKind],
-    /// Whether it reads a body.
-    pub body: bool,
-    /// The types that its body may have; the first is the one to prefer.
-    pub types: &'static [&'static str],
     /// Whether it asks the database.
     pub store: bool,
-    /// Whether it makes sure of a caller who is remembered itself, in the transaction that it needs anyway.
+    /// Whether it makes sure of a cached principal itself, in the transaction that it needs anyway.
     pub confirms: bool,
 }
 
-const fn text() -> Operation {
-    Operation {
-        method: "GET",
-        path: "",
-        access: Access::Public,
-        produces: Produces::File,
-        query: &[],
-        needs: &[],
-        headers: &[],
-        answers: &[(200, "The file.")],
-        problems: &[],
-        body: false,
-        types: &["application/json"],
-        store: false,
-        confirms: false,
-    }
-}
-
-const fn get(path: &'static str, access: Access) -> Operation {
-    Operation {
-        path,
-        access,
-        produces: Produces::Json,
-        answers: &[(200, "What was asked for.")],
-        store: true,
-        ..text()
-    }
-}
-
-const fn post(path: &'static str, access: Access) -> Operation {
-    Operation { method: "POST", body: true, ..get(path, access) }
-}
-
-const READ: Access = Access::Needs(Permission::MassRead);
-const AUDIT: Access = Access::Needs(Permission::AuditRead);
-const WRITE: Access = Access::Needs(Permission::MassWrite);
-const TENANTS: Access = Access::Needs(Permission::TenantsManage);
-const USERS: Access = Access::Needs(Permission::UsersManage);
-const DELIVERIES: Access = Access::Needs(Permission::DeliveriesManage);
-const KEYS: Access = Access::Needs(Permission::KeysManage);
-const SETTINGS: Access = Access::Needs(Permission::SettingsManage);
-
-/// Every operation.
-pub const OPERATIONS: &[Operation] = &[
-    Operation { store: false, answers: &[(200, "The process lives.")], ..get("/health", Access::Public) },
-    Operation {
-        answers: &[(200, "Requests can be served.")],
-        problems: &[ProblemKind::Unavailable],
-        ..get("/ready", Access::Public)
-    },
-    Operation { store: false, answers: &[(200, "What is running.")], ..get("/version", Access::Public) },
-    Operation {
-        store: false,
-        produces: Produces::Text,
-        answers: &[(200, "The metrics.")],
-        ..get("/metrics", Access::Needs(Permission::MetricsRead))
-    },
-    Operation {
-        store: false,
-        answers: &[(200, "The keys, if tokens are signed with EdDSA.")],
-        ..get("/.well-known/jwks.json", Access::Public)
-    },
-    Operation { store: false, answers: &[(200, "The key.")], ..get("/.well-known/mass-audit-key", Access::Public) },
-    Operation { store: false, answers: &[(200, "This document.")], ..get("/openapi.json", Access::Public) },
-    Operation { path: "/docs", ..text() },
-    Operation { path: "/docs/", answers: &[(308, "The page is there.")], ..text() },
-    Operation { path: "/", answers: &[(307, "The page is there.")], ..text() },
-    Operation { path: "/docs/{file}", ..text() },
-    Operation {
-        answers: &[(200, "A session's first tokens.")],
-        problems: &[ProblemKind::InvalidCredentials, ProblemKind::TooManyAttempts],
-        ..post("/v1/auth/login", Access::Public)
-    },
-    Operation {
-        answers: &[(200, "The session's next tokens.")],
-        problems: &[ProblemKind::InvalidRefreshToken],
-        ..post("/v1/auth/refresh", Access::Public)
-    },
-    Operation {
-        body: false,
-        produces: Produces::Nothing,
-        answers: &[(204, "The session is over.")],
-        ..post("/v1/auth/logout", Access::Authenticated)
-    },
-    Operation {
-        produces: Produces::Nothing,
-        answers: &[(204, "The password is changed, and the caller's other sessions are over.")],
-        problems: &[ProblemKind::Forbidden, ProblemKind::TooManyAttempts],
-        ..post("/v1/auth/password", Access::Authenticated)
-    },
-    Operation {
-        produces: Produces::Nothing,
-        answers: &[(204, "Heard. If the address was free, its owner can log in now.")],
-        problems: &[ProblemKind::RegistrationClosed],
-        ..post("/v1/auth/register", Access::Public)
-    },
-    Operation { answers: &[(200, "The caller.")], ..get("/v1/auth/me", Access::Authenticated) },
-    Operation { store: false, answers: &[(200, "Every contract.")], ..get("/v1/contracts", Access::Authenticated) },
-    Operation {
-        store: false,
-        answers: &[(200, "The contract.")],
-        problems: &[ProblemKind::NotFound],
-        ..get("/v1/contracts/{name}/{version}", Access::Authenticated)
-    },
-    Operation {
-        headers: &[IDEMPOTENCY_KEY],
-        answers: &[(200, "The verdict, whatever it is.")],
-        problems: &[ProblemKind::ForeignTenant],
-        store: false,
-        ..post("/v1/mass-requests/validate", WRITE)
-    },
-    Operation {
-        headers: &[IDEMPOTENCY_KEY],
-        answers: &[(200, "The normalised document.")],
-        problems: &[ProblemKind::ForeignTenant],
-        store: false,
-        ..post("/v1/mass-requests/normalize", WRITE)
-    },
-    Operation {
-        query: &[ON_CONFLICT],
-        headers: &[IDEMPOTENCY_KEY],
-        answers: &[
-            (201, "Stored, as a new request or as a correction."),
-            (200, "The same document is stored already: that request."),
-        ],
-        problems: &[
-            ProblemKind::ForeignTenant,
-            ProblemKind::StorageQuota,
-            ProblemKind::Gone,
-            ProblemKind::Conflict,
-            ProblemKind::KeyReused,
-            ProblemKind::DailyQuota,
-        ],
-        confirms: true,
-        ..post("/v1/mass-requests", WRITE)
-    },
-    Operation {
-        query: BATCH,
-        headers: &[BATCH_KEY],
-        produces: Produces::Ndjson,
-        types: &["application/x-ndjson", "application/json", "text/csv"],
-        answers: &[
-            (200, "The batch was read. What became of each record, and the totals."),
-            (201, "With `mode=atomic`: all of it is stored, or was stored already."),
-        ],
-        problems: &[
-            ProblemKind::StorageQuota,
-            ProblemKind::BatchRefused,
-            ProblemKind::DailyQuota,
-            ProblemKind::TooManyStreams,
-        ],
-        ..post("/v1/mass-requests/batch", WRITE)
-    },
-    Operation { query: LIST, answers: &[(200, "A page of requests.")], ..get("/v1/mass-requests", READ) },
-    Operation {
-        headers: &[IF_NONE_MATCH],
-        answers: &[(200, "The request."), (304, "It is as the client knows it.")],
-        problems: &[ProblemKind::NotFound, ProblemKind::Gone],
-        confirms: true,
-        ..get("/v1/mass-requests/{id}", READ)
-    },
-    Operation {
-        method: "DELETE",
-        headers: &[IF_MATCH],
-        produces: Produces::Nothing,
-        answers: &[(204, "The document is erased.")],
-        problems: &[ProblemKind::NotFound, ProblemKind::Gone, ProblemKind::PreconditionFailed],
-        ..get("/v1/mass-requests/{id}", WRITE)
-    },
-    Operation {
-        answers: &[(200, "The events, in order.")],
-        problems: &[ProblemKind::NotFound, ProblemKind::Gone],
-        ..get("/v1/mass-requests/{id}/events", READ)
-    },
-    Operation {
-        answers: &[(200, "The receipt.")],
-        problems: &[ProblemKind::NotFound, ProblemKind::Gone, ProblemKind::AuditTrailBroken],
-        ..get("/v1/mass-requests/{id}/receipt", READ)
-    },
-    Operation {
-        method: "PATCH",
-        headers: &[IF_MATCH],
-        answers: &[(200, "The request, with the status asked for.")],
-        problems: &[
-            ProblemKind::NotFound,
-            ProblemKind::Gone,
-            ProblemKind::PreconditionFailed,
-            ProblemKind::TransitionNotAllowed,
-        ],
-        ..post("/v1/mass-requests/{id}/status", WRITE)
-    },
-    Operation {
-        body: false,
-        answers: &[(202, "The request stands in the queue for the engine, or the engine has answered it.")],
-        problems: &[ProblemKind::NotFound, ProblemKind::EngineMissing, ProblemKind::NotDeliverable, ProblemKind::Gone],
-        ..post("/v1/mass-requests/{id}/send", WRITE)
-    },
-    Operation {
-        answers: &[(200, "The recommendations.")],
-        problems: &[ProblemKind::NotFound, ProblemKind::Gone],
-        ..get("/v1/mass-requests/{id}/recommendations", READ)
-    },
-    Operation {
-        query: RECOMMENDATIONS,
-        answers: &[(200, "A page of recommendations.")],
-        ..get("/v1/recommendations", READ)
-    },
-    Operation {
-        query: DELIVERY_PAGE,
-        answers: &[(200, "The queue, and a page of deliveries.")],
-        ..get("/v1/admin/deliveries", DELIVERIES)
-    },
-    Operation {
-        answers: &[(200, "The delivery.")],
-        problems: &[ProblemKind::NotFound],
-        ..get("/v1/admin/deliveries/{id}", DELIVERIES)
-    },
-    Operation {
-        body: false,
-        answers: &[(200, "The delivery, which stands in the queue.")],
-        problems: &[ProblemKind::NotFound, ProblemKind::EngineMissing, ProblemKind::NotDeliverable],
-        ..post("/v1/admin/deliveries/{id}/replay", DELIVERIES)
-    },
-    Operation {
-        body: false,
-        answers: &[(200, "The delivery, which is cancelled.")],
-        problems: &[ProblemKind::NotFound, ProblemKind::NotDeliverable],
-        ..post("/v1/admin/deliveries/{id}/cancel", DELIVERIES)
-    },
-    Operation {
-        answers: &[(201, "The tenant and its first administrator, with the password if it was made up.")],
-        problems: &[ProblemKind::BoundKey, ProblemKind::TenantTaken, ProblemKind::EmailTaken],
-        ..post("/v1/admin/tenants", TENANTS)
-    },
-    Operation { query: PAGE, answers: &[(200, "A page of tenants.")], ..get("/v1/admin/tenants", TENANTS) },
-    Operation {
-        answers: &[(200, "The tenant.")],
-        problems: &[ProblemKind::NotFound],
-        ..get("/v1/admin/tenants/{tenant}", TENANTS)
-    },
-    Operation {
-        answers: &[(201, "The user, with the password if it was made up.")],
-        problems: &[ProblemKind::BoundKey, ProblemKind::EmailTaken],
-        ..post("/v1/admin/users", USERS)
-    },
-    Operation { query: PAGE, answers: &[(200, "A page of users.")], ..get("/v1/admin/users", USERS) },
-    Operation {
-        answers: &[(200, "The user.")],
-        problems: &[ProblemKind::NotFound],
-        ..get("/v1/admin/users/{id}", USERS)
-    },
-    Operation {
-        method: "PATCH",
-        answers: &[(200, "The user as it is now, and how many keys were revoked with the change.")],
-        problems: &[ProblemKind::BoundKey, ProblemKind::NotFound, ProblemKind::LastAdministrator],
-        ..post("/v1/admin/users/{id}", USERS)
-    },
-    Operation {
-        answers: &[(201, "The key with its token, which is shown this once.")],
-        ..post("/v1/admin/api-keys", KEYS)
-    },
-    Operation { query: KEY_PAGE, answers: &[(200, "A page of keys.")], ..get("/v1/admin/api-keys", KEYS) },
-    Operation {
-        answers: &[(200, "The key.")],
-        problems: &[ProblemKind::NotFound],
-        ..get("/v1/admin/api-keys/{id}", KEYS)
-    },
-    Operation {
-        method: "DELETE",
-        produces: Produces::Nothing,
-        answers: &[(204, "The key is revoked.")],
-        problems: &[ProblemKind::NotFound],
-        ..get("/v1/admin/api-keys/{id}", KEYS)
-    },
-    Operation { query: EVENTS, answers: &[(200, "A page of events.")], ..get("/v1/audit/events", AUDIT) },
-    Operation {
-        answers: &[(200, "The checkpoint.")],
-        problems: &[ProblemKind::AuditTrailBroken],
-        ..get("/v1/audit/checkpoint", AUDIT)
-    },
-    Operation {
-        query: &[PROVED_EVENT],
-        needs: &["event"],
-        answers: &[(200, "The proof, with the checkpoint.")],
-        problems: &[ProblemKind::NotFound, ProblemKind::AuditTrailBroken],
-        ..get("/v1/audit/proofs/inclusion", AUDIT)
-    },
-    Operation {
-        query: &[OLDER_SIZE, NEWER_SIZE],
-        needs: &["from", "to"],
-        answers: &[(200, "The proof.")],
-        problems: &[ProblemKind::AuditTrailBroken],
-        ..get("/v1/audit/proofs/consistency", AUDIT)
-    },
-    Operation {
-        produces: Produces::Ndjson,
-        answers: &[(200, "The log, line by line.")],
-        problems: &[ProblemKind::TooManyStreams],
-        ..get("/v1/audit/export", AUDIT)
-    },
-    Operation { answers: &[(200, "The quotas.")], ..get("/v1/admin/quotas", SETTINGS) },
-    Operation { method: "PUT", answers: &[(200, "The quotas as they are now.")], ..post("/v1/admin/quotas", SETTINGS) },
-    Operation { answers: &[(200, "The settings.")], ..get("/v1/admin/settings", SETTINGS) },
-    Operation {
-        method: "PUT",
-        answers: &[(200, "The settings as they are now.")],
-        problems: &[ProblemKind::EngineMissing],
-        ..post("/v1/admin/settings", SETTINGS)
-    },
-];
-
-/// The operations on a path's pattern.
-pub fn on(pattern: &str) -> impl Iterator<Item = &'static Operation> {
-    OPERATIONS.iter().filter(move |operation| operation.path == pattern)
-}
-
 impl Operation {
+    const fn on(method: &'static str, path: &'static str, access: Access, route: fn() -> Route) -> Self {
+        Self {
+            method,
+            path,
+            access,
+            route,
+            id: "",
+            summary: "",
+            description: "",
+            tag: None,
+            in_path: &[],
+            query: &[],
+            headers: &[],
+            body: &[],
+            produces: Produces::Nothing,
+            answers: &[],
+            answer_headers: &[],
+            problems: &[],
+            store: true,
+            confirms: false,
+        }
+    }
+
+    /// An operation that reads.
+    #[must_use]
+    pub const fn get(path: &'static str, access: Access, route: fn() -> Route) -> Self {
+        Self::on("GET", path, access, route)
+    }
+
+    /// An operation that creates or does something.
+    #[must_use]
+    pub const fn post(path: &'static str, access: Access, route: fn() -> Route) -> Self {
+        Self::on("POST", path, access, route)
+    }
+
+    /// An operation that replaces something.
+    #[must_use]
+    pub const fn put(path: &'static str, access: Access, route: fn() -> Route) -> Self {
+        Self::on("PUT", path, access, route)
+    }
+
+    /// An operation that changes something.
+    #[must_use]
+    pub const fn patch(path: &'static str, access: Access, route: fn() -> Route) -> Self {
+        Self::on("PATCH", path, access, route)
+    }
+
+    /// An operation that removes something.
+    #[must_use]
+    pub const fn delete(path: &'static str, access: Access, route: fn() -> Route) -> Self {
+        Self::on("DELETE", path, access, route)
+    }
+
     /// Whether each address can call it only so often: what needs no token, but costs a password's or token's check.
+    #[must_use]
     pub fn is_limited_by_address(&self) -> bool {
-        self.access == Access::Public && self.body
+        self.access == Access::Public && self.reads_body()
+    }
+
+    /// Whether it reads a body.
+    #[must_use]
+    pub const fn reads_body(&self) -> bool {
+        !self.body.is_empty()
     }
 
     /// Every problem that it can be answered with.
+    #[must_use]
     pub fn all_problems(&self) -> Vec<ProblemKind> {
         use ProblemKind::{
             BadRequest, ContractViolation, Forbidden, Internal, InvalidParameter, MalformedJson, NotAcceptable,
@@ -431,7 +232,7 @@ impl Operation {
         if self.produces.media_type().is_some() {
             kinds.push(NotAcceptable);
         }
-        if self.body {
+        if self.reads_body() {
             kinds.extend([MalformedJson, BadRequest, RequestTimeout, TooLarge, UnsupportedMediaType]);
             kinds.push(ContractViolation);
         }
@@ -447,204 +248,18 @@ impl Operation {
     }
 }
 
-const IDEMPOTENCY_KEY: Parameter = Parameter {
-    name: "Idempotency-Key",
-    description: "The client's name for this attempt (IETF draft `Idempotency-Key`), quoted or bare: the same key with \
-                  the same document gives the first answer again. Kept at least 24 hours.",
-    schema: || {
-        json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$",
-                      "examples": ["gateway-7-000042"]})
-    },
-};
+/// The operations of the server, domain by domain.
+#[derive(Debug, Clone, Copy)]
+pub struct Operations(pub &'static [&'static [Operation]]);
 
-const IF_MATCH: Parameter = Parameter {
-    name: "If-Match",
-    description: "The entity tag that the client knows; another one at the server gives 412.",
-    schema: || json!({"type": "string", "examples": ["\"v1\""]}),
-};
+impl Operations {
+    /// Every operation.
+    pub fn iter(self) -> impl Iterator<Item = &'static Operation> {
+        self.0.iter().copied().flatten()
+    }
 
-const IF_NONE_MATCH: Parameter = Parameter {
-    name: "If-None-Match",
-    description: "The entity tag that the client knows; the same one at the server gives 304.",
-    schema: || json!({"type": "string", "examples": ["\"v1\""]}),
-};
-
-const ON_CONFLICT: Parameter = Parameter {
-    name: "on_conflict",
-    description: "What to do when another document with the same natural key is stored: `refuse` it (409), or store it \
-                  as a correction that supersedes the one that stands (`correct`).",
-    schema: || json!({"type": "string", "enum": ["refuse", "correct"], "default": "refuse"}),
-};
-
-const BATCH_KEY: Parameter = Parameter {
-    name: "Idempotency-Key",
-    description: "The client's name for this batch: a record that has neither a key of its own nor a natural one gets this \
-                  one with its index.",
-    schema: || {
-        json!({"type": "string", "minLength": 1, "maxLength": 230, "pattern": "^[!-~]([ -~]*[!-~])?$",
-                      "examples": ["site-7-2026-11-24"]})
-    },
-};
-
-const BATCH: &[Parameter] = &[
-    Parameter {
-        name: "contract",
-        description: "The records' contract: needed for CSV; adds the contract's marker to JSON without one.",
-        schema: contract_name,
-    },
-    ON_CONFLICT,
-    Parameter {
-        name: "results",
-        description: "Which records have a line in the answer: `all`, or those that are neither stored nor duplicates \
-                      (`errors`). The totals count all.",
-        schema: || json!({"type": "string", "enum": ["all", "errors"], "default": "all"}),
-    },
-    Parameter {
-        name: "mode",
-        description: "Whether `each` record is stored for its own sake, or all of at most 10,000 or none (`atomic`).",
-        schema: || json!({"type": "string", "enum": ["each", "atomic"], "default": "each"}),
-    },
-];
-
-const LIST: &[Parameter] = &[
-    Parameter {
-        name: "status",
-        description: "Requests in this status.",
-        schema: || json!({"type": "string", "enum": ["pending", "processing", "done", "failed", "cancelled"]}),
-    },
-    Parameter { name: "contract", description: "Requests under this contract.", schema: contract_name },
-    Parameter { name: "site_id", description: "Requests of this site.", schema: short_text },
-    Parameter { name: "device_id", description: "Requests of this device.", schema: short_text },
-    Parameter { name: "correlation_id", description: "Requests with this correlation id.", schema: short_text },
-    Parameter { name: "created_from", description: "Stored at or after this instant.", schema: instant },
-    Parameter { name: "created_to", description: "Stored before this instant.", schema: instant },
-    Parameter { name: "observed_from", description: "Telling of an instant at or after this one.", schema: instant },
-    Parameter { name: "observed_to", description: "Telling of an instant before this one.", schema: instant },
-    LIMIT,
-    CURSOR,
-];
-
-const EVENTS: &[Parameter] = &[
-    Parameter {
-        name: "actor_kind",
-        description: "Events of this kind of actor.",
-        schema: || json!({"type": "string", "enum": ["user", "api_key", "system", "stranger"]}),
-    },
-    Parameter {
-        name: "actor",
-        description: "Events of the user or API key with this id.",
-        schema: || json!({"type": "string", "format": "uuid"}),
-    },
-    Parameter {
-        name: "action",
-        description: "Events of this action.",
-        schema: || {
-            let names: Vec<&str> = Action::ALL.iter().map(|action| action.as_str()).collect();
-            json!({"type": "string", "enum": names})
-        },
-    },
-    Parameter {
-        name: "outcome",
-        description: "Events that ended so.",
-        schema: || json!({"type": "string", "enum": ["success", "refused"]}),
-    },
-    Parameter {
-        name: "object_kind",
-        description: "Events about this kind of object; with `object_id`, unless there is but one of the kind.",
-        schema: || {
-            json!({"type": "string", "enum": [
-                "mass_request", "user", "session", "api_key", "tenant", "quotas", "settings", "audit_trail", "operation", "server",
-            ]})
-        },
-    },
-    Parameter {
-        name: "object_id",
-        description: "Events about the object with this id; needs `object_kind`.",
-        schema: || json!({"type": "string", "minLength": 1, "maxLength": 256}),
-    },
-    Parameter { name: "from", description: "At or after this instant.", schema: instant },
-    Parameter { name: "to", description: "Before this instant.", schema: instant },
-    LIMIT,
-    CURSOR,
-];
-
-const RECOMMENDATIONS: &[Parameter] = &[
-    Parameter {
-        name: "valid",
-        description: "Those that keep to every guardrail (`true`), or those that do not (`false`).",
-        schema: || json!({"type": "boolean"}),
-    },
-    Parameter { name: "model", description: "Those of the model with this name.", schema: short_text },
-    Parameter { name: "site_id", description: "Those on this site.", schema: short_text },
-    Parameter { name: "device_id", description: "Those on this device.", schema: short_text },
-    Parameter { name: "from", description: "Stored at or after this instant.", schema: instant },
-    Parameter { name: "to", description: "Stored before this instant.", schema: instant },
-    LIMIT,
-    CURSOR,
-];
-
-const DELIVERY_PAGE: &[Parameter] = &[
-    Parameter {
-        name: "state",
-        description: "Deliveries in this state.",
-        schema: || {
-            let names: Vec<&str> = State::ALL.iter().map(|state| state.as_str()).collect();
-            json!({"type": "string", "enum": names})
-        },
-    },
-    LIMIT,
-    CURSOR,
-];
-
-const PROVED_EVENT: Parameter =
-    Parameter { name: "event", description: "The sequence of the event.", schema: place_in_log };
-
-const OLDER_SIZE: Parameter = Parameter {
-    name: "from",
-    description: "How many events the older checkpoint covers; not above `to`.",
-    schema: place_in_log,
-};
-
-const NEWER_SIZE: Parameter =
-    Parameter { name: "to", description: "How many events the newer checkpoint covers.", schema: place_in_log };
-
-const PAGE: &[Parameter] = &[LIMIT, CURSOR];
-
-const KEY_PAGE: &[Parameter] = &[
-    Parameter {
-        name: "prefix",
-        description: "The key whose token begins with `mass_` and this.",
-        schema: || json!({"type": "string", "pattern": "^[0-9a-hjkmnp-tv-z]{12}$"}),
-    },
-    LIMIT,
-    CURSOR,
-];
-
-const LIMIT: Parameter = Parameter {
-    name: "limit",
-    description: "How many rows a page has.",
-    schema: || json!({"type": "integer", "minimum": 1, "maximum": 500, "default": 50}),
-};
-
-const CURSOR: Parameter = Parameter {
-    name: "cursor",
-    description: "`next_cursor` of the page before, with the same filters.",
-    schema: || json!({"type": "string"}),
-};
-
-fn place_in_log() -> Value {
-    json!({"type": "integer", "minimum": 1, "examples": [1]})
-}
-
-fn contract_name() -> Value {
-    let names: Vec<String> = mass_domain::contracts::all().iter().map(|contract| contract.id().to_string()).collect();
-    json!({"type": "string", "enum": names})
-}
-
-fn short_text() -> Value {
-    json!({"type": "string", "minLength": 1, "maxLength": 128})
-}
-
-fn instant() -> Value {
-    json!({"type": "string", "format": "date-time", "examples": ["2026-11-24T18:00:00Z"]})
+    /// The operations on a path's pattern.
+    pub fn on(self, pattern: &str) -> impl Iterator<Item = &'static Operation> {
+        self.iter().filter(move |operation| operation.path == pattern)
+    }
 }

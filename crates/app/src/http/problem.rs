@@ -1,7 +1,7 @@
 //! Every error answer: RFC 9457 problem documents.
 //!
-//! A [`Problem`] knows nothing of the request that it answers; [`Problem::render`] puts it into words on the way out, when the
-//! path and the request id are known.
+//! A [`Problem`] knows nothing of the request that it answers; [`Problem::render`] writes the document on the way out, when
+//! the path and the request id are known.
 
 use std::time::Duration;
 
@@ -14,9 +14,11 @@ use mass_domain::json::SyntaxError;
 use mass_domain::port::PortError;
 use mass_domain::trace::RequestId;
 use mass_domain::validation::Violation;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::wire;
+use super::violations;
 
 macro_rules! problem_kinds {
     ($($(#[$meta:meta])* $variant:ident = $slug:literal, $status:ident, $title:literal;)*) => {
@@ -246,7 +248,7 @@ impl Problem {
         Self::new(ProblemKind::Internal).detail("The fault has been logged under this request id.")
     }
 
-    /// The answer to this problem.
+    /// Builds the answer to this problem.
     #[must_use]
     pub fn render(&self, instance: &str, request_id: &RequestId) -> HttpResponse {
         let mut response = HttpResponse::build(self.kind.status());
@@ -257,10 +259,10 @@ impl Problem {
         response.content_type("application/problem+json").body(serde_json::to_vec(&body).unwrap_or_default())
     }
 
-    /// The problem in words.
+    /// Renders the problem as RFC 9457 JSON.
     #[must_use]
-    pub fn document(&self, instance: &str, request_id: &RequestId) -> wire::Problem {
-        wire::Problem {
+    pub fn document(&self, instance: &str, request_id: &RequestId) -> ProblemDocument {
+        ProblemDocument {
             kind: format!("/problems/{}", self.kind.slug()),
             title: self.kind.title(),
             status: self.kind.status().as_u16(),
@@ -271,6 +273,32 @@ impl Problem {
             members: self.members.clone(),
         }
     }
+}
+
+/// An error (RFC 9457).
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub struct ProblemDocument {
+    /// What kind of problem it is: a path that docs/errors.md explains.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// A short sentence, the same for every occurrence.
+    pub title: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// A sentence about this occurrence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The path that was asked.
+    pub instance: String,
+    /// The request's id, which is in the server's log too.
+    pub request_id: String,
+    /// Every rule that was broken.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub violations: Vec<violations::Violation>,
+    /// What is particular to this kind of problem.
+    #[serde(flatten)]
+    pub members: Map<String, Value>,
 }
 
 impl std::fmt::Display for Problem {
@@ -334,3 +362,24 @@ impl From<PortError> for Problem {
         }
     }
 }
+
+impl From<anyhow::Error> for Problem {
+    fn from(cause: anyhow::Error) -> Self {
+        Self::internal(&cause)
+    }
+}
+
+/// Writes `From<$error> for Problem`: the named variants hold an error that is a problem already, the arms map the others.
+macro_rules! problem_from {
+    ($error:ident: $($held:ident),+ $(; $($arms:tt)+)?) => {
+        impl From<$error> for Problem {
+            fn from(error: $error) -> Self {
+                match error {
+                    $($error::$held(cause) => cause.into(),)+
+                    $($($arms)+)?
+                }
+            }
+        }
+    };
+}
+pub(super) use problem_from;

@@ -12,19 +12,12 @@ use futures_util::Stream;
 use mass_domain::access::Principal;
 use mass_domain::tenancy::CredentialsVersion;
 use mass_domain::trace::Origin;
-use paperclip::actix::OperationModifier;
-use paperclip::v2::models::{DefaultOperationRaw, DefaultSchemaRaw, Either, Response};
-use paperclip::v2::schema::{Apiv2Errors, Apiv2Schema};
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::future::{Ready, ready};
 
-use super::batch::{Tools, Upload};
-use super::body::{Document, Valid};
 use super::context::RequestSpans;
 use super::gate::{Unconfirmed, authenticate, confirm, recall, refused_midway};
 use super::problem::Problem;
-use super::query::Query;
 
 /// An answer whose body is a `T` in JSON.
 pub struct Reply<T> {
@@ -90,25 +83,6 @@ impl<T> Responder for Reply<T> {
     }
 }
 
-impl<T: Apiv2Schema> Apiv2Schema for Reply<T> {
-    fn name() -> Option<String> {
-        T::name()
-    }
-
-    fn raw_schema() -> DefaultSchemaRaw {
-        T::raw_schema()
-    }
-}
-
-impl<T: Apiv2Schema> OperationModifier for Reply<T> {
-    fn update_response(operation: &mut DefaultOperationRaw) {
-        let mut schema = T::schema_with_ref();
-        schema.retain_ref();
-        let response = Response { schema: Some(schema), ..Response::default() };
-        operation.responses.insert("200".to_owned(), Either::Right(response));
-    }
-}
-
 /// An answer of lines, each a `T` in JSON, which are made while they are sent: no faster than the client reads.
 pub struct Lines<T> {
     response: HttpResponse,
@@ -147,22 +121,6 @@ impl<T> Responder for Lines<T> {
     }
 }
 
-impl<T: Apiv2Schema> Apiv2Schema for Lines<T> {
-    fn name() -> Option<String> {
-        T::name()
-    }
-
-    fn raw_schema() -> DefaultSchemaRaw {
-        T::raw_schema()
-    }
-}
-
-impl<T: Apiv2Schema> OperationModifier for Lines<T> {
-    fn update_response(operation: &mut DefaultOperationRaw) {
-        Reply::<T>::update_response(operation);
-    }
-}
-
 /// 204.
 pub struct NoContent;
 
@@ -172,15 +130,6 @@ impl Responder for NoContent {
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
         HttpResponse::new(StatusCode::NO_CONTENT)
     }
-}
-
-impl Apiv2Schema for NoContent {}
-impl OperationModifier for NoContent {}
-
-// The operations table knows the problems; paperclip is told of none.
-impl Apiv2Errors for Problem {
-    fn update_error_definitions(_: &mut DefaultOperationRaw) {}
-    fn update_definitions(_: &mut BTreeMap<String, DefaultSchemaRaw>) {}
 }
 
 /// An authenticated call. A handler of anything that is not public takes it: without the gate's principal there is none.
@@ -263,33 +212,5 @@ impl FromRequest for Call {
             (None, _) => Err(Problem::unauthenticated(None)),
             (_, None) => Err(Problem::internal(&anyhow::anyhow!("the context layer is not wired"))),
         })
-    }
-}
-
-// What these extractors take is described by the operations table, not by paperclip.
-impl Apiv2Schema for Call {}
-impl OperationModifier for Call {}
-impl Apiv2Schema for Query {}
-impl OperationModifier for Query {}
-impl Apiv2Schema for Document {}
-impl OperationModifier for Document {}
-impl Apiv2Schema for Upload {}
-impl OperationModifier for Upload {}
-impl Apiv2Schema for Tools {}
-impl OperationModifier for Tools {}
-
-impl<T: Apiv2Schema> Apiv2Schema for Valid<T> {
-    fn name() -> Option<String> {
-        T::name()
-    }
-
-    fn raw_schema() -> DefaultSchemaRaw {
-        T::raw_schema()
-    }
-}
-
-impl<T: Apiv2Schema> OperationModifier for Valid<T> {
-    fn update_parameter(operation: &mut DefaultOperationRaw) {
-        actix_web::web::Json::<T>::update_parameter(operation);
     }
 }

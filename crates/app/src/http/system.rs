@@ -1,4 +1,4 @@
-//! What operators and orchestrators ask of the process itself.
+//! The process itself, for operators and orchestrators.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,15 +6,22 @@ use std::time::Duration;
 
 use actix_web::web;
 use mass_persistence::Database;
-use paperclip::actix::api_v2_operation;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
-use super::problem::Problem;
+use super::operations::{Access, Operation, Produces, Tag, model};
+use super::problem::{Problem, ProblemKind};
 use super::query::Query;
 use super::reply::Reply;
-use super::wire::{Health, Readiness, Version};
 
-/// Whether the server wants more requests: not once it has been told to stop.
+/// The group of the operations on the process.
+pub const TAG: Tag = Tag { name: "system", description: "For operators and orchestrators." };
+
+/// The operations.
+pub const OPERATIONS: &[Operation] = &[HEALTH, READY, VERSION];
+
+/// Whether the server is stopping, and wants no more requests.
 #[derive(Debug, Default)]
 pub struct Draining(AtomicBool);
 
@@ -31,20 +38,34 @@ impl Draining {
     }
 }
 
-/// Is the process alive?
-///
-/// Touches no database: restart the process when this fails.
-#[api_v2_operation(operation_id = "getHealth", tags("system"))]
-pub async fn health(query: Query) -> Result<Reply<Health>, Problem> {
+const HEALTH: Operation = Operation {
+    id: "getHealth",
+    summary: "Is the process alive?",
+    description: "Touches no database: restart the process when this fails.",
+    tag: Some(TAG),
+    produces: Produces::Json(model::<Health>),
+    answers: &[(200, "The process lives.")],
+    store: false,
+    ..Operation::get("/health", Access::Public, || web::to(health))
+};
+
+async fn health(query: Query) -> Result<Reply<Health>, Problem> {
     query.finish()?;
     Reply::ok(&Health { status: "ok" })
 }
 
-/// Can requests be served?
-///
-/// Asks the database. Send no requests while this fails; the answer names the check.
-#[api_v2_operation(operation_id = "getReadiness", tags("system"))]
-pub async fn ready(
+const READY: Operation = Operation {
+    id: "getReadiness",
+    summary: "Can requests be served?",
+    description: "Asks the database. Send no requests while this fails; the answer names the check.",
+    tag: Some(TAG),
+    produces: Produces::Json(model::<Readiness>),
+    answers: &[(200, "Requests can be served.")],
+    problems: &[ProblemKind::Unavailable],
+    ..Operation::get("/ready", Access::Public, || web::to(ready))
+};
+
+async fn ready(
     query: Query,
     database: web::Data<Database>,
     draining: web::Data<Draining>,
@@ -66,15 +87,52 @@ fn not_ready(check: &str, detail: &str) -> Problem {
     Problem::unavailable(detail, Duration::from_secs(5)).member("checks", json!({check: "failed"}))
 }
 
-/// What is running?
-///
-/// The program's version, its source's commit, and when it was built.
-#[api_v2_operation(operation_id = "getVersion", tags("system"))]
-pub async fn version(query: Query) -> Result<Reply<Version>, Problem> {
+const VERSION: Operation = Operation {
+    id: "getVersion",
+    summary: "What is running?",
+    description: "The program's version, its source's commit, and when it was built.",
+    tag: Some(TAG),
+    produces: Produces::Json(model::<Version>),
+    answers: &[(200, "What is running.")],
+    store: false,
+    ..Operation::get("/version", Access::Public, || web::to(version))
+};
+
+async fn version(query: Query) -> Result<Reply<Version>, Problem> {
     query.finish()?;
     Reply::ok(&Version {
         version: env!("CARGO_PKG_VERSION"),
         commit: env!("MASS_COMMIT"),
         built_at: env!("MASS_BUILT_AT"),
     })
+}
+
+/// The process lives.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({"status": "ok"}))]
+pub struct Health {
+    /// Always `ok`.
+    pub status: &'static str,
+}
+
+/// Requests can be served.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({"status": "ready", "checks": {"database": "ok"}}))]
+pub struct Readiness {
+    /// Always `ready`; a server that is not answers with a problem.
+    pub status: &'static str,
+    /// What was checked, and what came out.
+    pub checks: BTreeMap<&'static str, &'static str>,
+}
+
+/// What is running.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({"version": "0.1.0", "commit": "0123456789ab", "built_at": "2026-11-24T18:00:00Z"}))]
+pub struct Version {
+    /// The program's version (Semantic Versioning).
+    pub version: &'static str,
+    /// The source's commit, or `unknown`.
+    pub commit: &'static str,
+    /// When it was built.
+    pub built_at: &'static str,
 }

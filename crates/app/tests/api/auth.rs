@@ -1,7 +1,8 @@
 //! Logging in, and what a token opens.
 
 use jsonwebtoken::Algorithm;
-use mass_app::http::operations::{Access, OPERATIONS};
+use mass_app::http::OPERATIONS;
+use mass_app::http::operations::Access;
 use mass_domain::access::{Permission, Role};
 use reqwest::header::WWW_AUTHENTICATE;
 use serde_json::{Value, json};

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::support::TestApp;
 use crate::support::client::{Answer, Call, Client};
 use crate::support::documents::reading;
+use crate::support::operations::document;
 
 on_both!(
     a_serving_process_lives_and_is_ready,
@@ -115,7 +116,7 @@ async fn the_document_of_the_api_is_served_to_anybody(app: TestApp) {
     let answer = app.anonymous().get("/openapi.json").await.expect(200);
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(answer.at("/openapi"), "3.1.0");
-    let printed: Value = serde_json::from_str(mass_app::http::openapi::document().unwrap()).unwrap();
+    let printed: Value = serde_json::from_str(&document()).unwrap();
     assert_eq!(answer.json(), printed);
 }
 

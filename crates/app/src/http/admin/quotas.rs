@@ -1,39 +1,95 @@
 //! The quotas of the caller's tenant.
 
+use actix_web::web;
+use garde::Validate;
 use mass_admin_service::QuotaError;
-use paperclip::actix::api_v2_operation;
+use mass_domain::access::Permission;
+use mass_domain::tenancy;
+use schemars::JsonSchema;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Number, json};
 
-use super::Service;
+use super::{Service, TAG};
 use crate::http::body::Valid;
-use crate::http::problem::Problem;
+use crate::http::operations::{Access, Operation, Produces, model};
+use crate::http::problem::{Problem, problem_from};
 use crate::http::query::Query;
 use crate::http::reply::{Call, Reply};
-use crate::http::wire::admin::Quotas;
 
-/// Show the quotas.
-///
-/// Those of the caller's tenant; null where there is no limit.
-#[api_v2_operation(operation_id = "getQuotas", tags("admin"))]
-pub async fn get(call: Call, service: Service, query: Query) -> Result<Reply<Quotas>, Problem> {
+/// The operations.
+pub const OPERATIONS: &[Operation] = &[GET, SET];
+
+const GET: Operation = Operation {
+    id: "getQuotas",
+    summary: "Show the quotas.",
+    description: "Those of the caller's tenant; null where there is no limit.",
+    tag: Some(TAG),
+    produces: Produces::Json(model::<Quotas>),
+    answers: &[(200, "The quotas.")],
+    ..Operation::get("/v1/admin/quotas", Access::Needs(Permission::SettingsManage), || web::to(get))
+};
+
+async fn get(call: Call, service: Service, query: Query) -> Result<Reply<Quotas>, Problem> {
     query.finish()?;
     Reply::ok(&service.quotas(&call.principal).await?.into())
 }
 
-/// Set the quotas.
-///
-/// Replaces those of the caller's tenant; what is absent or null is not limited.
-#[api_v2_operation(operation_id = "setQuotas", tags("admin"))]
-pub async fn set(call: Call, service: Service, query: Query, body: Valid<Quotas>) -> Result<Reply<Quotas>, Problem> {
+const SET: Operation = Operation {
+    id: "setQuotas",
+    summary: "Set the quotas.",
+    description: "Replaces those of the caller's tenant; what is absent or null is not limited.",
+    tag: Some(TAG),
+    body: &[("application/json", model::<Quotas>)],
+    produces: Produces::Json(model::<Quotas>),
+    answers: &[(200, "The quotas as they are now.")],
+    ..Operation::put("/v1/admin/quotas", Access::Needs(Permission::SettingsManage), || web::to(set))
+};
+
+async fn set(call: Call, service: Service, query: Query, body: Valid<Quotas>) -> Result<Reply<Quotas>, Problem> {
     query.finish()?;
     service.set_quotas(&call.principal, (&body.0).into(), &call.origin).await?;
     Reply::ok(&body.0)
 }
 
-impl From<QuotaError> for Problem {
-    fn from(error: QuotaError) -> Self {
-        match error {
-            QuotaError::Forbidden(error) => error.into(),
-            QuotaError::Store(error) => error.into(),
-        }
+/// What a tenant may use at most; null where there is no limit.
+#[derive(Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[schemars(example = json!({"requests_per_day": 1_000_000, "stored_bytes": null}))]
+pub struct Quotas {
+    /// MASS requests that are stored in a day of UTC.
+    #[serde(default, deserialize_with = "whole")]
+    #[garde(inner(range(min = 1, max = MAX_QUOTA)))]
+    #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
+    pub requests_per_day: Option<u64>,
+    /// Bytes of stored documents.
+    #[serde(default, deserialize_with = "whole")]
+    #[garde(inner(range(min = 1, max = MAX_QUOTA)))]
+    #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
+    pub stored_bytes: Option<u64>,
+}
+
+/// The greatest integer that every JSON reader keeps exactly (RFC 8259, section 6).
+const MAX_QUOTA: u64 = (1 << 53) - 1;
+
+/// An integer as JSON Schema has it (2020-12, section 4.2.3 of the core): 2.0 is one, too.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let Some(number) = Option::<Number>::deserialize(deserializer)? else { return Ok(None) };
+    let rounded = || format!("{:.0}", number.as_f64().filter(|value| value.fract() == 0.0)?).parse().ok();
+    let whole = number.as_u64().or_else(rounded);
+    whole.map(Some).ok_or_else(|| Error::custom(format_args!("{number} is no integer from 0 on")))
+}
+
+impl From<&Quotas> for tenancy::Quotas {
+    fn from(quotas: &Quotas) -> Self {
+        Self { requests_per_day: quotas.requests_per_day, stored_bytes: quotas.stored_bytes }
     }
 }
+
+impl From<tenancy::Quotas> for Quotas {
+    fn from(tenancy::Quotas { requests_per_day, stored_bytes }: tenancy::Quotas) -> Self {
+        Self { requests_per_day, stored_bytes }
+    }
+}
+
+problem_from!(QuotaError: Forbidden, Store);

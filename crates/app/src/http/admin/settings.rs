@@ -1,31 +1,55 @@
 //! The settings of the caller's tenant.
 
-use mass_admin_service::SettingsError;
-use paperclip::actix::api_v2_operation;
+use actix_web::web;
+use garde::Validate;
+use mass_admin_service::{self as service, SettingsError};
+use mass_domain::access::Permission;
+use mass_domain::tenancy;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::Service;
+use super::{Service, TAG};
 use crate::http::body::Valid;
 use crate::http::delivery::engine_missing;
-use crate::http::problem::Problem;
+use crate::http::operations::{Access, Operation, Produces, model};
+use crate::http::problem::{Problem, ProblemKind, problem_from};
 use crate::http::query::Query;
 use crate::http::reply::{Call, Reply};
-use crate::http::wire::admin::{Settings, SettingsChange};
 
-/// Show the settings.
-///
-/// What the caller's tenant has decided, and what is in force; null where it is as the server is configured.
-#[api_v2_operation(operation_id = "getSettings", tags("admin"))]
-pub async fn get(call: Call, service: Service, query: Query) -> Result<Reply<Settings>, Problem> {
+/// The operations.
+pub const OPERATIONS: &[Operation] = &[GET, SET];
+
+const GET: Operation = Operation {
+    id: "getSettings",
+    summary: "Show the settings.",
+    description: "What the caller's tenant has decided, and what is in force; null where it is as the server is \
+        configured.",
+    tag: Some(TAG),
+    produces: Produces::Json(model::<Settings>),
+    answers: &[(200, "The settings.")],
+    ..Operation::get("/v1/admin/settings", Access::Needs(Permission::SettingsManage), || web::to(get))
+};
+
+async fn get(call: Call, service: Service, query: Query) -> Result<Reply<Settings>, Problem> {
     query.finish()?;
     Reply::ok(&service.settings(&call.principal).await?.into())
 }
 
-/// Set the settings.
-///
-/// Replaces those of the caller's tenant; what is absent or null is as the server is configured. They are in force from the
-/// next request on.
-#[api_v2_operation(operation_id = "setSettings", tags("admin"))]
-pub async fn set(
+const SET: Operation = Operation {
+    id: "setSettings",
+    summary: "Set the settings.",
+    description: "Replaces those of the caller's tenant; what is absent or null is as the server is configured. They \
+        are in force from the next request on.",
+    tag: Some(TAG),
+    body: &[("application/json", model::<SettingsChange>)],
+    produces: Produces::Json(model::<Settings>),
+    answers: &[(200, "The settings as they are now.")],
+    problems: &[ProblemKind::EngineMissing],
+    ..Operation::put("/v1/admin/settings", Access::Needs(Permission::SettingsManage), || web::to(set))
+};
+
+async fn set(
     call: Call,
     service: Service,
     query: Query,
@@ -36,12 +60,47 @@ pub async fn set(
     Reply::ok(&settings.into())
 }
 
-impl From<SettingsError> for Problem {
-    fn from(error: SettingsError) -> Self {
-        match error {
-            SettingsError::Forbidden(error) => error.into(),
-            SettingsError::EngineMissing => engine_missing(),
-            SettingsError::Store(error) => error.into(),
-        }
+/// What a tenant decides for itself; what is absent or null is as the server is configured.
+#[derive(Deserialize, JsonSchema, Validate)]
+#[garde(allow_unvalidated)]
+#[serde(deny_unknown_fields)]
+#[schemars(example = json!({"auto_send": true}))]
+pub struct SettingsChange {
+    /// Whether what is accepted is sent to the engine with that.
+    #[serde(default)]
+    pub auto_send: Option<bool>,
+}
+
+impl From<SettingsChange> for tenancy::Settings {
+    fn from(SettingsChange { auto_send }: SettingsChange) -> Self {
+        Self { auto_send }
     }
+}
+
+/// What a tenant has decided for itself, and what holds.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({"auto_send": null, "in_force": {"auto_send": false}}))]
+pub struct Settings {
+    /// Whether what is accepted is sent to the engine with that; null where it is as the server is configured.
+    pub auto_send: Option<bool>,
+    /// What holds: what the tenant has decided, else what the server is configured to do.
+    pub in_force: SettingsInForce,
+}
+
+/// What holds for a tenant.
+#[derive(Serialize, JsonSchema)]
+pub struct SettingsInForce {
+    /// Whether what is accepted is sent to the engine with that; never where no engine is configured.
+    pub auto_send: bool,
+}
+
+impl From<service::SettingsInForce> for Settings {
+    fn from(service::SettingsInForce { settings, auto_send }: service::SettingsInForce) -> Self {
+        Self { auto_send: settings.auto_send, in_force: SettingsInForce { auto_send } }
+    }
+}
+
+problem_from! {
+    SettingsError: Forbidden, Store;
+        SettingsError::EngineMissing => engine_missing(),
 }

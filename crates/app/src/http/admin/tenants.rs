@@ -1,38 +1,57 @@
-//! Tenants, for who administers the platform.
+//! Tenants, for administrators of the platform.
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web;
-use mass_admin_service::CreateTenantError;
-use mass_domain::tenancy::TenantId;
-use paperclip::actix::{Apiv2Schema, api_v2_operation};
-use serde::Deserialize;
+use garde::Validate;
+use mass_admin_service::{self as service, CreateTenantError};
+use mass_domain::access::Permission;
+use mass_domain::page;
+use mass_domain::tenancy::{self, TenantId};
+use mass_domain::users::Email;
+use schemars::JsonSchema;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::{Service, absent, bound_key, email_taken, list_query};
-use crate::http::auth::busy;
+use super::users::CreatedUser;
+use super::{Service, TAG, bound_key, email_taken, list_query};
 use crate::http::body::Valid;
-use crate::http::problem::{Problem, ProblemKind};
+use crate::http::operations::{Access, Operation, Parameter, Produces, model};
+use crate::http::parameters::PAGE;
+use crate::http::passwords::{busy, new_password, optional_password, optional_secret};
+use crate::http::path::{InPath, PathId};
+use crate::http::problem::{Problem, ProblemKind, problem_from};
 use crate::http::query::Query;
 use crate::http::reply::{Call, Reply};
-use crate::http::wire::admin::{CreatedTenant, NewTenant, Tenant, TenantPage};
+use crate::http::text::Text;
 
-/// Which tenant an operation is about.
-#[derive(Deserialize, Apiv2Schema)]
-pub struct Target {
-    /// The tenant's slug.
-    tenant: String,
+const TENANTS: Access = Access::Needs(Permission::TenantsManage);
+
+impl InPath for TenantId {
+    const PARAMETER: Parameter = Parameter::new(
+        "tenant",
+        "The tenant's slug.",
+        || json!({"type": "string", "maxLength": 63, "pattern": "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"}),
+    )
+    .required();
 }
 
-impl Target {
-    fn id(&self) -> Result<TenantId, Problem> {
-        self.tenant.parse().map_err(|_| absent())
-    }
-}
+/// The operations.
+pub const OPERATIONS: &[Operation] = &[CREATE, LIST, GET];
 
-/// Create a tenant.
-///
-/// Creates the tenant together with its first administrator, since otherwise nobody could log in to it.
-#[api_v2_operation(operation_id = "createTenant", tags("admin"))]
-pub async fn create(
+const CREATE: Operation = Operation {
+    id: "createTenant",
+    summary: "Create a tenant.",
+    description: "Creates the tenant together with its first administrator, since otherwise nobody could log in to it.",
+    tag: Some(TAG),
+    body: &[("application/json", model::<NewTenant>)],
+    produces: Produces::Json(model::<CreatedTenant>),
+    answers: &[(201, "The tenant and its first administrator, with the password if it was made up.")],
+    problems: &[ProblemKind::BoundKey, ProblemKind::TenantTaken, ProblemKind::EmailTaken],
+    ..Operation::post("/v1/admin/tenants", TENANTS, || web::to(create))
+};
+
+async fn create(
     call: Call,
     service: Service,
     query: Query,
@@ -44,39 +63,137 @@ pub async fn create(
     Ok(Reply::with_status(StatusCode::CREATED, &created)?.header(header::LOCATION, &location))
 }
 
-/// List tenants.
-///
-/// By their slugs, page by page.
-#[api_v2_operation(operation_id = "listTenants", tags("admin"))]
-pub async fn list(call: Call, service: Service, query: Query) -> Result<Reply<TenantPage>, Problem> {
+const LIST: Operation = Operation {
+    id: "listTenants",
+    summary: "List tenants.",
+    description: "By their slugs, page by page.",
+    tag: Some(TAG),
+    query: PAGE,
+    produces: Produces::Json(model::<TenantPage>),
+    answers: &[(200, "A page of tenants.")],
+    ..Operation::get("/v1/admin/tenants", TENANTS, || web::to(list))
+};
+
+async fn list(call: Call, service: Service, query: Query) -> Result<Reply<TenantPage>, Problem> {
     let page: TenantPage = service.tenants(&call.principal, &list_query(query)?).await?.into();
     Ok(Reply::ok(&page)?.next(&call, page.next_cursor.as_deref()))
 }
 
-/// Fetch a tenant.
-///
-/// The tenant, without anything that belongs to it.
-#[api_v2_operation(operation_id = "getTenant", tags("admin"))]
-pub async fn get(
-    call: Call,
-    service: Service,
-    target: web::Path<Target>,
-    query: Query,
-) -> Result<Reply<Tenant>, Problem> {
+const GET: Operation = Operation {
+    id: "getTenant",
+    summary: "Fetch a tenant.",
+    description: "The tenant, without anything that belongs to it.",
+    tag: Some(TAG),
+    in_path: &[TenantId::PARAMETER],
+    produces: Produces::Json(model::<Tenant>),
+    answers: &[(200, "The tenant.")],
+    problems: &[ProblemKind::NotFound],
+    ..Operation::get("/v1/admin/tenants/{tenant}", TENANTS, || web::to(get))
+};
+
+async fn get(call: Call, service: Service, id: PathId<TenantId>, query: Query) -> Result<Reply<Tenant>, Problem> {
     query.finish()?;
-    Reply::ok(&service.tenant(&call.principal, &target.id()?).await?.into())
+    Reply::ok(&service.tenant(&call.principal, &id.read()?).await?.into())
 }
 
-impl From<CreateTenantError> for Problem {
-    fn from(error: CreateTenantError) -> Self {
-        match error {
-            CreateTenantError::Forbidden(error) => error.into(),
-            CreateTenantError::BoundKey(_) => bound_key(),
-            CreateTenantError::Taken => Self::new(ProblemKind::TenantTaken).detail("Choose another slug."),
-            CreateTenantError::EmailTaken => email_taken(),
-            CreateTenantError::Busy => busy(),
-            CreateTenantError::Store(error) => error.into(),
-            CreateTenantError::Unexpected(cause) => Self::internal(&cause),
-        }
+/// A tenant to be created.
+#[derive(Deserialize, JsonSchema, Validate)]
+#[garde(allow_unvalidated)]
+#[serde(deny_unknown_fields)]
+#[schemars(example = json!({"id": "site-7", "admin": {"email": "ana@site-7.example"}}))]
+pub struct NewTenant {
+    /// Its slug, for ever: a DNS label in lower case.
+    #[schemars(with = "String", length(max = 63), regex(pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    pub id: Text<TenantId>,
+    /// Its first administrator.
+    pub admin: FirstAdmin,
+}
+
+/// The first administrator of a tenant.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FirstAdmin {
+    /// The address to log in with.
+    #[schemars(with = "String", length(max = 254))]
+    pub email: Text<Email>,
+    /// The password to log in with; one is made up, and shown once, if none is given.
+    #[serde(default, deserialize_with = "optional_secret")]
+    #[schemars(schema_with = "optional_password")]
+    pub password: Option<SecretString>,
+}
+
+impl TryFrom<NewTenant> for service::NewTenant {
+    type Error = Problem;
+
+    fn try_from(NewTenant { id, admin }: NewTenant) -> Result<Self, Problem> {
+        let admin_password = admin.password.map(|text| new_password("/admin/password", &text, &admin.email.0));
+        Ok(Self { id: id.0, admin_email: admin.email.0, admin_password: admin_password.transpose()? })
     }
+}
+
+/// A tenant.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({"id": "site-7", "created_at": "2026-11-24T18:00:00.123456Z"}))]
+pub struct Tenant {
+    /// Its slug.
+    pub id: String,
+    /// When it was created.
+    #[schemars(extend("format" = "date-time"))]
+    pub created_at: String,
+}
+
+impl From<tenancy::Tenant> for Tenant {
+    fn from(tenant: tenancy::Tenant) -> Self {
+        Self { id: tenant.id.to_string(), created_at: tenant.created_at.to_string() }
+    }
+}
+
+/// A tenant, just created.
+#[derive(Serialize, JsonSchema)]
+#[schemars(extend("examples" = [{
+    "id": "site-7", "created_at": "2026-11-24T18:00:00.123456Z",
+    "admin": {
+        "id": "0199d3a0-0000-7000-8000-000000000001", "tenant_id": "site-7", "email": "ana@site-7.example",
+        "roles": ["operator", "admin"], "disabled_at": null, "created_at": "2026-11-24T18:00:00.123456Z",
+        "password": "7k2p-9qzr-4wxy-0123-abcd-efgh-jkmn",
+    },
+}]))]
+pub struct CreatedTenant {
+    /// The tenant.
+    #[serde(flatten)]
+    pub tenant: Tenant,
+    /// Its first administrator.
+    pub admin: CreatedUser,
+}
+
+impl From<service::CreatedTenant> for CreatedTenant {
+    fn from(created: service::CreatedTenant) -> Self {
+        Self { tenant: created.tenant.into(), admin: created.admin.into() }
+    }
+}
+
+/// A page of tenants, by their slugs.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "items": [{"id": "site-7", "created_at": "2026-11-24T18:00:00.123456Z"}], "next_cursor": null,
+}))]
+pub struct TenantPage {
+    /// The tenants.
+    pub items: Vec<Tenant>,
+    /// To be sent as `cursor` for the page that follows; null on the last one.
+    pub next_cursor: Option<String>,
+}
+
+impl From<page::Page<tenancy::Tenant>> for TenantPage {
+    fn from(page: page::Page<tenancy::Tenant>) -> Self {
+        Self { items: page.items.into_iter().map(Into::into).collect(), next_cursor: page.next_cursor }
+    }
+}
+
+problem_from! {
+    CreateTenantError: Forbidden, Store, Unexpected;
+        CreateTenantError::BoundKey(_) => bound_key(),
+        CreateTenantError::Taken => Self::new(ProblemKind::TenantTaken).detail("Choose another slug."),
+        CreateTenantError::EmailTaken => email_taken(),
+        CreateTenantError::Busy => busy(),
 }

@@ -2,37 +2,51 @@
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web;
-use mass_admin_service::{ChangeUserError, CreateUserError};
+use garde::Validate;
+use mass_admin_service::{self as service, ChangeUserError, CreateUserError};
+use mass_domain::access::{Permission, Role};
 use mass_domain::ids::UserId;
-use paperclip::actix::{Apiv2Schema, api_v2_operation};
-use serde::Deserialize;
+use mass_domain::page;
+use mass_domain::users::{self, Email};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::{Service, absent, bound_key, email_taken, list_query};
-use crate::http::auth::busy;
+use super::{Service, TAG, bound_key, email_taken, list_query, names};
 use crate::http::body::Valid;
-use crate::http::problem::{Problem, ProblemKind};
+use crate::http::operations::{Access, Operation, Parameter, Produces, model};
+use crate::http::parameters::PAGE;
+use crate::http::passwords::{busy, new_password, optional_password, optional_secret};
+use crate::http::path::{InPath, PathId, uuid};
+use crate::http::problem::{Problem, ProblemKind, problem_from};
 use crate::http::query::Query;
 use crate::http::reply::{Call, Reply};
-use crate::http::wire::admin::{ChangedUser, CreatedUser, NewUser, User, UserChange, UserPage};
+use crate::http::text::{Text, values};
 
-/// Which user an operation is about.
-#[derive(Deserialize, Apiv2Schema)]
-pub struct Target {
-    /// The user's id.
-    id: String,
+const USERS: Access = Access::Needs(Permission::UsersManage);
+
+impl InPath for UserId {
+    const PARAMETER: Parameter = uuid("The user's id.");
 }
 
-impl Target {
-    fn id(&self) -> Result<UserId, Problem> {
-        self.id.parse().map_err(|_| absent())
-    }
-}
+/// The operations.
+pub const OPERATIONS: &[Operation] = &[CREATE, LIST, GET, CHANGE];
 
-/// Create a user.
-///
-/// In the caller's tenant. Without a password one is made up and shown once in the answer, to be handed on.
-#[api_v2_operation(operation_id = "createUser", tags("admin"))]
-pub async fn create(
+const CREATE: Operation = Operation {
+    id: "createUser",
+    summary: "Create a user.",
+    description: "In the caller's tenant. Without a password one is made up and shown once in the answer, to be \
+        handed on.",
+    tag: Some(TAG),
+    body: &[("application/json", model::<NewUser>)],
+    produces: Produces::Json(model::<CreatedUser>),
+    answers: &[(201, "The user, with the password if it was made up.")],
+    problems: &[ProblemKind::BoundKey, ProblemKind::EmailTaken],
+    ..Operation::post("/v1/admin/users", USERS, || web::to(create))
+};
+
+async fn create(
     call: Call,
     service: Service,
     query: Query,
@@ -44,73 +58,250 @@ pub async fn create(
     Ok(Reply::with_status(StatusCode::CREATED, &created)?.header(header::LOCATION, &location))
 }
 
-/// List users.
-///
-/// Those of the caller's tenant, newest first, page by page.
-#[api_v2_operation(operation_id = "listUsers", tags("admin"))]
-pub async fn list(call: Call, service: Service, query: Query) -> Result<Reply<UserPage>, Problem> {
+const LIST: Operation = Operation {
+    id: "listUsers",
+    summary: "List users.",
+    description: "Those of the caller's tenant, newest first, page by page.",
+    tag: Some(TAG),
+    query: PAGE,
+    produces: Produces::Json(model::<UserPage>),
+    answers: &[(200, "A page of users.")],
+    ..Operation::get("/v1/admin/users", USERS, || web::to(list))
+};
+
+async fn list(call: Call, service: Service, query: Query) -> Result<Reply<UserPage>, Problem> {
     let page: UserPage = service.users(&call.principal, &list_query(query)?).await?.into();
     Ok(Reply::ok(&page)?.next(&call, page.next_cursor.as_deref()))
 }
 
-/// Fetch a user.
-///
-/// Its address, its roles and whether it is disabled.
-#[api_v2_operation(operation_id = "getUser", tags("admin"))]
-pub async fn get(
-    call: Call,
-    service: Service,
-    target: web::Path<Target>,
-    query: Query,
-) -> Result<Reply<User>, Problem> {
+const GET: Operation = Operation {
+    id: "getUser",
+    summary: "Fetch a user.",
+    description: "Its address, its roles and whether it is disabled.",
+    tag: Some(TAG),
+    in_path: &[UserId::PARAMETER],
+    produces: Produces::Json(model::<User>),
+    answers: &[(200, "The user.")],
+    problems: &[ProblemKind::NotFound],
+    ..Operation::get("/v1/admin/users/{id}", USERS, || web::to(get))
+};
+
+async fn get(call: Call, service: Service, id: PathId<UserId>, query: Query) -> Result<Reply<User>, Problem> {
     query.finish()?;
-    Reply::ok(&service.user(&call.principal, target.id()?).await?.into())
+    Reply::ok(&service.user(&call.principal, id.read()?).await?.into())
 }
 
-/// Change a user.
-///
-/// Gives it other roles, disables or enables it; what it may do changes with its next request. The last administrator
-/// of a tenant stays one. With a user who is disabled, the API keys are revoked that it created, those that these created,
-/// and so on, unless `keep_keys` says otherwise.
-#[api_v2_operation(operation_id = "changeUser", tags("admin"))]
-pub async fn change(
+const CHANGE: Operation = Operation {
+    id: "changeUser",
+    summary: "Change a user.",
+    description: "Gives it other roles, disables or enables it; what it may do changes with its next request. The \
+        last administrator of a tenant stays one. With a user who is disabled, the API keys are revoked that it \
+        created, those that these created, and so on, unless `keep_keys` says otherwise.",
+    tag: Some(TAG),
+    in_path: &[UserId::PARAMETER],
+    body: &[("application/json", model::<UserChange>)],
+    produces: Produces::Json(model::<ChangedUser>),
+    answers: &[(200, "The user as it is now, and how many keys were revoked with the change.")],
+    problems: &[ProblemKind::BoundKey, ProblemKind::NotFound, ProblemKind::LastAdministrator],
+    ..Operation::patch("/v1/admin/users/{id}", USERS, || web::to(change))
+};
+
+async fn change(
     call: Call,
     service: Service,
-    target: web::Path<Target>,
+    id: PathId<UserId>,
     query: Query,
     body: Valid<UserChange>,
 ) -> Result<Reply<ChangedUser>, Problem> {
     query.finish()?;
-    Reply::ok(&service.change_user(&call.principal, target.id()?, body.0.into(), &call.origin).await?.into())
+    Reply::ok(&service.change_user(&call.principal, id.read()?, body.0.into(), &call.origin).await?.into())
 }
 
-impl From<CreateUserError> for Problem {
-    fn from(error: CreateUserError) -> Self {
-        match error {
-            CreateUserError::Forbidden(error) => error.into(),
-            CreateUserError::BoundKey(_) => bound_key(),
-            CreateUserError::CallerEnded => Self::ended_credential(),
-            CreateUserError::EmailTaken => email_taken(),
-            // The caller's own tenant is gone: nothing that a client could have brought about.
-            error @ CreateUserError::NoSuchTenant => Self::internal(&error.into()),
-            CreateUserError::Busy => busy(),
-            CreateUserError::Store(error) => error.into(),
-            CreateUserError::Unexpected(cause) => Self::internal(&cause),
+/// A user to be created.
+#[derive(Deserialize, JsonSchema, Validate)]
+#[garde(allow_unvalidated)]
+#[serde(deny_unknown_fields)]
+#[schemars(example = json!({"email": "ana@example.test", "roles": ["operator"]}))]
+pub struct NewUser {
+    /// The address to log in with.
+    #[schemars(with = "String", length(max = 254))]
+    pub email: Text<Email>,
+    /// What it may do. `platform_admin` is given by who manages tenants alone.
+    #[garde(length(min = 1))]
+    #[schemars(schema_with = "roles")]
+    pub roles: Vec<Text<Role>>,
+    /// The password to log in with; one is made up, and shown once, if none is given.
+    #[serde(default, deserialize_with = "optional_secret")]
+    #[schemars(schema_with = "optional_password")]
+    pub password: Option<SecretString>,
+}
+
+impl TryFrom<NewUser> for service::NewUser {
+    type Error = Problem;
+
+    fn try_from(NewUser { email, roles, password }: NewUser) -> Result<Self, Problem> {
+        let password = password.map(|text| new_password("/password", &text, &email.0)).transpose()?;
+        Ok(Self { email: email.0, roles: values(roles), password })
+    }
+}
+
+/// A user.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "id": "0199d3a0-0000-7000-8000-000000000001", "tenant_id": "default", "email": "ana@example.test",
+    "roles": ["operator"], "disabled_at": null, "created_at": "2026-11-24T18:00:00.123456Z",
+}))]
+pub struct User {
+    /// Its id, a UUID of version 7: newer users have greater ids.
+    #[schemars(extend("format" = "uuid"))]
+    pub id: String,
+    /// The tenant that it belongs to.
+    pub tenant_id: String,
+    /// The address that it logs in with.
+    pub email: String,
+    /// What it may do.
+    pub roles: Vec<&'static str>,
+    /// Since when it may do nothing any more.
+    #[schemars(extend("format" = "date-time"))]
+    pub disabled_at: Option<String>,
+    /// When it was created.
+    #[schemars(extend("format" = "date-time"))]
+    pub created_at: String,
+}
+
+impl From<users::User> for User {
+    fn from(user: users::User) -> Self {
+        Self {
+            id: user.id.to_string(),
+            tenant_id: user.tenant_id.to_string(),
+            email: user.email.to_string(),
+            roles: user.roles.iter().map(|role| role.as_str()).collect(),
+            disabled_at: user.disabled_at.map(|at| at.to_string()),
+            created_at: user.created_at.to_string(),
         }
     }
 }
 
-impl From<ChangeUserError> for Problem {
-    fn from(error: ChangeUserError) -> Self {
-        match error {
-            ChangeUserError::Forbidden(error) => error.into(),
-            ChangeUserError::BoundKey(_) => bound_key(),
-            ChangeUserError::CallerEnded => Self::ended_credential(),
-            ChangeUserError::NotFound => absent(),
-            ChangeUserError::LastAdmin => {
-                Self::new(ProblemKind::LastAdministrator).detail("Make another user an administrator first.")
-            }
-            ChangeUserError::Store(error) => error.into(),
+/// A user, just created.
+#[derive(Serialize, JsonSchema)]
+#[schemars(extend("examples" = [{
+    "id": "0199d3a0-0000-7000-8000-000000000001", "tenant_id": "default", "email": "ana@example.test",
+    "roles": ["operator"], "disabled_at": null, "created_at": "2026-11-24T18:00:00.123456Z",
+    "password": "7k2p-9qzr-4wxy-0123-abcd-efgh-jkmn",
+}]))]
+pub struct CreatedUser {
+    /// The user.
+    #[serde(flatten)]
+    pub user: User,
+    /// Its password if that was made up: it is shown this once and can only be replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password: Option<String>,
+}
+
+impl From<service::CreatedUser> for CreatedUser {
+    fn from(created: service::CreatedUser) -> Self {
+        Self {
+            user: created.user.into(),
+            password: created.generated_password.map(|password| password.expose_secret().to_owned()),
         }
     }
+}
+
+/// A page of users, newest first.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "items": [{
+        "id": "0199d3a0-0000-7000-8000-000000000001", "tenant_id": "default", "email": "ana@example.test",
+        "roles": ["operator"], "disabled_at": null, "created_at": "2026-11-24T18:00:00.123456Z",
+    }],
+    "next_cursor": null,
+}))]
+pub struct UserPage {
+    /// The users.
+    pub items: Vec<User>,
+    /// To be sent as `cursor` for the page that follows; null on the last one.
+    pub next_cursor: Option<String>,
+}
+
+impl From<page::Page<users::User>> for UserPage {
+    fn from(page: page::Page<users::User>) -> Self {
+        Self { items: page.items.into_iter().map(Into::into).collect(), next_cursor: page.next_cursor }
+    }
+}
+
+/// A change of a user; what is absent stays as it is.
+#[derive(Deserialize, JsonSchema, Validate)]
+#[garde(allow_unvalidated)]
+#[serde(deny_unknown_fields)]
+#[schemars(example = json!({"roles": ["viewer", "auditor"], "disabled": false}))]
+pub struct UserChange {
+    /// All the roles that it has from now on.
+    #[serde(default)]
+    #[garde(inner(length(min = 1)))]
+    #[schemars(schema_with = "optional_roles")]
+    pub roles: Option<Vec<Text<Role>>>,
+    /// Whether it is disabled from now on.
+    #[serde(default)]
+    pub disabled: Option<bool>,
+    /// Whether the API keys stay good that a user created who is disabled by this. Otherwise they are revoked, and so are
+    /// those that they created.
+    #[serde(default)]
+    pub keep_keys: bool,
+}
+
+impl From<UserChange> for service::Wanted {
+    fn from(UserChange { roles, disabled, keep_keys }: UserChange) -> Self {
+        Self { roles: roles.map(values), disabled, keep_keys }
+    }
+}
+
+/// A user after a change.
+#[derive(Serialize, JsonSchema)]
+#[schemars(extend("examples" = [{
+    "id": "0199d3a0-0000-7000-8000-000000000001", "tenant_id": "default", "email": "ana@example.test",
+    "roles": ["operator"], "disabled_at": "2026-11-25T18:00:00.123456Z", "created_at": "2026-11-24T18:00:00.123456Z",
+    "revoked_keys": 2,
+}]))]
+pub struct ChangedUser {
+    /// The user as it is now.
+    #[serde(flatten)]
+    pub user: User,
+    /// How many API keys were revoked with the change.
+    pub revoked_keys: usize,
+}
+
+impl From<service::ChangedUser> for ChangedUser {
+    fn from(changed: service::ChangedUser) -> Self {
+        Self { user: changed.user.into(), revoked_keys: changed.revoked_keys }
+    }
+}
+
+fn roles(_: &mut SchemaGenerator) -> Schema {
+    names(&Role::ALL.iter().map(|role| role.as_str()).collect::<Vec<_>>())
+}
+
+fn optional_roles(generator: &mut SchemaGenerator) -> Schema {
+    let mut schema = roles(generator);
+    schema.insert("type".to_owned(), json!(["array", "null"]));
+    schema
+}
+
+problem_from! {
+    CreateUserError: Forbidden, Store, Unexpected;
+        CreateUserError::BoundKey(_) => bound_key(),
+        CreateUserError::CallerEnded => Self::ended_credential(),
+        CreateUserError::EmailTaken => email_taken(),
+        // The caller's own tenant is gone: nothing that a client could have brought about.
+        error @ CreateUserError::NoSuchTenant => Self::internal(&error.into()),
+        CreateUserError::Busy => busy(),
+}
+
+problem_from! {
+    ChangeUserError: Forbidden, Store;
+        ChangeUserError::BoundKey(_) => bound_key(),
+        ChangeUserError::CallerEnded => Self::ended_credential(),
+        ChangeUserError::NotFound => UserId::absent(),
+        ChangeUserError::LastAdmin => {
+            Self::new(ProblemKind::LastAdministrator).detail("Make another user an administrator first.")
+        }
 }

@@ -5,9 +5,9 @@ use mass_domain::validation as domain;
 use mass_service::{AcceptError, DocumentError, Receipt, Refusal};
 
 use super::intake::Place;
-use crate::http::problem::Problem;
-use crate::http::wire;
-use crate::http::wire::batch::{BatchLine, BatchOutcome, BatchTotals};
+use super::line::{BatchLine, BatchOutcome, BatchTotals};
+use crate::http::problem::{Problem, ProblemDocument};
+use crate::http::violations::Violation;
 use crate::records::in_words;
 
 /// Which records have a line.
@@ -80,7 +80,7 @@ impl Report {
     }
 
     /// The last line, and any before it that have not been taken.
-    pub(super) fn finish(&mut self, error: Option<wire::Problem>) -> Vec<u8> {
+    pub(super) fn finish(&mut self, error: Option<ProblemDocument>) -> Vec<u8> {
         let totals = Some(self.totals);
         self.line(&BatchLine { totals, error, ..BatchLine::default() });
         self.take_lines()
@@ -126,7 +126,7 @@ pub(super) fn about(place: Place, outcome: BatchOutcome) -> BatchLine {
     BatchLine { index: Some(index), line: Some(line), outcome: Some(outcome), ..BatchLine::default() }
 }
 
-fn violation(code: &str, detail: String) -> wire::Violation {
+fn violation(code: &str, detail: String) -> Violation {
     let stage = domain::Stage::Structural;
     let (pointer, code) = (String::new(), code.to_owned());
     domain::Violation { stage, pointer, code, detail, expected: None, actual: None }.into()

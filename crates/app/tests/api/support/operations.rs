@@ -4,14 +4,21 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use jsonschema::Validator;
+use mass_app::http::OPERATIONS;
+use mass_app::http::openapi;
+use mass_app::http::public::PublicUrl;
 use mass_domain::access::Permission;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::documents;
 
-static DOCUMENT: LazyLock<Value> =
-    LazyLock::new(|| serde_json::from_str(mass_app::http::openapi::document().unwrap()).unwrap());
+/// The OpenAPI document as text.
+pub(crate) fn document() -> String {
+    openapi::document(OPERATIONS, &PublicUrl::default()).unwrap()
+}
+
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(&document()).unwrap());
 
 /// An operation as the document has it.
 #[derive(Debug, Clone)]

@@ -1,4 +1,4 @@
-//! The shapes of the audit trail.
+//! Shapes of the audit trail.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,10 +1,26 @@
-//! Batches: the lines of their answers.
+//! The lines of a batch, and those of its answer.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Problem, Violation, Warning};
+use crate::http::problem::ProblemDocument;
+use crate::http::violations::{Violation, Warning};
+
+/// Describes a body of lines.
+pub(super) fn ndjson(_: &mut SchemaGenerator) -> Value {
+    json!({"schema": {
+        "type": "string", "description": "A document a line.", "examples": ["{\"payload\":{\"a\":1}}\n"],
+    }})
+}
+
+/// Describes a body of rows.
+pub(super) fn csv(_: &mut SchemaGenerator) -> Value {
+    json!({"schema": {
+        "type": "string", "description": "A header row of members with dots, and a document a row.",
+        "examples": ["timestamp,device.id\n2026-11-24T18:00:00Z,rack-7\n"],
+    }})
+}
 
 /// A line of the answer to a batch: what became of a record, or, as the last line, the totals.
 #[derive(Serialize, JsonSchema, Default)]
@@ -13,37 +29,37 @@ use super::{Problem, Violation, Warning};
     example = json!({"totals": {"read": 1, "accepted": 1, "duplicate": 0, "correction": 0, "conflict": 0,
                                 "rejected": 0, "unprocessed": 0}})
 )]
-pub struct BatchLine {
+pub(super) struct BatchLine {
     /// The record's place in the batch, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub index: Option<u64>,
+    pub(super) index: Option<u64>,
     /// The line of the body on which the record begins, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub line: Option<u64>,
+    pub(super) line: Option<u64>,
     /// What became of the record.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<BatchOutcome>,
+    pub(super) outcome: Option<BatchOutcome>,
     /// The request that is stored for it; of a conflict, the request that stands against it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
+    pub(super) id: Option<String>,
     /// Every reason for which it is rejected or in conflict.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub violations: Vec<Violation>,
+    pub(super) violations: Vec<Violation>,
     /// What is unlikely about it.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub warnings: Vec<Warning>,
+    pub(super) warnings: Vec<Warning>,
     /// How many records came to what: the last line, and only there.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub totals: Option<BatchTotals>,
+    pub(super) totals: Option<BatchTotals>,
     /// Why records were left unprocessed, or the end of the body unread; beside the totals.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<Problem>,
+    pub(super) error: Option<ProblemDocument>,
 }
 
 /// What became of a record of a batch.
 #[derive(Serialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
-pub enum BatchOutcome {
+pub(super) enum BatchOutcome {
     /// Stored.
     Accepted,
     /// The same is stored already.
@@ -60,26 +76,26 @@ pub enum BatchOutcome {
 
 /// How many records of a batch came to what. `read` is the sum of the others.
 #[derive(Serialize, JsonSchema, Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct BatchTotals {
+pub(super) struct BatchTotals {
     /// Records that were found in the body.
-    pub read: u64,
+    pub(super) read: u64,
     /// Stored.
-    pub accepted: u64,
+    pub(super) accepted: u64,
     /// Stored already.
-    pub duplicate: u64,
+    pub(super) duplicate: u64,
     /// Stored as a correction.
-    pub correction: u64,
+    pub(super) correction: u64,
     /// In conflict with what is stored.
-    pub conflict: u64,
+    pub(super) conflict: u64,
     /// Against the rules.
-    pub rejected: u64,
+    pub(super) rejected: u64,
     /// Not stored, to be sent again.
-    pub unprocessed: u64,
+    pub(super) unprocessed: u64,
 }
 
 impl BatchTotals {
     /// Counts a record.
-    pub const fn count(&mut self, outcome: BatchOutcome) {
+    pub(super) const fn count(&mut self, outcome: BatchOutcome) {
         self.read += 1;
         *match outcome {
             BatchOutcome::Accepted => &mut self.accepted,

@@ -1,0 +1,181 @@
+//! Shapes of logging in and registering.
+
+use garde::Validate;
+use mass_auth::{LoggedIn, PublicKey};
+use mass_domain::users::Email;
+use schemars::JsonSchema;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::http::passwords::{password, secret};
+use crate::http::text::Text;
+
+/// Credentials of a user.
+#[derive(Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[schemars(example = json!({"email": "admin@mass.local", "password": "correct horse battery staple"}))]
+pub struct Login {
+    /// The user's e-mail address; letter case does not matter.
+    #[garde(length(chars, min = 1, max = 254))]
+    #[schemars(length(min = 1, max = 254))]
+    pub email: String,
+    /// The user's password.
+    #[garde(custom(some_password))]
+    #[serde(deserialize_with = "secret")]
+    #[schemars(with = "String", length(min = 1, max = 256), extend("format" = "password", "writeOnly" = true))]
+    pub password: SecretString,
+}
+
+/// A refresh token.
+#[derive(Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[schemars(example = json!({"refresh_token": "mrt_B2RlZmF1bHQ0p6Z2x0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}))]
+pub struct Refresh {
+    /// `refresh_token` of the last answer to a login or a refresh.
+    #[garde(custom(refresh_token_length))]
+    #[serde(deserialize_with = "secret")]
+    #[schemars(with = "String", length(min = 1, max = 1024), extend("writeOnly" = true))]
+    pub refresh_token: SecretString,
+}
+
+fn refresh_token_length(token: &SecretString, (): &()) -> garde::Result {
+    match token.expose_secret().len() {
+        1..=1024 => Ok(()),
+        _ => Err(garde::Error::new("a refresh token has 1 to 1024 characters")),
+    }
+}
+
+/// A change of the caller's own password.
+#[derive(Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[schemars(example = json!({
+    "current_password": "correct horse battery staple", "new_password": "seven kestrels over the harbour",
+}))]
+pub struct PasswordChange {
+    /// The present password.
+    #[garde(custom(some_password))]
+    #[serde(deserialize_with = "secret")]
+    #[schemars(with = "String", length(min = 1, max = 256), extend("format" = "password", "writeOnly" = true))]
+    pub current_password: SecretString,
+    /// The password to be: 15 to 256 characters, of any kind, that are more than common passwords strung together and
+    /// more than the user's own address.
+    #[garde(skip)]
+    #[serde(deserialize_with = "secret")]
+    #[schemars(with = "String", length(min = 15, max = 256), extend("format" = "password", "writeOnly" = true))]
+    pub new_password: SecretString,
+}
+
+/// How long it is at most is not judged here: that counts in normalisation form C, in which it need not be sent. A longer one
+/// is wrong like any other.
+fn some_password(password: &SecretString, (): &()) -> garde::Result {
+    if password.expose_secret().is_empty() {
+        return Err(garde::Error::new("a password has at least 1 character"));
+    }
+    Ok(())
+}
+
+/// A bearer token.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "access_token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
+    "refresh_token": "mrt_B2RlZmF1bHQ0p6Z2x0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0", "token_type": "Bearer", "expires_in": 900,
+}))]
+pub struct Token {
+    /// To be sent as `Authorization: Bearer …`.
+    pub access_token: String,
+    /// Buys the next pair of tokens at `POST /v1/auth/refresh`, once.
+    pub refresh_token: String,
+    /// Always `Bearer` (RFC 6750).
+    pub token_type: &'static str,
+    /// For how many seconds it is good.
+    pub expires_in: u64,
+}
+
+impl From<LoggedIn> for Token {
+    fn from(logged_in: LoggedIn) -> Self {
+        Self {
+            access_token: logged_in.access_token.expose_secret().to_owned(),
+            refresh_token: logged_in.refresh_token.expose_secret().to_owned(),
+            token_type: "Bearer",
+            expires_in: logged_in.expires_in_seconds,
+        }
+    }
+}
+
+/// The keys with which access tokens can be verified (RFC 7517, section 5).
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({"keys": [{
+    "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": "0123456789abcdef",
+    "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+}]}))]
+pub struct JsonWebKeySet {
+    /// The present key and, during a rotation, the one before; none where tokens are signed with a secret.
+    pub keys: Vec<JsonWebKey>,
+}
+
+/// A public Ed25519 key (RFC 8037, section 2).
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": "0123456789abcdef",
+    "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+}))]
+pub struct JsonWebKey {
+    /// Always `OKP`.
+    pub kty: &'static str,
+    /// Always `Ed25519`.
+    pub crv: &'static str,
+    /// Always `sig`.
+    #[serde(rename = "use")]
+    pub usage: &'static str,
+    /// Always `EdDSA`.
+    pub alg: &'static str,
+    /// The `kid` of its tokens.
+    pub kid: String,
+    /// The key in base64url.
+    pub x: String,
+}
+
+impl From<PublicKey> for JsonWebKey {
+    fn from(PublicKey { id, x }: PublicKey) -> Self {
+        Self { kty: "OKP", crv: "Ed25519", usage: "sig", alg: "EdDSA", kid: id, x }
+    }
+}
+
+/// Who the caller is and what it may do.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "id": "0199d3a0-0000-7000-8000-000000000001", "kind": "user", "email": "admin@mass.local", "tenant_id": "default",
+    "roles": ["operator"], "permissions": ["mass:read", "mass:write", "analytics:read", "deliveries:manage"],
+}))]
+pub struct Caller {
+    /// The user's or API key's id.
+    #[schemars(extend("format" = "uuid"))]
+    pub id: Option<String>,
+    /// `user` or `api_key`.
+    pub kind: &'static str,
+    /// A user's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// The tenant that the caller belongs to.
+    pub tenant_id: String,
+    /// A user's roles.
+    pub roles: Vec<&'static str>,
+    /// All that the caller may do.
+    pub permissions: Vec<&'static str>,
+}
+
+/// What a stranger registers with.
+#[derive(Deserialize, JsonSchema, Validate)]
+#[garde(allow_unvalidated)]
+#[serde(deny_unknown_fields)]
+#[schemars(example = json!({"email": "ana@example.test", "password": "correct horse battery staple"}))]
+pub struct Registration {
+    /// The address to log in with.
+    #[schemars(with = "String", length(max = 254))]
+    pub email: Text<Email>,
+    /// The password to log in with.
+    #[serde(deserialize_with = "secret")]
+    #[schemars(schema_with = "password")]
+    pub password: SecretString,
+}

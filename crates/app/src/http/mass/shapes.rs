@@ -1,0 +1,287 @@
+//! Shapes of MASS requests and their events.
+
+use garde::Validate;
+use mass_domain::audit::Event;
+use mass_domain::mass_request::{AuditLeaf, Status, Summary};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use crate::http::actor::ActorModel;
+use crate::http::violations::{Violation, Warning};
+
+/// What validation says of a document.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "valid": false, "contract": "device/1.1", "warnings": [],
+    "violations": [{
+        "stage": "semantic", "pointer": "/metrics/humidity_percent", "code": "range",
+        "detail": "The number or time is outside its bounds.", "expected": "0 … 100", "actual": "140",
+    }],
+}))]
+pub struct Verdict {
+    /// Whether it would be accepted, as far as that can be told without looking at what is stored.
+    pub valid: bool,
+    /// The contract, where it could be recognised.
+    pub contract: Option<String>,
+    /// Every rule that it breaks.
+    pub violations: Vec<Violation>,
+    /// What is unlikely about it.
+    pub warnings: Vec<Warning>,
+}
+
+/// What normalisation makes of a document.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "contract": "simple/1.0", "normalized": {"payload": {"inlet_celsius": 22.4}}, "warnings": [],
+    "fingerprint": "sha256:b57112cbefd858c8528b8b50cfe8333d343ae39dd71b0b4e6f5f6b7dd460891c",
+}))]
+pub struct Normalised {
+    /// Its contract.
+    pub contract: String,
+    /// The whole document, normalised.
+    #[schemars(with = "Map<String, Value>")]
+    pub normalized: Box<RawValue>,
+    /// `sha256:` and the hash of the normalised document's canonical text (RFC 8785).
+    pub fingerprint: String,
+    /// What is unlikely about it.
+    pub warnings: Vec<Warning>,
+}
+
+/// A stored request without its document.
+#[derive(Serialize, JsonSchema)]
+pub struct MassRequestSummary {
+    /// Its id, a UUID of version 7: newer requests have greater ids.
+    #[schemars(extend("format" = "uuid"))]
+    pub id: String,
+    /// Whose it is.
+    pub tenant_id: String,
+    /// The contract that it was accepted under.
+    pub contract: String,
+    /// Where it is in its life.
+    #[schemars(with = "StatusName")]
+    pub status: &'static str,
+    /// What became of the document: `accepted`, `correction` or, when it was stored already, `duplicate`.
+    #[schemars(extend("enum" = ["accepted", "correction", "duplicate"]))]
+    pub outcome: &'static str,
+    /// When it was stored.
+    #[schemars(extend("format" = "date-time"))]
+    pub created_at: String,
+    /// When what is shown of it last changed.
+    #[schemars(extend("format" = "date-time"))]
+    pub updated_at: String,
+    /// Who sent it.
+    pub created_by: ActorModel,
+    /// The sender's correlation id.
+    pub correlation_id: Option<String>,
+    /// The idempotency key that it was sent with.
+    pub idempotency_key: Option<String>,
+    /// The site that it tells of.
+    pub site_id: Option<String>,
+    /// The device that it tells of.
+    pub device_id: Option<String>,
+    /// The instant that it tells of.
+    #[schemars(extend("format" = "date-time"))]
+    pub observed_at: Option<String>,
+    /// `sha256:` and the hash of the canonical document (RFC 8785).
+    pub fingerprint: String,
+    /// The request that this one supersedes.
+    #[schemars(extend("format" = "uuid"))]
+    pub corrects: Option<String>,
+    /// The request that supersedes this one.
+    #[schemars(extend("format" = "uuid"))]
+    pub corrected_by: Option<String>,
+    /// Where the event by which it was stored stands in the audit trail; null for what was stored before the audit trail
+    /// was a tree.
+    pub audit: Option<AuditLeafModel>,
+}
+
+/// Where an event stands in its tenant's audit trail.
+#[derive(Serialize, JsonSchema)]
+pub struct AuditLeafModel {
+    /// The event's place in the log, from 1.
+    pub sequence: i64,
+    /// The hash of the event's leaf in the Merkle tree (RFC 9162), 64 hexadecimal digits.
+    pub leaf_hash: String,
+}
+
+impl From<AuditLeaf> for AuditLeafModel {
+    fn from(AuditLeaf { sequence, leaf_hash }: AuditLeaf) -> Self {
+        Self { sequence, leaf_hash: leaf_hash.to_string() }
+    }
+}
+
+impl From<Summary> for MassRequestSummary {
+    fn from(summary: Summary) -> Self {
+        Self {
+            id: summary.id.to_string(),
+            tenant_id: summary.tenant_id.to_string(),
+            contract: summary.contract.to_string(),
+            status: summary.status.as_str(),
+            outcome: summary.outcome.as_str(),
+            created_at: summary.created_at.to_string(),
+            updated_at: summary.updated_at.to_string(),
+            created_by: summary.created_by.into(),
+            correlation_id: summary.correlation_id,
+            idempotency_key: summary.idempotency_key,
+            site_id: summary.site_id,
+            device_id: summary.device_id,
+            observed_at: summary.observed_at.map(|at| at.to_string()),
+            fingerprint: summary.fingerprint.to_string(),
+            corrects: summary.corrects.map(|id| id.to_string()),
+            corrected_by: summary.corrected_by.map(|id| id.to_string()),
+            audit: summary.audit.map(Into::into),
+        }
+    }
+}
+
+/// A stored request.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "id": "0199d3a0-0000-7000-8000-000000000002", "tenant_id": "default", "contract": "device/1.1", "status": "pending",
+    "outcome": "accepted", "created_at": "2026-11-24T18:00:00.123456Z", "updated_at": "2026-11-24T18:00:00.123456Z",
+    "created_by": {"kind": "user", "id": "0199d3a0-0000-7000-8000-000000000001"}, "correlation_id": null,
+    "idempotency_key": null, "site_id": null, "device_id": "dev-1", "observed_at": "2026-11-24T17:59:00Z",
+    "fingerprint": "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "corrects": null, "corrected_by": null,
+    "audit": {"sequence": 42, "leaf_hash": "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"},
+    "document": {"mass_version": "1.1", "timestamp": "2026-11-24T17:59:00Z"}, "warnings": [],
+}))]
+pub struct MassRequest {
+    /// All but the document.
+    #[serde(flatten)]
+    pub summary: MassRequestSummary,
+    /// The normalised document.
+    #[schemars(with = "Map<String, Value>")]
+    pub document: Box<RawValue>,
+    /// What is unlikely about it.
+    pub warnings: Vec<Warning>,
+}
+
+/// A page of requests, newest first.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({"next_cursor": null, "items": [{
+    "id": "0199d3a0-0000-7000-8000-000000000002", "tenant_id": "default", "contract": "device/1.1", "status": "pending",
+    "outcome": "accepted", "created_at": "2026-11-24T18:00:00.123456Z", "updated_at": "2026-11-24T18:00:00.123456Z",
+    "created_by": {"kind": "user", "id": "0199d3a0-0000-7000-8000-000000000001"}, "correlation_id": null,
+    "idempotency_key": null, "site_id": null, "device_id": "dev-1", "observed_at": "2026-11-24T17:59:00Z",
+    "fingerprint": "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "corrects": null, "corrected_by": null,
+    "audit": {"sequence": 42, "leaf_hash": "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"},
+}]}))]
+pub struct Page {
+    /// The requests, without their documents.
+    pub items: Vec<MassRequestSummary>,
+    /// To be sent as `cursor`, with the same filters, for the page that follows; null on the last one.
+    pub next_cursor: Option<String>,
+}
+
+/// What happened to a request, in order.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({"items": [{
+    "sequence": 42, "type": "accepted", "at": "2026-11-24T18:00:00.123456Z",
+    "actor": {"kind": "user", "id": "0199d3a0-0000-7000-8000-000000000001"},
+    "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "request_id": "0199d3a0-0000-7000-8000-000000000003",
+    "contract": "device/1.1",
+    "fingerprint": "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "detail": {},
+}]}))]
+pub struct EventList {
+    /// The events.
+    pub items: Vec<EventModel>,
+}
+
+/// Something that happened to a request.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "sequence": 42, "type": "accepted", "at": "2026-11-24T18:00:00.123456Z",
+    "actor": {"kind": "user", "id": "0199d3a0-0000-7000-8000-000000000001"},
+    "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "request_id": "0199d3a0-0000-7000-8000-000000000003",
+    "contract": "device/1.1",
+    "fingerprint": "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "detail": {},
+}))]
+pub struct EventModel {
+    /// Its place in the tenant's log, which has no gaps.
+    pub sequence: i64,
+    /// What happened: an action of the audit trail.
+    #[serde(rename = "type")]
+    #[schemars(extend("enum" = mass_domain::audit::Action::ALL.iter().map(|action| action.as_str()).collect::<Vec<_>>()))]
+    pub kind: &'static str,
+    /// When.
+    #[schemars(extend("format" = "date-time"))]
+    pub at: String,
+    /// Who did it.
+    pub actor: ActorModel,
+    /// The trace of the call that did it (W3C Trace Context).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// The call that did it (`X-Request-Id`).
+    pub request_id: String,
+    /// The request's contract.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contract: Option<String>,
+    /// The request's fingerprint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    /// What is particular to this kind of event.
+    pub detail: Map<String, Value>,
+}
+
+impl From<Event> for EventModel {
+    fn from(Event { sequence, program: _, event }: Event) -> Self {
+        Self {
+            sequence,
+            kind: event.action.as_str(),
+            at: event.at.to_string(),
+            actor: event.actor.into(),
+            trace_id: event.origin.trace.map(|trace| trace.trace_id()),
+            request_id: event.origin.request_id.to_string(),
+            contract: event.contract.map(|contract| contract.to_string()),
+            fingerprint: event.output.map(|fingerprint| fingerprint.to_string()),
+            detail: event.detail,
+        }
+    }
+}
+
+/// A status by its name.
+#[derive(Deserialize, JsonSchema, Clone, Copy)]
+#[serde(rename_all = "snake_case")]
+pub enum StatusName {
+    /// Stored; the engine has not been asked.
+    Pending,
+    /// The engine is being asked.
+    Processing,
+    /// The engine has answered.
+    Done,
+    /// The engine could not be asked or gave no valid answer.
+    Failed,
+    /// Nobody wants an answer any more.
+    Cancelled,
+}
+
+impl From<StatusName> for Status {
+    fn from(name: StatusName) -> Self {
+        match name {
+            StatusName::Pending => Self::Pending,
+            StatusName::Processing => Self::Processing,
+            StatusName::Done => Self::Done,
+            StatusName::Failed => Self::Failed,
+            StatusName::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+/// A move to another status.
+#[derive(Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[schemars(example = json!({"status": "cancelled", "reason": "The pilot has ended."}))]
+pub struct StatusChange {
+    /// The status to move to.
+    #[garde(skip)]
+    pub status: StatusName,
+    /// Why; kept in the event.
+    #[garde(inner(length(chars, min = 1, max = 500)))]
+    #[schemars(length(min = 1, max = 500))]
+    #[serde(default)]
+    pub reason: Option<String>,
+}

@@ -1,0 +1,63 @@
+//! Broken rules and warnings, as they are answered.
+
+use mass_domain::validation as domain;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
+
+/// One rule that a document or parameter breaks.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "stage": "semantic", "pointer": "/metrics/humidity_percent", "code": "range",
+    "detail": "A relative humidity lies between 0 and 100 %.", "expected": "0 … 100", "actual": "140",
+}))]
+pub struct Violation {
+    /// The stage that found it: `structural`, `contract`, `semantic` or `business`.
+    pub stage: &'static str,
+    /// JSON Pointer (RFC 6901) into the document; `?name` for a query parameter, `header:Name` for a header.
+    pub pointer: String,
+    /// A stable word for programs.
+    pub code: String,
+    /// A sentence for people.
+    pub detail: String,
+    /// What would have been right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// What was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actual: Option<String>,
+}
+
+impl From<domain::Violation> for Violation {
+    fn from(violation: domain::Violation) -> Self {
+        let domain::Violation { stage, pointer, code, detail, expected, actual } = violation;
+        let stage = match stage {
+            domain::Stage::Structural => "structural",
+            domain::Stage::Contract => "contract",
+            domain::Stage::Semantic => "semantic",
+            domain::Stage::Business => "business",
+        };
+        Self { stage, pointer, code, detail, expected, actual }
+    }
+}
+
+/// Something unlikely that does not refuse a document.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({
+    "pointer": "/metrics/pressure_hpa", "code": "unusual_pressure",
+    "detail": "The air pressure is unusual: outside 690 … 1085 hPa. Found: 640.",
+}))]
+pub struct Warning {
+    /// JSON Pointer (RFC 6901) into the document.
+    pub pointer: String,
+    /// A stable word for programs.
+    pub code: String,
+    /// A sentence for people.
+    pub detail: String,
+}
+
+impl From<domain::Warning> for Warning {
+    fn from(domain::Warning { pointer, code, detail }: domain::Warning) -> Self {
+        Self { pointer, code, detail }
+    }
+}
