@@ -16,7 +16,6 @@ use mass_audit_service::{AuditService, CheckpointSigner, write_seed};
 use mass_auth::{
     AccessTokens, AuthService, Capacity, Founded, NewPassword, Passwords, Pepper, SigningKey, SigningKeys,
 };
-use mass_domain::audit::Program;
 use mass_domain::audit::note::NoteKey;
 use mass_domain::delivery::{RetryPolicy, WorkerName};
 use mass_domain::hex::Hex;
@@ -39,6 +38,7 @@ use crate::http::openapi::Document;
 use crate::http::streams::Streams;
 use crate::http::system::Draining;
 use crate::http::{OPERATIONS, Services};
+use crate::program::program;
 use crate::telemetry::Telemetry;
 
 /// How many connections to the database are open at most.
@@ -230,12 +230,6 @@ fn open_observed(settings: &Settings, observer: Arc<dyn CommitObserver>) -> anyh
         let setting = setting(&error);
         anyhow::Error::from(error).context(setting)
     })
-}
-
-/// This program.
-#[must_use]
-pub fn program() -> Program {
-    Program { commit: env!("MASS_COMMIT").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
 }
 
 fn passwords(settings: &Settings) -> anyhow::Result<Passwords> {

@@ -24,6 +24,7 @@ use tracing_subscriber::filter::FilterFn;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::TelemetrySettings;
+use crate::program::program;
 use metrics::Metrics;
 
 /// How long a stopping server waits until the collector has what is left: with the time to drain before it, less than the
@@ -104,7 +105,7 @@ fn send_traces(url: &str) -> Result<SdkTracerProvider, opentelemetry_otlp::Expor
 
 /// This process, which is called `mass` unless a variable of OpenTelemetry says otherwise.
 fn resource() -> Resource {
-    let program = crate::startup::program();
+    let program = program();
     let ours =
         [KeyValue::new("service.version", program.version), KeyValue::new("vcs.ref.head.revision", program.commit)];
     let told = Resource::builder().build();

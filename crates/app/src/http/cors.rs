@@ -1,7 +1,8 @@
 //! Cross-origin calls: from an explicit list of origins, never from whatever origin asks.
 //!
 //! For a page of any other origin, and where no origin is configured, there is no such thing: its preflight is answered
-//! like any OPTIONS (405), and no answer carries a CORS header.
+//! like any OPTIONS (405), and no answer carries a CORS header. actix-cors is passed over: it answers such a preflight with
+//! 400 in plain text, and puts `Access-Control-Expose-Headers` on answers to every origin.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};

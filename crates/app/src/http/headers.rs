@@ -1,6 +1,7 @@
 //! The request headers that carry meaning: `Idempotency-Key`, `If-Match`, `If-None-Match`; and the entity tag.
 
-use actix_web::http::header::{self, HeaderMap, HeaderName};
+use actix_web::HttpMessage;
+use actix_web::http::header::{self, EntityTag, Header, HeaderMap, HeaderName, IfMatch, IfNoneMatch};
 use mass_domain::mass_request::IdempotencyKey;
 use mass_service::SentKey;
 
@@ -14,8 +15,8 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The entity tag of a version (RFC 9110, section 8.8.3): strong, since a version has exactly one representation.
 #[must_use]
-pub fn entity_tag(version: i64) -> String {
-    format!("\"v{version}\"")
+pub fn entity_tag(version: i64) -> EntityTag {
+    EntityTag::new_strong(format!("v{version}"))
 }
 
 /// Reads `Idempotency-Key`: the draft's quoted string or a bare token, which mean the same key.
@@ -48,52 +49,53 @@ fn unquoted(text: &str) -> Option<String> {
     }
 }
 
-/// The versions named in `If-Match`, which are compared strongly; `None` without the header, or if any will do.
+/// Reads the versions in `If-Match`, which are compared strongly; `None` without the header, or if any will do.
 #[must_use]
-pub fn if_match(headers: &HeaderMap) -> Option<Vec<i64>> {
-    versions(headers, &header::IF_MATCH, false)
+pub fn if_match(request: &impl HttpMessage) -> Option<Vec<i64>> {
+    if !request.headers().contains_key(header::IF_MATCH) {
+        return None;
+    }
+    match IfMatch::parse(request) {
+        Ok(IfMatch::Any) => None,
+        Ok(IfMatch::Items(tags)) => Some(tags.iter().filter(|tag| !tag.weak).filter_map(version).collect()),
+        Err(_) => Some(Vec::new()),
+    }
 }
 
 /// Whether `If-None-Match`, which compares weakly, names this version.
 #[must_use]
-pub fn if_none_match(headers: &HeaderMap, version: i64) -> bool {
-    headers.contains_key(header::IF_NONE_MATCH)
-        && versions(headers, &header::IF_NONE_MATCH, true).is_none_or(|versions| versions.contains(&version))
+pub fn if_none_match(request: &impl HttpMessage, version: i64) -> bool {
+    match IfNoneMatch::parse(request) {
+        Ok(IfNoneMatch::Any) => true,
+        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|tag| tag.weak_eq(&entity_tag(version))),
+        Err(_) => false,
+    }
 }
 
-fn versions(headers: &HeaderMap, name: &HeaderName, weak: bool) -> Option<Vec<i64>> {
-    if !headers.contains_key(name) {
-        return None;
-    }
-    let lists = headers.get_all(name).map(|value| value.to_str().unwrap_or_default());
-    let tags: Vec<&str> = lists.flat_map(|list| list.split(',')).map(str::trim).collect();
-    if tags.contains(&"*") {
-        return None;
-    }
-    let version = |tag: &str| {
-        let tag = if weak { tag.strip_prefix("W/").unwrap_or(tag) } else { tag };
-        let version = tag.strip_prefix("\"v")?.strip_suffix('"')?.parse().ok()?;
-        // Tags are compared letter by letter: `"v01"` and `"v+1"` are other ones than `"v1"`.
-        (entity_tag(version) == tag).then_some(version)
-    };
-    Some(tags.into_iter().filter_map(version).collect())
+/// The version that a tag stands for. Tags are compared letter by letter: `"v01"` and `"v+1"` are other ones than `"v1"`.
+fn version(tag: &EntityTag) -> Option<i64> {
+    let version = tag.tag().strip_prefix('v')?.parse().ok()?;
+    tag.weak_eq(&entity_tag(version)).then_some(version)
 }
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::HeaderValue;
+    use actix_web::HttpRequest;
+    use actix_web::test::TestRequest;
 
     use super::*;
 
-    fn with(name: HeaderName, value: &str) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        headers.insert(name, HeaderValue::from_str(value).unwrap());
-        headers
+    fn plain() -> HttpRequest {
+        TestRequest::default().to_http_request()
+    }
+
+    fn with(name: HeaderName, value: &str) -> HttpRequest {
+        TestRequest::default().insert_header((name, value)).to_http_request()
     }
 
     #[test]
     fn a_quoted_and_a_bare_key_are_the_same() {
-        let key = |value: &str| idempotency_key(&with(IDEMPOTENCY_KEY, value)).ok();
+        let key = |value: &str| idempotency_key(with(IDEMPOTENCY_KEY, value).headers()).ok();
         let expected = Some(SentKey::Header(IdempotencyKey::parse("k-1").unwrap()));
         assert_eq!(key("k-1"), expected);
         assert_eq!(key("\"k-1\""), expected);
@@ -106,13 +108,13 @@ mod tests {
 
     #[test]
     fn entity_tags_are_compared_strongly_or_weakly_as_the_header_asks() {
-        assert_eq!(if_match(&HeaderMap::new()), None);
+        assert_eq!(if_match(&plain()), None);
         assert_eq!(if_match(&with(header::IF_MATCH, "*")), None);
         assert_eq!(if_match(&with(header::IF_MATCH, "\"v1\", W/\"v2\", \"x\"")), Some(vec![1]));
         assert_eq!(if_match(&with(header::IF_MATCH, "\"v01\", \"v+1\", \"v9223372036854775808\"")), Some(vec![]));
         assert!(if_none_match(&with(header::IF_NONE_MATCH, "\"x\", W/\"v2\""), 2));
         assert!(if_none_match(&with(header::IF_NONE_MATCH, "*"), 2));
         assert!(!if_none_match(&with(header::IF_NONE_MATCH, "\"v1\""), 2));
-        assert!(!if_none_match(&HeaderMap::new(), 2));
+        assert!(!if_none_match(&plain(), 2));
     }
 }

@@ -1,6 +1,6 @@
 //! MASS requests: send, look at, move on, delete.
 
-pub(super) mod problems;
+pub mod problems;
 pub mod shapes;
 
 use actix_web::http::{StatusCode, header};
@@ -245,8 +245,8 @@ async fn get(
     query.finish()?;
     let request = fetch(&call, &service, id.read()?).await?;
     let (version, outcome) = (request.summary.version, request.summary.outcome);
-    if if_none_match(call.headers(), version) {
-        return Ok(Reply::not_modified().header(header::ETAG, &entity_tag(version)));
+    if if_none_match(call.request(), version) {
+        return Ok(Reply::not_modified().header(header::ETAG, &entity_tag(version).to_string()));
     }
     representation(StatusCode::OK, request, outcome)
 }
@@ -303,7 +303,7 @@ async fn set_status(
     body: Valid<StatusChange>,
 ) -> Result<Reply<MassRequest>, Problem> {
     query.finish()?;
-    let (expected, id, StatusChange { status, reason }) = (if_match(call.headers()), id.read()?, body.0);
+    let (expected, id, StatusChange { status, reason }) = (if_match(call.request()), id.read()?, body.0);
     let request = service.transition(&call.principal, id, status.into(), reason, expected, call.origin).await?;
     let outcome = request.summary.outcome;
     representation(StatusCode::OK, request, outcome)
@@ -324,7 +324,7 @@ const DELETE: Operation = Operation {
 
 async fn delete(call: Call, service: Service, id: PathId<MassRequestId>, query: Query) -> Result<NoContent, Problem> {
     query.finish()?;
-    service.delete(&call.principal, id.read()?, if_match(call.headers()), call.origin).await?;
+    service.delete(&call.principal, id.read()?, if_match(call.request()), call.origin).await?;
     Ok(NoContent)
 }
 
@@ -362,7 +362,7 @@ fn record(call: &Call, Document { value, text }: Document, query: Query) -> Resu
 fn representation(status: StatusCode, request: Stored, outcome: Outcome) -> Result<Reply<MassRequest>, Problem> {
     let Stored { mut summary, document, warnings } = request;
     summary.outcome = outcome;
-    let tag = entity_tag(summary.version);
+    let tag = entity_tag(summary.version).to_string();
     let model = MassRequest {
         summary: summary.into(),
         document: raw(document)?,

@@ -144,6 +144,12 @@ pub struct Call {
 }
 
 impl Call {
+    /// The request as it was sent.
+    #[must_use]
+    pub const fn request(&self) -> &HttpRequest {
+        &self.request
+    }
+
     /// The headers that were sent.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {

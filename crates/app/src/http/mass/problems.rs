@@ -96,7 +96,8 @@ problem_from! {
 }
 
 /// The problem of a request whose document is erased.
-pub(in crate::http) fn gone() -> Problem {
+#[must_use]
+pub fn gone() -> Problem {
     Problem::new(ProblemKind::Gone).detail("Its document is erased; the audit trail keeps its fingerprint.")
 }
 
