@@ -5,6 +5,7 @@ mod rejected;
 mod server;
 mod source;
 mod summary;
+mod taken;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

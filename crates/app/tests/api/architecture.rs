@@ -1,5 +1,7 @@
 //! The rules of docs/ARCHITECTURE.md that a program can check.
 
+mod circles;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -12,6 +12,7 @@ use super::Arguments;
 use super::rejected::Fault;
 use super::server::{self, Server};
 use super::source::Row;
+use super::taken::{Taken, unreadable};
 use crate::commands::{tell_founded, tenant};
 use crate::config::Settings;
 use crate::engine::EngineToken as BearerToken;
@@ -21,18 +22,6 @@ use crate::startup::Application;
 
 /// How many records go into one unit of work of the local database.
 const CHUNK: usize = 500;
-
-/// What became of a record.
-pub(super) enum Taken {
-    /// Stored, with these warnings.
-    Accepted(Vec<Warning>),
-    /// Stored as a correction.
-    Correction(Vec<Warning>),
-    /// Not stored: it is there already, with these warnings.
-    Duplicate(Vec<Warning>),
-    /// Refused, for these reasons.
-    Refused(Vec<Fault>),
-}
 
 /// Where records go.
 pub(super) enum Destination {
@@ -118,11 +107,6 @@ fn faults(error: AcceptError) -> anyhow::Result<Vec<Fault>> {
         AcceptError::Refused(Refusal::OverQuota(over)) => Err(over.into()),
         AcceptError::Refused(refusal) => Ok(vec![Fault::of_record("conflict", refusal.to_string())]),
     }
-}
-
-/// The reason for which a row is no document; where it stands in the file is told beside it.
-pub(super) fn unreadable(error: &SyntaxError) -> Fault {
-    Fault::of_record(error.code, in_words(error))
 }
 
 impl From<Violation> for Fault {

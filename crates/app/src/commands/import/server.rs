@@ -11,9 +11,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::destination::{Taken, unreadable};
 use super::rejected::Fault;
 use super::source::Row;
+use super::taken::{Taken, unreadable};
 
 /// How many records go into one batch. Where a batch begins is part of the keys of its records: with another number, a file
 /// that was imported before would be imported again, as far as its records have no natural key.

@@ -6,7 +6,7 @@ use std::path::Path;
 use mass_domain::validation::Warning;
 use serde_json::json;
 
-use super::destination::Taken;
+use super::taken::Taken;
 use crate::terminal::visible_line;
 
 /// How many warnings are shown; all of them are stored with their records.
