@@ -17,10 +17,11 @@ use mass_domain::contracts::ContractId;
 use mass_domain::tenancy::TenantId;
 use mass_service::OnConflict;
 
-use self::destination::{Destination, Taken};
+use self::destination::Destination;
 use self::rejected::Rejected;
 use self::source::Source;
 use self::summary::Summary;
+use self::taken::Taken;
 use super::print;
 use crate::config::Settings;
 

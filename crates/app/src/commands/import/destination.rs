@@ -2,10 +2,9 @@
 
 use anyhow::Context;
 use mass_domain::access::Principal;
-use mass_domain::json::SyntaxError;
 use mass_domain::mass_request::Outcome;
 use mass_domain::trace::Origin;
-use mass_domain::validation::{Violation, Warning};
+use mass_domain::validation::Violation;
 use mass_service::{AcceptError, DocumentError, OnConflict, Options, Receipt, Refusal};
 
 use super::Arguments;
@@ -17,7 +16,7 @@ use crate::commands::{tell_founded, tenant};
 use crate::config::Settings;
 use crate::engine::EngineToken as BearerToken;
 use crate::http::context::new_request_id;
-use crate::records::{in_words, submitted};
+use crate::records::submitted;
 use crate::startup::Application;
 
 /// How many records go into one unit of work of the local database.
