@@ -332,6 +332,10 @@ fn try_to_write(connection: &mut Connection) -> QueryResult<()> {
 /// The server is another process, and mostly on another machine.
 const ROUND_TRIPS_COST: bool = true;
 
+/// Whether a log's head moves before its events are inserted: the guards compare them when the transaction ends, and would
+/// touch the head once more for events beyond it.
+const HEAD_FIRST: bool = true;
+
 /// Writes all that the acceptance of submissions adds, in one statement, and tells whether what it takes for granted
 /// holds.
 fn add(connection: &mut Connection, addition: &Addition<'_>) -> QueryResult<bool> {

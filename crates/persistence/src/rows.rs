@@ -408,7 +408,7 @@ impl ApiKeyRow {
 
 /// The quotas of a tenant.
 #[derive(Debug, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = quotas, treat_none_as_default_value = false, treat_none_as_null = true)]
+#[diesel(table_name = quotas, primary_key(tenant_id), treat_none_as_default_value = false, treat_none_as_null = true)]
 pub(crate) struct QuotaRow {
     tenant_id: Word<TenantId>,
     requests_per_day: Option<i64>,
@@ -438,7 +438,7 @@ impl QuotaRow {
 
 /// What a tenant has used.
 #[derive(Debug, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = tenant_usage, treat_none_as_default_value = false)]
+#[diesel(table_name = tenant_usage, primary_key(tenant_id), treat_none_as_default_value = false)]
 pub(crate) struct UsageRow {
     tenant_id: Word<TenantId>,
     day: i64,

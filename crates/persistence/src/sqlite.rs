@@ -339,13 +339,16 @@ fn lock_founding(_connection: &mut Connection) -> QueryResult<()> {
 /// The database is in this process.
 const ROUND_TRIPS_COST: bool = false;
 
+/// Whether a log's head moves before its events are inserted: the guards compare them at once, when the head moves.
+const HEAD_FIRST: bool = false;
+
 /// Writes all that the acceptance of submissions adds. What it takes for granted was looked at in the same transaction.
 fn add(connection: &mut Connection, addition: &Addition<'_>) -> QueryResult<bool> {
     let Addition { tenant, before: _, assumed: _, head, usage, events, nodes, requests, keys, queue } = addition;
-    diesel::update(audit_heads::table.find(tenant.as_str())).set(head).execute(connection)?;
     for rows in events.chunks(ROWS_PER_STATEMENT) {
         diesel::insert_into(audit_events::table).values(rows).execute(connection)?;
     }
+    diesel::update(audit_heads::table.find(tenant.as_str())).set(head).execute(connection)?;
     for rows in requests.chunks(ROWS_PER_STATEMENT) {
         diesel::insert_into(mass_requests::table).values(rows).execute(connection)?;
     }

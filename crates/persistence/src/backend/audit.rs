@@ -101,11 +101,16 @@ impl Head {
         if rows.is_empty() {
             return Ok(());
         }
+        if super::HEAD_FIRST {
+            self.store_end(connection)?;
+        }
         for rows in rows.chunks(ROWS_PER_STATEMENT) {
             diesel::insert_into(audit_events::table).values(rows).execute(connection)?;
         }
-        store_nodes(connection, nodes)?;
-        self.store_end(connection)
+        if !super::HEAD_FIRST {
+            self.store_end(connection)?;
+        }
+        store_nodes(connection, nodes)
     }
 
     /// Gives events their places, without storing anything.

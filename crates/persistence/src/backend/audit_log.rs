@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use diesel::dsl::{max, sql};
+use diesel::dsl::{exists, max, sql};
 use diesel::prelude::*;
 use diesel::result::Error::QueryBuilderError;
 use diesel::sql_types::Bool;
@@ -216,6 +216,10 @@ pub(super) fn keep_checkpoint(
     super::write(connection, |connection| {
         // A log that is still empty has no head that the checkpoint could belong to.
         Head::lock(connection, tenant)?;
+        let present = audit_checkpoints::table.find((tenant.as_str(), column(checkpoint.size)));
+        if diesel::select(exists(present)).get_result(connection)? {
+            return Ok(());
+        }
         diesel::insert_into(audit_checkpoints::table)
             .values((
                 audit_checkpoints::tenant_id.eq(tenant.as_str()),
@@ -223,7 +227,6 @@ pub(super) fn keep_checkpoint(
                 audit_checkpoints::at.eq(Instant(checkpoint.at)),
                 audit_checkpoints::note.eq(&checkpoint.note),
             ))
-            .on_conflict_do_nothing()
             .execute(connection)
             .map(|_| ())
     })

@@ -1,6 +1,8 @@
 //! Tenants: what the port's methods do in their transactions.
 
+use diesel::Connection as _;
 use diesel::prelude::*;
+use diesel::result::Error::RollbackTransaction;
 use mass_admin_service::CreateTenantError;
 use mass_auth::Account;
 use mass_domain::audit::NewEvent;
@@ -20,12 +22,17 @@ pub(super) fn create(
     events: Vec<NewEvent>,
 ) -> QueryResult<Result<(), CreateTenantError>> {
     super::write(connection, |connection| {
-        if !insert(connection, tenant)? {
-            return Ok(Err(CreateTenantError::Taken));
-        }
-        if !users::insert(connection, admin)? {
-            diesel::delete(tenants::table.find(tenant.id.as_str())).execute(connection)?;
-            return Ok(Err(CreateTenantError::EmailTaken));
+        // Undone by itself where the address is taken: the role that serves may remove no tenant.
+        let inserted = connection.transaction(|connection| {
+            if !insert(connection, tenant)? {
+                return Ok(Err(CreateTenantError::Taken));
+            }
+            if users::insert(connection, admin)? { Ok(Ok(())) } else { Err(RollbackTransaction) }
+        });
+        match inserted {
+            Ok(Ok(())) => {}
+            Err(RollbackTransaction) => return Ok(Err(CreateTenantError::EmailTaken)),
+            refused => return refused,
         }
         // Last, since a log once begun stays; nobody else knows the tenant yet.
         Head::lock(connection, &tenant.id)?.append(connection, events)?;

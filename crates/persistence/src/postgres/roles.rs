@@ -1,41 +1,75 @@
 //! The role that serves, where another one migrates and owns the tables.
 
+use diesel::Connection as _;
 use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::result::Error::RollbackTransaction;
 use diesel::sql_types::Text;
 
 use super::Connection;
 use crate::MigrateError;
 use crate::connections::Walled;
 
-/// The statements after which a role may do with the tables exactly what it needs: read and write them, but neither
-/// change nor remove what is in the audit trail, nor archive it, nor make tables, and of the migrations only read which were
-/// applied. None where that is so already.
+/// What the role that serves does with each table: which privileges it needs on the whole of it, and which columns it
+/// updates. It reads and adds rows, but removes and changes only what the program does; and nothing of the audit trail
+/// but its head, which a guard holds to the events. A table that does not stand here is nothing of its business.
+const NEEDS: &str = "
+    needs (name, privileges, updates) AS (VALUES
+        ('__diesel_schema_migrations', '{SELECT}'::text[], '{}'::text[]),
+        ('api_keys', '{SELECT,INSERT}', '{last_used_at,revoked_at}'),
+        ('audit_archived_leaves', '{SELECT}', '{}'),
+        ('audit_checkpoints', '{SELECT,INSERT}', '{}'),
+        ('audit_events', '{SELECT,INSERT}', '{}'),
+        ('audit_heads', '{SELECT,INSERT}', '{size,frontier}'),
+        ('audit_nodes', '{SELECT,INSERT}', '{}'),
+        ('deliveries', '{SELECT,INSERT}', '{state,round,attempts,queued_at,updated_at,failure_code,failure_detail,dead_reason,call_id,traceparent}'),
+        ('delivery_queue', '{SELECT,INSERT,DELETE}', '{due_at,worker,fence}'),
+        ('directory', '{SELECT,INSERT}', '{}'),
+        ('idempotency_keys', '{SELECT,INSERT,DELETE}', '{}'),
+        ('login_attempts', '{SELECT,INSERT,DELETE}', '{failures,failed_at,succeeded_at}'),
+        ('mass_requests', '{SELECT,INSERT}', '{status,version,updated_at,corrected_by,deleted_at,document,warnings,correlation_id,idempotency_key,site_id,device_id,observed_at,natural_key}'),
+        ('quotas', '{SELECT,INSERT}', '{requests_per_day,stored_bytes,updated_at}'),
+        ('recommendations', '{SELECT,INSERT,DELETE}', '{}'),
+        ('refresh_tokens', '{SELECT,INSERT}', '{spent_at}'),
+        ('sessions', '{SELECT,INSERT,DELETE}', '{expires_at,revoked_at}'),
+        ('tenant_usage', '{SELECT,INSERT}', '{day,requests,stored_bytes}'),
+        ('tenants', '{SELECT,INSERT}', '{auto_send}'),
+        ('users', '{SELECT,INSERT}', '{password_hash,roles,disabled_at,updated_at}')
+    )";
+
+/// The statements after which a role may do exactly what it needs, in their order: a right on a whole table is taken
+/// before those on its columns are given, which go with it. None where that is so already.
 const DUE: &str = "
-    WITH may (object, privilege, has, needs) AS (
-        SELECT format('TABLE %s', oid::regclass), privilege, has_table_privilege($1, oid, privilege),
-            CASE relname
-                WHEN '__diesel_schema_migrations' THEN privilege = 'SELECT'
-                WHEN 'audit_events' THEN privilege IN ('SELECT', 'INSERT')
-                WHEN 'audit_nodes' THEN privilege IN ('SELECT', 'INSERT')
-                WHEN 'audit_checkpoints' THEN privilege IN ('SELECT', 'INSERT')
-                WHEN 'audit_archived_leaves' THEN privilege = 'SELECT'
-                WHEN 'audit_heads' THEN privilege IN ('SELECT', 'INSERT', 'UPDATE')
-                ELSE privilege IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
-            END
-        FROM pg_class,
-            unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS privilege
-        WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
+    , whole (oid, object, privilege, has, needed, updates) AS (
+        SELECT t.oid, format('TABLE %s', t.oid::regclass), privilege, has_table_privilege($1, t.oid, privilege),
+            privilege = ANY (privileges), updates
+        FROM needs JOIN pg_class AS t ON t.relname = name
+            AND t.relnamespace = current_schema()::regnamespace AND t.relkind IN ('r', 'p'),
+            unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']
+                || CASE WHEN current_setting('server_version_num')::int >= 170000 THEN '{MAINTAIN}' ELSE '{}' END::text[]
+            ) AS privilege
+    ), part (object, privilege, quoted, has, needed, has_whole) AS (
+        SELECT object, privilege, format('%I', attname), has_column_privilege($1, oid, attnum, privilege),
+            privilege = 'UPDATE' AND attname = ANY (updates), has
+        FROM whole JOIN pg_attribute ON attrelid = oid AND attnum > 0 AND NOT attisdropped
+        WHERE privilege IN ('SELECT', 'INSERT', 'UPDATE', 'REFERENCES') AND NOT whole.needed
+    ), due (stage, grants, privileges, object) AS (
+        SELECT 1, needed, string_agg(privilege, ', ' ORDER BY privilege), object
+        FROM whole WHERE has <> needed GROUP BY object, needed
         UNION ALL
-        SELECT format('SCHEMA %I', current_schema()), privilege,
-            has_schema_privilege($1, current_schema(), privilege), privilege = 'USAGE'
-        FROM unnest(ARRAY['USAGE', 'CREATE']) AS privilege
+        SELECT 2, needed, format('%s (%s)', privilege, string_agg(quoted, ', ' ORDER BY quoted)), object
+        FROM part WHERE CASE WHEN has_whole THEN needed ELSE has <> needed END GROUP BY object, privilege, needed
+        UNION ALL
+        SELECT 1, needed, string_agg(privilege, ', ' ORDER BY privilege), format('SCHEMA %I', current_schema())
+        FROM (
+            SELECT privilege, has_schema_privilege($1, current_schema(), privilege) AS has, privilege = 'USAGE' AS needed
+            FROM unnest(ARRAY['USAGE', 'CREATE']) AS privilege
+        ) AS schema WHERE has <> needed GROUP BY needed
     )
     SELECT format(
-        CASE WHEN needs THEN 'GRANT %s ON %s TO %I' ELSE 'REVOKE %s ON %s FROM %I' END,
-        string_agg(privilege, ', ' ORDER BY privilege), object, $1
+        CASE WHEN grants THEN 'GRANT %s ON %s TO %I' ELSE 'REVOKE %s ON %s FROM %I' END, privileges, object, $1
     ) AS statement
-    FROM may WHERE has <> needs GROUP BY object, needs ORDER BY object";
+    FROM due ORDER BY stage, object, grants";
 
 #[derive(QueryableByName)]
 struct Due {
@@ -50,21 +84,31 @@ pub(super) fn settle(owner: &mut Connection, serving: &mut Connection) -> Result
     if current_role(owner)? == role {
         return Ok(());
     }
-    for due in due(owner, &role)? {
-        if let Err(error) = diesel::sql_query(&due.statement).execute(owner) {
-            return Err(MigrateError::Grant { statement: due.statement, reason: error.to_string() });
+    // At once, so that another server of the role misses no right meanwhile.
+    let mut refused = None;
+    let settled = owner.transaction(|owner| {
+        for Due { statement } in due(owner, &role)? {
+            if let Err(error) = diesel::sql_query(&statement).execute(owner) {
+                refused = Some(MigrateError::Grant { statement, reason: error.to_string() });
+                return Err(RollbackTransaction);
+            }
         }
+        Ok(())
+    });
+    if let Some(refused) = refused {
+        return Err(refused);
     }
+    settled.map_err(failed)?;
     // A right that everybody has, or a role of which this one is a member, cannot be taken from this one alone.
-    if let Some(due) = due(owner, &role)?.pop() {
+    if let Some(due) = due(owner, &role).map_err(failed)?.pop() {
         let reason = "it has no effect, because of a right of PUBLIC or of another role".to_owned();
         return Err(MigrateError::Grant { statement: due.statement, reason });
     }
     if serving.has_walls().map_err(failed)? { Ok(()) } else { Err(MigrateError::NotHeld { role }) }
 }
 
-fn due(owner: &mut Connection, role: &str) -> Result<Vec<Due>, MigrateError> {
-    diesel::sql_query(DUE).bind::<Text, _>(role).load(owner).map_err(failed)
+fn due(owner: &mut Connection, role: &str) -> QueryResult<Vec<Due>> {
+    diesel::sql_query(format!("WITH {NEEDS}{DUE}")).bind::<Text, _>(role).load(owner)
 }
 
 fn current_role(connection: &mut Connection) -> Result<String, MigrateError> {

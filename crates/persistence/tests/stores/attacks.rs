@@ -39,6 +39,7 @@ on_both!(
     an_inserted_or_removed_account_is_found,
     a_value_that_cannot_be_read_is_found,
     an_account_of_an_older_log_is_not_taken_for_a_forged_one,
+    a_log_grows_by_events_and_by_nothing_else,
 );
 
 /// How many events the log has: a node of the tree is stored, and some peaks are beside it.
@@ -264,11 +265,15 @@ async fn an_inserted_event_is_found(db: TestDatabase) {
             of_tenant()
         )
     };
-    log.change(&copy(EVENTS, EVENTS + 1));
+    match &log.db.place {
+        Place::Sqlite(_) => log.change(&copy(EVENTS, EVENTS + 1)),
+        // Here its head has to move, too, before the transaction ends.
+        Place::Postgres(_) => log.attack(&copy(EVENTS, EVENTS + 1)),
+    }
     assert_eq!(log.finding().await, LiveFinding::BeyondHead { last: EVENTS + 1, head: EVENTS });
     let room = "UPDATE audit_events SET sequence = sequence + 1000 WHERE sequence >= 50;
                 UPDATE audit_events SET sequence = sequence - 999 WHERE sequence >= 1000;";
-    log.attack(&format!("{room}{}", copy(49, 50)));
+    log.attack_again(&format!("{room}{}", copy(49, 50)));
     assert_eq!(log.finding().await, LiveFinding::OutOfPlace { found: 49, due: 50 });
 }
 
@@ -354,7 +359,7 @@ async fn a_changed_head_is_found(db: TestDatabase) {
         (EVENTS, LiveFinding::Head { first: 1, last: 256 }),
         (EVENTS + 5, LiveFinding::TailCut { last: EVENTS, head: EVENTS + 5 }),
     ] {
-        log.change(&format!("UPDATE audit_heads SET size = {size}, frontier = {}", log.bytes(&[1; 32])));
+        log.attack_again(&format!("UPDATE audit_heads SET size = {size}, frontier = {}", log.bytes(&[1; 32])));
         assert_eq!(log.finding().await, finding);
     }
 }
@@ -575,4 +580,135 @@ async fn a_value_that_cannot_be_read_is_found(db: TestDatabase) {
     log.attack_again(&format!("UPDATE audit_nodes SET hash = {short}"));
     let found = log.finding().await;
     assert!(matches!(found, LiveFinding::Column { .. } | LiveFinding::Stored(_)), "{found}");
+}
+
+/// What would stop a tenant, or stand in the way of what is to come, although it changes nothing that is there.
+async fn a_log_grows_by_events_and_by_nothing_else(db: TestDatabase) {
+    let log = Log::new(db).await;
+    let (one, two) = (log.bytes(&[1; 32]), log.bytes(&[1; 64]));
+    let (instant, next) = ("'2026-11-24T12:00:00.000000Z'", EVENTS + 1);
+    let event = |sequence: u64, hash: &str| {
+        format!(
+            "INSERT INTO audit_events VALUES ('default', {sequence}, {instant}, 'system', NULL, 'started', 'server', NULL, \
+             'success', '{{}}', {hash});"
+        )
+    };
+    let of = of_tenant();
+    let refused = [
+        format!("UPDATE audit_heads SET size = size + 5 WHERE {of}"),
+        format!("UPDATE audit_heads SET size = size + 1, frontier = {two} WHERE {of}"),
+        format!("UPDATE audit_heads SET frontier = {two} WHERE {of}"),
+        format!("UPDATE audit_heads SET frontier = {} WHERE {of}", log.bytes(&[])),
+        format!("INSERT INTO audit_heads VALUES ('other', 5, {two})"),
+        event(next + 1, &one),
+        event(EVENTS - 1, &one),
+        event(0, &one),
+        event(next, "''").replace("''", &log.bytes(&[])),
+        format!("BEGIN; {} UPDATE audit_heads SET size = {} WHERE {of}; COMMIT;", event(next, &one), next + 1),
+        format!(
+            "BEGIN; {} UPDATE audit_heads SET size = {next}, frontier = {} WHERE {of}; COMMIT;",
+            event(next, &one),
+            log.bytes(&[1; 31])
+        ),
+        format!("INSERT INTO audit_nodes VALUES ('default', 8, 1, {one})"),
+        format!("INSERT INTO audit_nodes VALUES ('default', 63, 0, {one})"),
+        format!("INSERT INTO audit_nodes VALUES ('default', 0, 0, {one})"),
+        format!("INSERT INTO audit_checkpoints VALUES ('default', {next}, {instant}, 'x')"),
+        format!("INSERT INTO audit_checkpoints VALUES ('default', -1, {instant}, 'x')"),
+    ];
+    for statement in refused {
+        let refused = execute(&log.db.place, &statement).expect_err(&statement);
+        let told = ["the audit trail only grows", "duplicate key value"];
+        assert!(told.iter().any(|told| refused.contains(told)), "{statement}: {refused}");
+    }
+    if let Place::Postgres(_) = &log.db.place {
+        // Here it need not be at once that the head follows, but it has to.
+        let refused = execute(&log.db.place, &event(next, &one)).unwrap_err();
+        assert!(refused.contains("the audit trail only grows"), "{refused}");
+    }
+    log.verify(&[]).await.unwrap();
+    log.db.stored(simple(9)).await;
+    assert_eq!(log.verify(&[]).await.unwrap().events, next);
+}
+
+/// Puts rows in the place of others, by their keys and by their rowids, as whoever opens the file can.
+#[tokio::test]
+async fn nothing_of_the_trail_is_replaced_on_sqlite() {
+    let log = Log::new(TestDatabase::sqlite().await).await;
+    log.audit().archive(&tenant(), 1..=10, event(&tenant(), at(9))).await.unwrap();
+    let tables = ["audit_heads", "audit_events", "audit_nodes", "audit_archived_leaves", "audit_checkpoints"];
+    let content = || {
+        tables.map(|table| {
+            let columns = log.db.place.lines(&format!("SELECT name AS line FROM pragma_table_info('{table}')"));
+            let all = columns.iter().map(|column| format!("quote({column})")).collect::<Vec<_>>().join(" || ");
+            log.db.place.lines(&format!("SELECT {all} AS line FROM {table} ORDER BY rowid"))
+        })
+    };
+    let before = content();
+    for (table, rows) in tables.iter().zip(&before) {
+        assert!(!rows.is_empty(), "{table}");
+        // The same row, one with the rowid of another one, and the key of another one.
+        for statement in [
+            format!("INSERT OR REPLACE INTO {table} SELECT * FROM {table} LIMIT 1"),
+            format!("REPLACE INTO {table} SELECT * FROM {table} ORDER BY rowid DESC LIMIT 1"),
+            format!("UPDATE OR REPLACE {table} SET rowid = (SELECT max(rowid) FROM {table}) + 1"),
+            format!("UPDATE OR REPLACE {table} SET tenant_id = 'other'"),
+        ] {
+            let refused = execute(&log.db.place, &statement).expect_err(&statement);
+            assert!(refused.contains("the audit trail only grows"), "{statement}: {refused}");
+        }
+    }
+    let next = EVENTS + 2;
+    let (one, instant) = (log.bytes(&[1; 32]), "'2026-11-24T12:00:00.000000Z'");
+    for new in [
+        "audit_heads (rowid, tenant_id, size, frontier) VALUES (1, 'other', 0, x'')".to_owned(),
+        format!(
+            "audit_events (rowid, tenant_id, sequence, at, actor_kind, action, object_kind, outcome, event, leaf_hash)
+             VALUES (50, 'default', {next}, {instant}, 'system', 'started', 'server', 'success', '{{}}', {one})"
+        ),
+        format!("audit_nodes (rowid, tenant_id, level, position, hash) VALUES (1, 'default', 8, 0, {one})"),
+        format!("audit_archived_leaves (rowid, tenant_id, sequence, leaf_hash) VALUES (1, 'default', {next}, {one})"),
+        format!("audit_checkpoints (rowid, tenant_id, size, at, note) VALUES (1, 'default', 101, {instant}, 'x')"),
+    ] {
+        let refused = execute(&log.db.place, &format!("INSERT OR REPLACE INTO {new}")).expect_err(&new);
+        assert!(refused.contains("the audit trail only grows"), "{new}: {refused}");
+    }
+    assert_eq!(content(), before);
+    log.verify(&[]).await.unwrap();
+}
+
+/// Nor is what tells servers that credentials have changed walked around.
+#[tokio::test]
+async fn what_replaces_credentials_is_counted_on_sqlite() {
+    let db = TestDatabase::sqlite().await;
+    db.accounts().create(account("ana@example.test", &tenant()), event(&tenant(), at(0))).await.unwrap();
+    let version = || -> i64 {
+        let version = "SELECT CAST(credentials_version AS TEXT) AS line FROM tenants WHERE id = 'default'";
+        db.place.lines(version)[0].parse().unwrap()
+    };
+    let mut last = version();
+    let copy = |columns: &str| {
+        format!("INSERT OR REPLACE INTO users ({columns}) SELECT {columns} FROM users WHERE email LIKE 'ana%'")
+    };
+    let columns = "tenant_id, id, email, password_hash, roles, created_at, updated_at";
+    for statement in [copy(columns), copy(&format!("rowid, {columns}"))] {
+        db.place.execute(&statement);
+        assert!(version() > last, "{statement}");
+        last = version();
+    }
+    for statement in [
+        "INSERT OR REPLACE INTO tenants (id, created_at) VALUES ('default', '2026-01-01T00:00:00.000000Z')",
+        "INSERT OR REPLACE INTO tenants (rowid, id, created_at)
+         SELECT rowid, 'third', created_at FROM tenants WHERE id = 'default'",
+    ] {
+        db.place.execute(statement);
+        assert_eq!(version(), last);
+    }
+    for statement in [
+        "UPDATE tenants SET credentials_version = 0 WHERE id = 'default'",
+        "UPDATE OR REPLACE tenants SET id = 'other' WHERE id = 'default'",
+    ] {
+        execute(&db.place, statement).expect_err(statement);
+        assert_eq!(version(), last);
+    }
 }

@@ -150,6 +150,7 @@ async fn the_tree_is_that_of_the_events(db: TestDatabase) {
 async fn checkpoints_are_kept_once(db: TestDatabase) {
     let checkpoint = |size, note: &str| StoredCheckpoint { size, at: at(5), note: note.to_owned() };
     assert_eq!(trail(&db).latest_checkpoint(&tenant()).await.unwrap(), None);
+    record(&db, some(7)).await;
     for (size, note) in [(3, "three"), (1, "one"), (3, "another"), (7, "seven")] {
         trail(&db).keep_checkpoint(&tenant(), checkpoint(size, note)).await.unwrap();
     }

@@ -142,10 +142,11 @@ async fn a_queue_outlives_its_migration(db: TestDatabase) {
     db.outbox().send(&tenant(), asked_for, act(at(1))).await.unwrap();
     let place = db.place;
     drop(db.database);
-    match &place {
-        Place::Sqlite(_) => drop(place.sqlite_connection().revert_last_migration(SQLITE).unwrap()),
-        Place::Postgres(database) => drop(database.connection().revert_last_migration(POSTGRES).unwrap()),
-    }
+    let revert = || match &place {
+        Place::Sqlite(_) => place.sqlite_connection().revert_last_migration(SQLITE).unwrap().to_string(),
+        Place::Postgres(database) => database.connection().revert_last_migration(POSTGRES).unwrap().to_string(),
+    };
+    while revert() != "20261201000000" {}
     let in_both = "SELECT CAST(count(*) AS text) AS line FROM deliveries AS d
         JOIN delivery_queue AS q ON q.tenant_id = d.tenant_id AND q.delivery_id = d.id AND d.id = d.request_id";
     assert_eq!(place.lines(in_both), ["3"]);

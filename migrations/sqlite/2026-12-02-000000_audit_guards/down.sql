@@ -1,0 +1,14 @@
+DROP TRIGGER api_keys_moved;
+DROP TRIGGER api_keys_replaced;
+DROP TRIGGER sessions_moved;
+DROP TRIGGER sessions_replaced;
+DROP TRIGGER users_moved;
+DROP TRIGGER users_replaced;
+DROP TRIGGER tenants_keep_count;
+DROP TRIGGER tenants_stay;
+DROP TRIGGER audit_checkpoints_follow;
+DROP TRIGGER audit_archived_leaves_follow;
+DROP TRIGGER audit_nodes_follow;
+DROP TRIGGER audit_heads_follow;
+DROP TRIGGER audit_events_follow;
+DROP TRIGGER audit_heads_begin;
