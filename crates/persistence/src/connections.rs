@@ -8,6 +8,7 @@ use anyhow::anyhow;
 use diesel::QueryResult;
 use diesel::connection::TransactionManager;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, ManageConnection, Pool, R2D2Connection};
+use diesel::result::Error;
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 use mass_domain::trace::SPANS;
@@ -37,8 +38,11 @@ pub(crate) trait Walled: R2D2Connection + Sized + 'static {
     /// Makes sure, without asking the server, that it has not closed the connection while nobody used it.
     fn look(&mut self) -> QueryResult<()>;
 
-    /// Does a unit of work that sees and changes what is of one tenant alone: whatever its statements say.
-    fn within<T>(&mut self, tenant: &TenantId, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T>;
+    /// Begins a unit of work that sees and changes what is of one tenant alone: whatever its statements say.
+    fn enter(&mut self, tenant: &TenantId) -> QueryResult<()>;
+
+    /// Does the unit of work that has been begun so, and ends it.
+    fn within<T>(&mut self, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T>;
 }
 
 type Turn = Arc<tokio::sync::Mutex<()>>;
@@ -147,7 +151,16 @@ impl<C: Walled> Connections<C> {
         self.with_tenant(tenant, |mut connection| connection.run(work)).await?
     }
 
-    /// The same, however long it takes: for what clears away as much as there is.
+    /// Does a unit of work for a tenant that only reads: once more on another connection, if its own turns out to be lost.
+    pub(crate) async fn read_for<T: Send + 'static>(
+        &self,
+        tenant: &TenantId,
+        work: impl Fn(&mut C, &TenantId) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, PortError> {
+        self.with_tenant(tenant, |mut connection| connection.read(work)).await?
+    }
+
+    /// The same as [`run_for`](Self::run_for), however long it takes: for what clears away as much as there is.
     pub(crate) async fn run_at_length_for<T: Send + 'static>(
         &self,
         tenant: &TenantId,
@@ -174,10 +187,11 @@ impl<C: Walled> Connections<C> {
         let span = self.span();
         let turn = self.turn_of(tenant).instrument(span.clone()).await?;
         let (tenant, has_walls, purpose) = (tenant.clone(), Arc::clone(&self.has_walls), self.purpose);
-        let trouble = Arc::clone(&self.trouble);
+        let (trouble, pool) = (Arc::clone(&self.trouble), self.pool.clone());
         let in_turn = move |connection: &mut C| {
             let _turn = turn;
-            work(TenantConnection { purpose, connection, has_walls: &has_walls, tenant: &tenant, trouble: &trouble })
+            let lease = Lease { connection, pool: &pool, trouble: &trouble };
+            work(TenantConnection { purpose, lease, has_walls: &has_walls, tenant: &tenant })
         };
         self.with(limit, span, in_turn).await
     }
@@ -203,20 +217,20 @@ impl<C: Walled> Connections<C> {
     }
 
     /// Does a unit of work for the tenant that is found by one [outside](Self::run_outside); it is also given what else
-    /// was found.
-    pub(crate) async fn run_for_found<K: Send + 'static, T: Send + 'static>(
+    /// was found. Both only read.
+    pub(crate) async fn read_for_found<K: Copy + Send + 'static, T: Send + 'static>(
         &self,
-        look_up: impl FnOnce(&mut C) -> QueryResult<Option<(TenantId, K)>> + Send + 'static,
-        work: impl FnOnce(&mut C, &TenantId, K) -> QueryResult<Option<T>> + Send + 'static,
+        look_up: impl Fn(&mut C) -> QueryResult<Option<(TenantId, K)>> + Send + 'static,
+        work: impl Fn(&mut C, &TenantId, K) -> QueryResult<Option<T>> + Send + 'static,
     ) -> Result<Option<T>, PortError> {
-        let (has_walls, purpose, trouble) = (Arc::clone(&self.has_walls), self.purpose, Arc::clone(&self.trouble));
+        let (has_walls, purpose) = (Arc::clone(&self.has_walls), self.purpose);
+        let (trouble, pool) = (Arc::clone(&self.trouble), self.pool.clone());
         let both = move |connection: &mut C| {
-            let Some((tenant, key)) = look_up(connection).map_err(|error| trouble.classify(error, connection))? else {
-                return Ok(None);
-            };
-            let mut connection =
-                TenantConnection { purpose, connection, has_walls: &has_walls, tenant: &tenant, trouble: &trouble };
-            connection.run(|connection, tenant| work(connection, tenant, key))
+            let mut lease = Lease { connection, pool: &pool, trouble: &trouble };
+            let found = lease.retried(&look_up).map_err(|error| lease.classify(error))?;
+            let Some((tenant, key)) = found else { return Ok(None) };
+            let mut connection = TenantConnection { purpose, lease, has_walls: &has_walls, tenant: &tenant };
+            connection.read(|connection, tenant| work(connection, tenant, key))
         };
         self.with(Some(self.limit), self.span(), both).await?
     }
@@ -229,6 +243,20 @@ impl<C: Walled> Connections<C> {
     ) -> Result<T, PortError> {
         let trouble = Arc::clone(&self.trouble);
         let outside = move |connection: &mut C| work(connection).map_err(|error| trouble.classify(error, connection));
+        self.with(Some(self.limit), self.span(), outside).await?
+    }
+
+    /// Does a unit of work outside all tenants that only reads: once more on another connection, if its own turns out to be
+    /// lost.
+    pub(crate) async fn read_outside<T: Send + 'static>(
+        &self,
+        work: impl Fn(&mut C) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, PortError> {
+        let (trouble, pool) = (Arc::clone(&self.trouble), self.pool.clone());
+        let outside = move |connection: &mut C| {
+            let mut lease = Lease { connection, pool: &pool, trouble: &trouble };
+            lease.retried(&work).map_err(|error| lease.classify(error))
+        };
         self.with(Some(self.limit), self.span(), outside).await?
     }
 
@@ -292,13 +320,41 @@ fn span<C: Walled>(purpose: &'static str) -> Span {
     )
 }
 
+/// A connection of a pool, in whose place another one of the pool can be put.
+struct Lease<'a, C: Walled> {
+    connection: &'a mut C,
+    pool: &'a Pool<Manager<C>>,
+    trouble: &'a Trouble,
+}
+
+impl<C: Walled> Lease<'_, C> {
+    fn classify(&mut self, error: Error) -> PortError {
+        self.trouble.classify(error, self.connection)
+    }
+
+    /// Does what may be done twice: once more on another connection, if this one turns out to be lost. A connection can be
+    /// lost without its end having been told yet when it was looked at.
+    fn retried<T>(&mut self, work: impl Fn(&mut C) -> QueryResult<T>) -> QueryResult<T> {
+        match work(self.connection) {
+            Err(error) if self.connection.ping().is_err() => {
+                let Ok(mut other) = self.pool.get() else { return Err(error) };
+                // Not used again.
+                C::TransactionManager::transaction_manager_status_mut(self.connection).set_in_error();
+                std::mem::swap(&mut *other, self.connection);
+                drop(other);
+                work(self.connection)
+            }
+            done => done,
+        }
+    }
+}
+
 /// A connection that does units of work for one tenant.
 pub(crate) struct TenantConnection<'a, C: Walled> {
     purpose: &'static str,
-    connection: &'a mut C,
+    lease: Lease<'a, C>,
     has_walls: &'a OnceLock<bool>,
     tenant: &'a TenantId,
-    trouble: &'a Trouble,
 }
 
 impl<C: Walled> TenantConnection<'_, C> {
@@ -309,22 +365,48 @@ impl<C: Walled> TenantConnection<'_, C> {
 
     /// Does a unit of work for the tenant, which it is given again.
     pub(crate) fn run<T>(&mut self, work: impl FnOnce(&mut C, &TenantId) -> QueryResult<T>) -> Result<T, PortError> {
-        self.run_within(work).map_err(|error| self.trouble.classify(error, self.connection))
+        self.run_within(work).map_err(|error| self.lease.classify(error))
+    }
+
+    /// The same for one that only reads.
+    fn read<T>(&mut self, work: impl Fn(&mut C, &TenantId) -> QueryResult<T>) -> Result<T, PortError> {
+        let (has_walls, tenant) = (self.has_walls, self.tenant);
+        let read = |connection: &mut C| {
+            if walls(has_walls, connection)? {
+                connection.enter(tenant)?;
+                connection.within(|connection| work(connection, tenant))
+            } else {
+                work(connection, tenant)
+            }
+        };
+        self.lease.retried(read).map_err(|error| self.lease.classify(error))
     }
 
     fn run_within<T>(&mut self, work: impl FnOnce(&mut C, &TenantId) -> QueryResult<T>) -> QueryResult<T> {
-        let Self { connection, has_walls, tenant, purpose: _, trouble: _ } = self;
-        let has_walls = match has_walls.get() {
-            Some(has_walls) => *has_walls,
-            None => {
-                let answer = connection.has_walls()?;
-                *has_walls.get_or_init(|| answer)
+        let Self { lease, has_walls, tenant, purpose: _ } = self;
+        // To begin changes nothing.
+        let begun = lease.retried(|connection| {
+            let has_walls = walls(has_walls, connection)?;
+            if has_walls {
+                connection.enter(tenant)?;
             }
-        };
-        if has_walls {
-            connection.within(tenant, |connection| work(connection, tenant))
+            Ok(has_walls)
+        })?;
+        if begun {
+            lease.connection.within(|connection| work(connection, tenant))
         } else {
-            work(connection, tenant)
+            work(lease.connection, tenant)
+        }
+    }
+}
+
+/// Whether there are walls, which is asked once.
+fn walls<C: Walled>(known: &OnceLock<bool>, connection: &mut C) -> QueryResult<bool> {
+    match known.get() {
+        Some(has_walls) => Ok(*has_walls),
+        None => {
+            let answer = connection.has_walls()?;
+            Ok(*known.get_or_init(|| answer))
         }
     }
 }

@@ -93,6 +93,14 @@ impl Store {
         let applied = applied.map_err(|error| OpenError::Unreachable(url.redact(&error.to_string())))?;
         refuse_newer::<Backend>(applied, MIGRATIONS)?;
         let setup = Setup { statement_cache: options.statement_cache };
+        let language = language(&mut connection, setup);
+        let language = language.map_err(|error| OpenError::Unreachable(url.redact(&error.to_string())))?;
+        if !is_english(&language) {
+            tracing::warn!(
+                lc_messages = language,
+                "errors of the database cannot all be told apart: let lc_messages be C"
+            );
+        }
         let connections =
             |purpose| Connections::new(purpose, &url.with_defaults(), options.pool_size.get(), options.timeout, setup);
         let writes = Arc::new(connections("database write").one_for_each_tenant());
@@ -124,6 +132,18 @@ fn applied_migrations(connection: &mut Connection) -> QueryResult<Vec<String>> {
     diesel::dsl::sql::<Text>("SELECT version::text FROM __diesel_schema_migrations").load(connection)
 }
 
+/// The language of the server's messages on connections that are set up so.
+fn language(connection: &mut Connection, Setup { statement_cache }: Setup) -> QueryResult<String> {
+    if statement_cache {
+        connection.batch_execute(IN_ENGLISH)?;
+    }
+    diesel::select(diesel::dsl::sql::<Text>("current_setting('lc_messages')")).get_result(connection)
+}
+
+fn is_english(language: &str) -> bool {
+    language.is_empty() || language.starts_with("en") || matches!(language.split('.').next(), Some("C" | "POSIX"))
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Setup {
     statement_cache: bool,
@@ -137,10 +157,16 @@ struct Setup {
 const FOR_PREPARED: &str = "SET enable_seqscan = off; SET enable_sort = off; SET jit = off; \
                             SET default_transaction_isolation = 'read committed'";
 
+/// Errors are told apart by their English words where the driver tells no SQLSTATE. Only a superuser may choose the language,
+/// and whoever has been granted that.
+const IN_ENGLISH: &str = "SELECT set_config('lc_messages', 'C', false) \
+                          WHERE has_parameter_privilege('lc_messages', 'SET')";
+
 impl CustomizeConnection<Connection, diesel::r2d2::Error> for Setup {
     fn on_acquire(&self, connection: &mut Connection) -> Result<(), diesel::r2d2::Error> {
         if self.statement_cache {
-            connection.batch_execute(FOR_PREPARED).map_err(diesel::r2d2::Error::QueryError)
+            let prepare = format!("{FOR_PREPARED}; {IN_ENGLISH}");
+            connection.batch_execute(&prepare).map_err(diesel::r2d2::Error::QueryError)
         } else {
             connection.set_prepared_statement_cache_size(CacheSize::Disabled);
             Ok(())
@@ -166,11 +192,14 @@ impl Walled for Connection {
         Ok(())
     }
 
-    fn within<T>(&mut self, tenant: &TenantId, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T> {
+    fn enter(&mut self, tenant: &TenantId) -> QueryResult<()> {
         // The tenant is named for this transaction alone: named for the session, it would still be there for whoever
         // gets the connection next. In one round trip with the beginning; a slug has no quotes.
         let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL mass.tenant = '{tenant}'");
-        AnsiTransactionManager::begin_transaction_sql(self, &begin)?;
+        AnsiTransactionManager::begin_transaction_sql(self, &begin)
+    }
+
+    fn within<T>(&mut self, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T> {
         match work(self) {
             Ok(done) => AnsiTransactionManager::commit_transaction(self).map(|()| done),
             Err(error) => {
@@ -312,6 +341,9 @@ fn lock_founding(connection: &mut Connection) -> QueryResult<()> {
     diesel::sql_query("SELECT pg_advisory_xact_lock($1)").bind::<BigInt, _>(FOUNDING_LOCK).execute(connection)?;
     Ok(())
 }
+
+/// Nothing: what the server keeps of what was removed, its own upkeep clears away.
+async fn sweep(_store: &Store) {}
 
 /// Nothing: a server that has lost its files says so itself.
 fn in_place(_store: &Store) -> Result<(), PortError> {

@@ -61,12 +61,14 @@ mod sessions;
 mod settings;
 #[path = "backend/store.rs"]
 mod store;
+mod sweeping;
 #[path = "backend/tenants.rs"]
 mod tenants;
 #[path = "backend/users.rs"]
 mod users;
 
 use deliveries::{Share, names};
+use sweeping::{Sweeping, sweep};
 
 type Connection = SqliteConnection;
 type Backend = diesel::sqlite::Sqlite;
@@ -97,6 +99,7 @@ pub(crate) struct Store {
     accepting: GroupCommit<Connection>,
     /// Whose turn in the queue for the engine was the last here.
     turn: Mutex<Option<TenantId>>,
+    sweeping: Arc<Sweeping>,
     path: String,
     /// Device and number of the file that was opened.
     file: (u64, u64),
@@ -126,7 +129,8 @@ impl Store {
         let writes = Arc::new(Connections::new("database write", url, 1, options.timeout, Setup));
         let accepting = GroupCommit::new(Arc::clone(&writes), mass::accept, Arc::clone(&options.observer));
         let reads = Connections::new("database read", url, options.pool_size.get(), options.timeout, Setup);
-        Ok(Self { reads, writes, accepting, turn: Mutex::default(), path: url.to_owned(), file })
+        let (turn, sweeping) = (Mutex::default(), Arc::default());
+        Ok(Self { reads, writes, accepting, turn, sweeping, path: url.to_owned(), file })
     }
 }
 
@@ -221,7 +225,11 @@ impl Walled for Connection {
         Ok(())
     }
 
-    fn within<T>(&mut self, _tenant: &TenantId, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T> {
+    fn enter(&mut self, _tenant: &TenantId) -> QueryResult<()> {
+        Ok(())
+    }
+
+    fn within<T>(&mut self, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T> {
         work(self)
     }
 }
@@ -382,6 +390,10 @@ fn migrate(store: &Store) -> Result<Vec<String>, MigrateError> {
             Ok(applied)
         })
     });
+    if migrated.is_ok() {
+        // What a server that was killed could not clear away. Where others read, theirs will.
+        let _ = sweeping::empty_log(&mut connection);
+    }
     migrated.map_err(|error: Box<dyn std::error::Error + Send + Sync>| {
         match (locked(&error, &store.path), error.downcast::<NewerDatabase>()) {
             (_, Ok(newer)) => MigrateError::Newer(*newer),

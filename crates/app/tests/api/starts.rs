@@ -124,10 +124,12 @@ async fn a_database_that_another_process_keeps_locked_is_told_so() {
     let workplace = Workplace::sqlite();
     assert_eq!(workplace.mass(&["migrate"]).status, Some(0));
     let held = workplace.keep_locked();
-    let ended = workplace.mass(&["migrate"]);
-    assert_eq!(ended.status, Some(1), "{ended:?}");
-    assert!(ended.stderr.contains("another process has kept the database data/mass.db locked"), "{ended:?}");
-    assert!(!ended.stderr.contains("cannot be migrated"), "{ended:?}");
+    for command in ["migrate", "serve"] {
+        let ended = workplace.mass(&[command]);
+        assert_eq!(ended.status, Some(1), "{ended:?}");
+        assert!(ended.stderr.contains("another process has kept the database data/mass.db locked"), "{ended:?}");
+        assert!(!ended.stderr.contains("cannot be migrated"), "{ended:?}");
+    }
     drop(held);
     let server = workplace.serve();
     let token = server.token().await;

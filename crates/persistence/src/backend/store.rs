@@ -48,7 +48,7 @@ impl Store {
         work: impl Fn(&mut Connection, &TenantId) -> QueryResult<usize> + Clone + Send + 'static,
     ) -> Result<usize, PortError> {
         let mut count = 0;
-        for tenant in self.reads.run_outside(tenants::ids).await? {
+        for tenant in self.reads.read_outside(tenants::ids).await? {
             count += self.writes.run_at_length_for(&tenant, work.clone()).await?;
         }
         Ok(count)
@@ -92,7 +92,7 @@ impl MassStore for Store {
     }
 
     async fn find(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<MassRequest>, PortError> {
-        self.reads.run_for(tenant, move |connection, tenant| mass::find(connection, tenant, id)).await
+        self.reads.read_for(tenant, move |connection, tenant| mass::find(connection, tenant, id)).await
     }
 
     async fn find_as_of(
@@ -101,7 +101,7 @@ impl MassStore for Store {
         version: CredentialsVersion,
         id: MassRequestId,
     ) -> Result<Option<Found<MassRequest>>, PortError> {
-        self.reads.run_for(tenant, move |connection, tenant| mass::find_as_of(connection, tenant, version, id)).await
+        self.reads.read_for(tenant, move |connection, tenant| mass::find_as_of(connection, tenant, version, id)).await
     }
 
     async fn list(
@@ -113,12 +113,12 @@ impl MassStore for Store {
     ) -> Result<Vec<Summary>, PortError> {
         let filter = filter.clone();
         self.reads
-            .run_for(tenant, move |connection, tenant| mass::list(connection, tenant, &filter, before, limit))
+            .read_for(tenant, move |connection, tenant| mass::list(connection, tenant, &filter, before, limit))
             .await
     }
 
     async fn events(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<Vec<Event>>, PortError> {
-        self.reads.run_for(tenant, move |connection, tenant| mass::events(connection, tenant, id)).await
+        self.reads.read_for(tenant, move |connection, tenant| mass::events(connection, tenant, id)).await
     }
 
     async fn transition(
@@ -133,7 +133,13 @@ impl MassStore for Store {
     }
 
     async fn delete(&self, tenant: &TenantId, id: MassRequestId, deletion: Deletion) -> Result<(), DeleteError> {
-        self.writes.run_for(tenant, move |connection, tenant| mass::delete(connection, tenant, id, deletion)).await?
+        let delete =
+            move |connection: &mut Connection, tenant: &TenantId| mass::delete(connection, tenant, id, deletion);
+        let deleted = self.writes.run_for(tenant, delete).await?;
+        if deleted.is_ok() {
+            super::sweep(self).await;
+        }
+        deleted
     }
 }
 
@@ -150,7 +156,7 @@ impl DeliveryStore for Store {
         super::in_place(self)?;
         // Looked for apart, so that a worker that finds nothing has kept no writer waiting.
         let none_of = restraint.none_of.clone();
-        if !self.reads.run_outside(move |connection| super::is_due(connection, Instant(now), &none_of)).await? {
+        if !self.reads.read_outside(move |connection| super::is_due(connection, Instant(now), &none_of)).await? {
             return Ok(Vec::new());
         }
         let (worker, restraint) = (worker.clone(), restraint.clone());
@@ -243,7 +249,7 @@ impl OutboxStore for Store {
         let find = move |connection: &mut Connection, tenant: &TenantId| {
             super::read(connection, |connection| deliveries::find(connection, tenant, id))
         };
-        self.reads.run_for(tenant, find).await
+        self.reads.read_for(tenant, find).await
     }
 
     async fn list(
@@ -254,16 +260,16 @@ impl OutboxStore for Store {
         limit: Limit,
     ) -> Result<Vec<Delivery>, PortError> {
         self.reads
-            .run_for(tenant, move |connection, tenant| deliveries::list(connection, tenant, filter, before, limit))
+            .read_for(tenant, move |connection, tenant| deliveries::list(connection, tenant, filter, before, limit))
             .await
     }
 
     async fn overview(&self, tenant: &TenantId) -> Result<Overview, PortError> {
-        self.reads.run_for(tenant, deliveries::overview).await
+        self.reads.read_for(tenant, deliveries::overview).await
     }
 
     async fn backlog(&self, now: Timestamp) -> Result<Backlog, PortError> {
-        self.reads.run_outside(move |connection| deliveries::backlog(connection, now)).await
+        self.reads.read_outside(move |connection| deliveries::backlog(connection, now)).await
     }
 
     async fn replay(&self, tenant: &TenantId, id: DeliveryId, act: Act) -> Result<Delivery, HandleError> {
@@ -280,7 +286,7 @@ impl OutboxStore for Store {
 #[async_trait]
 impl RecommendationStore for Store {
     async fn of_request(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<Vec<Recommendation>>, PortError> {
-        self.reads.run_for(tenant, move |connection, tenant| recommendations::of_request(connection, tenant, id)).await
+        self.reads.read_for(tenant, move |connection, tenant| recommendations::of_request(connection, tenant, id)).await
     }
 
     async fn list(
@@ -292,7 +298,7 @@ impl RecommendationStore for Store {
     ) -> Result<Vec<Recommendation>, PortError> {
         let filter = filter.clone();
         self.reads
-            .run_for(tenant, move |connection, tenant| {
+            .read_for(tenant, move |connection, tenant| {
                 recommendations::list(connection, tenant, &filter, before, limit)
             })
             .await
@@ -302,7 +308,7 @@ impl RecommendationStore for Store {
 #[async_trait]
 impl UserStore for Store {
     async fn is_empty(&self) -> Result<bool, PortError> {
-        self.reads.run_outside(users::is_empty).await
+        self.reads.read_outside(users::is_empty).await
     }
 
     async fn found(&self, tenant: Tenant, account: Account, events: Vec<NewEvent>) -> Result<bool, PortError> {
@@ -312,7 +318,7 @@ impl UserStore for Store {
 
     async fn find_by_email(&self, email: &Email) -> Result<Option<Account>, PortError> {
         let email = email.clone();
-        self.reads.run_for_found(move |connection| users::whose(connection, &email), users::find_account).await
+        self.reads.read_for_found(move |connection| users::whose(connection, &email), users::find_account).await
     }
 
     async fn set_password(
@@ -335,7 +341,7 @@ impl UserStore for Store {
     async fn credentials_version(&self, tenant: &TenantId) -> Result<Option<CredentialsVersion>, PortError> {
         let tenant = tenant.clone();
         // Outside the tenants, where it needs no transaction to be held within one.
-        self.reads.run_outside(move |connection| users::credentials_version(connection, &tenant)).await
+        self.reads.read_outside(move |connection| users::credentials_version(connection, &tenant)).await
     }
 }
 
@@ -347,7 +353,7 @@ impl SessionStore for Store {
     }
 
     async fn find(&self, tenant: &TenantId, id: SessionId) -> Result<Option<Versioned<(Session, User)>>, PortError> {
-        self.reads.run_for(tenant, move |connection, tenant| sessions::find(connection, tenant, id)).await
+        self.reads.read_for(tenant, move |connection, tenant| sessions::find(connection, tenant, id)).await
     }
 
     async fn refresh(
@@ -359,7 +365,7 @@ impl SessionStore for Store {
     ) -> Result<Refreshed, PortError> {
         // Whatever tenant a token that was made up names, it gets no turn to write, and nothing that is kept.
         let known =
-            self.reads.run_for(tenant, move |connection, tenant| sessions::of_token(connection, tenant, presented));
+            self.reads.read_for(tenant, move |connection, tenant| sessions::of_token(connection, tenant, presented));
         if known.await?.is_none() {
             return Ok(Refreshed::Refused);
         }
@@ -382,7 +388,7 @@ impl AttemptStore for Store {
 
     async fn is_known(&self, keys: &AttemptKeys) -> Result<bool, PortError> {
         let keys = keys.clone();
-        self.reads.run_outside(move |connection| attempts::is_known(connection, &keys)).await
+        self.reads.read_outside(move |connection| attempts::is_known(connection, &keys)).await
     }
 
     async fn succeed(&self, keys: &AttemptKeys, at: Timestamp) -> Result<(), PortError> {
@@ -400,7 +406,9 @@ impl AttemptStore for Store {
 impl ApiKeyStore for Store {
     async fn find_by_prefix(&self, prefix: &KeyPrefix) -> Result<Option<Versioned<StoredKey>>, PortError> {
         let prefix = prefix.clone();
-        self.reads.run_for_found(move |connection| api_keys::whose(connection, &prefix), api_keys::find_versioned).await
+        self.reads
+            .read_for_found(move |connection| api_keys::whose(connection, &prefix), api_keys::find_versioned)
+            .await
     }
 
     async fn mark_used(&self, tenant: &TenantId, id: ApiKeyId, at: Timestamp) -> Result<(), PortError> {
@@ -417,11 +425,11 @@ impl TenantStore for Store {
 
     async fn find(&self, id: &TenantId) -> Result<Option<Tenant>, PortError> {
         let id = id.clone();
-        self.reads.run_outside(move |connection| tenants::find(connection, &id)).await
+        self.reads.read_outside(move |connection| tenants::find(connection, &id)).await
     }
 
     async fn list(&self, after: Option<TenantId>, limit: Limit) -> Result<Vec<Tenant>, PortError> {
-        self.reads.run_outside(move |connection| tenants::list(connection, after, limit)).await
+        self.reads.read_outside(move |connection| tenants::list(connection, after.as_ref(), limit)).await
     }
 }
 
@@ -433,11 +441,11 @@ impl AccountStore for Store {
     }
 
     async fn find(&self, tenant: &TenantId, id: UserId) -> Result<Option<User>, PortError> {
-        self.reads.run_for(tenant, move |connection, tenant| users::find(connection, tenant, id)).await
+        self.reads.read_for(tenant, move |connection, tenant| users::find(connection, tenant, id)).await
     }
 
     async fn list(&self, tenant: &TenantId, before: Option<UserId>, limit: Limit) -> Result<Vec<User>, PortError> {
-        self.reads.run_for(tenant, move |connection, tenant| users::list(connection, tenant, before, limit)).await
+        self.reads.read_for(tenant, move |connection, tenant| users::list(connection, tenant, before, limit)).await
     }
 
     async fn change(&self, tenant: &TenantId, id: UserId, change: UserChange) -> Result<ChangedUser, ChangeUserError> {
@@ -454,7 +462,7 @@ impl KeyStore for Store {
 
     async fn find(&self, tenant: &TenantId, id: ApiKeyId) -> Result<Option<ApiKey>, PortError> {
         let stored =
-            self.reads.run_for(tenant, move |connection, tenant| api_keys::find(connection, tenant, id)).await?;
+            self.reads.read_for(tenant, move |connection, tenant| api_keys::find(connection, tenant, id)).await?;
         Ok(stored.map(|stored| stored.key))
     }
 
@@ -467,7 +475,7 @@ impl KeyStore for Store {
     ) -> Result<Vec<ApiKey>, PortError> {
         let prefix = prefix.cloned();
         self.reads
-            .run_for(tenant, move |connection, tenant| {
+            .read_for(tenant, move |connection, tenant| {
                 api_keys::list(connection, tenant, prefix.as_ref(), before, limit)
             })
             .await
@@ -481,7 +489,7 @@ impl KeyStore for Store {
 #[async_trait]
 impl QuotaStore for Store {
     async fn get(&self, tenant: &TenantId) -> Result<Quotas, PortError> {
-        self.reads.run_for(tenant, quotas::get).await
+        self.reads.read_for(tenant, quotas::get).await
     }
 
     async fn set(&self, tenant: &TenantId, change: QuotaChange) -> Result<(), PortError> {
@@ -492,7 +500,7 @@ impl QuotaStore for Store {
 #[async_trait]
 impl SettingsStore for Store {
     async fn get(&self, tenant: &TenantId) -> Result<Settings, PortError> {
-        self.reads.run_for(tenant, settings::get).await
+        self.reads.read_for(tenant, settings::get).await
     }
 
     async fn set(&self, tenant: &TenantId, change: SettingsChange) -> Result<(), PortError> {
@@ -516,24 +524,24 @@ impl AuditStore for Store {
     ) -> Result<Vec<Event>, PortError> {
         let filter = filter.clone();
         self.reads
-            .run_for(tenant, move |connection, tenant| audit_log::list(connection, tenant, &filter, before, limit))
+            .read_for(tenant, move |connection, tenant| audit_log::list(connection, tenant, &filter, before, limit))
             .await
     }
 
     async fn head(&self, tenant: &TenantId) -> Result<Frontier, PortError> {
-        self.reads.run_for(tenant, audit_log::head).await
+        self.reads.read_for(tenant, audit_log::head).await
     }
 
     async fn frontier_at(&self, tenant: &TenantId, size: u64) -> Result<Option<Frontier>, PortError> {
-        self.reads.run_for(tenant, move |connection, tenant| audit_log::frontier_at(connection, tenant, size)).await
+        self.reads.read_for(tenant, move |connection, tenant| audit_log::frontier_at(connection, tenant, size)).await
     }
 
     async fn tenants(&self) -> Result<Vec<TenantId>, PortError> {
-        self.reads.run_outside(tenants::ids).await
+        self.reads.read_outside(tenants::ids).await
     }
 
     async fn latest_checkpoint(&self, tenant: &TenantId) -> Result<Option<StoredCheckpoint>, PortError> {
-        self.reads.run_for(tenant, audit_log::latest_checkpoint).await
+        self.reads.read_for(tenant, audit_log::latest_checkpoint).await
     }
 
     async fn checkpoints(
@@ -543,7 +551,7 @@ impl AuditStore for Store {
         limit: usize,
     ) -> Result<Vec<StoredCheckpoint>, PortError> {
         self.reads
-            .run_for(tenant, move |connection, tenant| audit_log::checkpoints(connection, tenant, after, limit))
+            .read_for(tenant, move |connection, tenant| audit_log::checkpoints(connection, tenant, after, limit))
             .await
     }
 
@@ -560,24 +568,28 @@ impl AuditStore for Store {
         size: u64,
     ) -> Result<Option<(Leaf, Vec<TreeHash>)>, PortError> {
         self.reads
-            .run_for(tenant, move |connection, tenant| audit_log::inclusion(connection, tenant, sequence, size))
+            .read_for(tenant, move |connection, tenant| audit_log::inclusion(connection, tenant, sequence, size))
             .await
     }
 
     async fn consistency(&self, tenant: &TenantId, from: u64, to: u64) -> Result<Option<Vec<TreeHash>>, PortError> {
-        self.reads.run_for(tenant, move |connection, tenant| audit_log::consistency(connection, tenant, from, to)).await
+        self.reads
+            .read_for(tenant, move |connection, tenant| audit_log::consistency(connection, tenant, from, to))
+            .await
     }
 
     async fn entries(&self, tenant: &TenantId, after: i64, limit: usize) -> Result<Vec<Entry>, PortError> {
-        self.reads.run_for(tenant, move |connection, tenant| audit_log::entries(connection, tenant, after, limit)).await
+        self.reads
+            .read_for(tenant, move |connection, tenant| audit_log::entries(connection, tenant, after, limit))
+            .await
     }
 
     async fn acceptance(&self, tenant: &TenantId, id: MassRequestId) -> Result<Option<Entry>, PortError> {
-        self.reads.run_for(tenant, move |connection, tenant| audit_log::acceptance(connection, tenant, id)).await
+        self.reads.read_for(tenant, move |connection, tenant| audit_log::acceptance(connection, tenant, id)).await
     }
 
     async fn archived(&self, tenant: &TenantId) -> Result<u64, PortError> {
-        self.reads.run_for(tenant, audit_log::archived).await
+        self.reads.read_for(tenant, audit_log::archived).await
     }
 
     async fn archive(
@@ -586,20 +598,22 @@ impl AuditStore for Store {
         events: RangeInclusive<i64>,
         event: NewEvent,
     ) -> Result<bool, PortError> {
-        super::archiving(self)
+        let archived = super::archiving(self)
             .run_at_length_for(tenant, move |connection, tenant| audit_log::archive(connection, tenant, &events, event))
-            .await
+            .await?;
+        super::sweep(self).await;
+        Ok(archived)
     }
 }
 
 #[async_trait]
 impl LiveStore for Store {
     async fn extent(&self, tenant: &TenantId) -> Result<Extent, PortError> {
-        self.reads.run_for(tenant, audit_live::extent).await
+        self.reads.read_for(tenant, audit_live::extent).await
     }
 
     async fn part(&self, tenant: &TenantId, after: u64, count: u64) -> Result<Part, PortError> {
-        self.reads.run_for(tenant, move |connection, tenant| audit_live::part(connection, tenant, after, count)).await
+        self.reads.read_for(tenant, move |connection, tenant| audit_live::part(connection, tenant, after, count)).await
     }
 
     async fn requests(
@@ -609,12 +623,12 @@ impl LiveStore for Store {
         limit: u64,
     ) -> Result<RequestPage, PortError> {
         self.reads
-            .run_for(tenant, move |connection, tenant| live_requests::page(connection, tenant, after, limit))
+            .read_for(tenant, move |connection, tenant| live_requests::page(connection, tenant, after, limit))
             .await
     }
 
     async fn users(&self, tenant: &TenantId, after: u64) -> Result<UserRecords, PortError> {
-        self.reads.run_for(tenant, move |connection, tenant| live_users::users(connection, tenant, after)).await
+        self.reads.read_for(tenant, move |connection, tenant| live_users::users(connection, tenant, after)).await
     }
 }
 
@@ -623,7 +637,7 @@ impl Upkeep for Store {
     async fn check(&self) -> Result<(), PortError> {
         super::in_place(self)?;
         super::has_room(self)?;
-        self.reads.run_outside(|connection| diesel::sql_query("SELECT 1").execute(connection)).await?;
+        self.reads.read_outside(|connection| diesel::sql_query("SELECT 1").execute(connection)).await?;
         if self.writes.trouble().cannot_write() {
             self.writes.run_outside(super::try_to_write).await?;
             self.writes.trouble().can_write();
@@ -632,7 +646,9 @@ impl Upkeep for Store {
     }
 
     async fn purge(&self, before: Timestamp) -> Result<usize, PortError> {
-        self.in_each_tenant(move |connection, tenant| mass::purge_keys(connection, tenant, before)).await
+        let keys = self.in_each_tenant(move |connection, tenant| mass::purge_keys(connection, tenant, before)).await?;
+        super::sweep(self).await;
+        Ok(keys)
     }
 
     async fn purge_logins(&self, before: Timestamp, known_before: Timestamp) -> Result<usize, PortError> {
@@ -640,6 +656,7 @@ impl Upkeep for Store {
             self.in_each_tenant(move |connection, tenant| sessions::purge(connection, tenant, before)).await?;
         let attempts =
             self.writes.run_outside(move |connection| attempts::purge(connection, before, known_before)).await?;
+        super::sweep(self).await;
         Ok(sessions + attempts)
     }
 

@@ -66,7 +66,7 @@ pub(super) fn ids(connection: &mut Connection) -> QueryResult<Vec<TenantId>> {
 }
 
 /// Lists customers by their slugs.
-pub(super) fn list(connection: &mut Connection, after: Option<TenantId>, limit: Limit) -> QueryResult<Vec<Tenant>> {
+pub(super) fn list(connection: &mut Connection, after: Option<&TenantId>, limit: Limit) -> QueryResult<Vec<Tenant>> {
     let mut query = tenants::table
         .filter(tenants::id.ne(TenantId::SYSTEM))
         .select((tenants::id, tenants::created_at))
@@ -74,7 +74,7 @@ pub(super) fn list(connection: &mut Connection, after: Option<TenantId>, limit: 
         .limit(i64::from(limit.get()) + 1)
         .into_boxed();
     if let Some(after) = after {
-        query = query.filter(tenants::id.gt(Word(after)));
+        query = query.filter(tenants::id.gt(after.as_str()));
     }
     Ok(query.load(connection)?.into_iter().map(tenant).collect())
 }

@@ -1,5 +1,9 @@
 //! Opening a database, losing it, and keeping it tidy.
 
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
@@ -324,6 +328,106 @@ async fn a_server_that_closes_its_connections_is_reached_again() {
     let failures: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
     assert!(failures.iter().all(|error| matches!(error, PortError::Unavailable(_))), "{failures:?}");
     assert!(failures.len() <= 8 && answers[8..].iter().all(Result::is_ok), "{answers:?}");
+}
+
+/// A way to a server whose connections may be lost without a word: the end of each is told when it is used next.
+struct LossyWay {
+    address: SocketAddr,
+    losses: Arc<AtomicUsize>,
+}
+
+impl LossyWay {
+    fn to(server: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (address, losses) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+        let count = Arc::clone(&losses);
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let (client, server) = (client.unwrap(), TcpStream::connect(&server).unwrap());
+                let back = (server.try_clone().unwrap(), client.try_clone().unwrap());
+                let (count, at_first) = (Arc::clone(&count), count.load(Ordering::SeqCst));
+                std::thread::spawn(move || pass(client, server, || count.load(Ordering::SeqCst) == at_first));
+                std::thread::spawn(move || pass(back.0, back.1, || true));
+            }
+        });
+        Self { address, losses }
+    }
+
+    fn lose_connections(&self) {
+        self.losses.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The options with this way in their URLs.
+    fn options(&self, options: Options) -> Options {
+        let by_this_way = |url: &str| {
+            let (before, after) = url.rsplit_once('@').unwrap();
+            format!("{before}@{}/{}", self.address, after.split_once('/').unwrap().1)
+        };
+        Options { url: by_this_way(&options.url), ..options }
+    }
+}
+
+/// Copies what comes, as long as it may; then both connections end.
+fn pass(mut from: TcpStream, mut to: TcpStream, may: impl Fn() -> bool) {
+    let mut buffer = [0; 65536];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        if !may() || to.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+    }
+    for end in [from, to] {
+        let _ = end.shutdown(Shutdown::Both);
+    }
+}
+
+/// What was looked at and found alive, and is not.
+#[tokio::test]
+async fn a_connection_that_was_lost_without_a_word_costs_nobody_an_answer() {
+    for place in [Place::postgres_restricted(), Place::postgres()] {
+        let is_restricted = place.options().migration_url.is_some();
+        let db = TestDatabase::with_tenants(place).await;
+        let url = db.place.options().url;
+        let way = LossyWay::to(url.rsplit_once('@').unwrap().1.split_once('/').unwrap().0.to_owned());
+        let database = open(&way.options(db.place.options())).unwrap();
+        let stores = database.stores();
+        let id = reading("dev-1", 0).id;
+        for round in 0..3 {
+            // Behind walls, writes begin by themselves, too.
+            if is_restricted {
+                let sent = vec![reading("dev-1", round).correcting()];
+                stores.mass.accept(&tenant(), sent, Vec::new()).await.unwrap().remove(0).unwrap();
+                way.lose_connections();
+            }
+            let address = account("nobody@example.test", &tenant()).user.email;
+            assert_eq!(stores.auth.users.find_by_email(&address).await.unwrap(), None);
+            way.lose_connections();
+            stores.mass.find(&tenant(), id).await.unwrap();
+            way.lose_connections();
+            stores.mass.list(&tenant(), &Filter::default(), None, Limit::DEFAULT).await.unwrap();
+            way.lose_connections();
+            stores.auth.users.credentials_version(&tenant()).await.unwrap();
+            way.lose_connections();
+            database.check().await.unwrap();
+            way.lose_connections();
+        }
+    }
+}
+
+/// The driver tells few SQLSTATEs, so that words have to be understood.
+#[tokio::test]
+async fn errors_are_told_in_english_where_the_role_may_choose() {
+    let db = TestDatabase::postgres().await;
+    let name = db.place.lines("SELECT current_database()::text AS line").pop().unwrap();
+    db.place.execute(&format!("ALTER DATABASE {name} SET lc_messages = 'POSIX'"));
+    db.place.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN RAISE EXCEPTION 'in the language %', current_setting('lc_messages'); END $$;
+         CREATE TRIGGER refuse BEFORE INSERT ON audit_events EXECUTE FUNCTION refuse()",
+    );
+    let database = db.place.open();
+    let refused = database.stores().mass.accept(&tenant(), vec![simple(1)], Vec::new()).await;
+    let Err(PortError::Unexpected(told)) = refused else { panic!("{refused:?}") };
+    assert!(format!("{told:#}").contains("in the language C"), "{told:#}");
 }
 
 #[tokio::test]

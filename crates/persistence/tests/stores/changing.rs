@@ -1,5 +1,8 @@
 //! Moving requests on and deleting them.
 
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
 use mass_domain::audit::{Action, Event, Object};
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{Filter, MassRequest, Status};
@@ -8,7 +11,7 @@ use mass_service::{DeleteError, Deletion, Found, Refusal, Transition, Transition
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::databases::TestDatabase;
+use crate::databases::{Place, TestDatabase};
 use crate::fixtures::{Vary, at, deletion, reading, simple, tenant, transition};
 
 on_both!(
@@ -158,4 +161,41 @@ async fn a_freed_natural_key_can_be_used_again(db: TestDatabase) {
     delete(&db, second).await;
     let again = db.stored(reading("dev-1", 0)).await;
     assert_eq!((again.summary.corrects, again.summary.version), (None, 1));
+}
+
+/// Whether a text is in any file of an SQLite database.
+fn is_in_a_file(place: &Place, text: &str) -> bool {
+    let Place::Sqlite(folder) = place else { panic!("not SQLite") };
+    let files = std::fs::read_dir(folder.path().join("data")).unwrap().map(|file| file.unwrap().path());
+    let contents: Vec<_> = files.map(|file| std::fs::read(file).unwrap()).collect();
+    assert!(contents.len() >= 3, "the database, its log and its index");
+    contents.iter().any(|content| content.windows(text.len()).any(|window| window == text.as_bytes()))
+}
+
+#[tokio::test]
+async fn what_is_deleted_is_in_no_file_of_sqlite() {
+    let db = TestDatabase::sqlite().await;
+    let marked = |n: i64| format!("to-be-erased-{n}-");
+    let mut ids = Vec::new();
+    for n in 0..30 {
+        // Of some, the document takes pages of its own.
+        let device = format!("{}{}", marked(n), "x".repeat(if n % 3 == 0 { 6000 } else { 40 }));
+        ids.push(db.stored(reading(&device, 20).keyed(&format!("key-{n}"))).await.summary.id);
+    }
+    assert!((0..30).all(|n| is_in_a_file(&db.place, &marked(n))));
+    for (n, id) in (0..30).zip(&ids).skip(1) {
+        delete(&db, *id).await;
+        assert!(!is_in_a_file(&db.place, &marked(n)), "{n}");
+    }
+
+    // Somebody who reads what was there needs the log, which is cleared once that has ended.
+    let mut reader = db.place.sqlite_connection();
+    reader.batch_execute("BEGIN; SELECT count(*) FROM mass_requests").unwrap();
+    delete(&db, ids[0]).await;
+    assert!(is_in_a_file(&db.place, &marked(0)));
+    reader.batch_execute("COMMIT").unwrap();
+    while is_in_a_file(&db.place, &marked(0)) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    db.stored(simple(1)).await;
 }

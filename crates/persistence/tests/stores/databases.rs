@@ -71,7 +71,7 @@ impl TestDatabase {
         Self::with_tenants(Place::postgres_restricted()).await
     }
 
-    async fn with_tenants(place: Place) -> Self {
+    pub(crate) async fn with_tenants(place: Place) -> Self {
         let database = place.open();
         database.migrate().unwrap();
         let account = fixtures::account("founder@example.test", &fixtures::tenant());
