@@ -33,7 +33,8 @@ pub struct CredentialRefusal {
 }
 
 impl AuditService {
-    /// Records in the caller's log that it was refused an operation, which is named by method and path pattern.
+    /// Records in the caller's log that it was refused an operation, which is named by method and path pattern, and how many
+    /// refusals before it were not recorded.
     ///
     /// # Errors
     /// [`PortError`] of the store; nothing is recorded then.
@@ -41,11 +42,15 @@ impl AuditService {
         &self,
         principal: &Principal,
         refusal: AccessRefusal,
+        unrecorded: u64,
         operation: String,
         origin: &Origin,
     ) -> Result<(), PortError> {
         let act = self.act(principal.actor(), origin);
-        let event = act.refused(principal.tenant(), Action::AccessRefused, Object::Operation(operation));
+        let mut event = act.refused(principal.tenant(), Action::AccessRefused, Object::Operation(operation));
+        if unrecorded > 0 {
+            event = event.with("unrecorded", unrecorded);
+        }
         self.record(match refusal {
             AccessRefusal::Permission(permission) => event.with("permission", permission.as_str()),
             AccessRefusal::ForeignTenant => event.with("reason", "foreign_tenant"),

@@ -6,6 +6,7 @@ mod act;
 mod event;
 mod index;
 pub mod note;
+mod refusals;
 pub mod tree;
 
 pub use act::Act;
@@ -14,3 +15,4 @@ pub use event::{
     UnreadableEvent,
 };
 pub use index::IndexedValues;
+pub use refusals::{Reason, Refusals, RefusedRecord};

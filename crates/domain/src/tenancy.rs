@@ -110,7 +110,7 @@ pub struct CredentialsVersion(pub i64);
 /// What a tenant may use at most; no limit where nothing is set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Quotas {
-    /// MASS requests that are stored in a day of UTC.
+    /// MASS requests that are stored in a day of UTC, and calls that are refused documents.
     pub requests_per_day: Option<u64>,
     /// Bytes of stored documents.
     pub stored_bytes: Option<u64>,
@@ -121,7 +121,7 @@ pub struct Quotas {
 pub struct Usage {
     /// The day of UTC whose requests are counted, in days since 1970-01-01.
     pub day: i64,
-    /// The MASS requests that were stored on that day.
+    /// The MASS requests that were stored on that day, and the calls that were refused documents.
     pub requests: u64,
     /// The bytes of the documents that are stored.
     pub stored_bytes: u64,
@@ -171,6 +171,18 @@ impl Usage {
         *self = Self { day, requests: requests + 1, stored_bytes };
         Ok(())
     }
+
+    /// Counts a call that is refused documents at an instant as one of the day's requests. Returns whether the audit trail
+    /// tells of it: of the calls beyond the day's requests it tells of the first one alone, and no more are counted.
+    pub fn admit_refusal(&mut self, quotas: &Quotas, at: Timestamp) -> bool {
+        let day = at.unix_micros().div_euclid(MICROS_OF_A_DAY);
+        let requests = if day == self.day { self.requests } else { 0 };
+        let is_told = quotas.requests_per_day.is_none_or(|allowed| requests <= allowed);
+        if is_told {
+            *self = Self { day, requests: requests + 1, ..*self };
+        }
+        is_told
+    }
 }
 
 const MICROS_OF_A_DAY: i64 = 86_400 * 1_000_000;
@@ -195,6 +207,19 @@ mod tests {
         assert_eq!(usage.admit(&quotas, at("2026-11-24T23:59:59.999999Z"), 10), Err(over));
         assert_eq!(usage.admit(&quotas, until, 10), Ok(()));
         assert_eq!((usage.requests, usage.stored_bytes), (1, 30));
+    }
+
+    #[test]
+    fn a_refused_call_counts_as_a_request_and_is_told_once_beyond_the_day_s() {
+        let quotas = Quotas { requests_per_day: Some(3), stored_bytes: Some(1) };
+        let mut usage = Usage { stored_bytes: 10, ..Usage::default() };
+        let (noon, next) = (at("2026-11-24T12:00:00Z"), at("2026-11-25T12:00:00Z"));
+        assert_eq!([noon; 6].map(|at| usage.admit_refusal(&quotas, at)), [true, true, true, true, false, false]);
+        assert_eq!((usage.requests, usage.stored_bytes), (4, 10));
+        assert!(matches!(usage.admit(&quotas, noon, 0), Err(OverQuota::Requests { allowed: 3, used: 4, .. })));
+        assert!(usage.admit_refusal(&quotas, next));
+        assert_eq!(usage.requests, 1);
+        assert!((0..100).all(|_| usage.admit_refusal(&Quotas::default(), next)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Accepting documents: examine, and store unless the same is there already.
 
 use mass_domain::access::{Actor, Forbidden, Permission, Principal};
-use mass_domain::audit::{Act, NewEvent};
+use mass_domain::audit::{Act, NewEvent, Refusals};
 use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::{ContractId, ValidDocument};
 use mass_domain::ids::MassRequestId;
@@ -14,7 +14,7 @@ use mass_domain::trace::{Origin, SPANS};
 use crate::MassService;
 use crate::document::{DocumentError, Record, examine};
 use crate::observer::RefusedAt;
-use crate::refused;
+use crate::refused::Sent;
 
 /// What to do with another document under a natural key that is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,14 +61,6 @@ pub struct Submission {
 }
 
 impl Submission {
-    /// The event of its refusal.
-    #[must_use]
-    pub fn refused(&self, tenant: &TenantId, refusal: &Refusal) -> NewEvent {
-        let Self { id, at, actor, input, examined, origin, .. } = self;
-        let act = Act::new(*actor, *at, origin);
-        refused::event(&act, tenant, *id, Some(examined.contract), *input, refused::of_refusal(refusal))
-    }
-
     /// The request that it becomes, before its event stands in the audit trail.
     #[must_use]
     pub fn into_request(self, tenant: &TenantId, corrects: Option<MassRequestId>) -> MassRequest {
@@ -311,39 +303,83 @@ impl MassService {
             mass.contract = tracing::field::Empty,
             mass.refused_at = tracing::field::Empty,
         );
-        let (submissions, refused, verdict) = match span.in_scope(|| self.prepare(principal, record, options)) {
-            Ok(submission) => (vec![submission], Vec::new(), Ok(())),
-            Err((event, error)) => (Vec::new(), vec![*event], Err(error)),
-        };
+        let prepared = span.in_scope(|| self.prepare(principal, record, options));
         drop(span);
-        let contracts = contracts_of(&submissions);
-        let tenant = principal.tenant();
-        let stored = match as_of {
-            Some(version) => self.store.accept_as_of(tenant, version, submissions, refused).await?,
-            None => Some(self.store.accept(tenant, submissions, refused).await?),
+        let submission = match prepared {
+            Ok(submission) => submission,
+            Err((sent, error)) => {
+                let mut refusals = Refusals::default();
+                refusals.refused(&sent.refused(&error));
+                let event = self.event(principal, &options.origin, refusals);
+                let recorded = self.store(as_of, principal, Vec::new(), event).await?;
+                return recorded.map_or(Ok(None), |_| Err(error.into()));
+            }
         };
+        let sent = Sent::of(&submission);
+        let stored = self.store(as_of, principal, vec![submission], None).await?;
         let Some(mut stored) = stored else { return Ok(None) };
-        verdict?;
-        self.count_refusals(&contracts, &stored);
-        Ok(Some(stored.pop().ok_or_else(missing_result)??))
+        self.count_refusals(&[sent], &stored);
+        let result = stored.pop().ok_or_else(missing_result)?;
+        if let Err(refusal) = &result {
+            let mut refusals = Refusals::default();
+            refusals.refused(&sent.refused_by(refusal));
+            self.record_refusals(principal, &options.origin, refusals).await?;
+        }
+        Ok(Some(result?))
+    }
+
+    /// Stores submissions and the event of refusals, if the credentials of the caller's tenant are at this version, should one
+    /// be named.
+    pub(crate) async fn store(
+        &self,
+        as_of: Option<CredentialsVersion>,
+        principal: &Principal,
+        submissions: Vec<Submission>,
+        refused: Option<NewEvent>,
+    ) -> Result<Option<Vec<Result<Receipt, Refusal>>>, PortError> {
+        let (tenant, refused) = (principal.tenant(), refused.into_iter().collect());
+        match as_of {
+            Some(version) => self.store.accept_as_of(tenant, version, submissions, refused).await,
+            None => self.store.accept(tenant, submissions, refused).await.map(Some),
+        }
+    }
+
+    /// Tells the audit trail what a call was refused, in one event; a call that was refused nothing leaves none.
+    ///
+    /// # Errors
+    /// [`PortError`] of the store; nothing is recorded then.
+    pub async fn record_refusals(
+        &self,
+        principal: &Principal,
+        origin: &Origin,
+        refusals: Refusals,
+    ) -> Result<(), PortError> {
+        match self.event(principal, origin, refusals) {
+            Some(event) => self.store.accept(principal.tenant(), Vec::new(), vec![event]).await.map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    fn event(&self, principal: &Principal, origin: &Origin, refusals: Refusals) -> Option<NewEvent> {
+        refusals.into_event(&Act::new(principal.actor(), self.clock.now(), origin), principal.tenant())
     }
 
     /// Tells of the documents that the store refused.
-    pub(crate) fn count_refusals(&self, contracts: &[ContractId], results: &[Result<Receipt, Refusal>]) {
-        for (contract, result) in contracts.iter().zip(results) {
+    pub(crate) fn count_refusals(&self, sent: &[Sent], results: &[Result<Receipt, Refusal>]) {
+        for (sent, result) in sent.iter().zip(results) {
             if let Err(refusal) = result {
-                self.observer.refused(RefusedAt::of_refusal(refusal), Some(*contract));
+                self.observer.refused(RefusedAt::of_refusal(refusal), sent.contract);
             }
         }
     }
 
-    /// Makes a submission of a record, or the event of its refusal.
+    /// Makes a submission of a record, unless something is wrong with the document.
     pub(crate) fn prepare(
         &self,
         principal: &Principal,
         record: &Record,
         options: &Options,
-    ) -> Result<Submission, (Box<NewEvent>, DocumentError)> {
+    ) -> Result<Submission, (Box<Sent>, DocumentError)> {
         let at = self.clock.now();
         let id = self.next_id(at);
         let Options { on_conflict, auto_send, origin } = options.clone();
@@ -356,22 +392,15 @@ impl MassService {
                 Ok(Submission { id, at, actor, input, examined, idempotency_key, on_conflict, auto_send, origin })
             }
             Err(error) => {
-                let act = Act { actor, at, origin };
-                let (contract, input) = (record.contract(), record.fingerprint());
+                let sent = Sent { id, contract: record.contract(), input: record.fingerprint() };
                 let refused_at = RefusedAt::of_document(&error);
-                span.record("mass.contract", contract.map(tracing::field::display));
+                span.record("mass.contract", sent.contract.map(tracing::field::display));
                 span.record("mass.refused_at", refused_at.as_str());
-                self.observer.refused(refused_at, contract);
-                let detail = refused::of_document(&error);
-                Err((Box::new(refused::event(&act, principal.tenant(), id, contract, input, detail)), error))
+                self.observer.refused(refused_at, sent.contract);
+                Err((Box::new(sent), error))
             }
         }
     }
-}
-
-/// The contracts of submissions, which outlive them.
-pub(crate) fn contracts_of(submissions: &[Submission]) -> Vec<ContractId> {
-    submissions.iter().map(|submission| submission.examined.contract).collect()
 }
 
 pub(crate) fn missing_result() -> PortError {

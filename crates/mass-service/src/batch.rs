@@ -1,20 +1,20 @@
 //! Batches: many documents, each with a result of its own, examined while those before them are being stored.
 
 use mass_domain::access::{Forbidden, Permission, Principal};
-use mass_domain::audit::NewEvent;
-use mass_domain::contracts::ContractId;
+use mass_domain::audit::Refusals;
 use mass_domain::tenancy::CredentialsVersion;
+use mass_domain::trace::Origin;
 
 use crate::MassService;
-use crate::accept::{AcceptError, Options, Receipt, Refusal, Submission, contracts_of, missing_result};
+use crate::accept::{AcceptError, Options, Receipt, Refusal, Submission, missing_result};
 use crate::document::{DocumentError, Record};
+use crate::refused::Sent;
 
 /// Documents that have been examined and wait to be stored, in their order.
 #[derive(Debug, Default)]
 pub struct Prepared {
     submissions: Vec<Submission>,
-    refused: Vec<NewEvent>,
-    verdicts: Vec<Result<(), DocumentError>>,
+    verdicts: Vec<(Sent, Result<(), DocumentError>)>,
 }
 
 /// One result per document, in their order.
@@ -41,7 +41,8 @@ impl Prepared {
 }
 
 impl MassService {
-    /// Accepts documents in their order, in one unit of work; one result per record.
+    /// Accepts documents in their order, in one unit of work; one result per record. What is refused is summed up, for
+    /// [`record_refusals`](Self::record_refusals) once the call ends.
     ///
     /// # Errors
     /// As [`accept_prepared`](Self::accept_prepared).
@@ -50,12 +51,13 @@ impl MassService {
         principal: &Principal,
         records: Vec<Record>,
         options: &Options,
+        refusals: &mut Refusals,
     ) -> Result<Results, AcceptError> {
         let mut prepared = Prepared::default();
         for record in records {
             self.prepare_next(principal, record, options, &mut prepared)?;
         }
-        self.accept_prepared(principal, prepared).await
+        self.accept_prepared(principal, prepared, refusals).await
     }
 
     /// Examines a document, which takes no store but the time of a processor, and adds it to those that wait.
@@ -72,31 +74,34 @@ impl MassService {
         principal.require(Permission::MassWrite)?;
         prepared.verdicts.push(match self.prepare(principal, &record, options) {
             Ok(submission) => {
+                let sent = Sent::of(&submission);
                 prepared.submissions.push(submission);
-                Ok(())
+                (sent, Ok(()))
             }
-            Err((event, error)) => {
-                prepared.refused.push(*event);
-                Err(error)
-            }
+            Err((sent, error)) => (*sent, Err(error)),
         });
         Ok(())
     }
 
-    /// Stores what was prepared, in its order and in one unit of work. A refused document leaves its neighbours alone.
+    /// Stores what was prepared, in its order and in one unit of work. A refused document leaves its neighbours alone, and is
+    /// summed up.
     ///
     /// # Errors
-    /// [`AcceptError::Forbidden`] and [`AcceptError::Store`] concern all documents, and then none is stored, nor is it
-    /// recorded that one was refused.
-    pub async fn accept_prepared(&self, principal: &Principal, prepared: Prepared) -> Result<Results, AcceptError> {
+    /// [`AcceptError::Forbidden`] and [`AcceptError::Store`] concern all documents; none is stored or summed up then.
+    pub async fn accept_prepared(
+        &self,
+        principal: &Principal,
+        prepared: Prepared,
+        refusals: &mut Refusals,
+    ) -> Result<Results, AcceptError> {
         principal.require(Permission::MassWrite)?;
-        let Prepared { submissions, refused, verdicts } = prepared;
-        if verdicts.is_empty() {
-            return Ok(Vec::new());
-        }
-        let contracts = contracts_of(&submissions);
-        let stored = self.store.accept(principal.tenant(), submissions, refused).await?;
-        self.results(&contracts, stored, verdicts)
+        let Prepared { submissions, verdicts } = prepared;
+        let stored = if submissions.is_empty() {
+            Vec::new()
+        } else {
+            self.store.accept(principal.tenant(), submissions, Vec::new()).await?
+        };
+        self.results(stored, verdicts, refusals)
     }
 
     /// Does what [`accept_prepared`](Self::accept_prepared) does if the credentials of the caller's tenant are at this
@@ -109,56 +114,74 @@ impl MassService {
         version: CredentialsVersion,
         principal: &Principal,
         prepared: Prepared,
+        refusals: &mut Refusals,
     ) -> Result<Result<Results, Prepared>, AcceptError> {
         principal.require(Permission::MassWrite)?;
         if prepared.is_empty() {
             return Ok(Ok(Vec::new()));
         }
-        let contracts = contracts_of(&prepared.submissions);
-        let (submissions, refused) = (prepared.submissions.clone(), prepared.refused.clone());
-        match self.store.accept_as_of(principal.tenant(), version, submissions, refused).await? {
-            Some(stored) => Ok(Ok(self.results(&contracts, stored, prepared.verdicts)?)),
+        match self.store(Some(version), principal, prepared.submissions.clone(), None).await? {
+            Some(stored) => Ok(Ok(self.results(stored, prepared.verdicts, refusals)?)),
             None => Ok(Err(prepared)),
         }
     }
 
     fn results(
         &self,
-        contracts: &[ContractId],
         stored: Vec<Result<Receipt, Refusal>>,
-        verdicts: Vec<Result<(), DocumentError>>,
+        verdicts: Vec<(Sent, Result<(), DocumentError>)>,
+        refusals: &mut Refusals,
     ) -> Result<Results, AcceptError> {
-        self.count_refusals(contracts, &stored);
+        let submitted: Vec<_> = verdicts.iter().filter(|(_, verdict)| verdict.is_ok()).map(|(sent, _)| *sent).collect();
+        self.count_refusals(&submitted, &stored);
         let mut stored = stored.into_iter();
-        let result = |verdict: Result<(), DocumentError>| match verdict {
-            Ok(()) => Ok(stored.next().ok_or_else(missing_result)?.map_err(AcceptError::from)),
-            Err(error) => Ok(Err(error.into())),
+        let result = |(sent, verdict): (Sent, Result<(), DocumentError>)| {
+            let result = match verdict {
+                Ok(()) => stored.next().ok_or_else(missing_result)?.map_err(AcceptError::from),
+                Err(error) => Err(error.into()),
+            };
+            match &result {
+                Err(AcceptError::Document(error)) => refusals.refused(&sent.refused(error)),
+                Err(AcceptError::Refused(refusal)) => refusals.refused(&sent.refused_by(refusal)),
+                Ok(_) | Err(AcceptError::Forbidden(_) | AcceptError::Store(_)) => refusals.passed(),
+            }
+            Ok(result)
         };
         verdicts.into_iter().map(result).collect()
     }
 
-    /// Stores what was prepared if each document can be stored or is stored already, and else none of it; that any was
-    /// refused is recorded all the same. Where no document is refused for what it is, the results tell of each what is
-    /// stored against it.
+    /// Stores what was prepared if each document can be stored or is stored already, and else none of it; what was refused is
+    /// recorded all the same. Where no document is refused for what it is, the results tell of each what is stored against it.
     ///
     /// # Errors
     /// As [`accept_prepared`](Self::accept_prepared).
-    pub async fn accept_all_or_none(&self, principal: &Principal, prepared: Prepared) -> Result<Verdicts, AcceptError> {
+    pub async fn accept_all_or_none(
+        &self,
+        principal: &Principal,
+        origin: &Origin,
+        prepared: Prepared,
+    ) -> Result<Verdicts, AcceptError> {
         principal.require(Permission::MassWrite)?;
+        let mut refusals = Refusals::default();
         let all_passed = prepared.all_passed();
-        let Prepared { submissions, refused, verdicts } = prepared;
-        if !all_passed {
-            self.store.accept(principal.tenant(), Vec::new(), refused).await?;
-            let refused = verdicts.into_iter().map(|verdict| verdict.err().map(AcceptError::from));
-            return Ok(Err(refused.collect()));
+        let Prepared { submissions, verdicts } = prepared;
+        if all_passed {
+            let stored = self.store.accept_all_or_none(principal.tenant(), submissions).await?;
+            let results = self.results(stored, verdicts, &mut refusals)?;
+            if refusals.is_empty() {
+                return Ok(Ok(results.into_iter().filter_map(Result::ok).collect()));
+            }
+            self.record_refusals(principal, origin, refusals).await?;
+            return Ok(Err(results.into_iter().map(Result::err).collect()));
         }
-        let contracts = contracts_of(&submissions);
-        let results = self.store.accept_all_or_none(principal.tenant(), submissions).await?;
-        self.count_refusals(&contracts, &results);
-        if results.iter().any(Result::is_err) {
-            return Ok(Err(results.into_iter().map(|result| result.err().map(AcceptError::from)).collect()));
+        for (sent, verdict) in &verdicts {
+            match verdict {
+                Ok(()) => refusals.passed(),
+                Err(error) => refusals.refused(&sent.refused(error)),
+            }
         }
-        Ok(Ok(results.into_iter().filter_map(Result::ok).collect()))
+        self.record_refusals(principal, origin, refusals).await?;
+        Ok(Err(verdicts.into_iter().map(|(_, verdict)| verdict.err().map(AcceptError::from)).collect()))
     }
 }
 

@@ -1,67 +1,54 @@
-//! Documents that are refused: the event that tells of each, which says what rules were broken and never by what.
+//! Refused documents, as the audit trail is told of them: by the rules that they broke and never by what broke them.
 
-use mass_domain::audit::{Act, Action, NewEvent, Object};
+use mass_domain::audit::{Reason, RefusedRecord};
 use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::ContractId;
 use mass_domain::ids::MassRequestId;
-use mass_domain::tenancy::{OverQuota, TenantId};
-use mass_domain::validation::Violation;
-use serde_json::{Map, Value, json};
+use mass_domain::tenancy::OverQuota;
 
-use crate::accept::Refusal;
+use crate::accept::{Refusal, Submission};
 use crate::document::DocumentError;
 
-/// How many violations an event names; their number is told beside them.
-const VIOLATIONS: usize = 20;
-
-/// How many characters of a pointer an event shows: the names in it can be the sender's.
-const POINTER_LENGTH: usize = 256;
-
-/// The event of refusing the document that would have become this request.
-pub(crate) fn event(
-    act: &Act,
-    tenant: &TenantId,
-    id: MassRequestId,
-    contract: Option<ContractId>,
-    input: Fingerprint,
-    detail: Map<String, Value>,
-) -> NewEvent {
-    let event = act.refused(tenant, Action::PayloadRefused, Object::MassRequest(id));
-    NewEvent { contract, input: Some(input), detail, ..event }
+/// What is told of a document whatever it is refused for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sent {
+    /// The id that its request has, or would have had.
+    pub(crate) id: MassRequestId,
+    pub(crate) contract: Option<ContractId>,
+    pub(crate) input: Fingerprint,
 }
 
-/// Why a document is refused for what it is.
-pub(crate) fn of_document(error: &DocumentError) -> Map<String, Value> {
-    match error {
-        DocumentError::Malformed(error) => detail("malformed-json", [("syntax", error.code.into())]),
-        DocumentError::Invalid(refused) => {
-            let violations = &refused.violations;
-            let named: Vec<_> = violations.iter().take(VIOLATIONS).map(named).collect();
-            let count = violations.len();
-            detail("contract-violation", [("violations", named.into()), ("violation_count", count.into())])
+impl Sent {
+    pub(crate) const fn of(submission: &Submission) -> Self {
+        let Submission { id, input, examined, .. } = submission;
+        Self { id: *id, contract: Some(examined.contract), input: *input }
+    }
+
+    /// The document, refused for what it is.
+    pub(crate) fn refused<'a>(&self, error: &'a DocumentError) -> RefusedRecord<'a> {
+        match error {
+            DocumentError::Malformed(error) => self.record("malformed-json", Reason::Syntax(error.code)),
+            DocumentError::Invalid(refused) => {
+                self.record("contract-violation", Reason::Violations(&refused.violations))
+            }
+            DocumentError::ForeignTenant => self.record("foreign-tenant", Reason::Code),
         }
-        DocumentError::ForeignTenant => detail("foreign-tenant", []),
     }
-}
 
-/// Why a document is refused for what is stored.
-pub(crate) fn of_refusal(refusal: &Refusal) -> Map<String, Value> {
-    let first = |id: &MassRequestId| [("first_id", id.to_string().into())];
-    match refusal {
-        Refusal::KeyReused { request_id } => detail("idempotency-key-reused", first(request_id)),
-        Refusal::KeyOfDeleted { request_id } => detail("gone", first(request_id)),
-        Refusal::Conflict { request_id, .. } => detail("conflict", first(request_id)),
-        Refusal::OverQuota(OverQuota::Requests { .. }) => detail("daily-quota-exceeded", []),
-        Refusal::OverQuota(OverQuota::StoredBytes { .. }) => detail("quota-exceeded", []),
+    /// The document, refused for what is stored.
+    pub(crate) const fn refused_by(&self, refusal: &Refusal) -> RefusedRecord<'static> {
+        match refusal {
+            Refusal::KeyReused { request_id } => self.record("idempotency-key-reused", Reason::Stored(*request_id)),
+            Refusal::KeyOfDeleted { request_id } => self.record("gone", Reason::Stored(*request_id)),
+            Refusal::Conflict { request_id, .. } => self.record("conflict", Reason::Stored(*request_id)),
+            Refusal::OverQuota(OverQuota::Requests { .. }) => self.record("daily-quota-exceeded", Reason::Code),
+            Refusal::OverQuota(OverQuota::StoredBytes { .. }) => self.record("quota-exceeded", Reason::Code),
+        }
     }
-}
 
-/// `code` is the last part of the type of the problem that the sender is answered with.
-fn detail<const N: usize>(code: &str, more: [(&str, Value); N]) -> Map<String, Value> {
-    [("code", code.into())].into_iter().chain(more).map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-fn named(violation: &Violation) -> Value {
-    let pointer: String = violation.pointer.chars().take(POINTER_LENGTH).collect();
-    json!({"stage": violation.stage, "pointer": pointer, "code": violation.code})
+    /// `code` is the last part of the type of the problem that the sender is answered with.
+    const fn record<'a>(&self, code: &'static str, reason: Reason<'a>) -> RefusedRecord<'a> {
+        let Self { id, contract, input } = *self;
+        RefusedRecord { id, contract, input, code, reason }
+    }
 }

@@ -36,8 +36,9 @@ pub enum Found<T> {
 #[async_trait]
 pub trait MassStore: Send + Sync {
     /// Stores submissions in their order, each judged by [`decide`](crate::decide) as if those before it had been
-    /// stored already; answers one result per submission, in order. A refused one leaves its neighbours alone and an
-    /// event of its own. `refused` are the events of documents that were refused before they could be submitted.
+    /// stored already; answers one result per submission, in order. A refused one leaves its neighbours alone and no event.
+    /// `refused` are events of calls that were refused documents: each counts as one of the tenant's requests of the day, and
+    /// is recorded unless [`Usage::admit_refusal`](mass_domain::tenancy::Usage::admit_refusal) says otherwise.
     async fn accept(
         &self,
         tenant: &TenantId,
@@ -55,8 +56,7 @@ pub trait MassStore: Send + Sync {
         refused: Vec<NewEvent>,
     ) -> Result<Option<Vec<Result<Receipt, Refusal>>>, PortError>;
 
-    /// Stores submissions as [`accept`](Self::accept) does if none of them is refused. If any is, none is stored; the events
-    /// of the refusals are.
+    /// Stores submissions as [`accept`](Self::accept) does if none of them is refused. If any is, none is stored.
     async fn accept_all_or_none(
         &self,
         tenant: &TenantId,

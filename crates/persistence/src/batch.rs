@@ -96,21 +96,17 @@ impl Batch {
         self.requests.insert(request.summary.id, request);
     }
 
-    /// Takes in what has happened already.
-    pub(crate) fn record(&mut self, events: &[NewEvent]) {
-        self.events.extend_from_slice(events);
+    /// Takes in events of calls that were refused documents, and counts each as a request.
+    pub(crate) fn record(&mut self, refused: &[NewEvent]) {
+        for event in refused {
+            if self.terms.usage.admit_refusal(&self.terms.quotas, event.at) {
+                self.events.push(event.clone());
+            }
+        }
     }
 
     /// Judges the next submission.
     pub(crate) fn accept(&mut self, submission: &Submission) -> QueryResult<Result<Receipt, Refusal>> {
-        let result = self.judge(submission)?;
-        if let Err(refusal) = &result {
-            self.events.push(submission.refused(&self.tenant, refusal));
-        }
-        Ok(result)
-    }
-
-    fn judge(&mut self, submission: &Submission) -> QueryResult<Result<Receipt, Refusal>> {
         let natural_key = submission.examined.index.natural_key.clone().map(|key| (submission.examined.contract, key));
         let key = submission.idempotency_key.as_ref().and_then(|key| self.keys.get(key));
         let versions = natural_key.as_ref().and_then(|key| self.versions.get(key)).map_or(&[][..], Vec::as_slice);
@@ -245,6 +241,11 @@ impl Batch {
     /// Whether nothing was stored that the submissions meet.
     pub(crate) const fn met_nothing(&self) -> bool {
         self.met_nothing
+    }
+
+    /// Whether there is nothing to write.
+    pub(crate) const fn is_void(&self) -> bool {
+        self.events.is_empty() && self.added_keys.is_empty()
     }
 
     /// What happened, in its order.

@@ -41,7 +41,7 @@ pub(crate) type Results = Vec<Result<Receipt, Refusal>>;
 pub(crate) struct Documents<'a> {
     /// Those that passed.
     pub(crate) submissions: &'a [Submission],
-    /// Those that were refused.
+    /// The events of calls that were refused documents.
     pub(crate) refused: &'a [NewEvent],
     /// They come from callers who were recognised when their tenant's credentials were at this version.
     pub(crate) as_of: Option<CredentialsVersion>,
@@ -283,7 +283,7 @@ fn commit<C: Walled>(
     match connection.run(|connection, tenant| accept(connection, tenant, together, foresight)) {
         Ok(None) => calls.into_iter().for_each(|call| call.answer(Ok(None))),
         Ok(Some(results)) => {
-            observer.committed(documents);
+            tell(observer, &results, refused.len());
             let mut results = results.into_iter();
             for (call, (size, _)) in calls.into_iter().zip(sizes) {
                 call.answer(Ok(Some(results.by_ref().take(size).collect())));
@@ -297,8 +297,8 @@ fn commit<C: Walled>(
                 (own_refused, refused) = refused.split_at(refusing);
                 let alone = Documents { submissions: own, refused: own_refused, as_of };
                 let result = connection.run(|connection, tenant| accept(connection, tenant, alone, foresight));
-                if matches!(result, Ok(Some(_))) {
-                    observer.committed(accepting + refusing);
+                if let Ok(Some(results)) = &result {
+                    tell(observer, results, refusing);
                 }
                 call.answer(result);
             }
@@ -309,6 +309,14 @@ fn commit<C: Walled>(
         }
     }
     true
+}
+
+/// Tells how many documents a commit was about, if anything was committed.
+fn tell(observer: &dyn CommitObserver, results: &Results, refused: usize) {
+    let documents = refused + results.iter().filter(|result| result.is_ok()).count();
+    if documents > 0 {
+        observer.committed(documents);
+    }
 }
 
 fn told(answered: Result<Answer, RecvError>) -> Answer {

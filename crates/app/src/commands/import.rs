@@ -77,11 +77,28 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<Ex
     let file = || format!("the file {}", path.display());
     let mut source = Source::open(path, arguments.contract).with_context(file)?;
     let mut rejected = Rejected::new(path, arguments.rejected.as_deref(), source.headers())?;
-    let destination = Destination::new(settings, &arguments).await?;
+    let mut destination = Destination::new(settings, &arguments).await?;
+    let imported = import(&arguments, &mut source, &mut destination, &mut rejected).await;
+    let recorded = destination.finish().await.context("what was refused is not recorded in the audit trail");
+    let summary = imported?;
+    let rejected = rejected.finish().context("the file of refused records")?;
+    print(&if arguments.json { summary.json(rejected.as_deref()) } else { summary.text(rejected.as_deref()) })?;
+    recorded?;
+    Ok(if summary.has_refused() { ExitCode::from(2) } else { ExitCode::SUCCESS })
+}
+
+/// Hands over all records, and sums up what became of them.
+async fn import(
+    arguments: &Arguments,
+    source: &mut Source,
+    destination: &mut Destination,
+    rejected: &mut Rejected,
+) -> anyhow::Result<Summary> {
     let progress = progress_bar(source.bytes());
     let mut summary = Summary::default();
     loop {
-        let rows = source.next_rows(destination.chunk()).with_context(file)?;
+        let rows =
+            source.next_rows(destination.chunk()).with_context(|| format!("the file {}", arguments.file.display()))?;
         if rows.is_empty() {
             break;
         }
@@ -95,9 +112,7 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<Ex
         progress.set_message(summary.progress());
     }
     progress.finish_and_clear();
-    let rejected = rejected.finish().context("the file of refused records")?;
-    print(&if arguments.json { summary.json(rejected.as_deref()) } else { summary.text(rejected.as_deref()) })?;
-    Ok(if summary.has_refused() { ExitCode::from(2) } else { ExitCode::SUCCESS })
+    Ok(summary)
 }
 
 fn progress_bar(bytes: u64) -> ProgressBar {

@@ -9,6 +9,7 @@ mod intake;
 mod line;
 pub mod outbox;
 mod report;
+mod storing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use mass_domain::access::Permission;
 use mass_domain::contracts::ContractId;
 use mass_domain::mass_request::IdempotencyKey;
 use mass_domain::records::Format;
-use mass_service::{MassService, Options, Prepared, Results, SentKey};
+use mass_service::{MassService, Options, SentKey};
 use serde_json::json;
 use std::future::{Ready, ready};
 use tokio::sync::{Notify, Semaphore, mpsc};
@@ -32,11 +33,13 @@ use self::coding::Coding;
 use self::halt::Halt;
 use self::intake::{Bounds, Chunk, Piece, Reading, Terms};
 use self::line::BatchLine;
-use self::outbox::{PutError, TemporaryFolder, Writer, outbox};
+use self::outbox::{PutError, TemporaryFolder, outbox};
 use self::report::{Report, Shown, against};
+use self::storing::{Abandoned, Storing};
 use super::body::BodyLimit;
 use super::contracts;
 use super::headers::idempotency_key;
+use super::limits::Limits;
 use super::mass::{self, ON_CONFLICT, on_conflict};
 use super::operations::{Access, Operation, Parameter, Produces, model};
 use super::parameters;
@@ -66,9 +69,6 @@ const ATOMIC_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long an atomic batch may take to arrive whole.
 const ATOMIC_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// How often a caller is recognised anew before records are given up, as the tenant's credentials change meanwhile.
-const RECOGNITIONS: usize = 10;
 
 /// The longest key of a whole batch: an index has to find room behind it.
 const KEY_LENGTH: usize = 230;
@@ -192,6 +192,7 @@ pub struct Tools {
     folder: TemporaryFolder,
     limit: usize,
     streams: web::Data<Streams>,
+    limits: web::Data<Limits>,
     draining: web::Data<Draining>,
 }
 
@@ -205,10 +206,11 @@ impl FromRequest for Tools {
         let folder = req.app_data::<web::Data<TemporaryFolder>>().map(|folder| folder.get_ref().clone());
         let limit = req.app_data::<web::Data<BodyLimit>>().map(|limit| limit.0);
         let streams = req.app_data::<web::Data<Streams>>().cloned();
+        let limits = req.app_data::<web::Data<Limits>>().cloned();
         let draining = req.app_data::<web::Data<Draining>>().cloned();
         let tools = (|| {
-            let (service, engine, folder) = (service?, engine?, folder?);
-            Some(Self { service, engine, folder, limit: limit?, streams: streams?, draining: draining? })
+            let (service, engine, folder, limits) = (service?, engine?, folder?, limits?);
+            Some(Self { service, engine, folder, limit: limit?, streams: streams?, limits, draining: draining? })
         })();
         ready(tools.ok_or_else(|| Problem::internal(&anyhow::anyhow!("batches are not wired"))))
     }
@@ -283,19 +285,9 @@ async fn each(call: Call, mut upload: Upload, wishes: Wishes, tools: Tools) -> R
     let reading = Reading::new(&upload, terms, CHUNK, Arc::clone(&halt))?;
     let begun = begin(&mut upload.payload, Box::new(reading)).await?;
     let (writer, lines) = outbox(tools.folder.clone(), tools.streams.limits().unread_bytes);
-    let storing = Storing {
-        report: Report::new(wishes.shown),
-        origin: wishes.options.origin,
-        tools,
-        writer,
-        halt,
-        problem: None,
-        refused_in_a_row: 0,
-        muted: false,
-        concluded: false,
-        call,
-    };
-    let spans = storing.call.spans.clone();
+    let report = Report::new(wishes.shown);
+    let storing = Storing::new(tools, call, wishes.options.origin, report, writer, halt);
+    let spans = storing.spans();
     actix_web::rt::spawn(spans.around(run(upload.payload, begun, storing)));
     Ok(Lines::with_status(StatusCode::OK, streams::holding(stream, lines)))
 }
@@ -344,7 +336,7 @@ async fn run(payload: Payload, begun: Begun, mut storing: Storing) {
     };
     match futures_util::future::try_join(reading, storing_all).await {
         Ok((read, ())) => storing.finish(read.err()).await,
-        Err(Abandoned) => tracing::info!(totals = ?storing.report.totals(), "a batch was abandoned by its client"),
+        Err(Abandoned) => storing.abandon().await,
     }
 }
 
@@ -414,160 +406,6 @@ async fn discard(payload: &mut Payload) {
     while let Ok(Piece::Next(_)) = Piece::receive(payload).await {}
 }
 
-/// The client has gone away.
-struct Abandoned;
-
-/// Stores chunks and reports on them.
-struct Storing {
-    tools: Tools,
-    call: Call,
-    origin: mass_domain::trace::Origin,
-    report: Report,
-    writer: Writer,
-    /// Tells the reading end that nothing more is stored, or read.
-    halt: Arc<Halt>,
-    /// Why nothing more is stored.
-    problem: Option<Problem>,
-    /// How many records before the next one were refused one after the other.
-    refused_in_a_row: u64,
-    /// Whether the results find no room any more.
-    muted: bool,
-    /// Whether the last line is written.
-    concluded: bool,
-}
-
-impl Storing {
-    async fn store(&mut self, chunk: Chunk) -> Result<(), Abandoned> {
-        let Chunk { places, prepared, room: _until_stored, .. } = chunk;
-        if self.concluded {
-            return Ok(());
-        }
-        if self.problem.is_none() && self.tools.draining.is_begun() {
-            self.halt(Problem::unavailable("The server is stopping.", Duration::from_secs(5)));
-        }
-        let results = match self.problem {
-            Some(_) => None,
-            None => match self.accept(prepared).await {
-                Ok(results) => {
-                    self.tools.engine.accepted(results.iter().flatten());
-                    Some(results)
-                }
-                Err(problem) => {
-                    let problem = self.call.refused(problem).await;
-                    self.halt(problem);
-                    None
-                }
-            },
-        };
-        let mut results = results.into_iter().flatten();
-        for place in places {
-            match results.next() {
-                Some(Ok(receipt)) => {
-                    self.refused_in_a_row = 0;
-                    self.report.stored(place, receipt);
-                }
-                Some(Err(error)) => match self.report.refused(place, error) {
-                    Some(problem) => self.halt(problem),
-                    None => self.count_refused(),
-                },
-                None => self.report.unprocessed(place),
-            }
-        }
-        self.send().await?;
-        if self.halt.is_reading_over() {
-            self.conclude(None).await;
-        }
-        Ok(())
-    }
-
-    /// Counts a refused record, and ends the batch with too many of them in a row.
-    fn count_refused(&mut self) {
-        self.refused_in_a_row += 1;
-        if let Some(limit) = self.tools.streams.limits().refused_in_a_row
-            && self.refused_in_a_row >= limit
-        {
-            let detail = format!(
-                "{limit} records were refused one after the other, the most of a batch (MASS_BATCH_REFUSED_IN_A_ROW); \
-                 the rest of the body was not read."
-            );
-            self.halt(Problem::new(ProblemKind::TooManyRefused).detail(detail).member("limit", limit));
-            self.halt.end_reading();
-        }
-    }
-
-    /// Stores what was prepared if the caller may still store it as it is stored: as of the version of the tenant's
-    /// credentials at which the caller was recognised.
-    async fn accept(&self, mut prepared: Prepared) -> Result<Results, Problem> {
-        for _ in 0..RECOGNITIONS {
-            if let Some((principal, as_of)) = self.call.recalled()?
-                && principal.require(Permission::MassWrite).is_ok()
-            {
-                match self.tools.service.accept_prepared_as_of(as_of, &principal, prepared).await? {
-                    Ok(results) => return Ok(results),
-                    Err(unstored) => prepared = unstored,
-                }
-            }
-            self.call.recognised().await?.require(Permission::MassWrite)?;
-        }
-        let detail = "The credentials of the tenant changed again and again while the records were stored.";
-        Err(Problem::unavailable(detail, Duration::from_secs(5)))
-    }
-
-    async fn send(&mut self) -> Result<(), Abandoned> {
-        let lines = self.report.take_lines();
-        if lines.is_empty() || self.muted {
-            return Ok(());
-        }
-        match self.writer.put(lines).await {
-            Ok(()) => Ok(()),
-            Err(PutError::Abandoned) => Err(Abandoned),
-            Err(PutError::Full(error)) => {
-                tracing::error!(%error, "the results of a batch cannot be kept");
-                self.muted = true;
-                let detail = "The results of further records cannot be kept; the totals count them.";
-                self.halt(Problem::unavailable(detail, Duration::from_secs(5)));
-                Ok(())
-            }
-            Err(PutError::Unread) => {
-                self.muted = true;
-                let limit = self.tools.streams.limits().unread_bytes;
-                let detail = format!(
-                    "{limit} bytes of results wait to be read, the most of a batch (MASS_BATCH_UNREAD_BYTES); the rest \
-                     of the body was not read."
-                );
-                let problem = Problem::unavailable(&detail, Duration::from_secs(5)).member("limit", limit);
-                self.halt(problem);
-                self.halt.end_reading();
-                Ok(())
-            }
-        }
-    }
-
-    /// From now on nothing is stored, for this reason.
-    fn halt(&mut self, problem: Problem) {
-        self.halt.end_storing();
-        self.problem.get_or_insert(problem);
-    }
-
-    /// Writes the last line.
-    async fn conclude(&mut self, unread: Option<Problem>) {
-        if std::mem::replace(&mut self.concluded, true) {
-            return;
-        }
-        let problem = self.problem.take().or(unread);
-        let problem = problem.map(|problem| problem.document(self.call.path(), &self.origin.request_id));
-        tracing::info!(totals = ?self.report.totals(), error = problem.as_ref().map(|it| &it.kind), "a batch was read");
-        // Whoever reads no more does not read the totals, either.
-        let _ = self.writer.put(self.report.finish(problem)).await;
-    }
-
-    /// Ends the answer, once the body has ended.
-    async fn finish(mut self, unread: Option<Problem>) {
-        self.conclude(unread).await;
-        self.writer.finish();
-    }
-}
-
 /// Answers once all of the batch is stored, or none.
 async fn atomic(call: Call, upload: Upload, wishes: Wishes, tools: Tools) -> Result<Lines<BatchLine>, Problem> {
     let stream = streams::open(&tools.streams, &call.principal)?;
@@ -587,7 +425,7 @@ async fn atomic(call: Call, upload: Upload, wishes: Wishes, tools: Tools) -> Res
     let mut report = Report::new(wishes.shown);
     // While the body arrived the caller may have lost what opened the door.
     let principal = call.recognised().await?;
-    match tools.service.accept_all_or_none(&principal, prepared).await? {
+    match tools.service.accept_all_or_none(&principal, &wishes.options.origin, prepared).await? {
         Ok(receipts) => {
             tools.engine.accepted(&receipts);
             places.into_iter().zip(receipts).for_each(|(place, receipt)| report.stored(place, receipt));
@@ -600,6 +438,8 @@ async fn atomic(call: Call, upload: Upload, wishes: Wishes, tools: Tools) -> Res
             let lines: Vec<BatchLine> =
                 refused.map(|(place, error)| against(place, error)).collect::<Result<_, _>>()?;
             let detail = format!("{} of {count} records are refused, so that none is stored.", lines.len());
+            // Those that are left cost less than a request; the answer is the refusal, whatever the limits say.
+            let _ = tools.limits.charge_refused(&principal, &mut (lines.len() as u64));
             let lines = serde_json::to_value(lines).map_err(|error| Problem::internal(&error.into()))?;
             Err(Problem::new(ProblemKind::BatchRefused).detail(detail).member("records", lines).recorded())
         }

@@ -3,9 +3,11 @@
 //! A bucket of `n` a minute holds `n` tokens and gains one every 60/`n` seconds. Each scope has buckets of its own, so
 //! that who has emptied one slows nobody else.
 
+use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -21,6 +23,13 @@ use super::problem::{Problem, ProblemKind};
 
 /// How many refused credentials a minute are recorded per address: enough to see an attack, too few to fill a disk.
 const RECORDED_REFUSALS: NonZeroU32 = NonZeroU32::new(30).unwrap();
+
+/// How many operations that a caller was denied are recorded at once, and after how long one more is.
+const RECORDED_DENIALS: NonZeroU32 = NonZeroU32::new(10).unwrap();
+const DENIAL_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How many refused records of a batch cost as much as a request.
+pub(super) const REFUSED_PER_TOKEN: u64 = 100;
 
 const WINDOW: Duration = Duration::from_secs(60);
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -45,6 +54,9 @@ pub struct Limits {
     credential: Option<Scope<Actor>>,
     tenant: Option<Scope<TenantId>>,
     recorded_refusals: Scope<IpAddr>,
+    recorded_denials: Buckets<Actor>,
+    /// How many denials of each caller have not been recorded since the last one that was.
+    unrecorded_denials: Mutex<HashMap<Actor, u64>>,
 }
 
 /// What a request has left, for the headers of its answer.
@@ -120,7 +132,34 @@ impl Limits {
             credential: per_minute.credential.map(|limit| Scope::new("credential", limit)),
             tenant: per_minute.tenant.map(|limit| Scope::new("tenant", limit)),
             recorded_refusals: Scope::new("recorded refusals", RECORDED_REFUSALS),
+            recorded_denials: RateLimiter::keyed(denials()).with_middleware(),
+            unrecorded_denials: Mutex::default(),
         }
+    }
+
+    /// Whether one more operation that was denied to a caller is recorded, so that nobody can fill the audit trail with what
+    /// it may not do: how many before it were not, if it is.
+    pub(super) fn records_denial(&self, caller: Actor) -> Option<u64> {
+        let is_recorded = self.recorded_denials.check_key(&caller).is_ok();
+        let mut unrecorded = self.unrecorded_denials.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_recorded {
+            return Some(unrecorded.remove(&caller).unwrap_or_default());
+        }
+        *unrecorded.entry(caller).or_default() += 1;
+        None
+    }
+
+    /// Takes as many tokens of a caller and its tenant as refused records cost, of which there are `uncharged`, and leaves
+    /// those that cost less than one.
+    ///
+    /// # Errors
+    /// As [`take_address`](Self::take_address).
+    pub(super) fn charge_refused(&self, caller: &Principal, uncharged: &mut u64) -> Result<(), Problem> {
+        while *uncharged >= REFUSED_PER_TOKEN {
+            *uncharged -= REFUSED_PER_TOKEN;
+            self.take_caller(caller)?;
+        }
+        Ok(())
     }
 
     /// Whether one more credential that was refused to an address is recorded: at most 30 a minute are, so that strangers
@@ -159,11 +198,23 @@ impl Limits {
         self.credential.iter().for_each(Scope::tidy);
         self.tenant.iter().for_each(Scope::tidy);
         self.recorded_refusals.tidy();
+        self.recorded_denials.retain_recent();
+        self.recorded_denials.shrink_to_fit();
     }
+}
+
+/// A bucket that holds the denials that are recorded at once, and gains one in each interval.
+fn denials() -> Quota {
+    Quota::with_period(DENIAL_INTERVAL)
+        .unwrap_or_else(|| Quota::per_minute(NonZeroU32::MIN))
+        .allow_burst(RECORDED_DENIALS)
 }
 
 #[cfg(test)]
 mod tests {
+    use mass_domain::ids::UserId;
+    use uuid::Uuid;
+
     use super::*;
 
     fn address(text: &str) -> Option<IpAddr> {
@@ -198,6 +249,29 @@ mod tests {
         assert!(!limits.records_refusal(address("2001:db8::ffff:2")));
         assert!(limits.records_refusal(address("192.0.2.1")));
         assert!(limits.records_refusal(None));
+    }
+
+    #[test]
+    fn of_the_denials_of_a_caller_the_first_ten_are_recorded_and_the_others_counted() {
+        let limits = Limits::new(PerMinute::default());
+        let [one, other] = [1, 2].map(|number| Actor::User(UserId::from_uuid(Uuid::from_u128(number))));
+        let recorded = (0..1000).filter_map(|_| limits.records_denial(one)).count();
+        // The bucket gains one a minute, should this test take as long.
+        assert!((10..15).contains(&recorded), "{recorded}");
+        assert_eq!(limits.records_denial(other), Some(0));
+        assert!(limits.unrecorded_denials.lock().unwrap()[&one] > 900);
+    }
+
+    #[test]
+    fn a_hundred_refused_records_cost_as_much_as_a_request() {
+        let limits = Limits::new(PerMinute { credential: NonZeroU32::new(3), ..PerMinute::default() });
+        let caller = Principal::system(TenantId::system());
+        let mut uncharged = 250;
+        assert!(limits.charge_refused(&caller, &mut uncharged).is_ok());
+        assert_eq!(uncharged, 50);
+        uncharged += 100;
+        assert!(limits.take_caller(&caller).is_ok());
+        assert!(limits.charge_refused(&caller, &mut uncharged).is_err());
     }
 
     #[test]

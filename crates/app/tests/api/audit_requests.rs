@@ -10,6 +10,7 @@ use crate::support::client::{Answer, Call};
 use crate::support::documents::{Edit, reading, report, simple};
 use crate::support::{TENANT, TestApp};
 
+mod bounds;
 mod imports;
 mod kills;
 
@@ -21,7 +22,7 @@ on_both!(
     what_is_stored_already_refuses_with_an_event,
     a_document_of_another_tenant_leaves_an_event_in_the_callers_log,
     a_document_over_quota_leaves_an_event,
-    of_many_violations_twenty_are_named_and_long_pointers_are_cut,
+    of_many_violations_those_are_named_that_find_room_and_long_pointers_are_cut,
     events_are_canonical_whatever_was_sent,
     what_is_no_document_yet_leaves_no_event,
     dry_runs_and_repetitions_leave_no_event,
@@ -56,7 +57,10 @@ async fn refused(app: &TestApp, call: Call, status: u16, slug: &str) -> (Answer,
     assert!(!text.contains(SECRET), "{text}");
     let event: Value = serde_json::from_str(text).unwrap();
     assert_eq!((&event["action"], &event["outcome"]), (&json!("payload_refused"), &json!("refused")));
-    assert_eq!((&event["tenant_id"], &event["detail"]["code"]), (&json!(TENANT), &json!(slug)));
+    assert_eq!((&event["tenant_id"], &event["detail"]["codes"]), (&json!(TENANT), &json!({slug: 1})));
+    assert_eq!((&event["detail"]["count"], &event["detail"]["records"]), (&json!(1), &json!(1)));
+    let digest = Fingerprint::of(&format!("0 {slug} {}\n", event["input"].as_str().unwrap())).to_string();
+    assert_eq!(event["detail"]["digest"], digest);
     assert_eq!(event["actor"]["kind"], "user");
     assert_eq!(event["actor"]["address"], "127.0.0.1");
     assert_eq!(event["request_id"], answer.header("x-request-id").unwrap());
@@ -66,6 +70,16 @@ async fn refused(app: &TestApp, call: Call, status: u16, slug: &str) -> (Answer,
     let path = format!("{REQUESTS}/{}", event["object"]["id"].as_str().unwrap());
     app.get(&path).await.expect_problem(404, "not-found");
     (answer, event)
+}
+
+/// What an event tells of the only refusal.
+fn told(event: &Value) -> Value {
+    let [refusal] = &event["detail"]["first"].as_array().unwrap()[..] else { panic!("not one refusal: {event}") };
+    let mut refusal = refusal.clone();
+    let told = refusal.as_object_mut().unwrap();
+    let known = ["index", "input", "contract"].map(|name| told.remove(name).unwrap_or_default());
+    assert_eq!(known, [json!(0), event["input"].clone(), event.get("contract").cloned().unwrap_or_default()]);
+    refusal
 }
 
 /// The fingerprint of a document as it is sent.
@@ -128,7 +142,7 @@ async fn a_text_that_is_no_document_leaves_an_event(app: TestApp) {
             let call = app.post(&path).body(text).key("");
             let (_, event) = refused(&app, call, 400, "malformed-json").await;
             assert_eq!(event["input"], Fingerprint::of_unreadable(text).to_string());
-            assert_eq!(event["detail"], json!({"code": "malformed-json", "syntax": syntax}));
+            assert_eq!(told(&event), json!({"code": "malformed-json", "syntax": syntax}));
             assert_eq!(event.get("contract"), None);
         }
     }
@@ -140,15 +154,15 @@ async fn a_document_that_breaks_its_contract_leaves_an_event_without_its_values(
     assert_eq!((&event["contract"], &event["input"]), (&json!("device/1.1"), &json!(as_sent(&wrong))));
     let violation = json!({"code": "type", "pointer": "/metrics/temperature_celsius", "stage": "structural"});
     let detail = json!({"code": "contract-violation", "violation_count": 1, "violations": [violation]});
-    assert_eq!(event["detail"], detail);
+    assert_eq!(told(&event), detail);
 
     let unknown = json!({"nothing": SECRET});
     let (_, event) = refused(&app, app.post(REQUESTS).json(&unknown), 422, "contract-violation").await;
-    assert_eq!((event.get("contract"), &event["detail"]["violations"][0]["code"]), (None, &json!("no_contract")));
+    assert_eq!((event.get("contract"), &told(&event)["violations"][0]["code"]), (None, &json!("no_contract")));
 
     let call = app.post(REQUESTS).json(&report("r-1").with("/request/idempotency_key", SECRET)).key("another");
     let (_, event) = refused(&app, call, 422, "contract-violation").await;
-    assert_eq!(event["detail"]["violations"][0]["pointer"], "/request/idempotency_key");
+    assert_eq!(told(&event)["violations"][0]["pointer"], "/request/idempotency_key");
 }
 
 async fn what_is_stored_already_refuses_with_an_event(app: TestApp) {
@@ -165,7 +179,7 @@ async fn what_is_stored_already_refuses_with_an_event(app: TestApp) {
         let call = app.post(REQUESTS).json(&document).key(key);
         let (answer, event) = refused(&app, call, status, slug).await;
         assert_eq!(answer.text("/first_id"), first_id);
-        assert_eq!(event["detail"], json!({"code": slug, "first_id": first_id}));
+        assert_eq!(told(&event), json!({"code": slug, "first_id": first_id}));
         assert_eq!(event["input"], as_sent(&document));
     }
 }
@@ -176,7 +190,7 @@ async fn a_document_of_another_tenant_leaves_an_event_in_the_callers_log(app: Te
     let before = others();
     let foreign = report("r-1").with("/request/tenant_id", "other");
     let (_, event) = refused(&app, app.post(REQUESTS).json(&foreign), 403, "foreign-tenant").await;
-    assert_eq!((&event["contract"], &event["detail"]), (&json!("enterprise/1.1"), &json!({"code": "foreign-tenant"})));
+    assert_eq!((&event["contract"], told(&event)), (&json!("enterprise/1.1"), json!({"code": "foreign-tenant"})));
     assert_eq!(event["input"], as_sent(&foreign));
     assert_eq!(others(), before);
 }
@@ -190,19 +204,20 @@ async fn a_document_over_quota_leaves_an_event(app: TestApp) {
         app.founder().put("/v1/admin/quotas").json(&quotas).await.expect(200);
         let document = simple(json!({"a": SECRET}));
         let (_, event) = refused(&app, app.post(REQUESTS).json(&document), status, slug).await;
-        assert_eq!((&event["detail"], &event["contract"]), (&json!({"code": slug}), &json!("simple/1.0")));
+        assert_eq!((told(&event), &event["contract"]), (json!({"code": slug}), &json!("simple/1.0")));
     }
 }
 
-async fn of_many_violations_twenty_are_named_and_long_pointers_are_cut(app: TestApp) {
+async fn of_many_violations_those_are_named_that_find_room_and_long_pointers_are_cut(app: TestApp) {
     let mut wrong = reading("dev-1");
     for number in 0..30 {
         wrong = wrong.with(&format!("/{number:03}{}", "ü".repeat(300)), SECRET);
     }
     let (answer, event) = refused(&app, app.post(REQUESTS).json(&wrong), 422, "contract-violation").await;
-    assert_eq!(event["detail"]["violation_count"], answer.violations().len());
-    let named = event["detail"]["violations"].as_array().unwrap();
-    assert_eq!(named.len(), 20);
+    let refusal = told(&event);
+    assert_eq!(refusal["violation_count"], answer.violations().len());
+    let named = refusal["violations"].as_array().unwrap();
+    assert!((5..20).contains(&named.len()) && refusal.to_string().len() < 4096, "{refusal}");
     for violation in named {
         assert_eq!(violation["pointer"].as_str().unwrap().chars().count(), 256, "{violation}");
     }

@@ -5,7 +5,7 @@ mod breaking;
 mod held;
 mod processes;
 mod revocation;
-mod streaming;
+pub(crate) mod streaming;
 
 use std::io::Write;
 

@@ -26,7 +26,7 @@ named_enum!(
     Action, UnknownAction {
         /// A request was stored.
         Accepted = "accepted",
-        /// A document was sent and not stored: it breaks its contract, or what is stored does not allow it.
+        /// Documents of one call were sent and not stored: they break their contracts, or what is stored does not allow them.
         PayloadRefused = "payload_refused",
         /// A request was superseded by a correction.
         Corrected = "corrected",
@@ -106,7 +106,7 @@ pub const CREDENTIALS: &str = "credentials";
 /// What something was done to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Object {
-    /// A MASS request; the id of a refused one is the one that it would have had.
+    /// A MASS request; the id of the first document that a call was refused is the one that its request would have had.
     MassRequest(MassRequestId),
     /// A user, or whoever claims to be that user.
     User(UserId),

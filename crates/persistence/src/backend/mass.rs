@@ -44,9 +44,11 @@ pub(super) fn accept(
         && let Some(left) = foresight.take()
         && documents.may_come_at(left.terms.credentials)
     {
-        foreseen = Some(left.terms.credentials);
-        if let Some(results) = accept_foreseen(connection, tenant, documents, left, foresight)? {
-            return Ok(Some(results));
+        let credentials = left.terms.credentials;
+        match accept_foreseen(connection, tenant, documents, left, foresight)? {
+            Foreseen::Held(results) => return Ok(Some(results)),
+            Foreseen::Failed => foreseen = Some(credentials),
+            Foreseen::Void => {}
         }
     }
     super::write(connection, |connection| {
@@ -70,21 +72,34 @@ pub(super) fn accept(
     })
 }
 
-/// The same without asking what is stored; nothing and `None` if it is something else than was foreseen.
+/// What came of documents that were judged by what was foreseen.
+enum Foreseen {
+    /// They are stored.
+    Held(Results),
+    /// Nothing is: something else is stored than was foreseen.
+    Failed,
+    /// There is nothing to write, so that nothing tells whether it is as was foreseen.
+    Void,
+}
+
+/// The same without asking what is stored.
 fn accept_foreseen(
     connection: &mut Connection,
     tenant: &TenantId,
     documents: Documents<'_>,
     left: Left,
     foresight: &mut Foresight,
-) -> QueryResult<Option<Results>> {
+) -> QueryResult<Foreseen> {
     let mut batch = Batch::new(tenant, HashMap::new(), HashMap::new(), left.terms);
     let results = judge(&mut batch, documents.submissions, documents.refused)?;
+    if batch.is_void() {
+        return Ok(Foreseen::Void);
+    }
     let head = Head::left_at(tenant, left.frontier);
     let assumed = Assumed::of(documents.submissions, left.terms.credentials);
-    let Some(frontier) = add(connection, head, &mut batch, assumed)? else { return Ok(None) };
+    let Some(frontier) = add(connection, head, &mut batch, assumed)? else { return Ok(Foreseen::Failed) };
     foresight.held(Left { frontier, terms: batch.terms() });
-    Ok(Some(placed(&batch, results)))
+    Ok(Foreseen::Held(placed(&batch, results)))
 }
 
 fn judge(batch: &mut Batch, submissions: &[Submission], refused: &[NewEvent]) -> QueryResult<Results> {
@@ -96,7 +111,7 @@ fn placed(batch: &Batch, results: Results) -> Results {
     results.into_iter().map(|result| result.map(|receipt| batch.placed(receipt))).collect()
 }
 
-/// Judges submissions, and stores them if none is refused; else it records the refusals alone.
+/// Judges submissions, and stores them if none is refused.
 pub(super) fn accept_all_or_none(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -106,13 +121,8 @@ pub(super) fn accept_all_or_none(
         let head = Head::lock(connection, tenant)?;
         let mut batch = batch_for(connection, tenant, submissions)?;
         let results = judge(&mut batch, submissions, &[])?;
-        let refusals =
-            submissions.iter().zip(&results).filter_map(|(sent, result)| Some((sent, result.as_ref().err()?)));
-        let refusals: Vec<_> = refusals.map(|(sent, refusal)| sent.refused(tenant, refusal)).collect();
-        if refusals.is_empty() {
+        if results.iter().all(Result::is_ok) {
             store(connection, head, &mut batch)?;
-        } else {
-            head.append(connection, refusals)?;
         }
         Ok(placed(&batch, results))
     })

@@ -1,16 +1,16 @@
 //! Accepting submissions: every decision, its answer and its trace.
 
+use mass_admin_service::QuotaChange;
 use mass_domain::audit::tree::TreeHash;
 use mass_domain::audit::{Act, Action, Event, NewEvent, Object};
-use mass_domain::canonical::Fingerprint;
 use mass_domain::mass_request::{AuditLeaf, Filter, Outcome, Status};
 use mass_domain::page::Limit;
-use mass_domain::tenancy::TenantId;
+use mass_domain::tenancy::{OverQuota, Quotas, TenantId};
 use mass_service::{Found, Receipt, Refusal};
 use serde_json::json;
 
 use crate::databases::TestDatabase;
-use crate::fixtures::{Vary, actor, at, deletion, key, origin, reading, simple, tenant, transition, unplaced};
+use crate::fixtures::{Vary, act, actor, at, deletion, key, origin, reading, simple, tenant, transition, unplaced};
 
 on_both!(
     a_stored_request_is_found_as_it_was_answered,
@@ -29,10 +29,13 @@ on_both!(
     a_batch_that_fails_leaves_nothing,
     instants_keep_their_microseconds,
     every_answer_tells_where_the_event_of_its_request_stands,
-    a_refused_submission_leaves_one_event_that_says_why,
+    a_refused_submission_leaves_no_event_of_its_own,
+    of_documents_that_belong_together_none_is_stored_beside_a_refused_one,
+    refused_calls_count_as_requests_of_the_day_and_one_is_told_beyond_them,
+    a_document_that_was_over_quota_is_judged_by_what_another_process_allows,
     nothing_happens_when_an_answer_is_repeated,
     documents_that_were_refused_before_are_recorded_with_their_neighbours,
-    a_large_batch_of_good_and_bad_has_an_event_for_each,
+    a_large_batch_is_stored_beside_many_events_of_refused_calls,
     a_batch_that_fails_records_no_refusal,
 );
 
@@ -54,7 +57,7 @@ fn leaf(event: &Event) -> AuditLeaf {
     AuditLeaf { sequence: event.sequence, leaf_hash: TreeHash::of_leaf(event.write().as_bytes()) }
 }
 
-/// The event of a document that was refused before it could be submitted.
+/// The event of a call that was refused documents.
 fn refused_before(tenant: &TenantId, number: i64) -> NewEvent {
     let object = Object::MassRequest(simple(number).id);
     Act::new(actor(), at(1), &origin()).refused(tenant, Action::PayloadRefused, object).with("number", number)
@@ -252,12 +255,10 @@ async fn a_batch_sees_its_own_beginning(db: TestDatabase) {
         told,
         [
             (Action::Accepted, of(0)),
-            (Action::PayloadRefused, of(3)),
             (Action::Accepted, of(4)),
             (Action::Corrected, of(0)),
             (Action::Accepted, of(6)),
             (Action::Corrected, of(4)),
-            (Action::PayloadRefused, of(7)),
             (Action::Accepted, of(8)),
             (Action::Corrected, Object::MassRequest(before.summary.id)),
         ]
@@ -337,26 +338,73 @@ async fn every_answer_tells_where_the_event_of_its_request_stands(db: TestDataba
     assert_eq!(listed.iter().map(|row| row.audit).collect::<Vec<_>>(), [Some(correction), Some(first)]);
 }
 
-async fn a_refused_submission_leaves_one_event_that_says_why(db: TestDatabase) {
-    let standing = db.stored(reading("dev-1", 20)).await.summary.id;
-    let keyed = db.stored(simple(1).keyed("k")).await.summary.id;
-    let deleted = db.stored(simple(2).keyed("gone")).await.summary.id;
-    db.mass().delete(&tenant(), deleted, deletion()).await.unwrap();
-    let refusals = [
-        (reading("dev-1", 21), "conflict", standing),
-        (simple(3).keyed("k"), "idempotency-key-reused", keyed),
-        (simple(2).keyed("gone"), "gone", deleted),
-    ];
-    for (mut sent, code, first_id) in refusals {
-        sent.input = Fingerprint::of(code);
-        let before = log(&db).len();
-        db.accept(sent.clone()).await.unwrap_err();
-        let [told] = &log(&db)[before..] else { panic!("not one event for {code}") };
-        let act = Act::new(sent.actor, sent.at, &sent.origin);
-        let expected = act.refused(&tenant(), Action::PayloadRefused, Object::MassRequest(sent.id));
-        let expected = expected.with("code", code).with("first_id", first_id.to_string());
-        let expected = NewEvent { contract: Some(sent.examined.contract), input: Some(sent.input), ..expected };
-        assert_eq!(told.event, expected);
+async fn a_refused_submission_leaves_no_event_of_its_own(db: TestDatabase) {
+    db.stored(reading("dev-1", 20)).await;
+    db.stored(simple(1).keyed("k")).await;
+    let before = log_size(&db);
+    for sent in [reading("dev-1", 21), simple(3).keyed("k")] {
+        db.accept(sent).await.unwrap_err();
+    }
+    assert_eq!(log_size(&db), before);
+}
+
+async fn of_documents_that_belong_together_none_is_stored_beside_a_refused_one(db: TestDatabase) {
+    db.stored(reading("dev-1", 20)).await;
+    let before = log_size(&db);
+    let documents = vec![simple(1), reading("dev-1", 21)];
+    let results = db.mass().accept_all_or_none(&tenant(), documents.clone()).await.unwrap();
+    assert!(matches!(results[..], [Ok(_), Err(Refusal::Conflict { .. })]), "{results:?}");
+    assert_eq!(db.mass().find(&tenant(), documents[0].id).await.unwrap(), Found::Absent);
+    assert_eq!(log_size(&db), before);
+}
+
+async fn refused_calls_count_as_requests_of_the_day_and_one_is_told_beyond_them(db: TestDatabase) {
+    let allow = async |requests_per_day: Option<u64>| {
+        let quotas = Quotas { requests_per_day, stored_bytes: None };
+        db.quotas().set(&tenant(), QuotaChange { quotas, act: act(at(2)) }).await.unwrap();
+    };
+    let told = || log(&db).iter().filter(|event| event.event.action == Action::PayloadRefused).count();
+    let refuse = async |number: i64| {
+        db.mass().accept(&tenant(), Vec::new(), vec![refused_before(&tenant(), number)]).await.unwrap();
+    };
+    allow(Some(3)).await;
+    db.stored(simple(1)).await;
+    for number in 0..2 {
+        refuse(number).await;
+    }
+    assert_eq!(told(), 2);
+    assert!(matches!(db.accept(simple(2)).await, Err(Refusal::OverQuota(OverQuota::Requests { used: 3, .. }))));
+    for number in 0..20 {
+        refuse(number).await;
+    }
+    assert_eq!(told(), 3);
+    // Many of one group, too.
+    let many = (0..20).map(|number| refused_before(&tenant(), number)).collect();
+    db.mass().accept(&tenant(), Vec::new(), many).await.unwrap();
+    assert_eq!(told(), 3);
+    allow(Some(6)).await;
+    db.stored(simple(3)).await;
+    refuse(1).await;
+    assert_eq!(told(), 4);
+    db.accept(simple(4)).await.unwrap_err();
+    allow(None).await;
+    db.stored(simple(5)).await;
+    refuse(1).await;
+    assert_eq!(told(), 5);
+}
+
+async fn a_document_that_was_over_quota_is_judged_by_what_another_process_allows(db: TestDatabase) {
+    let other = db.place.open();
+    let allow = async |requests_per_day: u64| {
+        let quotas = Quotas { requests_per_day: Some(requests_per_day), stored_bytes: None };
+        other.stores().admin.quotas.set(&tenant(), QuotaChange { quotas, act: act(at(2)) }).await.unwrap();
+    };
+    for round in 1..10 {
+        allow(round).await;
+        db.stored(simple(i64::try_from(round).unwrap())).await;
+        for _ in 0..3 {
+            assert!(matches!(db.accept(simple(0)).await, Err(Refusal::OverQuota(_))));
+        }
     }
 }
 
@@ -383,7 +431,7 @@ async fn documents_that_were_refused_before_are_recorded_with_their_neighbours(d
     assert_eq!(told, [first, second, accepted, third]);
 }
 
-async fn a_large_batch_of_good_and_bad_has_an_event_for_each(db: TestDatabase) {
+async fn a_large_batch_is_stored_beside_many_events_of_refused_calls(db: TestDatabase) {
     let before = log(&db).len();
     // Every third is a conflict with the one before it.
     let submissions = (0..900).map(|n| reading(&format!("dev-{}", n - i64::from(n % 3 == 2)), n)).collect();
@@ -392,7 +440,7 @@ async fn a_large_batch_of_good_and_bad_has_an_event_for_each(db: TestDatabase) {
     assert_eq!(results.iter().filter(|result| result.is_err()).count(), 300);
     let log = &log(&db)[before..];
     let count = |action: Action| log.iter().filter(|event| event.event.action == action).count();
-    assert_eq!((count(Action::Accepted), count(Action::PayloadRefused), log.len()), (600, 300 + 700, 1600));
+    assert_eq!((count(Action::Accepted), count(Action::PayloadRefused), log.len()), (600, 700, 1300));
     for request in results.iter().flatten().map(|receipt| &receipt.request.summary).step_by(100) {
         let event = log.iter().find(|event| event.event.object == Object::MassRequest(request.id)).unwrap();
         assert_eq!(request.audit, Some(leaf(event)));

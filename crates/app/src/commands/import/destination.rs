@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use mass_domain::access::Principal;
+use mass_domain::audit::Refusals;
 use mass_domain::mass_request::Outcome;
 use mass_domain::trace::Origin;
 use mass_domain::validation::Violation;
@@ -24,7 +25,7 @@ const CHUNK: usize = 500;
 
 /// Where records go.
 pub(super) enum Destination {
-    Local { application: Box<Application>, principal: Principal, options: Options },
+    Local { application: Box<Application>, principal: Principal, options: Options, refusals: Box<Refusals> },
     Server(Server),
 }
 
@@ -45,7 +46,8 @@ impl Destination {
         let tenant = tenant(settings, &application, arguments.tenant.clone()).await?;
         let origin = Origin { request_id: new_request_id(), trace: None, address: None };
         let options = Options { on_conflict, auto_send: application.services.engine.auto_send(), origin };
-        Ok(Self::Local { application, principal: Principal::system(tenant), options })
+        let (principal, refusals) = (Principal::system(tenant), Box::default());
+        Ok(Self::Local { application, principal, options, refusals })
     }
 
     /// How many records it takes at once.
@@ -57,10 +59,23 @@ impl Destination {
     }
 
     /// Hands over records; one result per record, in order.
-    pub(super) async fn take(&self, rows: &[Row]) -> anyhow::Result<Vec<Taken>> {
+    pub(super) async fn take(&mut self, rows: &[Row]) -> anyhow::Result<Vec<Taken>> {
         match self {
-            Self::Local { application, principal, options } => store(application, principal, options, rows).await,
+            Self::Local { application, principal, options, refusals } => {
+                store(application, principal, options, refusals, rows).await
+            }
             Self::Server(server) => server.send(rows).await,
+        }
+    }
+
+    /// Tells the audit trail what was refused; a server does so itself.
+    pub(super) async fn finish(self) -> anyhow::Result<()> {
+        match self {
+            Self::Local { application, principal, options, refusals } => {
+                let mass = &application.services.mass;
+                Ok(mass.record_refusals(&principal, &options.origin, *refusals).await?)
+            }
+            Self::Server(_) => Ok(()),
         }
     }
 }
@@ -69,11 +84,12 @@ async fn store(
     application: &Application,
     principal: &Principal,
     options: &Options,
+    refusals: &mut Refusals,
     rows: &[Row],
 ) -> anyhow::Result<Vec<Taken>> {
     let record = |row: &Row| submitted(&row.text, row.document.clone(), || Some(row.key.clone()));
     let records = rows.iter().map(record).collect();
-    let results = application.services.mass.accept_all(principal, records, options).await?;
+    let results = application.services.mass.accept_all(principal, records, options, refusals).await?;
     let taken = |result| match result {
         Ok(receipt) => Ok(taken(receipt)),
         Err(error) => Ok(Taken::Refused(faults(error)?)),

@@ -27,7 +27,14 @@ pub(super) async fn record(req: &HttpRequest, operation: &Operation, problem: &P
     if let (Some(refusal), Some(caller)) = (of_access(problem), caller) {
         let audit = req.app_data::<web::Data<AuditService>>();
         let audit = audit.ok_or_else(|| Problem::internal(&anyhow::anyhow!("the audit trail is not wired")))?;
-        audit.access_refused(&caller, refusal, name, &origin).await?;
+        let limits = req.app_data::<web::Data<Limits>>();
+        let limits = limits.ok_or_else(|| Problem::internal(&anyhow::anyhow!("the rate limits are not wired")))?;
+        match limits.records_denial(caller.actor()) {
+            Some(unrecorded) => audit.access_refused(&caller, refusal, unrecorded, name, &origin).await?,
+            None => {
+                tracing::warn!(operation = name, "a refused access is one of many and not recorded in the audit trail")
+            }
+        }
     } else if let Some(refusal) = of_credential(req, problem) {
         record_credential(req, refusal, name, &origin).await;
     }

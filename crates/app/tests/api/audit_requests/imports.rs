@@ -21,15 +21,15 @@ async fn an_import_records_what_it_refuses(workplace: Workplace) {
     let log = workplace.lines(LOG);
     let events: Vec<Value> = log.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
     assert!(log.iter().all(|text| !text.contains(SECRET)), "{log:#?}");
-    let count = |action: &str, code: Value| {
-        events.iter().filter(|event| event["action"] == action && event["detail"]["code"] == code).count()
-    };
-    assert_eq!(count("accepted", Value::Null), 155 + 1);
-    assert_eq!(count("payload_refused", "contract-violation".into()), 45);
-    let malformed = events.iter().filter(|event| event["detail"]["code"] == "malformed-json");
-    let told: Vec<_> = malformed.map(|event| (&event["detail"]["syntax"], &event["input"])).collect();
-    let input = |text: &str| json!(Fingerprint::of_unreadable(text.as_bytes()).to_string());
-    let expected = [(json!("cells"), input("zebra,ragged")), (json!("syntax"), input("{\"payload\": \"zebra\",}"))];
-    assert_eq!(told, expected.iter().map(|(syntax, input)| (syntax, input)).collect::<Vec<_>>());
+    assert_eq!(events.iter().filter(|event| event["action"] == "accepted").count(), 155 + 1);
+    let refused: Vec<_> = events.iter().filter(|event| event["action"] == "payload_refused").collect();
+    let [of_year, of_lines] = refused[..] else { panic!("not one event for each import: {refused:#?}") };
+    let told = &of_year["detail"];
+    assert_eq!(told["codes"], json!({"contract-violation": 45, "malformed-json": 1}));
+    assert_eq!((&told["count"], &of_year["contract"]), (&json!(46), &Value::Null));
+    let input = json!(Fingerprint::of_unreadable(b"{\"payload\": \"zebra\",}").to_string());
+    assert_eq!((&of_lines["detail"]["records"], &of_lines["input"]), (&json!(2), &input));
+    let first = json!([{"index": 1, "code": "malformed-json", "input": input, "syntax": "syntax"}]);
+    assert_eq!(of_lines["detail"]["first"], first);
     assert!(events.iter().all(|event| event["actor"].get("address").is_none()));
 }

@@ -18,12 +18,12 @@ on_both!(
 );
 
 /// A batch that is sent in pieces, over a connection of its own.
-pub(super) struct Sending {
+pub(crate) struct Sending {
     connection: TcpStream,
 }
 
 /// The answer to it, line by line.
-pub(super) struct Receiving {
+pub(crate) struct Receiving {
     connection: BufReader<TcpStream>,
     head_is_read: bool,
     /// The body as far as it has come and is not returned.
@@ -31,12 +31,12 @@ pub(super) struct Receiving {
 }
 
 impl Sending {
-    pub(super) fn begin(address: &str, token: &str) -> (Self, Receiving) {
+    pub(crate) fn begin(address: &str, token: &str) -> (Self, Receiving) {
         Self::begin_with(address, token, "", "identity")
     }
 
     /// With this query and content coding.
-    pub(super) fn begin_with(address: &str, token: &str, query: &str, coding: &str) -> (Self, Receiving) {
+    pub(crate) fn begin_with(address: &str, token: &str, query: &str, coding: &str) -> (Self, Receiving) {
         let mut connection = TcpStream::connect(address).unwrap();
         connection.set_nodelay(true).unwrap();
         let head = format!(
@@ -49,25 +49,25 @@ impl Sending {
         (Self { connection }, Receiving { connection: reader, head_is_read: false, body: Vec::new() })
     }
 
-    pub(super) fn send(&mut self, documents: &[Value]) {
+    pub(crate) fn send(&mut self, documents: &[Value]) {
         let body = ndjson(documents);
         self.send_bytes(&body);
     }
 
-    pub(super) fn send_bytes(&mut self, body: &[u8]) {
+    pub(crate) fn send_bytes(&mut self, body: &[u8]) {
         write!(self.connection, "{:x}\r\n", body.len()).unwrap();
         self.connection.write_all(body).unwrap();
         self.connection.write_all(b"\r\n").unwrap();
     }
 
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.connection.write_all(b"0\r\n\r\n").unwrap();
     }
 }
 
 impl Receiving {
     /// Whether any of the answer has come.
-    pub(super) fn has_begun(&self) -> bool {
+    pub(crate) fn has_begun(&self) -> bool {
         let connection = self.connection.get_ref();
         connection.set_nonblocking(true).unwrap();
         let begun = connection.peek(&mut [0]).is_ok_and(|length| length > 0);
@@ -76,7 +76,7 @@ impl Receiving {
     }
 
     /// The answer up to these words.
-    pub(super) fn up_to(mut self, words: &str) -> String {
+    pub(crate) fn up_to(mut self, words: &str) -> String {
         let mut text = String::new();
         while !text.contains(words) {
             let piece = self.connection.fill_buf().unwrap();
@@ -89,7 +89,7 @@ impl Receiving {
     }
 
     /// Returns the next line of the body, wherever its chunks end, or `None` after the last.
-    pub(super) fn next(&mut self) -> Option<Value> {
+    pub(crate) fn next(&mut self) -> Option<Value> {
         loop {
             if let Some(end) = self.body.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.body.drain(..=end).collect();
@@ -119,7 +119,7 @@ impl Receiving {
     }
 
     /// The status and the whole body, whose chunks are put together.
-    pub(super) fn rest(mut self) -> (String, Vec<u8>) {
+    pub(crate) fn rest(mut self) -> (String, Vec<u8>) {
         let mut text = Vec::new();
         self.connection.read_to_end(&mut text).unwrap();
         let head = text.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
@@ -138,7 +138,7 @@ impl Receiving {
 }
 
 /// What waits for a socket does so on a thread of its own.
-pub(super) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.unwrap()
 }
 

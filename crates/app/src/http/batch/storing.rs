@@ -1,0 +1,232 @@
+//! The end that stores: chunk by chunk, with a report on each record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mass_domain::access::Permission;
+use mass_domain::audit::Refusals;
+use mass_domain::trace::Origin;
+use mass_service::{Prepared, Results};
+
+use super::Tools;
+use super::halt::Halt;
+use super::intake::Chunk;
+use super::outbox::{PutError, Writer};
+use super::report::Report;
+use crate::http::context::RequestSpans;
+use crate::http::problem::{Problem, ProblemKind};
+use crate::http::reply::Call;
+
+/// How often a caller is recognised anew before records are given up, as the tenant's credentials change meanwhile.
+const RECOGNITIONS: usize = 10;
+
+/// The client has gone away.
+pub(super) struct Abandoned;
+
+/// Stores chunks and reports on them.
+pub(super) struct Storing {
+    tools: Tools,
+    call: Call,
+    origin: Origin,
+    report: Report,
+    writer: Writer,
+    /// Tells the reading end that nothing more is stored, or read.
+    halt: Arc<Halt>,
+    /// Why nothing more is stored.
+    problem: Option<Problem>,
+    /// What the audit trail is told at the end.
+    refusals: Refusals,
+    /// How many records before the next one were refused one after the other.
+    refused_in_a_row: u64,
+    /// How many refused records have not been taken from the rate limits yet.
+    uncharged: u64,
+    /// Whether the results find no room any more.
+    muted: bool,
+    /// Whether the last line is written.
+    concluded: bool,
+}
+
+impl Storing {
+    /// Begins, with nothing stored yet.
+    pub(super) fn new(
+        tools: Tools,
+        call: Call,
+        origin: Origin,
+        report: Report,
+        writer: Writer,
+        halt: Arc<Halt>,
+    ) -> Self {
+        Self {
+            tools,
+            call,
+            origin,
+            report,
+            writer,
+            halt,
+            problem: None,
+            refusals: Refusals::default(),
+            refused_in_a_row: 0,
+            uncharged: 0,
+            muted: false,
+            concluded: false,
+        }
+    }
+
+    /// The spans of the call.
+    pub(super) fn spans(&self) -> RequestSpans {
+        self.call.spans.clone()
+    }
+
+    /// Stores a chunk, and answers what became of its records.
+    pub(super) async fn store(&mut self, chunk: Chunk) -> Result<(), Abandoned> {
+        let Chunk { places, prepared, room: _until_stored, .. } = chunk;
+        if self.concluded {
+            return Ok(());
+        }
+        if self.problem.is_none() && self.tools.draining.is_begun() {
+            self.halt(Problem::unavailable("The server is stopping.", Duration::from_secs(5)));
+        }
+        let results = match self.problem {
+            Some(_) => None,
+            None => match self.accept(prepared).await {
+                Ok(results) => {
+                    self.tools.engine.accepted(results.iter().flatten());
+                    Some(results)
+                }
+                Err(problem) => {
+                    let problem = self.call.refused(problem).await;
+                    self.halt(problem);
+                    None
+                }
+            },
+        };
+        let mut results = results.into_iter().flatten();
+        for place in places {
+            match results.next() {
+                Some(Ok(receipt)) => {
+                    self.refused_in_a_row = 0;
+                    self.report.stored(place, receipt);
+                }
+                Some(Err(error)) => match self.report.refused(place, error) {
+                    Some(problem) => self.halt(problem),
+                    None => self.count_refused(),
+                },
+                None => self.report.unprocessed(place),
+            }
+        }
+        if let Err(problem) = self.tools.limits.charge_refused(&self.call.principal, &mut self.uncharged) {
+            self.halt(problem);
+            self.halt.end_reading();
+        }
+        self.send().await?;
+        if self.halt.is_reading_over() {
+            self.conclude(None).await;
+        }
+        Ok(())
+    }
+
+    /// Counts a refused record, and ends the batch with too many of them in a row.
+    fn count_refused(&mut self) {
+        self.refused_in_a_row += 1;
+        self.uncharged += 1;
+        if let Some(limit) = self.tools.streams.limits().refused_in_a_row
+            && self.refused_in_a_row >= limit
+        {
+            let detail = format!(
+                "{limit} records were refused one after the other, the most of a batch (MASS_BATCH_REFUSED_IN_A_ROW); \
+                 the rest of the body was not read."
+            );
+            self.halt(Problem::new(ProblemKind::TooManyRefused).detail(detail).member("limit", limit));
+            self.halt.end_reading();
+        }
+    }
+
+    /// Stores what was prepared if the caller may still store it as it is stored: as of the version of the tenant's
+    /// credentials at which the caller was recognised.
+    async fn accept(&mut self, mut prepared: Prepared) -> Result<Results, Problem> {
+        for _ in 0..RECOGNITIONS {
+            if let Some((principal, as_of)) = self.call.recalled()?
+                && principal.require(Permission::MassWrite).is_ok()
+            {
+                let (service, refusals) = (&self.tools.service, &mut self.refusals);
+                match service.accept_prepared_as_of(as_of, &principal, prepared, refusals).await? {
+                    Ok(results) => return Ok(results),
+                    Err(unstored) => prepared = unstored,
+                }
+            }
+            self.call.recognised().await?.require(Permission::MassWrite)?;
+        }
+        let detail = "The credentials of the tenant changed again and again while the records were stored.";
+        Err(Problem::unavailable(detail, Duration::from_secs(5)))
+    }
+
+    async fn send(&mut self) -> Result<(), Abandoned> {
+        let lines = self.report.take_lines();
+        if lines.is_empty() || self.muted {
+            return Ok(());
+        }
+        match self.writer.put(lines).await {
+            Ok(()) => Ok(()),
+            Err(PutError::Abandoned) => Err(Abandoned),
+            Err(PutError::Full(error)) => {
+                tracing::error!(%error, "the results of a batch cannot be kept");
+                self.muted = true;
+                let detail = "The results of further records cannot be kept; the totals count them.";
+                self.halt(Problem::unavailable(detail, Duration::from_secs(5)));
+                Ok(())
+            }
+            Err(PutError::Unread) => {
+                self.muted = true;
+                let limit = self.tools.streams.limits().unread_bytes;
+                let detail = format!(
+                    "{limit} bytes of results wait to be read, the most of a batch (MASS_BATCH_UNREAD_BYTES); the rest \
+                     of the body was not read."
+                );
+                let problem = Problem::unavailable(&detail, Duration::from_secs(5)).member("limit", limit);
+                self.halt(problem);
+                self.halt.end_reading();
+                Ok(())
+            }
+        }
+    }
+
+    /// From now on nothing is stored, for this reason.
+    fn halt(&mut self, problem: Problem) {
+        self.halt.end_storing();
+        self.problem.get_or_insert(problem);
+    }
+
+    /// Tells the audit trail what was refused, before the client is told of the end.
+    async fn record_refusals(&mut self) {
+        let (service, refusals) = (&self.tools.service, std::mem::take(&mut self.refusals));
+        if let Err(error) = service.record_refusals(&self.call.principal, &self.origin, refusals).await {
+            tracing::error!(error = format!("{error:#}"), "the refused records of a batch were not recorded");
+            self.halt(error.into());
+        }
+    }
+
+    /// Writes the last line.
+    async fn conclude(&mut self, unread: Option<Problem>) {
+        if std::mem::replace(&mut self.concluded, true) {
+            return;
+        }
+        self.record_refusals().await;
+        let problem = self.problem.take().or(unread);
+        let problem = problem.map(|problem| problem.document(self.call.path(), &self.origin.request_id));
+        tracing::info!(totals = ?self.report.totals(), error = problem.as_ref().map(|it| &it.kind), "a batch was read");
+        // Whoever reads no more does not read the totals, either.
+        let _ = self.writer.put(self.report.finish(problem)).await;
+    }
+
+    /// Ends without an answer, since the client has gone away.
+    pub(super) async fn abandon(mut self) {
+        tracing::info!(totals = ?self.report.totals(), "a batch was abandoned by its client");
+        self.record_refusals().await;
+    }
+
+    /// Ends the answer, once the body has ended.
+    pub(super) async fn finish(mut self, unread: Option<Problem>) {
+        self.conclude(unread).await;
+        self.writer.finish();
+    }
+}
