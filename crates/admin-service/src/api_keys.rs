@@ -96,16 +96,16 @@ pub enum CreateKeyError {
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
     /// The expiry is not in the future.
-    #[error("the key would have expired already")]
+    #[error("the expiry must be in the future")]
     ExpiresInThePast,
     /// The creating key is restricted to other addresses.
-    #[error("the creating key may be used from {0} only")]
+    #[error("the addresses must be within those of the creating key: {0}")]
     AddressBeyondCreator(String),
     /// The creating key expires earlier.
-    #[error("the creating key expires at {0}")]
+    #[error("the key must not expire after the creating key, which expires at {0}")]
     ExpiresAfterCreator(Timestamp),
     /// The caller was revoked, expired or disabled in the meantime.
-    #[error("the caller may not act any more")]
+    #[error("the caller was revoked, has expired or was disabled in the meantime")]
     CallerEnded,
     /// The store failed.
     #[error(transparent)]
@@ -122,7 +122,7 @@ pub enum RevokeKeyError {
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
     /// The caller's tenant has no such key.
-    #[error("no such API key")]
+    #[error("the API key does not exist")]
     NotFound,
     /// The store failed.
     #[error(transparent)]
@@ -230,7 +230,7 @@ pub fn cascaded_revocation(cause: &NewEvent, key: ApiKeyId) -> NewEvent {
 
 /// Error: a key that is restricted to addresses or expires would create a credential without these restrictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a key that is bound to addresses or expires lets nobody log in")]
+#[error("a key that is restricted to addresses or expires must not let anybody log in")]
 pub struct BoundKey;
 
 impl AdminService {

@@ -30,7 +30,7 @@ pub enum ReadError {
     #[error(transparent)]
     ForeignCursor(#[from] ForeignCursor),
     /// The object does not exist, or belongs to another tenant.
-    #[error("no such object")]
+    #[error("the object does not exist")]
     NotFound,
     /// The store failed.
     #[error(transparent)]

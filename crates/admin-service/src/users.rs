@@ -75,13 +75,13 @@ pub enum CreateUserError {
     #[error(transparent)]
     BoundKey(#[from] BoundKey),
     /// The caller was revoked, expired or disabled in the meantime.
-    #[error("the caller may not act any more")]
+    #[error("the caller was revoked, has expired or was disabled in the meantime")]
     CallerEnded,
     /// A user with this address exists, in any tenant.
     #[error("a user with this e-mail address exists already")]
     EmailTaken,
     /// The tenant does not exist, or nobody can log in to it.
-    #[error("there is no such tenant")]
+    #[error("the tenant does not exist")]
     NoSuchTenant,
     /// Too many passwords are being hashed. A later attempt may succeed.
     #[error("too many passwords are being hashed at the moment")]
@@ -188,10 +188,10 @@ pub enum ChangeUserError {
     #[error(transparent)]
     BoundKey(#[from] BoundKey),
     /// The caller was revoked, expired or disabled in the meantime.
-    #[error("the caller may not act any more")]
+    #[error("the caller was revoked, has expired or was disabled in the meantime")]
     CallerEnded,
     /// The caller's tenant has no such user.
-    #[error("no such user")]
+    #[error("the user does not exist")]
     NotFound,
     /// The tenant would have no enabled administrator left.
     #[error("the user is the last administrator of the tenant")]
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_changes_what_it_names_and_nothing_else() {
+    fn change_affects_only_the_given_values() {
         let viewer = user(&[Role::Viewer]);
         let disabled = change(&[Role::Admin], None, Some(true)).apply(&viewer, 1).unwrap();
         assert_eq!(disabled, User { disabled_at: Some(at(9)), ..viewer.clone() });
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_administrator_stays_one() {
+    fn keeps_the_last_administrator() {
         let admin = user(&[Role::Admin, Role::Operator]);
         for last in [change(&[Role::Admin], Some(&[Role::Operator]), None), change(&[Role::Admin], None, Some(true))] {
             assert!(matches!(last.apply(&admin, 0), Err(ChangeUserError::LastAdmin)));
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_platform_administrator_is_made_and_changed_by_its_like_alone() {
+    fn only_platform_admins_create_and_change_platform_admins() {
         let (viewer, platform) = (user(&[Role::Viewer]), user(&[Role::PlatformAdmin]));
         let forbidden =
             |result| matches!(result, Err(ChangeUserError::Forbidden(Forbidden(Permission::TenantsManage))));

@@ -250,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_back() {
+    fn parses_every_permission_role_and_actor_from_its_name() {
         for permission in Permission::ALL {
             assert_eq!(permission.as_str().parse(), Ok(*permission));
         }
@@ -269,14 +269,14 @@ mod tests {
     }
 
     #[test]
-    fn an_administrator_alone_sends_no_telemetry_and_a_platform_administrator_reads_none() {
+    fn admin_cannot_send_and_platform_admin_cannot_read_telemetry() {
         assert_eq!(with(Role::Admin).require(Permission::MassWrite), Err(Forbidden(Permission::MassWrite)));
         assert_eq!(with(Role::PlatformAdmin).require(Permission::MassRead), Err(Forbidden(Permission::MassRead)));
         assert_eq!(with(Role::Operator).require(Permission::MassWrite), Ok(()));
     }
 
     #[test]
-    fn only_who_manages_tenants_has_power_over_a_platform_administrator() {
+    fn requires_tenants_manage_for_authority_over_platform_admins() {
         let ordinary = BTreeSet::from([Role::Admin, Role::Operator]);
         let platform = BTreeSet::from([Role::Viewer, Role::PlatformAdmin]);
         assert_eq!(with(Role::Admin).require_authority_over(&ordinary), Ok(()));
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_creator_hands_on_what_it_has_and_what_an_operator_has() {
+    fn grants_own_permissions_and_those_of_an_operator() {
         let admin = key(Role::Admin.permissions());
         for permission in Permission::ALL {
             let refused = *permission == Permission::TenantsManage;
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_manages_users_makes_nobody_who_may_more_than_itself() {
+    fn api_key_cannot_create_users_with_more_permissions_than_its_own() {
         use Permission::{AnalyticsRead, AuditRead, MassRead, MassWrite, TenantsManage, UsersManage};
         let may = |permissions: &[Permission], role| key(permissions).require_authority_over(&BTreeSet::from([role]));
         for (role, missing) in [

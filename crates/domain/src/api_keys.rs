@@ -28,7 +28,7 @@ pub struct KeyPrefix(Box<str>);
 
 /// Error for a text that is not a token prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a key's prefix has {} characters of 0-9 and a-z without i, l, o and u", KeyPrefix::LENGTH)]
+#[error("a key's prefix must have {} characters of 0-9 and a-z without i, l, o and u", KeyPrefix::LENGTH)]
 pub struct InvalidKeyPrefix;
 
 impl KeyPrefix {
@@ -96,7 +96,7 @@ pub struct KeyToken {
 
 /// Error for a text that does not have the form of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not of the form mass_PREFIX_SECRET")]
+#[error("an API key must have the form mass_PREFIX_SECRET")]
 pub struct InvalidKeyToken;
 
 impl KeyToken {
@@ -163,10 +163,10 @@ pub struct KeyName(Box<str>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKeyName {
     /// The name is empty or too long.
-    #[error("a name has 1 to 100 characters")]
+    #[error("a name must have 1 to 100 characters")]
     Length,
     /// The name contains a hidden character.
-    #[error("a name has no control characters, and none that reorder or hide text: it has {0}")]
+    #[error("a name must not contain control characters or characters that reorder or hide text: found {0}")]
     Hidden(Hidden),
 }
 
@@ -210,7 +210,7 @@ pub struct AddressRange(IpNet);
 
 /// Error for a text that is not an address range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an address range is an address with or without a prefix length, such as 192.0.2.0/24 or 2001:db8::/32")]
+#[error("expected an address with or without a prefix length, such as 192.0.2.0/24 or 2001:db8::/32")]
 pub struct InvalidAddressRange;
 
 impl AddressRange {
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_read_back_and_hides_its_secret() {
+    fn parses_its_own_tokens_and_hides_the_secret_in_debug_output() {
         let random: Vec<u8> = (0..).take(KeyToken::RANDOM_BYTES).collect();
         let token = KeyToken::from_random(random.as_slice().try_into().unwrap());
         assert_eq!(token.expose(), "mass_0123456789ab_cdefghjkmnpqrstvwxyz0123456789ab");
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_another_form_is_no_token() {
+    fn refuses_texts_that_are_not_tokens() {
         let secret = "c".repeat(32);
         for bad in [
             String::new(),
@@ -373,14 +373,14 @@ mod tests {
     }
 
     #[test]
-    fn another_secret_has_another_digest() {
+    fn different_secrets_have_different_digests() {
         let token = |byte| KeyToken::from_random(&[byte; KeyToken::RANDOM_BYTES]);
         assert_eq!(token(1).digest(), token(1).digest());
         assert_ne!(token(1).digest(), token(2).digest());
     }
 
     #[test]
-    fn a_range_holds_its_addresses_and_no_others() {
+    fn range_contains_exactly_its_addresses() {
         let holds =
             |range: &str, address: &str| range.parse::<AddressRange>().unwrap().contains(address.parse().unwrap());
         assert!(holds("192.0.2.0/24", "192.0.2.255") && !holds("192.0.2.0/24", "192.0.3.0"));
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_is_within_itself_and_wider_ranges_alone() {
+    fn range_is_within_itself_and_wider_ranges() {
         let within = |inner: &str, outer: &str| {
             inner.parse::<AddressRange>().unwrap().is_within(&outer.parse::<AddressRange>().unwrap())
         };
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_refused_once_revoked_or_expired_or_from_elsewhere() {
+    fn refuses_revoked_and_expired_keys_and_foreign_addresses() {
         let here = Some("192.0.2.1".parse().unwrap());
         assert_eq!(key().check(at(5), None), Ok(()));
         let expiring = ApiKey { expires_at: Some(at(5)), ..key() };

@@ -90,7 +90,7 @@ pub struct Fingerprint([u8; 32]);
 
 /// Error for a text that is not `sha256:` and 64 lower-case hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a fingerprint: sha256: and 64 lower-case hexadecimal digits are due")]
+#[error("not a fingerprint: expected sha256: and 64 lower-case hexadecimal digits")]
 pub struct InvalidFingerprint;
 
 impl Fingerprint {
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn the_example_of_rfc_8785_section_3_2_is_written_as_there() {
+    fn writes_the_example_of_rfc_8785_section_3_2() {
         let text = r#"{
             "numbers": [333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],
             "string": "\u20ac$\u000F\u000aA'\u0042\u0022\u005c\\\"\/",
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_sorted_by_utf_16_code_units_as_in_rfc_8785_section_3_2_3() {
+    fn sorts_keys_by_utf_16_code_units_as_in_rfc_8785_section_3_2_3() {
         let text = r#"{"\u20ac": "Euro Sign", "\r": "Carriage Return", "\ufb33": "Hebrew Letter Dalet With Dagesh",
             "1": "One", "\ud83d\ude00": "Emoji: Grinning Face", "\u0080": "Control",
             "\u00f6": "Latin Small Letter O With Diaeresis"}"#;
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_written_as_in_rfc_8785_appendix_b() {
+    fn writes_numbers_as_in_rfc_8785_appendix_b() {
         for (bits, text) in [
             (0x0000_0000_0000_0000, "0"),
             (0x8000_0000_0000_0000, "0"),
@@ -220,13 +220,13 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_no_double_equals_keeps_its_spelling() {
+    fn inexact_number_keeps_its_spelling() {
         let text = "[0.10000000000000001,9007199254740993,1e-400]";
         assert_eq!(write_as_sent(&json::parse(text.as_bytes()).unwrap()), text);
     }
 
     #[test]
-    fn strings_are_escaped_only_where_json_demands_it() {
+    fn escapes_strings_only_where_json_requires_it() {
         assert_eq!(
             canonical(r#""\u0000\u0008\u0009\u000b\u000c\u000d\u001f\u007f\u2028""#),
             "\"\\u0000\\b\\t\\u000b\\f\\r\\u001f\u{7f}\u{2028}\""
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fingerprint_is_read_back() {
+    fn parses_its_own_fingerprints() {
         let empty = Fingerprint::of("");
         assert_eq!(empty.to_string(), "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         assert_eq!(empty.to_string().parse(), Ok(empty));

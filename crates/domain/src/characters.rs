@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hidden_characters_are_found_and_named() {
+    fn finds_and_names_hidden_characters() {
         let name = |text: &str| Hidden::first_in(text).map(|hidden| hidden.to_string());
         assert_eq!(name("a\u{202e}b\u{7}").as_deref(), Some("U+202E"));
         assert_eq!(name("tab\there").as_deref(), Some("U+0009"));

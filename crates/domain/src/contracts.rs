@@ -373,7 +373,7 @@ mod tests {
     use crate::json;
 
     #[test]
-    fn every_example_passes_without_a_warning() {
+    fn every_contract_example_is_valid_without_warnings() {
         let now = "2026-11-24T18:00:00.123456Z".parse().unwrap();
         let tenant = TenantId::parse("site-7").unwrap();
         for contract in all() {
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_read_back_and_no_other_is_known() {
+    fn parses_registered_contract_ids_only() {
         for contract in all() {
             assert_eq!(contract.id().to_string().parse(), Ok(contract.id()));
             assert_eq!(format!("{contract:?}"), format!("Contract({})", contract.id()));
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_is_added_only_where_there_is_none() {
+    fn adds_a_marker_only_if_there_is_none() {
         let marked =
             |contract, text: &str| canonical::write(&with_marker(contract, json::parse(text.as_bytes()).unwrap()));
         assert_eq!(marked(DEVICE_1_1, r#"{"a":1}"#), r#"{"a":1,"mass_version":"1.1"}"#);
@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_may_make_a_document_too_deep() {
+    fn adding_a_marker_can_exceed_the_nesting_limit() {
         let judged = |levels: usize| {
             let text = format!("{{\"a\":{}1{}}}", "[".repeat(levels - 2), "]".repeat(levels - 2));
             let document = with_marker(SIMPLE_1_0, json::parse(text.as_bytes()).unwrap());

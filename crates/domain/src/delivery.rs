@@ -100,7 +100,7 @@ pub struct WorkerName(Box<str>);
 
 /// Error for a text that is not a worker name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a worker's name has 1 to 128 characters of A-Z, a-z, 0-9, dot, underscore and hyphen")]
+#[error("a worker's name must have 1 to 128 characters of A-Z, a-z, 0-9, dot, underscore and hyphen")]
 pub struct InvalidWorkerName;
 
 impl WorkerName {
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_pause_doubles_up_to_the_cap() {
+    fn maximum_pause_doubles_up_to_the_cap() {
         let pauses = [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (9, 60)];
         for (attempts, seconds) in pauses {
             assert_eq!(
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn an_engine_that_asks_for_a_longer_pause_gets_it() {
+    fn waits_longer_if_retry_after_asks_for_it() {
         let asked = |seconds| Some(Duration::from_secs(seconds));
         assert_eq!(POLICY.decide(1, at(0), at(0), asked(300), 0.5), RetryDecision::Retry(at(300)));
         assert_eq!(POLICY.decide(3, at(0), at(0), asked(1), 1.0), RetryDecision::Retry(at(4)));
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn the_engine_is_not_asked_for_ever() {
+    fn stops_after_the_last_attempt_or_the_deadline() {
         assert_eq!(POLICY.decide(10, at(0), at(0), None, 0.0), RetryDecision::Dead(DeadReason::AttemptsExhausted));
         assert_eq!(POLICY.decide(2, at(0), at(3599), None, 0.5), RetryDecision::Retry(at(3600)));
         assert_eq!(POLICY.decide(2, at(0), at(3600), None, 0.5), RetryDecision::Dead(DeadReason::DeadlinePassed));
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn terms_are_read_where_a_document_has_them() {
+    fn reads_delivery_requirements_where_present() {
         let document = r#"{"request":{"service_level_objective_ms":2000,"timeout_ms":10000}}"#;
         let requirements = DeliveryRequirements::of(&json::parse(document.as_bytes()).unwrap());
         assert_eq!((requirements.slo_ms, requirements.timeout_ms), (Some(2000), Some(10_000)));
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_workers_name_has_no_odd_characters() {
+    fn refuses_worker_names_with_other_characters() {
         assert!(WorkerName::parse("node-1.a_b-17").is_ok());
         for bad in ["", "a b", "a\nb", "ä", &"x".repeat(129)] {
             assert_eq!(WorkerName::parse(bad), Err(InvalidWorkerName), "{bad}");
@@ -393,7 +393,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_retry_is_never_early_nor_late(
+        fn retry_is_never_before_now_nor_after_the_deadline(
             attempts in 1_i64..2_000_000_000, waited in 0_i64..10_000, random in 0.0..1.0_f64, asked in prop::option::of(0_u64..10_000)
         ) {
             let now = at(waited);

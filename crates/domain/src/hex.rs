@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_read_back_and_every_deviation_refused() {
+    fn parses_its_own_digits_and_refuses_all_others() {
         let bytes = [0x00, 0x0f, 0xa0, 0xff];
         assert_eq!(Hex(&bytes).to_string(), "000fa0ff");
         assert_eq!(read("000fa0ff"), Some(bytes));

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 /// Error for a text that is not a UUID in its hyphenated form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an identifier: a UUID in its hyphenated form is due")]
+#[error("not an identifier: expected a UUID in its hyphenated form")]
 pub struct InvalidId;
 
 macro_rules! uuid_id {
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_has_exactly_one_spelling_length() {
+    fn refuses_ids_of_another_length() {
         let text = "0199d3a0-0000-7000-8000-000000000001";
         assert_eq!(text.parse::<UserId>().unwrap().to_string(), text);
         for bad in [

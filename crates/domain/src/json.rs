@@ -28,7 +28,7 @@ pub struct SyntaxError {
 
 /// The kinds of syntax error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hazard {
+pub enum SyntaxErrorKind {
     /// The text is empty or only white space.
     EmptyBody,
     /// The text begins with a byte order mark.
@@ -37,7 +37,7 @@ pub enum Hazard {
     InvalidUtf8,
     /// The text violates the grammar of JSON.
     Syntax,
-    /// More text follows the document.
+    /// The body contains more text after the document.
     TrailingData,
     /// A surrogate escape such as `\ud800` lacks its other half.
     LoneSurrogate,
@@ -51,7 +51,7 @@ pub enum Hazard {
     Depth,
 }
 
-impl Hazard {
+impl SyntaxErrorKind {
     /// All kinds, in the order of the documentation.
     pub const ALL: &[Self] = &[
         Self::Syntax,
@@ -87,13 +87,13 @@ impl Hazard {
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {
-            Self::EmptyBody => "The body is empty or nothing but white space.",
-            Self::ByteOrderMark => "The body begins with a byte order mark, which JSON does not have.",
+            Self::EmptyBody => "The body is empty or contains only white space.",
+            Self::ByteOrderMark => "The body begins with a byte order mark, which JSON does not allow.",
             Self::InvalidUtf8 => "The body is not UTF-8.",
-            Self::Syntax => "The body breaks the grammar of JSON (RFC 8259).",
-            Self::TrailingData => "More text follows the document.",
-            Self::LoneSurrogate => "A string escapes one half of a surrogate pair, which is no character.",
-            Self::DuplicateKey => "An object has the same key twice, so that one of the values would be lost.",
+            Self::Syntax => "The body violates the grammar of JSON (RFC 8259).",
+            Self::TrailingData => "The body contains more text after the document.",
+            Self::LoneSurrogate => "A string escapes only one half of a surrogate pair.",
+            Self::DuplicateKey => "An object has the same key twice; one of the values would be lost.",
             Self::NotANumber => "`NaN` and `Infinity` are not JSON.",
             Self::NumberOverflow => "A number is greater than any double, such as `1e999`.",
             Self::Depth => "Objects and arrays are nested more than 32 levels deep.",
@@ -129,6 +129,19 @@ impl Value {
             Self::String(_) => "string",
             Self::Array(_) => "array",
             Self::Object(_) => "object",
+        }
+    }
+
+    /// Returns the name of the type with its article, such as "an array".
+    #[must_use]
+    pub const fn noun(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Number(_) => "a number",
+            Self::String(_) => "a string",
+            Self::Array(_) => "an array",
+            Self::Object(_) => "an object",
         }
     }
 
@@ -264,7 +277,7 @@ pub fn parse(text: &[u8]) -> Result<Value, SyntaxError> {
 
 /// A syntax error at a byte offset.
 struct ParseError {
-    hazard: Hazard,
+    kind: SyntaxErrorKind,
     detail: String,
     at: usize,
 }
@@ -276,7 +289,7 @@ impl ParseError {
         // Counts characters: every byte of UTF-8 except continuation bytes (10xxxxxx) begins one.
         let characters = |bytes: &[u8]| bytes.iter().filter(|byte| **byte & 0xC0 != 0x80).count();
         SyntaxError {
-            code: self.hazard.code(),
+            code: self.kind.code(),
             detail: self.detail,
             line: before.iter().filter(|byte| **byte == b'\n').count() + 1,
             column: before.get(line_start..).map_or(0, characters) + 1,
@@ -292,19 +305,20 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn read_document(text: &'a [u8]) -> Result<Value, ParseError> {
-        let fault = |hazard: Hazard, at| ParseError { hazard, detail: hazard.meaning().to_owned(), at };
+        let fault = |kind: SyntaxErrorKind, at| ParseError { kind, detail: kind.meaning().to_owned(), at };
         if text.starts_with("\u{feff}".as_bytes()) {
-            return Err(fault(Hazard::ByteOrderMark, 0));
+            return Err(fault(SyntaxErrorKind::ByteOrderMark, 0));
         }
-        let text = std::str::from_utf8(text).map_err(|error| fault(Hazard::InvalidUtf8, error.valid_up_to()))?;
+        let text =
+            std::str::from_utf8(text).map_err(|error| fault(SyntaxErrorKind::InvalidUtf8, error.valid_up_to()))?;
         let mut reader = Self { text, at: 0, depth: 0 };
         reader.skip_white_space();
         if reader.peek().is_none() {
-            return Err(fault(Hazard::EmptyBody, reader.at));
+            return Err(fault(SyntaxErrorKind::EmptyBody, reader.at));
         }
         let value = reader.value()?;
         reader.skip_white_space();
-        if reader.peek().is_some() { Err(fault(Hazard::TrailingData, reader.at)) } else { Ok(value) }
+        if reader.peek().is_some() { Err(fault(SyntaxErrorKind::TrailingData, reader.at)) } else { Ok(value) }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -328,8 +342,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn fail<T>(&self, hazard: Hazard, detail: impl Into<String>) -> Result<T, ParseError> {
-        Err(ParseError { hazard, detail: detail.into(), at: self.at })
+    fn fail<T>(&self, kind: SyntaxErrorKind, detail: impl Into<String>) -> Result<T, ParseError> {
+        Err(ParseError { kind, detail: detail.into(), at: self.at })
     }
 
     fn expected<T>(&self, what: &str) -> Result<T, ParseError> {
@@ -337,7 +351,7 @@ impl<'a> Reader<'a> {
             Some(character) => format!("{character:?}"),
             None => "the end of the text".to_owned(),
         };
-        self.fail(Hazard::Syntax, format!("expected {what}, found {found}"))
+        self.fail(SyntaxErrorKind::Syntax, format!("expected {what}, found {found}"))
     }
 
     fn value(&mut self) -> Result<Value, ParseError> {
@@ -346,7 +360,7 @@ impl<'a> Reader<'a> {
             Some(b'[') => self.array(),
             Some(b'"') => self.string().map(Value::String),
             _ if ["NaN", "-NaN", "Infinity", "-Infinity"].iter().any(|token| self.rest().starts_with(token)) => {
-                self.fail(Hazard::NotANumber, Hazard::NotANumber.meaning())
+                self.fail(SyntaxErrorKind::NotANumber, SyntaxErrorKind::NotANumber.meaning())
             }
             Some(b'-' | b'0'..=b'9') => self.number(),
             _ => {
@@ -372,7 +386,7 @@ impl<'a> Reader<'a> {
                 self.at += length;
                 Ok(Value::Number(number))
             }
-            None => self.fail(Hazard::NumberOverflow, Hazard::NumberOverflow.meaning()),
+            None => self.fail(SyntaxErrorKind::NumberOverflow, SyntaxErrorKind::NumberOverflow.meaning()),
         }
     }
 
@@ -389,7 +403,9 @@ impl<'a> Reader<'a> {
                     return Ok(string);
                 }
                 Some(b'\\') => string.push(self.escape()?),
-                Some(_) => return self.fail(Hazard::Syntax, "a control character must be escaped within a string"),
+                Some(_) => {
+                    return self.fail(SyntaxErrorKind::Syntax, "a control character must be escaped within a string");
+                }
                 None => return self.expected("the end of the string"),
             }
         }
@@ -428,8 +444,8 @@ impl<'a> Reader<'a> {
             }
         }
         char::from_u32(code).ok_or_else(|| ParseError {
-            hazard: Hazard::LoneSurrogate,
-            detail: Hazard::LoneSurrogate.meaning().to_owned(),
+            kind: SyntaxErrorKind::LoneSurrogate,
+            detail: SyntaxErrorKind::LoneSurrogate.meaning().to_owned(),
             at: start,
         })
     }
@@ -449,7 +465,7 @@ impl<'a> Reader<'a> {
     /// Enters an object or array.
     fn descend(&mut self) -> Result<(), ParseError> {
         if self.depth == MAX_DEPTH {
-            return self.fail(Hazard::Depth, Hazard::Depth.meaning());
+            return self.fail(SyntaxErrorKind::Depth, SyntaxErrorKind::Depth.meaning());
         }
         self.depth += 1;
         self.at += 1;
@@ -506,7 +522,7 @@ impl<'a> Reader<'a> {
         }
         if let Some(at) = first_repeated_key(&members).and_then(|index| places.get(index)) {
             self.at = *at;
-            return self.fail(Hazard::DuplicateKey, Hazard::DuplicateKey.meaning());
+            return self.fail(SyntaxErrorKind::DuplicateKey, SyntaxErrorKind::DuplicateKey.meaning());
         }
         self.depth -= 1;
         Ok(Value::Object(members))
@@ -563,7 +579,7 @@ mod tests {
     }
 
     #[test]
-    fn every_hazard_is_refused_with_its_place() {
+    fn reports_every_kind_of_syntax_error_with_its_position() {
         for (text, expected) in [
             ("", ("empty_body", 1, 1)),
             (" \n ", ("empty_body", 2, 2)),
@@ -614,7 +630,7 @@ mod tests {
     }
 
     #[test]
-    fn thirty_two_levels_are_read_and_no_more() {
+    fn reads_thirty_two_levels_and_no_more() {
         let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         assert!(parse(nested(32).as_bytes()).is_ok());
         assert_eq!(refused(nested(33)), ("depth", 1, 33));
@@ -625,7 +641,7 @@ mod tests {
     }
 
     #[test]
-    fn members_keep_their_order_and_strings_their_characters() {
+    fn keeps_the_order_of_members_and_the_characters_of_strings() {
         let Value::Object(members) =
             read(r#" { "b" : [ true , false , null ] , "a" : "\ud83d\ude00\/\u00e9\b\f\n\r\t\"\\" } "#)
         else {
@@ -638,7 +654,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_key_is_found_among_few_and_among_many() {
+    fn finds_a_repeated_key_among_few_and_many_members() {
         let object = |keys: &[String]| {
             format!("{{{}}}", keys.iter().map(|k| format!("\"{k}\":0")).collect::<Vec<_>>().join(","))
         };
@@ -652,7 +668,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_knows_whether_its_double_is_what_was_meant() {
+    fn tells_exact_from_inexact_numbers() {
         use NumberFault::{BeyondSafeRange, Inexact};
         for (text, fault) in [
             ("0", None),
@@ -695,7 +711,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_shown_as_it_was_meant() {
+    fn displays_numbers_with_their_exact_value() {
         assert_eq!(Number::parse("22.50").unwrap().to_string(), "22.5");
         assert_eq!(Number::parse("0.10000000000000001").unwrap().to_string(), "0.10000000000000001");
         assert_eq!(Number::new(f64::NAN), None);
@@ -704,7 +720,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pointer_leads_to_its_value() {
+    fn pointer_finds_its_value() {
         let document = read(r#"{"a/b": {"~": [10, 20]}, "": 3}"#);
         let at = |pointer| document.pointer(pointer).map(crate::canonical::write);
         assert_eq!(at("/a~1b/~0/1").as_deref(), Some("20"));

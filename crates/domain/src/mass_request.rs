@@ -132,7 +132,7 @@ pub struct IdempotencyKey(Box<str>);
 
 /// Error for a text that is not an idempotency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an idempotency key has 1 to 255 printable ASCII characters")]
+#[error("an idempotency key must have 1 to 255 printable ASCII characters")]
 pub struct InvalidIdempotencyKey;
 
 impl IdempotencyKey {
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_allowed_moves_are_exactly_these() {
+    fn allows_exactly_the_documented_status_transitions() {
         use Status::{Cancelled, Done, Failed, Pending, Processing};
         let allowed = [
             (Pending, Processing),

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_become_snake_case() {
+    fn converts_keys_to_snake_case() {
         for (sent, normal) in [
             ("zipCode", "zip_code"),
             ("HTTPServer", "http_server"),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_taken_for_plain_is_what_joining_its_words_gives() {
+    fn fast_path_for_plain_keys_agrees_with_the_slow_path() {
         let alphabet = ['a', 'z', '0', '9', '_'];
         for first in alphabet {
             for second in alphabet {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_normal_key_stays_whatever_character_it_is_made_of() {
+    fn normalising_a_key_twice_changes_nothing_for_any_character() {
         // Ideographs and unassigned characters are left out: they have neither case nor marks.
         for character in ('\0'..='\u{2fff}').chain('\u{a000}'..='\u{abff}').chain('\u{f900}'..='\u{1ffff}') {
             let sent = format!("A{character}b{character}");
@@ -147,14 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn strings_lose_white_space_at_their_ends_and_are_composed() {
+    fn trims_strings_and_converts_them_to_nfc() {
         assert_eq!(text("\u{3000}\t e\u{301} x\u{85}\u{a0}\n"), "é x");
         assert_eq!(text("\u{feff}x\u{200b}"), "\u{feff}x\u{200b}", "neither is White_Space");
         assert_eq!(text(" \u{2028} "), "");
     }
 
     #[test]
-    fn numeric_strings_become_numbers_only_if_the_number_is_printed_the_same() {
+    fn converts_numeric_strings_only_if_the_number_prints_the_same() {
         for sent in ["1", "0", "-7", "1.5", "24.5", "0.000001", "1e-7", "9007199254740991"] {
             assert_eq!(canonical::write(&Value::Number(numeric(sent).unwrap())), sent);
         }
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_is_normalised_at_every_depth() {
+    fn normalises_payloads_at_every_depth() {
         let sent = r#"{"aB": [" 1 ", "0.50", "TRUE", " false ", "yes", "no", "on", "off", "007", null, true, 1.0],
             "C-d": {"eF": " text ", "g": "null"}}"#;
         let normal = r#"{"a_b":[1,"0.50","TRUE",false,"yes","no","on","off","007",null,true,1],"c_d":{"e_f":"text","g":"null"}}"#;
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_meet_are_refused_where_they_meet() {
+    fn reports_colliding_keys_at_their_pointers() {
         let (_, found) = free(r#"{"x": [{"zipCode": 1, "zip_code": 2, "ZipCode": 3, "other": 4}], "X": 5}"#);
         assert_eq!(found, ["key_collision /x/0/zip_code", "key_collision /x/0/ZipCode", "key_collision /X"]);
     }

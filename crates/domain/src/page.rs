@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_is_good_only_for_its_own_list_and_filters() {
+    fn cursor_is_valid_only_for_its_own_list_and_filters() {
         let scope = CursorScope::of("mass-requests", [Some("done"), None]);
         let id = Uuid::from_u128(7);
         assert_eq!(decode_cursor(scope, &encode_cursor(scope, &id)), Ok(id));
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_a_next_one_exactly_when_a_row_is_left() {
+    fn page_has_a_next_cursor_exactly_if_rows_are_left() {
         let scope = CursorScope::of("list", []);
         let page = |rows: u128| {
             Page::from_lookahead((0..rows).collect(), Limit::new(2).unwrap(), scope, |row| Uuid::from_u128(*row))

@@ -4,7 +4,7 @@
 //! guardrail.
 
 mod guardrails;
-mod reading;
+mod parsing;
 
 use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
@@ -17,7 +17,7 @@ use crate::tenancy::TenantId;
 use crate::time::Timestamp;
 
 pub use guardrails::{HardConstraints, check_guardrails};
-pub use reading::{MAX_ANSWER_BYTES, MalformedAnswer};
+pub use parsing::{MAX_ANSWER_BYTES, MalformedAnswer};
 
 /// The engine's answer, in the wire format (docs/engine.md) that is also the storage format.
 #[derive(Debug, Clone, PartialEq, Serialize)]

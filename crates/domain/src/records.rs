@@ -141,7 +141,10 @@ impl Splitter {
             match self.grammar.begins(*byte) {
                 Ok(false) => self.line += u64::from(*byte == b'\n'),
                 Ok(true) => return Ok(piece.get(at..).unwrap_or_default()),
-                Err(due) => return Err(self.broken(format!("{due} is due"))),
+                Err(expected) => {
+                    let found = name_of(*byte);
+                    return Err(self.broken(format!("expected {expected}, found {found}")));
+                }
             }
         }
         Ok(&[])
@@ -150,6 +153,11 @@ impl Splitter {
     const fn broken(&self, detail: String) -> BrokenStream {
         BrokenStream { detail, line: self.line }
     }
+}
+
+/// Names a byte for an error: a visible character, or else the byte's number.
+fn name_of(byte: u8) -> String {
+    if byte.is_ascii_graphic() { format!("'{}'", char::from(byte)) } else { format!("byte 0x{byte:02X}") }
 }
 
 fn newlines(bytes: &[u8]) -> u64 {
@@ -214,13 +222,13 @@ impl Grammar {
             Self::Array { position, within } => {
                 let (next, begins) = match (*position, byte) {
                     (ArrayPosition::Outside, b'[') => (ArrayPosition::First, false),
-                    (ArrayPosition::Outside, _) => return Err("an array, which begins with '['"),
+                    (ArrayPosition::Outside, _) => return Err("'[' at the start of an array"),
                     (ArrayPosition::First | ArrayPosition::After, b']') => (ArrayPosition::End, false),
                     (ArrayPosition::After, b',') => (ArrayPosition::Next, false),
                     (ArrayPosition::After, _) => return Err("',' or ']'"),
                     (ArrayPosition::First | ArrayPosition::Next, b',' | b']') => return Err("an element of the array"),
                     (ArrayPosition::First | ArrayPosition::Next, _) => (ArrayPosition::After, true),
-                    (ArrayPosition::End, _) => return Err("nothing more after the array"),
+                    (ArrayPosition::End, _) => return Err("the end of the stream after the array"),
                 };
                 *position = next;
                 *within = Element::START;
@@ -345,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_a_record_unless_it_is_blank() {
+    fn ndjson_line_is_a_record_unless_blank() {
         assert_records(Format::Ndjson, "", &[]);
         assert_records(Format::Ndjson, "\n \r\n\t\n", &[]);
         assert_records(
@@ -357,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn an_element_is_a_record_whatever_is_wrong_within_it() {
+    fn array_element_is_a_record_even_if_invalid() {
         assert_records(Format::Array, " [ ] \n", &[]);
         assert_records(
             Format::Array,
@@ -372,15 +380,25 @@ mod tests {
     }
 
     #[test]
-    fn an_array_ends_where_its_grammar_does() {
+    fn reports_errors_in_the_array_grammar() {
         assert_broken(Format::Array, "", 0, "the stream ends before the array begins, on line 1");
-        assert_broken(Format::Array, "\n{}", 0, "an array, which begins with '[' is due, on line 2");
-        assert_broken(Format::Array, "\u{feff}[]", 0, "an array, which begins with '[' is due, on line 1");
-        assert_broken(Format::Array, "[1,]", 1, "an element of the array is due, on line 1");
-        assert_broken(Format::Array, "[,1]", 0, "an element of the array is due, on line 1");
-        assert_broken(Format::Array, "[{}\n{}]", 1, "',' or ']' is due, on line 2");
-        assert_broken(Format::Array, "[1}", 1, "',' or ']' is due, on line 1");
-        assert_broken(Format::Array, "[{}]]", 1, "nothing more after the array is due, on line 1");
+        assert_broken(Format::Array, "\n{}", 0, "expected '[' at the start of an array, found '{', on line 2");
+        assert_broken(
+            Format::Array,
+            "\u{feff}[]",
+            0,
+            "expected '[' at the start of an array, found byte 0xEF, on line 1",
+        );
+        assert_broken(Format::Array, "[1,]", 1, "expected an element of the array, found ']', on line 1");
+        assert_broken(Format::Array, "[,1]", 0, "expected an element of the array, found ',', on line 1");
+        assert_broken(Format::Array, "[{}\n{}]", 1, "expected ',' or ']', found '{', on line 2");
+        assert_broken(Format::Array, "[1}", 1, "expected ',' or ']', found '}', on line 1");
+        assert_broken(
+            Format::Array,
+            "[{}]]",
+            1,
+            "expected the end of the stream after the array, found ']', on line 1",
+        );
         for (cut, records) in [("[", 0), ("[{}", 1), ("[{},", 1), ("[{\"a\":\n", 0), ("[\"", 0), ("[1", 0)] {
             let line = if cut.ends_with('\n') { 2 } else { 1 };
             assert_broken(Format::Array, cut, records, &format!("the stream ends within the array, on line {line}"));
@@ -388,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_may_have_line_breaks_in_quoted_cells() {
+    fn csv_row_may_contain_line_breaks_in_quoted_cells() {
         assert_records(
             Format::Csv,
             "a,b \r\n\r\n1,\"x\r\ny\"\n\"\"\"\n\",2\n3,4\"5",
@@ -402,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_too_long_is_cut_and_the_next_one_found() {
+    fn truncates_long_records_and_continues_with_the_next() {
         let cases = [
             (Format::Ndjson, "12345\n123456\n1\n"),
             (Format::Array, "[12345,123456,\n1]"),

@@ -12,7 +12,9 @@ pub struct TenantId(Box<str>);
 
 /// The text cannot be a tenant's slug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a tenant's slug has 1 to 63 characters of a-z, 0-9 and hyphen, and begins and ends with a letter or digit")]
+#[error(
+    "a tenant's slug must have 1 to 63 characters of a-z, 0-9 and hyphen, and must begin and end with a letter or digit"
+)]
 pub struct InvalidTenantId;
 
 impl TenantId {
@@ -196,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_requests_of_a_day_are_counted_until_midnight_of_utc() {
+    fn counts_requests_per_day_until_midnight_utc() {
         let quotas = Quotas { requests_per_day: Some(2), stored_bytes: None };
         let mut usage = Usage::default();
         for time in ["2026-11-24T00:00:00Z", "2026-11-24T23:59:59.999999Z"] {
@@ -210,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_call_counts_as_a_request_and_is_told_once_beyond_the_day_s() {
+    fn counts_a_refused_call_as_a_request_and_records_one_beyond_the_quota() {
         let quotas = Quotas { requests_per_day: Some(3), stored_bytes: Some(1) };
         let mut usage = Usage { stored_bytes: 10, ..Usage::default() };
         let (noon, next) = (at("2026-11-24T12:00:00Z"), at("2026-11-25T12:00:00Z"));
@@ -223,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_fits_to_the_last_byte_and_not_beyond() {
+    fn accepts_documents_up_to_the_last_byte_of_the_quota() {
         let quotas = Quotas { requests_per_day: None, stored_bytes: Some(100) };
         let mut usage = Usage { stored_bytes: 90, ..Usage::default() };
         let (before, now) = (usage, at("2026-11-24T12:00:00Z"));
@@ -235,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tenant_decides_for_itself_where_there_is_an_engine() {
+    fn tenant_setting_overrides_the_server_if_there_is_an_engine() {
         for (server, by_default, can) in
             [(AutoSend::NoEngine, false, false), (AutoSend::Off, false, true), (AutoSend::On, true, true)]
         {
@@ -245,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slug_is_a_lower_case_dns_label() {
+    fn slug_must_be_a_lower_case_dns_label() {
         for good in ["a", "default", "site-7", "0", &"a".repeat(63)] {
             assert_eq!(TenantId::parse(good).unwrap().as_str(), good);
         }

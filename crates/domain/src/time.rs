@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_of_an_instant_is_shown_the_same() {
+    fn displays_every_spelling_of_an_instant_alike() {
         for spelling in [
             "2026-11-24T18:00:00Z",
             "2026-11-24t18:00:00z",
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rfc_3339_does_not_allow_or_micros_do_not_hold_is_refused() {
+    fn refuses_times_outside_rfc_3339_or_microsecond_precision() {
         for bad in [
             "",
             "2026-11-24",

@@ -96,7 +96,7 @@ pub struct RequestId(Box<str>);
 
 /// Error for a text that is not a request id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a request id has 1 to 128 characters of A-Z, a-z, 0-9, dot, underscore and hyphen")]
+#[error("a request id must have 1 to 128 characters of A-Z, a-z, 0-9, dot, underscore and hyphen")]
 pub struct InvalidRequestId;
 
 impl RequestId {
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_traceparent_is_read_back_and_every_deviation_refused() {
+    fn parses_its_own_traceparent_and_refuses_deviations() {
         let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let parsed: TraceParent = good.parse().unwrap();
         assert_eq!(parsed.to_string(), good);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_id_carries_nothing_that_could_break_a_log_line() {
+    fn refuses_request_ids_that_could_break_a_log_line() {
         assert!(RequestId::parse("a.B_c-1").is_ok());
         for bad in ["", "a b", "a\n", "é", &"a".repeat(129)] {
             assert_eq!(RequestId::parse(bad), Err(InvalidRequestId), "{bad:?}");

@@ -18,10 +18,10 @@ pub struct Email(Box<str>);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidEmail {
     /// The address has another form.
-    #[error("an e-mail address has the form name@host, at most 254 characters, no spaces")]
+    #[error("an e-mail address must have the form name@host, at most 254 characters and no spaces")]
     Form,
     /// The address contains a hidden character.
-    #[error("an e-mail address has no control characters, and none that reorder or hide text: it has {0}")]
+    #[error("an e-mail address must not contain control characters or characters that reorder or hide text: found {0}")]
     Hidden(Hidden),
 }
 
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_kept_in_lower_case() {
+    fn converts_addresses_to_lower_case_and_refuses_invalid_ones() {
         assert_eq!(Email::parse("Ana@Example.Test").unwrap().as_str(), "ana@example.test");
         for bad in ["", "ana", "@host", "ana@", "a b@host", "a@b\n", &format!("{}@h", "a".repeat(253))] {
             assert!(Email::parse(bad).is_err() && Email::parse_existing(bad).is_err(), "{bad:?}");
@@ -120,7 +120,7 @@ mod tests {
         for hidden in ['\u{61c}', '\u{200e}', '\u{202e}', '\u{2069}', '\u{feff}'] {
             let text = format!("an{hidden}a@example.test");
             let refused = Email::parse(&text).unwrap_err().to_string();
-            assert!(refused.ends_with(&format!("it has U+{:04X}", u32::from(hidden))), "{refused}");
+            assert!(refused.ends_with(&format!("found U+{:04X}", u32::from(hidden))), "{refused}");
             assert_eq!(Email::parse_existing(&text).unwrap().as_str(), text);
         }
     }

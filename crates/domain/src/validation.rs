@@ -143,33 +143,35 @@ impl Code {
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::NoContract => "No contract is recognised: none of the markers is present.",
-            Self::Type => "The value is of another type than is due.",
-            Self::Required => "A member is missing.",
-            Self::UnknownMember => "The object has a member that its contract does not name.",
+            Self::Type => "The value has the wrong type.",
+            Self::Required => "A required member is missing.",
+            Self::UnknownMember => "The object has a member that its contract does not declare.",
             Self::Empty => "The object needs at least one member.",
-            Self::Length => "The string, trimmed and in NFC, has too few or too many characters.",
-            Self::Pattern => "The string has a character that is not allowed there, or not the form that is due.",
-            Self::Format => "The string is not in the format that a standard prescribes.",
-            Self::Integer => "The number is not whole.",
-            Self::NumberRange => "The number is beyond ±(2^53 − 1), where integers are no longer exact.",
-            Self::NumberPrecision => "The number has more digits than a double holds; it would be rounded.",
+            Self::Length => {
+                "The string has too few or too many characters, counted after trimming and conversion to NFC."
+            }
+            Self::Pattern => "The string contains a character that is not allowed, or does not have the expected form.",
+            Self::Format => "The string does not have the format that a standard defines.",
+            Self::Integer => "The number is not an integer.",
+            Self::NumberRange => "The number is outside ±(2^53 − 1), the range of exact integers.",
+            Self::NumberPrecision => "The number has more digits than a double can represent; it would be rounded.",
             Self::Nul => "A key or a string contains the character U+0000.",
             Self::KeyCollision => "Two keys of one object become the same key when they are normalised.",
             Self::Size => "The document has more bytes than its contract allows.",
             Self::Depth => "Objects and arrays are nested more than 32 levels deep.",
-            Self::TooMany => "There are more violations than are listed.",
+            Self::TooMany => "There are more violations than this list shows.",
             Self::Version => "The version under this marker is not supported.",
-            Self::Enum => "The value is none of those that are allowed.",
-            Self::Range => "The number or time is outside its bounds.",
+            Self::Enum => "The value is not one of the allowed values.",
+            Self::Range => "The number or time is out of range.",
             Self::WindowOrder => "The time window does not end after it starts.",
-            Self::WindowLength => "The time window is longer than is allowed.",
-            Self::WindowFuture => "The time window ends later than the report is dated.",
+            Self::WindowLength => "The time window is too long.",
+            Self::WindowFuture => "The time window ends after the time of the report.",
             Self::Granularity => "The granularity is longer than the time window.",
             Self::FacilityPower => "The facility draws less power than its IT load.",
             Self::JobMixSum => "The shares of the job mix do not add up to 100.",
             Self::ObjectiveTimeout => "The service level objective is longer than the timeout.",
-            Self::IdempotencyKeyMismatch => "The Idempotency-Key header names another key than the document.",
-            Self::ControlActions => "Shadow mode is read-only, but control actions are not ruled out.",
+            Self::IdempotencyKeyMismatch => "The Idempotency-Key header and the document have different keys.",
+            Self::ControlActions => "Shadow mode is read-only, but the document does not exclude control actions.",
             Self::ObjectiveInProduction => "The service level objective is too slow for production.",
         }
     }
@@ -371,7 +373,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_a_json_pointer() {
+    fn displays_positions_as_json_pointers() {
         let payload = Pointer::ROOT.member("payload");
         let item = payload.item(3);
         assert_eq!(Pointer::ROOT.to_string(), "");
@@ -380,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_is_short_and_harmless() {
+    fn shows_values_short_and_without_hidden_characters() {
         let text = |text: &str| Value::String(text.to_owned());
         assert_eq!(shown(&text("a\0b\n\u{202e}c")), "a\\u{0}b\\u{a}\\u{202e}c");
         assert_eq!(shown(&text(&"é".repeat(80))), "é".repeat(80));
@@ -389,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn violations_come_in_the_order_of_the_stages_and_of_the_document_within_one() {
+    fn orders_violations_by_stage_then_by_document() {
         let mut findings = Findings::default();
         for (code, place) in [(Code::ControlActions, "/a"), (Code::Range, "/b"), (Code::Type, "/c"), (Code::Nul, "/d")]
         {
@@ -400,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_of_violations_ends_and_says_so() {
+    fn truncates_the_list_of_violations_and_says_so() {
         let noted = |times: usize, place: &str| {
             let mut findings = Findings::default();
             (0..times).for_each(|_| findings.note(Code::Type, place, "", None, None));

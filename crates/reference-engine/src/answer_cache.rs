@@ -56,7 +56,7 @@ mod tests {
     const TWO: Digest = [2; 32];
 
     #[test]
-    fn a_key_keeps_its_answer_and_its_body() {
+    fn repeated_key_gets_the_same_answer_for_the_same_body_only() {
         let mut answers = AnswerCache::with_capacity(2);
         assert_eq!(answers.get("a", &ONE), Ok(None));
         answers.insert("a".to_owned(), ONE, Bytes::from_static(b"first"));
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_key_is_forgotten_for_a_new_one() {
+    fn evicts_the_oldest_key() {
         let mut answers = AnswerCache::with_capacity(2);
         for key in ["a", "b", "c"] {
             answers.insert(key.to_owned(), ONE, Bytes::from_static(b"answer"));

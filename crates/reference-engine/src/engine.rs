@@ -112,15 +112,15 @@ fn decision_id(request: &Digest) -> Uuid {
 
 fn read(body: &[u8]) -> Result<AdviceRequest, RequestError> {
     let value = serde_json::from_slice(body).map_err(|error| RequestError::no_json(&error.to_string()))?;
-    let serde_json::Value::Object(_) = value else { return Err(RequestError::unworkable("an object is due")) };
+    let serde_json::Value::Object(_) = value else { return Err(RequestError::unworkable("expected a JSON object")) };
     let request: AdviceRequest = serde_path_to_error::deserialize(value)
         .map_err(|error| RequestError::unworkable(&format!("{}: {}", error.path(), error.inner())))?;
     let fingerprint = request.fingerprint.strip_prefix("sha256:").unwrap_or_default();
     if fingerprint.len() != 64 || !fingerprint.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(RequestError::unworkable("fingerprint: \"sha256:\" and 64 hexadecimal digits are due"));
+        return Err(RequestError::unworkable("fingerprint: expected \"sha256:\" and 64 hexadecimal digits"));
     }
     if request.tenant_id.is_empty() || request.tenant_id.len() > NAME_CHARACTERS {
-        return Err(RequestError::unworkable("tenant_id: the name of a tenant is due"));
+        return Err(RequestError::unworkable("tenant_id: expected the name of a tenant"));
     }
     Ok(request)
 }

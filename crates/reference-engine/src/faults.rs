@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 /// Error for a text that is not a rate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a rate is a number from 0 to 1")]
+#[error("a rate must be a number from 0 to 1")]
 pub struct InvalidRate;
 
 /// The probability of a fault: 0 is never, 1 is always.
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_a_share() {
+    fn parses_rates_from_0_to_1() {
         assert_eq!("0.25".parse(), Ok(Rate(0.25)));
         for text in ["-0.1", "1.1", "NaN", "inf", "", "often"] {
             assert_eq!(text.parse::<Rate>(), Err(InvalidRate), "{text}");
@@ -155,21 +155,21 @@ mod tests {
     }
 
     #[test]
-    fn rates_leave_one_fault_to_each_request() {
+    fn refuses_rates_with_a_sum_above_1() {
         assert_eq!(faults(1).check(), Ok(()));
         assert_eq!(Faults { errors: Rate(0.4), ..faults(1) }.check(), Ok(()));
         assert_eq!(Faults { errors: Rate(0.5), ..faults(1) }.check(), Err(RatesExceedOne));
     }
 
     #[test]
-    fn a_seed_decides_which_requests_it_happens_to() {
+    fn seed_selects_the_requests_with_faults() {
         let struck = |seed| (0..200).map(|place| faults(seed).at(place)).collect::<Vec<_>>();
         assert_eq!(struck(7), struck(7));
         assert_ne!(struck(7), struck(8));
     }
 
     #[test]
-    fn each_fault_happens_as_often_as_it_was_ordered() {
+    fn injects_each_fault_at_its_rate() {
         let struck: Vec<_> = (0..10_000).filter_map(|place| faults(42).at(place)).collect();
         let count = |is: fn(&InjectedFault) -> bool| struck.iter().filter(|fault| is(fault)).count();
         for (counted, ordered) in [
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn no_fault_happens_unless_ordered_and_an_always_is_one() {
+    fn injects_nothing_by_default_and_everything_at_rate_1() {
         let never = Faults { seed: 3, ..Faults::default() };
         let always = Faults { hangs: Rate::ALWAYS, seed: 3, ..Faults::default() };
         assert!((0..1_000).all(|place| never.at(place).is_none()));

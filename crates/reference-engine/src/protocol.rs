@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documentation_explains_every_action_and_reason_and_no_other() {
+    fn documentation_lists_exactly_the_actions_and_reasons() {
         let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/engine.md");
         let page = std::fs::read_to_string(page).unwrap();
         let explained = |heading: &str| -> Vec<String> {
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn confidence_falls_with_what_is_missing_and_never_below_none() {
+    fn confidence_decreases_with_missing_data_down_to_0() {
         assert_eq!(confidence(&[Reason::PueAboveTarget]), DOUBTLESS);
         assert_eq!(confidence(&[Reason::HotspotsUnknown]), 0.6);
         assert_eq!(confidence(&[Reason::HotspotsUnknown, Reason::UpsEfficiencyUnknown]), 0.55);

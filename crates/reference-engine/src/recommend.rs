@@ -292,25 +292,29 @@ fn explanation(recommended: &str, reasons: Vec<Reason>) -> Explanation {
 const fn sentence(reason: Reason) -> Option<&'static str> {
     match reason {
         Reason::NoSignals => Some("The document has no signals that this engine knows."),
-        Reason::DeviceOutOfScope => Some("The device stands where ASHRAE's envelope for equipment does not apply."),
-        Reason::ItLoadZero => Some("Without an IT load there is no PUE to better."),
+        Reason::DeviceOutOfScope => {
+            Some("ASHRAE's envelope for equipment does not apply to the location of the device.")
+        }
+        Reason::ItLoadZero => Some("The IT load is 0, so there is no PUE to improve."),
         Reason::PueAboveTarget => Some("The PUE is above its target."),
         Reason::PueWithinTarget => Some("The PUE has reached its target."),
-        Reason::PueMismatch => {
-            Some("The PUE that was sent is not facility power over IT load; the quotient was taken instead.")
-        }
+        Reason::PueMismatch => Some("The sent PUE differs from facility power over IT load, which was used instead."),
         Reason::HotspotsPresent => {
             Some("Racks are too hot: the airflow's containment comes first, and nothing should become warmer.")
         }
-        Reason::HotspotsUnknown => Some("Nobody counted hot racks, so that half a degree is the most."),
-        Reason::UpsEfficiencyUnknown => Some("The UPS is taken to have an efficiency of 95 %."),
+        Reason::HotspotsUnknown => Some("The number of hot racks is unknown, so half a degree is the maximum step."),
+        Reason::UpsEfficiencyUnknown => Some("An efficiency of 95 % was assumed for the UPS."),
         Reason::StepUp | Reason::StepDown => None,
-        Reason::NoStepLeft => Some("Neither the envelope nor the constraints leave another half degree."),
-        Reason::BelowEnvelope => Some("The temperature is below the 18 °C that ASHRAE TC 9.9 recommends at least."),
-        Reason::AboveEnvelope => Some("The temperature is above the 27 °C that ASHRAE TC 9.9 recommends at most."),
-        Reason::SavingUnknown => Some("What that would save cannot be told from a temperature alone."),
-        Reason::ConstraintUnknown => Some("There are hard constraints that this engine does not know: see to them."),
-        Reason::ConstraintUnreadable => Some("A hard constraint on temperatures is no number, so none is suggested."),
+        Reason::NoStepLeft => Some("The envelope and the constraints do not allow another half degree."),
+        Reason::BelowEnvelope => Some("The temperature is below 18 °C, the minimum that ASHRAE TC 9.9 recommends."),
+        Reason::AboveEnvelope => Some("The temperature is above 27 °C, the maximum that ASHRAE TC 9.9 recommends."),
+        Reason::SavingUnknown => Some("The saving cannot be computed from a temperature alone."),
+        Reason::ConstraintUnknown => {
+            Some("This engine does not evaluate all of the hard constraints: check the others.")
+        }
+        Reason::ConstraintUnreadable => {
+            Some("A hard constraint on temperatures is not a number, so no temperature is suggested.")
+        }
     }
 }
 
@@ -372,7 +376,7 @@ mod tests {
     const IT_LOAD: &str = "signals/energy/it_load_kw";
 
     #[test]
-    fn a_site_above_its_target_is_advised_a_degree_and_told_what_it_saves() {
+    fn recommends_a_degree_and_its_saving_above_the_pue_target() {
         let advice = advice(&[]);
         let raised = [(ActionKind::RaiseCoolingSetpoint, Some(23.0)), (ActionKind::RaiseChilledWater, Some(9.5))];
         assert_eq!(actions(&advice), raised);
@@ -386,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_site_at_its_target_is_left_alone() {
+    fn recommends_no_change_at_the_pue_target() {
         let advice = advice(&[(TARGET, json!(1.4))]);
         assert_eq!(advice.actions, []);
         assert_eq!(advice.estimated_impact_24h, Impact::NONE);
@@ -395,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_becomes_warmer_while_racks_are_too_hot() {
+    fn never_raises_a_temperature_while_racks_are_too_hot() {
         let cool = advice(&[(HOTSPOTS, json!(2))]);
         assert_eq!(actions(&cool), [(ActionKind::InspectAirflowContainment, None)]);
         assert_eq!(cool.estimated_impact_24h, Impact::NONE);
@@ -412,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_point_outside_the_envelope_comes_back_by_a_step_or_is_reviewed() {
+    fn moves_or_reviews_a_setpoint_outside_the_envelope() {
         for (setpoint, expected) in [
             (10.0, vec![(ActionKind::ReviewTemperature, None)]),
             (17.5, vec![(ActionKind::RaiseCoolingSetpoint, Some(18.5)), (ActionKind::RaiseChilledWater, Some(9.5))]),
@@ -424,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn hard_constraints_are_kept_to() {
+    fn keeps_hard_constraints() {
         let hard = |name: &str, value: Value| advice(&[(&format!("constraints/hard/{name}"), value)]);
         let half = [(ActionKind::RaiseCoolingSetpoint, Some(22.5)), (ActionKind::RaiseChilledWater, Some(9.0))];
         for (name, value) in
@@ -447,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_does_not_fit_takes_from_the_confidence() {
+    fn missing_or_inconsistent_data_reduces_the_confidence() {
         let sure = advice(&[]).confidence;
         for (pointer, value, reason) in [
             (HOTSPOTS, Value::Null, Reason::HotspotsUnknown),
@@ -463,7 +467,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_load_or_a_coil_s_difference_nothing_is_suggested() {
+    fn suggests_nothing_without_a_load_or_a_coil_difference() {
         let idle = advice(&[(IT_LOAD, json!(0))]);
         assert_eq!(idle.actions, []);
         assert_eq!(idle.explanation.reason_codes, [Reason::ItLoadZero]);
@@ -474,7 +478,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_within_the_envelope_is_advised_half_a_degree_and_no_saving_is_made_up() {
+    fn recommends_half_a_degree_without_a_saving_for_a_reading() {
         let advice = device("Rack-sensor", 22.4);
         assert_eq!(actions(&advice), [(ActionKind::RaiseTemperature, Some(22.9))]);
         assert_eq!(advice.estimated_impact_24h, Impact::NONE);
@@ -483,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_is_judged_by_where_it_lies() {
+    fn recommendation_for_a_reading_depends_on_the_envelope() {
         use ActionKind::{InspectAirflowContainment, LowerTemperature, RaiseTemperature, ReviewTemperature};
         for (celsius, expected) in [
             (12.0, vec![(ReviewTemperature, None)]),
@@ -499,7 +503,7 @@ mod tests {
     }
 
     #[test]
-    fn a_free_document_is_told_that_it_has_no_signals() {
+    fn reports_no_signals_for_free_form_documents() {
         let advice = advise(&Signals::Free);
         assert_eq!(advice.actions, []);
         assert_eq!(advice.explanation.reason_codes, [Reason::NoSignals]);
@@ -508,7 +512,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_suggestion_leaves_the_envelope_or_the_constraints_and_no_figure_its_range(
+        fn keeps_every_suggestion_within_envelope_constraints_and_ranges(
             it_load in 0.0..5_000.0_f64,
             overhead in 0.0..5_000.0_f64,
             target in 1.0..2.0_f64,

@@ -15,25 +15,25 @@ const LONGEST_SENTENCE: usize = 300;
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RequestError {
     /// The path does not exist, or does not support the method.
-    #[error("there are POST /recommend, GET /health, GET /version and GET /statistics")]
+    #[error("unknown path or method: expected POST /recommend, GET /health, GET /version or GET /statistics")]
     NothingHere,
     /// The body is not JSON, or is compressed.
-    #[error("send uncompressed JSON with the header Content-Type: application/json")]
+    #[error("expected uncompressed JSON with the header Content-Type: application/json")]
     NoJsonType,
     /// The body is too large.
-    #[error("a body has at most {BODY_BYTES} bytes")]
+    #[error("the body has more than {BODY_BYTES} bytes")]
     TooLong,
     /// The body was not received in time.
-    #[error("a body arrives within {} seconds", BODY_TIMEOUT.as_secs())]
+    #[error("the body did not arrive within {} seconds", BODY_TIMEOUT.as_secs())]
     TooSlow,
     /// The body ended before its announced length.
     #[error("the body ended before it was complete")]
     Broken,
     /// The body is not valid JSON.
-    #[error("the body is no JSON: {0}")]
+    #[error("the body is not valid JSON: {0}")]
     NoJson(String),
     /// The idempotency key is invalid.
-    #[error("an Idempotency-Key is one header of 1 to {KEY_CHARACTERS} printable ASCII characters")]
+    #[error("expected one Idempotency-Key header of 1 to {KEY_CHARACTERS} printable ASCII characters")]
     NoKey,
     /// The idempotency key was used with another request.
     #[error("the Idempotency-Key was used for another request")]

@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_ends_within_the_envelope_and_its_margin() {
+    fn step_stays_within_the_envelope_and_its_margin() {
         for (celsius, expected) in [
             (16.0, None),
             (17.0, Some(1.0)),
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_moves_together_takes_the_step_that_all_can_take() {
+    fn common_step_is_allowed_for_all_temperatures() {
         assert_eq!(common_step(&[air(22.0), water(8.0)], Direction::Up, FULL_STEP), Some(1.0));
         assert_eq!(common_step(&[air(22.0), water(16.4)], Direction::Up, FULL_STEP), Some(0.5));
         assert_eq!(common_step(&[air(22.0), water(16.9)], Direction::Up, FULL_STEP), None);
@@ -250,14 +250,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_can_be_within_constraints_that_contradict_each_other() {
+    fn contradictory_constraints_allow_no_step() {
         let within = TemperatureRange { least: 24.0, greatest: 20.0 };
         assert_eq!(common_step(&[BoundedTemperature { celsius: 22.0, within }], Direction::Up, FULL_STEP), None);
         assert_eq!(common_step(&[BoundedTemperature { celsius: 22.0, within }], Direction::Down, FULL_STEP), None);
     }
 
     #[test]
-    fn the_step_follows_the_gap() {
+    fn step_size_follows_the_pue_gap() {
         assert_eq!(step_for_gap(-0.1, true), None);
         assert_eq!(step_for_gap(0.0, true), None);
         assert_eq!(step_for_gap(0.02, true), Some(HALF_STEP));
@@ -266,14 +266,14 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_pue_without_a_load() {
+    fn no_pue_without_a_load() {
         assert_eq!(pue(1120.0, 800.0), Some(1.4));
         assert_eq!(pue(10.0, 0.0), None);
         assert_eq!(pue(f64::MAX, f64::MIN_POSITIVE), None);
     }
 
     #[test]
-    fn the_chiller_draws_heat_by_its_cop_and_no_more_than_there_is() {
+    fn chiller_power_follows_the_cop_and_is_bounded_by_the_facility() {
         // Expected: 800 kW and the UPS's 200 kW are 1000 kW of heat.
         assert_eq!(chiller_power(800.0, 1400.0, 4.0, Some(0.8)), 250.0);
         assert_eq!(chiller_power(800.0, 1050.0, 4.0, Some(0.8)), 50.0);
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_degree_saves_what_carnot_and_practice_allow() {
+    fn saving_per_degree_is_below_the_carnot_limit() {
         let carnot = |evaporation: f64| evaporation / (313.0 - evaporation);
         let ideal = 1.0 - carnot(280.0) / carnot(281.0);
         assert!((SAVING_PER_DEGREE..0.04).contains(&ideal), "{ideal}");
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_is_the_riskier_the_warmer_it_ends() {
+    fn risk_grows_with_the_final_temperature() {
         assert_eq!(risk_of_step(Direction::Up, 18.0, true), 0.1);
         assert_eq!(risk_of_step(Direction::Up, 22.5, true), 0.3);
         assert_eq!(risk_of_step(Direction::Up, 22.5, false), 0.5);
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn rounding_leaves_no_minus_zero_and_no_infinity() {
+    fn rounding_gives_no_minus_zero_and_no_infinity() {
         assert_eq!(round(1.23456, 3), 1.235);
         assert!(round(-0.000_1, 3).is_sign_positive());
         assert_eq!(round(f64::MAX, 3), f64::MAX);

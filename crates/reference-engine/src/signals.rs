@@ -76,7 +76,7 @@ impl Signals {
             "simple/1.0" => Ok(Self::Free),
             "device/1.1" => reading(shaped(document)?).map(Self::Device),
             "enterprise/1.1" => site(shaped(document)?).map(|site| Self::Enterprise(Box::new(site))),
-            _ => Err(unworkable("the contract is none of simple/1.0, device/1.1 and enterprise/1.1")),
+            _ => Err(unworkable("contract: expected simple/1.0, device/1.1 or enterprise/1.1")),
         }
     }
 }
@@ -163,7 +163,7 @@ fn site(document: EnterpriseDocument) -> Result<Site, RequestError> {
     let EnterpriseRequest { assets, signals, constraints } = document.request;
     let EnterpriseSignals { energy, thermal, cooling } = signals;
     if constraints.hard.get("no_control_actions") != Some(&Value::Bool(true)) {
-        return Err(unworkable("in shadow mode constraints.hard.no_control_actions has to be true"));
+        return Err(unworkable("constraints.hard.no_control_actions: expected true in shadow mode"));
     }
     let it_load_kw = within("it_load_kw", energy.it_load_kw, 0.0..=GREATEST)?;
     let percent = energy.ups_efficiency_pct.map(|percent| within("ups_efficiency_pct", percent, 0.0..=100.0));
@@ -226,7 +226,7 @@ fn shaped<T: DeserializeOwned>(document: Map<String, Value>) -> Result<T, Reques
 
 fn name(member: &str, name: String) -> Result<String, RequestError> {
     let is_name = !name.is_empty() && name.chars().take(NAME_CHARACTERS + 1).count() <= NAME_CHARACTERS;
-    is_name.then_some(name).ok_or_else(|| unworkable(&format!("{member} has 1 to {NAME_CHARACTERS} characters")))
+    is_name.then_some(name).ok_or_else(|| unworkable(&format!("{member}: expected 1 to {NAME_CHARACTERS} characters")))
 }
 
 fn within(member: &str, number: f64, range: RangeInclusive<f64>) -> Result<f64, RequestError> {
@@ -234,7 +234,7 @@ fn within(member: &str, number: f64, range: RangeInclusive<f64>) -> Result<f64, 
         return Ok(number);
     }
     let (least, greatest) = range.into_inner();
-    Err(unworkable(&format!("{member} is a number from {least} to {greatest}")))
+    Err(unworkable(&format!("{member}: expected a number from {least} to {greatest}, found {number}")))
 }
 
 fn unworkable(why: &str) -> RequestError {
@@ -248,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn constraints_are_read_by_their_names() {
+    fn reads_known_constraints() {
         let hard = json!({
             "no_control_actions": true, "min_cooling_setpoint_c": 19, "max_cooling_setpoint_c": 24.5,
             "min_chilled_water_temp_c": 7, "max_chilled_water_temp_c": 12, "max_setpoint_step_c": 0.5,
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn constraints_that_cannot_be_read_are_told_from_those_that_are_not_known() {
+    fn tells_unreadable_from_unknown_constraints() {
         let read = |hard: Value| Constraints::read(hard.as_object().unwrap());
         let unreadable = read(json!({"max_cooling_setpoint_c": "24"}));
         assert_eq!(unreadable, Constraints { unreadable: true, ..Constraints::NONE });
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_engine_uses_is_checked() {
+    fn checks_the_values_that_it_uses() {
         let refused = |contract: &str, document: Value| {
             let Value::Object(document) = document else { panic!("no object") };
             Signals::read(contract, document).unwrap_err().to_string()

@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn saturated_air_is_at_its_dew_point_and_dry_air_far_above_it() {
+    fn saturated_air_is_at_its_dew_point_and_dry_air_far_above() {
         assert!((dew_point(20.0, 100.0) - 20.0).abs() < 1e-9);
         // Psychrometric tables: 25 °C at 50 % has 13.9 °C, 27 °C at 60 % has 18.6 °C.
         assert!((dew_point(25.0, 50.0) - 13.9).abs() < 0.1);

@@ -17,7 +17,7 @@ pub enum HeaderError {
     #[error("the header \"{0}\" occurs twice")]
     Repeated(String),
     /// One header names an object where another header names a single value.
-    #[error("the header \"{longer}\" makes an object of what the header \"{shorter}\" makes a single value")]
+    #[error("the header \"{longer}\" needs an object where the header \"{shorter}\" has a single value")]
     Collision {
         /// The header of the single value.
         shorter: String,
@@ -160,7 +160,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_row_of_readings_is_a_document_that_passes() {
+    fn csv_row_of_readings_becomes_a_valid_document() {
         let cells = ["2013-01-01T06:00:00Z", "d-1", "weather-station", "Roof", "4.40", "57.33", "1011.9", "ana", "b-1"];
         let columns = Columns::new(DEVICE_1_1, READING).unwrap();
         let context = ValidationContext { now: "2026-11-24T18:00:00Z".parse().unwrap(), body_bytes: 0 };
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn dots_nest_and_empty_cells_are_absent() {
+    fn dots_in_headers_nest_and_empty_cells_are_absent() {
         let headers = ["device.id", "metrics.x", "device.type", "metadata.a.b", "metadata.a.c"];
         assert_eq!(
             row(DEVICE_1_1, &headers, &["d", "", " t ", "1", ""]),
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_simple_row_is_a_payload_with_or_without_the_prefix() {
+    fn simple_row_becomes_a_payload_with_or_without_the_prefix() {
         let expected = r#"{"payload":{"a":{"b":"1"},"c":"true","payload":"x"}}"#;
         assert_eq!(row(SIMPLE_1_0, &["payload.a.b", "payload.c", "payload"], &["1", "true", "x"]), expected);
         assert_eq!(row(SIMPLE_1_0, &["a.b", " c ", "payload.payload"], &["1", "true", "x"]), expected);
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_contract_types_as_a_boolean_becomes_one() {
+    fn converts_cells_to_booleans_only_where_the_contract_does() {
         let flag = "request.constraints.hard.no_control_actions";
         let document = |cell| row(ENTERPRISE_1_1, &[flag, "request.mode", "payload.on"], &[cell, "true", "false"]);
         let with = |value: &str| {
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_row_that_cannot_be_a_document_is_refused_by_name() {
+    fn refuses_impossible_header_rows_and_names_the_header() {
         assert_eq!(
             refused(DEVICE_1_1, &["ab", "a.b.c", "x", "a", "a.d"]),
             "the header \"a.b.c\" makes an object of what the header \"a\" makes a single value"

@@ -45,7 +45,7 @@ pub(super) static CONTRACT: Contract = Contract {
 
 static BODY: &[Field] = &[
     required(MARKER, &ContractVersion { marker: MARKER, version: ID.version }, "The version of the contract."),
-    required("timestamp", &Time::Reported, "When the reading was taken."),
+    required("timestamp", &Time::Reported, "The time of the reading."),
     required(
         "device",
         &ClosedObject(&[
@@ -57,10 +57,10 @@ static BODY: &[Field] = &[
             required(
                 "type",
                 &Text::up_to(64),
-                "What the device is. Readings of types that begin with rack, server, room, crac or crah are compared \
+                "The type of the device. Readings of types that begin with rack, server, room, crac or crah are compared \
                  with the ASHRAE envelopes.",
             ),
-            required("location", &Text::up_to(256), "Where it is."),
+            required("location", &Text::up_to(256), "The location of the device."),
         ]),
         "The device that took the reading.",
     ),
@@ -71,16 +71,16 @@ static BODY: &[Field] = &[
             required("humidity_percent", &Quantity::between(0.0, 100.0), "The air's relative humidity in %."),
             required("pressure_hpa", &Quantity::between(300.0, 1100.0), "The air's pressure in hPa."),
         ]),
-        "What was read.",
+        "The measured values.",
     ),
     required(
         "metadata",
         &ClosedObject(&[
-            required("operator", &Text::NAME, "Who runs the device."),
+            required("operator", &Text::NAME, "The operator of the device."),
             required("batch_id", &Text::NAME, "The batch in which the reading is delivered."),
-            optional("notes", &Text { may_be_empty: true, max: 2000, of: Characters::Any }, "Anything worth knowing."),
+            optional("notes", &Text { may_be_empty: true, max: 2000, of: Characters::Any }, "Free text."),
         ]),
-        "Where the reading comes from.",
+        "The origin of the reading.",
     ),
 ];
 

@@ -114,13 +114,13 @@ const TENANT: Formatted = Formatted {
 
 static BODY: &[Field] = &[
     required(MARKER, &ContractVersion { marker: MARKER, version: ID.version }, "The version of the contract."),
-    required("correlation_id", &Text::NAME, "Ties the request to the sender's own records."),
+    required("correlation_id", &Text::NAME, "Correlates the request with the sender's records."),
     required(
         "trace",
         &ClosedObject(&[required("traceparent", &TRACEPARENT, "The sender's span (W3C Trace Context).")]),
         "Distributed tracing.",
     ),
-    required("request", &ClosedObject(REQUEST), "What is reported, and how an answer may be given."),
+    required("request", &ClosedObject(REQUEST), "The report, and the requirements for an answer."),
     optional(
         "payload",
         &FreeObject { may_be_empty: true },
@@ -133,27 +133,27 @@ static REQUEST: &[Field] = &[
     required(
         "idempotency_key",
         &Text { may_be_empty: false, max: 255, of: Characters::PrintableAscii },
-        "Makes a repetition harmless; equal to the Idempotency-Key header where both are sent.",
+        "Identifies a submission, so that a repetition has no further effect. Must equal the Idempotency-Key header if both are sent.",
     ),
     required("tenant_id", &TENANT, "The sender's tenant."),
-    required("environment", &Choice(&["dev", "staging", "prod"]), "Where the sender's system runs."),
-    required(
-        "mode",
-        &Choice(&["shadow"]),
-        "How an answer is used: shadow is read-only, the only mode of this version.",
-    ),
-    required("timestamp_utc", &Time::Reported, "When the report was made."),
+    required("environment", &Choice(&["dev", "staging", "prod"]), "The environment of the sender's system."),
+    required("mode", &Choice(&["shadow"]), "The mode of operation. This version has only shadow, which is read-only."),
+    required("timestamp_utc", &Time::Reported, "The time of the report."),
     required(
         "time_window",
         &ClosedObject(&[
-            required("start_utc", &Time::Any, "Where the window begins."),
-            required("end_utc", &Time::Any, "Where it ends."),
-            required("granularity_seconds", &Quantity::whole(1.0, 86_400.0), "The distance of two samples in seconds."),
+            required("start_utc", &Time::Any, "The start of the window."),
+            required("end_utc", &Time::Any, "The end of the window."),
+            required(
+                "granularity_seconds",
+                &Quantity::whole(1.0, 86_400.0),
+                "The interval between two samples, in seconds.",
+            ),
         ]),
         "The time that the signals describe.",
     ),
-    required("timeout_ms", &MILLISECONDS, "How long the sender waits for an answer, in milliseconds."),
-    required("service_level_objective_ms", &MILLISECONDS, "How fast an answer should be, in milliseconds."),
+    required("timeout_ms", &MILLISECONDS, "The time for which the sender waits for an answer, in milliseconds."),
+    required("service_level_objective_ms", &MILLISECONDS, "The target response time, in milliseconds."),
     required(
         "assets",
         &OpenObject(&[
@@ -162,28 +162,28 @@ static REQUEST: &[Field] = &[
             optional("hall_id", &Text::NAME, "A hall of the site."),
             optional("rack_ids", &ListOf(&Text::NAME), "Racks of the site."),
         ]),
-        "What the signals come from.",
+        "The assets that the signals describe.",
     ),
     required(
         "data_contract",
         &ClosedObject(&[
             required("units", &Choice(&["metric"]), "The system of units."),
             required("currency", &Choice(&["USD", "EUR"]), "The currency of the sender's reports."),
-            required("data_classification", &UpperCased("INTERNAL"), "Who may see the data."),
+            required("data_classification", &UpperCased("INTERNAL"), "The confidentiality of the data."),
         ]),
-        "How the figures are to be read.",
+        "Units and classification of the data.",
     ),
     required("signals", &ClosedObject(SIGNALS), "The telemetry."),
     required(
         "constraints",
         &OpenObject(&[required(
             "hard",
-            &OpenObject(&[required("no_control_actions", &Boolean, "Whether MASS must not act on the site.")]),
-            "Limits that no recommendation may break.",
+            &OpenObject(&[required("no_control_actions", &Boolean, "True if MASS must not control the site.")]),
+            "Limits that every recommendation must keep.",
         )]),
         "Limits for recommendations.",
     ),
-    optional("preferences", &OpenObject(&[]), "Wishes for recommendations, kept as given."),
+    optional("preferences", &OpenObject(&[]), "Preferences for recommendations, stored unchanged."),
 ];
 
 static SIGNALS: &[Field] = &[
@@ -195,19 +195,19 @@ static SIGNALS: &[Field] = &[
             required("energy_price_usd_per_kwh", &Quantity::between(0.0, 10.0), "The price of energy in USD per kWh."),
             optional("ups_efficiency_pct", &PERCENT, "The efficiency of the UPS in %."),
         ]),
-        "Power and its price.",
+        "Power and energy price.",
     ),
     required(
         "thermal",
         &ClosedObject(&[
             required("pue_current", &PUE_RANGE, "The power usage effectiveness: facility power ÷ IT load."),
-            required("pue_target", &PUE_RANGE, "The power usage effectiveness that is aimed at."),
+            required("pue_target", &PUE_RANGE, "The target power usage effectiveness."),
             required(
                 "cooling_cop",
                 &Quantity { least: Least::Above(0.0), greatest: 30.0, whole: false },
                 "The coefficient of performance of the cooling.",
             ),
-            optional("hotspot_rack_count", &COUNT, "How many racks are too hot."),
+            optional("hotspot_rack_count", &COUNT, "The number of racks that are too hot."),
         ]),
         "Heat.",
     ),
@@ -215,15 +215,15 @@ static SIGNALS: &[Field] = &[
         "cooling",
         &ClosedObject(&[
             required("chilled_water_temp_c", &WATER_CELSIUS, "The temperature of the chilled water in °C."),
-            required("cooling_setpoint_c", &WATER_CELSIUS, "The temperature that the cooling is set to in °C."),
+            required("cooling_setpoint_c", &WATER_CELSIUS, "The setpoint of the cooling in °C."),
         ]),
         "The cooling plant.",
     ),
     required(
         "workload",
         &ClosedObject(&[
-            required("active_users", &COUNT, "How many users are served."),
-            required("tokens_per_watt_est", &NOT_NEGATIVE, "An estimate of the tokens that are produced per watt."),
+            required("active_users", &COUNT, "The number of active users."),
+            required("tokens_per_watt_est", &NOT_NEGATIVE, "An estimate of the tokens produced per watt."),
             required(
                 "job_mix",
                 &ClosedObject(&[
@@ -231,10 +231,10 @@ static SIGNALS: &[Field] = &[
                     required("vision_pct", &PERCENT, "The share of vision models in %."),
                     required("other_pct", &PERCENT, "The share of everything else in %."),
                 ]),
-                "What the equipment computes.",
+                "The shares of the kinds of job.",
             ),
         ]),
-        "What the equipment does.",
+        "The workload of the equipment.",
     ),
 ];
 

@@ -168,5 +168,6 @@ pub(super) fn note_type(noun: &str, sent: &Value, pointer: &Pointer<'_>, finding
         Value::Number(_) | Value::Bool(_) => format!("{} {}", sent.type_name(), shown(sent)),
         Value::Null | Value::Array(_) | Value::Object(_) => sent.type_name().to_owned(),
     };
-    findings.note(Code::Type, pointer, format!("The value must be {noun}."), Some(noun.to_owned()), Some(actual));
+    let detail = format!("Expected {noun}, found {}.", sent.noun());
+    findings.note(Code::Type, pointer, detail, Some(noun.to_owned()), Some(actual));
 }

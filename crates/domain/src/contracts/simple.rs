@@ -9,7 +9,7 @@ use super::{Contract, ContractId, Marker, Sources};
 pub const ID: ContractId = ContractId { name: "simple", version: "1.0" };
 
 /// Description of the payload, for the schema and the documentation.
-const ABOUT: &str = "Any data. A string becomes a number, true or false only if that is printed as the very same text: \
+const ABOUT: &str = "Any data. A string becomes a number, true or false only if that value is printed as exactly the same text: \
     \"24.5\" and \"true\" do; \"1.10\", \"1E5\", \"0.50\", \"007\", \"TRUE\" and \"yes\" stay strings.";
 
 pub(super) static CONTRACT: Contract = Contract {

@@ -94,11 +94,11 @@ impl Bounds {
 pub fn check_guardrails(advice: &Advice, hard: &HardConstraints) -> Vec<Flag> {
     let mut flags = Vec::new();
     if !advice.guardrails.shadow_read_only_enforced {
-        let detail = "The engine does not say that the recommendation is only read.";
+        let detail = "The engine does not declare the recommendation read-only.";
         flags.push(flag(FlagCode::ShadowNotEnforced, "/guardrails/shadow_read_only_enforced", detail));
     }
     if !advice.guardrails.no_control_actions_enforced {
-        let detail = "The engine does not say that it controls nothing.";
+        let detail = "The engine does not exclude control actions.";
         flags.push(flag(FlagCode::ControlNotExcluded, "/guardrails/no_control_actions_enforced", detail));
     }
     for (index, action) in advice.actions.iter().enumerate() {
@@ -112,24 +112,28 @@ fn check_action(action: &Action, hard: &HardConstraints, pointer: &str, flags: &
     let is_temperature = signal.ends_with("_c");
     let has_figures = [action.current, action.suggested, action.delta].iter().any(Option::is_some);
     if has_figures && (action.units.is_none() || is_temperature && action.units.as_deref() != Some("celsius")) {
-        let detail = if is_temperature { "A temperature is in celsius." } else { "Figures have a unit." };
+        let detail = if is_temperature {
+            "Expected the unit celsius for a temperature."
+        } else {
+            "Expected a unit for the values."
+        };
         flags.push(flag(FlagCode::UnitsMismatch, &format!("{pointer}/units"), detail));
     }
     let difference = action.suggested.zip(action.current).map(|(suggested, current)| suggested - current);
     let fits = |delta: f64| difference.is_some_and(|difference| (delta - difference).abs() <= TOLERANCE);
     if action.delta.is_some_and(|delta| !fits(delta)) {
-        let detail = "The delta is not the suggested value less the present one.";
+        let detail = "The delta is not the suggested value minus the current one.";
         flags.push(flag(FlagCode::DeltaMismatch, &format!("{pointer}/delta"), detail));
     }
     let suggested = format!("{pointer}/suggested");
     if let Some(value) = action.suggested {
         match hard.on(signal) {
             Ok(bounds) if value < bounds.least => {
-                let detail = format!("The request does not allow less than {}.", bounds.least);
+                let detail = format!("The suggested value is below the minimum of the request: {}.", bounds.least);
                 flags.push(flag(FlagCode::HardConstraint, &suggested, &detail));
             }
             Ok(bounds) if value > bounds.greatest => {
-                let detail = format!("The request does not allow more than {}.", bounds.greatest);
+                let detail = format!("The suggested value exceeds the maximum of the request: {}.", bounds.greatest);
                 flags.push(flag(FlagCode::HardConstraint, &suggested, &detail));
             }
             Ok(_) => {}
@@ -141,7 +145,7 @@ fn check_action(action: &Action, hard: &HardConstraints, pointer: &str, flags: &
     if let Some(step) = step.filter(|step| is_temperature && *step > 0.0) {
         match hard.number("max_setpoint_step_c") {
             Ok(Some(largest)) if step > largest + TOLERANCE => {
-                let detail = format!("The request does not allow a step of more than {largest} °C.");
+                let detail = format!("The step exceeds the maximum of the request: {largest} °C.");
                 flags.push(flag(FlagCode::HardConstraint, &format!("{pointer}/delta"), &detail));
             }
             Ok(_) => {}
@@ -151,7 +155,7 @@ fn check_action(action: &Action, hard: &HardConstraints, pointer: &str, flags: &
 }
 
 fn unreadable(pointer: &str) -> Flag {
-    flag(FlagCode::UnreadableConstraint, pointer, "A hard constraint of the request on it cannot be read.")
+    flag(FlagCode::UnreadableConstraint, pointer, "The hard constraint of the request on this value is invalid.")
 }
 
 fn flag(code: FlagCode, pointer: &str, detail: &str) -> Flag {
@@ -202,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_within_the_constraints_is_valid() {
+    fn answer_within_the_constraints_is_valid() {
         for hard in [
             "{}",
             r#"{"no_control_actions":true,"max_noise_db":"loud"}"#,
@@ -217,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_suggestion_outside_a_hard_constraint_is_flagged() {
+    fn flags_suggestions_outside_hard_constraints() {
         for hard in [
             r#"{"max_cooling_setpoint_c":22.9}"#,
             r#"{"min_cooling_setpoint_c":23.1}"#,
@@ -233,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_constraint_that_cannot_be_read_counts_as_broken_where_it_matters() {
+    fn flags_suggestions_whose_constraint_is_invalid() {
         for hard in [
             r#"{"max_cooling_setpoint_c":"24"}"#,
             r#"{"cooling_setpoint_c":24}"#,
@@ -245,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_have_to_fit_together() {
+    fn flags_inconsistent_deltas_and_units() {
         let action = || raise(22.4, 22.9);
         assert_eq!(codes(Action { delta: Some(0.501), ..action() }, "{}"), [""; 0]);
         assert_eq!(codes(Action { delta: Some(0.4), ..action() }, "{}"), ["delta_mismatch"]);
@@ -257,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn an_engine_has_to_say_that_it_controls_nothing() {
+    fn flags_answers_that_do_not_exclude_control() {
         let mut advice = advice(raise(22.0, 23.0));
         advice.guardrails = Guardrails { shadow_read_only_enforced: false, no_control_actions_enforced: false };
         let flags = check_guardrails(&advice, &HardConstraints::default());

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use mass_domain::contracts;
-use mass_domain::json::Hazard;
+use mass_domain::json::SyntaxErrorKind;
 use mass_domain::validation::{Code, WarningCode};
 
 fn page() -> PathBuf {
@@ -14,8 +14,8 @@ fn page() -> PathBuf {
 
 fn syntax_codes() -> String {
     let mut table = "| code | meaning |\n| --- | --- |\n".to_owned();
-    for hazard in Hazard::ALL {
-        writeln!(table, "| `{}` | {} |", hazard.code(), hazard.meaning()).unwrap();
+    for kind in SyntaxErrorKind::ALL {
+        writeln!(table, "| `{}` | {} |", kind.code(), kind.meaning()).unwrap();
     }
     table
 }
@@ -73,17 +73,17 @@ fn expected(page: &str) -> String {
 }
 
 #[test]
-fn the_page_says_what_the_tables_say() {
+fn errors_md_matches_the_contract_tables() {
     let written = fs::read_to_string(page()).unwrap();
     assert!(
         written == expected(&written),
-        "docs/errors.md is out of date: cargo test -p mass-domain write_the_page -- --ignored"
+        "docs/errors.md is out of date: cargo test -p mass-domain write_errors_md -- --ignored"
     );
 }
 
 #[test]
 #[ignore = "writes docs/errors.md"]
-fn write_the_page() {
+fn write_errors_md() {
     let written = fs::read_to_string(page()).unwrap();
     fs::write(page(), expected(&written)).unwrap();
 }

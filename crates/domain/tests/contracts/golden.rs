@@ -48,7 +48,7 @@ struct Finding {
 }
 
 #[test]
-fn every_case_is_judged_as_expected() {
+fn every_golden_case_gives_the_expected_result() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/contracts");
     let mut wrong = Vec::new();
     for contract in contracts::all() {

@@ -103,7 +103,7 @@ fn canonical_text(value: &serde_json::Value) -> String {
 
 proptest! {
     #[test]
-    fn normalising_twice_is_normalising_once(document in nearly_valid()) {
+    fn normalisation_is_idempotent(document in nearly_valid()) {
         if let Ok((canonical, _)) = judged(&document) {
             let again = validate(&canonical).unwrap();
             prop_assert_eq!(again.canonical, canonical);
@@ -111,7 +111,7 @@ proptest! {
     }
 
     #[test]
-    fn any_object_with_distinct_keys_is_a_payload_that_normalises_once(payload in value()) {
+    fn any_object_with_distinct_keys_is_a_valid_payload(payload in value()) {
         let document = Value::Object(vec![("payload".to_owned(), payload)]);
         if let Ok((canonical, _)) = judged(&document) {
             let again = validate(&canonical).unwrap();
@@ -120,7 +120,7 @@ proptest! {
     }
 
     #[test]
-    fn a_string_in_a_payload_keeps_its_text_but_for_white_space_and_composition(sent in text()) {
+    fn payload_strings_change_only_by_trimming_and_nfc(sent in text()) {
         let document = Value::Object(vec![(
             "payload".to_owned(),
             Value::Object(vec![("a".to_owned(), Value::String(sent.clone()))]),
@@ -134,7 +134,7 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_members_changes_nothing(document in nearly_valid()) {
+    fn order_of_members_does_not_matter(document in nearly_valid()) {
         let (one, other) = (judged(&document), judged(&reversed(&document)));
         // Of two colliding keys the second is refused. The order of members decides which one that is.
         let collided = |judged: &Result<_, Vec<String>>| {
@@ -144,33 +144,33 @@ proptest! {
     }
 
     #[test]
-    fn no_value_makes_a_judgement_panic(document in value()) {
+    fn validation_never_panics(document in value()) {
         let _ = judged(&document);
     }
 
     #[test]
-    fn no_text_makes_the_reader_panic(text in prop::collection::vec(any::<u8>(), 0..64)) {
+    fn parser_never_panics(text in prop::collection::vec(any::<u8>(), 0..64)) {
         if let Ok(document) = json::parse(&text) {
             let _ = judged(&document);
         }
     }
 
     #[test]
-    fn what_is_written_is_read_back(value in value()) {
+    fn written_documents_survive_a_round_trip(value in value()) {
         let text = canonical::write(&value);
         let read = json::parse(text.as_bytes()).unwrap();
         prop_assert_eq!(canonical::write(&read), text);
     }
 
     #[test]
-    fn serde_json_reads_the_same_from_what_is_written(value in value()) {
+    fn serde_json_reads_the_same_document(value in value()) {
         let text = canonical::write(&value);
         let theirs = read_by_serde_json(text.as_bytes()).unwrap();
         prop_assert_eq!(canonical::write(&json::parse(theirs.to_string().as_bytes()).unwrap()), text);
     }
 
     #[test]
-    fn serde_json_accepts_and_refuses_the_same_texts_apart_from_the_hazards(
+    fn agrees_with_serde_json_except_for_known_differences(
         text in r#"[\[\]{}:,"\\0-9.eE+\-truefalsn u/bd \n\t]{0,12}"#
     ) {
         match json::parse(text.as_bytes()) {
@@ -181,7 +181,7 @@ proptest! {
     }
 
     #[test]
-    fn one_changed_byte_is_judged_as_serde_json_judges_it(place in any::<prop::sample::Index>(), byte in any::<u8>()) {
+    fn agrees_with_serde_json_after_one_changed_byte(place in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let mut text = contracts::all()[0].example(&tenant(), now()).to_string().into_bytes();
         let place = place.index(text.len());
         text[place] = byte;
@@ -193,7 +193,7 @@ proptest! {
     }
 
     #[test]
-    fn numbers_are_compared_as_decimals_whatever_their_spelling(
+    fn compares_numbers_independently_of_their_spelling(
         digits in "[1-9][0-9]{0,14}", shift in 0_usize..20, zeros in 0_usize..5
     ) {
         // Tests three spellings of one value: plain, with a decimal point, with an exponent.

@@ -243,7 +243,7 @@ fn schema_and_validator_agree_on_thousands_of_mutated_documents() {
 }
 
 #[test]
-fn every_violation_is_a_rule_of_the_contracts_table() {
+fn every_violation_is_listed_in_the_contract_table() {
     let replacements = replacements();
     let mut dice = Dice(7);
     for contract in contracts::all() {
@@ -277,7 +277,7 @@ fn every_violation_is_a_rule_of_the_contracts_table() {
 
 /// Appends U+202E to each string of each contract's example in turn.
 #[test]
-fn characters_that_reorder_text_are_refused_and_named_but_in_notes_and_free_data() {
+fn refuses_and_names_text_reordering_characters_except_in_notes_and_free_data() {
     let (mut named, mut let_in) = (BTreeSet::new(), 0);
     for contract in contracts::all() {
         for place in 0..count(&example(contract)) {

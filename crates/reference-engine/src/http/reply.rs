@@ -61,9 +61,9 @@ fn error(retry_after: Option<u32>) -> HttpResponse {
         Some(seconds) => {
             let mut response = HttpResponse::ServiceUnavailable();
             response.insert_header((RETRY_AFTER, seconds.to_string()));
-            (response, "unavailable, to order")
+            (response, "injected fault: unavailable")
         }
-        None => (HttpResponse::InternalServerError(), "a fault, to order"),
+        None => (HttpResponse::InternalServerError(), "injected fault: internal error"),
     };
     response.insert_header((CACHE_CONTROL, "no-store")).json(json!({"error": error}))
 }
@@ -117,6 +117,6 @@ impl MessageBody for TruncatedBody {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "broken off, to order"))))
+        Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "injected fault: truncated"))))
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{Engine, site};
 
 #[tokio::test]
-async fn an_error_is_one_of_the_server_and_asks_to_wait_if_told_so() {
+async fn injects_500_or_503_with_retry_after() {
     let engine = Engine::failing(Faults { errors: Rate::ALWAYS, ..Faults::default() });
     let answer = engine.recommend(&site()).send().await.unwrap();
     assert_eq!((answer.status().as_u16(), answer.headers().get("retry-after")), (500, None));
@@ -23,7 +23,7 @@ async fn an_error_is_one_of_the_server_and_asks_to_wait_if_told_so() {
 }
 
 #[tokio::test]
-async fn garbage_comes_as_a_success_and_is_never_an_answer_to_the_request() {
+async fn injects_unusable_bodies_with_status_200() {
     let engine = Engine::failing(Faults { garbage: Rate::ALWAYS, seed: 5, ..Faults::default() });
     let sound = Engine::start().recommend(&site()).send().await.unwrap().bytes().await.unwrap();
     let mut kinds = std::collections::BTreeSet::new();
@@ -40,7 +40,7 @@ async fn garbage_comes_as_a_success_and_is_never_an_answer_to_the_request() {
 }
 
 #[tokio::test]
-async fn a_request_that_hangs_gets_nothing_while_others_are_served() {
+async fn hanging_request_does_not_block_others() {
     let engine = Engine::failing(Faults { hangs: Rate::ALWAYS, ..Faults::default() });
     let hanging = tokio::spawn(engine.recommend(&site()).send());
     engine.until("hung", 1).await;
@@ -50,7 +50,7 @@ async fn a_request_that_hangs_gets_nothing_while_others_are_served() {
 }
 
 #[tokio::test]
-async fn a_truncated_answer_announces_more_than_it_sends() {
+async fn truncated_response_announces_more_than_it_sends() {
     let engine = Engine::failing(Faults { truncations: Rate::ALWAYS, ..Faults::default() });
     let body = site().to_string();
     let mut stream = TcpStream::connect(engine.address).unwrap();
@@ -73,7 +73,7 @@ async fn a_truncated_answer_announces_more_than_it_sends() {
 }
 
 #[tokio::test]
-async fn an_answer_that_was_lost_is_there_for_the_next_attempt() {
+async fn lost_answer_is_cached_for_the_next_attempt() {
     let half: Rate = "0.5".parse().unwrap();
     let engine = Engine::failing(Faults { errors: half, seed: 11, ..Faults::default() });
     let mut statuses = Vec::new();
@@ -92,7 +92,7 @@ async fn an_answer_that_was_lost_is_there_for_the_next_attempt() {
 }
 
 #[tokio::test]
-async fn the_same_seed_strikes_the_same_requests() {
+async fn same_seed_injects_faults_into_the_same_requests() {
     let mut runs = Vec::new();
     for seed in [3, 3, 4] {
         let rate: Rate = "0.4".parse().unwrap();
@@ -108,7 +108,7 @@ async fn the_same_seed_strikes_the_same_requests() {
 }
 
 #[tokio::test]
-async fn a_slow_engine_keeps_its_callers_waiting_and_nobody_else() {
+async fn latency_does_not_block_other_requests() {
     let engine = Engine::with(Options { latency: Duration::from_secs(3600), ..Options::default() });
     let waiting = tokio::spawn(engine.recommend(&site()).send());
     engine.until("requests", 1).await;
@@ -118,7 +118,7 @@ async fn a_slow_engine_keeps_its_callers_waiting_and_nobody_else() {
 }
 
 #[test]
-fn an_engine_with_more_faults_than_requests_does_not_start() {
+fn refuses_to_start_with_rates_above_1() {
     let faults = Faults { errors: Rate::ALWAYS, hangs: Rate::ALWAYS, ..Faults::default() };
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let refused = serve(listener, &Options { faults, ..Options::default() }).err().unwrap();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{Engine, FINGERPRINT, request, site};
 
 #[tokio::test]
-async fn a_site_gets_a_complete_recommendation() {
+async fn answers_a_site_with_a_complete_recommendation() {
     let engine = Engine::start();
     let answer = engine.recommend(&site()).send().await.unwrap();
     assert_eq!(answer.status(), 200);
@@ -45,7 +45,7 @@ async fn a_site_gets_a_complete_recommendation() {
 }
 
 #[tokio::test]
-async fn the_same_request_gets_the_same_bytes_from_any_engine() {
+async fn every_engine_answers_the_same_request_with_the_same_bytes() {
     let ask = async |engine: &Engine| engine.recommend(&site()).send().await.unwrap().bytes().await.unwrap();
     let (one, other) = (Engine::start(), Engine::start());
     let first = ask(&one).await;
@@ -54,7 +54,7 @@ async fn the_same_request_gets_the_same_bytes_from_any_engine() {
 }
 
 #[tokio::test]
-async fn a_key_belongs_to_one_request() {
+async fn refuses_a_key_used_with_another_request() {
     let engine = Engine::start();
     let ask = |request: Value| engine.recommend(&request).header("Idempotency-Key", "k-1").send();
     let first = ask(site()).await.unwrap().bytes().await.unwrap();
@@ -70,7 +70,7 @@ async fn a_key_belongs_to_one_request() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_none_is_refused() {
+async fn refuses_invalid_idempotency_keys() {
     let engine = Engine::start();
     for key in ["", &"k".repeat(256), "t\u{e4}g"] {
         let answer = engine.recommend(&site()).header("Idempotency-Key", key).send().await.unwrap();
@@ -81,7 +81,7 @@ async fn a_key_that_is_none_is_refused() {
 }
 
 #[tokio::test]
-async fn every_contract_is_answered() {
+async fn answers_every_contract() {
     let engine = Engine::start();
     let simple = request("simple/1.0", json!({"payload": {"note": "hello"}}));
     let device = request(
@@ -101,7 +101,7 @@ async fn every_contract_is_answered() {
 }
 
 #[tokio::test]
-async fn what_the_engine_cannot_work_with_is_refused_with_a_reason() {
+async fn refuses_invalid_requests_with_a_reason() {
     let engine = Engine::start();
     let with = |member: &str, value: Value| {
         let mut request = site();
@@ -147,7 +147,7 @@ async fn what_the_engine_cannot_work_with_is_refused_with_a_reason() {
 }
 
 #[tokio::test]
-async fn a_body_is_uncompressed_json_of_a_mebibyte_at_most() {
+async fn accepts_only_uncompressed_json_of_at_most_a_mebibyte() {
     let engine = Engine::start();
     let post = |body: String| engine.post("/recommend").body(body);
     let json = |body: String| post(body).header("Content-Type", "application/json");
@@ -168,7 +168,7 @@ async fn a_body_is_uncompressed_json_of_a_mebibyte_at_most() {
 }
 
 #[tokio::test]
-async fn a_request_id_comes_back() {
+async fn returns_the_request_id() {
     let engine = Engine::start();
     let answer = engine.recommend(&site()).header("X-Request-Id", "req-42").send().await.unwrap();
     assert_eq!(answer.headers()["x-request-id"], "req-42");
@@ -177,7 +177,7 @@ async fn a_request_id_comes_back() {
 }
 
 #[tokio::test]
-async fn health_and_version_are_told() {
+async fn answers_health_and_version() {
     let engine = Engine::start();
     let fetch = async |path: &str| engine.get(path).send().await.unwrap().json::<Value>().await.unwrap();
     assert_eq!(fetch("/health").await, json!({"status": "ok"}));
@@ -188,7 +188,7 @@ async fn health_and_version_are_told() {
 }
 
 #[tokio::test]
-async fn there_is_nothing_else() {
+async fn answers_404_to_everything_else() {
     let engine = Engine::start();
     for answer in [engine.get("/recommend"), engine.get("/"), engine.post("/health"), engine.post("/recommend/")] {
         let answer = answer.send().await.unwrap();
@@ -198,7 +198,7 @@ async fn there_is_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_caller_who_leaves_half_way_harms_nobody() {
+async fn survives_a_client_that_disconnects_during_its_request() {
     let engine = Engine::start();
     let mut stream = TcpStream::connect(engine.address).unwrap();
     let head = "POST /recommend HTTP/1.1\r\nHost: engine\r\nContent-Type: application/json\r\nContent-Length: 900\r\n";
@@ -211,7 +211,7 @@ async fn a_caller_who_leaves_half_way_harms_nobody() {
 
 /// Checks that the examples in the documentation are the engine's exact answers.
 #[tokio::test]
-async fn the_documentation_shows_a_real_exchange() {
+async fn documentation_shows_the_exact_answer() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/engine.md");
     let page = fs::read_to_string(page).unwrap();
     let blocks: Vec<&str> = page.split("```json\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();

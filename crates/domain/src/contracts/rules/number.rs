@@ -79,7 +79,7 @@ impl Quantity {
 
 impl Kind for Quantity {
     fn noun(&self) -> &'static str {
-        if self.whole { "a whole number" } else { "a number" }
+        if self.whole { "an integer" } else { "a number" }
     }
 
     fn read(&self, sent: &Value, pointer: &Pointer<'_>, _: Timestamp, findings: &mut Findings) -> Option<Value> {

@@ -110,7 +110,7 @@ impl Kind for Text {
         if let Some(allowed) = self.characters().filter(|_| !text.chars().all(|character| self.allows(character))) {
             let detail = Hidden::first_in(&text).filter(|_| self.of == Characters::Visible).map_or_else(
                 || Code::Pattern.meaning().to_owned(),
-                |hidden| format!("The string has the character {hidden}, which is not allowed there."),
+                |hidden| format!("The string contains the character {hidden}, which is not allowed."),
             );
             note_text(Code::Pattern, detail, allowed.to_owned(), &text, pointer, findings);
         }
@@ -197,7 +197,7 @@ impl Kind for Time {
         let instant = match text.parse::<Timestamp>() {
             Ok(instant) => instant,
             Err(error) => {
-                let detail = format!("The string is not a time that can be kept: {error}.");
+                let detail = format!("The string is not a valid time: {error}.");
                 note_text(Code::Format, detail, Self::FORM.to_owned(), &text, pointer, findings);
                 return None;
             }

@@ -43,14 +43,14 @@ impl Advice {
     /// [`MalformedAnswer`] for the first violation.
     pub fn read(body: &[u8], input: Fingerprint) -> Result<Self, MalformedAnswer> {
         if body.len() > MAX_ANSWER_BYTES {
-            return Err(wrong("", format!("it has more than {MAX_ANSWER_BYTES} bytes")));
+            return Err(wrong("", format!("expected at most {MAX_ANSWER_BYTES} bytes, found {}", body.len())));
         }
         let answer = json::parse(body).map_err(|error| wrong("", error.detail))?;
         let advice = Object::of(&answer, String::new(), &MEMBERS)?.advice()?;
         if advice.input_fingerprint == input {
             Ok(advice)
         } else {
-            Err(wrong("/input_fingerprint", "it is the fingerprint of another document"))
+            Err(wrong("/input_fingerprint", "expected the fingerprint of the sent document, found another one"))
         }
     }
 }
@@ -73,6 +73,12 @@ fn wrong(pointer: impl Into<String>, detail: impl Into<String>) -> MalformedAnsw
     MalformedAnswer { pointer: pointer.chars().take(POINTER_LENGTH).collect(), detail: detail.into() }
 }
 
+/// Builds the error for an unexpected value. Names only its type, because the value is the engine's.
+fn unexpected(pointer: String, expected: &str, found: &Value) -> MalformedAnswer {
+    let other = if expected.starts_with(found.noun()) { "another one" } else { found.noun() };
+    wrong(pointer, format!("expected {expected}, found {other}"))
+}
+
 /// An object and the pointer to it.
 struct Object<'a> {
     value: &'a Value,
@@ -82,11 +88,11 @@ struct Object<'a> {
 impl<'a> Object<'a> {
     /// Reads an object that has no members except these.
     fn of(value: &'a Value, pointer: String, members: &[&str]) -> Result<Self, MalformedAnswer> {
-        let Value::Object(present) = value else { return Err(wrong(pointer, "an object is due")) };
+        let Value::Object(present) = value else { return Err(unexpected(pointer, "an object", value)) };
         match present.iter().find(|(name, _)| !members.contains(&name.as_str())) {
             Some((unknown, _)) => {
                 let unknown = unknown.replace('~', "~0").replace('/', "~1").escape_debug().to_string();
-                Err(wrong(format!("{pointer}/{unknown}"), "there is no such member"))
+                Err(wrong(format!("{pointer}/{unknown}"), "unknown member"))
             }
             None => Ok(Self { value, pointer }),
         }
@@ -97,7 +103,7 @@ impl<'a> Object<'a> {
     }
 
     fn member(&self, name: &str) -> Result<&'a Value, MalformedAnswer> {
-        self.value.get(name).ok_or_else(|| wrong(self.at(name), "it is missing"))
+        self.value.get(name).ok_or_else(|| wrong(self.at(name), "missing member"))
     }
 
     fn object(&self, name: &str, members: &[&str]) -> Result<Self, MalformedAnswer> {
@@ -111,7 +117,7 @@ impl<'a> Object<'a> {
             return Ok(number.value());
         }
         let (least, greatest) = range.into_inner();
-        Err(wrong(self.at(name), format!("a number from {least} to {greatest} is due")))
+        Err(unexpected(self.at(name), &format!("a number from {least} to {greatest}"), self.member(name)?))
     }
 
     /// Reads a number that may be `null` or absent.
@@ -131,8 +137,10 @@ impl<'a> Object<'a> {
     }
 
     fn flag(&self, name: &str) -> Result<bool, MalformedAnswer> {
-        let Value::Bool(flag) = self.member(name)? else { return Err(wrong(self.at(name), "true or false is due")) };
-        Ok(*flag)
+        match self.member(name)? {
+            Value::Bool(flag) => Ok(*flag),
+            other => Err(unexpected(self.at(name), "true or false", other)),
+        }
     }
 
     fn name(&self, name: &str) -> Result<String, MalformedAnswer> {
@@ -146,12 +154,14 @@ impl<'a> Object<'a> {
         {
             return Ok(items.iter().enumerate().map(move |(index, item)| (format!("{pointer}/{index}"), item)));
         }
-        Err(wrong(pointer, format!("an array of at most {greatest} items is due")))
+        Err(unexpected(pointer, &format!("an array of at most {greatest} items"), self.member(name)?))
     }
 
     fn advice(&self) -> Result<Advice, MalformedAnswer> {
         let fingerprint = self.name("input_fingerprint")?;
-        let fingerprint = fingerprint.parse().map_err(|_| wrong(self.at("input_fingerprint"), "a fingerprint is due"));
+        let fingerprint = fingerprint
+            .parse()
+            .map_err(|_| wrong(self.at("input_fingerprint"), "expected sha256: and 64 lower-case hexadecimal digits"));
         let actions = self.array("actions", MAX_ACTIONS)?;
         Ok(Advice {
             decision_id: self.decision_id()?,
@@ -172,7 +182,7 @@ impl<'a> Object<'a> {
         let hyphenated = Some(&id).filter(|id| id.len() == uuid::fmt::Hyphenated::LENGTH);
         hyphenated
             .and_then(|id| Uuid::try_parse(id).ok())
-            .ok_or_else(|| wrong(self.at("decision_id"), "a UUID in its hyphenated form is due"))
+            .ok_or_else(|| wrong(self.at("decision_id"), "expected a UUID in its hyphenated form"))
     }
 
     fn model(&self) -> Result<Model, MalformedAnswer> {
@@ -184,7 +194,7 @@ impl<'a> Object<'a> {
         let impact = self.object("estimated_impact_24h", &members)?;
         let currency = impact.name("currency")?;
         if currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_uppercase()) {
-            return Err(wrong(impact.at("currency"), "three capital letters are due (ISO 4217)"));
+            return Err(wrong(impact.at("currency"), "expected three capital letters (ISO 4217)"));
         }
         Ok(Impact {
             energy_kwh: impact.number("energy_kwh", FIGURE)?,
@@ -241,7 +251,7 @@ fn text(value: &Value, pointer: String, longest: usize) -> Result<String, Malfor
     {
         return Ok(text.clone());
     }
-    Err(wrong(pointer, format!("a line of 1 to {longest} characters is due")))
+    Err(unexpected(pointer, &format!("a line of 1 to {longest} characters"), value))
 }
 
 /// Reads a text of several lines, which may be empty.
@@ -252,7 +262,7 @@ fn narrative(value: &Value, pointer: String) -> Result<String, MalformedAnswer> 
     {
         return Ok(text.clone());
     }
-    Err(wrong(pointer, format!("a text of at most {NARRATIVE} characters is due")))
+    Err(unexpected(pointer, &format!("a text of at most {NARRATIVE} characters"), value))
 }
 
 fn is_text(text: &str, longest: usize, odd: impl FnMut(char) -> bool) -> bool {
@@ -293,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_read_and_written_as_it_was() {
+    fn answer_survives_a_round_trip() {
         let advice = read(&answer()).unwrap();
         assert_eq!(advice.actions[0].signal(), "cooling_setpoint_c");
         assert_eq!(serde_json::to_value(&advice).unwrap(), answer());
@@ -301,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_in_the_documentation_is_read() {
+    fn reads_the_answer_in_the_documentation() {
         let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/engine.md");
         let page = std::fs::read_to_string(page).unwrap();
         let (_, section) = page.split_once("\n### The answer\n").unwrap();
@@ -314,14 +324,14 @@ mod tests {
     }
 
     #[test]
-    fn an_expectation_may_be_absent() {
+    fn accepts_an_answer_without_expected_impact() {
         let mut without = answer();
         without["expected_impact"] = json!(null);
         assert_eq!(read(&without).unwrap().expected_impact, None);
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_place() {
+    fn reports_violations_with_their_pointers() {
         let cases = [
             ("/confidence", json!(17)),
             ("/confidence", json!("0.5")),
@@ -352,19 +362,19 @@ mod tests {
     }
 
     #[test]
-    fn every_member_is_due_and_no_other() {
+    fn requires_every_member_and_refuses_others() {
         for member in MEMBERS.into_iter().filter(|member| *member != "expected_impact") {
             let mut without = answer();
             without.as_object_mut().unwrap().remove(member);
-            assert_eq!(read(&without), Err(wrong(format!("/{member}"), "it is missing")));
+            assert_eq!(read(&without), Err(wrong(format!("/{member}"), "missing member")));
         }
         let mut more = answer();
         more["actions"][0]["exe/cute\n"] = json!(true);
-        assert_eq!(read(&more), Err(wrong("/actions/0/exe~1cute\\n", "there is no such member")));
+        assert_eq!(read(&more), Err(wrong("/actions/0/exe~1cute\\n", "unknown member")));
     }
 
     #[test]
-    fn what_is_no_json_is_no_answer() {
+    fn refuses_answers_that_are_not_json() {
         for body in ["", "<html>", "{\"confidence\": NaN}", "{\"a\":1,\"a\":2}", "[]"] {
             assert_eq!(Advice::read(body.as_bytes(), input()).unwrap_err().pointer, "", "{body}");
         }
@@ -374,12 +384,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn never_panics_on_any_bytes(body in prop::collection::vec(any::<u8>(), 0..200)) {
             prop_assert!(Advice::read(&body, input()).is_err());
         }
 
         #[test]
-        fn figures_keep_their_value(share in 0.0..=1.0_f64, figure in -1e12..1e12_f64) {
+        fn keeps_the_values_of_figures(share in 0.0..=1.0_f64, figure in -1e12..1e12_f64) {
             let mut sent = answer();
             sent["confidence"] = json!(share);
             sent["estimated_impact_24h"]["cost"] = json!(figure);
