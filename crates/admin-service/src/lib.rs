@@ -2,7 +2,7 @@
 //!
 //! Belongs here: the use cases, their permissions and errors, and their ports. A use case takes the
 //! [`Principal`](mass_domain::access::Principal) as its first argument and checks its permission before anything else.
-//! Registration is the exception: its callers are not authenticated.
+//! RegistrationPolicy is the exception: its callers are not authenticated.
 //! Does not belong here: verifying credentials (`mass-auth`), HTTP, SQL.
 //!
 //! The methods of the ports have one scheme of names: `find` returns one object or `None`, `get` returns one that
@@ -28,11 +28,11 @@ use uuid::{ContextV7, Uuid};
 pub use api_keys::{BoundKey, CreateKeyError, CreatedKey, KeyStore, NewKey, RevokeKeyError, cascaded_revocation};
 pub use quotas::{QuotaChange, QuotaError, QuotaStore};
 pub use read::{ListQuery, ReadError};
-pub use registration::{RegisterError, Registration};
-pub use settings::{SettingsChange, SettingsError, SettingsInForce, SettingsStore};
+pub use registration::{RegisterError, RegistrationPolicy};
+pub use settings::{EffectiveSettings, SettingsChange, SettingsError, SettingsStore};
 pub use tenants::{CreateTenantError, CreatedTenant, NewTenant, TenantStore};
 pub use users::{
-    AccountStore, ChangeUserError, ChangedUser, CreateUserError, CreatedUser, NewUser, UserChange, Wanted,
+    AccountStore, ChangeUserError, ChangedUser, CreateUserError, CreatedUser, NewUser, UserChange, UserPatch,
 };
 
 /// The ports of administration.
@@ -54,7 +54,7 @@ pub struct Stores {
 pub struct AdminService {
     stores: Stores,
     passwords: Passwords,
-    registration: Registration,
+    registration: RegistrationPolicy,
     auto_send: AutoSend,
     clock: Arc<dyn Clock>,
     ids: Mutex<ContextV7>,
@@ -66,7 +66,7 @@ impl AdminService {
     pub fn new(
         stores: Stores,
         passwords: Passwords,
-        registration: Registration,
+        registration: RegistrationPolicy,
         auto_send: AutoSend,
         clock: Arc<dyn Clock>,
     ) -> Self {

@@ -15,7 +15,7 @@ use crate::users::{CreateUserError, NewUser};
 
 /// The policy for self-registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Registration {
+pub enum RegistrationPolicy {
     /// Refuses all registrations.
     Closed,
     /// Accepts registrations. New users become viewers in this tenant.
@@ -47,8 +47,8 @@ impl AdminService {
     /// [`RegisterError::Closed`].
     pub fn registration(&self) -> Result<&TenantId, RegisterError> {
         match &self.registration {
-            Registration::Open(tenant) => Ok(tenant),
-            Registration::Closed => Err(RegisterError::Closed),
+            RegistrationPolicy::Open(tenant) => Ok(tenant),
+            RegistrationPolicy::Closed => Err(RegisterError::Closed),
         }
     }
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::audit::{Act, Action, NewEvent, Object};
 use mass_domain::port::PortError;
-use mass_domain::tenancy::{AutoSend, Settings, TenantId};
+use mass_domain::tenancy::{AutoSend, TenantId, TenantSettings};
 use mass_domain::trace::Origin;
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use crate::AdminService;
 #[async_trait]
 pub trait SettingsStore: Send + Sync {
     /// Returns the settings of a tenant; the default if none were set.
-    async fn get(&self, tenant: &TenantId) -> Result<Settings, PortError>;
+    async fn get(&self, tenant: &TenantId) -> Result<TenantSettings, PortError>;
 
     /// Replaces the settings of a tenant, and appends [`SettingsChange::event`] if they differ.
     async fn set(&self, tenant: &TenantId, change: SettingsChange) -> Result<(), PortError>;
@@ -24,7 +24,7 @@ pub trait SettingsStore: Send + Sync {
 #[derive(Debug, Clone)]
 pub struct SettingsChange {
     /// The new settings.
-    pub settings: Settings,
+    pub settings: TenantSettings,
     /// The actor, the time and the origin of the change.
     pub act: Act,
 }
@@ -32,7 +32,7 @@ pub struct SettingsChange {
 impl SettingsChange {
     /// Builds the event of the change, with the previous settings.
     #[must_use]
-    pub fn event(&self, tenant: &TenantId, before: &Settings) -> NewEvent {
+    pub fn event(&self, tenant: &TenantId, before: &TenantSettings) -> NewEvent {
         self.act
             .done(tenant, Action::SettingsSet, Object::Settings)
             .with("before", shown(before))
@@ -40,21 +40,21 @@ impl SettingsChange {
     }
 }
 
-fn shown(settings: &Settings) -> Value {
+fn shown(settings: &TenantSettings) -> Value {
     json!({"auto_send": settings.auto_send})
 }
 
 /// The settings of a tenant, and their effective values on this server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SettingsInForce {
+pub struct EffectiveSettings {
     /// The tenant's own settings.
-    pub settings: Settings,
+    pub settings: TenantSettings,
     /// True if accepted documents are sent to the engine automatically.
     pub auto_send: bool,
 }
 
-impl SettingsInForce {
-    fn on(server: AutoSend, settings: Settings) -> Self {
+impl EffectiveSettings {
+    fn on(server: AutoSend, settings: TenantSettings) -> Self {
         Self { settings, auto_send: server.is_in_force(&settings) }
     }
 }
@@ -78,9 +78,9 @@ impl AdminService {
     ///
     /// # Errors
     /// [`SettingsError`], but never [`SettingsError::EngineMissing`].
-    pub async fn settings(&self, principal: &Principal) -> Result<SettingsInForce, SettingsError> {
+    pub async fn settings(&self, principal: &Principal) -> Result<EffectiveSettings, SettingsError> {
         principal.require(Permission::SettingsManage)?;
-        Ok(SettingsInForce::on(self.auto_send, self.stores.settings.get(principal.tenant()).await?))
+        Ok(EffectiveSettings::on(self.auto_send, self.stores.settings.get(principal.tenant()).await?))
     }
 
     /// Replaces the settings of the caller's tenant. They take effect on the next request, on every server.
@@ -90,15 +90,15 @@ impl AdminService {
     pub async fn set_settings(
         &self,
         principal: &Principal,
-        settings: Settings,
+        settings: TenantSettings,
         origin: &Origin,
-    ) -> Result<SettingsInForce, SettingsError> {
+    ) -> Result<EffectiveSettings, SettingsError> {
         principal.require(Permission::SettingsManage)?;
         if settings.auto_send == Some(true) && self.auto_send == AutoSend::NoEngine {
             return Err(SettingsError::EngineMissing);
         }
         let act = Act::new(principal.actor(), self.clock.now(), origin);
         self.stores.settings.set(principal.tenant(), SettingsChange { settings, act }).await?;
-        Ok(SettingsInForce::on(self.auto_send, settings))
+        Ok(EffectiveSettings::on(self.auto_send, settings))
     }
 }

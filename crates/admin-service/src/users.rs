@@ -164,7 +164,7 @@ pub struct ChangedUser {
 
 /// The part of a [`UserChange`] that the caller requests. `None` leaves a value unchanged.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub struct UserPatch {
     /// The new roles.
     pub roles: Option<BTreeSet<Role>>,
     /// The new status: `true` disables the user.
@@ -280,11 +280,11 @@ impl AdminService {
         &self,
         principal: &Principal,
         id: UserId,
-        wanted: Wanted,
+        patch: UserPatch,
         origin: &Origin,
     ) -> Result<ChangedUser, ChangeUserError> {
         principal.require(Permission::UsersManage)?;
-        let Wanted { roles, disabled, keep_keys } = wanted;
+        let UserPatch { roles, disabled, keep_keys } = patch;
         if roles.is_some() || disabled == Some(false) {
             self.require_unbound::<ChangeUserError>(principal).await?;
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use actix_web::web;
 use anyhow::{Context, bail};
 use chrono::Utc;
-use mass_admin_service::{AdminService, Registration};
+use mass_admin_service::{AdminService, RegistrationPolicy};
 use mass_audit_service::{AuditService, CheckpointSigner, write_seed};
 use mass_auth::{
     AccessTokens, AuthService, Capacity, Founded, NewPassword, Passwords, Pepper, SigningKey, SigningKeys,
@@ -237,11 +237,11 @@ fn passwords(settings: &Settings) -> anyhow::Result<Passwords> {
     Ok(Passwords::new(settings.auth.bcrypt_cost, pepper, Capacity::default()))
 }
 
-fn registration(settings: &Settings) -> Registration {
+fn registration(settings: &Settings) -> RegistrationPolicy {
     if settings.auth.allow_registration {
-        Registration::Open(settings.first.tenant.clone())
+        RegistrationPolicy::Open(settings.first.tenant.clone())
     } else {
-        Registration::Closed
+        RegistrationPolicy::Closed
     }
 }
 

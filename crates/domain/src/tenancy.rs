@@ -1,16 +1,16 @@
-//! Tenants: the organisations whose data must never meet.
+//! Tenants: organisations with strictly separated data.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::time::Timestamp;
 
-/// A tenant's slug: 1–63 characters of `[a-z0-9-]`, beginning and ending with a letter or digit (a DNS label,
-/// RFC 1123 section 2.1). It identifies the tenant in every table and in documents, and never changes.
+/// A tenant's slug: 1–63 characters of `[a-z0-9-]` that begin and end with a letter or digit (a DNS label, RFC 1123
+/// section 2.1). It identifies the tenant in every table and in documents, and never changes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TenantId(Box<str>);
 
-/// The text cannot be a tenant's slug.
+/// Error for a text that is not a slug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a tenant's slug must have 1 to 63 characters of a-z, 0-9 and hyphen, and must begin and end with a letter or digit"
@@ -18,10 +18,11 @@ pub struct TenantId(Box<str>);
 pub struct InvalidTenantId;
 
 impl TenantId {
-    /// The slug of what belongs to no customer: start, stop, log-ins under an unknown address. Nobody can log in to it.
+    /// The slug of the system tenant. Its audit log holds events that belong to no customer: start, stop, log-ins with
+    /// an unknown address. Nobody can log in to it.
     pub const SYSTEM: &str = "system";
 
-    /// The tenant of what belongs to no customer.
+    /// Returns the id of the system tenant.
     #[must_use]
     pub fn system() -> Self {
         Self(Self::SYSTEM.into())
@@ -30,7 +31,7 @@ impl TenantId {
     /// Parses a slug.
     ///
     /// # Errors
-    /// [`InvalidTenantId`] when the text is not a DNS label in lower case.
+    /// [`InvalidTenantId`] if the text is not a DNS label in lower case.
     pub fn parse(text: &str) -> Result<Self, InvalidTenantId> {
         let edge = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
         let bytes = text.as_bytes();
@@ -42,7 +43,7 @@ impl TenantId {
         }
     }
 
-    /// The slug as text.
+    /// Returns the slug as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -66,35 +67,35 @@ impl FromStr for TenantId {
 /// An organisation that runs pilots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tenant {
-    /// Its slug.
+    /// The tenant's slug.
     pub id: TenantId,
-    /// When it was created.
+    /// Instant of creation.
     pub created_at: Timestamp,
 }
 
-/// What a tenant has decided for itself; where nothing is set, it is as the server is configured.
+/// A tenant's own settings. `None` means the server's configuration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Settings {
-    /// Whether what is accepted is sent to the engine without being asked to.
+pub struct TenantSettings {
+    /// True to send accepted documents to the engine automatically.
     pub auto_send: Option<bool>,
 }
 
-/// Whether a server sends what it accepts to the engine without being asked to, where the tenant has not decided.
+/// The server's default for sending accepted documents to the engine automatically.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum AutoSend {
-    /// It cannot, whatever the tenant has decided: it has no engine.
+    /// Never, regardless of the tenant's settings: the server has no engine.
     #[default]
     NoEngine,
-    /// It does not.
+    /// Not unless the tenant enables it.
     Off,
-    /// It does.
+    /// Yes, unless the tenant disables it.
     On,
 }
 
 impl AutoSend {
-    /// Whether what a tenant with these settings sends is sent on.
+    /// Tells whether documents of a tenant with these settings are sent automatically.
     #[must_use]
-    pub fn is_in_force(self, settings: &Settings) -> bool {
+    pub fn is_in_force(self, settings: &TenantSettings) -> bool {
         match self {
             Self::NoEngine => false,
             Self::Off => settings.auto_send.unwrap_or(false),
@@ -103,13 +104,13 @@ impl AutoSend {
     }
 }
 
-/// How often what the credentials of a tenant stand for has changed: a session ended, a user was disabled or got other
-/// roles, a key was revoked, and whatever else makes a credential open less or something else than before. As long as it
-/// stays the same, what was found of a credential still holds, but for the time that passes.
+/// The credentials version of a tenant. It increases with every change that can restrict a credential: the end of a
+/// session, a disabled user, changed roles, a revoked key. A cached principal is valid only while the version is
+/// unchanged, and until the credential expires.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CredentialsVersion(pub i64);
 
-/// What a tenant may use at most; no limit where nothing is set.
+/// The quotas of a tenant. `None` means no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Quotas {
     /// MASS requests that are stored in a day of UTC, and calls that are refused documents.
@@ -118,47 +119,47 @@ pub struct Quotas {
     pub stored_bytes: Option<u64>,
 }
 
-/// What a tenant has used.
+/// The usage counted against the quotas.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// The day of UTC whose requests are counted, in days since 1970-01-01.
     pub day: i64,
     /// The MASS requests that were stored on that day, and the calls that were refused documents.
     pub requests: u64,
-    /// The bytes of the documents that are stored.
+    /// The total size of stored documents in bytes.
     pub stored_bytes: u64,
 }
 
-/// What a tenant has no more of.
+/// Error for an exceeded quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OverQuota {
-    /// Requests of the day.
+    /// The requests of the day are used up.
     #[error("the tenant may send {allowed} requests a day and has sent {used}; the next day begins at {until}")]
     Requests {
-        /// How many it may send.
+        /// The quota of requests per day.
         allowed: u64,
-        /// How many it has sent.
+        /// The requests counted today.
         used: u64,
-        /// When the next day begins.
+        /// The start of the next day.
         until: Timestamp,
     },
-    /// Space.
+    /// The document does not fit.
     #[error("the tenant may store {allowed} bytes and has stored {used}; {needed} more do not fit")]
     StoredBytes {
-        /// How many bytes it may store.
+        /// The quota in bytes.
         allowed: u64,
-        /// How many it has stored.
+        /// The bytes in use.
         used: u64,
-        /// How many more are asked for.
+        /// The size of the document in bytes.
         needed: u64,
     },
 }
 
 impl Usage {
-    /// Counts a document that is stored at an instant.
+    /// Counts a stored document.
     ///
     /// # Errors
-    /// [`OverQuota`] if that would be more than the tenant may use; then nothing is counted.
+    /// [`OverQuota`] if it exceeds a quota. Nothing is counted then.
     pub fn admit(&mut self, quotas: &Quotas, at: Timestamp, bytes: u64) -> Result<(), OverQuota> {
         let day = at.unix_micros().div_euclid(MICROS_OF_A_DAY);
         let requests = if day == self.day { self.requests } else { 0 };
@@ -241,7 +242,7 @@ mod tests {
         for (server, by_default, can) in
             [(AutoSend::NoEngine, false, false), (AutoSend::Off, false, true), (AutoSend::On, true, true)]
         {
-            let in_force = |auto_send| server.is_in_force(&Settings { auto_send });
+            let in_force = |auto_send| server.is_in_force(&TenantSettings { auto_send });
             assert_eq!([None, Some(true), Some(false)].map(in_force), [by_default, can, false], "{server:?}");
         }
     }

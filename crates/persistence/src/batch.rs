@@ -11,7 +11,7 @@ use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::ContractId;
 use mass_domain::ids::{DeliveryId, MassRequestId};
 use mass_domain::mass_request::{AuditLeaf, IdempotencyKey, MassRequest, Outcome, Summary};
-use mass_domain::tenancy::{CredentialsVersion, Quotas, Settings, TenantId, Usage};
+use mass_domain::tenancy::{CredentialsVersion, Quotas, TenantId, TenantSettings, Usage};
 use mass_domain::time::Timestamp;
 use mass_service::{Decision, KeyRecord, OnConflict, Receipt, Refusal, Snapshot, StoredVersion, Submission, decide};
 
@@ -41,7 +41,7 @@ pub(crate) struct Batch {
 /// What a tenant has decided, what it may use, what it has used, and what its credentials are known by.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms {
-    pub(crate) settings: Settings,
+    pub(crate) settings: TenantSettings,
     pub(crate) quotas: Quotas,
     pub(crate) usage: Usage,
     pub(crate) credentials: CredentialsVersion,

@@ -80,13 +80,13 @@ impl Foresight {
 #[cfg(test)]
 mod tests {
     use mass_domain::audit::tree::TreeHash;
-    use mass_domain::tenancy::{CredentialsVersion, Quotas, Settings, Usage};
+    use mass_domain::tenancy::{CredentialsVersion, Quotas, TenantSettings, Usage};
 
     use super::*;
 
     fn left() -> Left {
         let terms = Terms {
-            settings: Settings::default(),
+            settings: TenantSettings::default(),
             quotas: Quotas::default(),
             usage: Usage::default(),
             credentials: CredentialsVersion::default(),

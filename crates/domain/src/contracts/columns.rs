@@ -215,7 +215,7 @@ mod tests {
     fn refuses_impossible_header_rows_and_names_the_header() {
         assert_eq!(
             refused(DEVICE_1_1, &["ab", "a.b.c", "x", "a", "a.d"]),
-            "the header \"a.b.c\" makes an object of what the header \"a\" makes a single value"
+            "the header \"a.b.c\" needs an object where the header \"a\" has a single value"
         );
         assert_eq!(refused(DEVICE_1_1, &["a.b", "c", "a.b"]), "the header \"a.b\" occurs twice");
         assert_eq!(refused(SIMPLE_1_0, &["payload.a", "a"]), "the header \"a\" occurs twice");

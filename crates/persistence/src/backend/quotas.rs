@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use mass_admin_service::QuotaChange;
-use mass_domain::tenancy::{CredentialsVersion, Quotas, Settings, TenantId, Usage};
+use mass_domain::tenancy::{CredentialsVersion, Quotas, TenantId, TenantSettings, Usage};
 
 use super::Connection;
 use super::audit::Head;
@@ -51,7 +51,7 @@ pub(super) fn terms(connection: &mut Connection, tenant: &TenantId) -> QueryResu
         .first(connection)?;
     let quotas = quotas.map_or_else(Quotas::default, QuotaRow::into_quotas);
     let usage = usage.map_or_else(Usage::default, UsageRow::into_usage);
-    Ok(Terms { settings: Settings { auto_send }, quotas, usage, credentials: CredentialsVersion(version) })
+    Ok(Terms { settings: TenantSettings { auto_send }, quotas, usage, credentials: CredentialsVersion(version) })
 }
 
 /// Gives back the space of a document that is erased.

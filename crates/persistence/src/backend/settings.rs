@@ -2,16 +2,16 @@
 
 use diesel::prelude::*;
 use mass_admin_service::SettingsChange;
-use mass_domain::tenancy::{Settings, TenantId};
+use mass_domain::tenancy::{TenantId, TenantSettings};
 
 use super::Connection;
 use super::audit::Head;
 use crate::schema::tenants;
 
 /// The settings of a tenant.
-pub(super) fn get(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Settings> {
+pub(super) fn get(connection: &mut Connection, tenant: &TenantId) -> QueryResult<TenantSettings> {
     let auto_send = tenants::table.find(tenant.as_str()).select(tenants::auto_send).first(connection)?;
-    Ok(Settings { auto_send })
+    Ok(TenantSettings { auto_send })
 }
 
 /// Replaces the settings of a tenant.

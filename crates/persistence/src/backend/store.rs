@@ -26,7 +26,7 @@ use mass_domain::mass_request::{Filter, MassRequest, Summary};
 use mass_domain::page::Limit;
 use mass_domain::port::PortError;
 use mass_domain::recommendation::{self, Recommendation};
-use mass_domain::tenancy::{CredentialsVersion, Quotas, Settings, Tenant, TenantId};
+use mass_domain::tenancy::{CredentialsVersion, Quotas, Tenant, TenantId, TenantSettings};
 use mass_domain::time::Timestamp;
 use mass_domain::users::{Email, User};
 use mass_service::{
@@ -499,7 +499,7 @@ impl QuotaStore for Store {
 
 #[async_trait]
 impl SettingsStore for Store {
-    async fn get(&self, tenant: &TenantId) -> Result<Settings, PortError> {
+    async fn get(&self, tenant: &TenantId) -> Result<TenantSettings, PortError> {
         self.reads.read_for(tenant, settings::get).await
     }
 

@@ -9,7 +9,7 @@ use mass_domain::api_keys::{ApiKey, KeyToken, SecretDigest};
 use mass_domain::audit::NewEvent;
 use mass_domain::ids::{ApiKeyId, UserId};
 use mass_domain::page::Limit;
-use mass_domain::tenancy::{Quotas, Settings, TenantId};
+use mass_domain::tenancy::{Quotas, TenantId, TenantSettings};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -218,12 +218,12 @@ async fn quotas_are_replaced_as_a_whole(db: TestDatabase) {
 }
 
 async fn settings_are_replaced_and_every_change_is_told(db: TestDatabase) {
-    assert_eq!(db.settings().get(&tenant()).await.unwrap(), Settings::default());
+    assert_eq!(db.settings().get(&tenant()).await.unwrap(), TenantSettings::default());
     for auto_send in [Some(true), Some(true), Some(false), None, None] {
-        let settings = Settings { auto_send };
+        let settings = TenantSettings { auto_send };
         db.settings().set(&tenant(), SettingsChange { settings, act: act(at(5)) }).await.unwrap();
         assert_eq!(db.settings().get(&tenant()).await.unwrap(), settings);
-        assert_eq!(db.settings().get(&other_tenant()).await.unwrap(), Settings::default());
+        assert_eq!(db.settings().get(&other_tenant()).await.unwrap(), TenantSettings::default());
     }
     let told = "SELECT tenant_id AS line FROM audit_events WHERE action = 'settings_set'";
     assert_eq!(db.place.lines(told), ["default"; 3]);

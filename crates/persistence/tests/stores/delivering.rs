@@ -20,7 +20,7 @@ use mass_domain::ids::{ApiKeyId, DeliveryId, MassRequestId, RecommendationId};
 use mass_domain::mass_request::Status;
 use mass_domain::page::Limit;
 use mass_domain::recommendation::{self, Advice, Recommendation};
-use mass_domain::tenancy::{AutoSend, Settings, TenantId};
+use mass_domain::tenancy::{AutoSend, TenantId, TenantSettings};
 use mass_domain::time::{Clock, Timestamp};
 use mass_domain::trace::Origin;
 use mass_service::{
@@ -417,7 +417,7 @@ async fn a_tenant_s_decision_comes_before_the_server_s(db: TestDatabase) {
     let other = db.place.open();
     let mut value = 0;
     for auto_send in [None, Some(true), Some(false), None] {
-        let change = SettingsChange { settings: Settings { auto_send }, act: act(at(5)) };
+        let change = SettingsChange { settings: TenantSettings { auto_send }, act: act(at(5)) };
         db.settings().set(&tenant(), change).await.unwrap();
         for (server, by_default) in [(AutoSend::NoEngine, false), (AutoSend::Off, false), (AutoSend::On, true)] {
             let sent = server != AutoSend::NoEngine && auto_send.unwrap_or(by_default);
@@ -433,7 +433,7 @@ async fn a_tenant_s_decision_comes_before_the_server_s(db: TestDatabase) {
                     assert_eq!(accepted.detail.contains_key("delivery"), sent, "{auto_send:?} {server:?}");
                 }
             }
-            let change = SettingsChange { settings: Settings { auto_send: Some(!sent) }, act: act(at(6)) };
+            let change = SettingsChange { settings: TenantSettings { auto_send: Some(!sent) }, act: act(at(6)) };
             db.settings().set(&other_tenant(), change).await.unwrap();
         }
     }

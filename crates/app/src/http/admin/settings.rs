@@ -71,7 +71,7 @@ pub struct SettingsChange {
     pub auto_send: Option<bool>,
 }
 
-impl From<SettingsChange> for tenancy::Settings {
+impl From<SettingsChange> for tenancy::TenantSettings {
     fn from(SettingsChange { auto_send }: SettingsChange) -> Self {
         Self { auto_send }
     }
@@ -94,8 +94,8 @@ pub struct SettingsInForce {
     pub auto_send: bool,
 }
 
-impl From<service::SettingsInForce> for Settings {
-    fn from(service::SettingsInForce { settings, auto_send }: service::SettingsInForce) -> Self {
+impl From<service::EffectiveSettings> for Settings {
+    fn from(service::EffectiveSettings { settings, auto_send }: service::EffectiveSettings) -> Self {
         Self { auto_send: settings.auto_send, in_force: SettingsInForce { auto_send } }
     }
 }

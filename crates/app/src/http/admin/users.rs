@@ -249,7 +249,7 @@ pub struct UserChange {
     pub keep_keys: bool,
 }
 
-impl From<UserChange> for service::Wanted {
+impl From<UserChange> for service::UserPatch {
     fn from(UserChange { roles, disabled, keep_keys }: UserChange) -> Self {
         Self { roles: roles.map(values), disabled, keep_keys }
     }
