@@ -137,10 +137,8 @@ impl<'a> Object<'a> {
     }
 
     fn flag(&self, name: &str) -> Result<bool, MalformedAnswer> {
-        match self.member(name)? {
-            Value::Bool(flag) => Ok(*flag),
-            other => Err(unexpected(self.at(name), "true or false", other)),
-        }
+        let value = self.member(name)?;
+        if let Value::Bool(flag) = value { Ok(*flag) } else { Err(unexpected(self.at(name), "true or false", value)) }
     }
 
     fn name(&self, name: &str) -> Result<String, MalformedAnswer> {
