@@ -88,7 +88,7 @@ impl AuthService {
         match judged {
             // From where it is used is judged by each request.
             Ok(()) | Err(RefusedKey::ForeignAddress) => {
-                self.known_keys.insert(token.prefix().clone(), Arc::new(found));
+                self.known_keys.insert(token.prefix(), Arc::new(found));
             }
             Err(RefusedKey::Revoked | RefusedKey::Expired) => self.known_keys.forget(token.prefix()),
         }
@@ -104,7 +104,7 @@ impl AuthService {
         // What is remembered of the key may be older than its last mark. Of several at once, the first marks it.
         if key.last_used_at.is_some_and(fresh)
             || self.marked_uses.get(&key.id).is_some_and(fresh)
-            || self.marked_uses.insert(key.id, now).is_some_and(fresh)
+            || self.marked_uses.insert(&key.id, now).is_some_and(fresh)
         {
             return;
         }

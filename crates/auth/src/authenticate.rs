@@ -163,7 +163,7 @@ impl AuthService {
             return Err(RefusedCredential::NoSession.into());
         };
         let principal = known.found.principal.clone();
-        self.known_sessions.insert(key, Arc::new(known));
+        self.known_sessions.insert(&key, Arc::new(known));
         Ok(principal)
     }
 }

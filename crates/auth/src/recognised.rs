@@ -1,79 +1,45 @@
-//! What is remembered of those who call: so much at most, and what was not used lately is forgotten.
+//! Cache of recent callers, bounded in number.
 
-use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::mem;
 
-/// How much one memory holds at most. What is known of a session or key takes less than a kilobyte.
+use quick_cache::sync::{Cache, EntryAction, EntryResult};
+
+/// How much one cache holds at most. What is known of a session or key takes less than a kilobyte.
 const CAPACITY: usize = 10_000;
 
-/// Remembers values by keys, in two generations. What is used is in the young one. Once that is full it becomes the old
-/// one, of which is forgotten what is not used again before the young one is full once more.
-pub(crate) struct Recognised<K, V> {
-    generations: Mutex<Generations<K, V>>,
-}
+/// Remembers values by keys. When it is full, a value goes that was not used lately.
+pub(crate) struct Recognised<K, V>(Cache<K, V>);
 
-struct Generations<K, V> {
-    young: HashMap<K, V>,
-    old: HashMap<K, V>,
-    /// How much a generation holds at most.
-    size: usize,
-}
-
-impl<K, V> Default for Recognised<K, V> {
+impl<K: Clone + Eq + Hash, V: Clone> Default for Recognised<K, V> {
     fn default() -> Self {
-        Self::with_capacity(CAPACITY)
-    }
-}
-
-impl<K, V> Recognised<K, V> {
-    fn with_capacity(capacity: usize) -> Self {
-        let generations = Generations { young: HashMap::new(), old: HashMap::new(), size: capacity / 2 };
-        Self { generations: Mutex::new(generations) }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Generations<K, V>> {
-        self.generations.lock().unwrap_or_else(PoisonError::into_inner)
+        Self(Cache::new(CAPACITY))
     }
 }
 
 impl<K: Clone + Eq + Hash, V: Clone> Recognised<K, V> {
-    /// What is remembered by a key.
+    /// Returns the value of a key.
     pub(crate) fn get(&self, key: &K) -> Option<V> {
-        let mut generations = self.lock();
-        if let Some(value) = generations.young.get(key) {
-            return Some(value.clone());
+        self.0.get(key)
+    }
+
+    /// Stores a value, and returns the one that it replaces. Of several callers at once, one is the first.
+    pub(crate) fn insert(&self, key: &K, value: V) -> Option<V> {
+        let mut new = Some(value);
+        let replace = |_: &K, held: &mut V| EntryAction::Retain(new.take().map(|value| mem::replace(held, value)));
+        match self.0.entry(key, None, replace) {
+            EntryResult::Retained(before) => before,
+            EntryResult::Vacant(place) => {
+                // A key that was forgotten meanwhile stays forgotten.
+                new.and_then(|value| place.insert(value).err())
+            }
+            EntryResult::Removed(..) | EntryResult::Replaced(..) | EntryResult::Timeout => None,
         }
-        let value = generations.old.remove(key)?;
-        generations.put(key.clone(), value.clone());
-        Some(value)
     }
 
-    /// Remembers a value instead of what was remembered by its key, which is returned.
-    pub(crate) fn insert(&self, key: K, value: V) -> Option<V> {
-        let mut generations = self.lock();
-        let before = generations.take(&key);
-        generations.put(key, value);
-        before
-    }
-
-    /// Forgets what is remembered by a key.
+    /// Forgets the value of a key.
     pub(crate) fn forget(&self, key: &K) {
-        self.lock().take(key);
-    }
-}
-
-impl<K: Eq + Hash, V> Generations<K, V> {
-    fn take(&mut self, key: &K) -> Option<V> {
-        self.young.remove(key).or_else(|| self.old.remove(key))
-    }
-
-    /// Stores what is in neither generation.
-    fn put(&mut self, key: K, value: V) {
-        if self.young.len() >= self.size {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(key, value);
+        self.0.remove(key);
     }
 }
 
@@ -81,47 +47,54 @@ impl<K: Eq + Hash, V> Generations<K, V> {
 mod tests {
     use super::*;
 
+    fn with_capacity<V: Clone>(capacity: usize) -> Recognised<u32, V> {
+        Recognised(Cache::new(capacity))
+    }
+
     #[test]
     fn what_is_remembered_is_found_until_it_is_forgotten_or_replaced() {
-        let memory = Recognised::with_capacity(4);
-        assert_eq!((memory.get(&1), memory.insert(1, "one")), (None, None));
-        assert_eq!((memory.insert(1, "another"), memory.get(&1)), (Some("one"), Some("another")));
+        let memory = with_capacity(4);
+        assert_eq!((memory.get(&1), memory.insert(&1, "one")), (None, None));
+        assert_eq!((memory.insert(&1, "another"), memory.get(&1)), (Some("one"), Some("another")));
         memory.forget(&1);
-        assert_eq!(memory.get(&1), None);
+        assert_eq!((memory.get(&1), memory.insert(&1, "one again")), (None, None));
     }
 
     #[test]
     fn however_many_come_no_more_than_the_capacity_are_remembered() {
-        let memory = Recognised::with_capacity(100);
+        let memory = with_capacity(100);
         for key in 0..10_000 {
-            memory.insert(key, key);
+            memory.insert(&key, key);
             memory.get(&(key / 2));
         }
-        let generations = memory.lock();
-        let held = generations.young.len() + generations.old.len();
+        let held = memory.0.len();
         assert!((50..=100).contains(&held), "{held}");
     }
 
     #[test]
     fn what_is_used_stays_while_others_come_and_go() {
-        let memory = Recognised::with_capacity(10);
-        memory.insert(0, 0);
+        let memory = with_capacity(10);
+        memory.insert(&0, 0);
         for stranger in 1..1_000 {
-            memory.insert(stranger, stranger);
-            assert_eq!(memory.get(&0), Some(0));
+            memory.insert(&stranger, stranger);
+            assert_eq!((memory.get(&0), memory.get(&stranger)), (Some(0), Some(stranger)));
         }
-        assert_eq!((memory.get(&1), memory.get(&999)), (None, Some(999)));
     }
 
     #[test]
-    fn an_old_value_is_replaced_and_forgotten_like_a_young_one() {
-        let memory = Recognised::with_capacity(4);
-        for key in 0..3 {
-            memory.insert(key, "first");
-        }
-        assert!(memory.lock().old.contains_key(&0) && memory.lock().old.contains_key(&1));
-        memory.forget(&0);
-        assert_eq!(memory.insert(1, "second"), Some("first"));
-        assert_eq!((memory.get(&0), memory.get(&1)), (None, Some("second")));
+    fn of_several_who_insert_at_once_one_replaces_nothing() {
+        let memory = with_capacity(10);
+        let first = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|value| {
+                    scope.spawn({
+                        let memory = &memory;
+                        move || memory.insert(&1, value)
+                    })
+                })
+                .collect();
+            threads.into_iter().filter_map(|thread| thread.join().unwrap()).count()
+        });
+        assert_eq!(first, 7);
     }
 }

@@ -2,32 +2,24 @@
 
 use std::fmt;
 
+use data_encoding::HEXLOWER;
+
 /// Displays bytes as hexadecimal digits.
 #[derive(Debug, Clone, Copy)]
 pub struct Hex<'a>(pub &'a [u8]);
 
 impl fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        HEXLOWER.encode_display(self.0).fmt(f)
     }
 }
 
 /// Parses exactly this many bytes. Returns `None` for any other length or for upper-case digits.
 #[must_use]
 pub fn read<const BYTES: usize>(text: &str) -> Option<[u8; BYTES]> {
-    let nibble = |digit: u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    };
-    if text.len() != 2 * BYTES {
-        return None;
-    }
     let mut bytes = [0; BYTES];
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
-    }
-    Some(bytes)
+    let is_whole = HEXLOWER.decode_len(text.len()) == Ok(BYTES);
+    (is_whole && HEXLOWER.decode_mut(text.as_bytes(), &mut bytes).is_ok()).then_some(bytes)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A strict JSON parser (RFC 8259). It reports input that other parsers silently repair or drop, with its position.
 //!
-//! MASS has its own parser because validation needs the spelling of numbers (`9007199254740993` and `1e-400` have no
-//! exact double) and the position of keys; no published parser provides both.
+//! MASS has its own parser (docs/decisions/0015-written-by-hand.md): validation needs the spelling of numbers
+//! (`9007199254740993` and `1e-400` have no exact double) and the position of keys.
 
 use std::collections::HashSet;
 use std::fmt;
