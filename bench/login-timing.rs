@@ -10,12 +10,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
 use mass_admin_service::NewUser;
-use mass_app::cli::Cli;
+use mass_app::config::{self, Secrets, Settings};
 use mass_app::http::Services;
 use mass_app::http::context::local_origin;
 use mass_app::startup::Application;
+use mass_app::telemetry::Telemetry;
 use mass_auth::LoginError;
 use mass_domain::access::{Principal, Role};
 use mass_domain::trace::Origin;
@@ -26,17 +27,26 @@ const ATTEMPTS: u32 = 200;
 /// So few that the account is not throttled yet.
 const ATTEMPTS_PER_ACCOUNT: u32 = 5;
 
+/// The settings of the server.
+#[derive(Parser)]
+struct Flags {
+    #[command(flatten)]
+    settings: Settings,
+}
+
 fn main() -> anyhow::Result<()> {
     actix_web::rt::System::new().block_on(measure())
 }
 
 async fn measure() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let mut settings = Cli::try_parse()?.settings.with_secrets(mass_app::config::variable)?;
-    settings.storage.data_dir = folder.path().to_owned();
-    let application = Application::build(&settings).await?;
+    let matches = config::with_variables(Flags::command()).get_matches();
+    let Flags { mut settings } = Flags::from_arg_matches(&matches)?;
+    settings.local.database.folder.data_dir = folder.path().to_owned();
+    let secrets = Secrets::read(config::variable)?;
+    let application = Application::build(&settings, &secrets, Telemetry::silent()?).await?;
     let services = &application.services;
-    let system = Principal::system(settings.first.tenant.clone());
+    let system = Principal::system(settings.local.default_tenant.clone());
     for n in 0..ATTEMPTS.div_ceil(ATTEMPTS_PER_ACCOUNT) {
         let user = NewUser { email: known(n)?, roles: BTreeSet::from([Role::Viewer]), password: None };
         services.admin.create_user(&system, user, &local_origin()).await.context("an empty database is due")?;
@@ -47,7 +57,7 @@ async fn measure() -> anyhow::Result<()> {
         unknown.push(refusal(services, &format!("unknown-{n}@example.test"), 2 * n).await?);
         wrong.push(refusal(services, known(n / ATTEMPTS_PER_ACCOUNT)?.as_str(), 2 * n + 1).await?);
     }
-    println!("{ATTEMPTS} refusals each at bcrypt cost {}, in milliseconds", settings.auth.bcrypt_cost);
+    println!("{ATTEMPTS} refusals each at bcrypt cost {}, in milliseconds", settings.local.bcrypt_cost);
     println!("                   p1      p10      p25      p50      p75      p90      p99");
     print_distribution("unknown user  ", &mut unknown);
     print_distribution("wrong password", &mut wrong);

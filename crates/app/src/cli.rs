@@ -6,47 +6,56 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::bail;
-use clap::error::ContextValue;
-use clap::{Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{OutputClosed, accounts, audit, closed, config, engine, import, migrate, openapi, serve};
-use crate::config::{self as settings, SECRETS, Settings, TelemetrySettings};
+use crate::config::{self as settings, LogSettings, SECRETS, Secrets};
 use crate::telemetry::Telemetry;
 use crate::terminal::visible_line;
 use crate::{logging, terminal};
 
 /// The backend of data-centre pilots: takes telemetry, validates it, stores it durably and proves it.
 #[derive(Debug, Parser)]
-#[command(name = "mass", version, after_help = with_secrets("Example: mass serve --mass-port 8080\n\nWithout a command: serve."))]
+#[command(
+    name = "mass",
+    version,
+    override_usage = "mass [COMMAND] [OPTIONS]",
+    after_help = "Example: mass serve --port 8080\n\nWithout a command: serve."
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Option<Command>,
-    /// How.
+    pub command: Command,
+    /// What is logged.
     #[command(flatten)]
-    pub settings: Settings,
+    pub log: LogSettings,
 }
 
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve the API.
-    #[command(after_help = with_secrets("Example: mass serve --mass-host 0.0.0.0 --mass-port 8000"))]
-    Serve(serve::Arguments),
+    #[command(after_help = with_secrets(SECRETS, "Example: mass serve --host 0.0.0.0 --port 8000"))]
+    Serve(Box<serve::Arguments>),
     /// Bring the database to this version's schema, and stop.
-    #[command(after_help = with_secrets("Example: DATABASE_URL_FILE=/run/secrets/database mass migrate"))]
-    Migrate,
+    #[command(after_help = with_secrets(DATABASE, "Example: DATABASE_URL_FILE=/run/secrets/database mass migrate"))]
+    Migrate(migrate::Arguments),
     /// Create a user.
-    #[command(after_help = "Example: mass create-user --email ana@example.test --role operator --role auditor")]
+    #[command(after_help = with_secrets(
+        ACCOUNTS,
+        "Example: mass create-user --email ana@example.test --role operator --role auditor"
+    ))]
     CreateUser(accounts::CreateUser),
     /// Give a user another password.
-    #[command(after_help = "Example: mass reset-password --email ana@example.test")]
+    #[command(after_help = with_secrets(ACCOUNTS, "Example: mass reset-password --email ana@example.test"))]
     ResetPassword(accounts::ResetPassword),
     /// Import a CSV or NDJSON file.
-    #[command(after_help = "Example: mass import readings.csv --contract device/1.1\n\n\
-                            With --url, the variable MASS_TOKEN holds a bearer token for that server, or \
-                            MASS_TOKEN_FILE the path of a file with one.\n\n\
-                            Exit status: 0 when every record was taken, 2 when any was refused, 1 on failure.")]
+    #[command(after_help = with_secrets(
+        IMPORT,
+        "Example: mass import readings.csv --contract device/1.1\n\n\
+         Exit status: 0 when every record was taken, 2 when any was refused, 1 on failure."
+    ))]
     Import(import::Arguments),
     /// Verify, export, sign or archive the audit trail.
     #[command(subcommand, after_help = "Example: mass audit verify export.ndjson --key mass.key")]
@@ -56,18 +65,54 @@ pub enum Command {
     Engine(engine::Arguments),
     /// Print the OpenAPI document.
     #[command(after_help = "Example: mass openapi > openapi.json")]
-    Openapi,
+    Openapi(openapi::Arguments),
     /// Print the effective configuration, secrets masked.
-    #[command(after_help = "Example: MASS_PORT=8080 mass config")]
-    Config,
+    #[command(after_help = with_secrets(SECRETS, "Example: MASS_PORT=8080 mass config"))]
+    Config(Box<config::Arguments>),
 }
 
-/// Adds to a help text how secrets are given.
-fn with_secrets(example: &str) -> String {
+/// The secrets of the database.
+const DATABASE: &[&str] = &["DATABASE_URL", "MASS_MIGRATION_DATABASE_URL"];
+
+/// The secrets of the database and of the accounts in it.
+const ACCOUNTS: &[&str] =
+    &["DATABASE_URL", "MASS_MIGRATION_DATABASE_URL", "MASS_ADMIN_PASSWORD", "MASS_PASSWORD_PEPPER"];
+
+/// The secrets of an import: the token is for the server at `--url`.
+const IMPORT: &[&str] =
+    &["DATABASE_URL", "MASS_MIGRATION_DATABASE_URL", "MASS_ADMIN_PASSWORD", "MASS_PASSWORD_PEPPER", "MASS_TOKEN"];
+
+/// Adds to a help text how these secrets are given.
+fn with_secrets(secrets: &[&str], example: &str) -> String {
     format!(
-        "Secrets have no flags: set the variable, or NAME_FILE to the path of a file that holds the secret.\n  {}\n\n{example}",
-        SECRETS.join("\n  ")
+        "Secrets have no flags. Set the variable, or NAME_FILE to the path of a file that holds the secret:\n{}\n\n{example}",
+        secrets.join(", ")
     )
+}
+
+/// Returns the command line's grammar: with the settings' variables, and one short help for each command.
+#[must_use]
+pub fn command() -> clap::Command {
+    with_short_help(settings::with_variables(Cli::command()))
+}
+
+fn with_short_help(command: clap::Command) -> clap::Command {
+    let help = Arg::new("help").short('h').long("help").action(ArgAction::HelpShort).help("Print help");
+    let help = help.help_heading(None);
+    command.disable_help_flag(true).arg(help).mut_subcommands(with_short_help)
+}
+
+/// Inserts `serve` into a command line that has flags at most.
+fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let text = |argument: &OsString| argument.to_string_lossy().into_owned();
+    let first = arguments.get(1).map(text);
+    let asks = |flag: &str| ["-h", "--help", "-V", "--version"].contains(&flag);
+    let is_flag = first.is_none_or(|first| first.starts_with('-') && !asks(&first));
+    let names_command = || arguments.iter().any(|argument| Command::has_subcommand(&text(argument)));
+    if is_flag && !names_command() {
+        arguments.insert(arguments.len().min(1), "serve".into());
+    }
+    arguments
 }
 
 impl Cli {
@@ -79,7 +124,8 @@ impl Cli {
         logging::shield_panics();
         settings::load_dotenv().map_err(|error| fail(&error))?;
         refuse_secrets(std::env::args_os().skip(1)).map_err(|error| fail(&error))?;
-        Self::try_parse().map_err(refuse)
+        let matches = command().try_get_matches_from(with_command(std::env::args_os().collect()));
+        matches.and_then(|matches| Self::from_arg_matches(&matches)).map_err(refuse)
     }
 
     /// Does what the command line says.
@@ -87,24 +133,24 @@ impl Cli {
     /// # Errors
     /// What made it fail, for the terminal.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        let settings = self.settings.with_secrets(settings::variable)?;
-        let command = self.command.unwrap_or(Command::Serve(serve::Arguments::default()));
-        // A command that ends by itself has nothing to tell a collector.
-        let serves = matches!(command, Command::Serve(_));
-        let to_send = if serves { settings.telemetry.clone() } else { TelemetrySettings::default() };
-        let telemetry = Telemetry::start(&to_send)?;
-        logging::start(&settings.log, &telemetry)?;
+        let secrets = Secrets::read(settings::variable)?;
+        let telemetry = match &self.command {
+            Command::Serve(arguments) => Telemetry::start(&arguments.settings.telemetry, &secrets)?,
+            // A command that ends by itself has nothing to tell a collector.
+            _ => Telemetry::silent()?,
+        };
+        logging::start(&self.log, &telemetry)?;
         warn_of_unknown_variables();
-        match command {
-            Command::Serve(arguments) => serve::run(&settings, &arguments, telemetry).await,
-            Command::Migrate => migrate::run(&settings),
-            Command::CreateUser(arguments) => accounts::create_user(&settings, arguments).await,
-            Command::ResetPassword(arguments) => accounts::reset_password(&settings, arguments).await,
-            Command::Import(arguments) => import::run(&settings, arguments).await,
-            Command::Audit(command) => audit::run(&settings, command).await,
+        match self.command {
+            Command::Serve(arguments) => serve::run(*arguments, &secrets, telemetry).await,
+            Command::Migrate(arguments) => migrate::run(&arguments, &secrets),
+            Command::CreateUser(arguments) => accounts::create_user(arguments, &secrets).await,
+            Command::ResetPassword(arguments) => accounts::reset_password(arguments, &secrets).await,
+            Command::Import(arguments) => import::run(arguments, &secrets).await,
+            Command::Audit(command) => audit::run(command, &secrets).await,
             Command::Engine(arguments) => engine::run(&arguments).await,
-            Command::Openapi => openapi::run(&settings),
-            Command::Config => config::run(&settings),
+            Command::Openapi(arguments) => openapi::run(&arguments),
+            Command::Config(arguments) => config::run(&arguments, &secrets),
         }
     }
 }
@@ -126,11 +172,9 @@ fn refuse_secrets(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<(
         let text = argument.to_string_lossy();
         let Some(flag) = text.strip_prefix("--") else { continue };
         let flag = flag.split_once('=').map_or(flag, |(flag, _)| flag);
-        let variable = match flag {
-            "token" => "MASS_TOKEN".to_owned(),
-            flag => flag.replace('-', "_").to_ascii_uppercase(),
-        };
-        if SECRETS.contains(&variable.as_str()) {
+        let variable = variable_of(flag);
+        let is_meant = |secret: &&&str| **secret == variable || **secret == format!("MASS_{variable}");
+        if let Some(variable) = SECRETS.iter().find(is_meant) {
             bail!(
                 "--{flag} is not a flag, since every user of this machine can read its command lines: set the variable \
                  {variable}, or {variable}_FILE to the path of a file that holds the secret"
@@ -138,6 +182,11 @@ fn refuse_secrets(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<(
         }
     }
     Ok(())
+}
+
+/// Returns the variable that has the name of a flag.
+fn variable_of(flag: &str) -> String {
+    flag.replace('-', "_").to_ascii_uppercase()
 }
 
 /// Shows help or the version, or tells what is wrong with the command line or a setting and exits with 1: 2 is for an
@@ -155,6 +204,12 @@ fn refuse(mut error: clap::Error) -> ExitCode {
             visible_line(&text).into_owned()
         };
         error.insert(kind, ContextValue::String(shown));
+    }
+    if error.kind() == ErrorKind::UnknownArgument
+        && let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidArg)
+        && let Some(flag) = settings::flag_of(&variable_of(unknown.trim_start_matches('-')))
+    {
+        error.insert(ContextKind::SuggestedArg, ContextValue::String(flag));
     }
     // The reason of a setting's own parser may repeat the value.
     let is_harmless = error.source().is_none_or(|source| matches!(visible_line(&source.to_string()), Cow::Borrowed(_)));
@@ -191,6 +246,8 @@ mod tests {
         for (flag, variable) in [
             ("--token", "MASS_TOKEN"),
             ("--mass-token", "MASS_TOKEN"),
+            ("--audit-key", "MASS_AUDIT_KEY"),
+            ("--migration-database-url", "MASS_MIGRATION_DATABASE_URL"),
             ("--secret-key", "SECRET_KEY"),
             ("--secret-key-previous", "SECRET_KEY_PREVIOUS"),
             ("--database-url", "DATABASE_URL"),
@@ -203,7 +260,27 @@ mod tests {
                 assert!(!told.contains("hunter2"), "{told}");
             }
         }
-        let others = ["import", "--mass-token-algorithm", "EdDSA", "--json", "token", "--", "--token"];
+        let others = ["import", "--token-algorithm", "EdDSA", "--json", "token", "--", "--token"];
         assert!(refuse_secrets(others.iter().map(OsString::from)).is_ok());
+    }
+
+    #[test]
+    fn serves_when_the_command_line_names_no_command() {
+        let completed = |line: &str| {
+            let completed = with_command(line.split(' ').map(OsString::from).collect());
+            completed.iter().map(|argument| argument.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+        };
+        for line in
+            ["mass --help", "mass -V", "mass config --port 1", "mass --log debug config", "mass sing", "mass help"]
+        {
+            assert_eq!(completed(line), line);
+        }
+        assert_eq!(completed("mass"), "mass serve");
+        assert_eq!(completed("mass --port 8080"), "mass serve --port 8080");
+    }
+
+    #[test]
+    fn the_grammar_has_no_argument_twice() {
+        command().debug_assert();
     }
 }

@@ -19,8 +19,8 @@ use mass_domain::tenancy::TenantId;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
-use crate::config::Settings;
-use crate::startup::Application;
+use crate::config::LocalSettings;
+use crate::startup::Installation;
 use crate::terminal::{complain, visible};
 
 /// The reader of standard output has closed it, as `head` does once it has enough: no fault to tell of.
@@ -82,10 +82,14 @@ fn require_tenant(tenant: &TenantId, tenants: &[TenantId]) -> anyhow::Result<()>
 ///
 /// # Errors
 /// When there is no such tenant, or it is MASS's own, which has no users and no data.
-async fn tenant(settings: &Settings, application: &Application, named: Option<TenantId>) -> anyhow::Result<TenantId> {
-    let mut tenants = application.services.database.stores().audit.tenants().await?;
+async fn tenant(
+    settings: &LocalSettings,
+    installation: &Installation,
+    named: Option<TenantId>,
+) -> anyhow::Result<TenantId> {
+    let mut tenants = installation.database.stores().audit.tenants().await?;
     tenants.retain(|tenant| tenant.as_str() != TenantId::SYSTEM);
-    let tenant = named.unwrap_or_else(|| settings.first.tenant.clone());
+    let tenant = named.unwrap_or_else(|| settings.default_tenant.clone());
     require_tenant(&tenant, &tenants)?;
     Ok(tenant)
 }

@@ -9,6 +9,7 @@ pub mod config;
 pub mod engine;
 pub mod http;
 pub mod logging;
+pub mod periodic;
 pub mod program;
 pub mod records;
 pub mod rows;

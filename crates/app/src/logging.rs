@@ -21,13 +21,13 @@ pub fn start(settings: &LogSettings, telemetry: &Telemetry) -> anyhow::Result<()
     // What the framework says of its own starting and stopping is said better by `serve`, and that a client does not
     // speak HTTP is no error here. Spans that are exported are no lines.
     let filter = EnvFilter::builder()
-        .parse(format!("actix_server=warn,actix_http=off,r2d2=off,opentelemetry=warn,{SPANS}=off,{}", settings.filter))
-        .with_context(|| format!("MASS_LOG=\"{}\" is no filter", settings.filter))?;
+        .parse(format!("actix_server=warn,actix_http=off,r2d2=off,opentelemetry=warn,{SPANS}=off,{}", settings.log))
+        .with_context(|| format!("MASS_LOG=\"{}\" is no filter", settings.log))?;
     let colours = std::io::stderr().is_terminal() && !wants_no_colour();
     // A line that cannot be written is lost: to complain of it on the same standard error would be a panic.
     let lines =
         tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(std::io::stderr).log_internal_errors(false);
-    let lines = match settings.format {
+    let lines = match settings.log_format {
         LogFormat::Pretty => lines.with_target(false).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed(),
     };

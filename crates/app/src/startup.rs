@@ -15,16 +15,22 @@ use mass_admin_service::{AdminService, RegistrationPolicy};
 use mass_audit_service::{AuditService, CheckpointSigner, write_seed};
 use mass_auth::{
     AccessTokens, AuthService, Capacity, Founded, NewPassword, Passwords, Pepper, SigningKey, SigningKeys,
+    TokenAlgorithm, TokenLifetime,
 };
 use mass_domain::audit::note::NoteKey;
 use mass_domain::delivery::{RetryPolicy, WorkerName};
 use mass_domain::hex::Hex;
+use mass_domain::tenancy::AutoSend;
 use mass_domain::time::{Clock, Timestamp};
 use mass_persistence::{CommitObserver, Database, MigrateError, OpenError};
 use mass_service::{Deliverer, DeliveryService, DeliverySettings, MassService};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::config::{Environment, Settings, TelemetrySettings};
+use crate::config::{
+    AuditSettings, DatabaseSettings, EngineSettings, Environment, FolderSettings, LocalSettings, Secrets, Settings,
+    StageSettings, WorkerSettings,
+};
+use crate::engine::address::EngineUrl;
 use crate::engine::worker::POLL;
 use crate::engine::{CircuitOptions, Engine, EngineOptions, EngineToken, Worker, in_lane};
 use crate::http::batch::outbox::TemporaryFolder;
@@ -56,62 +62,102 @@ impl Clock for SystemClock {
     }
 }
 
-/// The program, wired to a migrated database.
+/// A migrated database with its first accounts, and the use cases on it.
+pub struct Installation {
+    /// The database.
+    pub database: Database,
+    /// The use cases on accounts.
+    pub auth: AuthService,
+    /// The first administrator, if this start created it.
+    pub founded: Option<Founded>,
+    passwords: Passwords,
+    clock: Arc<dyn Clock>,
+}
+
+impl Installation {
+    /// Opens and migrates the database, and founds the first tenant and administrator if it is empty.
+    ///
+    /// # Errors
+    /// One sentence that names what is missing or wrong.
+    pub async fn open(settings: &LocalSettings, secrets: &Secrets) -> anyhow::Result<Self> {
+        // No command of this machine issues or takes access tokens: this key is never used.
+        let keys = SigningKeys { current: SigningKey::parse(&random_secret())?, previous: None };
+        let tokens = AccessTokens::new(keys, TokenAlgorithm::default(), TokenLifetime::default());
+        Self::open_with(settings, secrets, tokens, Arc::new(())).await
+    }
+
+    async fn open_with(
+        settings: &LocalSettings,
+        secrets: &Secrets,
+        tokens: AccessTokens,
+        observer: Arc<dyn CommitObserver>,
+    ) -> anyhow::Result<Self> {
+        // What settings alone can make fail comes first, and the first account last: a start that fails after it was made
+        // would have to show its password all the same.
+        let passwords = passwords(settings, secrets)?;
+        let first_password = first_password(settings, secrets)?;
+        let database = open_observed(&settings.database, secrets, observer)?;
+        migrate(&database)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let auth = AuthService::new(database.stores().auth.clone(), passwords.clone(), tokens, Arc::clone(&clock));
+        let founded = found(settings, &auth, first_password).await?;
+        Ok(Self { database, auth, founded, passwords, clock })
+    }
+
+    /// Returns the use cases of administration.
+    #[must_use]
+    pub fn admin(&self, registration: RegistrationPolicy, auto_send: AutoSend) -> AdminService {
+        let stores = self.database.stores().admin.clone();
+        AdminService::new(stores, self.passwords.clone(), registration, auto_send, Arc::clone(&self.clock))
+    }
+
+    /// Returns the use cases on the audit trail.
+    #[must_use]
+    pub fn audit(&self, signer: CheckpointSigner) -> AuditService {
+        AuditService::new(Arc::clone(&self.database.stores().audit), signer, Arc::clone(&self.clock))
+    }
+
+    /// Returns the use cases on MASS requests.
+    #[must_use]
+    pub fn mass(&self) -> MassService {
+        MassService::new(Arc::clone(&self.database.stores().mass), Arc::clone(&self.clock))
+    }
+
+    /// Returns the use cases on deliveries.
+    fn deliveries(&self, engine: &Engine) -> DeliveryService {
+        let stores = self.database.stores();
+        let (outbox, recommendations) = (Arc::clone(&stores.outbox), Arc::clone(&stores.recommendations));
+        DeliveryService::new(outbox, recommendations, Arc::clone(&self.clock), engine.is_configured())
+    }
+}
+
+/// The server, wired to a migrated database.
 pub struct Application {
-    /// All that the handlers and commands call.
+    /// All that the handlers call.
     pub services: Services,
     /// The first administrator, if this start created it.
     pub founded: Option<Founded>,
 }
 
 impl Application {
-    /// Opens and migrates the database, founds the first tenant and administrator if it is empty, wires the services.
+    /// Opens the installation and wires the services.
     ///
     /// # Errors
     /// One sentence that names what is missing or wrong.
-    pub async fn build(settings: &Settings) -> anyhow::Result<Self> {
-        Self::build_with(settings, Telemetry::start(&TelemetrySettings::default())?).await
-    }
-
-    /// The same, telling of itself what it is given for that.
-    ///
-    /// # Errors
-    /// As [`build`](Self::build).
-    pub async fn build_with(settings: &Settings, telemetry: Telemetry) -> anyhow::Result<Self> {
+    pub async fn build(settings: &Settings, secrets: &Secrets, telemetry: Telemetry) -> anyhow::Result<Self> {
         let metrics = Arc::new(telemetry.metrics.clone());
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        // What settings alone can make fail comes first, and the first account last: a start that fails after it was made
-        // would have to show its password all the same.
-        let passwords = passwords(settings)?;
-        let engine = engine(settings)?;
-        let first_password = first_password(settings)?;
-        let keys = signing_keys(settings)?;
-        let signer = checkpoint_signer(settings)?;
-        let database = open_observed(settings, metrics.clone())?;
-        migrate(&database)?;
-        let auth = AuthService::new(
-            database.stores().auth.clone(),
-            passwords.clone(),
-            AccessTokens::new(keys, settings.auth.token_algorithm, settings.auth.access_token_lifetime),
-            Arc::clone(&clock),
-        );
-        let founded = found(settings, &auth, first_password).await?;
-        let admin = AdminService::new(
-            database.stores().admin.clone(),
-            passwords,
-            registration(settings),
-            engine.auto_send(),
-            Arc::clone(&clock),
-        );
-        let audit = AuditService::new(Arc::clone(&database.stores().audit), signer, Arc::clone(&clock));
-        let mass = MassService::new(Arc::clone(&database.stores().mass), Arc::clone(&clock)).observed_by(metrics);
-        let stores = database.stores();
-        let deliveries = DeliveryService::new(
-            Arc::clone(&stores.outbox),
-            Arc::clone(&stores.recommendations),
-            Arc::clone(&clock),
-            engine.is_configured(),
-        );
+        let local = &settings.local;
+        let engine = engine(settings, secrets)?;
+        let keys = signing_keys(local, secrets)?;
+        let signer = checkpoint_signer(&local.stage, &local.database.folder, &settings.audit, secrets)?;
+        let tokens =
+            AccessTokens::new(keys, settings.tokens.token_algorithm, settings.tokens.access_token_expire_minutes);
+        let installation = Installation::open_with(local, secrets, tokens, metrics.clone()).await?;
+        let admin = installation.admin(registration(settings), engine.auto_send());
+        let audit = installation.audit(signer);
+        let mass = installation.mass().observed_by(metrics);
+        let deliveries = installation.deliveries(&engine);
+        let Installation { database, auth, founded, clock, .. } = installation;
         let database = web::Data::new(database);
         telemetry.metrics.watch(&database);
         let proxies = TrustedProxies(settings.http.trusted_proxies.clone());
@@ -131,45 +177,58 @@ impl Application {
             streams: web::Data::new(Streams::new(settings.streams.limits(settings.http.body_limit_bytes))),
             proxies: web::Data::new(proxies),
             cors_origins: web::Data::new(AllowedOrigins(settings.http.cors_origins.clone())),
-            document: web::Data::new(Document::new(OPERATIONS, settings.http.public_url.clone())),
-            public_url: web::Data::new(settings.http.public_url.clone()),
+            document: web::Data::new(Document::new(OPERATIONS, settings.public.public_url.clone())),
+            public_url: web::Data::new(settings.public.public_url.clone()),
             body_limit: web::Data::new(BodyLimit(settings.http.body_limit_bytes)),
-            temporary: web::Data::new(TemporaryFolder(settings.storage.data_dir.clone())),
+            temporary: web::Data::new(TemporaryFolder(local.database.folder.data_dir.clone())),
         };
         Ok(Self { services, founded })
     }
 }
 
-/// The engine, if one is configured.
-fn engine(settings: &Settings) -> anyhow::Result<Engine> {
-    let configured = &settings.engine;
-    let token = configured.token.as_ref().map(EngineToken::parse).transpose().context("MASS_ENGINE_TOKEN")?;
-    let Some(url) = configured.url().context("MASS_ENGINE_URL")? else {
-        if configured.auto_send {
-            bail!("MASS_ENGINE_URL has to be set, since MASS_AUTO_SEND is true");
+/// Returns the engine's address, if one is configured and may be used.
+fn engine_url(settings: &EngineSettings) -> anyhow::Result<Option<&EngineUrl>> {
+    let url = settings.url().context("MASS_ENGINE_URL")?;
+    match url {
+        None if settings.auto_send => bail!("MASS_ENGINE_URL has to be set, since MASS_AUTO_SEND is true"),
+        Some(url) if !url.is_allowed(&settings.hosts()) => {
+            bail!("MASS_ENGINE_URL has a host that is not in MASS_ENGINE_ALLOWED_HOSTS")
         }
-        return Ok(Engine::default());
-    };
-    if !url.is_allowed(&configured.hosts()) {
-        bail!("MASS_ENGINE_URL has a host that is not in MASS_ENGINE_ALLOWED_HOSTS");
+        url => Ok(url),
     }
+}
+
+/// Tells whether what is accepted is sent on where the tenant has not decided.
+///
+/// # Errors
+/// When the engine's settings are wrong or do not go together.
+pub fn auto_send(settings: &EngineSettings) -> anyhow::Result<AutoSend> {
+    let decided = if settings.auto_send { AutoSend::On } else { AutoSend::Off };
+    Ok(engine_url(settings)?.map_or(AutoSend::NoEngine, |_| decided))
+}
+
+/// The engine, if one is configured.
+fn engine(settings: &Settings, secrets: &Secrets) -> anyhow::Result<Engine> {
+    let Settings { engine, worker, .. } = settings;
+    let token = secrets.engine_token.as_ref().map(EngineToken::parse).transpose().context("MASS_ENGINE_TOKEN")?;
+    let Some(url) = engine_url(engine)? else { return Ok(Engine::default()) };
     let options = EngineOptions {
         url: url.clone(),
         token,
-        timeout: Duration::from_millis(configured.timeout_ms.into()),
-        concurrency: configured.concurrency,
+        timeout: Duration::from_millis(worker.engine_timeout_ms.into()),
+        concurrency: worker.engine_concurrency,
         circuit: CircuitOptions::default(),
-        auto_send: configured.auto_send,
+        auto_send: engine.auto_send,
     };
     Engine::new(&options).context("the client for the engine cannot be made")
 }
 
 /// The worker that asks the engine, if there is one.
 #[must_use]
-pub fn worker(settings: &Settings, services: &Services) -> Option<Worker> {
+pub fn worker(settings: &WorkerSettings, services: &Services) -> Option<Worker> {
     let engine = services.engine.clone().into_inner();
-    let lease = Duration::from_secs(settings.engine.lease_seconds.into());
-    let deadline = Duration::from_secs(settings.engine.deadline_seconds.into());
+    let lease = Duration::from_secs(settings.engine_lease_seconds.into());
+    let deadline = Duration::from_secs(settings.engine_deadline_seconds.into());
     let deliverer = Deliverer::new(
         in_lane(Arc::clone(&services.database.stores().deliveries)),
         engine.recommender()?,
@@ -181,7 +240,7 @@ pub fn worker(settings: &Settings, services: &Services) -> Option<Worker> {
     // No two processes have the same one, whichever machine or container they are on.
     let name = format!("mass-{}-{:08x}", std::process::id(), rand::random::<u32>());
     let name = WorkerName::parse(&name).ok()?;
-    let concurrency = settings.engine.concurrency;
+    let concurrency = settings.engine_concurrency;
     Some(Worker { deliverer, engine, name, poll: POLL, concurrency, lease, drain: DELIVERY_DRAIN })
 }
 
@@ -189,8 +248,8 @@ pub fn worker(settings: &Settings, services: &Services) -> Option<Worker> {
 ///
 /// # Errors
 /// When its address is malformed or it cannot be reached.
-pub fn open(settings: &Settings) -> anyhow::Result<Database> {
-    open_observed(settings, Arc::new(()))
+pub fn open(settings: &DatabaseSettings, secrets: &Secrets) -> anyhow::Result<Database> {
+    open_observed(settings, secrets, Arc::new(()))
 }
 
 /// Brings a database to this version's schema, and names the migrations that were pending.
@@ -205,20 +264,24 @@ pub fn migrate(database: &Database) -> anyhow::Result<Vec<String>> {
     })
 }
 
-fn open_observed(settings: &Settings, observer: Arc<dyn CommitObserver>) -> anyhow::Result<Database> {
-    let url = settings.database_url();
+fn open_observed(
+    settings: &DatabaseSettings,
+    secrets: &Secrets,
+    observer: Arc<dyn CommitObserver>,
+) -> anyhow::Result<Database> {
+    let migration_url = secrets.migration_database_url.as_ref();
     let options = mass_persistence::Options {
-        url: url.expose_secret().to_owned(),
-        migration_url: settings.storage.migration_url.as_ref().map(|url| url.expose_secret().to_owned()),
-        statement_cache: settings.storage.statement_cache,
+        url: settings.url(secrets).expose_secret().to_owned(),
+        migration_url: migration_url.map(|url| url.expose_secret().to_owned()),
+        statement_cache: settings.statement_cache,
         program: program(),
         pool_size: POOL_SIZE,
-        timeout: Duration::from_secs(settings.storage.database_timeout_seconds.into()),
+        timeout: Duration::from_secs(settings.database_timeout_seconds.into()),
         observer,
     };
     let setting = |error: &OpenError| match error {
         OpenError::MigrationUrl | OpenError::UnreadableMigrationUrl(_) => "MASS_MIGRATION_DATABASE_URL",
-        OpenError::Folder { .. } if settings.storage.url.is_none() => "MASS_DATA_DIR",
+        OpenError::Folder { .. } if secrets.database_url.is_none() => "MASS_DATA_DIR",
         OpenError::Url(_)
         | OpenError::Folder { .. }
         | OpenError::Unreachable(_)
@@ -232,54 +295,53 @@ fn open_observed(settings: &Settings, observer: Arc<dyn CommitObserver>) -> anyh
     })
 }
 
-fn passwords(settings: &Settings) -> anyhow::Result<Passwords> {
-    let pepper = settings.auth.pepper.as_ref().map(Pepper::parse).transpose().context("MASS_PASSWORD_PEPPER")?;
-    Ok(Passwords::new(settings.auth.bcrypt_cost, pepper, Capacity::default()))
+fn passwords(settings: &LocalSettings, secrets: &Secrets) -> anyhow::Result<Passwords> {
+    let pepper = secrets.password_pepper.as_ref().map(Pepper::parse).transpose().context("MASS_PASSWORD_PEPPER")?;
+    Ok(Passwords::new(settings.bcrypt_cost, pepper, Capacity::default()))
 }
 
 fn registration(settings: &Settings) -> RegistrationPolicy {
-    if settings.auth.allow_registration {
-        RegistrationPolicy::Open(settings.first.tenant.clone())
+    if settings.http.allow_registration {
+        RegistrationPolicy::Open(settings.local.default_tenant.clone())
     } else {
         RegistrationPolicy::Closed
     }
 }
 
 /// The password that the first administrator is to have, if one is set.
-fn first_password(settings: &Settings) -> anyhow::Result<Option<NewPassword>> {
-    let first = &settings.first;
-    let password = first.admin_password.as_ref().map(|text| NewPassword::parse(text, &first.admin_email));
+fn first_password(settings: &LocalSettings, secrets: &Secrets) -> anyhow::Result<Option<NewPassword>> {
+    let password = secrets.admin_password.as_ref().map(|text| NewPassword::parse(text, &settings.admin_email));
     password.transpose().context("MASS_ADMIN_PASSWORD")
 }
 
 async fn found(
-    settings: &Settings,
+    settings: &LocalSettings,
     auth: &AuthService,
     password: Option<NewPassword>,
 ) -> anyhow::Result<Option<Founded>> {
-    let first = &settings.first;
-    let production = settings.stage.environment == Environment::Production;
-    if production && first.admin_password.is_none() && auth.is_empty().await? {
+    let production = settings.stage.env == Environment::Production;
+    if production && password.is_none() && auth.is_empty().await? {
         bail!("MASS_ADMIN_PASSWORD has to be set, since MASS_ENV is production and the database is empty");
     }
-    let founded = auth.found(first.tenant.clone(), first.admin_email.clone(), password, &local_origin()).await;
+    let founded =
+        auth.found(settings.default_tenant.clone(), settings.admin_email.clone(), password, &local_origin()).await;
     founded.context("the first administrator cannot be created")
 }
 
-fn signing_keys(settings: &Settings) -> anyhow::Result<SigningKeys> {
-    let current = match &settings.auth.secret_key {
+fn signing_keys(settings: &LocalSettings, secrets: &Secrets) -> anyhow::Result<SigningKeys> {
+    let current = match &secrets.secret_key {
         Some(secret) => SigningKey::parse(secret).context("SECRET_KEY")?,
-        None if settings.stage.environment == Environment::Production => {
+        None if settings.stage.env == Environment::Production => {
             bail!("SECRET_KEY has to be set to at least 32 bytes, since MASS_ENV is production")
         }
         None => {
-            let path = settings.storage.data_dir.join("secret.key");
+            let path = settings.database.folder.data_dir.join("secret.key");
             let place = || format!("the signing secret {} in MASS_DATA_DIR", path.display());
             let secret = secret_file(&path, random_secret).with_context(place)?;
             SigningKey::parse(&secret).with_context(place)?
         }
     };
-    let previous = settings.auth.secret_key_previous.as_ref().map(SigningKey::parse);
+    let previous = secrets.secret_key_previous.as_ref().map(SigningKey::parse);
     Ok(SigningKeys { current, previous: previous.transpose().context("SECRET_KEY_PREVIOUS")? })
 }
 
@@ -287,15 +349,20 @@ fn signing_keys(settings: &Settings) -> anyhow::Result<SigningKeys> {
 ///
 /// # Errors
 /// When its key is missing in production, or is none.
-pub fn checkpoint_signer(settings: &Settings) -> anyhow::Result<CheckpointSigner> {
-    let name = settings.audit.name.clone();
-    match &settings.audit.key {
+pub fn checkpoint_signer(
+    stage: &StageSettings,
+    folder: &FolderSettings,
+    audit: &AuditSettings,
+    secrets: &Secrets,
+) -> anyhow::Result<CheckpointSigner> {
+    let name = audit.audit_name.clone();
+    match &secrets.audit_key {
         Some(seed) => CheckpointSigner::parse(name, seed).context("MASS_AUDIT_KEY"),
-        None if settings.stage.environment == Environment::Production => {
+        None if stage.env == Environment::Production => {
             bail!("MASS_AUDIT_KEY has to be set to 32 bytes in base64, since MASS_ENV is production")
         }
         None => {
-            let path = audit_key_file(settings);
+            let path = audit_key_file(folder);
             let place = || format!("the key of the audit trail {} in MASS_DATA_DIR", path.display());
             let seed = secret_file(&path, || write_seed(&rand::random())).with_context(place)?;
             CheckpointSigner::parse(name, &seed).with_context(place)
@@ -307,14 +374,19 @@ pub fn checkpoint_signer(settings: &Settings) -> anyhow::Result<CheckpointSigner
 ///
 /// # Errors
 /// When what is there is no key.
-pub fn checkpoint_key(settings: &Settings) -> anyhow::Result<Option<NoteKey>> {
-    let is_there = settings.audit.key.is_some() || audit_key_file(settings).exists();
-    let signer = is_there.then(|| checkpoint_signer(settings)).transpose()?;
+pub fn checkpoint_key(
+    stage: &StageSettings,
+    folder: &FolderSettings,
+    audit: &AuditSettings,
+    secrets: &Secrets,
+) -> anyhow::Result<Option<NoteKey>> {
+    let is_there = secrets.audit_key.is_some() || audit_key_file(folder).exists();
+    let signer = is_there.then(|| checkpoint_signer(stage, folder, audit, secrets)).transpose()?;
     Ok(signer.map(|signer| signer.key().clone()))
 }
 
-fn audit_key_file(settings: &Settings) -> PathBuf {
-    settings.storage.data_dir.join("audit.key")
+fn audit_key_file(folder: &FolderSettings) -> PathBuf {
+    folder.data_dir.join("audit.key")
 }
 
 /// 32 random bytes in hexadecimal.

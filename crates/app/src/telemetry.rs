@@ -23,7 +23,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::FilterFn;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::config::TelemetrySettings;
+use crate::config::{Secrets, TelemetrySettings};
 use crate::program::program;
 use metrics::Metrics;
 
@@ -43,11 +43,11 @@ impl Telemetry {
     ///
     /// # Errors
     /// One sentence that names the setting that is wrong. That the collector cannot be reached is none.
-    pub fn start(settings: &TelemetrySettings) -> anyhow::Result<Self> {
-        let traces = settings.traces()?.map(|url| send_traces(url.expose_secret())).transpose();
+    pub fn start(settings: &TelemetrySettings, secrets: &Secrets) -> anyhow::Result<Self> {
+        let traces = settings.traces(secrets)?.map(|url| send_traces(url.expose_secret())).transpose();
         let traces = traces.context("traces cannot be sent")?;
         let metrics = SdkMeterProvider::builder().with_resource(resource());
-        let metrics = match settings.metrics()? {
+        let metrics = match settings.metrics(secrets)? {
             Some(url) => {
                 let exporter = MetricExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
                 let exporter = exporter.with_endpoint(url.expose_secret()).build().context("metrics cannot be sent")?;
@@ -56,6 +56,14 @@ impl Telemetry {
             None => metrics,
         };
         Ok(Self { metrics: Metrics::new(metrics)?, traces })
+    }
+
+    /// Telemetry that is sent nowhere.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn silent() -> anyhow::Result<Self> {
+        Self::start(&TelemetrySettings::default(), &Secrets::default())
     }
 
     /// What takes the spans to the collector.

@@ -5,17 +5,17 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use mass_admin_service::NewUser;
+use mass_admin_service::{NewUser, Registration};
 use mass_auth::NewPassword;
 use mass_domain::access::{Principal, Role};
-use mass_domain::tenancy::TenantId;
+use mass_domain::tenancy::{AutoSend, TenantId};
 use mass_domain::users::Email;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{print, tell_founded, tenant};
-use crate::config::Settings;
+use crate::config::{LocalSettings, Secrets};
 use crate::http::context::local_origin;
-use crate::startup::Application;
+use crate::startup::Installation;
 
 /// The user to create.
 #[derive(Debug, Args)]
@@ -31,6 +31,8 @@ pub struct CreateUser {
     tenant: Option<TenantId>,
     #[command(flatten)]
     password: PasswordSource,
+    #[command(flatten)]
+    settings: LocalSettings,
 }
 
 /// The user who needs another password.
@@ -44,6 +46,8 @@ pub struct ResetPassword {
     tenant: Option<TenantId>,
     #[command(flatten)]
     password: PasswordSource,
+    #[command(flatten)]
+    settings: LocalSettings,
 }
 
 #[derive(Debug, Args)]
@@ -72,14 +76,15 @@ impl PasswordSource {
 ///
 /// # Errors
 /// When the address is taken, the tenant does not exist, or the database cannot be reached.
-pub async fn create_user(settings: &Settings, arguments: CreateUser) -> anyhow::Result<ExitCode> {
+pub async fn create_user(arguments: CreateUser, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     let (password, shown) = arguments.password.password(&arguments.email)?;
-    let application = Application::build(settings).await?;
-    tell_founded(application.founded.as_ref());
-    let tenant = tenant(settings, &application, arguments.tenant).await?;
+    let installation = Installation::open(&arguments.settings, secrets).await?;
+    tell_founded(installation.founded.as_ref());
+    let tenant = tenant(&arguments.settings, &installation, arguments.tenant).await?;
     let roles = arguments.roles.into_iter().collect();
     let new = NewUser { email: arguments.email, roles, password: Some(password) };
-    let created = application.services.admin.create_user(&Principal::system(tenant), new, &local_origin()).await?;
+    let admin = installation.admin(Registration::Closed, AutoSend::default());
+    let created = admin.create_user(&Principal::system(tenant), new, &local_origin()).await?;
     let line = password_line(shown.as_ref());
     print(&format!("created {} with id {}\n{line}", created.user.email, created.user.id))?;
     Ok(ExitCode::SUCCESS)
@@ -89,13 +94,13 @@ pub async fn create_user(settings: &Settings, arguments: CreateUser) -> anyhow::
 ///
 /// # Errors
 /// When there is no such user, or the database cannot be reached.
-pub async fn reset_password(settings: &Settings, arguments: ResetPassword) -> anyhow::Result<ExitCode> {
+pub async fn reset_password(arguments: ResetPassword, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     let (password, shown) = arguments.password.password(&arguments.email)?;
-    let application = Application::build(settings).await?;
-    tell_founded(application.founded.as_ref());
-    let tenant = tenant(settings, &application, arguments.tenant).await?;
+    let installation = Installation::open(&arguments.settings, secrets).await?;
+    tell_founded(installation.founded.as_ref());
+    let tenant = tenant(&arguments.settings, &installation, arguments.tenant).await?;
     let principal = Principal::system(tenant);
-    application.services.auth.reset_password(&principal, &arguments.email, &password, &local_origin()).await?;
+    installation.auth.reset_password(&principal, &arguments.email, &password, &local_origin()).await?;
     print(&format!("{} has another password\n{}", arguments.email, password_line(shown.as_ref())))?;
     Ok(ExitCode::SUCCESS)
 }

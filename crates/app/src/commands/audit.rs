@@ -11,13 +11,14 @@ use std::process::ExitCode;
 use std::str::FromStr;
 
 use anyhow::Context;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use mass_domain::audit::note::NoteKey;
+use mass_domain::tenancy::TenantId;
 use serde::Deserialize;
 
 use super::{require_free, require_tenant};
-use crate::config::Settings;
+use crate::config::{AuditSettings, LocalSettings, Secrets};
 
 /// What can be done with the audit trail.
 #[derive(Debug, Subcommand)]
@@ -40,7 +41,7 @@ pub enum Command {
     Checkpoint(local::Checkpoint),
     /// Print the public key that checkpoints are verified with.
     #[command(after_help = "Example: mass audit key > mass.key")]
-    Key,
+    Key(local::Key),
     /// Move old events out of the database, into a signed export.
     #[command(after_help = "Example: mass audit archive --before 2026-01-01T00:00:00Z --out audit-2025.ndjson")]
     Archive(archive::Arguments),
@@ -50,16 +51,28 @@ pub enum Command {
 ///
 /// # Errors
 /// What made it fail, for the terminal.
-pub async fn run(settings: &Settings, command: Command) -> anyhow::Result<ExitCode> {
+pub async fn run(command: Command, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Verify(arguments) if arguments.live => live::verify(settings, &arguments).await,
+        Command::Verify(arguments) if arguments.live => live::verify(&arguments, secrets).await,
         Command::Verify(arguments) => verify::export(&arguments),
         Command::VerifyReceipt(arguments) => verify::receipt(&arguments),
-        Command::Export(arguments) => local::export(settings, arguments).await,
-        Command::Checkpoint(arguments) => local::checkpoint(settings, arguments).await,
-        Command::Key => local::key(settings),
-        Command::Archive(arguments) => archive::run(settings, arguments).await,
+        Command::Export(arguments) => local::export(arguments, secrets).await,
+        Command::Checkpoint(arguments) => local::checkpoint(arguments, secrets).await,
+        Command::Key(arguments) => local::key(&arguments, secrets),
+        Command::Archive(arguments) => archive::run(arguments, secrets).await,
     }
+}
+
+/// Whose log it is, and what it takes to open and sign it.
+#[derive(Debug, Args)]
+struct Log {
+    /// Whose log [default: MASS_TENANT]; `system` for MASS's own.
+    #[arg(long, value_parser = TenantId::parse)]
+    tenant: Option<TenantId>,
+    #[command(flatten)]
+    local: LocalSettings,
+    #[command(flatten)]
+    audit: AuditSettings,
 }
 
 /// The exit status where something was found that should not be.

@@ -23,32 +23,35 @@ use self::source::Source;
 use self::summary::Summary;
 use self::taken::Taken;
 use super::print;
-use crate::config::Settings;
+use crate::config::{EngineSettings, LocalSettings, Secrets};
 
 /// What to import, and where to.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// A CSV file with dotted headers, or NDJSON: told apart by the name's ending (.csv, .ndjson, .jsonl).
+    /// A CSV file with dotted headers (.csv), or NDJSON (.ndjson, .jsonl).
     file: PathBuf,
     /// The records' contract, NAME/VERSION: needed for CSV; adds the contract's marker to records without one.
     #[arg(long)]
     contract: Option<ContractId>,
-    /// A server's address, such as http://127.0.0.1:8000 [default: the local database].
+    /// A server's address [default: the local database].
     #[arg(long)]
     url: Option<String>,
     /// What to do when another document with the same natural key is stored.
     #[arg(long, value_enum, default_value = "refuse")]
     on_conflict: Conflict,
-    /// The tenant to import for, in the local database [default: MASS_TENANT].
+    /// The tenant, in the local database [default: MASS_TENANT].
     #[arg(long, conflicts_with = "url", value_parser = TenantId::parse)]
     tenant: Option<TenantId>,
-    /// The file for refused records, which must not be there yet [default: FILE.rejected.csv or FILE.rejected.ndjson, or
-    /// FILE.rejected-2.csv and so on where that is there already].
+    /// A new file for refused records [default: FILE.rejected.csv or .ndjson; with a number if that is there].
     #[arg(long, value_name = "PATH")]
     rejected: Option<PathBuf>,
     /// Print the summary as JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    local: LocalSettings,
+    #[command(flatten)]
+    engine: EngineSettings,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -72,12 +75,12 @@ impl From<Conflict> for OnConflict {
 ///
 /// # Errors
 /// When the file cannot be read, or the destination cannot be reached or does not let the caller in.
-pub async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<ExitCode> {
+pub async fn run(arguments: Arguments, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     let path = &arguments.file;
     let file = || format!("the file {}", path.display());
-    let mut source = Source::open(path, arguments.contract).with_context(file)?;
+    let mut source = Source::open(path, arguments.contract.clone()).with_context(file)?;
     let mut rejected = Rejected::new(path, arguments.rejected.as_deref(), source.headers())?;
-    let mut destination = Destination::new(settings, &arguments).await?;
+    let mut destination = Destination::new(&arguments, secrets).await?;
     let imported = import(&arguments, &mut source, &mut destination, &mut rejected).await;
     let recorded = destination.finish().await.context("what was refused is not recorded in the audit trail");
     let summary = imported?;

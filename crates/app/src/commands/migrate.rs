@@ -2,16 +2,25 @@
 
 use std::process::ExitCode;
 
+use clap::Args;
+
 use super::print;
-use crate::config::Settings;
+use crate::config::{DatabaseSettings, Secrets};
 use crate::startup;
+
+/// Which database to migrate.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    settings: DatabaseSettings,
+}
 
 /// Migrates the database.
 ///
 /// # Errors
 /// When it cannot be reached or migrated.
-pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
-    let database = startup::open(settings)?;
+pub fn run(arguments: &Arguments, secrets: &Secrets) -> anyhow::Result<ExitCode> {
+    let database = startup::open(&arguments.settings, secrets)?;
     let applied = startup::migrate(&database)?;
     let applied = match applied.as_slice() {
         [] => "nothing to migrate".to_owned(),

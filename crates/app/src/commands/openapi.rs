@@ -2,16 +2,25 @@
 
 use std::process::ExitCode;
 
+use clap::Args;
+
 use super::print;
-use crate::config::Settings;
+use crate::config::PublicSettings;
 use crate::http::OPERATIONS;
 use crate::http::openapi::document;
+
+/// Where the API is.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    settings: PublicSettings,
+}
 
 /// Prints the OpenAPI document.
 ///
 /// # Errors
 /// When it cannot be built, which is a fault in the program.
-pub fn run(settings: &Settings) -> anyhow::Result<ExitCode> {
-    print(&document(OPERATIONS, &settings.http.public_url)?)?;
+pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    print(&document(OPERATIONS, &arguments.settings.public_url)?)?;
     Ok(ExitCode::SUCCESS)
 }

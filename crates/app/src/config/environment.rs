@@ -1,33 +1,16 @@
-//! What is read from the environment and from `.env` beside clap: secrets, and variables that are no settings.
+//! The process's environment, the file `.env`, and variables that look like settings and are none.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, anyhow, bail};
-use clap::Args;
-use secrecy::SecretString;
+use anyhow::{Context, anyhow};
 
-use super::Settings;
+use super::secrets::SECRETS;
+use super::variables::{PREFIX, arguments, variable_of};
 
-/// The settings that are secrets. They have no flag, since every user of a machine can read its command lines.
-pub const SECRETS: [&str; 12] = [
-    "DATABASE_URL",
-    "MASS_MIGRATION_DATABASE_URL",
-    "SECRET_KEY",
-    "SECRET_KEY_PREVIOUS",
-    "MASS_PASSWORD_PEPPER",
-    "MASS_AUDIT_KEY",
-    "MASS_ENGINE_TOKEN",
-    "MASS_ADMIN_PASSWORD",
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
-    "MASS_TOKEN",
-];
-
-/// How every variable of MASS's own begins.
-const PREFIX: &str = "MASS_";
+/// Variables of the build, which `cargo run` hands on to the program.
+const OF_THE_BUILD: [&str; 2] = ["MASS_BUILT_AT", "MASS_COMMIT"];
 
 /// Returns a variable of the process's environment.
 #[must_use]
@@ -40,31 +23,6 @@ pub fn variable(name: &str) -> Option<OsString> {
 #[must_use]
 pub fn wants_no_colour() -> bool {
     variable("NO_COLOR").is_some_and(|value| !value.is_empty())
-}
-
-/// Reads a secret from its variable, or from the file that `NAME_FILE` names. A variable that is set to nothing counts as
-/// not set.
-pub(super) fn secret(name: &str, variable: &impl Fn(&str) -> Option<OsString>) -> anyhow::Result<Option<SecretString>> {
-    let file = format!("{name}_FILE");
-    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-    match (set(name), set(&file)) {
-        (Some(_), Some(_)) => bail!("expected {name} or {file}, found both"),
-        (Some(value), None) => {
-            let text = value.into_string().map_err(|_| anyhow!("{name}: expected UTF-8"))?;
-            Ok(Some(text.into()))
-        }
-        (None, Some(path)) => {
-            let path = PathBuf::from(path);
-            let place = || format!("{file}: the file {}", path.display());
-            let text = std::fs::read_to_string(&path).with_context(place)?;
-            let text = text.trim_end_matches(['\r', '\n']);
-            if text.is_empty() {
-                bail!("{}: expected a secret, found nothing", place());
-            }
-            Ok(Some(text.into()))
-        }
-        (None, None) => Ok(None),
-    }
 }
 
 /// Adds the variables of `.env` in the working directory to the environment, where they are not set already.
@@ -114,14 +72,13 @@ pub fn unknown_variables() -> Vec<Unknown> {
 
 /// The names of all variables that are read.
 fn settings() -> BTreeSet<String> {
-    let command = Settings::augment_args(clap::Command::new("mass"));
-    let flags = command.get_arguments().filter_map(|argument| Some(argument.get_env()?.to_str()?.to_owned()));
     let secrets = SECRETS.iter().flat_map(|name| [(*name).to_owned(), format!("{name}_FILE")]);
-    flags.chain(secrets).collect()
+    arguments().iter().map(variable_of).chain(secrets).collect()
 }
 
 fn unknown(names: impl Iterator<Item = String>, settings: &BTreeSet<String>) -> Vec<Unknown> {
-    let unknown = names.filter(|name| name.to_ascii_uppercase().starts_with(PREFIX) && !settings.contains(name));
+    let is_known = |name: &str| settings.contains(name) || OF_THE_BUILD.contains(&name);
+    let unknown = names.filter(|name| name.to_ascii_uppercase().starts_with(PREFIX) && !is_known(name));
     let mut unknown: Vec<_> = unknown.map(|name| Unknown { nearest: nearest(&name, settings), name }).collect();
     unknown.sort_by(|one, other| one.name.cmp(&other.name));
     unknown
@@ -153,32 +110,9 @@ mod tests {
             let found = unknown(std::iter::once(name.to_owned()), &settings());
             assert_eq!(found, [Unknown { name: name.to_owned(), nearest: nearest.map(str::to_owned) }]);
         }
-        let known = ["MASS_PORT", "MASS_TOKEN", "MASS_TOKEN_FILE", "DATABASE_URL", "PATH", "MASSACHUSETTS"];
+        let known =
+            ["MASS_PORT", "MASS_TOKEN", "MASS_TOKEN_FILE", "MASS_COMMIT", "DATABASE_URL", "PATH", "MASSACHUSETTS"];
         assert_eq!(unknown(known.into_iter().map(str::to_owned), &settings()), []);
-    }
-
-    #[test]
-    fn reads_a_secret_from_its_variable_or_its_file() {
-        use secrecy::ExposeSecret;
-
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("key");
-        std::fs::write(&file, "a secret in a file\r\n").unwrap();
-        let read = |variables: &[(&str, &str)]| {
-            let value = |name: &str| variables.iter().find(|(it, _)| *it == name).map(|(_, value)| value.into());
-            secret("SECRET_KEY", &value).map(|secret| secret.map(|secret| secret.expose_secret().to_owned()))
-        };
-        let path = file.to_str().unwrap();
-        assert_eq!(read(&[]).unwrap(), None);
-        assert_eq!(read(&[("SECRET_KEY", ""), ("SECRET_KEY_FILE", "")]).unwrap(), None);
-        assert_eq!(read(&[("SECRET_KEY", "a secret")]).unwrap().as_deref(), Some("a secret"));
-        assert_eq!(read(&[("SECRET_KEY_FILE", path)]).unwrap().as_deref(), Some("a secret in a file"));
-        let both = read(&[("SECRET_KEY", "a secret"), ("SECRET_KEY_FILE", path)]).unwrap_err().to_string();
-        assert_eq!(both, "expected SECRET_KEY or SECRET_KEY_FILE, found both");
-        let absent = format!("{:#}", read(&[("SECRET_KEY_FILE", "/nowhere")]).unwrap_err());
-        assert!(absent.starts_with("SECRET_KEY_FILE: the file /nowhere: "), "{absent}");
-        std::fs::write(&file, "\n").unwrap();
-        assert!(read(&[("SECRET_KEY_FILE", path)]).unwrap_err().to_string().contains("found nothing"));
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub struct Metrics {
     rejects: Counter<u64>,
     deliveries: Counter<u64>,
     backlog: Gauge<u64>,
+    periodic: Histogram<f64>,
 }
 
 /// An answered request, as far as it is measured.
@@ -71,12 +72,15 @@ impl Metrics {
         let deliveries = deliveries.with_description("Attempts to ask the engine, by what came of them.");
         let backlog = meter.u64_gauge("mass.delivery.queue.depth").with_unit("{delivery}");
         let backlog = backlog.with_description("How many deliveries to the engine there are in all, by their state.");
+        let periodic = meter.f64_histogram("mass.periodic.duration").with_unit("s");
+        let periodic = periodic.with_description("How long runs of periodic work took, by what came of them.");
         Ok(Self {
             requests: requests.with_boundaries(SECONDS.into()).build(),
             commits: commits.with_boundaries(DOCUMENTS.into()).build(),
             rejects: rejects.build(),
             deliveries: deliveries.build(),
             backlog: backlog.build(),
+            periodic: periodic.with_boundaries(SECONDS.into()).build(),
             provider,
             registry,
             meter,
@@ -125,6 +129,12 @@ impl Metrics {
         for (state, count) in [("queued", backlog.waiting), ("leased", backlog.leased)] {
             self.backlog.record(count, &[KeyValue::new("state", state)]);
         }
+    }
+
+    /// Measures a run of periodic work.
+    pub fn ran(&self, task: &'static str, has_succeeded: bool, took: Duration) {
+        let outcome = if has_succeeded { "succeeded" } else { "failed" };
+        self.periodic.record(took.as_secs_f64(), &[KeyValue::new("task", task), KeyValue::new("outcome", outcome)]);
     }
 
     /// Measures an answered request.

@@ -405,7 +405,7 @@ async fn a_tenant_is_told_in_its_own_log(app: TestApp) {
 }
 
 async fn who_registers_is_told_once(app: TestApp) {
-    let app = app.another_with(&[("--mass-allow-registration", "true")]).await;
+    let app = app.another_with(&[("--allow-registration", "true")]).await;
     let mut logs = Logs::new(&app);
     let register = async |email: &str| {
         let body = json!({"email": email, "password": PASSWORD});

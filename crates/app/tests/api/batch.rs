@@ -210,7 +210,7 @@ async fn lines_may_be_blank_end_with_crlf_or_not_at_all(app: TestApp) {
 }
 
 async fn a_record_over_the_limit_costs_none_of_its_neighbours(app: TestApp) {
-    let app = app.another_with(&[("--mass-body-limit-bytes", "1024")]).await;
+    let app = app.another_with(&[("--body-limit-bytes", "1024")]).await;
     let long = simple(json!({"text": "x".repeat(100_000)}));
     let documents = [reading("dev-1"), long, reading("dev-2")];
     for (media_type, body) in

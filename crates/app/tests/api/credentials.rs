@@ -48,7 +48,7 @@ struct Busy {
 
 impl Busy {
     async fn with(app: TestApp) -> Self {
-        let unlimited = [("--mass-rate-limit-per-minute", "0")];
+        let unlimited = [("--rate-limit-per-minute", "0")];
         let (one, other) = (app.another_with(&unlimited).await, app.another_with(&unlimited).await);
         let (stops, mut callers) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
         for server in [&one, &other].into_iter().cycle().take(6) {

@@ -72,7 +72,7 @@ async fn reaches(app: &TestApp, id: &str, state: &str) -> Value {
 
 /// A server with this engine and a worker that asks it.
 async fn at_work(app: &TestApp, engine: &str, flags: &[(&str, &str)]) -> (TestApp, RunningWorker) {
-    let flags: Vec<_> = [("--mass-engine-url", engine)].into_iter().chain(flags.iter().copied()).collect();
+    let flags: Vec<_> = [("--engine-url", engine)].into_iter().chain(flags.iter().copied()).collect();
     let app = app.another_with(&flags).await;
     let worker = app.work();
     (app, worker)
@@ -102,7 +102,7 @@ async fn a_request_is_sent_once(app: TestApp) {
 async fn what_cannot_be_sent_is_told(app: TestApp) {
     let id = store(app.founder(), &reading("dev-1")).await;
     let delivery = send(&app, &id).await.expect(202).id();
-    let alone = app.another_with(&[("--mass-engine-url", "")]).await;
+    let alone = app.another_with(&[("--engine-url", "")]).await;
     send(&alone, &id).await.expect_problem(409, "engine-not-configured");
     let replay = alone.post(&format!("/v1/admin/deliveries/{delivery}/replay")).await;
     replay.expect_problem(409, "engine-not-configured");
@@ -193,7 +193,7 @@ async fn a_recommendation_that_breaks_a_guardrail_is_never_shown_as_valid(app: T
 
 async fn an_answer_that_is_none_is_told_of_and_never_stored(app: TestApp) {
     let engine = ReferenceEngine::start(Duration::ZERO, Faults { garbage: Rate::ALWAYS, ..Faults::default() });
-    let (app, worker) = at_work(&app, &engine.url(), &[("--mass-engine-deadline-seconds", "1")]).await;
+    let (app, worker) = at_work(&app, &engine.url(), &[("--engine-deadline-seconds", "1")]).await;
     let id = store(app.founder(), &reading("dev-1")).await;
     let dead = reaches(&app, &send(&app, &id).await.expect(202).id(), "dead").await;
     worker.finish().await;
@@ -268,7 +268,7 @@ async fn a_deleted_request_is_not_asked_about(app: TestApp) {
 }
 
 async fn what_is_accepted_is_sent_without_being_asked_to(app: TestApp) {
-    let app = app.another_with(&[("--mass-auto-send", "true")]).await;
+    let app = app.another_with(&[("--auto-send", "true")]).await;
     let id = store(app.founder(), &reading("dev-1")).await;
     let batch = json!([reading("dev-2"), simple(json!({"a": 1}))]);
     app.post("/v1/mass-requests/batch").json(&batch).await.expect(200);
@@ -285,7 +285,7 @@ async fn what_is_accepted_is_sent_without_being_asked_to(app: TestApp) {
 
 async fn what_is_accepted_wakes_the_worker(app: TestApp) {
     let engine = ReferenceEngine::sound();
-    let app = app.another_with(&[("--mass-engine-url", &engine.url()), ("--mass-auto-send", "true")]).await;
+    let app = app.another_with(&[("--engine-url", &engine.url()), ("--auto-send", "true")]).await;
     let worker = app.work_when_woken();
     let answered = async |number| {
         while engine.counted("requests").await < number {
@@ -306,7 +306,7 @@ async fn what_is_accepted_wakes_the_worker(app: TestApp) {
 
 async fn a_tenant_that_sends_everything_wakes_the_worker(app: TestApp) {
     let engine = ReferenceEngine::sound();
-    let app = app.another_with(&[("--mass-engine-url", &engine.url())]).await;
+    let app = app.another_with(&[("--engine-url", &engine.url())]).await;
     let worker = app.work_when_woken();
     let id = store(app.founder(), &reading("dev-1")).await;
     reaches(&app, &send(&app, &id).await.expect(202).id(), "delivered").await;
@@ -336,8 +336,8 @@ async fn an_engine_that_is_too_slow_misses_the_objective(app: TestApp) {
 async fn an_engine_that_hangs_holds_up_nobody_but_itself(app: TestApp) {
     let engine = ScriptedEngine::start(|_| None).await;
     // Longer than this test takes on a busy machine.
-    let patience = ("--mass-engine-timeout-ms", "120000");
-    let flags = [("--mass-auto-send", "true"), ("--mass-engine-concurrency", "64"), patience];
+    let patience = ("--engine-timeout-ms", "120000");
+    let flags = [("--auto-send", "true"), ("--engine-concurrency", "64"), patience];
     let (app, worker) = at_work(&app, &engine.url(), &flags).await;
     for number in 0..100 {
         store(app.founder(), &reading(&format!("dev-{number}"))).await;
@@ -374,7 +374,7 @@ async fn a_worker_that_stops_hands_back_what_it_has(app: TestApp) {
 
 async fn an_engine_that_is_away_is_left_alone_and_found_again(app: TestApp) {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let (away, worker) = at_work(&app, &format!("http://{nobody}"), &[("--mass-engine-concurrency", "16")]).await;
+    let (away, worker) = at_work(&app, &format!("http://{nobody}"), &[("--engine-concurrency", "16")]).await;
     for number in 0..10 {
         let id = store(away.founder(), &reading(&format!("dev-{number}"))).await;
         send(&away, &id).await.expect(202);

@@ -182,7 +182,7 @@ async fn bodies_of_a_fixed_shape_are_read_as_strictly(app: TestApp) {
 
 async fn a_body_over_the_limit_is_told_the_limit(app: TestApp) {
     // Where registration is closed, what is sent there is not looked at.
-    let app = app.restart(&[("--mass-allow-registration", "true")]).await;
+    let app = app.restart(&[("--allow-registration", "true")]).await;
     let limit = 1 << 20;
     // A batch may be of any length: the limit holds for each of its records.
     for operation in operations::all().into_iter().filter(|operation| operation.path != "/v1/mass-requests/batch") {
@@ -198,7 +198,7 @@ async fn a_body_over_the_limit_is_told_the_limit(app: TestApp) {
 }
 
 async fn the_limit_can_be_set(app: TestApp) {
-    let app = app.restart(&[("--mass-body-limit-bytes", "2048")]).await;
+    let app = app.restart(&[("--body-limit-bytes", "2048")]).await;
     let padded = |length: usize| format!("{:length$}", simple(json!({"a": 1})).to_string());
     app.post("/v1/mass-requests").body(padded(2048)).await.expect(201);
     let answer = app.post("/v1/mass-requests").body(padded(2049)).await.expect_problem(413, "too-large");

@@ -52,10 +52,10 @@ fn documents(count: usize) -> Value {
 /// Lets a worker ask an engine about many requests until each has been answered; a dead letter is replayed.
 async fn deliver_all(app: &TestApp, engine: &str, count: usize) {
     let flags = [
-        ("--mass-engine-url", engine),
-        ("--mass-auto-send", "true"),
-        ("--mass-engine-concurrency", "16"),
-        ("--mass-engine-timeout-ms", "250"),
+        ("--engine-url", engine),
+        ("--auto-send", "true"),
+        ("--engine-concurrency", "16"),
+        ("--engine-timeout-ms", "250"),
     ];
     let app = app.another_with(&flags).await;
     for _ in 0..count.div_ceil(500) {

@@ -338,7 +338,7 @@ fn lasting_headers(answer: &Answer) -> Vec<(String, String)> {
 
 async fn an_unknown_query_parameter_is_refused_everywhere(app: TestApp) {
     // Where registration is closed, what is sent there is not looked at.
-    let app = app.restart(&[("--mass-allow-registration", "true")]).await;
+    let app = app.restart(&[("--allow-registration", "true")]).await;
     for operation in operations::all() {
         let target = operation.target(NOBODY);
         let path = format!("{target}{}no_such=1", if target.contains('?') { '&' } else { '?' });

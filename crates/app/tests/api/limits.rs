@@ -46,9 +46,9 @@ const CORS: [&str; 6] = [
 
 /// The same server with these limits a minute; its own log-in has taken one from 127.0.0.1.
 async fn limited(app: TestApp, credential: &str, tenant: &str, address: &str) -> TestApp {
-    let credential = ("--mass-rate-limit-per-minute", credential);
-    let tenant = ("--mass-tenant-rate-limit-per-minute", tenant);
-    app.restart(&[credential, tenant, ("--mass-address-rate-limit-per-minute", address)]).await
+    let credential = ("--rate-limit-per-minute", credential);
+    let tenant = ("--tenant-rate-limit-per-minute", tenant);
+    app.restart(&[credential, tenant, ("--address-rate-limit-per-minute", address)]).await
 }
 
 async fn me(client: &Client) -> Answer {
@@ -91,7 +91,7 @@ async fn an_answer_tells_what_is_left(app: TestApp) {
 }
 
 async fn who_has_used_up_a_limit_is_told_which_and_for_how_long(app: TestApp) {
-    let app = app.restart(&[("--mass-rate-limit-per-minute", "2")]).await;
+    let app = app.restart(&[("--rate-limit-per-minute", "2")]).await;
     for _ in 0..2 {
         me(app.founder()).await.expect(200);
     }
@@ -104,7 +104,7 @@ async fn who_has_used_up_a_limit_is_told_which_and_for_how_long(app: TestApp) {
 async fn a_credential_over_its_limit_slows_no_other(app: TestApp) {
     let key = app.post("/v1/admin/api-keys").json(&json!({"name": "gateway", "permissions": ["mass:read"]})).await;
     let machine = key.expect(201).text("/token");
-    let app = app.restart(&[("--mass-rate-limit-per-minute", "1")]).await;
+    let app = app.restart(&[("--rate-limit-per-minute", "1")]).await;
     let machine = app.bearer(&machine);
     let viewer = app.user(Role::Viewer).await;
     for client in [app.founder(), &machine, &viewer] {
@@ -118,14 +118,14 @@ async fn a_credential_over_its_limit_slows_no_other(app: TestApp) {
 async fn a_users_sessions_share_one_limit(app: TestApp) {
     let viewer = app.user(Role::Viewer).await;
     let email = me(&viewer).await.text("/email");
-    let app = app.restart(&[("--mass-rate-limit-per-minute", "1")]).await;
+    let app = app.restart(&[("--rate-limit-per-minute", "1")]).await;
     let sessions = [app.bearer(viewer.token()), app.log_in(&email, PASSWORD).await];
     me(&sessions[0]).await.expect(200);
     assert_used_up(me(&sessions[1]).await, "credential", 1);
 }
 
 async fn all_credentials_of_a_tenant_share_its_limit(app: TestApp) {
-    let app = app.restart(&[("--mass-tenant-rate-limit-per-minute", "2")]).await;
+    let app = app.restart(&[("--tenant-rate-limit-per-minute", "2")]).await;
     let (viewer, foreigner) = (app.user(Role::Viewer).await, app.foreigner(Role::Viewer).await);
     me(app.founder()).await.expect(200);
     me(&viewer).await.expect(200);
@@ -137,14 +137,14 @@ async fn all_credentials_of_a_tenant_share_its_limit(app: TestApp) {
 }
 
 async fn a_refused_request_changes_nothing(app: TestApp) {
-    let app = app.restart(&[("--mass-rate-limit-per-minute", "1")]).await;
+    let app = app.restart(&[("--rate-limit-per-minute", "1")]).await;
     app.post("/v1/mass-requests").json(&reading("dev-1")).await.expect(201);
     assert_used_up(app.post("/v1/mass-requests").json(&reading("dev-2")).await, "credential", 1);
     assert_eq!(app.database().count("mass_requests"), 1);
 }
 
 async fn what_is_refused_for_other_reasons_counts_too(app: TestApp) {
-    let app = app.restart(&[("--mass-rate-limit-per-minute", "2")]).await;
+    let app = app.restart(&[("--rate-limit-per-minute", "2")]).await;
     let viewer = app.user(Role::Viewer).await;
     viewer.post("/v1/mass-requests").json(&reading("dev-1")).await.expect_problem(403, "forbidden");
     viewer.get("/v1/mass-requests?limit=0").await.expect_problem(422, "invalid-parameter");
@@ -153,7 +153,7 @@ async fn what_is_refused_for_other_reasons_counts_too(app: TestApp) {
 }
 
 async fn without_a_credential_nobody_uses_up_a_limit(app: TestApp) {
-    let app = app.restart(&[("--mass-rate-limit-per-minute", "1"), ("--mass-tenant-rate-limit-per-minute", "1")]).await;
+    let app = app.restart(&[("--rate-limit-per-minute", "1"), ("--tenant-rate-limit-per-minute", "1")]).await;
     for client in [app.anonymous(), app.bearer("made-up"), app.bearer("mass_000000000000_0")] {
         for _ in 0..3 {
             let refused = me(&client).await.expect_problem(401, "unauthenticated");
@@ -164,7 +164,7 @@ async fn without_a_credential_nobody_uses_up_a_limit(app: TestApp) {
 }
 
 async fn an_address_has_a_limit_of_its_own_for_what_needs_no_token(app: TestApp) {
-    let app = app.restart(&[("--mass-address-rate-limit-per-minute", "3")]).await;
+    let app = app.restart(&[("--address-rate-limit-per-minute", "3")]).await;
     let stranger = app.anonymous().coming_from("127.0.0.2");
     for door in DOORS {
         assert_ne!(stranger.post(door).json(&json!({})).await.status, 429);
@@ -179,7 +179,7 @@ async fn an_address_has_a_limit_of_its_own_for_what_needs_no_token(app: TestApp)
 }
 
 async fn the_limit_of_an_address_is_judged_after_the_method_and_before_everything_else(app: TestApp) {
-    let app = app.restart(&[("--mass-address-rate-limit-per-minute", "1")]).await;
+    let app = app.restart(&[("--address-rate-limit-per-minute", "1")]).await;
     let stranger = app.anonymous().coming_from("127.0.0.2");
     stranger.post(LOGIN).json(&json!({})).await.expect(422);
     for door in DOORS {
@@ -198,8 +198,8 @@ fn knock(client: &Client, forwarded_for: &str) -> Call {
 }
 
 async fn an_address_is_believed_from_trusted_proxies_alone(app: TestApp) {
-    let limit = ("--mass-address-rate-limit-per-minute", "1");
-    let app = app.restart(&[limit, ("--mass-trusted-proxies", "127.0.0.2, 10.0.0.0/8")]).await;
+    let limit = ("--address-rate-limit-per-minute", "1");
+    let app = app.restart(&[limit, ("--trusted-proxies", "127.0.0.2, 10.0.0.0/8")]).await;
     let (proxy, stranger) = (app.anonymous().coming_from("127.0.0.2"), app.anonymous().coming_from("127.0.0.3"));
     // Behind the proxy each client counts by itself, however many proxies its request has passed.
     knock(&proxy, "192.0.2.1").await.expect(422);
@@ -213,7 +213,7 @@ async fn an_address_is_believed_from_trusted_proxies_alone(app: TestApp) {
 }
 
 async fn nothing_stands_in_for_an_address_that_is_made_up(app: TestApp) {
-    let app = app.restart(&[("--mass-address-rate-limit-per-minute", "1")]).await;
+    let app = app.restart(&[("--address-rate-limit-per-minute", "1")]).await;
     let stranger = app.anonymous().coming_from("127.0.0.2");
     knock(&stranger, "192.0.2.1").await.expect(422);
     for header in ["X-Forwarded-For", "X-Real-IP", "Forwarded", "True-Client-IP", "CF-Connecting-IP"] {
@@ -223,7 +223,7 @@ async fn nothing_stands_in_for_an_address_that_is_made_up(app: TestApp) {
 }
 
 async fn a_limit_of_nothing_is_none(app: TestApp) {
-    let off = [("--mass-tenant-rate-limit-per-minute", "0"), ("--mass-address-rate-limit-per-minute", "0")];
+    let off = [("--tenant-rate-limit-per-minute", "0"), ("--address-rate-limit-per-minute", "0")];
     let app = app.restart(&off).await;
     let answer = me(app.founder()).await.expect(200);
     assert_eq!(all(&answer, "ratelimit-policy"), ["\"credential\";q=6000;w=60"]);
@@ -267,7 +267,7 @@ fn assert_no_cors(answer: &Answer) {
 
 async fn a_page_of_an_allowed_origin_may_call(app: TestApp) {
     let origins = format!("{ORIGIN}, http://localhost:5173");
-    let app = app.restart(&[("--mass-cors-origins", &origins)]).await;
+    let app = app.restart(&[("--cors-origins", &origins)]).await;
     for origin in [ORIGIN, "http://localhost:5173"] {
         let asked = preflight(&app, origin, "/v1/mass-requests");
         let asked = asked
@@ -295,7 +295,7 @@ async fn a_page_of_an_allowed_origin_may_call(app: TestApp) {
 }
 
 async fn a_page_of_another_origin_may_not(app: TestApp) {
-    let app = app.restart(&[("--mass-cors-origins", ORIGIN)]).await;
+    let app = app.restart(&[("--cors-origins", ORIGIN)]).await;
     let others = [
         "https://evil.example",
         "null",
@@ -317,7 +317,7 @@ async fn a_page_of_another_origin_may_not(app: TestApp) {
 }
 
 async fn a_preflight_is_told_what_may_be_asked_and_no_more(app: TestApp) {
-    let app = app.restart(&[("--mass-cors-origins", ORIGIN)]).await;
+    let app = app.restart(&[("--cors-origins", ORIGIN)]).await;
     let asked = preflight(&app, ORIGIN, LOGIN).header("Access-Control-Request-Headers", "x-forwarded-for");
     let allowed = asked.await.expect(204);
     assert!(!words(&allowed, "access-control-allow-headers").contains(&"x-forwarded-for"));
@@ -342,7 +342,7 @@ async fn answers_over_tls_demand_it_from_then_on(app: TestApp) {
     for call in over(app.anonymous(), "https") {
         assert_eq!(call.await.header(hsts), None);
     }
-    let app = app.restart(&[("--mass-trusted-proxies", "127.0.0.1")]).await;
+    let app = app.restart(&[("--trusted-proxies", "127.0.0.1")]).await;
     for call in over(app.anonymous(), "https") {
         assert_eq!(call.await.header(hsts), Some("max-age=63072000; includeSubDomains"));
     }

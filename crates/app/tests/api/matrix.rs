@@ -220,7 +220,7 @@ fn documented_needs(operation: &Operation) -> Needs {
 }
 
 async fn every_caller_gets_what_the_table_says(app: TestApp) {
-    let app = app.another_with(&[("--mass-allow-registration", "true"), ("--mass-rate-limit-per-minute", "0")]).await;
+    let app = app.another_with(&[("--allow-registration", "true"), ("--rate-limit-per-minute", "0")]).await;
     let stage = Stage::set(&app).await;
     let before = stage.standing().await;
     for (named, needs, success, object) in TABLE {

@@ -19,6 +19,7 @@ on_both!(
     commits_queues_and_pools_are_shown,
     attempts_to_ask_the_engine_are_counted_by_what_came_of_them,
     a_monitoring_system_is_answered_in_the_format_that_it_asks_for,
+    runs_of_periodic_work_are_measured_by_task_and_outcome,
     every_metric_that_is_shown_is_explained_and_no_other,
 );
 
@@ -142,7 +143,7 @@ async fn attempts_to_ask_the_engine_are_counted_by_what_came_of_them(app: TestAp
         (refusing.url(), "dev-1", "failed", ["outcome=\"dead\"", "failure=\"engine_refused\""]),
         (sound.url(), "dev-2", "done", ["outcome=\"delivered\"", "failure=\"none\""]),
     ] {
-        let app = app.another_with(&[("--mass-engine-url", &engine), ("--mass-auto-send", "true")]).await;
+        let app = app.another_with(&[("--engine-url", &engine), ("--auto-send", "true")]).await;
         app.post("/v1/mass-requests").json(&reading(device)).await.expect(201);
         assert_eq!(value(&lines(&app, "mass_delivery_queue_depth", &["state=\"queued\""]).await), 1.0, "{device}");
         let worker = app.work();
@@ -170,14 +171,40 @@ async fn a_monitoring_system_is_answered_in_the_format_that_it_asks_for(app: Tes
     }
 }
 
+/// Waits until a run of periodic work has come to such an end.
+async fn runs(app: &TestApp, task: &str, outcome: &str) {
+    let labels = [format!("task=\"{task}\""), format!("outcome=\"{outcome}\"")];
+    while lines(app, "mass_periodic_duration_seconds_count", &[&labels[0], &labels[1]]).await.is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn runs_of_periodic_work_are_measured_by_task_and_outcome(app: TestApp) {
+    let periodic = app.periodic();
+    for task in ["checkpoints", "delivery_queue", "idempotency_keys", "rate_limits", "sessions"] {
+        runs(&app, task, "succeeded").await;
+    }
+    periodic.finish().await;
+
+    let app = app.another().await;
+    app.execute("ALTER TABLE idempotency_keys RENAME TO gone");
+    let periodic = app.periodic();
+    runs(&app, "idempotency_keys", "failed").await;
+    runs(&app, "sessions", "succeeded").await;
+    periodic.finish().await;
+}
+
 async fn every_metric_that_is_shown_is_explained_and_no_other(app: TestApp) {
     let engine = ReferenceEngine::sound();
-    let app = app.another_with(&[("--mass-engine-url", &engine.url()), ("--mass-auto-send", "true")]).await;
+    let app = app.another_with(&[("--engine-url", &engine.url()), ("--auto-send", "true")]).await;
     app.post("/v1/mass-requests").json(&reading("dev-1")).await.expect(201);
     let worker = app.work();
     ends(&app, "dev-1", "done").await;
     worker.finish().await;
     app.post("/v1/mass-requests").body("{").await.expect(400);
+    let periodic = app.periodic();
+    runs(&app, "rate_limits", "succeeded").await;
+    periodic.finish().await;
     let shown = String::from_utf8(app.get("/metrics").await.expect(200).body).unwrap();
     let shown = shown.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
     let shown: BTreeSet<&str> = shown.filter(|name| *name != "target_info").collect();

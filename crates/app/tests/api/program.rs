@@ -217,7 +217,7 @@ fn configuration(workplace: &Workplace) -> Vec<(String, String)> {
 fn a_flag_wins_over_the_environment_which_wins_over_the_file() {
     let workplace = Workplace::sqlite().with("MASS_PORT", "2").with("MASS_TENANT", "environment");
     workplace.write(".env", "MASS_PORT=1\nMASS_TENANT=file\nMASS_HOST=127.0.0.9\n");
-    let ended = workplace.mass(&["config", "--mass-port", "3"]);
+    let ended = workplace.mass(&["config", "--port", "3"]);
     for line in ["MASS_PORT=3\n", "MASS_TENANT=environment\n", "MASS_HOST=127.0.0.9\n"] {
         assert!(ended.stdout.contains(line), "{line}: {}", ended.stdout);
     }
@@ -277,7 +277,7 @@ fn secrets_are_read_from_files_and_have_no_flags() {
     drop(workplace.serve());
     assert!(!workplace.path("data/secret.key").exists());
     refused(&workplace.mass(&["serve", "--secret-key", "hunter2"]), "SECRET_KEY_FILE");
-    for flag in ["--token=hunter2", "--mass-admin-password=hunter2", "--database-url=postgres://mass:hunter2@db/mass"] {
+    for flag in ["--token=hunter2", "--admin-password=hunter2", "--database-url=postgres://mass:hunter2@db/mass"] {
         let ended = workplace.mass(&["import", "a.csv", flag]);
         assert_eq!((ended.status, ended.stderr.contains("_FILE")), (Some(1), true), "{ended:?}");
         assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
@@ -351,6 +351,39 @@ fn the_help_of_each_command_has_an_example() {
     }
     let help = workplace.mass(&["--help"]).stdout;
     assert!(COMMANDS.iter().all(|command| help.contains(&format!("  {command} "))), "{help}");
+}
+
+#[test]
+fn a_command_takes_and_shows_the_settings_that_it_uses_and_no_others() {
+    let workplace = Workplace::sqlite().with("MASS_RATE_LIMIT_PER_MINUTE", "many");
+    let help = workplace.mass(&["import", "--help"]).stdout;
+    for used in ["--data-dir", "MASS_AUTO_SEND", "--default-tenant", "MASS_TENANT", "MASS_TOKEN", "--log"] {
+        assert!(help.contains(used), "{used}: {help}");
+    }
+    for unused in ["--port", "RATE_LIMIT", "SECRET_KEY", "OTEL"] {
+        assert!(!help.contains(unused), "{unused}: {help}");
+    }
+    assert!(help.lines().count() <= 50, "{help}");
+    let ended = workplace.mass(&["migrate", "--port", "1"]);
+    assert_eq!((ended.status, ended.stderr.contains("--port")), (Some(1), true), "{ended:?}");
+    // What it does not use does not keep it from its work.
+    assert_eq!(workplace.mass(&["migrate"]).status, Some(0));
+}
+
+#[test]
+fn a_flag_of_another_name_is_refused_with_the_nearest_one() {
+    let ended = Workplace::sqlite().mass(&["serve", "--mass-port", "1"]);
+    assert_eq!(
+        (ended.status, ended.stderr.contains("a similar argument exists: '--port'")),
+        (Some(1), true),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn flags_without_a_command_are_those_of_serve() {
+    let ended = Workplace::sqlite().mass(&["--port", "65536"]);
+    refused(&ended, "--port <MASS_PORT>");
 }
 
 #[test]

@@ -17,7 +17,7 @@ also_restricted!(who_registers_becomes_a_viewer);
 const ANOTHER_PASSWORD: &str = "seven kestrels over the harbour";
 
 async fn open(app: &TestApp) -> TestApp {
-    app.another_with(&[("--mass-allow-registration", "true")]).await
+    app.another_with(&[("--allow-registration", "true")]).await
 }
 
 async fn register(app: &TestApp, email: &str, password: &str) -> Answer {

@@ -226,14 +226,14 @@ async fn verified(app: &TestApp, token: &str) -> Value {
 async fn others_can_verify_tokens_that_are_signed_with_eddsa(app: TestApp) {
     let none = app.anonymous().get("/.well-known/jwks.json").await.expect(200);
     assert_eq!(none.json(), json!({"keys": []}));
-    let eddsa = app.another_with(&[("--mass-token-algorithm", "EdDSA")]).await;
+    let eddsa = app.another_with(&[("--token-algorithm", "EdDSA")]).await;
     let login = log_in(&eddsa).await;
     let token = login.text("/access_token");
     assert_eq!(tokens::decode(&token).0["alg"], "EdDSA");
     assert_eq!(verified(&eddsa, &token).await["sub"], bearer(&eddsa, &login).get("/v1/auth/me").await.json()["id"]);
 
     let rotation = [("--secret-key", NEXT_KEY), ("--secret-key-previous", SECRET_KEY)];
-    let rotated = eddsa.another_with(&[&rotation[..], &[("--mass-token-algorithm", "EdDSA")]].concat()).await;
+    let rotated = eddsa.another_with(&[&rotation[..], &[("--token-algorithm", "EdDSA")]].concat()).await;
     let keys = rotated.anonymous().get("/.well-known/jwks.json").await.expect(200).at("/keys");
     assert_eq!(keys.as_array().unwrap().len(), 2);
     for key in keys.as_array().unwrap() {
@@ -246,7 +246,7 @@ async fn others_can_verify_tokens_that_are_signed_with_eddsa(app: TestApp) {
 }
 
 async fn a_change_of_algorithm_logs_nobody_out(app: TestApp) {
-    let eddsa = app.another_with(&[("--mass-token-algorithm", "EdDSA")]).await;
+    let eddsa = app.another_with(&[("--token-algorithm", "EdDSA")]).await;
     for (from, to) in [(&app, &eddsa), (&eddsa, &app)] {
         let login = log_in(from).await;
         assert_in(&bearer(to, &login)).await;

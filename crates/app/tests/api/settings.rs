@@ -46,7 +46,7 @@ async fn deliveries(operator: &Client) -> u64 {
 
 /// The same server twice: once with `MASS_AUTO_SEND`, once without.
 async fn both_ways(app: &TestApp) -> [(TestApp, bool); 2] {
-    [(app.another_with(&[("--mass-auto-send", "true")]).await, true), (app.another().await, false)]
+    [(app.another_with(&[("--auto-send", "true")]).await, true), (app.another().await, false)]
 }
 
 async fn a_tenant_decides_nothing_until_it_does(app: TestApp) {
@@ -136,7 +136,7 @@ async fn what_is_decided_at_one_server_holds_at_the_other(app: TestApp) {
 }
 
 async fn without_an_engine_nothing_is_sent_and_that_is_told(app: TestApp) {
-    let alone = app.another_with(&[("--mass-engine-url", "")]).await;
+    let alone = app.another_with(&[("--engine-url", "")]).await;
     decide(alone.founder(), Some(true)).await.expect_problem(409, "engine-not-configured");
     assert_eq!(alone.get(SETTINGS).await.expect(200).json(), shown(None, false));
     assert_eq!(app.database().count("audit_events WHERE action = 'settings_set'"), 0);

@@ -96,13 +96,13 @@ async fn every_file_is_for_its_owner_alone() {
 fn a_secret_that_others_can_use_is_refused() {
     let workplace = Workplace::sqlite();
     assert_eq!(workplace.mass(&["audit", "key"]).status, Some(0));
-    for name in ["secret.key", "audit.key"] {
+    for (name, command) in [("secret.key", &["serve"][..]), ("audit.key", &["audit", "key"])] {
         let path = workplace.path(&format!("data/{name}"));
         let good = fs::read_to_string(&path).unwrap_or_else(|_| "a secret that is long enough for anybody".to_owned());
         for bad in [0o666, 0o640, 0o604] {
             fs::write(&path, &good).unwrap();
             fs::set_permissions(&path, Permissions::from_mode(bad)).unwrap();
-            let ended = workplace.mass(&["create-user", "--email", "a@example.test", "--role", "operator"]);
+            let ended = workplace.mass(command);
             assert_eq!(ended.status, Some(1), "{ended:?}");
             for told in [format!("data/{name}"), format!("{bad:04o}"), "chmod 600".to_owned()] {
                 assert!(ended.stderr.contains(&told), "{ended:?}");
@@ -112,7 +112,7 @@ fn a_secret_that_others_can_use_is_refused() {
         fs::rename(&path, &elsewhere).unwrap();
         fs::set_permissions(&elsewhere, Permissions::from_mode(0o600)).unwrap();
         symlink(&elsewhere, &path).unwrap();
-        let ended = workplace.mass(&["create-user", "--email", "a@example.test", "--role", "operator"]);
+        let ended = workplace.mass(command);
         assert!(ended.status == Some(1) && ended.stderr.contains("a link"), "{ended:?}");
         fs::remove_file(&path).unwrap();
         fs::rename(&elsewhere, &path).unwrap();

@@ -22,12 +22,13 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use clap::Parser;
 use mass_admin_service::NewUser;
-use mass_app::cli::Cli;
-use mass_app::config::{SECRETS, Settings};
+use mass_app::config::{SECRETS, Secrets, Settings};
 use mass_app::engine::{RunningWorker, Worker};
 use mass_app::http::Services;
 use mass_app::http::context::local_origin;
+use mass_app::periodic::Periodic;
 use mass_app::startup::{self, Application};
+use mass_app::telemetry::Telemetry;
 use mass_auth::{Cost, NewPassword};
 use mass_domain::access::{Principal, Role};
 use mass_domain::tenancy::TenantId;
@@ -122,10 +123,10 @@ impl TestApp {
 
     async fn on(database: Arc<TestDatabase>, flags: &[Flag<'_>]) -> Self {
         let urls = database.urls();
-        let owner = urls.migration.as_deref().map(|url| ("--mass-migration-database-url", url));
+        let owner = urls.migration.as_deref().map(|url| ("--migration-database-url", url));
         let flags: Vec<_> = owner.into_iter().chain(flags.iter().copied()).collect();
-        let settings = settings(&urls.database, &flags);
-        let application = Application::build(&settings).await.unwrap();
+        let (settings, secrets) = settings(&urls.database, &flags);
+        let application = Application::build(&settings, &secrets, Telemetry::silent().unwrap()).await.unwrap();
         let server = Server::start(application.services.clone());
         let anonymous = Client::new(server.address);
         let login = anonymous.post("/v1/auth/login").json(&json!({"email": FOUNDER, "password": PASSWORD})).await;
@@ -219,13 +220,18 @@ impl TestApp {
 
     /// Begins to ask the engine.
     pub(crate) fn work(&self) -> RunningWorker {
-        startup::worker(&self.settings, &self.services).unwrap().start()
+        startup::worker(&self.settings.worker, &self.services).unwrap().start()
     }
 
     /// Begins to ask the engine, looking into the queue once and then only when woken.
     pub(crate) fn work_when_woken(&self) -> RunningWorker {
-        let worker = startup::worker(&self.settings, &self.services).unwrap();
+        let worker = startup::worker(&self.settings.worker, &self.services).unwrap();
         Worker { poll: Duration::from_secs(86_400), ..worker }.start()
+    }
+
+    /// Begins the periodic work.
+    pub(crate) fn periodic(&self) -> Periodic {
+        Periodic::start(&self.services, Duration::from_secs(3600))
     }
 
     /// Begins to drain, as after SIGTERM.
@@ -246,31 +252,39 @@ impl TestApp {
 /// A setting, written as a flag of the command line, and its value.
 type Flag<'a> = (&'a str, &'a str);
 
-fn settings(database_url: &str, flags: &[Flag<'_>]) -> Settings {
+/// The settings of a server as flags, without the environment.
+#[derive(Parser)]
+struct Flags {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+fn settings(database_url: &str, flags: &[Flag<'_>]) -> (Settings, Secrets) {
     let mut all = BTreeMap::from([
         ("--database-url", database_url),
         ("--secret-key", tokens::SECRET_KEY),
-        ("--mass-audit-key", AUDIT_KEY),
-        ("--mass-admin-email", FOUNDER),
-        ("--mass-admin-password", PASSWORD),
-        ("--mass-tenant", TENANT),
+        ("--audit-key", AUDIT_KEY),
+        ("--admin-email", FOUNDER),
+        ("--admin-password", PASSWORD),
+        ("--default-tenant", TENANT),
         // Nobody asks it, unless a test lets a worker begin.
-        ("--mass-engine-url", "http://127.0.0.1:9"),
+        ("--engine-url", "http://127.0.0.1:9"),
     ]);
     all.extend(flags.iter().copied());
     // Secrets are variables, not flags.
-    let is_secret = |name: &str| SECRETS.contains(&variable(name).as_str());
-    let (secrets, flags): (Vec<_>, Vec<_>) = all.into_iter().partition(|(name, _)| is_secret(name));
+    let (secrets, flags): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|(flag, _)| SECRETS.iter().any(|it| names(flag, it)));
     let arguments = std::iter::once("mass").chain(flags.into_iter().flat_map(|(name, value)| [name, value]));
-    let value = |name: &str| secrets.iter().find(|(flag, _)| variable(flag) == name).map(|(_, value)| value.into());
-    let mut settings = Cli::try_parse_from(arguments).unwrap().settings.with_secrets(value).unwrap();
-    settings.auth.bcrypt_cost = Cost::FASTEST;
-    settings
+    let mut settings = Flags::try_parse_from(arguments).unwrap().settings;
+    settings.local.bcrypt_cost = Cost::FASTEST;
+    let value = |name: &str| secrets.iter().find(|(flag, _)| names(flag, name)).map(|(_, value)| value.into());
+    (settings, Secrets::read(value).unwrap())
 }
 
-/// The variable of a flag's name.
-fn variable(flag: &str) -> String {
-    flag.trim_start_matches('-').replace('-', "_").to_ascii_uppercase()
+/// Tells whether a secret's variable is named here like a flag.
+fn names(flag: &str, variable: &str) -> bool {
+    let name = flag.trim_start_matches('-').replace('-', "_").to_ascii_uppercase();
+    variable.strip_prefix("MASS_").unwrap_or(variable) == name
 }
 
 /// A server on a thread of its own, which stops when this is dropped: also when a test fails.

@@ -10,14 +10,13 @@ use mass_audit_service::export::{ExportVerifier, Report};
 use mass_domain::access::Principal;
 use mass_domain::audit::note::NoteKey;
 use mass_domain::hex::Hex;
-use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 
 use super::local::{open, write_file};
 use super::verify::verify_file;
-use super::{GivenKey, keys};
+use super::{GivenKey, Log, keys};
 use crate::commands::{print, sha256};
-use crate::config::Settings;
+use crate::config::Secrets;
 use crate::http::context::local_origin;
 
 /// What to archive, and where to.
@@ -29,18 +28,16 @@ pub struct Arguments {
     /// The file to write. If it is there already, from a run that was interrupted, it is verified and taken.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Whose log [default: MASS_TENANT]; `system` for MASS's own.
-    #[arg(long, value_parser = TenantId::parse)]
-    tenant: Option<TenantId>,
     /// A public key that signed before the present one, or a file with it. May be given several times.
     #[arg(long = "key", value_name = "KEY|FILE")]
     keys: Vec<GivenKey>,
+    #[command(flatten)]
+    log: Log,
 }
 
 /// Writes the file, verifies it, and only then removes the events.
-pub(super) async fn run(settings: &Settings, arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let (application, principal) = open(settings, arguments.tenant).await?;
-    let service = &application.services.audit;
+pub(super) async fn run(arguments: Arguments, secrets: &Secrets) -> anyhow::Result<ExitCode> {
+    let (service, principal) = open(arguments.log, secrets).await?;
     let path = &arguments.out;
     if !path.exists() {
         let plan = service.plan_archive(&principal, arguments.before).await?;

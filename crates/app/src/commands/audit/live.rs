@@ -13,15 +13,15 @@ use serde_json::json;
 use super::verify::{Arguments, found, told};
 use super::{FOUND, keys, read_checkpoint, require_tenant};
 use crate::commands::print;
-use crate::config::Settings;
+use crate::config::Secrets;
 use crate::startup;
 
 /// Verifies the log of a tenant, or of every tenant.
-pub(super) async fn verify(settings: &Settings, arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let database = startup::open(settings)?;
+pub(super) async fn verify(arguments: &Arguments, secrets: &Secrets) -> anyhow::Result<ExitCode> {
+    let database = startup::open(&arguments.database, secrets)?;
     let mut keys = keys(&arguments.keys);
     if keys.is_empty() {
-        keys.extend(startup::checkpoint_key(settings)?);
+        keys.extend(startup::checkpoint_key(&arguments.stage, &arguments.database.folder, &arguments.audit, secrets)?);
     }
     let mut tenants = database.stores().audit.tenants().await?;
     if let Some(tenant) = &arguments.tenant {

@@ -7,40 +7,48 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use mass_audit_service as audit;
+use mass_audit_service::{self as audit, AuditService};
 use mass_domain::access::Principal;
-use mass_domain::tenancy::TenantId;
 
-use super::{require_free, require_tenant};
+use super::{Log, require_free, require_tenant};
 use crate::commands::{print, tell_founded, write_out};
-use crate::config::Settings;
+use crate::config::{AuditSettings, FolderSettings, Secrets, StageSettings};
 use crate::http::context::local_origin;
-use crate::startup::{self, Application};
+use crate::startup::{self, Installation};
 
 /// Which log to export, and where to.
 #[derive(Debug, Args)]
 pub struct Export {
-    /// Whose log [default: MASS_TENANT]; `system` for MASS's own.
-    #[arg(long, value_parser = TenantId::parse)]
-    tenant: Option<TenantId>,
     /// The file to write, which must not be there yet [default: standard output].
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    log: Log,
 }
 
 /// Which log to sign.
 #[derive(Debug, Args)]
 pub struct Checkpoint {
-    /// Whose log [default: MASS_TENANT]; `system` for MASS's own.
-    #[arg(long, value_parser = TenantId::parse)]
-    tenant: Option<TenantId>,
+    #[command(flatten)]
+    log: Log,
+}
+
+/// Which key to print.
+#[derive(Debug, Args)]
+pub struct Key {
+    #[command(flatten)]
+    stage: StageSettings,
+    #[command(flatten)]
+    folder: FolderSettings,
+    #[command(flatten)]
+    audit: AuditSettings,
 }
 
 /// Exports a log.
-pub(super) async fn export(settings: &Settings, arguments: Export) -> anyhow::Result<ExitCode> {
+pub(super) async fn export(arguments: Export, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     arguments.out.as_deref().map(require_free).transpose()?;
-    let (application, principal) = open(settings, arguments.tenant).await?;
-    let export = application.services.audit.export(&principal, &local_origin()).await?;
+    let (audit, principal) = open(arguments.log, secrets).await?;
+    let export = audit.export(&principal, &local_origin()).await?;
     match &arguments.out {
         Some(path) => write_file(export, path).await?,
         None => write(export, write_out).await?,
@@ -49,26 +57,29 @@ pub(super) async fn export(settings: &Settings, arguments: Export) -> anyhow::Re
 }
 
 /// Prints a checkpoint.
-pub(super) async fn checkpoint(settings: &Settings, arguments: Checkpoint) -> anyhow::Result<ExitCode> {
-    let (application, principal) = open(settings, arguments.tenant).await?;
-    let signed = application.services.audit.checkpoint(&principal).await?;
+pub(super) async fn checkpoint(arguments: Checkpoint, secrets: &Secrets) -> anyhow::Result<ExitCode> {
+    let (audit, principal) = open(arguments.log, secrets).await?;
+    let signed = audit.checkpoint(&principal).await?;
     print(&signed.note)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Prints the public key.
-pub(super) fn key(settings: &Settings) -> anyhow::Result<ExitCode> {
-    print(&format!("{}\n", startup::checkpoint_signer(settings)?.key()))?;
+pub(super) fn key(arguments: &Key, secrets: &Secrets) -> anyhow::Result<ExitCode> {
+    let Key { stage, folder, audit } = arguments;
+    print(&format!("{}\n", startup::checkpoint_signer(stage, folder, audit, secrets)?.key()))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The program, and the system in a tenant.
-pub(super) async fn open(settings: &Settings, tenant: Option<TenantId>) -> anyhow::Result<(Application, Principal)> {
-    let application = Application::build(settings).await?;
-    tell_founded(application.founded.as_ref());
-    let tenant = tenant.unwrap_or_else(|| settings.first.tenant.clone());
-    require_tenant(&tenant, &application.services.database.stores().audit.tenants().await?)?;
-    Ok((application, Principal::system(tenant)))
+/// Opens a log, for the system to act on it.
+pub(super) async fn open(log: Log, secrets: &Secrets) -> anyhow::Result<(AuditService, Principal)> {
+    let Log { local, .. } = &log;
+    let signer = startup::checkpoint_signer(&local.stage, &local.database.folder, &log.audit, secrets)?;
+    let installation = Installation::open(local, secrets).await?;
+    tell_founded(installation.founded.as_ref());
+    let tenant = log.tenant.unwrap_or(log.local.default_tenant);
+    require_tenant(&tenant, &installation.database.stores().audit.tenants().await?)?;
+    Ok((installation.audit(signer), Principal::system(tenant)))
 }
 
 /// Writes an export to a new file, durably: the file has its name only once it is whole.

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::{FOUND, GivenKey, bytes_bar, keys, read_checkpoint};
 use crate::commands::print;
+use crate::config::{AuditSettings, DatabaseSettings, StageSettings};
 
 /// What to verify, and against what.
 #[derive(Debug, Args)]
@@ -37,6 +38,12 @@ pub struct Arguments {
     /// Print the result as JSON.
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) stage: StageSettings,
+    #[command(flatten)]
+    pub(super) database: DatabaseSettings,
+    #[command(flatten)]
+    pub(super) audit: AuditSettings,
 }
 
 /// Which receipt to verify, and against what.

@@ -6,7 +6,7 @@ use mass_domain::audit::Refusals;
 use mass_domain::mass_request::Outcome;
 use mass_domain::trace::Origin;
 use mass_domain::validation::Violation;
-use mass_service::{AcceptError, DocumentError, OnConflict, Options, Receipt, Refusal};
+use mass_service::{AcceptError, DocumentError, MassService, OnConflict, Options, Receipt, Refusal};
 
 use super::Arguments;
 use super::rejected::Fault;
@@ -14,40 +14,41 @@ use super::server::{self, Server};
 use super::source::Row;
 use super::taken::{Taken, unreadable};
 use crate::commands::{tell_founded, tenant};
-use crate::config::Settings;
+use crate::config::Secrets;
 use crate::engine::EngineToken as BearerToken;
 use crate::http::context::new_request_id;
 use crate::records::submitted;
-use crate::startup::Application;
+use crate::startup::{self, Installation};
 
 /// How many records go into one unit of work of the local database.
 const CHUNK: usize = 500;
 
 /// Where records go.
 pub(super) enum Destination {
-    Local { application: Box<Application>, principal: Principal, options: Options, refusals: Box<Refusals> },
+    Local { mass: Box<MassService>, principal: Principal, options: Options, refusals: Box<Refusals> },
     Server(Server),
 }
 
 impl Destination {
     /// Opens the local database, or prepares to call the server.
-    pub(super) async fn new(settings: &Settings, arguments: &Arguments) -> anyhow::Result<Self> {
+    pub(super) async fn new(arguments: &Arguments, secrets: &Secrets) -> anyhow::Result<Self> {
         let on_conflict: OnConflict = arguments.on_conflict.into();
         if let Some(url) = &arguments.url {
-            let token = settings.token.as_ref().context(
+            let token = secrets.token.as_ref().context(
                 "--url needs a bearer token for that server: set the variable MASS_TOKEN, or MASS_TOKEN_FILE to the path of \
                  a file that holds it",
             )?;
             BearerToken::parse(token).context("MASS_TOKEN")?;
             return Ok(Self::Server(Server::new(url, token, on_conflict)?));
         }
-        let application = Box::new(Application::build(settings).await?);
-        tell_founded(application.founded.as_ref());
-        let tenant = tenant(settings, &application, arguments.tenant.clone()).await?;
+        let auto_send = startup::auto_send(&arguments.engine)?;
+        let installation = Installation::open(&arguments.local, secrets).await?;
+        tell_founded(installation.founded.as_ref());
+        let tenant = tenant(&arguments.local, &installation, arguments.tenant.clone()).await?;
         let origin = Origin { request_id: new_request_id(), trace: None, address: None };
-        let options = Options { on_conflict, auto_send: application.services.engine.auto_send(), origin };
-        let (principal, refusals) = (Principal::system(tenant), Box::default());
-        Ok(Self::Local { application, principal, options, refusals })
+        let options = Options { on_conflict, auto_send, origin };
+        let mass = Box::new(installation.mass());
+        Ok(Self::Local { mass, principal: Principal::system(tenant), options, refusals: Box::default() })
     }
 
     /// How many records it takes at once.
@@ -61,9 +62,7 @@ impl Destination {
     /// Hands over records; one result per record, in order.
     pub(super) async fn take(&mut self, rows: &[Row]) -> anyhow::Result<Vec<Taken>> {
         match self {
-            Self::Local { application, principal, options, refusals } => {
-                store(application, principal, options, refusals, rows).await
-            }
+            Self::Local { mass, principal, options, refusals } => store(mass, principal, options, refusals, rows).await,
             Self::Server(server) => server.send(rows).await,
         }
     }
@@ -71,8 +70,7 @@ impl Destination {
     /// Tells the audit trail what was refused; a server does so itself.
     pub(super) async fn finish(self) -> anyhow::Result<()> {
         match self {
-            Self::Local { application, principal, options, refusals } => {
-                let mass = &application.services.mass;
+            Self::Local { mass, principal, options, refusals } => {
                 Ok(mass.record_refusals(&principal, &options.origin, *refusals).await?)
             }
             Self::Server(_) => Ok(()),
@@ -81,7 +79,7 @@ impl Destination {
 }
 
 async fn store(
-    application: &Application,
+    mass: &MassService,
     principal: &Principal,
     options: &Options,
     refusals: &mut Refusals,
@@ -89,7 +87,7 @@ async fn store(
 ) -> anyhow::Result<Vec<Taken>> {
     let record = |row: &Row| submitted(&row.text, row.document.clone(), || Some(row.key.clone()));
     let records = rows.iter().map(record).collect();
-    let results = application.services.mass.accept_all(principal, records, options, refusals).await?;
+    let results = mass.accept_all(principal, records, options, refusals).await?;
     let taken = |result| match result {
         Ok(receipt) => Ok(taken(receipt)),
         Err(error) => Ok(Taken::Refused(faults(error)?)),

@@ -41,7 +41,7 @@ fn assert_refused(answer: Answer, scope: &str, limit: u64, setting: &str) {
 }
 
 async fn streams_beyond_the_limits_are_refused_by_name(app: TestApp) {
-    let app = app.another_with(&[("--mass-streams-per-credential", "2"), ("--mass-streams-per-tenant", "3")]).await;
+    let app = app.another_with(&[("--streams-per-credential", "2"), ("--streams-per-tenant", "3")]).await;
     let key = json!({"name": "gateway", "permissions": ["mass:read", "mass:write", "audit:read"]});
     let caller = app.bearer(&app.post("/v1/admin/api-keys").json(&key).await.expect(201).text("/token"));
     let held = hold(&app, &caller, "", 2).await;

@@ -1,0 +1,129 @@
+//! Settings of the database and its first accounts, which the commands on this machine share with the server.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, ValueEnum};
+use mass_auth::{Cost, TokenAlgorithm, TokenLifetime};
+use mass_domain::audit::note::KeyName;
+use mass_domain::tenancy::TenantId;
+use mass_domain::users::Email;
+use secrecy::SecretString;
+
+use super::HEADING;
+use super::secrets::Secrets;
+
+/// How much is demanded at start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Environment {
+    /// A laptop: what is missing is made.
+    Development,
+    /// Secrets have to be given, and none is printed.
+    Production,
+}
+
+/// Where the program stands.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = HEADING)]
+pub struct StageSettings {
+    /// `production` demands secrets instead of making them.
+    #[arg(long, default_value = "development")]
+    pub env: Environment,
+}
+
+/// Where files are kept.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = HEADING)]
+pub struct FolderSettings {
+    /// The folder of mass.db, secret.key, audit.key and temporary files.
+    #[arg(long, default_value = "data")]
+    pub data_dir: PathBuf,
+}
+
+/// How the database is reached.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = HEADING)]
+pub struct DatabaseSettings {
+    /// Where its file is, if it is SQLite.
+    #[command(flatten)]
+    pub folder: FolderSettings,
+    /// PostgreSQL: `false` behind a pooler that knows no prepared statements.
+    #[arg(long, default_value_t = true, hide_possible_values = true, action = ArgAction::Set)]
+    pub statement_cache: bool,
+    /// Seconds that the database may take for a unit of work: 1 to 600.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=600))]
+    pub database_timeout_seconds: u16,
+}
+
+impl DatabaseSettings {
+    /// Returns the database's URL.
+    #[must_use]
+    pub fn url(&self, secrets: &Secrets) -> SecretString {
+        let file = || format!("sqlite://{}", self.folder.data_dir.join("mass.db").display());
+        secrets.database_url.clone().unwrap_or_else(|| file().into())
+    }
+}
+
+/// What it takes to open a database, and to make the first tenant and administrator in an empty one.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = HEADING)]
+pub struct LocalSettings {
+    /// Where the program stands.
+    #[command(flatten)]
+    pub stage: StageSettings,
+    /// How the database is reached.
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+    /// The first administrator's tenant, and that of local commands.
+    #[arg(long, env = "MASS_TENANT", default_value = "default", value_parser = tenant)]
+    pub default_tenant: TenantId,
+    /// The first administrator, made on an empty database.
+    #[arg(long, default_value = "admin@mass.local", value_parser = Email::parse)]
+    pub admin_email: Email,
+    /// bcrypt's cost: each step doubles the work of a guess and of a log-in.
+    #[arg(long, default_value = "12")]
+    pub bcrypt_cost: Cost,
+}
+
+/// How the audit trail is signed.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = HEADING)]
+pub struct AuditSettings {
+    /// The name under which checkpoints are signed, such as the installation's host name.
+    #[arg(long, default_value = "mass.local", value_parser = KeyName::parse)]
+    pub audit_name: KeyName,
+}
+
+/// How often the audit trail is signed.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = HEADING)]
+pub struct CheckpointSettings {
+    /// How often the audit trail is signed, in seconds, if anything was added to it: 1 to 86400.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub audit_checkpoint_seconds: u32,
+}
+
+/// How access tokens are issued.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = HEADING)]
+pub struct TokenSettings {
+    /// How access tokens are signed: `HS256` with SECRET_KEY itself, or `EdDSA` with an Ed25519 key derived from it,
+    /// whose public half is at /.well-known/jwks.json.
+    #[arg(long, default_value_t)]
+    pub token_algorithm: TokenAlgorithm,
+    /// For how many minutes an access token is good.
+    #[arg(long, env, default_value = "15", value_parser = lifetime)]
+    pub access_token_expire_minutes: TokenLifetime,
+}
+
+fn lifetime(text: &str) -> Result<TokenLifetime, String> {
+    let minutes = text.parse().map_err(|_| mass_auth::InvalidLifetime);
+    minutes.and_then(TokenLifetime::from_minutes).map_err(|error| error.to_string())
+}
+
+fn tenant(text: &str) -> Result<TenantId, String> {
+    match TenantId::parse(text) {
+        Ok(tenant) if tenant.as_str() == TenantId::SYSTEM => Err("this name is MASS's own".to_owned()),
+        Ok(tenant) => Ok(tenant),
+        Err(error) => Err(error.to_string()),
+    }
+}

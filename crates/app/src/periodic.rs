@@ -1,0 +1,132 @@
+//! Periodic work of a server: one list, started and stopped in one place, and measured.
+
+use std::future::Future;
+use std::time::Duration;
+
+use anyhow::Context;
+use futures_util::future::join_all;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use crate::http::Services;
+use crate::telemetry::metrics::Metrics;
+
+/// How long an idempotency key is kept: twice the promised 24 hours.
+const IDEMPOTENCY_KEYS_SECONDS: i64 = 48 * 3600;
+
+/// How long an ended session is kept, and a failed attempt to log in.
+const LOGINS_SECONDS: i64 = 48 * 3600;
+
+/// How long it is remembered from which addresses somebody has logged in.
+const KNOWN_ADDRESSES_SECONDS: i64 = 90 * 24 * 3600;
+
+/// How long a stopping server waits for runs under way.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The periodic work of a server, which goes on until it is stopped.
+pub struct Periodic {
+    metrics: Metrics,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Periodic {
+    /// Starts all of it, on the runtime of the caller.
+    #[must_use]
+    pub fn start(services: &Services, checkpoints: Duration) -> Self {
+        let mut all =
+            Self { metrics: services.telemetry.metrics.clone(), stop: watch::Sender::new(false), tasks: Vec::new() };
+        all.add("checkpoints", checkpoints, services, sign_checkpoints);
+        all.add("delivery_queue", Duration::from_secs(15), services, measure_delivery_queue);
+        all.add("idempotency_keys", Duration::from_secs(3600), services, delete_idempotency_keys);
+        all.add("rate_limits", Duration::from_secs(60), services, shrink_rate_limits);
+        all.add("sessions", Duration::from_secs(3600), services, delete_sessions);
+        all
+    }
+
+    /// Adds work that runs at once and then at an interval, never twice at the same time.
+    fn add<Run>(
+        &mut self,
+        name: &'static str,
+        every: Duration,
+        services: &Services,
+        run: impl Fn(Services) -> Run + Send + 'static,
+    ) where
+        Run: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let (services, metrics, mut stopped) = (services.clone(), self.metrics.clone(), self.stop.subscribe());
+        let mut ticks = interval(every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.tasks.push(tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    biased;
+                    _ = stopped.wait_for(|stopped| *stopped) => return,
+                    _ = ticks.tick() => {}
+                }
+                let begun = Instant::now();
+                let result = run(services.clone()).await;
+                metrics.ran(name, result.is_ok(), begun.elapsed());
+                if let Err(error) = result {
+                    tracing::warn!(task = name, error = format!("{error:#}"), "periodic work has failed");
+                }
+            }
+        }));
+    }
+
+    /// Returns what stops it from elsewhere: from `true` on no run begins.
+    #[must_use]
+    pub fn stopper(&self) -> watch::Sender<bool> {
+        self.stop.clone()
+    }
+
+    /// Stops, and waits for the runs under way, but not for long.
+    pub async fn finish(self) {
+        self.stop.send_replace(true);
+        if timeout(PATIENCE, join_all(self.tasks)).await.is_err() {
+            tracing::warn!("periodic work under way is left unfinished");
+        }
+    }
+}
+
+/// Signs each log of the audit trail to which something was added.
+async fn sign_checkpoints(services: Services) -> anyhow::Result<()> {
+    services.audit.sign_all().await.context("the audit trail cannot be signed now")
+}
+
+/// Counts the queue for the engine, for collectors of metrics.
+async fn measure_delivery_queue(services: Services) -> anyhow::Result<()> {
+    let backlog = services.database.stores().outbox.backlog(services.clock.now()).await;
+    services.telemetry.metrics.queued(&backlog.context("the queue for the engine cannot be counted")?);
+    Ok(())
+}
+
+/// Gives back the memory of rate limits that nobody draws from any more.
+async fn shrink_rate_limits(services: Services) -> anyhow::Result<()> {
+    services.limits.tidy();
+    Ok(())
+}
+
+/// Deletes idempotency keys that have outlived their promise.
+async fn delete_idempotency_keys(services: Services) -> anyhow::Result<()> {
+    let Some(before) = services.clock.now().plus_seconds(-IDEMPOTENCY_KEYS_SECONDS) else { return Ok(()) };
+    match services.database.purge(before).await.context("old idempotency keys cannot be deleted")? {
+        0 => {}
+        keys => tracing::info!(keys, "old idempotency keys are deleted"),
+    }
+    Ok(())
+}
+
+/// Deletes ended sessions and old attempts to log in.
+async fn delete_sessions(services: Services) -> anyhow::Result<()> {
+    let now = services.clock.now();
+    let ages = (now.plus_seconds(-LOGINS_SECONDS), now.plus_seconds(-KNOWN_ADDRESSES_SECONDS));
+    let (Some(before), Some(known_before)) = ages else { return Ok(()) };
+    let deleted = services.database.purge_logins(before, known_before).await;
+    match deleted.context("ended sessions cannot be deleted")? {
+        0 => {}
+        logins => tracing::info!(logins, "ended sessions and old attempts to log in are deleted"),
+    }
+    Ok(())
+}
