@@ -42,7 +42,7 @@ pub struct Arguments {
     /// The tenant, in the local database [default: MASS_TENANT].
     #[arg(long, conflicts_with = "url", value_parser = TenantId::parse)]
     tenant: Option<TenantId>,
-    /// A new file for refused records [default: FILE.rejected.csv or .ndjson; with a number if that is there].
+    /// A new file for refused records [default: one beside FILE].
     #[arg(long, value_name = "PATH")]
     rejected: Option<PathBuf>,
     /// Print the summary as JSON.

@@ -25,8 +25,8 @@ pub enum Environment {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct StageSettings {
-    /// `production` demands secrets instead of making them.
-    #[arg(long, default_value = "development")]
+    /// `development`, or `production`, which demands secrets instead of making them.
+    #[arg(long, default_value = "development", hide_possible_values = true)]
     pub env: Environment,
 }
 
