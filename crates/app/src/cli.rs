@@ -134,10 +134,11 @@ impl Cli {
     /// What made it fail, for the terminal.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let secrets = Secrets::read(settings::variable)?;
-        let telemetry = match &self.command {
-            Command::Serve(arguments) => Telemetry::start(&arguments.settings.telemetry, &secrets)?,
+        let telemetry = if let Command::Serve(arguments) = &self.command {
+            Telemetry::start(&arguments.settings.telemetry, &secrets)?
+        } else {
             // A command that ends by itself has nothing to tell a collector.
-            _ => Telemetry::silent()?,
+            Telemetry::silent()?
         };
         logging::start(&self.log, &telemetry)?;
         warn_of_unknown_variables();

@@ -78,7 +78,7 @@ impl From<Conflict> for OnConflict {
 pub async fn run(arguments: Arguments, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     let path = &arguments.file;
     let file = || format!("the file {}", path.display());
-    let mut source = Source::open(path, arguments.contract.clone()).with_context(file)?;
+    let mut source = Source::open(path, arguments.contract).with_context(file)?;
     let mut rejected = Rejected::new(path, arguments.rejected.as_deref(), source.headers())?;
     let mut destination = Destination::new(&arguments, secrets).await?;
     let imported = import(&arguments, &mut source, &mut destination, &mut rejected).await;
