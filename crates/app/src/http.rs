@@ -119,9 +119,9 @@ pub struct Services {
     pub database: web::Data<Database>,
     /// Tells the time.
     pub clock: web::Data<Arc<dyn Clock>>,
-    /// Whether the server is stopping.
+    /// The flag that the server is stopping.
     pub draining: web::Data<Draining>,
-    /// What the process tells of itself.
+    /// Traces and metrics.
     pub telemetry: web::Data<Telemetry>,
     /// Rate limits.
     pub limits: web::Data<Limits>,
@@ -129,17 +129,17 @@ pub struct Services {
     pub connections: web::Data<Connections>,
     /// The batches and exports that are under way, and how many may be.
     pub streams: web::Data<Streams>,
-    /// Whose word is taken for where a request came from.
+    /// The proxies whose forwarding headers are trusted.
     pub proxies: web::Data<TrustedProxies>,
     /// The origins whose pages may call the API.
     pub cors_origins: web::Data<AllowedOrigins>,
     /// The API's document, as it is at the server's address.
     pub document: web::Data<openapi::Document>,
-    /// Where clients find the server.
+    /// The address at which clients find the server.
     pub public_url: web::Data<PublicUrl>,
     /// How long a single request's body may be.
     pub body_limit: web::Data<BodyLimit>,
-    /// Where results wait that a client does not fetch.
+    /// The folder for results that a client does not fetch.
     pub temporary: web::Data<TemporaryFolder>,
 }
 

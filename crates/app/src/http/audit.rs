@@ -199,7 +199,7 @@ fn lines(export: Export, call: Call) -> impl Stream<Item = Result<Bytes, PortErr
     })
 }
 
-/// Whether the caller may still read the audit trail.
+/// Checks that the caller may still read the audit trail.
 async fn still_reads(call: &Call) -> Result<(), Problem> {
     Ok(call.recognised().await?.require(Permission::AuditRead)?)
 }

@@ -34,9 +34,9 @@ const NOTHING: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; 
 /// The spans of a request, for what goes on beside its handler.
 #[derive(Debug, Clone)]
 pub struct RequestSpans {
-    /// What is exported.
+    /// The exported span.
     traced: Span,
-    /// What log lines show.
+    /// The span of the log lines.
     logged: Span,
 }
 
@@ -165,14 +165,14 @@ pub fn new_request_id() -> RequestId {
     RequestId::of(Uuid::now_v7())
 }
 
-/// Where something came from that no request asked for: the program's own start, or a local command.
+/// The origin of work that no request asked for: the program's own start, or a local command.
 #[must_use]
 pub fn local_origin() -> Origin {
     Origin { request_id: new_request_id(), trace: None, address: None }
 }
 
-/// Puts a problem that travels in the extensions into words, and keeps what the layers within have said in headers; other
-/// answers pass as they are.
+/// Renders a pending `Problem` as RFC 9457 JSON, with the headers that the inner layers have set; other answers pass as
+/// they are.
 fn in_words(response: HttpResponse<BoxBody>, path: &str, origin: &Origin) -> HttpResponse<BoxBody> {
     let problem = response.extensions().get::<Problem>().cloned();
     let Some(problem) = problem else { return response };

@@ -11,8 +11,8 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse, web};
 
-/// What the answer to a preflight allows (Fetch standard, "CORS protocol"); credentials, which would be cookies, are not
-/// among it.
+/// The headers that answer a preflight (Fetch standard, "CORS protocol"). Credentials, which would be cookies, are not
+/// allowed.
 const ALLOWED: [(HeaderName, &str); 3] = [
     (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, POST, PATCH, PUT, DELETE"),
     (
@@ -22,7 +22,7 @@ const ALLOWED: [(HeaderName, &str); 3] = [
     (header::ACCESS_CONTROL_MAX_AGE, "3600"),
 ];
 
-/// What a page may read of an answer's headers, besides those that it always may.
+/// The header that names the headers of an answer which a page may read, besides those that it always may.
 const EXPOSED: [(HeaderName, &str); 1] = [(
     header::ACCESS_CONTROL_EXPOSE_HEADERS,
     "etag, idempotent-replayed, link, location, ratelimit, ratelimit-policy, retry-after, traceparent, \

@@ -50,7 +50,7 @@ pub(super) async fn layer(
             {
                 response = response.into_response(actix_web::ResponseError::error_response(&instead));
             }
-            // Whoever turned out to be nobody is told nothing of the tenant.
+            // A caller that is not authenticated after all learns nothing of the tenant.
             if let Some(remaining) = remaining.filter(|_| response.status() != StatusCode::UNAUTHORIZED) {
                 remaining.tell(response.headers_mut());
             }
@@ -67,7 +67,7 @@ pub(super) async fn layer(
     }
 }
 
-/// Makes a problem ready to be answered: whoever is told of it has been made sure of, and the audit trail has been told.
+/// Confirms the caller that a problem is answered to, and records the problem in the audit trail.
 ///
 /// # Errors
 /// The [`Problem`] to answer instead.
@@ -79,12 +79,11 @@ async fn answerable(req: &HttpRequest, operation: &Operation, problem: Problem) 
     refusals::record(req, operation, &problem).await
 }
 
-/// A caller who is remembered, of whom the store has not been asked yet, is the same as long as its tenant's credentials
-/// are at this version. It stands in the request's extensions.
+/// Marks, in the request's extensions, a cached principal: valid only while the tenant's credentials version matches.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Unconfirmed(pub(super) CredentialsVersion);
 
-/// Asks the store about a caller who is only remembered.
+/// Confirms a cached principal with the store.
 ///
 /// # Errors
 /// The [`Problem`] if it is nobody's credential any more.
@@ -105,13 +104,13 @@ pub(super) async fn refused_midway(req: &HttpRequest, problem: Problem) -> Probl
     }
 }
 
-/// What the gate has found out about a request that it lets through.
+/// A request that the gate lets through.
 struct Passed {
     operation: &'static Operation,
     remaining: Option<Remaining>,
 }
 
-/// Why a request does not pass, and which operation it was for if there is one.
+/// A request that does not pass, with its operation if there is one.
 struct Refused {
     problem: Problem,
     operation: Option<&'static Operation>,
@@ -131,7 +130,7 @@ fn route(req: &ServiceRequest) -> Result<&'static Operation, Problem> {
     method(operations, pattern, req.method())
 }
 
-/// Judges a call of an operation, and leaves who calls in the request's extensions.
+/// Judges a call of an operation, and leaves the principal in the request's extensions.
 async fn judge_call(req: &ServiceRequest, operation: &Operation) -> Result<Option<Remaining>, Problem> {
     let limits = req.app_data::<web::Data<Limits>>();
     let limits = limits.ok_or_else(|| Problem::internal(&anyhow::anyhow!("the rate limits are not wired")))?;
@@ -182,7 +181,7 @@ fn method(operations: Operations, pattern: &str, method: &Method) -> Result<&'st
     })
 }
 
-/// Who calls. Where the operation makes sure of it itself, whom this server remembers will do.
+/// Returns the caller: a cached principal if the operation confirms it itself.
 async fn identify(req: &HttpRequest, operation: &Operation) -> Result<Principal, Problem> {
     if operation.confirms {
         let Credentials { auth, token, address } = credentials(req)?;
@@ -195,7 +194,7 @@ async fn identify(req: &HttpRequest, operation: &Operation) -> Result<Principal,
     authenticate(req).await
 }
 
-/// Refuses a caller who lacks the permission; one who is remembered may have it by now.
+/// Refuses a caller without the permission, once a cached principal has been confirmed: it may have the permission by now.
 async fn require(req: &HttpRequest, permission: Permission) -> Result<(), Problem> {
     let principal = || req.extensions().get::<Principal>().cloned().ok_or_else(|| Problem::unauthenticated(None));
     if principal()?.require(permission).is_err() {
@@ -204,7 +203,7 @@ async fn require(req: &HttpRequest, permission: Permission) -> Result<(), Proble
     Ok(principal()?.require(permission)?)
 }
 
-/// Who the caller is by what this server remembers, and as of which version of its tenant's credentials.
+/// Returns the cached principal, and the credentials version of its tenant that it is valid for.
 ///
 /// # Errors
 /// The [`Problem`] of a credential that is no good whatever the store says, such as one that has expired.
@@ -214,7 +213,7 @@ pub(super) fn recall(req: &HttpRequest) -> Result<Option<(Principal, Credentials
     Ok(remembered.map(|Remembered { principal, as_of, .. }| (principal, as_of)))
 }
 
-/// Recognises the caller, as at the door.
+/// Authenticates the caller, as the gate does.
 ///
 /// # Errors
 /// The [`Problem`] if the credential is nobody's any more.
@@ -233,7 +232,7 @@ fn unauthenticated(req: &HttpRequest, token: &str, refused: RefusedCredential) -
     Problem::ended_credential()
 }
 
-/// What a caller presents, from where, and who judges it.
+/// A presented token, the address it comes from, and the service that judges it.
 struct Credentials<'a> {
     auth: &'a AuthService,
     token: &'a str,
@@ -262,7 +261,7 @@ fn credentials(req: &HttpRequest) -> Result<Credentials<'_>, Problem> {
     Ok(Credentials { auth, token, address })
 }
 
-/// Whether the client takes such an answer (RFC 9110, section 12.5.1): the most specific range that fits decides.
+/// Returns whether the client accepts such an answer (RFC 9110, section 12.5.1): the most specific range that fits decides.
 fn accepts(headers: &HeaderMap, answer: &str) -> bool {
     let group = answer.split_once('/').map(|(group, _)| group);
     let mut best: Option<(u8, bool)> = None;

@@ -349,7 +349,7 @@ async fn fetch(call: &Call, service: &MassService, id: MassRequestId) -> Result<
     Ok(service.get(&call.confirmed().await?, id).await?)
 }
 
-/// What was sent. A text that is no document is refused as such, whatever else is wrong with the call.
+/// Builds the record of a call. A text that is no document is refused as such, before anything else about the call.
 fn record(call: &Call, Document { value, text }: Document, query: Query) -> Result<Record, Problem> {
     let value = match value {
         Ok(value) => value,

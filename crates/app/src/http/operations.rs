@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::problem::ProblemKind;
 
-/// Who may call an operation.
+/// The access rule of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Anybody, without a token.
@@ -31,7 +31,7 @@ pub fn model<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
     json!({"schema": generator.subschema_for::<T>()})
 }
 
-/// What an operation answers with when it went well.
+/// The kind of body of a success.
 #[derive(Debug, Clone, Copy)]
 pub enum Produces {
     /// JSON, which the client has to accept.
@@ -77,7 +77,7 @@ pub struct Parameter {
     pub description: &'static str,
     /// Its JSON Schema.
     pub schema: fn() -> Value,
-    /// Whether a request without it is refused.
+    /// True if a request without it is refused.
     pub required: bool,
 }
 
@@ -113,7 +113,7 @@ pub struct Operation {
     pub method: &'static str,
     /// The path's pattern, as it is routed.
     pub path: &'static str,
-    /// Who may call it.
+    /// Its access rule.
     pub access: Access,
     /// Makes the route to its handler.
     pub route: fn() -> Route,
@@ -133,17 +133,17 @@ pub struct Operation {
     pub headers: &'static [Parameter],
     /// The types that its body may have, the one to prefer first; none if it reads no body.
     pub body: &'static [(&'static str, Describe)],
-    /// What it answers with.
+    /// The kind of body of its successes.
     pub produces: Produces,
-    /// What each success means.
+    /// Its successes: each status with its meaning.
     pub answers: &'static [(u16, &'static str)],
     /// The headers that every success with a representation has, besides those that follow from the other members.
     pub answer_headers: &'static [AnswerHeader],
     /// The problems that are its own, besides those that follow from access, body and parameters.
     pub problems: &'static [ProblemKind],
-    /// Whether it asks the database.
+    /// True if it asks the database.
     pub store: bool,
-    /// Whether it makes sure of a cached principal itself, in the transaction that it needs anyway.
+    /// True if it confirms a cached principal itself, in the transaction that it needs anyway.
     pub confirms: bool,
 }
 
@@ -201,13 +201,13 @@ impl Operation {
         Self::on("DELETE", path, access, route)
     }
 
-    /// Whether each address can call it only so often: what needs no token, but costs a password's or token's check.
+    /// Returns whether a rate limit by address applies: it needs no token, but costs a password's or token's check.
     #[must_use]
     pub fn is_limited_by_address(&self) -> bool {
         self.access == Access::Public && self.reads_body()
     }
 
-    /// Whether it reads a body.
+    /// Returns whether it reads a body.
     #[must_use]
     pub const fn reads_body(&self) -> bool {
         !self.body.is_empty()

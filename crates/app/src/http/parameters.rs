@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 
 use super::operations::Parameter;
 
-/// How many rows a page has.
+/// The number of rows of a page.
 pub const LIMIT: Parameter = Parameter::new(
     "limit",
     "How many rows a page has.",
     || json!({"type": "integer", "minimum": 1, "maximum": 500, "default": 50}),
 );
 
-/// Where a page begins.
+/// The cursor at which a page begins.
 pub const CURSOR: Parameter =
     Parameter::new("cursor", "`next_cursor` of the page before, with the same filters.", || json!({"type": "string"}));
 

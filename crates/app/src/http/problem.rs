@@ -22,7 +22,7 @@ use super::violations;
 
 macro_rules! problem_kinds {
     ($($(#[$meta:meta])* $variant:ident = $slug:literal, $status:ident, $title:literal;)*) => {
-        /// What kind of problem it is. Its `type` is `/problems/` and the slug; docs/errors.md explains each.
+        /// The kind of a problem. Its `type` is `/problems/` and the slug; docs/errors.md explains each.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum ProblemKind { $($(#[$meta])* $variant,)* }
 
@@ -153,7 +153,7 @@ impl Problem {
         }
     }
 
-    /// What kind of problem it is.
+    /// Returns the kind of problem.
     #[must_use]
     pub const fn kind(&self) -> ProblemKind {
         self.kind
@@ -165,14 +165,14 @@ impl Problem {
         self.members.get("permission")?.as_str()?.parse().ok()
     }
 
-    /// Of what the audit trail tells already, so that the gate has nothing to add.
+    /// Marks it as recorded in the audit trail, so that the gate does not record it again.
     #[must_use]
     pub fn recorded(mut self) -> Self {
         self.recorded = true;
         self
     }
 
-    /// Whether the audit trail tells of it already.
+    /// Returns whether the audit trail tells of it already.
     #[must_use]
     pub const fn is_recorded(&self) -> bool {
         self.recorded

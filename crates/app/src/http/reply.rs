@@ -134,9 +134,9 @@ impl Responder for NoContent {
 
 /// An authenticated call. A handler of anything that is not public takes it: without the gate's principal there is none.
 pub struct Call {
-    /// Who calls.
+    /// The caller.
     pub principal: Principal,
-    /// From where.
+    /// The call's origin.
     pub origin: Origin,
     /// Its spans, for work that goes on beside its handler.
     pub spans: RequestSpans,
@@ -156,13 +156,13 @@ impl Call {
         self.request.headers()
     }
 
-    /// At which version of its tenant's credentials the caller is the same, if the store has not been asked about it.
+    /// Returns the credentials version that the principal is valid for, if it comes from the cache.
     #[must_use]
     pub fn as_of(&self) -> Option<CredentialsVersion> {
         self.request.extensions().get::<Unconfirmed>().map(|Unconfirmed(as_of)| *as_of)
     }
 
-    /// Who calls, of whom the store has been asked.
+    /// Returns the caller, confirmed by the store.
     ///
     /// # Errors
     /// The [`Problem`] if the credential is nobody's any more.
@@ -171,8 +171,8 @@ impl Call {
         Ok(self.request.extensions().get().cloned().unwrap_or_else(|| self.principal.clone()))
     }
 
-    /// Who calls by what this server remembers, and as of which version, for a call that goes on for long: its credential
-    /// may have expired since it began.
+    /// Returns the cached principal of a long call, and the credentials version that it is valid for: the credential may
+    /// have expired since the call began.
     ///
     /// # Errors
     /// The [`Problem`] of a credential that is no good whatever the store says.
@@ -180,7 +180,7 @@ impl Call {
         recall(&self.request)
     }
 
-    /// Who calls, recognised anew, for a call that goes on for long.
+    /// Authenticates the caller of a long call anew.
     ///
     /// # Errors
     /// The [`Problem`] if the credential is nobody's any more.

@@ -21,17 +21,17 @@ pub const TAG: Tag = Tag { name: "system", description: "For operators and orche
 /// The operations.
 pub const OPERATIONS: &[Operation] = &[HEALTH, READY, VERSION];
 
-/// Whether the server is stopping, and wants no more requests.
+/// The flag that the server is stopping and wants no more requests.
 #[derive(Debug, Default)]
 pub struct Draining(AtomicBool);
 
 impl Draining {
-    /// From now on the server is not ready.
+    /// Makes the server not ready from now on.
     pub fn begin(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether that has happened.
+    /// Returns whether the server is stopping.
     #[must_use]
     pub fn is_begun(&self) -> bool {
         self.0.load(Ordering::Relaxed)

@@ -185,7 +185,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// What a tenant's deliveries and the circuit of this process are at.
+    /// Builds the overview of a tenant's deliveries and of this process's circuit.
     #[must_use]
     pub fn new(overview: &domain::Overview, circuit: Option<Circuit>) -> Self {
         let count = |wanted| {
