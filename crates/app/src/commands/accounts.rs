@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use mass_admin_service::{NewUser, Registration};
+use mass_admin_service::{NewUser, RegistrationPolicy};
 use mass_auth::NewPassword;
 use mass_domain::access::{Principal, Role};
 use mass_domain::tenancy::{AutoSend, TenantId};
@@ -83,7 +83,7 @@ pub async fn create_user(arguments: CreateUser, secrets: &Secrets) -> anyhow::Re
     let tenant = tenant(&arguments.settings, &installation, arguments.tenant).await?;
     let roles = arguments.roles.into_iter().collect();
     let new = NewUser { email: arguments.email, roles, password: Some(password) };
-    let admin = installation.admin(Registration::Closed, AutoSend::default());
+    let admin = installation.admin(RegistrationPolicy::Closed, AutoSend::default());
     let created = admin.create_user(&Principal::system(tenant), new, &local_origin()).await?;
     let line = password_line(shown.as_ref());
     print(&format!("created {} with id {}\n{line}", created.user.email, created.user.id))?;
