@@ -113,7 +113,7 @@ async fn refused_records_of_a_few_bytes_leave_one_small_event(app: TestApp) {
 
 async fn a_batch_without_a_limit_on_refusals_leaves_one_small_event(app: TestApp) {
     const RECORDS: usize = 50_000;
-    let app = app.another_with(&[("--mass-batch-refused-in-a-row", "0"), ("--mass-rate-limit-per-minute", "0")]).await;
+    let app = app.another_with(&[("--batch-refused-in-a-row", "0"), ("--rate-limit-per-minute", "0")]).await;
     let mut trail = Trail::of(&app);
     let last = last_of(send_ones(app.founder(), "", RECORDS).await);
     assert_eq!((counts(&last), &last["error"]), (json!({"read": RECORDS, "rejected": RECORDS}), &Value::Null));
@@ -161,7 +161,7 @@ async fn the_event_of_a_batch_tells_how_many_which_and_why(app: TestApp) {
 }
 
 async fn an_accepted_record_begins_the_count_of_refusals_anew(app: TestApp) {
-    let app = app.another_with(&[("--mass-batch-refused-in-a-row", "3")]).await;
+    let app = app.another_with(&[("--batch-refused-in-a-row", "3")]).await;
     let bad = || json!({});
     let mixed = [bad(), bad(), reading("dev-1"), bad(), bad(), reading("dev-1"), bad(), bad()];
     let last = last_of(send_ndjson(app.founder(), "", &mixed).await);
@@ -189,9 +189,9 @@ async fn a_batch_that_its_client_abandons_leaves_its_event(app: TestApp) {
 async fn a_batch_whose_results_nobody_reads_ends(app: TestApp) {
     let app = app
         .another_with(&[
-            ("--mass-batch-unread-bytes", "1048576"),
-            ("--mass-batch-refused-in-a-row", "0"),
-            ("--mass-rate-limit-per-minute", "0"),
+            ("--batch-unread-bytes", "1048576"),
+            ("--batch-refused-in-a-row", "0"),
+            ("--rate-limit-per-minute", "0"),
         ])
         .await;
     let (address, token) = (app.address().to_string(), app.founder().token().to_owned());
@@ -232,7 +232,7 @@ async fn refused_calls_are_requests_of_the_day(app: TestApp) {
 }
 
 async fn refused_records_cost_as_requests_do(app: TestApp) {
-    let app = app.another_with(&[("--mass-rate-limit-per-minute", "20")]).await;
+    let app = app.another_with(&[("--rate-limit-per-minute", "20")]).await;
     let gateway = json!({"name": "gateway", "permissions": ["mass:write"]});
     let key = app.post("/v1/admin/api-keys").json(&gateway).await.expect(201);
     let gateway = app.bearer(&key.text("/token"));
