@@ -25,7 +25,7 @@ pub enum Environment {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct StageSettings {
-    /// `development`, or `production`, which demands secrets instead of making them.
+    /// `development`, or `production`, which makes no secrets by itself.
     #[arg(long, default_value = "development", hide_possible_values = true)]
     pub env: Environment,
 }
