@@ -90,7 +90,7 @@ async fn clients_that_read_nothing_hold_little_memory_and_are_dropped() {
 }
 
 async fn answers_that_are_not_read_are_dropped(workplace: Workplace) {
-    let workplace = workplace.with("MASS_WRITE_TIMEOUT_SECONDS", "1");
+    let workplace = workplace.with("MASS_WRITE_TIMEOUT_SECONDS", "1").with("MASS_BATCH_REFUSED_IN_A_ROW", "0");
     let server = workplace.serve();
     let authorization = format!("Authorization: Bearer {}\r\n", server.token().await);
     let long = "x".repeat(4000);
