@@ -95,13 +95,13 @@ async fn answers_that_are_not_read_are_dropped(workplace: Workplace) {
     let authorization = format!("Authorization: Bearer {}\r\n", server.token().await);
     let long = "x".repeat(4000);
     let lines: String = (0..400).map(|number| format!("{}\n", simple(json!({"n": number, "note": long})))).collect();
-    let batch = |body: &str, connection: &mut TcpStream| {
-        let head = format!("Content-Type: application/x-ndjson\r\nContent-Length: {}\r\n", body.len());
+    let batch = |body: &str, missing: usize, connection: &mut TcpStream| {
+        let head = format!("Content-Type: application/x-ndjson\r\nContent-Length: {}\r\n", body.len() + missing);
         let start = "POST /v1/mass-requests/batch HTTP/1.1\r\nHost: mass\r\n";
         write!(connection, "{start}{authorization}{head}\r\n{body}").unwrap();
     };
     let mut storing = connect(&server, "127.0.0.1");
-    batch(&lines, &mut storing);
+    batch(&lines, 0, &mut storing);
     let mut stored = [0; 4096];
     while !String::from_utf8_lossy(&stored).contains("totals") {
         stored.fill(0);
@@ -114,7 +114,7 @@ async fn answers_that_are_not_read_are_dropped(workplace: Workplace) {
         connections.push(connection);
     }
     let mut connection = connect(&server, "127.0.0.1");
-    batch(&"[]\n".repeat(20_000), &mut connection);
+    batch(&"[]\n".repeat(20_000), 1, &mut connection);
     connections.push(connection);
     until(|| drops(&server) == connections.len()).await;
     for connection in &connections {
@@ -122,7 +122,7 @@ async fn answers_that_are_not_read_are_dropped(workplace: Workplace) {
         assert!(received.starts_with(b"HTTP/1.1 200") && !received.ends_with(b"\r\n0\r\n\r\n"), "{}", received.len());
         assert!(!String::from_utf8_lossy(&received).contains("\"totals\""));
     }
-    server.logs("a batch was abandoned by its client").await;
+    server.logs("a batch broke off").await;
 }
 
 #[tokio::test]
