@@ -115,8 +115,7 @@ impl Storing {
             }
         }
         if let Err(problem) = self.tools.limits.charge_refused(&self.call.principal, &mut self.uncharged) {
-            self.halt(problem);
-            self.halt.end_reading();
+            self.end(problem);
         }
         self.send().await?;
         if self.halt.is_reading_over() {
@@ -136,8 +135,7 @@ impl Storing {
                 "{limit} records were refused one after the other, the most of a batch (MASS_BATCH_REFUSED_IN_A_ROW); \
                  the rest of the body was not read."
             );
-            self.halt(Problem::new(ProblemKind::TooManyRefused).detail(detail).member("limit", limit));
-            self.halt.end_reading();
+            self.end(Problem::new(ProblemKind::TooManyRefused).detail(detail).member("limit", limit));
         }
     }
 
@@ -182,15 +180,19 @@ impl Storing {
                     "{limit} bytes of results wait to be read, the most of a batch (MASS_BATCH_UNREAD_BYTES); the rest \
                      of the body was not read."
                 );
-                let problem = Problem::unavailable(&detail, Duration::from_secs(5)).member("limit", limit);
-                self.halt(problem);
-                self.halt.end_reading();
+                self.end(Problem::unavailable(&detail, Duration::from_secs(5)).member("limit", limit));
                 Ok(())
             }
         }
     }
 
-    /// From now on nothing is stored, for this reason.
+    /// Stores nothing more and reads no more of the body, for this reason.
+    fn end(&mut self, problem: Problem) {
+        self.halt(problem);
+        self.halt.end_reading();
+    }
+
+    /// Stores nothing more, for this reason.
     fn halt(&mut self, problem: Problem) {
         self.halt.end_storing();
         self.problem.get_or_insert(problem);

@@ -136,18 +136,28 @@ impl From<Summary> for MassRequestSummary {
     }
 }
 
+fn summary_example() -> Value {
+    json!({
+        "id": "0199d3a0-0000-7000-8000-000000000002", "tenant_id": "default", "contract": "device/1.1", "status": "pending",
+        "outcome": "accepted", "created_at": "2026-11-24T18:00:00.123456Z", "updated_at": "2026-11-24T18:00:00.123456Z",
+        "created_by": {"kind": "user", "id": "0199d3a0-0000-7000-8000-000000000001"}, "correlation_id": null,
+        "idempotency_key": null, "site_id": null, "device_id": "dev-1", "observed_at": "2026-11-24T17:59:00Z",
+        "fingerprint": "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "corrects": null, "corrected_by": null,
+        "audit": {"sequence": 42, "leaf_hash": "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"},
+    })
+}
+
+fn request_example() -> Value {
+    let mut example = summary_example();
+    example["document"] = json!({"mass_version": "1.1", "timestamp": "2026-11-24T17:59:00Z"});
+    example["warnings"] = json!([]);
+    example
+}
+
 /// A stored request.
 #[derive(Serialize, JsonSchema)]
-#[schemars(example = json!({
-    "id": "0199d3a0-0000-7000-8000-000000000002", "tenant_id": "default", "contract": "device/1.1", "status": "pending",
-    "outcome": "accepted", "created_at": "2026-11-24T18:00:00.123456Z", "updated_at": "2026-11-24T18:00:00.123456Z",
-    "created_by": {"kind": "user", "id": "0199d3a0-0000-7000-8000-000000000001"}, "correlation_id": null,
-    "idempotency_key": null, "site_id": null, "device_id": "dev-1", "observed_at": "2026-11-24T17:59:00Z",
-    "fingerprint": "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-    "corrects": null, "corrected_by": null,
-    "audit": {"sequence": 42, "leaf_hash": "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"},
-    "document": {"mass_version": "1.1", "timestamp": "2026-11-24T17:59:00Z"}, "warnings": [],
-}))]
+#[schemars(example = request_example())]
 pub struct MassRequest {
     /// All but the document.
     #[serde(flatten)]
@@ -161,15 +171,7 @@ pub struct MassRequest {
 
 /// A page of requests, newest first.
 #[derive(Serialize, JsonSchema)]
-#[schemars(example = json!({"next_cursor": null, "items": [{
-    "id": "0199d3a0-0000-7000-8000-000000000002", "tenant_id": "default", "contract": "device/1.1", "status": "pending",
-    "outcome": "accepted", "created_at": "2026-11-24T18:00:00.123456Z", "updated_at": "2026-11-24T18:00:00.123456Z",
-    "created_by": {"kind": "user", "id": "0199d3a0-0000-7000-8000-000000000001"}, "correlation_id": null,
-    "idempotency_key": null, "site_id": null, "device_id": "dev-1", "observed_at": "2026-11-24T17:59:00Z",
-    "fingerprint": "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-    "corrects": null, "corrected_by": null,
-    "audit": {"sequence": 42, "leaf_hash": "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"},
-}]}))]
+#[schemars(example = json!({"next_cursor": null, "items": [summary_example()]}))]
 pub struct Page {
     /// The requests, without their documents.
     pub items: Vec<MassRequestSummary>,
