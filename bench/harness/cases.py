@@ -426,6 +426,19 @@ def audit_cost(run):
                 in_turn(number, *turns)
 
 
+def former(run):
+    """Single requests beside an earlier build (`--former`), each on databases of its own."""
+    for database in ["postgres", "sqlite"]:
+        with run.mass_on(database) as now, run.mass_on(database, "former") as before:
+            for connections in [1, 64]:
+                for number in run.rounds():
+                    turns = [lambda subject=subject, server=server: run.add(
+                        "former", subject=subject, database=database, round=number, connections=connections,
+                        **run.post(server, database, "simple", connections))
+                        for subject, server in [("this build", now), ("former build", before)]]
+                    in_turn(number, *turns)
+
+
 def engine(run):
     """Whether those who send notice that the engine, which is asked about every document, hangs."""
     with HangingEngine(run.binaries["mass"], run.folder()) as hanging:
@@ -506,6 +519,7 @@ CASES = {
     "curves": curves,
     "audit-cost": audit_cost,
     "engine": engine,
+    "former": former,
     "verification": verification,
     "live-verification": live_verification,
     "micro": micro,

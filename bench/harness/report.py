@@ -222,6 +222,17 @@ def engine(results):
     return table(["database", "single POST, a second", "the same, each one asked about", "ratio"], rows)
 
 
+def former(results):
+    subjects = ("former build", "this build")
+    rows = [[database, str(connections), *(spread(results.values(
+        "per_second", "former", database=database, connections=connections, subject=subject)) for subject in subjects),
+        spread(results.ratios(
+            "per_second", "former", {"database": database, "connections": connections, "subject": subjects[1]},
+            {"database": database, "connections": connections, "subject": subjects[0]}), 3)]
+        for database in ("postgres", "sqlite") for connections in connections_of(results, "former")]
+    return table(["database", "connections", "former build, a second", "this build", "ratio"], rows)
+
+
 def audit(results):
     rows = [[database, *(spread(results.values("per_second", "audit", database=database, subject=subject))
              for subject in ("with the tree", "without")), spread(results.ratios(
@@ -263,6 +274,8 @@ SECTIONS = [
      "The same commit, built with and without the tree (the feature `bench-without-tree`), each on a database of its own."),
     ("A hanging engine", ["engine"], engine,
      "enterprise/1.1 at 64 connections, with `MASS_AUTO_SEND=true` and an engine that takes each question and answers none."),
+    ("Beside an earlier build", ["former"], former,
+     "Single POST of simple/1.0 by this build and by the one that `--former` names, in turns."),
     ("Micro-benchmarks", ["micro"], micro, ""),
 ]
 
