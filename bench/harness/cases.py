@@ -433,7 +433,7 @@ def former(run):
             for connections in [1, 64]:
                 for number in run.rounds():
                     turns = [lambda subject=subject, server=server: run.add(
-                        "former", subject=subject, database=database, round=number, connections=connections,
+                        "former", subject=subject, database=database, round=number,
                         **run.post(server, database, "simple", connections))
                         for subject, server in [("this build", now), ("former build", before)]]
                     in_turn(number, *turns)
