@@ -22,45 +22,11 @@ use crate::turns::in_turn;
 use crate::versions::refuse_newer;
 use crate::{MigrateError, OpenError, Options};
 
-#[path = "backend/api_keys.rs"]
-mod api_keys;
-#[path = "backend/attempts.rs"]
-mod attempts;
-#[path = "backend/audit.rs"]
-mod audit;
-#[path = "backend/audit_live.rs"]
-mod audit_live;
-#[path = "backend/audit_log.rs"]
-mod audit_log;
-#[path = "backend/audit_tree.rs"]
-mod audit_tree;
-#[path = "backend/deliveries.rs"]
-mod deliveries;
-#[path = "backend/directory.rs"]
-mod directory;
-#[path = "backend/live_requests.rs"]
-mod live_requests;
-#[path = "backend/live_users.rs"]
-mod live_users;
-#[path = "backend/mass.rs"]
-mod mass;
-#[path = "backend/quotas.rs"]
-mod quotas;
-#[path = "backend/recommendations.rs"]
-mod recommendations;
+#[path = "backend/mod.rs"]
+mod backend;
 mod roles;
-#[path = "backend/sessions.rs"]
-mod sessions;
-#[path = "backend/settings.rs"]
-mod settings;
-#[path = "backend/store.rs"]
-mod store;
-#[path = "backend/tenants.rs"]
-mod tenants;
-#[path = "backend/users.rs"]
-mod users;
 
-use deliveries::{Share, names};
+use backend::{Share, names};
 
 type Connection = PgConnection;
 type Backend = diesel::pg::Pg;
@@ -104,7 +70,7 @@ impl Store {
         let connections =
             |purpose| Connections::new(purpose, &url.with_defaults(), options.pool_size.get(), options.timeout, setup);
         let writes = Arc::new(connections("database write").one_for_each_tenant());
-        let accepting = GroupCommit::new(Arc::clone(&writes), mass::accept, Arc::clone(&options.observer));
+        let accepting = GroupCommit::new(Arc::clone(&writes), backend::accept, Arc::clone(&options.observer));
         let archiving = Connections::new("database archive", &migration_url.with_defaults(), 1, options.timeout, setup);
         Ok(Self {
             reads: connections("database read"),
@@ -300,8 +266,8 @@ fn lock_due(connection: &mut Connection, after: &str, now: Instant, share: &Shar
     );
     let query = diesel::sql_query(DUE).bind::<Text, _>(after).bind::<sql::Instant, _>(now);
     let query =
-        query.bind::<BigInt, _>(audit::column(share.of_each as u64)).bind::<Array<Text>, _>(names(share.none_of));
-    query.bind::<BigInt, _>(audit::column(share.in_all as u64)).load(connection)
+        query.bind::<BigInt, _>(backend::column(share.of_each as u64)).bind::<Array<Text>, _>(names(share.none_of));
+    query.bind::<BigInt, _>(backend::column(share.in_all as u64)).load(connection)
 }
 
 /// Whether anything is due, but of these tenants.
@@ -388,7 +354,7 @@ fn migrate(store: &Store) -> Result<Vec<String>, MigrateError> {
     refuse_newer::<Backend>(applied, MIGRATIONS)?;
     let applied = connection.run_pending_migrations(MIGRATIONS).map_err(MigrateError::Failed)?;
     let applied = applied.iter().map(ToString::to_string).collect();
-    write(&mut connection, audit_tree::build_missing).map_err(|error| MigrateError::Failed(error.into()))?;
+    write(&mut connection, backend::build_missing).map_err(|error| MigrateError::Failed(error.into()))?;
     if store.url != store.migration_url {
         let mut serving = establish(&store.url).map_err(MigrateError::Unreachable)?;
         roles::settle(&mut connection, &mut serving)?;

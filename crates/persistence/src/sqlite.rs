@@ -29,45 +29,11 @@ use crate::turns::in_turn;
 use crate::versions::refuse_newer;
 use crate::{LockedFile, MigrateError, NewerDatabase, OpenError, Options};
 
-#[path = "backend/api_keys.rs"]
-mod api_keys;
-#[path = "backend/attempts.rs"]
-mod attempts;
-#[path = "backend/audit.rs"]
-mod audit;
-#[path = "backend/audit_live.rs"]
-mod audit_live;
-#[path = "backend/audit_log.rs"]
-mod audit_log;
-#[path = "backend/audit_tree.rs"]
-mod audit_tree;
-#[path = "backend/deliveries.rs"]
-mod deliveries;
-#[path = "backend/directory.rs"]
-mod directory;
-#[path = "backend/live_requests.rs"]
-mod live_requests;
-#[path = "backend/live_users.rs"]
-mod live_users;
-#[path = "backend/mass.rs"]
-mod mass;
-#[path = "backend/quotas.rs"]
-mod quotas;
-#[path = "backend/recommendations.rs"]
-mod recommendations;
-#[path = "backend/sessions.rs"]
-mod sessions;
-#[path = "backend/settings.rs"]
-mod settings;
-#[path = "backend/store.rs"]
-mod store;
+#[path = "backend/mod.rs"]
+mod backend;
 mod sweeping;
-#[path = "backend/tenants.rs"]
-mod tenants;
-#[path = "backend/users.rs"]
-mod users;
 
-use deliveries::{Share, names};
+use backend::{Share, names};
 use sweeping::{Sweeping, sweep};
 
 type Connection = SqliteConnection;
@@ -127,7 +93,7 @@ impl Store {
         refuse_newer::<Backend>(applied, MIGRATIONS)?;
         let file = file_at(url).map_err(|error| OpenError::Unreachable(error.to_string()))?;
         let writes = Arc::new(Connections::new("database write", url, 1, options.timeout, Setup));
-        let accepting = GroupCommit::new(Arc::clone(&writes), mass::accept, Arc::clone(&options.observer));
+        let accepting = GroupCommit::new(Arc::clone(&writes), backend::accept, Arc::clone(&options.observer));
         let reads = Connections::new("database read", url, options.pool_size.get(), options.timeout, Setup);
         let (turn, sweeping) = (Mutex::default(), Arc::default());
         Ok(Self { reads, writes, accepting, turn, sweeping, path: url.to_owned(), file })
@@ -311,8 +277,8 @@ fn lock_due(connection: &mut Connection, after: &str, now: Instant, share: &Shar
     );
     let query = diesel::sql_query(DUE).bind::<Text, _>(after).bind::<sql::Instant, _>(now);
     let query =
-        query.bind::<BigInt, _>(audit::column(share.of_each as u64)).bind::<Text, _>(Json(names(share.none_of)));
-    query.bind::<BigInt, _>(audit::column(share.in_all as u64)).load(connection)
+        query.bind::<BigInt, _>(backend::column(share.of_each as u64)).bind::<Text, _>(Json(names(share.none_of)));
+    query.bind::<BigInt, _>(backend::column(share.in_all as u64)).load(connection)
 }
 
 /// Whether anything is due, but of these tenants.
@@ -372,7 +338,7 @@ fn add(connection: &mut Connection, addition: &Addition<'_>) -> QueryResult<bool
         .do_update()
         .set(usage)
         .execute(connection)?;
-    audit::store_nodes(connection, nodes)?;
+    backend::store_nodes(connection, nodes)?;
     Ok(true)
 }
 
@@ -386,7 +352,7 @@ fn migrate(store: &Store) -> Result<Vec<String>, MigrateError> {
             refuse_newer::<Backend>(applied_migrations(connection)?, MIGRATIONS)?;
             let applied = connection.run_pending_migrations(MIGRATIONS)?;
             let applied = applied.iter().map(ToString::to_string).collect();
-            audit_tree::build_missing(connection)?;
+            backend::build_missing(connection)?;
             Ok(applied)
         })
     });

@@ -2,23 +2,72 @@
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
 use diesel::prelude::*;
-use mass_admin_service::{CreateKeyError, cascaded_revocation};
-use mass_auth::{StoredKey, Versioned};
+use mass_admin_service::{CreateKeyError, KeyStore, cascaded_revocation};
+use mass_auth::{ApiKeyStore, StoredKey, Versioned};
 use mass_domain::access::Actor;
 use mass_domain::api_keys::{ApiKey, KeyPrefix, SecretDigest};
 use mass_domain::audit::NewEvent;
 use mass_domain::ids::ApiKeyId;
 use mass_domain::page::Limit;
+use mass_domain::port::PortError;
 use mass_domain::tenancy::{CredentialsVersion, TenantId};
 use mass_domain::time::Timestamp;
 
-use super::Connection;
 use super::audit::Head;
 use super::directory::{self, Kind};
+use super::{Connection, Store};
 use crate::columns::{Id, Instant};
 use crate::rows::ApiKeyRow;
 use crate::schema::{api_keys, tenants, users};
+
+#[async_trait]
+impl ApiKeyStore for Store {
+    async fn find_by_prefix(&self, prefix: &KeyPrefix) -> Result<Option<Versioned<StoredKey>>, PortError> {
+        let prefix = prefix.clone();
+        self.reads
+            .read_for_found(move |connection| whose(connection, &prefix), find_versioned)
+            .await
+    }
+
+    async fn mark_used(&self, tenant: &TenantId, id: ApiKeyId, at: Timestamp) -> Result<(), PortError> {
+        self.writes.run_for(tenant, move |connection, tenant| mark_used(connection, tenant, id, at)).await
+    }
+}
+
+#[async_trait]
+impl KeyStore for Store {
+    async fn create(&self, key: ApiKey, secret: SecretDigest, event: NewEvent) -> Result<bool, CreateKeyError> {
+        let tenant = key.tenant_id.clone();
+        self.writes.run_for(&tenant, move |connection, _| create(connection, key, secret, event)).await?
+    }
+
+    async fn find(&self, tenant: &TenantId, id: ApiKeyId) -> Result<Option<ApiKey>, PortError> {
+        let stored =
+            self.reads.read_for(tenant, move |connection, tenant| find(connection, tenant, id)).await?;
+        Ok(stored.map(|stored| stored.key))
+    }
+
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        prefix: Option<&KeyPrefix>,
+        before: Option<ApiKeyId>,
+        limit: Limit,
+    ) -> Result<Vec<ApiKey>, PortError> {
+        let prefix = prefix.cloned();
+        self.reads
+            .read_for(tenant, move |connection, tenant| {
+                list(connection, tenant, prefix.as_ref(), before, limit)
+            })
+            .await
+    }
+
+    async fn revoke(&self, tenant: &TenantId, id: ApiKeyId, event: NewEvent) -> Result<bool, PortError> {
+        self.writes.run_for(tenant, move |connection, tenant| revoke(connection, tenant, id, event)).await
+    }
+}
 
 /// How many keys one statement revokes.
 const KEYS_PER_STATEMENT: usize = 500;

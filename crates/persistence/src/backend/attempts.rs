@@ -1,16 +1,41 @@
 //! Attempts to prove a password: what the port's methods do in their transactions.
 
+use async_trait::async_trait;
 use diesel::prelude::*;
-use mass_auth::{AttemptKeys, Counter, Counters, Throttled};
+use mass_auth::{AttemptKeys, AttemptStore, Counter, Counters, Throttled};
 use mass_domain::audit::NewEvent;
+use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 
-use super::Connection;
 use super::audit::Head;
+use super::{Connection, Store};
 use crate::columns::Instant;
 use crate::rows::AttemptRow;
 use crate::schema::login_attempts;
+
+#[async_trait]
+impl AttemptStore for Store {
+    async fn begin(&self, keys: &AttemptKeys, at: Timestamp) -> Result<Result<(), Throttled>, PortError> {
+        let keys = keys.clone();
+        self.writes.run_outside(move |connection| begin(connection, &keys, at)).await
+    }
+
+    async fn is_known(&self, keys: &AttemptKeys) -> Result<bool, PortError> {
+        let keys = keys.clone();
+        self.reads.read_outside(move |connection| is_known(connection, &keys)).await
+    }
+
+    async fn succeed(&self, keys: &AttemptKeys, at: Timestamp) -> Result<(), PortError> {
+        let keys = keys.clone();
+        self.writes.run_outside(move |connection| succeed(connection, &keys, at)).await
+    }
+
+    async fn fail(&self, event: NewEvent) -> Result<(), PortError> {
+        let tenant = event.tenant_id.clone();
+        self.writes.run_for(&tenant, move |connection, tenant| fail(connection, tenant, event)).await
+    }
+}
 
 /// Lets an attempt begin, or tells why it has to wait.
 pub(super) fn begin(

@@ -153,7 +153,7 @@ impl Head {
 }
 
 /// Stores nodes of a tree.
-pub(super) fn store_nodes(connection: &mut Connection, nodes: &[NodeRow]) -> QueryResult<()> {
+pub(crate) fn store_nodes(connection: &mut Connection, nodes: &[NodeRow]) -> QueryResult<()> {
     for rows in nodes.chunks(ROWS_PER_STATEMENT) {
         diesel::insert_into(audit_nodes::table).values(rows).execute(connection)?;
     }
@@ -177,7 +177,7 @@ fn into_tree(tree: &mut Frontier, _event: &str, _nodes: &mut Vec<(Subtree, TreeH
 }
 
 /// A count of leaves as the databases keep it.
-pub(super) fn column(count: u64) -> i64 {
+pub(crate) fn column(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 

@@ -1,18 +1,47 @@
 //! The audit trail as it is stored, for whoever verifies it.
 
+use async_trait::async_trait;
 use diesel::dsl::max;
 use diesel::prelude::*;
-use mass_audit_service::live::{ArchivedLeaf, EventRecord, Extent, Part};
+use mass_audit_service::live::{ArchivedLeaf, EventRecord, Extent, LiveStore, Part, RequestPage, UserRecords};
 use mass_domain::audit::Action;
 use mass_domain::audit::tree::{Subtree, TreeHash};
+use mass_domain::ids::MassRequestId;
+use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 use uuid::Uuid;
 
 use super::audit::{STORED_LEVELS, column, count};
 use super::audit_tree::StoredTree;
-use super::{Connection, live_requests};
+use super::{Connection, Store, live_requests, live_users};
 use crate::columns::{Id, Node, ShownInstant};
 use crate::schema::{audit_archived_leaves, audit_events, audit_heads, audit_nodes};
+
+#[async_trait]
+impl LiveStore for Store {
+    async fn extent(&self, tenant: &TenantId) -> Result<Extent, PortError> {
+        self.reads.read_for(tenant, extent).await
+    }
+
+    async fn part(&self, tenant: &TenantId, after: u64, count: u64) -> Result<Part, PortError> {
+        self.reads.read_for(tenant, move |connection, tenant| part(connection, tenant, after, count)).await
+    }
+
+    async fn requests(
+        &self,
+        tenant: &TenantId,
+        after: Option<MassRequestId>,
+        limit: u64,
+    ) -> Result<RequestPage, PortError> {
+        self.reads
+            .read_for(tenant, move |connection, tenant| live_requests::page(connection, tenant, after, limit))
+            .await
+    }
+
+    async fn users(&self, tenant: &TenantId, after: u64) -> Result<UserRecords, PortError> {
+        self.reads.read_for(tenant, move |connection, tenant| live_users::users(connection, tenant, after)).await
+    }
+}
 
 /// Where a log ends.
 pub(super) fn extent(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Extent> {

@@ -2,24 +2,124 @@
 
 use std::ops::RangeInclusive;
 
+use async_trait::async_trait;
 use diesel::dsl::{exists, max, sql};
 use diesel::prelude::*;
 use diesel::result::Error::QueryBuilderError;
 use diesel::sql_types::Bool;
-use mass_audit_service::{Entry, EventFilter, Leaf, StoredCheckpoint};
+use mass_audit_service::{AuditStore, Entry, EventFilter, Leaf, StoredCheckpoint};
 use mass_domain::audit::tree::{self, Frontier, TreeHash};
 use mass_domain::audit::{Action, Event, NewEvent, Object, Outcome};
 use mass_domain::ids::MassRequestId;
 use mass_domain::page::Limit;
+use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 
-use super::Connection;
 use super::audit::{Head, column, count, frontier};
 use super::audit_tree::StoredTree;
+use super::{Connection, Store, tenants};
 use crate::columns::{Id, Instant, Node, Word};
 use crate::rows;
 use crate::schema::{audit_archived_leaves, audit_checkpoints, audit_events, audit_heads};
+
+#[async_trait]
+impl AuditStore for Store {
+    async fn record(&self, tenant: &TenantId, events: Vec<NewEvent>) -> Result<(), PortError> {
+        super::in_place(self)?;
+        self.writes.run_for(tenant, move |connection, tenant| record(connection, tenant, events)).await
+    }
+
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        filter: &EventFilter,
+        before: Option<i64>,
+        limit: Limit,
+    ) -> Result<Vec<Event>, PortError> {
+        let filter = filter.clone();
+        self.reads
+            .read_for(tenant, move |connection, tenant| list(connection, tenant, &filter, before, limit))
+            .await
+    }
+
+    async fn head(&self, tenant: &TenantId) -> Result<Frontier, PortError> {
+        self.reads.read_for(tenant, head).await
+    }
+
+    async fn frontier_at(&self, tenant: &TenantId, size: u64) -> Result<Option<Frontier>, PortError> {
+        self.reads.read_for(tenant, move |connection, tenant| frontier_at(connection, tenant, size)).await
+    }
+
+    async fn tenants(&self) -> Result<Vec<TenantId>, PortError> {
+        self.reads.read_outside(tenants::ids).await
+    }
+
+    async fn latest_checkpoint(&self, tenant: &TenantId) -> Result<Option<StoredCheckpoint>, PortError> {
+        self.reads.read_for(tenant, latest_checkpoint).await
+    }
+
+    async fn checkpoints(
+        &self,
+        tenant: &TenantId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredCheckpoint>, PortError> {
+        self.reads
+            .read_for(tenant, move |connection, tenant| checkpoints(connection, tenant, after, limit))
+            .await
+    }
+
+    async fn keep_checkpoint(&self, tenant: &TenantId, checkpoint: StoredCheckpoint) -> Result<(), PortError> {
+        self.writes
+            .run_for(tenant, move |connection, tenant| keep_checkpoint(connection, tenant, &checkpoint))
+            .await
+    }
+
+    async fn inclusion(
+        &self,
+        tenant: &TenantId,
+        sequence: i64,
+        size: u64,
+    ) -> Result<Option<(Leaf, Vec<TreeHash>)>, PortError> {
+        self.reads
+            .read_for(tenant, move |connection, tenant| inclusion(connection, tenant, sequence, size))
+            .await
+    }
+
+    async fn consistency(&self, tenant: &TenantId, from: u64, to: u64) -> Result<Option<Vec<TreeHash>>, PortError> {
+        self.reads
+            .read_for(tenant, move |connection, tenant| consistency(connection, tenant, from, to))
+            .await
+    }
+
+    async fn entries(&self, tenant: &TenantId, after: i64, limit: usize) -> Result<Vec<Entry>, PortError> {
+        self.reads
+            .read_for(tenant, move |connection, tenant| entries(connection, tenant, after, limit))
+            .await
+    }
+
+    async fn acceptance(&self, tenant: &TenantId, id: MassRequestId) -> Result<Option<Entry>, PortError> {
+        self.reads.read_for(tenant, move |connection, tenant| acceptance(connection, tenant, id)).await
+    }
+
+    async fn archived(&self, tenant: &TenantId) -> Result<u64, PortError> {
+        self.reads.read_for(tenant, archived).await
+    }
+
+    async fn archive(
+        &self,
+        tenant: &TenantId,
+        events: RangeInclusive<i64>,
+        event: NewEvent,
+    ) -> Result<bool, PortError> {
+        let archived = super::archiving(self)
+            .run_at_length_for(tenant, move |connection, tenant| archive(connection, tenant, &events, event))
+            .await?;
+        super::sweep(self).await;
+        Ok(archived)
+    }
+}
 
 /// Appends events to a log.
 pub(super) fn record(connection: &mut Connection, tenant: &TenantId, events: Vec<NewEvent>) -> QueryResult<()> {

@@ -87,7 +87,7 @@ impl<'a> StoredTree<'a> {
 }
 
 /// Builds the trees of the logs that are older than the trees, and tells each request where it stands in one, within the transaction of whoever migrates.
-pub(super) fn build_missing(connection: &mut Connection) -> QueryResult<()> {
+pub(crate) fn build_missing(connection: &mut Connection) -> QueryResult<()> {
     let due: Vec<Word<TenantId>> = audit_heads::table
         .filter(audit_heads::size.gt(0))
         .filter(audit_heads::frontier.eq(Vec::new()))

@@ -7,7 +7,10 @@
 //! queue, the delivery.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
+use async_trait::async_trait;
 use diesel::dsl::{count_star, exists, sql};
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
@@ -19,24 +22,164 @@ use mass_domain::ids::{DeliveryId, MassRequestId};
 use mass_domain::json;
 use mass_domain::mass_request::{MassRequest, Status, Summary};
 use mass_domain::page::Limit;
+use mass_domain::port::PortError;
 use mass_domain::recommendation::Recommendation;
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 use mass_domain::trace::{Origin, RequestId, TraceParent};
 use mass_service::{
-    Claim, Claimed, Conclusion, Dispatch, Found, HandleError, Question, Recorded, Restraint, SendError, judge_cancel,
-    judge_replay,
+    Claim, Claimed, Conclusion, DeliveryStore, Dispatch, Found, HandleError, OutboxStore, Question, Recorded, Restraint,
+    SendError, judge_cancel, judge_replay,
 };
 
-use super::Connection;
 use super::audit::{Head, column, count};
-use super::mass;
+use super::{Connection, Store, mass};
 use crate::columns::{Id, Instant, Word};
 use crate::deed::Deed;
 use crate::foresight::Moved;
 use crate::rows::{self, DeliveryRow, DueAtRow, DueRow, QueueRow, RecommendationRow};
 use crate::schema::{audit_events, deliveries, delivery_queue, mass_requests, recommendations};
 use crate::turns::in_turn;
+
+#[async_trait]
+impl DeliveryStore for Store {
+    async fn claim(
+        &self,
+        worker: &WorkerName,
+        limit: u16,
+        now: Timestamp,
+        until: Timestamp,
+        restraint: &Restraint,
+    ) -> Result<Vec<Claimed>, PortError> {
+        super::in_place(self)?;
+        // Looked for apart, so that a worker that finds nothing has kept no writer waiting.
+        let none_of = restraint.none_of.clone();
+        if !self.reads.read_outside(move |connection| super::is_due(connection, Instant(now), &none_of)).await? {
+            return Ok(Vec::new());
+        }
+        let (worker, restraint) = (worker.clone(), restraint.clone());
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let claim = move |connection: &mut Connection| {
+            let span = Lease { now, until };
+            let claims = claim(connection, &worker, limit, span, &restraint, &mut turn)?;
+            Ok((claims, turn))
+        };
+        let (claims, turn) = self.writes.run_outside(claim).await?;
+        *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = turn;
+        let mut claimed = Vec::new();
+        let mut failure = None;
+        for (tenant, claims) in by_tenant(claims) {
+            let follow = self.accepting.follower(&tenant);
+            let begin = move |connection: &mut Connection, tenant: &TenantId| {
+                let (begun, moved) = begin(connection, tenant, claims, now)?;
+                follow(&moved);
+                Ok(begun)
+            };
+            match self.writes.run_for(&tenant, begin).await {
+                Ok(begun) => claimed.extend(begun.into_iter().map(Begun::into_claimed)),
+                Err(error) => failure = Some(error),
+            }
+        }
+        // One tenant's trouble is not the others'.
+        match failure {
+            Some(error) if claimed.is_empty() => Err(error),
+            Some(_) | None => Ok(claimed),
+        }
+    }
+
+    async fn record(&self, claim: &Claim, conclusion: Conclusion, at: Timestamp) -> Result<Recorded, PortError> {
+        super::in_place(self)?;
+        let tenant = claim.tenant_id.clone();
+        let record = |claim: Claim, conclusion: Conclusion| {
+            let follow = self.accepting.follower(&tenant);
+            let record = move |connection: &mut Connection, tenant: &TenantId| {
+                let (recorded, moved) = record(connection, tenant, &claim, conclusion, at)?;
+                follow(&moved);
+                Ok(recorded)
+            };
+            self.writes.run_for(&tenant, record)
+        };
+        match record(claim.clone(), conclusion.clone()).await {
+            // An answer of the engine is not thrown away for a deadlock or a lost connection. Was it recorded after all, the
+            // claim is no longer good.
+            Err(PortError::Unavailable(_)) => record(claim.clone(), conclusion).await,
+            recorded => recorded,
+        }
+    }
+
+    async fn extend(&self, claims: &[Claim], until: Timestamp) -> Result<Vec<bool>, PortError> {
+        let claims = claims.to_vec();
+        self.writes.run_outside(move |connection| extend(connection, &claims, until)).await
+    }
+
+    async fn hand_back(&self, worker: &WorkerName, at: Timestamp) -> Result<usize, PortError> {
+        let worker = worker.clone();
+        let claims = self.writes.run_outside(move |connection| claims_of(connection, &worker)).await?;
+        let mut handed_back = 0;
+        for (tenant, claims) in by_tenant(claims) {
+            handed_back += self
+                .writes
+                .run_for(&tenant, move |connection, tenant| hand_back(connection, tenant, &claims, at))
+                .await?;
+        }
+        Ok(handed_back)
+    }
+}
+
+/// Claims, tenant by tenant.
+fn by_tenant(claims: Vec<Claim>) -> BTreeMap<TenantId, Vec<Claim>> {
+    let mut by_tenant: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for claim in claims {
+        by_tenant.entry(claim.tenant_id.clone()).or_default().push(claim);
+    }
+    by_tenant
+}
+
+#[async_trait]
+impl OutboxStore for Store {
+    async fn send(&self, tenant: &TenantId, id: MassRequestId, act: Act) -> Result<Delivery, SendError> {
+        super::in_place(self)?;
+        self.writes.run_for(tenant, move |connection, tenant| send(connection, tenant, id, &act)).await?
+    }
+
+    async fn find(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<Delivery>, PortError> {
+        // At one instant, since it may be written down meanwhile.
+        let find = move |connection: &mut Connection, tenant: &TenantId| {
+            super::read(connection, |connection| find(connection, tenant, id))
+        };
+        self.reads.read_for(tenant, find).await
+    }
+
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        filter: Filter,
+        before: Option<DeliveryId>,
+        limit: Limit,
+    ) -> Result<Vec<Delivery>, PortError> {
+        self.reads
+            .read_for(tenant, move |connection, tenant| list(connection, tenant, filter, before, limit))
+            .await
+    }
+
+    async fn overview(&self, tenant: &TenantId) -> Result<Overview, PortError> {
+        self.reads.read_for(tenant, overview).await
+    }
+
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog, PortError> {
+        self.reads.read_outside(move |connection| backlog(connection, now)).await
+    }
+
+    async fn replay(&self, tenant: &TenantId, id: DeliveryId, act: Act) -> Result<Delivery, HandleError> {
+        super::in_place(self)?;
+        self.writes.run_for(tenant, move |connection, tenant| replay(connection, tenant, id, &act)).await?
+    }
+
+    async fn cancel(&self, tenant: &TenantId, id: DeliveryId, act: Act) -> Result<Delivery, HandleError> {
+        super::in_place(self)?;
+        self.writes.run_for(tenant, move |connection, tenant| cancel(connection, tenant, id, &act)).await?
+    }
+}
 
 /// From when to when a claim holds.
 #[derive(Clone, Copy)]
@@ -125,17 +268,17 @@ fn go_round(
 }
 
 /// How much of what is due is looked for.
-pub(super) struct Share<'a> {
+pub(crate) struct Share<'a> {
     /// Of each tenant.
-    pub(super) of_each: usize,
+    pub(crate) of_each: usize,
     /// Of all together.
-    pub(super) in_all: usize,
+    pub(crate) in_all: usize,
     /// Whose is not.
-    pub(super) none_of: &'a [TenantId],
+    pub(crate) none_of: &'a [TenantId],
 }
 
 /// Tenants, as a statement takes them.
-pub(super) fn names(tenants: &[TenantId]) -> Vec<&str> {
+pub(crate) fn names(tenants: &[TenantId]) -> Vec<&str> {
     tenants.iter().map(TenantId::as_str).collect()
 }
 

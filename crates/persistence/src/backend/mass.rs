@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use anyhow::anyhow;
+use async_trait::async_trait;
 use diesel::prelude::*;
 use mass_domain::audit::tree::Frontier;
 use mass_domain::audit::{Act, Action, Event, NewEvent};
@@ -10,17 +12,17 @@ use mass_domain::delivery::State;
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{AuditLeaf, Filter, IdempotencyKey, MassRequest, Status, Summary};
 use mass_domain::page::Limit;
+use mass_domain::port::PortError;
 use mass_domain::tenancy::{CredentialsVersion, TenantId};
 use mass_domain::time::Timestamp;
 use mass_domain::validation::Warning;
 use mass_service::{
-    DeleteError, Deletion, Found, KeyRecord, Receipt, Refusal, Snapshot, StoredVersion, Submission, Transition,
+    DeleteError, Deletion, Found, KeyRecord, MassStore, Receipt, Refusal, Snapshot, StoredVersion, Submission, Transition,
     TransitionError,
 };
 
-use super::Connection;
 use super::audit::{self, Growth, Head, Place};
-use super::{deliveries, quotas, recommendations};
+use super::{Connection, Store, deliveries, quotas, recommendations};
 use crate::batch::{Batch, NaturalKey};
 use crate::columns::{Id, Instant, Json, Word};
 use crate::deed::Deed;
@@ -31,9 +33,97 @@ use crate::rows::{Addition, Assumed, MetKeyRow, RequestRow, SummaryRow, UsageRow
 use crate::schema::{idempotency_keys, mass_requests, tenants};
 use crate::store::ROWS_PER_STATEMENT;
 
+#[async_trait]
+impl MassStore for Store {
+    async fn accept(
+        &self,
+        tenant: &TenantId,
+        submissions: Vec<Submission>,
+        refused: Vec<NewEvent>,
+    ) -> Result<Vec<Result<Receipt, Refusal>>, PortError> {
+        super::in_place(self)?;
+        let results = self.accepting.accept(tenant, submissions, refused, None).await?;
+        results
+            .ok_or_else(|| PortError::Unexpected(anyhow!("documents were not accepted, although under no condition")))
+    }
+
+    async fn accept_as_of(
+        &self,
+        tenant: &TenantId,
+        version: CredentialsVersion,
+        submissions: Vec<Submission>,
+        refused: Vec<NewEvent>,
+    ) -> Result<Option<Vec<Result<Receipt, Refusal>>>, PortError> {
+        super::in_place(self)?;
+        self.accepting.accept(tenant, submissions, refused, Some(version)).await
+    }
+
+    async fn accept_all_or_none(
+        &self,
+        tenant: &TenantId,
+        submissions: Vec<Submission>,
+    ) -> Result<Vec<Result<Receipt, Refusal>>, PortError> {
+        super::in_place(self)?;
+        self.writes
+            .run_for(tenant, move |connection, tenant| accept_all_or_none(connection, tenant, &submissions))
+            .await
+    }
+
+    async fn find(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<MassRequest>, PortError> {
+        self.reads.read_for(tenant, move |connection, tenant| find(connection, tenant, id)).await
+    }
+
+    async fn find_as_of(
+        &self,
+        tenant: &TenantId,
+        version: CredentialsVersion,
+        id: MassRequestId,
+    ) -> Result<Option<Found<MassRequest>>, PortError> {
+        self.reads.read_for(tenant, move |connection, tenant| find_as_of(connection, tenant, version, id)).await
+    }
+
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        filter: &Filter,
+        before: Option<MassRequestId>,
+        limit: Limit,
+    ) -> Result<Vec<Summary>, PortError> {
+        let filter = filter.clone();
+        self.reads
+            .read_for(tenant, move |connection, tenant| list(connection, tenant, &filter, before, limit))
+            .await
+    }
+
+    async fn events(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<Vec<Event>>, PortError> {
+        self.reads.read_for(tenant, move |connection, tenant| events(connection, tenant, id)).await
+    }
+
+    async fn transition(
+        &self,
+        tenant: &TenantId,
+        id: MassRequestId,
+        transition: Transition,
+    ) -> Result<MassRequest, TransitionError> {
+        self.writes
+            .run_for(tenant, move |connection, tenant| self::transition(connection, tenant, id, transition))
+            .await?
+    }
+
+    async fn delete(&self, tenant: &TenantId, id: MassRequestId, deletion: Deletion) -> Result<(), DeleteError> {
+        let delete =
+            move |connection: &mut Connection, tenant: &TenantId| delete(connection, tenant, id, deletion);
+        let deleted = self.writes.run_for(tenant, delete).await?;
+        if deleted.is_ok() {
+            super::sweep(self).await;
+        }
+        deleted
+    }
+}
+
 /// Judges and stores submissions, and records what was refused before; nothing and `None` if the tenant's credentials are
 /// at another version than they are to be.
-pub(super) fn accept(
+pub(crate) fn accept(
     connection: &mut Connection,
     tenant: &TenantId,
     documents: Documents<'_>,

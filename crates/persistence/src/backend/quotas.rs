@@ -1,14 +1,27 @@
 //! Quotas: what the port's methods do in their transactions.
 
+use async_trait::async_trait;
 use diesel::prelude::*;
-use mass_admin_service::QuotaChange;
+use mass_admin_service::{QuotaChange, QuotaStore};
+use mass_domain::port::PortError;
 use mass_domain::tenancy::{CredentialsVersion, Quotas, TenantId, TenantSettings, Usage};
 
-use super::Connection;
 use super::audit::Head;
+use super::{Connection, Store};
 use crate::batch::Terms;
 use crate::rows::{QuotaRow, UsageRow};
 use crate::schema::{quotas, tenant_usage, tenants};
+
+#[async_trait]
+impl QuotaStore for Store {
+    async fn get(&self, tenant: &TenantId) -> Result<Quotas, PortError> {
+        self.reads.read_for(tenant, get).await
+    }
+
+    async fn set(&self, tenant: &TenantId, change: QuotaChange) -> Result<(), PortError> {
+        self.writes.run_for(tenant, move |connection, tenant| set(connection, tenant, &change)).await
+    }
+}
 
 /// The quotas of a tenant.
 pub(super) fn get(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Quotas> {

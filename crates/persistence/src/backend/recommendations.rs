@@ -1,17 +1,41 @@
 //! What the engine recommended.
 
+use async_trait::async_trait;
 use diesel::prelude::*;
 use mass_domain::ids::{MassRequestId, RecommendationId};
 use mass_domain::page::Limit;
+use mass_domain::port::PortError;
 use mass_domain::recommendation::{Filter, Recommendation};
 use mass_domain::tenancy::TenantId;
-use mass_service::Found;
+use mass_service::{Found, RecommendationStore};
 
-use super::Connection;
+use super::{Connection, Store};
 use crate::columns::{Id, Instant};
 use crate::id_bounds::{lowest_id_after, lowest_id_from};
 use crate::rows::RecommendationRow;
 use crate::schema::{mass_requests, recommendations};
+
+#[async_trait]
+impl RecommendationStore for Store {
+    async fn of_request(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<Vec<Recommendation>>, PortError> {
+        self.reads.read_for(tenant, move |connection, tenant| of_request(connection, tenant, id)).await
+    }
+
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        filter: &Filter,
+        before: Option<RecommendationId>,
+        limit: Limit,
+    ) -> Result<Vec<Recommendation>, PortError> {
+        let filter = filter.clone();
+        self.reads
+            .read_for(tenant, move |connection, tenant| {
+                list(connection, tenant, &filter, before, limit)
+            })
+            .await
+    }
+}
 
 /// The recommendations on a request, newest first.
 pub(super) fn of_request(

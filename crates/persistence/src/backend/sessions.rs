@@ -1,18 +1,54 @@
 //! Sessions and their refresh tokens: what the port's methods do in their transactions.
 
+use async_trait::async_trait;
 use diesel::prelude::*;
-use mass_auth::{Opening, RefreshTokenHash, RefreshVerdict, Refreshed, Session, Versioned, judge_refresh};
+use mass_auth::{Opening, RefreshTokenHash, RefreshVerdict, Refreshed, Session, SessionStore, Versioned, judge_refresh};
 use mass_domain::audit::{Act, NewEvent};
 use mass_domain::ids::{SessionId, UserId};
+use mass_domain::port::PortError;
 use mass_domain::tenancy::{CredentialsVersion, TenantId};
 use mass_domain::time::Timestamp;
 use mass_domain::users::User;
 
 use super::audit::Head;
-use super::{Connection, users};
+use super::{Connection, Store, users};
 use crate::columns::{Id, Instant};
 use crate::rows::{SessionRow, UserRow};
 use crate::schema::{refresh_tokens, sessions, tenants, users as user_rows};
+
+#[async_trait]
+impl SessionStore for Store {
+    async fn open(&self, opening: Opening, event: NewEvent) -> Result<bool, PortError> {
+        let tenant = opening.session.tenant_id.clone();
+        self.writes.run_for(&tenant, move |connection, _| open(connection, opening, event)).await
+    }
+
+    async fn find(&self, tenant: &TenantId, id: SessionId) -> Result<Option<Versioned<(Session, User)>>, PortError> {
+        self.reads.read_for(tenant, move |connection, tenant| find(connection, tenant, id)).await
+    }
+
+    async fn refresh(
+        &self,
+        tenant: &TenantId,
+        presented: RefreshTokenHash,
+        next: RefreshTokenHash,
+        act: Act,
+    ) -> Result<Refreshed, PortError> {
+        // Whatever tenant a token that was made up names, it gets no turn to write, and nothing that is kept.
+        let known =
+            self.reads.read_for(tenant, move |connection, tenant| of_token(connection, tenant, presented));
+        if known.await?.is_none() {
+            return Ok(Refreshed::Refused);
+        }
+        self.writes
+            .run_for(tenant, move |connection, tenant| refresh(connection, tenant, presented, next, &act))
+            .await
+    }
+
+    async fn revoke(&self, tenant: &TenantId, id: SessionId, event: NewEvent) -> Result<(), PortError> {
+        self.writes.run_for(tenant, move |connection, tenant| revoke(connection, tenant, id, event)).await
+    }
+}
 
 /// Opens a session, if the proved password is still the user's.
 pub(super) fn open(connection: &mut Connection, opening: Opening, event: NewEvent) -> QueryResult<bool> {

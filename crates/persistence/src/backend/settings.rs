@@ -1,12 +1,25 @@
 //! Settings: what the port's methods do in their transactions.
 
+use async_trait::async_trait;
 use diesel::prelude::*;
-use mass_admin_service::SettingsChange;
+use mass_admin_service::{SettingsChange, SettingsStore};
+use mass_domain::port::PortError;
 use mass_domain::tenancy::{TenantId, TenantSettings};
 
-use super::Connection;
 use super::audit::Head;
+use super::{Connection, Store};
 use crate::schema::tenants;
+
+#[async_trait]
+impl SettingsStore for Store {
+    async fn get(&self, tenant: &TenantId) -> Result<TenantSettings, PortError> {
+        self.reads.read_for(tenant, get).await
+    }
+
+    async fn set(&self, tenant: &TenantId, change: SettingsChange) -> Result<(), PortError> {
+        self.writes.run_for(tenant, move |connection, tenant| set(connection, tenant, &change)).await
+    }
+}
 
 /// The settings of a tenant.
 pub(super) fn get(connection: &mut Connection, tenant: &TenantId) -> QueryResult<TenantSettings> {

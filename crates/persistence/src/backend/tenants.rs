@@ -1,18 +1,37 @@
 //! Tenants: what the port's methods do in their transactions.
 
+use async_trait::async_trait;
 use diesel::Connection as _;
 use diesel::prelude::*;
 use diesel::result::Error::RollbackTransaction;
-use mass_admin_service::CreateTenantError;
+use mass_admin_service::{CreateTenantError, TenantStore};
 use mass_auth::Account;
 use mass_domain::audit::NewEvent;
 use mass_domain::page::Limit;
+use mass_domain::port::PortError;
 use mass_domain::tenancy::{Tenant, TenantId};
 
 use super::audit::Head;
-use super::{Connection, users};
+use super::{Connection, Store, users};
 use crate::columns::{Instant, Word};
 use crate::schema::tenants;
+
+#[async_trait]
+impl TenantStore for Store {
+    async fn create(&self, tenant: Tenant, admin: Account, events: Vec<NewEvent>) -> Result<(), CreateTenantError> {
+        let id = tenant.id.clone();
+        self.writes.run_for(&id, move |connection, _| create(connection, &tenant, admin, events)).await?
+    }
+
+    async fn find(&self, id: &TenantId) -> Result<Option<Tenant>, PortError> {
+        let id = id.clone();
+        self.reads.read_outside(move |connection| find(connection, &id)).await
+    }
+
+    async fn list(&self, after: Option<TenantId>, limit: Limit) -> Result<Vec<Tenant>, PortError> {
+        self.reads.read_outside(move |connection| list(connection, after.as_ref(), limit)).await
+    }
+}
 
 /// Creates a tenant with its administrator, or neither.
 pub(super) fn create(

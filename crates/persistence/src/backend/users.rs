@@ -1,23 +1,85 @@
 //! Tenants and user accounts: what the port's methods do in their transactions.
 
+use async_trait::async_trait;
 use diesel::dsl::exists;
 use diesel::prelude::*;
-use mass_admin_service::{ChangeUserError, ChangedUser, CreateUserError, UserChange, cascaded_revocation};
-use mass_auth::{Account, PasswordChange, PasswordHash};
+use mass_admin_service::{AccountStore, ChangeUserError, ChangedUser, CreateUserError, UserChange, cascaded_revocation};
+use mass_auth::{Account, PasswordChange, PasswordHash, UserStore};
 use mass_domain::access::{Actor, Role};
 use mass_domain::audit::NewEvent;
 use mass_domain::ids::UserId;
 use mass_domain::page::Limit;
+use mass_domain::port::PortError;
 use mass_domain::tenancy::{CredentialsVersion, Tenant, TenantId};
 use mass_domain::users::{Email, User};
 use uuid::Uuid;
 
 use super::audit::Head;
 use super::directory::{self, Kind};
-use super::{Connection, api_keys, sessions};
+use super::{Connection, Store, api_keys, sessions};
 use crate::columns::{Id, Instant, Set, Word};
 use crate::rows::UserRow;
 use crate::schema::{tenants, users};
+
+#[async_trait]
+impl UserStore for Store {
+    async fn is_empty(&self) -> Result<bool, PortError> {
+        self.reads.read_outside(is_empty).await
+    }
+
+    async fn found(&self, tenant: Tenant, account: Account, events: Vec<NewEvent>) -> Result<bool, PortError> {
+        let id = tenant.id.clone();
+        self.writes.run_for(&id, move |connection, _| found(connection, &tenant, account, events)).await
+    }
+
+    async fn find_by_email(&self, email: &Email) -> Result<Option<Account>, PortError> {
+        let email = email.clone();
+        self.reads.read_for_found(move |connection| whose(connection, &email), find_account).await
+    }
+
+    async fn set_password(
+        &self,
+        tenant: &TenantId,
+        id: UserId,
+        password: PasswordHash,
+        event: NewEvent,
+    ) -> Result<bool, PortError> {
+        self.writes
+            .run_for(tenant, move |connection, tenant| set_password(connection, tenant, id, &password, event))
+            .await
+    }
+
+    async fn change_password(&self, change: PasswordChange, event: NewEvent) -> Result<bool, PortError> {
+        let tenant = change.tenant_id.clone();
+        self.writes.run_for(&tenant, move |connection, _| change_password(connection, &change, event)).await
+    }
+
+    async fn credentials_version(&self, tenant: &TenantId) -> Result<Option<CredentialsVersion>, PortError> {
+        let tenant = tenant.clone();
+        // Outside the tenants, where it needs no transaction to be held within one.
+        self.reads.read_outside(move |connection| credentials_version(connection, &tenant)).await
+    }
+}
+
+#[async_trait]
+impl AccountStore for Store {
+    async fn create(&self, account: Account, event: NewEvent) -> Result<(), CreateUserError> {
+        let tenant = account.user.tenant_id.clone();
+        self.writes.run_for(&tenant, move |connection, _| create(connection, account, event)).await?
+    }
+
+    async fn find(&self, tenant: &TenantId, id: UserId) -> Result<Option<User>, PortError> {
+        self.reads.read_for(tenant, move |connection, tenant| find(connection, tenant, id)).await
+    }
+
+    async fn list(&self, tenant: &TenantId, before: Option<UserId>, limit: Limit) -> Result<Vec<User>, PortError> {
+        self.reads.read_for(tenant, move |connection, tenant| list(connection, tenant, before, limit)).await
+    }
+
+    async fn change(&self, tenant: &TenantId, id: UserId, change: UserChange) -> Result<ChangedUser, ChangeUserError> {
+        self.writes.run_for(tenant, move |connection, tenant| self::change(connection, tenant, id, &change)).await?
+    }
+}
 
 /// Whether there is no account.
 pub(super) fn is_empty(connection: &mut Connection) -> QueryResult<bool> {

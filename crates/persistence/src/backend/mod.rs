@@ -1,0 +1,34 @@
+//! The ports, domain by domain: each module holds a port's implementation and its transactions.
+//!
+//! The modules are written once and compiled for both databases, as children of `postgres` and of `sqlite`: the imports
+//! below are all that differs between the two.
+
+mod api_keys;
+mod attempts;
+mod audit;
+mod audit_live;
+mod audit_log;
+mod audit_tree;
+mod deliveries;
+mod directory;
+mod live_requests;
+mod live_users;
+mod mass;
+mod quotas;
+mod recommendations;
+mod sessions;
+mod settings;
+mod tenants;
+mod upkeep;
+mod users;
+
+use super::{
+    Backend, Connection, HEAD_FIRST, ROUND_TRIPS_COST, Store, add, archiving, has_room, in_place, is_due, lock_attempts,
+    lock_due, lock_founding, lock_head, lock_session, may_archive, met_keys, met_versions, migrate, read, sweep,
+    try_to_write, write,
+};
+
+pub(crate) use audit::{column, store_nodes};
+pub(crate) use audit_tree::build_missing;
+pub(crate) use deliveries::{Share, names};
+pub(crate) use mass::accept;

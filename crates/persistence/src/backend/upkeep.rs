@@ -1,0 +1,66 @@
+//! Checks, purges and migrations of a whole database.
+
+use async_trait::async_trait;
+use diesel::prelude::*;
+use mass_domain::port::PortError;
+use mass_domain::tenancy::TenantId;
+use mass_domain::time::Timestamp;
+
+use super::{Connection, Store, attempts, mass, sessions, tenants};
+use crate::{Load, MigrateError};
+use crate::store::Upkeep;
+
+impl Store {
+    /// Does a unit of work for each tenant, and adds up what they count.
+    async fn in_each_tenant(
+        &self,
+        work: impl Fn(&mut Connection, &TenantId) -> QueryResult<usize> + Clone + Send + 'static,
+    ) -> Result<usize, PortError> {
+        let mut count = 0;
+        for tenant in self.reads.read_outside(tenants::ids).await? {
+            count += self.writes.run_at_length_for(&tenant, work.clone()).await?;
+        }
+        Ok(count)
+    }
+}
+
+#[async_trait]
+impl Upkeep for Store {
+    async fn check(&self) -> Result<(), PortError> {
+        super::in_place(self)?;
+        super::has_room(self)?;
+        self.reads.read_outside(|connection| diesel::sql_query("SELECT 1").execute(connection)).await?;
+        if self.writes.trouble().cannot_write() {
+            self.writes.run_outside(super::try_to_write).await?;
+            self.writes.trouble().can_write();
+        }
+        Ok(())
+    }
+
+    async fn purge(&self, before: Timestamp) -> Result<usize, PortError> {
+        let keys = self.in_each_tenant(move |connection, tenant| mass::purge_keys(connection, tenant, before)).await?;
+        super::sweep(self).await;
+        Ok(keys)
+    }
+
+    async fn purge_logins(&self, before: Timestamp, known_before: Timestamp) -> Result<usize, PortError> {
+        let sessions =
+            self.in_each_tenant(move |connection, tenant| sessions::purge(connection, tenant, before)).await?;
+        let attempts =
+            self.writes.run_outside(move |connection| attempts::purge(connection, before, known_before)).await?;
+        super::sweep(self).await;
+        Ok(sessions + attempts)
+    }
+
+    fn load(&self) -> Load {
+        Load {
+            waiting_documents: self.accepting.waiting(),
+            reads: self.reads.in_use(),
+            writes: self.writes.in_use(),
+        }
+    }
+
+    fn migrate(&self) -> Result<Vec<String>, MigrateError> {
+        super::migrate(self)
+    }
+}
