@@ -15,8 +15,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::canonical::{self, Fingerprint};
+use crate::idempotency::IdempotencyKey;
 use crate::json::Value;
-use crate::mass_request::IdempotencyKey;
 use crate::tenancy::TenantId;
 use crate::time::Timestamp;
 use crate::validation::{Code, Findings, Pointer, Violation, Warning, WarningCode};

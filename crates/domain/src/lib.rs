@@ -13,6 +13,7 @@ pub mod contracts;
 pub mod crockford;
 pub mod delivery;
 pub mod hex;
+mod idempotency;
 pub mod ids;
 pub mod json;
 pub mod mass_request;

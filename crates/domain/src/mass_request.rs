@@ -2,6 +2,7 @@
 
 use crate::access::Actor;
 use crate::audit::tree::TreeHash;
+use crate::audit::{Act, Action, NewEvent, Object};
 use crate::canonical::Fingerprint;
 use crate::contracts::ContractId;
 use crate::ids::MassRequestId;
@@ -9,6 +10,8 @@ use crate::names::named_enum;
 use crate::tenancy::TenantId;
 use crate::time::Timestamp;
 use crate::validation::Warning;
+
+pub use crate::idempotency::{IdempotencyKey, InvalidIdempotencyKey};
 
 /// Error for an unknown status name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -114,6 +117,21 @@ pub struct Summary {
     pub audit: Option<AuditLeaf>,
 }
 
+impl Summary {
+    /// Builds the audit event of an action on the request.
+    #[must_use]
+    pub fn event(&self, act: &Act, action: Action) -> NewEvent {
+        let event = act.done(&self.tenant_id, action, Object::MassRequest(self.id));
+        NewEvent { contract: Some(self.contract), output: Some(self.fingerprint), ..event }
+    }
+
+    /// Counts a visible change by this act.
+    pub fn touch(&mut self, act: &Act) {
+        self.version += 1;
+        self.updated_at = act.at;
+    }
+}
+
 /// A stored request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MassRequest {
@@ -123,38 +141,6 @@ pub struct MassRequest {
     pub document: String,
     /// Warnings from its validation.
     pub warnings: Vec<Warning>,
-}
-
-/// An idempotency key, so that a repeated submission has no further effect: 1–255 printable ASCII characters (IETF
-/// draft "The Idempotency-Key HTTP Header Field"). Unique within the tenant.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct IdempotencyKey(Box<str>);
-
-/// Error for a text that is not an idempotency key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an idempotency key must have 1 to 255 printable ASCII characters")]
-pub struct InvalidIdempotencyKey;
-
-impl IdempotencyKey {
-    /// Trims white space, then parses a key.
-    ///
-    /// # Errors
-    /// [`InvalidIdempotencyKey`] if the rest is empty, too long or contains another character.
-    pub fn parse(text: &str) -> Result<Self, InvalidIdempotencyKey> {
-        let text = text.trim();
-        let printable = |b: u8| (b' '..=b'~').contains(&b);
-        if (1..=255).contains(&text.len()) && text.bytes().all(printable) {
-            Ok(Self(text.into()))
-        } else {
-            Err(InvalidIdempotencyKey)
-        }
-    }
-
-    /// Returns the key as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 /// Filter of a list of requests. Time bounds include `from` and exclude `to`.

@@ -1,4 +1,4 @@
-//! Batches: many documents, each with a result of its own, examined while those before them are being stored.
+//! Batches: many documents, each with its own result, validated while those before them are being stored.
 
 use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::audit::Refusals;
@@ -6,11 +6,13 @@ use mass_domain::tenancy::CredentialsVersion;
 use mass_domain::trace::Origin;
 
 use crate::MassService;
-use crate::accept::{AcceptError, Options, Receipt, Refusal, Submission, missing_result};
+use crate::accept::{AcceptError, Options, missing_result};
+use crate::decision::{Receipt, Refusal};
 use crate::document::{DocumentError, Record};
 use crate::refused::Sent;
+use crate::submission::Submission;
 
-/// Documents that have been examined and wait to be stored, in their order.
+/// Validated documents that wait to be stored, in their order.
 #[derive(Debug, Default)]
 pub struct Prepared {
     submissions: Vec<Submission>,
@@ -21,19 +23,19 @@ pub struct Prepared {
 pub type Results = Vec<Result<Receipt, AcceptError>>;
 
 impl Prepared {
-    /// How many they are, refused ones among them.
+    /// Returns the number of documents, including refused ones.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.verdicts.len()
     }
 
-    /// Whether there is none.
+    /// Tells whether there is no document.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.verdicts.is_empty()
     }
 
-    /// Whether each of them passed.
+    /// Tells whether every document is valid.
     #[must_use]
     pub const fn all_passed(&self) -> bool {
         self.submissions.len() == self.verdicts.len()
@@ -41,12 +43,12 @@ impl Prepared {
 }
 
 impl MassService {
-    /// Accepts documents in their order, in one unit of work; one result per record. What is refused is summed up, for
-    /// [`record_refusals`](Self::record_refusals) once the call ends.
+    /// Stores documents in their order, in one transaction; one result per record. Refusals are added up, for
+    /// [`record_refusals`](Self::record_refusals) at the end of the call.
     ///
     /// # Errors
-    /// As [`accept_prepared`](Self::accept_prepared).
-    pub async fn accept_all(
+    /// As [`store_prepared`](Self::store_prepared).
+    pub async fn store_records(
         &self,
         principal: &Principal,
         records: Vec<Record>,
@@ -57,10 +59,11 @@ impl MassService {
         for record in records {
             self.prepare_next(principal, record, options, &mut prepared)?;
         }
-        self.accept_prepared(principal, prepared, refusals).await
+        let stored = self.store_prepared(principal, prepared, refusals, None).await?;
+        Ok(stored.map_err(|_| missing_result())?)
     }
 
-    /// Examines a document, which takes no store but the time of a processor, and adds it to those that wait.
+    /// Validates a document, which takes processor time and no store, and adds it to those that wait.
     ///
     /// # Errors
     /// [`Forbidden`] without the permission; nothing is added then.
@@ -83,44 +86,30 @@ impl MassService {
         Ok(())
     }
 
-    /// Stores what was prepared, in its order and in one unit of work. A refused document leaves its neighbours alone, and is
-    /// summed up.
+    /// Stores prepared documents in their order, in one transaction. A refused document leaves its neighbours alone, and
+    /// is added to `refusals`. With `as_of`, which a cached principal comes with, nothing is stored and the documents are
+    /// handed back unless the tenant's credentials are at that version in the same transaction.
     ///
     /// # Errors
-    /// [`AcceptError::Forbidden`] and [`AcceptError::Store`] concern all documents; none is stored or summed up then.
-    pub async fn accept_prepared(
+    /// [`AcceptError::Forbidden`] and [`AcceptError::Store`] concern all documents; none is stored or added up then.
+    pub async fn store_prepared(
         &self,
         principal: &Principal,
-        prepared: Prepared,
+        mut prepared: Prepared,
         refusals: &mut Refusals,
-    ) -> Result<Results, AcceptError> {
-        principal.require(Permission::MassWrite)?;
-        let Prepared { submissions, verdicts } = prepared;
-        let stored = if submissions.is_empty() {
-            Vec::new()
-        } else {
-            self.store.accept(principal.tenant(), submissions, Vec::new()).await?
-        };
-        self.results(stored, verdicts, refusals)
-    }
-
-    /// Does what [`accept_prepared`](Self::accept_prepared) does if the credentials of the caller's tenant are at this
-    /// version when the documents are stored, and else nothing: what was prepared is handed back then.
-    ///
-    /// # Errors
-    /// As [`accept_prepared`](Self::accept_prepared).
-    pub async fn accept_prepared_as_of(
-        &self,
-        version: CredentialsVersion,
-        principal: &Principal,
-        prepared: Prepared,
-        refusals: &mut Refusals,
+        as_of: Option<CredentialsVersion>,
     ) -> Result<Result<Results, Prepared>, AcceptError> {
         principal.require(Permission::MassWrite)?;
-        if prepared.is_empty() {
-            return Ok(Ok(Vec::new()));
-        }
-        match self.store(Some(version), principal, prepared.submissions.clone(), None).await? {
+        // A cached caller's refusals are told only as of the version, too, so that the store is asked even about them alone.
+        let needs_store = if as_of.is_some() { !prepared.is_empty() } else { !prepared.submissions.is_empty() };
+        let stored = if needs_store {
+            let kept = if as_of.is_some() { prepared.submissions.clone() } else { Vec::new() };
+            let submissions = std::mem::replace(&mut prepared.submissions, kept);
+            self.store.accept(principal.tenant(), submissions, Vec::new(), as_of).await?
+        } else {
+            Some(Vec::new())
+        };
+        match stored {
             Some(stored) => Ok(Ok(self.results(stored, prepared.verdicts, refusals)?)),
             None => Ok(Err(prepared)),
         }
@@ -150,12 +139,12 @@ impl MassService {
         verdicts.into_iter().map(result).collect()
     }
 
-    /// Stores what was prepared if each document can be stored or is stored already, and else none of it; what was refused is
-    /// recorded all the same. Where no document is refused for what it is, the results tell of each what is stored against it.
+    /// Stores prepared documents if each of them can be stored or is stored already, and otherwise none; refusals are
+    /// recorded all the same. If all documents are valid, the result tells for each the refusal by the stored state.
     ///
     /// # Errors
-    /// As [`accept_prepared`](Self::accept_prepared).
-    pub async fn accept_all_or_none(
+    /// As [`store_prepared`](Self::store_prepared).
+    pub async fn store_all_or_none(
         &self,
         principal: &Principal,
         origin: &Origin,
@@ -166,7 +155,7 @@ impl MassService {
         let all_passed = prepared.all_passed();
         let Prepared { submissions, verdicts } = prepared;
         if all_passed {
-            let stored = self.store.accept_all_or_none(principal.tenant(), submissions).await?;
+            let stored = self.store.store_all_or_none(principal.tenant(), submissions).await?;
             let results = self.results(stored, verdicts, &mut refusals)?;
             if refusals.is_empty() {
                 return Ok(Ok(results.into_iter().filter_map(Result::ok).collect()));
@@ -185,5 +174,5 @@ impl MassService {
     }
 }
 
-/// What became of documents that belong together: the receipt of each, or of each what is against it.
+/// The result of documents that are stored together: a receipt for each, or for each the reason against it, if any.
 pub type Verdicts = Result<Vec<Receipt>, Vec<Option<AcceptError>>>;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::audit::Act;
 use mass_domain::delivery::{Backlog, Delivery, Filter, Overview, State};
-use mass_domain::ids::DeliveryId;
-use mass_domain::mass_request::Status;
+use mass_domain::ids::{DeliveryId, MassRequestId};
 use mass_domain::page::{CursorScope, ForeignCursor, Limit, Page, decode_cursor};
 use mass_domain::port::PortError;
 use mass_domain::time::Clock;
 use mass_domain::trace::Origin;
 
+use crate::outbox::{HandleError, SendError};
 use crate::store::{OutboxStore, RecommendationStore};
 
 /// The use cases on deliveries to the engine and on what it recommends.
@@ -48,60 +48,6 @@ pub enum DeliveryError {
     /// The store could not do its work.
     #[error(transparent)]
     Store(#[from] PortError),
-}
-
-/// Why a delivery is neither replayed nor cancelled.
-#[derive(Debug, thiserror::Error)]
-pub enum HandleError {
-    /// The caller lacks a permission.
-    #[error(transparent)]
-    Forbidden(#[from] Forbidden),
-    /// There is no engine to send anything to.
-    #[error("no engine is configured")]
-    EngineMissing,
-    /// The caller's tenant has no such delivery.
-    #[error("no such delivery")]
-    NotFound,
-    /// The delivery is not in a state in which that can be done.
-    #[error("the delivery is {state}")]
-    NotAllowed {
-        /// Its state.
-        state: State,
-    },
-    /// The request's life has ended otherwise than by the engine.
-    #[error("the request is {status}")]
-    Ended {
-        /// Its status.
-        status: Status,
-    },
-    /// The store could not do its work.
-    #[error(transparent)]
-    Store(#[from] PortError),
-}
-
-/// Judges a replay: `true` if the delivery is to be put back in the queue, `false` if it stands in it.
-///
-/// # Errors
-/// [`HandleError::NotAllowed`] unless it is a dead letter, [`HandleError::Ended`] if its request wants no answer.
-pub const fn judge_replay(delivery: State, request: Status) -> Result<bool, HandleError> {
-    match (delivery, request) {
-        (State::Queued | State::Leased, _) => Ok(false),
-        (State::Dead, Status::Pending | Status::Processing | Status::Failed) => Ok(true),
-        (State::Dead, Status::Done | Status::Cancelled) => Err(HandleError::Ended { status: request }),
-        (State::Delivered | State::Cancelled, _) => Err(HandleError::NotAllowed { state: delivery }),
-    }
-}
-
-/// Judges a cancellation: `true` if the delivery is to be cancelled, `false` if it is.
-///
-/// # Errors
-/// [`HandleError::NotAllowed`] once the engine has answered.
-pub const fn judge_cancel(delivery: State) -> Result<bool, HandleError> {
-    match delivery {
-        State::Queued | State::Leased | State::Dead => Ok(true),
-        State::Cancelled => Ok(false),
-        State::Delivered => Err(HandleError::NotAllowed { state: delivery }),
-    }
 }
 
 impl DeliveryService {
@@ -152,6 +98,19 @@ impl DeliveryService {
         self.outbox.find(principal.tenant(), id).await?.ok_or(DeliveryError::NotFound)
     }
 
+    /// Puts a request in the queue for the engine, durably. One that stands in it already, or that the engine has
+    /// answered, stays as it is. Answers the delivery.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing has changed then.
+    pub async fn send(&self, principal: &Principal, id: MassRequestId, origin: Origin) -> Result<Delivery, SendError> {
+        principal.require(Permission::MassWrite)?;
+        if !self.has_engine {
+            return Err(SendError::EngineMissing);
+        }
+        self.outbox.send(principal.tenant(), id, self.act(principal, origin)).await
+    }
+
     /// Puts a dead letter back in the queue, for another round of attempts. One that stands in it stays as it is.
     ///
     /// # Errors
@@ -185,31 +144,5 @@ impl DeliveryService {
 
     fn act(&self, principal: &Principal, origin: Origin) -> Act {
         Act { actor: principal.actor(), at: self.clock.now(), origin }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_dead_letter_alone_is_replayed() {
-        for (state, status, replayed) in [
-            (State::Dead, Status::Failed, Some(true)),
-            (State::Dead, Status::Pending, Some(true)),
-            (State::Dead, Status::Cancelled, None),
-            (State::Queued, Status::Pending, Some(false)),
-            (State::Leased, Status::Processing, Some(false)),
-            (State::Delivered, Status::Done, None),
-            (State::Cancelled, Status::Cancelled, None),
-        ] {
-            assert_eq!(judge_replay(state, status).ok(), replayed, "{state} {status}");
-        }
-    }
-
-    #[test]
-    fn whatever_has_no_answer_is_cancelled() {
-        let cancelled = State::ALL.iter().map(|state| judge_cancel(*state).ok());
-        assert_eq!(cancelled.collect::<Vec<_>>(), [Some(true), Some(true), None, Some(true), Some(false)]);
     }
 }

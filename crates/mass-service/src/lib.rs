@@ -5,18 +5,22 @@
 //! Does not belong here: HTTP, SQL, and rules that can be decided without a port (those are `mass-domain`'s).
 
 mod accept;
+mod acceptance;
 mod batch;
+mod claim;
+mod decision;
 mod delete;
 mod deliver;
 mod deliveries;
 mod document;
 mod dry_run;
 mod observer;
+mod outbox;
 mod read;
 mod recommendations;
 mod refused;
-mod send;
 mod store;
+mod submission;
 mod transition;
 
 use std::sync::{Arc, Mutex};
@@ -25,24 +29,25 @@ use mass_domain::ids::MassRequestId;
 use mass_domain::time::{Clock, Timestamp};
 use uuid::{ContextV7, Uuid};
 
-pub use accept::{
-    AcceptError, Decision, KeyRecord, OnConflict, Options, Receipt, Refusal, Snapshot, StoredVersion, Submission,
-    decide,
+pub use accept::{AcceptError, Options};
+pub use acceptance::{
+    Additions, Judgement, MissingRequest, NaturalKey, NewKey, NewRequest, SubmissionResults, StoredState,
+    TenantState, judge,
 };
 pub use batch::{Prepared, Results, Verdicts};
+pub use claim::{Claim, Claimed, Conclusion, Question, Recorded, Restraint};
+pub use decision::{Decision, KeyRecord, Receipt, Refusal, Snapshot, StoredVersion, decide};
 pub use delete::{DeleteError, Deletion};
-pub use deliver::{
-    Answer, Claim, Claimed, Conclusion, Deliverer, DeliverySettings, Question, Randomness, Recommender,
-    RecommenderError, Recorded, Restraint,
-};
-pub use deliveries::{DeliveryError, DeliveryQuery, DeliveryService, HandleError, judge_cancel, judge_replay};
+pub use deliver::{Answer, Deliverer, DeliverySettings, Randomness, Recommender, RecommenderError};
+pub use deliveries::{DeliveryError, DeliveryQuery, DeliveryService};
 pub use document::{DocumentError, Record, SentKey};
 pub use dry_run::{DryRunError, Verdict};
 pub use observer::{Attempt, DeliveryObserver, IntakeObserver, RefusedAt};
+pub use outbox::{Dispatch, HandleError, SendError, judge_cancel, judge_replay};
 pub use read::{ListQuery, ReadError};
 pub use recommendations::RecommendationQuery;
-pub use send::{Dispatch, SendError};
 pub use store::{DeliveryStore, Found, MassStore, OutboxStore, RecommendationStore};
+pub use submission::{OnConflict, Submission};
 pub use transition::{Transition, TransitionError};
 
 /// The use cases on MASS requests.

@@ -4,8 +4,8 @@ use mass_domain::contracts::ContractId;
 use mass_domain::delivery::FailureCode;
 use mass_domain::validation::Stage;
 
-use crate::accept::Refusal;
-use crate::deliver::{Conclusion, Recorded};
+use crate::claim::{Conclusion, Recorded};
+use crate::decision::Refusal;
 use crate::document::DocumentError;
 
 /// Where on its way a document was refused.

@@ -6,8 +6,9 @@ use mass_domain::contracts::ContractId;
 use mass_domain::ids::MassRequestId;
 use mass_domain::tenancy::OverQuota;
 
-use crate::accept::{Refusal, Submission};
+use crate::decision::Refusal;
 use crate::document::DocumentError;
+use crate::submission::Submission;
 
 /// What is told of a document whatever it is refused for.
 #[derive(Debug, Clone, Copy)]

@@ -11,11 +11,11 @@ use mass_domain::recommendation::{self, Recommendation};
 use mass_domain::tenancy::{CredentialsVersion, TenantId};
 use mass_domain::time::Timestamp;
 
-use crate::accept::{Receipt, Refusal, Submission};
+use crate::acceptance::SubmissionResults;
+use crate::claim::{Claim, Claimed, Conclusion, Recorded, Restraint};
 use crate::delete::{DeleteError, Deletion};
-use crate::deliver::{Claim, Claimed, Conclusion, Recorded, Restraint};
-use crate::deliveries::HandleError;
-use crate::send::SendError;
+use crate::outbox::{HandleError, SendError};
+use crate::submission::Submission;
 use crate::transition::{Transition, TransitionError};
 
 /// What became of an object since its id was given out.
@@ -35,33 +35,20 @@ pub enum Found<T> {
 /// their audit events are written together. No call ever reaches another tenant's data.
 #[async_trait]
 pub trait MassStore: Send + Sync {
-    /// Stores submissions in their order, each judged by [`decide`](crate::decide) as if those before it had been
-    /// stored already; answers one result per submission, in order. A refused one leaves its neighbours alone and no event.
-    /// `refused` are events of calls that were refused documents: each counts as one of the tenant's requests of the day, and
-    /// is recorded unless [`Usage::admit_refusal`](mass_domain::tenancy::Usage::admit_refusal) says otherwise.
+    /// Judges submissions in their order with [`judge`](crate::judge) on the stored state, and writes the additions.
+    /// Returns one result per submission. A refused one leaves its neighbours alone and leads to no event. `refused` are the
+    /// events of calls whose documents were refused before. With `as_of`, nothing is written and `None` returned unless
+    /// the tenant's credentials are at that version in the same transaction.
     async fn accept(
         &self,
         tenant: &TenantId,
         submissions: Vec<Submission>,
         refused: Vec<NewEvent>,
-    ) -> Result<Vec<Result<Receipt, Refusal>>, PortError>;
+        as_of: Option<CredentialsVersion>,
+    ) -> Result<Option<SubmissionResults>, PortError>;
 
-    /// Does what [`accept`](Self::accept) does if the tenant's credentials are at this version as it is done, and else
-    /// nothing, which `None` tells.
-    async fn accept_as_of(
-        &self,
-        tenant: &TenantId,
-        version: CredentialsVersion,
-        submissions: Vec<Submission>,
-        refused: Vec<NewEvent>,
-    ) -> Result<Option<Vec<Result<Receipt, Refusal>>>, PortError>;
-
-    /// Stores submissions as [`accept`](Self::accept) does if none of them is refused. If any is, none is stored.
-    async fn accept_all_or_none(
-        &self,
-        tenant: &TenantId,
-        submissions: Vec<Submission>,
-    ) -> Result<Vec<Result<Receipt, Refusal>>, PortError>;
+    /// Stores submissions as [`accept`](Self::accept) does if none of them is refused, and otherwise none.
+    async fn store_all_or_none(&self, tenant: &TenantId, submissions: Vec<Submission>) -> Result<SubmissionResults, PortError>;
 
     /// Finds a request.
     async fn find(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<MassRequest>, PortError>;

@@ -1,79 +1,79 @@
-//! What the next documents of a tenant will find stored, as far as it can be told without asking.
+//! Optimistic cache of a tenant's state after its last group commit.
 //!
-//! Whatever changes a tenant's settings, quotas, usage or natural keys appends to its audit log in the same transaction. So
-//! while the end of the log, a Merkle tree's, is where the last group of this process left it, these are as that group
-//! left them. Documents can then be judged before anything is asked, and written under the conditions that this holds, that
-//! none of their keys is stored and that the credentials are at the same version: one statement instead of seven.
+//! Each change of a tenant's settings, quotas, usage or natural keys appends to its audit log in the same transaction. As long
+//! as the log, a Merkle tree, ends where the last group of this process left it, the state is therefore unchanged. Documents
+//! can then be judged without reading, and written in one statement instead of seven, on the conditions that the log still
+//! ends there, that none of their keys is stored, and that the credentials are at the same version.
 //!
-//! What this process's own worker appends of deliveries changes nothing of that, and is followed.
+//! This process's own worker appends events of deliveries, which change none of that: the cache follows them.
 
 use mass_domain::audit::tree::Frontier;
+use mass_service::TenantState;
 
-use crate::batch::Terms;
-
-/// After how many failures in a row nothing more is added to the wait.
+/// The number of failures in a row from which on the wait no longer grows.
 const MOST_FAILURES: u32 = 6;
 
-/// What a group of documents left behind.
+/// A tenant's state after a group of documents.
 #[derive(Debug, Clone)]
-pub(crate) struct Left {
-    /// Where the tenant's log ended.
+pub(crate) struct CachedState {
+    /// The end of the audit log.
     pub(crate) frontier: Frontier,
-    /// What the tenant had decided, may use and had used.
-    pub(crate) terms: Terms,
+    /// The values that documents are judged by.
+    pub(crate) tenant: TenantState,
 }
 
-/// How a log has moved on.
-pub(crate) struct Moved {
+/// The end of a log before and after an append.
+pub(crate) struct LogAdvance {
     pub(crate) from: Frontier,
     pub(crate) to: Frontier,
 }
 
-/// What is foreseen for one tenant.
+/// The cache of one tenant.
 #[derive(Debug, Default)]
 pub(crate) struct Foresight {
-    left: Option<Left>,
+    cached: Option<CachedState>,
     failures: u32,
-    /// How many groups do not try it.
+    /// The number of groups that read first although something is cached.
     wait: u32,
 }
 
 impl Foresight {
-    /// What the next group can be judged by. It is foreseen no more: whoever takes it says how it went.
-    pub(crate) fn take(&mut self) -> Option<Left> {
-        let left = self.left.take();
+    /// Takes the state to judge the next group by. The caller reports the outcome with [`held`](Self::held) or
+    /// [`failed`](Self::failed).
+    pub(crate) fn take(&mut self) -> Option<CachedState> {
+        let cached = self.cached.take();
         if self.wait > 0 {
             self.wait -= 1;
             return None;
         }
-        left
+        cached
     }
 
-    /// It held, and this is what was left.
-    pub(crate) fn held(&mut self, left: Left) {
+    /// Caches the state after a group that was committed on cached state.
+    pub(crate) fn held(&mut self, state: CachedState) {
         self.failures = 0;
-        self.left = Some(left);
+        self.cached = Some(state);
     }
 
-    /// It did not hold: another process writes for the tenant, or documents come that are stored already. Each failure
-    /// in a row makes twice as many groups ask first.
+    /// Counts a failure: another process writes for the tenant, or documents come that are stored already. Each failure
+    /// in a row doubles the number of groups that read first.
     pub(crate) fn failed(&mut self) {
         self.failures = (self.failures + 1).min(MOST_FAILURES);
         self.wait = (1 << self.failures) - 1;
     }
 
-    /// Something else has moved the log on, and changed nothing that documents are judged by.
-    pub(crate) fn follow(&mut self, moved: &Moved) {
-        if let Some(left) = &mut self.left
-            && left.frontier == moved.from
+    /// Follows an append that changed nothing which documents are judged by.
+    pub(crate) fn follow(&mut self, advance: &LogAdvance) {
+        if let Some(cached) = &mut self.cached
+            && cached.frontier == advance.from
         {
-            left.frontier = moved.to.clone();
+            cached.frontier = advance.to.clone();
         }
     }
 
-    /// A group that asked first left this.
-    pub(crate) fn learned(&mut self, left: Left) {
-        self.left = Some(left);
+    /// Caches the state after a group that read first.
+    pub(crate) fn learned(&mut self, state: CachedState) {
+        self.cached = Some(state);
     }
 }
 
@@ -84,22 +84,22 @@ mod tests {
 
     use super::*;
 
-    fn left() -> Left {
-        let terms = Terms {
+    fn state() -> CachedState {
+        let tenant = TenantState {
             settings: TenantSettings::default(),
             quotas: Quotas::default(),
             usage: Usage::default(),
             credentials: CredentialsVersion::default(),
         };
-        Left { frontier: Frontier::default(), terms }
+        CachedState { frontier: Frontier::default(), tenant }
     }
 
-    /// How many groups ask first until one does not.
-    fn groups_that_ask(foresight: &mut Foresight) -> usize {
+    /// Counts the groups that read first until one does not.
+    fn groups_that_read(foresight: &mut Foresight) -> usize {
         (0..)
             .find(|_| {
                 foresight.take().is_some() || {
-                    foresight.learned(left());
+                    foresight.learned(state());
                     false
                 }
             })
@@ -107,37 +107,37 @@ mod tests {
     }
 
     #[test]
-    fn the_first_group_asks_and_the_second_knows() {
+    fn the_first_group_reads_and_the_second_uses_the_cache() {
         let mut foresight = Foresight::default();
-        assert_eq!(groups_that_ask(&mut foresight), 1);
-        foresight.held(left());
-        assert_eq!(groups_that_ask(&mut foresight), 0);
-        assert!(foresight.take().is_none(), "what was taken and not given back is not known");
+        assert_eq!(groups_that_read(&mut foresight), 1);
+        foresight.held(state());
+        assert_eq!(groups_that_read(&mut foresight), 0);
+        assert!(foresight.take().is_none(), "state that was taken and not given back is not cached");
     }
 
     #[test]
-    fn what_moves_the_log_on_from_where_it_was_left_is_followed() {
+    fn follows_an_append_only_from_the_cached_end() {
         let mut foresight = Foresight::default();
         let size = |size| Frontier::of::<()>(size, |_| Ok(TreeHash::of_leaf(b"leaf"))).unwrap();
-        foresight.learned(Left { frontier: size(3), ..left() });
-        foresight.follow(&Moved { from: size(2), to: size(4) });
-        foresight.follow(&Moved { from: size(3), to: size(5) });
-        foresight.follow(&Moved { from: size(3), to: size(6) });
+        foresight.learned(CachedState { frontier: size(3), ..state() });
+        foresight.follow(&LogAdvance { from: size(2), to: size(4) });
+        foresight.follow(&LogAdvance { from: size(3), to: size(5) });
+        foresight.follow(&LogAdvance { from: size(3), to: size(6) });
         assert_eq!(foresight.take().unwrap().frontier, size(5));
-        foresight.follow(&Moved { from: size(5), to: size(6) });
+        foresight.follow(&LogAdvance { from: size(5), to: size(6) });
         assert!(foresight.take().is_none());
     }
 
     #[test]
-    fn each_failure_in_a_row_makes_more_groups_ask_first() {
+    fn each_failure_in_a_row_makes_more_groups_read_first() {
         let mut foresight = Foresight::default();
         for expected in [1, 3, 7, 15, 31, 63, 63] {
-            foresight.learned(left());
+            foresight.learned(state());
             foresight.failed();
-            assert_eq!(groups_that_ask(&mut foresight), expected);
+            assert_eq!(groups_that_read(&mut foresight), expected);
         }
-        foresight.held(left());
+        foresight.held(state());
         foresight.failed();
-        assert_eq!(groups_that_ask(&mut foresight), 1, "what held makes up for what did not");
+        assert_eq!(groups_that_read(&mut foresight), 1, "one success resets the failures");
     }
 }

@@ -1,8 +1,8 @@
-//! Calls that wait for one another anyway share a transaction.
+//! Group commit: calls of one tenant that wait at the same time share a transaction.
 //!
-//! A tenant's writes happen one after the other, and each transaction ends by waiting for the disk. Calls that arrive
-//! while one of their tenant is being committed are therefore collected, and committed together next: under load the
-//! disk is waited for once per group instead of once per call, and a call that is alone waits for nobody.
+//! A tenant's writes are serial, and each transaction ends by waiting for the disk. Calls that arrive while another one of
+//! their tenant commits are collected and committed together next. Under load the disk is waited for once per group instead
+//! of once per call; a single call does not wait.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,77 +13,78 @@ use mass_domain::audit::NewEvent;
 use mass_domain::port::PortError;
 use mass_domain::tenancy::{CredentialsVersion, TenantId};
 use mass_domain::trace::SPANS;
-use mass_service::{Receipt, Refusal, Submission};
+use mass_service::{Submission, SubmissionResults};
 use tokio::sync::oneshot::error::RecvError;
 use tokio::sync::{OwnedMutexGuard, oneshot};
 use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
 use crate::connections::{Connections, TenantConnection, Walled};
-use crate::foresight::{Foresight, Moved};
+use crate::foresight::{Foresight, LogAdvance};
 use crate::load::CommitObserver;
 
-/// How many documents share a transaction; a call with more has one of its own.
+/// The number of documents in a transaction. A call with more has a transaction of its own.
 const GROUP_SIZE: usize = 1000;
 
-/// How many groups, of [`GROUP_SIZE`] documents together, are committed before other writes get a turn. What was sent while a
-/// group was committed is committed by the same thread: to wake another one takes as long as a small group.
+/// The number of groups, of [`GROUP_SIZE`] documents together, that one thread commits before other writes get a turn. To
+/// wake another thread takes as long as a small group.
 const GROUPS_IN_A_ROW: usize = 16;
 
-/// How many documents of a tenant may wait. Beyond that the database does not keep up, and more would wait in vain.
+/// The number of documents of a tenant that may wait. Beyond it the database does not keep up, and more would wait in vain.
 const QUEUE_SIZE: usize = 20_000;
 
-/// One per submission, in their order.
-pub(crate) type Results = Vec<Result<Receipt, Refusal>>;
-
-/// Documents that are accepted and recorded in one transaction.
+/// Documents of one transaction.
 #[derive(Clone, Copy)]
 pub(crate) struct Documents<'a> {
-    /// Those that passed.
+    /// Valid documents.
     pub(crate) submissions: &'a [Submission],
     /// The events of calls that were refused documents.
     pub(crate) refused: &'a [NewEvent],
-    /// They come from callers who were recognised when their tenant's credentials were at this version.
+    /// The version of the tenant's credentials that their callers were authenticated at, unless it does not matter.
     pub(crate) as_of: Option<CredentialsVersion>,
 }
 
 impl Documents<'_> {
-    /// Whether their callers are recognised while the credentials are at this version.
+    /// Tells whether the documents may be stored while the credentials are at this version.
     pub(crate) fn may_come_at(&self, version: CredentialsVersion) -> bool {
         self.as_of.is_none_or(|as_of| as_of == version)
     }
 }
 
-/// What accepts documents in one transaction.
-type Accept<C> = fn(&mut C, &TenantId, Documents<'_>, &mut Foresight) -> QueryResult<Option<Results>>;
+/// The transaction of a group.
+type CommitDocuments<C> = fn(&mut C, &TenantId, Documents<'_>, &mut Foresight) -> QueryResult<Option<SubmissionResults>>;
 
-/// What a call is told.
-type Answer = Result<Option<Results>, PortError>;
+/// The answer to a call.
+type Answer = Result<Option<SubmissionResults>, PortError>;
 
-/// Accepts the documents of many calls in few transactions.
+/// Stores the documents of many calls in few transactions.
 pub(crate) struct GroupCommit<C: Walled> {
     writes: Arc<Connections<C>>,
-    accept: Accept<C>,
+    commit_documents: CommitDocuments<C>,
     observer: Arc<dyn CommitObserver>,
     queues: Mutex<HashMap<TenantId, Arc<Queue>>>,
 }
 
 impl<C: Walled> GroupCommit<C> {
-    /// Commits on these connections, and tells the observer.
-    pub(crate) fn new(writes: Arc<Connections<C>>, accept: Accept<C>, observer: Arc<dyn CommitObserver>) -> Self {
-        Self { writes, accept, observer, queues: Mutex::default() }
+    /// Commits on these connections, and tells the observer of each commit.
+    pub(crate) fn new(
+        writes: Arc<Connections<C>>,
+        commit_documents: CommitDocuments<C>,
+        observer: Arc<dyn CommitObserver>,
+    ) -> Self {
+        Self { writes, commit_documents, observer, queues: Mutex::default() }
     }
 
-    /// How many documents wait, over all tenants.
+    /// Returns the number of waiting documents, over all tenants.
     pub(crate) fn waiting(&self) -> usize {
         let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = |queue: &Arc<Queue>| queue.waiting.lock().unwrap_or_else(PoisonError::into_inner).documents;
         queues.values().map(waiting).sum()
     }
 
-    /// Accepts submissions in their order and records refused documents, in one transaction; nothing and `None` if the
-    /// tenant's credentials are at another version than they are to be.
-    pub(crate) async fn accept(
+    /// Stores submissions and the events of refused documents, in their order and in one transaction. Stores nothing and
+    /// returns `None` if `as_of` is another version than that of the tenant's credentials.
+    pub(crate) async fn submit(
         &self,
         tenant: &TenantId,
         submissions: Vec<Submission>,
@@ -102,7 +103,7 @@ impl<C: Walled> GroupCommit<C> {
                     answered = &mut answer => return told(answered),
                     turn = Arc::clone(&queue.turn).lock_owned() => tokio::select! {
                         biased;
-                        // Who leads waits for its own group, and not for those that are committed after it.
+                        // The leading call waits for its own group, and not for those that it commits afterwards.
                         answered = &mut answer => return told(answered),
                         () = self.commit_next(&queue, turn) => {}
                     },
@@ -119,7 +120,7 @@ impl<C: Walled> GroupCommit<C> {
         }
     }
 
-    /// Leaves a queue whose turn may never be given back, and tells those who wait in it.
+    /// Abandons a queue whose turn may never be given back, and answers the calls that wait in it.
     fn give_up_if_stuck(&self, queue: &Arc<Queue>, error: &PortError) {
         if !self.writes.is_stuck() {
             return;
@@ -132,10 +133,11 @@ impl<C: Walled> GroupCommit<C> {
         queue.answer_all(error);
     }
 
-    /// Commits the group whose turn it is, even if the call that leads it is given up meanwhile.
+    /// Commits the next groups, even if the call that leads them is cancelled meanwhile.
     async fn commit_next(&self, queue: &Arc<Queue>, turn: OwnedMutexGuard<()>) {
-        let (accept, its_queue, observer) = (self.accept, Arc::clone(queue), Arc::clone(&self.observer));
-        // Held twice: to the end of the work if this is given up, and to the end of this if there is no work.
+        let (commit_documents, observer) = (self.commit_documents, Arc::clone(&self.observer));
+        let its_queue = Arc::clone(queue);
+        // Held twice: until the work ends if this future is dropped, and until this future ends if no work begins.
         let turn = Arc::new(turn);
         let its_turn = Arc::clone(&turn);
         let committing = self.writes.with_tenant(&queue.tenant, move |mut connection| {
@@ -148,7 +150,7 @@ impl<C: Walled> GroupCommit<C> {
                 let transaction = if number == 0 { Span::current() } else { connection.span_in(&first.span) };
                 let _transaction = transaction.enter();
                 documents += group.iter().map(Call::documents).sum::<usize>();
-                let goes_on = commit(&mut connection, accept, group, &mut foresight, &*observer);
+                let goes_on = commit_group(&mut connection, commit_documents, group, &mut foresight, &*observer);
                 if !goes_on || documents >= GROUP_SIZE {
                     break;
                 }
@@ -161,8 +163,9 @@ impl<C: Walled> GroupCommit<C> {
         drop(turn);
     }
 
-    /// Follows what else moves a tenant's log on, when it is told of it by whoever has the tenant's turn to write.
-    pub(crate) fn follower(&self, tenant: &TenantId) -> impl FnOnce(&Moved) + Send + use<C> {
+    /// Returns a function that lets the tenant's cache follow another append to its log. It is called within the tenant's
+    /// turn to write.
+    pub(crate) fn follower(&self, tenant: &TenantId) -> impl FnOnce(&LogAdvance) + Send + use<C> {
         let queue = self.queue_of(tenant);
         move |moved| queue.foresight.lock().unwrap_or_else(PoisonError::into_inner).follow(moved)
     }
@@ -173,21 +176,21 @@ impl<C: Walled> GroupCommit<C> {
     }
 }
 
-/// The calls of a tenant that wait.
+/// The waiting calls of a tenant.
 struct Queue {
     tenant: TenantId,
     waiting: Mutex<Waiting>,
-    /// Whose turn it is to commit what waits.
+    /// Held by the call that commits.
     turn: Arc<tokio::sync::Mutex<()>>,
-    /// Used by whose turn it is alone.
+    /// Used only within a turn.
     foresight: Mutex<Foresight>,
 }
 
-/// What waits, in its order.
+/// Calls in the order of their arrival.
 #[derive(Default)]
 struct Waiting {
     calls: VecDeque<Call>,
-    /// How many documents the calls have together.
+    /// The number of their documents.
     documents: usize,
 }
 
@@ -205,7 +208,7 @@ impl Call {
     }
 
     fn answer(self, result: Answer) {
-        // Whoever gave up waiting needs no answer.
+        // The caller may have stopped waiting.
         let _ = self.answer.send(result);
     }
 }
@@ -247,7 +250,7 @@ impl Queue {
         }
     }
 
-    /// Takes the calls that are committed together next: those that can be under one condition.
+    /// Takes the calls of the next group, which share `as_of`.
     fn next_group(&self) -> Vec<Call> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let mut group: Vec<Call> = Vec::new();
@@ -264,11 +267,11 @@ impl Queue {
     }
 }
 
-/// Commits calls in one transaction, or each in one of its own if that fails: one call's fault is not its neighbours', and
-/// what was foreseen may have been at fault. Tells whether the connection can go on.
-fn commit<C: Walled>(
+/// Commits calls in one transaction, or each in its own if that fails, so that one call's fault does not affect its
+/// neighbours. Returns whether the connection can be used further.
+fn commit_group<C: Walled>(
     connection: &mut TenantConnection<'_, C>,
-    accept: Accept<C>,
+    commit_documents: CommitDocuments<C>,
     mut calls: Vec<Call>,
     foresight: &mut Foresight,
     observer: &dyn CommitObserver,
@@ -280,7 +283,7 @@ fn commit<C: Walled>(
     let refused: Vec<_> = calls.iter_mut().flat_map(|call| call.refused.drain(..)).collect();
     let as_of = calls.first().and_then(|call| call.as_of);
     let together = Documents { submissions: &submissions, refused: &refused, as_of };
-    match connection.run(|connection, tenant| accept(connection, tenant, together, foresight)) {
+    match connection.run(|connection, tenant| commit_documents(connection, tenant, together, foresight)) {
         Ok(None) => calls.into_iter().for_each(|call| call.answer(Ok(None))),
         Ok(Some(results)) => {
             tell(observer, &results, refused.len());
@@ -291,12 +294,13 @@ fn commit<C: Walled>(
         }
         Err(PortError::Unexpected(_)) => {
             let (mut submissions, mut refused) = (submissions.as_slice(), refused.as_slice());
-            for (call, (accepting, refusing)) in calls.into_iter().zip(sizes) {
+            for (call, (submitted, refusing)) in calls.into_iter().zip(sizes) {
                 let (own, own_refused);
-                (own, submissions) = submissions.split_at(accepting);
+                (own, submissions) = submissions.split_at(submitted);
                 (own_refused, refused) = refused.split_at(refusing);
                 let alone = Documents { submissions: own, refused: own_refused, as_of };
-                let result = connection.run(|connection, tenant| accept(connection, tenant, alone, foresight));
+                let result =
+                    connection.run(|connection, tenant| commit_documents(connection, tenant, alone, foresight));
                 if let Ok(Some(results)) = &result {
                     tell(observer, results, refusing);
                 }
@@ -311,8 +315,8 @@ fn commit<C: Walled>(
     true
 }
 
-/// Tells how many documents a commit was about, if anything was committed.
-fn tell(observer: &dyn CommitObserver, results: &Results, refused: usize) {
+/// Tells the observer the number of documents in a commit, if there are any.
+fn tell(observer: &dyn CommitObserver, results: &SubmissionResults, refused: usize) {
     let documents = refused + results.iter().filter(|result| result.is_ok()).count();
     if documents > 0 {
         observer.committed(documents);
@@ -323,7 +327,7 @@ fn told(answered: Result<Answer, RecvError>) -> Answer {
     answered.unwrap_or_else(|lost| Err(PortError::Unexpected(lost.into())))
 }
 
-/// Links each call to the one span of their transaction, which is in the trace of the call that leads.
+/// Links each call to the span of their transaction, which is in the trace of the leading call.
 fn trace(calls: &[Call], documents: usize) {
     let transaction = Span::current();
     transaction.record("mass.commit.batch.size", documents);
@@ -332,7 +336,7 @@ fn trace(calls: &[Call], documents: usize) {
     }
 }
 
-/// The same error for another call.
+/// Copies an error for another call.
 fn same(error: &PortError) -> PortError {
     match error {
         PortError::Unavailable(cause) => PortError::Unavailable(anyhow!("{cause:#}")),

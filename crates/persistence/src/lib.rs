@@ -6,10 +6,8 @@
 //! The bodies in `backend/` are written once and compiled twice, as modules of `postgres` and of `sqlite`, which give
 //! them a connection type and the few functions that really differ.
 
-mod batch;
 mod columns;
 mod connections;
-mod deed;
 mod foresight;
 mod group_commit;
 mod id_bounds;

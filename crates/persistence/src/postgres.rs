@@ -70,7 +70,7 @@ impl Store {
         let connections =
             |purpose| Connections::new(purpose, &url.with_defaults(), options.pool_size.get(), options.timeout, setup);
         let writes = Arc::new(connections("database write").one_for_each_tenant());
-        let accepting = GroupCommit::new(Arc::clone(&writes), backend::accept, Arc::clone(&options.observer));
+        let accepting = GroupCommit::new(Arc::clone(&writes), backend::commit_documents, Arc::clone(&options.observer));
         let archiving = Connections::new("database archive", &migration_url.with_defaults(), 1, options.timeout, setup);
         Ok(Self {
             reads: connections("database read"),

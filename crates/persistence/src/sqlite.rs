@@ -93,7 +93,7 @@ impl Store {
         refuse_newer::<Backend>(applied, MIGRATIONS)?;
         let file = file_at(url).map_err(|error| OpenError::Unreachable(error.to_string()))?;
         let writes = Arc::new(Connections::new("database write", url, 1, options.timeout, Setup));
-        let accepting = GroupCommit::new(Arc::clone(&writes), backend::accept, Arc::clone(&options.observer));
+        let accepting = GroupCommit::new(Arc::clone(&writes), backend::commit_documents, Arc::clone(&options.observer));
         let reads = Connections::new("database read", url, options.pool_size.get(), options.timeout, Setup);
         let (turn, sweeping) = (Mutex::default(), Arc::default());
         Ok(Self { reads, writes, accepting, turn, sweeping, path: url.to_owned(), file })

@@ -425,7 +425,7 @@ async fn atomic(call: Call, upload: Upload, wishes: Wishes, tools: Tools) -> Res
     let mut report = Report::new(wishes.shown);
     // While the body arrived the caller may have lost what opened the door.
     let principal = call.recognised().await?;
-    match tools.service.accept_all_or_none(&principal, &wishes.options.origin, prepared).await? {
+    match tools.service.store_all_or_none(&principal, &wishes.options.origin, prepared).await? {
         Ok(receipts) => {
             tools.engine.accepted(&receipts);
             places.into_iter().zip(receipts).for_each(|(place, receipt)| report.stored(place, receipt));

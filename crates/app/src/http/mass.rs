@@ -330,13 +330,12 @@ async fn delete(call: Call, service: Service, id: PathId<MassRequestId>, query: 
 
 /// Accepts a document of a caller who may only be remembered: the store is asked about both at once.
 async fn accept(call: &Call, service: &MassService, record: &Record, options: &Options) -> Result<Receipt, Problem> {
-    if let Some(as_of) = call.as_of()
-        && let Some(receipt) = service.accept_as_of(as_of, &call.principal, record, options).await?
-    {
+    if let Some(receipt) = service.accept(&call.principal, record, options, call.as_of()).await? {
         return Ok(receipt);
     }
     let principal = call.confirmed().await?;
-    Ok(service.accept(&principal, record, options).await?)
+    let receipt = service.accept(&principal, record, options, None).await?;
+    receipt.ok_or_else(|| Problem::internal(&anyhow::anyhow!("a document was not accepted, although under no condition")))
 }
 
 /// Fetches a request for a caller who may only be remembered: the store is asked about both at once.

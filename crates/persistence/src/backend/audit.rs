@@ -9,7 +9,7 @@ use mass_domain::tenancy::TenantId;
 
 use super::Connection;
 use crate::columns::{Node, Word};
-use crate::foresight::Moved;
+use crate::foresight::LogAdvance;
 use crate::program;
 use crate::rows::{self, EventRow, HeadRow, NodeRow};
 use crate::schema::{audit_events, audit_heads, audit_nodes};
@@ -78,11 +78,11 @@ impl Head {
         self,
         connection: &mut Connection,
         events: impl IntoIterator<Item = NewEvent>,
-    ) -> QueryResult<Moved> {
+    ) -> QueryResult<LogAdvance> {
         let from = self.frontier.clone();
         let Growth { head, rows, nodes, places: _ } = self.grow(events);
         head.keep(connection, &rows, &nodes)?;
-        Ok(Moved { from, to: head.frontier })
+        Ok(LogAdvance { from, to: head.frontier })
     }
 
     /// Appends events to the log, and tells where they stand.

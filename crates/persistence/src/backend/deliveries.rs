@@ -33,10 +33,9 @@ use mass_service::{
 };
 
 use super::audit::{Head, column, count};
-use super::{Connection, Store, mass};
+use super::{Connection, Store, requests};
 use crate::columns::{Id, Instant, Word};
-use crate::deed::Deed;
-use crate::foresight::Moved;
+use crate::foresight::LogAdvance;
 use crate::rows::{self, DeliveryRow, DueAtRow, DueRow, QueueRow, RecommendationRow};
 use crate::schema::{audit_events, deliveries, delivery_queue, mass_requests, recommendations};
 use crate::turns::in_turn;
@@ -330,7 +329,7 @@ pub(super) fn begin(
     tenant: &TenantId,
     claims: Vec<Claim>,
     now: Timestamp,
-) -> QueryResult<(Vec<Begun>, Moved)> {
+) -> QueryResult<(Vec<Begun>, LogAdvance)> {
     super::write(connection, |connection| {
         let head = Head::lock(connection, tenant)?;
         let mut events = Vec::new();
@@ -447,9 +446,9 @@ fn moved(
 ) -> QueryResult<NewEvent> {
     let from = request.status;
     request.status = to;
-    act.touch(request);
-    mass::update(connection, request)?;
-    Ok(act.event(action, request).with("from", from.as_str()).with("to", to.as_str()))
+    request.touch(act);
+    requests::update(connection, request)?;
+    Ok(request.event(act, action).with("from", from.as_str()).with("to", to.as_str()))
 }
 
 /// Records what became of an attempt, if the claim still holds.
@@ -459,7 +458,7 @@ pub(super) fn record(
     claim: &Claim,
     conclusion: Conclusion,
     at: Timestamp,
-) -> QueryResult<(Recorded, Moved)> {
+) -> QueryResult<(Recorded, LogAdvance)> {
     super::write(connection, |connection| {
         let head = Head::lock(connection, tenant)?;
         // Whoever gives back, takes over or cancels changes the place in the queue: of two that would end a claim, one
@@ -530,7 +529,7 @@ fn delivery_and_request(
         .first(connection)
         .optional()?;
     let Some(row) = row else { return Ok(None) };
-    match mass::find(connection, tenant, row.request())? {
+    match requests::find(connection, tenant, row.request())? {
         Found::Present(request) => Ok(Some((row, request))),
         Found::Deleted | Found::Absent => Ok(None),
     }
@@ -660,7 +659,7 @@ pub(super) fn send(
 ) -> QueryResult<Result<Delivery, SendError>> {
     super::write(connection, |connection| {
         let head = Head::lock(connection, tenant)?;
-        let mut request = match mass::find(connection, tenant, id)? {
+        let mut request = match requests::find(connection, tenant, id)? {
             Found::Present(request) => request.summary,
             Found::Deleted => return Ok(Err(SendError::Gone)),
             Found::Absent => return Ok(Err(SendError::NotFound)),
@@ -676,7 +675,7 @@ pub(super) fn send(
             None => enqueue(connection, tenant, id, act)?,
         };
         let event = if status == request.status {
-            act.event(Action::Sent, &request)
+            request.event(act, Action::Sent)
         } else {
             moved(connection, &mut request, status, act, Action::Sent)?
         };
@@ -901,7 +900,7 @@ pub(super) fn replay(
     super::write(connection, |connection| {
         let head = Head::lock(connection, tenant)?;
         let Some(delivery) = find(connection, tenant, id)? else { return Ok(Err(HandleError::NotFound)) };
-        let mut request = match mass::find(connection, tenant, delivery.request_id)? {
+        let mut request = match requests::find(connection, tenant, delivery.request_id)? {
             Found::Present(request) => request.summary,
             Found::Deleted | Found::Absent => {
                 return Ok(Err(HandleError::NotAllowed { state: delivery.state }));
@@ -915,7 +914,7 @@ pub(super) fn replay(
         let event = if request.status == Status::Failed {
             moved(connection, &mut request, Status::Pending, act, Action::DeliveryReplayed)?
         } else {
-            act.event(Action::DeliveryReplayed, &request)
+            request.event(act, Action::DeliveryReplayed)
         };
         let delivery = next_round(connection, &delivery, act)?;
         head.append(connection, [told(event, &delivery)])?;
@@ -940,12 +939,12 @@ pub(super) fn cancel(
         }
         drop_delivery(connection, &delivery, act)?;
         if let Found::Present(MassRequest { summary: mut request, .. }) =
-            mass::find(connection, tenant, delivery.request_id)?
+            requests::find(connection, tenant, delivery.request_id)?
         {
             let event = if delivery.state.is_open() && request.status.can_become(Status::Cancelled) {
                 moved(connection, &mut request, Status::Cancelled, act, Action::DeliveryCancelled)?
             } else {
-                act.event(Action::DeliveryCancelled, &request)
+                request.event(act, Action::DeliveryCancelled)
             };
             head.append(connection, [told(event, &delivery)])?;
         }
@@ -964,7 +963,7 @@ pub(super) fn abandon(
     let delivery = of_request(connection, &request.tenant_id, request.id)?;
     let Some(delivery) = delivery.filter(|delivery| states.contains(&delivery.state)) else { return Ok(None) };
     drop_delivery(connection, &delivery, act)?;
-    Ok(Some(told(act.event(Action::DeliveryCancelled, request), &delivery)))
+    Ok(Some(told(request.event(act, Action::DeliveryCancelled), &delivery)))
 }
 
 fn drop_delivery(connection: &mut Connection, delivery: &Delivery, act: &Act) -> QueryResult<()> {

@@ -3,6 +3,7 @@
 //! The modules are written once and compiled for both databases, as children of `postgres` and of `sqlite`: the imports
 //! below are all that differs between the two.
 
+mod acceptance;
 mod api_keys;
 mod attempts;
 mod audit;
@@ -16,6 +17,7 @@ mod live_users;
 mod mass;
 mod quotas;
 mod recommendations;
+mod requests;
 mod sessions;
 mod settings;
 mod tenants;
@@ -28,7 +30,7 @@ use super::{
     try_to_write, write,
 };
 
+pub(crate) use acceptance::commit_documents;
 pub(crate) use audit::{column, store_nodes};
 pub(crate) use audit_tree::build_missing;
 pub(crate) use deliveries::{Share, names};
-pub(crate) use mass::accept;

@@ -5,10 +5,10 @@ use diesel::prelude::*;
 use mass_admin_service::{QuotaChange, QuotaStore};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::{CredentialsVersion, Quotas, TenantId, TenantSettings, Usage};
+use mass_service::TenantState;
 
 use super::audit::Head;
 use super::{Connection, Store};
-use crate::batch::Terms;
 use crate::rows::{QuotaRow, UsageRow};
 use crate::schema::{quotas, tenant_usage, tenants};
 
@@ -49,8 +49,8 @@ pub(super) fn set(connection: &mut Connection, tenant: &TenantId, change: &Quota
     })
 }
 
-/// A tenant's terms.
-pub(super) fn terms(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Terms> {
+/// Reads the values of a tenant that its documents are judged by.
+pub(super) fn tenant_state(connection: &mut Connection, tenant: &TenantId) -> QueryResult<TenantState> {
     let (auto_send, version, quotas, usage): (Option<bool>, i64, Option<QuotaRow>, Option<UsageRow>) = tenants::table
         .find(tenant.as_str())
         .left_join(quotas::table.on(quotas::tenant_id.eq(tenants::id)))
@@ -64,7 +64,7 @@ pub(super) fn terms(connection: &mut Connection, tenant: &TenantId) -> QueryResu
         .first(connection)?;
     let quotas = quotas.map_or_else(Quotas::default, QuotaRow::into_quotas);
     let usage = usage.map_or_else(Usage::default, UsageRow::into_usage);
-    Ok(Terms { settings: TenantSettings { auto_send }, quotas, usage, credentials: CredentialsVersion(version) })
+    Ok(TenantState { settings: TenantSettings { auto_send }, quotas, usage, credentials: CredentialsVersion(version) })
 }
 
 /// Gives back the space of a document that is erased.

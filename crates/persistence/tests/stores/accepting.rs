@@ -66,7 +66,7 @@ fn refused_before(tenant: &TenantId, number: i64) -> NewEvent {
 async fn a_stored_request_is_found_as_it_was_answered(db: TestDatabase) {
     let sent = reading("dev-1", 20).keyed("k-1").sent(at(123_456));
     let before = log_size(&db);
-    let results = db.mass().accept(&tenant(), vec![sent.clone(), simple(1)], Vec::new()).await.unwrap();
+    let results = db.mass().accept(&tenant(), vec![sent.clone(), simple(1)], Vec::new(), None).await.unwrap().unwrap();
     let receipt = results[0].as_ref().unwrap();
     assert_eq!((receipt.outcome, receipt.replayed), (Outcome::Accepted, false));
     assert_eq!(unplaced(receipt.request.clone()), sent.clone().into_request(&tenant(), None));
@@ -213,7 +213,7 @@ async fn a_batch_sees_its_own_beginning(db: TestDatabase) {
     ];
     let ids: Vec<_> = submissions.iter().map(|sent| sent.id).collect();
     let log_before = log(&db).len();
-    let results = db.mass().accept(&tenant(), submissions.clone(), Vec::new()).await.unwrap();
+    let results = db.mass().accept(&tenant(), submissions.clone(), Vec::new(), None).await.unwrap().unwrap();
 
     let told: Vec<_> = results
         .iter()
@@ -273,12 +273,12 @@ async fn a_batch_sees_its_own_beginning(db: TestDatabase) {
 async fn a_large_batch_is_stored_in_its_order(db: TestDatabase) {
     let submissions: Vec<_> = (0..1201).map(|n| reading(&format!("dev-{n}"), n).keyed(&format!("k-{n}"))).collect();
     let before = log_size(&db);
-    let first = db.mass().accept(&tenant(), submissions.clone(), Vec::new()).await.unwrap();
+    let first = db.mass().accept(&tenant(), submissions.clone(), Vec::new(), None).await.unwrap().unwrap();
     let ids = |results: &[Result<Receipt, Refusal>]| -> Vec<_> {
         results.iter().map(|result| result.as_ref().unwrap().request.summary.id).collect()
     };
     assert_eq!(ids(&first), submissions.iter().map(|sent| sent.id).collect::<Vec<_>>());
-    let again = db.mass().accept(&tenant(), submissions.clone(), Vec::new()).await.unwrap();
+    let again = db.mass().accept(&tenant(), submissions.clone(), Vec::new(), None).await.unwrap().unwrap();
     for (first, again) in first.into_iter().zip(again) {
         assert_eq!(again.unwrap(), Receipt { replayed: true, ..first.unwrap() });
     }
@@ -292,7 +292,7 @@ async fn a_batch_that_fails_leaves_nothing(db: TestDatabase) {
     let before = log_size(&db);
     let mut same_id = simple(2);
     same_id.id = sent.id;
-    assert!(db.mass().accept(&tenant(), vec![sent.clone(), same_id], Vec::new()).await.is_err());
+    assert!(db.mass().accept(&tenant(), vec![sent.clone(), same_id], Vec::new(), None).await.is_err());
     assert_eq!(db.mass().find(&tenant(), sent.id).await.unwrap(), Found::Absent);
     let receipt = db.accept(sent.clone()).await.unwrap();
     assert!(!receipt.replayed);
@@ -317,7 +317,7 @@ async fn every_answer_tells_where_the_event_of_its_request_stands(db: TestDataba
         reading("dev-1", 20),
         reading("dev-1", 21).correcting(),
     ];
-    let results = db.mass().accept(&tenant(), submissions.clone(), Vec::new()).await.unwrap();
+    let results = db.mass().accept(&tenant(), submissions.clone(), Vec::new(), None).await.unwrap().unwrap();
     let answered: Vec<_> = results.into_iter().map(|result| result.unwrap().request.summary).collect();
     let first = leaf(&db.events(submissions[0].id).await[0]);
     let correction = leaf(&db.events(submissions[3].id).await[0]);
@@ -352,7 +352,7 @@ async fn of_documents_that_belong_together_none_is_stored_beside_a_refused_one(d
     db.stored(reading("dev-1", 20)).await;
     let before = log_size(&db);
     let documents = vec![simple(1), reading("dev-1", 21)];
-    let results = db.mass().accept_all_or_none(&tenant(), documents.clone()).await.unwrap();
+    let results = db.mass().store_all_or_none(&tenant(), documents.clone()).await.unwrap();
     assert!(matches!(results[..], [Ok(_), Err(Refusal::Conflict { .. })]), "{results:?}");
     assert_eq!(db.mass().find(&tenant(), documents[0].id).await.unwrap(), Found::Absent);
     assert_eq!(log_size(&db), before);
@@ -365,7 +365,7 @@ async fn refused_calls_count_as_requests_of_the_day_and_one_is_told_beyond_them(
     };
     let told = || log(&db).iter().filter(|event| event.event.action == Action::PayloadRefused).count();
     let refuse = async |number: i64| {
-        db.mass().accept(&tenant(), Vec::new(), vec![refused_before(&tenant(), number)]).await.unwrap();
+        db.mass().accept(&tenant(), Vec::new(), vec![refused_before(&tenant(), number)], None).await.unwrap().unwrap();
     };
     allow(Some(3)).await;
     db.stored(simple(1)).await;
@@ -380,7 +380,7 @@ async fn refused_calls_count_as_requests_of_the_day_and_one_is_told_beyond_them(
     assert_eq!(told(), 3);
     // Many of one group, too.
     let many = (0..20).map(|number| refused_before(&tenant(), number)).collect();
-    db.mass().accept(&tenant(), Vec::new(), many).await.unwrap();
+    db.mass().accept(&tenant(), Vec::new(), many, None).await.unwrap().unwrap();
     assert_eq!(told(), 3);
     allow(Some(6)).await;
     db.stored(simple(3)).await;
@@ -421,9 +421,9 @@ async fn documents_that_were_refused_before_are_recorded_with_their_neighbours(d
     let before = log(&db).len();
     let refused = [1, 2, 3].map(|number| refused_before(&tenant(), number));
     let sent = simple(4);
-    let results = db.mass().accept(&tenant(), vec![sent.clone()], refused[..2].to_vec()).await.unwrap();
+    let results = db.mass().accept(&tenant(), vec![sent.clone()], refused[..2].to_vec(), None).await.unwrap().unwrap();
     assert_eq!(results.len(), 1);
-    let alone = db.mass().accept(&tenant(), Vec::new(), refused[2..].to_vec()).await.unwrap();
+    let alone = db.mass().accept(&tenant(), Vec::new(), refused[2..].to_vec(), None).await.unwrap().unwrap();
     assert_eq!(alone, []);
     let accepted = db.events(sent.id).await.remove(0).event;
     let told: Vec<_> = log(&db)[before..].iter().map(|event| event.event.clone()).collect();
@@ -436,7 +436,7 @@ async fn a_large_batch_is_stored_beside_many_events_of_refused_calls(db: TestDat
     // Every third is a conflict with the one before it.
     let submissions = (0..900).map(|n| reading(&format!("dev-{}", n - i64::from(n % 3 == 2)), n)).collect();
     let refused = (0..700).map(|number| refused_before(&tenant(), number)).collect();
-    let results = db.mass().accept(&tenant(), submissions, refused).await.unwrap();
+    let results = db.mass().accept(&tenant(), submissions, refused, None).await.unwrap().unwrap();
     assert_eq!(results.iter().filter(|result| result.is_err()).count(), 300);
     let log = &log(&db)[before..];
     let count = |action: Action| log.iter().filter(|event| event.event.action == action).count();
@@ -453,6 +453,6 @@ async fn a_batch_that_fails_records_no_refusal(db: TestDatabase) {
     let mut same_id = simple(2);
     same_id.id = first.id;
     let refused = vec![refused_before(&tenant(), 3)];
-    assert!(db.mass().accept(&tenant(), vec![first, same_id], refused).await.is_err());
+    assert!(db.mass().accept(&tenant(), vec![first, same_id], refused, None).await.is_err());
     assert_eq!(log_size(&db), before);
 }

@@ -31,11 +31,11 @@ async fn a_database_can_be_checked(db: TestDatabase) {
 
 async fn old_keys_are_forgotten(db: TestDatabase) {
     let submissions = vec![simple(1).keyed("old").sent(at(1)), simple(1).keyed("new").sent(at(2))];
-    db.mass().accept(&tenant(), submissions.clone(), Vec::new()).await.unwrap();
+    db.mass().accept(&tenant(), submissions.clone(), Vec::new(), None).await.unwrap().unwrap();
     assert_eq!(db.database.purge(at(2)).await.unwrap(), 1);
     assert_eq!(db.database.purge(at(2)).await.unwrap(), 0);
     let again = submissions.into_iter().map(|sent| sent.sent(at(3))).collect();
-    let results = db.mass().accept(&tenant(), again, Vec::new()).await.unwrap();
+    let results = db.mass().accept(&tenant(), again, Vec::new(), None).await.unwrap().unwrap();
     assert_eq!(results.iter().map(|result| result.as_ref().unwrap().replayed).collect::<Vec<_>>(), [false, true]);
 }
 
@@ -43,7 +43,7 @@ async fn statements_work_without_the_cache(db: TestDatabase) {
     let database = open(&Options { statement_cache: false, ..db.place.options() }).unwrap();
     for celsius in 0..3 {
         let submissions = vec![reading("dev-1", celsius).correcting().keyed(&format!("k-{celsius}"))];
-        database.stores().mass.accept(&tenant(), submissions, Vec::new()).await.unwrap().pop().unwrap().unwrap();
+        database.stores().mass.accept(&tenant(), submissions, Vec::new(), None).await.unwrap().unwrap().pop().unwrap().unwrap();
     }
 }
 
@@ -53,7 +53,7 @@ async fn a_first_import_reads_no_table_whole() {
     let TestDatabase { database, place } = TestDatabase::postgres().await;
     for chunk in 0..20 {
         let readings = (0..20).map(|n| reading(&format!("dev-{chunk}-{n}"), 20)).collect();
-        for result in database.stores().mass.accept(&tenant(), readings, Vec::new()).await.unwrap() {
+        for result in database.stores().mass.accept(&tenant(), readings, Vec::new(), None).await.unwrap().unwrap() {
             result.unwrap();
         }
     }
@@ -74,7 +74,7 @@ async fn a_table_that_has_grown_is_not_read_whole() {
     let send = async |from: i64, to: i64| {
         for n in from..to {
             let readings = (0..10).map(|m| reading(&format!("dev-{n}-{m}"), 20).keyed(&format!("key-{n}-{m}")));
-            let results = database.stores().mass.accept(&tenant(), readings.collect(), Vec::new()).await.unwrap();
+            let results = database.stores().mass.accept(&tenant(), readings.collect(), Vec::new(), None).await.unwrap().unwrap();
             results.into_iter().for_each(|result| assert!(!result.unwrap().replayed));
         }
     };
@@ -84,7 +84,7 @@ async fn a_table_that_has_grown_is_not_read_whole() {
     // Asked for, since they are there.
     let again = (0..10).map(|m| reading(&format!("dev-50-{m}"), 20).keyed(&format!("key-50-{m}"))).collect::<Vec<_>>();
     for _ in 0..10 {
-        for result in database.stores().mass.accept(&tenant(), again.clone(), Vec::new()).await.unwrap() {
+        for result in database.stores().mass.accept(&tenant(), again.clone(), Vec::new(), None).await.unwrap().unwrap() {
             assert!(result.unwrap().replayed);
         }
     }
@@ -107,7 +107,7 @@ async fn a_table_that_is_new_is_not_read_whole() {
     }
     for n in 0..100 {
         let readings = (0..30).map(|m| reading(&format!("dev-{n}-{m}"), 20).keyed(&format!("key-{n}-{m}")));
-        let results = database.stores().mass.accept(&tenant(), readings.collect(), Vec::new()).await.unwrap();
+        let results = database.stores().mass.accept(&tenant(), readings.collect(), Vec::new(), None).await.unwrap().unwrap();
         assert!(results.iter().all(Result::is_ok));
     }
     drop(database);
@@ -133,7 +133,7 @@ async fn deliveries_are_looked_up_by_their_keys() {
     for n in 0..30 {
         let readings = (0..10).map(|m| reading(&format!("dev-{n}-{m}"), 20));
         let sent = readings.map(|reading| Submission { auto_send: AutoSend::On, ..reading }).collect();
-        assert!(stores.mass.accept(&tenant(), sent, Vec::new()).await.unwrap().iter().all(Result::is_ok));
+        assert!(stores.mass.accept(&tenant(), sent, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok));
         let claimed = stores.deliveries.claim(&worker, 5, at(9), at(99), &Restraint::default()).await.unwrap();
         assert_eq!(claimed.len(), 5);
         for Claimed { claim, .. } in claimed {
@@ -173,7 +173,7 @@ async fn a_page_of_a_new_table_reads_no_more_than_a_page() {
     let TestDatabase { database, place } = TestDatabase::postgres().await;
     place.execute("ALTER TABLE mass_requests SET (autovacuum_enabled = off)");
     let readings = (0..3000).map(|n| reading(&format!("dev-{n}"), 20)).collect();
-    database.stores().mass.accept(&tenant(), readings, Vec::new()).await.unwrap();
+    database.stores().mass.accept(&tenant(), readings, Vec::new(), None).await.unwrap().unwrap();
     drop(database);
     let fetched = || statistics(&place, "mass_requests", "idx_tup_fetch");
     while statistics(&place, "mass_requests", "n_tup_ins") < 3000 {
@@ -205,7 +205,7 @@ async fn what_can_be_foreseen_is_not_asked() {
         let sent = reading(&format!("dev-{n}"), 20).keyed(&format!("key-{n}"));
         let sent = Submission { auto_send: AutoSend::On, ..sent };
         let stores = database.stores();
-        stores.mass.accept(&tenant(), vec![sent], Vec::new()).await.unwrap().remove(0).unwrap();
+        stores.mass.accept(&tenant(), vec![sent], Vec::new(), None).await.unwrap().unwrap().remove(0).unwrap();
         let claimed = stores.deliveries.claim(&worker, 1, at(9), at(99), &Restraint::default()).await.unwrap();
         let failure = Failure { code: FailureCode::Refused, detail: "No.".to_owned() };
         let dead = Conclusion::Dead { failure, reason: DeadReason::NotRetryable };
@@ -269,7 +269,7 @@ async fn on_postgres_the_server_need_not_own_its_tables() {
     assert!(users.found(founded(tenant()), account("admin@example.test", &tenant()), Vec::new()).await.unwrap());
     let submissions = vec![reading("dev-1", 20).keyed("k"), reading("dev-1", 21).correcting()];
     let ids = submissions.iter().map(|sent| sent.id).collect::<Vec<_>>();
-    mass.accept(&tenant(), submissions, Vec::new()).await.unwrap();
+    mass.accept(&tenant(), submissions, Vec::new(), None).await.unwrap().unwrap();
     mass.transition(&tenant(), ids[0], transition(Status::Processing)).await.unwrap();
     mass.delete(&tenant(), ids[1], deletion()).await.unwrap();
     assert_eq!(database.purge(at(9)).await.unwrap(), 1);
@@ -300,7 +300,7 @@ async fn a_tenant_whose_writes_pile_up_holds_up_no_other() {
     let other = async {
         // By now the others have taken whatever they could get.
         tokio::task::yield_now().await;
-        let stored = db.mass().accept(&other_tenant(), vec![reading("dev-1", 20)], Vec::new()).await;
+        let stored = db.mass().accept(&other_tenant(), vec![reading("dev-1", 20)], Vec::new(), None).await;
         holder.batch_execute("COMMIT").unwrap();
         stored
     };
@@ -322,7 +322,7 @@ async fn a_server_that_closes_its_connections_is_reached_again() {
     let mut answers = Vec::new();
     for celsius in 0..8 {
         let submissions = vec![reading("dev-1", celsius).correcting()];
-        answers.push(db.mass().accept(&tenant(), submissions, Vec::new()).await.map(|_| ()));
+        answers.push(db.mass().accept(&tenant(), submissions, Vec::new(), None).await.map(|_| ()));
         answers.push(db.database.check().await);
     }
     let failures: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
@@ -395,7 +395,7 @@ async fn a_connection_that_was_lost_without_a_word_costs_nobody_an_answer() {
             // Behind walls, writes begin by themselves, too.
             if is_restricted {
                 let sent = vec![reading("dev-1", round).correcting()];
-                stores.mass.accept(&tenant(), sent, Vec::new()).await.unwrap().remove(0).unwrap();
+                stores.mass.accept(&tenant(), sent, Vec::new(), None).await.unwrap().unwrap().remove(0).unwrap();
                 way.lose_connections();
             }
             let address = account("nobody@example.test", &tenant()).user.email;
@@ -425,7 +425,7 @@ async fn errors_are_told_in_english_where_the_role_may_choose() {
          CREATE TRIGGER refuse BEFORE INSERT ON audit_events EXECUTE FUNCTION refuse()",
     );
     let database = db.place.open();
-    let refused = database.stores().mass.accept(&tenant(), vec![simple(1)], Vec::new()).await;
+    let refused = database.stores().mass.accept(&tenant(), vec![simple(1)], Vec::new(), None).await;
     let Err(PortError::Unexpected(told)) = refused else { panic!("{refused:?}") };
     assert!(format!("{told:#}").contains("in the language C"), "{told:#}");
 }
@@ -449,11 +449,11 @@ async fn a_file_that_another_process_keeps_locked_is_unavailable() {
     let db = TestDatabase::sqlite().await;
     let mut other = db.place.sqlite_connection();
     other.batch_execute("BEGIN IMMEDIATE").unwrap();
-    let refused = db.mass().accept(&tenant(), vec![simple(1)], Vec::new()).await;
+    let refused = db.mass().accept(&tenant(), vec![simple(1)], Vec::new(), None).await;
     assert!(matches!(refused, Err(PortError::Unavailable(_))), "{refused:?}");
     db.database.check().await.unwrap();
     other.batch_execute("ROLLBACK").unwrap();
-    db.mass().accept(&tenant(), vec![simple(1)], Vec::new()).await.unwrap();
+    db.mass().accept(&tenant(), vec![simple(1)], Vec::new(), None).await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -464,7 +464,7 @@ async fn a_file_that_was_moved_away_is_unavailable_until_it_is_back() {
     let (path, elsewhere) = (url.trim_start_matches("sqlite://"), folder.path().join("elsewhere.db"));
     let assert_unavailable = async || {
         assert!(matches!(db.database.check().await, Err(PortError::Unavailable(_))));
-        let refused = db.mass().accept(&tenant(), vec![simple(1)], Vec::new()).await;
+        let refused = db.mass().accept(&tenant(), vec![simple(1)], Vec::new(), None).await;
         assert!(matches!(refused, Err(PortError::Unavailable(_))), "{refused:?}");
     };
     std::fs::rename(path, &elsewhere).unwrap();
@@ -473,7 +473,7 @@ async fn a_file_that_was_moved_away_is_unavailable_until_it_is_back() {
     assert_unavailable().await;
     std::fs::rename(&elsewhere, path).unwrap();
     db.database.check().await.unwrap();
-    db.mass().accept(&tenant(), vec![simple(1)], Vec::new()).await.unwrap();
+    db.mass().accept(&tenant(), vec![simple(1)], Vec::new(), None).await.unwrap().unwrap();
 }
 
 /// What PostgreSQL says of its surroundings, with its SQLSTATEs.
@@ -513,12 +513,12 @@ async fn what_is_wrong_around_a_server_is_no_fault_of_ours() {
     let db = TestDatabase::postgres().await;
     for (state, message) in SURROUNDINGS {
         fail_events(&db.place, state, message, 1000);
-        let refused = db.mass().accept(&tenant(), vec![simple(1)], Vec::new()).await;
+        let refused = db.mass().accept(&tenant(), vec![simple(1)], Vec::new(), None).await;
         assert!(matches!(refused, Err(PortError::Unavailable(_))), "{state}: {refused:?}");
         db.database.check().await.unwrap();
     }
     fail_events(&db.place, "P0001", "refused", 1000);
-    let refused = db.mass().accept(&tenant(), vec![simple(1)], Vec::new()).await;
+    let refused = db.mass().accept(&tenant(), vec![simple(1)], Vec::new(), None).await;
     assert!(matches!(refused, Err(PortError::Unexpected(_))), "{refused:?}");
 }
 
@@ -528,7 +528,7 @@ async fn an_answer_of_the_engine_survives_a_deadlock() {
     let worker = WorkerName::parse("w").unwrap();
     for (state, message) in [("40001", "could not serialize access"), ("40P01", "deadlock detected")] {
         let sent = Submission { auto_send: AutoSend::On, ..simple(1) };
-        db.mass().accept(&tenant(), vec![sent], Vec::new()).await.unwrap().remove(0).unwrap();
+        db.mass().accept(&tenant(), vec![sent], Vec::new(), None).await.unwrap().unwrap().remove(0).unwrap();
         let deliveries = &db.database.stores().deliveries;
         let claimed = deliveries.claim(&worker, 1, at(9), at(99), &Restraint::default()).await.unwrap();
         fail_events(&db.place, state, message, 1);

@@ -42,7 +42,7 @@ async fn accept_at_once(db: &TestDatabase, submissions: Vec<Submission>) -> Hash
     let stores = [Arc::clone(&db.database.stores().mass), Arc::clone(&other.stores().mass)];
     let mut calls = JoinSet::new();
     for (submission, store) in submissions.into_iter().zip(stores.into_iter().cycle()) {
-        calls.spawn(async move { store.accept(&tenant(), vec![submission], Vec::new()).await.unwrap().pop().unwrap() });
+        calls.spawn(async move { store.accept(&tenant(), vec![submission], Vec::new(), None).await.unwrap().unwrap().pop().unwrap() });
     }
     let mut counts = HashMap::new();
     for result in calls.join_all().await {
@@ -139,7 +139,7 @@ async fn a_call_that_fails_leaves_its_neighbours_alone(db: TestDatabase) {
         }
         let object = Object::MassRequest(simple(n).id);
         let refused = Act::new(actor(), at(1), &origin()).refused(&tenant(), Action::PayloadRefused, object);
-        calls.spawn(async move { store.accept(&tenant(), vec![submission], vec![refused]).await });
+        calls.spawn(async move { store.accept(&tenant(), vec![submission], vec![refused], None).await });
     }
     let results = calls.join_all().await;
     assert_eq!(results.iter().filter(|result| matches!(result, Err(PortError::Unexpected(_)))).count(), 3);
@@ -153,7 +153,7 @@ async fn a_call_that_is_given_up_holds_up_nobody(db: TestDatabase) {
     for n in 0..60 {
         let store = Arc::clone(&db.database.stores().mass);
         let call =
-            async move { store.accept(&tenant(), vec![simple(n)], Vec::new()).await.unwrap().pop().unwrap().unwrap() };
+            async move { store.accept(&tenant(), vec![simple(n)], Vec::new(), None).await.unwrap().unwrap().pop().unwrap().unwrap() };
         if n % 3 == 0 {
             given_up.push(tokio::spawn(call));
         } else {
@@ -196,7 +196,7 @@ async fn writers_of_all_kinds_leave_one_log_without_gaps(db: TestDatabase) {
                 0 => {
                     let sent = simple(n);
                     let id = sent.id;
-                    stores.mass.accept(&tenant(), vec![sent], vec![]).await.unwrap();
+                    stores.mass.accept(&tenant(), vec![sent], vec![], None).await.unwrap().unwrap();
                     stores.mass.transition(&tenant(), id, transition(Status::Failed)).await.unwrap();
                     stores.mass.delete(&tenant(), id, deletion()).await.unwrap();
                 }
@@ -207,7 +207,7 @@ async fn writers_of_all_kinds_leave_one_log_without_gaps(db: TestDatabase) {
                 }
                 _ => {
                     let submissions = (0..9).map(simple).collect();
-                    stores.mass.accept(&tenant(), submissions, vec![record(at(n))]).await.unwrap();
+                    stores.mass.accept(&tenant(), submissions, vec![record(at(n))], None).await.unwrap().unwrap();
                     // Others than any before, so that it is a change.
                     let quotas = Quotas { requests_per_day: Some(1_000_000 + n.unsigned_abs()), stored_bytes: None };
                     stores.admin.quotas.set(&tenant(), QuotaChange { quotas, act: act(at(n)) }).await.unwrap();
@@ -236,7 +236,7 @@ async fn writers_of_all_kinds_leave_one_log_without_gaps(db: TestDatabase) {
 async fn what_another_process_did_meanwhile_is_seen(db: TestDatabase) {
     let opened = db.place.open();
     let other = opened.stores();
-    let theirs = |submission| async { other.mass.accept(&tenant(), vec![submission], vec![]).await.unwrap().remove(0) };
+    let theirs = |submission| async { other.mass.accept(&tenant(), vec![submission], vec![], None).await.unwrap().unwrap().remove(0) };
     let (mut number, mut events) = (0, 0);
     for round in 0..12 {
         // As often as it takes to foresee again, whatever went wrong before.
@@ -294,7 +294,7 @@ async fn a_key_that_is_stored_while_a_foreseen_document_waits_is_met() {
     other.batch_execute("BEGIN; SELECT FROM audit_heads WHERE tenant_id = 'default' FOR UPDATE").unwrap();
     let store = Arc::clone(&db.database.stores().mass);
     let sending = tokio::spawn(async move {
-        store.accept(&tenant(), vec![simple(3).keyed("theirs")], vec![]).await.unwrap().remove(0)
+        store.accept(&tenant(), vec![simple(3).keyed("theirs")], vec![], None).await.unwrap().unwrap().remove(0)
     });
     let waiting = "SELECT CAST(count(*) AS text) AS line FROM pg_stat_activity \
                    WHERE datname = current_database() AND wait_event_type = 'Lock'";

@@ -221,7 +221,7 @@ async fn what_has_ended_otherwise_is_not_sent(db: TestDatabase) {
 async fn a_request_is_sent_as_it_is_stored_or_not_at_all(db: TestDatabase) {
     let submissions = vec![sent(reading("dev-1", 20)), simple(1), sent(simple(2))];
     let ids: Vec<_> = submissions.iter().map(|submission| DeliveryId::of(submission.id)).collect();
-    let receipts = db.mass().accept(&tenant(), submissions, Vec::new()).await.unwrap();
+    let receipts = db.mass().accept(&tenant(), submissions, Vec::new(), None).await.unwrap().unwrap();
     let requests: Vec<_> = receipts.into_iter().map(|receipt| receipt.unwrap().request.summary).collect();
     // What is accepted and sent with that is one act, of which one event tells.
     let told = [json!(ids[0].to_string()), Value::Null, json!(ids[2].to_string())];
@@ -243,7 +243,7 @@ async fn a_request_is_sent_as_it_is_stored_or_not_at_all(db: TestDatabase) {
     // The database refuses the second of two equal ids, which undoes the first.
     let first = sent(simple(3));
     let second = Submission { id: first.id, ..sent(simple(4)) };
-    assert!(db.mass().accept(&tenant(), vec![first, second], Vec::new()).await.is_err());
+    assert!(db.mass().accept(&tenant(), vec![first, second], Vec::new(), None).await.is_err());
     assert_eq!(db.outbox().list(&tenant(), Filter::default(), None, Limit::DEFAULT).await.unwrap().len(), 2);
     assert_eq!(db.outbox().backlog(at(3)).await.unwrap(), Backlog { waiting: 0, leased: 2, oldest_due: None });
 }
@@ -254,9 +254,9 @@ async fn what_was_sent_with_its_request_is_a_delivery_like_any_other(db: TestDat
     let requests: Vec<_> = submissions.iter().map(|submission| submission.id).collect();
     let ids: Vec<_> = requests.iter().copied().map(DeliveryId::of).collect();
     db.mass()
-        .accept(&tenant(), submissions, Vec::new())
+        .accept(&tenant(), submissions, Vec::new(), None)
         .await
-        .unwrap()
+        .unwrap().unwrap()
         .into_iter()
         .for_each(|stored| drop(stored.unwrap()));
     let asked_for = queued(&db, simple(9)).await;
@@ -312,7 +312,7 @@ fn found_at(claimed: &Claimed, requests: &[MassRequestId]) -> Timestamp {
 async fn what_a_worker_claimed_and_did_not_begin_can_be_given_up(db: TestDatabase) {
     let requests: Vec<_> = (0..5).map(|value| sent(simple(value))).collect();
     let ids: Vec<_> = requests.iter().map(|request| request.id).collect();
-    assert!(db.mass().accept(&tenant(), requests, Vec::new()).await.unwrap().iter().all(Result::is_ok));
+    assert!(db.mass().accept(&tenant(), requests, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok));
     let until = match db.place {
         Place::Sqlite(_) => "'2999-01-01T00:00:00.000000Z'",
         Place::Postgres(_) => "timestamptz '2999-01-01'",
@@ -374,7 +374,7 @@ async fn a_delivery_may_have_an_id_of_its_own(db: TestDatabase) {
 async fn a_place_that_nobody_wants_any_more_is_found_once(db: TestDatabase) {
     let (twice, deleted) = (sent(simple(1)), sent(simple(2)));
     let [request, gone] = [twice.id, deleted.id].map(|id| in_sql(&db, DeliveryId::of(id)));
-    assert!(db.mass().accept(&tenant(), vec![twice, deleted], Vec::new()).await.unwrap().iter().all(Result::is_ok));
+    assert!(db.mass().accept(&tenant(), vec![twice, deleted], Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok));
     let other = in_sql(&db, DeliveryId::from_uuid(Uuid::now_v7()));
     let columns = "tenant_id, id, request_id, state, round, attempts, created_at, queued_at, updated_at, call_id";
     let values = format!("tenant_id, {other}, id, 'queued', 1, 0, created_at, created_at, created_at, 'c'");
@@ -407,7 +407,7 @@ async fn what_is_not_stored_is_not_sent(db: TestDatabase) {
         let _ = db.accept(sent(submission)).await;
     }
     let submissions = vec![sent(simple(1)), sent(reading("dev-1", 22))];
-    assert!(db.mass().accept_all_or_none(&tenant(), submissions).await.unwrap().iter().any(Result::is_err));
+    assert!(db.mass().store_all_or_none(&tenant(), submissions).await.unwrap().iter().any(Result::is_err));
     assert_eq!(db.outbox().list(&tenant(), Filter::default(), None, Limit::DEFAULT).await.unwrap(), []);
     assert_eq!(db.outbox().backlog(second(1)).await.unwrap(), Backlog::default());
 }
@@ -424,8 +424,8 @@ async fn a_tenant_s_decision_comes_before_the_server_s(db: TestDatabase) {
             for stores in [db.database.stores(), other.stores()] {
                 value += 1;
                 let submissions = |of| vec![Submission { auto_send: server, ..simple(of) }];
-                let single = stores.mass.accept(&tenant(), submissions(value), Vec::new()).await.unwrap();
-                let whole = stores.mass.accept_all_or_none(&tenant(), submissions(-value)).await.unwrap();
+                let single = stores.mass.accept(&tenant(), submissions(value), Vec::new(), None).await.unwrap().unwrap();
+                let whole = stores.mass.store_all_or_none(&tenant(), submissions(-value)).await.unwrap();
                 for receipt in [single, whole].concat() {
                     let receipt = receipt.unwrap();
                     assert_eq!(receipt.sent, sent, "{auto_send:?} {server:?}");
@@ -444,7 +444,7 @@ async fn a_tenant_s_decision_comes_before_the_server_s(db: TestDatabase) {
 async fn no_two_workers_have_the_same_delivery(db: TestDatabase) {
     for of in [tenant(), other_tenant()] {
         let submissions = (0..30).map(|value| sent(simple(value))).collect();
-        assert!(db.mass().accept(&of, submissions, Vec::new()).await.unwrap().iter().all(Result::is_ok));
+        assert!(db.mass().accept(&of, submissions, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok));
     }
     let processes: Vec<_> = (0..3).map(|_| db.place.open()).collect();
     let work = |name: String, process: usize| {
@@ -477,7 +477,7 @@ async fn tenants_take_turns_however_much_one_of_them_has_queued(db: TestDatabase
     let (much, little) = (tenant(), other_tenant());
     let of = async |whose: &TenantId, values: Range<i64>| {
         let submissions = values.map(|value| sent(simple(value).sent(second(value)))).collect();
-        assert!(db.mass().accept(whose, submissions, Vec::new()).await.unwrap().iter().all(Result::is_ok));
+        assert!(db.mass().accept(whose, submissions, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok));
     };
     of(&much, 0..40).await;
     of(&little, 50..53).await;
@@ -505,7 +505,7 @@ async fn tenants_take_turns_however_much_one_of_them_has_queued(db: TestDatabase
 async fn what_the_engine_is_not_asked_about_stays_where_it_is(db: TestDatabase) {
     for whose in [tenant(), other_tenant()] {
         let submissions = (0..10).map(|value| sent(simple(value))).collect();
-        assert!(db.mass().accept(&whose, submissions, Vec::new()).await.unwrap().iter().all(Result::is_ok));
+        assert!(db.mass().accept(&whose, submissions, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok));
     }
     let of = |claimed: &[Claimed], whose: &TenantId| {
         claimed.iter().filter(|claimed| claimed.claim.tenant_id == *whose).count()
@@ -531,7 +531,7 @@ async fn what_the_engine_is_not_asked_about_stays_where_it_is(db: TestDatabase) 
 async fn what_room_there_is_is_shared(db: TestDatabase) {
     for (whose, values) in [(tenant(), 0..20), (other_tenant(), 20..23)] {
         let submissions = values.map(|value| sent(simple(value))).collect();
-        assert!(db.mass().accept(&whose, submissions, Vec::new()).await.unwrap().iter().all(Result::is_ok));
+        assert!(db.mass().accept(&whose, submissions, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok));
     }
     let claim = async |limit| {
         let (store, none) = (db.deliveries(), Restraint::default());
@@ -548,7 +548,7 @@ async fn what_room_there_is_is_shared(db: TestDatabase) {
 async fn what_is_left_of_the_room_goes_to_one_after_the_other(db: TestDatabase) {
     for whose in [tenant(), other_tenant()] {
         let submissions = (0..20).map(|value| sent(simple(value).sent(second(value)))).collect();
-        assert!(db.mass().accept(&whose, submissions, Vec::new()).await.unwrap().iter().all(Result::is_ok));
+        assert!(db.mass().accept(&whose, submissions, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok));
     }
     let mut counts = Vec::new();
     for _ in 0..4 {

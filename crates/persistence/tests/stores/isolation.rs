@@ -12,7 +12,7 @@ on_both!(another_tenants_request_is_absent, tenants_share_no_key_and_no_sequence
 
 async fn another_tenants_request_is_absent(db: TestDatabase) {
     let sent = reading("dev-1", 20);
-    db.mass().accept(&tenant(), vec![sent.clone()], Vec::new()).await.unwrap();
+    db.mass().accept(&tenant(), vec![sent.clone()], Vec::new(), None).await.unwrap().unwrap();
     let (other, id) = (other_tenant(), sent.id);
     assert_eq!(db.mass().find(&other, id).await.unwrap(), Found::Absent);
     assert_eq!(db.mass().events(&other, id).await.unwrap(), Found::Absent);
@@ -26,7 +26,7 @@ async fn another_tenants_request_is_absent(db: TestDatabase) {
 async fn tenants_share_no_key_and_no_sequence(db: TestDatabase) {
     for tenant in [tenant(), other_tenant()] {
         let sent = reading("dev-1", 20).keyed("k");
-        let results = db.mass().accept(&tenant, vec![sent.clone()], Vec::new()).await.unwrap();
+        let results = db.mass().accept(&tenant, vec![sent.clone()], Vec::new(), None).await.unwrap().unwrap();
         let receipt = results[0].as_ref().unwrap();
         assert_eq!((receipt.outcome, receipt.replayed), (Outcome::Accepted, false));
         let Found::Present(events) = db.mass().events(&tenant, sent.id).await.unwrap() else { panic!("no events") };

@@ -384,7 +384,7 @@ async fn every_join_of_the_program_is_looked_at() {
     let db = TestDatabase::postgres().await;
     for _ in 0..2 {
         let sent = vec![reading("dev-1", 20).keyed("k")];
-        db.mass().accept(&tenant(), sent, Vec::new()).await.unwrap();
+        db.mass().accept(&tenant(), sent, Vec::new(), None).await.unwrap().unwrap();
     }
     db.mass().find_as_of(&tenant(), CredentialsVersion(0), reading("dev-1", 20).id).await.unwrap();
     db.sessions().find(&tenant(), SessionId::from_uuid(Uuid::now_v7())).await.unwrap();

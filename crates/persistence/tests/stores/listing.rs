@@ -24,7 +24,7 @@ async fn list(db: &TestDatabase, filter: Filter) -> Vec<MassRequestId> {
 
 async fn a_list_shows_what_was_stored_newest_first(db: TestDatabase) {
     let submissions: Vec<_> = (0..3).map(|n| reading(&format!("dev-{n}"), n).keyed(&format!("k-{n}"))).collect();
-    db.mass().accept(&tenant(), submissions.clone(), Vec::new()).await.unwrap();
+    db.mass().accept(&tenant(), submissions.clone(), Vec::new(), None).await.unwrap().unwrap();
     let listed = db.mass().list(&tenant(), &Filter::default(), None, Limit::DEFAULT).await.unwrap();
     let mut stored = Vec::new();
     for sent in submissions.into_iter().rev() {
@@ -38,7 +38,7 @@ async fn a_list_shows_what_was_stored_newest_first(db: TestDatabase) {
 async fn pages_meet_without_a_gap(db: TestDatabase) {
     let submissions: Vec<_> = (0..7).map(simple).collect();
     let mut expected: Vec<_> = submissions.iter().map(|sent| sent.id).rev().collect();
-    db.mass().accept(&tenant(), submissions, Vec::new()).await.unwrap();
+    db.mass().accept(&tenant(), submissions, Vec::new(), None).await.unwrap().unwrap();
     db.mass().delete(&tenant(), expected.remove(2), deletion()).await.unwrap();
 
     let (limit, mut before, mut seen) = (Limit::new(2).unwrap(), None, Vec::new());
@@ -49,7 +49,7 @@ async fn pages_meet_without_a_gap(db: TestDatabase) {
         before = rows.last().map(|row| row.id);
         seen.extend(rows.iter().map(|row| row.id));
         // What is stored meanwhile is newer than every page to come.
-        db.mass().accept(&tenant(), vec![simple(9)], Vec::new()).await.unwrap();
+        db.mass().accept(&tenant(), vec![simple(9)], Vec::new(), None).await.unwrap().unwrap();
         if !more {
             break;
         }
@@ -65,9 +65,9 @@ async fn each_filter_keeps_what_it_names(db: TestDatabase) {
     odd.examined.contract = "enterprise/1.1".parse().unwrap();
     let id = odd.id;
     db.mass()
-        .accept(&tenant(), vec![reading("dev-1", 1), odd, reading("dev-2", 1), simple(1)], Vec::new())
+        .accept(&tenant(), vec![reading("dev-1", 1), odd, reading("dev-2", 1), simple(1)], Vec::new(), None)
         .await
-        .unwrap();
+        .unwrap().unwrap();
     db.mass().transition(&tenant(), id, transition(Status::Processing)).await.unwrap();
 
     let all = || Filter {
@@ -103,7 +103,7 @@ async fn bounds_in_time_include_from_and_exclude_to(db: TestDatabase) {
     };
     let submissions: Vec<_> = [-1, 0, 1, 1000, 2 * HOUR].map(observed).to_vec();
     let ids: Vec<_> = submissions.iter().map(|sent| sent.id).collect();
-    db.mass().accept(&tenant(), submissions, Vec::new()).await.unwrap();
+    db.mass().accept(&tenant(), submissions, Vec::new(), None).await.unwrap().unwrap();
 
     let created = |from, to| Filter { created_from: from, created_to: to, ..Filter::default() };
     assert_eq!(list(&db, created(Some(at(0)), Some(at(1)))).await, [ids[1]]);
@@ -123,7 +123,7 @@ async fn an_id_ahead_of_its_instant_is_found_by_the_instant(db: TestDatabase) {
     // A clock that was set back by almost an hour: ids go on from where they were.
     let mut sent = simple(1).sent(at(HOUR - 1_000_000));
     sent.at = at(0);
-    db.mass().accept(&tenant(), vec![sent.clone()], Vec::new()).await.unwrap();
+    db.mass().accept(&tenant(), vec![sent.clone()], Vec::new(), None).await.unwrap().unwrap();
     let found = Filter { created_from: Some(at(0)), created_to: Some(at(1)), ..Filter::default() };
     assert_eq!(list(&db, found).await, [sent.id]);
 }

@@ -33,7 +33,7 @@ async fn tenants_that_share_one_connection_see_their_own(db: TestDatabase) {
         for (tenant, other) in [(tenant(), other_tenant()), (other_tenant(), tenant())] {
             let sent = reading(&format!("dev-{round}"), 20).keyed(&format!("k-{round}"));
             let id = sent.id;
-            mass.accept(&tenant, vec![sent], Vec::new()).await.unwrap().pop().unwrap().unwrap();
+            mass.accept(&tenant, vec![sent], Vec::new(), None).await.unwrap().unwrap().pop().unwrap().unwrap();
             assert_eq!(mass.find(&other, id).await.unwrap(), Found::Absent);
             assert!(matches!(mass.find(&tenant, id).await.unwrap(), Found::Present(_)));
             assert_eq!(listed(mass, &tenant).await, round);
@@ -49,7 +49,7 @@ async fn a_failed_unit_of_work_leaves_no_tenant_behind(db: TestDatabase) {
         let first = simple(2);
         let mut second = simple(3);
         second.id = first.id;
-        assert!(mass.accept(&tenant(), vec![first, second], Vec::new()).await.is_err());
+        assert!(mass.accept(&tenant(), vec![first, second], Vec::new(), None).await.is_err());
         assert_eq!(mass.find(&other_tenant(), mine).await.unwrap(), Found::Absent);
         // This one is refused by a rule.
         assert!(mass.delete(&other_tenant(), mine, deletion()).await.is_err());
@@ -61,7 +61,7 @@ async fn a_failed_unit_of_work_leaves_no_tenant_behind(db: TestDatabase) {
 async fn populated() -> TestDatabase {
     let db = TestDatabase::postgres_restricted().await;
     for tenant in [tenant(), other_tenant()] {
-        db.mass().accept(&tenant, vec![reading("dev-1", 20).keyed("k")], Vec::new()).await.unwrap();
+        db.mass().accept(&tenant, vec![reading("dev-1", 20).keyed("k")], Vec::new(), None).await.unwrap().unwrap();
     }
     db.accounts().create(account("ana@example.test", &other_tenant()), event(&other_tenant(), at(0))).await.unwrap();
     db
@@ -135,7 +135,7 @@ async fn who_names_no_tenant_sees_that_something_is_due_and_not_what() {
     let db = TestDatabase::postgres_restricted().await;
     for tenant in [tenant(), other_tenant()] {
         let sent = Submission { auto_send: AutoSend::On, ..simple(1) };
-        db.mass().accept(&tenant, vec![sent], Vec::new()).await.unwrap();
+        db.mass().accept(&tenant, vec![sent], Vec::new(), None).await.unwrap().unwrap();
     }
     let mut server = server_of(&db);
     assert_eq!(tenants_in(&mut server, "delivery_queue"), ["default", "other"]);
@@ -411,7 +411,7 @@ async fn who_serves_stops_no_tenant_by_its_log() {
         assert!(refused.contains("the audit trail only grows"), "{statement}: {refused}");
         server.batch_execute("ROLLBACK").unwrap();
     }
-    db.mass().accept(&other_tenant(), vec![simple(1)], Vec::new()).await.unwrap().remove(0).unwrap();
+    db.mass().accept(&other_tenant(), vec![simple(1)], Vec::new(), None).await.unwrap().unwrap().remove(0).unwrap();
 }
 
 /// The order in which versions before wrote: they may serve while this one has migrated.

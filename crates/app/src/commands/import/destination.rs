@@ -87,7 +87,7 @@ async fn store(
 ) -> anyhow::Result<Vec<Taken>> {
     let record = |row: &Row| submitted(&row.text, row.document.clone(), || Some(row.key.clone()));
     let records = rows.iter().map(record).collect();
-    let results = mass.accept_all(principal, records, options, refusals).await?;
+    let results = mass.store_records(principal, records, options, refusals).await?;
     let taken = |result| match result {
         Ok(receipt) => Ok(taken(receipt)),
         Err(error) => Ok(Taken::Refused(faults(error)?)),

@@ -88,7 +88,7 @@ impl Storing {
         }
         let results = match self.problem {
             Some(_) => None,
-            None => match self.accept(prepared).await {
+            None => match self.store_prepared(prepared).await {
                 Ok(results) => {
                     self.tools.engine.accepted(results.iter().flatten());
                     Some(results)
@@ -141,13 +141,13 @@ impl Storing {
 
     /// Stores what was prepared if the caller may still store it as it is stored: as of the version of the tenant's
     /// credentials at which the caller was recognised.
-    async fn accept(&mut self, mut prepared: Prepared) -> Result<Results, Problem> {
+    async fn store_prepared(&mut self, mut prepared: Prepared) -> Result<Results, Problem> {
         for _ in 0..RECOGNITIONS {
             if let Some((principal, as_of)) = self.call.recalled()?
                 && principal.require(Permission::MassWrite).is_ok()
             {
                 let (service, refusals) = (&self.tools.service, &mut self.refusals);
-                match service.accept_prepared_as_of(as_of, &principal, prepared, refusals).await? {
+                match service.store_prepared(&principal, prepared, refusals, Some(as_of)).await? {
                     Ok(results) => return Ok(results),
                     Err(unstored) => prepared = unstored,
                 }

@@ -1,0 +1,223 @@
+//! Acceptance: reads the state that submissions meet, has them judged, and writes the additions.
+
+use std::collections::HashMap;
+
+use diesel::prelude::*;
+use diesel::result::Error::QueryBuilderError;
+use mass_domain::audit::NewEvent;
+use mass_domain::audit::tree::Frontier;
+use mass_domain::contracts::ContractId;
+use mass_domain::ids::MassRequestId;
+use mass_domain::mass_request::{AuditLeaf, IdempotencyKey};
+use mass_domain::tenancy::TenantId;
+use mass_service::{
+    Additions, Judgement, KeyRecord, NaturalKey, Snapshot, StoredState, StoredVersion, Submission, SubmissionResults,
+    TenantState, judge,
+};
+
+use super::audit::{Growth, Head, Place};
+use super::{Connection, quotas, requests};
+use crate::foresight::{CachedState, Foresight};
+use crate::group_commit::Documents;
+use crate::rows::{Addition, Assumed, KeyRow, MetKeyRow, NewRequestRow, QueueRow, UsageRow, VersionRow};
+use crate::columns::Instant;
+use crate::store::ROWS_PER_STATEMENT;
+
+/// Judges and stores documents in one transaction. Stores nothing and returns `None` if the tenant's credentials are at
+/// another version than the documents demand.
+pub(crate) fn commit_documents(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    documents: Documents<'_>,
+    foresight: &mut Foresight,
+) -> QueryResult<Option<SubmissionResults>> {
+    let mut failed = None;
+    if super::ROUND_TRIPS_COST
+        && let Some(cached) = foresight.take()
+        && documents.may_come_at(cached.tenant.credentials)
+    {
+        let credentials = cached.tenant.credentials;
+        match commit_foreseen(connection, tenant, documents, cached, foresight)? {
+            Foreseen::Held(results) => return Ok(Some(results)),
+            Foreseen::Failed => failed = Some(credentials),
+            Foreseen::Void => {}
+        }
+    }
+    super::write(connection, |connection| {
+        let head = Head::lock(connection, tenant)?;
+        let stored = stored_state(connection, tenant, documents.submissions)?;
+        let (state, has_no_matches) = (stored.tenant, stored.has_no_matches());
+        // Credentials change seldom: their change alone is no reason to read first more often.
+        if failed == Some(state.credentials) {
+            foresight.failed();
+        }
+        if !documents.may_come_at(state.credentials) {
+            foresight.learned(CachedState { frontier: head.frontier, tenant: state });
+            return Ok(None);
+        }
+        let mut judgement = judged(tenant, stored, documents.submissions, documents.refused)?;
+        let frontier = store(connection, tenant, head, &mut judgement)?;
+        if has_no_matches {
+            foresight.learned(CachedState { frontier, tenant: afterwards(state, &judgement) });
+        }
+        Ok(Some(judgement.results))
+    })
+}
+
+/// The outcome of a commit on cached state.
+enum Foreseen {
+    /// The documents are stored.
+    Held(SubmissionResults),
+    /// Nothing is stored: the state is another one than the cached.
+    Failed,
+    /// There is nothing to store, so that nothing tells whether the cached state is the present one.
+    Void,
+}
+
+/// Judges documents by cached state, and stores them if that is still the present one.
+fn commit_foreseen(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    documents: Documents<'_>,
+    cached: CachedState,
+    foresight: &mut Foresight,
+) -> QueryResult<Foreseen> {
+    let stored = StoredState::without_matches(cached.tenant);
+    let mut judgement = judged(tenant, stored, documents.submissions, documents.refused)?;
+    if judgement.additions.is_empty() {
+        return Ok(Foreseen::Void);
+    }
+    let head = Head::left_at(tenant, cached.frontier);
+    let assumed = Assumed::of(documents.submissions, cached.tenant.credentials);
+    let Some(frontier) = add(connection, tenant, head, &mut judgement, assumed)? else { return Ok(Foreseen::Failed) };
+    foresight.held(CachedState { frontier, tenant: afterwards(cached.tenant, &judgement) });
+    Ok(Foreseen::Held(judgement.results))
+}
+
+/// Judges submissions, and stores them if none is refused.
+pub(super) fn store_all_or_none(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    submissions: &[Submission],
+) -> QueryResult<SubmissionResults> {
+    super::write(connection, |connection| {
+        let head = Head::lock(connection, tenant)?;
+        let stored = stored_state(connection, tenant, submissions)?;
+        let mut judgement = judged(tenant, stored, submissions, &[])?;
+        if judgement.results.iter().all(Result::is_ok) {
+            store(connection, tenant, head, &mut judgement)?;
+        }
+        Ok(judgement.results)
+    })
+}
+
+fn judged(
+    tenant: &TenantId,
+    stored: StoredState,
+    submissions: &[Submission],
+    refused: &[NewEvent],
+) -> QueryResult<Judgement> {
+    judge(tenant, stored, submissions, refused).map_err(|missing| QueryBuilderError(missing.into()))
+}
+
+fn afterwards(before: TenantState, judgement: &Judgement) -> TenantState {
+    TenantState { usage: judgement.additions.usage, ..before }
+}
+
+/// Reads all state that these submissions can meet.
+fn stored_state(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    submissions: &[Submission],
+) -> QueryResult<StoredState> {
+    let keys = used_keys(connection, tenant, submissions)?;
+    let versions = stored_versions(connection, tenant, submissions)?;
+    let state = quotas::tenant_state(connection, tenant)?;
+    let mut stored = StoredState { keys, versions, ..StoredState::without_matches(state) };
+    for ids in stored.needed(submissions).chunks(ROWS_PER_STATEMENT) {
+        let requests = requests::load(connection, tenant, ids)?;
+        stored.requests.extend(requests.into_iter().map(|request| (request.summary.id, request)));
+    }
+    Ok(stored)
+}
+
+fn used_keys(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    submissions: &[Submission],
+) -> QueryResult<HashMap<IdempotencyKey, (KeyRecord, Snapshot)>> {
+    let sent: Vec<_> = submissions.iter().filter_map(|sent| sent.idempotency_key.as_ref()).collect();
+    let mut used = HashMap::new();
+    for keys in sent.chunks(ROWS_PER_STATEMENT) {
+        let keys: Vec<_> = keys.iter().map(|key| key.as_str()).collect();
+        for MetKeyRow { key, deleted } in super::met_keys(connection, tenant, &keys)? {
+            let (key, record, snapshot) = key.into_parts(deleted)?;
+            used.insert(key, (record, snapshot));
+        }
+    }
+    Ok(used)
+}
+
+fn stored_versions(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    submissions: &[Submission],
+) -> QueryResult<HashMap<NaturalKey, Vec<StoredVersion>>> {
+    let mut sent: HashMap<ContractId, Vec<&str>> = HashMap::new();
+    for submission in submissions {
+        if let Some(key) = &submission.examined.index.natural_key {
+            sent.entry(submission.examined.contract).or_default().push(key);
+        }
+    }
+    let mut versions: HashMap<NaturalKey, Vec<StoredVersion>> = HashMap::new();
+    for (contract, keys) in sent {
+        for keys in keys.chunks(ROWS_PER_STATEMENT) {
+            for VersionRow { natural_key, id, fingerprint, superseded } in
+                super::met_versions(connection, tenant, contract, keys)?
+            {
+                let id = MassRequestId::from_uuid(id.0);
+                let version = StoredVersion { id, fingerprint: fingerprint.0, superseded };
+                versions.entry((contract, natural_key)).or_default().push(version);
+            }
+        }
+    }
+    Ok(versions)
+}
+
+/// Writes all that a judgement adds and changes. Returns the end of the log afterwards.
+fn store(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    head: Head,
+    judgement: &mut Judgement,
+) -> QueryResult<Frontier> {
+    for older in &judgement.additions.superseded {
+        requests::update(connection, older)?;
+    }
+    add(connection, tenant, head, judgement, Assumed::default())?.ok_or(diesel::NotFound)
+}
+
+/// Writes all that a judgement adds, if the log ends at the head and the assumptions hold. Returns the end of the log
+/// afterwards, or `None` if nothing was written.
+fn add(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    head: Head,
+    judgement: &mut Judgement,
+    assumed: Assumed<'_>,
+) -> QueryResult<Option<Frontier>> {
+    let before = head.end();
+    let Growth { head, rows: events, nodes, places } = head.grow(std::mem::take(&mut judgement.additions.events));
+    let leaf = |Place { sequence, leaf_hash }| AuditLeaf { sequence, leaf_hash };
+    judgement.place(&places.into_iter().map(leaf).collect::<Vec<_>>());
+    let Additions { requests, keys, sendings, usage, superseded: _, events: _ } = &judgement.additions;
+    if events.is_empty() && keys.is_empty() {
+        return Ok(Some(head.frontier));
+    }
+    let requests = requests.iter().map(|new| NewRequestRow::new(&new.request, new.natural_key.as_deref())).collect();
+    let keys = keys.iter().map(|new| KeyRow::new(tenant, &new.key, &new.record, &new.answer, Instant(new.at))).collect();
+    let queue = sendings.iter().map(|(request, act)| QueueRow::first(tenant, *request, act)).collect();
+    let usage = UsageRow::new(tenant, *usage);
+    let addition = Addition { tenant, before, assumed, head: head.end(), usage, events, nodes, requests, keys, queue };
+    Ok(super::add(connection, &addition)?.then_some(head.frontier))
+}
