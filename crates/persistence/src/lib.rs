@@ -14,13 +14,13 @@ mod id_bounds;
 mod load;
 mod postgres;
 mod program;
+mod round_robin;
 mod rows;
 mod schema;
 mod sqlite;
 mod store;
 mod target;
 mod trouble;
-mod turns;
 mod underway;
 mod versions;
 

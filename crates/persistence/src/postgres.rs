@@ -18,7 +18,7 @@ use crate::group_commit::GroupCommit;
 use crate::rows::{Addition, AttemptRow, DueRow, MetKeyRow, SessionRow, VersionRow};
 use crate::schema::{self, audit_heads, login_attempts};
 use crate::target::PostgresUrl;
-use crate::turns::in_turn;
+use crate::round_robin::round_robin;
 use crate::versions::refuse_newer;
 use crate::{MigrateError, OpenError, Options};
 
@@ -43,8 +43,8 @@ pub(crate) struct Store {
     // Apart from those to read on, which have to wait for no write.
     writes: Arc<Connections<Connection>>,
     accepting: GroupCommit<Connection>,
-    /// Whose turn in the queue for the engine was the last here.
-    turn: Mutex<Option<TenantId>>,
+    /// The tenant whose delivery was claimed last.
+    last_served: Mutex<Option<TenantId>>,
     // As the role that migrates, which owns the audit trail.
     archiving: Connections<Connection>,
     url: PostgresUrl,
@@ -76,7 +76,7 @@ impl Store {
             reads: connections("database read"),
             writes,
             accepting,
-            turn: Mutex::default(),
+            last_served: Mutex::default(),
             archiving,
             url: url.clone(),
             migration_url,
@@ -253,7 +253,7 @@ fn met_versions(
 /// Locks what is due the longest of each tenant after this one, in their order, and reads it; what somebody else has locked
 /// is passed over.
 fn lock_due(connection: &mut Connection, after: &str, now: Instant, share: &Share<'_>) -> QueryResult<Vec<DueRow>> {
-    const DUE: &str = in_turn!(
+    const DUE: &str = round_robin!(
         "$1",
         "
     SELECT due.tenant_id, due.delivery_id, due.due_at, due.fence
@@ -272,7 +272,7 @@ fn lock_due(connection: &mut Connection, after: &str, now: Instant, share: &Shar
 
 /// Whether anything is due, but of these tenants.
 fn is_due(connection: &mut Connection, now: Instant, none_of: &[TenantId]) -> QueryResult<bool> {
-    const IS_DUE: &str = in_turn!(
+    const IS_DUE: &str = round_robin!(
         "''",
         "
     SELECT due.tenant_id, due.delivery_id, due.due_at, due.fence

@@ -23,7 +23,7 @@ use mass_service::{KeyRecord, Snapshot};
 use uuid::Uuid;
 
 pub(crate) use addition::{Addition, Assumed};
-pub(crate) use delivery::{DeliveryRow, DueAtRow, DueRow, QueueRow, RecommendationRow};
+pub(crate) use delivery::{DeliveryRow, DueAtRow, DueRow, QueueRow, QueuedDeliveryRow, RecommendationRow};
 
 use crate::columns::{Hash, Id, Instant, Json, Node, Set, Word};
 use crate::schema::{

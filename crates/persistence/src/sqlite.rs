@@ -25,7 +25,7 @@ use crate::schema::{
     self, audit_events, audit_heads, delivery_queue, idempotency_keys, login_attempts, mass_requests, tenant_usage,
 };
 use crate::store::ROWS_PER_STATEMENT;
-use crate::turns::in_turn;
+use crate::round_robin::round_robin;
 use crate::versions::refuse_newer;
 use crate::{LockedFile, MigrateError, NewerDatabase, OpenError, Options};
 
@@ -63,8 +63,8 @@ pub(crate) struct Store {
     // One: SQLite has one writer at a time, and waiting for a turn here is fair, unlike within SQLite.
     writes: Arc<Connections<Connection>>,
     accepting: GroupCommit<Connection>,
-    /// Whose turn in the queue for the engine was the last here.
-    turn: Mutex<Option<TenantId>>,
+    /// The tenant whose delivery was claimed last.
+    last_served: Mutex<Option<TenantId>>,
     sweeping: Arc<Sweeping>,
     path: String,
     /// Device and number of the file that was opened.
@@ -95,8 +95,8 @@ impl Store {
         let writes = Arc::new(Connections::new("database write", url, 1, options.timeout, Setup));
         let accepting = GroupCommit::new(Arc::clone(&writes), backend::commit_documents, Arc::clone(&options.observer));
         let reads = Connections::new("database read", url, options.pool_size.get(), options.timeout, Setup);
-        let (turn, sweeping) = (Mutex::default(), Arc::default());
-        Ok(Self { reads, writes, accepting, turn, sweeping, path: url.to_owned(), file })
+        let (last_served, sweeping) = (Mutex::default(), Arc::default());
+        Ok(Self { reads, writes, accepting, last_served, sweeping, path: url.to_owned(), file })
     }
 }
 
@@ -263,7 +263,7 @@ fn met_versions(
 /// Reads what is due the longest of each tenant after this one, in their order; the transaction keeps other writers out
 /// already.
 fn lock_due(connection: &mut Connection, after: &str, now: Instant, share: &Share<'_>) -> QueryResult<Vec<DueRow>> {
-    const DUE: &str = in_turn!(
+    const DUE: &str = round_robin!(
         "?1",
         "
     SELECT due.tenant_id, due.delivery_id, due.due_at, due.fence
@@ -283,7 +283,7 @@ fn lock_due(connection: &mut Connection, after: &str, now: Instant, share: &Shar
 
 /// Whether anything is due, but of these tenants.
 fn is_due(connection: &mut Connection, now: Instant, none_of: &[TenantId]) -> QueryResult<bool> {
-    const IS_DUE: &str = in_turn!(
+    const IS_DUE: &str = round_robin!(
         "''",
         "
     SELECT due.tenant_id, due.delivery_id, due.due_at, due.fence

@@ -73,8 +73,8 @@ impl Head {
         Ok(Self { tenant: tenant.clone(), frontier: frontier(size, &peaks)? })
     }
 
-    /// Appends events to the log, and tells how it has moved on with that.
-    pub(super) fn move_on(
+    /// Appends events to the log. Returns its end before and after.
+    pub(super) fn advance(
         self,
         connection: &mut Connection,
         events: impl IntoIterator<Item = NewEvent>,
@@ -85,7 +85,7 @@ impl Head {
         Ok(LogAdvance { from, to: head.frontier })
     }
 
-    /// Appends events to the log, and tells where they stand.
+    /// Appends events to the log. Returns their positions.
     pub(super) fn append(
         self,
         connection: &mut Connection,

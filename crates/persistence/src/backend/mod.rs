@@ -10,8 +10,12 @@ mod audit;
 mod audit_live;
 mod audit_log;
 mod audit_tree;
+mod claims;
 mod deliveries;
+mod delivery_reads;
+mod delivery_rows;
 mod directory;
+mod fair_share;
 mod live_requests;
 mod live_users;
 mod mass;
@@ -33,4 +37,4 @@ use super::{
 pub(crate) use acceptance::commit_documents;
 pub(crate) use audit::{column, store_nodes};
 pub(crate) use audit_tree::build_missing;
-pub(crate) use deliveries::{Share, names};
+pub(crate) use fair_share::{Share, names};

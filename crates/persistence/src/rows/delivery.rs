@@ -1,7 +1,7 @@
-//! Deliveries to the engine, and what it recommends.
+//! Rows of deliveries to the engine and of recommendations.
 
 use diesel::prelude::*;
-use diesel::sql_types::Nullable;
+use diesel::sql_types::{Nullable, Text};
 use mass_domain::audit::Act;
 use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::ContractId;
@@ -16,8 +16,8 @@ use super::{corrupt, request_id, request_id_column};
 use crate::columns::{Hash, Id, Instant, Json, Word, sql};
 use crate::schema::{deliveries, delivery_queue, recommendations};
 
-/// A delivery, but for what the queue tells of it.
-#[derive(Debug, Queryable, Selectable, Insertable)]
+/// A delivery without its place in the queue.
+#[derive(Debug, Queryable, QueryableByName, Selectable, Insertable)]
 #[diesel(table_name = deliveries, treat_none_as_default_value = false)]
 pub(crate) struct DeliveryRow {
     tenant_id: Word<TenantId>,
@@ -37,7 +37,7 @@ pub(crate) struct DeliveryRow {
 }
 
 impl DeliveryRow {
-    /// The row of a request's delivery as it is when it is put in the queue for the first time, but for by which call that is.
+    /// Builds the row of a request's delivery in its first round, without the call that queued it.
     pub(crate) fn first(tenant: &TenantId, request: MassRequestId, at: Timestamp) -> Self {
         let at = Instant(at);
         Self {
@@ -58,18 +58,18 @@ impl DeliveryRow {
         }
     }
 
-    /// The same, put in the queue by this call.
+    /// Sets the call that queued the delivery.
     pub(crate) fn by(self, origin: &Origin) -> Self {
         let traceparent = origin.trace.map(|trace| trace.to_string());
         Self { call_id: origin.request_id.as_str().to_owned(), traceparent, ..self }
     }
 
-    /// The request that the engine is asked about.
+    /// Returns the request.
     pub(crate) fn request(&self) -> MassRequestId {
         request_id(self.request_id)
     }
 
-    /// Where a worker acts from: from the call by which the delivery was put in the queue, without its address.
+    /// Returns the origin of a worker's acts: the call that queued the delivery, without its address.
     pub(crate) fn origin(&self) -> QueryResult<Origin> {
         let trace: Option<Result<TraceParent, _>> = self.traceparent.as_deref().map(str::parse);
         Ok(Origin {
@@ -79,7 +79,7 @@ impl DeliveryRow {
         })
     }
 
-    /// The delivery, with when it is due and who has it, which the queue tells while it stands there.
+    /// Builds the delivery from its row and its place in the queue: due instant or end of the lease, and worker.
     pub(crate) fn into_delivery(self, queued: Option<(Instant, Option<String>)>) -> QueryResult<Delivery> {
         let (due_at, lease) = match queued {
             None => (None, None),
@@ -108,6 +108,24 @@ impl DeliveryRow {
     }
 }
 
+/// A delivery with its place in the queue.
+#[derive(Debug, QueryableByName)]
+pub(crate) struct QueuedDeliveryRow {
+    #[diesel(embed)]
+    row: DeliveryRow,
+    #[diesel(sql_type = Nullable<sql::Instant>)]
+    due_at: Option<Instant>,
+    #[diesel(sql_type = Nullable<Text>)]
+    worker: Option<String>,
+}
+
+impl QueuedDeliveryRow {
+    /// Builds the delivery.
+    pub(crate) fn into_delivery(self) -> QueryResult<Delivery> {
+        self.row.into_delivery(self.due_at.map(|due_at| (due_at, self.worker)))
+    }
+}
+
 /// A delivery's place in the queue.
 #[derive(Debug, Insertable)]
 #[diesel(table_name = delivery_queue, treat_none_as_default_value = false)]
@@ -121,27 +139,27 @@ pub(crate) struct QueueRow {
 }
 
 impl QueueRow {
-    /// The first place of the delivery of a request, which is due at once.
+    /// Builds the place of a request's delivery in its first round, due at once.
     pub(crate) fn first(tenant: &TenantId, request: MassRequestId, act: &Act) -> Self {
         let trace_flags = act.origin.trace.map(|trace| i64::from(trace.parts().2));
         Self { trace_flags, ..Self::of_round(tenant, DeliveryId::of(request), act.at, 1) }
     }
 
-    /// The place of a delivery in a round, due at once.
+    /// Builds the place of a delivery in a round.
     pub(crate) fn of_round(tenant: &TenantId, id: DeliveryId, due_at: Timestamp, round: i64) -> Self {
         Self {
             tenant_id: Word(tenant.clone()),
             delivery_id: Id(id.as_uuid()),
             due_at: Instant(due_at),
             worker: None,
-            // Claims of an earlier round have lesser numbers, however many there were.
+            // Greater than the fences of all claims of earlier rounds.
             fence: (round - 1) << 32,
             trace_flags: None,
         }
     }
 }
 
-/// A place in the queue that a worker may take.
+/// A due place in the queue.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable, QueryableByName)]
 #[diesel(table_name = delivery_queue)]
 pub(crate) struct DueRow {
@@ -151,14 +169,14 @@ pub(crate) struct DueRow {
     pub(crate) fence: i64,
 }
 
-/// When a place in the queue is due, if there is one.
+/// The instant at which a place in the queue is due.
 #[derive(Debug, QueryableByName)]
 pub(crate) struct DueAtRow {
     #[diesel(sql_type = Nullable<sql::Instant>)]
     pub(crate) due_at: Option<Instant>,
 }
 
-/// What the engine recommended.
+/// A recommendation.
 #[derive(Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = recommendations, treat_none_as_default_value = false)]
 pub(crate) struct RecommendationRow {
@@ -180,7 +198,7 @@ pub(crate) struct RecommendationRow {
 }
 
 impl RecommendationRow {
-    /// The row of a recommendation.
+    /// Builds the row of a recommendation.
     pub(crate) fn new(recommendation: Recommendation) -> QueryResult<Self> {
         let valid = recommendation.is_valid();
         let answer = serde_json::to_string(&recommendation.advice);
@@ -203,12 +221,12 @@ impl RecommendationRow {
         })
     }
 
-    /// The fingerprint of the answer as it is stored.
+    /// Returns the fingerprint of the stored answer.
     pub(crate) fn answer_fingerprint(&self) -> Fingerprint {
         Fingerprint::of(&self.answer)
     }
 
-    /// The recommendation.
+    /// Builds the recommendation.
     pub(crate) fn into_recommendation(self) -> QueryResult<Recommendation> {
         Ok(Recommendation {
             id: RecommendationId::from_uuid(self.id.0),

@@ -1,8 +1,9 @@
-//! From tenant to tenant through the queue for the engine, in the SQL of both databases.
+//! Round-robin over the tenants in the queue for the engine, in the SQL of both databases.
 
-/// A query that goes from tenant to tenant, from the one after `$after` on, by an index and however much each has in the
-/// queue: `turn` is each of them. No tenant's id is empty: who says so gets that index.
-macro_rules! in_turn {
+/// Builds a query over the tenants that have anything in the queue, from the one after `$after` on: the relation `turn` has
+/// their ids. An index gives each next tenant, however much the tenants have queued. No tenant's id is empty: repeating this
+/// predicate lets the planner use the partial index.
+macro_rules! round_robin {
     ($after:literal, $query:literal) => {
         concat!(
             "WITH RECURSIVE turn (tenant_id) AS (
@@ -20,4 +21,4 @@ macro_rules! in_turn {
     };
 }
 
-pub(crate) use in_turn;
+pub(crate) use round_robin;
