@@ -3,57 +3,17 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use mass_domain::access::Principal;
-use mass_domain::api_keys::{ApiKey, KeyPrefix, KeyToken, RefusedKey, SecretDigest};
-use mass_domain::ids::ApiKeyId;
-use mass_domain::port::PortError;
-use mass_domain::tenancy::TenantId;
+use mass_domain::api_keys::{ApiKey, KeyToken, RefusedKey};
 use mass_domain::time::Timestamp;
 use tracing::Instrument as _;
 
 use crate::AuthService;
 use crate::authenticate::{AuthenticateError, Remembered};
-use crate::store::Versioned;
+use crate::stored_key::RefusedApiKey;
 
 /// How exactly it is known when a key was used last.
 const LAST_USE_SECONDS: i64 = 60;
-
-/// A key with what proves it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredKey {
-    /// The key.
-    pub key: ApiKey,
-    /// What is kept of its secret.
-    pub secret: SecretDigest,
-}
-
-/// Keeps API keys. Each call is one unit of work.
-#[async_trait]
-pub trait ApiKeyStore: Send + Sync {
-    /// Finds a key by the public part of its token: a look-up that knows no tenant yet.
-    async fn find_by_prefix(&self, prefix: &KeyPrefix) -> Result<Option<Versioned<StoredKey>>, PortError>;
-
-    /// Remembers that a key was used at an instant, unless a later use is remembered.
-    async fn mark_used(&self, tenant: &TenantId, id: ApiKeyId, at: Timestamp) -> Result<(), PortError>;
-}
-
-/// Why the bearer of an API key is not recognised. A client learns no more than that its token is not valid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum RefusedApiKey {
-    /// It is not of the form of a key.
-    #[error("not of the form of an API key")]
-    Malformed,
-    /// Nobody has a key with this prefix.
-    #[error("there is no such API key")]
-    Unknown,
-    /// The prefix is known, the secret is another.
-    #[error("the secret of the API key is wrong")]
-    WrongSecret,
-    /// The key is right, but may not be used now or from here.
-    #[error(transparent)]
-    Refused(#[from] RefusedKey),
-}
 
 impl AuthService {
     /// Tells who the bearer of an API key is, if it is remembered and may be used now and from here.

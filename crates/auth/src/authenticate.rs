@@ -11,10 +11,10 @@ use mass_domain::time::Timestamp;
 use mass_domain::users::User;
 
 use crate::AuthService;
-use crate::api_keys::{RefusedApiKey, StoredKey};
-use crate::sessions::Session;
-use crate::store::Versioned;
+use crate::session::Session;
+use crate::stored_key::{RefusedApiKey, StoredKey};
 use crate::tokens::{RefusedToken, TokenSubject};
+use crate::versioned::Versioned;
 
 /// Why a credential opens nothing. The reason is for the log and the audit trail: a client learns no more than that its
 /// token is not valid or has expired.

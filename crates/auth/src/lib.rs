@@ -19,11 +19,14 @@ mod new_password;
 mod passwords;
 mod recognised;
 mod refresh_token;
+mod session;
 mod sessions;
 mod store;
+mod stored_key;
 mod throttle;
 mod tokens;
 mod version_reads;
+mod versioned;
 
 use std::sync::Arc;
 
@@ -39,7 +42,6 @@ use recognised::Recognised;
 use version_reads::VersionReads;
 
 pub use accounts::{FoundError, Founded, ResetPasswordError, created_user};
-pub use api_keys::{ApiKeyStore, RefusedApiKey, StoredKey};
 pub use authenticate::{AuthenticateError, RefusedCredential, Remembered};
 pub use change_password::ChangePasswordError;
 pub use hasher::{Cost, InvalidCost, Pepper, ShortPepper, UnreadableHash, Verification};
@@ -47,13 +49,16 @@ pub use login::LoginError;
 pub use new_password::{NewPassword, WeakPassword};
 pub use passwords::{Capacity, Passwords, PasswordsError};
 pub use refresh_token::RefreshTokenHash;
-pub use sessions::{LoggedIn, RefreshError, RefreshVerdict, Session, judge_refresh};
-pub use store::{Account, Opening, PasswordChange, PasswordHash, Refreshed, SessionStore, UserStore, Versioned};
+pub use session::{RefreshVerdict, Session, judge_refresh};
+pub use sessions::{LoggedIn, RefreshError};
+pub use store::{Account, Opening, PasswordChange, PasswordHash, Refreshed, SessionStore, UserStore};
+pub use stored_key::{ApiKeyStore, RefusedApiKey, StoredKey};
 pub use throttle::{AttemptKeys, AttemptStore, Counter, Counters, ThrottleScope, Throttled, network_of};
 pub use tokens::{
     AccessTokens, InvalidLifetime, InvalidSigningKey, PublicKey, RefusedToken, SigningKey, SigningKeys, TokenAlgorithm,
     TokenLifetime, TokenSubject, UnknownTokenAlgorithm,
 };
+pub use versioned::Versioned;
 
 /// The ports that the use cases stand on.
 #[derive(Clone)]

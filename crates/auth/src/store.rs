@@ -11,7 +11,8 @@ use mass_domain::tenancy::{CredentialsVersion, Tenant, TenantId};
 use mass_domain::users::{Email, User};
 
 use crate::refresh_token::RefreshTokenHash;
-use crate::sessions::Session;
+use crate::session::Session;
+use crate::versioned::Versioned;
 
 /// A password's hash as it is stored: the scheme, the pepper's version and the bcrypt string. Not shown by `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -51,15 +52,6 @@ pub struct Account {
     pub user: User,
     /// Its password's hash.
     pub password: PasswordHash,
-}
-
-/// What a credential was found to stand for, and the version of its tenant's credentials at that instant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Versioned<T> {
-    /// What was found.
-    pub found: T,
-    /// The version at which it was so: read in the same snapshot, or before.
-    pub version: CredentialsVersion,
 }
 
 /// Keeps tenants and user accounts. Each call is one unit of work, in which the events that it is given are recorded if

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::email::Email;
 use crate::ids::{ApiKeyId, SessionId, UserId};
 use crate::names::named_enum;
 use crate::tenancy::TenantId;
-use crate::users::Email;
 
 /// Error for an unknown permission name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -12,6 +12,7 @@ pub mod characters;
 pub mod contracts;
 pub mod crockford;
 pub mod delivery;
+mod email;
 pub mod hex;
 mod idempotency;
 pub mod ids;

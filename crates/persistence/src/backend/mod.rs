@@ -4,6 +4,7 @@
 //! below are all that differs between the two.
 
 mod acceptance;
+mod accounts;
 mod api_keys;
 mod attempts;
 mod audit;

@@ -11,7 +11,7 @@ use mass_domain::time::Timestamp;
 use mass_domain::users::User;
 
 use super::audit::Head;
-use super::{Connection, Store, users};
+use super::{Connection, Store, accounts};
 use crate::columns::{Id, Instant};
 use crate::rows::{SessionRow, UserRow};
 use crate::schema::{refresh_tokens, sessions, tenants, users as user_rows};
@@ -122,7 +122,7 @@ pub(super) fn refresh(
         let session = session.into_session();
         // Only now, with the session locked: whoever came first has spent the token by this time.
         let spent = token().select(refresh_tokens::spent_at.is_not_null()).first(connection)?;
-        let user = users::find(connection, tenant, session.user_id)?;
+        let user = accounts::find(connection, tenant, session.user_id)?;
         let disabled = user.is_none_or(|user| user.disabled_at.is_some());
         match judge_refresh(&session, spent, disabled, at) {
             RefreshVerdict::Rotate { expires_at } => {

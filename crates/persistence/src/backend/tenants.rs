@@ -12,7 +12,7 @@ use mass_domain::port::PortError;
 use mass_domain::tenancy::{Tenant, TenantId};
 
 use super::audit::Head;
-use super::{Connection, Store, users};
+use super::{Connection, Store, accounts};
 use crate::columns::{Instant, Word};
 use crate::schema::tenants;
 
@@ -46,7 +46,7 @@ pub(super) fn create(
             if !insert(connection, tenant)? {
                 return Ok(Err(CreateTenantError::Taken));
             }
-            if users::insert(connection, admin)? { Ok(Ok(())) } else { Err(RollbackTransaction) }
+            if accounts::insert(connection, admin)? { Ok(Ok(())) } else { Err(RollbackTransaction) }
         });
         match inserted {
             Ok(Ok(())) => {}

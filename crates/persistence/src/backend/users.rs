@@ -14,9 +14,10 @@ use mass_domain::tenancy::{CredentialsVersion, Tenant, TenantId};
 use mass_domain::users::{Email, User};
 use uuid::Uuid;
 
+use super::accounts::{find, find_account, insert};
 use super::audit::Head;
 use super::directory::{self, Kind};
-use super::{Connection, Store, api_keys, sessions};
+use super::{Connection, Store, api_keys, sessions, tenants as tenant_rows};
 use crate::columns::{Id, Instant, Set, Word};
 use crate::rows::UserRow;
 use crate::schema::{tenants, users};
@@ -98,7 +99,7 @@ pub(super) fn found(
         if !is_empty(connection)? {
             return Ok(false);
         }
-        super::tenants::insert(connection, tenant)?;
+        tenant_rows::insert(connection, tenant)?;
         let head = Head::lock(connection, &tenant.id)?;
         let founded = insert(connection, account)?;
         if founded {
@@ -140,38 +141,11 @@ pub(super) fn create(
     })
 }
 
-/// Inserts an account unless its address is taken.
-pub(super) fn insert(connection: &mut Connection, account: Account) -> QueryResult<bool> {
-    // The address comes first: of two that take it at once, one waits here and then finds it taken.
-    let User { id, tenant_id, email, .. } = &account.user;
-    let free = directory::claim(connection, Kind::Email, email.as_str(), tenant_id, id.as_uuid())?;
-    if free {
-        diesel::insert_into(users::table).values(UserRow::from(account)).execute(connection)?;
-    }
-    Ok(free)
-}
-
 /// Whose address it is. Nobody's leads to where nobody is, so that to look there takes as long as for somebody's.
 pub(super) fn whose(connection: &mut Connection, email: &Email) -> QueryResult<Option<(TenantId, UserId)>> {
     let found = directory::find(connection, Kind::Email, email.as_str())?;
     let found = found.or_else(|| Some((TenantId::parse(TenantId::SYSTEM).ok()?, Uuid::nil())));
     Ok(found.map(|(tenant, id)| (tenant, UserId::from_uuid(id))))
-}
-
-/// Finds a user.
-pub(super) fn find(connection: &mut Connection, tenant: &TenantId, id: UserId) -> QueryResult<Option<User>> {
-    Ok(find_account(connection, tenant, id)?.map(|account| account.user))
-}
-
-/// Finds a user with what proves it.
-pub(super) fn find_account(connection: &mut Connection, tenant: &TenantId, id: UserId) -> QueryResult<Option<Account>> {
-    users::table
-        .find((tenant.as_str(), Id(id.as_uuid())))
-        .select(UserRow::as_select())
-        .first(connection)
-        .optional()?
-        .map(UserRow::into_account)
-        .transpose()
 }
 
 /// Lists users, newest first.
