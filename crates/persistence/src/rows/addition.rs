@@ -62,6 +62,9 @@ macro_rules! unnested {
         struct $name<$life> { $($column: Vec<$value>,)* }
 
         impl<$life> $name<$life> {
+            #[cfg(test)]
+            const COLUMNS: &'static [&'static str] = &[$(stringify!($column),)*];
+
             fn of(rows: &$life [$row]) -> Self {
                 Self { $($column: rows.iter().map(|$from| $get).collect(),)* }
             }
@@ -273,3 +276,73 @@ impl QueryId for InOneStatement<'_> {
 }
 
 impl RunQueryDsl<PgConnection> for InOneStatement<'_> {}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use diesel::connection::SimpleConnection;
+    use diesel::query_source::Column;
+    use diesel::sqlite::Sqlite;
+    use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+    use super::*;
+    use crate::schema::{audit_events, audit_nodes, delivery_queue, idempotency_keys, mass_requests};
+
+    const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
+
+    #[derive(QueryableByName)]
+    struct Name {
+        #[diesel(sql_type = Text)]
+        name: String,
+    }
+
+    /// The names in the SELECT list of all columns of a table.
+    fn selected(query: &impl QueryFragment<Sqlite>) -> BTreeSet<String> {
+        let query = diesel::debug_query::<Sqlite, _>(query).to_string();
+        let list = query.split(" FROM ").next().unwrap();
+        list.split(", ").map(|column| column.rsplit('.').next().unwrap().trim_matches('`').to_owned()).collect()
+    }
+
+    fn sorted(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    /// A nullable column that the statement for PostgreSQL forgot would stay empty without an error.
+    #[test]
+    fn writes_every_column_of_its_tables_unless_it_is_set_later() {
+        let mut connection = SqliteConnection::establish(":memory:").unwrap();
+        connection.batch_execute("PRAGMA foreign_keys = ON").unwrap();
+        connection.run_pending_migrations(MIGRATIONS).unwrap();
+        let tables = [
+            ("audit_events", selected(&audit_events::table.select(audit_events::all_columns)), Events::COLUMNS, &[][..]),
+            ("audit_nodes", selected(&audit_nodes::table.select(audit_nodes::all_columns)), Nodes::COLUMNS, &[]),
+            (
+                "idempotency_keys",
+                selected(&idempotency_keys::table.select(idempotency_keys::all_columns)),
+                Keys::COLUMNS,
+                &[],
+            ),
+            (
+                "mass_requests",
+                selected(&mass_requests::table.select(mass_requests::all_columns)),
+                Requests::COLUMNS,
+                &[mass_requests::deleted_at::NAME],
+            ),
+            (
+                "delivery_queue",
+                selected(&delivery_queue::table.select(delivery_queue::all_columns)),
+                Queue::COLUMNS,
+                &[delivery_queue::worker::NAME],
+            ),
+        ];
+        for (table, in_schema, written, set_later) in tables {
+            let query = format!("SELECT name FROM pragma_table_info('{table}')");
+            let columns: Vec<Name> = diesel::sql_query(query).load(&mut connection).unwrap();
+            let stored: BTreeSet<String> = columns.into_iter().map(|column| column.name).collect();
+            assert_eq!(in_schema, stored, "{table} in schema.rs and in the database");
+            let written = &sorted(written) | &sorted(set_later);
+            assert_eq!(written, in_schema, "{table}");
+        }
+    }
+}

@@ -78,6 +78,7 @@ impl TestDatabase {
         let founded = fixtures::founded(fixtures::tenant());
         assert!(database.stores().auth.users.found(founded, account, Vec::new()).await.unwrap());
         place.execute("INSERT INTO tenants (id, created_at) VALUES ('other', '2026-01-01T00:00:00.000000Z')");
+        crate::judged_state::guard(&place);
         Self { database, place }
     }
 
@@ -278,10 +279,15 @@ impl PostgresDatabase {
     }
 
     pub(crate) fn connection_as(&self, role: &str) -> PgConnection {
-        PgConnection::establish(&self.url_as(role)).unwrap()
+        unguarded(PgConnection::establish(&self.url_as(role)).unwrap())
     }
 
     pub(crate) fn connection(&self) -> PgConnection {
+        unguarded(self.guarded_connection())
+    }
+
+    /// A connection that [`judged_state`](crate::judged_state) guards like those of the stores.
+    pub(crate) fn guarded_connection(&self) -> PgConnection {
         PgConnection::establish(&self.url()).unwrap()
     }
 }
@@ -293,6 +299,12 @@ impl Drop for PostgresDatabase {
             administration().batch_execute(&format!("DROP ROLE {server}, {owner}")).unwrap();
         }
     }
+}
+
+/// Lets a test change what [`judged_state`](crate::judged_state) guards, beside the ports.
+fn unguarded(mut connection: PgConnection) -> PgConnection {
+    connection.batch_execute("SET mass.beside_the_ports = 'on'").unwrap();
+    connection
 }
 
 pub(crate) fn administration() -> PgConnection {

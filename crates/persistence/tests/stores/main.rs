@@ -18,6 +18,7 @@ mod credentials;
 mod delivering;
 mod isolation;
 mod joins;
+mod judged_state;
 mod listing;
 mod older_logs;
 mod schema;
