@@ -97,7 +97,7 @@ async fn sign_checkpoints(services: Services) -> anyhow::Result<()> {
 
 /// Counts the queue for the engine, for collectors of metrics.
 async fn measure_delivery_queue(services: Services) -> anyhow::Result<()> {
-    let backlog = services.database.stores().outbox.backlog(services.clock.now()).await;
+    let backlog = services.database.stores().outbox.get_backlog(services.clock.now()).await;
     services.telemetry.metrics.queued(&backlog.context("the queue for the engine cannot be counted")?);
     Ok(())
 }

@@ -9,14 +9,14 @@ use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 use mass_domain::trace::TraceParent;
 
-/// What the engine is asked.
+/// A question to the engine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
-    /// The same for every attempt of a round: 1 to 255 printable ASCII characters.
+    /// The idempotency key, which all attempts of a round share: 1 to 255 printable ASCII characters.
     pub idempotency_key: String,
     /// The request.
     pub request_id: MassRequestId,
-    /// Whose it is.
+    /// The tenant.
     pub tenant_id: TenantId,
     /// The contract of the document.
     pub contract: ContractId,
@@ -24,84 +24,84 @@ pub struct Question {
     pub fingerprint: Fingerprint,
     /// The normalised document as canonical text.
     pub document: String,
-    /// How long the sender of the document waits for an answer, in milliseconds.
+    /// The time that the sender of the document waits for an answer, in milliseconds.
     pub timeout_ms: Option<i64>,
-    /// The trace of the call by which the request was sent.
+    /// The trace of the call that queued the request.
     pub trace: Option<TraceParent>,
 }
 
-/// The right to record what becomes of a delivery.
+/// The right to record the conclusion of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Claim {
-    /// Whose delivery it is.
+    /// The tenant.
     pub tenant_id: TenantId,
     /// The delivery.
     pub delivery_id: DeliveryId,
-    /// Who has the right.
+    /// The worker that holds the claim.
     pub worker: WorkerName,
-    /// Counts the claims of the delivery: a later claim has a greater number and ends the right of an earlier one.
+    /// The fencing token: a later claim of the delivery has a greater one and invalidates earlier claims.
     pub fence: i64,
 }
 
 /// A delivery that a worker has claimed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claimed {
-    /// The right to it.
+    /// The claim.
     pub claim: Claim,
     /// The number of this attempt in its round, from 1.
     pub attempt: i64,
-    /// When the round began.
+    /// The beginning of the round.
     pub queued_at: Timestamp,
-    /// What the engine is asked.
+    /// A question to the engine.
     pub question: Question,
-    /// What the document says of the answer.
+    /// The document's requirements of the answer.
     pub requirements: DeliveryRequirements,
-    /// The site that the request tells of.
+    /// The site that the document describes.
     pub site_id: Option<String>,
-    /// The device that the request tells of.
+    /// The device that the document describes.
     pub device_id: Option<String>,
 }
 
-/// What became of an attempt.
+/// The conclusion of an attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Conclusion {
     /// The engine answered.
     Answered(Box<Recommendation>),
-    /// It is asked again then.
+    /// The engine is asked again.
     Retry {
-        /// What went wrong.
+        /// The failure.
         failure: Failure,
-        /// When.
+        /// The instant of the next attempt.
         due_at: Timestamp,
     },
-    /// It was not asked, and is asked then; the attempt does not count.
+    /// The engine was not asked and will be later. The attempt does not count.
     Postponed {
-        /// When.
+        /// The instant of the next attempt.
         due_at: Timestamp,
     },
-    /// It is not asked again.
+    /// The delivery becomes a dead letter.
     Dead {
-        /// What went wrong.
+        /// The failure.
         failure: Failure,
-        /// Why not.
+        /// The reason.
         reason: DeadReason,
     },
 }
 
-/// Whether a conclusion was recorded.
+/// The result of recording a conclusion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
-    /// It was.
+    /// It is recorded.
     Recorded,
-    /// Nothing was changed: another worker has the delivery, or nobody wants an answer any more.
+    /// Nothing has changed: another worker has the claim, or the delivery was cancelled.
     LeaseLost,
 }
 
-/// About whose requests the engine is not asked at present. What waits for it stays where it is.
+/// The tenants for which the engine's circuit is not closed. Their deliveries stay in the queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Restraint {
-    /// About none of these tenants'.
+    /// Tenants with an open circuit: no delivery is claimed.
     pub none_of: Vec<TenantId>,
-    /// About one of these tenants' at a time, which tries whether the engine is back.
+    /// Tenants with a half-open circuit: one delivery at a time is claimed, to probe the engine.
     pub one_of: Vec<TenantId>,
 }

@@ -9,21 +9,21 @@ use mass_domain::trace::Origin;
 
 use crate::MassService;
 
-/// A deletion, asked for.
+/// A command to delete a request.
 #[derive(Debug, Clone)]
 pub struct Deletion {
-    /// The versions that the caller knows (`If-Match`); `None` if it does not mind.
+    /// The versions that the caller expects (`If-Match`); `None` for any.
     pub expected: Option<Vec<i64>>,
-    /// Who asks.
+    /// The caller.
     pub actor: Actor,
-    /// When.
+    /// The instant of the call.
     pub at: Timestamp,
-    /// From where.
+    /// The origin of the call.
     pub origin: Origin,
 }
 
 impl Deletion {
-    /// Judges the deletion on the request as it is.
+    /// Judges the deletion by the stored request.
     ///
     /// # Errors
     /// [`DeleteError::Stale`].
@@ -35,7 +35,7 @@ impl Deletion {
     }
 }
 
-/// Why a request is not deleted.
+/// Reason for which a request is not deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum DeleteError {
     /// The caller lacks a permission.
@@ -47,10 +47,10 @@ pub enum DeleteError {
     /// The request has been deleted already.
     #[error("the request has been deleted")]
     Gone,
-    /// The request has changed since the caller saw it.
+    /// The request is at another version than the caller expects.
     #[error("the request is no longer as the caller knows it")]
     Stale,
-    /// The store could not do its work.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] PortError),
 }
@@ -59,7 +59,7 @@ impl MassService {
     /// Erases a request's document; the audit trail keeps its fingerprint.
     ///
     /// # Errors
-    /// [`DeleteError`]; the request is as before then.
+    /// [`DeleteError`]; the request has not changed then.
     pub async fn delete(
         &self,
         principal: &Principal,

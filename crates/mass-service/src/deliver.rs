@@ -1,7 +1,7 @@
-//! Asking the engine about what waits in the queue, as a worker does.
+//! Delivery: a worker claims due deliveries, asks the engine, and records the conclusions.
 //!
-//! The engine may be asked more than once about the same request, always under the same key; its answer is recorded once,
-//! by whoever holds the lease then.
+//! The engine may be asked more than once about a request, within a round always under the same idempotency key. Its
+//! answer is recorded once, by the holder of the lease.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,62 +19,62 @@ use crate::claim::{Claim, Claimed, Conclusion, Question, Recorded, Restraint};
 use crate::observer::{Attempt, DeliveryObserver};
 use crate::store::DeliveryStore;
 
-/// What the engine answered, unread.
+/// An answer of the engine, unparsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The body of a 200.
     pub body: Vec<u8>,
-    /// How long it took.
+    /// The latency.
     pub latency: Duration,
 }
 
-/// Why the engine gave no answer.
+/// Reason for which the engine gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecommenderError {
-    /// It was not asked, since it failed too often just now.
+    /// The circuit is open: the engine was not asked.
     #[error("the engine is left alone for {retry_after:?}")]
     CircuitOpen {
-        /// When it may be asked again.
+        /// The time until the circuit is half-open.
         retry_after: Duration,
     },
-    /// It was asked in vain.
+    /// The attempt failed.
     #[error("{}: {}", .failure.code, .failure.detail)]
     Failed {
-        /// What went wrong, without a secret.
+        /// The failure, without secrets.
         failure: Failure,
-        /// Whether the same request may succeed later.
+        /// Tells whether the same request may succeed later.
         retryable: bool,
-        /// How long the engine wants to be left alone.
+        /// The pause that the engine asked for.
         retry_after: Option<Duration>,
     },
 }
 
-/// The engine.
+/// The port to the engine.
 #[async_trait]
 pub trait Recommender: Send + Sync {
     /// Asks once. Answers within a time that is shorter than a lease.
     async fn recommend(&self, question: &Question) -> Result<Answer, RecommenderError>;
 
-    /// About whose requests it would not be asked now. What is claimed nevertheless is put off by
+    /// Returns the tenants whose circuit is not closed. A delivery that is claimed nevertheless is postponed by
     /// [`RecommenderError::CircuitOpen`].
     async fn restraint(&self) -> Restraint {
         Restraint::default()
     }
 }
 
-/// How a worker goes about it.
+/// Settings of delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeliverySettings {
-    /// How long a claim holds unless it is extended. Longer than the engine takes to answer or to be given up.
+    /// The duration of a lease unless it is extended. Longer than the timeout of the engine.
     pub lease: Duration,
-    /// How often and how long the engine is asked.
+    /// The retry policy.
     pub retry: RetryPolicy,
 }
 
-/// Where random numbers from 0 to 1 come from.
+/// A source of random numbers from 0 to 1.
 pub type Randomness = Arc<dyn Fn() -> f64 + Send + Sync>;
 
-/// Delivers what waits in the queue.
+/// The use cases of a delivery worker.
 pub struct Deliverer {
     store: Arc<dyn DeliveryStore>,
     recommender: Arc<dyn Recommender>,
@@ -86,7 +86,7 @@ pub struct Deliverer {
 }
 
 impl Deliverer {
-    /// A deliverer from the store to the engine.
+    /// Puts the use cases on top of a store and the engine.
     #[must_use]
     pub fn new(
         store: Arc<dyn DeliveryStore>,
@@ -99,17 +99,18 @@ impl Deliverer {
         Self { store, recommender, clock, random, settings, observer: Arc::new(()), ids }
     }
 
-    /// The same, with somebody who hears what becomes of deliveries.
+    /// Sets the observer of attempts.
     #[must_use]
     pub fn observed_by(self, observer: Arc<dyn DeliveryObserver>) -> Self {
         Self { observer, ..self }
     }
 
-    /// Claims up to `limit` deliveries that are due, and asks the engine about all of them at once. Tells what became of
-    /// each; none if nothing is due.
+    /// Claims up to `limit` due deliveries and asks the engine about all of them at once. Returns the conclusion of
+    /// each.
     ///
     /// # Errors
-    /// [`PortError`] if nothing could be claimed. One that could not be recorded is taken over when its lease ends.
+    /// [`PortError`] if nothing could be claimed. A delivery whose conclusion could not be recorded is due again when
+    /// its lease ends.
     pub async fn deliver_next(
         &self,
         worker: &WorkerName,
@@ -119,20 +120,20 @@ impl Deliverer {
         Ok(join_all(claimed.into_iter().map(|claimed| self.deliver(claimed))).await)
     }
 
-    /// Claims up to `limit` deliveries that are due and that the engine may be asked about; the tenants take turns. Whatever
-    /// the deliverers and processes, no two have the same one.
+    /// Claims up to `limit` due deliveries that the engine may be asked about; the tenants take turns. No delivery is
+    /// claimed twice at once, by any worker of any process.
     ///
     /// # Errors
-    /// [`PortError`]; what was claimed nevertheless is taken over when its lease ends.
+    /// [`PortError`]; deliveries that were claimed nevertheless are due again when their leases end.
     pub async fn claim(&self, worker: &WorkerName, limit: u16) -> Result<Vec<Claimed>, PortError> {
         let now = self.clock.now();
         self.store.claim(worker, limit, now, self.lease_end(now), &self.recommender.restraint().await).await
     }
 
-    /// Asks the engine about a delivery and records what became of it.
+    /// Asks the engine about a delivery and records the conclusion.
     ///
     /// # Errors
-    /// [`PortError`]; the delivery is taken over when its lease ends then.
+    /// [`PortError`]; the delivery is due again when its lease ends.
     pub async fn deliver(&self, claimed: Claimed) -> Result<(Conclusion, Recorded), PortError> {
         let conclusion = self.conclude(&claimed).await;
         let recorded = self.store.record(&claimed.claim, conclusion.clone(), self.clock.now()).await?;
@@ -140,7 +141,7 @@ impl Deliverer {
         Ok((conclusion, recorded))
     }
 
-    /// Holds claims for longer. Tells in their order which are still held.
+    /// Extends the leases of claims. Returns for each whether it still holds.
     ///
     /// # Errors
     /// [`PortError`].
@@ -148,13 +149,13 @@ impl Deliverer {
         self.store.extend(claims, self.lease_end(self.clock.now())).await
     }
 
-    /// Gives back all that a worker has claimed, so that others can take it at once; the attempts do not count. Tells how
-    /// many they were.
+    /// Releases all claims of a worker; the deliveries are due at once, and the attempts do not count. Returns the
+    /// number of claims.
     ///
     /// # Errors
-    /// [`PortError`]; what was not given back is taken over when its lease ends.
-    pub async fn hand_back(&self, worker: &WorkerName) -> Result<usize, PortError> {
-        self.store.hand_back(worker, self.clock.now()).await
+    /// [`PortError`]; deliveries that were not released are due again when their leases end.
+    pub async fn release_all(&self, worker: &WorkerName) -> Result<usize, PortError> {
+        self.store.release_all(worker, self.clock.now()).await
     }
 
     fn lease_end(&self, now: Timestamp) -> Timestamp {
@@ -163,7 +164,7 @@ impl Deliverer {
 
     async fn conclude(&self, claimed: &Claimed) -> Conclusion {
         if !self.settings.retry.may_ask(claimed.attempt) {
-            // Whoever asked the last time did not live to tell: neither may this worker.
+            // The worker of the last attempt died before it recorded a conclusion; the request may have been the cause.
             let detail = "The worker that asked the engine was gone before it told what became of it.".to_owned();
             let failure = Failure { code: FailureCode::Lost, detail };
             return Conclusion::Dead { failure, reason: DeadReason::AttemptsExhausted };
@@ -183,7 +184,7 @@ impl Deliverer {
         }
     }
 
-    /// What the answer comes to: one that cannot be read may have been garbled on its way, and is asked for again.
+    /// Judges an answer. A malformed one may have been garbled on its way, and leads to a retry.
     fn judge(&self, claimed: &Claimed, answer: &Answer) -> Conclusion {
         let Claimed { claim, question, requirements, site_id, device_id, .. } = claimed;
         let advice = match Advice::read(&answer.body, question.fingerprint) {

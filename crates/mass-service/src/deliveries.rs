@@ -1,4 +1,4 @@
-//! Looking after the queue for the engine: what is in it, what is dead, replay and cancel.
+//! Administration of the outbox: listing, sending, replaying and cancelling deliveries.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use mass_domain::trace::Origin;
 use crate::outbox::{HandleError, SendError};
 use crate::store::{OutboxStore, RecommendationStore};
 
-/// The use cases on deliveries to the engine and on what it recommends.
+/// The use cases on deliveries to the engine and on recommendations.
 pub struct DeliveryService {
     pub(crate) outbox: Arc<dyn OutboxStore>,
     pub(crate) recommendations: Arc<dyn RecommendationStore>,
@@ -22,18 +22,18 @@ pub struct DeliveryService {
     pub(crate) has_engine: bool,
 }
 
-/// Which page of which deliveries to list.
+/// A page of a list of deliveries.
 #[derive(Debug, Clone)]
 pub struct DeliveryQuery {
-    /// Which deliveries; the dead letters are those in the state [`State::Dead`].
+    /// The filter. Dead letters are in the state [`State::Dead`].
     pub filter: Filter,
-    /// How many.
+    /// The size of the page.
     pub limit: Limit,
-    /// Where the page before ended.
+    /// The cursor that the page before ended with.
     pub cursor: Option<String>,
 }
 
-/// Why nothing is shown of the queue.
+/// Reason for which nothing of the outbox is shown.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
     /// The caller lacks a permission.
@@ -45,13 +45,13 @@ pub enum DeliveryError {
     /// The caller's tenant has no such delivery.
     #[error("no such delivery")]
     NotFound,
-    /// The store could not do its work.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] PortError),
 }
 
 impl DeliveryService {
-    /// Puts the use cases on top of the stores. `has_engine`: whether there is an engine to send anything to.
+    /// Puts the use cases on top of the stores. `has_engine` tells whether an engine is configured.
     #[must_use]
     pub fn new(
         outbox: Arc<dyn OutboxStore>,
@@ -62,16 +62,16 @@ impl DeliveryService {
         Self { outbox, recommendations, clock, has_engine }
     }
 
-    /// What the tenant's deliveries are at.
+    /// Sums up the tenant's deliveries.
     ///
     /// # Errors
     /// [`DeliveryError::Forbidden`] or [`DeliveryError::Store`].
     pub async fn overview(&self, principal: &Principal) -> Result<Overview, DeliveryError> {
         principal.require(Permission::DeliveriesManage)?;
-        Ok(self.outbox.overview(principal.tenant()).await?)
+        Ok(self.outbox.get_overview(principal.tenant()).await?)
     }
 
-    /// A page of deliveries, newest first.
+    /// Lists a page of deliveries, newest first.
     ///
     /// # Errors
     /// [`DeliveryError`], but never [`DeliveryError::NotFound`].
@@ -89,7 +89,7 @@ impl DeliveryService {
         Ok(Page::from_lookahead(rows, query.limit, scope, |row| row.id.as_uuid()))
     }
 
-    /// One delivery.
+    /// Gets a delivery.
     ///
     /// # Errors
     /// [`DeliveryError`], but never [`DeliveryError::ForeignCursor`].
@@ -98,8 +98,8 @@ impl DeliveryService {
         self.outbox.find(principal.tenant(), id).await?.ok_or(DeliveryError::NotFound)
     }
 
-    /// Puts a request in the queue for the engine, durably. One that stands in it already, or that the engine has
-    /// answered, stays as it is. Answers the delivery.
+    /// Puts a request in the queue for the engine, durably. A request that is queued already, or that the engine has
+    /// answered, does not change. Returns the delivery.
     ///
     /// # Errors
     /// [`SendError`]; nothing has changed then.
@@ -108,10 +108,10 @@ impl DeliveryService {
         if !self.has_engine {
             return Err(SendError::EngineMissing);
         }
-        self.outbox.send(principal.tenant(), id, self.act(principal, origin)).await
+        self.outbox.enqueue(principal.tenant(), id, self.act(principal, origin)).await
     }
 
-    /// Puts a dead letter back in the queue, for another round of attempts. One that stands in it stays as it is.
+    /// Puts a dead letter back in the queue, for another round of attempts. A queued delivery does not change.
     ///
     /// # Errors
     /// [`HandleError`]; nothing has changed then.
@@ -123,8 +123,8 @@ impl DeliveryService {
         self.outbox.replay(principal.tenant(), id, self.act(principal, origin)).await
     }
 
-    /// Takes a delivery out of the queue, or gives up a dead letter; a request that waits for its answer is cancelled
-    /// with it. An answer that is under way is not stored.
+    /// Cancels a delivery that is queued, leased or dead. A request that waits for its answer is cancelled with it. An
+    /// answer that is under way will not be stored.
     ///
     /// # Errors
     /// [`HandleError`], but never [`HandleError::EngineMissing`]; nothing has changed then.
@@ -133,13 +133,13 @@ impl DeliveryService {
         self.outbox.cancel(principal.tenant(), id, self.act(principal, origin)).await
     }
 
-    /// What the whole queue is at, for whoever watches the program.
+    /// Counts the queue over all tenants, for monitoring.
     ///
     /// # Errors
     /// [`DeliveryError::Forbidden`] or [`DeliveryError::Store`].
     pub async fn backlog(&self, principal: &Principal) -> Result<Backlog, DeliveryError> {
         principal.require(Permission::MetricsRead)?;
-        Ok(self.outbox.backlog(self.clock.now()).await?)
+        Ok(self.outbox.get_backlog(self.clock.now()).await?)
     }
 
     fn act(&self, principal: &Principal, origin: Origin) -> Act {

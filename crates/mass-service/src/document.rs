@@ -1,4 +1,4 @@
-//! A document on its way in, and what can be wrong with it before anything stored is looked at.
+//! Incoming documents, and the errors that need no stored state.
 
 use mass_domain::access::Principal;
 use mass_domain::canonical::{self, Fingerprint};
@@ -8,18 +8,18 @@ use mass_domain::mass_request::IdempotencyKey;
 use mass_domain::time::Timestamp;
 use mass_domain::validation::{Code, Violation};
 
-/// The idempotency key that came beside a document.
+/// The idempotency key that was sent beside a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SentKey {
-    /// None.
+    /// No key.
     None,
-    /// Of this one document: a key in the document must be the same.
+    /// The key of this one document. A key in the document must equal it.
     Header(IdempotencyKey),
-    /// For a document that has no key of its own.
+    /// The key for a document without its own.
     Fallback(IdempotencyKey),
 }
 
-/// One document as it arrived.
+/// A document as it arrived.
 #[derive(Debug, Clone)]
 pub struct Record {
     document: Result<Value, Unreadable>,
@@ -27,7 +27,7 @@ pub struct Record {
     key: SentKey,
 }
 
-/// A text that is no document.
+/// A text that is not JSON.
 #[derive(Debug, Clone)]
 struct Unreadable {
     error: SyntaxError,
@@ -36,21 +36,21 @@ struct Unreadable {
 }
 
 impl Record {
-    /// A document whose text had so many bytes, and the key that came beside it.
+    /// Builds a record from a document, the size of its text in bytes, and the key beside it.
     #[must_use]
     pub const fn new(document: Value, body_bytes: usize, key: SentKey) -> Self {
         Self { document: Ok(document), body_bytes, key }
     }
 
-    /// A text that is no JSON that MASS accepts.
+    /// Builds a record from a text that is not JSON.
     #[must_use]
     pub fn unreadable(text: &[u8], error: SyntaxError) -> Self {
         let fingerprint = Fingerprint::of_unreadable(text);
         Self { document: Err(Unreadable { error, fingerprint }), body_bytes: text.len(), key: SentKey::None }
     }
 
-    /// The fingerprint of what was sent: of the document's canonical text, before it is normalised, or of the bytes of
-    /// what is no document.
+    /// Returns the fingerprint of the input: of the document's canonical text before it is normalised, or of the bytes
+    /// of a text that is not JSON.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         match &self.document {
             Ok(document) => Fingerprint::of(&canonical::write(document)),
@@ -58,22 +58,22 @@ impl Record {
         }
     }
 
-    /// The contract that the document is recognised as being under.
+    /// Returns the contract by the document's marker, if it is known.
     pub(crate) fn contract(&self) -> Option<ContractId> {
         self.document.as_ref().ok().and_then(contracts::recognise).map(Contract::id)
     }
 }
 
-/// What is wrong with a document.
+/// Error in a document.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DocumentError {
-    /// It is no JSON that MASS accepts.
+    /// The text is no JSON that MASS accepts.
     #[error(transparent)]
     Malformed(#[from] SyntaxError),
-    /// It breaks rules of its contract.
+    /// The document breaks rules of its contract.
     #[error("the document breaks {} rules of its contract", .0.violations.len())]
     Invalid(Box<InvalidDocument>),
-    /// It is valid, but names another tenant than the caller's.
+    /// The document is valid, but names another tenant than the caller's.
     #[error("the document names another tenant")]
     ForeignTenant,
 }
@@ -84,7 +84,7 @@ impl From<InvalidDocument> for DocumentError {
     }
 }
 
-/// Examines a document for a caller, and settles which idempotency key holds for it.
+/// Validates a document for a caller, and chooses its idempotency key.
 pub(crate) fn examine(
     principal: &Principal,
     record: &Record,

@@ -1,4 +1,4 @@
-//! Dry runs: what the real call would say, with nothing stored.
+//! Dry runs: validation and normalisation with nothing stored.
 
 use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::contracts::{ContractId, InvalidDocument, ValidDocument};
@@ -7,24 +7,24 @@ use mass_domain::validation::{Violation, Warning};
 use crate::MassService;
 use crate::document::{DocumentError, Record, examine};
 
-/// What validation says of a document.
+/// The result of validation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// The contract, where it could be recognised.
+    /// The contract, if it was recognised.
     pub contract: Option<ContractId>,
-    /// Every rule that the document breaks; empty when it is valid.
+    /// All violations of rules; empty for a valid document.
     pub violations: Vec<Violation>,
-    /// What is unlikely about it.
+    /// The warnings.
     pub warnings: Vec<Warning>,
 }
 
-/// Why a dry run gives no answer.
+/// Reason for which a dry run has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum DryRunError {
     /// The caller lacks a permission.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// Something is wrong with the document.
+    /// The document is at fault.
     #[error(transparent)]
     Document(#[from] DocumentError),
 }
@@ -33,7 +33,7 @@ impl MassService {
     /// Validates a document.
     ///
     /// # Errors
-    /// [`DryRunError`], but never [`DocumentError::Invalid`]: that a document is invalid is the answer here.
+    /// [`DryRunError`], but never [`DocumentError::Invalid`], which is a result here.
     pub fn validate(&self, principal: &Principal, record: Record) -> Result<Verdict, DryRunError> {
         match self.normalize(principal, record) {
             Ok(examined) => {

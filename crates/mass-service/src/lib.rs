@@ -1,4 +1,4 @@
-//! What can be done with MASS requests: accept, look at, move on, delete, send to the engine.
+//! The use cases on MASS requests: accepting, reading, moving, deleting, sending to the engine.
 //!
 //! Belongs here: the use cases, their permissions and errors, and the ports that they need. A use case takes the
 //! [`Principal`](mass_domain::access::Principal) first and checks its permission before anything else.
@@ -65,13 +65,13 @@ impl MassService {
         Self { store, clock, observer: Arc::new(()), ids: Mutex::new(ContextV7::new()) }
     }
 
-    /// The same, with somebody who hears what becomes of documents.
+    /// Sets the observer of refused documents.
     #[must_use]
     pub fn observed_by(self, observer: Arc<dyn IntakeObserver>) -> Self {
         Self { observer, ..self }
     }
 
-    /// A new id that carries the instant, and is greater than every id that this service made before.
+    /// Generates an id that carries the instant and is greater than every earlier id of this service.
     fn next_id(&self, at: Timestamp) -> MassRequestId {
         MassRequestId::from_uuid(Uuid::new_v7(at.for_uuid(&self.ids)))
     }

@@ -1,4 +1,4 @@
-//! Who counts what becomes of documents and of deliveries.
+//! Observers, which count refused documents and attempts of delivery.
 
 use mass_domain::contracts::ContractId;
 use mass_domain::delivery::FailureCode;
@@ -8,23 +8,23 @@ use crate::claim::{Conclusion, Recorded};
 use crate::decision::Refusal;
 use crate::document::DocumentError;
 
-/// Where on its way a document was refused.
+/// The stage at which a document is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefusedAt {
-    /// It is no JSON that MASS accepts.
+    /// The text is no JSON that MASS accepts.
     Syntax,
-    /// It breaks rules; the first stage of which it breaks one.
+    /// A violation of rules; the first stage with one.
     Validation(Stage),
-    /// It names another tenant than the caller's.
+    /// The document names another tenant than the caller's.
     Tenant,
-    /// It or its idempotency key contradicts what is stored.
+    /// The document or its idempotency key conflicts with a stored request.
     Stored,
-    /// The tenant has used up what it may use.
+    /// A quota of the tenant is used up.
     Quota,
 }
 
 impl RefusedAt {
-    /// Its name, for metrics and traces.
+    /// Returns the name, for metrics and traces.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -58,36 +58,36 @@ impl RefusedAt {
     }
 }
 
-/// Hears what becomes of documents, while their senders wait: it has to be quick.
+/// Observer of documents. It is called while their senders wait, and has to be quick.
 pub trait IntakeObserver: Send + Sync {
-    /// A document was refused; the contract is known unless none could be recognised.
+    /// Counts a refused document. The contract is known unless none was recognised.
     fn refused(&self, at: RefusedAt, contract: Option<ContractId>);
 }
 
-/// Listens to nothing.
+/// Does nothing.
 impl IntakeObserver for () {
     fn refused(&self, _at: RefusedAt, _contract: Option<ContractId>) {}
 }
 
-/// What became of a delivery that a worker had claimed.
+/// The result of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attempt {
-    /// The engine's answer is stored.
+    /// A valid answer is stored.
     Delivered,
-    /// So is an answer that breaks a guardrail.
+    /// An answer that breaks a guardrail is stored.
     Flagged,
-    /// The engine is asked again later.
+    /// The engine will be asked again.
     Retried(FailureCode),
-    /// It is not asked again: a dead letter.
+    /// The delivery is a dead letter.
     Dead(FailureCode),
-    /// It was not asked, since it failed too often just now.
+    /// The circuit was open: the engine was not asked.
     CircuitOpen,
-    /// Nothing was stored: the delivery was cancelled meanwhile, or another worker has it.
+    /// Nothing is stored: the delivery was cancelled meanwhile, or another worker has claimed it.
     Dropped,
 }
 
 impl Attempt {
-    /// Its name, for metrics.
+    /// Returns the name, for metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -100,7 +100,7 @@ impl Attempt {
         }
     }
 
-    /// What went wrong, if something did.
+    /// Returns the failure, if there was one.
     #[must_use]
     pub const fn failure(self) -> Option<FailureCode> {
         match self {
@@ -121,13 +121,13 @@ impl Attempt {
     }
 }
 
-/// Hears what becomes of deliveries, while the worker waits: it has to be quick.
+/// Observer of attempts. It is called while the worker waits, and has to be quick.
 pub trait DeliveryObserver: Send + Sync {
-    /// An attempt has ended, and what came of it is recorded.
+    /// Counts an attempt whose conclusion was recorded.
     fn attempted(&self, attempt: Attempt);
 }
 
-/// Listens to nothing.
+/// Does nothing.
 impl DeliveryObserver for () {
     fn attempted(&self, _attempt: Attempt) {}
 }

@@ -5,17 +5,17 @@ use mass_domain::delivery::{Delivery, State};
 use mass_domain::mass_request::{Status, Summary};
 use mass_domain::port::PortError;
 
-/// What has to become of a request that is to be sent.
+/// The treatment of a request that is to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dispatch {
-    /// Nothing: it stands in the queue, or the engine has answered.
+    /// Leave it: it is queued, or the engine has answered.
     Keep,
-    /// Put it in the queue; its status is this one then.
+    /// Put it in the queue and set its status.
     Queue(Status),
 }
 
 impl Dispatch {
-    /// Judges on a request and its delivery, if it has one, as they are stored.
+    /// Judges by the stored request and its delivery.
     ///
     /// # Errors
     /// [`SendError::Ended`].
@@ -32,13 +32,13 @@ impl Dispatch {
     }
 }
 
-/// Why a request is not put in the queue.
+/// Reason for which a request is not sent.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
     /// The caller lacks a permission.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// There is no engine to send anything to.
+    /// No engine is configured.
     #[error("no engine is configured")]
     EngineMissing,
     /// The caller's tenant has no such request.
@@ -47,47 +47,47 @@ pub enum SendError {
     /// The request has been deleted.
     #[error("the request has been deleted")]
     Gone,
-    /// The request's life has ended otherwise than by the engine.
+    /// The request has another final status than by an answer of the engine.
     #[error("the request is {status}")]
     Ended {
         /// Its status.
         status: Status,
     },
-    /// The store could not do its work.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] PortError),
 }
 
-/// Why a delivery is neither replayed nor cancelled.
+/// Reason for which a delivery is neither replayed nor cancelled.
 #[derive(Debug, thiserror::Error)]
 pub enum HandleError {
     /// The caller lacks a permission.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// There is no engine to send anything to.
+    /// No engine is configured.
     #[error("no engine is configured")]
     EngineMissing,
     /// The caller's tenant has no such delivery.
     #[error("no such delivery")]
     NotFound,
-    /// The delivery is not in a state in which that can be done.
+    /// The state of the delivery does not allow it.
     #[error("the delivery is {state}")]
     NotAllowed {
         /// Its state.
         state: State,
     },
-    /// The request's life has ended otherwise than by the engine.
+    /// The request has another final status than by an answer of the engine.
     #[error("the request is {status}")]
     Ended {
         /// Its status.
         status: Status,
     },
-    /// The store could not do its work.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] PortError),
 }
 
-/// Judges a replay: `true` if the delivery is to be put back in the queue, `false` if it stands in it.
+/// Judges a replay. Returns `true` if the delivery is to be put back in the queue, `false` if it is queued.
 ///
 /// # Errors
 /// [`HandleError::NotAllowed`] unless it is a dead letter, [`HandleError::Ended`] if its request wants no answer.
@@ -100,7 +100,7 @@ pub const fn judge_replay(delivery: State, request: Status) -> Result<bool, Hand
     }
 }
 
-/// Judges a cancellation: `true` if the delivery is to be cancelled, `false` if it is.
+/// Judges a cancellation. Returns `true` if the delivery is to be cancelled, `false` if it is cancelled already.
 ///
 /// # Errors
 /// [`HandleError::NotAllowed`] once the engine has answered.
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_has_no_answer_is_cancelled() {
+    fn cancels_every_delivery_without_an_answer() {
         let cancelled = State::ALL.iter().map(|state| judge_cancel(*state).ok());
         assert_eq!(cancelled.collect::<Vec<_>>(), [Some(true), Some(true), None, Some(true), Some(false)]);
     }

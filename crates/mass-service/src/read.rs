@@ -1,4 +1,4 @@
-//! Looking at requests: one, a page of them, the events of one.
+//! Reading requests: one, a page, the events of one.
 
 use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::audit::Event;
@@ -11,7 +11,7 @@ use mass_domain::tenancy::CredentialsVersion;
 use crate::MassService;
 use crate::store::Found;
 
-/// Why nothing is shown.
+/// Reason for which nothing is shown.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The caller lacks a permission.
@@ -26,24 +26,24 @@ pub enum ReadError {
     /// The request has been deleted.
     #[error("the request has been deleted")]
     Gone,
-    /// The store could not do its work.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] PortError),
 }
 
-/// Which page of which requests to list.
+/// A page of a list of requests.
 #[derive(Debug, Clone)]
 pub struct ListQuery {
-    /// Which requests.
+    /// The filter.
     pub filter: Filter,
-    /// How many.
+    /// The size of the page.
     pub limit: Limit,
-    /// Where the page before ended.
+    /// The cursor that the page before ended with.
     pub cursor: Option<String>,
 }
 
 impl MassService {
-    /// One request.
+    /// Gets a request.
     ///
     /// # Errors
     /// [`ReadError`], but never [`ReadError::ForeignCursor`].
@@ -52,8 +52,8 @@ impl MassService {
         present(self.store.find(principal.tenant(), id).await?)
     }
 
-    /// One request, if the credentials of the caller's tenant are at this version when it is read. `None` tells that they
-    /// are not, or that there is no such request.
+    /// Gets a request if the credentials of the caller's tenant are at this version in the same transaction. Returns
+    /// `None` if they are not, or if there is no such request.
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -67,7 +67,7 @@ impl MassService {
         self.store.find_as_of(principal.tenant(), version, id).await?.map(present).transpose()
     }
 
-    /// A page of requests, newest first.
+    /// Lists a page of requests, newest first.
     ///
     /// # Errors
     /// [`ReadError::Forbidden`], [`ReadError::ForeignCursor`] or [`ReadError::Store`].
@@ -80,17 +80,17 @@ impl MassService {
         Ok(Page::from_lookahead(rows, query.limit, scope, |row| row.id.as_uuid()))
     }
 
-    /// All that happened to a request, in order.
+    /// Lists the events of a request, in their order.
     ///
     /// # Errors
     /// [`ReadError`], but never [`ReadError::ForeignCursor`].
     pub async fn events(&self, principal: &Principal, id: MassRequestId) -> Result<Vec<Event>, ReadError> {
         principal.require(Permission::MassRead)?;
-        present(self.store.events(principal.tenant(), id).await?)
+        present(self.store.list_events(principal.tenant(), id).await?)
     }
 }
 
-/// What was found, or why there is nothing to show.
+/// Turns the result of a look-up into an object or an error.
 pub(crate) fn present<T>(found: Found<T>) -> Result<T, ReadError> {
     match found {
         Found::Present(value) => Ok(value),

@@ -1,4 +1,4 @@
-//! Looking at what the engine recommends.
+//! Reading recommendations.
 
 use mass_domain::access::{Permission, Principal};
 use mass_domain::ids::{MassRequestId, RecommendationId};
@@ -8,19 +8,19 @@ use mass_domain::recommendation::{Filter, Recommendation};
 use crate::deliveries::DeliveryService;
 use crate::read::{ReadError, present};
 
-/// Which page of which recommendations to list.
+/// A page of a list of recommendations.
 #[derive(Debug, Clone)]
 pub struct RecommendationQuery {
-    /// Which recommendations.
+    /// The filter.
     pub filter: Filter,
-    /// How many.
+    /// The size of the page.
     pub limit: Limit,
-    /// Where the page before ended.
+    /// The cursor that the page before ended with.
     pub cursor: Option<String>,
 }
 
 impl DeliveryService {
-    /// What the engine recommended on a request, the flagged included, newest first.
+    /// Lists the recommendations on a request, including flagged ones, newest first.
     ///
     /// # Errors
     /// [`ReadError`], but never [`ReadError::ForeignCursor`].
@@ -30,10 +30,10 @@ impl DeliveryService {
         id: MassRequestId,
     ) -> Result<Vec<Recommendation>, ReadError> {
         principal.require(Permission::MassRead)?;
-        present(self.recommendations.of_request(principal.tenant(), id).await?)
+        present(self.recommendations.list_of_request(principal.tenant(), id).await?)
     }
 
-    /// A page of recommendations on whatever request, newest first.
+    /// Lists a page of recommendations on all requests, newest first.
     ///
     /// # Errors
     /// [`ReadError::Forbidden`], [`ReadError::ForeignCursor`] or [`ReadError::Store`].

@@ -1,4 +1,4 @@
-//! Refused documents, as the audit trail is told of them: by the rules that they broke and never by what broke them.
+//! Refused documents, for the audit trail: the rules that they break and never the values that break them.
 
 use mass_domain::audit::{Reason, RefusedRecord};
 use mass_domain::canonical::Fingerprint;
@@ -10,10 +10,10 @@ use crate::decision::Refusal;
 use crate::document::DocumentError;
 use crate::submission::Submission;
 
-/// What is told of a document whatever it is refused for.
+/// The values of a refused document that do not depend on the refusal.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sent {
-    /// The id that its request has, or would have had.
+    /// The id that its request would have had.
     pub(crate) id: MassRequestId,
     pub(crate) contract: Option<ContractId>,
     pub(crate) input: Fingerprint,
@@ -25,7 +25,7 @@ impl Sent {
         Self { id: *id, contract: Some(examined.contract), input: *input }
     }
 
-    /// The document, refused for what it is.
+    /// Builds the record of a document that is at fault itself.
     pub(crate) fn refused<'a>(&self, error: &'a DocumentError) -> RefusedRecord<'a> {
         match error {
             DocumentError::Malformed(error) => self.record("malformed-json", Reason::Syntax(error.code)),
@@ -36,7 +36,7 @@ impl Sent {
         }
     }
 
-    /// The document, refused for what is stored.
+    /// Builds the record of a document that the stored state does not allow.
     pub(crate) const fn refused_by(&self, refusal: &Refusal) -> RefusedRecord<'static> {
         match refusal {
             Refusal::KeyReused { request_id } => self.record("idempotency-key-reused", Reason::Stored(*request_id)),
@@ -47,7 +47,7 @@ impl Sent {
         }
     }
 
-    /// `code` is the last part of the type of the problem that the sender is answered with.
+    /// Builds a record. `code` is the last part of the problem's type in the answer.
     const fn record<'a>(&self, code: &'static str, reason: Reason<'a>) -> RefusedRecord<'a> {
         let Self { id, contract, input } = *self;
         RefusedRecord { id, contract, input, code, reason }

@@ -1,4 +1,4 @@
-//! The port to whatever keeps MASS requests.
+//! The ports to the store of MASS requests, deliveries and recommendations.
 
 use async_trait::async_trait;
 use mass_domain::audit::{Act, Event, NewEvent};
@@ -18,21 +18,21 @@ use crate::outbox::{HandleError, SendError};
 use crate::submission::Submission;
 use crate::transition::{Transition, TransitionError};
 
-/// What became of an object since its id was given out.
+/// The result of a look-up that tells deleted objects from unknown ones.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Found<T> {
-    /// It is there.
+    /// The object.
     Present(T),
-    /// It was there and has been deleted.
+    /// The object has been deleted.
     Deleted,
-    /// This tenant never had it.
+    /// The tenant never had such an object.
     Absent,
 }
 
-/// Keeps MASS requests and their events.
+/// The store of MASS requests and their events.
 ///
-/// Each call is one unit of work: it has happened entirely and durably when it answers, or not at all. Requests and
-/// their audit events are written together. No call ever reaches another tenant's data.
+/// Each call is one transaction: when it returns, it has happened entirely and durably, or not at all. Requests and
+/// their audit events are written together. No call reaches another tenant's data.
 #[async_trait]
 pub trait MassStore: Send + Sync {
     /// Judges submissions in their order with [`judge`](crate::judge) on the stored state, and writes the additions.
@@ -53,8 +53,8 @@ pub trait MassStore: Send + Sync {
     /// Finds a request.
     async fn find(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<MassRequest>, PortError>;
 
-    /// Finds a request if the tenant's credentials are at this version. `None` tells that they are not, or that this tenant
-    /// never had the request.
+    /// Finds a request if the tenant's credentials are at this version. Returns `None` if they are not, or if the
+    /// tenant never had the request.
     async fn find_as_of(
         &self,
         tenant: &TenantId,
@@ -62,8 +62,8 @@ pub trait MassStore: Send + Sync {
         id: MassRequestId,
     ) -> Result<Option<Found<MassRequest>>, PortError>;
 
-    /// Lists requests, newest (greatest id) first, beginning below `before`: at most one row more than the limit, which
-    /// tells that another page follows.
+    /// Lists requests with ids below `before`, newest (greatest id) first: at most one row more than the limit, which
+    /// indicates another page.
     async fn list(
         &self,
         tenant: &TenantId,
@@ -72,10 +72,10 @@ pub trait MassStore: Send + Sync {
         limit: Limit,
     ) -> Result<Vec<Summary>, PortError>;
 
-    /// The events of a request in their order.
-    async fn events(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<Vec<Event>>, PortError>;
+    /// Lists the events of a request, in their order.
+    async fn list_events(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<Vec<Event>>, PortError>;
 
-    /// Moves a request to another status, judged by [`Transition::judge`] on what is stored.
+    /// Moves a request to another status, as [`Transition::judge`] decides on the stored request.
     async fn transition(
         &self,
         tenant: &TenantId,
@@ -83,20 +83,21 @@ pub trait MassStore: Send + Sync {
         transition: Transition,
     ) -> Result<MassRequest, TransitionError>;
 
-    /// Erases a request's document and all that was extracted from it; what remains is that it existed, its contract
-    /// and its fingerprint. Its natural key is free again: a version that it had superseded is reinstated.
+    /// Erases a request's document and all values extracted from it. Its id, contract and fingerprint remain. Its
+    /// natural key is free again: a version that it had superseded becomes the current one.
     async fn delete(&self, tenant: &TenantId, id: MassRequestId, deletion: Deletion) -> Result<(), DeleteError>;
 }
 
-/// The queue for the engine, as its workers see it: over all tenants.
+/// The queue for the engine, for its workers: over all tenants.
 ///
-/// Each call is one unit of work, except where it says otherwise.
+/// Each call is one transaction, except where it says otherwise.
 #[async_trait]
 pub trait DeliveryStore: Send + Sync {
-    /// Claims up to `limit` deliveries that are due at `now` for this worker until then: those that wait, and those whose
-    /// lease has ended, as far as the engine may be asked. The tenants take turns, and have the same share of what room there
-    /// is beyond; of each, the longest due is the first. Their requests are being processed then. What turns out to be wanted
-    /// no more is not claimed. Where this fails in between, what was claimed is due again when the lease ends.
+    /// Claims up to `limit` deliveries for a worker, under a lease that ends at `until`: those due at `now`, expired
+    /// leases included, as far as `restraint` allows. The tenants take turns and get equal shares of the remaining
+    /// room; of each tenant, the longest due come first. The requests move to `processing`. Cancelled deliveries are
+    /// not claimed. The claims are taken in one transaction and the attempts begun in one per tenant: if this fails in
+    /// between, the deliveries are due again when the lease ends.
     async fn claim(
         &self,
         worker: &WorkerName,
@@ -106,29 +107,33 @@ pub trait DeliveryStore: Send + Sync {
         restraint: &Restraint,
     ) -> Result<Vec<Claimed>, PortError>;
 
-    /// Records what became of an attempt, with the request's status, the recommendation and the events, if the claim still
-    /// holds: nobody has claimed the delivery since, and it was neither given back nor cancelled.
+    /// Records the conclusion of an attempt, with the request's status, the recommendation and the events, if the claim
+    /// still holds: the delivery was not claimed again, released or cancelled.
     async fn record(&self, claim: &Claim, conclusion: Conclusion, at: Timestamp) -> Result<Recorded, PortError>;
 
-    /// Moves the end of the leases of those claims that still hold, and tells in their order which do.
+    /// Moves the end of the leases of those claims that still hold. Returns for each whether it does.
     async fn extend(&self, claims: &[Claim], until: Timestamp) -> Result<Vec<bool>, PortError>;
 
-    /// Ends all claims of a worker; what it had is due at once, and the attempts do not count. Tells how many there were.
-    async fn hand_back(&self, worker: &WorkerName, at: Timestamp) -> Result<usize, PortError>;
+    /// Ends all claims of a worker. The deliveries are due at once, and the attempts do not count. Returns the number
+    /// of claims.
+    async fn release_all(&self, worker: &WorkerName, at: Timestamp) -> Result<usize, PortError>;
 }
 
-/// The queue for the engine, as a tenant sees its own part of it.
+/// The outbox: a tenant's deliveries.
 ///
-/// Each call is one unit of work. No call ever reaches another tenant's data but [`backlog`](Self::backlog), which counts.
+/// Each call is one transaction. No call reaches another tenant's data, except [`get_backlog`](Self::get_backlog),
+/// which counts.
 #[async_trait]
 pub trait OutboxStore: Send + Sync {
-    /// Puts a request in the queue, judged by [`Dispatch::judge`](crate::Dispatch::judge) on what is stored.
-    async fn send(&self, tenant: &TenantId, id: MassRequestId, act: Act) -> Result<Delivery, SendError>;
+    /// Puts a request in the queue, as [`Dispatch::judge`](crate::Dispatch::judge) decides on the stored request and
+    /// delivery.
+    async fn enqueue(&self, tenant: &TenantId, id: MassRequestId, act: Act) -> Result<Delivery, SendError>;
 
     /// Finds a delivery.
     async fn find(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<Delivery>, PortError>;
 
-    /// Lists deliveries, those of the newest requests (the greatest ids) first, beginning below `before`: at most one row more than the limit.
+    /// Lists deliveries with ids below `before`, those of the newest requests (the greatest ids) first: at most one row
+    /// more than the limit.
     async fn list(
         &self,
         tenant: &TenantId,
@@ -137,26 +142,26 @@ pub trait OutboxStore: Send + Sync {
         limit: Limit,
     ) -> Result<Vec<Delivery>, PortError>;
 
-    /// What the tenant's deliveries are at.
-    async fn overview(&self, tenant: &TenantId) -> Result<Overview, PortError>;
+    /// Sums up the tenant's deliveries.
+    async fn get_overview(&self, tenant: &TenantId) -> Result<Overview, PortError>;
 
-    /// What the whole queue is at.
-    async fn backlog(&self, now: Timestamp) -> Result<Backlog, PortError>;
+    /// Counts the queue over all tenants.
+    async fn get_backlog(&self, now: Timestamp) -> Result<Backlog, PortError>;
 
-    /// Puts a dead letter back in the queue, judged by [`judge_replay`](crate::judge_replay) on what is stored.
+    /// Puts a dead letter back in the queue, as [`judge_replay`](crate::judge_replay) decides.
     async fn replay(&self, tenant: &TenantId, id: DeliveryId, act: Act) -> Result<Delivery, HandleError>;
 
-    /// Cancels a delivery, judged by [`judge_cancel`](crate::judge_cancel) on what is stored.
+    /// Cancels a delivery, as [`judge_cancel`](crate::judge_cancel) decides.
     async fn cancel(&self, tenant: &TenantId, id: DeliveryId, act: Act) -> Result<Delivery, HandleError>;
 }
 
-/// What the engine recommended.
+/// The store of recommendations.
 #[async_trait]
 pub trait RecommendationStore: Send + Sync {
-    /// The recommendations on a request, newest (greatest id) first.
-    async fn of_request(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<Vec<Recommendation>>, PortError>;
+    /// Lists the recommendations on a request, newest (greatest id) first.
+    async fn list_of_request(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<Vec<Recommendation>>, PortError>;
 
-    /// Lists recommendations, newest (greatest id) first, beginning below `before`: at most one row more than the limit.
+    /// Lists recommendations with ids below `before`, newest (greatest id) first: at most one row more than the limit.
     async fn list(
         &self,
         tenant: &TenantId,

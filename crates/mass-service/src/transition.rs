@@ -1,4 +1,4 @@
-//! Moving a request on in its life.
+//! Moving a request to another status.
 
 use mass_domain::access::{Actor, Forbidden, Permission, Principal};
 use mass_domain::ids::MassRequestId;
@@ -9,25 +9,26 @@ use mass_domain::trace::Origin;
 
 use crate::MassService;
 
-/// A move to another status, asked for.
+/// A command to move a request to another status.
 #[derive(Debug, Clone)]
 pub struct Transition {
     /// The status to move to.
     pub to: Status,
-    /// Why, in the caller's words; kept in the event.
+    /// The reason in the caller's words, kept in the event.
     pub reason: Option<String>,
-    /// The versions that the caller knows (`If-Match`); `None` if it does not mind.
+    /// The versions that the caller expects (`If-Match`); `None` for any.
     pub expected: Option<Vec<i64>>,
-    /// Who asks.
+    /// The caller.
     pub actor: Actor,
-    /// When.
+    /// The instant of the call.
     pub at: Timestamp,
-    /// From where.
+    /// The origin of the call.
     pub origin: Origin,
 }
 
 impl Transition {
-    /// Judges the move on the request as it is: `true` if it is to be made, `false` if there is nothing to do.
+    /// Judges the move by the stored request. Returns `true` if the request is to be moved, `false` if it has the
+    /// status already.
     ///
     /// # Errors
     /// [`TransitionError::Stale`] before [`TransitionError::NotAllowed`].
@@ -43,7 +44,7 @@ impl Transition {
     }
 }
 
-/// Why a request is not moved.
+/// Reason for which a request is not moved.
 #[derive(Debug, thiserror::Error)]
 pub enum TransitionError {
     /// The caller lacks a permission.
@@ -55,10 +56,10 @@ pub enum TransitionError {
     /// The request has been deleted.
     #[error("the request has been deleted")]
     Gone,
-    /// The request has changed since the caller saw it.
+    /// The request is at another version than the caller expects.
     #[error("the request is no longer as the caller knows it")]
     Stale,
-    /// There is no way from here to there.
+    /// The status machine does not allow the move.
     #[error("a request cannot move from {from} to {to}")]
     NotAllowed {
         /// The present status.
@@ -66,16 +67,16 @@ pub enum TransitionError {
         /// The status asked for.
         to: Status,
     },
-    /// The store could not do its work.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] PortError),
 }
 
 impl MassService {
-    /// Moves a request to another status; the same status changes nothing. Answers the request as it is then.
+    /// Moves a request to another status; the same status changes nothing. Returns the request afterwards.
     ///
     /// # Errors
-    /// [`TransitionError`]; the request is as before then.
+    /// [`TransitionError`]; the request has not changed then.
     pub async fn transition(
         &self,
         principal: &Principal,

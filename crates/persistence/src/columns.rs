@@ -1,4 +1,4 @@
-//! How values are kept in a column of either database.
+//! Values as columns of both databases.
 //!
 //! | value | PostgreSQL | SQLite |
 //! | --- | --- | --- |
@@ -28,7 +28,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-/// The SQL types that diesel does not have for both databases.
+/// SQL types that diesel does not define for both databases.
 pub(crate) mod sql {
     use diesel::query_builder::QueryId;
     use diesel::sql_types::SqlType;
@@ -44,7 +44,7 @@ pub(crate) mod sql {
     pub struct Instant;
 }
 
-/// An identifier of whatever kind.
+/// An id of any kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
 #[diesel(sql_type = sql::Id)]
 pub(crate) struct Id(pub(crate) Uuid);
@@ -81,7 +81,7 @@ impl FromSql<sql::Id, Sqlite> for Id {
 #[diesel(sql_type = sql::Instant)]
 pub(crate) struct Instant(pub(crate) Timestamp);
 
-/// Of fixed width: text of this form orders as the instants do.
+/// Fixed width, so that texts sort as the instants do.
 const SQLITE_INSTANT: &str = "%Y-%m-%dT%H:%M:%S%.6fZ";
 
 impl ToSql<sql::Instant, Pg> for Instant {
@@ -112,7 +112,7 @@ impl FromSql<sql::Instant, Sqlite> for Instant {
     }
 }
 
-/// An instant as it is shown, also if it is none: for whoever compares what is stored.
+/// The text of an instant, also of an invalid one, for verification.
 #[derive(Debug, Clone, PartialEq, Eq, FromSqlRow)]
 #[diesel(sql_type = sql::Instant)]
 pub(crate) struct ShownInstant(pub(crate) String);
@@ -174,7 +174,7 @@ where
     }
 }
 
-/// A value that is kept as the text it is shown as.
+/// A value that is stored as its display text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, AsExpression, FromSqlRow)]
 #[diesel(sql_type = Text)]
 pub(crate) struct Word<T: Debug>(pub(crate) T);
@@ -203,7 +203,7 @@ where
     }
 }
 
-/// A value that is kept as JSON text.
+/// A value that is stored as JSON text.
 #[derive(Debug, Clone, PartialEq, Eq, AsExpression, FromSqlRow)]
 #[diesel(sql_type = Text)]
 pub(crate) struct Json<T: Debug>(pub(crate) T);
@@ -231,7 +231,7 @@ where
     }
 }
 
-/// A set of values that are shown as words, with commas between: `admin,operator`.
+/// A set of values, stored as words with commas between: `admin,operator`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Set<T>(pub(crate) BTreeSet<T>);
 

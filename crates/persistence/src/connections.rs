@@ -1,4 +1,4 @@
-//! The way from asynchronous ports to blocking connections.
+//! Connection pools: blocking transactions behind asynchronous ports.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -17,37 +17,38 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
+use crate::error_classifier::ErrorClassifier;
+use crate::limiter::Limiter;
 use crate::load::PoolUse;
-use crate::trouble::Trouble;
-use crate::underway::Underway;
 
-/// How long a unit of work waits at most for its turn before the database counts as too busy.
+/// The time that a unit of work waits for its turn before the database counts as overloaded.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a connection may take to come about, beyond which the database counts as not reachable.
+/// The time to establish a connection, beyond which the database counts as unreachable.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What a database does to keep a unit of work within one tenant, beside the predicates of its statements.
+/// A connection with row-level security, where the database has it: it keeps a unit of work within one tenant whatever
+/// its statements say.
 pub(crate) trait Walled: R2D2Connection + Sized + 'static {
     /// The database's name in traces (OpenTelemetry's `db.system.name`).
     const SYSTEM: &'static str;
 
-    /// Whether it does anything.
+    /// Tells whether row-level security is active.
     fn has_walls(&mut self) -> QueryResult<bool>;
 
-    /// Makes sure, without asking the server, that it has not closed the connection while nobody used it.
-    fn look(&mut self) -> QueryResult<()>;
+    /// Checks, without a round trip, that the server has not closed the idle connection.
+    fn probe(&mut self) -> QueryResult<()>;
 
-    /// Begins a unit of work that sees and changes what is of one tenant alone: whatever its statements say.
+    /// Begins a transaction that reads and writes rows of one tenant only.
     fn enter(&mut self, tenant: &TenantId) -> QueryResult<()>;
 
-    /// Does the unit of work that has been begun so, and ends it.
+    /// Runs the unit of work of the begun transaction and ends it.
     fn within<T>(&mut self, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T>;
 }
 
 type Turn = Arc<tokio::sync::Mutex<()>>;
 
-/// Makes connections, and looks at one that has been idle before it is used again.
+/// Establishes connections, and checks an idle one before it is used again.
 struct Manager<C: Walled>(ConnectionManager<C>);
 
 impl<C: Walled> ManageConnection for Manager<C> {
@@ -59,7 +60,7 @@ impl<C: Walled> ManageConnection for Manager<C> {
     }
 
     fn is_valid(&self, connection: &mut C) -> Result<(), Self::Error> {
-        connection.look().map_err(diesel::r2d2::Error::QueryError)
+        connection.probe().map_err(diesel::r2d2::Error::QueryError)
     }
 
     fn has_broken(&self, connection: &mut C) -> bool {
@@ -67,25 +68,25 @@ impl<C: Walled> ManageConnection for Manager<C> {
     }
 }
 
-/// A pool of connections, on which units of work run outside the asynchronous threads. Each says which tenant it is
-/// for, or that it is for none: there is no third way to a connection.
+/// A connection pool whose units of work run on blocking threads. Each is for a named tenant or for none: there is no
+/// third way to a connection.
 pub(crate) struct Connections<C: Walled> {
-    /// What their units of work are called in traces.
+    /// The name of the units of work in traces.
     purpose: &'static str,
     pool: Pool<Manager<C>>,
     size: u32,
-    /// How long a unit of work may take.
+    /// The time that a unit of work may take.
     limit: Duration,
-    underway: Arc<Underway>,
-    trouble: Arc<Trouble>,
-    /// Whose turn it is among the units of work of each tenant; none where they need not wait for one another.
+    limiter: Arc<Limiter>,
+    errors: Arc<ErrorClassifier>,
+    /// A lock per tenant, where the units of work of a tenant are serial.
     turns: Option<Mutex<HashMap<TenantId, Turn>>>,
     // Asked once. Were the answer out of date, a unit of work would find nothing, rather than too much.
     has_walls: Arc<OnceLock<bool>>,
 }
 
 impl<C: Walled> Connections<C> {
-    /// A pool of up to `size` connections for a purpose that traces name, each prepared by `setup`. None is made yet.
+    /// Builds a pool of up to `size` connections, each prepared by `setup`. None is established yet.
     pub(crate) fn new(
         purpose: &'static str,
         url: &str,
@@ -102,12 +103,12 @@ impl<C: Walled> Connections<C> {
             .test_on_check_out(true)
             .connection_customizer(Box::new(setup))
             .build_unchecked(Manager(ConnectionManager::new(url)));
-        let underway = Underway::new(size);
-        let (turns, has_walls, trouble) = (None, Arc::default(), Arc::default());
-        Self { purpose, pool, size, limit, underway, trouble, turns, has_walls }
+        let limiter = Limiter::new(size);
+        let (turns, has_walls, errors) = (None, Arc::default(), Arc::default());
+        Self { purpose, pool, size, limit, limiter, errors, turns, has_walls }
     }
 
-    /// How many of them are in use now.
+    /// Returns the present use of the pool.
     pub(crate) fn in_use(&self) -> PoolUse {
         let state = self.pool.state();
         PoolUse {
@@ -117,23 +118,23 @@ impl<C: Walled> Connections<C> {
         }
     }
 
-    /// Gives each tenant one connection at a time. Its writes wait for one another in the database anyway: waiting here
-    /// instead, they leave the other connections to the other tenants.
+    /// Limits each tenant to one connection at a time. Its writes are serial in the database anyway; waiting here
+    /// leaves the other connections to the other tenants.
     pub(crate) fn one_for_each_tenant(self) -> Self {
         Self { turns: Some(Mutex::default()), ..self }
     }
 
-    /// What was wrong with it, in the eyes of its units of work.
-    pub(crate) fn trouble(&self) -> &Trouble {
-        &self.trouble
+    /// Returns the classifier of errors.
+    pub(crate) fn errors(&self) -> &ErrorClassifier {
+        &self.errors
     }
 
-    /// Whether a unit of work hangs.
+    /// Tells whether a unit of work hangs.
     pub(crate) fn is_stuck(&self) -> bool {
-        self.underway.is_stuck()
+        self.limiter.is_stuck()
     }
 
-    /// How long a unit of work may take, with its waiting.
+    /// Returns the time that a unit of work may take, with its waiting.
     pub(crate) fn longest(&self) -> Duration {
         self.limit + self.patience()
     }
@@ -142,7 +143,7 @@ impl<C: Walled> Connections<C> {
         PATIENCE.min(self.limit)
     }
 
-    /// Does a unit of work for a tenant, which it is given again.
+    /// Runs a unit of work for a tenant.
     pub(crate) async fn run_for<T: Send + 'static>(
         &self,
         tenant: &TenantId,
@@ -151,7 +152,7 @@ impl<C: Walled> Connections<C> {
         self.with_tenant(tenant, |mut connection| connection.run(work)).await?
     }
 
-    /// Does a unit of work for a tenant that only reads: once more on another connection, if its own turns out to be lost.
+    /// Runs a unit of work for a tenant that only reads: once more on another connection, if its own is lost.
     pub(crate) async fn read_for<T: Send + 'static>(
         &self,
         tenant: &TenantId,
@@ -160,7 +161,7 @@ impl<C: Walled> Connections<C> {
         self.with_tenant(tenant, |mut connection| connection.read(work)).await?
     }
 
-    /// The same as [`run_for`](Self::run_for), however long it takes: for what clears away as much as there is.
+    /// Runs a unit of work for a tenant without a time limit, for purges.
     pub(crate) async fn run_at_length_for<T: Send + 'static>(
         &self,
         tenant: &TenantId,
@@ -169,7 +170,8 @@ impl<C: Walled> Connections<C> {
         self.with_tenant_within(None, tenant, |mut connection| connection.run(work)).await?
     }
 
-    /// Does units of work for a tenant. Fails itself only if its turn does not come or there is no connection.
+    /// Lends a connection for several units of work of a tenant. Fails only if there is no turn or no connection in
+    /// time.
     pub(crate) async fn with_tenant<T: Send + 'static>(
         &self,
         tenant: &TenantId,
@@ -187,10 +189,10 @@ impl<C: Walled> Connections<C> {
         let span = self.span();
         let turn = self.turn_of(tenant).instrument(span.clone()).await?;
         let (tenant, has_walls, purpose) = (tenant.clone(), Arc::clone(&self.has_walls), self.purpose);
-        let (trouble, pool) = (Arc::clone(&self.trouble), self.pool.clone());
+        let (errors, pool) = (Arc::clone(&self.errors), self.pool.clone());
         let in_turn = move |connection: &mut C| {
             let _turn = turn;
-            let lease = Lease { connection, pool: &pool, trouble: &trouble };
+            let lease = Lease { connection, pool: &pool, errors: &errors };
             work(TenantConnection { purpose, lease, has_walls: &has_walls, tenant: &tenant })
         };
         self.with(limit, span, in_turn).await
@@ -207,7 +209,7 @@ impl<C: Walled> Connections<C> {
             return Ok(Some(held));
         }
         if self.is_stuck() {
-            // Whoever has the turn may never give it back: the next ones wait for another.
+            // The holder of the lock may never release it: later units of work get another lock.
             let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
             if turns.get(tenant).is_some_and(|present| Arc::ptr_eq(present, &turn)) {
                 turns.remove(tenant);
@@ -216,17 +218,16 @@ impl<C: Walled> Connections<C> {
         Err(PortError::Unavailable(anyhow!("tenant {tenant} had other writes for {patience:?}")))
     }
 
-    /// Does a unit of work for the tenant that is found by one [outside](Self::run_outside); it is also given what else
-    /// was found. Both only read.
+    /// Runs a unit of work for the tenant that a look-up [outside](Self::run_outside) of tenants finds. Both only read.
     pub(crate) async fn read_for_found<K: Copy + Send + 'static, T: Send + 'static>(
         &self,
         look_up: impl Fn(&mut C) -> QueryResult<Option<(TenantId, K)>> + Send + 'static,
         work: impl Fn(&mut C, &TenantId, K) -> QueryResult<Option<T>> + Send + 'static,
     ) -> Result<Option<T>, PortError> {
         let (has_walls, purpose) = (Arc::clone(&self.has_walls), self.purpose);
-        let (trouble, pool) = (Arc::clone(&self.trouble), self.pool.clone());
+        let (errors, pool) = (Arc::clone(&self.errors), self.pool.clone());
         let both = move |connection: &mut C| {
-            let mut lease = Lease { connection, pool: &pool, trouble: &trouble };
+            let mut lease = Lease { connection, pool: &pool, errors: &errors };
             let found = lease.retried(&look_up).map_err(|error| lease.classify(error))?;
             let Some((tenant, key)) = found else { return Ok(None) };
             let mut connection = TenantConnection { purpose, lease, has_walls: &has_walls, tenant: &tenant };
@@ -235,33 +236,32 @@ impl<C: Walled> Connections<C> {
         self.with(Some(self.limit), self.span(), both).await?
     }
 
-    /// Does a unit of work outside all tenants: on the directory, the list of tenants, and what is counted before a
-    /// tenant is known. Behind walls it finds every other table empty.
+    /// Runs a unit of work outside of tenants: on the directory, the list of tenants, log-in attempts and the queue.
+    /// With row-level security it finds every other table empty.
     pub(crate) async fn run_outside<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut C) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, PortError> {
-        let trouble = Arc::clone(&self.trouble);
-        let outside = move |connection: &mut C| work(connection).map_err(|error| trouble.classify(error, connection));
+        let errors = Arc::clone(&self.errors);
+        let outside = move |connection: &mut C| work(connection).map_err(|error| errors.classify(error, connection));
         self.with(Some(self.limit), self.span(), outside).await?
     }
 
-    /// Does a unit of work outside all tenants that only reads: once more on another connection, if its own turns out to be
-    /// lost.
+    /// Runs a unit of work outside of tenants that only reads: once more on another connection, if its own is lost.
     pub(crate) async fn read_outside<T: Send + 'static>(
         &self,
         work: impl Fn(&mut C) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, PortError> {
-        let (trouble, pool) = (Arc::clone(&self.trouble), self.pool.clone());
+        let (errors, pool) = (Arc::clone(&self.errors), self.pool.clone());
         let outside = move |connection: &mut C| {
-            let mut lease = Lease { connection, pool: &pool, trouble: &trouble };
+            let mut lease = Lease { connection, pool: &pool, errors: &errors };
             lease.retried(&work).map_err(|error| lease.classify(error))
         };
         self.with(Some(self.limit), self.span(), outside).await?
     }
 
-    /// Does something with a connection. Once begun, it is done to its end, even if nobody waits for the answer any
-    /// more. Fails itself only if there is no connection, or no answer within the limit.
+    /// Runs work on a connection. Once begun, it runs to its end, even if the caller is cancelled. Fails only if there
+    /// is no connection, or no result within the limit.
     async fn with<T: Send + 'static>(
         &self,
         limit: Option<Duration>,
@@ -269,13 +269,13 @@ impl<C: Walled> Connections<C> {
         work: impl FnOnce(&mut C) -> T + Send + 'static,
     ) -> Result<T, PortError> {
         let patience = self.patience();
-        let unit = timeout(patience, self.underway.begin(limit))
+        let unit = timeout(patience, self.limiter.begin(limit))
             .instrument(span.clone())
             .await
             .map_err(|_| PortError::Unavailable(anyhow!("no connection became free within {patience:?}")))?
             .map_err(|error| PortError::Unexpected(error.into()))?;
         let pool = self.pool.clone();
-        // What is logged and traced on the other thread belongs to the request as well.
+        // Logs and traces of the blocking thread belong to the request as well.
         let caller = Span::current();
         let blocking = move || {
             let _caller = caller.entered();
@@ -285,7 +285,7 @@ impl<C: Walled> Connections<C> {
             let mut connection = pool.get().map_err(|error| PortError::Unavailable(error.into()))?;
             let done = work(&mut connection);
             if unit.is_late() {
-                // Not used again.
+                // The pool drops it.
                 C::TransactionManager::transaction_manager_status_mut(&mut *connection).set_in_error();
             }
             Ok(done)
@@ -302,13 +302,13 @@ impl<C: Walled> Connections<C> {
 }
 
 impl<C: Walled> Connections<C> {
-    /// The span of a unit of work, from asking for a connection on.
+    /// Opens the span of a unit of work, which begins with the wait for a connection.
     fn span(&self) -> Span {
         span::<C>(self.purpose)
     }
 }
 
-/// The span of a unit of work. It names neither statements nor their parameters.
+/// Opens the span of a unit of work. It has neither statements nor their parameters.
 fn span<C: Walled>(purpose: &'static str) -> Span {
     tracing::info_span!(
         target: SPANS,
@@ -320,25 +320,25 @@ fn span<C: Walled>(purpose: &'static str) -> Span {
     )
 }
 
-/// A connection of a pool, in whose place another one of the pool can be put.
+/// A connection of a pool that can be replaced by another one of the pool.
 struct Lease<'a, C: Walled> {
     connection: &'a mut C,
     pool: &'a Pool<Manager<C>>,
-    trouble: &'a Trouble,
+    errors: &'a ErrorClassifier,
 }
 
 impl<C: Walled> Lease<'_, C> {
     fn classify(&mut self, error: Error) -> PortError {
-        self.trouble.classify(error, self.connection)
+        self.errors.classify(error, self.connection)
     }
 
-    /// Does what may be done twice: once more on another connection, if this one turns out to be lost. A connection can be
-    /// lost without its end having been told yet when it was looked at.
+    /// Runs idempotent work: once more on another connection, if this one is lost. The check of an idle connection
+    /// misses a loss that the server has not announced yet.
     fn retried<T>(&mut self, work: impl Fn(&mut C) -> QueryResult<T>) -> QueryResult<T> {
         match work(self.connection) {
             Err(error) if self.connection.ping().is_err() => {
                 let Ok(mut other) = self.pool.get() else { return Err(error) };
-                // Not used again.
+                // The pool drops it.
                 C::TransactionManager::transaction_manager_status_mut(self.connection).set_in_error();
                 std::mem::swap(&mut *other, self.connection);
                 drop(other);
@@ -349,7 +349,7 @@ impl<C: Walled> Lease<'_, C> {
     }
 }
 
-/// A connection that does units of work for one tenant.
+/// A connection for units of work of one tenant.
 pub(crate) struct TenantConnection<'a, C: Walled> {
     purpose: &'static str,
     lease: Lease<'a, C>,
@@ -358,17 +358,17 @@ pub(crate) struct TenantConnection<'a, C: Walled> {
 }
 
 impl<C: Walled> TenantConnection<'_, C> {
-    /// The span of another unit of work than the one that the connection was taken for, in the trace of who asked for it.
+    /// Opens the span of a further unit of work, in the trace of the call that asked for it.
     pub(crate) fn span_in(&self, asked: &Span) -> Span {
         asked.in_scope(|| span::<C>(self.purpose))
     }
 
-    /// Does a unit of work for the tenant, which it is given again.
+    /// Runs a unit of work for the tenant.
     pub(crate) fn run<T>(&mut self, work: impl FnOnce(&mut C, &TenantId) -> QueryResult<T>) -> Result<T, PortError> {
         self.run_within(work).map_err(|error| self.lease.classify(error))
     }
 
-    /// The same for one that only reads.
+    /// Runs a unit of work that only reads.
     fn read<T>(&mut self, work: impl Fn(&mut C, &TenantId) -> QueryResult<T>) -> Result<T, PortError> {
         let (has_walls, tenant) = (self.has_walls, self.tenant);
         let read = |connection: &mut C| {
@@ -384,7 +384,7 @@ impl<C: Walled> TenantConnection<'_, C> {
 
     fn run_within<T>(&mut self, work: impl FnOnce(&mut C, &TenantId) -> QueryResult<T>) -> QueryResult<T> {
         let Self { lease, has_walls, tenant, purpose: _ } = self;
-        // To begin changes nothing.
+        // Beginning a transaction is idempotent.
         let begun = lease.retried(|connection| {
             let has_walls = walls(has_walls, connection)?;
             if has_walls {
@@ -400,7 +400,7 @@ impl<C: Walled> TenantConnection<'_, C> {
     }
 }
 
-/// Whether there are walls, which is asked once.
+/// Tells whether row-level security is active, which is asked once.
 fn walls<C: Walled>(known: &OnceLock<bool>, connection: &mut C) -> QueryResult<bool> {
     match known.get() {
         Some(has_walls) => Ok(*has_walls),

@@ -1,4 +1,4 @@
-//! Bounds on ids that follow from bounds on when requests were created.
+//! Bounds on ids from bounds on the instants of creation.
 //!
 //! An id is a UUID of version 7 and begins with the millisecond of its creation, so a list that is bounded in time can
 //! begin and end within the primary key instead of reading past everything newer.
@@ -6,15 +6,15 @@
 use mass_domain::time::Timestamp;
 use uuid::Uuid;
 
-/// How far an id may be ahead of or behind its `created_at`: ids keep growing while a clock is set back.
+/// The most that an id may differ from its `created_at`: ids keep growing while a clock is set back.
 const SLACK_MILLIS: i64 = 3_600_000;
 
-/// No request created at this instant or later has a lesser id.
+/// Returns a lower bound on the ids of requests that were created at this instant or later.
 pub(crate) fn lowest_id_from(instant: Timestamp) -> Uuid {
     lowest_id_at(millis(instant) - SLACK_MILLIS)
 }
 
-/// Every request created before this instant has a lesser id.
+/// Returns an upper bound on the ids of requests that were created before this instant.
 pub(crate) fn lowest_id_after(instant: Timestamp) -> Uuid {
     lowest_id_at(millis(instant) + SLACK_MILLIS + 1)
 }

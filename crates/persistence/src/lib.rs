@@ -1,16 +1,18 @@
 //! SQLite and PostgreSQL behind the ports of the use-case crates.
 //!
-//! Belongs here: SQL, tables, transactions, connections, and how values are kept in columns.
-//! Does not belong here: what is decided from what is stored (the use-case crates), configuration, HTTP.
+//! Belongs here: SQL, tables, transactions, connections, and the mapping of values to columns.
+//! Does not belong here: decisions on stored state (the use-case crates), configuration, HTTP.
 //!
-//! The bodies in `backend/` are written once and compiled twice, as modules of `postgres` and of `sqlite`, which give
-//! them a connection type and the few functions that really differ.
+//! The modules in `backend/` are written once and compiled twice, as children of `postgres` and of `sqlite`, which give
+//! them a connection type and the functions that differ.
 
 mod columns;
 mod connections;
+mod error_classifier;
 mod foresight;
 mod group_commit;
 mod id_bounds;
+mod limiter;
 mod load;
 mod postgres;
 mod program;
@@ -20,8 +22,6 @@ mod schema;
 mod sqlite;
 mod store;
 mod target;
-mod trouble;
-mod underway;
 mod versions;
 
 use std::num::NonZeroU32;
@@ -46,26 +46,26 @@ pub use versions::NewerDatabase;
 use store::Upkeep;
 use target::Target;
 
-/// How to open a database.
+/// Options for opening a database.
 pub struct Options {
     /// `sqlite://PATH` or `postgres://…`, the latter as libpq reads it.
     pub url: String,
-    /// PostgreSQL: as whom to migrate, if not as who serves.
+    /// PostgreSQL: the URL with the role that migrates, if it is another one than the role that serves.
     pub migration_url: Option<String>,
-    /// PostgreSQL: whether statements are prepared once per connection. Off behind a pooler in transaction mode that
-    /// does not know prepared statements.
+    /// PostgreSQL: true to prepare statements once per connection. False behind a pooler in transaction mode without
+    /// support for prepared statements.
     pub statement_cache: bool,
-    /// Which program this is: it stands in every audit event.
+    /// The program, which every audit event names.
     pub program: Program,
-    /// How many connections to read on at most. To write on, PostgreSQL has as many again and SQLite has one.
+    /// The most connections for reading. For writing, PostgreSQL has as many again and SQLite has one.
     pub pool_size: NonZeroU32,
-    /// How long a unit of work may take before its caller is told that the database is not available.
+    /// The time that a unit of work may take before the database counts as unavailable.
     pub timeout: Duration,
-    /// Hears of each commit of documents; `Arc::new(())` where nobody asks.
+    /// The observer of group commits; `Arc::new(())` for none.
     pub observer: Arc<dyn CommitObserver>,
 }
 
-/// Why a database is not opened. No message holds a password.
+/// Reason for which a database is not opened. No message has a password.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The URL names no database.
@@ -82,7 +82,7 @@ pub enum OpenError {
     Folder {
         /// The folder.
         folder: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: std::io::Error,
     },
     /// The database cannot be reached or refuses the login.
@@ -101,7 +101,7 @@ pub enum OpenError {
         path: PathBuf,
         /// Its mode.
         mode: u32,
-        /// What the system says.
+        /// The error of the system.
         reason: String,
     },
 }
@@ -118,7 +118,7 @@ pub struct LockedFile {
     pub path: PathBuf,
 }
 
-/// Why a database is not migrated. What had been migrated before stays so.
+/// Reason for which a database is not migrated. Earlier migrations stay.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
     /// The database cannot be reached or refuses the login.
@@ -133,12 +133,12 @@ pub enum MigrateError {
     /// A migration failed.
     #[error("a migration failed: {0}")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The role that migrates cannot give the role that serves what it needs, no more and no less.
+    /// The role that migrates cannot grant the role that serves exactly the rights that it needs.
     #[error("the role that migrates cannot run {statement:?}, which the role that serves needs: {reason}")]
     Grant {
-        /// The statement that has to be run by whoever can.
+        /// The statement for an administrator to run.
         statement: String,
-        /// What the database says.
+        /// The error of the database.
         reason: String,
     },
     /// Row-level security does not hold the role that serves, although another role migrates.
@@ -152,7 +152,7 @@ pub enum MigrateError {
     },
 }
 
-/// How long a check may take: who asks whether a server is ready waits for seconds at most.
+/// The time limit of a check: readiness probes wait for seconds at most.
 const CHECK_LIMIT: Duration = Duration::from_millis(1500);
 
 /// The ports on one database.
@@ -160,19 +160,19 @@ const CHECK_LIMIT: Duration = Duration::from_millis(1500);
 pub struct Stores {
     /// MASS requests and their events.
     pub mass: Arc<dyn MassStore>,
-    /// The queue for the engine, as its workers see it.
+    /// The queue for the engine, for its workers.
     pub deliveries: Arc<dyn DeliveryStore>,
-    /// The queue for the engine, as a tenant sees its part of it.
+    /// The outbox: a tenant's deliveries.
     pub outbox: Arc<dyn OutboxStore>,
-    /// What the engine recommended.
+    /// Recommendations.
     pub recommendations: Arc<dyn RecommendationStore>,
-    /// What proves callers.
+    /// Accounts, sessions, log-in attempts and API keys.
     pub auth: AuthStores,
     /// Administration.
     pub admin: mass_admin_service::Stores,
     /// The audit trail.
     pub audit: Arc<dyn AuditStore>,
-    /// The audit trail as it is stored, for whoever verifies it.
+    /// The audit trail as it is stored, for verification.
     pub live: Arc<dyn LiveStore>,
 }
 
@@ -183,7 +183,7 @@ pub struct Database {
     description: String,
 }
 
-/// Opens a database, which is reached once to be sure of it. Blocks; an SQLite file is made if it is missing.
+/// Opens a database and connects once. Blocks. A missing SQLite file is created.
 ///
 /// # Errors
 /// [`OpenError`], after seconds at most.
@@ -205,7 +205,7 @@ pub fn open(options: &Options) -> Result<Database, OpenError> {
     }
 }
 
-/// The database that a URL names, for people and logs: without user and password.
+/// Describes the database of a URL for people and logs, without user and password.
 ///
 /// # Errors
 /// [`InvalidUrl`].
@@ -247,20 +247,20 @@ impl Database {
         Self { stores, upkeep: store, description }
     }
 
-    /// The ports.
+    /// Returns the ports.
     #[must_use]
     pub const fn stores(&self) -> &Stores {
         &self.stores
     }
 
-    /// The database for people and logs, without user and password: `SQLite at data/mass.db`.
+    /// Returns the description for people and logs, without user and password: `SQLite at data/mass.db`.
     #[must_use]
     pub fn describe(&self) -> &str {
         &self.description
     }
 
-    /// Brings the tables up to date and names the migrations that were pending. Blocks. Of several processes that start
-    /// together, one migrates while the others wait.
+    /// Runs pending migrations and returns their names. Blocks. Of several processes that start together, one migrates
+    /// while the others wait.
     ///
     /// # Errors
     /// [`MigrateError`].
@@ -268,14 +268,13 @@ impl Database {
         self.upkeep.migrate()
     }
 
-    /// What it is busy with now. Asks no connection.
+    /// Returns the present load, without a connection.
     #[must_use]
     pub fn load(&self) -> Load {
         self.upkeep.load()
     }
 
-    /// Reaches the database with a trivial query; and sees that there is room to write, after there was none. Gives up within
-    /// seconds.
+    /// Runs a trivial query, and a test write if the last write found no room. Gives up within seconds.
     ///
     /// # Errors
     /// [`PortError::Unavailable`] if it cannot be reached, does not answer, or cannot be written.
@@ -284,17 +283,16 @@ impl Database {
         checked.unwrap_or_else(|_| Err(PortError::Unavailable(anyhow!("no answer within {CHECK_LIMIT:?}"))))
     }
 
-    /// Forgets what need not be kept longer: the idempotency keys that were first used before the instant. Tells how
-    /// many they were.
+    /// Deletes idempotency keys whose first use was before the instant. Returns their number.
     ///
     /// # Errors
-    /// [`PortError`]; nothing is forgotten then.
+    /// [`PortError`]; keys of some tenants may be deleted then.
     pub async fn purge(&self, before: Timestamp) -> Result<usize, PortError> {
         self.upkeep.purge(before).await
     }
 
-    /// Forgets sessions that ended before the first instant, with their refresh tokens; and attempts to log in that were
-    /// made before it, where any ever succeeded: before the second instant. Tells how many they were.
+    /// Deletes sessions that ended before the first instant, with their refresh tokens, and counters of log-in attempts
+    /// from before it: counters with a success only from before the second instant. Returns their number.
     ///
     /// # Errors
     /// [`PortError`]; attempts may remain then.

@@ -1,34 +1,34 @@
-//! What a database is busy with, for whoever watches it.
+//! The load of a database, for monitoring.
 
-/// How a pool's connections are used at a moment.
+/// The use of a connection pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PoolUse {
-    /// Connections that are at work.
+    /// Connections in use.
     pub used: u32,
-    /// Connections that wait for work.
+    /// Idle connections.
     pub idle: u32,
-    /// How many connections there can be.
+    /// The size of the pool.
     pub limit: u32,
 }
 
-/// What a database is busy with at a moment.
+/// The load of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Load {
-    /// How many documents wait to be committed, over all tenants.
+    /// The documents that wait for their commit, over all tenants.
     pub waiting_documents: usize,
-    /// The connections that read.
+    /// The pool for reading.
     pub reads: PoolUse,
-    /// The connections that write.
+    /// The pool for writing.
     pub writes: PoolUse,
 }
 
-/// Hears of each commit, on the thread that made it: it has to be quick.
+/// Observer of group commits. It is called on the committing thread, and has to be quick.
 pub trait CommitObserver: Send + Sync {
-    /// So many documents were judged and recorded in one transaction of documents.
+    /// Counts a commit of so many documents, refused ones included.
     fn committed(&self, documents: usize);
 }
 
-/// Listens to nothing.
+/// Does nothing.
 impl CommitObserver for () {
     fn committed(&self, _documents: usize) {}
 }

@@ -1,4 +1,4 @@
-//! PostgreSQL: the connection, and what it does otherwise than SQLite.
+//! PostgreSQL: the connection, and the functions that differ from SQLite.
 
 use std::sync::{Arc, Mutex};
 
@@ -40,19 +40,19 @@ const FOUNDING_LOCK: i64 = 0x4d41_5353_0000_0002;
 /// The ports on PostgreSQL.
 pub(crate) struct Store {
     reads: Connections<Connection>,
-    // Apart from those to read on, which have to wait for no write.
+    // A separate pool, so that reads do not wait for writes.
     writes: Arc<Connections<Connection>>,
     accepting: GroupCommit<Connection>,
     /// The tenant whose delivery was claimed last.
     last_served: Mutex<Option<TenantId>>,
-    // As the role that migrates, which owns the audit trail.
+    // With the role that migrates, which owns the audit trail.
     archiving: Connections<Connection>,
     url: PostgresUrl,
     migration_url: PostgresUrl,
 }
 
 impl Store {
-    /// Connects.
+    /// Connects to the server.
     pub(crate) fn open(url: &PostgresUrl, migration_url: PostgresUrl, options: &Options) -> Result<Self, OpenError> {
         let mut connection = establish(url).map_err(OpenError::Unreachable)?;
         let applied = applied_migrations(&mut connection);
@@ -88,8 +88,8 @@ fn establish(url: &PostgresUrl) -> Result<Connection, String> {
     Connection::establish(&url.with_defaults()).map_err(|error| url.redact(&error.to_string()))
 }
 
-/// The versions of the migrations that were applied to a database: none where the role may not read them, as the role that
-/// serves could not before it was given that right by a migration.
+/// Lists the versions of the applied migrations. Returns none if the role may not read them, as before the migration
+/// that grants it.
 fn applied_migrations(connection: &mut Connection) -> QueryResult<Vec<String>> {
     let may_read = "coalesce(has_table_privilege(to_regclass('__diesel_schema_migrations'), 'SELECT'), false)";
     if !diesel::select(diesel::dsl::sql::<Bool>(may_read)).get_result(connection)? {
@@ -98,7 +98,7 @@ fn applied_migrations(connection: &mut Connection) -> QueryResult<Vec<String>> {
     diesel::dsl::sql::<Text>("SELECT version::text FROM __diesel_schema_migrations").load(connection)
 }
 
-/// The language of the server's messages on connections that are set up so.
+/// Returns the language of the server's messages on connections with this setup.
 fn language(connection: &mut Connection, Setup { statement_cache }: Setup) -> QueryResult<String> {
     if statement_cache {
         connection.batch_execute(IN_ENGLISH)?;
@@ -115,16 +115,16 @@ struct Setup {
     statement_cache: bool,
 }
 
-/// A statement that is planned while its table is empty, or before it is analysed for the first time, is planned to read it
-/// whole, or to sort all that a tenant has for the first page of a list; and a prepared statement's plan is kept. All
-/// statements here look up keys or follow an index in its order. Other ways count as dear then, but are not worth compiling.
+/// A statement that is planned while its table is empty or not analysed yet may scan the whole table, or sort all rows
+/// of a tenant for one page; and a prepared statement keeps its plan. All statements here look up keys or follow an
+/// index, so other plans are penalised, and compiling them is not worth while.
 ///
-/// A statement outside of transactions is to see what was committed before it, whatever the database's default is.
+/// A statement outside of transactions has to see earlier commits, whatever the database's default isolation is.
 const FOR_PREPARED: &str = "SET enable_seqscan = off; SET enable_sort = off; SET jit = off; \
                             SET default_transaction_isolation = 'read committed'";
 
-/// Errors are told apart by their English words where the driver tells no SQLSTATE. Only a superuser may choose the language,
-/// and whoever has been granted that.
+/// Errors are classified by their English text where the driver gives no SQLSTATE. Setting the language needs a
+/// superuser or a grant.
 const IN_ENGLISH: &str = "SELECT set_config('lc_messages', 'C', false) \
                           WHERE has_parameter_privilege('lc_messages', 'SET')";
 
@@ -140,7 +140,7 @@ impl CustomizeConnection<Connection, diesel::r2d2::Error> for Setup {
     }
 }
 
-/// Row-level security, which the tables' owner and superusers pass through.
+/// Row-level security, which does not restrict the owner of the tables and superusers.
 impl Walled for Connection {
     const SYSTEM: &'static str = "postgresql";
 
@@ -150,8 +150,8 @@ impl Walled for Connection {
         diesel::select(diesel::dsl::sql::<Bool>(active)).get_result(self)
     }
 
-    fn look(&mut self) -> QueryResult<()> {
-        // Reads what the server has sent unasked: nothing, or why it closes the connection, and then the end.
+    fn probe(&mut self) -> QueryResult<()> {
+        // Reads unsolicited messages: nothing, or the reason for closing the connection and the end of the stream.
         for _ in 0..2 {
             self.notifications_iter().next().transpose()?;
         }
@@ -159,8 +159,8 @@ impl Walled for Connection {
     }
 
     fn enter(&mut self, tenant: &TenantId) -> QueryResult<()> {
-        // The tenant is named for this transaction alone: named for the session, it would still be there for whoever
-        // gets the connection next. In one round trip with the beginning; a slug has no quotes.
+        // The tenant is set for this transaction only: the next user of the connection must not inherit it. One round
+        // trip with BEGIN; a slug has no quotes.
         let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL mass.tenant = '{tenant}'");
         AnsiTransactionManager::begin_transaction_sql(self, &begin)
     }
@@ -169,7 +169,7 @@ impl Walled for Connection {
         match work(self) {
             Ok(done) => AnsiTransactionManager::commit_transaction(self).map(|()| done),
             Err(error) => {
-                // Where this fails too, the connection is not used again, and the first error tells more.
+                // If this fails too, the pool drops the connection, and the first error says more.
                 let _ = AnsiTransactionManager::rollback_transaction(self);
                 Err(error)
             }
@@ -177,9 +177,9 @@ impl Walled for Connection {
     }
 }
 
-/// Runs a unit of work that writes. Each statement sees what was committed before it began: after the head's lock was
-/// waited for, all that its holder has written. Within a transaction it is a part of that one: its error has to be passed
-/// on, since it undoes nothing by itself.
+/// Runs a unit of work that writes, under READ COMMITTED: after the wait for the head's lock, statements see all that
+/// its holder has written. Within a transaction it joins that one: its error has to be passed on, since it rolls back
+/// nothing by itself.
 fn write<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> QueryResult<T>) -> QueryResult<T> {
     let status = AnsiTransactionManager::transaction_manager_status_mut(connection);
     if status.transaction_depth()?.is_some() {
@@ -188,7 +188,7 @@ fn write<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> Q
     connection.build_transaction().read_committed().run(work)
 }
 
-/// Runs a unit of work that reads more than once, all of it at one instant.
+/// Runs a unit of work of several reads in one snapshot.
 fn read<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> QueryResult<T>) -> QueryResult<T> {
     let status = AnsiTransactionManager::transaction_manager_status_mut(connection);
     if status.transaction_depth()?.is_some() {
@@ -198,24 +198,24 @@ fn read<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> Qu
     connection.build_transaction().repeatable_read().read_only().run(work)
 }
 
-/// Whether the connection's role may remove events once they are archived.
+/// Tells whether the connection's role may remove archived events.
 fn may_archive(connection: &mut Connection) -> QueryResult<bool> {
     diesel::select(diesel::dsl::sql::<Bool>("has_table_privilege('audit_events', 'DELETE')")).get_result(connection)
 }
 
-/// The connections of whoever may archive.
+/// Returns the pool for archiving.
 fn archiving(store: &Store) -> &Connections<Connection> {
     &store.archiving
 }
 
-/// Locks the end of a tenant's log and reads it.
+/// Locks and reads the head of a tenant's log.
 fn lock_head(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Option<(i64, Vec<u8>)>> {
     let head = audit_heads::table.find(tenant.as_str()).select((audit_heads::size, audit_heads::frontier));
     head.for_update().first(connection).optional()
 }
 
-/// The keys that are stored of those that are sent. Each is looked up by itself, since an offset is not planned away: where
-/// PostgreSQL does not know yet how much a tenant has, it would take reading all of it for the cheaper way.
+/// Those of the sent keys that are stored. OFFSET 0 keeps each look-up separate: without statistics, PostgreSQL would
+/// take reading all of a tenant's rows for cheaper.
 const MET_KEYS: &str = "
     SELECT stored.* FROM (SELECT DISTINCT unnest($2)) AS sent (key)
     CROSS JOIN LATERAL (
@@ -225,7 +225,7 @@ const MET_KEYS: &str = "
         WHERE known.tenant_id = $1 AND known.key = sent.key OFFSET 0
     ) AS stored";
 
-/// The stored versions of what is sent, each looked up by itself.
+/// The stored versions under the sent natural keys, each looked up separately.
 const MET_VERSIONS: &str = "
     SELECT stored.* FROM (SELECT DISTINCT unnest($3)) AS sent (natural_key)
     CROSS JOIN LATERAL (
@@ -233,13 +233,13 @@ const MET_VERSIONS: &str = "
         WHERE tenant_id = $1 AND contract = $2 AND natural_key = sent.natural_key OFFSET 0
     ) AS stored";
 
-/// The idempotency keys of a tenant that are stored, of these.
+/// Reads those of these idempotency keys that are stored.
 fn met_keys(connection: &mut Connection, tenant: &TenantId, keys: &[&str]) -> QueryResult<Vec<MetKeyRow>> {
     let query = diesel::sql_query(MET_KEYS).bind::<Text, _>(tenant.as_str());
     query.bind::<Array<Text>, _>(keys).load(connection)
 }
 
-/// The versions that a tenant has stored under natural keys of a contract.
+/// Reads the stored versions under natural keys of a contract.
 fn met_versions(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -250,8 +250,7 @@ fn met_versions(
     query.bind::<Array<Text>, _>(keys).load(connection)
 }
 
-/// Locks what is due the longest of each tenant after this one, in their order, and reads it; what somebody else has locked
-/// is passed over.
+/// Locks and reads the longest due places of each tenant after this one, tenant by tenant; skips locked ones.
 fn lock_due(connection: &mut Connection, after: &str, now: Instant, share: &Share<'_>) -> QueryResult<Vec<DueRow>> {
     const DUE: &str = round_robin!(
         "$1",
@@ -270,7 +269,7 @@ fn lock_due(connection: &mut Connection, after: &str, now: Instant, share: &Shar
     query.bind::<BigInt, _>(backend::column(share.in_all as u64)).load(connection)
 }
 
-/// Whether anything is due, but of these tenants.
+/// Tells whether anything is due of other tenants than these.
 fn is_due(connection: &mut Connection, now: Instant, none_of: &[TenantId]) -> QueryResult<bool> {
     const IS_DUE: &str = round_robin!(
         "''",
@@ -287,7 +286,7 @@ fn is_due(connection: &mut Connection, now: Instant, none_of: &[TenantId]) -> Qu
     Ok(!due.is_empty())
 }
 
-/// Locks a session and reads it.
+/// Locks and reads a session.
 fn lock_session(connection: &mut Connection, tenant: &TenantId, id: Id) -> QueryResult<Option<SessionRow>> {
     schema::sessions::table
         .find((tenant.as_str(), id))
@@ -297,59 +296,58 @@ fn lock_session(connection: &mut Connection, tenant: &TenantId, id: Id) -> Query
         .optional()
 }
 
-/// Locks what is counted under a key and reads it.
+/// Locks and reads the counter of a key.
 fn lock_attempts(connection: &mut Connection, key: &[u8]) -> QueryResult<AttemptRow> {
     login_attempts::table.find(key).select(AttemptRow::as_select()).for_update().first(connection)
 }
 
-/// Waits until no other transaction founds the first account.
+/// Waits until no other transaction creates the first account.
 fn lock_founding(connection: &mut Connection) -> QueryResult<()> {
     diesel::sql_query("SELECT pg_advisory_xact_lock($1)").bind::<BigInt, _>(FOUNDING_LOCK).execute(connection)?;
     Ok(())
 }
 
-/// Nothing: what the server keeps of what was removed, its own upkeep clears away.
+/// Does nothing: the server's own vacuum clears removed rows.
 async fn sweep(_store: &Store) {}
 
-/// Nothing: a server that has lost its files says so itself.
+/// Does nothing: a server that has lost its files reports it.
 fn in_place(_store: &Store) -> Result<(), PortError> {
     Ok(())
 }
 
-/// Nothing: whether there is room where the server keeps its files, it knows alone.
+/// Does nothing: only the server knows its free space.
 fn has_room(_store: &Store) -> Result<(), PortError> {
     Ok(())
 }
 
-/// Writes something that changes nothing.
+/// Writes to the log of the server without changing a table.
 fn try_to_write(connection: &mut Connection) -> QueryResult<()> {
     diesel::sql_query("SELECT pg_logical_emit_message(true, 'mass', repeat(' ', 8192))").execute(connection)?;
     Ok(())
 }
 
-/// The server is another process, and mostly on another machine.
+/// Round trips cost time: the server is another process, mostly on another machine.
 const ROUND_TRIPS_COST: bool = true;
 
-/// Whether a log's head moves before its events are inserted: the guards compare them when the transaction ends, and would
-/// touch the head once more for events beyond it.
+/// The head moves before its events are inserted: the guards compare both at the end of the transaction, and would
+/// update the head once more for events beyond it.
 const HEAD_FIRST: bool = true;
 
-/// Writes all that the acceptance of submissions adds, in one statement, and tells whether what it takes for granted
-/// holds.
+/// Writes the additions of an acceptance in one statement. Returns whether the assumptions hold.
 fn add(connection: &mut Connection, addition: &Addition<'_>) -> QueryResult<bool> {
     Ok(addition.in_one_statement().execute(connection)? == 1)
 }
 
-/// Runs what is pending, while other processes that start wait.
+/// Runs pending migrations, while other starting processes wait.
 fn migrate(store: &Store) -> Result<Vec<String>, MigrateError> {
     let mut connection = establish(&store.migration_url).map_err(MigrateError::Unreachable)?;
-    // Held by the session rather than by a transaction, since a migration may have to run outside of any. Closing the
-    // connection gives it back.
+    // A lock of the session and not of a transaction, since a migration may have to run outside of any. Closing the
+    // connection releases it.
     diesel::sql_query("SELECT pg_advisory_lock($1)")
         .bind::<BigInt, _>(MIGRATION_LOCK)
         .execute(&mut connection)
         .map_err(|error| MigrateError::Failed(error.into()))?;
-    // Once more, since another process may have migrated meanwhile.
+    // Again, since another process may have migrated meanwhile.
     let applied = applied_migrations(&mut connection).map_err(|error| MigrateError::Failed(error.into()))?;
     refuse_newer::<Backend>(applied, MIGRATIONS)?;
     let applied = connection.run_pending_migrations(MIGRATIONS).map_err(MigrateError::Failed)?;

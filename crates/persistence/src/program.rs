@@ -1,18 +1,18 @@
-//! Which program writes: it stands in every audit event.
+//! The program, which every audit event names.
 
 use std::sync::OnceLock;
 
 use mass_domain::audit::Program;
 
-/// Every database that a process opens is written by the same program.
+/// One per process, whatever databases it opens.
 static CURRENT: OnceLock<Program> = OnceLock::new();
 
-/// Makes the program known, once.
+/// Sets the program, once.
 pub(crate) fn introduce(program: Program) {
     CURRENT.get_or_init(|| program);
 }
 
-/// The program.
+/// Returns the program.
 pub(crate) fn current() -> &'static Program {
     CURRENT.get_or_init(|| Program { commit: "unknown".to_owned(), version: "unknown".to_owned() })
 }

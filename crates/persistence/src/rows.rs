@@ -1,4 +1,4 @@
-//! Rows where they differ from what the domain calls the same thing, and the way between the two.
+//! Row types, where the columns differ from the domain type, and their conversions.
 
 mod addition;
 mod delivery;
@@ -31,7 +31,7 @@ use crate::schema::{
     sessions, tenant_usage, users,
 };
 
-/// All of a request but its document, warnings and natural key.
+/// A request without its document, warnings and natural key.
 #[derive(Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = mass_requests, treat_none_as_default_value = false)]
 pub(crate) struct SummaryRow {
@@ -53,9 +53,9 @@ pub(crate) struct SummaryRow {
     fingerprint: Hash,
     corrects: Option<Id>,
     corrected_by: Option<Id>,
-    /// 0 if it is not known where the event stands.
+    /// 0 if the position is unknown.
     audit_sequence: i64,
-    /// Empty then.
+    /// Empty if the position is unknown.
     audit_leaf_hash: Vec<u8>,
 }
 
@@ -87,7 +87,7 @@ impl From<Summary> for SummaryRow {
 }
 
 impl SummaryRow {
-    /// The request's summary.
+    /// Builds the summary.
     pub(crate) fn into_summary(self) -> QueryResult<Summary> {
         Ok(Summary {
             id: MassRequestId::from_uuid(self.id.0),
@@ -112,7 +112,7 @@ impl SummaryRow {
     }
 }
 
-/// Where the event of a request stands, if that is known.
+/// Builds the position of a request's event from its columns.
 fn audit_leaf(sequence: i64, leaf_hash: Vec<u8>) -> QueryResult<Option<AuditLeaf>> {
     if sequence == 0 {
         return Ok(None);
@@ -121,7 +121,7 @@ fn audit_leaf(sequence: i64, leaf_hash: Vec<u8>) -> QueryResult<Option<AuditLeaf
     Ok(Some(AuditLeaf { sequence, leaf_hash: TreeHash::from_bytes(leaf_hash) }))
 }
 
-/// A request as it is read.
+/// A request to read.
 #[derive(Debug, Queryable, Selectable)]
 #[diesel(table_name = mass_requests)]
 pub(crate) struct RequestRow {
@@ -132,13 +132,13 @@ pub(crate) struct RequestRow {
 }
 
 impl RequestRow {
-    /// The request.
+    /// Builds the request.
     pub(crate) fn into_request(self) -> QueryResult<MassRequest> {
         Ok(MassRequest { summary: self.summary.into_summary()?, document: self.document, warnings: self.warnings.0 })
     }
 }
 
-/// A request as it is stored.
+/// A request to insert.
 #[derive(Debug, Insertable)]
 #[diesel(table_name = mass_requests, treat_none_as_default_value = false)]
 pub(crate) struct NewRequestRow<'a> {
@@ -150,7 +150,7 @@ pub(crate) struct NewRequestRow<'a> {
 }
 
 impl<'a> NewRequestRow<'a> {
-    /// The row of a request and its natural key.
+    /// Builds the row of a request with its natural key.
     pub(crate) fn new(request: &'a MassRequest, natural_key: Option<&'a str>) -> Self {
         Self {
             summary: request.summary.clone().into(),
@@ -161,7 +161,7 @@ impl<'a> NewRequestRow<'a> {
     }
 }
 
-/// A version of something as far as whoever tells of the same thing has to know it.
+/// A stored version under a natural key.
 #[derive(Debug, Queryable, QueryableByName)]
 #[diesel(table_name = mass_requests)]
 pub(crate) struct VersionRow {
@@ -173,7 +173,7 @@ pub(crate) struct VersionRow {
     pub(crate) superseded: bool,
 }
 
-/// An idempotency key that was met, and whether its request has been deleted.
+/// A used idempotency key, and whether its request has been deleted.
 #[derive(Debug, Queryable, QueryableByName)]
 pub(crate) struct MetKeyRow {
     #[diesel(embed)]
@@ -182,7 +182,7 @@ pub(crate) struct MetKeyRow {
     pub(crate) deleted: bool,
 }
 
-/// An idempotency key and what its first use was answered with.
+/// An idempotency key with the answer to its first use.
 #[derive(Debug, Queryable, QueryableByName, Selectable, Insertable)]
 #[diesel(table_name = idempotency_keys, treat_none_as_default_value = false)]
 pub(crate) struct KeyRow {
@@ -200,7 +200,7 @@ pub(crate) struct KeyRow {
 }
 
 impl KeyRow {
-    /// The row of a key's first use.
+    /// Builds the row of a key's first use.
     pub(crate) fn new(
         tenant: &TenantId,
         key: &IdempotencyKey,
@@ -223,7 +223,7 @@ impl KeyRow {
         }
     }
 
-    /// The key, what is remembered of it, and its answer; `deleted` tells whether its request is.
+    /// Builds the key, its first use and the answer. `deleted` tells whether its request has been deleted.
     pub(crate) fn into_parts(self, deleted: bool) -> QueryResult<(IdempotencyKey, KeyRecord, Snapshot)> {
         let key = IdempotencyKey::parse(&self.key).map_err(corrupt)?;
         let record = KeyRecord {
@@ -243,7 +243,7 @@ impl KeyRow {
     }
 }
 
-/// Where a log ends.
+/// The end of a log.
 #[derive(Debug, AsChangeset)]
 #[diesel(table_name = audit_heads)]
 pub(crate) struct HeadRow {
@@ -261,7 +261,7 @@ pub(crate) struct NodeRow {
     pub(crate) hash: Node,
 }
 
-/// An event in its place, with what is looked up in it.
+/// An event with its position and the values that it is looked up by.
 #[derive(Debug, Insertable)]
 #[diesel(table_name = audit_events, treat_none_as_default_value = false)]
 pub(crate) struct EventRow {
@@ -279,7 +279,7 @@ pub(crate) struct EventRow {
 }
 
 impl EventRow {
-    /// The row of an event that is written as `text`.
+    /// Builds the row of an event whose text is `text`.
     pub(crate) fn new(sequence: i64, event: NewEvent, text: String, leaf_hash: TreeHash) -> Self {
         Self {
             tenant_id: Word(event.tenant_id),
@@ -297,7 +297,7 @@ impl EventRow {
     }
 }
 
-/// An event, from its text.
+/// Parses the text of an event.
 pub(crate) fn event(text: &str) -> QueryResult<Event> {
     Event::read(text).map_err(corrupt)
 }
@@ -332,7 +332,7 @@ impl From<Account> for UserRow {
 }
 
 impl UserRow {
-    /// The user with what proves it.
+    /// Builds the account.
     pub(crate) fn into_account(self) -> QueryResult<Account> {
         let user = User {
             id: UserId::from_uuid(self.id.0),
@@ -346,7 +346,7 @@ impl UserRow {
     }
 }
 
-/// An API key with what is kept of its secret.
+/// An API key with the digest of its secret.
 #[derive(Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = api_keys, treat_none_as_default_value = false)]
 pub(crate) struct ApiKeyRow {
@@ -366,7 +366,7 @@ pub(crate) struct ApiKeyRow {
 }
 
 impl ApiKeyRow {
-    /// The row of a key.
+    /// Builds the row of a key.
     pub(crate) fn new(key: ApiKey, secret: SecretDigest) -> Self {
         Self {
             tenant_id: Word(key.tenant_id),
@@ -385,7 +385,7 @@ impl ApiKeyRow {
         }
     }
 
-    /// The key with what proves it.
+    /// Builds the key with the digest of its secret.
     pub(crate) fn into_stored(self) -> QueryResult<StoredKey> {
         let secret = self.secret_hash.try_into();
         let secret = secret.map_err(|_| DeserializationError("a secret's digest has 32 bytes".into()))?;
@@ -417,9 +417,9 @@ pub(crate) struct QuotaRow {
 }
 
 impl QuotaRow {
-    /// The row of a tenant's quotas.
+    /// Builds the row of a tenant's quotas.
     pub(crate) fn new(tenant: &TenantId, quotas: Quotas, at: Timestamp) -> Self {
-        // What no column holds, nobody reaches either.
+        // A quota above the column's range is never reached.
         let column = |quota: Option<u64>| quota.map(|quota| i64::try_from(quota).unwrap_or(i64::MAX));
         Self {
             tenant_id: Word(tenant.clone()),
@@ -429,14 +429,14 @@ impl QuotaRow {
         }
     }
 
-    /// The quotas.
+    /// Builds the quotas.
     pub(crate) fn into_quotas(self) -> Quotas {
         let quota = |column: Option<i64>| column.map(|quota| u64::try_from(quota).unwrap_or(0));
         Quotas { requests_per_day: quota(self.requests_per_day), stored_bytes: quota(self.stored_bytes) }
     }
 }
 
-/// What a tenant has used.
+/// The usage of a tenant.
 #[derive(Debug, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = tenant_usage, primary_key(tenant_id), treat_none_as_default_value = false)]
 pub(crate) struct UsageRow {
@@ -447,7 +447,7 @@ pub(crate) struct UsageRow {
 }
 
 impl UsageRow {
-    /// The row of what a tenant has used.
+    /// Builds the row of a tenant's usage.
     pub(crate) fn new(tenant: &TenantId, usage: Usage) -> Self {
         let column = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         Self {
@@ -458,7 +458,7 @@ impl UsageRow {
         }
     }
 
-    /// What the tenant has used.
+    /// Builds the usage.
     pub(crate) fn into_usage(self) -> Usage {
         let count = |column: i64| u64::try_from(column).unwrap_or(0);
         Usage { day: self.day, requests: count(self.requests), stored_bytes: count(self.stored_bytes) }
@@ -491,7 +491,7 @@ impl From<Session> for SessionRow {
 }
 
 impl SessionRow {
-    /// The session.
+    /// Builds the session.
     pub(crate) fn into_session(self) -> Session {
         Session {
             id: SessionId::from_uuid(self.id.0),
@@ -504,7 +504,7 @@ impl SessionRow {
     }
 }
 
-/// What is counted of the attempts under a key.
+/// A counter of log-in attempts.
 #[derive(Debug, Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = login_attempts, primary_key(key), treat_none_as_default_value = false, treat_none_as_null = true)]
 pub(crate) struct AttemptRow {
@@ -515,7 +515,7 @@ pub(crate) struct AttemptRow {
 }
 
 impl AttemptRow {
-    /// The row of a key's counter.
+    /// Builds the row of a key's counter.
     pub(crate) fn new(key: &[u8], counter: &Counter) -> Self {
         Self {
             key: key.to_vec(),
@@ -525,7 +525,7 @@ impl AttemptRow {
         }
     }
 
-    /// The counter.
+    /// Builds the counter.
     pub(crate) fn into_counter(self) -> QueryResult<Counter> {
         Ok(Counter {
             failures: u32::try_from(self.failures).map_err(corrupt)?,
@@ -548,7 +548,7 @@ fn request_id_column(id: MassRequestId) -> Id {
     Id(id.as_uuid())
 }
 
-/// What is stored breaks a rule of the domain, which only a hand other than ours can have brought about.
+/// Builds the error for a stored value that breaks a rule of the domain: something else than MASS wrote it.
 fn corrupt(error: impl std::error::Error + Send + Sync + 'static) -> diesel::result::Error {
     DeserializationError(Box::new(error))
 }

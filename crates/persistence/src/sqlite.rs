@@ -1,4 +1,4 @@
-//! SQLite: the connection, and what it does otherwise than PostgreSQL.
+//! SQLite: the connection, and the functions that differ from PostgreSQL.
 #![expect(clippy::duplicate_mod, reason = "one body for two databases: docs/decisions/0002-one-body-two-databases.md")]
 
 use std::fs::{DirBuilder, OpenOptions, Permissions};
@@ -41,8 +41,8 @@ type Backend = diesel::sqlite::Sqlite;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
-/// `FULL`: with `NORMAL`, a power cut can take back what was answered as stored. `secure_delete`: what is erased is
-/// overwritten in the file.
+/// `FULL`: with `NORMAL`, a power cut can undo a commit that was answered. `secure_delete`: overwrites erased content
+/// in the file.
 const SETUP: &str = "
     PRAGMA busy_timeout = 5000;
     PRAGMA journal_mode = WAL;
@@ -51,16 +51,16 @@ const SETUP: &str = "
     PRAGMA secure_delete = ON;
 ";
 
-/// How long another process's lock is waited for: what [`SETUP`] says.
+/// The wait for another process's lock, as [`SETUP`] sets it.
 pub(crate) const BUSY_SECONDS: u32 = 5;
 
-/// How much has to be free where the file is for a server to be ready.
+/// The free space on the file's disk, in bytes, below which a server is not ready.
 const ROOM: u64 = 16 << 20;
 
 /// The ports on SQLite.
 pub(crate) struct Store {
     reads: Connections<Connection>,
-    // One: SQLite has one writer at a time, and waiting for a turn here is fair, unlike within SQLite.
+    // One connection: SQLite has one writer at a time, and this queue is fair, unlike SQLite's own.
     writes: Arc<Connections<Connection>>,
     accepting: GroupCommit<Connection>,
     /// The tenant whose delivery was claimed last.
@@ -72,10 +72,10 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens the file and makes it, with its folder, if it is missing.
+    /// Opens the file. Creates it, with its folder, if it is missing.
     pub(crate) fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
         if let Some(folder) = path.parent() {
-            // Telemetry and password hashes are nobody else's to read.
+            // The file has telemetry and password hashes.
             DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)
@@ -104,8 +104,8 @@ fn file_at(path: &str) -> std::io::Result<(u64, u64)> {
     std::fs::metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
-/// Makes the file if it is missing, and sees to it that its owner alone can read it: SQLite gives the files beside it the
-/// same mode. What else is wrong with it, SQLite tells.
+/// Creates the file if it is missing, and makes it readable for its owner only; SQLite gives the files beside it the
+/// same mode. Other faults are left to SQLite.
 fn keep_private(path: &Path) -> Result<(), OpenError> {
     let _made_or_there = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     for ending in ["", "-wal", "-shm", "-journal"] {
@@ -125,7 +125,7 @@ fn keep_private(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// The versions of the migrations that were applied to a file.
+/// Lists the versions of the applied migrations.
 fn applied_migrations(connection: &mut Connection) -> QueryResult<Vec<String>> {
     let is_there = "EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '__diesel_schema_migrations')";
     if !diesel::select(diesel::dsl::sql::<Bool>(is_there)).get_result(connection)? {
@@ -134,13 +134,13 @@ fn applied_migrations(connection: &mut Connection) -> QueryResult<Vec<String>> {
     diesel::dsl::sql::<Text>("SELECT version FROM __diesel_schema_migrations").load(connection)
 }
 
-/// Whether an error says that another process has the file's lock.
+/// Returns an error for a file that another process keeps locked.
 fn locked(error: &dyn std::fmt::Display, path: &str) -> Option<LockedFile> {
     error.to_string().contains("database is locked").then(|| LockedFile { path: path.into() })
 }
 
-/// Makes sure that the file is where it was opened. SQLite would go on without a word in one that was deleted or moved away,
-/// and all that it was told would be gone at the next start.
+/// Checks that the file is where it was opened. SQLite would silently go on in a file that was deleted or moved away,
+/// whose content would be missing at the next start.
 fn in_place(store: &Store) -> Result<(), PortError> {
     match file_at(&store.path) {
         Ok(file) if file == store.file => Ok(()),
@@ -149,7 +149,7 @@ fn in_place(store: &Store) -> Result<(), PortError> {
     }
 }
 
-/// Makes sure that the file can grow: what is being written needs room, and SQLite itself too.
+/// Checks that the file can grow: transactions and SQLite itself need room.
 fn has_room(store: &Store) -> Result<(), PortError> {
     let free = match rustix::fs::statvfs(store.path.as_str()) {
         Ok(system) => system.f_bavail.saturating_mul(system.f_frsize),
@@ -161,7 +161,7 @@ fn has_room(store: &Store) -> Result<(), PortError> {
     Ok(())
 }
 
-/// Writes as much as a document needs, and takes it away again.
+/// Writes as much as a document needs, and removes it again.
 fn try_to_write(connection: &mut Connection) -> QueryResult<()> {
     write(connection, |connection| {
         connection.batch_execute(
@@ -179,7 +179,7 @@ impl CustomizeConnection<Connection, diesel::r2d2::Error> for Setup {
     }
 }
 
-/// SQLite knows no roles: whoever can open the file can read it. The predicates are all there is.
+/// SQLite has no roles and no row-level security: only the predicates of the statements separate tenants.
 impl Walled for Connection {
     const SYSTEM: &'static str = "sqlite";
 
@@ -187,7 +187,7 @@ impl Walled for Connection {
         Ok(false)
     }
 
-    fn look(&mut self) -> QueryResult<()> {
+    fn probe(&mut self) -> QueryResult<()> {
         Ok(())
     }
 
@@ -200,34 +200,34 @@ impl Walled for Connection {
     }
 }
 
-/// Runs a unit of work that writes. The transaction has the file's one write lock from its beginning: taken later, it
-/// could be refused after something was read.
+/// Runs a unit of work that writes. The transaction takes the file's write lock at its beginning: later, after a read,
+/// the lock could be refused.
 fn write<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> QueryResult<T>) -> QueryResult<T> {
     connection.immediate_transaction(work)
 }
 
-/// Runs a unit of work that reads more than once, all of it at one instant.
+/// Runs a unit of work of several reads in one snapshot.
 fn read<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> QueryResult<T>) -> QueryResult<T> {
     connection.transaction(work)
 }
 
-/// Whether events may be removed once they are archived: whoever can write the file may.
+/// Tells whether archived events may be removed: always, since SQLite has no roles.
 fn may_archive(_connection: &mut Connection) -> QueryResult<bool> {
     Ok(true)
 }
 
-/// The connections of whoever may archive.
+/// Returns the pool for archiving.
 fn archiving(store: &Store) -> &Connections<Connection> {
     &store.writes
 }
 
-/// Reads the end of a tenant's log; the transaction keeps other writers out already.
+/// Reads the head of a tenant's log; the transaction has the write lock already.
 fn lock_head(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Option<(i64, Vec<u8>)>> {
     let head = audit_heads::table.find(tenant.as_str()).select((audit_heads::size, audit_heads::frontier));
     head.first(connection).optional()
 }
 
-/// The idempotency keys of a tenant that are stored, of these.
+/// Reads those of these idempotency keys that are stored.
 fn met_keys(connection: &mut Connection, tenant: &TenantId, keys: &[&str]) -> QueryResult<Vec<MetKeyRow>> {
     let request_of_key = mass_requests::tenant_id
         .eq(idempotency_keys::tenant_id)
@@ -240,7 +240,7 @@ fn met_keys(connection: &mut Connection, tenant: &TenantId, keys: &[&str]) -> Qu
         .load(connection)
 }
 
-/// The versions that a tenant has stored under natural keys of a contract.
+/// Reads the stored versions under natural keys of a contract.
 fn met_versions(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -260,7 +260,7 @@ fn met_versions(
         .load(connection)
 }
 
-/// Reads what is due the longest of each tenant after this one, in their order; the transaction keeps other writers out
+/// Reads the longest due places of each tenant after this one, tenant by tenant; the transaction has the write lock
 /// already.
 fn lock_due(connection: &mut Connection, after: &str, now: Instant, share: &Share<'_>) -> QueryResult<Vec<DueRow>> {
     const DUE: &str = round_robin!(
@@ -281,7 +281,7 @@ fn lock_due(connection: &mut Connection, after: &str, now: Instant, share: &Shar
     query.bind::<BigInt, _>(backend::column(share.in_all as u64)).load(connection)
 }
 
-/// Whether anything is due, but of these tenants.
+/// Tells whether anything is due of other tenants than these.
 fn is_due(connection: &mut Connection, now: Instant, none_of: &[TenantId]) -> QueryResult<bool> {
     const IS_DUE: &str = round_robin!(
         "''",
@@ -295,28 +295,28 @@ fn is_due(connection: &mut Connection, now: Instant, none_of: &[TenantId]) -> Qu
     Ok(!due.is_empty())
 }
 
-/// Reads a session; the transaction keeps other writers out already.
+/// Reads a session; the transaction has the write lock already.
 fn lock_session(connection: &mut Connection, tenant: &TenantId, id: Id) -> QueryResult<Option<SessionRow>> {
     schema::sessions::table.find((tenant.as_str(), id)).select(SessionRow::as_select()).first(connection).optional()
 }
 
-/// Reads what is counted under a key; the transaction keeps other writers out already.
+/// Reads the counter of a key; the transaction has the write lock already.
 fn lock_attempts(connection: &mut Connection, key: &[u8]) -> QueryResult<AttemptRow> {
     login_attempts::table.find(key).select(AttemptRow::as_select()).first(connection)
 }
 
-/// Nothing: the transaction keeps other writers out already.
+/// Does nothing; the transaction has the write lock already.
 fn lock_founding(_connection: &mut Connection) -> QueryResult<()> {
     Ok(())
 }
 
-/// The database is in this process.
+/// Round trips are free: the database is in this process.
 const ROUND_TRIPS_COST: bool = false;
 
-/// Whether a log's head moves before its events are inserted: the guards compare them at once, when the head moves.
+/// Events are inserted before the head moves: the guards compare both as soon as it moves.
 const HEAD_FIRST: bool = false;
 
-/// Writes all that the acceptance of submissions adds. What it takes for granted was looked at in the same transaction.
+/// Writes the additions of an acceptance. The assumptions were checked in the same transaction.
 fn add(connection: &mut Connection, addition: &Addition<'_>) -> QueryResult<bool> {
     let Addition { tenant, before: _, assumed: _, head, usage, events, nodes, requests, keys, queue } = addition;
     for rows in events.chunks(ROWS_PER_STATEMENT) {
@@ -342,13 +342,13 @@ fn add(connection: &mut Connection, addition: &Addition<'_>) -> QueryResult<bool
     Ok(true)
 }
 
-/// Runs what is pending, while other processes that start wait.
+/// Runs pending migrations, while other starting processes wait.
 fn migrate(store: &Store) -> Result<Vec<String>, MigrateError> {
     let mut connection =
         Connection::establish(&store.path).map_err(|error| MigrateError::Unreachable(error.to_string()))?;
     let migrated = connection.batch_execute(SETUP).map_err(Into::into).and_then(|()| {
         connection.immediate_transaction(|connection| {
-            // Once more, since another process may have migrated meanwhile.
+            // Again, since another process may have migrated meanwhile.
             refuse_newer::<Backend>(applied_migrations(connection)?, MIGRATIONS)?;
             let applied = connection.run_pending_migrations(MIGRATIONS)?;
             let applied = applied.iter().map(ToString::to_string).collect();
@@ -357,7 +357,7 @@ fn migrate(store: &Store) -> Result<Vec<String>, MigrateError> {
         })
     });
     if migrated.is_ok() {
-        // What a server that was killed could not clear away. Where others read, theirs will.
+        // Removes content that a killed server left in the log. If others read now, their own sweep will.
         let _ = sweeping::empty_log(&mut connection);
     }
     migrated.map_err(|error: Box<dyn std::error::Error + Send + Sync>| {

@@ -1,4 +1,4 @@
-//! What both stores have in common.
+//! Items that both stores share.
 
 use async_trait::async_trait;
 use mass_domain::port::PortError;
@@ -6,11 +6,11 @@ use mass_domain::time::Timestamp;
 
 use crate::{Load, MigrateError};
 
-/// How many rows one statement reads or writes. Planning a statement with many thousands of parameters costs more than
+/// The rows that one statement reads or writes. Planning a statement with many thousands of parameters costs more than
 /// the round trips that it saves, and SQLite takes 32,766 at most.
 pub(crate) const ROWS_PER_STATEMENT: usize = 100;
 
-/// What is done with a database beside using it.
+/// Maintenance of a database.
 #[async_trait]
 pub(crate) trait Upkeep: Send + Sync {
     async fn check(&self) -> Result<(), PortError>;

@@ -1,38 +1,38 @@
-//! Which database a URL names.
+//! Database URLs.
 
 use std::path::PathBuf;
 
-/// What is wrong with a database's URL. Never holds the URL itself, which may hold a password.
+/// Error in a database URL. Never has the URL itself, which may have a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUrl {
-    /// Neither of the two schemes.
+    /// The scheme is neither of the two.
     #[error("expected a URL that begins with sqlite:// or postgres://")]
     Scheme,
-    /// No file is named.
+    /// The path is missing.
     #[error("expected a path after sqlite://, as in sqlite://data/mass.db")]
     NoPath,
-    /// The parts of a PostgreSQL URL cannot be told apart.
+    /// The parts of a PostgreSQL URL are ambiguous.
     #[error(
         "expected postgres://USER:PASSWORD@HOST:PORT/DATABASE; percent-encode @ : / ? # % and the like within the user \
          name and the password (%40 %3A %2F %3F %23 %25)"
     )]
     Unreadable,
-    /// SQLite in memory.
+    /// The database would be in memory.
     #[error("a database in memory would be another one for each connection; name a file, as in sqlite://data/mass.db")]
     InMemory,
 }
 
-/// The database that a URL names.
+/// The database of a URL.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// A file.
+    /// An SQLite file.
     Sqlite(PathBuf),
-    /// A server.
+    /// A PostgreSQL server.
     Postgres(PostgresUrl),
 }
 
 impl Target {
-    /// Reads a URL.
+    /// Parses a URL.
     pub(crate) fn parse(url: &str) -> Result<Self, InvalidUrl> {
         if let Some(path) = url.strip_prefix("sqlite://") {
             return match path {
@@ -47,7 +47,7 @@ impl Target {
         Err(InvalidUrl::Scheme)
     }
 
-    /// The database for people and logs.
+    /// Describes the database for people and logs.
     pub(crate) fn describe(&self) -> String {
         match self {
             Self::Sqlite(path) => format!("SQLite at {}", path.display()),
@@ -56,18 +56,18 @@ impl Target {
     }
 }
 
-/// The URL of a PostgreSQL server, in which libpq and RFC 3986 find the same parts.
+/// The URL of a PostgreSQL server, which libpq and RFC 3986 split into the same parts.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct PostgresUrl {
     /// The scheme, user, password, hosts and database.
     base: String,
     /// Hosts and database.
     place: String,
-    /// The parameters after the `?`, if there is one.
+    /// The parameters after the `?`; empty if there are none.
     query: String,
 }
 
-/// What holds unless the URL says otherwise: libpq itself would wait for ever, for a connection and for an answer alike.
+/// Defaults of parameters. Without them libpq waits for ever, for a connection and for an answer.
 const DEFAULTS: [(&str, &str); 6] = [
     ("connect_timeout", "5"),
     ("tcp_user_timeout", "20000"),
@@ -78,8 +78,8 @@ const DEFAULTS: [(&str, &str); 6] = [
 ];
 
 impl PostgresUrl {
-    /// Parses a URL. libpq would show a part of a password with raw delimiters in it, as the host, port or parameter that
-    /// it takes it for; such a URL is refused here.
+    /// Parses a URL. Refuses one with raw delimiters in its password: libpq would take a part of the password for the
+    /// host, port or a parameter, and show it.
     fn parse(url: &str) -> Result<Self, InvalidUrl> {
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let rest = base.split_once("://").map_or(base, |(_, rest)| rest);
@@ -89,7 +89,7 @@ impl PostgresUrl {
             && hosts.split(',').all(is_host)
             && !database.contains('@')
             && (query.is_empty() || query.split('&').all(is_parameter))
-            // Of a URL without a user, the @ may be what should end one.
+            // In a URL without a user, the @ may be a misplaced end of one.
             && (authority.contains('@') || !query.contains('@'))
             && has_good_escapes(url);
         if !is_clear {
@@ -99,7 +99,7 @@ impl PostgresUrl {
         Ok(Self { base: base.to_owned(), place, query: query.to_owned() })
     }
 
-    /// The URL with our defaults.
+    /// Returns the URL with the defaults.
     pub(crate) fn with_defaults(&self) -> String {
         let given = |name| self.query.split('&').any(|pair| pair.split_once('=').is_some_and(|(key, _)| key == name));
         let defaults = DEFAULTS.iter().filter(|(name, _)| !given(*name)).map(|(name, value)| format!("{name}={value}"));
@@ -108,18 +108,18 @@ impl PostgresUrl {
         format!("{}?{}", self.base, query.join("&"))
     }
 
-    /// Host and database, without user and password.
+    /// Returns host and database, without user and password.
     fn place(&self) -> &str {
         &self.place
     }
 
-    /// A message of libpq without the URL, which it quotes where it cannot read it.
+    /// Removes the URL from a message of libpq, which quotes it if it cannot parse it.
     pub(crate) fn redact(&self, message: &str) -> String {
         message.trim_end().replace(&self.with_defaults(), self.place())
     }
 }
 
-/// Whether this is a host with or without a port, as libpq tells them apart.
+/// Tells whether this is a host with or without a port, as libpq splits them.
 fn is_host(text: &str) -> bool {
     let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, port)) => (host, port.strip_prefix(':').or(port.is_empty().then_some(""))),
@@ -128,13 +128,13 @@ fn is_host(text: &str) -> bool {
     !host.contains(['[', ']']) && port.is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Whether this is a parameter of libpq: a name in small letters and a value.
+/// Tells whether this is a parameter of libpq: a name in small letters and a value.
 fn is_parameter(text: &str) -> bool {
     let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     text.split_once('=').is_some_and(|(name, value)| is_name(name) && !value.contains('='))
 }
 
-/// Whether each `%` begins an escape, which libpq takes for a byte other than NUL.
+/// Tells whether each `%` begins an escape of a byte other than NUL.
 fn has_good_escapes(text: &str) -> bool {
     let is_good = |piece: &str| {
         let hex = piece.get(..2).filter(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_url_is_told_without_quoting_it() {
+    fn errors_about_a_url_do_not_quote_it() {
         assert_eq!(described("mysql://root:s3cret@db/mass"), Err(InvalidUrl::Scheme));
         assert_eq!(described("sqlite://"), Err(InvalidUrl::NoPath));
         assert_eq!(described("sqlite://:memory:"), Err(InvalidUrl::InMemory));

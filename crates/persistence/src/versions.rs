@@ -1,4 +1,4 @@
-//! Whether a database is one that this program knows.
+//! The check that no newer program has migrated a database.
 
 use diesel::backend::Backend;
 use diesel::migration::MigrationSource;
@@ -6,7 +6,7 @@ use diesel_migrations::EmbeddedMigrations;
 
 use crate::program;
 
-/// A newer program has migrated the database: this one would misread it, or write what that one does not expect.
+/// Error for a database that a newer program has migrated: this program would misread it or write unexpected rows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the database is newer than this program: it has the migration {database}, and MASS {program} knows none after {known}; \
@@ -21,7 +21,7 @@ pub struct NewerDatabase {
     pub program: String,
 }
 
-/// Refuses a database to which other migrations were applied than these.
+/// Fails if other migrations than these were applied to a database.
 pub(crate) fn refuse_newer<D: Backend>(
     applied: Vec<String>,
     migrations: EmbeddedMigrations,

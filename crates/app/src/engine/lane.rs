@@ -52,8 +52,8 @@ impl DeliveryStore for Lane {
         self.store.extend(claims, until).await
     }
 
-    async fn hand_back(&self, worker: &WorkerName, at: Timestamp) -> Result<usize, PortError> {
+    async fn release_all(&self, worker: &WorkerName, at: Timestamp) -> Result<usize, PortError> {
         let _permit = self.enter().await?;
-        self.store.hand_back(worker, at).await
+        self.store.release_all(worker, at).await
     }
 }

@@ -208,7 +208,7 @@ impl Shift {
             }
         }
         self.calls.shutdown().await;
-        let handing_back = self.worker.deliverer.hand_back(&self.worker.name);
+        let handing_back = self.worker.deliverer.release_all(&self.worker.name);
         match timeout(self.worker.drain, handing_back).await {
             Ok(Ok(0)) => {}
             Ok(Ok(deliveries)) => tracing::info!(deliveries, "deliveries are handed back"),

@@ -8,14 +8,14 @@ use mass_domain::audit::NewEvent;
 use mass_domain::audit::tree::Frontier;
 use mass_domain::contracts::ContractId;
 use mass_domain::ids::MassRequestId;
-use mass_domain::mass_request::{AuditLeaf, IdempotencyKey};
+use mass_domain::mass_request::IdempotencyKey;
 use mass_domain::tenancy::TenantId;
 use mass_service::{
     Additions, Judgement, KeyRecord, NaturalKey, Snapshot, StoredState, StoredVersion, Submission, SubmissionResults,
     TenantState, judge,
 };
 
-use super::audit::{Growth, Head, Place};
+use super::audit::{Growth, Head};
 use super::{Connection, quotas, requests};
 use crate::foresight::{CachedState, Foresight};
 use crate::group_commit::Documents;
@@ -207,9 +207,8 @@ fn add(
     assumed: Assumed<'_>,
 ) -> QueryResult<Option<Frontier>> {
     let before = head.end();
-    let Growth { head, rows: events, nodes, places } = head.grow(std::mem::take(&mut judgement.additions.events));
-    let leaf = |Place { sequence, leaf_hash }| AuditLeaf { sequence, leaf_hash };
-    judgement.place(&places.into_iter().map(leaf).collect::<Vec<_>>());
+    let Growth { head, rows: events, nodes, leaves } = head.grow(std::mem::take(&mut judgement.additions.events));
+    judgement.place(&leaves);
     let Additions { requests, keys, sendings, usage, superseded: _, events: _ } = &judgement.additions;
     if events.is_empty() && keys.is_empty() {
         return Ok(Some(head.frontier));

@@ -28,7 +28,7 @@ pub(super) fn find(connection: &mut Connection, tenant: &TenantId, id: UserId) -
     Ok(find_account(connection, tenant, id)?.map(|account| account.user))
 }
 
-/// Finds a user with what proves it.
+/// Finds a user with its password hash.
 pub(super) fn find_account(connection: &mut Connection, tenant: &TenantId, id: UserId) -> QueryResult<Option<Account>> {
     users::table
         .find((tenant.as_str(), Id(id.as_uuid())))

@@ -1,4 +1,4 @@
-//! API keys: what the ports' methods do in their transactions.
+//! API keys: the ports and their transactions.
 
 use std::collections::HashMap;
 
@@ -69,10 +69,10 @@ impl KeyStore for Store {
     }
 }
 
-/// How many keys one statement revokes.
+/// The keys that one statement revokes.
 const KEYS_PER_STATEMENT: usize = 500;
 
-/// Stores a key unless its creator may not act any more or its prefix is taken; tells whether that was free.
+/// Inserts a key unless its creator may not act any more or its prefix is taken. Returns whether the prefix was free.
 pub(super) fn create(
     connection: &mut Connection,
     key: ApiKey,
@@ -93,8 +93,8 @@ pub(super) fn create(
     })
 }
 
-/// Whether whoever acts may do so no longer: a user who is disabled, a key that is revoked or has expired. Of what locks the
-/// tenant's head, one sees the other's outcome, so that nothing is created by whom another one ends at the same time.
+/// Tells whether an actor may not act any more: a disabled user, a revoked or expired key. Transactions that lock the
+/// tenant's head see one another's outcome, so that nothing is created by an actor that is being ended.
 pub(super) fn has_ended(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -116,7 +116,7 @@ pub(super) fn has_ended(
     }
 }
 
-/// Whose prefix it is.
+/// Looks up a prefix in the directory.
 pub(super) fn whose(connection: &mut Connection, prefix: &KeyPrefix) -> QueryResult<Option<(TenantId, ApiKeyId)>> {
     let found = directory::find(connection, Kind::ApiKey, prefix.as_str())?;
     Ok(found.map(|(tenant, id)| (tenant, ApiKeyId::from_uuid(id))))
@@ -133,7 +133,7 @@ pub(super) fn find(connection: &mut Connection, tenant: &TenantId, id: ApiKeyId)
         .transpose()
 }
 
-/// Finds a key as it is presented. One statement, so that the version is the one at which it was so.
+/// Finds a key with the credentials version, in one statement and thus one snapshot.
 pub(super) fn find_versioned(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -173,7 +173,7 @@ pub(super) fn list(
     query.load(connection)?.into_iter().map(|row| Ok(row.into_stored()?.key)).collect()
 }
 
-/// Remembers a use, unless a later one is remembered or the key has been revoked.
+/// Records a use, unless a later one is recorded or the key has been revoked.
 pub(super) fn mark_used(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -190,7 +190,7 @@ pub(super) fn mark_used(
     })
 }
 
-/// Revokes a key and what descends from it, as far as that is not revoked yet; tells whether there is such a key.
+/// Revokes a key and its descendants. Returns whether there is such a key.
 pub(super) fn revoke(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -217,7 +217,8 @@ pub(super) fn revoke(
     })
 }
 
-/// Revokes the keys that somebody created, those that these created, and so on; tells which were not revoked yet.
+/// Revokes the keys that an actor created, the keys that these created, and so on. Returns those that were not revoked
+/// yet.
 pub(super) fn revoke_descendants(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -225,7 +226,7 @@ pub(super) fn revoke_descendants(
     at: Timestamp,
 ) -> QueryResult<Vec<ApiKeyId>> {
     let Some(ancestor_id) = ancestor.id() else { return Ok(Vec::new()) };
-    // All of the tenant's at once: to ask generation by generation would take as many statements as a chain is long.
+    // All of the tenant's keys at once: one statement per generation would take as many as a chain is long.
     let rows: Vec<(Id, String, Option<Id>, Option<Instant>)> = api_keys::table
         .filter(api_keys::tenant_id.eq(tenant.as_str()))
         .filter(api_keys::created_by_id.is_not_null())

@@ -1,4 +1,4 @@
-//! Attempts to prove a password: what the port's methods do in their transactions.
+//! Log-in attempts: the port and its transactions.
 
 use async_trait::async_trait;
 use diesel::prelude::*;
@@ -37,7 +37,7 @@ impl AttemptStore for Store {
     }
 }
 
-/// Lets an attempt begin, or tells why it has to wait.
+/// Begins an attempt, or returns the time that it has to wait.
 pub(super) fn begin(
     connection: &mut Connection,
     keys: &AttemptKeys,
@@ -49,13 +49,13 @@ pub(super) fn begin(
     })
 }
 
-/// Whether an attempt on the account has succeeded from the address before.
+/// Tells whether an attempt on the account has succeeded from the address before.
 pub(super) fn is_known(connection: &mut Connection, keys: &AttemptKeys) -> QueryResult<bool> {
     let pair = login_attempts::table.find(keys.pair.as_slice()).filter(login_attempts::succeeded_at.is_not_null());
     diesel::select(diesel::dsl::exists(pair)).get_result(connection)
 }
 
-/// Keeps in mind that an attempt succeeded.
+/// Records a successful attempt.
 pub(super) fn succeed(connection: &mut Connection, keys: &AttemptKeys, at: Timestamp) -> QueryResult<()> {
     super::write(connection, |connection| {
         let counters = lock(connection, keys, at)?.succeeded(at);
@@ -63,7 +63,7 @@ pub(super) fn succeed(connection: &mut Connection, keys: &AttemptKeys, at: Times
     })
 }
 
-/// Records that an attempt failed.
+/// Records a failed attempt.
 pub(super) fn fail(connection: &mut Connection, tenant: &TenantId, event: NewEvent) -> QueryResult<()> {
     super::write(connection, |connection| {
         Head::lock(connection, tenant)?.append(connection, [event])?;
@@ -71,10 +71,10 @@ pub(super) fn fail(connection: &mut Connection, tenant: &TenantId, event: NewEve
     })
 }
 
-/// Reads the counters, which nobody else changes until the transaction ends.
+/// Locks and reads the counters.
 fn lock(connection: &mut Connection, keys: &AttemptKeys, at: Timestamp) -> QueryResult<Counters> {
     let mut sorted: Vec<_> = keys.all().copied().collect();
-    // In the same order for everybody, so that no two wait for each other.
+    // Always in the same order, which rules out deadlocks.
     sorted.sort_unstable();
     for key in &sorted {
         diesel::insert_into(login_attempts::table)
@@ -101,8 +101,8 @@ fn store(connection: &mut Connection, keys: &AttemptKeys, counters: &Counters) -
     Ok(())
 }
 
-/// Forgets what was counted before the instants, the later one for keys under which nothing ever succeeded; tells how
-/// many keys they were.
+/// Deletes counters from before the first instant; counters with a success only from before the second. Returns their
+/// number.
 pub(super) fn purge(connection: &mut Connection, before: Timestamp, known_before: Timestamp) -> QueryResult<usize> {
     super::write(connection, |connection| {
         let known = login_attempts::succeeded_at.ge(Instant(known_before));

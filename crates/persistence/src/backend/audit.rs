@@ -1,10 +1,11 @@
-//! The audit trail: one log per tenant, numbered from 1 without gaps, and the Merkle tree over it.
+//! The audit log: one per tenant, numbered from 1 without gaps, with a Merkle tree.
 
 use diesel::prelude::*;
 use diesel::result::Error::DeserializationError;
 use mass_domain::audit::tree::{Frontier, Subtree, TreeHash};
 use mass_domain::audit::{Event, NewEvent, Object};
 use mass_domain::ids::MassRequestId;
+use mass_domain::mass_request::AuditLeaf;
 use mass_domain::tenancy::TenantId;
 
 use super::Connection;
@@ -15,46 +16,40 @@ use crate::rows::{self, EventRow, HeadRow, NodeRow};
 use crate::schema::{audit_events, audit_heads, audit_nodes};
 use crate::store::ROWS_PER_STATEMENT;
 
-/// Of the perfect subtrees, those at every so many levels are stored: all between two of them follow from at most 2^7.
+/// The distance of the stored levels of the tree: nodes between two of them are computed from at most 2^7 stored ones.
 pub(super) const STORED_LEVELS: u32 = 8;
 
-/// The end of a tenant's log, locked until the transaction ends. Every write of a tenant begins with this lock, so that
-/// what it then reads cannot change before it has written.
+/// The end of a tenant's log, locked until the transaction ends. Every write of a tenant takes this lock first, so that
+/// its later reads cannot change before it has written.
 pub(super) struct Head {
     tenant: TenantId,
     pub(super) frontier: Frontier,
 }
 
-/// Where an event stands in its log.
-pub(super) struct Place {
-    pub(super) sequence: i64,
-    pub(super) leaf_hash: TreeHash,
-}
-
-/// What a log grows by.
+/// The rows that a log grows by.
 pub(super) struct Growth {
-    /// Where it ends then.
+    /// The new end.
     pub(super) head: Head,
     /// The events.
     pub(super) rows: Vec<EventRow>,
-    /// Those of the perfect subtrees that they complete which are stored.
+    /// The completed nodes on stored levels.
     pub(super) nodes: Vec<NodeRow>,
-    /// Where they stand.
-    pub(super) places: Vec<Place>,
+    /// The positions of the events.
+    pub(super) leaves: Vec<AuditLeaf>,
 }
 
 impl Head {
-    /// The end of a log without events, locked by whoever makes it.
+    /// Builds the end of a log without events, which the caller has locked.
     pub(super) fn of_nothing(tenant: &TenantId) -> Self {
         Self { tenant: tenant.clone(), frontier: Frontier::default() }
     }
 
-    /// The end of a log, taken to be where it was left.
+    /// Builds the end of a log from a cached frontier, without a lock.
     pub(super) fn left_at(tenant: &TenantId, frontier: Frontier) -> Self {
         Self { tenant: tenant.clone(), frontier }
     }
 
-    /// Waits until no other write of the tenant is under way.
+    /// Waits until no other write of the tenant runs, and locks and reads the end of the log.
     pub(super) fn lock(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Self> {
         let (size, peaks) = match super::lock_head(connection, tenant)? {
             Some(head) => head,
@@ -80,23 +75,22 @@ impl Head {
         events: impl IntoIterator<Item = NewEvent>,
     ) -> QueryResult<LogAdvance> {
         let from = self.frontier.clone();
-        let Growth { head, rows, nodes, places: _ } = self.grow(events);
+        let Growth { head, rows, nodes, leaves: _ } = self.grow(events);
         head.keep(connection, &rows, &nodes)?;
         Ok(LogAdvance { from, to: head.frontier })
     }
 
-    /// Appends events to the log. Returns their positions.
+    /// Appends events to the log.
     pub(super) fn append(
         self,
         connection: &mut Connection,
         events: impl IntoIterator<Item = NewEvent>,
-    ) -> QueryResult<Vec<Place>> {
-        let Growth { head, rows, nodes, places } = self.grow(events);
-        head.keep(connection, &rows, &nodes)?;
-        Ok(places)
+    ) -> QueryResult<()> {
+        let Growth { head, rows, nodes, leaves: _ } = self.grow(events);
+        head.keep(connection, &rows, &nodes)
     }
 
-    /// Stores what the log has grown by, to its present end.
+    /// Stores the rows that the log has grown by, and its present end.
     fn keep(&self, connection: &mut Connection, rows: &[EventRow], nodes: &[NodeRow]) -> QueryResult<()> {
         if rows.is_empty() {
             return Ok(());
@@ -113,21 +107,21 @@ impl Head {
         store_nodes(connection, nodes)
     }
 
-    /// Gives events their places, without storing anything.
+    /// Gives events their positions, without storing them.
     pub(super) fn grow(mut self, events: impl IntoIterator<Item = NewEvent>) -> Growth {
-        let (mut rows, mut nodes, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut rows, mut nodes, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
         let mut sequence = column(self.frontier.size());
         for event in events {
             sequence += 1;
             let text = event.write(sequence, program::current());
             let leaf_hash = into_tree(&mut self.frontier, &text, &mut nodes);
-            places.push(Place { sequence, leaf_hash });
+            leaves.push(AuditLeaf { sequence, leaf_hash });
             rows.push(EventRow::new(sequence, event, text, leaf_hash));
         }
-        Growth { nodes: self.stored(nodes), head: self, rows, places }
+        Growth { nodes: self.stored(nodes), head: self, rows, leaves }
     }
 
-    /// The rows of those of the nodes that are on stored levels.
+    /// Builds the rows of those nodes that are on stored levels.
     pub(super) fn stored(&self, nodes: Vec<(Subtree, TreeHash)>) -> Vec<NodeRow> {
         let stored = nodes.into_iter().filter(|(subtree, _)| subtree.level.is_multiple_of(STORED_LEVELS));
         let row = |(subtree, hash): (Subtree, TreeHash)| NodeRow {
@@ -139,20 +133,20 @@ impl Head {
         stored.map(row).collect()
     }
 
-    /// Where the log ends.
+    /// Returns the row of the end.
     pub(super) fn end(&self) -> HeadRow {
         let frontier = self.frontier.peaks().iter().flat_map(|peak| *peak.as_bytes()).collect();
         HeadRow { size: column(self.frontier.size()), frontier }
     }
 
-    /// Stores where the log ends.
+    /// Stores the end.
     pub(super) fn store_end(&self, connection: &mut Connection) -> QueryResult<()> {
         diesel::update(audit_heads::table.find(self.tenant.as_str())).set(&self.end()).execute(connection)?;
         Ok(())
     }
 }
 
-/// Stores nodes of a tree.
+/// Inserts nodes of a tree.
 pub(crate) fn store_nodes(connection: &mut Connection, nodes: &[NodeRow]) -> QueryResult<()> {
     for rows in nodes.chunks(ROWS_PER_STATEMENT) {
         diesel::insert_into(audit_nodes::table).values(rows).execute(connection)?;
@@ -160,7 +154,7 @@ pub(crate) fn store_nodes(connection: &mut Connection, nodes: &[NodeRow]) -> Que
     Ok(())
 }
 
-/// Puts an event into the tree, and keeps the nodes that it completes.
+/// Adds an event to the tree, and collects the completed nodes.
 #[cfg(not(feature = "bench-without-tree"))]
 fn into_tree(tree: &mut Frontier, event: &str, nodes: &mut Vec<(Subtree, TreeHash)>) -> TreeHash {
     let leaf_hash = TreeHash::of_leaf(event.as_bytes());
@@ -168,7 +162,7 @@ fn into_tree(tree: &mut Frontier, event: &str, nodes: &mut Vec<(Subtree, TreeHas
     leaf_hash
 }
 
-/// What the tree's cost is measured against: the event is counted, and nothing is hashed.
+/// The baseline for measuring the cost of the tree: counts the event and hashes nothing.
 #[cfg(feature = "bench-without-tree")]
 fn into_tree(tree: &mut Frontier, _event: &str, _nodes: &mut Vec<(Subtree, TreeHash)>) -> TreeHash {
     const NONE: TreeHash = TreeHash::from_bytes([0; 32]);
@@ -176,17 +170,17 @@ fn into_tree(tree: &mut Frontier, _event: &str, _nodes: &mut Vec<(Subtree, TreeH
     NONE
 }
 
-/// A count of leaves as the databases keep it.
+/// Converts a count to its column.
 pub(crate) fn column(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// A count of leaves from its column.
+/// Converts a count from its column.
 pub(super) fn count(column: i64) -> u64 {
     u64::try_from(column).unwrap_or(0)
 }
 
-/// The end of a log from its columns.
+/// Builds the frontier of a log from its columns.
 pub(super) fn frontier(size: i64, peaks: &[u8]) -> QueryResult<Frontier> {
     let (peaks, rest) = peaks.as_chunks::<32>();
     if !rest.is_empty() {
@@ -197,7 +191,7 @@ pub(super) fn frontier(size: i64, peaks: &[u8]) -> QueryResult<Frontier> {
     Frontier::from_parts(size, peaks).map_err(|error| DeserializationError(error.into()))
 }
 
-/// The events of a request, in their order.
+/// Lists the events of a request, in their order.
 pub(super) fn events_of(connection: &mut Connection, tenant: &TenantId, id: MassRequestId) -> QueryResult<Vec<Event>> {
     let object = Object::MassRequest(id);
     let texts: Vec<String> = audit_events::table

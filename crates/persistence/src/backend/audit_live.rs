@@ -1,4 +1,4 @@
-//! The audit trail as it is stored, for whoever verifies it.
+//! The audit trail as it is stored, for verification.
 
 use async_trait::async_trait;
 use diesel::dsl::max;
@@ -43,7 +43,7 @@ impl LiveStore for Store {
     }
 }
 
-/// Where a log ends.
+/// Reads the extent of a log.
 pub(super) fn extent(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Extent> {
     super::read(connection, |connection| {
         let head: Option<(i64, Vec<u8>)> = audit_heads::table
@@ -67,7 +67,7 @@ pub(super) fn extent(connection: &mut Connection, tenant: &TenantId) -> QueryRes
     })
 }
 
-/// What is stored of the events after a place.
+/// Reads the stored events after a position.
 pub(super) fn part(connection: &mut Connection, tenant: &TenantId, after: u64, places: u64) -> QueryResult<Part> {
     super::read(connection, |connection| {
         let archived = archived(connection, tenant, after, places)?;
@@ -96,7 +96,7 @@ fn archived(connection: &mut Connection, tenant: &TenantId, after: u64, places: 
     Ok(rows.into_iter().map(|(sequence, leaf_hash)| ArchivedLeaf { sequence: count(sequence), leaf_hash }).collect())
 }
 
-/// The columns of an event as they are stored.
+/// The stored columns of an event.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = audit_events)]
 struct RawEvent {
@@ -140,7 +140,7 @@ fn events(connection: &mut Connection, tenant: &TenantId, after: u64, places: u6
     Ok(rows.into_iter().map(EventRecord::from).collect())
 }
 
-/// The stored nodes whose last leaf is among these places.
+/// Reads the stored nodes whose last leaf is among these positions.
 fn nodes(
     connection: &mut Connection,
     tenant: &TenantId,

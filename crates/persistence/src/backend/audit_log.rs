@@ -1,4 +1,4 @@
-//! The audit trail as its port sees it: what the port's methods do in their transactions.
+//! The audit trail: the port and its transactions.
 
 use std::ops::RangeInclusive;
 
@@ -123,7 +123,7 @@ impl AuditStore for Store {
 
 /// Appends events to a log.
 pub(super) fn record(connection: &mut Connection, tenant: &TenantId, events: Vec<NewEvent>) -> QueryResult<()> {
-    super::write(connection, |connection| Head::lock(connection, tenant)?.append(connection, events).map(|_| ()))
+    super::write(connection, |connection| Head::lock(connection, tenant)?.append(connection, events))
 }
 
 /// Lists events, newest first.
@@ -183,15 +183,15 @@ pub(super) fn list(
     texts.iter().map(|text| rows::event(text)).collect()
 }
 
-/// How far an event may be ahead of or behind the order of time: clocks are set, and writes wait for one another.
+/// The most that the instants of events may deviate from their order: clocks are set, and writes wait for one another.
 const SLACK_MICROS: i64 = 3_600_000_000;
 
 fn moved(instant: Timestamp, micros: i64) -> Timestamp {
     Timestamp::from_unix_micros(instant.unix_micros().saturating_add(micros)).unwrap_or(instant)
 }
 
-/// Two places in a log between which there is no event: the event at the first, if there is one, was before an instant,
-/// the one at the second was not. Found by halving, so that what lies outside of a span of time is not read.
+/// Finds two adjacent positions in a log, with the last event before an instant and the first event not before it. A
+/// binary search, so that a list that is bounded in time reads only its part of the log.
 fn around(connection: &mut Connection, tenant: &TenantId, instant: Timestamp) -> QueryResult<(i64, i64)> {
     let (mut before, mut after) = (0, column(head(connection, tenant)?.size()).saturating_add(1));
     while after - before > 1 {
@@ -212,8 +212,8 @@ fn around(connection: &mut Connection, tenant: &TenantId, instant: Timestamp) ->
     Ok((before, after))
 }
 
-/// The end of a log. A head that contradicts itself is given with unknown hashes, which match no tree: a comparison then
-/// finds it, and the log can still be exported.
+/// Reads the end of a log. An inconsistent head is returned with hashes of zeros, which match no tree: a comparison
+/// will find it, and the log can still be exported.
 pub(super) fn head(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Frontier> {
     let head = audit_heads::table.find(tenant.as_str()).select((audit_heads::size, audit_heads::frontier));
     let Some((size, peaks)) = head.first::<(i64, Vec<u8>)>(connection).optional()? else {
@@ -225,7 +225,7 @@ pub(super) fn head(connection: &mut Connection, tenant: &TenantId) -> QueryResul
     })
 }
 
-/// The frontier of the first events, unless what it stands on is missing.
+/// Reads the frontier of the first `size` events; `None` if hashes that it needs are missing.
 pub(super) fn frontier_at(connection: &mut Connection, tenant: &TenantId, size: u64) -> QueryResult<Option<Frontier>> {
     let frontier = super::read(connection, |connection| {
         let mut tree = StoredTree::new(connection, tenant);
@@ -234,7 +234,7 @@ pub(super) fn frontier_at(connection: &mut Connection, tenant: &TenantId, size: 
     frontier.optional()
 }
 
-/// The leaf of an event and the proof that it is among the first `size`.
+/// Reads the leaf of an event and the proof that it is among the first `size`.
 pub(super) fn inclusion(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -256,7 +256,7 @@ pub(super) fn inclusion(
     proved.optional()
 }
 
-/// The proof that the first `to` events begin with the first `from`, unless what it stands on is missing.
+/// Reads the proof that the first `to` events begin with the first `from`; `None` if hashes that it needs are missing.
 pub(super) fn consistency(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -276,7 +276,7 @@ fn checkpoint((size, Instant(at), note): CheckpointRow) -> StoredCheckpoint {
     StoredCheckpoint { size: count(size), at, note }
 }
 
-/// The checkpoint of most events.
+/// Finds the checkpoint of the most events.
 pub(super) fn latest_checkpoint(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -290,7 +290,7 @@ pub(super) fn latest_checkpoint(
     Ok(row.map(checkpoint))
 }
 
-/// Checkpoints in the order of their sizes.
+/// Lists checkpoints in the order of their sizes.
 pub(super) fn checkpoints(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -307,7 +307,7 @@ pub(super) fn checkpoints(
     Ok(rows.into_iter().map(checkpoint).collect())
 }
 
-/// Keeps a checkpoint, unless there is one of its size.
+/// Inserts a checkpoint, unless there is one of its size.
 pub(super) fn keep_checkpoint(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -338,7 +338,7 @@ fn entry((sequence, event, Node(leaf_hash)): EntryRow) -> Entry {
     Entry { sequence, event, leaf_hash }
 }
 
-/// Entries in their order.
+/// Lists entries in their order.
 pub(super) fn entries(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -355,7 +355,7 @@ pub(super) fn entries(
     Ok(rows.into_iter().map(entry).collect())
 }
 
-/// The entry of the event by which a request was stored.
+/// Finds the entry of the event that accepted a request.
 pub(super) fn acceptance(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -374,7 +374,7 @@ pub(super) fn acceptance(
     Ok(row.map(entry))
 }
 
-/// How many events have been archived.
+/// Returns the number of archived events.
 pub(super) fn archived(connection: &mut Connection, tenant: &TenantId) -> QueryResult<u64> {
     let last: Option<i64> = audit_archived_leaves::table
         .filter(audit_archived_leaves::tenant_id.eq(tenant.as_str()))
@@ -383,7 +383,8 @@ pub(super) fn archived(connection: &mut Connection, tenant: &TenantId) -> QueryR
     Ok(last.map_or(0, count))
 }
 
-/// Leaves of events their leaves alone, and tells of it; `false` if they are not the next ones.
+/// Removes archived events, keeps their leaves, and appends an event about it. Returns `false` if they are not the next
+/// ones.
 pub(super) fn archive(
     connection: &mut Connection,
     tenant: &TenantId,

@@ -12,26 +12,26 @@ use super::audit::{Head, STORED_LEVELS, column, store_nodes};
 use crate::columns::{Id, Node, Word};
 use crate::schema::{audit_archived_leaves, audit_events, audit_heads, audit_nodes, mass_requests};
 
-/// How many events are read at once to build a tree over them.
+/// The events that are read at once to build a tree.
 const PAGE: i64 = 1000;
 
-/// Hashes and where they stand, from the left: leaves by their sequence, nodes by their position.
+/// Hashes with their positions, from the left: leaves by their sequence, nodes by their position.
 type Placed = Vec<(i64, Node)>;
 
-/// A tenant's tree as it is stored.
+/// The stored tree of a tenant.
 pub(super) struct StoredTree<'a> {
     connection: &'a mut Connection,
     tenant: &'a TenantId,
 }
 
 impl<'a> StoredTree<'a> {
-    /// The tree of a tenant.
+    /// Builds the tree of a tenant.
     pub(super) fn new(connection: &'a mut Connection, tenant: &'a TenantId) -> Self {
         Self { connection, tenant }
     }
 
-    /// The root of a perfect subtree: read, or taken over the at most 2^7 stored hashes that it stands on. Not found if
-    /// one of these is missing.
+    /// Returns the root of a perfect subtree: read, or computed from at most 2^7 stored hashes. `NotFound` if one of
+    /// these is missing.
     pub(super) fn perfect(&mut self, subtree: Subtree) -> QueryResult<TreeHash> {
         let stored = subtree.level / STORED_LEVELS * STORED_LEVELS;
         let above = subtree.level - stored;
@@ -45,12 +45,12 @@ impl<'a> StoredTree<'a> {
         Ok(frontier.root())
     }
 
-    /// The hash of an event's leaf, if there is such an event.
+    /// Reads the hash of an event's leaf.
     pub(super) fn leaf(&mut self, sequence: i64) -> QueryResult<Option<TreeHash>> {
         Ok(self.leaves(sequence.saturating_sub(1), 1)?.pop().map(|(_, Node(hash))| hash))
     }
 
-    /// Leaves from the one with this index on.
+    /// Reads leaves from this index on.
     fn leaves(&mut self, first: i64, count: i64) -> QueryResult<Placed> {
         let (from, to) = (first.saturating_add(1), first.saturating_add(count));
         let kept: Placed = audit_events::table
@@ -74,7 +74,7 @@ impl<'a> StoredTree<'a> {
         Ok(leaves)
     }
 
-    /// Nodes of a stored level from a position on.
+    /// Reads nodes of a stored level from a position on.
     pub(super) fn nodes(&mut self, level: u32, first: i64, count: i64) -> QueryResult<Placed> {
         audit_nodes::table
             .filter(audit_nodes::tenant_id.eq(self.tenant.as_str()))
@@ -86,7 +86,8 @@ impl<'a> StoredTree<'a> {
     }
 }
 
-/// Builds the trees of the logs that are older than the trees, and tells each request where it stands in one, within the transaction of whoever migrates.
+/// Builds the trees of logs that are older than the trees, and sets the position of each request, within the
+/// transaction of the migrations.
 pub(crate) fn build_missing(connection: &mut Connection) -> QueryResult<()> {
     let due: Vec<Word<TenantId>> = audit_heads::table
         .filter(audit_heads::size.gt(0))

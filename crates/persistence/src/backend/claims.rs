@@ -104,14 +104,14 @@ impl DeliveryStore for Store {
         self.writes.run_outside(move |connection| extend_leases(connection, &claims, until)).await
     }
 
-    async fn hand_back(&self, worker: &WorkerName, at: Timestamp) -> Result<usize, PortError> {
+    async fn release_all(&self, worker: &WorkerName, at: Timestamp) -> Result<usize, PortError> {
         let worker = worker.clone();
         let claims = self.writes.run_outside(move |connection| claims_of(connection, &worker)).await?;
         let mut released = 0;
         for (tenant, claims) in by_tenant(claims) {
             released += self
                 .writes
-                .run_for(&tenant, move |connection, tenant| release_all(connection, tenant, &claims, at))
+                .run_for(&tenant, move |connection, tenant| release_of_tenant(connection, tenant, &claims, at))
                 .await?;
         }
         Ok(released)
@@ -424,7 +424,7 @@ fn claims_of(connection: &mut Connection, worker: &WorkerName) -> QueryResult<Ve
 }
 
 /// Ends a tenant's claims. Returns the number of those that still held.
-fn release_all(
+fn release_of_tenant(
     connection: &mut Connection,
     tenant: &TenantId,
     claims: &[Claim],

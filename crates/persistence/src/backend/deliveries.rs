@@ -22,9 +22,9 @@ use crate::schema::{deliveries, delivery_queue};
 
 #[async_trait]
 impl OutboxStore for Store {
-    async fn send(&self, tenant: &TenantId, id: MassRequestId, act: Act) -> Result<Delivery, SendError> {
+    async fn enqueue(&self, tenant: &TenantId, id: MassRequestId, act: Act) -> Result<Delivery, SendError> {
         super::in_place(self)?;
-        self.writes.run_for(tenant, move |connection, tenant| send(connection, tenant, id, &act)).await?
+        self.writes.run_for(tenant, move |connection, tenant| enqueue(connection, tenant, id, &act)).await?
     }
 
     async fn find(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<Delivery>, PortError> {
@@ -43,11 +43,11 @@ impl OutboxStore for Store {
             .await
     }
 
-    async fn overview(&self, tenant: &TenantId) -> Result<Overview, PortError> {
+    async fn get_overview(&self, tenant: &TenantId) -> Result<Overview, PortError> {
         self.reads.read_for(tenant, delivery_reads::overview).await
     }
 
-    async fn backlog(&self, now: Timestamp) -> Result<Backlog, PortError> {
+    async fn get_backlog(&self, now: Timestamp) -> Result<Backlog, PortError> {
         self.reads.read_outside(move |connection| delivery_reads::backlog(connection, now)).await
     }
 
@@ -63,7 +63,7 @@ impl OutboxStore for Store {
 }
 
 /// Puts a request in the queue.
-fn send(
+fn enqueue(
     connection: &mut Connection,
     tenant: &TenantId,
     id: MassRequestId,

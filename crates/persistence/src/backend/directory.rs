@@ -1,4 +1,4 @@
-//! The directory: the one door from what is presented before a tenant is known to the tenant that it belongs to.
+//! The directory: maps an e-mail address or key prefix to its tenant, before authentication.
 
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
@@ -9,12 +9,12 @@ use super::Connection;
 use crate::columns::{Id, Word};
 use crate::schema::directory;
 
-/// What is presented.
+/// The kind of a directory key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A user's address, which leads to the user.
+    /// The e-mail address of a user.
     Email,
-    /// The prefix of an API key, which leads to the key.
+    /// The prefix of an API key.
     ApiKey,
 }
 
@@ -27,13 +27,13 @@ impl Kind {
     }
 }
 
-/// Whether nothing of a kind leads anywhere.
+/// Tells whether there is no key of a kind.
 pub(super) fn is_empty(connection: &mut Connection, kind: Kind) -> QueryResult<bool> {
     let some = directory::table.filter(directory::kind.eq(kind.as_str()));
     diesel::select(not(exists(some))).get_result(connection)
 }
 
-/// Finds whose it is, and which object of theirs it leads to.
+/// Finds the tenant and the object of a key.
 pub(super) fn find(connection: &mut Connection, kind: Kind, key: &str) -> QueryResult<Option<(TenantId, Uuid)>> {
     let row: Option<(Word<TenantId>, Id)> = directory::table
         .find((kind.as_str(), key))
@@ -43,8 +43,8 @@ pub(super) fn find(connection: &mut Connection, kind: Kind, key: &str) -> QueryR
     Ok(row.map(|(tenant, object)| (tenant.0, object.0)))
 }
 
-/// Lets a key lead to an object of a tenant unless it leads somewhere already; tells whether it was free. Of two that
-/// claim it at once, one waits here for the other's transaction, and then finds it taken.
+/// Inserts a key for an object of a tenant unless the key is taken. Returns whether it was free. Of two concurrent
+/// claims, one waits here for the other's transaction, and then finds the key taken.
 pub(super) fn claim(
     connection: &mut Connection,
     kind: Kind,

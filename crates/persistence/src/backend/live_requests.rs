@@ -1,4 +1,4 @@
-//! Requests as they are stored, with the events about them.
+//! Requests as they are stored, with their events, for verification.
 
 use std::collections::HashMap;
 
@@ -17,10 +17,10 @@ use super::audit::{column, count};
 use crate::columns::{Id, ShownInstant};
 use crate::schema::{audit_archived_leaves, audit_events, mass_requests};
 
-/// How many requests are read at once. Their documents are in memory then.
+/// The requests that are read at once, with their documents in memory.
 const DOCUMENTS: usize = 64;
 
-/// The columns of a request as they are stored.
+/// The stored columns of a request.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = mass_requests)]
 struct RawRequest {
@@ -81,7 +81,7 @@ impl From<RawRequest> for RequestRecord {
     }
 }
 
-/// Requests with the events about them.
+/// Reads a page of requests with their events.
 pub(super) fn records(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -100,10 +100,10 @@ pub(super) fn records(
     Ok(records)
 }
 
-/// Adds the events about each request but the one by which it was accepted.
+/// Adds the events of each request, except the one that accepted it.
 ///
-/// Neither an order nor a condition on the action stands in the statement: with either, a planner goes through the
-/// tenant's whole log for every page.
+/// The statement has no order and no condition on the action: with either, a planner scans the tenant's whole log for
+/// each page.
 fn add_events(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -131,7 +131,7 @@ fn add_events(
     Ok(())
 }
 
-/// The next requests in the order of their ids.
+/// Reads the next requests in the order of their ids.
 pub(super) fn page(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -162,7 +162,7 @@ pub(super) fn page(
     })
 }
 
-/// The requests that were accepted in the events at these places.
+/// Reads the requests that the events at these positions accepted.
 fn accepted(
     connection: &mut Connection,
     tenant: &TenantId,

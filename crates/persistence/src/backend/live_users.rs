@@ -1,4 +1,4 @@
-//! Accounts as they are stored.
+//! Accounts as they are stored, for verification.
 
 use diesel::prelude::*;
 use mass_audit_service::live::{UserRecord, UserRecords};
@@ -12,11 +12,11 @@ use super::audit::{column, count};
 use crate::columns::{Id, ShownInstant};
 use crate::schema::{audit_events, users as user_rows};
 
-/// The actions of which the events tell of accounts.
+/// The actions whose events are about accounts.
 const ACTIONS: [Action; 5] =
     [Action::UserCreated, Action::UserChanged, Action::PasswordChanged, Action::PasswordReset, Action::LoggedIn];
 
-/// The columns of an account as they are stored.
+/// The stored columns of an account.
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = user_rows)]
 struct RawUser {
@@ -39,7 +39,7 @@ impl From<RawUser> for UserRecord {
     }
 }
 
-/// The accounts, and the events about accounts after a place.
+/// Reads the accounts, and the events about accounts after a position.
 pub(super) fn users(connection: &mut Connection, tenant: &TenantId, after: u64) -> QueryResult<UserRecords> {
     super::read(connection, |connection| {
         let users: Vec<RawUser> = user_rows::table

@@ -75,8 +75,8 @@ impl MassStore for Store {
             .await
     }
 
-    async fn events(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<Vec<Event>>, PortError> {
-        self.reads.read_for(tenant, move |connection, tenant| events(connection, tenant, id)).await
+    async fn list_events(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<Vec<Event>>, PortError> {
+        self.reads.read_for(tenant, move |connection, tenant| list_events(connection, tenant, id)).await
     }
 
     async fn transition(
@@ -164,8 +164,8 @@ pub(super) fn list(
     query.load(connection)?.into_iter().map(SummaryRow::into_summary).collect()
 }
 
-/// The events of a request.
-pub(super) fn events(
+/// Lists the events of a request.
+pub(super) fn list_events(
     connection: &mut Connection,
     tenant: &TenantId,
     id: MassRequestId,
@@ -224,7 +224,7 @@ pub(super) fn transition(
     })
 }
 
-/// Erases a request, and lets the version stand again that it had superseded.
+/// Erases a request, and reinstates the version that it had superseded.
 pub(super) fn delete(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -261,7 +261,7 @@ pub(super) fn delete(
     })
 }
 
-/// Leaves of a request only that it existed, its contract and its fingerprint.
+/// Erases all of a request except its id, contract and fingerprint.
 fn erase(connection: &mut Connection, request: &Summary) -> QueryResult<()> {
     let nothing = None::<&str>;
     diesel::update(mass_requests::table.find((request.tenant_id.as_str(), Id(request.id.as_uuid()))))
@@ -282,8 +282,8 @@ fn erase(connection: &mut Connection, request: &Summary) -> QueryResult<()> {
     Ok(())
 }
 
-/// The version that stands again when this one, which stood, is deleted: the nearest down its chain of corrections that
-/// has not been deleted itself. Where a superseded version is deleted, another one stands already.
+/// Finds the version to reinstate when the current one is deleted: the nearest in its chain of corrections that is not
+/// deleted. None if the deleted version was superseded.
 fn version_to_reinstate(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -304,7 +304,7 @@ fn version_to_reinstate(
     Ok(None)
 }
 
-/// Forgets the idempotency keys that were first used before an instant; tells how many they were.
+/// Deletes idempotency keys whose first use was before an instant. Returns their number.
 pub(super) fn purge_keys(connection: &mut Connection, tenant: &TenantId, before: Timestamp) -> QueryResult<usize> {
     super::write(connection, |connection| {
         diesel::delete(idempotency_keys::table)

@@ -1,4 +1,4 @@
-//! Quotas: what the port's methods do in their transactions.
+//! Quotas: the port and its transactions.
 
 use async_trait::async_trait;
 use diesel::prelude::*;
@@ -23,7 +23,7 @@ impl QuotaStore for Store {
     }
 }
 
-/// The quotas of a tenant.
+/// Reads the quotas of a tenant.
 pub(super) fn get(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Quotas> {
     let row = quotas::table.find(tenant.as_str()).select(QuotaRow::as_select()).first(connection).optional()?;
     Ok(row.map_or_else(Quotas::default, QuotaRow::into_quotas))
@@ -67,7 +67,7 @@ pub(super) fn tenant_state(connection: &mut Connection, tenant: &TenantId) -> Qu
     Ok(TenantState { settings: TenantSettings { auto_send }, quotas, usage, credentials: CredentialsVersion(version) })
 }
 
-/// Gives back the space of a document that is erased.
+/// Subtracts the size of an erased document from the usage.
 pub(super) fn give_back(connection: &mut Connection, tenant: &TenantId, bytes: usize) -> QueryResult<()> {
     let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
     diesel::update(tenant_usage::table.find(tenant.as_str()))

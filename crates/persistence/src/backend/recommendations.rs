@@ -1,4 +1,4 @@
-//! What the engine recommended.
+//! Recommendations: the port and its transactions.
 
 use async_trait::async_trait;
 use diesel::prelude::*;
@@ -17,8 +17,8 @@ use crate::schema::{mass_requests, recommendations};
 
 #[async_trait]
 impl RecommendationStore for Store {
-    async fn of_request(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<Vec<Recommendation>>, PortError> {
-        self.reads.read_for(tenant, move |connection, tenant| of_request(connection, tenant, id)).await
+    async fn list_of_request(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<Vec<Recommendation>>, PortError> {
+        self.reads.read_for(tenant, move |connection, tenant| list_of_request(connection, tenant, id)).await
     }
 
     async fn list(
@@ -37,8 +37,8 @@ impl RecommendationStore for Store {
     }
 }
 
-/// The recommendations on a request, newest first.
-pub(super) fn of_request(
+/// Lists the recommendations on a request, newest first.
+fn list_of_request(
     connection: &mut Connection,
     tenant: &TenantId,
     id: MassRequestId,
@@ -80,7 +80,7 @@ pub(super) fn list(
     if let Some(before) = before {
         query = query.filter(recommendations::id.lt(Id(before.as_uuid())));
     }
-    // In the words of the index of the flagged.
+    // In the form of the predicate of the index of flagged ones.
     query = match valid {
         Some(true) => query.filter(recommendations::valid),
         Some(false) => query.filter(diesel::dsl::not(recommendations::valid)),
@@ -108,7 +108,7 @@ pub(super) fn list(
     query.load(connection)?.into_iter().map(RecommendationRow::into_recommendation).collect()
 }
 
-/// Erases what was recommended on a request: it tells of the request's document.
+/// Deletes the recommendations on a request, which show values of its document.
 pub(super) fn erase(connection: &mut Connection, tenant: &TenantId, id: MassRequestId) -> QueryResult<()> {
     diesel::delete(recommendations::table)
         .filter(recommendations::tenant_id.eq(tenant.as_str()))

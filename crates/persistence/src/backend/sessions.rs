@@ -1,4 +1,4 @@
-//! Sessions and their refresh tokens: what the port's methods do in their transactions.
+//! Sessions and their refresh tokens: the port and its transactions.
 
 use async_trait::async_trait;
 use diesel::prelude::*;
@@ -34,7 +34,7 @@ impl SessionStore for Store {
         next: RefreshTokenHash,
         act: Act,
     ) -> Result<Refreshed, PortError> {
-        // Whatever tenant a token that was made up names, it gets no turn to write, and nothing that is kept.
+        // A made-up token, whatever tenant it names, gets no turn to write and leaves nothing behind.
         let known =
             self.reads.read_for(tenant, move |connection, tenant| of_token(connection, tenant, presented));
         if known.await?.is_none() {
@@ -93,7 +93,7 @@ pub(super) fn find(
     Ok(Some(Versioned { found, version: CredentialsVersion(version) }))
 }
 
-/// The session of a refresh token; `None` if MASS made no such token, or has forgotten it.
+/// Finds the session of a refresh token; `None` if the token was never issued or has been purged.
 pub(super) fn of_token(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -103,7 +103,7 @@ pub(super) fn of_token(
     token.select(refresh_tokens::session_id).first(connection).optional()
 }
 
-/// Does what is due with the session of a refresh token.
+/// Rotates a refresh token, or ends its session if the token was used before.
 pub(super) fn refresh(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -120,7 +120,7 @@ pub(super) fn refresh(
             return Ok(Refreshed::Refused);
         };
         let session = session.into_session();
-        // Only now, with the session locked: whoever came first has spent the token by this time.
+        // Read with the session locked: an earlier call has spent the token by now.
         let spent = token().select(refresh_tokens::spent_at.is_not_null()).first(connection)?;
         let user = accounts::find(connection, tenant, session.user_id)?;
         let disabled = user.is_none_or(|user| user.disabled_at.is_some());
@@ -177,7 +177,7 @@ pub(super) fn revoke(
     })
 }
 
-/// Ends a session; tells whether it had not ended yet.
+/// Ends a session. Returns whether it had not ended yet.
 fn end(connection: &mut Connection, tenant: &TenantId, id: SessionId, at: Timestamp) -> QueryResult<bool> {
     let ended = diesel::update(sessions::table.find((tenant.as_str(), Id(id.as_uuid()))))
         .filter(sessions::revoked_at.is_null())
@@ -205,7 +205,7 @@ pub(super) fn end_others(
     Ok(())
 }
 
-/// Forgets sessions that ended before the instant, with their refresh tokens; tells how many they were.
+/// Deletes sessions that ended before the instant, with their refresh tokens. Returns their number.
 pub(super) fn purge(connection: &mut Connection, tenant: &TenantId, before: Timestamp) -> QueryResult<usize> {
     super::write(connection, |connection| {
         let over =

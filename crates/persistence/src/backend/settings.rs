@@ -1,4 +1,4 @@
-//! Settings: what the port's methods do in their transactions.
+//! Settings: the port and its transactions.
 
 use async_trait::async_trait;
 use diesel::prelude::*;
@@ -21,7 +21,7 @@ impl SettingsStore for Store {
     }
 }
 
-/// The settings of a tenant.
+/// Reads the settings of a tenant.
 pub(super) fn get(connection: &mut Connection, tenant: &TenantId) -> QueryResult<TenantSettings> {
     let auto_send = tenants::table.find(tenant.as_str()).select(tenants::auto_send).first(connection)?;
     Ok(TenantSettings { auto_send })

@@ -1,4 +1,4 @@
-//! Tenants: what the port's methods do in their transactions.
+//! Tenants: the port and its transactions.
 
 use async_trait::async_trait;
 use diesel::Connection as _;
@@ -41,7 +41,7 @@ pub(super) fn create(
     events: Vec<NewEvent>,
 ) -> QueryResult<Result<(), CreateTenantError>> {
     super::write(connection, |connection| {
-        // Undone by itself where the address is taken: the role that serves may remove no tenant.
+        // Rolled back by itself if the address is taken: the role that serves may delete no tenant.
         let inserted = connection.transaction(|connection| {
             if !insert(connection, tenant)? {
                 return Ok(Err(CreateTenantError::Taken));
@@ -78,7 +78,7 @@ pub(super) fn find(connection: &mut Connection, id: &TenantId) -> QueryResult<Op
     Ok(row.optional()?.map(tenant))
 }
 
-/// The slugs of all tenants, and of the system's own.
+/// Lists the slugs of all tenants, including the system tenant.
 pub(super) fn ids(connection: &mut Connection) -> QueryResult<Vec<TenantId>> {
     let ids: Vec<Word<TenantId>> = tenants::table.select(tenants::id).order(tenants::id).load(connection)?;
     Ok(ids.into_iter().map(|id| id.0).collect())

@@ -11,7 +11,7 @@ use crate::{Load, MigrateError};
 use crate::store::Upkeep;
 
 impl Store {
-    /// Does a unit of work for each tenant, and adds up what they count.
+    /// Runs a unit of work for each tenant and adds up the results.
     async fn in_each_tenant(
         &self,
         work: impl Fn(&mut Connection, &TenantId) -> QueryResult<usize> + Clone + Send + 'static,
@@ -30,9 +30,9 @@ impl Upkeep for Store {
         super::in_place(self)?;
         super::has_room(self)?;
         self.reads.read_outside(|connection| diesel::sql_query("SELECT 1").execute(connection)).await?;
-        if self.writes.trouble().cannot_write() {
+        if self.writes.errors().has_no_room() {
             self.writes.run_outside(super::try_to_write).await?;
-            self.writes.trouble().can_write();
+            self.writes.errors().found_room();
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Tenants and user accounts: what the port's methods do in their transactions.
+//! User accounts: the ports and their transactions.
 
 use async_trait::async_trait;
 use diesel::dsl::exists;
@@ -82,7 +82,7 @@ impl AccountStore for Store {
     }
 }
 
-/// Whether there is no account.
+/// Tells whether there is no account.
 pub(super) fn is_empty(connection: &mut Connection) -> QueryResult<bool> {
     directory::is_empty(connection, Kind::Email)
 }
@@ -109,7 +109,7 @@ pub(super) fn found(
     })
 }
 
-/// How far the credentials of a tenant have changed.
+/// Reads the version of a tenant's credentials.
 pub(super) fn credentials_version(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -141,7 +141,8 @@ pub(super) fn create(
     })
 }
 
-/// Whose address it is. Nobody's leads to where nobody is, so that to look there takes as long as for somebody's.
+/// Looks up an address in the directory. An unknown address leads to an id that no user has, so that the look-up there
+/// takes as long as for a known one.
 pub(super) fn whose(connection: &mut Connection, email: &Email) -> QueryResult<Option<(TenantId, UserId)>> {
     let found = directory::find(connection, Kind::Email, email.as_str())?;
     let found = found.or_else(|| Some((TenantId::parse(TenantId::SYSTEM).ok()?, Uuid::nil())));
@@ -203,7 +204,7 @@ pub(super) fn change(
             ))
             .execute(connection)?;
         if changed.disabled_at.is_some() {
-            // So that who is enabled again later logs in again, too.
+            // So that a user who is enabled again has to log in again.
             sessions::end_others(connection, tenant, id, None, change.at)?;
         }
         let event = change.event(&user, &changed, keys.len());
@@ -214,7 +215,7 @@ pub(super) fn change(
     })
 }
 
-/// How many others administer a user's tenant.
+/// Counts the other administrators of a user's tenant.
 fn other_admins(connection: &mut Connection, user: &User) -> QueryResult<usize> {
     let others: Vec<Word<Set<Role>>> = users::table
         .filter(users::tenant_id.eq(user.tenant_id.as_str()))
@@ -225,7 +226,7 @@ fn other_admins(connection: &mut Connection, user: &User) -> QueryResult<usize> 
     Ok(others.iter().filter(|roles| roles.0.0.contains(&Role::Admin)).count())
 }
 
-/// Gives a user another password and ends its sessions; tells whether there is such a user.
+/// Sets a user's password and ends its sessions. Returns whether there is such a user.
 pub(super) fn set_password(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -248,7 +249,7 @@ pub(super) fn set_password(
     })
 }
 
-/// Gives a user another password in place of the proved one; tells whether that still was the user's.
+/// Replaces the proved password of a user. Returns whether it still was the user's.
 pub(super) fn change_password(
     connection: &mut Connection,
     change: &PasswordChange,

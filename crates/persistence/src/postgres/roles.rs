@@ -1,4 +1,4 @@
-//! The role that serves, where another one migrates and owns the tables.
+//! The rights of the role that serves, if another one migrates and owns the tables.
 
 use diesel::Connection as _;
 use diesel::dsl::sql;
@@ -10,9 +10,9 @@ use super::Connection;
 use crate::MigrateError;
 use crate::connections::Walled;
 
-/// What the role that serves does with each table: which privileges it needs on the whole of it, and which columns it
-/// updates. It reads and adds rows, but removes and changes only what the program does; and nothing of the audit trail
-/// but its head, which a guard holds to the events. A table that does not stand here is nothing of its business.
+/// The rights of the role that serves, table by table: privileges on the table, and columns that it updates. It reads
+/// and inserts rows, and deletes and updates only what the program does; in the audit trail it updates only the head,
+/// which a guard compares with the events. It has no rights on a table that is not listed.
 const NEEDS: &str = "
     needs (name, privileges, updates) AS (VALUES
         ('__diesel_schema_migrations', '{SELECT}'::text[], '{}'::text[]),
@@ -37,8 +37,8 @@ const NEEDS: &str = "
         ('users', '{SELECT,INSERT}', '{password_hash,roles,disabled_at,updated_at}')
     )";
 
-/// The statements after which a role may do exactly what it needs, in their order: a right on a whole table is taken
-/// before those on its columns are given, which go with it. None where that is so already.
+/// The statements that give a role exactly the rights that it needs, in their order: revoking a right on a table
+/// revokes it on its columns, too, and comes first. None if the role has these rights.
 const DUE: &str = "
     , whole (oid, object, privilege, has, needed, updates) AS (
         SELECT t.oid, format('TABLE %s', t.oid::regclass), privilege, has_table_privilege($1, t.oid, privilege),
@@ -77,7 +77,7 @@ struct Due {
     statement: String,
 }
 
-/// Sees to it that the role that serves has exactly the rights that it needs, and is held by row-level security. Does
+/// Gives the role that serves exactly the rights that it needs, and checks that row-level security holds it. Does
 /// nothing for a role that both migrates and serves.
 pub(super) fn settle(owner: &mut Connection, serving: &mut Connection) -> Result<(), MigrateError> {
     let role = current_role(serving)?;

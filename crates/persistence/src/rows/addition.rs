@@ -1,4 +1,4 @@
-//! All rows that the acceptance of submissions adds, and how PostgreSQL takes them in one statement.
+//! The rows that an acceptance inserts, and the one statement that inserts them in PostgreSQL.
 
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -11,10 +11,10 @@ use mass_service::Submission;
 use super::{EventRow, HeadRow, KeyRow, NewRequestRow, NodeRow, QueueRow, UsageRow};
 use crate::columns::{Word, sql};
 
-/// All rows that the acceptance of submissions adds, and where the tenant's log and usage are then.
+/// The rows that an acceptance inserts, and the new end of the tenant's log and usage.
 pub(crate) struct Addition<'a> {
     pub(crate) tenant: &'a TenantId,
-    /// Where the tenant's log ends before it.
+    /// The end of the tenant's log before.
     pub(crate) before: HeadRow,
     pub(crate) assumed: Assumed<'a>,
     pub(crate) head: HeadRow,
@@ -23,25 +23,25 @@ pub(crate) struct Addition<'a> {
     pub(crate) nodes: Vec<NodeRow>,
     pub(crate) requests: Vec<NewRequestRow<'a>>,
     pub(crate) keys: Vec<KeyRow>,
-    /// The places of what is to be sent to the engine.
+    /// Places in the queue for requests that are sent to the engine.
     pub(crate) queue: Vec<QueueRow>,
 }
 
-/// What is taken for granted, without having been looked at in the same transaction.
+/// Assumptions that were not checked in the same transaction.
 #[derive(Default)]
 pub(crate) struct Assumed<'a> {
     /// The tenant's credentials are at this version.
     credentials: Option<i64>,
     /// These idempotency keys are not stored.
     keys: Vec<&'a str>,
-    /// Nor are natural keys of these contracts…
+    /// Natural keys of these contracts…
     contracts: Vec<Word<ContractId>>,
-    /// …which are these.
+    /// …with these texts are not stored.
     natural_keys: Vec<&'a str>,
 }
 
 impl<'a> Assumed<'a> {
-    /// Nothing is stored that submissions can meet, and the credentials are at this version.
+    /// Assumes that nothing is stored under the keys of the submissions, and that the credentials are at this version.
     pub(crate) fn of(submissions: &'a [Submission], CredentialsVersion(version): CredentialsVersion) -> Self {
         let mut all = Self { credentials: Some(version), ..Self::default() };
         for Submission { examined, idempotency_key, .. } in submissions {
@@ -55,8 +55,8 @@ impl<'a> Assumed<'a> {
     }
 }
 
-/// Declares rows as one array per column: a statement that takes arrays is the same for any number of rows, so that it
-/// is prepared once.
+/// Declares rows as one array per column: a statement with arrays is the same for any number of rows, and is prepared
+/// once.
 macro_rules! unnested {
     ($name:ident<$life:lifetime> of $row:ty, into $table:literal, $($column:ident: $sql:ty, $value:ty = |$from:ident| $get:expr;)*) => {
         struct $name<$life> { $($column: Vec<$value>,)* }
@@ -157,12 +157,11 @@ unnested!(Queue<'a> of QueueRow, into "delivery_queue",
 );
 
 impl Addition<'_> {
-    /// The statement that writes all of it and returns a row, or writes nothing and returns none: if the log does not
-    /// end any more where it is taken to end, or if what is assumed does not hold. Foreign keys are checked at its end,
-    /// when all rows are there.
+    /// Builds the statement. It writes everything and returns a row, or writes nothing and returns none, if the log
+    /// ends elsewhere or an assumption does not hold. Foreign keys are checked at its end, when all rows exist.
     ///
-    /// It waits for the head's lock before it looks at anything else that is not of its own snapshot: where another
-    /// transaction has changed the head meanwhile, PostgreSQL compares with what that one left.
+    /// It waits for the head's lock first: if another transaction has changed the head meanwhile, PostgreSQL compares
+    /// with the changed row.
     pub(crate) fn in_one_statement(&self) -> InOneStatement<'_> {
         InOneStatement {
             tenant: self.tenant.as_str(),
@@ -193,9 +192,8 @@ pub(crate) struct InOneStatement<'a> {
     queue: Queue<'a>,
 }
 
-/// From how many events of the tenant on the statement is kept prepared. A plan that is made for less, and kept, may look up
-/// natural keys by reading all that the tenant has: of a table that is hardly more than a page, PostgreSQL takes the shorter
-/// index for the cheaper one.
+/// The number of a tenant's events from which on the statement is prepared. A plan for fewer rows may look up natural
+/// keys by reading all rows of the tenant: for a table of about a page, PostgreSQL takes the shorter index for cheaper.
 const EVENTS_WORTH_A_PLAN: i64 = 1000;
 
 impl QueryFragment<Pg> for InOneStatement<'_> {
@@ -249,8 +247,8 @@ impl<'a> InOneStatement<'a> {
         out.push_bind_param::<Text, _>(self.tenant)?;
         out.push_sql(" AND credentials_version = ");
         out.push_bind_param::<Nullable<BigInt>, _>(credentials)?;
-        // Each key is looked up by itself, since an offset is not planned away: what is planned while a table is small must
-        // not read all that the tenant has in it when it is large.
+        // OFFSET 0 keeps each look-up separate: a plan for a small table must not read all rows of the tenant once it
+        // is large.
         out.push_sql(")) AND NOT EXISTS (SELECT FROM unnest(");
         out.push_bind_param::<Array<Text>, _>(keys)?;
         out.push_sql(") AS sent (key), LATERAL (SELECT FROM idempotency_keys WHERE tenant_id = ");
@@ -266,7 +264,7 @@ impl<'a> InOneStatement<'a> {
     }
 }
 
-/// What the prepared statement is remembered by.
+/// The identity of the prepared statement.
 pub(crate) struct AcceptanceStatement;
 
 impl QueryId for InOneStatement<'_> {
@@ -297,7 +295,7 @@ mod tests {
         name: String,
     }
 
-    /// The names in the SELECT list of all columns of a table.
+    /// Returns the names in a SELECT list.
     fn selected(query: &impl QueryFragment<Sqlite>) -> BTreeSet<String> {
         let query = diesel::debug_query::<Sqlite, _>(query).to_string();
         let list = query.split(" FROM ").next().unwrap();

@@ -1,4 +1,4 @@
-//! Clears what was removed out of the write-ahead log, which keeps the pages as they were until it is written anew.
+//! Removal of erased content from the write-ahead log, which keeps old pages until it is truncated.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,13 +12,13 @@ use tokio::time::sleep;
 use super::{BUSY_SECONDS, Connection, Store};
 use crate::connections::Connections;
 
-/// How long readers are waited for at a time, while nobody else can write.
+/// The wait for readers, during which nobody else can write.
 const PATIENCE_MILLIS: u32 = 100;
 
-/// How long to wait before readers are waited for again.
+/// The pause between two waits for readers.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What remains to be cleared, because somebody was reading.
+/// The state of a sweep that readers have delayed.
 #[derive(Default)]
 pub(super) struct Sweeping {
     is_due: AtomicBool,
@@ -31,7 +31,7 @@ struct Checkpointed {
     busy: i32,
 }
 
-/// Moves the log's content to the database's file and cuts the log to nothing; tells whether nobody stood in the way.
+/// Moves the log's content to the database file and truncates the log. Returns whether no reader prevented it.
 pub(super) fn empty_log(connection: &mut Connection) -> QueryResult<bool> {
     connection.batch_execute(&format!("PRAGMA busy_timeout = {PATIENCE_MILLIS}"))?;
     let checkpointed = diesel::sql_query("PRAGMA wal_checkpoint(TRUNCATE)").get_result::<Checkpointed>(connection);
@@ -39,7 +39,7 @@ pub(super) fn empty_log(connection: &mut Connection) -> QueryResult<bool> {
     Ok(checkpointed?.busy == 0)
 }
 
-/// Clears away what has been removed: now, or, where readers need the log as it is, once they have ended.
+/// Removes erased content from the log: now, or, if readers need the log, when they have ended.
 pub(super) async fn sweep(store: &Store) {
     if is_swept(&store.writes).await {
         return;
@@ -59,7 +59,7 @@ pub(super) async fn sweep(store: &Store) {
                 continue;
             }
             sweeping.goes_on.store(false, Ordering::SeqCst);
-            // Did another one come too late for this, it counted on it.
+            // Another call may have relied on this sweep too late for it.
             if !sweeping.is_due.load(Ordering::SeqCst) || sweeping.goes_on.swap(true, Ordering::SeqCst) {
                 return;
             }

@@ -47,12 +47,12 @@ fn log(db: &TestDatabase) -> Vec<Event> {
     events
 }
 
-/// How many events the tenant's log has.
+/// Returns the number of events in the tenant's log.
 fn log_size(db: &TestDatabase) -> i64 {
     i64::try_from(log(db).len()).unwrap()
 }
 
-/// Where an event stands.
+/// Returns the position of an event.
 fn leaf(event: &Event) -> AuditLeaf {
     AuditLeaf { sequence: event.sequence, leaf_hash: TreeHash::of_leaf(event.write().as_bytes()) }
 }

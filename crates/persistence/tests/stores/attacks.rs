@@ -1,4 +1,4 @@
-//! What somebody with every right on the database can do to the audit trail, and what is found of it.
+//! Attacks on the audit trail by somebody with every right on the database, and the findings of verification.
 
 use std::fmt::Write as _;
 
@@ -42,7 +42,7 @@ on_both!(
     a_log_grows_by_events_and_by_nothing_else,
 );
 
-/// How many events the log has: a node of the tree is stored, and some peaks are beside it.
+/// The size of the log: the tree has a stored node and some peaks beside it.
 const EVENTS: u64 = 300;
 
 /// The sizes of its checkpoints.
@@ -405,7 +405,7 @@ async fn a_changed_request_is_found(db: TestDatabase) {
     assert_eq!(log.finding().await, changed("contract"));
 }
 
-/// What no document shows: the columns by which requests are looked up, and how far they have come.
+/// Changes that no document shows: of the columns that requests are looked up by, and of their status.
 async fn each_changed_column_of_a_request_is_found(db: TestDatabase) {
     let first = db.stored(reading("d-1", 20).keyed("k-1")).await.summary;
     let second = db.stored(reading("d-1", 21).correcting()).await.summary;
@@ -560,7 +560,7 @@ async fn an_account_of_an_older_log_is_not_taken_for_a_forged_one(db: TestDataba
     assert_eq!(verify().await.unwrap().untold_users, 2);
 }
 
-/// Whatever is stored, it is something to find and no failure of the verification.
+/// Any stored value leads to a finding and not to a failure of verification.
 async fn a_value_that_cannot_be_read_is_found(db: TestDatabase) {
     let log = Log::new(db).await;
     let (instant, short) = match &log.db.place {
@@ -582,7 +582,7 @@ async fn a_value_that_cannot_be_read_is_found(db: TestDatabase) {
     assert!(matches!(found, LiveFinding::Column { .. } | LiveFinding::Stored(_)), "{found}");
 }
 
-/// What would stop a tenant, or stand in the way of what is to come, although it changes nothing that is there.
+/// Rows that would block a tenant or later events, although they change no existing row.
 async fn a_log_grows_by_events_and_by_nothing_else(db: TestDatabase) {
     let log = Log::new(db).await;
     let (one, two) = (log.bytes(&[1; 32]), log.bytes(&[1; 64]));
@@ -679,7 +679,7 @@ async fn nothing_of_the_trail_is_replaced_on_sqlite() {
 
 /// Nor is what tells servers that credentials have changed walked around.
 #[tokio::test]
-async fn what_replaces_credentials_is_counted_on_sqlite() {
+async fn replaced_credentials_raise_the_version_on_sqlite() {
     let db = TestDatabase::sqlite().await;
     db.accounts().create(account("ana@example.test", &tenant()), event(&tenant(), at(0))).await.unwrap();
     let version = || -> i64 {

@@ -47,7 +47,7 @@ async fn statements_work_without_the_cache(db: TestDatabase) {
     }
 }
 
-/// What is prepared while a table is empty keeps its plan: see that it is none that reads the table whole.
+/// A statement that is prepared while a table is empty keeps its plan, which must not read the whole table.
 #[tokio::test]
 async fn a_first_import_reads_no_table_whole() {
     let TestDatabase { database, place } = TestDatabase::postgres().await;
@@ -65,7 +65,7 @@ async fn a_first_import_reads_no_table_whole() {
     assert_eq!(statistics(&place, "mass_requests", "seq_tup_read"), 0);
 }
 
-/// What is planned for tables that are known to be small is kept while they grow.
+/// A plan for small tables is kept while they grow.
 #[tokio::test]
 async fn a_table_that_has_grown_is_not_read_whole() {
     let TestDatabase { database, place } = TestDatabase::postgres().await;
@@ -198,7 +198,7 @@ async fn a_page_of_a_new_table_reads_no_more_than_a_page() {
 
 /// A process that is alone with its tenant asks once what is stored, and then knows, whatever its worker does.
 #[tokio::test]
-async fn what_can_be_foreseen_is_not_asked() {
+async fn cached_state_is_not_read_again() {
     let TestDatabase { database, place } = TestDatabase::postgres().await;
     let worker = WorkerName::parse("w").unwrap();
     for n in 0..50 {
@@ -230,7 +230,7 @@ fn error(url: &str) -> OpenError {
 }
 
 #[test]
-fn what_cannot_be_opened_is_told_soon_and_without_the_password() {
+fn errors_at_opening_come_soon_and_without_the_password() {
     let started = Instant::now();
     let unreachable = error("postgres://mass:s3cret@127.0.0.1:1/mass").to_string();
     assert!(unreachable.contains("127.0.0.1") && !unreachable.contains("s3cret"), "{unreachable}");
@@ -380,7 +380,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, may: impl Fn() -> bool) {
     }
 }
 
-/// What was looked at and found alive, and is not.
+/// A connection that was found alive and is dead.
 #[tokio::test]
 async fn a_connection_that_was_lost_without_a_word_costs_nobody_an_answer() {
     for place in [Place::postgres_restricted(), Place::postgres()] {
@@ -476,7 +476,7 @@ async fn a_file_that_was_moved_away_is_unavailable_until_it_is_back() {
     db.mass().accept(&tenant(), vec![simple(1)], Vec::new(), None).await.unwrap().unwrap();
 }
 
-/// What PostgreSQL says of its surroundings, with its SQLSTATEs.
+/// Messages of PostgreSQL about its surroundings, with their SQLSTATEs.
 const SURROUNDINGS: [(&str, &str); 12] = [
     ("08006", "server closed the connection unexpectedly"),
     ("25006", "cannot execute INSERT in a read-only transaction"),
@@ -492,7 +492,7 @@ const SURROUNDINGS: [(&str, &str); 12] = [
     ("58030", "could not read block 0 in file \"base/1/2\": Input/output error"),
 ];
 
-/// From now on writing an event fails so, as often as this.
+/// Makes the next inserts of events fail with this error.
 fn fail_events(place: &Place, state: &str, message: &str, times: u32) {
     place.execute(&format!(
         "DROP TRIGGER IF EXISTS refuse ON audit_events;
@@ -509,7 +509,7 @@ fn fail_events(place: &Place, state: &str, message: &str, times: u32) {
 }
 
 #[tokio::test]
-async fn what_is_wrong_around_a_server_is_no_fault_of_ours() {
+async fn faults_of_the_surroundings_count_as_unavailable() {
     let db = TestDatabase::postgres().await;
     for (state, message) in SURROUNDINGS {
         fail_events(&db.place, state, message, 1000);

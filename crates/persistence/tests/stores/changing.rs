@@ -94,7 +94,7 @@ async fn a_deleted_request_is_gone_for_every_operation(db: TestDatabase) {
     let id = db.stored(reading("dev-1", 20)).await.summary.id;
     delete(&db, id).await;
     assert_eq!(find(&db, id).await, Found::Deleted);
-    assert_eq!(db.mass().events(&tenant(), id).await.unwrap(), Found::Deleted);
+    assert_eq!(db.mass().list_events(&tenant(), id).await.unwrap(), Found::Deleted);
     let moved = db.mass().transition(&tenant(), id, transition(Status::Processing)).await;
     assert!(matches!(moved, Err(TransitionError::Gone)));
     assert!(matches!(db.mass().delete(&tenant(), id, deletion()).await, Err(DeleteError::Gone)));
@@ -102,7 +102,7 @@ async fn a_deleted_request_is_gone_for_every_operation(db: TestDatabase) {
 
     let unknown = MassRequestId::from_uuid(Uuid::nil());
     assert_eq!(find(&db, unknown).await, Found::Absent);
-    assert_eq!(db.mass().events(&tenant(), unknown).await.unwrap(), Found::Absent);
+    assert_eq!(db.mass().list_events(&tenant(), unknown).await.unwrap(), Found::Absent);
     let moved = db.mass().transition(&tenant(), unknown, transition(Status::Processing)).await;
     assert!(matches!(moved, Err(TransitionError::NotFound)));
     assert!(matches!(db.mass().delete(&tenant(), unknown, deletion()).await, Err(DeleteError::NotFound)));
@@ -163,7 +163,7 @@ async fn a_freed_natural_key_can_be_used_again(db: TestDatabase) {
     assert_eq!((again.summary.corrects, again.summary.version), (None, 1));
 }
 
-/// Whether a text is in any file of an SQLite database.
+/// Tells whether a text is in any file of an SQLite database.
 fn is_in_a_file(place: &Place, text: &str) -> bool {
     let Place::Sqlite(folder) = place else { panic!("not SQLite") };
     let files = std::fs::read_dir(folder.path().join("data")).unwrap().map(|file| file.unwrap().path());
@@ -173,7 +173,7 @@ fn is_in_a_file(place: &Place, text: &str) -> bool {
 }
 
 #[tokio::test]
-async fn what_is_deleted_is_in_no_file_of_sqlite() {
+async fn deleted_content_is_in_no_file_of_sqlite() {
     let db = TestDatabase::sqlite().await;
     let marked = |n: i64| format!("to-be-erased-{n}-");
     let mut ids = Vec::new();

@@ -32,7 +32,7 @@ on_both!(
     a_call_that_is_given_up_holds_up_nobody,
     an_address_is_given_once,
     writers_of_all_kinds_leave_one_log_without_gaps,
-    what_another_process_did_meanwhile_is_seen,
+    sees_changes_by_another_process,
 );
 
 /// Accepts submissions, each in a call of its own, all at once, alternating between two processes' databases; counts
@@ -233,7 +233,7 @@ async fn writers_of_all_kinds_leave_one_log_without_gaps(db: TestDatabase) {
 }
 
 /// A process that has written may foresee what it finds next; what another one does in between has to be seen all the same.
-async fn what_another_process_did_meanwhile_is_seen(db: TestDatabase) {
+async fn sees_changes_by_another_process(db: TestDatabase) {
     let opened = db.place.open();
     let other = opened.stores();
     let theirs = |submission| async { other.mass.accept(&tenant(), vec![submission], vec![], None).await.unwrap().unwrap().remove(0) };

@@ -11,9 +11,9 @@ use crate::databases::TestDatabase;
 use crate::fixtures::{account, act, at, event, other_tenant, tenant};
 
 on_both!(
-    what_changes_a_credential_counts,
-    what_takes_nothing_from_a_credential_does_not_count,
-    what_is_done_beside_the_program_counts,
+    a_restricted_credential_raises_the_version,
+    a_change_that_restricts_no_credential_keeps_the_version,
+    a_change_beside_the_program_raises_the_version,
     sessions_that_end_together_count,
     a_credential_is_found_with_the_version_that_it_has,
     a_tenant_that_is_not_there_has_no_version,
@@ -61,7 +61,7 @@ async fn growth(db: &TestDatabase, act: impl AsyncFnOnce()) -> i64 {
     version_of(db, &tenant()).await - before
 }
 
-async fn what_changes_a_credential_counts(db: TestDatabase) {
+async fn a_restricted_credential_raises_the_version(db: TestDatabase) {
     let ana = user(&db).await;
     let id = ana.user.id;
     let (first, second) = (open(&db, &ana, 1).await, open(&db, &ana, 2).await);
@@ -97,7 +97,7 @@ async fn what_changes_a_credential_counts(db: TestDatabase) {
     assert_eq!(version_of(&db, &other_tenant()).await, other, "the other tenant's credentials are as they were");
 }
 
-async fn what_takes_nothing_from_a_credential_does_not_count(db: TestDatabase) {
+async fn a_change_that_restricts_no_credential_keeps_the_version(db: TestDatabase) {
     let before = version_of(&db, &tenant()).await;
     let ana = user(&db).await;
     let session = open(&db, &ana, 1).await;
@@ -117,7 +117,7 @@ async fn what_takes_nothing_from_a_credential_does_not_count(db: TestDatabase) {
     assert_eq!(version_of(&db, &tenant()).await, before);
 }
 
-async fn what_is_done_beside_the_program_counts(db: TestDatabase) {
+async fn a_change_beside_the_program_raises_the_version(db: TestDatabase) {
     let ana = user(&db).await;
     open(&db, &ana, 1).await;
     let (gateway, secret) = key(&tenant(), 1);

@@ -52,7 +52,7 @@ pub(crate) struct TestDatabase {
     pub(crate) place: Place,
 }
 
-/// Where a test's database is, removed at the end.
+/// The place of a test's database, removed at the end.
 pub(crate) enum Place {
     Sqlite(TempDir),
     Postgres(PostgresDatabase),
@@ -156,7 +156,7 @@ impl TestDatabase {
 
     /// The events of a request that is there.
     pub(crate) async fn events(&self, id: MassRequestId) -> Vec<Event> {
-        let found = self.mass().events(&fixtures::tenant(), id).await.unwrap();
+        let found = self.mass().list_events(&fixtures::tenant(), id).await.unwrap();
         let Found::Present(events) = found else { panic!("{id} is {found:?}") };
         events
     }

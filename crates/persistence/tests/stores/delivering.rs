@@ -36,25 +36,25 @@ use crate::fixtures::{Vary, act, at, deletion, event, other_tenant, reading, sim
 
 on_both!(
     a_request_is_sent_once,
-    what_has_ended_otherwise_is_not_sent,
+    does_not_send_a_request_with_another_final_status,
     a_request_is_sent_as_it_is_stored_or_not_at_all,
-    what_was_sent_with_its_request_is_a_delivery_like_any_other,
-    what_a_worker_claimed_and_did_not_begin_can_be_given_up,
+    an_automatically_sent_request_has_a_delivery_like_any_other,
+    a_claim_without_a_begun_attempt_can_be_released,
     a_delivery_outlives_the_event_of_its_request,
     a_delivery_may_have_an_id_of_its_own,
     a_place_that_nobody_wants_any_more_is_found_once,
     the_engine_is_asked_in_the_trace_of_who_sent,
-    what_is_not_stored_is_not_sent,
+    a_document_that_is_not_stored_is_not_sent,
     a_tenant_s_decision_comes_before_the_server_s,
     no_two_workers_have_the_same_delivery,
     tenants_take_turns_however_much_one_of_them_has_queued,
-    what_the_engine_is_not_asked_about_stays_where_it_is,
-    what_room_there_is_is_shared,
-    what_is_left_of_the_room_goes_to_one_after_the_other,
-    what_is_not_due_is_not_claimed,
+    deliveries_of_restrained_tenants_stay_in_the_queue,
+    tenants_share_the_room_equally,
+    the_remaining_room_goes_to_tenants_in_turn,
+    claims_only_due_deliveries,
     a_lease_that_ended_is_taken_over_and_its_holder_comes_too_late,
     of_many_outcomes_one_is_recorded,
-    what_is_handed_back_is_due_at_once_and_counts_for_nothing,
+    a_released_delivery_is_due_at_once_and_its_attempt_does_not_count,
     a_lease_is_extended_while_it_holds,
     a_request_that_is_deleted_takes_its_delivery_along,
     a_request_that_ends_otherwise_takes_its_delivery_along,
@@ -67,7 +67,7 @@ on_both!(
     an_answer_is_judged_and_kept,
     an_answer_that_breaks_a_constraint_is_kept_and_flagged,
     a_failure_is_tried_again_and_then_given_up,
-    what_would_fail_again_is_given_up_at_once,
+    a_permanent_failure_is_not_retried,
     an_engine_that_is_left_alone_costs_no_attempt,
     a_delivery_that_ends_its_workers_is_given_up,
 );
@@ -89,7 +89,7 @@ fn sent(submission: Submission) -> Submission {
 /// A stored request that stands in the queue.
 async fn queued(db: &TestDatabase, submission: Submission) -> Delivery {
     let id = db.stored(submission).await.summary.id;
-    db.outbox().send(&tenant(), id, act(second(1))).await.unwrap()
+    db.outbox().enqueue(&tenant(), id, act(second(1))).await.unwrap()
 }
 
 async fn claim(db: &TestDatabase, name: &str, now: i64) -> Vec<Claimed> {
@@ -119,7 +119,7 @@ async fn status(db: &TestDatabase, id: MassRequestId) -> Status {
 }
 
 async fn recommended(db: &TestDatabase, id: MassRequestId) -> Vec<Recommendation> {
-    match db.recommendations().of_request(&tenant(), id).await.unwrap() {
+    match db.recommendations().list_of_request(&tenant(), id).await.unwrap() {
         Found::Present(recommendations) => recommendations,
         odd @ (Found::Deleted | Found::Absent) => panic!("{odd:?}"),
     }
@@ -179,41 +179,41 @@ fn dead() -> Conclusion {
 
 async fn a_request_is_sent_once(db: TestDatabase) {
     let id = db.stored(reading("dev-1", 20)).await.summary.id;
-    let delivery = db.outbox().send(&tenant(), id, act(second(1))).await.unwrap();
+    let delivery = db.outbox().enqueue(&tenant(), id, act(second(1))).await.unwrap();
     assert_eq!((delivery.id, delivery.request_id, delivery.state), (DeliveryId::of(id), id, State::Queued));
     assert_eq!((delivery.round, delivery.attempts, delivery.due_at), (1, 0, Some(second(1))));
-    assert_eq!(db.outbox().send(&tenant(), id, act(second(2))).await.unwrap(), delivery);
+    assert_eq!(db.outbox().enqueue(&tenant(), id, act(second(2))).await.unwrap(), delivery);
     assert_eq!(status(&db, id).await, Status::Pending);
     assert_eq!(actions(&db, id).await, [Action::Accepted, Action::Sent]);
 
     let claimed = claim_one(&db, "a", 3).await;
-    let leased = db.outbox().send(&tenant(), id, act(second(4))).await.unwrap();
+    let leased = db.outbox().enqueue(&tenant(), id, act(second(4))).await.unwrap();
     assert_eq!((leased.id, leased.state, leased.due_at), (delivery.id, State::Leased, None));
     let lease = leased.lease.unwrap();
     assert_eq!((lease.owner, lease.until), (worker("a"), second(63)));
     assert_eq!(record(&db, &claimed, answered(&claimed)).await, Recorded::Recorded);
-    let delivered = db.outbox().send(&tenant(), id, act(second(5))).await.unwrap();
+    let delivered = db.outbox().enqueue(&tenant(), id, act(second(5))).await.unwrap();
     assert_eq!((delivered.id, delivered.state, delivered.lease), (delivery.id, State::Delivered, None));
 
     assert_eq!(db.outbox().find(&other_tenant(), delivery.id).await.unwrap(), None);
-    let foreign = db.outbox().send(&other_tenant(), id, act(second(6))).await;
+    let foreign = db.outbox().enqueue(&other_tenant(), id, act(second(6))).await;
     assert!(matches!(foreign, Err(SendError::NotFound)), "{foreign:?}");
 }
 
-async fn what_has_ended_otherwise_is_not_sent(db: TestDatabase) {
+async fn does_not_send_a_request_with_another_final_status(db: TestDatabase) {
     let cancelled = db.stored(simple(1)).await.summary.id;
     db.mass().transition(&tenant(), cancelled, transition(Status::Cancelled)).await.unwrap();
-    let refused = db.outbox().send(&tenant(), cancelled, act(second(1))).await;
+    let refused = db.outbox().enqueue(&tenant(), cancelled, act(second(1))).await;
     assert!(matches!(refused, Err(SendError::Ended { status: Status::Cancelled })), "{refused:?}");
 
     let deleted = db.stored(simple(2)).await.summary.id;
     db.mass().delete(&tenant(), deleted, deletion()).await.unwrap();
-    let refused = db.outbox().send(&tenant(), deleted, act(second(1))).await;
+    let refused = db.outbox().enqueue(&tenant(), deleted, act(second(1))).await;
     assert!(matches!(refused, Err(SendError::Gone)), "{refused:?}");
 
     let failed = db.stored(simple(3)).await.summary.id;
     db.mass().transition(&tenant(), failed, transition(Status::Failed)).await.unwrap();
-    db.outbox().send(&tenant(), failed, act(second(1))).await.unwrap();
+    db.outbox().enqueue(&tenant(), failed, act(second(1))).await.unwrap();
     assert_eq!(status(&db, failed).await, Status::Pending);
     assert_eq!(claim_one(&db, "a", 2).await.question.request_id, failed);
 }
@@ -245,10 +245,10 @@ async fn a_request_is_sent_as_it_is_stored_or_not_at_all(db: TestDatabase) {
     let second = Submission { id: first.id, ..sent(simple(4)) };
     assert!(db.mass().accept(&tenant(), vec![first, second], Vec::new(), None).await.is_err());
     assert_eq!(db.outbox().list(&tenant(), Filter::default(), None, Limit::DEFAULT).await.unwrap().len(), 2);
-    assert_eq!(db.outbox().backlog(at(3)).await.unwrap(), Backlog { waiting: 0, leased: 2, oldest_due: None });
+    assert_eq!(db.outbox().get_backlog(at(3)).await.unwrap(), Backlog { waiting: 0, leased: 2, oldest_due: None });
 }
 
-async fn what_was_sent_with_its_request_is_a_delivery_like_any_other(db: TestDatabase) {
+async fn an_automatically_sent_request_has_a_delivery_like_any_other(db: TestDatabase) {
     let outbox = db.outbox();
     let submissions: Vec<_> = (0..6).map(|value| sent(simple(value).sent(second(value)))).collect();
     let requests: Vec<_> = submissions.iter().map(|submission| submission.id).collect();
@@ -267,7 +267,7 @@ async fn what_was_sent_with_its_request_is_a_delivery_like_any_other(db: TestDat
     assert_eq!((delivery.created_at, delivery.queued_at, delivery.updated_at), (second(2), second(2), second(2)));
     assert_eq!((&delivery.lease, &delivery.failure, delivery.dead_reason), (&None, &None, None));
     assert_eq!(outbox.find(&other_tenant(), ids[2]).await.unwrap(), None);
-    assert_eq!(outbox.send(&tenant(), requests[2], act(second(9))).await.unwrap(), delivery);
+    assert_eq!(outbox.enqueue(&tenant(), requests[2], act(second(9))).await.unwrap(), delivery);
     assert_eq!(outbox.replay(&tenant(), ids[2], act(second(9))).await.unwrap(), delivery);
     assert_eq!(actions(&db, requests[2]).await, [Action::Accepted]);
 
@@ -293,23 +293,23 @@ async fn what_was_sent_with_its_request_is_a_delivery_like_any_other(db: TestDat
     let (gone, waiting): (Vec<_>, Vec<_>) = all.iter().partition(|id| is_cancelled(id));
     assert_eq!((pages(Some(State::Cancelled)).await, pages(Some(State::Queued)).await), (gone, waiting));
     assert_eq!(pages(Some(State::Dead)).await, []);
-    let overview = outbox.overview(&tenant()).await.unwrap();
+    let overview = outbox.get_overview(&tenant()).await.unwrap();
     assert_eq!((overview.depth, overview.oldest), (5, Some(second(1))));
     assert_eq!(overview.by_state.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [5, 0, 0, 0, 2]);
     let claimed =
         db.deliveries().claim(&worker("a"), 100, second(20), second(60), &Restraint::default()).await.unwrap();
     assert_eq!(claimed.len(), 5);
     assert!(claimed.iter().all(|claimed| claimed.queued_at == found_at(claimed, &requests)));
-    assert_eq!(outbox.overview(&tenant()).await.unwrap().by_state[1], (State::Leased, 5));
+    assert_eq!(outbox.get_overview(&tenant()).await.unwrap().by_state[1], (State::Leased, 5));
 }
 
-/// When a delivery is expected to have been queued: with its request, or at the first second if it was asked for.
+/// The expected instant of queueing: with the request, or at the first second for an explicit sending.
 fn found_at(claimed: &Claimed, requests: &[MassRequestId]) -> Timestamp {
     let place = requests.iter().position(|id| *id == claimed.question.request_id);
     second(place.map_or(1, |place| i64::try_from(place).unwrap()))
 }
 
-async fn what_a_worker_claimed_and_did_not_begin_can_be_given_up(db: TestDatabase) {
+async fn a_claim_without_a_begun_attempt_can_be_released(db: TestDatabase) {
     let requests: Vec<_> = (0..5).map(|value| sent(simple(value))).collect();
     let ids: Vec<_> = requests.iter().map(|request| request.id).collect();
     assert!(db.mass().accept(&tenant(), requests, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok));
@@ -328,10 +328,10 @@ async fn what_a_worker_claimed_and_did_not_begin_can_be_given_up(db: TestDatabas
     for id in &ids[..3] {
         assert_eq!(found(&db, DeliveryId::of(*id)).await.state, State::Cancelled);
     }
-    assert_eq!(db.deliveries().hand_back(&worker("a"), second(3)).await.unwrap(), 2);
+    assert_eq!(db.deliveries().release_all(&worker("a"), second(3)).await.unwrap(), 2);
     let again = claim(&db, "b", 3).await;
     assert_eq!(again.iter().map(|claimed| claimed.attempt).collect::<Vec<_>>(), [1, 1]);
-    assert_eq!(db.outbox().overview(&tenant()).await.unwrap().depth, 2);
+    assert_eq!(db.outbox().get_overview(&tenant()).await.unwrap().depth, 2);
 }
 
 async fn a_delivery_outlives_the_event_of_its_request(db: TestDatabase) {
@@ -362,7 +362,7 @@ async fn a_delivery_may_have_an_id_of_its_own(db: TestDatabase) {
     let renamed = Delivery { id: new, ..delivery };
     assert_eq!(found(&db, new).await, renamed);
     assert_eq!(db.outbox().find(&tenant(), old).await.unwrap(), None);
-    assert_eq!(db.outbox().send(&tenant(), renamed.request_id, act(second(3))).await.unwrap(), renamed);
+    assert_eq!(db.outbox().enqueue(&tenant(), renamed.request_id, act(second(3))).await.unwrap(), renamed);
     let listed = db.outbox().list(&tenant(), Filter::default(), None, Limit::DEFAULT).await.unwrap();
     assert_eq!(listed, slice::from_ref(&renamed));
     assert_eq!(claim_one(&db, "a", 3).await.claim.delivery_id, new);
@@ -382,7 +382,7 @@ async fn a_place_that_nobody_wants_any_more_is_found_once(db: TestDatabase) {
     db.place.execute(&insert);
     db.place.execute(&format!("UPDATE mass_requests SET deleted_at = created_at WHERE id = {gone}"));
     assert_eq!(claim(&db, "a", 2).await, []);
-    assert_eq!(db.outbox().backlog(second(2)).await.unwrap(), Backlog::default());
+    assert_eq!(db.outbox().get_backlog(second(2)).await.unwrap(), Backlog::default());
 }
 
 async fn the_engine_is_asked_in_the_trace_of_who_sent(db: TestDatabase) {
@@ -400,7 +400,7 @@ async fn the_engine_is_asked_in_the_trace_of_who_sent(db: TestDatabase) {
     }
 }
 
-async fn what_is_not_stored_is_not_sent(db: TestDatabase) {
+async fn a_document_that_is_not_stored_is_not_sent(db: TestDatabase) {
     db.stored(reading("dev-1", 20).keyed("k")).await;
     for submission in [reading("dev-1", 20), reading("dev-1", 20).keyed("k"), reading("dev-1", 21)] {
         // A duplicate, a replay and a conflict.
@@ -409,7 +409,7 @@ async fn what_is_not_stored_is_not_sent(db: TestDatabase) {
     let submissions = vec![sent(simple(1)), sent(reading("dev-1", 22))];
     assert!(db.mass().store_all_or_none(&tenant(), submissions).await.unwrap().iter().any(Result::is_err));
     assert_eq!(db.outbox().list(&tenant(), Filter::default(), None, Limit::DEFAULT).await.unwrap(), []);
-    assert_eq!(db.outbox().backlog(second(1)).await.unwrap(), Backlog::default());
+    assert_eq!(db.outbox().get_backlog(second(1)).await.unwrap(), Backlog::default());
 }
 
 async fn a_tenant_s_decision_comes_before_the_server_s(db: TestDatabase) {
@@ -437,7 +437,7 @@ async fn a_tenant_s_decision_comes_before_the_server_s(db: TestDatabase) {
             db.settings().set(&other_tenant(), change).await.unwrap();
         }
     }
-    let sent = db.outbox().overview(&tenant()).await.unwrap();
+    let sent = db.outbox().get_overview(&tenant()).await.unwrap();
     assert_eq!(sent.depth, 16);
 }
 
@@ -502,7 +502,7 @@ async fn tenants_take_turns_however_much_one_of_them_has_queued(db: TestDatabase
     assert_eq!(claim(db.deliveries(), 100).await, (0, 0));
 }
 
-async fn what_the_engine_is_not_asked_about_stays_where_it_is(db: TestDatabase) {
+async fn deliveries_of_restrained_tenants_stay_in_the_queue(db: TestDatabase) {
     for whose in [tenant(), other_tenant()] {
         let submissions = (0..10).map(|value| sent(simple(value))).collect();
         assert!(db.mass().accept(&whose, submissions, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok));
@@ -524,11 +524,11 @@ async fn what_the_engine_is_not_asked_about_stays_where_it_is(db: TestDatabase) 
         let attempts = i64::from(delivery.state == State::Leased);
         assert_eq!((delivery.attempts, delivery.updated_at > delivery.created_at), (attempts, attempts == 1));
     }
-    assert_eq!(db.outbox().backlog(second(2)).await.unwrap().oldest_due, Some(at(1)));
+    assert_eq!(db.outbox().get_backlog(second(2)).await.unwrap().oldest_due, Some(at(1)));
     assert_eq!(claim(&db, "a", 2).await.len(), 8);
 }
 
-async fn what_room_there_is_is_shared(db: TestDatabase) {
+async fn tenants_share_the_room_equally(db: TestDatabase) {
     for (whose, values) in [(tenant(), 0..20), (other_tenant(), 20..23)] {
         let submissions = values.map(|value| sent(simple(value))).collect();
         assert!(db.mass().accept(&whose, submissions, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok));
@@ -545,7 +545,7 @@ async fn what_room_there_is_is_shared(db: TestDatabase) {
     assert_eq!(claim(5).await, (5, 0));
 }
 
-async fn what_is_left_of_the_room_goes_to_one_after_the_other(db: TestDatabase) {
+async fn the_remaining_room_goes_to_tenants_in_turn(db: TestDatabase) {
     for whose in [tenant(), other_tenant()] {
         let submissions = (0..20).map(|value| sent(simple(value).sent(second(value)))).collect();
         assert!(db.mass().accept(&whose, submissions, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok));
@@ -566,7 +566,7 @@ async fn what_is_left_of_the_room_goes_to_one_after_the_other(db: TestDatabase) 
     }
 }
 
-async fn what_is_not_due_is_not_claimed(db: TestDatabase) {
+async fn claims_only_due_deliveries(db: TestDatabase) {
     let ids = [queued(&db, simple(1)).await.id, queued(&db, simple(2)).await.id];
     assert_eq!(claim(&db, "a", 0).await, []);
     let first = db.deliveries().claim(&worker("a"), 1, second(1), second(60), &Restraint::default()).await.unwrap();
@@ -634,12 +634,12 @@ async fn of_many_outcomes_one_is_recorded(db: TestDatabase) {
     assert_eq!(actions(&db, delivery.request_id).await.len(), 4);
 }
 
-async fn what_is_handed_back_is_due_at_once_and_counts_for_nothing(db: TestDatabase) {
+async fn a_released_delivery_is_due_at_once_and_its_attempt_does_not_count(db: TestDatabase) {
     let delivery = queued(&db, simple(1)).await;
     let given_back = claim_one(&db, "a", 2).await;
-    assert_eq!(db.deliveries().hand_back(&worker("b"), second(3)).await.unwrap(), 0);
-    assert_eq!(db.deliveries().hand_back(&worker("a"), second(3)).await.unwrap(), 1);
-    assert_eq!(db.deliveries().hand_back(&worker("a"), second(3)).await.unwrap(), 0);
+    assert_eq!(db.deliveries().release_all(&worker("b"), second(3)).await.unwrap(), 0);
+    assert_eq!(db.deliveries().release_all(&worker("a"), second(3)).await.unwrap(), 1);
+    assert_eq!(db.deliveries().release_all(&worker("a"), second(3)).await.unwrap(), 0);
     let waiting = found(&db, delivery.id).await;
     assert_eq!((waiting.state, waiting.attempts, waiting.due_at), (State::Queued, 0, Some(second(3))));
     assert_eq!(record(&db, &given_back, answered(&given_back)).await, Recorded::LeaseLost);
@@ -659,7 +659,7 @@ async fn a_lease_is_extended_while_it_holds(db: TestDatabase) {
     assert_eq!(given_up.state, State::Cancelled);
     assert_eq!(db.deliveries().extend(&claims[..2], second(600)).await.unwrap(), [false, true]);
     assert_eq!(claim_one(&db, "b", 599).await.claim.delivery_id, claims[2].delivery_id);
-    assert_eq!(db.outbox().backlog(second(599)).await.unwrap().leased, 2);
+    assert_eq!(db.outbox().get_backlog(second(599)).await.unwrap().leased, 2);
     assert_eq!(claim_one(&db, "b", 600).await.claim.delivery_id, claims[1].delivery_id);
 }
 
@@ -671,7 +671,7 @@ async fn a_request_that_is_deleted_takes_its_delivery_along(db: TestDatabase) {
     assert_eq!(record(&db, &claimed, answered(&claimed)).await, Recorded::Recorded);
     for delivery in [&waiting, &delivered] {
         db.mass().delete(&tenant(), delivery.request_id, deletion()).await.unwrap();
-        let gone = db.recommendations().of_request(&tenant(), delivery.request_id).await.unwrap();
+        let gone = db.recommendations().list_of_request(&tenant(), delivery.request_id).await.unwrap();
         assert_eq!(gone, Found::Deleted);
     }
     assert_eq!(record(&db, &under_way, answered(&under_way)).await, Recorded::LeaseLost);
@@ -778,13 +778,13 @@ async fn a_tenant_sees_what_its_own_deliveries_are_at(db: TestDatabase) {
     let retry = Conclusion::Retry { failure: failure(), due_at: second(30) };
     assert_eq!(record(&db, &claimed[2], retry).await, Recorded::Recorded);
 
-    let overview = outbox.overview(&tenant()).await.unwrap();
+    let overview = outbox.get_overview(&tenant()).await.unwrap();
     assert_eq!((overview.depth, overview.oldest, overview.retrying), (3, Some(second(1)), 1));
     let by_state: Vec<_> = overview.by_state.iter().map(|(_, count)| *count).collect();
     assert_eq!(by_state, [3, 0, 1, 1, 0]);
-    let nothing = outbox.overview(&other_tenant()).await.unwrap();
+    let nothing = outbox.get_overview(&other_tenant()).await.unwrap();
     assert_eq!((nothing.depth, nothing.oldest, nothing.by_state.len()), (0, None, State::ALL.len()));
-    let backlog = outbox.backlog(second(2)).await.unwrap();
+    let backlog = outbox.get_backlog(second(2)).await.unwrap();
     assert_eq!(backlog, Backlog { waiting: 3, leased: 0, oldest_due: Some(second(1)) });
 
     let first = outbox.list(&tenant(), Filter::default(), None, limit).await.unwrap();
@@ -901,7 +901,7 @@ async fn recommendations_are_found_by_what_they_are_about(db: TestDatabase) {
     let one = Limit::new(1).unwrap();
     let page = db.recommendations().list(&tenant(), &none(), Some(kept[2].id), one).await.unwrap();
     assert_eq!(page.iter().map(|row| row.id).collect::<Vec<_>>(), [kept[1].id, kept[0].id]);
-    let foreign = db.recommendations().of_request(&other_tenant(), kept[0].request_id).await.unwrap();
+    let foreign = db.recommendations().list_of_request(&other_tenant(), kept[0].request_id).await.unwrap();
     assert_eq!(foreign, Found::Absent);
 }
 
@@ -953,7 +953,7 @@ impl Delivering {
         Self { deliverer, engine, clock }
     }
 
-    /// What becomes of the one delivery that is due at an instant; `None` if none is.
+    /// Delivers the one delivery that is due at an instant, and returns its conclusion; `None` if none is due.
     async fn at(&self, seconds: i64) -> Option<Conclusion> {
         *self.clock.0.lock().unwrap() = second(seconds);
         let mut done = self.deliverer.deliver_next(&worker("a"), 10).await.unwrap();
@@ -987,7 +987,7 @@ fn constrained() -> Submission {
 
 async fn an_answer_is_judged_and_kept(db: TestDatabase) {
     let request = db.stored(reading("dev-1", 20)).await.summary;
-    db.outbox().send(&tenant(), request.id, act(second(1))).await.unwrap();
+    db.outbox().enqueue(&tenant(), request.id, act(second(1))).await.unwrap();
     let worker = Delivering::new(&db, [Ok(answer(request.fingerprint))]);
     assert!(matches!(worker.at(2).await, Some(Conclusion::Answered(_))));
     assert_eq!(worker.at(5000).await, None);
@@ -1009,7 +1009,7 @@ async fn an_answer_is_judged_and_kept(db: TestDatabase) {
 
 async fn an_answer_that_breaks_a_constraint_is_kept_and_flagged(db: TestDatabase) {
     let request = db.stored(constrained()).await.summary;
-    db.outbox().send(&tenant(), request.id, act(second(1))).await.unwrap();
+    db.outbox().enqueue(&tenant(), request.id, act(second(1))).await.unwrap();
     let worker = Delivering::new(&db, [Ok(answer(request.fingerprint))]);
     assert!(matches!(worker.at(2).await, Some(Conclusion::Answered(_))));
     let kept = recommended(&db, request.id).await.pop().unwrap();
@@ -1022,7 +1022,7 @@ async fn an_answer_that_breaks_a_constraint_is_kept_and_flagged(db: TestDatabase
 
 async fn a_failure_is_tried_again_and_then_given_up(db: TestDatabase) {
     let request = db.stored(simple(1)).await.summary;
-    let delivery = db.outbox().send(&tenant(), request.id, act(second(1))).await.unwrap();
+    let delivery = db.outbox().enqueue(&tenant(), request.id, act(second(1))).await.unwrap();
     let garbage = answer(Fingerprint::of("another document"));
     let worker = Delivering::new(
         &db,
@@ -1048,7 +1048,7 @@ async fn a_failure_is_tried_again_and_then_given_up(db: TestDatabase) {
     assert!(asked.iter().all(|question| *question == asked[0]));
 }
 
-async fn what_would_fail_again_is_given_up_at_once(db: TestDatabase) {
+async fn a_permanent_failure_is_not_retried(db: TestDatabase) {
     let delivery = queued(&db, simple(1)).await;
     let worker = Delivering::new(&db, [failed(FailureCode::Refused, false, None)]);
     worker.at(2).await.unwrap();
@@ -1059,7 +1059,7 @@ async fn what_would_fail_again_is_given_up_at_once(db: TestDatabase) {
 
 async fn an_engine_that_is_left_alone_costs_no_attempt(db: TestDatabase) {
     let request = db.stored(simple(1)).await.summary;
-    let delivery = db.outbox().send(&tenant(), request.id, act(second(1))).await.unwrap();
+    let delivery = db.outbox().enqueue(&tenant(), request.id, act(second(1))).await.unwrap();
     let open = || Err(RecommenderError::CircuitOpen { retry_after: Duration::from_secs(20) });
     let answers = (0..5).map(|_| open()).chain([Ok(answer(request.fingerprint))]);
     let worker = Delivering::new(&db, answers);

@@ -15,7 +15,7 @@ async fn another_tenants_request_is_absent(db: TestDatabase) {
     db.mass().accept(&tenant(), vec![sent.clone()], Vec::new(), None).await.unwrap().unwrap();
     let (other, id) = (other_tenant(), sent.id);
     assert_eq!(db.mass().find(&other, id).await.unwrap(), Found::Absent);
-    assert_eq!(db.mass().events(&other, id).await.unwrap(), Found::Absent);
+    assert_eq!(db.mass().list_events(&other, id).await.unwrap(), Found::Absent);
     assert_eq!(db.mass().list(&other, &Filter::default(), None, Limit::DEFAULT).await.unwrap(), []);
     let moved = db.mass().transition(&other, id, transition(Status::Processing)).await;
     assert!(matches!(moved, Err(TransitionError::NotFound)));
@@ -29,7 +29,7 @@ async fn tenants_share_no_key_and_no_sequence(db: TestDatabase) {
         let results = db.mass().accept(&tenant, vec![sent.clone()], Vec::new(), None).await.unwrap().unwrap();
         let receipt = results[0].as_ref().unwrap();
         assert_eq!((receipt.outcome, receipt.replayed), (Outcome::Accepted, false));
-        let Found::Present(events) = db.mass().events(&tenant, sent.id).await.unwrap() else { panic!("no events") };
+        let Found::Present(events) = db.mass().list_events(&tenant, sent.id).await.unwrap() else { panic!("no events") };
         assert_eq!((events[0].sequence, &events[0].event.tenant_id), (1, &tenant));
     }
 }

@@ -29,7 +29,7 @@ use crate::fixtures::{Vary, at, event, reading, tenant};
 /// The tables of which every node would have all rows: what identifies tenants, and what leads to one.
 const REFERENCE_TABLES: [&str; 3] = ["tenants", "directory", "login_attempts"];
 
-/// How the names of the database's own tables begin, and diesel's, which the tests look into.
+/// Prefixes of the names of the database's own tables and diesel's, which the tests read.
 const NOT_OURS: [&str; 3] = ["pg_", "information_schema.", "__diesel"];
 
 /// Workers claim from it across tenants, which works while it is on one node. Statements on nothing else are let off.
@@ -71,7 +71,7 @@ fn seen() -> std::sync::MutexGuard<'static, BTreeMap<String, Vec<String>>> {
     SEEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What stands between a statement and its values where diesel shows both.
+/// The separator between a statement and its values in diesel's output.
 const VALUES: &str = " -- binds: ";
 
 /// Takes a statement, and none of its values.
@@ -144,16 +144,16 @@ struct Reading {
     same: Vec<(Tenant, Tenant)>,
 }
 
-/// What stands after FROM.
+/// A relation after FROM.
 struct Relation {
     name: String,
     /// `None` if it is a query.
     table: Option<String>,
-    /// Which column says whose a row is.
+    /// The column with the tenant.
     column: &'static str,
 }
 
-/// Whose a row is.
+/// The tenant of a row.
 #[derive(Clone, PartialEq, Eq)]
 enum Tenant {
     /// Of whom the rows of a relation are.
@@ -322,7 +322,7 @@ impl Visitor for Reading {
 }
 
 #[test]
-fn what_is_tied_to_one_tenant_is_told_from_what_is_not() {
+fn recognises_statements_that_are_tied_to_one_tenant() {
     let of_one = [
         r#"SELECT a FROM "users" WHERE "users"."id" = $1 -- binds: [1]"#,
         r#"SELECT a FROM ("sessions" JOIN "users" ON (("users"."tenant_id" = "sessions"."tenant_id") AND (b = c)))"#,
@@ -357,7 +357,7 @@ fn what_is_tied_to_one_tenant_is_told_from_what_is_not() {
     }
 }
 
-/// What the program's sources join.
+/// The joins in the program's sources.
 const JOINS: [&[&str]; 7] = [
     &["api_keys", "tenants"],
     &["deliveries", "delivery_queue"],
@@ -368,7 +368,7 @@ const JOINS: [&[&str]; 7] = [
     &["mass_requests", "tenants"],
 ];
 
-/// How many joins the sources have.
+/// The number of joins in the sources.
 fn joins_in(folder: &Path) -> usize {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     files

@@ -113,7 +113,7 @@ async fn an_older_log_gets_its_tree(place: Place) {
     assert_eq!(database.migrate().unwrap()[0], "20261126000000");
     let stores = database.stores();
     for number in 1..=REQUESTS {
-        let Found::Present(events) = stores.mass.events(&tenant(), request(number)).await.unwrap() else {
+        let Found::Present(events) = stores.mass.list_events(&tenant(), request(number)).await.unwrap() else {
             panic!("request {number} has no events");
         };
         assert_read_back(number, &events.try_into().unwrap());

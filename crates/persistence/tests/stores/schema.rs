@@ -139,7 +139,7 @@ async fn a_queue_outlives_its_migration(db: TestDatabase) {
     let ids: Vec<_> = submissions.iter().map(|submission| DeliveryId::of(submission.id)).collect();
     let asked_for = submissions[2].id;
     assert!(db.mass().accept(&tenant(), submissions, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok));
-    db.outbox().send(&tenant(), asked_for, act(at(1))).await.unwrap();
+    db.outbox().enqueue(&tenant(), asked_for, act(at(1))).await.unwrap();
     let place = db.place;
     drop(db.database);
     let revert = || match &place {
@@ -190,7 +190,7 @@ fn every_reference_stays_within_the_tenant_or_leads_to_the_tenants() {
     }
 }
 
-/// What stands between the tenants in each table that has any.
+/// The row-level security of each table with tenants.
 const WALLS: &str = "
     SELECT t.relname || CASE WHEN t.relrowsecurity THEN ' walled' ELSE '' END || coalesce(
         (SELECT string_agg(': ' || pg_get_expr(polqual, polrelid), '' ORDER BY polname) FROM pg_policy WHERE polrelid = t.oid),

@@ -21,7 +21,7 @@ on_both!(
     another_tenants_session_is_out_of_reach,
     a_change_of_password_ends_the_other_sessions,
     a_change_of_password_needs_the_one_that_was_proved,
-    what_is_over_is_forgotten,
+    purge_deletes_ended_sessions,
 );
 
 fn hash(text: &str) -> PasswordHash {
@@ -203,7 +203,7 @@ async fn a_change_of_password_needs_the_one_that_was_proved(db: TestDatabase) {
     assert_eq!(db.users().find_by_email(&account.user.email).await.unwrap(), Some(account));
 }
 
-async fn what_is_over_is_forgotten(db: TestDatabase) {
+async fn purge_deletes_ended_sessions(db: TestDatabase) {
     let (expired, revoked) = (opened(&db, 1).await, opened(&db, 2).await);
     db.sessions().revoke(&tenant(), revoked.id, event(&tenant(), at(5))).await.unwrap();
     assert_eq!(db.database.purge_logins(at(5), at(0)).await.unwrap(), 0);

@@ -92,7 +92,7 @@ fn lines(connection: &mut PgConnection, query: &str) -> QueryResult<Vec<String>>
     Ok(sql_query(query).load(connection)?.into_iter().map(|row: Line| row.line).collect())
 }
 
-/// Whose rows a table or view shows.
+/// Lists the tenants whose rows a table or view shows.
 fn tenants_in(connection: &mut PgConnection, table: &str) -> Vec<String> {
     lines(connection, &format!("SELECT DISTINCT tenant_id AS line FROM {table} ORDER BY 1")).unwrap()
 }
@@ -108,7 +108,7 @@ fn refusal(connection: &mut PgConnection, statement: &str) -> String {
 const TABLES: [&str; 5] = ["users", "audit_heads", "audit_events", "mass_requests", "idempotency_keys"];
 
 #[tokio::test]
-async fn who_names_no_tenant_sees_nothing() {
+async fn without_a_tenant_no_rows_are_visible() {
     let db = populated().await;
     let mut server = server_of(&db);
     for _ in 0..2 {
@@ -131,7 +131,7 @@ async fn who_names_no_tenant_sees_nothing() {
 }
 
 #[tokio::test]
-async fn who_names_no_tenant_sees_that_something_is_due_and_not_what() {
+async fn without_a_tenant_only_places_in_the_queue_are_visible() {
     let db = TestDatabase::postgres_restricted().await;
     for tenant in [tenant(), other_tenant()] {
         let sent = Submission { auto_send: AutoSend::On, ..simple(1) };
@@ -198,7 +198,7 @@ async fn a_view_leaks_unless_it_is_read_with_the_rights_of_its_reader() {
 }
 
 #[tokio::test]
-async fn who_serves_alters_neither_tables_nor_the_audit_trail() {
+async fn the_serving_role_alters_neither_tables_nor_the_audit_trail() {
     let db = populated().await;
     let mut server = server_of(&db);
     server.batch_execute("SET mass.tenant = 'other'").unwrap();
@@ -275,7 +275,7 @@ const RIGHTS: [(&str, &str, &str); 20] = [
     ("users", "INSERT SELECT", "disabled_at password_hash roles updated_at"),
 ];
 
-/// The same columns that nobody may update who serves: they are never changed.
+/// The columns that the serving role may not update: they never change.
 const FIXED: [(&str, &str); 20] = [
     ("__diesel_schema_migrations", "run_on version"),
     (
@@ -378,9 +378,9 @@ async fn a_table_that_is_not_of_mass_is_left_alone() {
     assert_eq!(db.place.lines(&format!("{granted} AND table_name = 'notes'")), ["SELECT"]);
 }
 
-/// What the role that serves may do with a log, it may not do so that the tenant stands still.
+/// The serving role cannot use its rights on a log to block the tenant.
 #[tokio::test]
-async fn who_serves_stops_no_tenant_by_its_log() {
+async fn the_serving_role_cannot_block_a_tenant_by_its_log() {
     let db = populated().await;
     let mut server = server_of(&db);
     let hash = "sha256('x')";

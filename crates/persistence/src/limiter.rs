@@ -1,7 +1,7 @@
-//! Units of work that are under way, and those that a database leaves hanging.
+//! Limit on concurrent units of work, which abandons those that hang.
 //!
-//! A thread that waits for a database which does not answer cannot be ended. It is given up instead: another one may take its
-//! place, up to as many again. Beyond that nothing new is begun until some come back.
+//! A thread that waits for an unresponsive database cannot be ended. Its unit of work is abandoned instead, so that another one
+//! may take its place, up to as many again. Beyond that nothing new begins until some come back.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 
-/// How often it is looked, by whoever waits, whether something hangs.
+/// The interval at which waiting callers look for hanging units of work.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// How many units of work may be under way at once, and which are.
-pub(crate) struct Underway {
-    // One permit per connection: who waits here costs nothing, who waited in the pool would hold a thread.
+/// Limits the number of concurrent units of work.
+pub(crate) struct Limiter {
+    // One permit per connection: waiting here costs nothing, waiting in the pool would hold a thread.
     permits: Arc<Semaphore>,
     limit: usize,
     units: Mutex<Units>,
@@ -25,30 +25,30 @@ pub(crate) struct Underway {
 struct Units {
     begun: u64,
     running: HashMap<u64, Running>,
-    given_up: HashSet<u64>,
+    abandoned: HashSet<u64>,
 }
 
 struct Running {
-    /// When it counts as hanging, if ever.
+    /// The instant from which on it counts as hanging; `None` for never.
     until: Option<Instant>,
     _permit: OwnedSemaphorePermit,
 }
 
-/// A unit of work, under way until this is dropped.
+/// A running unit of work, which ends when this is dropped.
 pub(crate) struct Unit {
-    underway: Arc<Underway>,
+    limiter: Arc<Limiter>,
     number: u64,
     until: Option<Instant>,
 }
 
-impl Underway {
-    /// So many at once.
+impl Limiter {
+    /// Builds a limiter for this number of units of work.
     pub(crate) fn new(limit: u32) -> Arc<Self> {
         let limit = limit.try_into().unwrap_or(Semaphore::MAX_PERMITS);
         Arc::new(Self { permits: Arc::new(Semaphore::new(limit)), limit, units: Mutex::default() })
     }
 
-    /// Waits for its turn, and begins a unit of work that takes no longer than this.
+    /// Waits for a permit and begins a unit of work, which counts as hanging after `limit`.
     pub(crate) async fn begin(self: &Arc<Self>, limit: Option<Duration>) -> Result<Unit, AcquireError> {
         let acquiring = Arc::clone(&self.permits).acquire_owned();
         tokio::pin!(acquiring);
@@ -56,7 +56,7 @@ impl Underway {
             tokio::select! {
                 biased;
                 permit = &mut acquiring => break permit?,
-                () = sleep(LOOK) => self.give_up_what_hangs(),
+                () = sleep(LOOK) => self.abandon_hanging(),
             }
         };
         let until = limit.map(|limit| Instant::now() + limit);
@@ -64,23 +64,23 @@ impl Underway {
         units.begun += 1;
         let number = units.begun;
         units.running.insert(number, Running { until, _permit: permit });
-        Ok(Unit { underway: Arc::clone(self), number, until })
+        Ok(Unit { limiter: Arc::clone(self), number, until })
     }
 
-    /// Whether anything hangs now.
+    /// Tells whether any unit of work hangs.
     pub(crate) fn is_stuck(&self) -> bool {
         let (units, now) = (self.units(), Instant::now());
-        !units.given_up.is_empty() || units.running.values().any(|unit| unit.until.is_some_and(|until| until < now))
+        !units.abandoned.is_empty() || units.running.values().any(|unit| unit.until.is_some_and(|until| until < now))
     }
 
-    fn give_up_what_hangs(&self) {
+    fn abandon_hanging(&self) {
         let mut units = self.units();
-        let Units { running, given_up, begun: _ } = &mut *units;
+        let Units { running, abandoned, begun: _ } = &mut *units;
         let now = Instant::now();
         running.retain(|number, unit| {
-            let hangs = unit.until.is_some_and(|until| until < now) && given_up.len() < self.limit;
+            let hangs = unit.until.is_some_and(|until| until < now) && abandoned.len() < self.limit;
             if hangs {
-                given_up.insert(*number);
+                abandoned.insert(*number);
             }
             !hangs
         });
@@ -92,7 +92,7 @@ impl Underway {
 }
 
 impl Unit {
-    /// Whether it took too long: nobody waits for it any more, and its connection is not used again.
+    /// Tells whether the unit of work took too long: its caller no longer waits, and its connection is not used again.
     pub(crate) fn is_late(&self) -> bool {
         self.until.is_some_and(|until| until < Instant::now())
     }
@@ -100,8 +100,8 @@ impl Unit {
 
 impl Drop for Unit {
     fn drop(&mut self) {
-        let mut units = self.underway.units();
+        let mut units = self.limiter.units();
         units.running.remove(&self.number);
-        units.given_up.remove(&self.number);
+        units.abandoned.remove(&self.number);
     }
 }

@@ -1,4 +1,4 @@
-//! What goes wrong in a database: faults of its surroundings, and others.
+//! Classification of database errors: unavailable surroundings, or faults of MASS.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -6,35 +6,34 @@ use diesel::r2d2::R2D2Connection;
 use diesel::result::{DatabaseErrorKind, Error};
 use mass_domain::port::{CorruptValue, PortError};
 
-/// What was last wrong with a database, as far as it concerns whoever comes next.
+/// Classifies errors, and remembers a full disk until a write succeeds.
 #[derive(Default)]
-pub(crate) struct Trouble {
-    cannot_write: AtomicBool,
+pub(crate) struct ErrorClassifier {
+    no_room: AtomicBool,
 }
 
-impl Trouble {
-    /// Whether there was no room to write, and it was not found since that there is.
-    pub(crate) fn cannot_write(&self) -> bool {
-        self.cannot_write.load(Ordering::Relaxed)
+impl ErrorClassifier {
+    /// Tells whether the last failed write found no room, and none has succeeded since.
+    pub(crate) fn has_no_room(&self) -> bool {
+        self.no_room.load(Ordering::Relaxed)
     }
 
-    /// It can be written again.
-    pub(crate) fn can_write(&self) {
-        self.cannot_write.store(false, Ordering::Relaxed);
+    /// Notes that a write has succeeded.
+    pub(crate) fn found_room(&self) {
+        self.no_room.store(false, Ordering::Relaxed);
     }
 
-    /// Tells whether trying again later may help: a fault of the surroundings from one of ours.
+    /// Classifies an error: unavailable if a later attempt may succeed, otherwise unexpected.
     pub(crate) fn classify<C: R2D2Connection>(&self, error: Error, connection: &mut C) -> PortError {
         if let Error::DeserializationError(cause) = error {
             return PortError::Unexpected(CorruptValue(cause).into());
         }
         let says = |those: &[&str]| matches!(&error, Error::DatabaseError(_, told) if those.iter().any(|part| told.message().contains(part)));
         if says(&NO_ROOM) {
-            self.cannot_write.store(true, Ordering::Relaxed);
+            self.no_room.store(true, Ordering::Relaxed);
         }
-        // A server that shuts down or fails over says so in words of any language; that its connection no longer answers
-        // is the surer sign.
-        if is_of_surroundings(&error) || says(&NO_ROOM) || says(&SURROUNDINGS) || connection.ping().is_err() {
+        // A server that shuts down or fails over reports it in any language; a dead connection is the surer sign.
+        if is_unavailable(&error) || says(&NO_ROOM) || says(&SURROUNDINGS) || connection.ping().is_err() {
             PortError::Unavailable(error.into())
         } else {
             PortError::Unexpected(error.into())
@@ -42,7 +41,7 @@ impl Trouble {
     }
 }
 
-fn is_of_surroundings(error: &Error) -> bool {
+fn is_unavailable(error: &Error) -> bool {
     use DatabaseErrorKind::{ClosedConnection, ReadOnlyTransaction, SerializationFailure};
     matches!(
         error,
@@ -51,8 +50,8 @@ fn is_of_surroundings(error: &Error) -> bool {
     )
 }
 
-/// What databases say when they have no room, or cannot write at all: `SQLITE_FULL`, `READONLY` and `IOERR`, and of
-/// PostgreSQL's class 53 what concerns its disk.
+/// Messages about a full disk or failed writes: `SQLITE_FULL`, `READONLY` and `IOERR`, and the disk errors of PostgreSQL's
+/// class 53.
 const NO_ROOM: [&str; 6] = [
     "database or disk is full",
     "attempt to write a readonly database",
@@ -62,9 +61,9 @@ const NO_ROOM: [&str; 6] = [
     "Read-only file system",
 ];
 
-/// What databases say of their surroundings otherwise. Of an SQLSTATE diesel tells no more than those that stand in
-/// [`is_of_surroundings`], so that the words of the other ones stand here: `SQLITE_BUSY` and `CANTOPEN`; PostgreSQL's classes
-/// 40 (a deadlock), 53 (its memory, its connections, a limit), 55P03, 57 (cancelled, shutting down, starting) and 58.
+/// Messages about other unavailable surroundings. diesel tells apart only the SQLSTATEs in [`is_unavailable`], so the others
+/// are recognised by their texts: `SQLITE_BUSY` and `CANTOPEN`; PostgreSQL's classes 40 (deadlock), 53 (memory, connections,
+/// limits), 55P03, 57 (cancelled, shutting down, starting) and 58.
 const SURROUNDINGS: [&str; 15] = [
     "database is locked",
     "database table is locked",
