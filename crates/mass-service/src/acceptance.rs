@@ -200,7 +200,8 @@ impl<'a> Judge<'a> {
     fn accept(&mut self, submission: &Submission) -> Result<Result<Receipt, Refusal>, MissingRequest> {
         let natural_key = submission.examined.index.natural_key.clone().map(|key| (submission.examined.contract, key));
         let key = submission.idempotency_key.as_ref().and_then(|key| self.stored.keys.get(key));
-        let versions = natural_key.as_ref().and_then(|key| self.stored.versions.get(key)).map_or(&[][..], Vec::as_slice);
+        let versions =
+            natural_key.as_ref().and_then(|key| self.stored.versions.get(key)).map_or(&[][..], Vec::as_slice);
         match decide(submission, key.map(|(record, _)| record), versions) {
             Decision::Replay(id) => {
                 let (_, snapshot) = key.cloned().ok_or(MissingRequest(id))?;

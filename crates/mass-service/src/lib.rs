@@ -31,8 +31,8 @@ use uuid::{ContextV7, Uuid};
 
 pub use accept::{AcceptError, Options};
 pub use acceptance::{
-    Additions, Judgement, MissingRequest, NaturalKey, NewKey, NewRequest, SubmissionResults, StoredState,
-    TenantState, judge,
+    Additions, Judgement, MissingRequest, NaturalKey, NewKey, NewRequest, StoredState, SubmissionResults, TenantState,
+    judge,
 };
 pub use batch::{Prepared, Results, Verdicts};
 pub use claim::{Claim, Claimed, Conclusion, Question, Recorded, Restraint};

@@ -48,7 +48,11 @@ pub trait MassStore: Send + Sync {
     ) -> Result<Option<SubmissionResults>, PortError>;
 
     /// Stores submissions as [`accept`](Self::accept) does if none of them is refused, and otherwise none.
-    async fn store_all_or_none(&self, tenant: &TenantId, submissions: Vec<Submission>) -> Result<SubmissionResults, PortError>;
+    async fn store_all_or_none(
+        &self,
+        tenant: &TenantId,
+        submissions: Vec<Submission>,
+    ) -> Result<SubmissionResults, PortError>;
 
     /// Finds a request.
     async fn find(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<MassRequest>, PortError>;
@@ -159,7 +163,11 @@ pub trait OutboxStore: Send + Sync {
 #[async_trait]
 pub trait RecommendationStore: Send + Sync {
     /// Lists the recommendations on a request, newest (greatest id) first.
-    async fn list_of_request(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<Vec<Recommendation>>, PortError>;
+    async fn list_of_request(
+        &self,
+        tenant: &TenantId,
+        id: MassRequestId,
+    ) -> Result<Found<Vec<Recommendation>>, PortError>;
 
     /// Lists recommendations with ids below `before`, newest (greatest id) first: at most one row more than the limit.
     async fn list(

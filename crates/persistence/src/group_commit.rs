@@ -52,7 +52,8 @@ impl Documents<'_> {
 }
 
 /// The transaction of a group.
-type CommitDocuments<C> = fn(&mut C, &TenantId, Documents<'_>, &mut Foresight) -> QueryResult<Option<SubmissionResults>>;
+type CommitDocuments<C> =
+    fn(&mut C, &TenantId, Documents<'_>, &mut Foresight) -> QueryResult<Option<SubmissionResults>>;
 
 /// The answer to a call.
 type Answer = Result<Option<SubmissionResults>, PortError>;

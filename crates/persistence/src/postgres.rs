@@ -15,10 +15,10 @@ use mass_domain::tenancy::TenantId;
 use crate::columns::{Id, Instant, Word, sql};
 use crate::connections::{Connections, Walled};
 use crate::group_commit::GroupCommit;
+use crate::round_robin::round_robin;
 use crate::rows::{Addition, AttemptRow, DueRow, MetKeyRow, SessionRow, VersionRow};
 use crate::schema::{self, audit_heads, login_attempts};
 use crate::target::PostgresUrl;
-use crate::round_robin::round_robin;
 use crate::versions::refuse_newer;
 use crate::{MigrateError, OpenError, Options};
 

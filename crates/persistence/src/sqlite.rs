@@ -20,12 +20,12 @@ use mass_domain::tenancy::TenantId;
 use crate::columns::{Id, Instant, Json, Word, sql};
 use crate::connections::{Connections, Walled};
 use crate::group_commit::GroupCommit;
+use crate::round_robin::round_robin;
 use crate::rows::{Addition, AttemptRow, DueRow, KeyRow, MetKeyRow, SessionRow, VersionRow};
 use crate::schema::{
     self, audit_events, audit_heads, delivery_queue, idempotency_keys, login_attempts, mass_requests, tenant_usage,
 };
 use crate::store::ROWS_PER_STATEMENT;
-use crate::round_robin::round_robin;
 use crate::versions::refuse_newer;
 use crate::{LockedFile, MigrateError, NewerDatabase, OpenError, Options};
 

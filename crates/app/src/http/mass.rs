@@ -335,7 +335,8 @@ async fn accept(call: &Call, service: &MassService, record: &Record, options: &O
     }
     let principal = call.confirmed().await?;
     let receipt = service.accept(&principal, record, options, None).await?;
-    receipt.ok_or_else(|| Problem::internal(&anyhow::anyhow!("a document was not accepted, although under no condition")))
+    receipt
+        .ok_or_else(|| Problem::internal(&anyhow::anyhow!("a document was not accepted, although under no condition")))
 }
 
 /// Fetches a request for a caller who may only be remembered: the store is asked about both at once.

@@ -17,10 +17,10 @@ use mass_service::{
 
 use super::audit::{Growth, Head};
 use super::{Connection, quotas, requests};
+use crate::columns::Instant;
 use crate::foresight::{CachedState, Foresight};
 use crate::group_commit::Documents;
 use crate::rows::{Addition, Assumed, KeyRow, MetKeyRow, NewRequestRow, QueueRow, UsageRow, VersionRow};
-use crate::columns::Instant;
 use crate::store::ROWS_PER_STATEMENT;
 
 /// Judges and stores documents in one transaction. Stores nothing and returns `None` if the tenant's credentials are at
@@ -214,7 +214,8 @@ fn add(
         return Ok(Some(head.frontier));
     }
     let requests = requests.iter().map(|new| NewRequestRow::new(&new.request, new.natural_key.as_deref())).collect();
-    let keys = keys.iter().map(|new| KeyRow::new(tenant, &new.key, &new.record, &new.answer, Instant(new.at))).collect();
+    let keys =
+        keys.iter().map(|new| KeyRow::new(tenant, &new.key, &new.record, &new.answer, Instant(new.at))).collect();
     let queue = sendings.iter().map(|(request, act)| QueueRow::first(tenant, *request, act)).collect();
     let usage = UsageRow::new(tenant, *usage);
     let addition = Addition { tenant, before, assumed, head: head.end(), usage, events, nodes, requests, keys, queue };

@@ -26,9 +26,7 @@ use crate::schema::{api_keys, tenants, users};
 impl ApiKeyStore for Store {
     async fn find_by_prefix(&self, prefix: &KeyPrefix) -> Result<Option<Versioned<StoredKey>>, PortError> {
         let prefix = prefix.clone();
-        self.reads
-            .read_for_found(move |connection| whose(connection, &prefix), find_versioned)
-            .await
+        self.reads.read_for_found(move |connection| whose(connection, &prefix), find_versioned).await
     }
 
     async fn mark_used(&self, tenant: &TenantId, id: ApiKeyId, at: Timestamp) -> Result<(), PortError> {
@@ -44,8 +42,7 @@ impl KeyStore for Store {
     }
 
     async fn find(&self, tenant: &TenantId, id: ApiKeyId) -> Result<Option<ApiKey>, PortError> {
-        let stored =
-            self.reads.read_for(tenant, move |connection, tenant| find(connection, tenant, id)).await?;
+        let stored = self.reads.read_for(tenant, move |connection, tenant| find(connection, tenant, id)).await?;
         Ok(stored.map(|stored| stored.key))
     }
 
@@ -58,9 +55,7 @@ impl KeyStore for Store {
     ) -> Result<Vec<ApiKey>, PortError> {
         let prefix = prefix.cloned();
         self.reads
-            .read_for(tenant, move |connection, tenant| {
-                list(connection, tenant, prefix.as_ref(), before, limit)
-            })
+            .read_for(tenant, move |connection, tenant| list(connection, tenant, prefix.as_ref(), before, limit))
             .await
     }
 

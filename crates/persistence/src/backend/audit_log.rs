@@ -38,9 +38,7 @@ impl AuditStore for Store {
         limit: Limit,
     ) -> Result<Vec<Event>, PortError> {
         let filter = filter.clone();
-        self.reads
-            .read_for(tenant, move |connection, tenant| list(connection, tenant, &filter, before, limit))
-            .await
+        self.reads.read_for(tenant, move |connection, tenant| list(connection, tenant, &filter, before, limit)).await
     }
 
     async fn head(&self, tenant: &TenantId) -> Result<Frontier, PortError> {
@@ -65,15 +63,11 @@ impl AuditStore for Store {
         after: u64,
         limit: usize,
     ) -> Result<Vec<StoredCheckpoint>, PortError> {
-        self.reads
-            .read_for(tenant, move |connection, tenant| checkpoints(connection, tenant, after, limit))
-            .await
+        self.reads.read_for(tenant, move |connection, tenant| checkpoints(connection, tenant, after, limit)).await
     }
 
     async fn keep_checkpoint(&self, tenant: &TenantId, checkpoint: StoredCheckpoint) -> Result<(), PortError> {
-        self.writes
-            .run_for(tenant, move |connection, tenant| keep_checkpoint(connection, tenant, &checkpoint))
-            .await
+        self.writes.run_for(tenant, move |connection, tenant| keep_checkpoint(connection, tenant, &checkpoint)).await
     }
 
     async fn inclusion(
@@ -82,21 +76,15 @@ impl AuditStore for Store {
         sequence: i64,
         size: u64,
     ) -> Result<Option<(Leaf, Vec<TreeHash>)>, PortError> {
-        self.reads
-            .read_for(tenant, move |connection, tenant| inclusion(connection, tenant, sequence, size))
-            .await
+        self.reads.read_for(tenant, move |connection, tenant| inclusion(connection, tenant, sequence, size)).await
     }
 
     async fn consistency(&self, tenant: &TenantId, from: u64, to: u64) -> Result<Option<Vec<TreeHash>>, PortError> {
-        self.reads
-            .read_for(tenant, move |connection, tenant| consistency(connection, tenant, from, to))
-            .await
+        self.reads.read_for(tenant, move |connection, tenant| consistency(connection, tenant, from, to)).await
     }
 
     async fn entries(&self, tenant: &TenantId, after: i64, limit: usize) -> Result<Vec<Entry>, PortError> {
-        self.reads
-            .read_for(tenant, move |connection, tenant| entries(connection, tenant, after, limit))
-            .await
+        self.reads.read_for(tenant, move |connection, tenant| entries(connection, tenant, after, limit)).await
     }
 
     async fn acceptance(&self, tenant: &TenantId, id: MassRequestId) -> Result<Option<Entry>, PortError> {

@@ -350,7 +350,11 @@ fn delivery_and_request(
 }
 
 /// Inserts a recommendation, and adds it to the details of an event.
-fn insert_recommendation(connection: &mut Connection, recommendation: Recommendation, event: NewEvent) -> QueryResult<NewEvent> {
+fn insert_recommendation(
+    connection: &mut Connection,
+    recommendation: Recommendation,
+    event: NewEvent,
+) -> QueryResult<NewEvent> {
     let model = &recommendation.advice.model;
     let flags: Vec<_> = recommendation.flags.iter().map(|flag| flag.code.as_str()).collect();
     let event = event

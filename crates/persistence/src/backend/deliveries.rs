@@ -97,7 +97,12 @@ fn enqueue(
 }
 
 /// Puts a request in the queue for the first time.
-fn first_round(connection: &mut Connection, tenant: &TenantId, request: MassRequestId, act: &Act) -> QueryResult<Delivery> {
+fn first_round(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    request: MassRequestId,
+    act: &Act,
+) -> QueryResult<Delivery> {
     let row = DeliveryRow::first(tenant, request, act.at).by(&act.origin);
     diesel::insert_into(deliveries::table).values(row).execute(connection)?;
     diesel::insert_into(delivery_queue::table).values(QueueRow::first(tenant, request, act)).execute(connection)?;

@@ -68,11 +68,8 @@ pub(super) fn of_request(
     tenant: &TenantId,
     id: MassRequestId,
 ) -> QueryResult<Option<Delivery>> {
-    const BY_REQUEST: &str = deliveries_where!(
-        "AND d.request_id = $2 AND length(d.tenant_id) > 0",
-        "AND q.delivery_id = $2",
-        "LIMIT 1"
-    );
+    const BY_REQUEST: &str =
+        deliveries_where!("AND d.request_id = $2 AND length(d.tenant_id) > 0", "AND q.delivery_id = $2", "LIMIT 1");
     let query = diesel::sql_query(BY_REQUEST).bind::<Text, _>(tenant.as_str());
     let query = query.bind::<types::Id, _>(Id(DeliveryId::of(id).as_uuid()));
     query.get_result(connection).optional()?.map(QueuedDeliveryRow::into_delivery).transpose()

@@ -43,9 +43,7 @@ impl MassStore for Store {
     ) -> Result<SubmissionResults, PortError> {
         super::in_place(self)?;
         self.writes
-            .run_for(tenant, move |connection, tenant| {
-                acceptance::store_all_or_none(connection, tenant, &submissions)
-            })
+            .run_for(tenant, move |connection, tenant| acceptance::store_all_or_none(connection, tenant, &submissions))
             .await
     }
 
@@ -70,9 +68,7 @@ impl MassStore for Store {
         limit: Limit,
     ) -> Result<Vec<Summary>, PortError> {
         let filter = filter.clone();
-        self.reads
-            .read_for(tenant, move |connection, tenant| list(connection, tenant, &filter, before, limit))
-            .await
+        self.reads.read_for(tenant, move |connection, tenant| list(connection, tenant, &filter, before, limit)).await
     }
 
     async fn list_events(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<Vec<Event>>, PortError> {
@@ -91,8 +87,7 @@ impl MassStore for Store {
     }
 
     async fn delete(&self, tenant: &TenantId, id: MassRequestId, deletion: Deletion) -> Result<(), DeleteError> {
-        let delete =
-            move |connection: &mut Connection, tenant: &TenantId| delete(connection, tenant, id, deletion);
+        let delete = move |connection: &mut Connection, tenant: &TenantId| delete(connection, tenant, id, deletion);
         let deleted = self.writes.run_for(tenant, delete).await?;
         if deleted.is_ok() {
             super::sweep(self).await;

@@ -17,7 +17,11 @@ use crate::schema::{mass_requests, recommendations};
 
 #[async_trait]
 impl RecommendationStore for Store {
-    async fn list_of_request(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<Vec<Recommendation>>, PortError> {
+    async fn list_of_request(
+        &self,
+        tenant: &TenantId,
+        id: MassRequestId,
+    ) -> Result<Found<Vec<Recommendation>>, PortError> {
         self.reads.read_for(tenant, move |connection, tenant| list_of_request(connection, tenant, id)).await
     }
 
@@ -29,11 +33,7 @@ impl RecommendationStore for Store {
         limit: Limit,
     ) -> Result<Vec<Recommendation>, PortError> {
         let filter = filter.clone();
-        self.reads
-            .read_for(tenant, move |connection, tenant| {
-                list(connection, tenant, &filter, before, limit)
-            })
-            .await
+        self.reads.read_for(tenant, move |connection, tenant| list(connection, tenant, &filter, before, limit)).await
     }
 }
 

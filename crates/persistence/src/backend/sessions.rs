@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use diesel::prelude::*;
-use mass_auth::{Opening, RefreshTokenHash, RefreshVerdict, Refreshed, Session, SessionStore, Versioned, judge_refresh};
+use mass_auth::{
+    Opening, RefreshTokenHash, RefreshVerdict, Refreshed, Session, SessionStore, Versioned, judge_refresh,
+};
 use mass_domain::audit::{Act, NewEvent};
 use mass_domain::ids::{SessionId, UserId};
 use mass_domain::port::PortError;
@@ -35,14 +37,11 @@ impl SessionStore for Store {
         act: Act,
     ) -> Result<Refreshed, PortError> {
         // A made-up token, whatever tenant it names, gets no turn to write and leaves nothing behind.
-        let known =
-            self.reads.read_for(tenant, move |connection, tenant| of_token(connection, tenant, presented));
+        let known = self.reads.read_for(tenant, move |connection, tenant| of_token(connection, tenant, presented));
         if known.await?.is_none() {
             return Ok(Refreshed::Refused);
         }
-        self.writes
-            .run_for(tenant, move |connection, tenant| refresh(connection, tenant, presented, next, &act))
-            .await
+        self.writes.run_for(tenant, move |connection, tenant| refresh(connection, tenant, presented, next, &act)).await
     }
 
     async fn revoke(&self, tenant: &TenantId, id: SessionId, event: NewEvent) -> Result<(), PortError> {

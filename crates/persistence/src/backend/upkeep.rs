@@ -7,8 +7,8 @@ use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 
 use super::{Connection, Store, attempts, mass, sessions, tenants};
-use crate::{Load, MigrateError};
 use crate::store::Upkeep;
+use crate::{Load, MigrateError};
 
 impl Store {
     /// Runs a unit of work for each tenant and adds up the results.
@@ -53,11 +53,7 @@ impl Upkeep for Store {
     }
 
     fn load(&self) -> Load {
-        Load {
-            waiting_documents: self.accepting.waiting(),
-            reads: self.reads.in_use(),
-            writes: self.writes.in_use(),
-        }
+        Load { waiting_documents: self.accepting.waiting(), reads: self.reads.in_use(), writes: self.writes.in_use() }
     }
 
     fn migrate(&self) -> Result<Vec<String>, MigrateError> {

@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use diesel::dsl::exists;
 use diesel::prelude::*;
-use mass_admin_service::{AccountStore, ChangeUserError, ChangedUser, CreateUserError, UserChange, cascaded_revocation};
+use mass_admin_service::{
+    AccountStore, ChangeUserError, ChangedUser, CreateUserError, UserChange, cascaded_revocation,
+};
 use mass_auth::{Account, PasswordChange, PasswordHash, UserStore};
 use mass_domain::access::{Actor, Role};
 use mass_domain::audit::NewEvent;

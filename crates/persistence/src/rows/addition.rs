@@ -313,7 +313,12 @@ mod tests {
         connection.batch_execute("PRAGMA foreign_keys = ON").unwrap();
         connection.run_pending_migrations(MIGRATIONS).unwrap();
         let tables = [
-            ("audit_events", selected(&audit_events::table.select(audit_events::all_columns)), Events::COLUMNS, &[][..]),
+            (
+                "audit_events",
+                selected(&audit_events::table.select(audit_events::all_columns)),
+                Events::COLUMNS,
+                &[][..],
+            ),
             ("audit_nodes", selected(&audit_nodes::table.select(audit_nodes::all_columns)), Nodes::COLUMNS, &[]),
             (
                 "idempotency_keys",

@@ -43,7 +43,16 @@ async fn statements_work_without_the_cache(db: TestDatabase) {
     let database = open(&Options { statement_cache: false, ..db.place.options() }).unwrap();
     for celsius in 0..3 {
         let submissions = vec![reading("dev-1", celsius).correcting().keyed(&format!("k-{celsius}"))];
-        database.stores().mass.accept(&tenant(), submissions, Vec::new(), None).await.unwrap().unwrap().pop().unwrap().unwrap();
+        database
+            .stores()
+            .mass
+            .accept(&tenant(), submissions, Vec::new(), None)
+            .await
+            .unwrap()
+            .unwrap()
+            .pop()
+            .unwrap()
+            .unwrap();
     }
 }
 
@@ -74,7 +83,8 @@ async fn a_table_that_has_grown_is_not_read_whole() {
     let send = async |from: i64, to: i64| {
         for n in from..to {
             let readings = (0..10).map(|m| reading(&format!("dev-{n}-{m}"), 20).keyed(&format!("key-{n}-{m}")));
-            let results = database.stores().mass.accept(&tenant(), readings.collect(), Vec::new(), None).await.unwrap().unwrap();
+            let results =
+                database.stores().mass.accept(&tenant(), readings.collect(), Vec::new(), None).await.unwrap().unwrap();
             results.into_iter().for_each(|result| assert!(!result.unwrap().replayed));
         }
     };
@@ -84,7 +94,8 @@ async fn a_table_that_has_grown_is_not_read_whole() {
     // Asked for, since they are there.
     let again = (0..10).map(|m| reading(&format!("dev-50-{m}"), 20).keyed(&format!("key-50-{m}"))).collect::<Vec<_>>();
     for _ in 0..10 {
-        for result in database.stores().mass.accept(&tenant(), again.clone(), Vec::new(), None).await.unwrap().unwrap() {
+        for result in database.stores().mass.accept(&tenant(), again.clone(), Vec::new(), None).await.unwrap().unwrap()
+        {
             assert!(result.unwrap().replayed);
         }
     }
@@ -107,7 +118,8 @@ async fn a_table_that_is_new_is_not_read_whole() {
     }
     for n in 0..100 {
         let readings = (0..30).map(|m| reading(&format!("dev-{n}-{m}"), 20).keyed(&format!("key-{n}-{m}")));
-        let results = database.stores().mass.accept(&tenant(), readings.collect(), Vec::new(), None).await.unwrap().unwrap();
+        let results =
+            database.stores().mass.accept(&tenant(), readings.collect(), Vec::new(), None).await.unwrap().unwrap();
         assert!(results.iter().all(Result::is_ok));
     }
     drop(database);
@@ -133,7 +145,9 @@ async fn deliveries_are_looked_up_by_their_keys() {
     for n in 0..30 {
         let readings = (0..10).map(|m| reading(&format!("dev-{n}-{m}"), 20));
         let sent = readings.map(|reading| Submission { auto_send: AutoSend::On, ..reading }).collect();
-        assert!(stores.mass.accept(&tenant(), sent, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok));
+        assert!(
+            stores.mass.accept(&tenant(), sent, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok)
+        );
         let claimed = stores.deliveries.claim(&worker, 5, at(9), at(99), &Restraint::default()).await.unwrap();
         assert_eq!(claimed.len(), 5);
         for Claimed { claim, .. } in claimed {

@@ -42,7 +42,9 @@ async fn accept_at_once(db: &TestDatabase, submissions: Vec<Submission>) -> Hash
     let stores = [Arc::clone(&db.database.stores().mass), Arc::clone(&other.stores().mass)];
     let mut calls = JoinSet::new();
     for (submission, store) in submissions.into_iter().zip(stores.into_iter().cycle()) {
-        calls.spawn(async move { store.accept(&tenant(), vec![submission], Vec::new(), None).await.unwrap().unwrap().pop().unwrap() });
+        calls.spawn(async move {
+            store.accept(&tenant(), vec![submission], Vec::new(), None).await.unwrap().unwrap().pop().unwrap()
+        });
     }
     let mut counts = HashMap::new();
     for result in calls.join_all().await {
@@ -152,8 +154,9 @@ async fn a_call_that_is_given_up_holds_up_nobody(db: TestDatabase) {
     let mut calls = JoinSet::new();
     for n in 0..60 {
         let store = Arc::clone(&db.database.stores().mass);
-        let call =
-            async move { store.accept(&tenant(), vec![simple(n)], Vec::new(), None).await.unwrap().unwrap().pop().unwrap().unwrap() };
+        let call = async move {
+            store.accept(&tenant(), vec![simple(n)], Vec::new(), None).await.unwrap().unwrap().pop().unwrap().unwrap()
+        };
         if n % 3 == 0 {
             given_up.push(tokio::spawn(call));
         } else {
@@ -236,7 +239,9 @@ async fn writers_of_all_kinds_leave_one_log_without_gaps(db: TestDatabase) {
 async fn sees_changes_by_another_process(db: TestDatabase) {
     let opened = db.place.open();
     let other = opened.stores();
-    let theirs = |submission| async { other.mass.accept(&tenant(), vec![submission], vec![], None).await.unwrap().unwrap().remove(0) };
+    let theirs = |submission| async {
+        other.mass.accept(&tenant(), vec![submission], vec![], None).await.unwrap().unwrap().remove(0)
+    };
     let (mut number, mut events) = (0, 0);
     for round in 0..12 {
         // As often as it takes to foresee again, whatever went wrong before.

@@ -137,7 +137,13 @@ impl TestDatabase {
 
     /// Accepts one submission.
     pub(crate) async fn accept(&self, submission: Submission) -> Result<Receipt, Refusal> {
-        self.mass().accept(&fixtures::tenant(), vec![submission], Vec::new(), None).await.unwrap().unwrap().pop().unwrap()
+        self.mass()
+            .accept(&fixtures::tenant(), vec![submission], Vec::new(), None)
+            .await
+            .unwrap()
+            .unwrap()
+            .pop()
+            .unwrap()
     }
 
     /// Accepts one submission, which is new.

@@ -256,7 +256,8 @@ async fn an_automatically_sent_request_has_a_delivery_like_any_other(db: TestDat
     db.mass()
         .accept(&tenant(), submissions, Vec::new(), None)
         .await
-        .unwrap().unwrap()
+        .unwrap()
+        .unwrap()
         .into_iter()
         .for_each(|stored| drop(stored.unwrap()));
     let asked_for = queued(&db, simple(9)).await;
@@ -374,7 +375,15 @@ async fn a_delivery_may_have_an_id_of_its_own(db: TestDatabase) {
 async fn a_place_that_nobody_wants_any_more_is_found_once(db: TestDatabase) {
     let (twice, deleted) = (sent(simple(1)), sent(simple(2)));
     let [request, gone] = [twice.id, deleted.id].map(|id| in_sql(&db, DeliveryId::of(id)));
-    assert!(db.mass().accept(&tenant(), vec![twice, deleted], Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok));
+    assert!(
+        db.mass()
+            .accept(&tenant(), vec![twice, deleted], Vec::new(), None)
+            .await
+            .unwrap()
+            .unwrap()
+            .iter()
+            .all(Result::is_ok)
+    );
     let other = in_sql(&db, DeliveryId::from_uuid(Uuid::now_v7()));
     let columns = "tenant_id, id, request_id, state, round, attempts, created_at, queued_at, updated_at, call_id";
     let values = format!("tenant_id, {other}, id, 'queued', 1, 0, created_at, created_at, created_at, 'c'");
@@ -424,7 +433,8 @@ async fn a_tenant_s_decision_comes_before_the_server_s(db: TestDatabase) {
             for stores in [db.database.stores(), other.stores()] {
                 value += 1;
                 let submissions = |of| vec![Submission { auto_send: server, ..simple(of) }];
-                let single = stores.mass.accept(&tenant(), submissions(value), Vec::new(), None).await.unwrap().unwrap();
+                let single =
+                    stores.mass.accept(&tenant(), submissions(value), Vec::new(), None).await.unwrap().unwrap();
                 let whole = stores.mass.store_all_or_none(&tenant(), submissions(-value)).await.unwrap();
                 for receipt in [single, whole].concat() {
                     let receipt = receipt.unwrap();
@@ -477,7 +487,9 @@ async fn tenants_take_turns_however_much_one_of_them_has_queued(db: TestDatabase
     let (much, little) = (tenant(), other_tenant());
     let of = async |whose: &TenantId, values: Range<i64>| {
         let submissions = values.map(|value| sent(simple(value).sent(second(value)))).collect();
-        assert!(db.mass().accept(whose, submissions, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok));
+        assert!(
+            db.mass().accept(whose, submissions, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok)
+        );
     };
     of(&much, 0..40).await;
     of(&little, 50..53).await;
@@ -505,7 +517,9 @@ async fn tenants_take_turns_however_much_one_of_them_has_queued(db: TestDatabase
 async fn deliveries_of_restrained_tenants_stay_in_the_queue(db: TestDatabase) {
     for whose in [tenant(), other_tenant()] {
         let submissions = (0..10).map(|value| sent(simple(value))).collect();
-        assert!(db.mass().accept(&whose, submissions, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok));
+        assert!(
+            db.mass().accept(&whose, submissions, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok)
+        );
     }
     let of = |claimed: &[Claimed], whose: &TenantId| {
         claimed.iter().filter(|claimed| claimed.claim.tenant_id == *whose).count()
@@ -531,7 +545,9 @@ async fn deliveries_of_restrained_tenants_stay_in_the_queue(db: TestDatabase) {
 async fn tenants_share_the_room_equally(db: TestDatabase) {
     for (whose, values) in [(tenant(), 0..20), (other_tenant(), 20..23)] {
         let submissions = values.map(|value| sent(simple(value))).collect();
-        assert!(db.mass().accept(&whose, submissions, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok));
+        assert!(
+            db.mass().accept(&whose, submissions, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok)
+        );
     }
     let claim = async |limit| {
         let (store, none) = (db.deliveries(), Restraint::default());
@@ -548,7 +564,9 @@ async fn tenants_share_the_room_equally(db: TestDatabase) {
 async fn the_remaining_room_goes_to_tenants_in_turn(db: TestDatabase) {
     for whose in [tenant(), other_tenant()] {
         let submissions = (0..20).map(|value| sent(simple(value).sent(second(value)))).collect();
-        assert!(db.mass().accept(&whose, submissions, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok));
+        assert!(
+            db.mass().accept(&whose, submissions, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok)
+        );
     }
     let mut counts = Vec::new();
     for _ in 0..4 {

@@ -29,7 +29,9 @@ async fn tenants_share_no_key_and_no_sequence(db: TestDatabase) {
         let results = db.mass().accept(&tenant, vec![sent.clone()], Vec::new(), None).await.unwrap().unwrap();
         let receipt = results[0].as_ref().unwrap();
         assert_eq!((receipt.outcome, receipt.replayed), (Outcome::Accepted, false));
-        let Found::Present(events) = db.mass().list_events(&tenant, sent.id).await.unwrap() else { panic!("no events") };
+        let Found::Present(events) = db.mass().list_events(&tenant, sent.id).await.unwrap() else {
+            panic!("no events")
+        };
         assert_eq!((events[0].sequence, &events[0].event.tenant_id), (1, &tenant));
     }
 }

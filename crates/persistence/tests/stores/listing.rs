@@ -67,7 +67,8 @@ async fn each_filter_keeps_what_it_names(db: TestDatabase) {
     db.mass()
         .accept(&tenant(), vec![reading("dev-1", 1), odd, reading("dev-2", 1), simple(1)], Vec::new(), None)
         .await
-        .unwrap().unwrap();
+        .unwrap()
+        .unwrap();
     db.mass().transition(&tenant(), id, transition(Status::Processing)).await.unwrap();
 
     let all = || Filter {

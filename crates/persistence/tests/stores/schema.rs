@@ -138,7 +138,9 @@ async fn a_queue_outlives_its_migration(db: TestDatabase) {
     let submissions = vec![sent(1), sent(2), simple(3)];
     let ids: Vec<_> = submissions.iter().map(|submission| DeliveryId::of(submission.id)).collect();
     let asked_for = submissions[2].id;
-    assert!(db.mass().accept(&tenant(), submissions, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok));
+    assert!(
+        db.mass().accept(&tenant(), submissions, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok)
+    );
     db.outbox().enqueue(&tenant(), asked_for, act(at(1))).await.unwrap();
     let place = db.place;
     drop(db.database);
