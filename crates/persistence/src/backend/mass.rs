@@ -141,14 +141,12 @@ pub(super) fn list(
         query = query.filter(mass_requests::correlation_id.eq(correlation_id));
     }
     if let Some(from) = created_from {
-        query = query
-            .filter(mass_requests::created_at.ge(Instant(*from)))
-            .filter(mass_requests::id.ge(Id(lowest_id_from(*from))));
+        let lowest = Id(lowest_id_from(*from));
+        query = query.filter(mass_requests::created_at.ge(Instant(*from)).and(mass_requests::id.ge(lowest)));
     }
     if let Some(to) = created_to {
-        query = query
-            .filter(mass_requests::created_at.lt(Instant(*to)))
-            .filter(mass_requests::id.lt(Id(lowest_id_after(*to))));
+        let lowest = Id(lowest_id_after(*to));
+        query = query.filter(mass_requests::created_at.lt(Instant(*to)).and(mass_requests::id.lt(lowest)));
     }
     if let Some(from) = observed_from {
         query = query.filter(mass_requests::observed_at.ge(Instant(*from)));
