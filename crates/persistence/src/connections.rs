@@ -129,6 +129,11 @@ impl<C: Walled> Connections<C> {
         &self.errors
     }
 
+    /// Returns the time that a unit of work may take.
+    pub(crate) fn limit(&self) -> Option<Duration> {
+        Some(self.limit)
+    }
+
     /// Tells whether a unit of work hangs.
     pub(crate) fn is_stuck(&self) -> bool {
         self.limiter.is_stuck()
@@ -149,7 +154,7 @@ impl<C: Walled> Connections<C> {
         tenant: &TenantId,
         work: impl FnOnce(&mut C, &TenantId) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, PortError> {
-        self.with_tenant(tenant, |mut connection| connection.run(work)).await?
+        self.with_tenant(Some(self.limit), tenant, |mut connection| connection.run(work)).await?
     }
 
     /// Runs a unit of work for a tenant that only reads: once more on another connection, if its own is lost.
@@ -158,7 +163,7 @@ impl<C: Walled> Connections<C> {
         tenant: &TenantId,
         work: impl Fn(&mut C, &TenantId) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, PortError> {
-        self.with_tenant(tenant, |mut connection| connection.read(work)).await?
+        self.with_tenant(Some(self.limit), tenant, |mut connection| connection.read(work)).await?
     }
 
     /// Runs a unit of work for a tenant without a time limit, for purges.
@@ -167,20 +172,12 @@ impl<C: Walled> Connections<C> {
         tenant: &TenantId,
         work: impl FnOnce(&mut C, &TenantId) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, PortError> {
-        self.with_tenant_within(None, tenant, |mut connection| connection.run(work)).await?
+        self.with_tenant(None, tenant, |mut connection| connection.run(work)).await?
     }
 
-    /// Lends a connection for several units of work of a tenant. Fails only if there is no turn or no connection in
-    /// time.
+    /// Lends a connection for several units of work of a tenant. Fails only if there is no turn or no connection in time,
+    /// or no result within the limit.
     pub(crate) async fn with_tenant<T: Send + 'static>(
-        &self,
-        tenant: &TenantId,
-        work: impl FnOnce(TenantConnection<'_, C>) -> T + Send + 'static,
-    ) -> Result<T, PortError> {
-        self.with_tenant_within(Some(self.limit), tenant, work).await
-    }
-
-    async fn with_tenant_within<T: Send + 'static>(
         &self,
         limit: Option<Duration>,
         tenant: &TenantId,
@@ -192,7 +189,7 @@ impl<C: Walled> Connections<C> {
         let (errors, pool) = (Arc::clone(&self.errors), self.pool.clone());
         let in_turn = move |connection: &mut C| {
             let _turn = turn;
-            let lease = Lease { connection, pool: &pool, errors: &errors };
+            let lease = Replaceable { connection, pool: &pool, errors: &errors };
             work(TenantConnection { purpose, lease, has_walls: &has_walls, tenant: &tenant })
         };
         self.with(limit, span, in_turn).await
@@ -227,7 +224,7 @@ impl<C: Walled> Connections<C> {
         let (has_walls, purpose) = (Arc::clone(&self.has_walls), self.purpose);
         let (errors, pool) = (Arc::clone(&self.errors), self.pool.clone());
         let both = move |connection: &mut C| {
-            let mut lease = Lease { connection, pool: &pool, errors: &errors };
+            let mut lease = Replaceable { connection, pool: &pool, errors: &errors };
             let found = lease.retried(&look_up).map_err(|error| lease.classify(error))?;
             let Some((tenant, key)) = found else { return Ok(None) };
             let mut connection = TenantConnection { purpose, lease, has_walls: &has_walls, tenant: &tenant };
@@ -254,7 +251,7 @@ impl<C: Walled> Connections<C> {
     ) -> Result<T, PortError> {
         let (errors, pool) = (Arc::clone(&self.errors), self.pool.clone());
         let outside = move |connection: &mut C| {
-            let mut lease = Lease { connection, pool: &pool, errors: &errors };
+            let mut lease = Replaceable { connection, pool: &pool, errors: &errors };
             lease.retried(&work).map_err(|error| lease.classify(error))
         };
         self.with(Some(self.limit), self.span(), outside).await?
@@ -321,13 +318,13 @@ fn span<C: Walled>(purpose: &'static str) -> Span {
 }
 
 /// A connection of a pool that can be replaced by another one of the pool.
-struct Lease<'a, C: Walled> {
+struct Replaceable<'a, C: Walled> {
     connection: &'a mut C,
     pool: &'a Pool<Manager<C>>,
     errors: &'a ErrorClassifier,
 }
 
-impl<C: Walled> Lease<'_, C> {
+impl<C: Walled> Replaceable<'_, C> {
     fn classify(&mut self, error: Error) -> PortError {
         self.errors.classify(error, self.connection)
     }
@@ -352,7 +349,7 @@ impl<C: Walled> Lease<'_, C> {
 /// A connection for units of work of one tenant.
 pub(crate) struct TenantConnection<'a, C: Walled> {
     purpose: &'static str,
-    lease: Lease<'a, C>,
+    lease: Replaceable<'a, C>,
     has_walls: &'a OnceLock<bool>,
     tenant: &'a TenantId,
 }
@@ -365,7 +362,21 @@ impl<C: Walled> TenantConnection<'_, C> {
 
     /// Runs a unit of work for the tenant.
     pub(crate) fn run<T>(&mut self, work: impl FnOnce(&mut C, &TenantId) -> QueryResult<T>) -> Result<T, PortError> {
-        self.run_within(work).map_err(|error| self.lease.classify(error))
+        let Self { lease, has_walls, tenant, purpose: _ } = self;
+        // Beginning a transaction is idempotent.
+        let begun = lease.retried(|connection| {
+            let has_walls = walls(has_walls, connection)?;
+            if has_walls {
+                connection.enter(tenant)?;
+            }
+            Ok(has_walls)
+        });
+        let done = match begun {
+            Ok(true) => lease.connection.within(|connection| work(connection, tenant)),
+            Ok(false) => work(lease.connection, tenant),
+            Err(error) => Err(error),
+        };
+        done.map_err(|error| lease.classify(error))
     }
 
     /// Runs a unit of work that only reads.
@@ -380,23 +391,6 @@ impl<C: Walled> TenantConnection<'_, C> {
             }
         };
         self.lease.retried(read).map_err(|error| self.lease.classify(error))
-    }
-
-    fn run_within<T>(&mut self, work: impl FnOnce(&mut C, &TenantId) -> QueryResult<T>) -> QueryResult<T> {
-        let Self { lease, has_walls, tenant, purpose: _ } = self;
-        // Beginning a transaction is idempotent.
-        let begun = lease.retried(|connection| {
-            let has_walls = walls(has_walls, connection)?;
-            if has_walls {
-                connection.enter(tenant)?;
-            }
-            Ok(has_walls)
-        })?;
-        if begun {
-            lease.connection.within(|connection| work(connection, tenant))
-        } else {
-            work(lease.connection, tenant)
-        }
     }
 }
 

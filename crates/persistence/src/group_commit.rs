@@ -141,7 +141,7 @@ impl<C: Walled> GroupCommit<C> {
         // Held twice: until the work ends if this future is dropped, and until this future ends if no work begins.
         let turn = Arc::new(turn);
         let its_turn = Arc::clone(&turn);
-        let committing = self.writes.with_tenant(&queue.tenant, move |mut connection| {
+        let committing = self.writes.with_tenant(self.writes.limit(), &queue.tenant, move |mut connection| {
             let _turn = its_turn;
             let mut foresight = its_queue.foresight.lock().unwrap_or_else(PoisonError::into_inner);
             let mut documents = 0;

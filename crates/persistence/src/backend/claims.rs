@@ -52,7 +52,7 @@ impl DeliveryStore for Store {
         let (worker, restraint) = (worker.clone(), restraint.clone());
         let mut last_served = self.last_served.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let claim_due = move |connection: &mut Connection| {
-            let lease = Lease { now, until };
+            let lease = LeaseTime { now, until };
             let claims = claim_due(connection, &worker, limit, lease, &restraint, &mut last_served)?;
             Ok((claims, last_served))
         };
@@ -129,7 +129,7 @@ fn by_tenant(claims: Vec<Claim>) -> BTreeMap<TenantId, Vec<Claim>> {
 
 /// The beginning and the end of a lease.
 #[derive(Clone, Copy)]
-struct Lease {
+struct LeaseTime {
     now: Timestamp,
     until: Timestamp,
 }
@@ -140,7 +140,7 @@ fn claim_due(
     connection: &mut Connection,
     worker: &WorkerName,
     limit: u16,
-    Lease { now, until }: Lease,
+    LeaseTime { now, until }: LeaseTime,
     restraint: &Restraint,
     last_served: &mut Option<TenantId>,
 ) -> QueryResult<Vec<Claim>> {
