@@ -187,7 +187,7 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    const fn new(tenant: &'a TenantId, stored: StoredState) -> Self {
+    fn new(tenant: &'a TenantId, stored: StoredState) -> Self {
         let (added, keys, superseded) = (Vec::new(), Vec::new(), Vec::new());
         Self { tenant, stored, added, keys, superseded, sendings: Vec::new(), events: Vec::new() }
     }

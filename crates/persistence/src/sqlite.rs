@@ -338,7 +338,7 @@ fn add(connection: &mut Connection, addition: &Addition<'_>) -> QueryResult<bool
         .do_update()
         .set(usage)
         .execute(connection)?;
-    backend::store_nodes(connection, nodes)?;
+    backend::audit::store_nodes(connection, nodes)?;
     Ok(true)
 }
 

@@ -7,7 +7,7 @@ mod acceptance;
 mod accounts;
 mod api_keys;
 mod attempts;
-mod audit;
+pub(super) mod audit;
 mod audit_live;
 mod audit_log;
 mod audit_tree;
@@ -36,6 +36,6 @@ use super::{
 };
 
 pub(crate) use acceptance::commit_documents;
-pub(crate) use audit::{column, store_nodes};
+pub(crate) use audit::column;
 pub(crate) use audit_tree::build_missing;
 pub(crate) use fair_share::{Share, names};

@@ -112,7 +112,7 @@ impl DeliveryRow {
 #[derive(Debug, QueryableByName)]
 pub(crate) struct QueuedDeliveryRow {
     #[diesel(embed)]
-    row: DeliveryRow,
+    delivery: DeliveryRow,
     #[diesel(sql_type = Nullable<sql::Instant>)]
     due_at: Option<Instant>,
     #[diesel(sql_type = Nullable<Text>)]
@@ -122,7 +122,7 @@ pub(crate) struct QueuedDeliveryRow {
 impl QueuedDeliveryRow {
     /// Builds the delivery.
     pub(crate) fn into_delivery(self) -> QueryResult<Delivery> {
-        self.row.into_delivery(self.due_at.map(|due_at| (due_at, self.worker)))
+        self.delivery.into_delivery(self.due_at.map(|due_at| (due_at, self.worker)))
     }
 }
 

@@ -319,7 +319,7 @@ async fn a_tenant_whose_writes_pile_up_holds_up_no_other() {
         stored
     };
     let (moved, stored) = tokio::join!(piled_up, other);
-    assert!(stored.unwrap()[0].is_ok());
+    assert!(stored.unwrap().unwrap()[0].is_ok());
     assert!(moved.iter().all(Result::is_ok));
 }
 
