@@ -134,23 +134,29 @@ pub struct Judgement {
     pub additions: Additions,
 }
 
-/// Error for stored state that lacks a request which a submission meets: a bug of the store.
+/// Error for input that cannot be judged: a bug of the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a submission meets request {0}, which the store did not read")]
-pub struct MissingRequest(pub MassRequestId);
+pub enum JudgeError {
+    /// The stored state lacks a request.
+    #[error("a submission meets request {0}, which the store did not read")]
+    MissingRequest(MassRequestId),
+    /// A submission has the id of another request.
+    #[error("the id {0} is taken")]
+    TakenId(MassRequestId),
+}
 
 /// Judges submissions, each as if those before it had been stored already. `refused` are the events of calls whose
 /// documents were refused before: each counts as a request of the day, and is appended unless
 /// [`Usage::admit_refusal`] says otherwise.
 ///
 /// # Errors
-/// [`MissingRequest`].
+/// [`JudgeError`].
 pub fn judge(
     tenant: &TenantId,
     stored: StoredState,
     submissions: &[Submission],
     refused: &[NewEvent],
-) -> Result<Judgement, MissingRequest> {
+) -> Result<Judgement, JudgeError> {
     let mut judge = Judge::new(tenant, stored);
     judge.record(refused);
     let results = submissions.iter().map(|submission| judge.accept(submission)).collect::<Result<_, _>>()?;
@@ -197,14 +203,14 @@ impl<'a> Judge<'a> {
         self.events.extend(refused.iter().filter(|event| usage.admit_refusal(quotas, event.at)).cloned());
     }
 
-    fn accept(&mut self, submission: &Submission) -> Result<Result<Receipt, Refusal>, MissingRequest> {
+    fn accept(&mut self, submission: &Submission) -> Result<Result<Receipt, Refusal>, JudgeError> {
         let natural_key = submission.examined.index.natural_key.clone().map(|key| (submission.examined.contract, key));
         let key = submission.idempotency_key.as_ref().and_then(|key| self.stored.keys.get(key));
         let versions =
             natural_key.as_ref().and_then(|key| self.stored.versions.get(key)).map_or(&[][..], Vec::as_slice);
         match decide(submission, key.map(|(record, _)| record), versions) {
             Decision::Replay(id) => {
-                let (_, snapshot) = key.cloned().ok_or(MissingRequest(id))?;
+                let (_, snapshot) = key.cloned().ok_or(JudgeError::MissingRequest(id))?;
                 let (outcome, request) = (snapshot.outcome, snapshot.restore(self.request(id)?.clone()));
                 Ok(Ok(Receipt { outcome, replayed: true, sent: false, request }))
             }
@@ -230,7 +236,7 @@ impl<'a> Judge<'a> {
         submission: &Submission,
         natural_key: Option<NaturalKey>,
         corrects: Option<MassRequestId>,
-    ) -> Result<Receipt, MissingRequest> {
+    ) -> Result<Receipt, JudgeError> {
         let act = Act::new(submission.actor, submission.at, &submission.origin);
         let request = submission.clone().into_request(self.tenant, corrects);
         let id = request.summary.id;
@@ -257,12 +263,14 @@ impl<'a> Judge<'a> {
             versions.iter_mut().for_each(|older| older.superseded = true);
             versions.push(StoredVersion { id, fingerprint: request.summary.fingerprint, superseded: false });
         }
-        self.stored.requests.insert(id, request.clone());
+        if self.stored.requests.insert(id, request.clone()).is_some() {
+            return Err(JudgeError::TakenId(id));
+        }
         Ok(Receipt { outcome: request.summary.outcome, replayed: false, sent, request })
     }
 
-    fn supersede(&mut self, id: MassRequestId, by: MassRequestId, act: &Act) -> Result<(), MissingRequest> {
-        let summary = &mut self.stored.requests.get_mut(&id).ok_or(MissingRequest(id))?.summary;
+    fn supersede(&mut self, id: MassRequestId, by: MassRequestId, act: &Act) -> Result<(), JudgeError> {
+        let summary = &mut self.stored.requests.get_mut(&id).ok_or(JudgeError::MissingRequest(id))?.summary;
         summary.corrected_by = Some(by);
         summary.touch(act);
         self.events.push(summary.event(act, Action::Corrected).with("corrected_by", by.to_string()));
@@ -282,8 +290,8 @@ impl<'a> Judge<'a> {
         self.keys.push(NewKey { key, record, answer, at: submission.at });
     }
 
-    fn request(&self, id: MassRequestId) -> Result<&MassRequest, MissingRequest> {
-        self.stored.requests.get(&id).ok_or(MissingRequest(id))
+    fn request(&self, id: MassRequestId) -> Result<&MassRequest, JudgeError> {
+        self.stored.requests.get(&id).ok_or(JudgeError::MissingRequest(id))
     }
 
     fn into_additions(self) -> Additions {

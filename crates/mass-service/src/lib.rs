@@ -31,7 +31,7 @@ use uuid::{ContextV7, Uuid};
 
 pub use accept::{AcceptError, Options};
 pub use acceptance::{
-    Additions, Judgement, MissingRequest, NaturalKey, NewKey, NewRequest, StoredState, SubmissionResults, TenantState,
+    Additions, JudgeError, Judgement, NaturalKey, NewKey, NewRequest, StoredState, SubmissionResults, TenantState,
     judge,
 };
 pub use batch::{Prepared, Results, Verdicts};

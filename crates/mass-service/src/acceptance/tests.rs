@@ -227,8 +227,17 @@ fn needs_the_requests_that_it_answers_with_or_supersedes_and_fails_without_them(
         (stored.needed(std::slice::from_ref(&submission)), judge(&self::tenant(), stored, &[submission], &[]))
     };
     assert_eq!(before().needed(&[keyed(reading(2, "dev-9", 0), "k")]), [id(1)]);
-    assert_eq!(with_other_keys(reading(2, "dev-1", 20)), (vec![id(1)], Err(MissingRequest(id(1)))));
-    assert_eq!(with_other_keys(correcting(reading(2, "dev-1", 21))), (vec![id(1)], Err(MissingRequest(id(1)))));
+    assert_eq!(with_other_keys(reading(2, "dev-1", 20)), (vec![id(1)], Err(JudgeError::MissingRequest(id(1)))));
+    assert_eq!(
+        with_other_keys(correcting(reading(2, "dev-1", 21))),
+        (vec![id(1)], Err(JudgeError::MissingRequest(id(1))))
+    );
     let (needed, conflict) = with_other_keys(reading(2, "dev-1", 21));
     assert_eq!((needed, conflict.unwrap().results.len()), (vec![], 1));
+}
+
+#[test]
+fn fails_for_two_submissions_with_one_id() {
+    let submissions = [reading(1, "dev-1", 20), reading(1, "dev-2", 20)];
+    assert_eq!(judge(&tenant(), nothing_stored(), &submissions, &[]), Err(JudgeError::TakenId(id(1))));
 }

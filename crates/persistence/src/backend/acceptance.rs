@@ -117,7 +117,7 @@ fn judged(
     submissions: &[Submission],
     refused: &[NewEvent],
 ) -> QueryResult<Judgement> {
-    judge(tenant, stored, submissions, refused).map_err(|missing| QueryBuilderError(missing.into()))
+    judge(tenant, stored, submissions, refused).map_err(|error| QueryBuilderError(error.into()))
 }
 
 fn afterwards(before: TenantState, judgement: &Judgement) -> TenantState {

@@ -11,9 +11,10 @@ use std::sync::{Mutex, PoisonError};
 
 use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
 use mass_domain::delivery::Filter;
-use mass_domain::ids::SessionId;
+use mass_domain::ids::{DeliveryId, SessionId};
 use mass_domain::page::Limit;
-use mass_domain::tenancy::CredentialsVersion;
+use mass_domain::tenancy::{AutoSend, CredentialsVersion};
+use mass_service::Submission;
 use sqlparser::ast::{
     BinaryOperator, Expr, FromTable, Join, JoinConstraint, JoinOperator, Query, Select, Statement, TableFactor,
     TableWithJoins, UpdateTableFromKind, Value, Visit, Visitor,
@@ -24,7 +25,7 @@ use uuid::Uuid;
 
 use crate::administration::key;
 use crate::databases::TestDatabase;
-use crate::fixtures::{Vary, at, event, reading, tenant};
+use crate::fixtures::{Vary, act, at, event, reading, tenant};
 
 /// The tables of which every node would have all rows: what identifies tenants, and what leads to one.
 const REFERENCE_TABLES: [&str; 3] = ["tenants", "directory", "login_attempts"];
@@ -357,24 +358,32 @@ fn recognises_statements_that_are_tied_to_one_tenant() {
     }
 }
 
-/// The joins in the program's sources.
-const JOINS: [&[&str]; 7] = [
-    &["api_keys", "tenants"],
-    &["deliveries", "delivery_queue"],
-    &["delivery_queue", "mass_requests", "deliveries"],
-    &["idempotency_keys", "mass_requests"],
-    &["sessions", "users", "tenants"],
-    &["tenants", "quotas", "tenant_usage"],
-    &["mass_requests", "tenants"],
+/// The statements with joins in the program's sources: their tables, and the number of joins, which for statements that differ
+/// between the databases are counted for both.
+const JOINS: [(&[&str], usize); 7] = [
+    (&["api_keys", "tenants"], 1),
+    (&["deliveries", "delivery_queue", "delivery_queue", "mass_requests", "deliveries"], 3),
+    (&["delivery_queue", "mass_requests", "deliveries"], 2),
+    (&["idempotency_keys", "mass_requests"], 2),
+    (&["sessions", "users", "tenants"], 2),
+    (&["tenants", "quotas", "tenant_usage"], 2),
+    (&["mass_requests", "tenants"], 1),
 ];
 
-/// The number of joins in the sources.
+/// The number of joins in the sources, in diesel's words and in SQL.
 fn joins_in(folder: &Path) -> usize {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     files
         .map(|path| match path.is_dir() {
             true => joins_in(&path),
-            false => fs::read_to_string(&path).unwrap().matches("_join(").count(),
+            false => {
+                let source = fs::read_to_string(&path).unwrap();
+                let in_sql = |line: &&str| {
+                    let line = line.trim_start();
+                    line.contains(" ON ") && (line.starts_with("JOIN ") || line.starts_with("LEFT JOIN "))
+                };
+                source.matches("_join(").count() + source.lines().filter(in_sql).count()
+            }
         })
         .sum()
 }
@@ -392,10 +401,12 @@ async fn every_join_of_the_program_is_looked_at() {
     db.keys().create(gateway.clone(), digest, event(&tenant(), at(0))).await.unwrap();
     db.key_ring().find_by_prefix(&gateway.prefix).await.unwrap();
     db.outbox().list(&tenant(), Filter::default(), None, Limit::DEFAULT).await.unwrap();
-    for tables in JOINS {
+    let sent = db.stored(Submission { auto_send: AutoSend::On, ..reading("dev-2", 20) }).await;
+    db.outbox().cancel(&tenant(), DeliveryId::of(sent.summary.id), act(at(2))).await.unwrap();
+    for (tables, _) in JOINS {
         assert!(seen().values().any(|seen| seen == tables), "no statement joins {tables:?}");
     }
-    let joins: usize = JOINS.iter().map(|tables| tables.len() - 1).sum();
+    let joins: usize = JOINS.iter().map(|(_, joins)| joins).sum();
     let in_sources = joins_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
     assert_eq!(in_sources, joins, "a join has come or gone: this test has to send what is joined, and to name it");
 }
