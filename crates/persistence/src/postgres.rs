@@ -22,7 +22,7 @@ use crate::target::PostgresUrl;
 use crate::versions::refuse_newer;
 use crate::{MigrateError, OpenError, Options};
 
-#[path = "backend/mod.rs"]
+#[path = "backend/ports.rs"]
 mod backend;
 mod roles;
 

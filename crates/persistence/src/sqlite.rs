@@ -29,7 +29,7 @@ use crate::store::ROWS_PER_STATEMENT;
 use crate::versions::refuse_newer;
 use crate::{LockedFile, MigrateError, NewerDatabase, OpenError, Options};
 
-#[path = "backend/mod.rs"]
+#[path = "backend/ports.rs"]
 mod backend;
 mod sweeping;
 

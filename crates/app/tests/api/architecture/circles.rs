@@ -18,8 +18,7 @@ impl Files {
     fn of(src: &Path, sources: &[(std::path::PathBuf, String)]) -> Self {
         let file = |(path, source): &(std::path::PathBuf, String)| {
             let inner = path.strip_prefix(src).ok()?.with_extension("");
-            let mut parts: Module = inner.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
-            parts.pop_if(|part| part == "mod");
+            let parts: Module = inner.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
             match parts.first().map(String::as_str) {
                 Some("main") => None,
                 Some("lib") => Some((Module::new(), code(source))),
