@@ -1,4 +1,4 @@
-//! Sessions: what begins with a login, lives on by refreshing and ends by logging out.
+//! Sessions: opened by a log-in, prolonged by refreshing, ended by a log-out.
 
 use mass_domain::access::Principal;
 use mass_domain::audit::{Act, Action, NewEvent, Object};
@@ -15,30 +15,30 @@ use crate::refresh_token::RefreshToken;
 use crate::store::Refreshed;
 use crate::tokens::TokenSubject;
 
-/// A login and all that follows from it.
+/// A user's session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
     /// Its id: the `sid` of its access tokens.
     pub id: SessionId,
     /// The tenant of its user.
     pub tenant_id: TenantId,
-    /// Who logged in.
+    /// The user who logged in.
     pub user_id: UserId,
-    /// When.
+    /// The time of the log-in.
     pub created_at: Timestamp,
-    /// When it ends unless it is refreshed before.
+    /// The time at which it ends unless it is refreshed before.
     pub expires_at: Timestamp,
-    /// When it was ended before its time.
+    /// The time at which it was revoked.
     pub revoked_at: Option<Timestamp>,
 }
 
 impl Session {
-    /// For how many seconds a session lives on without being refreshed: 14 days.
+    /// The idle timeout in seconds: 14 days without a refresh.
     pub const IDLE_SECONDS: i64 = 14 * 24 * 3600;
-    /// For how many seconds a session lives at most, however often it is refreshed: 90 days.
+    /// The maximum lifetime in seconds, however often it is refreshed: 90 days.
     pub const MAX_SECONDS: i64 = 90 * 24 * 3600;
 
-    /// A session of a user that begins now.
+    /// Creates a session that begins now.
     pub(crate) fn begin(id: SessionId, user: &User, at: Timestamp) -> Self {
         Self {
             id,
@@ -50,20 +50,20 @@ impl Session {
         }
     }
 
-    /// Whether it has neither expired nor been revoked.
+    /// Returns true if it has neither expired nor been revoked.
     #[must_use]
     pub fn is_live(&self, at: Timestamp) -> bool {
         self.revoked_at.is_none() && at < self.expires_at
     }
 
-    /// The event of its end because a token of it was used twice, by whoever did so.
+    /// Builds the event of its revocation after a refresh token was used twice.
     #[must_use]
     pub fn revoked_by(&self, act: &Act) -> NewEvent {
         let event = act.done(&self.tenant_id, Action::SessionRevoked, Object::Session(self.id));
         event.with("user_id", self.user_id.to_string())
     }
 
-    /// When it ends if it is refreshed now.
+    /// Returns the new expiry after a refresh at this instant.
     fn prolonged(&self, at: Timestamp) -> Timestamp {
         later(at, Self::IDLE_SECONDS).min(later(self.created_at, Self::MAX_SECONDS))
     }
@@ -73,21 +73,21 @@ fn later(at: Timestamp, seconds: i64) -> Timestamp {
     at.plus_seconds(seconds).unwrap_or(at)
 }
 
-/// What has to become of a session whose refresh token is presented.
+/// The action to take on a session whose refresh token is presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefreshVerdict {
-    /// The token is spent, another takes its place, and the session ends at this instant.
+    /// Spends the token, issues the next one, and sets the new expiry.
     Rotate {
-        /// When the session ends unless it is refreshed before.
+        /// The time at which the session ends unless it is refreshed before.
         expires_at: Timestamp,
     },
-    /// Two hold the token, one of whom stole it. Nobody can tell which, so the session ends (RFC 9700, section 4.14.2).
+    /// Ends the session: the token was used twice, so that it may have been stolen (RFC 9700, section 4.14.2).
     Revoke,
-    /// The session is over already, or its user may not log in.
+    /// Does nothing: the session has ended, or its user is disabled.
     Refuse,
 }
 
-/// Judges a refresh token of a session by whether it has been spent and whether the session's user is disabled.
+/// Decides about a refresh token from its session, from whether it was spent, and from whether the user is disabled.
 #[must_use]
 pub fn judge_refresh(session: &Session, spent: bool, disabled: bool, at: Timestamp) -> RefreshVerdict {
     if !session.is_live(at) {
@@ -101,25 +101,25 @@ pub fn judge_refresh(session: &Session, spent: bool, disabled: bool, at: Timesta
     }
 }
 
-/// What somebody holds who is logged in.
+/// The tokens of a logged-in user.
 #[derive(Debug)]
 pub struct LoggedIn {
-    /// The bearer token of the requests to come.
+    /// The bearer token of requests.
     pub access_token: SecretString,
-    /// For how long it is good.
+    /// Its lifetime in seconds.
     pub expires_in_seconds: u64,
-    /// Buys the next pair of tokens, once.
+    /// The single-use token for the next pair of tokens.
     pub refresh_token: SecretString,
 }
 
-/// Why a session is not refreshed.
+/// The reasons for which a session is not refreshed.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
-    /// The token is no refresh token of a session that lives: made up, spent, expired or revoked. Deliberately no more
-    /// than that.
+    /// The token belongs to no live session: unknown, spent, expired or revoked. Deliberately no more precise than
+    /// that.
     #[error("the refresh token is not valid")]
     InvalidToken,
-    /// The token had been used before: whoever holds it, its session has been ended. To be answered like an invalid one.
+    /// The token was used twice, and its session has been revoked. Clients get the same answer as for an invalid token.
     #[error("the refresh token is not valid")]
     Reused,
     /// The store could not do its work.
@@ -131,8 +131,8 @@ pub enum RefreshError {
 }
 
 impl AuthService {
-    /// Exchanges a refresh token for a new pair of tokens. Of several who present the same one, the first gets them; the
-    /// second ends the session, with every token of it.
+    /// Exchanges a refresh token for a new pair of tokens. If one token is presented twice, the second call ends the
+    /// session with all its tokens.
     ///
     /// # Errors
     /// [`RefreshError`].
@@ -151,7 +151,7 @@ impl AuthService {
         }
     }
 
-    /// Ends the caller's session, with every token of it. An API key has none, and nothing happens.
+    /// Ends the caller's session with all its tokens. Does nothing for an API key, which has no session.
     ///
     /// # Errors
     /// [`PortError`] of the store.
@@ -162,7 +162,7 @@ impl AuthService {
         self.sessions.revoke(principal.tenant(), session, event).await
     }
 
-    /// The tokens with which a session goes on.
+    /// Issues the tokens with which a session goes on.
     pub(crate) fn tokens_of(&self, session: &Session, refresh: &RefreshToken) -> anyhow::Result<LoggedIn> {
         let subject =
             TokenSubject { user_id: session.user_id, tenant_id: session.tenant_id.clone(), session_id: session.id };
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn reuse_ends_a_live_session_and_changes_nothing_of_a_dead_one() {
+    fn reuse_ends_a_live_session_and_leaves_a_dead_one() {
         let live = session(day(14), None);
         assert_eq!(judge_refresh(&live, true, false, day(1)), RefreshVerdict::Revoke);
         assert_eq!(judge_refresh(&live, true, true, day(1)), RefreshVerdict::Revoke);

@@ -1,7 +1,7 @@
 //! Sessions and their refresh tokens: what the port's methods do in their transactions.
 
 use diesel::prelude::*;
-use mass_auth::{Opening, RefreshTokenHash, RefreshVerdict, Refreshed, Session, Versioned, judge_refresh};
+use mass_auth::{NewSession, RefreshTokenHash, RefreshVerdict, Refreshed, Session, Versioned, judge_refresh};
 use mass_domain::audit::{Act, NewEvent};
 use mass_domain::ids::{SessionId, UserId};
 use mass_domain::tenancy::{CredentialsVersion, TenantId};
@@ -15,9 +15,9 @@ use crate::rows::{SessionRow, UserRow};
 use crate::schema::{refresh_tokens, sessions, tenants, users as user_rows};
 
 /// Opens a session, if the proved password is still the user's.
-pub(super) fn open(connection: &mut Connection, opening: Opening, event: NewEvent) -> QueryResult<bool> {
+pub(super) fn open(connection: &mut Connection, opening: NewSession, event: NewEvent) -> QueryResult<bool> {
     super::write(connection, |connection| {
-        let Opening { session, refresh, proved, rehashed } = opening;
+        let NewSession { session, refresh, proved, rehashed } = opening;
         let head = Head::lock(connection, &session.tenant_id)?;
         // This also locks the user's row: a change of password waits until the session is there to be ended.
         let password = rehashed.as_ref().unwrap_or(&proved);

@@ -14,7 +14,7 @@ use mass_admin_service::{
 use mass_audit_service::live::{Extent, LiveStore, Part, RequestPage, UserRecords};
 use mass_audit_service::{AuditStore, Entry, EventFilter, Leaf, StoredCheckpoint};
 use mass_auth::{
-    Account, ApiKeyStore, AttemptKeys, AttemptStore, Opening, PasswordChange, PasswordHash, RefreshTokenHash,
+    Account, ApiKeyStore, AttemptKeys, AttemptStore, NewSession, PasswordChange, PasswordHash, RefreshTokenHash,
     Refreshed, Session, SessionStore, StoredKey, Throttled, UserStore, Versioned,
 };
 use mass_domain::api_keys::{ApiKey, KeyPrefix, SecretDigest};
@@ -311,9 +311,9 @@ impl UserStore for Store {
         self.reads.read_outside(users::is_empty).await
     }
 
-    async fn found(&self, tenant: Tenant, account: Account, events: Vec<NewEvent>) -> Result<bool, PortError> {
+    async fn bootstrap(&self, tenant: Tenant, account: Account, events: Vec<NewEvent>) -> Result<bool, PortError> {
         let id = tenant.id.clone();
-        self.writes.run_for(&id, move |connection, _| users::found(connection, &tenant, account, events)).await
+        self.writes.run_for(&id, move |connection, _| users::bootstrap(connection, &tenant, account, events)).await
     }
 
     async fn find_by_email(&self, email: &Email) -> Result<Option<Account>, PortError> {
@@ -347,7 +347,7 @@ impl UserStore for Store {
 
 #[async_trait]
 impl SessionStore for Store {
-    async fn open(&self, opening: Opening, event: NewEvent) -> Result<bool, PortError> {
+    async fn open(&self, opening: NewSession, event: NewEvent) -> Result<bool, PortError> {
         let tenant = opening.session.tenant_id.clone();
         self.writes.run_for(&tenant, move |connection, _| sessions::open(connection, opening, event)).await
     }

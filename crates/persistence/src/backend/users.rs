@@ -25,7 +25,7 @@ pub(super) fn is_empty(connection: &mut Connection) -> QueryResult<bool> {
 }
 
 /// Creates the first tenant and account, unless there is an account.
-pub(super) fn found(
+pub(super) fn bootstrap(
     connection: &mut Connection,
     tenant: &Tenant,
     account: Account,
