@@ -15,7 +15,7 @@ pub struct EngineSettings {
     /// Hosts that MASS_ENGINE_URL may have, separated by commas [default: any].
     #[arg(long, value_delimiter = ',', value_parser = engine_host)]
     pub engine_allowed_hosts: Vec<AllowedHost>,
-    /// Send accepted requests to the engine automatically, unless the tenant decides otherwise.
+    /// Send accepted requests automatically, unless the tenant overrides it.
     #[arg(long, default_value_t = false, hide_possible_values = true, action = ArgAction::Set)]
     pub auto_send: bool,
 }

@@ -148,7 +148,9 @@ async fn reports_each_change_to_an_export(workplace: Workplace) {
         let ended = verify(&workplace, "manipulated.ndjson");
         assert!(found(&ended).starts_with("no signature covers "), "{ended:?}");
     }
-    for (file, finding) in [("", "no audit export"), ("\u{0}", "no audit export"), ("{}\n", "no audit export")] {
+    for (file, finding) in
+        [("", "not an audit export"), ("\u{0}", "not an audit export"), ("{}\n", "not an audit export")]
+    {
         workplace.write("manipulated.ndjson", file);
         assert!(found(&verify(&workplace, "manipulated.ndjson")).contains(finding));
     }
@@ -225,7 +227,7 @@ async fn reports_unreadable_rows_as_findings_not_failures(workplace: Workplace) 
     workplace.execute(&format!("DELETE FROM audit_checkpoints {of_default}"));
     workplace.execute(&format!("UPDATE audit_events SET at = {instant} {of_default} AND sequence = 2"));
     let by_itself = live(&workplace);
-    assert!(found(&by_itself).starts_with("default: event 2: the column at says "), "{by_itself:?}");
+    assert!(found(&by_itself).starts_with("default: event 2: the column at has "), "{by_itself:?}");
 
     // A log that cannot be appended to is exported all the same.
     workplace.execute(&format!("UPDATE audit_heads SET size = 9223372036854775807 {of_default}"));
@@ -240,10 +242,10 @@ async fn finds_a_changed_account_or_request(workplace: Workplace) {
     assert!(!told.contains("NOT compared"), "{told}");
     let of_default = "WHERE tenant_id = 'default'";
     for (table, change, finding) in [
-        ("mass_requests", "device_id = 'x'", "its index is not the one"),
-        ("mass_requests", "status = 'done'", "the column status says done"),
-        ("users", "password_hash = 'x'", "password_hash is "),
-        ("users", "roles = 'auditor'", "roles is auditor"),
+        ("mass_requests", "device_id = 'x'", "its index does not match"),
+        ("mass_requests", "status = 'done'", "the column status has done"),
+        ("users", "password_hash = 'x'", "the column password_hash has "),
+        ("users", "roles = 'auditor'", "the column roles has auditor"),
     ] {
         workplace.execute(&format!("UPDATE {table} SET {change} {of_default}"));
         let ended = live(&workplace);
@@ -410,7 +412,7 @@ async fn verifies_a_receipt_with_its_document(workplace: Workplace) {
     workplace.write("changed.json", changed.to_string());
     assert!(found(&verify("changed.json", "document.json")).contains("fingerprint"));
     let no_receipt = verify("document.json", "document.json");
-    assert_eq!((no_receipt.status, no_receipt.stderr.contains("no receipt")), (Some(1), true), "{no_receipt:?}");
+    assert_eq!((no_receipt.status, no_receipt.stderr.contains("not a receipt")), (Some(1), true), "{no_receipt:?}");
 }
 
 async fn a_killed_server_leaves_a_valid_log(workplace: Workplace) {

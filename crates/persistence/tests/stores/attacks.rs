@@ -554,7 +554,7 @@ async fn accounts_of_older_logs_are_not_reported(db: TestDatabase) {
     let report = verify().await.unwrap();
     // The other account is there from the beginning.
     assert_eq!((report.users, report.untold_users), (2, 2));
-    assert!(report.to_string().contains("\nNOT compared: some of 2 users"), "{report}");
+    assert!(report.to_string().contains("\nNOT compared: some columns of 2 users"), "{report}");
     let event = act(at(2)).done(&tenant(), Action::PasswordReset, Object::User(id));
     assert!(db.users().set_password(&tenant(), id, PasswordHash::from_stored("new".to_owned()), event).await.unwrap());
     assert_eq!(verify().await.unwrap().untold_users, 2);
