@@ -254,3 +254,17 @@ fn errors_md_explains_exactly_the_problem_types() {
     let kinds = ProblemKind::ALL.iter().map(|kind| (kind.slug().to_owned(), kind.status().as_str().to_owned()));
     assert_eq!(explained, kinds.collect::<Vec<_>>());
 }
+
+/// The page lists every file that a new domain touches, so each one that it names has to be there. Names of the domain that
+/// is made up have "analytics" in them.
+#[test]
+fn the_page_about_adding_a_domain_names_files_that_exist() {
+    let page = fs::read_to_string(repository().join("docs/adding-a-domain.md")).unwrap();
+    let is_path = |word: &&str| {
+        ["crates/", "docs/", "migrations/", "Cargo.toml", "README", "CHANGELOG"].iter().any(|it| word.starts_with(it))
+    };
+    let named: Vec<&str> = page.split('`').skip(1).step_by(2).filter(is_path).collect();
+    let missing: Vec<&&str> =
+        named.iter().filter(|path| !path.contains("analytics") && !repository().join(path).exists()).collect();
+    assert!(named.len() > 20 && missing.is_empty(), "{missing:?}");
+}
