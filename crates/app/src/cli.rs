@@ -24,15 +24,15 @@ use crate::{logging, terminal};
     after_help = "Example: mass serve --port 8080\n\nWithout a command: serve."
 )]
 pub struct Cli {
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
-    /// What is logged.
+    /// The log settings.
     #[command(flatten)]
     pub log: LogSettings,
 }
 
-/// What the program can do.
+/// The commands of the program.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve the API.
@@ -47,7 +47,7 @@ pub enum Command {
         "Example: mass create-user --email ana@example.test --role operator --role auditor"
     ))]
     CreateUser(accounts::CreateUser),
-    /// Give a user another password.
+    /// Set a user's password anew.
     #[command(after_help = with_secrets(ACCOUNTS, "Example: mass reset-password --email ana@example.test"))]
     ResetPassword(accounts::ResetPassword),
     /// Import a CSV or NDJSON file.
@@ -82,7 +82,7 @@ const ACCOUNTS: &[&str] =
 const IMPORT: &[&str] =
     &["DATABASE_URL", "MASS_MIGRATION_DATABASE_URL", "MASS_ADMIN_PASSWORD", "MASS_PASSWORD_PEPPER", "MASS_TOKEN"];
 
-/// Adds to a help text how these secrets are given.
+/// Appends the variables of these secrets to a help text.
 fn with_secrets(secrets: &[&str], example: &str) -> String {
     format!(
         "Secrets have no flags. Set the variable, or NAME_FILE to the path of a file that holds the secret:\n{}\n\n{example}",
@@ -90,7 +90,7 @@ fn with_secrets(secrets: &[&str], example: &str) -> String {
     )
 }
 
-/// Returns the command line's grammar: with the settings' variables, and one short help for each command.
+/// Returns the grammar of the command line: with the settings' variables, and one short help for each command.
 #[must_use]
 pub fn command() -> clap::Command {
     with_short_help(settings::with_variables(Cli::command()))
@@ -102,7 +102,7 @@ fn with_short_help(command: clap::Command) -> clap::Command {
     command.disable_help_flag(true).arg(help).mut_subcommands(with_short_help)
 }
 
-/// Inserts `serve` into a command line that has flags at most.
+/// Inserts `serve` into a command line without a command.
 fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let text = |argument: &OsString| argument.to_string_lossy().into_owned();
     let first = arguments.get(1).map(text);
@@ -119,7 +119,7 @@ impl Cli {
     /// Reads `.env` and the command line.
     ///
     /// # Errors
-    /// The exit status, after help, the version or the error has been printed.
+    /// The exit status; help, the version or the error has been printed then.
     pub fn read() -> Result<Self, ExitCode> {
         logging::shield_panics();
         settings::load_dotenv().map_err(|error| fail(&error))?;
@@ -128,16 +128,16 @@ impl Cli {
         matches.and_then(|matches| Self::from_arg_matches(&matches)).map_err(refuse)
     }
 
-    /// Does what the command line says.
+    /// Runs the command.
     ///
     /// # Errors
-    /// What made it fail, for the terminal.
+    /// The error to show on the terminal.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let secrets = Secrets::read(settings::variable)?;
         let telemetry = if let Command::Serve(arguments) = &self.command {
             Telemetry::start(&arguments.settings.telemetry, &secrets)?
         } else {
-            // A command that ends by itself has nothing to tell a collector.
+            // A command that ends by itself sends no telemetry.
             Telemetry::silent()?
         };
         logging::start(&self.log, &telemetry)?;
@@ -156,7 +156,7 @@ impl Cli {
     }
 }
 
-/// Warns of variables that look like settings and are none, which a spelling mistake would hide otherwise.
+/// Warns of variables that begin like settings but are none, such as misspelt ones.
 fn warn_of_unknown_variables() {
     for settings::Unknown { name, nearest } in settings::unknown_variables() {
         let hint = nearest.map_or_else(
@@ -167,7 +167,7 @@ fn warn_of_unknown_variables() {
     }
 }
 
-/// Refuses flags for secrets, which every user of the machine could read in its list of processes.
+/// Refuses flags for secrets, because every user of the machine can read command lines in the list of processes.
 fn refuse_secrets(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
     for argument in arguments.take_while(|argument| argument != "--") {
         let text = argument.to_string_lossy();
@@ -177,7 +177,7 @@ fn refuse_secrets(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<(
         let is_meant = |secret: &&&str| **secret == variable || **secret == format!("MASS_{variable}");
         if let Some(variable) = SECRETS.iter().find(is_meant) {
             bail!(
-                "--{flag} is not a flag, since every user of this machine can read its command lines: set the variable \
+                "--{flag} is not a flag, because every user of this machine can read command lines: set the variable \
                  {variable}, or {variable}_FILE to the path of a file that holds the secret"
             );
         }
@@ -185,13 +185,13 @@ fn refuse_secrets(arguments: impl Iterator<Item = OsString>) -> anyhow::Result<(
     Ok(())
 }
 
-/// Returns the variable that has the name of a flag.
+/// Returns the variable with the name of a flag.
 fn variable_of(flag: &str) -> String {
     flag.replace('-', "_").to_ascii_uppercase()
 }
 
-/// Shows help or the version, or tells what is wrong with the command line or a setting and exits with 1: 2 is for an
-/// import with refused records. A value that may hold a password is not shown.
+/// Shows help, the version or the error of a command line or setting. Errors exit with 1, because 2 is for an import
+/// with refused records. A value that may hold a password is not shown.
 fn refuse(mut error: clap::Error) -> ExitCode {
     if !error.use_stderr() {
         return error.print().map_or_else(|error| fail(&closed(error)), |()| ExitCode::SUCCESS);
@@ -212,27 +212,27 @@ fn refuse(mut error: clap::Error) -> ExitCode {
     {
         error.insert(ContextKind::SuggestedArg, ContextValue::String(flag));
     }
-    // The reason of a setting's own parser may repeat the value.
+    // The error of a setting's own parser may repeat the value.
     let is_harmless = error.source().is_none_or(|source| matches!(visible_line(&source.to_string()), Cow::Borrowed(_)));
     if is_harmless {
-        // Nobody is left to be told that the terminal is gone.
+        // If the terminal is gone, nobody can be told.
         let _ = error.print();
     } else {
-        terminal::complain(&terminal::visible(&error.render().to_string()));
+        terminal::write_stderr(&terminal::visible(&error.render().to_string()));
     }
     ExitCode::FAILURE
 }
 
-/// The exit status of a program that SIGPIPE ends, as a shell shows it.
+/// The exit status that a shell shows for a program that SIGPIPE ended.
 const PIPE_CLOSED: u8 = 128 + 13;
 
-/// Tells on standard error what went wrong, and exits with 1; quietly where the reader of standard output has gone.
+/// Reports an error on standard error and exits with 1; silently if the reader of standard output is gone.
 #[must_use]
 pub fn fail(error: &anyhow::Error) -> ExitCode {
     if error.is::<OutputClosed>() {
         return ExitCode::from(PIPE_CLOSED);
     }
-    terminal::complain(&format!("mass: {}\n", terminal::in_one_line(error)));
+    terminal::write_stderr(&format!("mass: {}\n", terminal::in_one_line(error)));
     ExitCode::FAILURE
 }
 

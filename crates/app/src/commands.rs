@@ -14,29 +14,29 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use anyhow::bail;
-use mass_auth::Founded;
+use mass_auth::Bootstrapped;
 use mass_domain::tenancy::TenantId;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
 use crate::config::LocalSettings;
 use crate::startup::Installation;
-use crate::terminal::{complain, visible};
+use crate::terminal::{visible, write_stderr};
 
-/// The reader of standard output has closed it, as `head` does once it has enough: no fault to tell of.
+/// Standard output was closed by its reader, as `head` does once it has enough. This is not a fault.
 #[derive(Debug, thiserror::Error)]
 #[error("standard output is closed")]
 pub struct OutputClosed;
 
-/// Prints to standard output, for people or for a pipe: without characters that would change a terminal.
+/// Prints to standard output, for people or a pipe, with terminal control characters escaped.
 ///
 /// # Errors
-/// [`OutputClosed`] when its reader has closed it, or what else keeps it from being written.
+/// [`OutputClosed`] if its reader has closed it, or another error of writing.
 pub fn print(text: &str) -> anyhow::Result<()> {
     write_out(visible(text).as_bytes())
 }
 
-/// Writes to standard output as it is, for a program or a file.
+/// Writes bytes to standard output unchanged, for a program or a file.
 ///
 /// # Errors
 /// As [`print`].
@@ -45,27 +45,27 @@ fn write_out(bytes: &[u8]) -> anyhow::Result<()> {
     out.write_all(bytes).and_then(|()| out.flush()).map_err(closed)
 }
 
-/// Tells a closed standard output from every other error.
+/// Separates a closed standard output from other errors.
 pub(crate) fn closed(error: io::Error) -> anyhow::Error {
     if error.kind() == io::ErrorKind::BrokenPipe { OutputClosed.into() } else { error.into() }
 }
 
-/// Tells the password of the first administrator, where a command other than `serve` came upon an empty database and
-/// made it up, or `serve` failed after it had: it is known nowhere else.
-fn tell_founded(founded: Option<&Founded>) {
-    if let Some((founded, password)) = founded.and_then(|it| Some((it, it.generated_password.as_ref()?))) {
-        let (email, password) = (&founded.email, password.expose_secret());
-        complain(&format!("created the first administrator {email}\npassword: {password}   (shown this once)\n"));
+/// Prints the generated password of the first administrator, if a command other than `serve` bootstrapped an empty
+/// database, or if `serve` failed after that: the password is stored nowhere else.
+fn print_first_password(bootstrapped: Option<&Bootstrapped>) {
+    if let Some((bootstrapped, password)) = bootstrapped.and_then(|it| Some((it, it.generated_password.as_ref()?))) {
+        let (email, password) = (&bootstrapped.email, password.expose_secret());
+        write_stderr(&format!("created the first administrator {email}\npassword: {password}   (shown this once)\n"));
     }
 }
 
-/// How many tenants an error names.
+/// The maximum number of tenants that an error lists.
 const NAMED_TENANTS: usize = 20;
 
-/// Requires that a tenant is among those that there are.
+/// Requires that a tenant exists.
 ///
 /// # Errors
-/// When it is not; the message names those that there are.
+/// If it does not; the message lists the existing tenants.
 fn require_tenant(tenant: &TenantId, tenants: &[TenantId]) -> anyhow::Result<()> {
     if tenants.contains(tenant) {
         return Ok(());
@@ -78,10 +78,10 @@ fn require_tenant(tenant: &TenantId, tenants: &[TenantId]) -> anyhow::Result<()>
     bail!("there is no tenant {tenant}; expected one of: {}{more}", named.join(", "))
 }
 
-/// Finds the tenant in which a command acts: the one that was named, or the default one.
+/// Returns the tenant that a command works on: the named one or the default.
 ///
 /// # Errors
-/// When there is no such tenant, or it is MASS's own, which has no users and no data.
+/// If there is no such tenant, or it is the system tenant, which has no users and no data.
 async fn tenant(
     settings: &LocalSettings,
     installation: &Installation,
@@ -94,15 +94,15 @@ async fn tenant(
     Ok(tenant)
 }
 
-/// Requires that there is no file yet.
+/// Requires that no file exists at a path.
 fn require_free(path: &Path) -> anyhow::Result<()> {
     if path.exists() {
-        bail!("the file {} is there already, and is not overwritten", path.display());
+        bail!("the file {} exists already and is not overwritten", path.display());
     }
     Ok(())
 }
 
-/// The SHA-256 of a file, which is read piece by piece.
+/// Computes the SHA-256 of a file, in chunks.
 fn sha256(path: &Path) -> io::Result<[u8; 32]> {
     let mut file = File::open(path)?;
     let (mut digest, mut piece) = (Sha256::new(), vec![0; 1 << 16]);

@@ -1,7 +1,7 @@
-//! Configuration: environment variables, `.env` and flags, read once, into types.
+//! Configuration: environment variables, `.env` and flags, read once into types.
 //!
-//! A setting is one field of one group. Its name is that of its flag, its variable and its value in the help: the field
-//! `port` is `--port <PORT>` and `MASS_PORT`. Each command has the groups that it uses as arguments of its own.
+//! A setting is one field of a group. Its name gives its flag, its variable and its value in the help: the field `port`
+//! is `--port <PORT>` and `MASS_PORT`. Each command takes the groups that it uses as arguments.
 
 mod connections;
 mod engine;
@@ -31,49 +31,49 @@ pub use self::streams::StreamSettings;
 pub use self::telemetry::{LogFormat, LogSettings, TelemetrySettings};
 pub use self::variables::{Texts, flag_of, with_variables};
 
-/// The heading of settings in a command's help, by which they are told from its other arguments.
+/// The heading of settings in a command's help, which separates them from its other arguments.
 const HEADING: &str = "Settings, each also the variable in angle brackets";
 
-/// Every setting of the server. Those that are secret have no flag, and are [`Secrets`].
+/// All settings of the server. Secret ones have no flag, and are [`Secrets`].
 #[derive(Debug, Clone, Args)]
 pub struct Settings {
-    /// The settings as they were written.
+    /// The settings as written.
     #[command(flatten)]
     pub texts: Texts,
-    /// Where requests come in.
+    /// The listener.
     #[command(flatten)]
     pub http: HttpSettings,
-    /// Where clients find the server.
+    /// The public address.
     #[command(flatten)]
     pub public: PublicSettings,
-    /// How many connections there may be, and how slowly a client may read.
+    /// The limits on connections and slow readers.
     #[command(flatten)]
     pub connections: ConnectionSettings,
-    /// How many batches and exports there may be at once, and how much memory they may hold.
+    /// The limits on concurrent batches and exports, and their memory.
     #[command(flatten)]
     pub streams: StreamSettings,
-    /// How much each caller may ask for.
+    /// The rate limits.
     #[command(flatten)]
     pub limits: LimitSettings,
-    /// The database, and its first accounts.
+    /// The database and its first accounts.
     #[command(flatten)]
     pub local: LocalSettings,
-    /// How access tokens are issued.
+    /// The access tokens.
     #[command(flatten)]
     pub tokens: TokenSettings,
-    /// How the audit trail is signed.
+    /// The signature of the audit trail.
     #[command(flatten)]
     pub audit: AuditSettings,
-    /// How often the audit trail is signed.
+    /// The interval of checkpoints.
     #[command(flatten)]
     pub checkpoints: CheckpointSettings,
-    /// Where the engine is.
+    /// The engine's address.
     #[command(flatten)]
     pub engine: EngineSettings,
-    /// How the engine is asked.
+    /// The worker that calls the engine.
     #[command(flatten)]
     pub worker: WorkerSettings,
-    /// Where traces and metrics go.
+    /// The destination of traces and metrics.
     #[command(flatten)]
     pub telemetry: TelemetrySettings,
 }
@@ -98,7 +98,7 @@ impl Settings {
         shown.extend([
             ("DATABASE_URL".to_owned(), url(&self.local.database.url(secrets))),
             ("MASS_MIGRATION_DATABASE_URL".to_owned(), migration_url.map_or("(DATABASE_URL)".to_owned(), url)),
-            // A wrong one may hold a password.
+            // An invalid value may hold a password.
             ("MASS_ENGINE_URL".to_owned(), engine),
         ]);
         shown

@@ -1,12 +1,12 @@
-//! The engine as MASS sees it: where it is, how it is asked, and who asks.
+//! The connection to the engine: its address, the HTTP client, the circuit breakers and the worker.
 //!
-//! What is asked, when again, and what becomes of an answer is decided in `mass-service`. Here is what knows of HTTP, of
-//! this process and of its end.
+//! `mass-service` decides which deliveries are attempted, when they are retried and how answers are judged. This module
+//! knows HTTP, this process and its shutdown.
 
 pub mod address;
 mod circuits;
 mod client;
-mod lane;
+mod limited_store;
 mod resolver;
 pub mod worker;
 
@@ -25,24 +25,24 @@ use address::EngineUrl;
 use circuits::Circuits;
 use client::EngineClient;
 
-/// How the engine is reached.
+/// The settings of the engine.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
-    /// Where it is.
+    /// Its URL.
     pub url: EngineUrl,
-    /// What MASS proves itself to it with.
+    /// The bearer token with which MASS authenticates.
     pub token: Option<EngineToken>,
-    /// How long an answer may take if the document does not say.
+    /// The timeout of a call if the document has none.
     pub timeout: Duration,
-    /// How many calls are made at once.
+    /// The number of concurrent calls.
     pub concurrency: u16,
-    /// When it is left alone.
+    /// The settings of the circuit breakers.
     pub circuit: CircuitOptions,
-    /// Whether what is accepted is sent to it without being asked to, where the tenant has not decided.
+    /// True if accepted requests are sent automatically, unless the tenant decides otherwise.
     pub auto_send: bool,
 }
 
-/// The engine, if there is one.
+/// The engine, if one is configured.
 #[derive(Default)]
 pub struct Engine {
     circuits: Option<Arc<Circuits>>,
@@ -51,10 +51,10 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine that is reached so.
+    /// Creates the engine from its settings.
     ///
     /// # Errors
-    /// When no client can be made: TLS cannot be set up.
+    /// If the client cannot be created because TLS cannot be set up.
     pub fn new(options: &EngineOptions) -> reqwest::Result<Self> {
         let client = EngineClient::new(options)?;
         let circuits = Some(Arc::new(Circuits::new(client, options.circuit)));
@@ -62,39 +62,38 @@ impl Engine {
         Ok(Self { circuits, auto_send, work: Notify::new() })
     }
 
-    /// Whether there is one.
+    /// Returns true if an engine is configured.
     #[must_use]
     pub const fn is_configured(&self) -> bool {
         self.circuits.is_some()
     }
 
-    /// Whether what is accepted is sent to it without being asked to, where the tenant has not decided.
+    /// Returns whether accepted requests are sent automatically if the tenant has not decided.
     #[must_use]
     pub const fn auto_send(&self) -> AutoSend {
         self.auto_send
     }
 
-    /// What can be asked, if there is an engine.
+    /// Returns the client of the engine, if one is configured.
     #[must_use]
     pub fn recommender(&self) -> Option<Arc<dyn Recommender>> {
         self.circuits.clone().map(|circuits| circuits as Arc<dyn Recommender>)
     }
 
-    /// Whether this process asks the engine about a tenant's requests at present; `None` without an engine.
+    /// Returns the state of a tenant's circuit breaker in this process; `None` without an engine.
     #[must_use]
     pub fn circuit(&self, tenant: &TenantId) -> Option<Circuit> {
         self.circuits.as_ref().map(|circuits| circuits.state(tenant))
     }
 
-    /// Tells the worker of this process that something of a tenant waits in the queue. While the engine is not asked about
-    /// that tenant's requests, it is not disturbed.
+    /// Wakes the worker of this process for a tenant's queue, unless the tenant's circuit is open.
     pub fn wake(&self, tenant: &TenantId) {
         if self.circuit(tenant) == Some(Circuit::Closed) {
             self.work.notify_one();
         }
     }
 
-    /// Tells the worker of this process that documents have been accepted, if any of them was put in the queue with that.
+    /// Wakes the worker of this process if any of the accepted documents was queued.
     pub fn accepted<'a>(&self, receipts: impl IntoIterator<Item = &'a Receipt>) {
         if let Some(sent) = receipts.into_iter().find(|receipt| receipt.sent) {
             self.wake(&sent.request.summary.tenant_id);
@@ -106,8 +105,8 @@ impl Engine {
     }
 }
 
-/// The store of deliveries as workers use it: with few of its connections at once, so that ingestion has the others.
+/// Limits the concurrent database calls of workers, so that most connections are left for ingestion.
 #[must_use]
-pub fn in_lane(store: Arc<dyn DeliveryStore>) -> Arc<dyn DeliveryStore> {
-    Arc::new(lane::Lane::new(store))
+pub fn with_limited_connections(store: Arc<dyn DeliveryStore>) -> Arc<dyn DeliveryStore> {
+    Arc::new(limited_store::LimitedStore::new(store))
 }

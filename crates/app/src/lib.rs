@@ -1,7 +1,7 @@
 //! The `mass` program: configuration, wiring, HTTP, the OpenAPI document, logging and the command line.
 //!
-//! Belongs here: everything that knows of HTTP, of the environment or of the terminal.
-//! Does not belong here: business rules (the use-case crates and `mass-domain`) and SQL (`mass-persistence`).
+//! Belongs here: everything that depends on HTTP, the environment or the terminal. Does not belong here: business rules
+//! (the use-case crates and `mass-domain`) and SQL (`mass-persistence`).
 
 pub mod cli;
 pub mod commands;

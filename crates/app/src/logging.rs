@@ -11,20 +11,20 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::config::{LogFormat, LogSettings, wants_no_colour};
 use crate::telemetry::Telemetry;
-use crate::terminal::complain;
+use crate::terminal::write_stderr;
 
-/// Starts logging for the whole process, panics included, and gives the spans to telemetry.
+/// Starts logging for the whole process, panics included, and passes the spans to telemetry.
 ///
 /// # Errors
-/// When the filter cannot be read.
+/// If the filter cannot be parsed.
 pub fn start(settings: &LogSettings, telemetry: &Telemetry) -> anyhow::Result<()> {
-    // What the framework says of its own starting and stopping is said better by `serve`, and that a client does not
-    // speak HTTP is no error here. Spans that are exported are no lines.
+    // `serve` logs start and stop itself, and a client that does not speak HTTP is not an error here. Exported spans
+    // are not logged.
     let filter = EnvFilter::builder()
         .parse(format!("actix_server=warn,actix_http=off,r2d2=off,opentelemetry=warn,{SPANS}=off,{}", settings.log))
-        .with_context(|| format!("MASS_LOG=\"{}\" is no filter", settings.log))?;
+        .with_context(|| format!("MASS_LOG=\"{}\" is not a log filter", settings.log))?;
     let colours = std::io::stderr().is_terminal() && !wants_no_colour();
-    // A line that cannot be written is lost: to complain of it on the same standard error would be a panic.
+    // A line that cannot be written is lost: an error message on the same standard error would panic.
     let lines =
         tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(std::io::stderr).log_internal_errors(false);
     let lines = match settings.log_format {
@@ -41,16 +41,16 @@ pub fn start(settings: &LogSettings, telemetry: &Telemetry) -> anyhow::Result<()
     Ok(())
 }
 
-/// Tells of panics before there are log lines.
+/// Reports panics before logging has started.
 pub fn shield_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        complain(&format!("mass: panic at {place}: {}\n", text_of(panic)));
+        write_stderr(&format!("mass: panic at {place}: {}\n", text_of(panic)));
     }));
 }
 
-/// The text of a panic as it stands in the source. One that was made at run time may hold a secret or a client's data, as
-/// that of an index outside of a string does.
+/// Returns the literal text of a panic. A formatted message may contain a secret or client data, such as a string that
+/// was indexed out of bounds.
 fn text_of<'a>(panic: &PanicHookInfo<'a>) -> &'a str {
     panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(not shown, since it may hold a secret)")
 }

@@ -1,4 +1,4 @@
-//! Periodic work of a server: one list, started and stopped in one place, and measured.
+//! Periodic tasks of a server, started and stopped in one place, with metrics.
 
 use std::future::Future;
 use std::time::Duration;
@@ -12,19 +12,19 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use crate::http::Services;
 use crate::telemetry::metrics::Metrics;
 
-/// How long an idempotency key is kept: twice the promised 24 hours.
+/// The retention of idempotency keys: twice the promised 24 hours.
 const IDEMPOTENCY_KEYS_SECONDS: i64 = 48 * 3600;
 
-/// How long an ended session is kept, and a failed attempt to log in.
+/// The retention of ended sessions and of failed log-in attempts.
 const LOGINS_SECONDS: i64 = 48 * 3600;
 
-/// How long it is remembered from which addresses somebody has logged in.
+/// The retention of the addresses from which a user has logged in.
 const KNOWN_ADDRESSES_SECONDS: i64 = 90 * 24 * 3600;
 
-/// How long a stopping server waits for runs under way.
+/// The time that a stopping server waits for running tasks.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The periodic work of a server, which goes on until it is stopped.
+/// The periodic tasks of a server, running until they are stopped.
 pub struct Periodic {
     metrics: Metrics,
     stop: watch::Sender<bool>,
@@ -32,7 +32,7 @@ pub struct Periodic {
 }
 
 impl Periodic {
-    /// Starts all of it, on the runtime of the caller.
+    /// Starts all tasks on the caller's runtime.
     #[must_use]
     pub fn start(services: &Services, checkpoints: Duration) -> Self {
         let mut all =
@@ -45,7 +45,7 @@ impl Periodic {
         all
     }
 
-    /// Adds work that runs at once and then at an interval, never twice at the same time.
+    /// Adds a task that runs at once and then at an interval, never concurrently with itself.
     fn add<Run>(
         &mut self,
         name: &'static str,
@@ -75,13 +75,13 @@ impl Periodic {
         }));
     }
 
-    /// Returns what stops it from elsewhere: from `true` on no run begins.
+    /// Returns a sender that stops the tasks: no run begins after `true`.
     #[must_use]
     pub fn stopper(&self) -> watch::Sender<bool> {
         self.stop.clone()
     }
 
-    /// Stops, and waits for the runs under way, but not for long.
+    /// Stops the tasks, and waits briefly for running ones.
     pub async fn finish(self) {
         self.stop.send_replace(true);
         if timeout(PATIENCE, join_all(self.tasks)).await.is_err() {
@@ -90,25 +90,25 @@ impl Periodic {
     }
 }
 
-/// Signs each log of the audit trail to which something was added.
+/// Signs each log of the audit trail that has grown.
 async fn sign_checkpoints(services: Services) -> anyhow::Result<()> {
     services.audit.sign_all().await.context("the audit trail cannot be signed now")
 }
 
-/// Counts the queue for the engine, for collectors of metrics.
+/// Counts the queue for the engine, for metrics.
 async fn measure_delivery_queue(services: Services) -> anyhow::Result<()> {
     let backlog = services.database.stores().outbox.get_backlog(services.clock.now()).await;
     services.telemetry.metrics.queued(&backlog.context("the queue for the engine cannot be counted")?);
     Ok(())
 }
 
-/// Gives back the memory of rate limits that nobody draws from any more.
+/// Frees the memory of unused rate limits.
 async fn shrink_rate_limits(services: Services) -> anyhow::Result<()> {
     services.limits.tidy();
     Ok(())
 }
 
-/// Deletes idempotency keys that have outlived their promise.
+/// Deletes idempotency keys beyond their retention.
 async fn delete_idempotency_keys(services: Services) -> anyhow::Result<()> {
     let Some(before) = services.clock.now().plus_seconds(-IDEMPOTENCY_KEYS_SECONDS) else { return Ok(()) };
     match services.database.purge(before).await.context("old idempotency keys cannot be deleted")? {
@@ -118,7 +118,7 @@ async fn delete_idempotency_keys(services: Services) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Deletes ended sessions and old attempts to log in.
+/// Deletes ended sessions and old log-in attempts beyond their retention.
 async fn delete_sessions(services: Services) -> anyhow::Result<()> {
     let now = services.clock.now();
     let ages = (now.plus_seconds(-LOGINS_SECONDS), now.plus_seconds(-KNOWN_ADDRESSES_SECONDS));

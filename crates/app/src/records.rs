@@ -1,4 +1,4 @@
-//! Records out of a stream of bytes, as batches and imports read them alike: where each ends, and what document it is.
+//! Splits streams of bytes into records, for batches and imports alike, and parses the documents.
 
 use mass_domain::contracts::{self, ContractId};
 use mass_domain::json::{self, SyntaxError, Value};
@@ -8,93 +8,94 @@ use mass_service::{Record as Submitted, SentKey};
 
 use crate::rows::{Header, InvalidHeader};
 
-/// The columns that MASS adds to the rows that it refused.
+/// The columns that MASS adds to refused rows.
 pub const OWN_COLUMNS: [&str; 3] = ["_line", "_pointer", "_reason"];
 
-/// Why a stream is read no further. The records before that place have been handed on.
+/// The reasons for which the rest of a stream cannot be read. The records before have been passed on.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum Unreadable {
-    /// Its records cannot be told apart.
+pub enum UnreadableStream {
+    /// The records cannot be separated.
     #[error(transparent)]
     Stream(#[from] BrokenStream),
-    /// Its rows are nothing without their header row.
+    /// The header row is invalid, so that its rows cannot be read.
     #[error("the header row cannot be read: {0}")]
     Header(#[from] InvalidHeader),
 }
 
-/// Takes a stream apart, however it is cut into pieces.
+/// Splits a stream into records, regardless of how it arrives in pieces.
 #[derive(Debug)]
 pub struct Records {
     splitter: Splitter,
     form: Form,
-    /// The most bytes of a record.
+    /// The maximum length of a record in bytes.
     limit: usize,
-    /// Whether what MASS added to records that it refused is taken off again.
-    mending: bool,
+    /// True if MASS's own additions to refused records are removed.
+    accepts_refused: bool,
 }
 
-/// What the next record is.
+/// The kind of the next record.
 #[derive(Debug)]
 enum Form {
     /// The header row of documents under this contract.
     Header(ContractId),
     /// A document.
-    Document(Reading),
+    Document(DocumentSource),
 }
 
-/// What a document is read from.
+/// The source of a document.
 #[derive(Debug)]
-enum Reading {
+enum DocumentSource {
     /// A JSON text, under this contract if it names none itself.
     Json(Option<ContractId>),
-    /// A row below this one.
+    /// A row below this header.
     Row(Header),
 }
 
-/// A record whose document has not been read yet.
+/// A record whose document has not been parsed yet.
 #[derive(Debug, Clone, Copy)]
 pub struct Record<'a> {
-    /// As it stands in the stream.
+    /// The record as it stands in the stream.
     pub raw: RawRecord<'a>,
-    reading: &'a Reading,
+    source: &'a DocumentSource,
     limit: usize,
-    mending: bool,
+    accepts_refused: bool,
 }
 
 impl Records {
-    /// Begins a stream of this format, with the contract that was named beside it, which CSV cannot do without. Its
-    /// records have at most so many bytes.
+    /// Creates the reader of a format, with the contract named beside the stream, which CSV requires. `limit` is the
+    /// maximum length of a record in bytes.
     #[must_use]
     pub const fn new(format: Format, contract: Option<ContractId>, limit: usize) -> Self {
         let form = match (format, contract) {
             (Format::Csv, Some(contract)) => Form::Header(contract),
-            (Format::Csv | Format::Ndjson | Format::Array, contract) => Form::Document(Reading::Json(contract)),
+            (Format::Csv | Format::Ndjson | Format::Array, contract) => Form::Document(DocumentSource::Json(contract)),
         };
-        Self { splitter: Splitter::new(format, limit), form, limit, mending: false }
+        Self { splitter: Splitter::new(format, limit), form, limit, accepts_refused: false }
     }
 
-    /// Reads what was refused and mended since, too, in the form in which MASS keeps it.
+    /// Also accepts refused records in the form in which MASS returned them, so that they can be corrected and sent
+    /// again.
     #[must_use]
-    pub fn mending(self) -> Self {
-        Self { mending: true, ..self }
+    pub fn accepting_refused(self) -> Self {
+        Self { accepts_refused: true, ..self }
     }
 
-    /// Takes the next piece of the stream, `None` at its end, and hands on each record that ends in it.
+    /// Takes the next piece of the stream, `None` at its end, and passes on each record that ends in it.
     ///
     /// # Errors
-    /// [`Unreadable`].
-    pub fn take(&mut self, piece: Option<&[u8]>, mut each: impl FnMut(Record<'_>)) -> Result<(), Unreadable> {
-        let Self { splitter, form, limit, mending } = self;
-        let (limit, mending) = (*limit, *mending);
-        let ignored: &[&str] = if mending { &OWN_COLUMNS } else { &[] };
+    /// [`UnreadableStream`].
+    pub fn take(&mut self, piece: Option<&[u8]>, mut each: impl FnMut(Record<'_>)) -> Result<(), UnreadableStream> {
+        let Self { splitter, form, limit, accepts_refused } = self;
+        let (limit, accepts_refused) = (*limit, *accepts_refused);
+        let ignored: &[&str] = if accepts_refused { &OWN_COLUMNS } else { &[] };
         let mut refused = None;
         let take = |raw: RawRecord<'_>| match form {
             Form::Header(_) if refused.is_some() => {}
             Form::Header(contract) => match Header::parse(*contract, &raw, ignored) {
-                Ok(header) => *form = Form::Document(Reading::Row(header)),
+                Ok(header) => *form = Form::Document(DocumentSource::Row(header)),
                 Err(error) => refused = Some(error),
             },
-            Form::Document(reading) => each(Record { raw, reading, limit, mending }),
+            Form::Document(source) => each(Record { raw, source, limit, accepts_refused }),
         };
         match piece {
             Some(piece) => splitter.push(piece, take)?,
@@ -103,22 +104,22 @@ impl Records {
         refused.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// The header row, once it has been read.
+    /// Returns the header row, once it has been read.
     #[must_use]
     pub const fn header(&self) -> Option<&Header> {
         match &self.form {
-            Form::Document(Reading::Row(header)) => Some(header),
-            Form::Document(Reading::Json(_)) | Form::Header(_) => None,
+            Form::Document(DocumentSource::Row(header)) => Some(header),
+            Form::Document(DocumentSource::Json(_)) | Form::Header(_) => None,
         }
     }
 
-    /// How many bytes of memory the beginning of a record takes whose end has not come yet.
+    /// Returns the number of bytes that the unfinished record takes in memory.
     #[must_use]
     pub const fn held(&self) -> usize {
         self.splitter.held()
     }
 
-    /// The record in whose middle the stream ended.
+    /// Returns the record in which the stream ended.
     #[must_use]
     pub fn unfinished(&self) -> Option<RawRecord<'_>> {
         self.splitter.unfinished().filter(|_| matches!(self.form, Form::Document(_)))
@@ -126,21 +127,21 @@ impl Records {
 }
 
 impl Record<'_> {
-    /// The document that it is.
+    /// Parses the document.
     ///
     /// # Errors
-    /// What keeps it from being one. Lines are counted from its own first one.
+    /// The syntax error. Lines are counted from the first line of the record.
     pub fn document(&self) -> Result<Value, SyntaxError> {
         if self.raw.too_long {
             let detail = format!("The record has more than {} bytes (MASS_BODY_LIMIT_BYTES).", self.limit);
             return Err(SyntaxError { code: "too_long", detail, line: 1, column: 1 });
         }
-        let contract = match self.reading {
-            Reading::Row(header) => return header.document(self.raw.bytes),
-            Reading::Json(contract) => *contract,
+        let contract = match self.source {
+            DocumentSource::Row(header) => return header.document(self.raw.bytes),
+            DocumentSource::Json(contract) => *contract,
         };
         let value = json::parse(self.raw.bytes)?;
-        let value = if self.mending { mended(value) } else { value };
+        let value = if self.accepts_refused { unwrap_refused(value) } else { value };
         Ok(match contract {
             Some(contract) => contracts::with_marker(contract, value),
             None => value,
@@ -148,15 +149,16 @@ impl Record<'_> {
     }
 }
 
-/// The record itself, where a line tells of one that was refused.
-fn mended(value: Value) -> Value {
+/// Unwraps the record from a line about a refused record.
+fn unwrap_refused(value: Value) -> Value {
     match (value.get("_violations"), value.get("record")) {
         (Some(_), Some(record)) => record.clone(),
         (Some(_) | None, _) => value,
     }
 }
 
-/// What the service takes of a record. The key is for a document that has no natural one, which is as good for ever.
+/// Builds the service's input from a record. The idempotency key is for documents without a natural key, which has the
+/// same effect permanently.
 pub fn submitted(text: &[u8], document: Result<Value, SyntaxError>, key: impl FnOnce() -> Option<String>) -> Submitted {
     let document = match document {
         Ok(document) => document,
@@ -167,7 +169,7 @@ pub fn submitted(text: &[u8], document: Result<Value, SyntaxError>, key: impl Fn
     Submitted::new(document, text.len(), key.map_or(SentKey::None, SentKey::Fallback))
 }
 
-/// Why a record is no document, with the place in it.
+/// Describes a syntax error with its place in the record.
 #[must_use]
 pub fn in_words(error: &SyntaxError) -> String {
     let SyntaxError { detail, line, column, .. } = error;
@@ -185,7 +187,7 @@ mod tests {
 
     use super::*;
 
-    /// What is found in a stream: each record's line with its document, or what keeps it from being one.
+    /// Reads a stream; returns each record's line with its document or error, and the error of the stream.
     fn read(mut records: Records, text: &[u8]) -> (Vec<String>, Option<String>) {
         let mut found = Vec::new();
         let mut each = |record: Record<'_>| {
@@ -245,10 +247,10 @@ mod tests {
     #[test]
     fn what_was_refused_is_read_as_it_was_only_where_that_is_asked_for() {
         let line = br#"{"_line":7,"_violations":[],"record":{"a":1}}"#;
-        assert_eq!(read(ndjson(Some(SIMPLE_1_0)).mending(), line).0, [r#"1: {"payload":{"a":1}}"#]);
+        assert_eq!(read(ndjson(Some(SIMPLE_1_0)).accepting_refused(), line).0, [r#"1: {"payload":{"a":1}}"#]);
         assert!(read(ndjson(Some(SIMPLE_1_0)), line).0[0].contains("_violations"));
         let row = b"a,_line\n1,7\n";
-        assert_eq!(read(csv().mending(), row).0, [r#"2: {"payload":{"a":"1"}}"#]);
+        assert_eq!(read(csv().accepting_refused(), row).0, [r#"2: {"payload":{"a":"1"}}"#]);
         assert!(read(csv(), row).0[0].contains("_line"));
     }
 }

@@ -1,11 +1,11 @@
-//! Documents out of rows of CSV, under a header row that names their members.
+//! Converts CSV rows to documents, by a header row that names their members.
 
 use csv::{ByteRecord, ReaderBuilder};
 use mass_domain::contracts::{Columns, ContractId, HeaderError};
 use mass_domain::json::{SyntaxError, Value};
 use mass_domain::records::RawRecord;
 
-/// Why a header row cannot be read.
+/// The reasons for which a header row is invalid.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum InvalidHeader {
     /// It begins with a byte order mark.
@@ -17,30 +17,30 @@ pub enum InvalidHeader {
     /// It is not UTF-8.
     #[error("it is not UTF-8")]
     NotUtf8,
-    /// It is not the shape of a document.
+    /// Its columns do not form a document.
     #[error(transparent)]
     Columns(#[from] HeaderError),
 }
 
-/// A header row, to read the rows below it by.
+/// A parsed header row.
 #[derive(Debug)]
 pub struct Header {
     columns: Columns,
     /// The headers that name members.
     names: Vec<String>,
-    /// Which columns they are.
+    /// The indexes of their columns.
     places: Vec<usize>,
-    /// How many columns there are, without those at the end that have no name.
+    /// The number of columns, without nameless ones at the end.
     width: usize,
-    /// How many those are: a comma too many ends the header row of some programs, and perhaps each row below it.
+    /// The number of nameless columns at the end: some programs end the header row, and perhaps each row, with a comma.
     nameless: usize,
 }
 
 impl Header {
-    /// Reads the header row of documents under a contract. Columns of the ignored names are no members.
+    /// Parses the header row of documents under a contract. Columns with ignored names are not members.
     ///
     /// # Errors
-    /// [`InvalidHeader`], which says what is wrong with it.
+    /// [`InvalidHeader`].
     pub fn parse(contract: ContractId, row: &RawRecord<'_>, ignored: &[&str]) -> Result<Self, InvalidHeader> {
         if row.bytes.starts_with("\u{feff}".as_bytes()) {
             return Err(InvalidHeader::ByteOrderMark);
@@ -59,23 +59,23 @@ impl Header {
         Ok(Self { columns, names, places, width, nameless })
     }
 
-    /// The headers that name members, as they were written.
+    /// Returns the headers that name members, as written.
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// The cells of a row that are members; all of its cells if they do not fit the header row.
+    /// Returns the cells of a row that are members, or all cells if they do not match the header row.
     #[must_use]
     pub fn cells(&self, row: &[u8]) -> ByteRecord {
         let cells = cells(row);
         if self.fits(&cells) { self.members(&cells).collect() } else { cells }
     }
 
-    /// The document that a row is.
+    /// Converts a row to a document.
     ///
     /// # Errors
-    /// What keeps the row from being a document at all.
+    /// The fault of the row.
     pub fn document(&self, row: &[u8]) -> Result<Value, SyntaxError> {
         let cells = cells(row);
         if !self.fits(&cells) {
@@ -89,7 +89,7 @@ impl Header {
         }
     }
 
-    /// Whether a row has a cell for each column, and nothing in those without a name.
+    /// Returns true if a row has a cell for each column, and only empty ones in nameless columns.
     fn fits(&self, cells: &ByteRecord) -> bool {
         let beyond = cells.len().checked_sub(self.width);
         beyond.is_some_and(|beyond| beyond <= self.nameless) && cells.iter().skip(self.width).all(<[u8]>::is_empty)
@@ -100,17 +100,17 @@ impl Header {
     }
 }
 
-/// A fault of a row as a whole.
+/// Builds the fault of a whole row.
 const fn fault(code: &'static str, detail: String) -> SyntaxError {
     SyntaxError { code, detail, line: 1, column: 1 }
 }
 
-/// The cells of one row.
+/// Splits a row into its cells.
 fn cells(row: &[u8]) -> ByteRecord {
     let mut reader = ReaderBuilder::new();
     reader.has_headers(false).flexible(true).buffer_capacity(row.len().max(1));
     let mut cells = ByteRecord::with_capacity(row.len(), 16);
-    // What is in memory can always be read, and any text is some row.
+    // Reading from memory cannot fail, and every text is a valid row.
     let _ = reader.from_reader(row).read_byte_record(&mut cells);
     cells
 }

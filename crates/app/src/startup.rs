@@ -1,4 +1,4 @@
-//! From settings to a program that is wired and ready.
+//! Wiring: builds the program from its settings.
 
 use std::fs::{self, DirBuilder};
 use std::io::{ErrorKind, Write};
@@ -14,7 +14,7 @@ use chrono::Utc;
 use mass_admin_service::{AdminService, RegistrationPolicy};
 use mass_audit_service::{AuditService, CheckpointSigner, write_seed};
 use mass_auth::{
-    AccessTokens, AuthService, Capacity, Founded, NewPassword, Passwords, Pepper, SigningKey, SigningKeys,
+    AccessTokens, AuthService, Bootstrapped, Capacity, NewPassword, Passwords, Pepper, SigningKey, SigningKeys,
     TokenAlgorithm, TokenLifetime,
 };
 use mass_domain::audit::note::NoteKey;
@@ -32,7 +32,7 @@ use crate::config::{
 };
 use crate::engine::address::EngineUrl;
 use crate::engine::worker::POLL;
-use crate::engine::{CircuitOptions, Engine, EngineOptions, EngineToken, Worker, in_lane};
+use crate::engine::{CircuitOptions, Engine, EngineOptions, EngineToken, Worker, with_limited_connections};
 use crate::http::batch::outbox::TemporaryFolder;
 use crate::http::body::BodyLimit;
 use crate::http::client::TrustedProxies;
@@ -47,13 +47,13 @@ use crate::http::{OPERATIONS, Services};
 use crate::program::program;
 use crate::telemetry::Telemetry;
 
-/// How many connections to the database are open at most.
+/// The maximum number of database connections.
 const POOL_SIZE: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
-/// How long calls to the engine may go on once the server stops: no longer than requests may.
+/// The drain timeout of calls to the engine when the server stops: the same as of requests.
 const DELIVERY_DRAIN: Duration = Duration::from_secs(15);
 
-/// The time of this machine.
+/// The system's clock.
 pub struct SystemClock;
 
 impl Clock for SystemClock {
@@ -62,25 +62,25 @@ impl Clock for SystemClock {
     }
 }
 
-/// A migrated database with its first accounts, and the use cases on it.
+/// A migrated database with its first accounts and the use cases on it.
 pub struct Installation {
     /// The database.
     pub database: Database,
     /// The use cases on accounts.
     pub auth: AuthService,
     /// The first administrator, if this start created it.
-    pub founded: Option<Founded>,
+    pub bootstrapped: Option<Bootstrapped>,
     passwords: Passwords,
     clock: Arc<dyn Clock>,
 }
 
 impl Installation {
-    /// Opens and migrates the database, and founds the first tenant and administrator if it is empty.
+    /// Opens and migrates the database, and creates the first tenant and administrator if it is empty.
     ///
     /// # Errors
-    /// One sentence that names what is missing or wrong.
+    /// A message that names the missing or wrong setting.
     pub async fn open(settings: &LocalSettings, secrets: &Secrets) -> anyhow::Result<Self> {
-        // No command of this machine issues or takes access tokens: this key is never used.
+        // Local commands neither issue nor accept access tokens: this key is never used.
         let keys = SigningKeys { current: SigningKey::parse(&random_secret())?, previous: None };
         let tokens = AccessTokens::new(keys, TokenAlgorithm::default(), TokenLifetime::default());
         Self::open_with(settings, secrets, tokens, Arc::new(())).await
@@ -92,16 +92,16 @@ impl Installation {
         tokens: AccessTokens,
         observer: Arc<dyn CommitObserver>,
     ) -> anyhow::Result<Self> {
-        // What settings alone can make fail comes first, and the first account last: a start that fails after it was made
-        // would have to show its password all the same.
+        // Everything that can fail because of settings comes first, and the first account last: after it, a failing
+        // start would still have to show its password.
         let passwords = passwords(settings, secrets)?;
         let first_password = first_password(settings, secrets)?;
         let database = open_observed(&settings.database, secrets, observer)?;
         migrate(&database)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let auth = AuthService::new(database.stores().auth.clone(), passwords.clone(), tokens, Arc::clone(&clock));
-        let founded = found(settings, &auth, first_password).await?;
-        Ok(Self { database, auth, founded, passwords, clock })
+        let bootstrapped = bootstrap(settings, &auth, first_password).await?;
+        Ok(Self { database, auth, bootstrapped, passwords, clock })
     }
 
     /// Returns the use cases of administration.
@@ -133,17 +133,17 @@ impl Installation {
 
 /// The server, wired to a migrated database.
 pub struct Application {
-    /// All that the handlers call.
+    /// The services that the handlers call.
     pub services: Services,
     /// The first administrator, if this start created it.
-    pub founded: Option<Founded>,
+    pub bootstrapped: Option<Bootstrapped>,
 }
 
 impl Application {
     /// Opens the installation and wires the services.
     ///
     /// # Errors
-    /// One sentence that names what is missing or wrong.
+    /// A message that names the missing or wrong setting.
     pub async fn build(settings: &Settings, secrets: &Secrets, telemetry: Telemetry) -> anyhow::Result<Self> {
         let metrics = Arc::new(telemetry.metrics.clone());
         let local = &settings.local;
@@ -157,7 +157,7 @@ impl Application {
         let audit = installation.audit(signer);
         let mass = installation.mass().observed_by(metrics);
         let deliveries = installation.deliveries(&engine);
-        let Installation { database, auth, founded, clock, .. } = installation;
+        let Installation { database, auth, bootstrapped, clock, .. } = installation;
         let database = web::Data::new(database);
         telemetry.metrics.watch(&database);
         let proxies = TrustedProxies(settings.http.trusted_proxies.clone());
@@ -182,15 +182,15 @@ impl Application {
             body_limit: web::Data::new(BodyLimit(settings.http.body_limit_bytes)),
             temporary: web::Data::new(TemporaryFolder(local.database.folder.data_dir.clone())),
         };
-        Ok(Self { services, founded })
+        Ok(Self { services, bootstrapped })
     }
 }
 
-/// Returns the engine's address, if one is configured and may be used.
+/// Returns the engine's URL, if one is configured and allowed.
 fn engine_url(settings: &EngineSettings) -> anyhow::Result<Option<&EngineUrl>> {
     let url = settings.url().context("MASS_ENGINE_URL")?;
     match url {
-        None if settings.auto_send => bail!("MASS_ENGINE_URL has to be set, since MASS_AUTO_SEND is true"),
+        None if settings.auto_send => bail!("expected MASS_ENGINE_URL, because MASS_AUTO_SEND is true"),
         Some(url) if !url.is_allowed(&settings.hosts()) => {
             bail!("MASS_ENGINE_URL has a host that is not in MASS_ENGINE_ALLOWED_HOSTS")
         }
@@ -198,16 +198,16 @@ fn engine_url(settings: &EngineSettings) -> anyhow::Result<Option<&EngineUrl>> {
     }
 }
 
-/// Tells whether what is accepted is sent on where the tenant has not decided.
+/// Returns whether accepted requests are sent automatically if the tenant has not decided.
 ///
 /// # Errors
-/// When the engine's settings are wrong or do not go together.
+/// If the engine's settings are invalid or inconsistent.
 pub fn auto_send(settings: &EngineSettings) -> anyhow::Result<AutoSend> {
     let decided = if settings.auto_send { AutoSend::On } else { AutoSend::Off };
     Ok(engine_url(settings)?.map_or(AutoSend::NoEngine, |_| decided))
 }
 
-/// The engine, if one is configured.
+/// Builds the engine, if one is configured.
 fn engine(settings: &Settings, secrets: &Secrets) -> anyhow::Result<Engine> {
     let Settings { engine, worker, .. } = settings;
     let token = secrets.engine_token.as_ref().map(EngineToken::parse).transpose().context("MASS_ENGINE_TOKEN")?;
@@ -223,39 +223,39 @@ fn engine(settings: &Settings, secrets: &Secrets) -> anyhow::Result<Engine> {
     Engine::new(&options).context("the client for the engine cannot be made")
 }
 
-/// The worker that asks the engine, if there is one.
+/// Builds the worker that calls the engine, if one is configured.
 #[must_use]
 pub fn worker(settings: &WorkerSettings, services: &Services) -> Option<Worker> {
     let engine = services.engine.clone().into_inner();
     let lease = Duration::from_secs(settings.engine_lease_seconds.into());
     let deadline = Duration::from_secs(settings.engine_deadline_seconds.into());
     let deliverer = Deliverer::new(
-        in_lane(Arc::clone(&services.database.stores().deliveries)),
+        with_limited_connections(Arc::clone(&services.database.stores().deliveries)),
         engine.recommender()?,
         Arc::clone(services.clock.get_ref()),
         Arc::new(rand::random::<f64>),
         DeliverySettings { lease, retry: RetryPolicy { deadline, ..RetryPolicy::default() } },
     );
     let deliverer = Arc::new(deliverer.observed_by(Arc::new(services.telemetry.metrics.clone())));
-    // No two processes have the same one, whichever machine or container they are on.
+    // Unique across processes, machines and containers.
     let name = format!("mass-{}-{:08x}", std::process::id(), rand::random::<u32>());
     let name = WorkerName::parse(&name).ok()?;
     let concurrency = settings.engine_concurrency;
     Some(Worker { deliverer, engine, name, poll: POLL, concurrency, lease, drain: DELIVERY_DRAIN })
 }
 
-/// Opens the database without looking into it.
+/// Opens the database without reading it.
 ///
 /// # Errors
-/// When its address is malformed or it cannot be reached.
+/// If its URL is malformed or it cannot be reached.
 pub fn open(settings: &DatabaseSettings, secrets: &Secrets) -> anyhow::Result<Database> {
     open_observed(settings, secrets, Arc::new(()))
 }
 
-/// Brings a database to this version's schema, and names the migrations that were pending.
+/// Migrates a database to this version's schema, and returns the names of the applied migrations.
 ///
 /// # Errors
-/// When it is newer than this program, is locked by another process, cannot be reached, or a migration fails.
+/// If the database is newer than this program, locked by another process or unreachable, or if a migration fails.
 pub fn migrate(database: &Database) -> anyhow::Result<Vec<String>> {
     database.migrate().map_err(|error| {
         let tells_what_to_do = matches!(error, MigrateError::Newer(_) | MigrateError::Locked(_));
@@ -308,31 +308,31 @@ fn registration(settings: &Settings) -> RegistrationPolicy {
     }
 }
 
-/// The password that the first administrator is to have, if one is set.
+/// Returns the configured password of the first administrator.
 fn first_password(settings: &LocalSettings, secrets: &Secrets) -> anyhow::Result<Option<NewPassword>> {
     let password = secrets.admin_password.as_ref().map(|text| NewPassword::parse(text, &settings.admin_email));
     password.transpose().context("MASS_ADMIN_PASSWORD")
 }
 
-async fn found(
+async fn bootstrap(
     settings: &LocalSettings,
     auth: &AuthService,
     password: Option<NewPassword>,
-) -> anyhow::Result<Option<Founded>> {
+) -> anyhow::Result<Option<Bootstrapped>> {
     let production = settings.stage.env == Environment::Production;
     if production && password.is_none() && auth.is_empty().await? {
-        bail!("MASS_ADMIN_PASSWORD has to be set, since MASS_ENV is production and the database is empty");
+        bail!("expected MASS_ADMIN_PASSWORD, because MASS_ENV is production and the database is empty");
     }
-    let founded =
-        auth.found(settings.default_tenant.clone(), settings.admin_email.clone(), password, &local_origin()).await;
-    founded.context("the first administrator cannot be created")
+    let bootstrapped =
+        auth.bootstrap(settings.default_tenant.clone(), settings.admin_email.clone(), password, &local_origin()).await;
+    bootstrapped.context("the first administrator cannot be created")
 }
 
 fn signing_keys(settings: &LocalSettings, secrets: &Secrets) -> anyhow::Result<SigningKeys> {
     let current = match &secrets.secret_key {
         Some(secret) => SigningKey::parse(secret).context("SECRET_KEY")?,
         None if settings.stage.env == Environment::Production => {
-            bail!("SECRET_KEY has to be set to at least 32 bytes, since MASS_ENV is production")
+            bail!("expected SECRET_KEY with at least 32 bytes, because MASS_ENV is production")
         }
         None => {
             let path = settings.database.folder.data_dir.join("secret.key");
@@ -345,10 +345,10 @@ fn signing_keys(settings: &LocalSettings, secrets: &Secrets) -> anyhow::Result<S
     Ok(SigningKeys { current, previous: previous.transpose().context("SECRET_KEY_PREVIOUS")? })
 }
 
-/// The signer of the audit trail.
+/// Returns the signer of the audit trail.
 ///
 /// # Errors
-/// When its key is missing in production, or is none.
+/// If its key is missing in production, or invalid.
 pub fn checkpoint_signer(
     stage: &StageSettings,
     folder: &FolderSettings,
@@ -359,7 +359,7 @@ pub fn checkpoint_signer(
     match &secrets.audit_key {
         Some(seed) => CheckpointSigner::parse(name, seed).context("MASS_AUDIT_KEY"),
         None if stage.env == Environment::Production => {
-            bail!("MASS_AUDIT_KEY has to be set to 32 bytes in base64, since MASS_ENV is production")
+            bail!("expected MASS_AUDIT_KEY with 32 bytes in base64, because MASS_ENV is production")
         }
         None => {
             let path = audit_key_file(folder);
@@ -370,10 +370,10 @@ pub fn checkpoint_signer(
     }
 }
 
-/// The public key of the audit trail, unless there is none yet.
+/// Returns the public key of the audit trail; `None` if there is none yet.
 ///
 /// # Errors
-/// When what is there is no key.
+/// If the stored key is invalid.
 pub fn checkpoint_key(
     stage: &StageSettings,
     folder: &FolderSettings,
@@ -389,17 +389,17 @@ fn audit_key_file(folder: &FolderSettings) -> PathBuf {
     folder.data_dir.join("audit.key")
 }
 
-/// 32 random bytes in hexadecimal.
+/// Generates 32 random bytes in hexadecimal.
 fn random_secret() -> SecretString {
     Hex(&rand::random::<[u8; 32]>()).to_string().into()
 }
 
-/// Reads a secret of a development server, making it at the first start: in a file that only its owner can read.
+/// Reads a secret of a development server, or generates it at the first start, in a file that only its owner can read.
 fn secret_file(path: &Path, make: impl FnOnce() -> SecretString) -> anyhow::Result<SecretString> {
     if fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
         let folder = path.parent().unwrap_or(Path::new("."));
         DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        // Whole or not at all, and never over another process's: tempfile makes it with mode 0600.
+        // Written atomically, and never over another process's file; tempfile creates it with mode 0600.
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(make().expose_secret().as_bytes())?;
         file.as_file().sync_all()?;
@@ -412,17 +412,15 @@ fn secret_file(path: &Path, make: impl FnOnce() -> SecretString) -> anyhow::Resu
     Ok(SecretString::from(fs::read_to_string(path)?.trim_end().to_owned()))
 }
 
-/// Refuses a secret that others can read or replace.
+/// Refuses a secret file that others can read or replace.
 fn require_private(path: &Path) -> anyhow::Result<()> {
     let file = fs::symlink_metadata(path)?;
     if !file.is_file() {
-        bail!(
-            "a plain file is expected there, and it is a link or a folder: put the secret itself there, with mode 0600"
-        );
+        bail!("expected a plain file, found a link or a folder: put the secret itself there, with mode 0600");
     }
     let mode = file.mode() & 0o7777;
     if mode & 0o077 != 0 {
-        bail!("mode 0600 is expected, and it is {mode:04o}, so that others can use it: chmod 600 {}", path.display());
+        bail!("expected mode 0600, found {mode:04o}, which lets others use it: chmod 600 {}", path.display());
     }
     Ok(())
 }

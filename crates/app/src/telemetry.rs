@@ -1,7 +1,7 @@
-//! Traces and metrics, by OpenTelemetry.
+//! Traces and metrics, with OpenTelemetry.
 //!
-//! Metrics are always kept, for `GET /metrics`; they and the spans are sent to a collector if one is configured. What
-//! is sent never holds anybody up: it waits in a queue of bounded length, and what does not fit there is dropped.
+//! Metrics are always kept for `GET /metrics`; they and the spans are sent to a collector if one is configured. Sending
+//! never blocks: a bounded queue drops what does not fit.
 
 pub mod metrics;
 pub mod spans;
@@ -27,22 +27,22 @@ use crate::config::{Secrets, TelemetrySettings};
 use crate::program::program;
 use metrics::Metrics;
 
-/// How long a stopping server waits until the collector has what is left: with the time to drain before it, less than the
-/// 30 seconds that everything in deploy/ gives.
+/// The time that a stopping server waits for the collector to take the rest: together with draining, less than the 30
+/// seconds that everything in deploy/ allows.
 const FLUSH: Duration = Duration::from_secs(3);
 
-/// What this process tells of itself while it runs.
+/// The traces and metrics of this process.
 pub struct Telemetry {
-    /// What is counted and measured.
+    /// The metrics.
     pub metrics: Metrics,
     traces: Option<SdkTracerProvider>,
 }
 
 impl Telemetry {
-    /// Starts to send to the collector, if one is configured.
+    /// Starts sending to the collector, if one is configured.
     ///
     /// # Errors
-    /// One sentence that names the setting that is wrong. That the collector cannot be reached is none.
+    /// A message that names the wrong setting. An unreachable collector is not an error.
     pub fn start(settings: &TelemetrySettings, secrets: &Secrets) -> anyhow::Result<Self> {
         let traces = settings.traces(secrets)?.map(|url| send_traces(url.expose_secret())).transpose();
         let traces = traces.context("traces cannot be sent")?;
@@ -58,7 +58,7 @@ impl Telemetry {
         Ok(Self { metrics: Metrics::new(metrics)?, traces })
     }
 
-    /// Telemetry that is sent nowhere.
+    /// Creates telemetry that is not sent anywhere.
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -66,7 +66,7 @@ impl Telemetry {
         Self::start(&TelemetrySettings::default(), &Secrets::default())
     }
 
-    /// What takes the spans to the collector.
+    /// Returns the layer that exports spans to the collector.
     #[must_use]
     pub fn layer<S>(&self) -> Option<impl Layer<S> + use<S>>
     where
@@ -81,16 +81,16 @@ impl Telemetry {
             .with_target(false)
             .with_level(false)
             .with_tracked_inactivity(false);
-        // Lines of the log are not sent: they may hold what only this machine's operators should read.
+        // Log lines are not exported: they may hold data that only this machine's operators should read.
         let ours = |metadata: &Metadata<'_>| metadata.is_span() && metadata.target() == SPANS;
         Some(spans.with_filter(FilterFn::new(ours)))
     }
 
-    /// Sends what is left, for seconds at most; nothing is sent any more afterwards.
+    /// Sends the rest, for seconds at most; nothing is sent afterwards.
     pub async fn stop(&self) {
         let (traces, metrics) = (self.traces.clone(), self.metrics.clone());
         let (done, stopped) = oneshot::channel();
-        // A thread of its own: the program does not wait for it if the collector keeps it.
+        // A thread of its own, so that a slow collector does not block the program's end.
         std::thread::spawn(move || {
             let traces = traces.map_or(Ok(()), |traces| traces.shutdown_with_timeout(FLUSH));
             let _ = done.send((traces, metrics.stop()));
@@ -111,7 +111,7 @@ fn send_traces(url: &str) -> Result<SdkTracerProvider, opentelemetry_otlp::Expor
     Ok(SdkTracerProvider::builder().with_resource(resource()).with_batch_exporter(exporter).build())
 }
 
-/// This process, which is called `mass` unless a variable of OpenTelemetry says otherwise.
+/// Describes this process, which is called `mass` unless a variable of OpenTelemetry says otherwise.
 fn resource() -> Resource {
     let program = program();
     let ours =

@@ -1,23 +1,22 @@
-//! Text for a terminal, in which nothing from elsewhere moves the cursor or turns the reading direction.
+//! Text for a terminal, in which foreign text cannot move the cursor or change the reading direction.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-/// Replaces control characters and invisible ones, such as those that turn the reading direction, by their JSON escapes
-/// (`\u001b`), so that JSON stays JSON. Line feeds and tabs are kept.
+/// Replaces control and invisible characters, such as those that change the reading direction, by their JSON escapes
+/// (`\u001b`), so that JSON stays valid. Line feeds and tabs are kept.
 #[must_use]
 pub fn visible(text: &str) -> Cow<'_, str> {
     escaped(text, |character| matches!(character, '\n' | '\t'))
 }
 
-/// Does the same for a text within a line, such as a name or a sentence of a server: line feeds and tabs are replaced,
-/// too.
+/// Does the same for text within a line, such as a name or a server's message: line feeds and tabs are replaced, too.
 #[must_use]
 pub fn visible_line(text: &str) -> Cow<'_, str> {
     escaped(text, |_| false)
 }
 
-/// Returns an error with its causes in one line, each told once: many errors repeat their cause.
+/// Formats an error with its causes on one line, each only once, because many errors repeat their cause.
 #[must_use]
 pub fn in_one_line(error: &anyhow::Error) -> String {
     let mut text = String::new();
@@ -32,8 +31,8 @@ pub fn in_one_line(error: &anyhow::Error) -> String {
     visible_line(&text).into_owned()
 }
 
-/// Writes to standard error what a log filter must not silence. Where that fails, nobody is left to be told.
-pub fn complain(text: &str) {
+/// Writes to standard error regardless of the log filter. Errors of writing are ignored.
+pub fn write_stderr(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
@@ -55,8 +54,8 @@ fn escaped(text: &str, is_kept: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Whether a character is a control character, ends a line, or is invisible: of Unicode's format characters, those that
-/// turn the direction, have no width or tag.
+/// Returns true for control characters, line separators and invisible characters: Unicode's format characters that
+/// change the direction, have no width, or tag.
 fn is_hazardous(character: char) -> bool {
     character.is_control()
         || matches!(

@@ -1,9 +1,9 @@
-//! Moving the oldest events out of the database, into an export.
+//! Archiving: moves the oldest events from the database to an export file.
 //!
-//! Three steps, so that nothing leaves the database before the export is known to be good: [`AuditService::plan_archive`]
-//! says what goes and signs it, the export of the [plan](ArchivePlan) is written and verified by the caller, and
-//! [`AuditService::archive`] removes what is in it. What happens between them changes none of it, and each can be
-//! repeated.
+//! Archiving takes three steps, so that nothing leaves the database before the export is verified:
+//! [`AuditService::plan_archive`] selects the events and signs a checkpoint, the caller writes and verifies the export
+//! of the [plan](ArchivePlan), and [`AuditService::archive`] removes the exported events. Concurrent writes do not
+//! affect the plan, and each step can be repeated.
 
 use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::audit::tree::TreeHash;
@@ -15,25 +15,25 @@ use mass_domain::trace::Origin;
 use crate::export_stream::Export;
 use crate::{AuditService, BrokenTrail, CheckpointError, SignedCheckpoint};
 
-/// How many events are looked at in one go.
+/// The number of events that are read at a time.
 const CHUNK: usize = 500;
 
-/// Why nothing is archived.
+/// The reasons for which nothing is archived.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// The caller lacks a permission.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// No event that is not archived yet is old enough.
-    #[error("no event is that old, or all that are have been archived")]
+    /// No event before the instant is left to archive.
+    #[error("no event before that time is left to archive")]
     Nothing,
-    /// The export does not hold the events that are the next ones to archive.
+    /// The export does not begin with the next event to archive.
     #[error("the export does not begin where the last archive ended, or is not an export of this log")]
     NotTheNext,
     /// An event cannot be read.
     #[error(transparent)]
     Unreadable(#[from] UnreadableEvent),
-    /// The log has been manipulated.
+    /// The log has been tampered with.
     #[error(transparent)]
     Broken(#[from] BrokenTrail),
     /// The store could not do its work.
@@ -51,31 +51,31 @@ impl From<CheckpointError> for ArchiveError {
     }
 }
 
-/// What is about to be archived.
+/// The events to archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchivePlan {
-    /// The first event that goes.
+    /// The sequence of the first one.
     pub first: u64,
-    /// The log until the last event that goes.
+    /// The checkpoint over the log up to the last one.
     pub signed: SignedCheckpoint,
 }
 
-/// An export that has been written, and verified against the key.
+/// An export that was written, and verified with the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrittenArchive {
-    /// Its first event.
+    /// The sequence of its first event.
     pub first: u64,
-    /// Its last event.
+    /// The sequence of its last event.
     pub last: u64,
-    /// The root of the tree until its last event.
+    /// The root of the tree up to its last event.
     pub root: TreeHash,
     /// The SHA-256 of the file, in lower-case hexadecimal digits.
     pub sha256: String,
 }
 
 impl AuditService {
-    /// Says which events are to be archived: those that are not yet, up to the first one that was written at the instant
-    /// or later.
+    /// Selects the events to archive: the oldest ones that are not archived yet, up to the first that is not older than
+    /// the instant.
     ///
     /// # Errors
     /// [`ArchiveError`], but never [`ArchiveError::NotTheNext`].
@@ -107,7 +107,7 @@ impl AuditService {
         }
     }
 
-    /// The export of what is about to be archived.
+    /// Returns the export of a plan.
     ///
     /// # Errors
     /// [`ArchiveError::Forbidden`] or [`ArchiveError::Store`].
@@ -116,8 +116,7 @@ impl AuditService {
         Ok(self.export_of(principal.tenant(), plan.first - 1, plan.signed.checkpoint.size).await?)
     }
 
-    /// Removes the events of an export from the log, of which it keeps the hashes, and writes the event that tells of
-    /// it.
+    /// Removes the events of an export from the log, keeps their leaf hashes, and appends the event of the archiving.
     ///
     /// # Errors
     /// [`ArchiveError`]; nothing is removed then.
@@ -149,7 +148,7 @@ impl AuditService {
     }
 }
 
-/// Who reads the audit trail may export it, but removing anything from the database takes more.
+/// Requires the permission to manage settings as well, because archiving removes events from the database.
 fn require(principal: &Principal) -> Result<(), Forbidden> {
     principal.require(Permission::AuditRead)?;
     principal.require(Permission::SettingsManage)

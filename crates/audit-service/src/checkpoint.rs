@@ -1,4 +1,4 @@
-//! Signed checkpoints: what the log was at an instant, for whoever keeps a copy elsewhere.
+//! Signed checkpoints: the state of a log at an instant, for copies outside the database.
 
 use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::audit::note::{Checkpoint, NoteKey, SignedNote};
@@ -9,50 +9,51 @@ use mass_domain::tenancy::TenantId;
 use crate::signer::{OpenCheckpointError, open_checkpoint};
 use crate::{AuditService, StoredCheckpoint};
 
-/// The log is not what was signed: somebody has changed it. Nothing is signed on top of it.
+/// The ways in which a log contradicts its last checkpoint: somebody has tampered with it, so that nothing new is
+/// signed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BrokenTrail {
-    /// Signed events are gone from the end.
+    /// Signed events are missing at the end.
     #[error("the log has {present} events, but a checkpoint over {signed} was signed")]
     Cut {
-        /// How many the last checkpoint covers.
+        /// The number of events that the last checkpoint covers.
         signed: u64,
-        /// How many there are.
+        /// The number of events in the log.
         present: u64,
     },
-    /// Signed events are not as they were.
+    /// Signed events were changed.
     #[error("the first {signed} events are not those over which a checkpoint was signed")]
     Rewritten {
-        /// How many the last checkpoint covers.
+        /// The number of events that the last checkpoint covers.
         signed: u64,
     },
-    /// Events are gone from within, or what is known of them.
-    #[error("some of the first {present} events, or what the tree keeps of them, are missing")]
-    Holed {
-        /// How many there should be.
+    /// Events, or nodes of the tree, are missing within the log.
+    #[error("some of the first {present} events, or their nodes of the tree, are missing")]
+    Incomplete {
+        /// The number of events by the head.
         present: u64,
     },
-    /// The end of the log does not belong to what comes before it.
-    #[error("the tree's end is not the one of its {present} events")]
-    Torn {
-        /// How many there are.
+    /// The last events do not match the tree before them.
+    #[error("the head does not match the log's {present} events")]
+    HeadMismatch {
+        /// The number of events in the log.
         present: u64,
     },
-    /// The last checkpoint that was kept cannot be read, or is not signed as it claims.
+    /// The stored checkpoint cannot be parsed, or its signature is wrong.
     #[error("the checkpoint over {signed} events is not the one that was signed")]
     Forged {
-        /// How many it is kept for.
+        /// The size under which it is stored.
         signed: u64,
     },
 }
 
-/// Why no checkpoint is given.
+/// The reasons for which no checkpoint is returned.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// The caller lacks a permission.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// The log has been manipulated.
+    /// The log has been tampered with.
     #[error(transparent)]
     Broken(#[from] BrokenTrail),
     /// The store could not do its work.
@@ -63,33 +64,34 @@ pub enum CheckpointError {
 /// A checkpoint with its signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedCheckpoint {
-    /// What it says.
+    /// The signed statement.
     pub checkpoint: Checkpoint,
     /// The signed note.
     pub note: String,
 }
 
 impl AuditService {
-    /// The public half of the key that checkpoints are signed with.
+    /// Returns the public key of the checkpoints.
     #[must_use]
     pub const fn key(&self) -> &NoteKey {
         self.signer.key()
     }
 
-    /// A checkpoint over all events that there are now: the last one, or else a new one, which is kept.
+    /// Returns a checkpoint over all current events: the last one if it covers them, or else a new one, which is
+    /// stored.
     ///
     /// # Errors
-    /// [`CheckpointError`]. A broken log is logged loudly.
+    /// [`CheckpointError`]. Tampering is also logged as an error.
     pub async fn checkpoint(&self, principal: &Principal) -> Result<SignedCheckpoint, CheckpointError> {
         principal.require(Permission::AuditRead)?;
         self.sign_head(principal.tenant()).await
     }
 
-    /// Signs the log of every tenant where it has grown, for copies to be kept elsewhere. What fails for one tenant is
-    /// logged and does not keep the others waiting.
+    /// Signs a checkpoint for each tenant whose log has grown since the last one, so that copies can be kept elsewhere.
+    /// A failure for one tenant is logged and does not affect the others.
     ///
     /// # Errors
-    /// When the tenants cannot be listed.
+    /// [`PortError`] if the tenants cannot be listed.
     pub async fn sign_all(&self) -> Result<(), PortError> {
         for tenant in self.store.tenants().await? {
             if let Err(CheckpointError::Store(error)) = self.sign_growth(&tenant).await {
@@ -109,7 +111,7 @@ impl AuditService {
         Ok(())
     }
 
-    /// The last checkpoint if it covers so many events, otherwise one over all.
+    /// Returns the last checkpoint if it covers this many events, otherwise a new one over all events.
     pub(crate) async fn checkpoint_over(
         &self,
         tenant: &TenantId,
@@ -119,7 +121,7 @@ impl AuditService {
             Some(last) if last.is_ours && last.signed.checkpoint.size >= events => {
                 let (signed, present) = (last.signed.checkpoint.size, self.store.head(tenant).await?.size());
                 if signed > present {
-                    return Err(alarm(tenant, BrokenTrail::Cut { signed, present }).into());
+                    return Err(log_tampering(tenant, BrokenTrail::Cut { signed, present }).into());
                 }
                 Ok(last.signed)
             }
@@ -128,7 +130,7 @@ impl AuditService {
     }
 
     pub(crate) async fn sign_head(&self, tenant: &TenantId) -> Result<SignedCheckpoint, CheckpointError> {
-        // The checkpoint first: the log may grow before it is read, but never shrink.
+        // The checkpoint is read first: the log may grow before it is read, but never shrinks.
         let last = self.last(tenant).await?;
         let head = self.store.head(tenant).await?;
         if let Some(last) = last.as_ref().filter(|last| last.is_ours && last.is_of(&head)) {
@@ -146,53 +148,58 @@ impl AuditService {
         }
         let (root, until) = (self.frontier_at(tenant, size).await?.root(), whole.checkpoint.size);
         let proof = self.store.consistency(tenant, size, until).await?;
-        let proof = proof.ok_or_else(|| alarm(tenant, BrokenTrail::Holed { present: until }))?;
+        let proof = proof.ok_or_else(|| log_tampering(tenant, BrokenTrail::Incomplete { present: until }))?;
         if !verify_consistency(size, until, &proof, root, whole.checkpoint.root) {
-            return Err(alarm(tenant, BrokenTrail::Rewritten { signed: until }).into());
+            return Err(log_tampering(tenant, BrokenTrail::Rewritten { signed: until }).into());
         }
         self.sign(tenant, size, root).await
     }
 
-    /// The checkpoint that was kept last.
-    async fn last(&self, tenant: &TenantId) -> Result<Option<Last>, CheckpointError> {
+    /// Reads the last stored checkpoint.
+    async fn last(&self, tenant: &TenantId) -> Result<Option<LastCheckpoint>, CheckpointError> {
         let Some(StoredCheckpoint { size, note, .. }) = self.store.latest_checkpoint(tenant).await? else {
             return Ok(None);
         };
-        let forged = || alarm(tenant, BrokenTrail::Forged { signed: size });
+        let forged = || log_tampering(tenant, BrokenTrail::Forged { signed: size });
         let (checkpoint, is_ours) = match open_checkpoint(&note, self.key()) {
             Ok(checkpoint) => (checkpoint, true),
-            // One of the key before this one is taken at its word: only who has that key's public half can check it.
+            // The note of an earlier key cannot be checked without that key's public half, and is accepted unchecked.
             Err(OpenCheckpointError::NotSigned) => (unchecked(&note).ok_or_else(forged)?, false),
             Err(_) => return Err(forged().into()),
         };
         if checkpoint.size != size {
             return Err(forged().into());
         }
-        Ok(Some(Last { signed: SignedCheckpoint { checkpoint, note }, is_ours }))
+        Ok(Some(LastCheckpoint { signed: SignedCheckpoint { checkpoint, note }, is_ours }))
     }
 
-    /// Makes sure that the log only grew since it was signed last.
-    async fn examine(&self, tenant: &TenantId, last: Option<&Last>, head: &Frontier) -> Result<(), CheckpointError> {
+    /// Checks that the log only grew since the last checkpoint.
+    async fn examine(
+        &self,
+        tenant: &TenantId,
+        last: Option<&LastCheckpoint>,
+        head: &Frontier,
+    ) -> Result<(), CheckpointError> {
         let present = head.size();
         if let Some(last) = last {
             let Checkpoint { size: signed, root, .. } = last.signed.checkpoint;
             if signed > present {
-                return Err(alarm(tenant, BrokenTrail::Cut { signed, present }).into());
+                return Err(log_tampering(tenant, BrokenTrail::Cut { signed, present }).into());
             }
             if self.frontier_at(tenant, signed).await?.root() != root {
-                return Err(alarm(tenant, BrokenTrail::Rewritten { signed }).into());
+                return Err(log_tampering(tenant, BrokenTrail::Rewritten { signed }).into());
             }
         }
         if self.frontier_at(tenant, present).await? != *head {
-            return Err(alarm(tenant, BrokenTrail::Torn { present }).into());
+            return Err(log_tampering(tenant, BrokenTrail::HeadMismatch { present }).into());
         }
         Ok(())
     }
 
-    /// The frontier of the first events, which have to be there.
+    /// Returns the frontier of the first events, or an error if events are missing.
     pub(crate) async fn frontier_at(&self, tenant: &TenantId, size: u64) -> Result<Frontier, CheckpointError> {
         let frontier = self.store.frontier_at(tenant, size).await?;
-        Ok(frontier.ok_or_else(|| alarm(tenant, BrokenTrail::Holed { present: size }))?)
+        Ok(frontier.ok_or_else(|| log_tampering(tenant, BrokenTrail::Incomplete { present: size }))?)
     }
 
     async fn sign(&self, tenant: &TenantId, size: u64, root: TreeHash) -> Result<SignedCheckpoint, CheckpointError> {
@@ -201,33 +208,33 @@ impl AuditService {
         if size > 0 {
             let stored = StoredCheckpoint { size, at: self.clock.now(), note: note.clone() };
             self.store.keep_checkpoint(tenant, stored).await?;
-            // With the note, so that whoever collects log lines has a copy that the database's owner cannot reach.
+            // The note is logged, so that log collectors hold a copy beyond the reach of the database's owner.
             tracing::info!(%tenant, size, note, "the audit trail is signed");
         }
         Ok(SignedCheckpoint { checkpoint, note })
     }
 }
 
-/// The checkpoint that was kept last.
-struct Last {
+/// The last stored checkpoint.
+struct LastCheckpoint {
     signed: SignedCheckpoint,
-    /// Whether the present key signed it.
+    /// True if the current key signed it.
     is_ours: bool,
 }
 
-impl Last {
+impl LastCheckpoint {
     fn is_of(&self, head: &Frontier) -> bool {
         (self.signed.checkpoint.size, self.signed.checkpoint.root) == (head.size(), head.root())
     }
 }
 
-/// What a note says, whoever signed it.
+/// Parses the checkpoint of a note without checking its signature.
 fn unchecked(note: &str) -> Option<Checkpoint> {
     note.parse::<SignedNote>().ok()?.text.parse().ok()
 }
 
-/// Tells of a manipulated log.
-pub(crate) fn alarm(tenant: &TenantId, broken: BrokenTrail) -> BrokenTrail {
+/// Logs tampering as an error.
+pub(crate) fn log_tampering(tenant: &TenantId, broken: BrokenTrail) -> BrokenTrail {
     tracing::error!(
         %tenant,
         finding = %broken,

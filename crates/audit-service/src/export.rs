@@ -1,9 +1,8 @@
-//! Exports of a log: their lines, and the verification of an export, which needs neither a server nor a database.
+//! The export format, and its verification, which needs neither a server nor a database.
 //!
-//! An export is text in lines, each a JSON object with one member (NDJSON): the header `mass_audit_export`; the events in
-//! their order, each with the hash of its leaf; each `checkpoint` right behind the last event that it covers; and the
-//! `end`, which tells a file that was cut from a short log. One export has one spelling: a line that is written in
-//! another way is refused.
+//! An export is NDJSON; each line is an object with one member: the header `mass_audit_export`; the events in their
+//! order, each with its leaf hash; each `checkpoint` right after the last event that it covers; and the `end`, which
+//! distinguishes a truncated file from a short log. The format is canonical: a line in any other spelling is refused.
 
 mod finding;
 mod report;
@@ -17,47 +16,47 @@ use mass_domain::tenancy::TenantId;
 use serde::{Deserialize, Serialize};
 
 pub use finding::{Finding, VerifyExportError};
-pub use report::Report;
+pub use report::ExportReport;
 pub use verifier::{ExportVerifier, verify_export};
 
-/// The version of the format that is written. In version 1 the last line does not count the checkpoints.
+/// The format version of new exports. In version 1 the last line does not count the checkpoints.
 const VERSION: u32 = 2;
 
-/// The versions of the format that are read.
+/// The format versions that are read.
 const VERSIONS: RangeInclusive<u32> = 1..=VERSION;
 
-/// What the line of an event begins with; its canonical text follows.
+/// The text before the canonical text of an event.
 const EVENT: &str = r#"{"event":"#;
 
-/// What stands between an event's text and the hash of its leaf.
+/// The text between an event and its leaf hash.
 const LEAF_HASH: &str = r#","leaf_hash":""#;
 
-/// What ends the line of an event.
+/// The text at the end of an event's line.
 const EVENT_END: &str = "\"}\n";
 
-/// What an export begins with.
+/// The header of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportHeader {
-    /// Whose log it is.
+    /// The tenant that the log belongs to.
     pub tenant: TenantId,
     /// The origin line of the log's checkpoints.
     pub origin: String,
-    /// The tree of the first events, which are not in the export.
+    /// The frontier of the first events, which the export leaves out.
     pub before: Frontier,
 }
 
 impl ExportHeader {
-    /// The header of an export of a tenant's log without the events that `before` is made of.
+    /// Creates the header of an export that leaves out the events of `before`.
     #[must_use]
     pub fn new(name: &KeyName, tenant: TenantId, before: Frontier) -> Self {
         Self { origin: name.origin(&tenant), tenant, before }
     }
 
-    /// The first line, with its line feed.
+    /// Returns the first line, with its line feed.
     #[must_use]
     pub fn line(&self) -> String {
         let peaks = self.before.peaks().iter().map(ToString::to_string).collect();
-        write_line(&Line::Header(WrittenHeader {
+        write_line(&ExportLine::Header(WrittenHeader {
             after: self.before.size(),
             origin: self.origin.clone(),
             peaks,
@@ -67,27 +66,27 @@ impl ExportHeader {
     }
 }
 
-/// The line of an event, with its line feed.
+/// Returns the line of an event, with its line feed.
 #[must_use]
 pub fn event_line(canonical: &str, leaf_hash: TreeHash) -> String {
     format!("{EVENT}{canonical}{LEAF_HASH}{leaf_hash}{EVENT_END}")
 }
 
-/// The line of a signed checkpoint, with its line feed.
+/// Returns the line of a signed checkpoint, with its line feed.
 #[must_use]
 pub fn checkpoint_line(note: &str) -> String {
-    write_line(&Line::Checkpoint(note.to_owned()))
+    write_line(&ExportLine::Checkpoint(note.to_owned()))
 }
 
-/// The last line, with its line feed.
+/// Returns the last line, with its line feed.
 #[must_use]
 pub fn end_line(events: u64, checkpoints: u64) -> String {
-    write_line(&Line::End(WrittenEnd { checkpoints: Some(checkpoints), events }))
+    write_line(&ExportLine::End(WrittenEnd { checkpoints: Some(checkpoints), events }))
 }
 
-/// Every line but an event's.
+/// A line that is not an event's.
 #[derive(Serialize, Deserialize)]
-enum Line {
+enum ExportLine {
     #[serde(rename = "mass_audit_export")]
     Header(WrittenHeader),
     #[serde(rename = "checkpoint")]
@@ -96,7 +95,7 @@ enum Line {
     End(WrittenEnd),
 }
 
-/// A header as it is written: like an event, with its members in the order of RFC 8785.
+/// The serialised header, with its members in the order of RFC 8785.
 #[derive(Serialize, Deserialize)]
 struct WrittenHeader {
     after: u64,
@@ -108,14 +107,14 @@ struct WrittenHeader {
 
 #[derive(Serialize, Deserialize)]
 struct WrittenEnd {
-    /// Absent in version 1.
+    /// Missing in version 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     checkpoints: Option<u64>,
     events: u64,
 }
 
-fn write_line(line: &Line) -> String {
-    // What could fail is a map whose keys are no strings, and there is none.
+fn write_line(line: &ExportLine) -> String {
+    // Serialisation could only fail for a map with keys that are not strings, which does not occur.
     let mut text = serde_json::to_string(line).unwrap_or_default();
     text.push('\n');
     text

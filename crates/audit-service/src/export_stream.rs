@@ -1,4 +1,4 @@
-//! Exports: the log as lines, made while they are read, with constant memory.
+//! Streaming of exports: builds the lines while they are read, in constant memory.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use mass_domain::trace::Origin;
 use crate::export::{ExportHeader, checkpoint_line, end_line, event_line};
 use crate::{AuditService, AuditStore, CheckpointError, StoredCheckpoint};
 
-/// How many events are read at once.
+/// The number of events that are read at a time.
 const CHUNK: usize = 500;
 
-/// Why nothing is exported.
+/// The reasons for which nothing is exported.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// The caller lacks a permission.
@@ -26,26 +26,26 @@ pub enum ExportError {
     Store(#[from] PortError),
 }
 
-/// An export that is being made.
+/// A running export.
 pub struct Export {
     store: Arc<dyn AuditStore>,
     tenant: TenantId,
     header: Option<String>,
-    /// How many events are archived, and so not in it.
+    /// The number of archived events, which the export leaves out.
     after: u64,
-    /// The last event that is in it, and the size of the last checkpoint.
+    /// The last event of the export, and the size of its last checkpoint.
     until: u64,
-    /// The last event that has been written.
+    /// The last event that was written.
     place: u64,
     events: u64,
-    /// How many checkpoints have been written.
+    /// The number of checkpoints that were written.
     signed: u64,
     ended: bool,
 }
 
 impl AuditService {
-    /// Begins an export of all events that are not archived. That it is made is an event itself, and the last one in
-    /// it; a new checkpoint covers that, unless the log has been manipulated: then the checkpoints from before show it.
+    /// Begins an export of all events that are not archived. The export is itself recorded by an event, its last one,
+    /// and covered by a new checkpoint, unless the log has been tampered with: then the older checkpoints show it.
     ///
     /// # Errors
     /// [`ExportError`].
@@ -56,8 +56,8 @@ impl AuditService {
         let act = self.act(principal.actor(), origin);
         let event = act.done(tenant, Action::AuditExported, Object::AuditTrail).with("after", after);
         match self.store.record(tenant, vec![event]).await {
-            // Nothing can be appended to a log whose head cannot be read. It is exported all the same: what is signed below
-            // tells of it.
+            // Nothing can be appended to a log with an unreadable head. The log is exported all the same, and the
+            // checkpoints below reveal the fault.
             Err(error) if error.corrupt_value().is_some() => {}
             recorded => recorded?,
         }
@@ -70,9 +70,9 @@ impl AuditService {
         Ok(self.export_of(tenant, after, until).await?)
     }
 
-    /// An export of the events after one and until another one.
+    /// Begins an export of the events after `after` up to `until`.
     pub(crate) async fn export_of(&self, tenant: &TenantId, after: u64, until: u64) -> Result<Export, PortError> {
-        // Where archived leaves are missing, this begins with the empty tree: not one of `after` events, which is found.
+        // If archived leaves are missing, the export begins with the empty tree, which the verification finds.
         let frontier = self.store.frontier_at(tenant, after).await?.unwrap_or_default();
         let header = ExportHeader::new(self.key().name(), tenant.clone(), frontier).line();
         let (store, tenant) = (Arc::clone(&self.store), tenant.clone());
@@ -89,7 +89,7 @@ impl AuditService {
         })
     }
 
-    /// The last event or checkpoint of a log that may have been cut.
+    /// Returns the last event or checkpoint of a log, which may have been truncated.
     async fn last_trace(&self, tenant: &TenantId) -> Result<u64, PortError> {
         let head = self.store.head(tenant).await?.size();
         let signed = self.store.latest_checkpoint(tenant).await?.map_or(0, |checkpoint| checkpoint.size);
@@ -98,16 +98,16 @@ impl AuditService {
 }
 
 impl Export {
-    /// The tenant whose log it is.
+    /// Returns the tenant of the log.
     #[must_use]
     pub const fn tenant(&self) -> &TenantId {
         &self.tenant
     }
 
-    /// The lines that follow; `None` after the last one. An export that fails midway lacks its last line.
+    /// Returns the next lines; `None` after the last one. An export that fails midway lacks its last line.
     ///
     /// # Errors
-    /// [`PortError`]; also if events were archived meanwhile, which are missing then.
+    /// [`PortError`], also if events were archived meanwhile and are therefore missing.
     pub async fn next(&mut self) -> Result<Option<String>, PortError> {
         if self.ended {
             return Ok(None);
@@ -115,7 +115,7 @@ impl Export {
         let mut lines = String::new();
         if let Some(header) = self.header.take() {
             lines += &header;
-            // Where this export begins, the one before it ended.
+            // The previous export ended where this one begins.
             let base = self.checkpoints(self.after.saturating_sub(1), self.after).await?;
             self.write_checkpoints(&base, &mut lines);
             return Ok(Some(lines));
@@ -126,7 +126,7 @@ impl Export {
         let checkpoints = self.checkpoints(self.place, last.unwrap_or(self.until)).await?;
         let mut checkpoints = checkpoints.as_slice();
         for entry in &entries {
-            // Before an event stand only those whose own event is missing.
+            // A checkpoint stands before an event only if the event that it ends with is missing.
             let early = checkpoints.partition_point(|checkpoint| checkpoint.size < log(entry.sequence));
             let (early, rest) = checkpoints.split_at(early);
             self.write_checkpoints(early, &mut lines);
@@ -158,7 +158,7 @@ impl Export {
         Ok(())
     }
 
-    /// The checkpoints of more than `after` events, and of no more than `until`.
+    /// Reads the checkpoints over more than `after` and at most `until` events.
     async fn checkpoints(&self, after: u64, until: u64) -> Result<Vec<StoredCheckpoint>, PortError> {
         let mut found: Vec<StoredCheckpoint> = Vec::new();
         loop {
@@ -176,12 +176,12 @@ impl Export {
     }
 }
 
-/// A place in the log as the store counts it.
+/// Converts a sequence for the store.
 fn database(place: u64) -> i64 {
     i64::try_from(place).unwrap_or(i64::MAX)
 }
 
-/// A place in the log.
+/// Converts a sequence from the store.
 fn log(sequence: i64) -> u64 {
     u64::try_from(sequence).unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! Issuing receipts, which [`receipt`](crate::receipt) verifies.
+//! Issuing of receipts, which [`receipt`](crate::receipt) verifies.
 
 use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::audit::{Event, UnreadableEvent};
@@ -8,19 +8,19 @@ use mass_domain::port::PortError;
 use crate::receipt::{Inclusion, Receipt};
 use crate::{AuditService, BrokenTrail, ProofError};
 
-/// Why no receipt is issued.
+/// The reasons for which no receipt is issued.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueReceiptError {
     /// The caller lacks a permission.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// There is no such request; or the event by which it was stored has been archived, and is in that export alone.
-    #[error("the event by which the request was stored is not in the log")]
+    /// There is no such request, or its acceptance event has been archived and is only in that export.
+    #[error("the acceptance event of the request is not in the log")]
     NotInTheLog,
-    /// The event cannot be read, or tells too little.
+    /// The event cannot be parsed or is incomplete.
     #[error(transparent)]
     Unreadable(#[from] UnreadableEvent),
-    /// The log has been manipulated.
+    /// The log has been tampered with.
     #[error(transparent)]
     Broken(#[from] BrokenTrail),
     /// The store could not do its work.
@@ -40,7 +40,8 @@ impl From<ProofError> for IssueReceiptError {
 }
 
 impl AuditService {
-    /// The receipt of a request: that it was accepted as it was, under the last checkpoint that covers it.
+    /// Issues the receipt of a request: the proof that it was accepted unchanged, under the last checkpoint that covers
+    /// the acceptance.
     ///
     /// # Errors
     /// [`IssueReceiptError`].

@@ -1,4 +1,4 @@
-//! The key that signs checkpoints, as an operator keeps it: the seed in base64.
+//! Configuration of the signing key: the seed in base64.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,19 +8,19 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::signer::{CheckpointSigner, InvalidSeed};
 
-/// The text is no key. What it is, is not told.
+/// The text is not a key. The message does not contain the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKey {
     /// Not 32 bytes in base64.
-    #[error("an Ed25519 seed is due: 32 bytes in base64 (openssl rand -base64 32)")]
+    #[error("expected an Ed25519 seed: 32 bytes in base64 (openssl rand -base64 32)")]
     Text,
-    /// No key follows from the bytes.
+    /// The bytes are not a valid seed.
     #[error(transparent)]
     Seed(#[from] InvalidSeed),
 }
 
 impl CheckpointSigner {
-    /// Reads a seed.
+    /// Parses a seed.
     ///
     /// # Errors
     /// [`InvalidKey`].
@@ -31,7 +31,7 @@ impl CheckpointSigner {
     }
 }
 
-/// A seed as an operator keeps it.
+/// Formats a seed for storage.
 #[must_use]
 pub fn write_seed(seed: &[u8; 32]) -> SecretString {
     STANDARD.encode(seed).into()
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_is_read_back_and_nothing_else_is_taken() {
+    fn parses_written_seeds_and_nothing_else() {
         let name = KeyName::parse("mass.local").unwrap();
         let signer = CheckpointSigner::parse(name.clone(), &write_seed(&[7; 32])).unwrap();
         assert_eq!(signer.key(), CheckpointSigner::from_seed(name.clone(), &[7; 32]).unwrap().key());

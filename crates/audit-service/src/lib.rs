@@ -1,8 +1,7 @@
 //! The audit trail: record, read, sign, prove, export, archive, verify.
 //!
-//! Belongs here: the use cases, their permissions and errors, the ports that they need, and verification, which needs
-//! none. A use case takes the [`Principal`](mass_domain::access::Principal) first and checks its permission before
-//! anything else.
+//! Belongs here: the use cases with their permissions, errors and ports, and verification, which needs no ports. A use
+//! case takes the [`Principal`](mass_domain::access::Principal) first and checks its permission before anything else.
 //! Does not belong here: the tree and the forms of events and notes (`mass_domain::audit`), HTTP, SQL.
 
 mod archive;
@@ -42,7 +41,7 @@ pub struct AuditService {
 }
 
 impl AuditService {
-    /// Puts the use cases on top of a store.
+    /// Creates the service on top of a store.
     #[must_use]
     pub fn new(store: Arc<dyn AuditStore>, signer: CheckpointSigner, clock: Arc<dyn Clock>) -> Self {
         Self { store, signer, clock }

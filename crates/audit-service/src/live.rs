@@ -1,5 +1,5 @@
-//! The verification of a log in its database: every event, what is looked up in it, the tree, the checkpoints, and the
-//! requests that the events tell of. In constant memory, beside a server that goes on writing.
+//! Verification of a log in its database: events, their columns, the tree, the checkpoints, and the requests and
+//! accounts that the events describe. It runs in constant memory beside a server that goes on writing.
 
 mod checker;
 mod finding;
@@ -25,46 +25,47 @@ pub use report::LiveReport;
 use crate::store::AuditStore;
 use checker::Checker;
 
-/// How many events or requests are read at once. Nodes of the tree that are stored begin and end with pages of this size.
+/// The number of events or requests that are read at a time. Stored nodes of the tree are aligned to pages of this
+/// size.
 const PAGE: u64 = 512;
 
-/// Where a log ends, by all that tells of it.
+/// The end of a log as stated by its head, its events and its nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extent {
-    /// How many events the head says that there are.
+    /// The number of events by the head.
     pub size: u64,
-    /// The head's frontier, as it is stored.
+    /// The stored frontier of the head.
     pub peaks: Vec<u8>,
-    /// The last event that is there or archived.
+    /// The last event, stored or archived.
     pub last: u64,
-    /// How many nodes of the tree are stored.
+    /// The number of stored nodes of the tree.
     pub nodes: u64,
 }
 
-/// What is stored of a part of a log. Nothing in it is believed.
+/// The stored rows of a part of a log, none of them verified yet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Part {
-    /// What is left of archived events, in their order.
+    /// The leaves of archived events, in the order of the log.
     pub archived: Vec<ArchivedLeaf>,
-    /// The events, in their order.
+    /// The events, in the order of the log.
     pub events: Vec<EventRecord>,
     /// The nodes of the tree whose last leaf is in this part.
     pub nodes: Vec<(Subtree, TreeHash)>,
 }
 
-/// What is left of an archived event.
+/// The leaf of an archived event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchivedLeaf {
-    /// The event's place in the log.
+    /// The event's sequence.
     pub sequence: u64,
-    /// The hash of its leaf.
+    /// The leaf hash.
     pub leaf_hash: Vec<u8>,
 }
 
-/// An event with what is looked up in it.
+/// A stored event with its columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRecord {
-    /// Its place in the log.
+    /// Its sequence.
     pub sequence: u64,
     /// The column, as text.
     pub at: String,
@@ -82,13 +83,13 @@ pub struct EventRecord {
     pub outcome: String,
     /// Its text.
     pub event: String,
-    /// The hash of its leaf.
+    /// Its leaf hash.
     pub leaf_hash: Vec<u8>,
-    /// The request that it says was accepted, if that is what it says and if it is there.
+    /// The request, if the event is an acceptance and the request is stored.
     pub request: Option<RequestRecord>,
 }
 
-/// A request with its later events.
+/// A stored request with its later events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestRecord {
     /// Its id.
@@ -129,23 +130,22 @@ pub struct RequestRecord {
     pub natural_key: Option<String>,
     /// The column: JSON text.
     pub warnings: String,
-    /// Its fingerprint.
+    /// The stored fingerprint.
     pub fingerprint: Vec<u8>,
-    /// The fingerprint that its document has.
+    /// The fingerprint computed from the document.
     pub document: Fingerprint,
-    /// The place of the event by which it was accepted, as the request says.
+    /// The sequence of the acceptance event, as stored with the request.
     pub audit_sequence: u64,
-    /// The hash of the leaf of that event, as the request says.
+    /// The leaf hash of the acceptance event, as stored with the request.
     pub audit_leaf_hash: Vec<u8>,
-    /// The hash of the archived leaf that stands at its `audit_sequence`.
+    /// The archived leaf hash at `audit_sequence`.
     pub archived_leaf: Option<Vec<u8>>,
-    /// The events about it that are not archived, without the one by which it was accepted: their places and texts, in the
-    /// order of the log.
+    /// The later events of the request that are not archived: sequences and texts, in the order of the log.
     pub events: Vec<(u64, String)>,
 }
 
 impl RequestRecord {
-    /// The values that its acceptance has the digest of.
+    /// Returns the values whose digest its acceptance event carries.
     fn indexed(&self) -> IndexedValues<'_> {
         IndexedValues {
             correlation_id: self.correlation_id.as_deref(),
@@ -162,49 +162,48 @@ impl RequestRecord {
 /// A page of requests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestPage {
-    /// How many there are on it.
+    /// The number of requests on it.
     pub requests: u64,
-    /// The last one; `None` if there is none.
+    /// The last request; `None` if the page is empty.
     pub last: Option<MassRequestId>,
-    /// Those of which no event at the place that they name tells that they were accepted.
+    /// The requests without an acceptance event at the sequence that they name.
     pub unaccepted: Vec<RequestRecord>,
 }
 
-/// An account.
+/// A stored account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserRecord {
     /// Its id.
     pub id: UserId,
     /// The column.
     pub roles: BTreeSet<String>,
-    /// Whether it is disabled.
+    /// True if it is disabled.
     pub disabled: bool,
     /// The column, as text.
     pub created_at: String,
-    /// The digest of the password's hash.
+    /// The digest of the password hash.
     pub credentials: Fingerprint,
 }
 
-/// The accounts of a tenant at an instant.
+/// The accounts of a tenant in one snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserRecords {
     /// The accounts.
     pub users: Vec<UserRecord>,
-    /// The events after the part of the log that is known, as far as they can tell of accounts: their places and texts, in
-    /// the order of the log.
+    /// The events about accounts after the verified part of the log: sequences and texts, in the order of the log.
     pub events: Vec<(u64, String)>,
 }
 
-/// Reads what is stored of a log as it is stored. Each call reads at one instant.
+/// Port to the raw rows of a log. Each call reads one snapshot.
 #[async_trait]
 pub trait LiveStore: AuditStore {
-    /// Where the log ends.
+    /// Reads the end of the log.
     async fn extent(&self, tenant: &TenantId) -> Result<Extent, PortError>;
 
-    /// What is stored of the events after a place, up to `count` places further.
+    /// Reads the rows of up to `count` events after a sequence.
     async fn part(&self, tenant: &TenantId, after: u64, count: u64) -> Result<Part, PortError>;
 
-    /// The next `limit` requests in the order of their ids.
+    /// Reads the next `limit` requests in the order of their ids.
     async fn requests(
         &self,
         tenant: &TenantId,
@@ -212,18 +211,18 @@ pub trait LiveStore: AuditStore {
         limit: u64,
     ) -> Result<RequestPage, PortError>;
 
-    /// The accounts, and the events about accounts after a place.
+    /// Reads the accounts, and the events about accounts after a sequence.
     async fn users(&self, tenant: &TenantId, after: u64) -> Result<UserRecords, PortError>;
 }
 
-/// Verifies a tenant's log as far as it goes when this begins. With keys, each checkpoint has to be signed by one of them;
-/// the log has to go on from the `earlier` checkpoints, which are signed notes. `progress` is told of the number of events
-/// of every part that was verified.
+/// Verifies a tenant's log up to its end at the start of the call. With keys, each checkpoint must be signed by one of
+/// them; the log must extend the `earlier` checkpoints, which are signed notes. `progress` gets the number of events of
+/// each verified part.
 ///
-/// Of archived events their leaves alone are there: what they say is verified in their export.
+/// Archived events are represented by their leaves; their texts are verified in their export.
 ///
 /// # Errors
-/// [`VerifyLiveError`], which tells the first thing that is wrong.
+/// [`VerifyLiveError`] with the first fault.
 pub async fn verify(
     store: &dyn LiveStore,
     tenant: &TenantId,
@@ -234,18 +233,18 @@ pub async fn verify(
     let keys = keys.into_iter().cloned().collect();
     let earlier = earlier.iter().map(AsRef::as_ref);
     let mut checker = Checker::new(store.extent(tenant).await?, tenant, keys, earlier)?;
-    while let Some(due) = checker.due() {
-        while checker.checkpoints_before(due.end) {
+    while let Some(range) = checker.next_range() {
+        while checker.checkpoints_before(range.end) {
             let after = checker.last_checkpoint();
             checker.give_checkpoints(store.checkpoints(tenant, after, checker::CHECKPOINTS).await?)?;
         }
-        let count = due.end - due.start;
-        checker.check(store.part(tenant, due.start, count).await?)?;
+        let count = range.end - range.start;
+        checker.check(store.part(tenant, range.start, count).await?)?;
         progress(count);
     }
     checker.check_end()?;
     if let Some(latest) = store.latest_checkpoint(tenant).await? {
-        // It may be younger than what was verified here, but not than the log.
+        // The checkpoint may be newer than the verified part, but not than the log.
         checker.check_latest(latest.size, store.extent(tenant).await?.size)?;
     }
     checker.check_users(&store.users(tenant, checker.size()).await?)?;

@@ -1,28 +1,28 @@
-//! Proofs for whoever holds a checkpoint: that an event is in the log, and that the log only grew.
+//! Merkle proofs for holders of a checkpoint: inclusion of an event, and consistency of a log.
 
 use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::audit::tree::{TreeHash, verify_inclusion};
 use mass_domain::port::PortError;
 
-use crate::checkpoint::alarm;
+use crate::checkpoint::log_tampering;
 use crate::{AuditService, BrokenTrail, CheckpointError, Leaf, SignedCheckpoint};
 
-/// Why nothing is proved.
+/// The reasons for which no proof is returned.
 #[derive(Debug, thiserror::Error)]
 pub enum ProofError {
     /// The caller lacks a permission.
     #[error(transparent)]
     Forbidden(#[from] Forbidden),
-    /// The tenant's log has no such event.
+    /// The log has no such event.
     #[error("no such event")]
     NotFound,
-    /// The log is not that long.
+    /// The log is shorter.
     #[error("the log has {size} events")]
     BeyondTheEnd {
-        /// How many events there are.
+        /// The number of events.
         size: u64,
     },
-    /// The log has been manipulated.
+    /// The log has been tampered with.
     #[error(transparent)]
     Broken(#[from] BrokenTrail),
     /// The store could not do its work.
@@ -40,19 +40,19 @@ impl From<CheckpointError> for ProofError {
     }
 }
 
-/// The proof that an event is in the log that a checkpoint was signed over (RFC 9162, section 2.1.3).
+/// A proof that an event is included in a log with a signed checkpoint (RFC 9162, section 2.1.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InclusionProof {
     /// The event's leaf.
     pub leaf: Leaf,
-    /// The hashes beside the way from the leaf to the root.
+    /// The sibling hashes on the path from the leaf to the root.
     pub hashes: Vec<TreeHash>,
     /// The checkpoint.
     pub signed: SignedCheckpoint,
 }
 
 impl AuditService {
-    /// Proves that an event is in the log.
+    /// Proves that an event is included in the log.
     ///
     /// # Errors
     /// [`ProofError`], but never [`ProofError::BeyondTheEnd`].
@@ -61,7 +61,7 @@ impl AuditService {
         self.prove(principal, sequence).await
     }
 
-    /// Proves that an event is in the log, whatever the caller may do besides.
+    /// Proves that an event is included in the log, without checking a permission.
     pub(crate) async fn prove(&self, principal: &Principal, sequence: u64) -> Result<InclusionProof, ProofError> {
         let tenant = principal.tenant();
         let Some(event) = i64::try_from(sequence).ok().filter(|event| *event > 0) else {
@@ -73,14 +73,14 @@ impl AuditService {
         let signed = self.checkpoint_over(tenant, sequence).await?;
         let size = signed.checkpoint.size;
         let found = self.store.inclusion(tenant, event, size).await?;
-        let (leaf, hashes) = found.ok_or_else(|| alarm(tenant, BrokenTrail::Holed { present: size }))?;
+        let (leaf, hashes) = found.ok_or_else(|| log_tampering(tenant, BrokenTrail::Incomplete { present: size }))?;
         if !verify_inclusion(sequence - 1, size, leaf.leaf_hash, &hashes, signed.checkpoint.root) {
-            return Err(alarm(tenant, BrokenTrail::Rewritten { signed: size }).into());
+            return Err(log_tampering(tenant, BrokenTrail::Rewritten { signed: size }).into());
         }
         Ok(InclusionProof { leaf, hashes, signed })
     }
 
-    /// Proves that the log of the first `to` events begins with the first `from` (RFC 9162, section 2.1.4); `from` is not
+    /// Proves that the log of `to` events extends the log of `from` events (RFC 9162, section 2.1.4); `from` is not
     /// above `to`.
     ///
     /// # Errors
@@ -92,6 +92,6 @@ impl AuditService {
             return Err(ProofError::BeyondTheEnd { size });
         }
         let proof = self.store.consistency(principal.tenant(), from, to).await?;
-        Ok(proof.ok_or_else(|| alarm(principal.tenant(), BrokenTrail::Holed { present: size }))?)
+        Ok(proof.ok_or_else(|| log_tampering(principal.tenant(), BrokenTrail::Incomplete { present: size }))?)
     }
 }

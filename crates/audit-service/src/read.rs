@@ -1,4 +1,4 @@
-//! Looking at events, a page at a time.
+//! Paged reading of events.
 
 use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::audit::{Action, Event, Outcome};
@@ -7,7 +7,7 @@ use mass_domain::port::PortError;
 
 use crate::{AuditService, EventFilter};
 
-/// Why no events are shown.
+/// The reasons for which no events are returned.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The caller lacks a permission.
@@ -21,19 +21,19 @@ pub enum ReadError {
     Store(#[from] PortError),
 }
 
-/// Which page of which events to list.
+/// A query for a page of events.
 #[derive(Debug, Clone)]
 pub struct EventQuery {
-    /// Which events.
+    /// The filter.
     pub filter: EventFilter,
-    /// How many.
+    /// The maximum number of events.
     pub limit: Limit,
-    /// Where the page before ended.
+    /// The cursor of the previous page.
     pub cursor: Option<String>,
 }
 
 impl AuditService {
-    /// A page of the tenant's events, newest first. What has been archived is not among them.
+    /// Returns a page of the tenant's events, newest first, without archived ones.
     ///
     /// # Errors
     /// [`ReadError`].

@@ -1,5 +1,5 @@
-//! The receipt of a MASS request: what proves, without the server and years later, that the request was accepted as it
-//! is, and that the log shows it.
+//! Receipts of MASS requests: proofs, verifiable without the server, that a request was accepted unchanged and is in
+//! the log.
 
 use mass_domain::audit::note::NoteKey;
 use mass_domain::audit::tree::{TreeHash, verify_inclusion};
@@ -10,82 +10,82 @@ use serde::{Deserialize, Serialize};
 
 use crate::signer::{OpenCheckpointError, open_checkpoint};
 
-/// A receipt as it is given out. Nothing in it may be believed before [`verify_receipt`] has.
+/// A receipt as it is issued. Its content is untrusted until [`verify_receipt`] succeeds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// The request.
+    /// The id of the request.
     pub request_id: String,
-    /// Whose it is.
+    /// The tenant of the request.
     pub tenant_id: String,
-    /// The contract that its document is under.
+    /// The contract of the document.
     pub contract: String,
     /// The fingerprint of its normalised document: `sha256:` and hexadecimal digits.
     pub fingerprint: String,
-    /// The canonical text of the event by which it was stored.
+    /// The canonical text of the acceptance event.
     pub event: String,
-    /// Where the event is in its tenant's tree, from 0.
+    /// The index of the event in its tenant's tree, from 0.
     pub leaf_index: u64,
-    /// The hash of the event's leaf, in hexadecimal digits.
+    /// The leaf hash of the event, in hexadecimal digits.
     pub leaf_hash: String,
-    /// The proof that the leaf is in the tree that the checkpoint was made of.
+    /// The proof that the leaf is in the tree of the checkpoint.
     pub inclusion: Inclusion,
     /// The signed note.
     pub checkpoint: String,
 }
 
-/// A proof that a leaf is in a tree (RFC 9162, section 2.1.3).
+/// An inclusion proof (RFC 9162, section 2.1.3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inclusion {
-    /// How many leaves the tree has.
+    /// The number of leaves of the tree.
     pub tree_size: u64,
-    /// The hashes beside the way from the leaf to the root, in hexadecimal digits.
+    /// The sibling hashes on the path from the leaf to the root, in hexadecimal digits.
     pub hashes: Vec<String>,
 }
 
-/// What a receipt proves.
+/// The facts that a verified receipt proves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verified {
-    /// The event by which the request was stored.
+    /// The acceptance event of the request.
     pub event: Event,
     /// The fingerprint of the normalised document.
     pub fingerprint: Fingerprint,
-    /// How many events the log had when the checkpoint was signed.
+    /// The number of events that the checkpoint covers.
     pub log_size: u64,
 }
 
-/// Why a receipt proves nothing.
+/// The reasons for which a receipt proves nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiptError {
-    /// Its event cannot be read.
+    /// The event cannot be parsed.
     #[error(transparent)]
     UnreadableEvent(#[from] UnreadableEvent),
-    /// Its event tells of something else than that a request was stored.
-    #[error("the event does not tell that a request was accepted")]
+    /// The event is not the acceptance of a request.
+    #[error("the event is not the acceptance of a request")]
     NotAnAcceptance,
-    /// What the receipt says is not what its event says.
+    /// The receipt contradicts its event.
     #[error("the receipt and its event differ in \"{member}\"")]
     Differs {
         /// The receipt's member.
         member: &'static str,
     },
-    /// The hash is not the event's.
+    /// The hash does not match the event.
     #[error("the event was changed: its text does not have the hash of the leaf")]
     EventChanged,
-    /// The checkpoint cannot be believed.
-    #[error("the checkpoint cannot be believed: {0}")]
+    /// The checkpoint cannot be verified.
+    #[error("the checkpoint cannot be verified: {0}")]
     Checkpoint(#[from] OpenCheckpointError),
-    /// The checkpoint is another log's.
-    #[error("the checkpoint is of another log: {origin:?}")]
+    /// The checkpoint belongs to another log.
+    #[error("the checkpoint belongs to another log: {origin:?}")]
     OtherLog {
         /// The origin line.
         origin: String,
     },
-    /// The event is not in the tree that the checkpoint was made of.
+    /// The event is not in the tree of the checkpoint.
     #[error("the proof does not show that the event is in the log that was signed")]
     NotIncluded,
 }
 
-/// Verifies that a request was accepted as the receipt says, and that its event is in the log that the key has signed.
+/// Verifies that a request was accepted as the receipt says, and that the acceptance is in the log signed by the key.
 ///
 /// # Errors
 /// [`ReceiptError`].
@@ -113,7 +113,7 @@ pub fn verify_receipt(receipt: &Receipt, key: &NoteKey) -> Result<Verified, Rece
     }
 }
 
-/// Holds what a receipt says against its event.
+/// Compares the members of a receipt with its event.
 fn accepted_as(receipt: &Receipt, event: &Event) -> Result<Fingerprint, ReceiptError> {
     let Event { sequence, event, .. } = event;
     let (Action::Accepted, Outcome::Success, Object::MassRequest(id), Some(contract), Some(fingerprint)) =
@@ -136,22 +136,22 @@ fn accepted_as(receipt: &Receipt, event: &Event) -> Result<Fingerprint, ReceiptE
     Ok(fingerprint)
 }
 
-/// Which form of a request's document one has.
+/// The form of a document that matches a receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DocumentForm {
-    /// Normalised, as it is stored and given out.
+    /// Normalised, as stored and returned.
     Stored,
-    /// As it was sent, before it was normalised.
+    /// As sent, before normalisation.
     Sent,
 }
 
-/// Why a document is not the one of a receipt.
+/// The reasons for which a document does not match a receipt.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
-    /// It is no JSON.
-    #[error("the document is no JSON: {0}")]
+    /// The text is not JSON.
+    #[error("the document is not JSON: {0}")]
     Unreadable(#[from] json::SyntaxError),
-    /// It is another document.
+    /// Another document.
     #[error("the document has the fingerprint {found}, which is not that of the receipt")]
     Other {
         /// The fingerprint of its canonical form.
@@ -159,8 +159,8 @@ pub enum DocumentError {
     },
 }
 
-/// Verifies that a document is the one that a verified receipt is about: by the fingerprint of its canonical form
-/// (RFC 8785), so that white space and the order of members do not matter.
+/// Verifies that a document is the one of a verified receipt, by the fingerprint of its canonical form (RFC 8785):
+/// white space and the order of members do not matter.
 ///
 /// # Errors
 /// [`DocumentError`].

@@ -1,4 +1,4 @@
-//! Acts that have no other unit of work: refused access, refused credentials, start and stop.
+//! Events without a transaction of their own subject: refused access, refused credentials, start and stop.
 
 use mass_domain::access::{Actor, Permission, Principal};
 use mass_domain::api_keys::KeyPrefix;
@@ -10,31 +10,31 @@ use serde_json::{Map, Value};
 
 use crate::AuditService;
 
-/// Why a recognised caller is refused an operation.
+/// The reasons for which an authenticated principal is refused an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessRefusal {
     /// It lacks this permission.
     Permission(Permission),
-    /// It reached for what is another tenant's.
+    /// The object belongs to another tenant.
     ForeignTenant,
-    /// It is a key whose bounds what it asks for would outlive.
+    /// The caller is a bound API key, and the result would outlive its bounds.
     BoundKey,
-    /// It is not of the kind that can do this: a key has no password, for instance.
+    /// The operation is not for this kind of principal: an API key has no password, for example.
     WrongKind,
 }
 
-/// Why a credential opens nothing. It never holds the credential.
+/// A refused credential, described without the credential itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialRefusal {
-    /// The reason, in a word.
+    /// The reason as a stable code.
     pub reason: &'static str,
-    /// The public part of an API key.
+    /// The public prefix of an API key.
     pub key: Option<KeyPrefix>,
 }
 
 impl AuditService {
-    /// Records in the caller's log that it was refused an operation, which is named by method and path pattern, and how many
-    /// refusals before it were not recorded.
+    /// Records in the principal's log that it was refused an operation, named by method and path pattern, with the
+    /// number of earlier refusals that were not recorded.
     ///
     /// # Errors
     /// [`PortError`] of the store; nothing is recorded then.
@@ -60,7 +60,7 @@ impl AuditService {
         .await
     }
 
-    /// Records in MASS's own log that somebody presented a credential that opens nothing.
+    /// Records in the system tenant's log that a refused credential was presented.
     ///
     /// # Errors
     /// [`PortError`] of the store; nothing is recorded then.
@@ -80,7 +80,7 @@ impl AuditService {
         .await
     }
 
-    /// Records in MASS's own log that a server started, with what is particular to it.
+    /// Records in the system tenant's log that a server started, with details.
     ///
     /// # Errors
     /// [`PortError`] of the store; nothing is recorded then.
@@ -88,7 +88,7 @@ impl AuditService {
         self.record(self.of_server(Action::Started, detail, origin)).await
     }
 
-    /// Records in MASS's own log that a server stopped, with what is particular to it.
+    /// Records in the system tenant's log that a server stopped, with details.
     ///
     /// # Errors
     /// [`PortError`] of the store; nothing is recorded then.

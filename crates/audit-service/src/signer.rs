@@ -1,4 +1,4 @@
-//! Signing checkpoints, and checking their signatures (Ed25519, RFC 8032).
+//! Signing and verifying of checkpoints (Ed25519, RFC 8032).
 
 use std::fmt;
 
@@ -7,20 +7,19 @@ use mass_domain::audit::note::{
     Checkpoint, InvalidCheckpoint, InvalidNote, KeyName, NoteKey, NoteSignature, SignedNote,
 };
 
-/// Signs checkpoints. The secret half of its key is erased when it is dropped, and never printed.
+/// Signs checkpoints. The secret key is zeroised on drop and never printed.
 pub struct CheckpointSigner {
     pair: Ed25519KeyPair,
     key: NoteKey,
 }
 
-/// The bytes are no seed of a key.
+/// The bytes are not a valid Ed25519 seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no Ed25519 key can be made of this seed")]
+#[error("no Ed25519 key can be derived from this seed")]
 pub struct InvalidSeed;
 
 impl CheckpointSigner {
-    /// Makes the key that goes with a seed (RFC 8032, section 5.1.5): the same seed always gives the same key. Erasing
-    /// the seed is the caller's.
+    /// Derives the key pair of a seed (RFC 8032, section 5.1.5). The caller has to erase the seed.
     ///
     /// # Errors
     /// [`InvalidSeed`].
@@ -30,13 +29,13 @@ impl CheckpointSigner {
         Ok(Self { pair, key: NoteKey::new(name, public_key) })
     }
 
-    /// The key by which its signatures are checked.
+    /// Returns the public key of its signatures.
     #[must_use]
     pub const fn key(&self) -> &NoteKey {
         &self.key
     }
 
-    /// The signed note of a checkpoint.
+    /// Returns the signed note of a checkpoint.
     #[must_use]
     pub fn sign(&self, checkpoint: &Checkpoint) -> String {
         let text = checkpoint.text();
@@ -52,25 +51,25 @@ impl fmt::Debug for CheckpointSigner {
     }
 }
 
-/// Why a note is not to be believed.
+/// The reasons for which a note is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OpenCheckpointError {
-    /// It is no note.
+    /// The text is not a note.
     #[error(transparent)]
     NotANote(#[from] InvalidNote),
-    /// No signature of the key stands below it.
+    /// The note has no signature by the key.
     #[error("the checkpoint is not signed by the key")]
     NotSigned,
-    /// What stands below it as the key's signature is none.
+    /// The signature that names the key is wrong.
     #[error("the signature of the checkpoint is wrong")]
     WrongSignature,
-    /// What is signed is no checkpoint.
+    /// The signed text is not a checkpoint.
     #[error(transparent)]
     NotACheckpoint(#[from] InvalidCheckpoint),
 }
 
-/// Reads a checkpoint that a key has signed. Signatures of other keys are passed over (C2SP signed-note, section
-/// "Signatures").
+/// Parses a checkpoint and verifies its signature by the key. Signatures of other keys are ignored (C2SP signed-note,
+/// section "Signatures").
 ///
 /// # Errors
 /// [`OpenCheckpointError`].
@@ -87,7 +86,7 @@ pub fn open_checkpoint(note: &str, key: &NoteKey) -> Result<Checkpoint, OpenChec
     Ok(note.text.parse()?)
 }
 
-/// Reads a checkpoint that any of the keys has signed; without keys, whatever it says.
+/// Parses a checkpoint and verifies that any of the keys has signed it; without keys, does not check signatures.
 pub(crate) fn open_with_any(note: &str, keys: &[NoteKey]) -> Result<Checkpoint, OpenCheckpointError> {
     if keys.is_empty() {
         return Ok(note.parse::<SignedNote>()?.text.parse()?);
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signed_checkpoint_is_opened_with_the_key_that_signed_it_alone() {
+    fn only_the_signing_key_opens_a_checkpoint() {
         let ours = signer("mass.local", 1);
         let note = ours.sign(&checkpoint());
         assert_eq!(open_checkpoint(&note, ours.key()), Ok(checkpoint()));
@@ -123,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_checkpoint_that_was_changed_is_not_opened() {
+    fn refuses_a_changed_checkpoint() {
         let ours = signer("mass.local", 1);
         let note = ours.sign(&checkpoint());
         let changed = note.replacen("\n3\n", "\n4\n", 1);
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn signatures_of_others_are_passed_over_and_a_wrong_one_beside_a_right_one_is_not() {
+    fn ignores_signatures_of_other_keys_but_refuses_a_wrong_one() {
         let (ours, other) = (signer("mass.local", 1), signer("witness.example", 2));
         let mut note: SignedNote = ours.sign(&checkpoint()).parse().unwrap();
         let witness: SignedNote = other.sign(&checkpoint()).parse().unwrap();
@@ -149,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_that_is_signed_but_no_checkpoint_is_not_opened() {
+    fn refuses_a_signed_note_that_is_not_a_checkpoint() {
         let ours = signer("mass.local", 1);
         let text = "hello\n".to_owned();
         let bytes = ours.pair.sign(text.as_bytes()).as_ref().to_vec();
@@ -165,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_gives_the_key_and_the_signature_that_the_reference_implementation_gives() {
+    fn a_seed_gives_the_key_and_signature_of_the_reference_implementation() {
         let seed: Vec<u8> = STANDARD.decode("gQoUAtUUbI2E8kQzMPVAgOv5juF9nHT2JS/F1ccoMXM=").unwrap();
         let ours = CheckpointSigner::from_seed(KeyName::parse("example.com/log").unwrap(), &seed.try_into().unwrap());
         let ours = ours.unwrap();

@@ -1,4 +1,4 @@
-//! The port to whatever keeps the audit trail.
+//! The port to the stored audit trail.
 
 use std::ops::RangeInclusive;
 
@@ -11,67 +11,65 @@ use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 
-/// Which events are asked for: those that fit everything that is set.
+/// A filter of events; all conditions that are set must hold.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct EventFilter {
-    /// Of this kind of actor, `user` for instance.
+    /// The kind of actor, `user` for example.
     pub actor_kind: Option<String>,
-    /// Of this user or key.
+    /// The user or key.
     pub actor_id: Option<uuid::Uuid>,
-    /// Of this action.
+    /// The action.
     pub action: Option<Action>,
-    /// With this outcome.
+    /// The outcome.
     pub outcome: Option<Outcome>,
-    /// About this object.
+    /// The object.
     pub object: Option<Object>,
-    /// Not before.
+    /// The earliest time, inclusive.
     pub from: Option<Timestamp>,
-    /// Before.
+    /// The latest time, exclusive.
     pub to: Option<Timestamp>,
 }
 
-/// An event as it is stored.
+/// A stored event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its place in the log, from 1.
+    /// Its sequence, from 1.
     pub sequence: i64,
     /// Its canonical text.
     pub event: String,
-    /// The hash of its leaf, as it was taken when the event was written.
+    /// Its leaf hash, as stored with the event.
     pub leaf_hash: TreeHash,
 }
 
-/// Where an event is in its tenant's tree.
+/// The leaf of an event in its tenant's tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Leaf {
-    /// The event's place in the log, from 1; the leaf's index is one less.
+    /// The event's sequence, from 1; the leaf's index is one less.
     pub sequence: i64,
     /// The hash of the leaf.
     pub leaf_hash: TreeHash,
 }
 
-/// A signed checkpoint, as it was given out.
+/// A signed checkpoint, as it was issued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredCheckpoint {
-    /// How many events it covers.
+    /// The number of events that it covers.
     pub size: u64,
-    /// When it was signed.
+    /// The time of the signature.
     pub at: Timestamp,
     /// The signed note.
     pub note: String,
 }
 
-/// Keeps the audit trail: one append-only log per tenant. Each call is one unit of work, and never reaches another
-/// tenant's log.
+/// Port to the audit trail: one append-only log per tenant. Each call is one transaction, within one tenant's log.
 ///
-/// What is done to other things writes its events in its own unit of work; [`record`](Self::record) is for what has
-/// no other.
+/// Other use cases append their events in their own transactions; [`record`](Self::record) is for events without any.
 #[async_trait]
 pub trait AuditStore: Send + Sync {
-    /// Appends events to a tenant's log, in their order, durably.
+    /// Appends events durably to a tenant's log, in their order.
     async fn record(&self, tenant: &TenantId, events: Vec<NewEvent>) -> Result<(), PortError>;
 
-    /// Lists events, newest first, beginning below `before`: at most one more than the limit.
+    /// Lists events below `before`, newest first: at most one more than the limit.
     async fn list(
         &self,
         tenant: &TenantId,
@@ -80,19 +78,19 @@ pub trait AuditStore: Send + Sync {
         limit: Limit,
     ) -> Result<Vec<Event>, PortError>;
 
-    /// The end of the tenant's log; an empty one for a tenant without events.
+    /// Reads the head of a tenant's log; empty for a tenant without events.
     async fn head(&self, tenant: &TenantId) -> Result<Frontier, PortError>;
 
-    /// The frontier of the first `size` events; `None` if what it stands on is missing.
+    /// Returns the frontier of the first `size` events; `None` if a node that it needs is missing.
     async fn frontier_at(&self, tenant: &TenantId, size: u64) -> Result<Option<Frontier>, PortError>;
 
-    /// Every tenant, also one whose log is empty: it may have been emptied.
+    /// Lists all tenants, including those with an empty log, which may have been emptied.
     async fn tenants(&self) -> Result<Vec<TenantId>, PortError>;
 
-    /// The latest checkpoint.
+    /// Returns the latest checkpoint.
     async fn latest_checkpoint(&self, tenant: &TenantId) -> Result<Option<StoredCheckpoint>, PortError>;
 
-    /// Checkpoints of more than `after` events, smallest first, at most `limit`.
+    /// Lists checkpoints of more than `after` events, smallest first, at most `limit`.
     async fn checkpoints(
         &self,
         tenant: &TenantId,
@@ -100,11 +98,11 @@ pub trait AuditStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<StoredCheckpoint>, PortError>;
 
-    /// Keeps a checkpoint, unless there is one of that size.
+    /// Stores a checkpoint, unless one of its size is stored.
     async fn keep_checkpoint(&self, tenant: &TenantId, checkpoint: StoredCheckpoint) -> Result<(), PortError>;
 
-    /// The leaf of an event and the proof that it is among the first `size`; `None` if it is not among them, or if what
-    /// the proof stands on is missing.
+    /// Returns the leaf of an event and the proof of its inclusion in the first `size` events; `None` if it is not
+    /// among them, or if a node that the proof needs is missing.
     async fn inclusion(
         &self,
         tenant: &TenantId,
@@ -112,20 +110,20 @@ pub trait AuditStore: Send + Sync {
         size: u64,
     ) -> Result<Option<(Leaf, Vec<TreeHash>)>, PortError>;
 
-    /// The proof that the first `to` events begin with the first `from`; `None` if what it stands on is missing.
+    /// Returns the proof that the first `to` events extend the first `from`; `None` if a node that it needs is missing.
     async fn consistency(&self, tenant: &TenantId, from: u64, to: u64) -> Result<Option<Vec<TreeHash>>, PortError>;
 
-    /// The entries after a place in their order, at most `limit`: without those that were archived.
+    /// Lists the events after a sequence in their order, at most `limit`, without archived ones.
     async fn entries(&self, tenant: &TenantId, after: i64, limit: usize) -> Result<Vec<Entry>, PortError>;
 
-    /// The entry of the event by which a request was stored; `None` if it is archived, or if there is no such request.
+    /// Returns the acceptance event of a request; `None` if it is archived or there is no such request.
     async fn acceptance(&self, tenant: &TenantId, id: MassRequestId) -> Result<Option<Entry>, PortError>;
 
-    /// How many events have been archived: always the first ones.
+    /// Returns the number of archived events, which are always the first ones.
     async fn archived(&self, tenant: &TenantId) -> Result<u64, PortError>;
 
-    /// Removes events from the log and keeps their leaves, and writes the event that tells of it, in one unit of work.
-    /// Does nothing and tells `false` if the first of them is not the one behind those that are archived.
+    /// Removes events, keeps their leaves, and appends the event of the archiving, in one transaction. Does nothing and
+    /// returns `false` if the first of them is not the next one to archive.
     async fn archive(&self, tenant: &TenantId, events: RangeInclusive<i64>, event: NewEvent)
     -> Result<bool, PortError>;
 }

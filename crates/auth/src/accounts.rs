@@ -1,4 +1,4 @@
-//! The first account, made at the first start, and passwords that are set anew from the command line.
+//! Creation of the first account at the first start, and password resets from the command line.
 
 use std::collections::BTreeSet;
 
@@ -18,18 +18,18 @@ use crate::{AuthService, uuid_v7};
 
 /// The first administrator, just created.
 #[derive(Debug)]
-pub struct Founded {
-    /// Its address.
+pub struct Bootstrapped {
+    /// Its e-mail address.
     pub email: Email,
-    /// Its password if that was made up: to be shown once, for it is nowhere else.
+    /// The generated password, if none was given. It is shown once and stored nowhere else.
     pub generated_password: Option<SecretString>,
 }
 
-/// Why the first tenant and administrator are not created.
+/// The reasons for which the first tenant and administrator are not created.
 #[derive(Debug, thiserror::Error)]
-pub enum FoundError {
-    /// The tenant's name is MASS's own.
-    #[error("the tenant \"{}\" is MASS's own", TenantId::SYSTEM)]
+pub enum BootstrapError {
+    /// The tenant's name is reserved for MASS.
+    #[error("the tenant name \"{}\" is reserved", TenantId::SYSTEM)]
     ReservedTenant,
     /// Too many passwords are being hashed; trying again later helps.
     #[error("too many passwords are being hashed at the moment")]
@@ -41,9 +41,9 @@ pub enum FoundError {
     #[error(transparent)]
     Unexpected(#[from] anyhow::Error),
 }
-from_passwords_error!(FoundError);
+from_passwords_error!(BootstrapError);
 
-/// Why a password is not reset.
+/// The reasons for which a password is not reset.
 #[derive(Debug, thiserror::Error)]
 pub enum ResetPasswordError {
     /// The caller lacks a permission.
@@ -65,7 +65,7 @@ pub enum ResetPasswordError {
 from_passwords_error!(ResetPasswordError);
 
 impl AuthService {
-    /// Whether there is no account yet: the state in which [`found`](Self::found) does something.
+    /// Returns true if there is no account yet, so that [`bootstrap`](Self::bootstrap) creates one.
     ///
     /// # Errors
     /// [`PortError`] of the store.
@@ -73,20 +73,20 @@ impl AuthService {
         self.users.is_empty().await
     }
 
-    /// Creates the first tenant with its administrator, whose password is made up unless one is given. `None`, at the
-    /// price of one look, if there is an account already.
+    /// Creates the first tenant with its administrator, and generates a password unless one is given. Returns `None`
+    /// after one read if an account exists already.
     ///
     /// # Errors
-    /// [`FoundError`].
-    pub async fn found(
+    /// [`BootstrapError`].
+    pub async fn bootstrap(
         &self,
         tenant: TenantId,
         email: Email,
         password: Option<NewPassword>,
         origin: &Origin,
-    ) -> Result<Option<Founded>, FoundError> {
+    ) -> Result<Option<Bootstrapped>, BootstrapError> {
         if tenant.as_str() == TenantId::SYSTEM {
-            return Err(FoundError::ReservedTenant);
+            return Err(BootstrapError::ReservedTenant);
         }
         if !self.is_empty().await? {
             return Ok(None);
@@ -110,11 +110,11 @@ impl AuthService {
             act.done(&tenant.id, Action::TenantCreated, Object::Tenant(tenant.id.clone())),
             created_user(&act, &user, &password),
         ];
-        let done = self.users.found(tenant, Account { user, password }, events).await?;
-        Ok(done.then_some(Founded { email, generated_password }))
+        let done = self.users.bootstrap(tenant, Account { user, password }, events).await?;
+        Ok(done.then_some(Bootstrapped { email, generated_password }))
     }
 
-    /// Gives a user of the caller's tenant another password, and ends all of the user's sessions.
+    /// Sets a new password for a user of the caller's tenant, and ends all of the user's sessions.
     ///
     /// # Errors
     /// [`ResetPasswordError`].
@@ -142,8 +142,8 @@ impl AuthService {
     }
 }
 
-/// The event of a user's creation: with its roles and the digest of its password's hash, and without its address, which
-/// could not be removed there.
+/// Builds the audit event of a user's creation: with the roles and the digest of the password hash, but without the
+/// e-mail address, because the log cannot forget personal data.
 #[must_use]
 pub fn created_user(act: &Act, user: &User, password: &PasswordHash) -> NewEvent {
     let roles: Vec<&str> = user.roles.iter().map(|role| role.as_str()).collect();

@@ -1,4 +1,4 @@
-//! Recognising the caller of a request.
+//! Authentication of a request's bearer token.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,23 +16,23 @@ use crate::stored_key::{RefusedApiKey, StoredKey};
 use crate::tokens::{RefusedToken, TokenSubject};
 use crate::versioned::Versioned;
 
-/// Why a credential opens nothing. The reason is for the log and the audit trail: a client learns no more than that its
-/// token is not valid or has expired.
+/// The reasons for which a credential is refused, for the log and the audit trail. Clients learn only that their token
+/// is not valid or has expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RefusedCredential {
-    /// It is no good access token.
+    /// The access token is not valid.
     #[error("the access token is not valid: {0}")]
     Token(RefusedToken),
-    /// The token is good, but its session has ended, or its user is disabled.
+    /// The access token is valid, but its session has ended or its user is disabled.
     #[error("the session of the access token has ended, or its user is disabled")]
     NoSession,
-    /// It is an API key that opens nothing.
+    /// The API key is refused.
     #[error(transparent)]
     ApiKey(#[from] RefusedApiKey),
 }
 
 impl RefusedCredential {
-    /// The reason in a word, for machines.
+    /// Returns the reason as a stable code.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -54,10 +54,10 @@ impl RefusedCredential {
     }
 }
 
-/// Why a caller is not recognised.
+/// The errors of authenticating a request.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthenticateError {
-    /// What was presented opens nothing.
+    /// The credential is refused.
     #[error(transparent)]
     Refused(#[from] RefusedCredential),
     /// The store could not do its work.
@@ -71,39 +71,43 @@ impl From<RefusedApiKey> for AuthenticateError {
     }
 }
 
-/// A caller as it is remembered, which the store has not been asked about.
+/// A cached principal, valid only while the tenant's credentials version matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remembered {
-    /// Who it was.
+pub struct CachedPrincipal {
+    /// The principal.
     pub principal: Principal,
-    /// It is the same as long as its tenant's credentials are at this version.
+    /// The credentials version of the tenant at which the principal was read.
     pub as_of: CredentialsVersion,
-    /// The key, if it was one.
+    /// The cached key, if the credential is an API key.
     pub(crate) key: Option<Arc<Versioned<StoredKey>>>,
 }
 
-/// What a bearer token turned out to be. A key still has to be proved, by its secret.
+/// A parsed bearer token. The secret of an API key has not been checked yet.
 enum Credential {
-    /// A good access token.
+    /// A valid access token.
     Token(TokenSubject),
     /// An API key.
     Key(KeyToken),
 }
 
 impl AuthService {
-    /// Tells who the bearer of an access token or API key is, who calls from this address, if it is remembered. Whoever
-    /// acts for it has to make sure that the version is the present one, at the latest in the transaction of the act.
+    /// Returns the cached principal of a bearer token, without asking the store. The caller must check the credentials
+    /// version, at the latest in the transaction of the operation.
     ///
     /// # Errors
-    /// [`RefusedCredential`] of what is no good whatever the store says.
-    pub fn recall(&self, token: &str, address: Option<IpAddr>) -> Result<Option<Remembered>, RefusedCredential> {
+    /// [`RefusedCredential`] if the token is refused without a look at the store.
+    pub fn cached_principal(
+        &self,
+        token: &str,
+        address: Option<IpAddr>,
+    ) -> Result<Option<CachedPrincipal>, RefusedCredential> {
         let now = self.clock.now();
-        let remembered = self.remembered(&self.read(token, now)?, now, address);
-        // If it turns out to have been revoked, the store leaves the date as it is.
-        if let Some(key) = remembered.as_ref().and_then(|remembered| remembered.key.as_ref()) {
+        let cached = self.cached(&self.read(token, now)?, now, address);
+        // If the key has been revoked meanwhile, the store leaves the date as it is.
+        if let Some(key) = cached.as_ref().and_then(|cached| cached.key.as_ref()) {
             self.mark_used(&key.found.key, now);
         }
-        Ok(remembered)
+        Ok(cached)
     }
 
     fn read(&self, token: &str, now: Timestamp) -> Result<Credential, RefusedCredential> {
@@ -113,34 +117,33 @@ impl AuthService {
         self.tokens.verify(token, now).map(Credential::Token).map_err(RefusedCredential::Token)
     }
 
-    fn remembered(&self, credential: &Credential, now: Timestamp, address: Option<IpAddr>) -> Option<Remembered> {
+    fn cached(&self, credential: &Credential, now: Timestamp, address: Option<IpAddr>) -> Option<CachedPrincipal> {
         match credential {
-            Credential::Token(subject) => self.remembered_session(subject, now),
-            Credential::Key(token) => self.remembered_key(token, now, address),
+            Credential::Token(subject) => self.cached_session(subject, now),
+            Credential::Key(token) => self.cached_key(token, now, address),
         }
     }
 
-    fn remembered_session(&self, subject: &TokenSubject, now: Timestamp) -> Option<Remembered> {
-        let known = self.known_sessions.get(&(subject.tenant_id.clone(), subject.session_id))?;
-        let remembered = Remembered { principal: known.found.principal.clone(), as_of: known.version, key: None };
-        known.found.opens(subject, now).then_some(remembered)
+    fn cached_session(&self, subject: &TokenSubject, now: Timestamp) -> Option<CachedPrincipal> {
+        let known = self.cached_sessions.get(&(subject.tenant_id.clone(), subject.session_id))?;
+        let cached = CachedPrincipal { principal: known.found.principal.clone(), as_of: known.version, key: None };
+        known.found.opens(subject, now).then_some(cached)
     }
 
-    /// Recognises the bearer of an access token or API key, who calls from this address.
+    /// Authenticates the bearer of an access token or API key.
     ///
-    /// The session, and its user's roles and state, are those of the store and not of the token, so that logging out,
-    /// changing a password, disabling a user or changing a role takes effect on the next request, at whichever server
-    /// of the database. They are remembered with the version of the tenant's credentials that they were found at. Each
-    /// request asks for the present version, by a read that begins after the request arrived: whatever was committed
-    /// before has counted by then, so what was found at an equal version still holds. What was found at another one is
-    /// looked up again.
+    /// The session and its user's roles and state come from the store, not from the token: a log-out, a changed
+    /// password, a disabled user or a changed role takes effect with the next request, at every server of the database.
+    /// They are cached together with the tenant's credentials version. Each request reads the current version after it
+    /// has arrived, and uses the cached principal only if the versions are equal; otherwise it looks the credential up
+    /// again.
     ///
     /// # Errors
     /// [`AuthenticateError`].
     pub async fn authenticate(&self, token: &str, address: Option<IpAddr>) -> Result<Principal, AuthenticateError> {
         let now = self.clock.now();
         let credential = self.read(token, now)?;
-        if let Some(Remembered { principal, as_of, key }) = self.remembered(&credential, now, address)
+        if let Some(CachedPrincipal { principal, as_of, key }) = self.cached(&credential, now, address)
             && self.versions.current(principal.tenant()).await? == Some(as_of)
         {
             if let Some(key) = key {
@@ -157,32 +160,32 @@ impl AuthService {
     async fn look_up_session(&self, subject: &TokenSubject, now: Timestamp) -> Result<Principal, AuthenticateError> {
         let key = (subject.tenant_id.clone(), subject.session_id);
         let found = self.sessions.find(&subject.tenant_id, subject.session_id).await?;
-        let known = found.and_then(KnownSession::of).filter(|known| known.found.opens(subject, now));
+        let known = found.and_then(CachedSession::of).filter(|known| known.found.opens(subject, now));
         let Some(known) = known else {
-            self.known_sessions.forget(&key);
+            self.cached_sessions.forget(&key);
             return Err(RefusedCredential::NoSession.into());
         };
         let principal = known.found.principal.clone();
-        self.known_sessions.insert(&key, Arc::new(known));
+        self.cached_sessions.insert(&key, Arc::new(known));
         Ok(principal)
     }
 }
 
-/// A session, and who calls in it.
-pub(crate) struct KnownSession {
+/// A session with the principal that calls in it.
+pub(crate) struct CachedSession {
     session: Session,
     principal: Principal,
 }
 
-impl KnownSession {
-    /// None if its user is disabled.
+impl CachedSession {
+    /// Returns `None` if the user is disabled.
     fn of(Versioned { found: (session, user), version }: Versioned<(Session, User)>) -> Option<Versioned<Self>> {
         let principal = user.into_principal(session.id)?;
         Some(Versioned { found: Self { session, principal }, version })
     }
 
-    /// Whether it is its user's who presents a token of it, and still goes on. One that seems to have expired may have
-    /// been refreshed since it was found.
+    /// Returns true if the session belongs to the token's user and has not ended. A session that seems expired may have
+    /// been refreshed since it was read.
     fn opens(&self, subject: &TokenSubject, now: Timestamp) -> bool {
         self.session.is_live(now) && self.session.user_id == subject.user_id
     }

@@ -1,4 +1,4 @@
-//! Changing one's own password.
+//! Change of one's own password.
 
 use mass_domain::access::{Actor, Principal};
 use mass_domain::audit::{Act, Action, CREDENTIALS, Object};
@@ -14,13 +14,13 @@ use crate::passwords::from_passwords_error;
 use crate::store::PasswordChange;
 use crate::throttle::{AttemptKeys, Throttled};
 
-/// Why a password is not changed.
+/// The reasons for which a password is not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangePasswordError {
-    /// The caller is a machine or MASS itself.
+    /// The caller is an API key or MASS itself.
     #[error("only users have passwords")]
     NotAUser,
-    /// The present password is another one.
+    /// The current password is wrong.
     #[error("the current password is wrong")]
     WrongPassword,
     /// The new password breaks a rule.
@@ -42,8 +42,8 @@ pub enum ChangePasswordError {
 from_passwords_error!(ChangePasswordError);
 
 impl AuthService {
-    /// Gives the caller another password, and ends all its sessions but the one it calls in. The present password is
-    /// asked for since a token may have been stolen, and is throttled like a login.
+    /// Changes the caller's password, and ends all its sessions but the calling one. The current password is required
+    /// because a token may have been stolen; attempts are throttled like log-ins.
     ///
     /// # Errors
     /// [`ChangePasswordError`].
@@ -61,7 +61,7 @@ impl AuthService {
         };
         let new = NewPassword::parse(new, email)?;
         let keys = AttemptKeys::new(email.as_str(), origin.address);
-        let (place, _turn) = self.begin_attempt::<ChangePasswordError>(&keys).await?;
+        let (place, _permits) = self.begin_attempt::<ChangePasswordError>(&keys).await?;
         let account = self.users.find_by_email(email).await?.filter(|account| account.user.id == user_id);
         let stored = account.as_ref().map(|account| &account.password);
         let verification = self.passwords.verify(place, current, stored).await?;
@@ -88,7 +88,7 @@ impl AuthService {
         }
     }
 
-    /// Answers a change by who did not know the present password, once that is recorded.
+    /// Records a failed attempt, and returns the error for it.
     async fn refuse_change(
         &self,
         principal: &Principal,

@@ -1,28 +1,28 @@
-//! Passwords that are tried first: the most common ones, and what people make of them to reach a length.
+//! Passwords that attackers try first: the most common ones, and their usual extensions.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use mass_domain::users::Email;
 
-/// The 3,000 most common passwords, in lower case. assets/README.md tells where they come from.
+/// The 3,000 most common passwords, in lower case. assets/README.md names their source.
 static COMMON: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| include_str!("../assets/common-passwords.txt").lines().collect());
 
-/// From this many times on, a character that is repeated adds nothing.
+/// The shortest run of one character that adds no strength.
 const RUN: usize = 3;
-/// The longest unit whose mere repetition is no password.
+/// The longest unit whose repetition alone is refused as a password.
 const UNIT: usize = 7;
 
-/// Whether a password is nothing but common passwords, digits and repeated characters strung together, or one short unit
-/// again and again. Letter case does not matter.
+/// Returns true if a password consists only of common passwords, digits and repeated characters, or of one short unit
+/// repeated. Letter case does not matter.
 pub(crate) fn is_common(password: &str) -> bool {
     let characters = folded(password);
     is_repetition(&characters) || is_strung_together(&characters, &[])
 }
 
-/// Whether a password is as easy to guess for whoever knows the user's address: it is made of the address, of the part
-/// before the `@`, and of what makes a password common.
+/// Returns true if a password is easy to guess from the user's e-mail address: it consists of the address, its local
+/// part, and the pieces that make a password common.
 pub(crate) fn is_made_of(password: &str, email: &Email) -> bool {
     let address = email.as_str();
     let local = address.rsplit_once('@').map_or(address, |(local, _)| local);
@@ -38,10 +38,10 @@ fn is_repetition(characters: &[char]) -> bool {
         .any(|unit| characters.iter().zip(&characters[unit..]).all(|(one, next)| one == next))
 }
 
-/// Whether the characters can be cut into pieces that are each common or one of the words.
+/// Returns true if the characters can be split into pieces that are each common or one of the words.
 fn is_strung_together(characters: &[char], words: &[Vec<char>]) -> bool {
     let longest = COMMON.iter().map(|password| password.len()).max().unwrap_or_default();
-    // `cut[n]`: the first n characters can be.
+    // `cut[n]`: the first n characters can be split so.
     let mut cut = vec![true];
     for end in 1..=characters.len() {
         let ends_here = |start: usize| {
@@ -68,14 +68,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_has_3000_passwords_in_lower_case() {
+    fn the_list_has_3000_lower_case_passwords() {
         assert_eq!(COMMON.len(), 3000);
         assert!(COMMON.iter().all(|password| password.len() >= 4 && **password == password.to_lowercase()));
         assert!(COMMON.contains("123456") && COMMON.contains("qwertyuiop"));
     }
 
     #[test]
-    fn common_passwords_strung_together_stay_common() {
+    fn concatenated_common_passwords_are_common() {
         for common in [
             "passwordpassword",
             "PasswordPassword1",
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_in_it_makes_a_password_uncommon() {
+    fn passwords_with_other_parts_are_not_common() {
         for good in [
             "correct horse battery staple",
             "correcthorsebatterystaple",
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_users_own_address_is_no_secret() {
+    fn passwords_made_of_the_users_address_are_refused() {
         let ana = Email::parse("Ana.Lopez@example.test").unwrap();
         for bad in ["ana.lopez@example.test", "ANA.LOPEZana.lopez", "ana.lopez123456", "passwordana.lopez2026"] {
             assert!(is_made_of(bad, &ana), "{bad}");

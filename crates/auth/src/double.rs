@@ -1,4 +1,4 @@
-//! A double of the ports that a caller is recognised by, which counts how often it is asked.
+//! Test double of the ports that authentication reads, with counters of its calls.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,24 +16,24 @@ use mass_domain::users::{Email, User};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Account, ApiKeyStore, AttemptKeys, AttemptStore, Opening, PasswordChange, PasswordHash, RefreshTokenHash,
+    Account, ApiKeyStore, AttemptKeys, AttemptStore, NewSession, PasswordChange, PasswordHash, RefreshTokenHash,
     Refreshed, Session, SessionStore, StoredKey, Throttled, UserStore, Versioned,
 };
 
-/// What is stored.
+/// The content of the double.
 #[derive(Default)]
 pub(crate) struct Stored {
     pub(crate) version: i64,
     pub(crate) session: Option<(Session, User)>,
     pub(crate) key: Option<StoredKey>,
-    /// Whether reading a version fails.
+    /// Makes reads of the version fail.
     pub(crate) is_broken: bool,
 }
 
-/// The double.
+/// The test double.
 pub(crate) struct Double {
     stored: Mutex<Stored>,
-    /// What a read of a version has to pass once it has read; everything passes until it is closed.
+    /// Holds back reads of the version until they are let through; open at first.
     pub(crate) gate: Semaphore,
     pub(crate) version_reads: AtomicUsize,
     pub(crate) look_ups: AtomicUsize,
@@ -55,19 +55,19 @@ impl Double {
         self.stored.lock().unwrap()
     }
 
-    /// Changes something that counts.
+    /// Changes the content and the credentials version.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Stored)) {
         let mut stored = self.stored();
         change(&mut stored);
         stored.version += 1;
     }
 
-    /// How many versions were read, and how many credentials were looked up.
+    /// Returns the numbers of version reads and of credential look-ups.
     pub(crate) fn asked(&self) -> (usize, usize) {
         (self.version_reads.load(Ordering::SeqCst), self.look_ups.load(Ordering::SeqCst))
     }
 
-    /// Lets no read of a version end until it is let through.
+    /// Holds back reads of the version until they are let through.
     pub(crate) fn close_gate(&self) {
         self.gate.forget_permits(1_000_000);
     }
@@ -77,7 +77,7 @@ impl Double {
     }
 }
 
-/// Lets the other tasks go on until each waits for something.
+/// Lets the other tasks run until each waits.
 pub(crate) async fn settle() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
@@ -104,7 +104,7 @@ impl UserStore for Double {
         not_asked_for()
     }
 
-    async fn found(&self, _: Tenant, _: Account, _: Vec<NewEvent>) -> Result<bool, PortError> {
+    async fn bootstrap(&self, _: Tenant, _: Account, _: Vec<NewEvent>) -> Result<bool, PortError> {
         not_asked_for()
     }
 
@@ -130,7 +130,7 @@ impl SessionStore for Double {
         Ok(found.map(|found| Versioned { found, version: CredentialsVersion(stored.version) }))
     }
 
-    async fn open(&self, _: Opening, _: NewEvent) -> Result<bool, PortError> {
+    async fn open(&self, _: NewSession, _: NewEvent) -> Result<bool, PortError> {
         not_asked_for()
     }
 

@@ -1,15 +1,15 @@
-//! The Ed25519 key that goes with a signing secret.
+//! The Ed25519 key that is derived from a signing secret.
 
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use aws_lc_rs::signature::Ed25519KeyPair;
 use secrecy::zeroize::Zeroizing;
 
-/// Tells this use of the secret from every other.
+/// Separates this use of the secret from all others.
 const PURPOSE: &[u8] = b"mass access token ed25519 seed v1";
 
-/// Derives the key with HKDF-SHA-256 (RFC 5869): the same secret always gives the same key, so that a rotation of the
-/// secret is one of the key as well.
+/// Derives the key with HKDF-SHA-256 (RFC 5869). The derivation is deterministic, so that rotating the secret rotates
+/// the key.
 pub(crate) fn derive(secret: &[u8]) -> Result<Ed25519KeyPair, Unspecified> {
     let mut seed = Zeroizing::new([0; 32]);
     Salt::new(HKDF_SHA256, &[]).extract(secret).expand(&[PURPOSE], HKDF_SHA256)?.fill(seed.as_mut_slice())?;
@@ -29,7 +29,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_is_what_rfc_5869_derives() {
+    fn derives_the_key_as_in_rfc_5869() {
         let secret = b"current-current-current-current-";
         let extracted = hmac(&[0; 32], secret);
         let seed = hmac(&extracted, &[PURPOSE, &[1]].concat());

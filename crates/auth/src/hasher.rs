@@ -1,7 +1,7 @@
-//! How a password becomes a stored hash, and back to yes or no: HMAC-SHA-384, then bcrypt.
+//! Password hashing: HMAC-SHA-384, then bcrypt.
 //!
-//! A stored hash reads `hmac-sha384:PEPPER:$2b$12$…`, where PEPPER names the pepper that keyed the HMAC, or is `-`.
-//! docs/decisions/0005-passwords-and-tokens.md says why.
+//! A stored hash reads `hmac-sha384:PEPPER:$2b$12$…`, where PEPPER is the id of the pepper that keyed the HMAC, or `-`.
+//! docs/decisions/0005-passwords-and-tokens.md gives the reasons.
 
 use std::fmt;
 use std::hint::black_box;
@@ -22,25 +22,25 @@ use crate::store::PasswordHash;
 const SCHEME: &str = "hmac-sha384";
 const NO_PEPPER: &str = "-";
 
-/// Keys the HMAC where there is no pepper. Being MASS's own, it keeps SHA-384 digests that leaked elsewhere from being
+/// Keys the HMAC if no pepper is configured. A key of its own keeps SHA-384 digests that leaked elsewhere from being
 /// tried against MASS's hashes ("password shucking").
 const UNPEPPERED_KEY: &[u8] = b"mass password v1";
 
-/// bcrypt's cost: the logarithm of its number of rounds. One more doubles the time.
+/// The cost of bcrypt: the base-2 logarithm of its number of rounds. One more doubles the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cost(u32);
 
-/// The number is no cost that MASS hashes with.
+/// The number is outside the costs that MASS accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the bcrypt cost is a number from {} to {}", Cost::MIN, Cost::MAX)]
+#[error("expected a bcrypt cost from {} to {}", Cost::MIN, Cost::MAX)]
 pub struct InvalidCost;
 
 impl Cost {
-    /// The least that MASS accepts (OWASP Password Storage Cheat Sheet).
+    /// The lowest cost that MASS accepts (OWASP Password Storage Cheat Sheet).
     pub const MIN: u32 = 10;
-    /// The most that bcrypt knows.
+    /// The highest cost of bcrypt.
     pub const MAX: u32 = 31;
-    /// The least that bcrypt knows. For tests: no configuration accepts it.
+    /// The lowest cost of bcrypt, for tests: no configuration accepts it.
     pub const FASTEST: Self = Self(4);
 
     /// The cost as a number.
@@ -79,7 +79,7 @@ impl fmt::Display for Cost {
     }
 }
 
-/// A secret outside the database without which its hashes cannot be attacked.
+/// A secret outside the database, without which stolen hashes cannot be attacked.
 #[derive(Clone)]
 pub struct Pepper {
     version: String,
@@ -88,11 +88,11 @@ pub struct Pepper {
 
 /// The pepper is too short to withstand guessing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a pepper has at least {} bytes", Pepper::MIN_BYTES)]
+#[error("expected a pepper of at least {} bytes", Pepper::MIN_BYTES)]
 pub struct ShortPepper;
 
 impl Pepper {
-    /// The fewest bytes.
+    /// The minimum length in bytes.
     pub const MIN_BYTES: usize = 32;
 
     /// Takes the bytes of a text as a pepper.
@@ -107,7 +107,7 @@ impl Pepper {
         Ok(Self { version: fingerprint("mass password pepper", key), mac: keyed(key) })
     }
 
-    /// The name of the pepper that hashes carry.
+    /// Returns the id of the pepper that hashes carry.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.version
@@ -120,40 +120,40 @@ impl fmt::Debug for Pepper {
     }
 }
 
-/// What comparing a password with a stored hash shows.
+/// The result of comparing a password with a stored hash.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verification {
-    /// Another password, or nothing to compare with.
+    /// The password is another one, or there is no hash.
     Mismatch,
-    /// The password.
+    /// The password matches.
     Match {
-        /// The same password hashed as it would be today, if the stored hash is weaker than that.
+        /// The same password with today's cost and pepper, if the stored hash is weaker.
         rehashed: Option<PasswordHash>,
     },
-    /// No password can be compared with this hash.
+    /// The stored hash cannot be compared with any password.
     Unreadable(UnreadableHash),
 }
 
-/// Why a stored hash cannot be compared with: something for an operator to mend.
+/// The reasons for which a stored hash cannot be compared. An operator has to act.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnreadableHash {
     /// It was made with a pepper that is not configured.
     #[error("the password was hashed with the pepper {0:?}, which is not the configured one")]
     OtherPepper(String),
-    /// It is nothing that MASS wrote.
+    /// It does not have the form of MASS's hashes.
     #[error("the stored password hash is malformed")]
     Malformed,
 }
 
-/// Hashes and compares. Each call keeps a processor busy for as long as the cost says.
+/// Hashes and compares passwords. Each call keeps one processor busy for the time that the cost sets.
 pub(crate) struct Hasher {
     cost: Cost,
     pepper: Option<Pepper>,
     unpeppered: Hmac<Sha384>,
 }
 
-/// What a password is compared with.
-struct Target<'a> {
+/// A stored hash, split into its parts.
+struct ParsedHash<'a> {
     mac: &'a Hmac<Sha384>,
     bcrypt: &'a str,
     cost: u32,
@@ -165,7 +165,7 @@ impl Hasher {
         Self { cost, pepper, unpeppered: keyed(UNPEPPERED_KEY) }
     }
 
-    /// Hashes a password that is in canonical form.
+    /// Hashes a password in canonical form.
     pub(crate) fn hash(&self, canonical: &str) -> anyhow::Result<PasswordHash> {
         let (version, mac) = match &self.pepper {
             Some(pepper) => (pepper.version.as_str(), &pepper.mac),
@@ -175,7 +175,7 @@ impl Hasher {
         Ok(PasswordHash::from_stored(format!("{SCHEME}:{version}:{bcrypt}")))
     }
 
-    /// Compares a password as it was typed in. Whatever is amiss, a refusal takes as long as any other.
+    /// Compares a typed password with a stored hash. All refusals take the same time.
     pub(crate) fn verify(&self, typed: &str, stored: Option<&PasswordHash>) -> anyhow::Result<Verification> {
         let (Some(password), Some(stored)) = (canonical(typed), stored) else {
             self.spend(None);
@@ -198,13 +198,13 @@ impl Hasher {
         }
     }
 
-    fn read<'a>(&'a self, stored: &'a str) -> Result<Target<'a>, UnreadableHash> {
+    fn read<'a>(&'a self, stored: &'a str) -> Result<ParsedHash<'a>, UnreadableHash> {
         let mut parts = stored.splitn(3, ':');
         let (Some(SCHEME), Some(version), Some(bcrypt)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(UnreadableHash::Malformed);
         };
         let cost = bcrypt.parse::<bcrypt::HashParts>().map_err(|_| UnreadableHash::Malformed)?.get_cost();
-        // Less than MASS hashes with is still bcrypt, whose own least cost is 4.
+        // Hashes below MASS's own minimum are still valid bcrypt, whose minimum is 4.
         if !(4..=Cost::MAX).contains(&cost) {
             return Err(UnreadableHash::Malformed);
         }
@@ -214,11 +214,12 @@ impl Hasher {
             _ => return Err(UnreadableHash::OtherPepper(version.to_owned())),
         };
         let outdated = cost < self.cost.0 || (version == NO_PEPPER && self.pepper.is_some());
-        Ok(Target { mac, bcrypt, cost, outdated })
+        Ok(ParsedHash { mac, bcrypt, cost, outdated })
     }
 
-    /// Spends what is missing to one comparison at the configured cost, after one at the cost `spent` if there was any:
-    /// were a hash of a lower cost refused sooner, or an unknown user, the time would tell which addresses exist.
+    /// Spends the time that is missing to one comparison at the configured cost, after a comparison at the cost `spent`
+    /// if there was one. Otherwise a faster refusal of cheaper hashes and unknown users would tell which addresses
+    /// exist.
     fn spend(&self, spent: Option<u32>) {
         // 2^c + 2^c + 2^(c+1) + … + 2^(n-1) = 2^n
         let missing = spent.map_or(self.cost.0..self.cost.0 + 1, |spent| spent..self.cost.0);
@@ -233,7 +234,7 @@ fn keyed(key: &[u8]) -> Hmac<Sha384> {
     Hmac::new_from_slice(key).expect("a key for HMAC")
 }
 
-/// A password in 64 characters, for bcrypt sees no more than 72 bytes and stops at a zero byte.
+/// Condenses a password to 64 characters, because bcrypt reads at most 72 bytes and stops at a zero byte.
 fn prehash(mac: &Hmac<Sha384>, canonical: &str) -> Zeroizing<String> {
     let digest = mac.clone().chain_update(canonical).finalize().into_bytes();
     Zeroizing::new(STANDARD.encode(Zeroizing::new(<[u8; 48]>::from(digest))))
@@ -269,7 +270,7 @@ mod tests {
             assert_eq!(bad.parse::<Cost>(), Err(InvalidCost), "{bad}");
         }
         assert_eq!(Cost::default().to_string(), "12");
-        assert_eq!(InvalidCost.to_string(), "the bcrypt cost is a number from 10 to 31");
+        assert_eq!(InvalidCost.to_string(), "expected a bcrypt cost from 10 to 31");
     }
 
     #[test]
@@ -279,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_names_its_scheme_and_compares_with_its_password_alone() {
+    fn a_hash_names_its_scheme_and_matches_only_its_password() {
         let hasher = plain();
         let hash = hasher.hash(PASSWORD).unwrap();
         assert!(hash.as_str().starts_with("hmac-sha384:-:$2b$10$"), "{}", hash.as_str());
@@ -292,13 +293,13 @@ mod tests {
     }
 
     #[test]
-    fn a_password_counts_in_full() {
+    fn compares_all_bytes_of_a_password() {
         let hasher = plain();
         let long = "x".repeat(255);
         let hash = hasher.hash(&format!("{long}a")).unwrap();
         assert!(matches(hasher.verify(&format!("{long}a"), Some(&hash)).unwrap()));
         assert_eq!(hasher.verify(&format!("{long}b"), Some(&hash)).unwrap(), Verification::Mismatch);
-        // bcrypt alone would stop at the zero byte, and cut at 72 bytes
+        // bcrypt alone would stop at the zero byte, and truncate at 72 bytes.
         let hash = hasher.hash("zero\0byte one").unwrap();
         assert_eq!(hasher.verify("zero\0byte two", Some(&hash)).unwrap(), Verification::Mismatch);
     }
@@ -310,7 +311,7 @@ mod tests {
         assert!(matches(hasher.verify("cafe\u{301} cafe\u{301} cafe\u{301}", Some(&hash)).unwrap()));
     }
 
-    /// Worked out with Python's hmac and libxcrypt.
+    /// Computed with Python's hmac and libxcrypt.
     #[test]
     fn the_stored_form_is_the_documented_one() {
         let stored = "hmac-sha384:-:$2b$10$MASSMASSMASSMASSMASSMO.S52S22huiesHtvnO9UBjZiCN1E9BLm".to_owned();
@@ -322,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_weaker_hash_is_renewed_once_its_password_is_known() {
+    fn weaker_hashes_are_upgraded_after_a_match() {
         let (weak, strong) = (plain(), Hasher::new(cost(11), Some(pepper("p"))));
         let old = weak.hash(PASSWORD).unwrap();
         assert_eq!(strong.verify("wrong", Some(&old)).unwrap(), Verification::Mismatch);
@@ -331,12 +332,12 @@ mod tests {
         };
         assert!(new.as_str().starts_with(&format!("hmac-sha384:{}:$2b$11$", pepper("p").version())));
         assert!(matches(strong.verify(PASSWORD, Some(&new)).unwrap()));
-        // A lower cost renews nothing.
+        // A lower cost causes no rehash.
         assert!(matches(Hasher::new(cost(10), Some(pepper("p"))).verify(PASSWORD, Some(&new)).unwrap()));
     }
 
     #[test]
-    fn a_hash_says_why_it_cannot_be_compared_with() {
+    fn reports_why_a_stored_hash_is_unreadable() {
         let peppered = Hasher::new(cost(10), Some(pepper("p")));
         let hash = peppered.hash(PASSWORD).unwrap();
         let unreadable = Verification::Unreadable(UnreadableHash::OtherPepper(pepper("p").version().to_owned()));

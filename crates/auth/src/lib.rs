@@ -1,11 +1,13 @@
-//! Who is asking: passwords, sessions, tokens, and the use cases of logging in and being recognised.
+//! Authentication: passwords, sessions, tokens, API keys, and the use cases of logging in and authenticating requests.
 //!
-//! Belongs here: how a credential is proved, issued and checked, and the ports to accounts, sessions and attempts.
-//! Does not belong here: what a recognised caller may do (`mass_domain::access`), HTTP headers, SQL.
+//! Belongs here: checking and issuing credentials, and the ports to accounts, sessions and log-in attempts. Does not
+//! belong here: permissions (`mass_domain::access`), HTTP headers, SQL.
 
 mod accounts;
 mod api_keys;
+mod attempt_queue;
 mod authenticate;
+mod cache;
 mod change_password;
 mod common_passwords;
 #[cfg(test)]
@@ -13,11 +15,9 @@ mod double;
 mod ed25519;
 mod fingerprint;
 mod hasher;
-mod line;
 mod login;
 mod new_password;
 mod passwords;
-mod recognised;
 mod refresh_token;
 mod session;
 mod sessions;
@@ -36,13 +36,13 @@ use mass_domain::tenancy::TenantId;
 use mass_domain::time::{Clock, Timestamp};
 use uuid::{NoContext, Uuid};
 
-use authenticate::KnownSession;
-use line::Line;
-use recognised::Recognised;
+use attempt_queue::AttemptQueue;
+use authenticate::CachedSession;
+use cache::BoundedCache;
 use version_reads::VersionReads;
 
-pub use accounts::{FoundError, Founded, ResetPasswordError, created_user};
-pub use authenticate::{AuthenticateError, RefusedCredential, Remembered};
+pub use accounts::{BootstrapError, Bootstrapped, ResetPasswordError, created_user};
+pub use authenticate::{AuthenticateError, CachedPrincipal, RefusedCredential};
 pub use change_password::ChangePasswordError;
 pub use hasher::{Cost, InvalidCost, Pepper, ShortPepper, UnreadableHash, Verification};
 pub use login::LoginError;
@@ -51,7 +51,7 @@ pub use passwords::{Capacity, Passwords, PasswordsError};
 pub use refresh_token::RefreshTokenHash;
 pub use session::{RefreshVerdict, Session, judge_refresh};
 pub use sessions::{LoggedIn, RefreshError};
-pub use store::{Account, Opening, PasswordChange, PasswordHash, Refreshed, SessionStore, UserStore};
+pub use store::{Account, NewSession, PasswordChange, PasswordHash, Refreshed, SessionStore, UserStore};
 pub use stored_key::{ApiKeyStore, RefusedApiKey, StoredKey};
 pub use throttle::{AttemptKeys, AttemptStore, Counter, Counters, ThrottleScope, Throttled, network_of};
 pub use tokens::{
@@ -60,14 +60,14 @@ pub use tokens::{
 };
 pub use versioned::Versioned;
 
-/// The ports that the use cases stand on.
+/// The ports that the use cases depend on.
 #[derive(Clone)]
 pub struct AuthStores {
     /// Tenants and accounts.
     pub users: Arc<dyn UserStore>,
     /// Sessions and their refresh tokens.
     pub sessions: Arc<dyn SessionStore>,
-    /// Attempts to prove a password.
+    /// Counters of log-in attempts.
     pub attempts: Arc<dyn AttemptStore>,
     /// API keys.
     pub api_keys: Arc<dyn ApiKeyStore>,
@@ -80,27 +80,27 @@ pub struct AuthService {
     attempts: Arc<dyn AttemptStore>,
     api_keys: Arc<dyn ApiKeyStore>,
     passwords: Passwords,
-    line: Line,
+    queue: AttemptQueue,
     tokens: AccessTokens,
     clock: Arc<dyn Clock>,
     versions: Arc<VersionReads>,
-    known_sessions: Recognised<(TenantId, SessionId), Arc<Versioned<KnownSession>>>,
-    known_keys: Recognised<KeyPrefix, Arc<Versioned<StoredKey>>>,
-    /// When this server told the store last that a key was used.
-    marked_uses: Recognised<ApiKeyId, Timestamp>,
+    cached_sessions: BoundedCache<(TenantId, SessionId), Arc<Versioned<CachedSession>>>,
+    cached_keys: BoundedCache<KeyPrefix, Arc<Versioned<StoredKey>>>,
+    /// The last use of each key that this server has recorded.
+    recorded_uses: BoundedCache<ApiKeyId, Timestamp>,
 }
 
 impl AuthService {
-    /// Puts the use cases on top of stores.
+    /// Creates the service on top of its stores.
     #[must_use]
     pub fn new(stores: AuthStores, passwords: Passwords, tokens: AccessTokens, clock: Arc<dyn Clock>) -> Self {
         let AuthStores { users, sessions, attempts, api_keys } = stores;
         Self {
             versions: VersionReads::new(Arc::clone(&users)),
-            known_sessions: Recognised::default(),
-            known_keys: Recognised::default(),
-            marked_uses: Recognised::default(),
-            line: Line::default(),
+            cached_sessions: BoundedCache::default(),
+            cached_keys: BoundedCache::default(),
+            recorded_uses: BoundedCache::default(),
+            queue: AttemptQueue::default(),
             users,
             sessions,
             attempts,
@@ -111,14 +111,14 @@ impl AuthService {
         }
     }
 
-    /// The keys with which others can verify access tokens.
+    /// Returns the public keys with which others can verify access tokens.
     #[must_use]
     pub fn public_keys(&self) -> Vec<PublicKey> {
         self.tokens.public_keys()
     }
 }
 
-/// A new UUID of version 7 that carries the instant.
+/// Generates a UUID of version 7 from the instant.
 fn uuid_v7(at: Timestamp) -> Uuid {
     Uuid::new_v7(at.for_uuid(NoContext))
 }

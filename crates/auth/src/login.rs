@@ -1,4 +1,4 @@
-//! Logging in with an address and a password.
+//! Log-in with an e-mail address and a password.
 
 use mass_domain::access::Actor;
 use mass_domain::audit::{Act, Action, CREDENTIALS, NewEvent, Object};
@@ -14,20 +14,20 @@ use crate::passwords::from_passwords_error;
 use crate::refresh_token::RefreshToken;
 use crate::session::Session;
 use crate::sessions::LoggedIn;
-use crate::store::{Account, Opening, PasswordHash};
+use crate::store::{Account, NewSession, PasswordHash};
 use crate::throttle::{AttemptKeys, Throttled};
 use crate::{AuthService, uuid_v7};
 
-/// Why nobody is logged in.
+/// The reasons for which a log-in fails.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    /// No user who may log in has this address and password. Deliberately no more than that.
+    /// No enabled user has this address and password. Deliberately no more precise than that.
     #[error("the e-mail address or the password is wrong")]
     InvalidCredentials,
     /// Too many attempts failed before; trying again after a while helps.
     #[error(transparent)]
     Throttled(#[from] Throttled),
-    /// Too many are logging in; trying again later helps.
+    /// Too many concurrent log-ins; trying again later helps.
     #[error("too many log-ins at the moment")]
     Busy,
     /// The store could not do its work.
@@ -47,7 +47,7 @@ impl AuthService {
     /// [`LoginError`].
     pub async fn login(&self, email: &str, password: &SecretString, origin: &Origin) -> Result<LoggedIn, LoginError> {
         let keys = AttemptKeys::new(email, origin.address);
-        let (place, _turn) = self.begin_attempt::<LoginError>(&keys).await?;
+        let (place, _permits) = self.begin_attempt::<LoginError>(&keys).await?;
         let email = Email::parse_existing(email);
         let account = match &email {
             Ok(email) => self.users.find_by_email(email).await?,
@@ -79,7 +79,8 @@ impl AuthService {
         }
     }
 
-    /// Opens a session for who has proved its password; `None` if that is no longer the user's.
+    /// Opens a session for a user whose password was verified. Returns `None` if the password has been changed
+    /// meanwhile.
     async fn open_session(
         &self,
         account: Account,
@@ -91,7 +92,7 @@ impl AuthService {
         let session = Session::begin(SessionId::from_uuid(uuid_v7(now)), &user, now);
         let refresh = RefreshToken::generate(&session.tenant_id);
         let credentials = rehashed.as_ref().map(|hash| hash.digest().to_string());
-        let opening = Opening { session: session.clone(), refresh: refresh.hash(), proved, rehashed };
+        let opening = NewSession { session: session.clone(), refresh: refresh.hash(), proved, rehashed };
         let act = Act::new(Actor::User(user.id), now, origin);
         let event = act.done(&session.tenant_id, Action::LoggedIn, Object::Session(session.id));
         let event = match credentials {
@@ -102,18 +103,18 @@ impl AuthService {
         Ok(if opened { Some(self.tokens_of(&session, &refresh)?) } else { None })
     }
 
-    /// Answers an attempt that failed, once that is recorded.
+    /// Records a failed attempt, and returns the error for it.
     async fn refuse(&self, event: NewEvent) -> Result<LoggedIn, LoginError> {
         self.attempts.fail(event).await?;
         Err(LoginError::InvalidCredentials)
     }
 
-    /// What somebody does now who has proved nothing.
+    /// Builds the audit context of a caller that is not authenticated.
     pub(crate) fn stranger(&self, origin: &Origin) -> Act {
         Act::new(Actor::Anonymous, self.clock.now(), origin)
     }
 
-    /// A failure makes at worst the next attempt wait, so it does not stop this one.
+    /// Records a successful attempt. If that fails, only the next attempt may have to wait, so that the log-in goes on.
     pub(crate) async fn remember_success(&self, keys: &AttemptKeys) {
         if let Err(error) = self.attempts.succeed(keys, self.clock.now()).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "a successful attempt still counts as failed");
@@ -121,13 +122,13 @@ impl AuthService {
     }
 }
 
-/// An attempt on a user that failed: in the log of the user's tenant.
+/// Builds the event of a failed attempt on an existing user, for the log of the user's tenant.
 fn refused(act: &Act, user: &User, reason: &str) -> NewEvent {
     act.refused(&user.tenant_id, Action::LoggedIn, Object::User(user.id)).with("reason", reason)
 }
 
-/// An attempt on nobody: in MASS's own log. A text that is no address is not written down, since people type their
-/// password there by mistake.
+/// Builds the event of a failed attempt on an unknown address, for the log of the system tenant. A malformed address is
+/// not recorded, because people type their password there by mistake.
 fn unknown(act: &Act, email: Result<Email, InvalidEmail>) -> NewEvent {
     let event = act.refused(&TenantId::system(), Action::LoggedIn, Object::Server);
     match email {

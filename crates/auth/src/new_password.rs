@@ -1,4 +1,4 @@
-//! Passwords as people type them, and the rule for one that is being set.
+//! Normalisation of passwords, and the rules for new ones.
 
 use std::fmt;
 
@@ -10,43 +10,44 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::common_passwords;
 
-/// The most characters that a password can have.
+/// The maximum number of characters of a password.
 const MAX_CHARACTERS: usize = 256;
 
-/// Longer texts are not even normalised: enough for 256 characters that are each sent as several.
+/// The maximum number of bytes that are normalised: enough for 256 characters of several code points each.
 const MAX_BYTES: usize = 16 * MAX_CHARACTERS;
 
-/// A password in the one form that is hashed: Unicode normalisation form C, so that an `é` typed on one system is the
-/// `é` of another (RFC 8265, section 4.2). `None` if no password can be that long.
+/// Converts a password to the form that is hashed: Unicode normalisation form C, so that an `é` typed on one system
+/// equals the `é` of another (RFC 8265, section 4.2). Returns `None` if the text is too long for a password.
 pub(crate) fn canonical(text: &str) -> Option<Zeroizing<String>> {
     if text.len() > MAX_BYTES {
         return None;
     }
-    // Normalising lengthens UTF-8 at most threefold; with room for it, no copy is left behind by growing.
+    // Normalisation lengthens UTF-8 at most threefold. Enough capacity avoids a reallocation, which would leave a copy
+    // behind.
     let mut canonical = Zeroizing::new(String::with_capacity(3 * text.len()));
     canonical.extend(text.nfc());
     (canonical.chars().count() <= MAX_CHARACTERS).then_some(canonical)
 }
 
-/// Why a text may not become a password.
+/// The reasons for which a password is too weak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WeakPassword {
-    /// Fewer than [`NewPassword::MIN_CHARACTERS`].
-    #[error("a password has at least {} characters", NewPassword::MIN_CHARACTERS)]
+    /// Fewer characters than [`NewPassword::MIN_CHARACTERS`].
+    #[error("expected a password of at least {} characters", NewPassword::MIN_CHARACTERS)]
     TooShort,
-    /// More than [`NewPassword::MAX_CHARACTERS`].
-    #[error("a password has at most {} characters", NewPassword::MAX_CHARACTERS)]
+    /// More characters than [`NewPassword::MAX_CHARACTERS`].
+    #[error("expected a password of at most {} characters", NewPassword::MAX_CHARACTERS)]
     TooLong,
-    /// Nothing but common passwords, digits and repetitions strung together.
-    #[error("a password is more than common passwords, digits and repetitions strung together")]
+    /// Consists only of common passwords, digits and repetitions.
+    #[error("the password consists only of common passwords, digits and repetitions")]
     Common,
-    /// Made of the user's own address.
-    #[error("a password is more than the user's own e-mail address")]
+    /// Consists of the user's own e-mail address.
+    #[error("the password consists of the user's own e-mail address")]
     OwnAddress,
 }
 
 impl WeakPassword {
-    /// A stable word for programs.
+    /// Returns a stable code.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -58,18 +59,18 @@ impl WeakPassword {
     }
 }
 
-/// A password that may be set: 15 to 256 characters, of whatever kind, that are not tried first by whoever guesses
-/// (NIST SP 800-63B-4, section 3.1.1.2).
+/// A password that may be set: 15 to 256 characters of any kind that are not easy to guess (NIST SP 800-63B-4, section
+/// 3.1.1.2).
 #[derive(Clone)]
 pub struct NewPassword(SecretString);
 
 impl NewPassword {
-    /// The fewest Unicode scalar values, counted in normalisation form C.
+    /// The minimum number of Unicode scalar values, counted in normalisation form C.
     pub const MIN_CHARACTERS: usize = 15;
-    /// The most Unicode scalar values, counted in normalisation form C.
+    /// The maximum number of Unicode scalar values, counted in normalisation form C.
     pub const MAX_CHARACTERS: usize = MAX_CHARACTERS;
 
-    /// Takes a text as a password to be of the user with this address.
+    /// Checks a password for the user with this e-mail address.
     ///
     /// # Errors
     /// [`WeakPassword`] if it breaks the rule.
@@ -87,7 +88,7 @@ impl NewPassword {
         Ok(Self(SecretString::from(canonical.as_str())))
     }
 
-    /// A random password of 140 bits, in a form that can be read out and copied by hand.
+    /// Generates a random password of 140 bits, in a form that can be read out and copied by hand.
     #[must_use]
     pub fn generate() -> Self {
         const GROUPS: usize = 7;
@@ -103,7 +104,7 @@ impl NewPassword {
         Self(SecretString::from(text.as_str()))
     }
 
-    /// The password, to be shown once or typed in.
+    /// Returns the password, to be shown once or typed in.
     #[must_use]
     pub const fn secret(&self) -> &SecretString {
         &self.0
@@ -124,7 +125,7 @@ mod tests {
         NewPassword::parse(&SecretString::from(text), &Email::parse("ana.lopez@example.test").unwrap())
     }
 
-    /// Different characters, of different kinds.
+    /// Builds a password of distinct characters of several kinds.
     fn varied(length: usize) -> String {
         "aé 🔑Z".chars().cycle().zip(('a'..='z').cycle()).flat_map(|(a, b)| [a, b]).take(length).collect()
     }
@@ -138,11 +139,11 @@ mod tests {
         for long in ["a".repeat(257), "a\u{301}".repeat(257), "a".repeat(1 << 20)] {
             assert_eq!(parse(&long).err(), Some(WeakPassword::TooLong));
         }
-        assert_eq!(WeakPassword::TooShort.to_string(), "a password has at least 15 characters");
+        assert_eq!(WeakPassword::TooShort.to_string(), "expected a password of at least 15 characters");
     }
 
     #[test]
-    fn what_is_tried_first_is_no_password() {
+    fn easily_guessed_passwords_are_refused() {
         for common in ["passwordPASSWORD", "qwertyuiop123456", "                "] {
             assert_eq!(parse(common).err(), Some(WeakPassword::Common), "{common}");
         }

@@ -1,4 +1,4 @@
-//! Hashing and comparing passwords without standing in anybody's way.
+//! Password hashing off the async threads, with bounded concurrency.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -11,20 +11,20 @@ use crate::hasher::{Cost, Hasher, Pepper, Verification};
 use crate::new_password::NewPassword;
 use crate::store::PasswordHash;
 
-/// How much password work is taken on. The rest is turned away at once, so that a flood of log-ins neither takes the
-/// processors from ingestion nor lets a line grow whose end nobody waits for.
+/// The limits on concurrent password work. Beyond them, work is refused at once, so that a flood of log-ins neither
+/// takes the processors from ingestion nor builds up a queue that nobody waits out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capacity {
-    /// How many passwords are worked on at a time, each keeping one processor busy.
+    /// The number of passwords that are hashed at a time, each on one processor.
     pub at_once: NonZeroUsize,
-    /// How many more may wait.
+    /// The number of further passwords that may wait.
     pub waiting: usize,
-    /// How many more of those may wait who have proved their password from where they are before.
+    /// The number of further waiting places for users who have logged in from their address before.
     pub waiting_known: usize,
 }
 
 impl Default for Capacity {
-    /// Half of the processors, and a line that takes some six seconds at cost 12.
+    /// Half of the processors, and a queue of about six seconds at cost 12.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let at_once = NonZeroUsize::new(processors / 2).unwrap_or(NonZeroUsize::MIN);
@@ -32,10 +32,10 @@ impl Default for Capacity {
     }
 }
 
-/// Why a password is neither hashed nor compared.
+/// The reasons for which a password is neither hashed nor compared.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordsError {
-    /// As many passwords as allowed are being worked on or waiting; trying again later helps.
+    /// The queue is full; trying again later helps.
     #[error("too many passwords are being checked at the moment")]
     Busy,
     /// A fault of MASS or of its surroundings.
@@ -57,24 +57,24 @@ macro_rules! from_passwords_error {
 }
 pub(crate) use from_passwords_error;
 
-/// A place at work or in the line, which is free again once this is gone.
-pub(crate) type Place = OwnedSemaphorePermit;
+/// A place in the queue or at a worker, released on drop.
+pub(crate) type QueuePlace = OwnedSemaphorePermit;
 
-/// Hashes and compares passwords, on threads where that blocks nobody. Clones share one capacity.
+/// Hashes and compares passwords on blocking threads. Clones share one capacity.
 #[derive(Clone)]
 pub struct Passwords {
     hasher: Arc<Hasher>,
-    /// Places at work or in the line.
+    /// Places in the queue and at the workers.
     places: Arc<Semaphore>,
-    /// Places that are kept for who has proved the password before.
+    /// Places reserved for users who have logged in from their address before.
     kept: Arc<Semaphore>,
-    /// Places at work.
+    /// Worker permits.
     workers: Arc<Semaphore>,
 }
 
 impl Passwords {
-    /// Passwords hashed from now on get this cost and pepper; those hashed before stay good, as long as their pepper is
-    /// this one or none.
+    /// Creates the service with the cost and pepper of new hashes. Older hashes stay valid if they were made with this
+    /// pepper or with none.
     #[must_use]
     pub fn new(cost: Cost, pepper: Option<Pepper>, capacity: Capacity) -> Self {
         let at_once = capacity.at_once.get().min(Semaphore::MAX_PERMITS);
@@ -87,7 +87,7 @@ impl Passwords {
         }
     }
 
-    /// Hashes a password that is to be set.
+    /// Hashes a new password.
     ///
     /// # Errors
     /// [`PasswordsError`].
@@ -96,26 +96,26 @@ impl Passwords {
         self.run(self.place()?, move |hasher| hasher.hash(password.secret().expose_secret())).await
     }
 
-    /// Takes a place ahead of the work.
-    pub(crate) fn place(&self) -> Result<Place, PasswordsError> {
+    /// Takes a place in the queue ahead of the work.
+    pub(crate) fn place(&self) -> Result<QueuePlace, PasswordsError> {
         Arc::clone(&self.places).try_acquire_owned().map_err(|_| PasswordsError::Busy)
     }
 
-    /// Takes one of the places that are kept.
-    pub(crate) fn kept_place(&self) -> Result<Place, PasswordsError> {
+    /// Takes a reserved place.
+    pub(crate) fn reserved_place(&self) -> Result<QueuePlace, PasswordsError> {
         Arc::clone(&self.kept).try_acquire_owned().map_err(|_| PasswordsError::Busy)
     }
 
-    /// Compares a password, as it was typed in, with a stored hash.
+    /// Compares a typed password with a stored hash.
     ///
-    /// Any other answer than a match takes the same time, whether there is a hash or not, as long as no stored hash has
-    /// a higher cost than the configured one.
+    /// Every result but a match takes the same time, with or without a hash, as long as no stored hash has a higher
+    /// cost than the configured one.
     ///
     /// # Errors
     /// [`PasswordsError::Unexpected`].
     pub(crate) async fn verify(
         &self,
-        place: Place,
+        place: QueuePlace,
         typed: &SecretString,
         stored: Option<&PasswordHash>,
     ) -> Result<Verification, PasswordsError> {
@@ -125,13 +125,13 @@ impl Passwords {
 
     async fn run<T: Send + 'static>(
         &self,
-        place: Place,
+        place: QueuePlace,
         work: impl FnOnce(&Hasher) -> anyhow::Result<T> + Send + 'static,
     ) -> Result<T, PasswordsError> {
         let worker = Arc::clone(&self.workers).acquire_owned().await.context("the password workers are gone")?;
         let hasher = Arc::clone(&self.hasher);
         let result = tokio::task::spawn_blocking(move || {
-            // Moved here because the work goes on when the caller does not wait for it any more.
+            // Moved into the task, because the work goes on after its caller is gone.
             let _held = (place, worker);
             work(&hasher)
         });
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_password_is_recognised() {
+    async fn the_right_password_matches() {
         let passwords = passwords(1, 0);
         let password = NewPassword::generate();
         let hash = passwords.hash(&password).await.unwrap();
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_finds_the_line_full_is_turned_away_and_who_finds_a_place_waits() {
+    async fn waits_for_a_place_in_the_queue_and_refuses_when_it_is_full() {
         let passwords = passwords(1, 1);
         let password = NewPassword::generate();
         let (first, second, third) =
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_that_nobody_waits_for_keeps_its_place() {
+    async fn abandoned_work_keeps_its_place_until_it_ends() {
         let passwords = passwords(1, 0);
         let (started, has_started) = std::sync::mpsc::channel();
         let (finish, may_finish) = std::sync::mpsc::channel::<()>();

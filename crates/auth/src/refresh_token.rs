@@ -1,7 +1,7 @@
 //! Refresh tokens: random, opaque to clients, stored as hashes.
 //!
-//! `mrt_` and base64url of the tenant's length, the tenant and 32 random bytes. The tenant stands in it since everything
-//! that is stored is found within a tenant; it proves nothing, the random bytes do.
+//! Format: `mrt_` and the base64url of the length of the tenant's name, the name, and 32 random bytes. The name is
+//! included because every look-up is within a tenant; only the random bytes prove anything.
 
 use std::fmt;
 
@@ -12,31 +12,32 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-/// Tells the kind of the token: to people who find one, and to scanners that look for leaked ones.
+/// Identifies the kind of token, for people and for secret scanners.
 const PREFIX: &str = "mrt_";
 const RANDOM_BYTES: usize = 32;
-/// The longest token: a tenant of 63 characters.
+/// The longest token: a tenant with a name of 63 characters.
 const MAX_BYTES: usize = PREFIX.len() + (1 + 63 + RANDOM_BYTES).div_ceil(3) * 4;
 
-/// What is stored of a refresh token. With 256 random bits in it, a plain hash can be neither guessed nor reversed.
+/// The stored hash of a refresh token. The token has 256 random bits, so that a plain hash can be neither guessed nor
+/// reversed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RefreshTokenHash([u8; 32]);
 
 impl RefreshTokenHash {
-    /// Takes a hash as it was stored.
+    /// Wraps a stored hash.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The hash as it is stored.
+    /// Returns the hash for storage.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
-/// A refresh token, as it was made or presented. Not shown by `Debug`.
+/// A refresh token, generated or presented. `Debug` does not show it.
 #[derive(Clone)]
 pub(crate) struct RefreshToken {
     text: SecretString,
@@ -44,7 +45,7 @@ pub(crate) struct RefreshToken {
 }
 
 impl RefreshToken {
-    /// A new token of a tenant.
+    /// Generates a token for a tenant.
     pub(crate) fn generate(tenant: &TenantId) -> Self {
         let random = Zeroizing::new(rand::random::<[u8; RANDOM_BYTES]>());
         let name = tenant.as_str().as_bytes();
@@ -57,7 +58,7 @@ impl RefreshToken {
         Self { text, tenant: tenant.clone() }
     }
 
-    /// Reads a token; `None` if MASS made none of this form.
+    /// Parses a token; `None` if it does not have the form of MASS's tokens.
     pub(crate) fn parse(text: &SecretString) -> Option<Self> {
         let encoded = text.expose_secret().strip_prefix(PREFIX).filter(|rest| rest.len() <= MAX_BYTES)?;
         let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(encoded).ok()?);
@@ -67,17 +68,17 @@ impl RefreshToken {
         (random.len() == RANDOM_BYTES).then(|| Self { text: text.clone(), tenant })
     }
 
-    /// Whose it says that it is.
+    /// Returns the tenant that the token names.
     pub(crate) const fn tenant(&self) -> &TenantId {
         &self.tenant
     }
 
-    /// The token, for its holder.
+    /// Returns the text of the token.
     pub(crate) const fn secret(&self) -> &SecretString {
         &self.text
     }
 
-    /// What is stored of it.
+    /// Returns the hash that is stored.
     pub(crate) fn hash(&self) -> RefreshTokenHash {
         RefreshTokenHash(Sha256::digest(self.text.expose_secret()).into())
     }
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_read_back_with_its_tenant_and_is_new_each_time() {
+    fn generated_tokens_are_unique_and_parse_with_their_tenant() {
         for name in ["a", "default", &"a".repeat(63)] {
             let tenant = TenantId::parse(name).unwrap();
             let token = RefreshToken::generate(&tenant);
@@ -110,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_refused_without_harm() {
+    fn malformed_tokens_are_refused() {
         let token = RefreshToken::generate(&TenantId::parse("default").unwrap());
         let good = token.secret().expose_secret();
         for bad in

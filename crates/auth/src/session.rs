@@ -6,30 +6,30 @@ use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 use mass_domain::users::User;
 
-/// A login and all that follows from it.
+/// A user's session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
     /// Its id: the `sid` of its access tokens.
     pub id: SessionId,
     /// The tenant of its user.
     pub tenant_id: TenantId,
-    /// Who logged in.
+    /// The user who logged in.
     pub user_id: UserId,
-    /// When.
+    /// The time of the log-in.
     pub created_at: Timestamp,
-    /// When it ends unless it is refreshed before.
+    /// The time at which it ends unless it is refreshed before.
     pub expires_at: Timestamp,
-    /// When it was ended before its time.
+    /// The time at which it was revoked.
     pub revoked_at: Option<Timestamp>,
 }
 
 impl Session {
-    /// For how many seconds a session lives on without being refreshed: 14 days.
+    /// The idle timeout in seconds: 14 days without a refresh.
     pub const IDLE_SECONDS: i64 = 14 * 24 * 3600;
-    /// For how many seconds a session lives at most, however often it is refreshed: 90 days.
+    /// The maximum lifetime in seconds, however often it is refreshed: 90 days.
     pub const MAX_SECONDS: i64 = 90 * 24 * 3600;
 
-    /// A session of a user that begins now.
+    /// Creates a session that begins now.
     pub(crate) fn begin(id: SessionId, user: &User, at: Timestamp) -> Self {
         Self {
             id,
@@ -41,20 +41,20 @@ impl Session {
         }
     }
 
-    /// Whether it has neither expired nor been revoked.
+    /// Returns true if it has neither expired nor been revoked.
     #[must_use]
     pub fn is_live(&self, at: Timestamp) -> bool {
         self.revoked_at.is_none() && at < self.expires_at
     }
 
-    /// The event of its end because a token of it was used twice, by whoever did so.
+    /// Builds the event of its revocation after a refresh token was used twice.
     #[must_use]
     pub fn revoked_by(&self, act: &Act) -> NewEvent {
         let event = act.done(&self.tenant_id, Action::SessionRevoked, Object::Session(self.id));
         event.with("user_id", self.user_id.to_string())
     }
 
-    /// When it ends if it is refreshed now.
+    /// Returns the new expiry after a refresh at this instant.
     fn prolonged(&self, at: Timestamp) -> Timestamp {
         later(at, Self::IDLE_SECONDS).min(later(self.created_at, Self::MAX_SECONDS))
     }
@@ -64,21 +64,21 @@ fn later(at: Timestamp, seconds: i64) -> Timestamp {
     at.plus_seconds(seconds).unwrap_or(at)
 }
 
-/// What has to become of a session whose refresh token is presented.
+/// The action to take on a session whose refresh token is presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefreshVerdict {
-    /// The token is spent, another takes its place, and the session ends at this instant.
+    /// Spends the token, issues the next one, and sets the new expiry.
     Rotate {
-        /// When the session ends unless it is refreshed before.
+        /// The time at which the session ends unless it is refreshed before.
         expires_at: Timestamp,
     },
-    /// Two hold the token, one of whom stole it. Nobody can tell which, so the session ends (RFC 9700, section 4.14.2).
+    /// Ends the session: the token was used twice, so that it may have been stolen (RFC 9700, section 4.14.2).
     Revoke,
-    /// The session is over already, or its user may not log in.
+    /// Does nothing: the session has ended, or its user is disabled.
     Refuse,
 }
 
-/// Judges a refresh token of a session by whether it has been spent and whether the session's user is disabled.
+/// Decides about a refresh token from its session, from whether it was spent, and from whether the user is disabled.
 #[must_use]
 pub fn judge_refresh(session: &Session, spent: bool, disabled: bool, at: Timestamp) -> RefreshVerdict {
     if !session.is_live(at) {
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn reuse_ends_a_live_session_and_changes_nothing_of_a_dead_one() {
+    fn reuse_ends_a_live_session_and_leaves_a_dead_one() {
         let live = session(day(14), None);
         assert_eq!(judge_refresh(&live, true, false, day(1)), RefreshVerdict::Revoke);
         assert_eq!(judge_refresh(&live, true, true, day(1)), RefreshVerdict::Revoke);

@@ -1,4 +1,4 @@
-//! Sessions: what begins with a login, lives on by refreshing and ends by logging out.
+//! Sessions: opened by a log-in, prolonged by refreshing, ended by a log-out.
 
 use mass_domain::access::Principal;
 use mass_domain::audit::{Act, Action, Object};
@@ -12,25 +12,25 @@ use crate::session::Session;
 use crate::store::Refreshed;
 use crate::tokens::TokenSubject;
 
-/// What somebody holds who is logged in.
+/// The tokens of a logged-in user.
 #[derive(Debug)]
 pub struct LoggedIn {
-    /// The bearer token of the requests to come.
+    /// The bearer token of requests.
     pub access_token: SecretString,
-    /// For how long it is good.
+    /// Its lifetime in seconds.
     pub expires_in_seconds: u64,
-    /// Buys the next pair of tokens, once.
+    /// The single-use token for the next pair of tokens.
     pub refresh_token: SecretString,
 }
 
-/// Why a session is not refreshed.
+/// The reasons for which a session is not refreshed.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
-    /// The token is no refresh token of a session that lives: made up, spent, expired or revoked. Deliberately no more
-    /// than that.
+    /// The token belongs to no live session: unknown, spent, expired or revoked. Deliberately no more precise than
+    /// that.
     #[error("the refresh token is not valid")]
     InvalidToken,
-    /// The token had been used before: whoever holds it, its session has been ended. To be answered like an invalid one.
+    /// The token was used twice, and its session has been revoked. Clients get the same answer as for an invalid token.
     #[error("the refresh token is not valid")]
     Reused,
     /// The store could not do its work.
@@ -42,8 +42,8 @@ pub enum RefreshError {
 }
 
 impl AuthService {
-    /// Exchanges a refresh token for a new pair of tokens. Of several who present the same one, the first gets them; the
-    /// second ends the session, with every token of it.
+    /// Exchanges a refresh token for a new pair of tokens. If one token is presented twice, the second call ends the
+    /// session with all its tokens.
     ///
     /// # Errors
     /// [`RefreshError`].
@@ -62,7 +62,7 @@ impl AuthService {
         }
     }
 
-    /// Ends the caller's session, with every token of it. An API key has none, and nothing happens.
+    /// Ends the caller's session with all its tokens. Does nothing for an API key, which has no session.
     ///
     /// # Errors
     /// [`PortError`] of the store.
@@ -73,7 +73,7 @@ impl AuthService {
         self.sessions.revoke(principal.tenant(), session, event).await
     }
 
-    /// The tokens with which a session goes on.
+    /// Issues the tokens with which a session goes on.
     pub(crate) fn tokens_of(&self, session: &Session, refresh: &RefreshToken) -> anyhow::Result<LoggedIn> {
         let subject =
             TokenSubject { user_id: session.user_id, tenant_id: session.tenant_id.clone(), session_id: session.id };

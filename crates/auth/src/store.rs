@@ -1,4 +1,4 @@
-//! The ports to whatever keeps users with their password hashes, and sessions.
+//! The ports to stored users, password hashes and sessions.
 
 use std::fmt;
 
@@ -14,25 +14,25 @@ use crate::refresh_token::RefreshTokenHash;
 use crate::session::Session;
 use crate::versioned::Versioned;
 
-/// A password's hash as it is stored: the scheme, the pepper's version and the bcrypt string. Not shown by `Debug`.
+/// A stored password hash: the scheme, the id of the pepper and the bcrypt string. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
 impl PasswordHash {
-    /// Takes a hash as it was stored.
+    /// Wraps a stored hash.
     #[must_use]
     pub const fn from_stored(text: String) -> Self {
         Self(text)
     }
 
-    /// The digest of the hash, which an event tells of a changed password. It opens nothing, and tells nothing of the
-    /// password: the hash has a random salt.
+    /// Returns the digest of the hash that audit events carry. It reveals nothing about the password, because the hash
+    /// has a random salt.
     #[must_use]
     pub fn digest(&self) -> Fingerprint {
         Fingerprint::of(&self.0)
     }
 
-    /// The hash as it is stored.
+    /// Returns the hash for storage.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -45,30 +45,30 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// A user together with what proves it.
+/// A user with the hash of its password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// The user.
     pub user: User,
-    /// Its password's hash.
+    /// The hash of its password.
     pub password: PasswordHash,
 }
 
-/// Keeps tenants and user accounts. Each call is one unit of work, in which the events that it is given are recorded if
-/// it does what they tell of.
+/// Port to stored tenants and user accounts. Each call is one transaction, and appends the given events if it makes the
+/// change.
 #[async_trait]
 pub trait UserStore: Send + Sync {
-    /// Whether there is no account at all: the state in which [`found`](Self::found) does something.
+    /// Returns true if there is no account, so that [`bootstrap`](Self::bootstrap) creates one.
     async fn is_empty(&self) -> Result<bool, PortError>;
 
-    /// Creates the first tenant and its first account, unless there is an account already; tells whether it did. Of
-    /// several processes that start together, one does.
-    async fn found(&self, tenant: Tenant, account: Account, events: Vec<NewEvent>) -> Result<bool, PortError>;
+    /// Creates the first tenant and its first account, and returns true, unless an account exists. Of several processes
+    /// that start together, exactly one succeeds.
+    async fn bootstrap(&self, tenant: Tenant, account: Account, events: Vec<NewEvent>) -> Result<bool, PortError>;
 
-    /// Finds an account by the address that somebody logs in with: the only look-up that knows no tenant yet.
+    /// Finds an account by its log-in address. This look-up knows no tenant yet.
     async fn find_by_email(&self, email: &Email) -> Result<Option<Account>, PortError>;
 
-    /// Gives a user another password and ends all its sessions; `false` if there is no such user.
+    /// Sets a user's password and ends all its sessions; `false` if there is no such user.
     async fn set_password(
         &self,
         tenant: &TenantId,
@@ -77,12 +77,12 @@ pub trait UserStore: Send + Sync {
         event: NewEvent,
     ) -> Result<bool, PortError>;
 
-    /// Gives a user another password in place of the proved one, and ends its sessions but this one; `false`, and
-    /// nothing is changed, if the proved one is no longer the user's.
+    /// Replaces the proved password hash, and ends the user's other sessions. Changes nothing and returns `false` if
+    /// the proved hash is no longer the stored one.
     async fn change_password(&self, change: PasswordChange, event: NewEvent) -> Result<bool, PortError>;
 
-    /// The present version of a tenant's credentials; none if there is no such tenant. Counts in the transaction of
-    /// what changes them, whoever makes it: a change that was committed before this is called is counted.
+    /// Returns the credentials version of a tenant; `None` if there is no such tenant. Every change of credentials
+    /// increments it in its own transaction, so that a change committed before this call is visible.
     async fn credentials_version(&self, tenant: &TenantId) -> Result<Option<CredentialsVersion>, PortError>;
 }
 
@@ -93,52 +93,51 @@ pub struct PasswordChange {
     pub tenant_id: TenantId,
     /// The user.
     pub user_id: UserId,
-    /// The session that goes on.
+    /// The session that stays open.
     pub session_id: SessionId,
-    /// The hash that the user proved to know the password of.
+    /// The stored hash that the current password was verified against.
     pub proved: PasswordHash,
-    /// What takes its place.
+    /// The hash of the new password.
     pub password: PasswordHash,
 }
 
-/// A session to be opened.
+/// A session to open.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Opening {
+pub struct NewSession {
     /// The session.
     pub session: Session,
     /// Its first refresh token.
     pub refresh: RefreshTokenHash,
-    /// The hash that the user proved to know the password of.
+    /// The stored hash that the password was verified against.
     pub proved: PasswordHash,
-    /// A stronger hash of the same password, to be stored in its place. This is no change of password and moves no
-    /// date.
+    /// A stronger hash of the same password, which replaces the stored one. It does not count as a change of password.
     pub rehashed: Option<PasswordHash>,
 }
 
-/// What became of a session whose refresh token was presented.
+/// The result of presenting a refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refreshed {
-    /// The token is spent, and another stands in its place.
+    /// The token is spent, and the next one is stored.
     Rotated(Session),
-    /// It had been spent before: the session is over.
+    /// The token had been spent before, and the session is revoked.
     Revoked(SessionId),
-    /// It leads to no session that can go on.
+    /// No live session has this token.
     Refused,
 }
 
-/// Keeps sessions with their refresh tokens. Each call is one unit of work, in which the event that it is given is
-/// recorded if it does what that tells of.
+/// Port to stored sessions and refresh tokens. Each call is one transaction, and appends the given event if it makes
+/// the change.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// Opens a session; `false`, and nothing is opened, if the proved password is no longer the user's. So whoever
-    /// changes a password and ends the sessions misses none that was being opened with the old one.
-    async fn open(&self, opening: Opening, event: NewEvent) -> Result<bool, PortError>;
+    /// Opens a session. Opens none and returns `false` if the proved hash is no longer the stored one, so that a change
+    /// of password also ends sessions that were being opened with the old one.
+    async fn open(&self, opening: NewSession, event: NewEvent) -> Result<bool, PortError>;
 
-    /// Finds a session and its user, in one look.
+    /// Finds a session and its user in one snapshot.
     async fn find(&self, tenant: &TenantId, id: SessionId) -> Result<Option<Versioned<(Session, User)>>, PortError>;
 
-    /// Does what [`judge_refresh`](crate::judge_refresh) says with the session of a refresh token. Of those who present
-    /// a token of one session at once, one after the other is judged. The event is [`Session::revoked_by`] the act.
+    /// Applies [`judge_refresh`](crate::judge_refresh) to the session of a refresh token. Concurrent calls for one
+    /// session are serialised. A revocation appends [`Session::revoked_by`] for the act.
     async fn refresh(
         &self,
         tenant: &TenantId,
@@ -147,6 +146,6 @@ pub trait SessionStore: Send + Sync {
         act: Act,
     ) -> Result<Refreshed, PortError>;
 
-    /// Ends a session, if it is there and has not ended yet.
+    /// Ends a session, unless it does not exist or has ended already.
     async fn revoke(&self, tenant: &TenantId, id: SessionId, event: NewEvent) -> Result<(), PortError>;
 }

@@ -9,38 +9,38 @@ use mass_domain::time::Timestamp;
 
 use crate::versioned::Versioned;
 
-/// A key with what proves it.
+/// An API key with the digest of its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredKey {
     /// The key.
     pub key: ApiKey,
-    /// What is kept of its secret.
+    /// The digest of its secret.
     pub secret: SecretDigest,
 }
 
-/// Keeps API keys. Each call is one unit of work.
+/// Port to stored API keys. Each call is one transaction.
 #[async_trait]
 pub trait ApiKeyStore: Send + Sync {
-    /// Finds a key by the public part of its token: a look-up that knows no tenant yet.
+    /// Finds a key by the public prefix of its token. This look-up knows no tenant yet.
     async fn find_by_prefix(&self, prefix: &KeyPrefix) -> Result<Option<Versioned<StoredKey>>, PortError>;
 
-    /// Remembers that a key was used at an instant, unless a later use is remembered.
+    /// Records the instant of a key's use, unless a later use is recorded already.
     async fn mark_used(&self, tenant: &TenantId, id: ApiKeyId, at: Timestamp) -> Result<(), PortError>;
 }
 
-/// Why the bearer of an API key is not recognised. A client learns no more than that its token is not valid.
+/// The reasons for which an API key is refused. Clients learn only that their token is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RefusedApiKey {
-    /// It is not of the form of a key.
+    /// The token does not have the form of an API key.
     #[error("not of the form of an API key")]
     Malformed,
-    /// Nobody has a key with this prefix.
+    /// No key has this prefix.
     #[error("there is no such API key")]
     Unknown,
-    /// The prefix is known, the secret is another.
+    /// A key has this prefix, but another secret.
     #[error("the secret of the API key is wrong")]
     WrongSecret,
-    /// The key is right, but may not be used now or from here.
+    /// The secret is right, but the key is revoked, expired or bound to other addresses.
     #[error(transparent)]
     Refused(#[from] RefusedKey),
 }

@@ -1,9 +1,8 @@
-//! How long somebody who keeps failing has to wait before the next attempt to prove a password.
+//! Throttling of failed password attempts.
 //!
-//! Counters judge an attempt: of the account together with the address that it comes from, of the account, of the address,
-//! and of the networks that an address of IPv6 lies in. Each allows some failures and then asks for a delay that doubles up
-//! to a cap; the longest counts.
-//! docs/decisions/0006-sessions.md says why.
+//! Each attempt is judged by several counters: of the account together with the address, of the account, of the
+//! address, and of the networks of an IPv6 address. Each allows some failures, and then demands a delay that doubles up
+//! to a cap; the longest delay applies. docs/decisions/0006-sessions.md gives the reasons.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -14,83 +13,85 @@ use mass_domain::time::Timestamp;
 use mass_domain::users::Email;
 use sha2::{Digest, Sha256};
 
-/// What a counter allows.
+/// The limits of a counter.
 struct Allowance {
-    /// The failures before the first delay.
+    /// The number of failures before the first delay.
     free: u32,
     /// The longest delay, in seconds.
     cap: i64,
-    /// After how many seconds without a failure they are forgotten.
+    /// The number of seconds without a failure after which failures are forgotten.
     memory: i64,
 }
 
 const PAIR: Allowance = Allowance { free: 5, cap: 15 * 60, memory: 24 * 3600 };
-/// Short, since whoever knows an account's name can bring this delay about.
+/// Short, because anybody who knows an account's name can cause this delay.
 const ACCOUNT: Allowance = Allowance { free: 10, cap: 30, memory: 24 * 3600 };
 /// Many people can share an address, and more of them a network.
 const ADDRESS: Allowance = Allowance { free: 50, cap: 60, memory: 3600 };
 const NETWORK: Allowance = Allowance { free: 100, cap: 60, memory: 3600 };
 const WIDE_NETWORK: Allowance = Allowance { free: 200, cap: 60, memory: 3600 };
 
-/// Of what leads to an address, from the narrowest on: how many bits of IPv6 it is, and what it allows.
+/// The prefix lengths of an IPv6 address that have counters, from the longest on, with their limits.
 const NETWORKS: [(u32, Allowance); 3] = [(64, ADDRESS), (56, NETWORK), (48, WIDE_NETWORK)];
 
-/// What is known of the attempts under one key.
+/// The counter of the attempts under one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counter {
     /// Failures since the last success.
     pub failures: u32,
-    /// When the last of them was.
+    /// The time of the last failure.
     pub failed_at: Timestamp,
-    /// When an attempt last succeeded.
+    /// The time of the last success.
     pub succeeded_at: Option<Timestamp>,
 }
 
 impl Counter {
-    /// The counter of a key that was not seen before.
+    /// Creates the counter of a new key.
     #[must_use]
     pub const fn new(at: Timestamp) -> Self {
         Self { failures: 0, failed_at: at, succeeded_at: None }
     }
 
-    fn remembered(&self, allowance: &Allowance, at: Timestamp) -> u32 {
+    fn failures_at(&self, allowance: &Allowance, at: Timestamp) -> u32 {
         let forgotten = self.failed_at.plus_seconds(allowance.memory).is_some_and(|end| end <= at);
         if forgotten { 0 } else { self.failures }
     }
 
-    /// For how many more seconds the next attempt has to wait, rounded up.
+    /// Returns the number of seconds until the next attempt is allowed, rounded up.
     fn wait(&self, allowance: &Allowance, at: Timestamp) -> i64 {
-        let Some(doublings) = self.remembered(allowance, at).checked_sub(allowance.free) else { return 0 };
+        let Some(doublings) = self.failures_at(allowance, at).checked_sub(allowance.free) else { return 0 };
         let delay = 1_i64.checked_shl(doublings.min(32)).map_or(allowance.cap, |delay| delay.min(allowance.cap));
         let passed = at.unix_micros() - self.failed_at.unix_micros();
-        // Whole seconds passed, so that what is left is rounded up.
+        // Whole seconds have passed, so that the rest is rounded up.
         (delay - passed.div_euclid(1_000_000)).clamp(0, delay)
     }
 
     fn failed(&self, allowance: &Allowance, at: Timestamp) -> Self {
-        Self { failures: self.remembered(allowance, at).saturating_add(1), failed_at: at, ..*self }
+        Self { failures: self.failures_at(allowance, at).saturating_add(1), failed_at: at, ..*self }
     }
 }
 
-/// Under which keys an attempt counts: hashes, so that the store holds no addresses of people who have no account.
+/// The keys under which an attempt is counted. They are hashes, so that the store holds no addresses of people without
+/// an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptKeys {
     /// The account together with the address.
     pub pair: [u8; 32],
     /// The account.
     pub account: [u8; 32],
-    /// The address; of IPv6, where it is the first 64 bits, also the first 56 and the first 48: who has that many
-    /// addresses could otherwise use each but a few times.
+    /// The address. For IPv6, its first 64, 56 and 48 bits: an attacker with a whole network could otherwise use each
+    /// address a few times.
     pub networks: Vec<[u8; 32]>,
 }
 
 impl AttemptKeys {
-    /// All of them.
+    /// Iterates over all keys.
     pub fn all(&self) -> impl Iterator<Item = &[u8; 32]> {
         [&self.pair, &self.account].into_iter().chain(&self.networks)
     }
 
-    /// The keys of an attempt on whatever account has this e-mail address, if any has.
+    /// Derives the keys of an attempt from the e-mail address, which need not belong to an account, and the client
+    /// address.
     pub(crate) fn new(email: &str, address: Option<IpAddr>) -> Self {
         let email =
             Email::parse_existing(email).map_or_else(|_| email.to_lowercase(), |email| email.as_str().to_owned());
@@ -108,7 +109,7 @@ impl AttemptKeys {
     }
 }
 
-/// What counts as one address: of IPv6 the first 64 bits, since one host has all of the rest.
+/// Returns the address that attempts are counted by: for IPv6 the first 64 bits, because one host owns the rest.
 #[must_use]
 pub fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -117,7 +118,8 @@ pub fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
-/// What an address counts as: itself, or of IPv6 each of [`NETWORKS`]. No address counts as one.
+/// Returns the networks that an address is counted by: itself, or for IPv6 each of [`NETWORKS`]. A missing address
+/// counts as one.
 fn networks_of(address: Option<IpAddr>) -> Vec<String> {
     match address.map(|address| address.to_canonical()) {
         None => vec![String::new()],
@@ -131,22 +133,22 @@ fn networks_of(address: Option<IpAddr>) -> Vec<String> {
     }
 }
 
-/// What made an attempt wait.
+/// The counter that delays an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ThrottleScope {
     /// Failures on the account.
     Account,
-    /// Failures from the address, or from the network that it lies in, on whatever accounts.
+    /// Failures from the address or its network, on any account.
     Address,
 }
 
-/// An attempt that comes too early after failures.
+/// The attempt came too early after failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many failed attempts; the next one may be made in {retry_after_seconds} seconds")]
 pub struct Throttled {
-    /// What failed before.
+    /// The counter that demands the delay.
     pub scope: ThrottleScope,
-    /// When to try again.
+    /// The number of seconds until the next attempt is allowed.
     pub retry_after_seconds: u32,
 }
 
@@ -162,19 +164,19 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// All of them, in the order of [`AttemptKeys::all`].
+    /// Iterates over all counters, in the order of [`AttemptKeys::all`].
     pub fn all(&self) -> impl Iterator<Item = &Counter> {
         [&self.pair, &self.account].into_iter().chain(&self.networks)
     }
 
-    /// Lets an attempt begin, and counts it as failed until [`succeeded`](Self::succeeded) takes that back: what ends
-    /// without an answer, or is made at another server at the same time, is no way around the delays. At one server, those
-    /// on one account begin in turn, so that right passwords do not count against each other.
+    /// Begins an attempt, and counts it as failed until [`succeeded`](Self::succeeded) takes that back, so that neither
+    /// an aborted attempt nor a concurrent one at another server evades the delays. At one server, attempts on one
+    /// account run one after the other, so that right passwords do not count against each other.
     ///
     /// # Errors
-    /// [`Throttled`] if it comes too early. That changes nothing: only an attempt that is judged can fail.
+    /// [`Throttled`] if the attempt comes too early. The counters do not change then.
     pub fn begun(&self, at: Timestamp) -> Result<Self, Throttled> {
-        // Where the account's owner logged in before, strangers who fail elsewhere do not delay the owner.
+        // Strangers who fail elsewhere do not delay the owner at an address of an earlier log-in.
         let is_known = self.pair.succeeded_at.is_some();
         let elsewhere = if is_known { 0 } else { self.account.wait(&ACCOUNT, at) };
         let account = self.pair.wait(&PAIR, at).max(elsewhere);
@@ -194,8 +196,9 @@ impl Counters {
         })
     }
 
-    /// After an attempt that succeeded: the account starts afresh, the address and its networks lose just this failure. Otherwise one
-    /// account of one's own would do to try others from the same address for ever.
+    /// Returns the counters after a success: the account's are reset, and those of the address and its networks lose
+    /// this one failure. A full reset would let an attacker with one account of its own try others from the same
+    /// address without end.
     #[must_use]
     pub fn succeeded(&self, at: Timestamp) -> Self {
         let cleared = Counter { failures: 0, failed_at: at, succeeded_at: Some(at) };
@@ -204,19 +207,19 @@ impl Counters {
     }
 }
 
-/// Keeps the counters. Each call is one unit of work; of those that share a key, one at a time is done.
+/// Port to the stored counters. Each call is one transaction; calls that share a key are serialised.
 #[async_trait]
 pub trait AttemptStore: Send + Sync {
-    /// Lets an attempt begin as [`Counters::begun`] judges, durably.
+    /// Begins an attempt durably, as [`Counters::begun`] decides.
     async fn begin(&self, keys: &AttemptKeys, at: Timestamp) -> Result<Result<(), Throttled>, PortError>;
 
-    /// Whether an attempt on the account has succeeded from the address before, as far as that is remembered.
+    /// Returns true if the account has logged in from the address before, within the retention of the counters.
     async fn is_known(&self, keys: &AttemptKeys) -> Result<bool, PortError>;
 
-    /// Keeps in mind that the attempt succeeded, as [`Counters::succeeded`] says.
+    /// Counts the attempt as succeeded, as [`Counters::succeeded`] does.
     async fn succeed(&self, keys: &AttemptKeys, at: Timestamp) -> Result<(), PortError>;
 
-    /// Records that the attempt failed: it has been counted as such since it began.
+    /// Appends the event of a failed attempt, which has been counted since it began.
     async fn fail(&self, event: NewEvent) -> Result<(), PortError>;
 }
 
@@ -256,12 +259,12 @@ mod tests {
         assert_eq!(counter.wait(&PAIR, at(8)), 0);
         assert_eq!(counter.failed(&PAIR, at(8)).failures, 9);
         assert_eq!(counter.failed(&PAIR, at(24 * 3600)).failures, 1);
-        // A clock that was set back does not lengthen it.
+        // A clock that was set back does not lengthen the delay.
         assert_eq!(counter.wait(&PAIR, at(-1000)), 8);
     }
 
     #[test]
-    fn attempts_whose_end_is_not_known_yet_count_as_failed() {
+    fn unfinished_attempts_count_as_failed() {
         let mut counters = fresh();
         for _ in 0..5 {
             counters = counters.begun(at(0)).unwrap();
@@ -271,12 +274,12 @@ mod tests {
     }
 
     #[test]
-    fn failures_elsewhere_delay_strangers_but_not_where_the_owner_was_before() {
+    fn failures_elsewhere_do_not_delay_the_owner_at_a_known_address() {
         let attacked = Counters { account: counter(1000), ..fresh() };
         assert_eq!(attacked.begun(at(0)), throttled(ThrottleScope::Account, 30));
         let owner = Counters { pair: Counter { succeeded_at: Some(at(-9)), ..counter(0) }, ..attacked };
         assert!(owner.begun(at(0)).is_ok());
-        // Nor failures from elsewhere in the owner's network.
+        // Failures elsewhere in the owner's network do not delay the owner either.
         let network = |bits: usize| {
             let mut networks = vec![counter(0); 3];
             networks[bits] = counter(202);
@@ -291,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_delayed_whatever_accounts_it_tries_and_a_success_does_not_clear_it() {
+    fn an_address_is_delayed_across_accounts_and_after_a_success() {
         let counters = Counters { networks: vec![counter(52)], ..fresh() };
         assert_eq!(counters.begun(at(0)), throttled(ThrottleScope::Address, 4));
         let begun = counters.begun(at(4)).unwrap();
@@ -300,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_tell_accounts_and_addresses_apart_and_nothing_else() {
+    fn keys_depend_only_on_account_and_address() {
         let keys = |email, address: &str| AttemptKeys::new(email, address.parse().ok());
         let ana = keys("ana@example.test", "192.0.2.1");
         assert_eq!(ana, keys("Ana@Example.Test", "::ffff:192.0.2.1"));

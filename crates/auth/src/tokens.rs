@@ -1,4 +1,4 @@
-//! Access tokens: signed statements of who logged in, good for minutes (RFC 7519, RFC 9068, RFC 8725).
+//! Access tokens: signed JWTs that identify a session for some minutes (RFC 7519, RFC 9068, RFC 8725).
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,30 +21,30 @@ use crate::{ed25519, uuid_v7};
 
 const ISSUER: &str = "mass";
 const AUDIENCE: &str = "mass-api";
-/// Sets access tokens apart from every other kind of JWT (RFC 9068, section 2.1).
+/// The type that separates access tokens from other JWTs (RFC 9068, section 2.1).
 const TYPE: &str = "at+jwt";
-/// How far the clocks of two instances may differ.
+/// The tolerated difference between the clocks of two instances.
 const LEEWAY_SECONDS: i64 = 5;
-/// No token of MASS comes near; what is longer is not looked at.
+/// The maximum length of a token that is parsed; MASS's tokens are far shorter.
 const MAX_BYTES: usize = 4096;
 
-/// How access tokens are signed.
+/// The signature algorithm of access tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TokenAlgorithm {
-    /// HMAC-SHA-256 with the secret itself: who verifies can also sign.
+    /// HMAC-SHA-256 with the secret itself: everybody who can verify can also sign.
     #[default]
     Hs256,
     /// Ed25519 with a key derived from the secret: anybody can verify with the public key (RFC 8037).
     EdDsa,
 }
 
-/// The text names no algorithm that MASS signs with.
+/// The text does not name a supported signature algorithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("access tokens are signed with HS256 or EdDSA")]
+#[error("expected HS256 or EdDSA")]
 pub struct UnknownTokenAlgorithm;
 
 impl TokenAlgorithm {
-    /// Its name in a token's header (RFC 7518, section 3.1; RFC 8037, section 3.1).
+    /// Returns its name in a token's header (RFC 7518, section 3.1; RFC 8037, section 3.1).
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -87,7 +87,7 @@ impl Key {
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["iss", "aud", "sub", "nbf", "exp"]);
-        // These would be judged by the system's clock: `Claims::judge_times` does it by the caller's.
+        // jsonwebtoken would use the system's clock; `Claims::judge_times` uses the caller's.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation
@@ -103,7 +103,7 @@ pub struct PublicKey {
     pub x: String,
 }
 
-/// A secret that signs access tokens: itself with HMAC-SHA-256, or by the Ed25519 key that is derived from it.
+/// A secret that signs access tokens: directly with HMAC-SHA-256, or through the Ed25519 key derived from it.
 #[derive(Clone)]
 pub struct SigningKey {
     hs256: Key,
@@ -111,19 +111,19 @@ pub struct SigningKey {
     public: PublicKey,
 }
 
-/// Why a secret is no signing key.
+/// The reasons for which a secret cannot be a signing key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSigningKey {
     /// Too short for the algorithm.
-    #[error("a signing key has at least {} bytes", SigningKey::MIN_BYTES)]
+    #[error("expected a signing key of at least {} bytes", SigningKey::MIN_BYTES)]
     TooShort,
-    /// The cryptographic library derives no Ed25519 key from it.
+    /// The cryptographic library cannot derive an Ed25519 key from it.
     #[error("no Ed25519 key can be derived from the secret")]
     Underivable,
 }
 
 impl SigningKey {
-    /// The fewest bytes: as many as HS256 puts out (RFC 7518, section 3.2).
+    /// The minimum length in bytes: that of an HS256 signature (RFC 7518, section 3.2).
     pub const MIN_BYTES: usize = 32;
 
     /// Takes the bytes of a text as a key.
@@ -168,12 +168,12 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// The keys in use.
+/// The signing keys in use.
 #[derive(Debug, Clone)]
 pub struct SigningKeys {
-    /// Signs, and verifies.
+    /// The key that signs and verifies.
     pub current: SigningKey,
-    /// Verifies what it signed before a rotation.
+    /// The key before a rotation, which only verifies.
     pub previous: Option<SigningKey>,
 }
 
@@ -182,21 +182,21 @@ impl SigningKeys {
         std::iter::once(&self.current).chain(&self.previous)
     }
 
-    /// The key of this name, of whatever algorithm: what was signed before a change of algorithm stays good, too.
+    /// Finds a key by its id, for either algorithm, so that tokens stay valid after a change of algorithm.
     fn find(&self, id: &str) -> Option<&Key> {
         self.all().flat_map(|key| [&key.hs256, &key.eddsa]).find(|key| key.id == id)
     }
 }
 
-/// For how long an access token is good: 1 minute to 24 hours.
+/// The lifetime of access tokens: 1 minute to 24 hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenLifetime {
     minutes: u16,
 }
 
-/// The number is no lifetime of access tokens.
+/// The number of minutes is out of range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("access tokens last 1 to 1440 minutes")]
+#[error("expected a lifetime of 1 to 1440 minutes")]
 pub struct InvalidLifetime;
 
 impl TokenLifetime {
@@ -219,48 +219,49 @@ impl TokenLifetime {
 }
 
 impl Default for TokenLifetime {
-    /// A quarter of an hour.
+    /// 15 minutes.
     fn default() -> Self {
         Self { minutes: 15 }
     }
 }
 
-/// What a good token says.
+/// The identity that a valid token carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenSubject {
-    /// Who logged in.
+    /// The user who logged in.
     pub user_id: UserId,
-    /// The tenant of that user.
+    /// The user's tenant.
     pub tenant_id: TenantId,
-    /// The session that the login opened.
+    /// The session that the log-in opened.
     pub session_id: SessionId,
 }
 
-/// Why a token is refused. For the log: a client learns no more than that the token is invalid or has expired.
+/// The reasons for which an access token is refused, for the log. Clients learn only that the token is invalid or has
+/// expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RefusedToken {
-    /// Longer than any token of MASS.
+    /// The token is longer than any that MASS issues.
     #[error("too long")]
     TooLong,
-    /// Not a JWT whose header can be read; an unknown algorithm, `none` included, is one.
+    /// The header cannot be parsed as a JWT's, or names an unknown algorithm; `none` is one.
     #[error("malformed, or of an unknown algorithm")]
     Malformed,
-    /// Its `kid` is absent or names no key in use.
+    /// The `kid` is missing or names no key in use.
     #[error("signed with an unknown key")]
     UnknownKey,
-    /// Another algorithm or type, or header parameters that MASS does not set, such as `jku`, `jwk` and `crit`.
-    #[error("a header that MASS did not write")]
+    /// The header has another algorithm or type, or parameters that MASS does not set, such as `jku`, `jwk` and `crit`.
+    #[error("its header was not written by MASS")]
     ForeignHeader,
-    /// The signature does not fit.
-    #[error("a wrong signature")]
+    /// The signature is wrong.
+    #[error("its signature is wrong")]
     WrongSignature,
-    /// A claim is absent, of the wrong form, or made for somebody else.
-    #[error("claims that MASS did not write")]
+    /// A claim is missing, malformed, or for another issuer or audience.
+    #[error("its claims were not written by MASS")]
     ForeignClaims,
-    /// Issued, or valid only, in the future.
+    /// The token is issued in the future, or only valid then.
     #[error("not valid yet")]
     NotYetValid,
-    /// Its time is over.
+    /// The token has expired.
     #[error("expired")]
     Expired,
 }
@@ -279,9 +280,9 @@ struct Claims {
 }
 
 impl Claims {
-    /// Judges the times of a token, in seconds since 1970.
+    /// Checks the times of a token against `now`, in seconds since 1970.
     fn judge_times(&self, now: i64) -> Result<(), RefusedToken> {
-        // RFC 7519, section 4.1.4: good before `exp`, not at it.
+        // RFC 7519, section 4.1.4: valid before `exp`, not at it.
         if now >= self.exp.saturating_add(LEEWAY_SECONDS) {
             return Err(RefusedToken::Expired);
         }
@@ -307,13 +308,13 @@ pub struct AccessTokens {
 }
 
 impl AccessTokens {
-    /// Tokens signed with the current key by this algorithm that last so long.
+    /// Creates the service: new tokens are signed with the current key by this algorithm and have this lifetime.
     #[must_use]
     pub const fn new(keys: SigningKeys, algorithm: TokenAlgorithm, lifetime: TokenLifetime) -> Self {
         Self { keys, algorithm, lifetime }
     }
 
-    /// The keys with which others can verify tokens: none under [`TokenAlgorithm::Hs256`], whose key is secret.
+    /// Returns the public keys for verifiers. There are none for [`TokenAlgorithm::Hs256`], whose key is secret.
     #[must_use]
     pub fn public_keys(&self) -> Vec<PublicKey> {
         match self.algorithm {
@@ -322,7 +323,7 @@ impl AccessTokens {
         }
     }
 
-    /// For how long tokens are good.
+    /// Returns the lifetime of new tokens.
     #[must_use]
     pub const fn lifetime(&self) -> TokenLifetime {
         self.lifetime
@@ -360,7 +361,7 @@ impl AccessTokens {
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| RefusedToken::Malformed)?;
         let key = header.kid.as_deref().and_then(|id| self.keys.find(id)).ok_or(RefusedToken::UnknownKey)?;
-        // Every parameter is compared, so the header can steer nothing but the choice of the key.
+        // All parameters are compared, so that the header controls only the choice of the key.
         if header != key.header() {
             return Err(RefusedToken::ForeignHeader);
         }
@@ -438,7 +439,7 @@ mod tests {
         })
     }
 
-    /// `base` with some members set, or taken away where the new value is null.
+    /// Returns `base` with some members set, or removed where the new value is null.
     fn with(mut base: Value, changes: Value) -> Value {
         let members = base.as_object_mut().unwrap();
         for (name, value) in changes.as_object().unwrap() {
@@ -461,7 +462,7 @@ mod tests {
         format!("{message}.{signature}")
     }
 
-    /// A token made without jsonwebtoken, signed as HS256 whatever its header says.
+    /// Builds a token without jsonwebtoken, always signed with HS256 regardless of its header.
     fn forged(header: &Value, claims: &Value) -> String {
         signed(format!("{}.{}", encoded(header), encoded(claims)), SECRET)
     }
@@ -474,7 +475,7 @@ mod tests {
     fn a_key_has_32_bytes_and_is_not_printed() {
         let short = SecretString::from("x".repeat(31));
         assert_eq!(SigningKey::parse(&short).err(), Some(InvalidSigningKey::TooShort));
-        assert_eq!(InvalidSigningKey::TooShort.to_string(), "a signing key has at least 32 bytes");
+        assert_eq!(InvalidSigningKey::TooShort.to_string(), "expected a signing key of at least 32 bytes");
         assert!(!format!("{:?}", tokens(SECRET, Some(SECRET)).keys).contains("current-"));
     }
 
@@ -486,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn an_issued_token_says_what_rfc_9068_asks_for() {
+    fn issued_tokens_have_the_claims_of_rfc_9068() {
         let token = issue(&tokens(SECRET, None));
         assert_eq!(part(&token, 0), good_header());
         let mut claims = part(&token, 1);
@@ -498,25 +499,25 @@ mod tests {
     }
 
     #[test]
-    fn what_the_tests_forge_is_good_before_they_spoil_it() {
+    fn forged_tokens_are_valid_before_they_are_changed() {
         assert_eq!(judged(&forged(&good_header(), &good_claims())), Ok(subject()));
     }
 
     #[test]
-    fn a_rotated_key_still_verifies_and_a_retired_one_does_not() {
+    fn the_previous_key_still_verifies_and_older_ones_do_not() {
         let old = issue(&tokens(SECRET, None));
         let next = "next-next-next-next-next-next-next";
         assert_eq!(tokens(next, Some(SECRET)).verify(&old, at(NOW)), Ok(subject()));
         assert_eq!(tokens(next, None).verify(&old, at(NOW)), Err(RefusedToken::UnknownKey));
         let new = issue(&tokens(next, Some(SECRET)));
         assert_eq!(part(&new, 0)["kid"], key(next).hs256.id);
-        // The name of one key does not lead to another.
+        // The id of one key does not select another.
         let mixed = signed(format!("{}.{}", encoded(&good_header()), encoded(&good_claims())), next);
         assert_eq!(tokens(next, Some(SECRET)).verify(&mixed, at(NOW)), Err(RefusedToken::WrongSignature));
     }
 
     #[test]
-    fn a_change_of_algorithm_or_key_logs_nobody_out() {
+    fn tokens_stay_valid_after_a_change_of_algorithm_or_key() {
         let (before, after) = (issue(&tokens(SECRET, None)), issue(&eddsa(SECRET, None)));
         assert_eq!(part(&after, 0), json!({"typ": "at+jwt", "alg": "EdDSA", "kid": key(SECRET).eddsa.id}));
         assert_eq!(part(&before, 1)["sid"], part(&after, 1)["sid"]);
@@ -544,7 +545,7 @@ mod tests {
     }
 
     #[test]
-    fn public_keys_are_told_only_where_there_are_any() {
+    fn public_keys_are_listed_only_for_eddsa() {
         assert_eq!(tokens(SECRET, Some(SECRET)).public_keys(), []);
         let keys = eddsa(SECRET, Some("next-next-next-next-next-next-next")).public_keys();
         assert_eq!(keys.len(), 2);
@@ -560,7 +561,7 @@ mod tests {
     }
 
     #[test]
-    fn an_algorithm_is_read_by_its_name() {
+    fn algorithms_are_parsed_by_name() {
         for algorithm in [TokenAlgorithm::Hs256, TokenAlgorithm::EdDsa] {
             assert_eq!(algorithm.to_string().parse(), Ok(algorithm));
         }
@@ -570,7 +571,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_good_from_its_issue_to_its_end_give_or_take_five_seconds() {
+    fn tokens_are_valid_from_issue_to_expiry_with_five_seconds_leeway() {
         let tokens = tokens(SECRET, None);
         let token = issue(&tokens);
         let judge = |offset| tokens.verify(&token, at(NOW + offset));
@@ -581,7 +582,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_judged_each_for_itself_and_to_their_limits() {
+    fn each_time_claim_is_checked_on_its_own() {
         for (changes, expected) in [
             (json!({"nbf": NOW + 6}), RefusedToken::NotYetValid),
             (json!({"iat": NOW + 6}), RefusedToken::NotYetValid),
@@ -601,7 +602,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_that_is_absent_foreign_or_of_another_type_refuses_the_token() {
+    fn tokens_with_missing_or_foreign_claims_are_refused() {
         for name in ["iss", "aud", "sub", "tid", "sid", "iat", "nbf", "exp", "jti"] {
             for value in [json!(null), json!("?"), json!(true), json!(1.5), json!([good_claims()[name]])] {
                 let token = forged(&good_header(), &with(good_claims(), json!({ name: value })));
@@ -620,7 +621,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_steers_nothing_but_the_choice_of_the_key() {
+    fn the_header_only_selects_the_key() {
         let jwk = json!({"kty": "oct", "k": URL_SAFE_NO_PAD.encode("evil-evil-evil-evil-evil-evil-evil")});
         for (changes, expected) in [
             (json!({"alg": "none"}), RefusedToken::Malformed),
@@ -670,7 +671,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_cut_or_unsigned_token_is_refused() {
+    fn changed_truncated_or_unsigned_tokens_are_refused() {
         let token = issue(&tokens(SECRET, None));
         let (message, signature) = token.rsplit_once('.').unwrap();
         let other = with(good_claims(), json!({"sub": "0199d3a0-0000-7000-8000-000000000009"}));
@@ -692,7 +693,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_refused_without_harm() {
+    fn malformed_tokens_are_refused() {
         for bad in ["", ".", "..", "...", "a.b.c", "é.é.é", "e30.e30.", "bnVsbA.bnVsbA.bnVsbA", "\0.\0.\0"] {
             assert_eq!(judged(bad), Err(RefusedToken::Malformed), "{bad:?}");
         }
@@ -702,7 +703,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_names_fit() {
+    fn tokens_with_the_longest_names_fit() {
         let tenant_id = TenantId::parse(&"a".repeat(63)).unwrap();
         let long = TokenSubject { tenant_id, ..subject() };
         let token = tokens(SECRET, None).issue(&long, at(NOW)).unwrap();

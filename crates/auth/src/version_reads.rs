@@ -1,8 +1,8 @@
-//! Requests that ask for the same version at once share one read of it.
+//! Coalesces concurrent reads of a tenant's credentials version.
 //!
-//! Each request has to know its tenant's version as it was after the request arrived. One read tells that to all who
-//! wait when it begins; who arrives later waits for the next one. Under load there is one read at a time for a tenant,
-//! however many its requests are, and a request that is alone waits for nobody.
+//! Each request needs the version as it was after its arrival. One read serves all requests that wait when it begins;
+//! later ones wait for the next read. Under load there is one read at a time per tenant, and a single request does not
+//! wait.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -16,80 +16,80 @@ use tracing::{Instrument as _, Span};
 
 use crate::store::UserStore;
 
-/// The present version; none if there is no such tenant.
-type Answer = Result<Option<CredentialsVersion>, PortError>;
+/// The current version; `None` if there is no such tenant.
+type VersionResult = Result<Option<CredentialsVersion>, PortError>;
 
-/// Reads versions of credentials.
+/// Reads credentials versions, one read at a time per tenant.
 pub(crate) struct VersionReads {
     users: Arc<dyn UserStore>,
-    /// The tenants of which a version is being read, each with those who wait for the next read.
-    running: Mutex<HashMap<TenantId, Vec<Waiting>>>,
+    /// The tenants with a running read, each with the requests that wait for the next one.
+    running: Mutex<HashMap<TenantId, Vec<WaitingRequest>>>,
 }
 
 /// A request that waits for a version.
-struct Waiting {
-    answer: oneshot::Sender<Answer>,
-    /// Where the read is traced, if this request is the first of those who share it.
+struct WaitingRequest {
+    answer: oneshot::Sender<VersionResult>,
+    /// The span of the read, if this request is the first of its group.
     span: Span,
 }
 
 impl VersionReads {
-    /// Reads from this store.
+    /// Creates the reader on top of a store.
     pub(crate) fn new(users: Arc<dyn UserStore>) -> Arc<Self> {
         Arc::new(Self { users, running: Mutex::default() })
     }
 
-    /// The version of a tenant's credentials by a read that begins after this is called.
-    pub(crate) async fn current(self: &Arc<Self>, tenant: &TenantId) -> Answer {
+    /// Returns a tenant's credentials version by a read that begins after this call.
+    pub(crate) async fn current(self: &Arc<Self>, tenant: &TenantId) -> VersionResult {
         let (answer, answered) = oneshot::channel();
-        self.join(tenant, Waiting { answer, span: Span::current() });
+        self.join(tenant, WaitingRequest { answer, span: Span::current() });
         match answered.await {
             Ok(answer) => answer,
-            // Whoever was to read for this one is gone, with the thread that it ran on.
+            // The task that was to read is gone, together with the runtime that it ran on.
             Err(_) => self.users.credentials_version(tenant).await,
         }
     }
 
-    fn join(self: &Arc<Self>, tenant: &TenantId, waiting: Waiting) {
+    fn join(self: &Arc<Self>, tenant: &TenantId, waiting: WaitingRequest) {
         match self.running().entry(tenant.clone()) {
             Entry::Occupied(mut running) => return running.get_mut().push(waiting),
             Entry::Vacant(none) => none.insert(Vec::new()),
         };
-        let reading = Reading { reads: Arc::clone(self), tenant: tenant.clone(), over: false };
-        // A task of its own, so that a request that is given up does not take the read from those who share it.
+        let reading = VersionReader { reads: Arc::clone(self), tenant: tenant.clone(), over: false };
+        // A task of its own, so that a cancelled request does not cancel the read that others share.
         tokio::spawn(reading.run(vec![waiting]));
     }
 
-    fn running(&self) -> MutexGuard<'_, HashMap<TenantId, Vec<Waiting>>> {
+    fn running(&self) -> MutexGuard<'_, HashMap<TenantId, Vec<WaitingRequest>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The reads of a tenant's version, one after the other, until nobody waits. Dropped before that, it leaves the tenant to
-/// whoever comes next, and those who wait to themselves.
-struct Reading {
+/// Reads a tenant's version again and again until no request waits. If it is dropped before, it frees the tenant for
+/// the next reader, and the waiting requests read for themselves.
+struct VersionReader {
     reads: Arc<VersionReads>,
     tenant: TenantId,
-    /// Whether nobody waits any more: the tenant may be another's by now.
+    /// True once no request waits: another reader may serve the tenant by now.
     over: bool,
 }
 
-impl Reading {
-    async fn run(mut self, mut group: Vec<Waiting>) {
+impl VersionReader {
+    async fn run(mut self, mut group: Vec<WaitingRequest>) {
         while let Some(first) = group.first() {
             let read = self.reads.users.credentials_version(&self.tenant).instrument(first.span.clone());
             let answer = read.await;
             for waiting in group {
-                // Whoever gave up waiting needs no answer.
+                // A request that gave up needs no answer.
                 let _ = waiting.answer.send(same(&answer));
             }
             group = self.next();
         }
     }
 
-    /// Those who came while the last read ran. If there are none, the tenant is given up in the same moment, so that
-    /// nobody waits for a read that does not come.
-    fn next(&mut self) -> Vec<Waiting> {
+    /// Takes the requests that came during the last read. If there are none, it frees the tenant under the same lock,
+    /// so that no request waits for a read that does not come.
+    fn next(&mut self) -> Vec<WaitingRequest> {
         let mut running = self.reads.running();
         let group = running.get_mut(&self.tenant).map(std::mem::take).unwrap_or_default();
         if group.is_empty() {
@@ -100,7 +100,7 @@ impl Reading {
     }
 }
 
-impl Drop for Reading {
+impl Drop for VersionReader {
     fn drop(&mut self) {
         if !self.over {
             self.reads.running().remove(&self.tenant);
@@ -108,8 +108,8 @@ impl Drop for Reading {
     }
 }
 
-/// The same answer for another request.
-fn same(answer: &Answer) -> Answer {
+/// Copies an answer for another request.
+fn same(answer: &VersionResult) -> VersionResult {
     match answer {
         Ok(version) => Ok(*version),
         Err(PortError::Unavailable(cause)) => Err(PortError::Unavailable(anyhow!("{cause:#}"))),
@@ -128,12 +128,12 @@ mod tests {
         TenantId::parse("default").unwrap()
     }
 
-    fn version(answer: Answer) -> i64 {
+    fn version(answer: VersionResult) -> i64 {
         answer.unwrap().unwrap().0
     }
 
-    /// So many requests at once, each at the point where it waits.
-    async fn ask(reads: &Arc<VersionReads>, requests: usize) -> JoinSet<Answer> {
+    /// Starts this number of requests, each up to the point where it waits.
+    async fn ask(reads: &Arc<VersionReads>, requests: usize) -> JoinSet<VersionResult> {
         let mut asking = JoinSet::new();
         for _ in 0..requests {
             let reads = Arc::clone(reads);
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_shares_the_read_that_begins_next_and_no_earlier_one() {
+    async fn waiting_requests_share_the_next_read() {
         let double = Double::new(Stored::default());
         double.close_gate();
         let reads = VersionReads::new(double.clone());
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_after_the_other_each_has_a_read_of_its_own() {
+    async fn sequential_requests_read_one_by_one() {
         let double = Double::new(Stored::default());
         let reads = VersionReads::new(double.clone());
         for expected in 0..5 {
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_that_is_given_up_strands_nobody() {
+    async fn cancelled_requests_leave_the_others_waiting_for_the_read() {
         let double = Double::new(Stored::default());
         double.close_gate();
         let reads = VersionReads::new(double.clone());
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_loses_its_reader_with_a_thread_reads_for_itself() {
+    async fn requests_read_for_themselves_if_the_reader_is_lost() {
         let double = Double::new(Stored::default());
         double.close_gate();
         let reads = VersionReads::new(double.clone());
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_is_told_to_all_who_share_the_read_and_to_nobody_after() {
+    async fn errors_reach_all_requests_that_share_the_read() {
         let double = Double::new(Stored { is_broken: true, ..Stored::default() });
         double.close_gate();
         let reads = VersionReads::new(double.clone());

@@ -2,11 +2,11 @@
 
 use mass_domain::tenancy::CredentialsVersion;
 
-/// What a credential was found to stand for, and the version of its tenant's credentials at that instant.
+/// A value that was read together with the credentials version of its tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Versioned<T> {
-    /// What was found.
+    /// The value.
     pub found: T,
-    /// The version at which it was so: read in the same snapshot, or before.
+    /// The credentials version, read in the same snapshot or before.
     pub version: CredentialsVersion,
 }

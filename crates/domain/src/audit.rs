@@ -1,4 +1,4 @@
-//! The audit trail: what an event tells, and the tree that proves that no event was changed afterwards.
+//! The audit trail: events, and the Merkle tree that reveals later changes to them.
 //!
 //! docs/audit.md explains it to an auditor.
 

@@ -35,7 +35,7 @@ const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postg
 
 // Advisory locks are numbers that a whole database shares; these begin with "MASS" in ASCII.
 const MIGRATION_LOCK: i64 = 0x4d41_5353_0000_0001;
-const FOUNDING_LOCK: i64 = 0x4d41_5353_0000_0002;
+const BOOTSTRAP_LOCK: i64 = 0x4d41_5353_0000_0002;
 
 /// The ports on PostgreSQL.
 pub(crate) struct Store {
@@ -302,8 +302,8 @@ fn lock_attempts(connection: &mut Connection, key: &[u8]) -> QueryResult<Attempt
 }
 
 /// Waits until no other transaction creates the first account.
-fn lock_founding(connection: &mut Connection) -> QueryResult<()> {
-    diesel::sql_query("SELECT pg_advisory_xact_lock($1)").bind::<BigInt, _>(FOUNDING_LOCK).execute(connection)?;
+fn lock_bootstrap(connection: &mut Connection) -> QueryResult<()> {
+    diesel::sql_query("SELECT pg_advisory_xact_lock($1)").bind::<BigInt, _>(BOOTSTRAP_LOCK).execute(connection)?;
     Ok(())
 }
 

@@ -306,7 +306,7 @@ fn lock_attempts(connection: &mut Connection, key: &[u8]) -> QueryResult<Attempt
 }
 
 /// Does nothing; the transaction has the write lock already.
-fn lock_founding(_connection: &mut Connection) -> QueryResult<()> {
+fn lock_bootstrap(_connection: &mut Connection) -> QueryResult<()> {
     Ok(())
 }
 

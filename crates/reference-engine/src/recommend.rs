@@ -243,7 +243,7 @@ fn expectation(site: &Site, saving_kw: f64) -> Expectation {
 fn site_sentence(site: &Site, step: Option<Step>, saving_kw: f64) -> String {
     let Site { setpoint, chilled_water, .. } = *site;
     let Some(step) = step else {
-        return format!("No change of the cooling set point of {setpoint} °C is recommended.");
+        return format!("No change of the cooling setpoint of {setpoint} °C is recommended.");
     };
     let effect = match step.direction {
         Direction::Up => format!("save about {:.1} kW", saving_kw),
@@ -251,7 +251,7 @@ fn site_sentence(site: &Site, step: Option<Step>, saving_kw: f64) -> String {
     };
     let (air, water) = (step.from(setpoint), step.from(chilled_water));
     format!(
-        "A cooling set point of {air} °C instead of {setpoint} °C, with chilled water of {water} °C instead of \
+        "A cooling setpoint of {air} °C instead of {setpoint} °C, with chilled water of {water} °C instead of \
          {chilled_water} °C, would {effect}."
     )
 }

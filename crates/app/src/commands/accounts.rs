@@ -1,4 +1,4 @@
-//! `mass create-user` and `mass reset-password`: local commands that act as the system, in one tenant.
+//! `mass create-user` and `mass reset-password`: local commands that act as the system in one tenant.
 
 use std::io::Read;
 use std::process::ExitCode;
@@ -12,7 +12,7 @@ use mass_domain::tenancy::{AutoSend, TenantId};
 use mass_domain::users::Email;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{print, tell_founded, tenant};
+use super::{print, print_first_password, tenant};
 use crate::config::{LocalSettings, Secrets};
 use crate::http::context::local_origin;
 use crate::startup::Installation;
@@ -35,7 +35,7 @@ pub struct CreateUser {
     settings: LocalSettings,
 }
 
-/// The user who needs another password.
+/// The user whose password to reset.
 #[derive(Debug, Args)]
 pub struct ResetPassword {
     /// Its e-mail address.
@@ -52,13 +52,13 @@ pub struct ResetPassword {
 
 #[derive(Debug, Args)]
 struct PasswordSource {
-    /// Read the password from standard input, instead of making one up and printing it once.
+    /// Read the password from standard input, instead of generating one and printing it once.
     #[arg(long)]
     password_stdin: bool,
 }
 
 impl PasswordSource {
-    /// The password of a user with this address, and the text to show if it was made up.
+    /// Reads or generates the password of a user; returns a generated one to be shown.
     fn password(&self, email: &Email) -> anyhow::Result<(NewPassword, Option<SecretString>)> {
         if self.password_stdin {
             let mut text = String::new();
@@ -75,11 +75,11 @@ impl PasswordSource {
 /// Creates a user.
 ///
 /// # Errors
-/// When the address is taken, the tenant does not exist, or the database cannot be reached.
+/// If the address is taken, the tenant does not exist, or the database cannot be reached.
 pub async fn create_user(arguments: CreateUser, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     let (password, shown) = arguments.password.password(&arguments.email)?;
     let installation = Installation::open(&arguments.settings, secrets).await?;
-    tell_founded(installation.founded.as_ref());
+    print_first_password(installation.bootstrapped.as_ref());
     let tenant = tenant(&arguments.settings, &installation, arguments.tenant).await?;
     let roles = arguments.roles.into_iter().collect();
     let new = NewUser { email: arguments.email, roles, password: Some(password) };
@@ -90,18 +90,18 @@ pub async fn create_user(arguments: CreateUser, secrets: &Secrets) -> anyhow::Re
     Ok(ExitCode::SUCCESS)
 }
 
-/// Gives a user another password.
+/// Resets a user's password.
 ///
 /// # Errors
-/// When there is no such user, or the database cannot be reached.
+/// If there is no such user, or the database cannot be reached.
 pub async fn reset_password(arguments: ResetPassword, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     let (password, shown) = arguments.password.password(&arguments.email)?;
     let installation = Installation::open(&arguments.settings, secrets).await?;
-    tell_founded(installation.founded.as_ref());
+    print_first_password(installation.bootstrapped.as_ref());
     let tenant = tenant(&arguments.settings, &installation, arguments.tenant).await?;
     let principal = Principal::system(tenant);
     installation.auth.reset_password(&principal, &arguments.email, &password, &local_origin()).await?;
-    print(&format!("{} has another password\n{}", arguments.email, password_line(shown.as_ref())))?;
+    print(&format!("the password of {} is reset\n{}", arguments.email, password_line(shown.as_ref())))?;
     Ok(ExitCode::SUCCESS)
 }
 

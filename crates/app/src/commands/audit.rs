@@ -1,4 +1,4 @@
-//! `mass audit`: verifying the audit trail, and what else is done with it on this machine.
+//! `mass audit`: verification of the audit trail, and its other local commands.
 
 mod archive;
 mod live;
@@ -20,7 +20,7 @@ use serde::Deserialize;
 use super::{require_free, require_tenant};
 use crate::config::{AuditSettings, LocalSettings, Secrets};
 
-/// What can be done with the audit trail.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Verify an export, without a server and without a database; or with --live the database itself.
@@ -47,10 +47,10 @@ pub enum Command {
     Archive(archive::Arguments),
 }
 
-/// Does what the command line says.
+/// Runs the command.
 ///
 /// # Errors
-/// What made it fail, for the terminal.
+/// The error to show on the terminal.
 pub async fn run(command: Command, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     match command {
         Command::Verify(arguments) if arguments.live => live::verify(&arguments, secrets).await,
@@ -63,10 +63,10 @@ pub async fn run(command: Command, secrets: &Secrets) -> anyhow::Result<ExitCode
     }
 }
 
-/// Whose log it is, and what it takes to open and sign it.
+/// The tenant whose log to open, with the settings to open and sign it.
 #[derive(Debug, Args)]
-struct Log {
-    /// Whose log [default: MASS_TENANT]; `system` for MASS's own.
+struct LocalLog {
+    /// The tenant whose log it is [default: MASS_TENANT]; `system` for MASS's own.
     #[arg(long, value_parser = TenantId::parse)]
     tenant: Option<TenantId>,
     #[command(flatten)]
@@ -75,10 +75,10 @@ struct Log {
     audit: AuditSettings,
 }
 
-/// The exit status where something was found that should not be.
+/// The exit status if tampering was found.
 const FOUND: u8 = 2;
 
-/// A public key: given as such, or in a file as `mass audit key` or `/.well-known/mass-audit-key` wrote it.
+/// A public key: the key itself, or a file written by `mass audit key` or `/.well-known/mass-audit-key`.
 #[derive(Debug, Clone)]
 struct GivenKey(NoteKey);
 
@@ -117,7 +117,7 @@ fn keys(given: &[GivenKey]) -> Vec<NoteKey> {
     given.iter().map(|GivenKey(key)| key.clone()).collect()
 }
 
-/// A bar over the bytes of a file; without their number, only what has been done shows.
+/// Creates a progress bar over bytes; without a total it shows only the bytes so far.
 fn bytes_bar(total: Option<u64>) -> ProgressBar {
     let template = match total {
         Some(_) => "{bar:30} {percent:>3} %  {bytes_per_sec}  {eta} left",

@@ -15,10 +15,10 @@ pub struct Arguments {
     settings: Settings,
 }
 
-/// Prints the effective configuration, one variable a line.
+/// Prints the effective configuration, one variable per line.
 ///
 /// # Errors
-/// When nobody reads it.
+/// If standard output cannot be written.
 pub fn run(arguments: &Arguments, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     let mut text = String::new();
     for (name, value) in arguments.settings.shown(secrets) {

@@ -1,4 +1,4 @@
-//! `mass engine`: the reference engine, with faults to order.
+//! `mass engine`: the reference engine, with fault injection.
 
 use std::net::TcpListener;
 use std::process::ExitCode;
@@ -11,34 +11,34 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::print;
 
-/// Where the engine listens, and what is to go wrong.
+/// The arguments: the address to listen on, and the faults to inject.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
-    /// The port to listen on; 0 takes a free one.
+    /// The port to listen on; 0 picks a free one.
     #[arg(long, default_value_t = 8001)]
     port: u16,
-    /// How many milliseconds each recommendation takes at least.
+    /// The minimum time of each recommendation, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 0)]
     latency: u32,
     /// The share of requests, 0 to 1, that are answered with an error.
     #[arg(long, value_name = "RATE", default_value = "0")]
     error_rate: Rate,
-    /// The share that are answered with what is no recommendation.
+    /// The share of requests that are answered with malformed recommendations.
     #[arg(long, value_name = "RATE", default_value = "0")]
     garbage: Rate,
-    /// The share that are not answered.
+    /// The share of requests that are never answered.
     #[arg(long, value_name = "RATE", default_value = "0")]
     hang: Rate,
-    /// The share whose answers break off.
+    /// The share of requests whose answers are cut off.
     #[arg(long, value_name = "RATE", default_value = "0")]
     truncate: Rate,
-    /// How many seconds errors ask to wait; they are then 503 instead of 500.
+    /// The seconds of Retry-After in errors, which are then 503 instead of 500.
     #[arg(long, value_name = "SECONDS")]
     retry_after: Option<u32>,
-    /// Decides which requests it happens to: the same seed, the same requests.
+    /// The seed of the injected faults: the same seed selects the same requests.
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 }
@@ -60,7 +60,7 @@ impl Arguments {
 /// Runs the engine until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// When it cannot listen, or more faults are ordered than there are requests.
+/// If it cannot listen, or the shares of faults sum to more than 1.
 pub async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (host, port) = (arguments.host.as_str(), arguments.port);

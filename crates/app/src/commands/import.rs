@@ -1,11 +1,11 @@
 //! `mass import`: a CSV or NDJSON file, record by record, into the local database or a server.
 
 mod destination;
+mod outcome;
 mod rejected;
 mod server;
 mod source;
 mod summary;
-mod taken;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,14 +18,14 @@ use mass_domain::tenancy::TenantId;
 use mass_service::OnConflict;
 
 use self::destination::Destination;
+use self::outcome::ImportOutcome;
 use self::rejected::Rejected;
 use self::source::Source;
-use self::summary::Summary;
-use self::taken::Taken;
+use self::summary::ImportSummary;
 use super::print;
 use crate::config::{EngineSettings, LocalSettings, Secrets};
 
-/// What to import, and where to.
+/// The arguments: the file to import, and its destination.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// A CSV file with dotted headers (.csv), or NDJSON (.ndjson, .jsonl).
@@ -36,7 +36,7 @@ pub struct Arguments {
     /// A server's address [default: the local database].
     #[arg(long)]
     url: Option<String>,
-    /// What to do when another document with the same natural key is stored.
+    /// The action if another document with the same natural key is stored.
     #[arg(long, value_enum, default_value = "refuse")]
     on_conflict: Conflict,
     /// The tenant, in the local database [default: MASS_TENANT].
@@ -74,7 +74,7 @@ impl From<Conflict> for OnConflict {
 /// Imports a file.
 ///
 /// # Errors
-/// When the file cannot be read, or the destination cannot be reached or does not let the caller in.
+/// If the file cannot be read, or the destination cannot be reached or refuses the caller.
 pub async fn run(arguments: Arguments, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     let path = &arguments.file;
     let file = || format!("the file {}", path.display());
@@ -82,7 +82,7 @@ pub async fn run(arguments: Arguments, secrets: &Secrets) -> anyhow::Result<Exit
     let mut rejected = Rejected::new(path, arguments.rejected.as_deref(), source.headers())?;
     let mut destination = Destination::new(&arguments, secrets).await?;
     let imported = import(&arguments, &mut source, &mut destination, &mut rejected).await;
-    let recorded = destination.finish().await.context("what was refused is not recorded in the audit trail");
+    let recorded = destination.finish().await.context("the refusals cannot be recorded in the audit trail");
     let summary = imported?;
     let rejected = rejected.finish().context("the file of refused records")?;
     print(&if arguments.json { summary.json(rejected.as_deref()) } else { summary.text(rejected.as_deref()) })?;
@@ -90,24 +90,24 @@ pub async fn run(arguments: Arguments, secrets: &Secrets) -> anyhow::Result<Exit
     Ok(if summary.has_refused() { ExitCode::from(2) } else { ExitCode::SUCCESS })
 }
 
-/// Hands over all records, and sums up what became of them.
+/// Sends all records, and counts the outcomes.
 async fn import(
     arguments: &Arguments,
     source: &mut Source,
     destination: &mut Destination,
     rejected: &mut Rejected,
-) -> anyhow::Result<Summary> {
+) -> anyhow::Result<ImportSummary> {
     let progress = progress_bar(source.bytes());
-    let mut summary = Summary::default();
+    let mut summary = ImportSummary::default();
     loop {
         let rows =
             source.next_rows(destination.chunk()).with_context(|| format!("the file {}", arguments.file.display()))?;
         if rows.is_empty() {
             break;
         }
-        for (row, taken) in rows.iter().zip(destination.take(&rows).await?) {
-            summary.count(row.line, &taken);
-            if let Taken::Refused(faults) = taken {
+        for (row, outcome) in rows.iter().zip(destination.take(&rows).await?) {
+            summary.count(row.line, &outcome);
+            if let ImportOutcome::Refused(faults) = outcome {
                 rejected.write(row, source.header(), &faults).context("the file of refused records")?;
             }
         }

@@ -8,7 +8,7 @@ use super::print;
 use crate::config::{DatabaseSettings, Secrets};
 use crate::startup;
 
-/// Which database to migrate.
+/// The arguments: the database to migrate.
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -18,7 +18,7 @@ pub struct Arguments {
 /// Migrates the database.
 ///
 /// # Errors
-/// When it cannot be reached or migrated.
+/// If the database cannot be reached or migrated.
 pub fn run(arguments: &Arguments, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     let database = startup::open(&arguments.settings, secrets)?;
     let applied = startup::migrate(&database)?;

@@ -9,7 +9,7 @@ use crate::config::PublicSettings;
 use crate::http::OPERATIONS;
 use crate::http::openapi::document;
 
-/// Where the API is.
+/// The arguments: the address of the API.
 #[derive(Debug, Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -19,7 +19,7 @@ pub struct Arguments {
 /// Prints the OpenAPI document.
 ///
 /// # Errors
-/// When it cannot be built, which is a fault in the program.
+/// If the document cannot be built, which is a bug.
 pub fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     print(&document(OPERATIONS, &arguments.settings.public_url)?)?;
     Ok(ExitCode::SUCCESS)

@@ -1,57 +1,57 @@
-//! Settings of the engine: where it is, and how it is asked.
+//! Settings of the engine: its address, and the worker that calls it.
 
 use clap::{ArgAction, Args};
 
 use super::HEADING;
 use crate::engine::address::{EngineUrl, Host, InvalidEngineUrl, InvalidHost};
 
-/// Where the engine is, and what is sent to it without being asked to.
+/// The engine's address, and whether accepted requests are sent automatically.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct EngineSettings {
-    /// Where the engine is, such as http://127.0.0.1:8001 [default: nothing is sent].
+    /// The engine's URL, such as http://127.0.0.1:8001 [default: nothing is sent].
     #[arg(long, value_parser = engine_url)]
     pub engine_url: Option<Address>,
-    /// The hosts that may be in MASS_ENGINE_URL, separated by commas [default: any].
+    /// Hosts that MASS_ENGINE_URL may have, separated by commas [default: any].
     #[arg(long, value_delimiter = ',', value_parser = engine_host)]
     pub engine_allowed_hosts: Vec<AllowedHost>,
-    /// Whether to send what is accepted to the engine, unless the tenant decides.
+    /// Send accepted requests automatically, unless the tenant overrides it.
     #[arg(long, default_value_t = false, hide_possible_values = true, action = ArgAction::Set)]
     pub auto_send: bool,
 }
 
-/// How the engine is asked.
+/// The worker that calls the engine.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct WorkerSettings {
-    /// How many calls a process makes to the engine at once: 1 to 256.
+    /// Concurrent calls of one process to the engine: 1 to 256.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub engine_concurrency: u16,
-    /// How long an answer may take where the document has no timeout_ms, in milliseconds: 10 to 120000.
+    /// Timeout of a call if the document has no timeout_ms, in milliseconds: 10 to 120000.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(10..=120_000))]
     pub engine_timeout_ms: u32,
-    /// For how long the engine is asked about a request, retries and pauses included, in seconds: 1 to 2592000.
+    /// Deadline of a delivery with all retries and pauses, in seconds: 1 to 2592000.
     #[arg(long, default_value_t = 86_400, value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
     pub engine_deadline_seconds: u32,
-    /// After how many seconds others take over what a killed process was asking about: 2 to 3600.
+    /// Lease of a delivery in seconds, after which others take over from a killed process: 2 to 3600.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(2..=3600))]
     pub engine_lease_seconds: u32,
 }
 
-/// The URL of the engine; none where it was set to nothing. A wrong one is told of later, and not shown: it may hold a
-/// password.
+/// The URL of the engine; `None` if the variable is empty. An invalid URL is reported later and never shown, because it
+/// may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address(pub Result<Option<EngineUrl>, InvalidEngineUrl>);
 
-/// A host that may be the engine's; none where the list was set to nothing.
+/// An allowed host of the engine; `None` if the list is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllowedHost(pub Option<Host>);
 
 impl EngineSettings {
-    /// Where the engine is, if there is one.
+    /// Returns the engine's URL, if one is set.
     ///
     /// # Errors
-    /// [`InvalidEngineUrl`] for what is set and is none.
+    /// [`InvalidEngineUrl`] if the value is not a valid URL.
     pub fn url(&self) -> Result<Option<&EngineUrl>, InvalidEngineUrl> {
         match &self.engine_url {
             Some(Address(Ok(url))) => Ok(url.as_ref()),
@@ -60,7 +60,7 @@ impl EngineSettings {
         }
     }
 
-    /// The hosts that it may have; any, if there are none.
+    /// Returns the allowed hosts; empty for any.
     #[must_use]
     pub fn hosts(&self) -> Vec<Host> {
         self.engine_allowed_hosts.iter().filter_map(|host| host.0.clone()).collect()

@@ -1,4 +1,4 @@
-//! The process's environment, the file `.env`, and variables that look like settings and are none.
+//! The process's environment, the file `.env`, and variables that look like settings but are none.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use super::secrets::SECRETS;
 use super::variables::{PREFIX, arguments, variable_of};
 
-/// Variables of the build, which `cargo run` hands on to the program.
+/// Variables of the build, which `cargo run` passes to the program.
 const OF_THE_BUILD: [&str; 2] = ["MASS_BUILT_AT", "MASS_COMMIT"];
 
 /// Returns a variable of the process's environment.
@@ -25,11 +25,11 @@ pub fn wants_no_colour() -> bool {
     variable("NO_COLOR").is_some_and(|value| !value.is_empty())
 }
 
-/// Adds the variables of `.env` in the working directory to the environment, where they are not set already.
+/// Adds the variables of `.env` in the working directory to the environment, unless they are set already.
 ///
 /// # Errors
-/// When the file is there but cannot be read. The message has the line's number and the variable's name at most, since
-/// the rest of the line may be a secret.
+/// If the file exists but cannot be read. The message has the line number and at most the variable's name, because the
+/// rest of the line may be a secret.
 pub fn load_dotenv() -> anyhow::Result<()> {
     let path = Path::new(".env");
     match dotenvy::from_path(path) {
@@ -42,7 +42,8 @@ pub fn load_dotenv() -> anyhow::Result<()> {
     }
 }
 
-/// Describes a line of a file of variables without its value, given the line or its value, or either with lines below it.
+/// Describes an invalid line of a variables file without its value. The argument is the line or its value, possibly
+/// with further lines.
 fn unreadable_line(text: &str, unreadable: &str) -> String {
     let end = unreadable.lines().next().unwrap_or_default().trim_end();
     let found = text.lines().enumerate().find(|(_, line)| line.trim_end().ends_with(end));
@@ -54,23 +55,23 @@ fn unreadable_line(text: &str, unreadable: &str) -> String {
     format!("line {number}{name}: expected NAME=VALUE, with a value that has spaces, quotes, # or $ in single quotes")
 }
 
-/// A variable that looks like a setting and is none.
+/// A variable that looks like a setting but is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unknown {
     /// Its name.
     pub name: String,
-    /// The setting with the most similar name, if any is similar.
+    /// The most similar setting, if there is one.
     pub nearest: Option<String>,
 }
 
-/// Finds the variables of the environment that begin with `MASS_` and are no settings.
+/// Finds the variables of the environment that begin with `MASS_` but are not settings.
 #[must_use]
 pub fn unknown_variables() -> Vec<Unknown> {
     let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
     unknown(names, &settings())
 }
 
-/// The names of all variables that are read.
+/// Returns the names of all variables that are read.
 fn settings() -> BTreeSet<String> {
     let secrets = SECRETS.iter().flat_map(|name| [(*name).to_owned(), format!("{name}_FILE")]);
     arguments().iter().map(variable_of).chain(secrets).collect()
@@ -84,7 +85,7 @@ fn unknown(names: impl Iterator<Item = String>, settings: &BTreeSet<String>) -> 
     unknown
 }
 
-/// The setting whose name differs from this one in a few letters.
+/// Returns the setting whose name differs in a few letters.
 fn nearest(name: &str, settings: &BTreeSet<String>) -> Option<String> {
     let upper = name.to_ascii_uppercase();
     let distance = |setting: &String| strsim::damerau_levenshtein(setting, &upper);

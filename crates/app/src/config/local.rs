@@ -1,4 +1,4 @@
-//! Settings of the database and its first accounts, which the commands on this machine share with the server.
+//! Settings of the database and its first accounts, shared by the server and the local commands.
 
 use std::path::PathBuf;
 
@@ -12,25 +12,25 @@ use secrecy::SecretString;
 use super::HEADING;
 use super::secrets::Secrets;
 
-/// How much is demanded at start.
+/// The environment that the program runs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Environment {
-    /// A laptop: what is missing is made.
+    /// Development: missing secrets are generated.
     Development,
-    /// Secrets have to be given, and none is printed.
+    /// Production: secrets must be given, and none is printed.
     Production,
 }
 
-/// Where the program stands.
+/// The environment that the program runs in.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct StageSettings {
-    /// `development`, or `production`, which makes no secrets by itself.
+    /// `development`, or `production`, which generates no secrets.
     #[arg(long, default_value = "development", hide_possible_values = true)]
     pub env: Environment,
 }
 
-/// Where files are kept.
+/// The folder of files.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct FolderSettings {
@@ -39,17 +39,17 @@ pub struct FolderSettings {
     pub data_dir: PathBuf,
 }
 
-/// How the database is reached.
+/// The database connection.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct DatabaseSettings {
-    /// Where its file is, if it is SQLite.
+    /// The folder of the file, for SQLite.
     #[command(flatten)]
     pub folder: FolderSettings,
-    /// PostgreSQL: `false` behind a pooler that knows no prepared statements.
+    /// PostgreSQL: `false` behind a pooler without prepared statements.
     #[arg(long, default_value_t = true, hide_possible_values = true, action = ArgAction::Set)]
     pub statement_cache: bool,
-    /// Seconds that the database may take for a unit of work: 1 to 600.
+    /// Timeout of a database transaction in seconds: 1 to 600.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=600))]
     pub database_timeout_seconds: u16,
 }
@@ -63,20 +63,20 @@ impl DatabaseSettings {
     }
 }
 
-/// What it takes to open a database, and to make the first tenant and administrator in an empty one.
+/// The settings to open a database, and to create the first tenant and administrator in an empty one.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct LocalSettings {
-    /// Where the program stands.
+    /// The environment.
     #[command(flatten)]
     pub stage: StageSettings,
-    /// How the database is reached.
+    /// The database connection.
     #[command(flatten)]
     pub database: DatabaseSettings,
     /// The first administrator's tenant, and that of local commands.
     #[arg(long, env = "MASS_TENANT", default_value = "default", value_parser = tenant)]
     pub default_tenant: TenantId,
-    /// The first administrator, made on an empty database.
+    /// The first administrator, created in an empty database.
     #[arg(long, default_value = "admin@mass.local", value_parser = Email::parse)]
     pub admin_email: Email,
     /// bcrypt's cost: each step doubles the work of a guess and of a log-in.
@@ -84,33 +84,33 @@ pub struct LocalSettings {
     pub bcrypt_cost: Cost,
 }
 
-/// How the audit trail is signed.
+/// The signature of the audit trail.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct AuditSettings {
-    /// The name under which checkpoints are signed, such as the installation's host name.
+    /// The name that signs checkpoints, such as the installation's host name.
     #[arg(long, default_value = "mass.local", value_parser = KeyName::parse)]
     pub audit_name: KeyName,
 }
 
-/// How often the audit trail is signed.
+/// The interval of checkpoints.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct CheckpointSettings {
-    /// How often the audit trail is signed, in seconds, if anything was added to it: 1 to 86400.
+    /// Interval of signing the audit trail after it has grown, in seconds: 1 to 86400.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     pub audit_checkpoint_seconds: u32,
 }
 
-/// How access tokens are issued.
+/// The access tokens.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct TokenSettings {
-    /// How access tokens are signed: `HS256` with SECRET_KEY itself, or `EdDSA` with an Ed25519 key derived from it,
+    /// Signature of access tokens: `HS256` with SECRET_KEY itself, or `EdDSA` with an Ed25519 key derived from it,
     /// whose public half is at /.well-known/jwks.json.
     #[arg(long, default_value_t)]
     pub token_algorithm: TokenAlgorithm,
-    /// For how many minutes an access token is good.
+    /// Lifetime of an access token in minutes.
     #[arg(long, env, default_value = "15", value_parser = lifetime)]
     pub access_token_expire_minutes: TokenLifetime,
 }
@@ -122,7 +122,9 @@ fn lifetime(text: &str) -> Result<TokenLifetime, String> {
 
 fn tenant(text: &str) -> Result<TenantId, String> {
     match TenantId::parse(text) {
-        Ok(tenant) if tenant.as_str() == TenantId::SYSTEM => Err("this name is MASS's own".to_owned()),
+        Ok(tenant) if tenant.as_str() == TenantId::SYSTEM => {
+            Err("expected a name other than the reserved one".to_owned())
+        }
         Ok(tenant) => Ok(tenant),
         Err(error) => Err(error.to_string()),
     }

@@ -1,4 +1,4 @@
-//! Secrets: settings without a flag, since every user of a machine can read its command lines.
+//! Secrets: settings without a flag, because every user of a machine can read its command lines.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ macro_rules! secrets {
         /// The variables of the secrets.
         pub const SECRETS: &[&str] = &[$($variable),+];
 
-        /// Every secret that is set.
+        /// The secrets that are set.
         #[derive(Debug, Clone, Default)]
         pub struct Secrets {
             $($(#[$doc])+ pub $field: Option<SecretString>,)+
@@ -22,12 +22,12 @@ macro_rules! secrets {
             /// Reads each secret from its variable, or from the file that `NAME_FILE` names.
             ///
             /// # Errors
-            /// When both variables are set, or the file cannot be read. No message holds a secret.
+            /// If both variables are set, or the file cannot be read. No message contains a secret.
             pub fn read(variable: impl Fn(&str) -> Option<OsString>) -> anyhow::Result<Self> {
                 Ok(Self { $($field: secret($variable, &variable)?,)+ })
             }
 
-            /// Lists the secrets by their variables.
+            /// Iterates over the secrets by their variables.
             pub fn iter(&self) -> impl Iterator<Item = (&'static str, Option<&SecretString>)> {
                 [$(($variable, self.$field.as_ref())),+].into_iter()
             }
@@ -38,33 +38,34 @@ macro_rules! secrets {
 secrets! {
     /// `sqlite://PATH` or `postgres://USER:PASSWORD@HOST/DATABASE` [default: mass.db in MASS_DATA_DIR].
     database_url: "DATABASE_URL",
-    /// PostgreSQL: the owner that migrates, where the server itself runs as another role [default: DATABASE_URL].
+    /// PostgreSQL: the role that owns the schema and migrates, if the server runs as another role [default:
+    /// DATABASE_URL].
     migration_database_url: "MASS_MIGRATION_DATABASE_URL",
-    /// The secret that signs access tokens: at least 32 bytes [default: made at the first start].
+    /// The secret that signs access tokens: at least 32 bytes [default: generated at the first start].
     secret_key: "SECRET_KEY",
-    /// The key before it, still accepted while tokens signed with it live.
+    /// The previous SECRET_KEY, still accepted while tokens signed with it are valid.
     secret_key_previous: "SECRET_KEY_PREVIOUS",
-    /// Mixed into every password before it is hashed, at least 32 bytes; kept apart from the database.
+    /// The pepper that is mixed into every password before hashing: at least 32 bytes, kept apart from the database.
     password_pepper: "MASS_PASSWORD_PEPPER",
-    /// The Ed25519 seed that signs checkpoints of the audit trail: 32 bytes in base64 [default: made at the first start].
+    /// The Ed25519 seed that signs checkpoints of the audit trail: 32 bytes in base64 [default: generated at the first
+    /// start].
     audit_key: "MASS_AUDIT_KEY",
-    /// What MASS proves itself to the engine with, as a bearer token.
+    /// The bearer token with which MASS authenticates to the engine.
     engine_token: "MASS_ENGINE_TOKEN",
     /// The first administrator's password, at least 15 characters; used only on an empty database [default: random,
     /// printed once].
     admin_password: "MASS_ADMIN_PASSWORD",
-    /// A collector that takes OTLP over HTTP, such as http://localhost:4318 [default: none, and nothing is sent].
+    /// An OTLP/HTTP collector, such as http://localhost:4318 [default: none, and nothing is sent].
     otel_endpoint: "OTEL_EXPORTER_OTLP_ENDPOINT",
-    /// Where traces go instead: the whole URL.
+    /// The URL for traces, if it differs: the whole URL.
     otel_traces_endpoint: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    /// Where metrics go instead: the whole URL.
+    /// The URL for metrics, if it differs: the whole URL.
     otel_metrics_endpoint: "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
     /// The bearer token with which `mass import` calls a server.
     token: "MASS_TOKEN",
 }
 
-/// Reads a secret from its variable, or from the file that `NAME_FILE` names. A variable that is set to nothing counts as
-/// not set.
+/// Reads a secret from its variable, or from the file that `NAME_FILE` names. An empty variable counts as not set.
 fn secret(name: &str, variable: &impl Fn(&str) -> Option<OsString>) -> anyhow::Result<Option<SecretString>> {
     let file = format!("{name}_FILE");
     let set = |name: &str| variable(name).filter(|value| !value.is_empty());

@@ -1,4 +1,4 @@
-//! Settings of the server: where requests come in, and how many.
+//! Settings of the listener, the public address and the rate limits.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -11,7 +11,7 @@ use super::HEADING;
 use crate::http::limits::PerMinute;
 use crate::http::public::PublicUrl;
 
-/// Where requests come in.
+/// The listener.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct HttpSettings {
@@ -21,47 +21,47 @@ pub struct HttpSettings {
     /// The port to listen on; 0 picks a free one and prints it.
     #[arg(long, default_value_t = 8000)]
     pub port: u16,
-    /// The longest body of a single request, in bytes.
+    /// The maximum body of a single request, in bytes.
     #[arg(long, default_value_t = 1_048_576, value_parser = body_limit)]
     pub body_limit_bytes: usize,
     /// Origins whose pages may call the API from a browser, separated by commas.
     #[arg(long, value_delimiter = ',', value_parser = origin)]
     pub cors_origins: Vec<String>,
-    /// Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed: addresses or networks, separated by commas.
+    /// Proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted: addresses or networks, separated by commas.
     #[arg(long, value_delimiter = ',', value_parser = proxy)]
     pub trusted_proxies: Vec<IpNet>,
-    /// Whether strangers may make themselves an account, as viewers in MASS_TENANT.
+    /// Let anybody register an account, as a viewer in MASS_TENANT.
     #[arg(long, default_value_t = false, hide_possible_values = true, action = ArgAction::Set)]
     pub allow_registration: bool,
 }
 
-/// Where clients find the server.
+/// The public address.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct PublicSettings {
-    /// Where clients find the server, if that is behind a proxy: an address that may have a path, such as
-    /// `https://example.org/mass` [default: the address that they use, without a path].
+    /// The public URL of the server behind a proxy: an address that may have a path, such as `https://example.org/mass`
+    /// [default: the address that clients use, without a path].
     #[arg(long, hide_default_value = true, default_value = "", value_parser = PublicUrl::from_str)]
     pub public_url: PublicUrl,
 }
 
-/// How much each caller may ask for, in requests a minute; 0 means without limit.
+/// The rate limits in requests per minute; 0 for no limit.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct LimitSettings {
-    /// Requests a minute of each user or API key; 0 switches every rate limit off.
+    /// Requests per minute of each user or API key; 0 disables all rate limits.
     #[arg(long, default_value_t = 6000)]
     pub rate_limit_per_minute: u32,
-    /// Requests a minute of each tenant, over all its credentials; 0 for no such limit.
+    /// Requests per minute of each tenant, over all its credentials; 0 for no limit.
     #[arg(long, default_value_t = 60_000)]
     pub tenant_rate_limit_per_minute: u32,
-    /// Log-ins, refreshes and registrations a minute from each address; 0 for no such limit.
+    /// Log-ins, refreshes and registrations per minute from each address; 0 for no limit.
     #[arg(long, default_value_t = 60)]
     pub address_rate_limit_per_minute: u32,
 }
 
 impl LimitSettings {
-    /// The limits in force.
+    /// Returns the effective limits.
     #[must_use]
     pub fn per_minute(&self) -> PerMinute {
         let limit = |requests| NonZeroU32::new(requests).filter(|_| self.rate_limit_per_minute > 0);
@@ -80,7 +80,7 @@ fn body_limit(text: &str) -> Result<usize, String> {
     }
 }
 
-/// An origin as browsers send it (RFC 6454, section 6.2), so that it can be compared byte by byte.
+/// Parses an origin in the form that browsers send (RFC 6454, section 6.2), so that it can be compared byte by byte.
 fn origin(text: &str) -> Result<String, String> {
     let url = reqwest::Url::parse(text.trim()).map_err(|error| error.to_string())?;
     let origin = url.origin().ascii_serialization();

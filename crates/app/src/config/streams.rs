@@ -1,5 +1,4 @@
-//! Settings of streams: how many batches and exports there may be at once, how much memory they may hold, and when a batch
-//! ends that is refused or not read.
+//! Settings of streams: concurrency and memory of batches and exports, and the limits that end a batch.
 
 use clap::Args;
 use clap::builder::{RangedU64ValueParser, TypedValueParser};
@@ -7,35 +6,34 @@ use clap::builder::{RangedU64ValueParser, TypedValueParser};
 use super::HEADING;
 use crate::http::streams::StreamLimits;
 
-/// How many batches and exports there may be at once, how much memory they may hold, and when a batch ends that is refused or
-/// not read.
+/// The concurrency and memory of batches and exports, and the limits that end a batch.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct StreamSettings {
-    /// Batches and exports that one user or API key may have under way; 0 for no such limit.
+    /// Batches and exports that one user or API key may have under way; 0 for no limit.
     #[arg(long, default_value_t = 8)]
     pub streams_per_credential: usize,
-    /// Batches and exports that one tenant may have under way; 0 for no such limit.
+    /// Batches and exports that one tenant may have under way; 0 for no limit.
     #[arg(long, default_value_t = 32)]
     pub streams_per_tenant: usize,
-    /// The most bytes of batches that wait in memory to be decoded, taken apart and stored, of which one tenant may have
-    /// half: 16777216 to 1099511627776. Less than 8388608 and eight times MASS_BODY_LIMIT_BYTES count as that.
+    /// Memory in bytes for batches that wait to be decoded, parsed and stored, half of it for one tenant: 16777216 to
+    /// 1099511627776. At least 8388608 and eight times MASS_BODY_LIMIT_BYTES are used.
     #[arg(
         long,
         default_value_t = 128 << 20,
         value_parser = RangedU64ValueParser::<u64>::new().range(16 << 20..=1 << 40).try_map(usize::try_from)
     )]
     pub stream_buffer_bytes: usize,
-    /// How many records of a batch may be refused one after the other before the batch ends; 0 for no such limit.
+    /// Consecutive refused records after which a batch ends; 0 for no limit.
     #[arg(long, default_value_t = 5000)]
     pub batch_refused_in_a_row: u64,
-    /// The most bytes of a batch's results that wait for the client to read them: 1048576 to 1099511627776.
+    /// Bytes of a batch's results that may wait for the client to read them: 1048576 to 1099511627776.
     #[arg(long, default_value_t = 64 << 20, value_parser = clap::value_parser!(u64).range(1 << 20..=1 << 40))]
     pub batch_unread_bytes: u64,
 }
 
 impl StreamSettings {
-    /// The limits in force. A record of the greatest length always finds room: it takes up to four times its length.
+    /// Returns the effective limits. A record of the maximum length always fits: it takes up to four times its length.
     #[must_use]
     pub fn limits(&self, body_limit: usize) -> StreamLimits {
         let limit = |streams| Some(streams).filter(|streams| *streams > 0);

@@ -1,4 +1,4 @@
-//! Settings of what the program tells of itself: log lines, traces and metrics.
+//! Settings of log lines, traces and metrics.
 
 use anyhow::{Context, bail};
 use clap::{ArgAction, Args, ValueEnum};
@@ -10,17 +10,17 @@ use super::secrets::Secrets;
 /// The form of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Pretty,
-    /// One JSON object a line, for collectors.
+    /// One JSON object per line, for collectors.
     Json,
 }
 
-/// What is logged, on standard error.
+/// The log on standard error.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct LogSettings {
-    /// Which lines: a level, or a filter such as `info,mass_app=debug`.
+    /// The log filter: a level, or a filter such as `info,mass_app=debug`.
     #[arg(long, global = true, display_order = 100, default_value = "info")]
     pub log: String,
     /// The form of log lines.
@@ -28,37 +28,38 @@ pub struct LogSettings {
     pub log_format: LogFormat,
 }
 
-/// Where traces and metrics go, by OpenTelemetry's own names, most of which may hold a password and are
-/// [secrets](Secrets). Its other variables (`OTEL_TRACES_SAMPLER`, `OTEL_EXPORTER_OTLP_HEADERS`,
-/// `OTEL_RESOURCE_ATTRIBUTES`, …) are read by its library.
+/// The destination of traces and metrics, by OpenTelemetry's own variables. Those that may hold a password are
+/// [secrets](Secrets); the others (`OTEL_TRACES_SAMPLER`, `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_RESOURCE_ATTRIBUTES`, …)
+/// are read by OpenTelemetry's library.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = HEADING)]
 pub struct TelemetrySettings {
-    /// `true` sends nothing, whatever else is set.
+    /// `true` disables sending, regardless of other settings.
     #[arg(long, env, default_value = "false", action = ArgAction::Set, value_parser = boolean)]
     pub otel_sdk_disabled: bool,
 }
 
 impl TelemetrySettings {
-    /// Where traces are sent, if anywhere.
+    /// Returns the URL that traces are sent to, if any.
     ///
     /// # Errors
-    /// When what is set is no URL of a collector.
+    /// If the value is not the URL of a collector.
     pub fn traces(&self, secrets: &Secrets) -> anyhow::Result<Option<SecretString>> {
         let own = (secrets.otel_traces_endpoint.as_ref(), "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT");
         self.signal(secrets, own, "v1/traces")
     }
 
-    /// Where metrics are sent, if anywhere.
+    /// Returns the URL that metrics are sent to, if any.
     ///
     /// # Errors
-    /// When what is set is no URL of a collector.
+    /// If the value is not the URL of a collector.
     pub fn metrics(&self, secrets: &Secrets) -> anyhow::Result<Option<SecretString>> {
         let own = (secrets.otel_metrics_endpoint.as_ref(), "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT");
         self.signal(secrets, own, "v1/metrics")
     }
 
-    /// Nothing is sent without the endpoint of all signals. To it a path is added, which a signal's own has already.
+    /// Returns the URL of a signal: its own, or the endpoint of all signals with the signal's path. A signal's URL
+    /// alone, without that endpoint, sends nothing.
     fn signal(
         &self,
         secrets: &Secrets,
@@ -73,8 +74,8 @@ impl TelemetrySettings {
     }
 }
 
-/// Parses the URL of a collector. The text may hold a password, and is not repeated; the exporter would log it with each
-/// failure.
+/// Parses the URL of a collector. The URL may hold a password: errors do not repeat it, and the exporter must not get
+/// one, because it logs its URL with each failure.
 fn collector(text: &SecretString) -> anyhow::Result<reqwest::Url> {
     let url = reqwest::Url::parse(text.expose_secret().trim()).ok();
     let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
@@ -85,7 +86,7 @@ fn collector(text: &SecretString) -> anyhow::Result<reqwest::Url> {
     Ok(url)
 }
 
-/// OpenTelemetry takes both in any case.
+/// Parses a boolean in any letter case, as OpenTelemetry does.
 fn boolean(text: &str) -> Result<bool, String> {
     text.trim().to_ascii_lowercase().parse().map_err(|_| "expected true or false".to_owned())
 }

@@ -1,4 +1,4 @@
-//! The variables of settings, derived from clap's own arguments: the field `port` is the flag `--port` and the variable
+//! The variables of settings, derived from clap's arguments: the field `port` is the flag `--port` and the variable
 //! `MASS_PORT`.
 
 use std::collections::BTreeMap;
@@ -8,11 +8,11 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 use super::{HEADING, LogSettings, Settings};
 
-/// How every variable of MASS's own begins.
+/// The prefix of MASS's own variables.
 pub(super) const PREFIX: &str = "MASS_";
 
-/// Gives the settings among the arguments of a command and its subcommands their variables, which name their values in
-/// help and errors. No help shows a variable's value, which may be private.
+/// Assigns variables to the settings among the arguments of a command and its subcommands, which also name the values
+/// in help and errors. Help never shows a variable's value, which may be private.
 #[must_use]
 pub fn with_variables(command: Command) -> Command {
     let command = command.mut_args(|argument| {
@@ -44,8 +44,8 @@ pub fn flag_of(variable: &str) -> Option<String> {
     Some(format!("--{}", setting.get_long()?))
 }
 
-/// The text of every setting that has a flag, by its variable. It has to be read before the settings themselves, which take
-/// their values out of the matches.
+/// The texts of the settings that have a flag, by variable. Read them before the settings themselves, which take their
+/// values out of the matches.
 #[derive(Debug, Clone, Default)]
 pub struct Texts(pub(super) BTreeMap<String, String>);
 

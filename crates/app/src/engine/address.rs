@@ -1,4 +1,4 @@
-//! Where the engine may be: what the configuration names, and never where a machine keeps its own secrets.
+//! Allowed addresses of the engine: as configured, but never metadata services and other special-purpose addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -6,8 +6,8 @@ use std::str::FromStr;
 use ipnet::{Ipv4Net, Ipv6Net};
 use reqwest::Url;
 
-/// IPv4 networks at which no engine is asked: addresses that are no destination, or not of one host, in IANA's
-/// special-purpose registry (<https://www.iana.org/assignments/iana-ipv4-special-registry>), and metadata services.
+/// IPv4 networks at which no engine is called: special-purpose addresses that are not a single host's
+/// (<https://www.iana.org/assignments/iana-ipv4-special-registry>), and metadata services.
 const REFUSED_V4: [Ipv4Net; 11] = [
     // "This network" (RFC 791).
     v4(0, 0, 0, 0, 8),
@@ -30,11 +30,11 @@ const REFUSED_V4: [Ipv4Net; 11] = [
     v4(168, 63, 129, 16, 32),
 ];
 
-/// The same of IPv6 (<https://www.iana.org/assignments/iana-ipv6-special-registry>).
+/// The same for IPv6 (<https://www.iana.org/assignments/iana-ipv6-special-registry>).
 const REFUSED_V6: [Ipv6Net; 14] = [
     // Unspecified (RFC 4291).
     v6([0, 0, 0, 0, 0, 0, 0, 0], 128),
-    // Local-use IPv4/IPv6 translation (RFC 8215): where the IPv4 address stands depends on the network.
+    // Local-use IPv4/IPv6 translation (RFC 8215): the position of the IPv4 address depends on the network.
     v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48),
     // Discard-only (RFC 6666) and the dummy prefix (RFC 9780).
     v6([0x100, 0, 0, 0, 0, 0, 0, 0], 64),
@@ -65,8 +65,8 @@ const fn v6([a, b, c, d, e, f, g, h]: [u16; 8], prefix: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), prefix)
 }
 
-/// Returns whether no engine is ever asked at an address: link-local and metadata addresses, and those that are no
-/// host's. Private and loopback addresses are allowed, since engines are there.
+/// Returns true for addresses at which no engine is called: link-local, metadata and other special-purpose ones.
+/// Private and loopback addresses are allowed, because engines run there.
 #[must_use]
 pub fn is_refused(address: IpAddr) -> bool {
     let is_refused_v4 = |address: Ipv4Addr| REFUSED_V4.iter().any(|network| network.contains(&address));
@@ -78,8 +78,8 @@ pub fn is_refused(address: IpAddr) -> bool {
     }
 }
 
-/// Returns the IPv4 address that a host, router or translator reads in an IPv6 address: IPv4-compatible and IPv4-mapped
-/// (RFC 4291), NAT64 (RFC 6052), 6to4 (RFC 3056).
+/// Returns the IPv4 address that hosts, routers or translators take from an IPv6 address: IPv4-compatible and
+/// IPv4-mapped (RFC 4291), NAT64 (RFC 6052), 6to4 (RFC 3056).
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.octets() {
         _ if address.is_loopback() => None,
@@ -95,17 +95,19 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineUrl(Url);
 
-/// Why a URL is no engine's. Never shows the URL, which may hold a password.
+/// The reasons for which a URL cannot be the engine's. The messages never show the URL, which may hold a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidEngineUrl {
-    /// It is no URL, or not of the web.
-    #[error("a URL such as http://engine.example:8001 is due")]
+    /// The text is not an HTTP URL.
+    #[error("expected a URL such as http://engine.example:8001")]
     NoUrl,
-    /// It has more than a host and a path.
-    #[error("a URL without a user, password, query or fragment is due; MASS_ENGINE_TOKEN is for what is secret")]
+    /// The URL has more than a host and a path.
+    #[error("expected a URL without a user, password, query or fragment; MASS_ENGINE_TOKEN is for the credential")]
     TooMuch,
-    /// It leads to an address at which no engine is asked.
-    #[error("no engine is asked at link-local, metadata, multicast, documentation or other special-purpose addresses")]
+    /// The URL has a refused address.
+    #[error(
+        "expected the address of a host, found a link-local, metadata, multicast, documentation or other special-purpose address"
+    )]
     Refused,
 }
 
@@ -129,7 +131,7 @@ impl EngineUrl {
         Ok(Self(url))
     }
 
-    /// Where recommendations are asked for.
+    /// Returns the URL of the recommend operation.
     #[must_use]
     pub fn recommend(&self) -> Url {
         let mut url = self.0.clone();
@@ -137,7 +139,7 @@ impl EngineUrl {
         url
     }
 
-    /// Whether it leads to one of these hosts; to any, if there are none.
+    /// Returns true if its host is among these, or if there are none.
     #[must_use]
     pub fn is_allowed(&self, hosts: &[Host]) -> bool {
         hosts.is_empty() || hosts.iter().any(|host| Some(host.0.as_str()) == self.0.host_str())
@@ -158,18 +160,18 @@ impl std::fmt::Display for EngineUrl {
     }
 }
 
-/// The address that a URL has for its host, if it is one.
+/// Returns the IP address of a URL's host, if it is one.
 fn address_of(url: &Url) -> Option<IpAddr> {
     url.host_str()?.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
-/// A host as it stands in a URL: a name in lower case, or an address.
+/// A host as written in a URL: a name in lower case, or an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host(String);
 
-/// The text is no host.
+/// The text is not a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a host such as engine.example is due, without a scheme and a port")]
+#[error("expected a host such as engine.example, without a scheme and a port")]
 pub struct InvalidHost;
 
 impl FromStr for Host {
@@ -223,7 +225,7 @@ mod tests {
     #[test]
     fn refuses_link_local_metadata_and_special_purpose_addresses() {
         let hosts = [
-            // Metadata services, and other ways to write their addresses.
+            // Metadata services, and other spellings of their addresses.
             "169.254.169.254",
             "169.254.170.2",
             "0xA9FEA9FE",

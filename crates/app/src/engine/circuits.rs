@@ -1,8 +1,8 @@
-//! When the engine is left alone: once half of the calls of a minute have failed, for a while, and then it is tried with
-//! one call.
+//! Circuit breakers: after half of the calls of a minute have failed, the engine is not called for a while, and then
+//! probed with one call.
 //!
-//! Each tenant has a circuit of its own, since an engine may fail on one tenant's documents alone. The circuits are this
-//! process's: they spare the engine, and nothing is lost with them.
+//! Each tenant has its own circuit, because an engine may fail on one tenant's documents only. The state is kept per
+//! process and in memory; losing it costs only a few extra calls.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,22 +20,22 @@ use tower_resilience_circuitbreaker::{
 
 use super::client::EngineClient;
 
-/// How long a delivery is put off while another one tries whether the engine is back.
+/// The delay of a delivery while another one probes the engine.
 const WHILE_PROBED: Duration = Duration::from_secs(1);
 
-/// Over how long calls are counted. Several that wait for an engine that hangs until they are given up fit in.
+/// The window over which calls are counted. It is long enough for several calls that hang until their timeout.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Which share of them has to fail. Failures in a row would not do: of calls that are made at once, those that hang end
-/// together.
+/// The share of failed calls that opens the circuit. Counting consecutive failures would not do, because concurrent
+/// calls that hang end together.
 const FAILURES: f64 = 0.5;
 
-/// When the engine is left alone.
+/// The thresholds of a circuit breaker.
 #[derive(Debug, Clone, Copy)]
 pub struct CircuitOptions {
-    /// After how many calls within a minute at least, if half of them failed.
+    /// The minimum number of calls within a minute before the circuit can open.
     pub calls: u16,
-    /// For how long.
+    /// The time for which an open circuit stays open.
     pub pause: Duration,
 }
 
@@ -45,19 +45,19 @@ impl Default for CircuitOptions {
     }
 }
 
-/// Whether the engine is asked.
+/// The state of a circuit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Circuit {
-    /// It is.
+    /// Calls pass.
     Closed,
-    /// It is left alone.
+    /// No call is made.
     Open,
-    /// One call tries whether it is back.
+    /// One call probes the engine.
     HalfOpen,
 }
 
 impl Circuit {
-    /// The name on the wire.
+    /// Returns the name on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -78,12 +78,12 @@ impl From<CircuitState> for Circuit {
     }
 }
 
-/// Tells whether a call failed because of the engine's state. Who is refused has found it at work, and an answer that
-/// cannot be read says nothing of the next one.
+/// Decides whether a failed call counts against the engine's state. A refusal shows that the engine works, and an
+/// unreadable answer says nothing about the next one.
 #[derive(Debug, Clone, Copy)]
-struct EngineAway;
+struct EngineFailureClassifier;
 
-impl FailureClassifier<Answer, RecommenderError> for EngineAway {
+impl FailureClassifier<Answer, RecommenderError> for EngineFailureClassifier {
     fn classify(&self, result: &Result<Answer, RecommenderError>) -> bool {
         use FailureCode::{Busy, EngineFault, Lost, Malformed, Refused, Timeout, Unreachable};
         match result {
@@ -97,26 +97,26 @@ impl FailureClassifier<Answer, RecommenderError> for EngineAway {
 }
 
 #[derive(Clone)]
-struct Guarded {
-    client: CircuitBreaker<EngineClient, EngineAway>,
-    handle: CircuitBreakerHandle<EngineAway>,
-    /// Held once more by each call that is under way.
+struct GuardedClient {
+    client: CircuitBreaker<EngineClient, EngineFailureClassifier>,
+    handle: CircuitBreakerHandle<EngineFailureClassifier>,
+    /// Cloned by each call that is under way.
     calls: Arc<()>,
 }
 
-impl Guarded {
-    /// Whether a call is under way, by the circuit itself and not a copy of it. One that was given up leaves a circuit half
-    /// open, and nothing that could close it.
+impl GuardedClient {
+    /// Returns true if a call is under way. A cancelled probe leaves its circuit half open, with no call that could
+    /// close it.
     fn is_asking(&self) -> bool {
         Arc::strong_count(&self.calls) > 1
     }
 }
 
-/// The engine behind one circuit for each tenant.
+/// The engine behind one circuit breaker per tenant.
 pub(super) struct Circuits {
     client: EngineClient,
     options: CircuitOptions,
-    by_tenant: Mutex<HashMap<TenantId, Guarded>>,
+    by_tenant: Mutex<HashMap<TenantId, GuardedClient>>,
 }
 
 impl Circuits {
@@ -128,11 +128,11 @@ impl Circuits {
         self.locked().get(tenant).map_or(Circuit::Closed, |guarded| guarded.handle.state().into())
     }
 
-    fn locked(&self) -> MutexGuard<'_, HashMap<TenantId, Guarded>> {
+    fn locked(&self) -> MutexGuard<'_, HashMap<TenantId, GuardedClient>> {
         self.by_tenant.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn of(&self, tenant: &TenantId) -> anyhow::Result<Guarded> {
+    fn of(&self, tenant: &TenantId) -> anyhow::Result<GuardedClient> {
         if let Some(guarded) = self.locked().get(tenant) {
             return Ok(guarded.clone());
         }
@@ -140,7 +140,7 @@ impl Circuits {
         Ok(self.locked().entry(tenant.clone()).or_insert(made).clone())
     }
 
-    fn close_for(&self, tenant: &TenantId) -> anyhow::Result<Guarded> {
+    fn close_for(&self, tenant: &TenantId) -> anyhow::Result<GuardedClient> {
         let name = tenant.to_string();
         let (layer, handle) = CircuitBreakerLayer::builder()
             .sliding_window_type(SlidingWindowType::TimeBased)
@@ -149,14 +149,14 @@ impl Circuits {
             .failure_rate_threshold(FAILURES)
             .wait_duration_in_open(self.options.pause)
             .permitted_calls_in_half_open(1)
-            .failure_classifier_type(EngineAway)
+            .failure_classifier_type(EngineFailureClassifier)
             .on_state_transition(move |from, to| tell(&name, from.into(), to.into()))
             .build_with_handle()?;
-        Ok(Guarded { client: layer.layer(self.client.clone()), handle, calls: Arc::default() })
+        Ok(GuardedClient { client: layer.layer(self.client.clone()), handle, calls: Arc::default() })
     }
 
-    /// How long a delivery is put off that found the circuit open.
-    async fn pause(&self, handle: &CircuitBreakerHandle<EngineAway>) -> Duration {
+    /// Returns the delay of a delivery that found the circuit open.
+    async fn pause(&self, handle: &CircuitBreakerHandle<EngineFailureClassifier>) -> Duration {
         let metrics = handle.metrics().await;
         match metrics.state {
             CircuitState::Open => self.options.pause.saturating_sub(metrics.time_since_state_change),
@@ -193,11 +193,11 @@ impl Recommender for Circuits {
     }
 
     async fn recommend(&self, question: &Question) -> Result<Answer, RecommenderError> {
-        let inquiry = self.client.inquiry(question)?;
-        let Ok(Guarded { client, handle, calls: _call }) = self.of(&question.tenant_id) else {
-            return self.client.clone().oneshot(inquiry).await;
+        let call = self.client.prepare(question)?;
+        let Ok(GuardedClient { client, handle, calls: _call }) = self.of(&question.tenant_id) else {
+            return self.client.clone().oneshot(call).await;
         };
-        match client.oneshot(inquiry).await {
+        match client.oneshot(call).await {
             Ok(answer) => Ok(answer),
             Err(CircuitBreakerError::Inner(error)) => Err(error),
             Err(CircuitBreakerError::OpenCircuit) => {

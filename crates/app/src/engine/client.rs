@@ -1,6 +1,6 @@
 //! One call to the engine over HTTP (docs/engine.md).
 //!
-//! A call is not repeated here: that is the queue's business, which outlives the process.
+//! A call is never repeated here: retries belong to the queue, which outlives the process.
 
 use std::error::Error as _;
 use std::task::{Context, Poll};
@@ -22,25 +22,25 @@ use tower::Service;
 use tracing::{Instrument, Span};
 
 use super::EngineOptions;
-use super::resolver::{AllRefused, CarefulResolver};
+use super::resolver::{AllRefused, FilteringResolver};
 use crate::telemetry::spans;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// How long an engine may take to accept a connection.
+/// The timeout of connecting to the engine.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How long an answer may take, whatever the document says: a call that hangs takes the place of others.
+/// The maximum timeout of a call, regardless of the document, because a hanging call blocks a slot.
 const LONGEST_CALL: Duration = Duration::from_secs(120);
 
-/// What MASS proves itself to the engine with. Is never shown.
+/// The bearer token for the engine. It is never shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineToken(HeaderValue);
 
 impl EngineToken {
-    /// Reads a bearer token.
+    /// Parses a bearer token.
     ///
     /// # Errors
     /// [`UnusableToken`].
@@ -55,12 +55,12 @@ impl EngineToken {
     }
 }
 
-/// The token cannot stand in a header.
+/// The token is not a valid header value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a token of printable ASCII characters is due")]
+#[error("expected a token of printable ASCII characters")]
 pub struct UnusableToken;
 
-/// Asks the engine. A clone asks over the same connections.
+/// The HTTP client of the engine. Clones share the connections.
 #[derive(Clone)]
 pub(super) struct EngineClient {
     http: Client,
@@ -69,13 +69,13 @@ pub(super) struct EngineClient {
 }
 
 /// A call to make.
-pub(super) struct Inquiry {
+pub(super) struct EngineCall {
     request: Request,
-    /// The call by which the request was sent.
+    /// The trace context of the API call that queued the request.
     sender: Option<TraceParent>,
 }
 
-/// What the engine is sent.
+/// The body of a call.
 #[derive(Serialize)]
 struct Body<'a> {
     request_id: String,
@@ -95,9 +95,10 @@ impl EngineClient {
         let http = Client::builder()
             .user_agent(concat!("mass/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
-            // The engine is where the configuration says: neither an answer, a name nor the environment leads elsewhere.
+            // The configuration alone decides the address: neither redirects nor proxy variables of the environment
+            // apply.
             .redirect(Policy::none())
-            .dns_resolver(CarefulResolver)
+            .dns_resolver(FilteringResolver)
             .no_proxy()
             .referer(false)
             .retry(reqwest::retry::never())
@@ -107,8 +108,8 @@ impl EngineClient {
         Ok(Self { http, recommend: options.url.recommend(), timeout: options.timeout })
     }
 
-    /// The call that a question comes to.
-    pub(super) fn inquiry(&self, question: &Question) -> Result<Inquiry, RecommenderError> {
+    /// Builds the call for a question.
+    pub(super) fn prepare(&self, question: &Question) -> Result<EngineCall, RecommenderError> {
         let mut request = Request::new(Method::POST, self.recommend.clone());
         *request.timeout_mut() = Some(self.time_for(question));
         let headers = request.headers_mut();
@@ -121,18 +122,18 @@ impl EngineClient {
             }
         }
         *request.body_mut() = Some(body(question)?.into());
-        Ok(Inquiry { request, sender: question.trace })
+        Ok(EngineCall { request, sender: question.trace })
     }
 
-    /// How long the answer to a question may take.
+    /// Returns the timeout of a call.
     fn time_for(&self, question: &Question) -> Duration {
         let own = question.timeout_ms.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis);
         own.unwrap_or(self.timeout).min(LONGEST_CALL)
     }
 
-    /// Makes a call. The engine is told the span that is exported, if it is.
-    async fn ask(self, inquiry: Inquiry) -> Result<Answer, RecommenderError> {
-        let Inquiry { mut request, sender } = inquiry;
+    /// Makes a call, and passes the trace context on if the span is exported.
+    async fn ask(self, call: EngineCall) -> Result<Answer, RecommenderError> {
+        let EngineCall { mut request, sender } = call;
         let span = spans::engine_call(request.url(), sender);
         let place = spans::place(&span).or_else(|| sender?.child(rand::random()));
         if let Some(value) = place.and_then(|place| HeaderValue::try_from(place.to_string()).ok()) {
@@ -157,7 +158,7 @@ impl EngineClient {
     }
 }
 
-impl Service<Inquiry> for EngineClient {
+impl Service<EngineCall> for EngineClient {
     type Response = Answer;
     type Error = RecommenderError;
     type Future = BoxFuture<'static, Result<Answer, RecommenderError>>;
@@ -166,8 +167,8 @@ impl Service<Inquiry> for EngineClient {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, inquiry: Inquiry) -> Self::Future {
-        Box::pin(self.clone().ask(inquiry))
+    fn call(&mut self, call: EngineCall) -> Self::Future {
+        Box::pin(self.clone().ask(call))
     }
 }
 
@@ -186,7 +187,7 @@ fn body(question: &Question) -> Result<Vec<u8>, RecommenderError> {
     body.map_err(|_| failed(FailureCode::Refused, "The stored document is no JSON.", false, None))
 }
 
-/// The body of an answer, as far as it is one.
+/// Reads the body of an answer, up to the limit.
 async fn read(mut response: Response) -> Result<Vec<u8>, RecommenderError> {
     let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !media_type.split(';').next().is_some_and(|it| it.trim().eq_ignore_ascii_case("application/json")) {
@@ -212,7 +213,8 @@ fn failed(
     RecommenderError::Failed { failure: Failure { code, detail: detail.into() }, retryable, retry_after }
 }
 
-/// No answer came. What the client says of it is not told: it shows the URL and the resolver's own words.
+/// Maps an error without an answer. The client's own message is not stored, because it shows the URL and the resolver's
+/// output.
 fn unanswered(error: &reqwest::Error) -> RecommenderError {
     tracing::debug!(error = format!("{error:?}"), "the engine did not answer");
     if error.is_timeout() && !error.is_connect() {
@@ -224,14 +226,14 @@ fn unanswered(error: &reqwest::Error) -> RecommenderError {
         None => cause.is::<AllRefused>(),
     });
     let detail = match (refused, error.is_connect()) {
-        (true, _) => "The engine's name leads to addresses at which no engine is asked.",
+        (true, _) => "The engine's name has only special-purpose addresses, which are never called.",
         (false, true) => "No connection to the engine can be made.",
         (false, false) => "The connection to the engine ended before an answer came.",
     };
     failed(FailureCode::Unreachable, detail, true, None)
 }
 
-/// The answer's end did not come.
+/// Maps an error in the middle of an answer.
 fn broken_off(error: &reqwest::Error) -> RecommenderError {
     if error.is_timeout() {
         return failed(FailureCode::Timeout, "The engine's answer did not end in time.", true, None);
@@ -239,7 +241,7 @@ fn broken_off(error: &reqwest::Error) -> RecommenderError {
     failed(FailureCode::Unreachable, "The connection to the engine ended within its answer.", true, None)
 }
 
-/// Another status than 200. Its body is not told: it may quote the document.
+/// Maps a status other than 200. The body is not stored, because it may quote the document.
 fn refusal(status: StatusCode, headers: &HeaderMap) -> RecommenderError {
     let retry_after = headers.get(RETRY_AFTER).and_then(|value| pause(value.to_str().ok()?, SystemTime::now()));
     let (code, retryable) = match status {
@@ -252,7 +254,7 @@ fn refusal(status: StatusCode, headers: &HeaderMap) -> RecommenderError {
     failed(code, format!("The engine answered with status {}.", status.as_u16()), retryable, retry_after)
 }
 
-/// How long a `Retry-After` asks to wait: seconds, or an instant (RFC 9110, section 10.2.3).
+/// Parses a `Retry-After`: seconds or an instant (RFC 9110, section 10.2.3).
 fn pause(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {

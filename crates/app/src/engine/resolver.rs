@@ -1,4 +1,4 @@
-//! Names of engines to addresses, without those at which no engine is asked: also for a name that leads elsewhere later.
+//! DNS resolution of the engine's name without refused addresses, checked at each connection.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,16 +7,16 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::address::is_refused;
 
-/// Every address of the name is one at which no engine is asked.
+/// All addresses of the name are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the name leads to link-local, metadata or other special-purpose addresses alone")]
+#[error("the name has only link-local, metadata or other special-purpose addresses")]
 pub(super) struct AllRefused;
 
-/// The machine's own resolver, with the addresses left out that are refused.
+/// The system's resolver, without refused addresses.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct CarefulResolver;
+pub(super) struct FilteringResolver;
 
-impl Resolve for CarefulResolver {
+impl Resolve for FilteringResolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;

@@ -1,7 +1,7 @@
-//! Who asks the engine: one worker a process, which makes several calls at once.
+//! The worker that calls the engine: one per process, with several concurrent calls.
 //!
-//! It is woken when something is put in the queue here, and looks by itself for what other processes put there and for
-//! what is to be tried again. A worker that is killed loses nothing: its leases end, and others take over.
+//! It is woken for deliveries that this process queues, and polls for those of other processes and for retries. If it
+//! is killed, its leases expire and other workers take over.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,77 +18,77 @@ use tracing::Instrument;
 use super::Engine;
 use crate::telemetry::spans;
 
-/// How often a worker looks into the queue by itself.
+/// The polling interval of a worker.
 pub const POLL: Duration = Duration::from_secs(1);
 
-/// What a call under way came to.
+/// The result of a call.
 type Outcome = Result<(Conclusion, Recorded), PortError>;
 
-/// When to stop.
+/// The stop signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stop {
-    /// Not yet.
+enum StopSignal {
+    /// Keep running.
     No,
-    /// When the calls under way have ended.
+    /// Stop after the calls under way have ended.
     Soon,
-    /// At once.
+    /// Stop at once.
     Now,
 }
 
-/// Asks the engine about what waits in the queue.
+/// The configuration of a worker.
 pub struct Worker {
-    /// What is done with each delivery.
+    /// The use cases on deliveries.
     pub deliverer: Arc<Deliverer>,
-    /// The engine, for its being woken and left alone.
+    /// The engine, for wake-ups and circuit states.
     pub engine: Arc<Engine>,
-    /// Its name.
+    /// The name of the worker.
     pub name: WorkerName,
-    /// How often it looks into the queue by itself, at most.
+    /// The maximum polling interval.
     pub poll: Duration,
-    /// How many calls it makes at once.
+    /// The number of concurrent calls.
     pub concurrency: u16,
-    /// How long a claim holds unless it is extended.
+    /// The lease of a claim, unless it is extended.
     pub lease: Duration,
-    /// How long calls under way may take once it is to stop.
+    /// The time for calls under way after the stop signal.
     pub drain: Duration,
 }
 
-/// A worker at work.
+/// A running worker.
 pub struct RunningWorker {
     stopper: Stopper,
     task: JoinHandle<()>,
 }
 
-/// Stops a worker from elsewhere.
+/// A handle that stops a worker.
 #[derive(Debug, Clone)]
-pub struct Stopper(Arc<watch::Sender<Stop>>);
+pub struct Stopper(Arc<watch::Sender<StopSignal>>);
 
 impl Stopper {
-    /// From now on nothing is claimed. Calls under way go on, for as long as they may.
+    /// Stops claiming. Calls under way go on until the drain timeout.
     pub fn stop(&self) {
         self.0.send_if_modified(|stop| {
-            let is_news = *stop == Stop::No;
+            let is_news = *stop == StopSignal::No;
             if is_news {
-                *stop = Stop::Soon;
+                *stop = StopSignal::Soon;
             }
             is_news
         });
     }
 
-    /// From now on nothing is done but to hand back what was claimed.
+    /// Stops at once: cancels the calls and releases the claims.
     pub fn stop_now(&self) {
-        self.0.send_replace(Stop::Now);
+        self.0.send_replace(StopSignal::Now);
     }
 }
 
 impl RunningWorker {
-    /// What stops it from elsewhere.
+    /// Returns a handle that stops it.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
         self.stopper.clone()
     }
 
-    /// Stops, waits for the calls under way, and hands back what is left.
+    /// Stops, waits for the calls under way, and releases the remaining claims.
     pub async fn finish(self) {
         self.stopper.stop();
         if let Err(error) = self.task.await {
@@ -98,33 +98,33 @@ impl RunningWorker {
 }
 
 impl Worker {
-    /// Begins to work, on the runtime of the caller.
+    /// Starts the worker on the caller's runtime.
     #[must_use]
     pub fn start(self) -> RunningWorker {
-        let (stop, stopping) = watch::channel(Stop::No);
-        RunningWorker { stopper: Stopper(Arc::new(stop)), task: tokio::spawn(Shift::new(self).work(stopping)) }
+        let (stop, stopping) = watch::channel(StopSignal::No);
+        RunningWorker { stopper: Stopper(Arc::new(stop)), task: tokio::spawn(WorkerLoop::new(self).work(stopping)) }
     }
 }
 
-/// A worker with the calls that it has under way.
-struct Shift {
+/// A worker with its calls under way.
+struct WorkerLoop {
     worker: Worker,
     calls: JoinSet<Outcome>,
     held: HashMap<Id, (Claim, AbortHandle)>,
-    /// When to look into the queue.
+    /// The time of the next poll.
     look_at: Instant,
-    /// Whether more may be due than was claimed.
+    /// True if more deliveries may be ready than were claimed.
     more: bool,
 }
 
-impl Shift {
+impl WorkerLoop {
     fn new(worker: Worker) -> Self {
         Self { worker, calls: JoinSet::new(), held: HashMap::new(), look_at: Instant::now(), more: true }
     }
 
-    async fn work(mut self, mut stopping: watch::Receiver<Stop>) {
+    async fn work(mut self, mut stopping: watch::Receiver<StopSignal>) {
         let mut heartbeat = heartbeat(self.worker.lease);
-        while *stopping.borrow_and_update() == Stop::No {
+        while *stopping.borrow_and_update() == StopSignal::No {
             tokio::select! {
                 biased;
                 changed = stopping.changed() => if changed.is_err() { break },
@@ -141,7 +141,7 @@ impl Shift {
         self.calls.len() < usize::from(self.worker.concurrency)
     }
 
-    /// Claims as much as there is room for, and begins to ask.
+    /// Claims deliveries up to the free slots, and starts their calls.
     async fn look(&mut self) {
         self.look_at = Instant::now() + jittered(self.worker.poll);
         let room = usize::from(self.worker.concurrency).saturating_sub(self.calls.len());
@@ -172,13 +172,13 @@ impl Shift {
             tell(&claim, &ended);
         }
         let was_put_off = matches!(ended, Ok((_, Ok((Conclusion::Postponed { .. }, _)))));
-        // What is put off was claimed when the engine was just being left alone: the queue is not turned over for nothing.
+        // A postponed delivery was claimed just as the circuit opened; polling again at once would be useless.
         if self.more && !was_put_off {
             self.look_at = Instant::now();
         }
     }
 
-    /// Holds on to what is under way. What another worker has by now is given up.
+    /// Extends the leases of the calls under way, and cancels those that another worker has taken over.
     async fn extend(&mut self) {
         let claims: Vec<Claim> = self.held.values().map(|(claim, _)| claim.clone()).collect();
         if claims.is_empty() {
@@ -195,10 +195,10 @@ impl Shift {
         }
     }
 
-    /// Waits for the calls under way while it may, and hands back the others.
-    async fn drain(&mut self, stopping: &mut watch::Receiver<Stop>, heartbeat: &mut Interval) {
+    /// Waits for the calls under way until the drain timeout, and releases the others.
+    async fn drain(&mut self, stopping: &mut watch::Receiver<StopSignal>, heartbeat: &mut Interval) {
         let until = Instant::now() + self.worker.drain;
-        while !self.calls.is_empty() && *stopping.borrow_and_update() != Stop::Now {
+        while !self.calls.is_empty() && *stopping.borrow_and_update() != StopSignal::Now {
             tokio::select! {
                 biased;
                 changed = stopping.changed() => if changed.is_err() { break },
@@ -211,23 +211,23 @@ impl Shift {
         let handing_back = self.worker.deliverer.release_all(&self.worker.name);
         match timeout(self.worker.drain, handing_back).await {
             Ok(Ok(0)) => {}
-            Ok(Ok(deliveries)) => tracing::info!(deliveries, "deliveries are handed back"),
+            Ok(Ok(deliveries)) => tracing::info!(deliveries, "deliveries are released"),
             Ok(Err(error)) => {
-                tracing::warn!(error = format!("{error:#}"), "deliveries cannot be handed back; their leases will end");
+                tracing::warn!(error = format!("{error:#}"), "deliveries cannot be released; their leases will expire");
             }
-            Err(_) => tracing::warn!("deliveries cannot be handed back in time; their leases will end"),
+            Err(_) => tracing::warn!("deliveries cannot be released in time; their leases will expire"),
         }
     }
 }
 
-/// Thrice within a lease, so that one that fails does not lose it.
+/// Returns the interval of extensions: a third of the lease, so that one failure does not lose it.
 fn heartbeat(lease: Duration) -> Interval {
     let mut ticks = interval((lease / 3).max(Duration::from_millis(10)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
 }
 
-/// Half of it at least, so that processes that were started together do not look together.
+/// Adds jitter: half of the pause at least, so that processes that started together poll at different times.
 fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(rand::random_range(0.5..=1.0))
 }
@@ -235,12 +235,14 @@ fn jittered(pause: Duration) -> Duration {
 fn tell(claim: &Claim, ended: &Result<(Id, Outcome), JoinError>) {
     let (tenant, delivery) = (claim.tenant_id.as_str(), claim.delivery_id.to_string());
     match ended {
-        Ok((_, Ok((_, Recorded::LeaseLost)))) => tracing::info!(tenant, delivery, "another worker has the delivery"),
+        Ok((_, Ok((_, Recorded::LeaseLost)))) => {
+            tracing::info!(tenant, delivery, "another worker has taken over the delivery")
+        }
         Ok((_, Ok((conclusion, Recorded::Recorded)))) => tell_conclusion(tenant, &delivery, conclusion),
         Ok((_, Err(error))) => {
-            tracing::warn!(tenant, delivery, error = format!("{error:#}"), "what the engine said cannot be recorded");
+            tracing::warn!(tenant, delivery, error = format!("{error:#}"), "the engine's answer cannot be recorded");
         }
-        Err(error) if error.is_cancelled() => tracing::info!(tenant, delivery, "a call to the engine is given up"),
+        Err(error) if error.is_cancelled() => tracing::info!(tenant, delivery, "a call to the engine is cancelled"),
         Err(error) => tracing::error!(tenant, delivery, error = error.to_string(), "a delivery has failed"),
     }
 }
@@ -254,14 +256,19 @@ fn tell_conclusion(tenant: &str, delivery: &str, conclusion: &Conclusion) {
         }
         Conclusion::Retry { failure, due_at } => {
             let (code, due_at) = (failure.code.as_str(), due_at.to_string());
-            tracing::info!(tenant, delivery, code, due_at, "the engine is asked again later");
+            tracing::info!(tenant, delivery, code, due_at, "the engine is called again later");
         }
         Conclusion::Postponed { due_at } => {
-            tracing::debug!(tenant, delivery, due_at = due_at.to_string(), "the engine is left alone");
+            tracing::debug!(
+                tenant,
+                delivery,
+                due_at = due_at.to_string(),
+                "the circuit is open: the delivery is postponed"
+            );
         }
         Conclusion::Dead { failure, reason } => {
             let (code, reason) = (failure.code.as_str(), reason.as_str());
-            tracing::warn!(tenant, delivery, code, reason, "the engine is not asked again");
+            tracing::warn!(tenant, delivery, code, reason, "the delivery is dead: the engine is not called again");
         }
     }
 }

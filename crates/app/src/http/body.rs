@@ -69,7 +69,7 @@ where
                 return Err(broken(hazards));
             }
             if !matches!(document, Value::Object(_)) {
-                return Err(violation(String::new(), "type", "An object is due."));
+                return Err(violation(String::new(), "type", "Expected a JSON object."));
             }
             let mut reader = serde_json::Deserializer::from_slice(&body);
             let value: T = serde_path_to_error::deserialize(&mut reader).map_err(|error| {

@@ -16,7 +16,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, web};
 use mass_audit_service::CredentialRefusal;
-use mass_auth::{AuthService, AuthenticateError, RefusedCredential, Remembered};
+use mass_auth::{AuthService, AuthenticateError, CachedPrincipal, RefusedCredential};
 use mass_domain::access::{Permission, Principal};
 use mass_domain::api_keys::KeyToken;
 use mass_domain::tenancy::CredentialsVersion;
@@ -185,8 +185,8 @@ fn method(operations: Operations, pattern: &str, method: &Method) -> Result<&'st
 async fn identify(req: &HttpRequest, operation: &Operation) -> Result<Principal, Problem> {
     if operation.confirms {
         let Credentials { auth, token, address } = credentials(req)?;
-        let remembered = auth.recall(token, address).map_err(|error| unauthenticated(req, token, error))?;
-        if let Some(Remembered { principal, as_of, .. }) = remembered {
+        let remembered = auth.cached_principal(token, address).map_err(|error| unauthenticated(req, token, error))?;
+        if let Some(CachedPrincipal { principal, as_of, .. }) = remembered {
             req.extensions_mut().insert(Unconfirmed(as_of));
             return Ok(principal);
         }
@@ -209,8 +209,8 @@ async fn require(req: &HttpRequest, permission: Permission) -> Result<(), Proble
 /// The [`Problem`] of a credential that is no good whatever the store says, such as one that has expired.
 pub(super) fn recall(req: &HttpRequest) -> Result<Option<(Principal, CredentialsVersion)>, Problem> {
     let Credentials { auth, token, address } = credentials(req)?;
-    let remembered = auth.recall(token, address).map_err(|error| unauthenticated(req, token, error))?;
-    Ok(remembered.map(|Remembered { principal, as_of, .. }| (principal, as_of)))
+    let remembered = auth.cached_principal(token, address).map_err(|error| unauthenticated(req, token, error))?;
+    Ok(remembered.map(|CachedPrincipal { principal, as_of, .. }| (principal, as_of)))
 }
 
 /// Authenticates the caller, as the gate does.

@@ -27,7 +27,7 @@ pub(super) fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Res
     }
 }
 
-const NO_TEXT: &str = "a string is due";
+const NO_TEXT: &str = "expected a string";
 
 /// The schema of a password that is to be set.
 pub(super) fn password(_: &mut SchemaGenerator) -> Schema {

@@ -1,6 +1,6 @@
-//! What is counted and measured: names by OpenTelemetry's semantic conventions where they have one, else `mass.…`.
+//! Metrics, named by OpenTelemetry's semantic conventions, otherwise `mass.…`.
 //!
-//! Labels take few values: patterns of routes, contracts, stages; never ids, tenants or what a client made up.
+//! Labels have few values: route patterns, contracts, stages; never ids, tenants or other values that clients choose.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,13 +17,13 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::{MeterProviderBuilder, SdkMeterProvider};
 use prometheus::{Registry, TextEncoder};
 
-/// The buckets that the semantic conventions advise for requests, in seconds.
+/// The buckets that the semantic conventions recommend for requests, in seconds.
 const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
-/// Up to the most documents that share a transaction, and beyond it the longest call of a batch.
+/// The buckets of document counts: up to the largest group commit, and beyond it the largest batch call.
 const DOCUMENTS: [f64; 11] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0];
 
-/// What is counted and measured. Its clones are the same.
+/// The metrics of the process. Clones share them.
 #[derive(Clone)]
 pub struct Metrics {
     provider: SdkMeterProvider,
@@ -37,26 +37,26 @@ pub struct Metrics {
     periodic: Histogram<f64>,
 }
 
-/// An answered request, as far as it is measured.
+/// An answered request to be measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Answered<'a> {
-    /// The method that was asked.
+    /// The request's method.
     pub method: &'a Method,
-    /// The pattern of the route, if there is one.
+    /// The route pattern, if there is one.
     pub route: Option<&'static str>,
-    /// Over what the client came.
+    /// The scheme that the client used.
     pub scheme: &'static str,
-    /// How it was answered.
+    /// The status of the answer.
     pub status: StatusCode,
-    /// How long that took.
+    /// The time that the answer took.
     pub took: Duration,
 }
 
 impl Metrics {
-    /// Keeps what is measured for `GET /metrics`, and for the readers that there are already.
+    /// Creates the metrics, readable by `GET /metrics` and by the given readers.
     ///
     /// # Errors
-    /// When two metrics have one name: a fault in the program.
+    /// If two metrics share a name, which is a bug.
     pub fn new(readers: MeterProviderBuilder) -> anyhow::Result<Self> {
         let registry = Registry::new();
         let shown = opentelemetry_prometheus::exporter().with_registry(registry.clone()).scope_info_enabled(false);
@@ -87,7 +87,7 @@ impl Metrics {
         })
     }
 
-    /// Shows from now on, too, what a database is busy with, as long as it is open.
+    /// Also exposes the state of a database, as long as it is open.
     pub fn watch(&self, database: &Arc<Database>) {
         let open = Arc::downgrade(database);
         let load = move || open.upgrade().map(|database| database.load());
@@ -124,20 +124,20 @@ impl Metrics {
             .build();
     }
 
-    /// Shows from now on what the queue for the engine is at.
+    /// Updates the gauges of the engine's queue.
     pub fn queued(&self, backlog: &Backlog) {
         for (state, count) in [("queued", backlog.waiting), ("leased", backlog.leased)] {
             self.backlog.record(count, &[KeyValue::new("state", state)]);
         }
     }
 
-    /// Measures a run of periodic work.
+    /// Records a run of a periodic task.
     pub fn ran(&self, task: &'static str, has_succeeded: bool, took: Duration) {
         let outcome = if has_succeeded { "succeeded" } else { "failed" };
         self.periodic.record(took.as_secs_f64(), &[KeyValue::new("task", task), KeyValue::new("outcome", outcome)]);
     }
 
-    /// Measures an answered request.
+    /// Records an answered request.
     pub fn answered(&self, answered: Answered<'_>) {
         let Answered { method, route, scheme, status, took } = answered;
         let method = KeyValue::new("http.request.method", method_name(method));
@@ -150,15 +150,15 @@ impl Metrics {
         }
     }
 
-    /// All of it in Prometheus's text format, version 0.0.4.
+    /// Formats all metrics in Prometheus's text format, version 0.0.4.
     ///
     /// # Errors
-    /// When it has no such form, which is a fault of the server.
+    /// If they cannot be formatted, which is a bug.
     pub fn text(&self) -> anyhow::Result<String> {
         TextEncoder::new().encode_to_string(&self.registry.gather()).context("the metrics have no text")
     }
 
-    /// Sends what is left to the collector, if there is one. Blocks.
+    /// Sends the rest to the collector, if there is one. Blocks.
     pub(super) fn stop(&self) -> OTelSdkResult {
         self.provider.shutdown()
     }
@@ -168,7 +168,7 @@ fn pools(reads: PoolUse, writes: PoolUse) -> [(&'static str, PoolUse); 2] {
     [("read", reads), ("write", writes)]
 }
 
-/// A method as a label: clients can make up others.
+/// Returns the label of a method; methods that clients made up share one.
 #[must_use]
 pub fn method_name(method: &Method) -> &'static str {
     let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"];

@@ -1,5 +1,5 @@
-//! The spans of requests, of deliveries and of calls to the engine: a server span is the very span that the answer's `traceparent` and
-//! the audit trail name, and the engine is told the span of its call.
+//! The spans of requests, deliveries and calls to the engine. A request's span is the one that the answer's
+//! `traceparent` and the audit trail name, and the engine gets the span of its call.
 
 use actix_web::http::{Method, StatusCode};
 use mass_domain::delivery::FailureCode;
@@ -12,8 +12,8 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::metrics::method_name;
 
-/// Begins the span of a request (OpenTelemetry's semantic conventions for HTTP servers) in the trace of the caller, or
-/// in one of its own. Of the URL it has the pattern alone: a path can hold what a collector should not know.
+/// Begins the span of a request (OpenTelemetry's semantic conventions for HTTP servers), in the caller's trace or a new
+/// one. It has only the route pattern of the URL, because a path may hold private data.
 #[must_use]
 pub fn server(method: &Method, route: Option<&'static str>, scheme: &'static str, caller: Option<TraceParent>) -> Span {
     let span = tracing::info_span!(
@@ -33,8 +33,8 @@ pub fn server(method: &Method, route: Option<&'static str>, scheme: &'static str
     span
 }
 
-/// Begins the span of an attempt to deliver a request, from asking the engine to recording what became of that: below the
-/// span of the call by which the request was sent, or in a trace of its own.
+/// Begins the span of a delivery attempt, from the call to the recorded result: below the span of the API call that
+/// queued the request, or in a new trace.
 #[must_use]
 pub fn delivery(attempt: i64, sender: Option<TraceParent>) -> Span {
     let span = tracing::info_span!(target: SPANS, parent: None, "delivery", mass.delivery.attempt = attempt);
@@ -42,8 +42,8 @@ pub fn delivery(attempt: i64, sender: Option<TraceParent>) -> Span {
     span
 }
 
-/// Begins the span of a call to the engine (the conventions for HTTP clients), below that of the delivery. Where there is
-/// none, it is below the span of the call by which the request was sent. Of the URL it has the host alone.
+/// Begins the span of a call to the engine (the conventions for HTTP clients), below the delivery's span or else below
+/// that of the API call that queued the request. It has only the host of the URL.
 #[must_use]
 pub fn engine_call(url: &Url, sender: Option<TraceParent>) -> Span {
     let span = tracing::info_span!(
@@ -63,13 +63,13 @@ pub fn engine_call(url: &Url, sender: Option<TraceParent>) -> Span {
     span
 }
 
-/// Says why the engine gave no answer.
+/// Records why the engine gave no answer.
 pub fn unanswered(span: &Span, code: FailureCode) {
     span.record("error.type", code.as_str());
     span.record("otel.status_code", "error");
 }
 
-/// Says how a request was answered. Only what the server is to blame for makes its span an error.
+/// Records the status of an answer. Only server errors mark the span as failed.
 pub fn answered(span: &Span, status: StatusCode) {
     span.record("http.response.status_code", status.as_u16());
     if status.is_server_error() {
@@ -78,7 +78,7 @@ pub fn answered(span: &Span, status: StatusCode) {
     }
 }
 
-/// A span's place in its trace, to be told to others; none where it is not exported.
+/// Returns the trace context of a span; `None` if it is not exported.
 #[must_use]
 pub fn place(span: &Span) -> Option<TraceParent> {
     if span.is_disabled() {
@@ -99,10 +99,10 @@ fn name(method: &Method, route: Option<&'static str>) -> String {
     route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"))
 }
 
-/// Puts a span that has just begun into the trace of another process's.
+/// Makes a new span the child of a span of another process.
 fn below(span: &Span, parent: Option<TraceParent>) {
     if let Some(parent) = parent.filter(|_| !span.is_disabled()) {
-        // Fails only where the span is not exported, and then there is nothing to be in the trace.
+        // Fails only if the span is not exported, and then it needs no parent.
         let _ = span.set_parent(Context::new().with_remote_span_context(remote(parent)));
     }
 }

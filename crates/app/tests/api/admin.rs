@@ -11,41 +11,41 @@ use crate::support::{FOUNDER, OTHER_TENANT, PASSWORD, TENANT, TestApp};
 on_both!(
     a_created_user_logs_in_with_the_password_that_is_shown_once,
     a_user_is_created_with_a_given_password,
-    a_user_is_fetched_where_it_was_created,
-    what_is_wrong_with_a_user_is_named,
-    an_address_is_one_users_over_all_tenants,
+    the_location_of_a_created_user_returns_it,
+    reports_each_violation_of_a_new_user,
+    an_email_address_is_unique_across_tenants,
     users_are_listed_newest_first_page_by_page,
-    what_an_older_version_let_in_is_still_read,
-    other_roles_take_effect_on_the_next_request,
+    users_of_older_versions_are_still_readable,
+    changed_roles_take_effect_on_the_next_request,
     a_disabled_user_is_refused_until_it_is_enabled_again,
-    a_platform_administrator_is_made_and_changed_by_its_like_alone,
-    another_tenants_users_look_absent,
-    the_last_administrator_stays_one,
-    of_two_administrators_who_demote_each_other_one_remains,
+    only_platform_administrators_manage_platform_administrators,
+    users_of_another_tenant_are_not_found,
+    the_last_administrator_cannot_be_demoted_or_disabled,
+    concurrent_demotions_leave_one_administrator,
     the_command_line_creates_users_too,
     a_tenant_is_created_with_its_administrator,
-    a_tenants_slug_and_its_administrators_address_have_to_be_free,
-    tenants_are_listed_by_their_slugs,
+    a_new_tenant_needs_an_unused_slug_and_email_address,
+    tenants_are_listed_in_order_of_their_slugs,
     quotas_are_off_until_they_are_set,
 );
 
 also_restricted!(
     a_created_user_logs_in_with_the_password_that_is_shown_once,
-    an_address_is_one_users_over_all_tenants,
-    another_tenants_users_look_absent,
-    of_two_administrators_who_demote_each_other_one_remains,
+    an_email_address_is_unique_across_tenants,
+    users_of_another_tenant_are_not_found,
+    concurrent_demotions_leave_one_administrator,
     a_tenant_is_created_with_its_administrator,
-    a_tenants_slug_and_its_administrators_address_have_to_be_free,
+    a_new_tenant_needs_an_unused_slug_and_email_address,
     quotas_are_off_until_they_are_set,
 );
 
 const USERS: &str = "/v1/admin/users";
 const TENANTS: &str = "/v1/admin/tenants";
 const QUOTAS: &str = "/v1/admin/quotas";
-/// An id that nothing has.
+/// A well-formed id that does not exist.
 const NOBODY: &str = "0199d3a0-0000-7000-8000-000000000001";
 
-/// Creates a user with everybody's password.
+/// Creates a user with the shared password.
 async fn create(client: &Client, email: &str, roles: &[&str]) -> Answer {
     client.post(USERS).json(&json!({"email": email, "roles": roles, "password": PASSWORD})).await
 }
@@ -75,7 +75,7 @@ async fn a_user_is_created_with_a_given_password(app: TestApp) {
     app.log_in("ana@example.test", PASSWORD).await.get("/v1/mass-requests").await.expect(200);
 }
 
-async fn a_user_is_fetched_where_it_was_created(app: TestApp) {
+async fn the_location_of_a_created_user_returns_it(app: TestApp) {
     let created = create(app.founder(), "ana@example.test", &["viewer"]).await.expect(201);
     assert_eq!(created.header("location"), Some(format!("{USERS}/{}", created.id()).as_str()));
     let user = app.get(created.header("location").unwrap()).await.expect(200);
@@ -86,7 +86,7 @@ async fn a_user_is_fetched_where_it_was_created(app: TestApp) {
     }
 }
 
-async fn what_is_wrong_with_a_user_is_named(app: TestApp) {
+async fn reports_each_violation_of_a_new_user(app: TestApp) {
     for (body, violations) in [
         (json!({"email": "ana", "roles": ["viewer"]}), ["/email shape"]),
         (json!({"email": "ana@example.test", "roles": ["root"]}), ["/roles/0 shape"]),
@@ -98,7 +98,7 @@ async fn what_is_wrong_with_a_user_is_named(app: TestApp) {
     }
 }
 
-async fn an_address_is_one_users_over_all_tenants(app: TestApp) {
+async fn an_email_address_is_unique_across_tenants(app: TestApp) {
     let foreigner = app.foreigner(Role::Admin).await;
     create(&foreigner, "ana@example.test", &["viewer"]).await.expect(201);
     create(app.founder(), "ANA@example.test", &["viewer"]).await.expect_problem(409, "email-taken");
@@ -130,8 +130,8 @@ async fn users_are_listed_newest_first_page_by_page(app: TestApp) {
     other_list.expect_violations("invalid-parameter", &["?cursor parameter"]);
 }
 
-/// Version 0.1.0 took characters in addresses and names that are not seen.
-async fn what_an_older_version_let_in_is_still_read(app: TestApp) {
+/// Version 0.1.0 allowed invisible characters in addresses and names.
+async fn users_of_older_versions_are_still_readable(app: TestApp) {
     let ana = create(app.founder(), "ana@example.test", &["viewer"]).await.expect(201);
     let key = app.post("/v1/admin/api-keys").json(&json!({"name": "gateway", "permissions": ["mass:read"]}));
     let key = key.await.expect(201);
@@ -151,7 +151,7 @@ async fn what_an_older_version_let_in_is_still_read(app: TestApp) {
     }
 }
 
-async fn other_roles_take_effect_on_the_next_request(app: TestApp) {
+async fn changed_roles_take_effect_on_the_next_request(app: TestApp) {
     let ana = app.user(Role::Viewer).await;
     let id = id_of(&ana).await;
     ana.post("/v1/mass-requests").json(&reading("dev-1")).await.expect_problem(403, "forbidden");
@@ -178,7 +178,7 @@ async fn a_disabled_user_is_refused_until_it_is_enabled_again(app: TestApp) {
     app.log_in("ana@example.test", PASSWORD).await;
 }
 
-async fn a_platform_administrator_is_made_and_changed_by_its_like_alone(app: TestApp) {
+async fn only_platform_administrators_manage_platform_administrators(app: TestApp) {
     let admin = app.user(Role::Admin).await;
     let (own, founder) = (id_of(&admin).await, id_of(app.founder()).await);
     for refused in [
@@ -192,7 +192,7 @@ async fn a_platform_administrator_is_made_and_changed_by_its_like_alone(app: Tes
     create(app.founder(), "ana@example.test", &["platform_admin"]).await.expect(201);
 }
 
-async fn another_tenants_users_look_absent(app: TestApp) {
+async fn users_of_another_tenant_are_not_found(app: TestApp) {
     let foreigner = app.foreigner(Role::Admin).await;
     let id = id_of(app.founder()).await;
     let absent = foreigner.get(&format!("{USERS}/{NOBODY}")).await.expect_problem(404, "not-found");
@@ -206,7 +206,7 @@ async fn another_tenants_users_look_absent(app: TestApp) {
     app.get("/v1/auth/me").await.expect(200);
 }
 
-async fn the_last_administrator_stays_one(app: TestApp) {
+async fn the_last_administrator_cannot_be_demoted_or_disabled(app: TestApp) {
     let founder = id_of(app.founder()).await;
     let demotion = json!({"roles": ["operator", "platform_admin"]});
     for last in [&demotion, &json!({"disabled": true})] {
@@ -220,7 +220,7 @@ async fn the_last_administrator_stays_one(app: TestApp) {
     app.get(USERS).await.expect_problem(403, "forbidden");
 }
 
-async fn of_two_administrators_who_demote_each_other_one_remains(app: TestApp) {
+async fn concurrent_demotions_leave_one_administrator(app: TestApp) {
     let other = app.another().await;
     for round in 0..5 {
         let tenant = format!("round-{round}");
@@ -239,7 +239,7 @@ async fn of_two_administrators_who_demote_each_other_one_remains(app: TestApp) {
             tokio::join!(change(&first, &second_id, demotion.clone()), change(&second, &first_id, demotion.clone()));
         let mut statuses = [one.status, another.status];
         statuses.sort_unstable();
-        // The later one is told either that it is the last one's turn, or that it is no administrator any more.
+        // The later call finds either that it concerns the last administrator, or that its caller is none any more.
         assert!(matches!(statuses, [200, 403 | 409]), "{statuses:?}");
     }
 }
@@ -272,7 +272,7 @@ async fn a_tenant_is_created_with_its_administrator(app: TestApp) {
     }
 }
 
-async fn a_tenants_slug_and_its_administrators_address_have_to_be_free(app: TestApp) {
+async fn a_new_tenant_needs_an_unused_slug_and_email_address(app: TestApp) {
     let create =
         async |id: &str, email: &str| app.post(TENANTS).json(&json!({"id": id, "admin": {"email": email}})).await;
     for taken in [TENANT, "system"] {
@@ -287,7 +287,7 @@ async fn a_tenants_slug_and_its_administrators_address_have_to_be_free(app: Test
     create("site-7", "ana@example.test").await.expect(201);
 }
 
-async fn tenants_are_listed_by_their_slugs(app: TestApp) {
+async fn tenants_are_listed_in_order_of_their_slugs(app: TestApp) {
     for id in ["zeta", "alpha", "mu"] {
         let body = json!({"id": id, "admin": {"email": format!("ana@{id}.test"), "password": PASSWORD}});
         app.post(TENANTS).json(&body).await.expect(201);

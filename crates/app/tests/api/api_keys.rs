@@ -1,4 +1,4 @@
-//! API keys: how they are made, what they open, and when they open nothing.
+//! API keys: creation, permissions and refusals.
 
 use mass_domain::access::{Permission, Role};
 use serde_json::{Value, json};
@@ -9,37 +9,37 @@ use crate::support::{TENANT, TestApp};
 
 on_both!(
     a_key_is_shown_once_and_kept_as_a_hash,
-    a_key_opens_what_it_may_and_nothing_else,
+    a_key_has_exactly_its_permissions,
     a_key_is_refused_once_it_is_revoked,
     a_key_is_refused_once_it_has_expired,
     a_key_is_bound_to_its_addresses,
-    what_opens_nothing_is_answered_alike,
-    a_key_is_given_what_its_creator_may_give,
-    a_key_manages_users_and_keys_if_it_may,
-    a_bound_key_lets_nobody_log_in,
-    with_a_key_the_keys_are_revoked_that_descend_from_it,
-    with_a_disabled_user_the_keys_are_revoked_that_it_made,
-    a_key_that_is_revoked_meanwhile_creates_nothing,
-    a_key_creates_none_beyond_its_own_bounds,
-    what_is_wrong_with_a_key_is_named,
+    all_refused_keys_get_the_same_answer,
+    a_key_gets_only_permissions_that_its_creator_may_grant,
+    a_key_with_the_permission_manages_users_and_keys,
+    a_bound_key_cannot_create_or_enable_users,
+    revoking_a_key_revokes_the_keys_created_with_it,
+    disabling_a_user_revokes_the_keys_it_created,
+    a_key_revoked_during_the_request_creates_no_key,
+    a_bound_key_creates_no_key_beyond_its_bounds,
+    reports_each_violation_of_a_new_key,
     keys_are_listed_newest_first_and_found_by_their_prefix,
-    the_last_use_is_remembered,
-    another_tenants_keys_look_absent,
+    the_last_use_of_a_key_is_recorded,
+    keys_of_another_tenant_are_not_found,
 );
 
 also_restricted!(
-    a_key_manages_users_and_keys_if_it_may,
-    a_bound_key_lets_nobody_log_in,
-    with_a_key_the_keys_are_revoked_that_descend_from_it,
-    with_a_disabled_user_the_keys_are_revoked_that_it_made,
-    a_key_opens_what_it_may_and_nothing_else,
-    the_last_use_is_remembered,
-    another_tenants_keys_look_absent,
+    a_key_with_the_permission_manages_users_and_keys,
+    a_bound_key_cannot_create_or_enable_users,
+    revoking_a_key_revokes_the_keys_created_with_it,
+    disabling_a_user_revokes_the_keys_it_created,
+    a_key_has_exactly_its_permissions,
+    the_last_use_of_a_key_is_recorded,
+    keys_of_another_tenant_are_not_found,
 );
 
 const KEYS: &str = "/v1/admin/api-keys";
 const USERS: &str = "/v1/admin/users";
-/// An id that nothing has.
+/// A well-formed id that does not exist.
 const NOBODY: &str = "0199d3a0-0000-7000-8000-000000000001";
 
 /// Creates a key with these permissions.
@@ -47,7 +47,7 @@ async fn create(client: &Client, permissions: &[&str]) -> Answer {
     client.post(KEYS).json(&json!({"name": "gateway", "permissions": permissions})).await
 }
 
-/// Creates a key with everything that its creator wants to say.
+/// Creates a key with the given members, and defaults for the others.
 async fn create_with(app: &TestApp, mut key: Value) -> Answer {
     let defaults = json!({"name": "gateway", "permissions": ["mass:read"]});
     for (name, value) in defaults.as_object().unwrap() {
@@ -60,7 +60,7 @@ fn path(key: &Answer) -> String {
     format!("{KEYS}/{}", key.id())
 }
 
-/// The bearer of a key that was just created.
+/// A client with a key that was just created.
 fn bearer(app: &TestApp, key: &Answer) -> Client {
     app.bearer(&key.text("/token"))
 }
@@ -86,7 +86,7 @@ async fn a_key_is_shown_once_and_kept_as_a_hash(app: TestApp) {
     assert_eq!(app.database().count("api_keys WHERE length(secret_hash) = 32"), 1);
 }
 
-async fn a_key_opens_what_it_may_and_nothing_else(app: TestApp) {
+async fn a_key_has_exactly_its_permissions(app: TestApp) {
     let created = create(app.founder(), &["mass:write"]).await.expect(201);
     let gateway = bearer(&app, &created);
     let me = gateway.get("/v1/auth/me").await.expect(200).json();
@@ -133,7 +133,7 @@ async fn a_key_is_bound_to_its_addresses(app: TestApp) {
     bearer(&app, &elsewhere).get("/v1/mass-requests").await.expect_problem(401, "unauthenticated");
 }
 
-async fn what_opens_nothing_is_answered_alike(app: TestApp) {
+async fn all_refused_keys_get_the_same_answer(app: TestApp) {
     let good = create(app.founder(), &["mass:read"]).await.expect(201).text("/token");
     let revoked = create(app.founder(), &["mass:read"]).await.expect(201);
     app.delete(&path(&revoked)).await.expect(204);
@@ -150,7 +150,7 @@ async fn what_opens_nothing_is_answered_alike(app: TestApp) {
     app.bearer(&good).get("/v1/auth/me").await.expect(200);
 }
 
-async fn a_key_is_given_what_its_creator_may_give(app: TestApp) {
+async fn a_key_gets_only_permissions_that_its_creator_may_grant(app: TestApp) {
     let admin = app.user(Role::Admin).await;
     for permission in Permission::ALL {
         let created = create(&admin, &["mass:read", permission.as_str()]).await;
@@ -164,14 +164,14 @@ async fn a_key_is_given_what_its_creator_may_give(app: TestApp) {
     create(&app.user(Role::Operator).await, &["mass:read"]).await.expect_problem(403, "forbidden");
 }
 
-async fn a_key_manages_users_and_keys_if_it_may(app: TestApp) {
+async fn a_key_with_the_permission_manages_users_and_keys(app: TestApp) {
     let permissions = ["keys:manage", "users:manage", "mass:read", "analytics:read"];
     let created = create(app.founder(), &permissions).await.expect(201);
     let manager = bearer(&app, &created);
     let user = json!({"email": "ana@example.test", "roles": ["viewer"]});
     let user = manager.post(USERS).json(&user).await.expect(201);
     let path = format!("{USERS}/{}", user.id());
-    // Nobody who may more than the key itself: it could log in as that one.
+    // It cannot create users with more permissions than its own: it could log in as them.
     for (role, missing) in [("operator", "mass:write"), ("auditor", "audit:read"), ("admin", "audit:read")] {
         let more = json!({"email": "bea@example.test", "roles": [role]});
         let refused = manager.post(USERS).json(&more).await.expect_problem(403, "forbidden");
@@ -192,7 +192,7 @@ async fn a_key_manages_users_and_keys_if_it_may(app: TestApp) {
     }
 }
 
-async fn a_bound_key_lets_nobody_log_in(app: TestApp) {
+async fn a_bound_key_cannot_create_or_enable_users(app: TestApp) {
     let viewer = json!({"email": "ana@example.test", "roles": ["viewer"]});
     let user = app.post(USERS).json(&viewer).await.expect(201);
     let path = format!("{USERS}/{}", user.id());
@@ -212,13 +212,13 @@ async fn a_bound_key_lets_nobody_log_in(app: TestApp) {
     assert_eq!(app.database().count("users WHERE email = 'bea@example.test'"), 0);
 }
 
-async fn with_a_key_the_keys_are_revoked_that_descend_from_it(app: TestApp) {
+async fn revoking_a_key_revokes_the_keys_created_with_it(app: TestApp) {
     let parent = create(app.founder(), &["keys:manage", "mass:read"]).await.expect(201);
     let child = create(&bearer(&app, &parent), &["keys:manage", "mass:read"]).await.expect(201);
     let sibling = create(&bearer(&app, &parent), &["mass:read"]).await.expect(201);
     let grandchild = create(&bearer(&app, &child), &["mass:read"]).await.expect(201);
     let other = create(app.founder(), &["mass:read"]).await.expect(201);
-    // One that was revoked before, as versions did that left its descendants good, is passed through.
+    // The cascade passes through a key that an older version revoked without its descendants.
     app.execute(&format!("UPDATE api_keys SET revoked_at = created_at WHERE prefix = '{}'", child.text("/prefix")));
     bearer(&app, &grandchild).get("/v1/mass-requests").await.expect(200);
     app.delete(&path(&parent)).await.expect(204);
@@ -236,7 +236,7 @@ async fn with_a_key_the_keys_are_revoked_that_descend_from_it(app: TestApp) {
     app.delete(&path(&parent)).await.expect(204);
 }
 
-async fn with_a_disabled_user_the_keys_are_revoked_that_it_made(app: TestApp) {
+async fn disabling_a_user_revokes_the_keys_it_created(app: TestApp) {
     let admin = app.user(Role::Admin).await;
     let user = format!("{USERS}/{}", admin.get("/v1/auth/me").await.expect(200).id());
     let made = create(&admin, &["keys:manage", "mass:read"]).await.expect(201);
@@ -256,8 +256,8 @@ async fn with_a_disabled_user_the_keys_are_revoked_that_it_made(app: TestApp) {
     assert_eq!(app.database().count("api_keys WHERE revoked_at IS NOT NULL"), 2);
 }
 
-/// Whatever the order, no key outlives the one that created it.
-async fn a_key_that_is_revoked_meanwhile_creates_nothing(app: TestApp) {
+/// No key outlives the key that created it, in whatever order the calls commit.
+async fn a_key_revoked_during_the_request_creates_no_key(app: TestApp) {
     let parent = create(app.founder(), &["keys:manage", "mass:read"]).await.expect(201);
     let manager = bearer(&app, &parent);
     let creating = async || futures_util::future::join_all((0..8).map(|_| create(&manager, &["mass:read"]))).await;
@@ -267,7 +267,7 @@ async fn a_key_that_is_revoked_meanwhile_creates_nothing(app: TestApp) {
     assert_eq!(app.database().count("api_keys WHERE revoked_at IS NULL"), 0);
 }
 
-async fn a_key_creates_none_beyond_its_own_bounds(app: TestApp) {
+async fn a_bound_key_creates_no_key_beyond_its_bounds(app: TestApp) {
     let end = "2099-12-31T23:59:59Z";
     let bounds = json!({"permissions": ["keys:manage"], "addresses": ["127.0.0.0/8"], "expires_at": end});
     let parent = create_with(&app, bounds).await.expect(201);
@@ -294,7 +294,7 @@ async fn a_key_creates_none_beyond_its_own_bounds(app: TestApp) {
     }
 }
 
-async fn what_is_wrong_with_a_key_is_named(app: TestApp) {
+async fn reports_each_violation_of_a_new_key(app: TestApp) {
     let ranges: Vec<String> = (0..33).map(|n| format!("192.0.2.{n}")).collect();
     for (key, violations) in [
         (json!({"name": " "}), ["/name shape"]),
@@ -330,10 +330,10 @@ async fn keys_are_listed_newest_first_and_found_by_their_prefix(app: TestApp) {
     app.get(&format!("{KEYS}?prefix=x")).await.expect_violations("invalid-parameter", &["?prefix parameter"]);
 }
 
-async fn the_last_use_is_remembered(app: TestApp) {
+async fn the_last_use_of_a_key_is_recorded(app: TestApp) {
     let created = create(app.founder(), &["mass:read"]).await.expect(201);
     let last_use = async || app.get(&path(&created)).await.expect(200).at("/last_used_at");
-    // It is remembered beside the request.
+    // The use is recorded in the background.
     let next_use = async |before: &Value| {
         for _ in 0..1_000 {
             match last_use().await {
@@ -357,7 +357,7 @@ async fn the_last_use_is_remembered(app: TestApp) {
     assert!(next_use(&long_ago).await.as_str().unwrap() >= first.as_str().unwrap());
 }
 
-async fn another_tenants_keys_look_absent(app: TestApp) {
+async fn keys_of_another_tenant_are_not_found(app: TestApp) {
     let created = create(app.founder(), &["mass:read"]).await.expect(201);
     let foreigner = app.foreigner(Role::Admin).await;
     for foreign in [foreigner.get(&path(&created)).await, foreigner.delete(&path(&created)).await] {

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::support::process::repository;
 
-/// The workspace and all that it is built from, on this machine.
+/// The output of `cargo metadata`.
 static METADATA: LazyLock<Value> = LazyLock::new(|| {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["metadata", "--format-version", "1", "--offline", "--filter-platform", "host-tuple"]);
@@ -22,7 +22,7 @@ static METADATA: LazyLock<Value> = LazyLock::new(|| {
     serde_json::from_slice(&output.stdout).unwrap()
 });
 
-/// What each crate of the workspace may know of the others.
+/// The crates of the workspace that each crate may depend on.
 const ARROWS: [(&str, &[&str]); 8] = [
     ("mass-admin-service", &["mass-auth", "mass-domain"]),
     (
@@ -59,12 +59,12 @@ fn members() -> Vec<&'static Value> {
     items(&METADATA, "packages").filter(|package| ids.contains(text(package, "id"))).collect()
 }
 
-/// The names that a package itself declares as dependencies of its library or program: not of its tests or its build.
+/// The direct dependencies of a package, without those of its tests and build.
 fn declared(package: &Value) -> BTreeSet<&str> {
     items(package, "dependencies").filter(|it| it["kind"].is_null()).map(|it| text(it, "name")).collect()
 }
 
-/// The names of everything that a package is built from, however far.
+/// The transitive dependencies of a package.
 fn built_from(name: &str) -> BTreeSet<&'static str> {
     let names: BTreeMap<&str, &str> =
         items(&METADATA, "packages").map(|package| (text(package, "id"), text(package, "name"))).collect();
@@ -84,7 +84,7 @@ fn built_from(name: &str) -> BTreeSet<&'static str> {
     found
 }
 
-/// Everything below a folder of the repository that is ours.
+/// All files of our own below a folder of the repository.
 fn below(folder: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![repository().join(folder)];
@@ -104,7 +104,7 @@ fn below(folder: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The source of the libraries and the program, file by file.
+/// The sources of the libraries and the program.
 fn sources() -> Vec<(PathBuf, String)> {
     let is_source = |path: &PathBuf| {
         path.extension().is_some_and(|ending| ending == "rs") && path.iter().any(|folder| folder == "src")
@@ -114,7 +114,7 @@ fn sources() -> Vec<(PathBuf, String)> {
 }
 
 #[test]
-fn the_arrows_between_the_crates_are_those_of_the_architecture() {
+fn crate_dependencies_match_the_architecture() {
     let ours: BTreeSet<&str> = members().into_iter().map(|package| text(package, "name")).collect();
     let arrows: BTreeMap<&str, BTreeSet<&str>> = members()
         .into_iter()
@@ -124,7 +124,7 @@ fn the_arrows_between_the_crates_are_those_of_the_architecture() {
 }
 
 #[test]
-fn the_domain_knows_no_framework() {
+fn the_domain_depends_on_no_framework() {
     let frameworks = ["actix", "diesel", "tokio", "paperclip", "reqwest", "hyper", "clap"];
     let known: Vec<&str> = built_from("mass-domain")
         .into_iter()
@@ -134,12 +134,12 @@ fn the_domain_knows_no_framework() {
 }
 
 #[test]
-fn http_is_the_business_of_the_program_alone_and_sql_of_persistence_alone() {
+fn only_the_program_uses_http_and_only_persistence_sql() {
     let owners = |names: &[&str]| -> Vec<&str> {
         let knows = |package: &&Value| declared(package).iter().any(|name| names.contains(name));
         members().into_iter().filter(knows).map(|package| text(package, "name")).collect()
     };
-    // The reference engine stands for a program of its own.
+    // The reference engine is a program of its own.
     assert_eq!(owners(&["actix-web", "actix-http"]), ["mass-app", "mass-reference-engine"]);
     assert_eq!(owners(&["paperclip", "reqwest", "clap"]), ["mass-app"]);
     assert_eq!(owners(&["diesel", "diesel_migrations", "r2d2", "libsqlite3-sys", "pq-sys"]), ["mass-persistence"]);
@@ -176,7 +176,7 @@ fn every_dependency_is_declared_once_for_the_workspace() {
 }
 
 #[test]
-fn no_folder_or_module_has_a_name_that_says_nothing() {
+fn no_folder_or_module_has_a_meaningless_name() {
     let nothing = ["utils", "util", "common", "helpers", "helper", "manager", "misc"];
     for path in ["crates", "docs", "deploy", "migrations", "scripts", "tests"].into_iter().flat_map(below) {
         let name = path.file_stem().unwrap().to_str().unwrap();
@@ -195,7 +195,7 @@ fn the_entry_point_is_short() {
     assert!(main.lines().count() <= 50);
 }
 
-/// The handlers of a file, to which routes lead, each with the lines of its body.
+/// The handlers of a file that routes lead to, each with the number of lines of its body.
 fn handlers(source: &str) -> Vec<(String, usize)> {
     let routed = source.split("web::to(").skip(1).filter_map(|rest| rest.split(')').next());
     let handler = |name: &str| {
@@ -215,7 +215,7 @@ fn every_handler_is_short() {
 }
 
 #[test]
-fn the_environment_is_read_in_the_configuration_alone() {
+fn only_the_configuration_reads_the_environment() {
     let is_configuration = |path: &Path| {
         path.ends_with("app/src/config.rs") || path.parent().is_some_and(|folder| folder.ends_with("app/src/config"))
     };
@@ -227,7 +227,7 @@ fn the_environment_is_read_in_the_configuration_alone() {
 }
 
 #[test]
-fn every_test_that_the_page_on_security_names_is_there() {
+fn every_test_named_in_security_md_exists() {
     let page = fs::read_to_string(repository().join("docs/security.md")).unwrap();
     let named: Vec<_> = page.split('`').filter_map(|words| words.split_once("::")).collect();
     assert!(named.len() > 50, "{named:?}");
@@ -241,7 +241,7 @@ fn every_test_that_the_page_on_security_names_is_there() {
 }
 
 #[test]
-fn every_kind_of_problem_is_explained_and_no_other() {
+fn errors_md_explains_exactly_the_problem_types() {
     let page = fs::read_to_string(repository().join("docs/errors.md")).unwrap();
     let (_, section) = page.split_once("\n## Problem types\n").unwrap();
     let section = section.split("\n## ").next().unwrap();
@@ -253,4 +253,18 @@ fn every_kind_of_problem_is_explained_and_no_other() {
     let explained: Vec<(String, String)> = section.lines().filter_map(row).collect();
     let kinds = ProblemKind::ALL.iter().map(|kind| (kind.slug().to_owned(), kind.status().as_str().to_owned()));
     assert_eq!(explained, kinds.collect::<Vec<_>>());
+}
+
+/// The page lists every file that a new domain touches, so each one that it names has to be there. Names of the domain that
+/// is made up have "analytics" in them.
+#[test]
+fn the_page_about_adding_a_domain_names_files_that_exist() {
+    let page = fs::read_to_string(repository().join("docs/adding-a-domain.md")).unwrap();
+    let is_path = |word: &&str| {
+        ["crates/", "docs/", "migrations/", "Cargo.toml", "README", "CHANGELOG"].iter().any(|it| word.starts_with(it))
+    };
+    let named: Vec<&str> = page.split('`').skip(1).step_by(2).filter(is_path).collect();
+    let missing: Vec<&&str> =
+        named.iter().filter(|path| !path.contains("analytics") && !repository().join(path).exists()).collect();
+    assert!(named.len() > 20 && missing.is_empty(), "{missing:?}");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mass_audit_service::export::{ExportVerifier, Report, verify_export};
+use mass_audit_service::export::{ExportReport, ExportVerifier, verify_export};
 use mass_audit_service::receipt::{DocumentForm, Receipt, verify_document, verify_receipt};
 use mass_audit_service::signer::open_checkpoint;
 use mass_domain::access::Role;
@@ -19,28 +19,28 @@ on_both!(
     events_are_listed_newest_first_page_by_page,
     events_are_filtered,
     a_wrong_filter_is_named,
-    a_cursor_is_good_for_its_own_filters_only,
-    a_checkpoint_is_signed_anew_only_when_the_log_has_grown,
-    every_event_is_proved_against_the_checkpoint,
-    every_size_is_proved_to_begin_with_every_smaller_one,
-    a_proof_of_what_is_not_there_is_refused,
-    an_export_is_verified_and_holds_its_own_event,
-    an_export_goes_on_from_an_earlier_checkpoint,
-    a_receipt_proves_its_document_also_once_that_is_deleted,
+    a_cursor_works_only_with_its_own_filters,
+    signs_a_new_checkpoint_only_after_the_log_has_grown,
+    every_event_has_an_inclusion_proof,
+    every_size_has_consistency_proofs_to_smaller_sizes,
+    refuses_proofs_of_missing_events,
+    an_export_verifies_and_contains_its_own_event,
+    an_export_extends_an_earlier_checkpoint,
+    a_receipt_still_proves_a_deleted_document,
     a_receipt_survives_a_restart,
-    tenants_have_logs_of_their_own,
-    the_key_stays_and_is_public,
-    a_log_that_was_cut_is_not_signed_any_more_but_exported,
-    a_log_that_was_rewritten_is_not_signed_any_more_but_exported,
-    a_log_with_a_hole_is_not_signed_any_more_but_exported,
+    each_tenant_has_its_own_log,
+    the_audit_key_is_public_and_survives_a_restart,
+    a_truncated_log_is_exported_but_not_signed,
+    a_rewritten_log_is_exported_but_not_signed,
+    a_log_with_a_gap_is_exported_but_not_signed,
 );
 
 also_restricted!(
     events_are_filtered,
-    every_event_is_proved_against_the_checkpoint,
-    an_export_is_verified_and_holds_its_own_event,
-    a_receipt_proves_its_document_also_once_that_is_deleted,
-    tenants_have_logs_of_their_own,
+    every_event_has_an_inclusion_proof,
+    an_export_verifies_and_contains_its_own_event,
+    a_receipt_still_proves_a_deleted_document,
+    each_tenant_has_its_own_log,
 );
 
 const EVENTS: &str = "/v1/audit/events";
@@ -50,12 +50,12 @@ const CONSISTENCY: &str = "/v1/audit/proofs/consistency";
 const EXPORT: &str = "/v1/audit/export";
 const REQUESTS: &str = "/v1/mass-requests";
 
-/// The public key, as it is served.
+/// The served public key.
 async fn key(app: &TestApp) -> NoteKey {
     app.anonymous().get("/.well-known/mass-audit-key").await.expect(200).text("/key").parse().unwrap()
 }
 
-/// Sends so many requests.
+/// Sends this number of requests.
 async fn send(client: &Client, requests: usize) -> Vec<Answer> {
     let mut answers = Vec::new();
     for number in 0..requests {
@@ -78,12 +78,12 @@ fn hashes(answer: &Answer) -> Vec<TreeHash> {
     hashes.as_array().unwrap().iter().map(|hash| hash.as_str().unwrap().parse().unwrap()).collect()
 }
 
-/// A checkpoint over all that there is, if it is signed.
+/// Returns a checkpoint over all events, and verifies it.
 async fn checkpoint(app: &TestApp, key: &NoteKey) -> Checkpoint {
     open_checkpoint(&app.get(CHECKPOINT).await.expect(200).text("/checkpoint"), key).unwrap()
 }
 
-fn verify(export: &Answer, verifier: ExportVerifier) -> Report {
+fn verify(export: &Answer, verifier: ExportVerifier) -> ExportReport {
     verify_export(verifier, export.body.as_slice(), |_| {}).unwrap()
 }
 
@@ -159,7 +159,7 @@ async fn a_wrong_filter_is_named(app: TestApp) {
     app.get(&format!("{EVENTS}?object_kind=operation&object_id=GET%20%2Fx")).await.expect(200);
 }
 
-async fn a_cursor_is_good_for_its_own_filters_only(app: TestApp) {
+async fn a_cursor_works_only_with_its_own_filters(app: TestApp) {
     send(app.founder(), 2).await;
     let cursor = app.get(&format!("{EVENTS}?limit=1&action=accepted")).await.expect(200).text("/next_cursor");
     app.get(&format!("{EVENTS}?limit=1&action=accepted&cursor={cursor}")).await.expect(200);
@@ -171,7 +171,7 @@ async fn a_cursor_is_good_for_its_own_filters_only(app: TestApp) {
     answer.expect_violations("invalid-parameter", &["?cursor parameter"]);
 }
 
-async fn a_checkpoint_is_signed_anew_only_when_the_log_has_grown(app: TestApp) {
+async fn signs_a_new_checkpoint_only_after_the_log_has_grown(app: TestApp) {
     let key = key(&app).await;
     let first = app.get(CHECKPOINT).await.expect(200);
     let opened = open_checkpoint(&first.text("/checkpoint"), &key).unwrap();
@@ -186,7 +186,7 @@ async fn a_checkpoint_is_signed_anew_only_when_the_log_has_grown(app: TestApp) {
     assert_ne!(second.root, opened.root);
 }
 
-async fn every_event_is_proved_against_the_checkpoint(app: TestApp) {
+async fn every_event_has_an_inclusion_proof(app: TestApp) {
     send(app.founder(), 9).await;
     let key = key(&app).await;
     let size = checkpoint(&app, &key).await.size;
@@ -203,7 +203,7 @@ async fn every_event_is_proved_against_the_checkpoint(app: TestApp) {
     assert_eq!((proof.at("/tree_size"), proof.at("/leaf_hash")), (event, newer.at("/audit/leaf_hash")));
 }
 
-async fn every_size_is_proved_to_begin_with_every_smaller_one(app: TestApp) {
+async fn every_size_has_consistency_proofs_to_smaller_sizes(app: TestApp) {
     let key = key(&app).await;
     let mut known: Vec<Checkpoint> = Vec::new();
     for _ in 0..6 {
@@ -219,7 +219,7 @@ async fn every_size_is_proved_to_begin_with_every_smaller_one(app: TestApp) {
     }
 }
 
-async fn a_proof_of_what_is_not_there_is_refused(app: TestApp) {
+async fn refuses_proofs_of_missing_events(app: TestApp) {
     let size = checkpoint(&app, &key(&app).await).await.size;
     for beyond in [(size + 1).to_string(), i64::MAX.to_string(), u64::MAX.to_string()] {
         app.get(&format!("{INCLUSION}?event={beyond}")).await.expect_problem(404, "not-found");
@@ -238,7 +238,7 @@ async fn a_proof_of_what_is_not_there_is_refused(app: TestApp) {
     reversed.expect_violations("invalid-parameter", &["?from parameter"]);
 }
 
-async fn an_export_is_verified_and_holds_its_own_event(app: TestApp) {
+async fn an_export_verifies_and_contains_its_own_event(app: TestApp) {
     send(app.founder(), 5).await;
     let key = key(&app).await;
     let before = checkpoint(&app, &key).await;
@@ -256,7 +256,7 @@ async fn an_export_is_verified_and_holds_its_own_event(app: TestApp) {
     refused.expect_problem(406, "not-acceptable");
 }
 
-async fn an_export_goes_on_from_an_earlier_checkpoint(app: TestApp) {
+async fn an_export_extends_an_earlier_checkpoint(app: TestApp) {
     let key = key(&app).await;
     let earlier = app.get(CHECKPOINT).await.expect(200).text("/checkpoint");
     send(app.founder(), 600).await;
@@ -266,7 +266,7 @@ async fn an_export_goes_on_from_an_earlier_checkpoint(app: TestApp) {
     assert_eq!((report.confirmed, report.events), (vec![size], size + 601));
 }
 
-async fn a_receipt_proves_its_document_also_once_that_is_deleted(app: TestApp) {
+async fn a_receipt_still_proves_a_deleted_document(app: TestApp) {
     let key = key(&app).await;
     let sent = json!({"payload": {"b": 1.0, "a": [1, 2]}});
     let request = app.post(REQUESTS).json(&sent).await.expect(201);
@@ -301,7 +301,7 @@ async fn a_receipt_survives_a_restart(app: TestApp) {
     }
 }
 
-async fn tenants_have_logs_of_their_own(app: TestApp) {
+async fn each_tenant_has_its_own_log(app: TestApp) {
     let key = key(&app).await;
     let foreigner = app.foreigner(Role::Auditor).await;
     let request = send(app.founder(), 3).await.remove(0);
@@ -316,7 +316,7 @@ async fn tenants_have_logs_of_their_own(app: TestApp) {
     assert_eq!(verify(&export, ExportVerifier::new(vec![key])).tenant.as_str(), OTHER_TENANT);
 }
 
-async fn the_key_stays_and_is_public(app: TestApp) {
+async fn the_audit_key_is_public_and_survives_a_restart(app: TestApp) {
     let before = app.anonymous().get("/.well-known/mass-audit-key").await.expect(200).json();
     let app = app.restart(&[]).await;
     let after = app.anonymous().get("/.well-known/mass-audit-key").await.expect(200);
@@ -325,7 +325,7 @@ async fn the_key_stays_and_is_public(app: TestApp) {
     assert_eq!(after.text("/name"), key.name().as_str());
 }
 
-/// Takes away what keeps the audit trail from being changed.
+/// Removes the triggers that protect the audit trail.
 fn unlock(app: &TestApp) {
     let database = app.database();
     unlock_audit_trail(is_postgres(app), |query| database.lines(query), |sql| database.execute(sql));
@@ -335,18 +335,18 @@ fn is_postgres(app: &TestApp) -> bool {
     app.database().url().starts_with("postgres")
 }
 
-/// What whoever changed the log gets to hear.
+/// Asserts that the API reports tampering.
 async fn is_broken(app: &TestApp) {
     app.get(CHECKPOINT).await.expect_problem(500, "audit-trail-broken");
     let newest = sequences(&app.get(&format!("{EVENTS}?limit=1")).await.expect(200))[0];
     app.get(&format!("{INCLUSION}?event={newest}")).await.expect_problem(500, "audit-trail-broken");
 }
 
-async fn a_log_that_was_cut_is_not_signed_any_more_but_exported(app: TestApp) {
+async fn a_truncated_log_is_exported_but_not_signed(app: TestApp) {
     send(app.founder(), 10).await;
     let key = key(&app).await;
     let earlier = app.get(CHECKPOINT).await.expect(200).text("/checkpoint");
-    // Once more from the beginning, so that the tree is right in itself.
+    // Rebuilt from the beginning, so that the tree is consistent in itself.
     unlock(&app);
     app.execute(&format!("DELETE FROM audit_events WHERE tenant_id = '{TENANT}'"));
     let empty = if is_postgres(&app) { "''::bytea" } else { "x''" };
@@ -360,7 +360,7 @@ async fn a_log_that_was_cut_is_not_signed_any_more_but_exported(app: TestApp) {
     }
 }
 
-async fn a_log_that_was_rewritten_is_not_signed_any_more_but_exported(app: TestApp) {
+async fn a_rewritten_log_is_exported_but_not_signed(app: TestApp) {
     send(app.founder(), 10).await;
     let key = key(&app).await;
     let size = checkpoint(&app, &key).await.size;
@@ -374,13 +374,10 @@ async fn a_log_that_was_rewritten_is_not_signed_any_more_but_exported(app: TestA
     is_broken(&app).await;
     let export = app.get(EXPORT).await.expect(200);
     let found = verify_export(ExportVerifier::new(vec![key]), export.body.as_slice(), |_| {}).unwrap_err();
-    assert_eq!(
-        found.to_string(),
-        format!("event {} was changed: its text does not have the hash that was taken of it", size - 1)
-    );
+    assert_eq!(found.to_string(), format!("event {} was changed: its text does not match its hash", size - 1));
 }
 
-async fn a_log_with_a_hole_is_not_signed_any_more_but_exported(app: TestApp) {
+async fn a_log_with_a_gap_is_exported_but_not_signed(app: TestApp) {
     send(app.founder(), 10).await;
     let key = key(&app).await;
     let size = checkpoint(&app, &key).await.size;

@@ -1,4 +1,4 @@
-//! What the audit trail tells of acts of security and of administration: each leaves one event, in the same transaction.
+//! The audit events of security and administration: each act leaves one event, in the same transaction.
 
 mod processes;
 
@@ -15,42 +15,42 @@ use crate::support::tokens::{Forgery, decode};
 use crate::support::{FOUNDER, OTHER_TENANT, PASSWORD, TENANT, TestApp};
 
 on_both!(
-    the_log_begins_with_the_founding,
-    logging_in_is_told_both_ways,
-    an_attempt_on_nobody_is_told_in_the_log_of_mass_itself,
-    an_attempt_that_is_not_judged_is_not_told,
-    a_session_is_followed_to_its_end,
-    a_refresh_token_that_opens_nothing_is_told,
-    a_change_of_password_is_told_both_ways,
-    users_are_followed,
-    keys_are_followed,
-    quotas_are_followed,
-    settings_are_followed,
-    a_tenant_is_told_in_its_own_log,
-    who_registers_is_told_once,
-    who_is_refused_is_told,
-    a_credential_that_is_refused_is_told,
-    a_flood_of_refused_credentials_is_told_in_part,
-    what_cannot_be_recorded_is_not_done,
-    nothing_secret_is_told,
-    acts_and_ingestion_share_a_log_without_gaps,
+    the_log_begins_with_the_bootstrap,
+    records_successful_and_failed_logins,
+    records_logins_to_unknown_accounts_in_the_system_log,
+    does_not_record_throttled_attempts,
+    records_a_session_from_login_to_logout,
+    records_refused_refresh_tokens,
+    records_successful_and_failed_password_changes,
+    records_changes_to_users,
+    records_changes_to_keys,
+    records_changes_to_quotas,
+    records_changes_to_settings,
+    records_a_new_tenant_in_its_own_log,
+    records_a_registration_once,
+    records_denied_operations,
+    records_refused_credentials,
+    records_only_some_of_many_refused_credentials,
+    actions_that_cannot_be_recorded_are_not_done,
+    events_contain_no_secrets,
+    administration_and_ingestion_share_a_gapless_log,
 );
 
 also_restricted!(
-    the_log_begins_with_the_founding,
-    logging_in_is_told_both_ways,
-    an_attempt_on_nobody_is_told_in_the_log_of_mass_itself,
-    a_session_is_followed_to_its_end,
-    a_refresh_token_that_opens_nothing_is_told,
-    users_are_followed,
-    keys_are_followed,
-    quotas_are_followed,
-    settings_are_followed,
-    a_tenant_is_told_in_its_own_log,
-    who_registers_is_told_once,
-    who_is_refused_is_told,
-    a_credential_that_is_refused_is_told,
-    acts_and_ingestion_share_a_log_without_gaps,
+    the_log_begins_with_the_bootstrap,
+    records_successful_and_failed_logins,
+    records_logins_to_unknown_accounts_in_the_system_log,
+    records_a_session_from_login_to_logout,
+    records_refused_refresh_tokens,
+    records_changes_to_users,
+    records_changes_to_keys,
+    records_changes_to_quotas,
+    records_changes_to_settings,
+    records_a_new_tenant_in_its_own_log,
+    records_a_registration_once,
+    records_denied_operations,
+    records_refused_credentials,
+    administration_and_ingestion_share_a_gapless_log,
 );
 
 const SYSTEM: &str = "system";
@@ -65,7 +65,7 @@ fn query(tenant: &str) -> String {
     format!("SELECT event AS line FROM audit_events WHERE tenant_id = '{tenant}' ORDER BY sequence")
 }
 
-/// The events of a log, which has no gap.
+/// Parses the events of a log, and checks that it has no gap.
 fn read(lines: &[String]) -> Vec<Value> {
     let events: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     for (event, sequence) in events.iter().zip(1..) {
@@ -74,7 +74,7 @@ fn read(lines: &[String]) -> Vec<Value> {
     events
 }
 
-/// The logs of a tenant and of MASS itself, from now on.
+/// The logs of a tenant and of the system tenant, followed from now on.
 struct Logs<'a> {
     app: &'a TestApp,
     tenant: &'static str,
@@ -92,7 +92,7 @@ impl<'a> Logs<'a> {
         logs
     }
 
-    /// What is new: the tenant's events, and MASS's own.
+    /// Returns the new events of the tenant's and of the system tenant's log.
     fn news(&mut self) -> [Vec<Value>; 2] {
         let logs = [self.tenant, SYSTEM].map(|tenant| read(&self.app.database().lines(&query(tenant))));
         let seen = std::mem::replace(&mut self.seen, [logs[0].len(), logs[1].len()]);
@@ -100,7 +100,7 @@ impl<'a> Logs<'a> {
         [tenant[seen[0]..].to_vec(), system[seen[1]..].to_vec()]
     }
 
-    /// Asserts that this alone is new, in the tenant's log, and that this answer was given to it.
+    /// Asserts that the tenant's log has only this new event, and that it belongs to the answer.
     #[track_caller]
     fn expect(&mut self, answer: &Answer, event: &Value) {
         let [tenant, system] = self.news();
@@ -108,7 +108,7 @@ impl<'a> Logs<'a> {
         assert_told(&tenant[0], answer, event);
     }
 
-    /// Asserts that this alone is new, in MASS's own log, and that this answer was given to it.
+    /// Asserts that the system tenant's log has only this new event, and that it belongs to the answer.
     #[track_caller]
     fn expect_of_system(&mut self, answer: &Answer, event: &Value) {
         let [tenant, system] = self.news();
@@ -123,7 +123,7 @@ impl<'a> Logs<'a> {
     }
 }
 
-/// Takes the digest of the password's hash out of an event, which is there wherever a password was set, and there alone.
+/// Removes the digest of the password hash from an event; it is there exactly if a password was set.
 #[track_caller]
 fn take_credentials(event: &mut Value) {
     let sets_password = ["user_created", "password_changed", "password_reset"].map(Value::from);
@@ -133,7 +133,7 @@ fn take_credentials(event: &mut Value) {
     assert!(digest.is_none_or(|digest| digest.as_str().unwrap().parse::<Fingerprint>().is_ok()), "{event}");
 }
 
-/// Asserts that an event is this one, and belongs to the request that was answered so.
+/// Asserts that an event equals the expected one and belongs to the answered request.
 #[track_caller]
 fn assert_told(event: &Value, answer: &Answer, expected: &Value) {
     let mut told = json!({"detail": {}});
@@ -168,7 +168,7 @@ async fn id_of(client: &Client) -> String {
     client.get("/v1/auth/me").await.expect(200).id()
 }
 
-/// A user as an actor, and as an object.
+/// The user as an actor and as an object.
 async fn user(client: &Client) -> Value {
     json!({"kind": "user", "id": id_of(client).await})
 }
@@ -186,7 +186,7 @@ fn session(login: &Answer) -> Value {
     json!({"kind": "session", "id": claims["sid"]})
 }
 
-async fn the_log_begins_with_the_founding(app: TestApp) {
+async fn the_log_begins_with_the_bootstrap(app: TestApp) {
     let events = read(&app.database().lines(&query(TENANT)));
     let founder = id_of(app.founder()).await;
     let told = |event: &Value| json!([event["action"], event["actor"], event["object"], event["detail"]]);
@@ -199,14 +199,14 @@ async fn the_log_begins_with_the_founding(app: TestApp) {
     let mut created = told(&created);
     created[3]["roles"].as_array_mut().unwrap().sort_by_key(ToString::to_string);
     assert_eq!(created, json!(["user_created", system, {"kind": "user", "id": founder}, roles]));
-    // And the founder's log-in.
+    // Including the founder's log-in.
     assert_eq!(events.len(), 3);
     let before = app.database().count("audit_events");
     let again = app.another().await;
     assert_eq!(again.database().count("audit_events"), before + 1, "a log-in, and no founding");
 }
 
-async fn logging_in_is_told_both_ways(app: TestApp) {
+async fn records_successful_and_failed_logins(app: TestApp) {
     let viewer = app.user(Role::Viewer).await;
     let (email, who) = (email_of(&viewer).await, user(&viewer).await);
     let mut logs = Logs::new(&app);
@@ -221,7 +221,7 @@ async fn logging_in_is_told_both_ways(app: TestApp) {
     logs.expect(&disabled, &refused("logged_in", &stranger(), who, json!({"reason": "disabled"})));
 }
 
-async fn an_attempt_on_nobody_is_told_in_the_log_of_mass_itself(app: TestApp) {
+async fn records_logins_to_unknown_accounts_in_the_system_log(app: TestApp) {
     let mut logs = Logs::new(&app);
     let server = json!({"kind": "server"});
     let unknown = log_in(&app.anonymous(), "Nobody@example.test", PASSWORD).await;
@@ -234,7 +234,7 @@ async fn an_attempt_on_nobody_is_told_in_the_log_of_mass_itself(app: TestApp) {
     assert_eq!(app.database().count(&format!("audit_events WHERE event LIKE '%{WRONG}%'")), 0);
 }
 
-async fn an_attempt_that_is_not_judged_is_not_told(app: TestApp) {
+async fn does_not_record_throttled_attempts(app: TestApp) {
     let elsewhere = app.anonymous().coming_from("127.0.0.2");
     log_in(&elsewhere, FOUNDER, WRONG).await.expect(401);
     app.execute("UPDATE login_attempts SET failures = failures + 20 WHERE failures > 0");
@@ -244,7 +244,7 @@ async fn an_attempt_that_is_not_judged_is_not_told(app: TestApp) {
     logs.expect_nothing();
 }
 
-async fn a_session_is_followed_to_its_end(app: TestApp) {
+async fn records_a_session_from_login_to_logout(app: TestApp) {
     let viewer = app.user(Role::Viewer).await;
     let (email, who) = (email_of(&viewer).await, user(&viewer).await);
     let login = log_in(&app.anonymous(), &email, PASSWORD).await.expect(200);
@@ -272,11 +272,11 @@ async fn a_session_is_followed_to_its_end(app: TestApp) {
     logs.expect_of_system(&again, &refused("credentials_refused", &stranger(), object, detail));
 }
 
-async fn a_refresh_token_that_opens_nothing_is_told(app: TestApp) {
+async fn records_refused_refresh_tokens(app: TestApp) {
     let mut logs = Logs::new(&app);
     let token = log_in(&app.anonymous(), FOUNDER, PASSWORD).await.expect(200).text("/refresh_token");
     logs.news();
-    // The last one names a tenant that there is not.
+    // The last one names an unknown tenant.
     let foreign = format!("mrt_{}", "BWFsaWVu".to_owned() + &"A".repeat(43));
     for bad in ["nonsense", &format!("{}AAAA", &token[..token.len() - 4]), &foreign] {
         let answer = app.anonymous().post("/v1/auth/refresh").json(&json!({"refresh_token": bad})).await;
@@ -288,7 +288,7 @@ async fn a_refresh_token_that_opens_nothing_is_told(app: TestApp) {
     assert_eq!(app.database().count("audit_heads WHERE tenant_id = 'alien'"), 0);
 }
 
-async fn a_change_of_password_is_told_both_ways(app: TestApp) {
+async fn records_successful_and_failed_password_changes(app: TestApp) {
     let viewer = app.user(Role::Viewer).await;
     let who = user(&viewer).await;
     let key = app.post(KEYS).json(&json!({"name": "gateway", "permissions": ["mass:read"]})).await.expect(201);
@@ -308,7 +308,7 @@ async fn a_change_of_password_is_told_both_ways(app: TestApp) {
     logs.expect(&of_key, &refused("access_refused", &actor, object, detail));
 }
 
-async fn users_are_followed(app: TestApp) {
+async fn records_changes_to_users(app: TestApp) {
     let founder = user(app.founder()).await;
     let mut logs = Logs::new(&app);
     let ana = json!({"email": "ana@example.test", "roles": ["viewer"], "password": PASSWORD});
@@ -330,7 +330,7 @@ async fn users_are_followed(app: TestApp) {
     logs.expect_nothing();
 }
 
-async fn keys_are_followed(app: TestApp) {
+async fn records_changes_to_keys(app: TestApp) {
     let founder = user(app.founder()).await;
     let mut logs = Logs::new(&app);
     let new = json!({
@@ -351,7 +351,7 @@ async fn keys_are_followed(app: TestApp) {
     logs.expect_nothing();
 }
 
-async fn quotas_are_followed(app: TestApp) {
+async fn records_changes_to_quotas(app: TestApp) {
     let founder = user(app.founder()).await;
     let mut logs = Logs::new(&app);
     let set = async |quotas: Value| app.founder().put("/v1/admin/quotas").json(&quotas).await.expect(200);
@@ -367,7 +367,7 @@ async fn quotas_are_followed(app: TestApp) {
     logs.expect(&second, &done("quotas_set", &founder, json!({"kind": "quotas"}), detail));
 }
 
-async fn settings_are_followed(app: TestApp) {
+async fn records_changes_to_settings(app: TestApp) {
     let founder = user(app.founder()).await;
     let mut logs = Logs::new(&app);
     let set = async |decided: Value| {
@@ -384,7 +384,7 @@ async fn settings_are_followed(app: TestApp) {
     }
 }
 
-async fn a_tenant_is_told_in_its_own_log(app: TestApp) {
+async fn records_a_new_tenant_in_its_own_log(app: TestApp) {
     let founder = user(app.founder()).await;
     let mut logs = Logs::of(&app, "third");
     let taken = json!({"id": "third", "admin": {"email": FOUNDER}});
@@ -404,7 +404,7 @@ async fn a_tenant_is_told_in_its_own_log(app: TestApp) {
     logs.expect_nothing();
 }
 
-async fn who_registers_is_told_once(app: TestApp) {
+async fn records_a_registration_once(app: TestApp) {
     let app = app.another_with(&[("--allow-registration", "true")]).await;
     let mut logs = Logs::new(&app);
     let register = async |email: &str| {
@@ -420,7 +420,7 @@ async fn who_registers_is_told_once(app: TestApp) {
     logs.expect_nothing();
 }
 
-async fn who_is_refused_is_told(app: TestApp) {
+async fn records_denied_operations(app: TestApp) {
     let viewer = app.foreigner(Role::Viewer).await;
     let admin = app.foreigner(Role::Admin).await;
     let operator = app.foreigner(Role::Operator).await;
@@ -441,7 +441,7 @@ async fn who_is_refused_is_told(app: TestApp) {
     let object = json!({"kind": "operation", "id": "POST /v1/mass-requests/validate"});
     let detail = json!({"reason": "foreign_tenant"});
     logs.expect(&dry, &refused("access_refused", &user(&operator).await, object, detail));
-    // What was to be stored is told as a refused document, and only so.
+    // A refused document is recorded as such, and only once.
     operator.post(REQUESTS).json(&foreign).await.expect_problem(403, "foreign-tenant");
     let [events, of_system] = logs.news();
     assert_eq!((events.len(), of_system.len()), (1, 0));
@@ -452,7 +452,7 @@ async fn who_is_refused_is_told(app: TestApp) {
     logs.expect_nothing();
 }
 
-async fn a_credential_that_is_refused_is_told(app: TestApp) {
+async fn records_refused_credentials(app: TestApp) {
     let key = app.post(KEYS).json(&json!({"name": "gateway", "permissions": ["mass:read"]})).await.expect(201);
     let token = key.text("/token");
     let other_secret =
@@ -487,7 +487,7 @@ async fn a_credential_that_is_refused_is_told(app: TestApp) {
     logs.expect_of_system(&basic, &refused("credentials_refused", &stranger(), object, detail));
 }
 
-async fn a_flood_of_refused_credentials_is_told_in_part(app: TestApp) {
+async fn records_only_some_of_many_refused_credentials(app: TestApp) {
     let mut logs = Logs::new(&app);
     let [here, there] = ["127.0.0.2", "127.0.0.3"].map(|address| app.bearer("nonsense").coming_from(address));
     for _ in 0..100 {
@@ -499,7 +499,7 @@ async fn a_flood_of_refused_credentials_is_told_in_part(app: TestApp) {
     assert_eq!(logs.news()[1].len(), 1);
 }
 
-async fn what_cannot_be_recorded_is_not_done(app: TestApp) {
+async fn actions_that_cannot_be_recorded_are_not_done(app: TestApp) {
     let viewer = app.user(Role::Viewer).await;
     let email = email_of(&viewer).await;
     let key = app.post(KEYS).json(&json!({"name": "gateway", "permissions": ["mass:read"]})).await.expect(201);
@@ -536,12 +536,12 @@ async fn what_cannot_be_recorded_is_not_done(app: TestApp) {
     ] {
         call.await.expect_problem(500, "internal");
     }
-    // A stranger gets the answer all the same, and brings nothing else about.
+    // The stranger gets the answer, and causes nothing else.
     app.bearer("nonsense").get(USERS).await.expect_problem(401, "unauthenticated");
     assert_eq!(state(), before);
 }
 
-async fn nothing_secret_is_told(app: TestApp) {
+async fn events_contain_no_secrets(app: TestApp) {
     let viewer = app.user(Role::Viewer).await;
     let email = email_of(&viewer).await;
     let key = app.post(KEYS).json(&json!({"name": "gateway", "permissions": ["mass:read"]})).await.expect(201);
@@ -577,11 +577,11 @@ async fn nothing_secret_is_told(app: TestApp) {
     }
 }
 
-async fn acts_and_ingestion_share_a_log_without_gaps(app: TestApp) {
+async fn administration_and_ingestion_share_a_gapless_log(app: TestApp) {
     let other = app.another().await;
     let before = read(&app.database().lines(&query(TENANT))).len();
     let numbers = 0..12;
-    // More log-ins at once would be throttled.
+    // More concurrent log-ins would be throttled.
     let sends = numbers.clone().map(async |n| {
         app.post(REQUESTS).json(&reading(&format!("dev-{n}"))).await.expect(201);
     });

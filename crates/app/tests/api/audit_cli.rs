@@ -1,4 +1,4 @@
-//! The audit trail by the program's own commands, as an auditor and an operator use them.
+//! The audit commands of the program, as auditors and operators use them.
 
 use std::cell::Cell;
 use std::fs;
@@ -12,24 +12,24 @@ use crate::support::documents::reading;
 use crate::support::process::{Ended, Server, Workplace, workplaces_on_both};
 
 workplaces_on_both! {
-    an_export_is_verified_without_a_server_or_a_database,
-    what_was_changed_in_an_export_is_named,
-    a_manipulated_database_is_found_by_its_export_and_by_itself,
-    what_cannot_be_read_in_a_database_is_a_finding_and_no_failure,
-    a_changed_account_or_request_is_found,
-    a_log_that_was_emptied_is_found,
-    a_log_of_nobody_is_not_taken_for_a_good_one,
-    a_log_that_was_written_anew_is_found_by_an_earlier_checkpoint_alone,
-    what_is_archived_stays_provable_and_the_rest_goes_on_from_it,
-    an_archive_that_was_interrupted_is_taken_up_again,
-    a_log_is_verified_across_a_change_of_the_key,
-    a_receipt_is_verified_with_its_document,
-    a_killed_server_leaves_a_log_that_is_whole,
-    the_log_is_signed_at_the_interval,
-    the_commands_of_the_document_work,
+    verifies_an_export_offline,
+    reports_each_change_to_an_export,
+    finds_tampering_in_the_export_and_in_the_database,
+    reports_unreadable_rows_as_findings_not_failures,
+    finds_a_changed_account_or_request,
+    finds_an_emptied_log,
+    refuses_to_verify_the_log_of_an_unknown_tenant,
+    only_an_earlier_checkpoint_reveals_a_rewritten_log,
+    archived_events_stay_verifiable_and_the_log_continues,
+    an_interrupted_archive_is_resumed,
+    verifies_a_log_across_a_change_of_key,
+    verifies_a_receipt_with_its_document,
+    a_killed_server_leaves_a_valid_log,
+    signs_the_log_at_the_configured_interval,
+    the_commands_of_audit_md_work,
 }
 
-/// Sends so many requests, and gives the last answer.
+/// Sends this number of requests, and returns the last answer.
 async fn send(server: &Server, requests: usize) -> Value {
     let token = server.token().await;
     let mut last = Value::Null;
@@ -42,7 +42,7 @@ async fn send(server: &Server, requests: usize) -> Value {
     last
 }
 
-/// A workplace whose database has seen some requests, and its public key in `mass.key`.
+/// A workplace whose database has some requests, with its public key in `mass.key`.
 async fn worked(workplace: Workplace) -> Workplace {
     let workplace = workplace.with("MASS_AUDIT_KEY", AUDIT_KEY);
     send(&workplace.serve(), 5).await;
@@ -57,7 +57,7 @@ fn good(ended: &Ended) -> String {
     ended.stdout.clone()
 }
 
-/// What a verification has found.
+/// Returns the finding of a verification.
 #[track_caller]
 fn found(ended: &Ended) -> &str {
     assert_eq!(ended.status, Some(2), "{ended:?}");
@@ -77,7 +77,7 @@ fn live(workplace: &Workplace) -> Ended {
     workplace.mass(&["audit", "verify", "--live"])
 }
 
-async fn an_export_is_verified_without_a_server_or_a_database(workplace: Workplace) {
+async fn verifies_an_export_offline(workplace: Workplace) {
     let workplace = worked(workplace).await;
     workplace.write("checkpoint.txt", good(&workplace.mass(&["audit", "checkpoint"])));
     export(&workplace, "audit.ndjson");
@@ -111,7 +111,7 @@ async fn an_export_is_verified_without_a_server_or_a_database(workplace: Workpla
     }
 }
 
-async fn what_was_changed_in_an_export_is_named(workplace: Workplace) {
+async fn reports_each_change_to_an_export(workplace: Workplace) {
     let workplace = worked(workplace).await;
     export(&workplace, "audit.ndjson");
     let whole = workplace.read("audit.ndjson");
@@ -126,7 +126,7 @@ async fn what_was_changed_in_an_export_is_named(workplace: Workplace) {
     let cases = [
         (whole.replacen("\"outcome\":\"success\"", "\"outcome\":\"refused\"", 1), "event 1 was changed"),
         (without(of_event(3)), "event 3 is missing"),
-        (swapped.concat(), "event 3 stands where 2 is due"),
+        (swapped.concat(), "expected event 2, found event 3"),
         (lines[..lines.len() - 1].concat(), "the file is cut"),
     ];
     for (manipulated, finding) in cases {
@@ -138,7 +138,7 @@ async fn what_was_changed_in_an_export_is_named(workplace: Workplace) {
     let told: Value = serde_json::from_str(&as_json.stdout).unwrap();
     assert_eq!((as_json.status, &told["result"]), (Some(2), &json!("found")));
 
-    // Written anew without signatures, and with the last line counting what is left.
+    // Rewritten without signatures, and with adjusted counts in the last line.
     let end = |events: usize, checkpoints: usize| {
         format!("{{\"end\":{{\"checkpoints\":{checkpoints},\"events\":{events}}}}}\n")
     };
@@ -148,13 +148,15 @@ async fn what_was_changed_in_an_export_is_named(workplace: Workplace) {
         let ended = verify(&workplace, "manipulated.ndjson");
         assert!(found(&ended).starts_with("no signature covers "), "{ended:?}");
     }
-    for (file, finding) in [("", "no audit export"), ("\u{0}", "no audit export"), ("{}\n", "no audit export")] {
+    for (file, finding) in
+        [("", "not an audit export"), ("\u{0}", "not an audit export"), ("{}\n", "not an audit export")]
+    {
         workplace.write("manipulated.ndjson", file);
         assert!(found(&verify(&workplace, "manipulated.ndjson")).contains(finding));
     }
 }
 
-/// SQL that changes one event of the default tenant's log, with or without the hash of its leaf.
+/// Builds the SQL that changes an event of the default tenant's log, with or without its leaf hash.
 fn change(workplace: &Workplace, sequence: i64, with_hash: bool) {
     let event = workplace.lines(&format!(
         "SELECT event AS line FROM audit_events WHERE tenant_id = 'default' AND sequence = {sequence}"
@@ -170,7 +172,7 @@ fn change(workplace: &Workplace, sequence: i64, with_hash: bool) {
     ));
 }
 
-async fn a_manipulated_database_is_found_by_its_export_and_by_itself(workplace: Workplace) {
+async fn finds_tampering_in_the_export_and_in_the_database(workplace: Workplace) {
     let workplace = worked(workplace).await;
     let told = good(&live(&workplace));
     assert!(told.contains("of default: none was changed") && told.contains("of system: none was changed"), "{told}");
@@ -190,8 +192,8 @@ async fn a_manipulated_database_is_found_by_its_export_and_by_itself(workplace: 
     assert!(signing.stderr.contains("THE AUDIT TRAIL IS NOT AS IT WAS SIGNED"), "{signing:?}");
 }
 
-/// An inflated, deflated or torn head, and columns that hold nothing that MASS writes.
-async fn what_cannot_be_read_in_a_database_is_a_finding_and_no_failure(workplace: Workplace) {
+/// The size of the head too large, too small or malformed, and columns with malformed values.
+async fn reports_unreadable_rows_as_findings_not_failures(workplace: Workplace) {
     let workplace = worked(workplace).await;
     good(&workplace.mass(&["audit", "checkpoint"]));
     workplace.unlock_audit_trail();
@@ -225,35 +227,35 @@ async fn what_cannot_be_read_in_a_database_is_a_finding_and_no_failure(workplace
     workplace.execute(&format!("DELETE FROM audit_checkpoints {of_default}"));
     workplace.execute(&format!("UPDATE audit_events SET at = {instant} {of_default} AND sequence = 2"));
     let by_itself = live(&workplace);
-    assert!(found(&by_itself).starts_with("default: event 2: the column at says "), "{by_itself:?}");
+    assert!(found(&by_itself).starts_with("default: event 2: the column at has "), "{by_itself:?}");
 
-    // What nothing can be appended to is exported all the same.
+    // A log that cannot be appended to is exported all the same.
     workplace.execute(&format!("UPDATE audit_heads SET size = 9223372036854775807 {of_default}"));
     export(&workplace, "audit.ndjson");
     found(&verify(&workplace, "audit.ndjson"));
 }
 
-async fn a_changed_account_or_request_is_found(workplace: Workplace) {
+async fn finds_a_changed_account_or_request(workplace: Workplace) {
     let workplace = worked(workplace).await;
     let told = good(&live(&workplace));
-    assert!(told.contains("5 requests are as their events tell") && told.contains("1 users"), "{told}");
+    assert!(told.contains("5 requests match their events") && told.contains("1 users"), "{told}");
     assert!(!told.contains("NOT compared"), "{told}");
     let of_default = "WHERE tenant_id = 'default'";
     for (table, change, finding) in [
-        ("mass_requests", "device_id = 'x'", "its index is not the one"),
-        ("mass_requests", "status = 'done'", "the column status says done"),
-        ("users", "password_hash = 'x'", "password_hash is "),
-        ("users", "roles = 'auditor'", "roles is auditor"),
+        ("mass_requests", "device_id = 'x'", "its index does not match"),
+        ("mass_requests", "status = 'done'", "the column status has done"),
+        ("users", "password_hash = 'x'", "the column password_hash has "),
+        ("users", "roles = 'auditor'", "the column roles has auditor"),
     ] {
         workplace.execute(&format!("UPDATE {table} SET {change} {of_default}"));
         let ended = live(&workplace);
-        // What was changed last is found first: accounts before requests.
+        // Accounts are checked before requests, so that the last change is found first.
         let is_named = found(&ended).contains(finding);
         assert!(is_named || table == "users" && found(&ended).contains("request"), "{change}: {ended:?}");
     }
 }
 
-async fn a_log_that_was_emptied_is_found(workplace: Workplace) {
+async fn finds_an_emptied_log(workplace: Workplace) {
     let workplace = worked(workplace).await;
     good(&workplace.mass(&["audit", "checkpoint"]));
     workplace.unlock_audit_trail();
@@ -274,7 +276,7 @@ async fn a_log_that_was_emptied_is_found(workplace: Workplace) {
     }
 }
 
-async fn a_log_of_nobody_is_not_taken_for_a_good_one(workplace: Workplace) {
+async fn refuses_to_verify_the_log_of_an_unknown_tenant(workplace: Workplace) {
     let workplace = worked(workplace).await;
     for command in [
         &["verify", "--live"][..],
@@ -288,10 +290,10 @@ async fn a_log_of_nobody_is_not_taken_for_a_good_one(workplace: Workplace) {
     }
 }
 
-async fn a_log_that_was_written_anew_is_found_by_an_earlier_checkpoint_alone(workplace: Workplace) {
+async fn only_an_earlier_checkpoint_reveals_a_rewritten_log(workplace: Workplace) {
     let workplace = worked(workplace).await;
     workplace.write("kept.txt", good(&workplace.mass(&["audit", "checkpoint"])));
-    // The same installation, the same key, and another history.
+    // The same installation and key with another history.
     let anew = Workplace::sqlite();
     let anew = worked(anew).await;
     send(&anew.serve(), 5).await;
@@ -305,7 +307,7 @@ async fn a_log_that_was_written_anew_is_found_by_an_earlier_checkpoint_alone(wor
     found(&ended);
 }
 
-async fn what_is_archived_stays_provable_and_the_rest_goes_on_from_it(workplace: Workplace) {
+async fn archived_events_stay_verifiable_and_the_log_continues(workplace: Workplace) {
     let workplace = worked(workplace).await;
     let server = workplace.serve();
     let old = send(&server, 1).await;
@@ -317,7 +319,7 @@ async fn what_is_archived_stays_provable_and_the_rest_goes_on_from_it(workplace:
     good(&verify(&workplace, "first.ndjson"));
     good(&live(&workplace));
     let again = archive(&workplace, "2000-01-01T00:00:00Z", "second.ndjson");
-    assert_eq!((again.status, again.stderr.contains("no event is that old")), (Some(1), true), "{again:?}");
+    assert_eq!((again.status, again.stderr.contains("no event before that time")), (Some(1), true), "{again:?}");
 
     let receipt = server.get(&path).bearer_auth(&token).send().await.unwrap();
     assert_eq!(receipt.status(), 410);
@@ -346,9 +348,9 @@ fn archive(workplace: &Workplace, before: &str, out: &str) -> Ended {
     workplace.mass(&["audit", "archive", "--before", before, "--out", out])
 }
 
-async fn an_archive_that_was_interrupted_is_taken_up_again(workplace: Workplace) {
+async fn an_interrupted_archive_is_resumed(workplace: Workplace) {
     let workplace = worked(workplace).await;
-    // What an interrupted run leaves: the file, and every event in the database.
+    // The leftovers of an interrupted run: the file, and all events still in the database.
     export(&workplace, "archive.ndjson");
     let before = workplace.lines("SELECT event AS line FROM audit_events WHERE tenant_id = 'default'").len();
     let told = good(&archive(&workplace, "2100-01-01T00:00:00Z", "archive.ndjson"));
@@ -364,7 +366,7 @@ async fn an_archive_that_was_interrupted_is_taken_up_again(workplace: Workplace)
     good(&live(&workplace));
 }
 
-async fn a_log_is_verified_across_a_change_of_the_key(workplace: Workplace) {
+async fn verifies_a_log_across_a_change_of_key(workplace: Workplace) {
     let workplace = worked(workplace).await;
     good(&workplace.mass(&["audit", "checkpoint"]));
     let workplace = workplace.with("MASS_AUDIT_KEY", "YW5vdGhlciBrZXkgZm9yIHRoZSBzYW1lIGxvZyBub3c=");
@@ -376,17 +378,17 @@ async fn a_log_is_verified_across_a_change_of_the_key(workplace: Workplace) {
         let told = good(&workplace.mass(&[verify, &both[..]].concat()));
         assert!(!told.contains("NOT"), "{told}");
         for one in [&both[..2], &both[2..]] {
-            assert!(found(&workplace.mass(&[verify, one].concat())).contains("cannot be believed"), "{one:?}");
+            assert!(found(&workplace.mass(&[verify, one].concat())).contains("cannot be verified"), "{one:?}");
         }
     }
     let archive = ["audit", "archive", "--before", "2100-01-01T00:00:00Z", "--out", "archive.ndjson"];
     let by_one = workplace.mass(&archive);
-    assert_eq!((by_one.status, by_one.stderr.contains("cannot be believed")), (Some(1), true), "{by_one:?}");
+    assert_eq!((by_one.status, by_one.stderr.contains("cannot be verified")), (Some(1), true), "{by_one:?}");
     good(&workplace.mass(&[&archive[..], &both[..2]].concat()));
     good(&workplace.mass(&[&["audit", "verify", "archive.ndjson"][..], &both].concat()));
 }
 
-async fn a_receipt_is_verified_with_its_document(workplace: Workplace) {
+async fn verifies_a_receipt_with_its_document(workplace: Workplace) {
     let workplace = worked(workplace).await;
     let server = workplace.serve();
     let request = send(&server, 1).await;
@@ -403,17 +405,17 @@ async fn a_receipt_is_verified_with_its_document(workplace: Workplace) {
         workplace.mass(&arguments)
     };
     let told = good(&verify("receipt.json", "document.json"));
-    assert!(told.contains("was accepted") && told.contains("the document is that one"), "{told}");
+    assert!(told.contains("was accepted") && told.contains("the document matches"), "{told}");
     assert!(found(&verify("receipt.json", "other.json")).contains("not that of the receipt"));
     let mut changed = receipt;
     changed["fingerprint"] = json!(format!("sha256:{}", "0".repeat(64)));
     workplace.write("changed.json", changed.to_string());
     assert!(found(&verify("changed.json", "document.json")).contains("fingerprint"));
     let no_receipt = verify("document.json", "document.json");
-    assert_eq!((no_receipt.status, no_receipt.stderr.contains("no receipt")), (Some(1), true), "{no_receipt:?}");
+    assert_eq!((no_receipt.status, no_receipt.stderr.contains("not a receipt")), (Some(1), true), "{no_receipt:?}");
 }
 
-async fn a_killed_server_leaves_a_log_that_is_whole(workplace: Workplace) {
+async fn a_killed_server_leaves_a_valid_log(workplace: Workplace) {
     let workplace = worked(workplace).await;
     for _ in 0..3 {
         let server = workplace.serve();
@@ -440,7 +442,7 @@ async fn a_killed_server_leaves_a_log_that_is_whole(workplace: Workplace) {
     good(&verify(&workplace, "audit.ndjson"));
 }
 
-async fn the_log_is_signed_at_the_interval(workplace: Workplace) {
+async fn signs_the_log_at_the_configured_interval(workplace: Workplace) {
     let workplace = worked(workplace).await.with("MASS_AUDIT_CHECKPOINT_SECONDS", "1").with("MASS_LOG_FORMAT", "json");
     let server = workplace.serve();
     let sent = send(&server, 1).await;
@@ -463,8 +465,8 @@ async fn the_log_is_signed_at_the_interval(workplace: Workplace) {
     good(&workplace.mass(&arguments));
 }
 
-/// The commands of docs/audit.md, in their order; those that are expected to find something say so.
-async fn the_commands_of_the_document_work(workplace: Workplace) {
+/// Runs the commands of docs/audit.md in their order; those that are expected to find something say so.
+async fn the_commands_of_audit_md_work(workplace: Workplace) {
     let workplace = worked(workplace).await;
     let server = workplace.serve();
     let request = send(&server, 1).await;

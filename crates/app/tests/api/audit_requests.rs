@@ -1,4 +1,4 @@
-//! What the audit trail tells of documents: of those that were stored, and of those that were refused.
+//! The audit events of stored and refused documents.
 
 use mass_domain::access::Role;
 use mass_domain::audit::tree::TreeHash;
@@ -15,31 +15,31 @@ mod imports;
 mod kills;
 
 on_both!(
-    a_stored_request_is_told_with_both_fingerprints,
-    every_answer_tells_where_the_event_stands,
-    a_text_that_is_no_document_leaves_an_event,
-    a_document_that_breaks_its_contract_leaves_an_event_without_its_values,
-    what_is_stored_already_refuses_with_an_event,
-    a_document_of_another_tenant_leaves_an_event_in_the_callers_log,
-    a_document_over_quota_leaves_an_event,
-    of_many_violations_those_are_named_that_find_room_and_long_pointers_are_cut,
-    events_are_canonical_whatever_was_sent,
-    what_is_no_document_yet_leaves_no_event,
-    dry_runs_and_repetitions_leave_no_event,
-    a_refusal_that_cannot_be_recorded_is_not_answered,
+    records_stored_requests_with_both_fingerprints,
+    every_answer_has_the_position_of_its_event,
+    records_a_body_that_is_not_a_document,
+    records_contract_violations_without_values,
+    records_conflicts_with_stored_documents,
+    records_documents_for_another_tenant_in_the_callers_log,
+    records_documents_over_quota,
+    limits_violations_and_truncates_pointers_in_events,
+    events_are_canonical_for_any_input,
+    does_not_record_calls_refused_before_their_document,
+    does_not_record_dry_runs_and_replays,
+    a_refusal_that_cannot_be_recorded_fails_the_request,
 );
 
-also_restricted!(what_is_stored_already_refuses_with_an_event);
+also_restricted!(records_conflicts_with_stored_documents);
 
 const REQUESTS: &str = "/v1/mass-requests";
 
-/// The events of the first tenant's log as they are written, in their order.
+/// The events of the first tenant's log as stored, in their order.
 const LOG: &str = "SELECT event AS line FROM audit_events WHERE tenant_id = 'default' ORDER BY sequence";
 
-/// What no event may tell: it stands in every document that is refused here.
+/// A value in each refused document that no event may contain.
 const SECRET: &str = "zebra";
 
-/// The texts of the events of the first tenant's log, in their order and without a gap.
+/// Returns the texts of the events of the first tenant's log, and checks that it has no gap.
 fn log(app: &TestApp) -> Vec<String> {
     let log = app.database().lines(LOG);
     let sequences = log.iter().map(|text| serde_json::from_str::<Value>(text).unwrap()["sequence"].as_i64().unwrap());
@@ -47,8 +47,7 @@ fn log(app: &TestApp) -> Vec<String> {
     log
 }
 
-/// The problem that a call is answered with and the only event that it leaves, which tells of a refusal and holds no
-/// value of what was sent.
+/// Returns the problem of a call and the only new event: a refusal without any value of the document.
 async fn refused(app: &TestApp, call: Call, status: u16, slug: &str) -> (Answer, Value) {
     let before = log(app).len();
     let answer = call.await.expect_problem(status, slug);
@@ -72,7 +71,7 @@ async fn refused(app: &TestApp, call: Call, status: u16, slug: &str) -> (Answer,
     (answer, event)
 }
 
-/// What an event tells of the only refusal.
+/// Returns the detail of an event's only refusal.
 fn told(event: &Value) -> Value {
     let [refusal] = &event["detail"]["first"].as_array().unwrap()[..] else { panic!("not one refusal: {event}") };
     let mut refusal = refusal.clone();
@@ -82,13 +81,13 @@ fn told(event: &Value) -> Value {
     refusal
 }
 
-/// The fingerprint of a document as it is sent.
+/// Returns the fingerprint of a document as sent.
 fn as_sent(document: &Value) -> String {
     let document = json::parse(document.to_string().as_bytes()).unwrap();
     Fingerprint::of(&canonical::write(&document)).to_string()
 }
 
-async fn a_stored_request_is_told_with_both_fingerprints(app: TestApp) {
+async fn records_stored_requests_with_both_fingerprints(app: TestApp) {
     let spelled = reading("dev-1").with("/device/type", " Rack-Sensor ");
     let created = app.post(REQUESTS).json(&spelled).await.expect(201);
     let text = log(&app).pop().unwrap();
@@ -101,7 +100,7 @@ async fn a_stored_request_is_told_with_both_fingerprints(app: TestApp) {
     let leaf_hash = TreeHash::of_leaf(text.as_bytes()).to_string();
     assert_eq!(created.text("/audit/leaf_hash"), leaf_hash);
 
-    // A document that is sent as it is stored has one fingerprint.
+    // A document that is sent in its stored form has one fingerprint.
     let again = app.post(REQUESTS).json(&created.at("/document").with("/metadata/notes", "x"));
     again.await.expect_problem(409, "conflict");
     let other = app.post(REQUESTS).json(&created.at("/document").with("/device/id", "dev-2")).await.expect(201);
@@ -109,7 +108,7 @@ async fn a_stored_request_is_told_with_both_fingerprints(app: TestApp) {
     assert_eq!((&event["input"], &event["output"]), (&other.at("/fingerprint"), &other.at("/fingerprint")));
 }
 
-async fn every_answer_tells_where_the_event_stands(app: TestApp) {
+async fn every_answer_has_the_position_of_its_event(app: TestApp) {
     let send = || app.post(REQUESTS).json(&reading("dev-1"));
     let created = send().key("k").await.expect(201);
     let audit = created.at("/audit");
@@ -129,7 +128,7 @@ async fn every_answer_tells_where_the_event_stands(app: TestApp) {
     assert_eq!(moved.at("/audit"), audit);
 }
 
-async fn a_text_that_is_no_document_leaves_an_event(app: TestApp) {
+async fn records_a_body_that_is_not_a_document(app: TestApp) {
     let texts: [(&[u8], &str); 4] = [
         (b"{\"payload\": \"zebra\",}", "syntax"),
         (b"", "empty_body"),
@@ -137,7 +136,7 @@ async fn a_text_that_is_no_document_leaves_an_event(app: TestApp) {
         (b"\"zebra\xff\r\n\"", "invalid_utf8"),
     ];
     for (text, syntax) in texts {
-        // That is told before anything else that is wrong with the call.
+        // This is checked before anything else about the call.
         for path in [REQUESTS.to_owned(), format!("{REQUESTS}?on_conflict=perhaps")] {
             let call = app.post(&path).body(text).key("");
             let (_, event) = refused(&app, call, 400, "malformed-json").await;
@@ -148,7 +147,7 @@ async fn a_text_that_is_no_document_leaves_an_event(app: TestApp) {
     }
 }
 
-async fn a_document_that_breaks_its_contract_leaves_an_event_without_its_values(app: TestApp) {
+async fn records_contract_violations_without_values(app: TestApp) {
     let wrong = reading("dev-1").with("/metrics/temperature_celsius", SECRET).with("/metadata/notes", SECRET);
     let (_, event) = refused(&app, app.post(REQUESTS).json(&wrong), 422, "contract-violation").await;
     assert_eq!((&event["contract"], &event["input"]), (&json!("device/1.1"), &json!(as_sent(&wrong))));
@@ -165,7 +164,7 @@ async fn a_document_that_breaks_its_contract_leaves_an_event_without_its_values(
     assert_eq!(told(&event)["violations"][0]["pointer"], "/request/idempotency_key");
 }
 
-async fn what_is_stored_already_refuses_with_an_event(app: TestApp) {
+async fn records_conflicts_with_stored_documents(app: TestApp) {
     let first = app.post(REQUESTS).json(&reading("dev-1")).await.expect(201).id();
     let keyed = app.post(REQUESTS).json(&simple(json!({"a": 1}))).key("k").await.expect(201).id();
     let gone = app.post(REQUESTS).json(&simple(json!({"a": SECRET}))).key("gone").await.expect(201).id();
@@ -184,7 +183,7 @@ async fn what_is_stored_already_refuses_with_an_event(app: TestApp) {
     }
 }
 
-async fn a_document_of_another_tenant_leaves_an_event_in_the_callers_log(app: TestApp) {
+async fn records_documents_for_another_tenant_in_the_callers_log(app: TestApp) {
     app.foreigner(Role::Viewer).await;
     let others = || app.database().count("audit_events WHERE tenant_id = 'other'");
     let before = others();
@@ -195,7 +194,7 @@ async fn a_document_of_another_tenant_leaves_an_event_in_the_callers_log(app: Te
     assert_eq!(others(), before);
 }
 
-async fn a_document_over_quota_leaves_an_event(app: TestApp) {
+async fn records_documents_over_quota(app: TestApp) {
     app.post(REQUESTS).json(&reading("dev-1")).await.expect(201);
     for (quotas, status, slug) in [
         (json!({"requests_per_day": 1}), 429, "daily-quota-exceeded"),
@@ -208,7 +207,7 @@ async fn a_document_over_quota_leaves_an_event(app: TestApp) {
     }
 }
 
-async fn of_many_violations_those_are_named_that_find_room_and_long_pointers_are_cut(app: TestApp) {
+async fn limits_violations_and_truncates_pointers_in_events(app: TestApp) {
     let mut wrong = reading("dev-1");
     for number in 0..30 {
         wrong = wrong.with(&format!("/{number:03}{}", "ü".repeat(300)), SECRET);
@@ -223,7 +222,7 @@ async fn of_many_violations_those_are_named_that_find_room_and_long_pointers_are
     }
 }
 
-async fn events_are_canonical_whatever_was_sent(app: TestApp) {
+async fn events_are_canonical_for_any_input(app: TestApp) {
     let odd = reading("dev-1").with("/zz\r\n\u{1}\u{2028}\u{fb33}😀\"\\", 1e21).with("/€", 2);
     refused(&app, app.post(REQUESTS).json(&odd), 422, "contract-violation").await;
     app.post(REQUESTS).json(&reading("dev-1")).await.expect(201);
@@ -233,7 +232,7 @@ async fn events_are_canonical_whatever_was_sent(app: TestApp) {
     }
 }
 
-async fn what_is_no_document_yet_leaves_no_event(app: TestApp) {
+async fn does_not_record_calls_refused_before_their_document(app: TestApp) {
     let before = log(&app);
     app.post(REQUESTS).body("x".repeat((1 << 20) + 1)).await.expect_problem(413, "too-large");
     app.post(REQUESTS).bytes("{}").await.expect_problem(415, "unsupported-media-type");
@@ -245,7 +244,7 @@ async fn what_is_no_document_yet_leaves_no_event(app: TestApp) {
     assert_eq!(log(&app), before);
 }
 
-async fn dry_runs_and_repetitions_leave_no_event(app: TestApp) {
+async fn does_not_record_dry_runs_and_replays(app: TestApp) {
     let send = || app.post(REQUESTS).json(&reading("dev-1"));
     send().key("k").await.expect(201);
     let before = log(&app);
@@ -260,7 +259,7 @@ async fn dry_runs_and_repetitions_leave_no_event(app: TestApp) {
     assert_eq!(log(&app), before);
 }
 
-async fn a_refusal_that_cannot_be_recorded_is_not_answered(app: TestApp) {
+async fn a_refusal_that_cannot_be_recorded_fails_the_request(app: TestApp) {
     app.post(REQUESTS).json(&reading("dev-1")).await.expect(201);
     app.database().refuse_events();
     app.post(REQUESTS).body("{").await.expect_problem(500, "internal");

@@ -1,4 +1,4 @@
-//! Logging in, and what a token opens.
+//! Log-in, and the access that a token gives.
 
 use jsonwebtoken::Algorithm;
 use mass_app::http::OPERATIONS;
@@ -14,36 +14,36 @@ use crate::support::tokens::{self, Forgery};
 use crate::support::{FOUNDER, PASSWORD, TENANT, TestApp};
 
 on_both!(
-    a_login_gives_a_token_that_tells_who_its_bearer_is,
-    letter_case_of_an_address_does_not_matter,
-    wrong_credentials_are_answered_alike,
-    a_token_says_what_the_documentation_promises,
-    the_name_of_the_scheme_may_be_written_in_any_case,
-    a_token_outlives_its_signing_key_while_that_is_known_as_the_previous_one,
+    a_login_returns_a_token_that_identifies_the_user,
+    email_addresses_are_case_insensitive,
+    all_wrong_credentials_get_the_same_answer,
+    tokens_have_the_documented_claims,
+    the_authorization_scheme_is_case_insensitive,
+    tokens_of_the_previous_signing_key_are_accepted,
     a_disabled_user_is_refused_at_once,
-    a_role_that_is_taken_away_is_gone_at_once,
+    a_removed_role_has_no_effect_at_once,
     an_operation_cannot_be_called_without_a_token,
-    no_operation_takes_a_forged_token,
-    no_operation_takes_credentials_of_another_form,
+    no_operation_accepts_a_forged_token,
+    no_operation_accepts_other_forms_of_credentials,
     each_operation_refuses_exactly_the_roles_without_its_permission,
-    a_foreign_object_looks_like_an_absent_one,
-    a_foreign_object_looks_absent_when_it_is_deleted,
+    objects_of_another_tenant_are_not_found,
+    deleting_an_object_of_another_tenant_finds_nothing,
 );
 
 also_restricted!(
-    a_login_gives_a_token_that_tells_who_its_bearer_is,
-    a_foreign_object_looks_like_an_absent_one,
-    a_foreign_object_looks_absent_when_it_is_deleted,
+    a_login_returns_a_token_that_identifies_the_user,
+    objects_of_another_tenant_are_not_found,
+    deleting_an_object_of_another_tenant_finds_nothing,
 );
 
-/// An id that nothing has.
+/// A well-formed id that does not exist.
 const NOBODY: &str = "0199d3a0-0000-7000-8000-000000000001";
 
 async fn log_in(client: &Client, email: &str, password: &str) -> Answer {
     client.post("/v1/auth/login").json(&json!({"email": email, "password": password})).await
 }
 
-async fn a_login_gives_a_token_that_tells_who_its_bearer_is(app: TestApp) {
+async fn a_login_returns_a_token_that_identifies_the_user(app: TestApp) {
     let login = log_in(&app.anonymous(), FOUNDER, PASSWORD).await.expect(200);
     assert_eq!(login.at("/token_type"), "Bearer");
     assert_eq!(login.at("/expires_in"), 900);
@@ -53,11 +53,11 @@ async fn a_login_gives_a_token_that_tells_who_its_bearer_is(app: TestApp) {
     assert!(me["permissions"].as_array().unwrap().contains(&json!("mass:write")));
 }
 
-async fn letter_case_of_an_address_does_not_matter(app: TestApp) {
+async fn email_addresses_are_case_insensitive(app: TestApp) {
     log_in(&app.anonymous(), "Founder@EXAMPLE.test", PASSWORD).await.expect(200);
 }
 
-async fn wrong_credentials_are_answered_alike(app: TestApp) {
+async fn all_wrong_credentials_get_the_same_answer(app: TestApp) {
     let anonymous = app.anonymous();
     let wrong = log_in(&anonymous, FOUNDER, "incorrect horse battery staple").await;
     let wrong = wrong.expect_problem(401, "invalid-credentials");
@@ -71,7 +71,7 @@ async fn wrong_credentials_are_answered_alike(app: TestApp) {
     assert_eq!(disabled.without_ids(), wrong.without_ids());
 }
 
-async fn a_token_says_what_the_documentation_promises(app: TestApp) {
+async fn tokens_have_the_documented_claims(app: TestApp) {
     let (header, claims) = tokens::decode(app.founder().token());
     assert_eq!(header["alg"], "HS256");
     assert_eq!(header["typ"], "at+jwt");
@@ -84,14 +84,14 @@ async fn a_token_says_what_the_documentation_promises(app: TestApp) {
     assert_ne!(tokens::decode(&again).1["jti"], claims["jti"]);
 }
 
-async fn the_name_of_the_scheme_may_be_written_in_any_case(app: TestApp) {
+async fn the_authorization_scheme_is_case_insensitive(app: TestApp) {
     for scheme in ["bearer", "BEARER"] {
         let credentials = format!("{scheme} {}", app.founder().token());
         app.anonymous().get("/v1/auth/me").header("Authorization", &credentials).await.expect(200);
     }
 }
 
-async fn a_token_outlives_its_signing_key_while_that_is_known_as_the_previous_one(app: TestApp) {
+async fn tokens_of_the_previous_signing_key_are_accepted(app: TestApp) {
     let old = app.founder().token().to_owned();
     let newer = ("--secret-key", "another signing key, which is long enough too");
     let app = app.restart(&[newer, ("--secret-key-previous", tokens::SECRET_KEY)]).await;
@@ -108,7 +108,7 @@ async fn a_disabled_user_is_refused_at_once(app: TestApp) {
     app.get("/v1/auth/me").await.expect_problem(401, "unauthenticated");
 }
 
-async fn a_role_that_is_taken_away_is_gone_at_once(app: TestApp) {
+async fn a_removed_role_has_no_effect_at_once(app: TestApp) {
     app.user(Role::Viewer).await;
     app.post("/v1/mass-requests").json(&reading("dev-1")).await.expect(201);
     let viewer = "SELECT roles FROM users WHERE email LIKE 'viewer-%'";
@@ -150,7 +150,7 @@ fn access(operation: &Operation) -> &'static str {
 }
 
 #[test]
-fn nothing_is_public_but_what_has_to_be() {
+fn only_the_listed_operations_are_public() {
     let public: Vec<_> = operations::all().into_iter().filter(Operation::is_public).map(|each| each.path).collect();
     let pages = ["/.well-known/jwks.json", "/.well-known/mass-audit-key", "/health", "/ready"];
     let credentials = ["/v1/auth/login", "/v1/auth/refresh", "/v1/auth/register"];
@@ -160,12 +160,12 @@ fn nothing_is_public_but_what_has_to_be() {
 async fn an_operation_cannot_be_called_without_a_token(app: TestApp) {
     for operation in operations::protected() {
         let answer = app.anonymous().operation(&operation, NOBODY).await.expect_problem(401, "unauthenticated");
-        // RFC 6750, section 3: who sent no credentials is told no error.
+        // RFC 6750, section 3: a request without credentials gets no error code.
         assert_eq!(answer.header("www-authenticate"), Some(r#"Bearer realm="mass""#), "{operation:?}");
     }
 }
 
-async fn no_operation_takes_a_forged_token(app: TestApp) {
+async fn no_operation_accepts_a_forged_token(app: TestApp) {
     let good = app.founder().token();
     let mut forged = forgeries(good);
     forged.extend(["garbage".to_owned(), "a.b.c".to_owned(), good[..good.len() - 1].to_owned(), "x".repeat(100_000)]);
@@ -184,7 +184,7 @@ fn forgeries(good: &str) -> Vec<String> {
         .collect();
     forged.extend([
         Forgery::of(good).lives(-900, -6),
-        // Far enough ahead for the slowest machine.
+        // Far enough in the future for the slowest machine.
         Forgery::of(good).lives(3_600, 4_500),
         Forgery::of(good).claim("iss", "somebody"),
         Forgery::of(good).claim("aud", "somebody"),
@@ -211,7 +211,7 @@ fn forgeries(good: &str) -> Vec<String> {
     signed
 }
 
-async fn no_operation_takes_credentials_of_another_form(app: TestApp) {
+async fn no_operation_accepts_other_forms_of_credentials(app: TestApp) {
     let good = app.founder().token();
     let twice = format!("Bearer {good}");
     for operation in operations::protected() {
@@ -231,7 +231,7 @@ fn assert_refused(answer: &Answer) {
 async fn each_operation_refuses_exactly_the_roles_without_its_permission(app: TestApp) {
     for role in Role::ALL {
         let user = app.user(*role).await;
-        // Whoever logs out is nobody from then on.
+        // Calling log-out would end the session.
         let staying = operations::protected().into_iter().filter(|operation| operation.path != "/v1/auth/logout");
         for operation in staying {
             let answer = user.operation(&operation, NOBODY).await;
@@ -249,14 +249,14 @@ fn assert_forbidden(answer: &Answer, permission: Permission) {
     assert_eq!(answer.text("/permission"), permission.as_str());
 }
 
-async fn a_foreign_object_looks_like_an_absent_one(app: TestApp) {
+async fn objects_of_another_tenant_are_not_found(app: TestApp) {
     let foreigner = app.foreigner(Role::Operator).await;
     let created = app.post("/v1/mass-requests").json(&reading("dev-1")).await.expect(201);
     assert_looks_absent(&foreigner, &created.id()).await;
     assert_eq!(app.get(&format!("/v1/mass-requests/{}", created.id())).await.body, created.body);
 }
 
-async fn a_foreign_object_looks_absent_when_it_is_deleted(app: TestApp) {
+async fn deleting_an_object_of_another_tenant_finds_nothing(app: TestApp) {
     let foreigner = app.foreigner(Role::Operator).await;
     let id = app.post("/v1/mass-requests").json(&reading("dev-1")).await.id();
     app.delete(&format!("/v1/mass-requests/{id}")).await.expect(204);

@@ -18,16 +18,16 @@ use crate::support::client::{Answer, Call, Client};
 use crate::support::documents::{Edit, hours_ago, reading, report, simple};
 
 on_both!(
-    every_format_is_taken_in_every_coding,
-    a_contract_is_named_beside_the_records,
+    accepts_every_format_in_every_content_coding,
+    a_contract_can_be_named_beside_the_records,
     each_record_has_its_own_result_and_line,
-    lines_may_be_blank_end_with_crlf_or_not_at_all,
-    a_record_over_the_limit_costs_none_of_its_neighbours,
-    the_totals_of_any_mixture_add_up,
-    errors_alone_are_shown_on_request,
+    accepts_blank_lines_crlf_and_a_missing_last_line_feed,
+    a_record_over_the_limit_does_not_affect_others,
+    totals_match_the_lines_for_any_mixture,
+    shows_only_errors_on_request,
     a_key_of_the_batch_makes_records_without_a_key_idempotent,
     a_batch_may_be_empty,
-    what_cannot_be_a_batch_is_refused_before_it_is_read,
+    refuses_bodies_that_cannot_be_a_batch_before_reading,
 );
 
 pub(crate) const BATCH: &str = "/v1/mass-requests/batch";
@@ -43,12 +43,12 @@ pub(crate) fn gzip(body: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Readings of as many devices.
+/// Readings of this number of devices.
 pub(crate) fn readings(count: usize) -> Vec<Value> {
     (0..count).map(|number| reading(&format!("dev-{number}"))).collect()
 }
 
-/// A batch that says what it is.
+/// A batch with its media type.
 pub(crate) fn send(client: &Client, path: &str, media_type: &str, body: impl Into<Vec<u8>>) -> Call {
     client.post(path).header("Content-Type", media_type).bytes(body)
 }
@@ -57,7 +57,7 @@ pub(crate) fn send_ndjson(client: &Client, query: &str, documents: &[Value]) -> 
     send(client, &format!("{BATCH}{query}"), "application/x-ndjson", ndjson(documents))
 }
 
-/// The lines of an answer and, apart, the last one; the totals are checked to add up.
+/// Returns the lines of an answer, with the last one apart, and checks that the totals add up.
 #[track_caller]
 pub(crate) fn lines_of(answer: &[u8]) -> (Vec<Value>, Value) {
     let mut lines: Vec<Value> = answer
@@ -72,18 +72,18 @@ pub(crate) fn lines_of(answer: &[u8]) -> (Vec<Value>, Value) {
     (lines, last)
 }
 
-/// The totals in short: those that are not 0.
+/// Returns the totals that are not 0.
 pub(crate) fn counts(last: &Value) -> Value {
     let totals = last["totals"].as_object().unwrap().clone();
     totals.into_iter().filter(|(_, count)| *count != 0).collect()
 }
 
-/// What became of each record.
+/// Returns the outcome of each record.
 pub(crate) fn outcomes(lines: &[Value]) -> Vec<&str> {
     lines.iter().map(|line| line["outcome"].as_str().unwrap()).collect()
 }
 
-/// The codes of what is wrong with a record.
+/// Returns the codes of a record's violations.
 fn codes(line: &Value) -> Vec<&str> {
     line["violations"].as_array().into_iter().flatten().map(|found| found["code"].as_str().unwrap()).collect()
 }
@@ -120,7 +120,7 @@ fn table(documents: &[Value]) -> String {
     text
 }
 
-async fn every_format_is_taken_in_every_coding(app: TestApp) {
+async fn accepts_every_format_in_every_content_coding(app: TestApp) {
     let documents = readings(3);
     let formats = [
         ("application/x-ndjson", ndjson(&documents), 1),
@@ -148,7 +148,7 @@ async fn every_format_is_taken_in_every_coding(app: TestApp) {
     assert_eq!(app.database().count("mass_requests"), 3);
 }
 
-async fn a_contract_is_named_beside_the_records(app: TestApp) {
+async fn a_contract_can_be_named_beside_the_records(app: TestApp) {
     let bare = reading("dev-1").without("/mass_version");
     let (lines, _) = send_ndjson(app.founder(), "", std::slice::from_ref(&bare)).await.lines();
     assert_eq!(codes(&lines[0]), ["no_contract"]);
@@ -200,7 +200,7 @@ async fn each_record_has_its_own_result_and_line(app: TestApp) {
     assert_eq!(outcomes(&lines), ["correction"]);
 }
 
-async fn lines_may_be_blank_end_with_crlf_or_not_at_all(app: TestApp) {
+async fn accepts_blank_lines_crlf_and_a_missing_last_line_feed(app: TestApp) {
     let [one, two, three] = ["dev-1", "dev-2", "dev-3"].map(|device| reading(device).to_string());
     let body = format!("\r\n{one}\r\n\n   \n{two}\n\u{feff}{three}\n{three}");
     let (lines, _) = send(app.founder(), BATCH, "application/x-ndjson", body).await.lines();
@@ -209,7 +209,7 @@ async fn lines_may_be_blank_end_with_crlf_or_not_at_all(app: TestApp) {
     assert_eq!(codes(&lines[2]), ["byte_order_mark"]);
 }
 
-async fn a_record_over_the_limit_costs_none_of_its_neighbours(app: TestApp) {
+async fn a_record_over_the_limit_does_not_affect_others(app: TestApp) {
     let app = app.another_with(&[("--body-limit-bytes", "1024")]).await;
     let long = simple(json!({"text": "x".repeat(100_000)}));
     let documents = [reading("dev-1"), long, reading("dev-2")];
@@ -224,7 +224,7 @@ async fn a_record_over_the_limit_costs_none_of_its_neighbours(app: TestApp) {
     assert_eq!(app.database().count("mass_requests"), 2);
 }
 
-/// A sequence of numbers that looks random and is the same in every run.
+/// A deterministic pseudo-random sequence.
 struct Numbers(u64);
 
 impl Numbers {
@@ -234,7 +234,7 @@ impl Numbers {
     }
 }
 
-async fn the_totals_of_any_mixture_add_up(app: TestApp) {
+async fn totals_match_the_lines_for_any_mixture(app: TestApp) {
     let mut stored: std::collections::BTreeMap<u64, Vec<u64>> = std::collections::BTreeMap::new();
     for seed in 0..4 {
         let mut numbers = Numbers(seed);
@@ -270,7 +270,7 @@ async fn the_totals_of_any_mixture_add_up(app: TestApp) {
     assert_eq!(app.database().count("mass_requests"), i64::try_from(versions).unwrap());
 }
 
-async fn errors_alone_are_shown_on_request(app: TestApp) {
+async fn shows_only_errors_on_request(app: TestApp) {
     let documents = [reading("dev-1"), reading("dev-1"), json!({}), reading("dev-2")];
     let (lines, last) = send_ndjson(app.founder(), "?results=errors", &documents).await.lines();
     assert_eq!((lines.len(), &lines[0]["index"]), (1, &json!(2)));
@@ -304,7 +304,7 @@ async fn a_batch_may_be_empty(app: TestApp) {
     }
 }
 
-async fn what_cannot_be_a_batch_is_refused_before_it_is_read(app: TestApp) {
+async fn refuses_bodies_that_cannot_be_a_batch_before_reading(app: TestApp) {
     for media_type in ["text/plain", "application/jsonl", "text/csv; charset=latin1"] {
         let refused = send(app.founder(), &format!("{BATCH}?mode=no"), media_type, "{}").await;
         let refused = refused.expect_problem(415, "unsupported-media-type");

@@ -1,4 +1,4 @@
-//! The contracts, as the API describes them.
+//! The contracts as the API describes them.
 
 use mass_domain::access::Role;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::support::{OTHER_TENANT, TestApp};
 
 on_both!(
     every_contract_is_listed_and_described,
-    an_example_passes_for_whoever_asks_for_it,
+    the_example_of_a_contract_is_valid_for_any_caller,
     an_example_conforms_to_its_schema,
     a_contract_is_found_by_its_exact_name_and_version,
 );
@@ -31,7 +31,7 @@ async fn every_contract_is_listed_and_described(app: TestApp) {
     }
 }
 
-async fn an_example_passes_for_whoever_asks_for_it(app: TestApp) {
+async fn the_example_of_a_contract_is_valid_for_any_caller(app: TestApp) {
     let foreigner = app.foreigner(Role::Operator).await;
     for client in [app.founder(), &foreigner] {
         for href in hrefs(client).await {

@@ -1,5 +1,5 @@
-//! What is taken from a caller at one server is taken at the other by the very next request, although both remember who
-//! calls, and while others keep them busy.
+//! Revocations at one server apply to the next request at another server, although both cache principals, and under
+//! load.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,23 +14,23 @@ use crate::support::documents::simple;
 use crate::support::{PASSWORD, TestApp};
 
 on_both!(
-    who_logs_out_is_out_at_the_other_server_at_once,
-    who_is_disabled_is_out_at_the_other_server_at_once,
-    another_role_counts_at_the_other_server_at_once,
-    a_revoked_key_opens_nothing_at_the_other_server_at_once,
-    a_changed_password_ends_sessions_at_the_other_server_at_once,
-    of_many_requests_at_once_none_is_let_in_after_the_logout,
-    a_document_under_a_revoked_key_is_neither_judged_nor_stored,
-    another_role_counts_for_the_next_document,
-    of_many_documents_at_once_none_is_stored_after_the_revocation,
+    a_logout_applies_to_other_servers_at_once,
+    disabling_a_user_applies_to_other_servers_at_once,
+    a_changed_role_applies_to_other_servers_at_once,
+    a_revoked_key_is_refused_by_other_servers_at_once,
+    a_changed_password_ends_sessions_at_other_servers_at_once,
+    concurrent_requests_are_refused_after_a_logout,
+    a_document_sent_with_a_revoked_key_is_neither_validated_nor_stored,
+    a_changed_role_applies_to_the_next_document,
+    concurrent_documents_are_not_stored_after_a_revocation,
 );
 
 also_restricted!(
-    who_logs_out_is_out_at_the_other_server_at_once,
-    another_role_counts_at_the_other_server_at_once,
-    a_revoked_key_opens_nothing_at_the_other_server_at_once,
-    a_document_under_a_revoked_key_is_neither_judged_nor_stored,
-    another_role_counts_for_the_next_document,
+    a_logout_applies_to_other_servers_at_once,
+    a_changed_role_applies_to_other_servers_at_once,
+    a_revoked_key_is_refused_by_other_servers_at_once,
+    a_document_sent_with_a_revoked_key_is_neither_validated_nor_stored,
+    a_changed_role_applies_to_the_next_document,
 );
 
 const ME: &str = "/v1/auth/me";
@@ -38,7 +38,7 @@ const KEYS: &str = "/v1/admin/api-keys";
 const REQUESTS: &str = "/v1/mass-requests";
 const OTHER_PASSWORD: &str = "seven kestrels over the harbour";
 
-/// Two servers of one database, whose first administrator keeps both busy.
+/// Two servers of one database, both kept busy by the first administrator.
 struct Busy {
     one: TestApp,
     other: TestApp,
@@ -62,13 +62,13 @@ impl Busy {
         Self { one, other, stops, callers }
     }
 
-    /// The servers in turn: the one where something is taken away, and the one where it has to be missed.
+    /// Iterates over the servers in turn: the one that revokes, and the one that must notice.
     fn turns(&self, rounds: usize) -> impl Iterator<Item = (&TestApp, &TestApp)> {
         let (one, other) = (&self.one, &self.other);
         [(one, other), (other, one)].into_iter().cycle().take(rounds)
     }
 
-    /// Lets the others go home, none of whom may have been refused.
+    /// Ends the load; none of its requests may have been refused.
     async fn end(mut self) {
         self.stops.store(true, Ordering::Relaxed);
         while let Some(caller) = self.callers.join_next().await {
@@ -77,7 +77,7 @@ impl Busy {
     }
 }
 
-/// Calls until the server is sure to remember who calls.
+/// Calls until the server has surely cached the principal.
 async fn become_known(caller: &Client) {
     for _ in 0..3 {
         caller.get(ME).await.expect(200);
@@ -93,7 +93,7 @@ fn at(server: &TestApp, caller: &Client) -> Client {
     server.bearer(caller.token())
 }
 
-async fn who_logs_out_is_out_at_the_other_server_at_once(app: TestApp) {
+async fn a_logout_applies_to_other_servers_at_once(app: TestApp) {
     let busy = Busy::with(app).await;
     let email = busy.one.user(Role::Viewer).await.get(ME).await.expect(200).text("/email");
     for (here, there) in busy.turns(12) {
@@ -107,7 +107,7 @@ async fn who_logs_out_is_out_at_the_other_server_at_once(app: TestApp) {
     busy.end().await;
 }
 
-async fn who_is_disabled_is_out_at_the_other_server_at_once(app: TestApp) {
+async fn disabling_a_user_applies_to_other_servers_at_once(app: TestApp) {
     let busy = Busy::with(app).await;
     let me = busy.one.user(Role::Viewer).await.get(ME).await.expect(200);
     let user = format!("/v1/admin/users/{}", me.id());
@@ -122,7 +122,7 @@ async fn who_is_disabled_is_out_at_the_other_server_at_once(app: TestApp) {
     busy.end().await;
 }
 
-async fn another_role_counts_at_the_other_server_at_once(app: TestApp) {
+async fn a_changed_role_applies_to_other_servers_at_once(app: TestApp) {
     let busy = Busy::with(app).await;
     let caller = busy.one.user(Role::Viewer).await;
     let user = format!("/v1/admin/users/{}", caller.get(ME).await.expect(200).id());
@@ -136,7 +136,7 @@ async fn another_role_counts_at_the_other_server_at_once(app: TestApp) {
     busy.end().await;
 }
 
-async fn a_revoked_key_opens_nothing_at_the_other_server_at_once(app: TestApp) {
+async fn a_revoked_key_is_refused_by_other_servers_at_once(app: TestApp) {
     let busy = Busy::with(app).await;
     for (here, there) in busy.turns(30) {
         let key = json!({"name": "gateway", "permissions": ["mass:read"]});
@@ -151,7 +151,7 @@ async fn a_revoked_key_opens_nothing_at_the_other_server_at_once(app: TestApp) {
     busy.end().await;
 }
 
-async fn a_changed_password_ends_sessions_at_the_other_server_at_once(app: TestApp) {
+async fn a_changed_password_ends_sessions_at_other_servers_at_once(app: TestApp) {
     let busy = Busy::with(app).await;
     let email = busy.one.user(Role::Viewer).await.get(ME).await.expect(200).text("/email");
     let passwords = [(PASSWORD, OTHER_PASSWORD), (OTHER_PASSWORD, PASSWORD)];
@@ -167,8 +167,8 @@ async fn a_changed_password_ends_sessions_at_the_other_server_at_once(app: TestA
     busy.end().await;
 }
 
-/// Callers at both servers with one token, each of whom calls until it is refused.
-async fn of_many_requests_at_once_none_is_let_in_after_the_logout(app: TestApp) {
+/// Callers at both servers share one token, and call until they are refused.
+async fn concurrent_requests_are_refused_after_a_logout(app: TestApp) {
     let busy = Busy::with(app).await;
     let email = busy.one.user(Role::Viewer).await.get(ME).await.expect(200).text("/email");
     for (here, there) in busy.turns(8) {
@@ -198,7 +198,7 @@ async fn of_many_requests_at_once_none_is_let_in_after_the_logout(app: TestApp) 
     busy.end().await;
 }
 
-/// A key of a gateway, and the path to revoke it.
+/// Creates a gateway's key; returns its client and the path to revoke it.
 async fn gateway(at: &TestApp) -> (Client, String) {
     let key = json!({"name": "gateway", "permissions": ["mass:write", "mass:read"]});
     let key = at.post(KEYS).json(&key).await.expect(201);
@@ -209,13 +209,13 @@ fn document(number: usize) -> Value {
     simple(json!({"number": number}))
 }
 
-/// How many requests the founder's tenant has, and how many refused payloads its audit trail tells of.
+/// Returns the number of requests of the founder's tenant, and of refused payloads in its audit trail.
 async fn told(app: &TestApp) -> (usize, usize) {
     let count = async |path: &str| app.founder().get(path).await.expect(200).at("/items").as_array().unwrap().len();
     (count("/v1/mass-requests?limit=200").await, count("/v1/audit/events?action=payload_refused&limit=200").await)
 }
 
-async fn a_document_under_a_revoked_key_is_neither_judged_nor_stored(app: TestApp) {
+async fn a_document_sent_with_a_revoked_key_is_neither_validated_nor_stored(app: TestApp) {
     let busy = Busy::with(app).await;
     for (here, there) in busy.turns(6) {
         let (sender, revocation) = gateway(here).await;
@@ -223,7 +223,7 @@ async fn a_document_under_a_revoked_key_is_neither_judged_nor_stored(app: TestAp
             at(here, &sender).post(REQUESTS).json(&document(number)).await.expect(201);
             at(there, &sender).post(REQUESTS).json(&document(number)).await.expect(201);
         }
-        // What changes at other credentials of the tenant costs the sender nothing.
+        // Changes of the tenant's other credentials do not affect the sender.
         gateway(there).await.0.get(ME).await.expect(200);
         here.delete(&gateway(here).await.1).await.expect(204);
         at(there, &sender).post(REQUESTS).json(&document(4)).await.expect(201);
@@ -252,7 +252,7 @@ async fn a_document_under_a_revoked_key_is_neither_judged_nor_stored(app: TestAp
     busy.end().await;
 }
 
-async fn another_role_counts_for_the_next_document(app: TestApp) {
+async fn a_changed_role_applies_to_the_next_document(app: TestApp) {
     let busy = Busy::with(app).await;
     let caller = busy.one.user(Role::Operator).await;
     let user = format!("/v1/admin/users/{}", caller.get(ME).await.expect(200).id());
@@ -267,8 +267,8 @@ async fn another_role_counts_for_the_next_document(app: TestApp) {
     busy.end().await;
 }
 
-/// Senders at both servers with one key, each of whom sends until it is refused.
-async fn of_many_documents_at_once_none_is_stored_after_the_revocation(app: TestApp) {
+/// Senders at both servers share one key, and send until they are refused.
+async fn concurrent_documents_are_not_stored_after_a_revocation(app: TestApp) {
     let busy = Busy::with(app).await;
     for (here, there) in busy.turns(4) {
         let (sender, revocation) = gateway(here).await;

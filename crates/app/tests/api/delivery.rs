@@ -1,4 +1,4 @@
-//! Sending requests to an engine, and what is shown of it.
+//! Sending of requests to an engine, and the views of deliveries.
 
 use std::time::Duration;
 
@@ -15,21 +15,21 @@ use crate::support::engines::{ReferenceEngine, ScriptedEngine, recommendation, r
 
 on_both!(
     a_request_is_sent_once,
-    what_cannot_be_sent_is_told,
-    the_engine_s_answer_is_stored_and_shown,
-    recommendations_are_listed_by_what_they_are_about,
+    reports_why_a_request_cannot_be_sent,
+    the_engines_answer_is_stored_and_shown,
+    recommendations_are_filtered,
     a_recommendation_that_breaks_a_guardrail_is_never_shown_as_valid,
-    an_answer_that_is_none_is_told_of_and_never_stored,
+    a_malformed_answer_is_reported_and_never_stored,
     a_dead_letter_is_replayed_or_cancelled,
-    a_cancelled_delivery_is_not_answered,
-    a_deleted_request_is_not_asked_about,
-    what_is_accepted_is_sent_without_being_asked_to,
-    what_is_accepted_wakes_the_worker,
-    a_tenant_that_sends_everything_wakes_the_worker,
-    an_engine_that_is_too_slow_misses_the_objective,
-    an_engine_that_hangs_holds_up_nobody_but_itself,
-    a_worker_that_stops_hands_back_what_it_has,
-    an_engine_that_is_away_is_left_alone_and_found_again,
+    a_cancelled_delivery_stores_no_answer,
+    a_deleted_request_is_not_sent,
+    accepted_requests_are_sent_automatically,
+    accepted_requests_wake_the_worker,
+    auto_send_of_a_tenant_wakes_the_worker,
+    a_slow_engine_misses_the_service_level_objective,
+    a_hanging_engine_does_not_block_the_server,
+    a_stopping_worker_releases_its_deliveries,
+    the_circuit_opens_for_an_unreachable_engine_and_closes_again,
 );
 
 async fn store(client: &Client, document: &Value) -> String {
@@ -53,7 +53,7 @@ async fn status(app: &TestApp, id: &str) -> String {
     app.get(&format!("/v1/mass-requests/{id}")).await.expect(200).text("/status")
 }
 
-/// What happened to a request, in order.
+/// Returns the actions on a request, in order.
 async fn actions(app: &TestApp, id: &str) -> Vec<String> {
     let events = app.get(&format!("/v1/mass-requests/{id}/events")).await.expect(200).at("/items");
     events.as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
@@ -70,7 +70,7 @@ async fn reaches(app: &TestApp, id: &str, state: &str) -> Value {
     }
 }
 
-/// A server with this engine and a worker that asks it.
+/// A server with this engine and a running worker.
 async fn at_work(app: &TestApp, engine: &str, flags: &[(&str, &str)]) -> (TestApp, RunningWorker) {
     let flags: Vec<_> = [("--engine-url", engine)].into_iter().chain(flags.iter().copied()).collect();
     let app = app.another_with(&flags).await;
@@ -99,7 +99,7 @@ async fn a_request_is_sent_once(app: TestApp) {
     assert_eq!((theirs.at("/items"), theirs.at("/queue/depth")), (json!([]), json!(0)));
 }
 
-async fn what_cannot_be_sent_is_told(app: TestApp) {
+async fn reports_why_a_request_cannot_be_sent(app: TestApp) {
     let id = store(app.founder(), &reading("dev-1")).await;
     let delivery = send(&app, &id).await.expect(202).id();
     let alone = app.another_with(&[("--engine-url", "")]).await;
@@ -120,7 +120,7 @@ async fn what_cannot_be_sent_is_told(app: TestApp) {
     list.expect_violations("invalid-parameter", &["?valid parameter", "?from parameter"]);
 }
 
-async fn the_engine_s_answer_is_stored_and_shown(app: TestApp) {
+async fn the_engines_answer_is_stored_and_shown(app: TestApp) {
     let engine = ReferenceEngine::sound();
     let (app, worker) = at_work(&app, &engine.url(), &[]).await;
     let id = store(app.founder(), &report("r-1")).await;
@@ -141,7 +141,7 @@ async fn the_engine_s_answer_is_stored_and_shown(app: TestApp) {
     assert_eq!(engine.counted("requests").await, 1);
 }
 
-async fn recommendations_are_listed_by_what_they_are_about(app: TestApp) {
+async fn recommendations_are_filtered(app: TestApp) {
     let engine = ReferenceEngine::sound();
     let (app, worker) = at_work(&app, &engine.url(), &[]).await;
     let mut about = Vec::new();
@@ -191,7 +191,7 @@ async fn a_recommendation_that_breaks_a_guardrail_is_never_shown_as_valid(app: T
     assert_eq!(app.get("/v1/recommendations?valid=false").await.expect(200).at("/items"), json!([found]));
 }
 
-async fn an_answer_that_is_none_is_told_of_and_never_stored(app: TestApp) {
+async fn a_malformed_answer_is_reported_and_never_stored(app: TestApp) {
     let engine = ReferenceEngine::start(Duration::ZERO, Faults { garbage: Rate::ALWAYS, ..Faults::default() });
     let (app, worker) = at_work(&app, &engine.url(), &[("--engine-deadline-seconds", "1")]).await;
     let id = store(app.founder(), &reading("dev-1")).await;
@@ -236,7 +236,7 @@ async fn a_dead_letter_is_replayed_or_cancelled(app: TestApp) {
     worker.finish().await;
 }
 
-async fn a_cancelled_delivery_is_not_answered(app: TestApp) {
+async fn a_cancelled_delivery_stores_no_answer(app: TestApp) {
     let id = store(app.founder(), &reading("dev-1")).await;
     let delivery = send(&app, &id).await.expect(202).id();
     for _ in 0..2 {
@@ -253,7 +253,7 @@ async fn a_cancelled_delivery_is_not_answered(app: TestApp) {
     assert_eq!(engine.counted("requests").await, 1);
 }
 
-async fn a_deleted_request_is_not_asked_about(app: TestApp) {
+async fn a_deleted_request_is_not_sent(app: TestApp) {
     let id = store(app.founder(), &reading("dev-1")).await;
     let delivery = send(&app, &id).await.expect(202).id();
     app.delete(&format!("/v1/mass-requests/{id}")).await.expect(204);
@@ -267,7 +267,7 @@ async fn a_deleted_request_is_not_asked_about(app: TestApp) {
     app.get(&format!("/v1/mass-requests/{id}/recommendations")).await.expect_problem(410, "gone");
 }
 
-async fn what_is_accepted_is_sent_without_being_asked_to(app: TestApp) {
+async fn accepted_requests_are_sent_automatically(app: TestApp) {
     let app = app.another_with(&[("--auto-send", "true")]).await;
     let id = store(app.founder(), &reading("dev-1")).await;
     let batch = json!([reading("dev-2"), simple(json!({"a": 1}))]);
@@ -283,7 +283,7 @@ async fn what_is_accepted_is_sent_without_being_asked_to(app: TestApp) {
     assert_eq!(app.get("/v1/admin/deliveries").await.expect(200).at("/queue/depth"), json!(3));
 }
 
-async fn what_is_accepted_wakes_the_worker(app: TestApp) {
+async fn accepted_requests_wake_the_worker(app: TestApp) {
     let engine = ReferenceEngine::sound();
     let app = app.another_with(&[("--engine-url", &engine.url()), ("--auto-send", "true")]).await;
     let worker = app.work_when_woken();
@@ -292,7 +292,7 @@ async fn what_is_accepted_wakes_the_worker(app: TestApp) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    // The worker has had its first look, the only one by itself, once this is answered.
+    // Once this is answered, the worker has polled once, and will not poll again by itself.
     store(app.founder(), &reading("dev-1")).await;
     answered(1).await;
     store(app.founder(), &reading("dev-2")).await;
@@ -304,7 +304,7 @@ async fn what_is_accepted_wakes_the_worker(app: TestApp) {
     worker.finish().await;
 }
 
-async fn a_tenant_that_sends_everything_wakes_the_worker(app: TestApp) {
+async fn auto_send_of_a_tenant_wakes_the_worker(app: TestApp) {
     let engine = ReferenceEngine::sound();
     let app = app.another_with(&[("--engine-url", &engine.url())]).await;
     let worker = app.work_when_woken();
@@ -321,7 +321,7 @@ async fn a_tenant_that_sends_everything_wakes_the_worker(app: TestApp) {
     worker.finish().await;
 }
 
-async fn an_engine_that_is_too_slow_misses_the_objective(app: TestApp) {
+async fn a_slow_engine_misses_the_service_level_objective(app: TestApp) {
     let engine = ReferenceEngine::start(Duration::from_millis(150), Faults::default());
     let (app, worker) = at_work(&app, &engine.url(), &[]).await;
     let hasty = report("r-1").with("/request/service_level_objective_ms", 100);
@@ -333,7 +333,7 @@ async fn an_engine_that_is_too_slow_misses_the_objective(app: TestApp) {
     assert!(found["latency_ms"].as_i64().unwrap() >= 150);
 }
 
-async fn an_engine_that_hangs_holds_up_nobody_but_itself(app: TestApp) {
+async fn a_hanging_engine_does_not_block_the_server(app: TestApp) {
     let engine = ScriptedEngine::start(|_| None).await;
     // Longer than this test takes on a busy machine.
     let patience = ("--engine-timeout-ms", "120000");
@@ -345,7 +345,7 @@ async fn an_engine_that_hangs_holds_up_nobody_but_itself(app: TestApp) {
     while engine.heard().len() < 64 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    // As many calls as there may be are under way, and none of them ends.
+    // The maximum number of calls is under way, and none of them ends.
     for number in 100..130 {
         store(app.founder(), &reading(&format!("dev-{number}"))).await;
     }
@@ -355,7 +355,7 @@ async fn an_engine_that_hangs_holds_up_nobody_but_itself(app: TestApp) {
     worker.finish().await;
 }
 
-async fn a_worker_that_stops_hands_back_what_it_has(app: TestApp) {
+async fn a_stopping_worker_releases_its_deliveries(app: TestApp) {
     let engine = ScriptedEngine::start(|_| None).await;
     let (app, worker) = at_work(&app, &engine.url(), &[]).await;
     let id = store(app.founder(), &reading("dev-1")).await;
@@ -372,7 +372,7 @@ async fn a_worker_that_stops_hands_back_what_it_has(app: TestApp) {
     worker.finish().await;
 }
 
-async fn an_engine_that_is_away_is_left_alone_and_found_again(app: TestApp) {
+async fn the_circuit_opens_for_an_unreachable_engine_and_closes_again(app: TestApp) {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (away, worker) = at_work(&app, &format!("http://{nobody}"), &[("--engine-concurrency", "16")]).await;
     for number in 0..10 {
@@ -387,7 +387,7 @@ async fn an_engine_that_is_away_is_left_alone_and_found_again(app: TestApp) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
     assert_eq!(queue["depth"], 10);
-    // What comes now stays where it is, although the worker goes on looking.
+    // New deliveries stay queued, although the worker keeps polling.
     let late = store(away.founder(), &reading("dev-late")).await;
     let late_delivery = send(&away, &late).await.expect(202);
     tokio::time::sleep(POLL + Duration::from_millis(200)).await;

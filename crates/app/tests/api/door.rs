@@ -1,4 +1,4 @@
-//! JSON at the door: each hazard has its status and its place, whatever contract it is met under.
+//! Parsing of JSON bodies: each hazard has its status and its position, under every contract.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -12,27 +12,27 @@ use crate::support::documents::{Edit, reading, report, simple};
 use crate::support::operations;
 
 on_both!(
-    a_hazard_within_a_document_is_told_with_line_and_column,
-    a_body_that_is_no_document_is_told_with_line_and_column,
-    what_json_allows_but_cannot_be_kept_is_told_with_a_pointer,
-    what_has_another_shape_is_told_with_a_pointer,
-    bodies_of_a_fixed_shape_are_read_as_strictly,
-    a_body_over_the_limit_is_told_the_limit,
-    the_limit_can_be_set,
-    a_body_that_announces_too_much_is_refused_before_it_arrives,
-    a_body_that_breaks_off_is_told,
-    a_simple_payload_has_a_limit_of_its_own,
-    a_string_becomes_a_number_only_if_it_is_spelt_as_one,
-    what_a_typed_field_cannot_keep_is_refused,
+    reports_line_and_column_of_hazards_in_a_document,
+    reports_line_and_column_of_syntax_errors,
+    reports_unsupported_json_values_with_a_pointer,
+    reports_wrong_types_with_a_pointer,
+    other_bodies_are_parsed_as_strictly,
+    reports_the_limit_for_too_long_bodies,
+    the_body_limit_is_configurable,
+    refuses_a_too_long_content_length_before_the_body,
+    reports_an_interrupted_body,
+    simple_payloads_have_their_own_limit,
+    only_numeric_strings_are_converted_to_numbers,
+    refuses_values_that_a_typed_field_cannot_store,
 );
 
-/// Where a document is sent, or tried.
+/// The operations that documents are sent to.
 const DOORS: [&str; 3] = ["/v1/mass-requests", "/v1/mass-requests/validate", "/v1/mass-requests/normalize"];
 
-/// What stands in a template for the text to try.
+/// The placeholder of the tested text in a template.
 const PLACEHOLDER: &str = "\"@\"";
 
-/// A document of each contract, with the place of a value that may be anything as far as JSON goes.
+/// A document of each contract, with a pointer to a value that may be any JSON.
 fn documents() -> [(Value, &'static str); 3] {
     [
         (simple(json!({"value": 1})), "/payload/value"),
@@ -41,7 +41,7 @@ fn documents() -> [(Value, &'static str); 3] {
     ]
 }
 
-/// A document in many lines, taken apart at the place.
+/// Splits a document, formatted over many lines, at the pointer.
 fn around((document, pointer): (Value, &'static str)) -> (String, String) {
     let text = serde_json::to_string_pretty(&document.with(pointer, "@")).unwrap();
     let (before, after) = text.split_once(PLACEHOLDER).unwrap();
@@ -56,7 +56,7 @@ async fn assert_malformed(app: &TestApp, body: &[u8], code: &str, (line, column)
     }
 }
 
-async fn a_hazard_within_a_document_is_told_with_line_and_column(app: TestApp) {
+async fn reports_line_and_column_of_hazards_in_a_document(app: TestApp) {
     let deep = "[".repeat(33);
     let hazards: &[(&[u8], &str, usize)] = &[
         (b"'x'", "syntax", 0),
@@ -93,7 +93,7 @@ async fn a_hazard_within_a_document_is_told_with_line_and_column(app: TestApp) {
     }
 }
 
-async fn a_body_that_is_no_document_is_told_with_line_and_column(app: TestApp) {
+async fn reports_line_and_column_of_syntax_errors(app: TestApp) {
     assert_malformed(&app, b"", "empty_body", (1, 1)).await;
     assert_malformed(&app, b" \n\t ", "empty_body", (2, 3)).await;
     for (document, _) in documents() {
@@ -106,7 +106,7 @@ async fn a_body_that_is_no_document_is_told_with_line_and_column(app: TestApp) {
     }
 }
 
-async fn what_json_allows_but_cannot_be_kept_is_told_with_a_pointer(app: TestApp) {
+async fn reports_unsupported_json_values_with_a_pointer(app: TestApp) {
     let faults = [
         (r#""a\u0000""#, "nul"),
         ("9007199254740993", "number_range"),
@@ -127,7 +127,7 @@ async fn what_json_allows_but_cannot_be_kept_is_told_with_a_pointer(app: TestApp
     assert_invalid(&app, r#"{"payload": {"a\u0000b": 1}}"#, &["/payload/a\0b nul"]).await;
 }
 
-/// The document is refused everywhere, with these violations.
+/// Asserts that all operations refuse the document with these violations.
 async fn assert_invalid(app: &TestApp, body: &str, violations: &[&str]) {
     for door in ["/v1/mass-requests", "/v1/mass-requests/normalize"] {
         app.post(door).body(body).await.expect_violations("contract-violation", violations);
@@ -137,7 +137,7 @@ async fn assert_invalid(app: &TestApp, body: &str, violations: &[&str]) {
     assert_eq!(verdict.violations(), violations);
 }
 
-async fn what_has_another_shape_is_told_with_a_pointer(app: TestApp) {
+async fn reports_wrong_types_with_a_pointer(app: TestApp) {
     for body in ["[]", "[{\"payload\": {\"a\": 1}}]", "null", "1", "\"payload\"", "true"] {
         assert_invalid(&app, body, &[" type"]).await;
     }
@@ -161,7 +161,7 @@ async fn what_has_another_shape_is_told_with_a_pointer(app: TestApp) {
     }
 }
 
-async fn bodies_of_a_fixed_shape_are_read_as_strictly(app: TestApp) {
+async fn other_bodies_are_parsed_as_strictly(app: TestApp) {
     let login = |body: &'static str| app.anonymous().post("/v1/auth/login").body(body);
     let twice = login(r#"{"email": "a@b", "password": "x", "email": "c@d"}"#).await;
     assert_eq!(twice.expect_problem(400, "malformed-json").text("/code"), "duplicate_key");
@@ -180,11 +180,11 @@ async fn bodies_of_a_fixed_shape_are_read_as_strictly(app: TestApp) {
     }
 }
 
-async fn a_body_over_the_limit_is_told_the_limit(app: TestApp) {
-    // Where registration is closed, what is sent there is not looked at.
+async fn reports_the_limit_for_too_long_bodies(app: TestApp) {
+    // While registration is closed, its body is not read.
     let app = app.restart(&[("--allow-registration", "true")]).await;
     let limit = 1 << 20;
-    // A batch may be of any length: the limit holds for each of its records.
+    // A batch may have any length: the limit applies to each record.
     for operation in operations::all().into_iter().filter(|operation| operation.path != "/v1/mass-requests/batch") {
         let Some(body) = operation.body() else { continue };
         let path = operation.path_to("0199d3a0-0000-7000-8000-000000000001");
@@ -197,7 +197,7 @@ async fn a_body_over_the_limit_is_told_the_limit(app: TestApp) {
     }
 }
 
-async fn the_limit_can_be_set(app: TestApp) {
+async fn the_body_limit_is_configurable(app: TestApp) {
     let app = app.restart(&[("--body-limit-bytes", "2048")]).await;
     let padded = |length: usize| format!("{:length$}", simple(json!({"a": 1})).to_string());
     app.post("/v1/mass-requests").body(padded(2048)).await.expect(201);
@@ -205,7 +205,7 @@ async fn the_limit_can_be_set(app: TestApp) {
     assert_eq!(answer.at("/limit_bytes"), 2048);
 }
 
-async fn a_body_that_announces_too_much_is_refused_before_it_arrives(app: TestApp) {
+async fn refuses_a_too_long_content_length_before_the_body(app: TestApp) {
     let token = app.founder().token();
     let mut connection = TcpStream::connect(app.address()).unwrap();
     connection.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -217,7 +217,7 @@ async fn a_body_that_announces_too_much_is_refused_before_it_arrives(app: TestAp
     assert_eq!(&answer, b"HTTP/1.1 413");
 }
 
-async fn a_body_that_breaks_off_is_told(app: TestApp) {
+async fn reports_an_interrupted_body(app: TestApp) {
     let token = app.founder().token();
     let mut connection = TcpStream::connect(app.address()).unwrap();
     let head = "POST /v1/mass-requests HTTP/1.1\r\nHost: mass\r\nContent-Type: application/json\r\nContent-Length: 99";
@@ -234,7 +234,7 @@ fn assert_names_the_limit(answer: &Answer) {
     assert!(answer.text("/detail").contains("1048576"));
 }
 
-async fn a_simple_payload_has_a_limit_of_its_own(app: TestApp) {
+async fn simple_payloads_have_their_own_limit(app: TestApp) {
     let padded = |document: Value, length: usize| {
         let text = document.to_string();
         let padding = " ".repeat(length - text.len());
@@ -246,7 +246,7 @@ async fn a_simple_payload_has_a_limit_of_its_own(app: TestApp) {
     app.post("/v1/mass-requests").body(padded(reading("dev-1"), limit + 1)).await.expect(201);
 }
 
-async fn a_string_becomes_a_number_only_if_it_is_spelt_as_one(app: TestApp) {
+async fn only_numeric_strings_are_converted_to_numbers(app: TestApp) {
     for (sent, kept) in [
         ("1", json!(1)),
         (" 24.5 ", json!(24.5)),
@@ -274,7 +274,7 @@ async fn a_string_becomes_a_number_only_if_it_is_spelt_as_one(app: TestApp) {
     }
 }
 
-async fn what_a_typed_field_cannot_keep_is_refused(app: TestApp) {
+async fn refuses_values_that_a_typed_field_cannot_store(app: TestApp) {
     for (sent, code) in [
         ("007", "type"),
         ("+1", "type"),

@@ -1,4 +1,4 @@
-//! `mass engine`, as a process.
+//! `mass engine` as a process.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::process::Workplace;
 
-/// A process that does not outlive its test.
+/// A process that ends with its test.
 struct Engine {
     process: Child,
     url: String,
@@ -50,7 +50,7 @@ impl Drop for Engine {
 }
 
 #[tokio::test]
-async fn the_engine_answers_until_it_is_told_to_stop() {
+async fn the_engine_answers_until_it_is_stopped() {
     let mut engine = Engine::start(&[]);
     assert_eq!(engine.fetch("/health").await, json!({"status": "ok"}));
     assert_eq!(engine.fetch("/version").await["name"], "mass-reference");
@@ -62,7 +62,7 @@ async fn the_engine_answers_until_it_is_told_to_stop() {
 }
 
 #[tokio::test]
-async fn each_switch_orders_its_fault() {
+async fn each_flag_injects_its_fault() {
     for (switches, status, counted) in [
         (&["--error-rate", "1"][..], 500, "errors"),
         (&["--error-rate", "1", "--retry-after", "3"], 503, "errors"),
@@ -79,7 +79,7 @@ async fn each_switch_orders_its_fault() {
 }
 
 #[test]
-fn faults_that_cannot_be_are_refused_in_a_sentence() {
+fn impossible_fault_rates_are_refused() {
     for (switches, word) in [
         (&["--error-rate", "0.6", "--hang", "0.6"][..], "more than 1"),
         (&["--truncate", "2"], "0 to 1"),

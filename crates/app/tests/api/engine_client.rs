@@ -1,4 +1,4 @@
-//! What the engine is asked, and what is made of the ways in which it does not answer.
+//! The requests to the engine, and the handling of failed answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +22,7 @@ use crate::support::engines::{Heard, ScriptedEngine, recommendation, reply};
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-/// A circuit that no test opens by chance.
+/// Thresholds that no test reaches by chance.
 const LOOSE: CircuitOptions = CircuitOptions { calls: u16::MAX, pause: Duration::from_secs(60) };
 
 fn options(url: &str) -> EngineOptions {
@@ -61,7 +61,7 @@ fn question_of(tenant_id: &str) -> Question {
     Question { tenant_id: tenant(tenant_id), ..question() }
 }
 
-/// What a call comes to, in short.
+/// Summarises the result of a call.
 fn in_short(result: &Result<Answer, RecommenderError>) -> (Option<FailureCode>, bool, Option<Duration>) {
     match result {
         Ok(_) => (None, false, None),
@@ -77,7 +77,7 @@ fn sound(heard: &Heard) -> Option<Vec<u8>> {
 }
 
 #[tokio::test]
-async fn the_engine_is_sent_the_document_under_a_key_in_the_trace() {
+async fn sends_the_document_with_its_idempotency_key_and_trace() {
     let engine = ScriptedEngine::start(sound).await;
     let answer = asking(&format!("{}/v2/", engine.url())).recommend(&question()).await.unwrap();
     let [heard] = &engine.heard()[..] else { panic!("asked more than once") };
@@ -100,7 +100,7 @@ async fn the_engine_is_sent_the_document_under_a_key_in_the_trace() {
 }
 
 #[tokio::test]
-async fn a_status_tells_whether_to_ask_again_and_when() {
+async fn the_status_decides_about_retries() {
     use FailureCode::{Busy, EngineFault, Malformed, Refused, Timeout};
     for (status, code, retryable) in [
         ("400 Bad Request", Refused, false),
@@ -119,7 +119,7 @@ async fn a_status_tells_whether_to_ask_again_and_when() {
 }
 
 #[tokio::test]
-async fn a_redirect_leads_nowhere() {
+async fn redirects_are_not_followed() {
     let elsewhere = ScriptedEngine::start(sound).await;
     let location = format!("Location: {}/recommend", elsewhere.url());
     let engine = ScriptedEngine::start(move |_| Some(reply("307 Temporary Redirect", &[&location], ""))).await;
@@ -129,7 +129,7 @@ async fn a_redirect_leads_nowhere() {
 }
 
 #[tokio::test]
-async fn what_is_no_answer_is_told_apart() {
+async fn distinguishes_the_kinds_of_failed_answers() {
     use FailureCode::{Malformed, Timeout, Unreachable};
     let page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>".to_vec();
     let cut = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 60\r\n\r\n{\"a\":".to_vec();
@@ -151,7 +151,7 @@ async fn what_is_no_answer_is_told_apart() {
 }
 
 #[tokio::test]
-async fn an_answer_without_an_end_is_not_read_to_it() {
+async fn endless_answers_are_read_up_to_the_limit() {
     let endless = {
         let chunk = format!("{:x}\r\n{}\r\n", 1 << 16, " ".repeat(1 << 16));
         let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -163,7 +163,7 @@ async fn an_answer_without_an_end_is_not_read_to_it() {
 }
 
 #[tokio::test]
-async fn an_engine_that_is_not_there_is_unreachable_and_no_secret_is_told() {
+async fn an_unreachable_engine_is_reported_without_secrets() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let result = asking(&format!("http://{nobody}")).recommend(&question()).await;
     assert_eq!(in_short(&result), (Some(FailureCode::Unreachable), true, None));
@@ -171,7 +171,7 @@ async fn an_engine_that_is_not_there_is_unreachable_and_no_secret_is_told() {
     assert!(!told.contains("the-secret") && !told.contains(&nobody.to_string()), "{told}");
 }
 
-/// An engine that fails until it is told to recover.
+/// An engine that fails until the flag is set.
 async fn patient(well: &Arc<AtomicBool>) -> ScriptedEngine {
     let well = Arc::clone(well);
     let script = move |heard: &Heard| match well.load(Ordering::Relaxed) {
@@ -186,7 +186,7 @@ fn guarded(url: &str, calls: u16, pause: Duration) -> Engine {
 }
 
 #[tokio::test]
-async fn an_engine_that_fails_is_left_alone_for_one_tenant_and_not_for_others() {
+async fn a_failing_engine_opens_only_the_circuit_of_one_tenant() {
     let well = Arc::new(AtomicBool::new(false));
     let scripted = patient(&well).await;
     let engine = guarded(&scripted.url(), 3, Duration::from_secs(600));
@@ -211,7 +211,7 @@ async fn an_engine_that_fails_is_left_alone_for_one_tenant_and_not_for_others() 
 }
 
 #[tokio::test]
-async fn an_engine_that_recovers_is_asked_again() {
+async fn the_circuit_closes_when_the_engine_recovers() {
     let well = Arc::new(AtomicBool::new(false));
     let scripted = patient(&well).await;
     let pause = Duration::from_millis(50);
@@ -220,7 +220,7 @@ async fn an_engine_that_recovers_is_asked_again() {
     for _ in 0..2 {
         assert!(asking.recommend(&question()).await.is_err());
     }
-    // The probe fails, and the circuit opens for another while.
+    // The probe fails, and the circuit opens again.
     tokio::time::sleep(pause * 2).await;
     assert_eq!(in_short(&asking.recommend(&question()).await).0, Some(FailureCode::EngineFault));
     assert_eq!(engine.circuit(&tenant("acme")), Some(Circuit::Open));
@@ -235,7 +235,7 @@ async fn an_engine_that_recovers_is_asked_again() {
 }
 
 #[tokio::test]
-async fn one_call_at_a_time_tries_whether_the_engine_is_back() {
+async fn a_half_open_circuit_allows_one_probe_at_a_time() {
     let hung = Arc::new(AtomicBool::new(false));
     let script = {
         let hung = Arc::clone(&hung);
@@ -260,7 +260,7 @@ async fn one_call_at_a_time_tries_whether_the_engine_is_back() {
 }
 
 #[tokio::test]
-async fn a_try_that_is_given_up_is_followed_by_another() {
+async fn a_cancelled_probe_is_followed_by_another() {
     let asked = Arc::new(AtomicBool::new(false));
     let script = {
         let asked = Arc::clone(&asked);
@@ -293,7 +293,7 @@ async fn reaches(asking: &dyn Recommender, expected: Restraint) {
 }
 
 #[tokio::test]
-async fn an_engine_that_refuses_documents_is_at_work() {
+async fn refusals_do_not_open_the_circuit() {
     let engine = ScriptedEngine::start(|_| Some(reply("422 Unprocessable Content", &[], ""))).await;
     let guarded = guarded(&engine.url(), 1, Duration::from_secs(600));
     let asking = guarded.recommender().unwrap();
@@ -304,7 +304,7 @@ async fn an_engine_that_refuses_documents_is_at_work() {
 }
 
 #[tokio::test]
-async fn an_engine_that_answers_most_calls_is_not_left_alone() {
+async fn a_minority_of_failures_does_not_open_the_circuit() {
     let well = Arc::new(AtomicBool::new(true));
     let scripted = patient(&well).await;
     let engine = guarded(&scripted.url(), 2, Duration::from_secs(600));

@@ -1,5 +1,4 @@
-//! Networks, engines and processes that fail while thousands of requests are on their way: nothing is lost, and nothing is
-//! recorded twice.
+//! Failures of networks, engines and processes under thousands of requests: nothing is lost or recorded twice.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -28,7 +27,7 @@ async fn two_processes_share_one_queue() {
     processes_share(Workplace::postgres()).await;
 }
 
-/// One in three connections goes wrong, each in another way.
+/// One in three connections fails, each in another way.
 const BAD_NETWORK: &[Fault] = &[
     Fault::None,
     Fault::None,
@@ -44,12 +43,12 @@ const BAD_NETWORK: &[Fault] = &[
     Fault::HalfOpen,
 ];
 
-/// Many documents, none like the other.
+/// This number of different documents.
 fn documents(count: usize) -> Value {
     (0..count).map(|number| simple(json!({"number": number}))).collect()
 }
 
-/// Lets a worker ask an engine about many requests until each has been answered; a dead letter is replayed.
+/// Runs a worker until the engine has answered all requests; dead letters are replayed.
 async fn deliver_all(app: &TestApp, engine: &str, count: usize) {
     let flags = [
         ("--engine-url", engine),
@@ -76,7 +75,7 @@ async fn deliver_all(app: &TestApp, engine: &str, count: usize) {
     worker.finish().await;
 }
 
-/// Each request has one recommendation and one event of its delivery.
+/// Asserts that each request has one recommendation and one delivery event.
 fn assert_one_outcome_each(lines: impl Fn(&str) -> Vec<String>, count: usize) {
     let answered = lines("SELECT CAST(count(*) AS TEXT) AS line FROM recommendations");
     let requests = lines("SELECT CAST(count(DISTINCT request_id) AS TEXT) AS line FROM recommendations");
@@ -98,7 +97,7 @@ async fn a_bad_network_loses_and_doubles_nothing(app: TestApp) {
     let proxy = FaultProxy::before(engine.address, BAD_NETWORK).await;
     deliver_all(&app, &proxy.url(), count).await;
     assert_one_outcome_each(|query| app.database().lines(query), count);
-    // One in six did not reach the engine, or was not heard of again: each was asked about once more.
+    // One in six calls did not reach the engine, or got no answer: each was repeated.
     assert!(proxy.connections() > count && engine.counted("repeated").await > 0);
     assert!(engine.counted("distinct_keys").await >= count as u64);
 }
@@ -123,7 +122,7 @@ async fn a_bad_engine_loses_and_doubles_nothing(app: TestApp) {
     assert_eq!(engine.counted("refused").await, 0);
 }
 
-/// A place for processes that ask this engine about all that they accept.
+/// A workplace whose processes auto-send to this engine.
 fn asking(workplace: Workplace, engine: &ReferenceEngine) -> Workplace {
     let workplace = workplace.with("MASS_ENGINE_URL", &engine.url()).with("MASS_AUTO_SEND", "true");
     workplace.with("MASS_ENGINE_LEASE_SECONDS", "2").with("MASS_RATE_LIMIT_PER_MINUTE", "0")
@@ -139,7 +138,7 @@ fn delivered(workplace: &Workplace) -> usize {
     workplace.lines("SELECT CAST(count(*) AS TEXT) AS line FROM recommendations")[0].parse().unwrap()
 }
 
-/// Waits until so many have been delivered.
+/// Waits until this number of requests is delivered.
 async fn reach(workplace: &Workplace, count: usize) {
     while delivered(workplace) < count {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -165,7 +164,7 @@ async fn killed_workers_lose_and_double_nothing(workplace: Workplace) {
 
 async fn a_process_that_stops_hands_its_work_over(workplace: Workplace) {
     let hangs = ReferenceEngine::start(Duration::ZERO, Faults { hangs: Rate::ALWAYS, ..Faults::default() });
-    // Nobody takes over by himself within the test.
+    // No lease expires within the test.
     let workplace = asking(workplace, &hangs).with("MASS_ENGINE_LEASE_SECONDS", "3600");
     let workplace = workplace.with("MASS_ENGINE_TIMEOUT_MS", "2000");
     let server = workplace.serve();

@@ -1,4 +1,4 @@
-//! A database server that hangs or restarts: its callers are told soon, and served again as soon as it goes on.
+//! A database server that hangs or restarts: callers get an answer soon, and the service recovers at once.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::support::documents::{reading, simple};
 use crate::support::own_postgres::OwnPostgres;
 use crate::support::process::{EMAIL, Server, Workplace};
 
-/// Within this, every call has an answer, however slow the machine.
+/// The time within which each call must be answered, even on a slow machine.
 const SOON: Duration = Duration::from_secs(60);
 
 fn served_by(postgres: &OwnPostgres) -> Workplace {
@@ -23,7 +23,7 @@ fn served_by(postgres: &OwnPostgres) -> Workplace {
         .with("MASS_STREAMS_PER_TENANT", "1000")
 }
 
-/// A few calls of every kind, each with what it is called.
+/// A few calls of every kind, with their names.
 fn calls(server: &Server, token: &str) -> Vec<(&'static str, RequestBuilder)> {
     let credentials = json!({"email": EMAIL, "password": PASSWORD});
     let batch: Value = (0..3).map(|number| simple(json!({"number": number}))).collect();
@@ -37,7 +37,7 @@ fn calls(server: &Server, token: &str) -> Vec<(&'static str, RequestBuilder)> {
     ]
 }
 
-/// Asserts that the database is said not to be available, or of a batch each record.
+/// Asserts that the answer reports an unavailable database; for a batch, each of its records.
 async fn assert_unavailable(name: &str, answer: Response) {
     if name == "batch" && answer.status() == 200 {
         let text = answer.text().await.unwrap();
@@ -66,7 +66,7 @@ async fn assert_served(server: &Server, token: &str) {
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_keeps_nobody_waiting() {
+async fn a_hanging_database_fails_requests_soon() {
     let postgres = OwnPostgres::start();
     let workplace = served_by(&postgres).with("MASS_DATABASE_TIMEOUT_SECONDS", "2");
     let server = workplace.serve();
@@ -74,7 +74,7 @@ async fn a_server_that_hangs_keeps_nobody_waiting() {
     assert_served(&server, &token).await;
 
     postgres.freeze();
-    // More of each than there are connections, and once more when all of these hang.
+    // More calls than connections, and once more while all of these hang.
     for _ in 0..2 {
         let many = (0..15).flat_map(|_| calls(&server, &token));
         join_all(many.map(async |(name, call)| {
@@ -96,21 +96,21 @@ async fn a_server_that_hangs_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn a_server_that_restarts_costs_nobody_an_answer() {
+async fn a_database_restart_fails_no_request() {
     let mut postgres = OwnPostgres::start();
     let workplace = served_by(&postgres);
     let server = workplace.serve();
     let token = server.token().await;
-    // Many connections, all of which are idle then.
+    // Opens many connections, which are idle afterwards.
     assert_answered(&server, &token).await;
     postgres.restart();
     assert_served(&server, &token).await;
     assert_answered(&server, &token).await;
 }
 
-/// Makes many calls at once, none of which is refused.
+/// Makes many concurrent calls; none may be refused.
 async fn assert_answered(server: &Server, token: &str) {
-    // Of many who log in at once as the same user, some are told to wait.
+    // Some of many concurrent log-ins as the same user are told to wait.
     let many = (0..8)
         .flat_map(|round| calls(server, token).into_iter().filter(move |(name, _)| round == 0 || *name != "log in"));
     join_all(many.map(async |(name, call)| {

@@ -1,4 +1,4 @@
-//! Idempotency keys: a repetition changes nothing and is answered as the first time.
+//! Idempotency keys: a replay changes nothing and gets the first answer.
 
 use futures_util::future::join_all;
 use mass_domain::access::Role;
@@ -9,18 +9,18 @@ use crate::support::client::Answer;
 use crate::support::documents::{Edit, reading, report, simple};
 
 on_both!(
-    a_repetition_is_answered_byte_for_byte,
-    a_repetition_is_answered_as_at_first_after_every_change,
-    a_duplicate_is_repeated_as_a_duplicate,
+    a_replay_is_answered_byte_for_byte,
+    a_replay_repeats_the_first_answer_after_every_change,
+    a_replayed_duplicate_stays_a_duplicate,
     a_quoted_and_a_bare_key_are_the_same,
     a_key_serves_one_document,
     a_refused_attempt_may_be_repeated,
-    a_key_whose_request_is_deleted_is_gone,
+    deleting_a_request_frees_its_idempotency_key,
     a_key_belongs_to_its_tenant,
-    a_report_brings_its_own_key,
+    a_report_carries_its_own_idempotency_key,
     a_header_that_names_another_key_than_the_report_is_refused,
-    what_is_no_key_is_refused,
-    a_hundred_sends_of_one_key_leave_one_row_and_equal_answers,
+    malformed_idempotency_keys_are_refused,
+    a_hundred_concurrent_sends_of_one_key_store_one_row,
     a_key_survives_a_restart,
     a_key_is_remembered_even_for_a_correction,
 );
@@ -51,7 +51,7 @@ async fn rows(app: &TestApp) -> usize {
     app.get(REQUESTS).await.expect(200).at("/items").as_array().unwrap().len()
 }
 
-async fn a_repetition_is_answered_byte_for_byte(app: TestApp) {
+async fn a_replay_is_answered_byte_for_byte(app: TestApp) {
     for (key, document) in [("k-1", free(1)), ("k-2", reading("dev-1"))] {
         let first = send(&app, key, &document).await.expect(201);
         assert_eq!(first.header("idempotent-replayed"), None);
@@ -60,7 +60,7 @@ async fn a_repetition_is_answered_byte_for_byte(app: TestApp) {
     assert_eq!(rows(&app).await, 2);
 }
 
-async fn a_repetition_is_answered_as_at_first_after_every_change(app: TestApp) {
+async fn a_replay_repeats_the_first_answer_after_every_change(app: TestApp) {
     let first = send(&app, "k-1", &reading("dev-1")).await.expect(201);
     let status = format!("{REQUESTS}/{}/status", first.id());
     app.patch(&status).json(&json!({"status": "processing"})).await.expect(200);
@@ -72,7 +72,7 @@ async fn a_repetition_is_answered_as_at_first_after_every_change(app: TestApp) {
     assert_replays(&send(&app, "k-1", &reading("dev-1")).await, &first);
 }
 
-async fn a_duplicate_is_repeated_as_a_duplicate(app: TestApp) {
+async fn a_replayed_duplicate_stays_a_duplicate(app: TestApp) {
     let id = app.post(REQUESTS).json(&reading("dev-1")).await.expect(201).id();
     app.patch(&format!("{REQUESTS}/{id}/status")).json(&json!({"status": "processing"})).await.expect(200);
     let first = send(&app, "k-1", &reading("dev-1")).await.expect(200);
@@ -115,11 +115,11 @@ async fn a_key_is_remembered_even_for_a_correction(app: TestApp) {
     let correct = || app.post("/v1/mass-requests?on_conflict=correct").key("k-1").json(&other);
     let first = correct().await.expect(201);
     assert_replays(&correct().await, &first);
-    // The key is looked at before the natural key, and whatever is to be done about conflicts.
+    // The key is checked before the natural key, regardless of the conflict mode.
     assert_replays(&send(&app, "k-1", &other).await, &first);
 }
 
-async fn a_key_whose_request_is_deleted_is_gone(app: TestApp) {
+async fn deleting_a_request_frees_its_idempotency_key(app: TestApp) {
     let id = send(&app, "k-1", &reading("dev-1")).await.expect(201).id();
     app.delete(&format!("{REQUESTS}/{id}")).await.expect(204);
     let gone = send(&app, "k-1", &reading("dev-1")).await.expect_problem(410, "gone");
@@ -136,7 +136,7 @@ async fn a_key_belongs_to_its_tenant(app: TestApp) {
     assert_replays(&send(&app, "k-1", &free(1)).await, &ours);
 }
 
-async fn a_report_brings_its_own_key(app: TestApp) {
+async fn a_report_carries_its_own_idempotency_key(app: TestApp) {
     let first = app.post(REQUESTS).json(&report("r-1")).await.expect(201);
     assert_replays(&app.post(REQUESTS).json(&report("r-1")).await, &first);
     assert_replays(&send(&app, "\"r-1\"", &report("r-1")).await, &first);
@@ -156,7 +156,7 @@ async fn a_header_that_names_another_key_than_the_report_is_refused(app: TestApp
     assert_eq!(rows(&app).await, 0);
 }
 
-async fn what_is_no_key_is_refused(app: TestApp) {
+async fn malformed_idempotency_keys_are_refused(app: TestApp) {
     for key in ["", "\"\"", "\"k", "\"k\" x", "ä", &"k".repeat(256)] {
         let answer = send(&app, key, &free(1)).await;
         answer.expect_violations("invalid-parameter", &["header:Idempotency-Key header"]);
@@ -166,7 +166,8 @@ async fn what_is_no_key_is_refused(app: TestApp) {
     send(&app, &"k".repeat(255), &free(1)).await.expect(201);
 }
 
-/// One of them stored the document, and all say so alike; one that met another at work may have been put off.
+/// Asserts that one call stored the document and all answers agree; a call that met another one under way may have been
+/// put off.
 fn assert_agree(answers: &[Answer]) {
     let first = answers.iter().find(|answer| answer.status == 201).unwrap();
     for answer in answers.iter().filter(|answer| answer.status != 409) {
@@ -176,7 +177,7 @@ fn assert_agree(answers: &[Answer]) {
     assert_eq!(fresh.count(), 1);
 }
 
-async fn a_hundred_sends_of_one_key_leave_one_row_and_equal_answers(app: TestApp) {
+async fn a_hundred_concurrent_sends_of_one_key_store_one_row(app: TestApp) {
     let document = free(1);
     assert_agree(&join_all((0..100).map(|_| send(&app, "k-1", &document))).await);
     assert_eq!(rows(&app).await, 1);

@@ -1,4 +1,4 @@
-//! `mass import`: what is taken, what is refused and where that goes, and that a second run changes nothing.
+//! `mass import`: accepted and refused records, and that a second run changes nothing.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,17 +14,17 @@ use serde_json::{Value, json};
 use crate::support::documents::{Edit, reading, report};
 use crate::support::process::{Ended, Server, Workplace, repository, workplaces_on_both};
 
-/// Of the 200 readings, 45 are without pressure.
+/// 45 of the 200 readings have no pressure.
 const SUMMARY: &str = "200 read, 155 accepted, 0 duplicates, 45 refused\n";
 
 workplaces_on_both! {
-    a_file_is_imported_once_however_often_it_is_imported,
-    mended_records_are_imported_without_a_duplicate,
+    importing_a_file_again_changes_nothing,
+    corrected_records_are_imported_without_duplicates,
     a_changed_record_is_refused_or_stored_as_a_correction,
-    lines_of_every_kind_are_taken_or_kept_with_their_violations,
+    lines_of_every_kind_are_imported_or_kept_with_their_violations,
     records_without_a_natural_key_are_imported_once,
-    a_server_takes_and_refuses_what_the_local_database_does,
-    what_is_imported_is_sent_on_as_the_tenant_has_decided,
+    a_server_gives_the_same_results_as_the_local_database,
+    imported_records_follow_the_tenants_auto_send,
     an_import_killed_anywhere_is_completed_by_the_next,
     warnings_are_counted_and_the_first_are_shown,
 }
@@ -37,7 +37,7 @@ fn import_readings(workplace: &Workplace, file: &str) -> Ended {
     import(workplace, file, &["--contract", "device/1.1"])
 }
 
-/// 200 hourly readings of an airport's weather station, as they came.
+/// 200 hourly readings of an airport's weather station, unchanged.
 fn readings() -> String {
     fs::read_to_string(repository().join("tests/data/import/weather-lga-2013.csv")).unwrap()
 }
@@ -70,7 +70,7 @@ fn assert_ended(ended: &Ended, status: i32, summary: &str) {
     assert_eq!(format!("{}\n", ended.stdout.lines().next().unwrap_or_default()), summary, "{ended:?}");
 }
 
-async fn a_file_is_imported_once_however_often_it_is_imported(workplace: Workplace) {
+async fn importing_a_file_again_changes_nothing(workplace: Workplace) {
     let first = import_readings(with_readings(&workplace), "readings.csv");
     assert_ended(&first, 2, SUMMARY);
     assert!(first.stdout.contains("readings.csv.rejected.csv"), "{first:?}");
@@ -81,7 +81,7 @@ async fn a_file_is_imported_once_however_often_it_is_imported(workplace: Workpla
 }
 
 #[test]
-fn refused_rows_are_kept_as_they_were_with_their_line_and_the_reasons() {
+fn refused_rows_are_kept_with_their_line_and_reasons() {
     let workplace = Workplace::sqlite();
     import_readings(with_readings(&workplace), "readings.csv");
     let (imported, rejected) = (rows(&readings()), rows(&workplace.read("readings.csv.rejected.csv")));
@@ -95,7 +95,7 @@ fn refused_rows_are_kept_as_they_were_with_their_line_and_the_reasons() {
     }
 }
 
-async fn mended_records_are_imported_without_a_duplicate(workplace: Workplace) {
+async fn corrected_records_are_imported_without_duplicates(workplace: Workplace) {
     import_readings(with_readings(&workplace), "readings.csv");
     let mut rejected = rows(&workplace.read("readings.csv.rejected.csv"));
     rejected[1..].iter_mut().for_each(|row| row[6] = "1013.2".to_owned());
@@ -129,13 +129,13 @@ fn a_file_of_refused_rows_is_never_overwritten_or_removed() {
 }
 
 #[test]
-fn refused_rows_go_to_the_file_that_is_named_unless_it_is_there() {
+fn refused_rows_go_to_the_named_file_unless_it_exists() {
     let workplace = Workplace::sqlite();
     workplace.write("taken.csv", "mine");
     let arguments = |path: &'static str| ["--contract", "device/1.1", "--rejected", path];
     let ended = import(with_readings(&workplace), "readings.csv", &arguments("taken.csv"));
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""));
-    assert!(ended.stderr.contains("taken.csv is there already"), "{ended:?}");
+    assert!(ended.stderr.contains("taken.csv exists already"), "{ended:?}");
     assert!(!workplace.path("data").exists(), "refused before anything was done");
     assert_ended(&import(&workplace, "readings.csv", &arguments("free.csv")), 2, SUMMARY);
     assert_eq!((workplace.read("taken.csv").as_str(), rows(&workplace.read("free.csv")).len()), ("mine", 46));
@@ -144,7 +144,7 @@ fn refused_rows_go_to_the_file_that_is_named_unless_it_is_there() {
     assert_eq!((ended.status, ended.stderr.contains("the folder nowhere")), (Some(1), true), "{ended:?}");
 }
 
-/// A rack's inlet in degrees Fahrenheit is possible in Celsius, but not likely.
+/// A rack's inlet temperature in degrees Fahrenheit is possible in Celsius, but unlikely.
 async fn warnings_are_counted_and_the_first_are_shown(workplace: Workplace) {
     let hot = |device: &str| reading(device).with("/metrics/temperature_celsius", 72.5).to_string();
     let devices: Vec<String> = (1..=7).map(|number| hot(&format!("dev-{number}"))).collect();
@@ -155,7 +155,7 @@ async fn warnings_are_counted_and_the_first_are_shown(workplace: Workplace) {
     assert_eq!(lines[0], "Warnings: 14 outside_allowable (records: 7)", "{ended:?}");
     assert!(lines[1].starts_with("  line 2: /metrics/temperature_celsius: ") && lines[1].contains("72.5"), "{lines:?}");
     assert_eq!((lines[6], lines.len()), ("  and 9 more", 8), "{lines:?}");
-    // A server tells the same, also of duplicates.
+    // A server reports the same, also for duplicates.
     let server = workplace.serve();
     let workplace = workplace.with("MASS_TOKEN", &server.token().await);
     let summary = import(&workplace, "hot.ndjson", &["--json", "--url", &server.url]).stdout;
@@ -168,7 +168,7 @@ async fn warnings_are_counted_and_the_first_are_shown(workplace: Workplace) {
 }
 
 #[test]
-fn the_summary_is_also_there_for_programs() {
+fn prints_the_summary_as_json() {
     let workplace = Workplace::sqlite();
     let ended = import(with_readings(&workplace), "readings.csv", &["--contract", "device/1.1", "--json"]);
     let mut summary: Value = serde_json::from_str(&ended.stdout).unwrap();
@@ -193,7 +193,7 @@ async fn a_changed_record_is_refused_or_stored_as_a_correction(workplace: Workpl
     assert_ended(&again, 0, "2 read, 0 accepted, 2 duplicates, 0 refused\n");
 }
 
-/// Good and bad lines under three contracts, or none; two are blank.
+/// Valid and invalid lines under three contracts, or none; two are blank.
 fn mixture() -> String {
     let good = reading("dev-1");
     let lines = [
@@ -212,7 +212,7 @@ fn mixture() -> String {
     lines.join("\n")
 }
 
-async fn lines_of_every_kind_are_taken_or_kept_with_their_violations(workplace: Workplace) {
+async fn lines_of_every_kind_are_imported_or_kept_with_their_violations(workplace: Workplace) {
     workplace.write("mixture.ndjson", mixture());
     assert_ended(&import(&workplace, "mixture.ndjson", &[]), 2, "9 read, 3 accepted, 0 duplicates, 6 refused\n");
     let rejected = lines(&workplace.read("mixture.ndjson.rejected.ndjson"));
@@ -255,7 +255,7 @@ fn the_reason_of_a_refused_row_has_the_bounds_and_the_value() {
 }
 
 #[test]
-fn a_refused_line_can_be_mended_where_it_is_kept() {
+fn a_refused_line_can_be_corrected_in_place() {
     let workplace = Workplace::sqlite();
     workplace.write("mixture.ndjson", mixture());
     import(&workplace, "mixture.ndjson", &[]);
@@ -281,7 +281,7 @@ async fn records_without_a_natural_key_are_imported_once(workplace: Workplace) {
 }
 
 #[test]
-fn cells_that_only_look_like_numbers_are_refused_where_they_stand() {
+fn cells_that_only_look_like_numbers_are_refused() {
     let workplace = Workplace::sqlite();
     let mut rows = rows(&readings());
     rows.truncate(6);
@@ -300,7 +300,7 @@ fn cells_that_only_look_like_numbers_are_refused_where_they_stand() {
 }
 
 #[test]
-fn the_line_of_a_refused_row_is_that_of_its_beginning_whatever_ends_the_lines() {
+fn reports_the_first_line_of_a_refused_row() {
     for end in ["\n", "\r\n"] {
         let workplace = Workplace::sqlite();
         let text = ["a,b", "1,\"x", "y\"", "", "1", "\"x", "y\"", "2"].join(end);
@@ -313,7 +313,7 @@ fn the_line_of_a_refused_row_is_that_of_its_beginning_whatever_ends_the_lines() 
 }
 
 #[test]
-fn a_row_of_another_width_is_refused_and_the_others_are_taken() {
+fn a_row_with_a_wrong_number_of_cells_is_refused_alone() {
     let workplace = Workplace::sqlite();
     workplace.write("ragged.csv", "a,b\n1,2\n1\n1,2,3\n");
     let ended = import(&workplace, "ragged.csv", &["--contract", "simple/1.0"]);
@@ -324,7 +324,7 @@ fn a_row_of_another_width_is_refused_and_the_others_are_taken() {
 }
 
 #[test]
-fn a_row_without_an_end_is_refused_and_the_others_are_taken() {
+fn an_unterminated_row_is_refused_alone() {
     let workplace = Workplace::sqlite();
     workplace.write("open.csv", "a,b\n1,2\n3,\"4\n5,6\n");
     let ended = import(&workplace, "open.csv", &["--contract", "simple/1.0"]);
@@ -365,7 +365,7 @@ fn a_header_row_may_end_in_a_comma() {
 }
 
 #[test]
-fn a_file_longer_than_what_is_read_at_once_is_read_whole() {
+fn files_longer_than_the_read_buffer_are_read_completely() {
     let workplace = Workplace::sqlite();
     let long = "x".repeat(50_000);
     let numbered: String = (0..6).map(|number| format!("{number},\"{long}\n\"\n")).collect();
@@ -376,7 +376,7 @@ fn a_file_longer_than_what_is_read_at_once_is_read_whole() {
 }
 
 #[test]
-fn a_file_that_cannot_be_imported_is_a_failure_that_says_why() {
+fn an_unusable_file_fails_with_a_reason() {
     let workplace = Workplace::sqlite();
     workplace.write("data.csv", "a,a.b\n1,2\n");
     workplace.write("twice.csv", "a,b,a\n1,2,3\n");
@@ -412,7 +412,7 @@ fn a_file_that_cannot_be_imported_is_a_failure_that_says_why() {
     }
 }
 
-async fn a_server_takes_and_refuses_what_the_local_database_does(workplace: Workplace) {
+async fn a_server_gives_the_same_results_as_the_local_database(workplace: Workplace) {
     let server = workplace.serve();
     let workplace = workplace.with("MASS_TOKEN", &server.token().await);
     let local = Workplace::sqlite();
@@ -429,7 +429,7 @@ async fn a_server_takes_and_refuses_what_the_local_database_does(workplace: Work
     }
 }
 
-async fn what_is_imported_is_sent_on_as_the_tenant_has_decided(workplace: Workplace) {
+async fn imported_records_follow_the_tenants_auto_send(workplace: Workplace) {
     let workplace = workplace.with("MASS_ENGINE_URL", "http://127.0.0.1:9");
     let server = workplace.serve();
     let token = server.token().await;
@@ -451,7 +451,7 @@ async fn what_is_imported_is_sent_on_as_the_tenant_has_decided(workplace: Workpl
     }
 }
 
-/// The file of refused records, without the ids in it.
+/// Returns the file of refused records, without the ids in it.
 fn refused_beside(workplace: &Workplace, file: &str) -> String {
     let ending = file.rsplit('.').next().unwrap();
     let text = workplace.read(&format!("{file}.rejected.{ending}"));
@@ -461,7 +461,7 @@ fn refused_beside(workplace: &Workplace, file: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_let_the_caller_in_is_a_failure() {
+async fn a_server_that_refuses_the_token_fails_the_import() {
     let workplace = Workplace::sqlite();
     let server = workplace.serve();
     let wrong = format!("{}x", server.token().await);
@@ -483,7 +483,7 @@ async fn a_server_that_does_not_let_the_caller_in_is_a_failure() {
 }
 
 #[test]
-fn a_busy_server_is_waited_for_and_a_broken_one_is_a_failure() {
+fn waits_for_a_busy_server_and_fails_on_a_broken_one() {
     let workplace = Workplace::sqlite().with("MASS_TOKEN", "t");
     workplace.write("one.ndjson", r#"{"payload":{"a":1}}"#);
     let busy = ["503 Busy\r\nRetry-After: 0", "429 Slow down\r\nRetry-After: 0"];
@@ -510,7 +510,7 @@ fn a_busy_server_is_waited_for_and_a_broken_one_is_a_failure() {
     let ended = import_into(vec![answer("500 Broken", broken)]);
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""));
     assert!(ended.stderr.contains("500") && ended.stderr.contains("Something went wrong here"), "{ended:?}");
-    // Nothing that a server says changes the terminal.
+    // Text from a server does not change the terminal.
     let hostile = r#"{"title":"\u001b[2J\u202e","status":403,"detail":"no\n200 read, 200 accepted\u0007"}"#;
     let ended = import_into(vec![answer("403 Forbidden", hostile)]);
     let told = r"mass: the server answered 403: \u001b[2J\u202e. no 200 read, 200 accepted\u0007";
@@ -518,7 +518,7 @@ fn a_busy_server_is_waited_for_and_a_broken_one_is_a_failure() {
 }
 
 #[test]
-fn a_server_that_refers_elsewhere_is_named_and_the_token_goes_nowhere_else() {
+fn redirects_are_reported_and_the_token_is_not_forwarded() {
     let workplace = Workplace::sqlite().with("MASS_TOKEN", "hunter2");
     workplace.write("one.ndjson", r#"{"payload":{"a":1}}"#);
     let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -543,7 +543,7 @@ fn a_server_that_refers_elsewhere_is_named_and_the_token_goes_nowhere_else() {
 }
 
 #[test]
-fn names_of_files_and_columns_do_not_change_the_terminal() {
+fn control_characters_in_names_are_escaped() {
     let workplace = Workplace::sqlite();
     let name = "\u{1b}[31m\u{202e}.csv";
     workplace.write(name, "a\u{1b}[2J,a\u{1b}[2J\n1,2\n");
@@ -560,7 +560,7 @@ fn names_of_files_and_columns_do_not_change_the_terminal() {
     assert!(ended.stderr.contains("--contract") && !ended.stderr.contains('\u{1b}'), "{ended:?}");
 }
 
-/// A server that gives these answers, one to a connection, whatever it is asked.
+/// A server that gives these answers, one per connection, to any request.
 fn stub(answers: Vec<String>) -> (String, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

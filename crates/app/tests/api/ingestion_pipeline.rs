@@ -1,4 +1,4 @@
-//! Real readings on their whole way: validated, normalised, stored, read back, with their events.
+//! Real readings end to end: validated, normalised, stored, read back, with their events.
 
 use std::fs;
 
@@ -12,11 +12,11 @@ use sha2::{Digest, Sha256};
 use crate::support::process::{Server, Workplace, repository, workplaces_on_both};
 
 workplaces_on_both! {
-    a_whole_reading_is_stored_as_it_was_normalised_with_its_fingerprint_and_one_event,
+    a_valid_reading_is_stored_with_its_fingerprint_and_one_event,
     a_reading_without_pressure_is_refused_everywhere_and_stored_nowhere,
 }
 
-/// A request as it is answered, its document in the very bytes.
+/// An answered request, with the bytes of its document.
 #[derive(Deserialize)]
 struct Stored {
     id: String,
@@ -48,13 +48,13 @@ async fn send(server: &Server, token: &str, path: &str, document: &str) -> reqwe
     request.send().await.unwrap()
 }
 
-/// `sha256:` and the hash, as anybody can compute it from what is answered.
+/// Computes `sha256:` and the hash of a document in an answer.
 fn fingerprint(document: &RawValue) -> String {
     let hash = Sha256::digest(document.get());
     format!("sha256:{}", hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 
-async fn a_whole_reading_is_stored_as_it_was_normalised_with_its_fingerprint_and_one_event(workplace: Workplace) {
+async fn a_valid_reading_is_stored_with_its_fingerprint_and_one_event(workplace: Workplace) {
     let server = workplace.serve();
     let token = server.token().await;
     for document in &readings().0[..20] {

@@ -1,4 +1,4 @@
-//! The order in which a request is judged, and what holds for every request alike.
+//! The order of the checks of a request, and rules that apply to every request.
 
 use std::collections::BTreeSet;
 
@@ -13,24 +13,24 @@ use crate::support::operations::{self, Operation};
 use crate::support::{TENANT, TestApp};
 
 on_both!(
-    of_two_faults_the_earlier_is_told,
-    a_foreign_tenant_is_told_once_everything_else_is_valid,
-    a_read_judges_its_query_before_its_object,
+    reports_the_fault_that_is_checked_first,
+    checks_the_tenant_after_everything_else,
+    checks_the_query_before_the_object,
     an_unknown_path_is_not_found,
-    another_method_is_told_which_are_allowed,
+    lists_the_allowed_methods_for_another_method,
     head_works_wherever_get_does,
     an_unknown_query_parameter_is_refused_everywhere,
-    every_wrong_query_parameter_is_named,
-    a_request_id_is_kept_if_it_is_one,
+    reports_every_wrong_query_parameter,
+    keeps_valid_request_ids,
     a_trace_is_continued,
     an_invalid_traceparent_is_ignored,
-    json_is_answered_to_whoever_takes_it,
+    answers_json_to_clients_that_accept_it,
 );
 
-/// An id that nothing has.
+/// A well-formed id that does not exist.
 const NOBODY: &str = "0199d3a0-0000-7000-8000-000000000001";
 
-/// What can be wrong with a request, in the order in which it is judged.
+/// The faults of a request, in the order in which they are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Route,
@@ -54,7 +54,7 @@ enum Fault {
 }
 
 impl Fault {
-    /// Those of a move to another status.
+    /// The faults of a status change.
     const OF_MOVE: [Self; 16] = [
         Self::Route,
         Self::Method,
@@ -74,7 +74,7 @@ impl Fault {
         Self::Transition,
     ];
 
-    /// Those of sending a document.
+    /// The faults of sending a document.
     const OF_CREATE: [Self; 10] = [
         Self::Credentials,
         Self::Permission,
@@ -109,7 +109,7 @@ impl Fault {
     }
 }
 
-/// Some faults at once.
+/// A set of faults.
 struct Faults<'a>(&'a [Fault]);
 
 impl Faults<'_> {
@@ -117,13 +117,13 @@ impl Faults<'_> {
         self.0.contains(&fault)
     }
 
-    /// What stands for the fault if it is there, or else what is right.
+    /// Returns `wrong` if the fault is set, otherwise `right`.
     fn either<T>(&self, fault: Fault, wrong: T, right: T) -> T {
         if self.has(fault) { wrong } else { right }
     }
 }
 
-/// Who asks about what.
+/// The callers and objects of the test.
 struct Scene {
     operator: Client,
     viewer: Client,
@@ -146,7 +146,7 @@ impl Scene {
         }
     }
 
-    /// A move to another status that has these faults.
+    /// A status change with these faults.
     fn move_on(&self, faults: &Faults<'_>) -> Call {
         let id = match () {
             () if faults.has(Fault::MalformedId) => "7",
@@ -163,7 +163,7 @@ impl Scene {
             .header("If-Match", faults.either(Fault::Precondition, "\"v9\"", "\"v1\""))
     }
 
-    /// A document that is sent with these faults.
+    /// A call that sends a document with these faults.
     fn create(&self, faults: &Faults<'_>) -> Call {
         let document = report("r-1")
             .with("/request/preferences", json!({"asked": faults.has(Fault::Conflict)}))
@@ -190,7 +190,7 @@ impl Scene {
     }
 }
 
-async fn of_two_faults_the_earlier_is_told(app: TestApp) {
+async fn reports_the_fault_that_is_checked_first(app: TestApp) {
     let scene = Scene::set(&app).await;
     scene.move_on(&Faults(&[])).await.expect(200);
     assert_the_earlier_is_told(&Fault::OF_MOVE, |faults| scene.move_on(&faults)).await;
@@ -198,7 +198,7 @@ async fn of_two_faults_the_earlier_is_told(app: TestApp) {
     assert_the_earlier_is_told(&Fault::OF_CREATE, |faults| scene.create(&faults)).await;
 }
 
-/// Tries every fault alone, and with each that is judged later.
+/// Tries each fault alone, and with each that is checked later.
 async fn assert_the_earlier_is_told(faults: &[Fault], call: impl Fn(Faults<'_>) -> Call) {
     for (place, earlier) in faults.iter().enumerate() {
         for later in &faults[place..] {
@@ -210,7 +210,7 @@ async fn assert_the_earlier_is_told(faults: &[Fault], call: impl Fn(Faults<'_>) 
     }
 }
 
-async fn a_foreign_tenant_is_told_once_everything_else_is_valid(app: TestApp) {
+async fn checks_the_tenant_after_everything_else(app: TestApp) {
     let foreign = report("r-1").with("/request/tenant_id", "other");
     let invalid = foreign.clone().with("/request/timeout_ms", 0);
     for path in ["/v1/mass-requests", "/v1/mass-requests/normalize"] {
@@ -218,14 +218,14 @@ async fn a_foreign_tenant_is_told_once_everything_else_is_valid(app: TestApp) {
         app.post(path).json(&foreign).key("r-2").await.expect_problem(422, "contract-violation");
         app.post(path).json(&invalid).await.expect_problem(422, "contract-violation");
     }
-    // A dry run tells every other fault in a verdict.
+    // A dry run reports every other fault in a verdict.
     app.post("/v1/mass-requests/validate").json(&foreign).await.expect_problem(403, "foreign-tenant");
     app.post("/v1/mass-requests/validate").json(&invalid).await.expect(200);
     app.post("/v1/mass-requests").json(&report("r-1")).await.expect(201);
     app.post("/v1/mass-requests").json(&foreign).await.expect_problem(403, "foreign-tenant");
 }
 
-async fn a_read_judges_its_query_before_its_object(app: TestApp) {
+async fn checks_the_query_before_the_object(app: TestApp) {
     for path in ["/v1/mass-requests/7?a=1", &format!("/v1/mass-requests/{NOBODY}/events?a=1")] {
         app.get(path).await.expect_violations("invalid-parameter", &["?a unknown_parameter"]);
         app.get(path).header("Accept", "image/png").await.expect(406);
@@ -253,7 +253,7 @@ async fn an_unknown_path_is_not_found(app: TestApp) {
     app.anonymous().post("/nothing").await.expect_problem(404, "not-found");
 }
 
-async fn another_method_is_told_which_are_allowed(app: TestApp) {
+async fn lists_the_allowed_methods_for_another_method(app: TestApp) {
     let methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
     for path in paths() {
         let here = operations::all().into_iter().filter(|operation| operation.path_to(NOBODY) == path);
@@ -278,7 +278,7 @@ fn paths() -> BTreeSet<String> {
 async fn head_works_wherever_get_does(app: TestApp) {
     let ids = Ids::of(&app).await;
     let pages = ["/docs", "/docs/init.js", "/openapi.json", "/v1/mass-requests?limit=1"].map(str::to_owned);
-    // There is a delivery only where there is an engine.
+    // Deliveries exist only with an engine.
     let lasting =
         |operation: &Operation| operation.method == Method::GET && !operation.path.contains("deliveries/{id}");
     let documented = operations::all().into_iter().filter(lasting);
@@ -286,7 +286,7 @@ async fn head_works_wherever_get_does(app: TestApp) {
         let (get, head) = (app.get(&path).await.expect(200), app.head(&path).await.expect(200));
         assert!(head.body.is_empty(), "{path}");
         assert_eq!(lasting_headers(&head), lasting_headers(&get), "{path}");
-        // The example of a contract tells the present time, whose fraction differs in length; an export is made while it
+        // The example of a contract has the present time, whose fraction varies in length; an export is built while it
         // is sent; the metrics count the call before.
         let varies = path.starts_with("/v1/contracts/") || ["/v1/audit/export", "/metrics"].contains(&path.as_str());
         if !varies {
@@ -298,7 +298,7 @@ async fn head_works_wherever_get_does(app: TestApp) {
     assert_eq!(lasting_headers(&head), lasting_headers(&get));
 }
 
-/// Something of each kind that has a path of its own.
+/// The ids of one object per kind.
 struct Ids {
     request: String,
     user: String,
@@ -315,7 +315,7 @@ impl Ids {
         }
     }
 
-    /// What the pattern of a path asks for.
+    /// Returns the id for the pattern of a path.
     fn of_kind(&self, path: &str) -> &str {
         match path {
             "/v1/admin/users/{id}" => &self.user,
@@ -326,7 +326,7 @@ impl Ids {
     }
 }
 
-/// The headers that two equal requests are answered alike with.
+/// Returns the headers that two equal requests have in common.
 fn lasting_headers(answer: &Answer) -> Vec<(String, String)> {
     let passing = ["content-length", "date", "ratelimit", "traceparent", "x-request-id"];
     let headers = answer.headers.iter().filter(|(name, _)| !passing.contains(&name.as_str()));
@@ -337,7 +337,7 @@ fn lasting_headers(answer: &Answer) -> Vec<(String, String)> {
 }
 
 async fn an_unknown_query_parameter_is_refused_everywhere(app: TestApp) {
-    // Where registration is closed, what is sent there is not looked at.
+    // While registration is closed, its body is not read.
     let app = app.restart(&[("--allow-registration", "true")]).await;
     for operation in operations::all() {
         let target = operation.target(NOBODY);
@@ -348,7 +348,7 @@ async fn an_unknown_query_parameter_is_refused_everywhere(app: TestApp) {
     }
 }
 
-async fn every_wrong_query_parameter_is_named(app: TestApp) {
+async fn reports_every_wrong_query_parameter(app: TestApp) {
     for (query, violations) in [
         ("limit=0", &["?limit parameter"][..]),
         ("limit=501", &["?limit parameter"]),
@@ -376,7 +376,7 @@ async fn every_wrong_query_parameter_is_named(app: TestApp) {
     create.await.expect_violations("invalid-parameter", &["?on_conflict parameter"]);
 }
 
-async fn a_request_id_is_kept_if_it_is_one(app: TestApp) {
+async fn keeps_valid_request_ids(app: TestApp) {
     let longest = "x".repeat(128);
     for id in ["a", "A.b_c-1", &longest] {
         let answer = app.get("/health").header("X-Request-Id", id).await;
@@ -413,7 +413,7 @@ async fn an_invalid_traceparent_is_ignored(app: TestApp) {
     }
 }
 
-async fn json_is_answered_to_whoever_takes_it(app: TestApp) {
+async fn answers_json_to_clients_that_accept_it(app: TestApp) {
     for accept in ["*/*", "application/*", "text/html, application/json;q=0.1"] {
         app.get("/v1/auth/me").header("Accept", accept).await.expect(200);
     }

@@ -1,4 +1,4 @@
-//! How much each caller may ask for, where a request is taken to come from, and which pages may call.
+//! Rate limits, client addresses, and CORS.
 
 use mass_domain::access::Role;
 use reqwest::Method;
@@ -9,29 +9,29 @@ use crate::support::documents::reading;
 use crate::support::{FOUNDER, PASSWORD, TestApp};
 
 on_both!(
-    an_answer_tells_what_is_left,
-    who_has_used_up_a_limit_is_told_which_and_for_how_long,
-    a_credential_over_its_limit_slows_no_other,
+    answers_have_the_remaining_rate_limit,
+    a_used_up_limit_is_named_with_its_wait,
+    a_credential_over_its_limit_does_not_affect_others,
     a_users_sessions_share_one_limit,
     all_credentials_of_a_tenant_share_its_limit,
     a_refused_request_changes_nothing,
-    what_is_refused_for_other_reasons_counts_too,
-    without_a_credential_nobody_uses_up_a_limit,
-    an_address_has_a_limit_of_its_own_for_what_needs_no_token,
-    the_limit_of_an_address_is_judged_after_the_method_and_before_everything_else,
-    an_address_is_believed_from_trusted_proxies_alone,
-    nothing_stands_in_for_an_address_that_is_made_up,
-    a_limit_of_nothing_is_none,
-    limits_that_are_switched_off_are_not_spoken_of,
-    a_page_of_an_allowed_origin_may_call,
-    a_page_of_another_origin_may_not,
-    a_preflight_is_told_what_may_be_asked_and_no_more,
-    without_configured_origins_nothing_is_said_of_them,
-    answers_over_tls_demand_it_from_then_on,
+    otherwise_refused_requests_count_towards_the_limit,
+    unauthenticated_requests_use_up_no_credentials_limit,
+    operations_without_a_token_are_limited_by_address,
+    checks_the_address_limit_right_after_the_method,
+    only_trusted_proxies_set_the_client_address,
+    a_forged_client_address_is_ignored,
+    a_limit_of_zero_disables_it,
+    disabled_limits_have_no_headers,
+    cors_allows_configured_origins,
+    cors_refuses_other_origins,
+    a_preflight_lists_exactly_the_allowed_methods_and_headers,
+    there_are_no_cors_headers_without_configured_origins,
+    answers_over_tls_have_strict_transport_security,
 );
 
 const LOGIN: &str = "/v1/auth/login";
-/// What needs no token and is limited by address.
+/// The operations without a token that are limited by address.
 const DOORS: [&str; 3] = [LOGIN, "/v1/auth/refresh", "/v1/auth/register"];
 
 const ORIGIN: &str = "https://console.example";
@@ -44,7 +44,7 @@ const CORS: [&str; 6] = [
     "access-control-max-age",
 ];
 
-/// The same server with these limits a minute; its own log-in has taken one from 127.0.0.1.
+/// The same server with these limits per minute; its own log-in has used one call from 127.0.0.1.
 async fn limited(app: TestApp, credential: &str, tenant: &str, address: &str) -> TestApp {
     let credential = ("--rate-limit-per-minute", credential);
     let tenant = ("--tenant-rate-limit-per-minute", tenant);
@@ -60,7 +60,7 @@ fn all(answer: &Answer, name: &str) -> Vec<String> {
     answer.headers.get_all(name).iter().map(|value| value.to_str().unwrap().to_owned()).collect()
 }
 
-/// Asserts that a scope is used up: of so many a minute, each of which comes back by itself.
+/// Asserts that the limit of a scope is used up, and is refilled one by one.
 #[track_caller]
 fn assert_used_up(answer: Answer, scope: &str, limit: u64) {
     let answer = answer.expect_problem(429, "rate-limited");
@@ -74,7 +74,7 @@ fn assert_used_up(answer: Answer, scope: &str, limit: u64) {
     assert_eq!(all(&answer, "ratelimit-policy"), [format!("\"{scope}\";q={limit};w=60")]);
 }
 
-async fn an_answer_tells_what_is_left(app: TestApp) {
+async fn answers_have_the_remaining_rate_limit(app: TestApp) {
     let app = limited(app, "3", "5", "4").await;
     let first = me(app.founder()).await.expect(200);
     assert_eq!(all(&first, "ratelimit-policy"), ["\"credential\";q=3;w=60", "\"tenant\";q=5;w=60"]);
@@ -90,7 +90,7 @@ async fn an_answer_tells_what_is_left(app: TestApp) {
     }
 }
 
-async fn who_has_used_up_a_limit_is_told_which_and_for_how_long(app: TestApp) {
+async fn a_used_up_limit_is_named_with_its_wait(app: TestApp) {
     let app = app.restart(&[("--rate-limit-per-minute", "2")]).await;
     for _ in 0..2 {
         me(app.founder()).await.expect(200);
@@ -101,7 +101,7 @@ async fn who_has_used_up_a_limit_is_told_which_and_for_how_long(app: TestApp) {
     assert_used_up(app.get("/v1/mass-requests").await, "credential", 2);
 }
 
-async fn a_credential_over_its_limit_slows_no_other(app: TestApp) {
+async fn a_credential_over_its_limit_does_not_affect_others(app: TestApp) {
     let key = app.post("/v1/admin/api-keys").json(&json!({"name": "gateway", "permissions": ["mass:read"]})).await;
     let machine = key.expect(201).text("/token");
     let app = app.restart(&[("--rate-limit-per-minute", "1")]).await;
@@ -132,7 +132,7 @@ async fn all_credentials_of_a_tenant_share_its_limit(app: TestApp) {
     for client in [app.founder(), &viewer, &app.user(Role::Operator).await] {
         assert_used_up(me(client).await, "tenant", 2);
     }
-    // A noisy tenant slows no other.
+    // A busy tenant does not affect others.
     assert_eq!(all(&me(&foreigner).await.expect(200), "ratelimit")[1], "\"tenant\";r=1");
 }
 
@@ -143,16 +143,16 @@ async fn a_refused_request_changes_nothing(app: TestApp) {
     assert_eq!(app.database().count("mass_requests"), 1);
 }
 
-async fn what_is_refused_for_other_reasons_counts_too(app: TestApp) {
+async fn otherwise_refused_requests_count_towards_the_limit(app: TestApp) {
     let app = app.restart(&[("--rate-limit-per-minute", "2")]).await;
     let viewer = app.user(Role::Viewer).await;
     viewer.post("/v1/mass-requests").json(&reading("dev-1")).await.expect_problem(403, "forbidden");
     viewer.get("/v1/mass-requests?limit=0").await.expect_problem(422, "invalid-parameter");
-    // The rate is judged before the permission.
+    // The rate is checked before the permission.
     assert_used_up(viewer.post("/v1/mass-requests").json(&reading("dev-1")).await, "credential", 2);
 }
 
-async fn without_a_credential_nobody_uses_up_a_limit(app: TestApp) {
+async fn unauthenticated_requests_use_up_no_credentials_limit(app: TestApp) {
     let app = app.restart(&[("--rate-limit-per-minute", "1"), ("--tenant-rate-limit-per-minute", "1")]).await;
     for client in [app.anonymous(), app.bearer("made-up"), app.bearer("mass_000000000000_0")] {
         for _ in 0..3 {
@@ -163,7 +163,7 @@ async fn without_a_credential_nobody_uses_up_a_limit(app: TestApp) {
     me(app.founder()).await.expect(200);
 }
 
-async fn an_address_has_a_limit_of_its_own_for_what_needs_no_token(app: TestApp) {
+async fn operations_without_a_token_are_limited_by_address(app: TestApp) {
     let app = app.restart(&[("--address-rate-limit-per-minute", "3")]).await;
     let stranger = app.anonymous().coming_from("127.0.0.2");
     for door in DOORS {
@@ -172,13 +172,13 @@ async fn an_address_has_a_limit_of_its_own_for_what_needs_no_token(app: TestApp)
     for door in DOORS {
         assert_used_up(stranger.post(door).json(&json!({})).await, "address", 3);
     }
-    // Nobody else is slowed, and neither is what costs nothing or has a limit of its own.
+    // Others are not affected, nor are operations without a limit or with another one.
     app.anonymous().coming_from("127.0.0.3").post(LOGIN).json(&json!({})).await.expect(422);
     stranger.get("/health").await.expect(200);
     me(&stranger.with_token(app.founder().token())).await.expect(200);
 }
 
-async fn the_limit_of_an_address_is_judged_after_the_method_and_before_everything_else(app: TestApp) {
+async fn checks_the_address_limit_right_after_the_method(app: TestApp) {
     let app = app.restart(&[("--address-rate-limit-per-minute", "1")]).await;
     let stranger = app.anonymous().coming_from("127.0.0.2");
     stranger.post(LOGIN).json(&json!({})).await.expect(422);
@@ -187,32 +187,32 @@ async fn the_limit_of_an_address_is_judged_after_the_method_and_before_everythin
         assert_used_up(stranger.post(door).header("Accept", "text/html").bytes("{").await, "address", 1);
     }
     stranger.post("/v1/auth/nothing").await.expect_problem(404, "not-found");
-    // The right password opens nothing now either, and is not looked at.
+    // The right password is refused as well, without being checked.
     let credentials = json!({"email": FOUNDER, "password": PASSWORD});
     assert_used_up(stranger.post(LOGIN).json(&credentials).await, "address", 1);
 }
 
-/// A failed log-in that a proxy is said to have passed on.
+/// A failed log-in that a proxy forwarded for an address.
 fn knock(client: &Client, forwarded_for: &str) -> Call {
     client.post(LOGIN).header("X-Forwarded-For", forwarded_for).json(&json!({}))
 }
 
-async fn an_address_is_believed_from_trusted_proxies_alone(app: TestApp) {
+async fn only_trusted_proxies_set_the_client_address(app: TestApp) {
     let limit = ("--address-rate-limit-per-minute", "1");
     let app = app.restart(&[limit, ("--trusted-proxies", "127.0.0.2, 10.0.0.0/8")]).await;
     let (proxy, stranger) = (app.anonymous().coming_from("127.0.0.2"), app.anonymous().coming_from("127.0.0.3"));
-    // Behind the proxy each client counts by itself, however many proxies its request has passed.
+    // Behind the proxy each client has its own limit, however many proxies its request has passed.
     knock(&proxy, "192.0.2.1").await.expect(422);
     assert_used_up(knock(&proxy, "192.0.2.1").await, "address", 1);
     assert_used_up(knock(&proxy, "203.0.113.9, 192.0.2.1, 10.1.2.3").await, "address", 1);
     knock(&proxy, "192.0.2.2").await.expect(422);
-    // Who is no proxy cannot make up another address at each attempt.
+    // A client that is not a trusted proxy cannot forge another address.
     knock(&stranger, "192.0.2.3").await.expect(422);
     assert_used_up(knock(&stranger, "192.0.2.4").await, "address", 1);
     knock(&proxy, "192.0.2.3").await.expect(422);
 }
 
-async fn nothing_stands_in_for_an_address_that_is_made_up(app: TestApp) {
+async fn a_forged_client_address_is_ignored(app: TestApp) {
     let app = app.restart(&[("--address-rate-limit-per-minute", "1")]).await;
     let stranger = app.anonymous().coming_from("127.0.0.2");
     knock(&stranger, "192.0.2.1").await.expect(422);
@@ -222,7 +222,7 @@ async fn nothing_stands_in_for_an_address_that_is_made_up(app: TestApp) {
     }
 }
 
-async fn a_limit_of_nothing_is_none(app: TestApp) {
+async fn a_limit_of_zero_disables_it(app: TestApp) {
     let off = [("--tenant-rate-limit-per-minute", "0"), ("--address-rate-limit-per-minute", "0")];
     let app = app.restart(&off).await;
     let answer = me(app.founder()).await.expect(200);
@@ -231,7 +231,7 @@ async fn a_limit_of_nothing_is_none(app: TestApp) {
     assert_eq!(all(&answer, "ratelimit-policy"), [""; 0]);
 }
 
-async fn limits_that_are_switched_off_are_not_spoken_of(app: TestApp) {
+async fn disabled_limits_have_no_headers(app: TestApp) {
     let app = limited(app, "0", "1", "1").await;
     for _ in 0..3 {
         let answers = [
@@ -246,7 +246,7 @@ async fn limits_that_are_switched_off_are_not_spoken_of(app: TestApp) {
     }
 }
 
-/// What a browser asks before it lets a page of an origin call.
+/// A preflight request of a browser.
 fn preflight(app: &TestApp, origin: &str, path: &str) -> Call {
     let call = app.anonymous().call(Method::OPTIONS, path).header("Origin", origin);
     call.header("Access-Control-Request-Method", "POST")
@@ -265,7 +265,7 @@ fn assert_no_cors(answer: &Answer) {
     }
 }
 
-async fn a_page_of_an_allowed_origin_may_call(app: TestApp) {
+async fn cors_allows_configured_origins(app: TestApp) {
     let origins = format!("{ORIGIN}, http://localhost:5173");
     let app = app.restart(&[("--cors-origins", &origins)]).await;
     for origin in [ORIGIN, "http://localhost:5173"] {
@@ -294,7 +294,7 @@ async fn a_page_of_an_allowed_origin_may_call(app: TestApp) {
     }
 }
 
-async fn a_page_of_another_origin_may_not(app: TestApp) {
+async fn cors_refuses_other_origins(app: TestApp) {
     let app = app.restart(&[("--cors-origins", ORIGIN)]).await;
     let others = [
         "https://evil.example",
@@ -312,28 +312,28 @@ async fn a_page_of_another_origin_may_not(app: TestApp) {
     }
     let plain = app.get("/v1/auth/me").await.expect(200);
     assert_no_cors(&plain);
-    // Or a cache would give the answer to one origin to all.
+    // Otherwise a cache could give one origin's answer to all.
     assert!(words(&plain, "vary").contains(&"Origin"));
 }
 
-async fn a_preflight_is_told_what_may_be_asked_and_no_more(app: TestApp) {
+async fn a_preflight_lists_exactly_the_allowed_methods_and_headers(app: TestApp) {
     let app = app.restart(&[("--cors-origins", ORIGIN)]).await;
     let asked = preflight(&app, ORIGIN, LOGIN).header("Access-Control-Request-Headers", "x-forwarded-for");
     let allowed = asked.await.expect(204);
     assert!(!words(&allowed, "access-control-allow-headers").contains(&"x-forwarded-for"));
-    // OPTIONS that is no preflight is a method like others.
+    // OPTIONS without a preflight is a method like any other.
     let options = app.anonymous().call(Method::OPTIONS, LOGIN).header("Origin", ORIGIN).await;
     options.expect_problem(405, "method-not-allowed");
 }
 
-async fn without_configured_origins_nothing_is_said_of_them(app: TestApp) {
+async fn there_are_no_cors_headers_without_configured_origins(app: TestApp) {
     assert_no_cors(&preflight(&app, ORIGIN, LOGIN).await.expect_problem(405, "method-not-allowed"));
     let answer = app.get("/v1/auth/me").header("Origin", ORIGIN).await.expect(200);
     assert_no_cors(&answer);
     assert_eq!(answer.header("vary"), None);
 }
 
-async fn answers_over_tls_demand_it_from_then_on(app: TestApp) {
+async fn answers_over_tls_have_strict_transport_security(app: TestApp) {
     let hsts = "strict-transport-security";
     let over = |client: Client, proto: &str| {
         let paths = ["/health", "/docs", "/v1/auth/me", "/v1/nothing"];

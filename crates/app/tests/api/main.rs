@@ -1,4 +1,4 @@
-//! The program from outside: over HTTP and as a process, on SQLite and on PostgreSQL.
+//! The program from outside, over HTTP and as a process, on SQLite and PostgreSQL.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! MASS requests: sent and read, and tried without being stored.
+//! MASS requests: sending, reading, and dry runs.
 
 mod life;
 mod listing;
@@ -15,12 +15,12 @@ use crate::support::documents::{Edit, hours_ago, reading, report, simple};
 use crate::support::{TENANT, TestApp};
 
 on_both!(
-    a_new_request_is_answered_whole,
+    a_new_request_is_answered_completely,
     a_request_is_read_as_it_was_answered,
-    a_request_that_the_client_knows_is_not_sent_again,
-    what_is_extracted_depends_on_the_contract,
+    an_unchanged_request_is_answered_with_304,
+    the_contract_decides_which_index_values_are_extracted,
     a_stored_document_is_canonical_and_hashes_to_its_fingerprint,
-    a_dry_run_says_what_the_real_call_says,
+    a_dry_run_gives_the_same_result_as_the_real_call,
     a_dry_run_stores_nothing,
 );
 
@@ -55,7 +55,7 @@ fn member_names(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-/// The document as it stands in an answer, byte for byte.
+/// Returns the document of an answer, byte for byte.
 fn raw_document(answer: &Answer) -> String {
     #[derive(Deserialize)]
     struct WithDocument {
@@ -70,7 +70,7 @@ fn hash(text: &str) -> String {
     format!("sha256:{hex}")
 }
 
-async fn a_new_request_is_answered_whole(app: TestApp) {
+async fn a_new_request_is_answered_completely(app: TestApp) {
     let sent = reading("dev-1").with("/metrics/pressure_hpa", 600);
     let created = app.post(REQUESTS).json(&sent).key("k-1").await.expect(201);
     assert_eq!(created.header("location"), Some(path(&created.id()).as_str()));
@@ -101,7 +101,7 @@ async fn a_request_is_read_as_it_was_answered(app: TestApp) {
     }
 }
 
-async fn a_request_that_the_client_knows_is_not_sent_again(app: TestApp) {
+async fn an_unchanged_request_is_answered_with_304(app: TestApp) {
     let path = path(&send(&app, &reading("dev-1")).await.id());
     for known in ["\"v1\"", "W/\"v1\"", "\"v9\", \"v1\"", "*"] {
         let answer = app.get(&path).header("If-None-Match", known).await.expect(304);
@@ -113,7 +113,7 @@ async fn a_request_that_the_client_knows_is_not_sent_again(app: TestApp) {
     }
 }
 
-async fn what_is_extracted_depends_on_the_contract(app: TestApp) {
+async fn the_contract_decides_which_index_values_are_extracted(app: TestApp) {
     let report = send(&app, &report("r-1")).await.json();
     assert_eq!(report["site_id"], "tampa-1");
     assert_eq!(report["correlation_id"], "pilot-2026-01");
@@ -126,7 +126,7 @@ async fn what_is_extracted_depends_on_the_contract(app: TestApp) {
     }
 }
 
-/// Documents whose normal form has other bytes than they have.
+/// Documents that differ from their normal form.
 fn unlike_their_normal_form() -> [Value; 3] {
     let instant = hours_ago(2).replace('Z', ".500+00:00");
     let report = report("r-1").with("/request/data_contract/data_classification", " internal ");
@@ -161,14 +161,14 @@ async fn both_databases_keep_the_same_bytes() {
     }
 }
 
-/// Stores different documents, all at the same time; their ids.
+/// Stores different documents concurrently; returns their ids.
 async fn store_at_once(app: &TestApp, number: i64) -> Vec<String> {
     let documents: Vec<Value> = (0..number).map(|number| simple(json!({"n": number}))).collect();
     let answers = join_all(documents.iter().map(|document| send(app, document))).await;
     answers.iter().map(Answer::id).collect()
 }
 
-async fn a_dry_run_says_what_the_real_call_says(app: TestApp) {
+async fn a_dry_run_gives_the_same_result_as_the_real_call(app: TestApp) {
     let mut odd = reading("dev-1").with("/metrics/temperature_celsius", 140).with("/metrics/pressure_hpa", 600);
     let valid = [odd.clone(), report("r-1"), simple(json!({"fanSpeed": "4200"}))];
     for document in &valid {

@@ -1,7 +1,7 @@
-//! Who gets what from every operation: all callers on all objects, as one table says.
+//! Authorisation of every operation: all callers on all objects, as one table says.
 //!
-//! The table is written by hand and knows nothing of the program's own, so that a mistake there is found here. That a
-//! document which names another tenant is refused is shown in `judgement.rs`; what a token has to be, in `auth.rs`.
+//! The table is written by hand and independent of the program's own, so that it finds mistakes there. `judgement.rs`
+//! tests documents that name another tenant; `auth.rs` tests tokens.
 
 use futures_util::stream::{self, StreamExt};
 use mass_domain::access::{Permission, Role};
@@ -23,7 +23,7 @@ on_both!(every_caller_gets_what_the_table_says);
 
 also_restricted!(every_caller_gets_what_the_table_says);
 
-/// Every operation of the document, what it needs, what it answers with when it went well, and what its path leads to.
+/// Every operation of the document: the access it needs, its success status, and the object of its path.
 const TABLE: &[(&str, Needs, u16, Object)] = &[
     ("GET /.well-known/jwks.json", Nothing, 200, Object::None),
     ("GET /.well-known/mass-audit-key", Nothing, 200, Object::None),
@@ -78,12 +78,12 @@ const TABLE: &[(&str, Needs, u16, Object)] = &[
     ("PUT /v1/admin/settings", Permits(SettingsManage), 200, Object::None),
 ];
 
-/// An id that nothing has, whatever it would be the id of.
+/// An id that does not exist for any kind of object.
 const NOBODY: &str = "0199d3a0-0000-7000-8000-000000000001";
-/// What no path takes for an id.
+/// A malformed id for every path.
 const MALFORMED: &str = "NO-ID";
 
-/// The roles that give a permission.
+/// The roles with a permission.
 const fn roles_with(permission: Permission) -> &'static [Role] {
     use Role::{Admin, Auditor, Operator, PlatformAdmin, Viewer};
     match permission {
@@ -97,19 +97,19 @@ const fn roles_with(permission: Permission) -> &'static [Role] {
     }
 }
 
-/// What an operation asks of its caller.
+/// The access that an operation needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Needs {
     Nothing,
     Token,
-    /// A token that is no API key.
+    /// A user's token, not an API key.
     Person,
     Permits(Permission),
-    /// This permission and, of an API key, every permission of the roles in the body.
+    /// This permission; for an API key also every permission of the roles in the body.
     PermitsToGive(Permission),
 }
 
-/// What a path leads to.
+/// The object of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Object {
     None,
@@ -117,11 +117,11 @@ enum Object {
     Delivery,
     User,
     ApiKey,
-    /// Nobody's: whoever may see tenants at all sees each of them.
+    /// Belongs to nobody: a caller who may see tenants sees all of them.
     Tenant,
 }
 
-/// Whose object a path leads to.
+/// The owner of the object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Whose {
     Own,
@@ -141,7 +141,7 @@ impl Object {
     }
 }
 
-/// Who calls.
+/// A caller.
 struct Caller {
     kind: Kind,
     client: Client,
@@ -150,17 +150,17 @@ struct Caller {
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Stranger,
-    /// A user with this role alone.
+    /// A user with only this role.
     User(Role),
-    /// An API key with this permission alone.
+    /// An API key with only this permission.
     Key(Permission),
 }
 
-/// What becomes of a call before anybody looks at its object.
+/// The decision about a call before its object is looked up.
 enum Verdict {
     Unauthenticated,
     Forbidden,
-    /// Admitted, but what the body gives is more than the caller has.
+    /// Allowed, but the body grants more than the caller has.
     GivesTooMuch,
     Admitted,
 }
@@ -171,7 +171,7 @@ impl Needs {
             (Nothing, _) | (Token, Kind::User(_) | Kind::Key(_)) | (Person, Kind::User(_)) => true,
             (Token | Person | Permits(_) | PermitsToGive(_), Kind::Stranger) => return Verdict::Unauthenticated,
             (Person, Kind::Key(_)) => false,
-            // The keys here have one permission, and no role gives one alone.
+            // These keys have one permission, and every role has several.
             (PermitsToGive(permission), Kind::Key(own)) if own == permission => return Verdict::GivesTooMuch,
             (PermitsToGive(_), Kind::Key(_)) => false,
             (Permits(permission) | PermitsToGive(permission), Kind::User(role)) => {
@@ -182,7 +182,7 @@ impl Needs {
         if may { Verdict::Admitted } else { Verdict::Forbidden }
     }
 
-    /// The permission that every refusal names.
+    /// The permission that all refusals name.
     const fn permission(self) -> Option<Permission> {
         match self {
             Permits(permission) | PermitsToGive(permission) => Some(permission),
@@ -209,7 +209,7 @@ fn every_operation_has_its_row() {
     assert_eq!(rows.len(), documented.len());
 }
 
-/// What the document says. It tells in words alone that an operation takes no API keys.
+/// The access that the document describes. It mentions only in prose that an operation accepts no API keys.
 fn documented_needs(operation: &Operation) -> Needs {
     match operation.permission() {
         Some(permission) => Permits(permission),
@@ -227,7 +227,7 @@ async fn every_caller_gets_what_the_table_says(app: TestApp) {
         let operations = operations::all();
         let operation = operations.iter().find(|each| name(each) == *named).unwrap();
         let row = Row { operation, needs: *needs, success: *success, object: *object };
-        // As many at once as may fail to log in before anybody has to wait.
+        // The number of log-ins that may fail before anybody is throttled.
         stream::iter(&stage.callers).for_each_concurrent(4, |caller| stage.play(&row, caller)).await;
     }
     assert_eq!(stage.standing().await, before, "what nobody could reach has changed");
@@ -241,7 +241,7 @@ struct Row<'a> {
     object: Object,
 }
 
-/// One request, its delivery, one user and one API key of a tenant, with who may read them.
+/// A request with its delivery, a user and an API key of a tenant, with the role that may read them.
 struct Belongings {
     operator: Client,
     admin: Client,
@@ -251,7 +251,7 @@ struct Belongings {
     key: String,
 }
 
-/// All callers, who belong to one tenant, and what there is in it and in another one.
+/// All callers, who belong to one tenant, and the objects of that tenant and of another one.
 struct Stage<'a> {
     app: &'a TestApp,
     callers: Vec<Caller>,
@@ -274,7 +274,7 @@ impl<'a> Stage<'a> {
         Self { app, callers, own, foreign }
     }
 
-    /// What stands in both tenants, and must not be changed by anybody.
+    /// The objects of both tenants, which no call may change.
     async fn standing(&self) -> Vec<Value> {
         let mut found = Vec::new();
         for Belongings { operator, admin, request, delivery, user, key } in [&self.own, &self.foreign] {
@@ -290,7 +290,7 @@ impl<'a> Stage<'a> {
         found
     }
 
-    /// Lets a caller call an operation on every object. What is refused is refused alike, whatever the object.
+    /// Calls an operation on every object as a caller. Refusals must be the same for all objects.
     async fn play(&self, row: &Row<'_>, caller: &Caller) {
         let mut refusals: Vec<Answer> = Vec::new();
         for whose in row.object.cases() {
@@ -338,7 +338,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// The caller, or its like where the call may end its session or change its password.
+    /// The caller, or an equivalent one if the call may end its session or change its password.
     async fn expendable(&self, row: &Row<'_>, caller: &Caller) -> Client {
         match (row.operation.path.as_str(), caller.kind) {
             ("/v1/auth/logout" | "/v1/auth/password", Kind::User(role)) => self.app.user(role).await,
@@ -346,7 +346,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// An object of the callers' tenant that nobody has touched yet.
+    /// A new object of the callers' tenant.
     async fn fresh(&self, object: Object) -> String {
         match object {
             Object::None => String::new(),
@@ -358,7 +358,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// A body that has not been used up by an earlier call.
+    /// A body that no earlier call has used up.
     async fn fresh_body(&self, operation: &Operation) -> Option<Value> {
         let unique = Uuid::now_v7();
         let account = || json!({"email": format!("{unique}@example.test"), "password": PASSWORD});
@@ -371,9 +371,9 @@ impl<'a> Stage<'a> {
             }
             "POST /v1/auth/register" => account(),
             "POST /v1/admin/users" => new_user(),
-            // A role that whoever manages users may give.
+            // A role that a manager of users may grant.
             "PATCH /v1/admin/users/{id}" => json!({"roles": ["operator"]}),
-            // A permission that whoever manages keys may give.
+            // A permission that a manager of keys may grant.
             "POST /v1/admin/api-keys" => json!({"name": "gateway", "permissions": ["keys:manage"]}),
             "POST /v1/admin/tenants" => json!({"id": format!("tenant-{unique}"), "admin": account()}),
             _ => return operation.body(),
@@ -382,7 +382,7 @@ impl<'a> Stage<'a> {
 }
 
 impl Row<'_> {
-    /// The status, and the problem if it is one.
+    /// The expected status, and the problem if it is one.
     fn expected(&self, caller: &Caller, whose: Whose) -> (u16, Option<&'static str>) {
         match (self.needs.verdict(caller.kind), whose) {
             (Verdict::Unauthenticated, _) => (401, Some("unauthenticated")),
@@ -415,22 +415,22 @@ impl Belongings {
     }
 }
 
-/// Sends a request, and gives its id.
+/// Sends a request; returns its id.
 async fn send(client: &Client) -> String {
     client.post("/v1/mass-requests").json(&reading(&Uuid::now_v7().to_string())).await.expect(201).id()
 }
 
-/// Puts a request in the queue for the engine, and gives the id of its delivery.
+/// Queues a request for the engine; returns the id of the delivery.
 async fn deliver(client: &Client, request: &str) -> String {
     client.post(&format!("/v1/mass-requests/{request}/send")).await.expect(202).id()
 }
 
-/// Creates a user, and gives its id.
+/// Creates a user; returns its id.
 async fn invite(client: &Client) -> String {
     client.post("/v1/admin/users").json(&new_user()).await.expect(201).id()
 }
 
-/// Creates an API key, and gives its id.
+/// Creates an API key; returns its id.
 async fn give_key(client: &Client) -> String {
     create_key(client, MassRead).await.id()
 }

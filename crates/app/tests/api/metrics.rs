@@ -1,4 +1,4 @@
-//! What `GET /metrics` shows, and what it never shows.
+//! The content of `GET /metrics`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,17 +13,17 @@ use crate::support::engines::{ReferenceEngine, ScriptedEngine, reply};
 use crate::support::process::repository;
 
 on_both!(
-    requests_are_measured_by_the_pattern_of_their_route_and_never_by_their_path,
+    requests_are_measured_by_route_pattern_not_by_path,
     refused_documents_are_counted_by_stage_and_contract,
     documents_of_a_batch_are_counted_one_by_one,
     commits_queues_and_pools_are_shown,
-    attempts_to_ask_the_engine_are_counted_by_what_came_of_them,
-    a_monitoring_system_is_answered_in_the_format_that_it_asks_for,
+    calls_to_the_engine_are_counted_by_result,
+    metrics_are_served_in_the_requested_format,
     runs_of_periodic_work_are_measured_by_task_and_outcome,
-    every_metric_that_is_shown_is_explained_and_no_other,
+    operations_md_explains_exactly_the_metrics,
 );
 
-/// The lines of a metric that have all of these labels in them.
+/// Returns the lines of a metric that have all these labels.
 async fn lines(app: &TestApp, name: &str, labels: &[&str]) -> Vec<String> {
     let shown = app.get("/metrics").await.expect(200);
     let shown = String::from_utf8(shown.body).unwrap();
@@ -32,7 +32,7 @@ async fn lines(app: &TestApp, name: &str, labels: &[&str]) -> Vec<String> {
     shown.lines().filter(has_name).filter(has_labels).map(str::to_owned).collect()
 }
 
-/// The value of the one line of a metric that has all of these labels in it; 0 if there is none.
+/// Returns the value of the only line; 0 if there is none.
 #[track_caller]
 fn value(lines: &[String]) -> f64 {
     match lines {
@@ -42,7 +42,7 @@ fn value(lines: &[String]) -> f64 {
     }
 }
 
-async fn requests_are_measured_by_the_pattern_of_their_route_and_never_by_their_path(app: TestApp) {
+async fn requests_are_measured_by_route_pattern_not_by_path(app: TestApp) {
     let id = app.post("/v1/mass-requests").json(&reading("dev-1")).await.expect(201).id();
     app.get(&format!("/v1/mass-requests/{id}")).await.expect(200);
     app.anonymous().get(&format!("/v1/mass-requests/{id}")).await.expect(401);
@@ -75,7 +75,7 @@ async fn refused_documents_are_counted_by_stage_and_contract(app: TestApp) {
     app.post("/v1/mass-requests").json(&stored.with("/metrics/humidity_percent", 46)).await.expect(409);
     app.post("/v1/mass-requests").body("{").await.expect(400);
     app.post("/v1/mass-requests").json(&json!({"unheard": "of"})).await.expect(422);
-    // A dry run refuses nothing.
+    // A dry run counts no refusal.
     app.post("/v1/mass-requests/validate").json(&semantic).await.expect(200);
 
     let cases = [
@@ -128,7 +128,7 @@ async fn commits_queues_and_pools_are_shown(app: TestApp) {
     }
 }
 
-/// Waits until the request about a device has come to an end.
+/// Waits until the delivery of the device's request has ended.
 async fn ends(app: &TestApp, device: &str, status: &str) {
     let path = format!("/v1/mass-requests?device_id={device}");
     while app.get(&path).await.expect(200).text("/items/0/status") != status {
@@ -136,7 +136,7 @@ async fn ends(app: &TestApp, device: &str, status: &str) {
     }
 }
 
-async fn attempts_to_ask_the_engine_are_counted_by_what_came_of_them(app: TestApp) {
+async fn calls_to_the_engine_are_counted_by_result(app: TestApp) {
     let refusing = ScriptedEngine::start(|_| Some(reply("403 Forbidden", &[], "{}"))).await;
     let sound = ReferenceEngine::sound();
     for (engine, device, status, labels) in [
@@ -148,7 +148,7 @@ async fn attempts_to_ask_the_engine_are_counted_by_what_came_of_them(app: TestAp
         assert_eq!(value(&lines(&app, "mass_delivery_queue_depth", &["state=\"queued\""]).await), 1.0, "{device}");
         let worker = app.work();
         ends(&app, device, status).await;
-        // The count follows the record.
+        // The count follows the recording.
         worker.finish().await;
         assert_eq!(value(&lines(&app, "mass_deliveries_total", &labels).await), 1.0, "{device}");
         assert_eq!(lines(&app, "mass_deliveries_total", &[]).await.len(), 1, "{device}");
@@ -159,7 +159,7 @@ async fn attempts_to_ask_the_engine_are_counted_by_what_came_of_them(app: TestAp
     }
 }
 
-async fn a_monitoring_system_is_answered_in_the_format_that_it_asks_for(app: TestApp) {
+async fn metrics_are_served_in_the_requested_format(app: TestApp) {
     let monitoring = app.user(Role::PlatformAdmin).await;
     let accepted = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
     for accepted in [accepted, "text/plain", "text/*", "*/*"] {
@@ -171,7 +171,7 @@ async fn a_monitoring_system_is_answered_in_the_format_that_it_asks_for(app: Tes
     }
 }
 
-/// Waits until a run of periodic work has come to such an end.
+/// Waits until a periodic task has run with this outcome.
 async fn runs(app: &TestApp, task: &str, outcome: &str) {
     let labels = [format!("task=\"{task}\""), format!("outcome=\"{outcome}\"")];
     while lines(app, "mass_periodic_duration_seconds_count", &[&labels[0], &labels[1]]).await.is_empty() {
@@ -194,7 +194,7 @@ async fn runs_of_periodic_work_are_measured_by_task_and_outcome(app: TestApp) {
     periodic.finish().await;
 }
 
-async fn every_metric_that_is_shown_is_explained_and_no_other(app: TestApp) {
+async fn operations_md_explains_exactly_the_metrics(app: TestApp) {
     let engine = ReferenceEngine::sound();
     let app = app.another_with(&[("--engine-url", &engine.url()), ("--auto-send", "true")]).await;
     app.post("/v1/mass-requests").json(&reading("dev-1")).await.expect(201);

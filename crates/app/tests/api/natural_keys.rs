@@ -1,4 +1,4 @@
-//! Documents that tell of the same thing: duplicates, conflicts, corrections.
+//! Documents with the same natural key: duplicates, conflicts, corrections.
 
 use futures_util::future::join_all;
 use mass_domain::access::Role;
@@ -11,21 +11,21 @@ use crate::support::documents::{Edit, hours_ago, reading, report, simple};
 on_both!(
     the_same_document_again_is_answered_with_the_first_request,
     the_same_document_in_another_spelling_is_a_duplicate,
-    another_document_of_the_same_thing_is_a_conflict,
-    a_report_is_known_by_its_request_id,
+    another_document_with_the_same_natural_key_is_a_conflict,
+    the_request_id_is_the_natural_key_of_a_report,
     free_data_is_never_a_duplicate,
-    another_instant_device_contract_or_tenant_is_another_thing,
-    a_correction_supersedes_what_stood,
-    a_correction_may_be_corrected_and_every_version_stays_known,
+    natural_keys_include_instant_device_contract_and_tenant,
+    a_correction_supersedes_the_current_version,
+    a_correction_can_be_corrected_and_every_version_is_kept,
     a_correction_of_nothing_is_simply_accepted,
     a_deleted_request_frees_its_key,
-    a_deleted_correction_lets_what_it_superseded_stand_again,
-    a_deleted_version_in_the_middle_leaves_the_newest_standing,
-    of_a_hundred_clients_that_send_one_reading_one_stores_it,
-    of_many_conflicting_corrections_each_supersedes_another,
+    deleting_a_correction_reinstates_the_version_before,
+    deleting_a_superseded_version_keeps_the_newest,
+    a_hundred_clients_that_send_one_reading_store_it_once,
+    concurrent_corrections_form_a_chain,
 );
 
-also_restricted!(another_instant_device_contract_or_tenant_is_another_thing);
+also_restricted!(natural_keys_include_instant_device_contract_and_tenant);
 
 const REQUESTS: &str = "/v1/mass-requests";
 
@@ -45,7 +45,7 @@ async fn delete(app: &TestApp, id: &str) {
     app.delete(&format!("{REQUESTS}/{id}")).await.expect(204);
 }
 
-/// What happened to a request, in order.
+/// Returns the actions on a request, in order.
 async fn history(app: &TestApp, id: &str) -> Vec<String> {
     let events = app.get(&format!("{REQUESTS}/{id}/events")).await.expect(200).at("/items");
     events.as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
@@ -78,7 +78,7 @@ async fn the_same_document_in_another_spelling_is_a_duplicate(app: TestApp) {
     assert_eq!(again.id(), first.id());
 }
 
-async fn another_document_of_the_same_thing_is_a_conflict(app: TestApp) {
+async fn another_document_with_the_same_natural_key_is_a_conflict(app: TestApp) {
     let first = send(&app, &version(20)).await.expect(201);
     let sent = app.post("/v1/mass-requests/normalize").json(&version(21)).await.text("/fingerprint");
     for query in ["", "?on_conflict=refuse"] {
@@ -91,7 +91,7 @@ async fn another_document_of_the_same_thing_is_a_conflict(app: TestApp) {
     assert_eq!(fetch(&app, &first.id()).await, first.json());
 }
 
-async fn a_report_is_known_by_its_request_id(app: TestApp) {
+async fn the_request_id_is_the_natural_key_of_a_report(app: TestApp) {
     let first = send(&app, &report("r-1")).await.expect(201);
     let other_key = report("r-1").with("/request/idempotency_key", "k-2");
     let conflict = send(&app, &other_key).await.expect_problem(409, "conflict");
@@ -107,7 +107,7 @@ async fn free_data_is_never_a_duplicate(app: TestApp) {
     assert_eq!(second.at("/corrects"), Value::Null);
 }
 
-async fn another_instant_device_contract_or_tenant_is_another_thing(app: TestApp) {
+async fn natural_keys_include_instant_device_contract_and_tenant(app: TestApp) {
     send(&app, &reading("r-1")).await.expect(201);
     send(&app, &reading("R-1")).await.expect(201);
     send(&app, &reading("r-1").with("/timestamp", hours_ago(2))).await.expect(201);
@@ -116,7 +116,7 @@ async fn another_instant_device_contract_or_tenant_is_another_thing(app: TestApp
     foreigner.post(REQUESTS).json(&reading("r-1").with("/metadata/notes", "Ours.")).await.expect(201);
 }
 
-async fn a_correction_supersedes_what_stood(app: TestApp) {
+async fn a_correction_supersedes_the_current_version(app: TestApp) {
     let first = send(&app, &version(20)).await.expect(201);
     let second = correct(&app, &version(21)).await.expect(201);
     assert_eq!((second.text("/outcome"), second.text("/corrects")), ("correction".to_owned(), first.id()));
@@ -128,7 +128,7 @@ async fn a_correction_supersedes_what_stood(app: TestApp) {
     assert_eq!(history(&app, &second.id()).await, ["accepted"]);
 }
 
-async fn a_correction_may_be_corrected_and_every_version_stays_known(app: TestApp) {
+async fn a_correction_can_be_corrected_and_every_version_is_kept(app: TestApp) {
     let mut ids = vec![send(&app, &version(20)).await.expect(201).id()];
     for celsius in [21, 22] {
         let next = correct(&app, &version(celsius)).await.expect(201);
@@ -159,7 +159,7 @@ async fn a_deleted_request_frees_its_key(app: TestApp) {
     send(&app, &version(21)).await.expect(201);
 }
 
-async fn a_deleted_correction_lets_what_it_superseded_stand_again(app: TestApp) {
+async fn deleting_a_correction_reinstates_the_version_before(app: TestApp) {
     let first = send(&app, &version(20)).await.expect(201);
     let second = correct(&app, &version(21)).await.expect(201);
     delete(&app, &second.id()).await;
@@ -170,7 +170,7 @@ async fn a_deleted_correction_lets_what_it_superseded_stand_again(app: TestApp) 
     assert_eq!(correct(&app, &version(21)).await.expect(201).text("/corrects"), first.id());
 }
 
-async fn a_deleted_version_in_the_middle_leaves_the_newest_standing(app: TestApp) {
+async fn deleting_a_superseded_version_keeps_the_newest(app: TestApp) {
     let first = send(&app, &version(20)).await.expect(201);
     let second = correct(&app, &version(21)).await.expect(201);
     let third = correct(&app, &version(22)).await.expect(201);
@@ -181,7 +181,7 @@ async fn a_deleted_version_in_the_middle_leaves_the_newest_standing(app: TestApp
     assert_eq!(send(&app, &version(21)).await.expect_problem(409, "conflict").text("/first_id"), first.id());
 }
 
-async fn of_a_hundred_clients_that_send_one_reading_one_stores_it(app: TestApp) {
+async fn a_hundred_clients_that_send_one_reading_store_it_once(app: TestApp) {
     let document = version(20);
     let answers = join_all((0..100).map(|_| send(&app, &document))).await;
     assert_one_stored(&answers);
@@ -199,7 +199,7 @@ fn assert_one_stored(answers: &[Answer]) {
 }
 
 #[tokio::test]
-async fn of_the_clients_of_two_servers_on_one_postgres_one_stores_a_reading() {
+async fn clients_of_two_servers_store_one_reading_once() {
     let first = TestApp::postgres().await;
     let second = first.another().await;
     let document = version(20);
@@ -207,7 +207,7 @@ async fn of_the_clients_of_two_servers_on_one_postgres_one_stores_a_reading() {
     assert_one_stored(&answers);
 }
 
-async fn of_many_conflicting_corrections_each_supersedes_another(app: TestApp) {
+async fn concurrent_corrections_form_a_chain(app: TestApp) {
     send(&app, &version(0)).await.expect(201);
     let versions: Vec<Value> = (1..=20).map(version).collect();
     let answers = join_all(versions.iter().map(|version| correct(&app, version))).await;

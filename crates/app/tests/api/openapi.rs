@@ -1,4 +1,4 @@
-//! The OpenAPI document: it is the golden copy, describes every operation, and its examples are true.
+//! The OpenAPI document: it equals the golden copy, describes every operation, and its examples are valid.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,7 +17,7 @@ use crate::support::process::{Workplace, repository};
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(&document()).unwrap());
 
-/// The operations that the document is about: all but the pages for browsers.
+/// The operations that the document describes: all but the pages for browsers.
 fn described() -> impl Iterator<Item = &'static Operation> {
     let is_page = |it: &Operation| matches!(it.produces, Produces::File) || it.path == "/openapi.json";
     OPERATIONS.iter().filter(move |operation| !is_page(operation))
@@ -31,7 +31,7 @@ fn name(operation: &Operation) -> String {
     format!("{} {}", operation.method, operation.path)
 }
 
-/// Calls for every value in the document, with the pointer to it.
+/// Visits every value of the document with its pointer.
 fn walk(value: &'static Value, pointer: &str, visit: &mut impl FnMut(&str, &'static Value)) {
     visit(pointer, value);
     match value {
@@ -50,7 +50,7 @@ fn everywhere(mut visit: impl FnMut(&str, &'static Value)) {
     walk(&DOCUMENT, "", &mut visit);
 }
 
-/// A validator for a schema of the document, which may refer to its components.
+/// A validator for a schema of the document, with its components.
 fn validator(schema: &Value) -> Validator {
     let mut schema = schema.clone();
     schema["components"] = DOCUMENT["components"].clone();
@@ -65,7 +65,7 @@ fn assert_valid(schema: &Value, example: &Value, place: &str) {
 }
 
 #[test]
-fn the_golden_copy_is_what_the_program_prints() {
+fn the_golden_copy_matches_the_program() {
     let golden = fs::read_to_string(repository().join("docs/openapi.json")).unwrap();
     let printed = Workplace::sqlite().mass(&["openapi"]);
     assert_eq!((printed.status, printed.stderr.as_str()), (Some(0), ""));
@@ -73,7 +73,7 @@ fn the_golden_copy_is_what_the_program_prints() {
 }
 
 #[test]
-fn every_operation_is_described_and_no_other() {
+fn exactly_the_operations_are_described() {
     let in_table: BTreeSet<String> = described().map(name).collect();
     let paths = DOCUMENT["paths"].as_object().unwrap();
     let methods =
@@ -86,7 +86,7 @@ fn every_operation_is_described_and_no_other() {
 }
 
 #[test]
-fn every_operation_has_an_id_of_its_own_a_summary_a_description_and_a_known_tag() {
+fn every_operation_has_a_unique_id_summary_description_and_tag() {
     let tags: BTreeSet<&str> =
         DOCUMENT["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
     let mut ids = BTreeSet::new();
@@ -103,7 +103,7 @@ fn every_operation_has_an_id_of_its_own_a_summary_a_description_and_a_known_tag(
 }
 
 #[test]
-fn every_operation_says_whether_it_needs_a_token_and_which_permission() {
+fn every_operation_documents_its_token_and_permission() {
     for operation in described() {
         let description = description_of(operation);
         let (security, permission) = match operation.access {
@@ -119,7 +119,7 @@ fn every_operation_says_whether_it_needs_a_token_and_which_permission() {
 }
 
 #[test]
-fn every_answer_of_every_operation_is_described_and_no_other() {
+fn exactly_the_possible_answers_are_described() {
     for operation in described() {
         let responses = description_of(operation)["responses"].as_object().unwrap();
         let problems = operation.all_problems();
@@ -178,7 +178,7 @@ fn every_model_and_member_is_described_and_every_body_has_an_example() {
 }
 
 #[test]
-fn every_reference_leads_somewhere() {
+fn every_reference_resolves() {
     everywhere(|pointer, value| {
         if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
             let target = reference.strip_prefix('#').unwrap_or_else(|| panic!("{pointer}: {reference}"));
@@ -215,7 +215,7 @@ fn every_example_of_a_document_passes_every_stage_of_its_contract() {
     let media = &DOCUMENT["paths"]["/v1/mass-requests"]["post"]["requestBody"]["content"]["application/json"];
     let examples = media["examples"].as_object().unwrap();
     assert_eq!(examples.len(), contracts::all().len());
-    // The examples tell of the instant at which the document says that they were made.
+    // The examples have the time of the document's creation.
     let now: Timestamp = examples["device/1.1"]["value"]["timestamp"].as_str().unwrap().parse().unwrap();
     for (contract, example) in examples {
         let text = example["value"].to_string();
@@ -234,7 +234,7 @@ async fn the_server_answers_with_the_same_document() {
 }
 
 #[test]
-fn what_was_once_false_in_the_document_is_true() {
+fn regressions_of_the_document_stay_fixed() {
     let batch = &DOCUMENT["paths"]["/v1/mass-requests/batch"]["post"]["responses"];
     assert_eq!(batch["201"]["headers"]["Location"], Value::Null, "a batch has no place of its own");
     let conflict = &DOCUMENT["paths"]["/v1/mass-requests"]["post"]["responses"]["409"]["content"];

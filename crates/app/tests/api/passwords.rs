@@ -1,4 +1,4 @@
-//! Passwords: which may be set, how they are changed, and how long somebody waits who guesses.
+//! Passwords: rules, changes, and throttling of guesses.
 
 use futures_util::future::join_all;
 use mass_auth::Capacity;
@@ -10,21 +10,21 @@ use crate::support::{FOUNDER, PASSWORD, TestApp};
 
 on_both!(
     a_changed_password_ends_the_other_sessions,
-    what_is_wrong_with_a_new_password_is_named,
-    the_present_password_has_to_be_right,
-    a_machine_has_no_password,
-    a_password_counts_in_composed_form_however_it_is_sent,
-    who_keeps_failing_has_to_wait_and_nobody_else_has,
-    an_unknown_account_waits_like_a_known_one,
-    an_address_waits_whatever_accounts_it_tries,
+    reports_the_violation_of_a_weak_password,
+    the_current_password_must_be_right,
+    api_keys_have_no_password,
+    passwords_are_counted_in_normalisation_form_c,
+    repeated_failures_delay_only_their_account_and_address,
+    unknown_accounts_are_delayed_like_known_ones,
+    an_address_is_delayed_across_accounts,
     failures_elsewhere_do_not_delay_the_owner,
     a_success_clears_the_failures_of_the_account,
-    guessing_the_present_password_is_throttled_too,
+    guessing_the_current_password_is_throttled,
     all_servers_on_a_database_count_together,
-    an_attempt_that_nobody_has_time_for_counts_as_none,
-    right_passwords_at_once_all_succeed,
-    guesses_at_once_are_delayed_like_those_in_turn,
-    in_a_flood_a_place_is_kept_for_who_logged_in_there_before,
+    attempts_refused_as_busy_do_not_count,
+    concurrent_right_passwords_all_succeed,
+    concurrent_guesses_are_delayed_like_sequential_ones,
+    a_flood_leaves_reserved_places_for_known_addresses,
 );
 
 const NEW: &str = "seven kestrels over the harbour";
@@ -44,17 +44,17 @@ async fn email_of(client: &Client) -> String {
     client.get("/v1/auth/me").await.expect(200).text("/email")
 }
 
-/// Somebody without a token, at another address than everybody else.
+/// A client without a token, at an address of its own.
 fn attacker(app: &TestApp) -> Client {
     app.anonymous().coming_from("127.0.0.2")
 }
 
-/// As if whoever failed had failed so much more often, so that no test has to fail often or to wait.
+/// Adds failures to all counters, so that tests need neither fail often nor wait.
 fn add_failures(app: &TestApp, more: u32) {
     app.execute(&format!("UPDATE login_attempts SET failures = failures + {more} WHERE failures > 0"));
 }
 
-/// Asserts that the client has to wait, for at most so many seconds and for this reason.
+/// Asserts that the client is throttled for at most this many seconds, for this scope.
 #[track_caller]
 fn assert_throttled(answer: Answer, scope: &str, at_most: u64) {
     let answer = answer.expect_problem(429, "too-many-attempts");
@@ -77,7 +77,7 @@ async fn a_changed_password_ends_the_other_sessions(app: TestApp) {
     log_in(&app.anonymous(), &email, NEW).await.expect(200);
 }
 
-async fn what_is_wrong_with_a_new_password_is_named(app: TestApp) {
+async fn reports_the_violation_of_a_weak_password(app: TestApp) {
     let long = "long".repeat(65);
     for (bad, code) in [
         ("fourteen chars", "too_short"),
@@ -92,20 +92,20 @@ async fn what_is_wrong_with_a_new_password_is_named(app: TestApp) {
     log_in(&app.anonymous(), FOUNDER, PASSWORD).await.expect(200);
 }
 
-async fn the_present_password_has_to_be_right(app: TestApp) {
+async fn the_current_password_must_be_right(app: TestApp) {
     let answer = change(app.founder(), WRONG, NEW).await;
     answer.expect_violations("contract-violation", &["/current_password wrong_password"]);
     log_in(&app.anonymous(), FOUNDER, PASSWORD).await.expect(200);
 }
 
-async fn a_machine_has_no_password(app: TestApp) {
+async fn api_keys_have_no_password(app: TestApp) {
     let key = app.post("/v1/admin/api-keys").json(&json!({"name": "gateway", "permissions": ["mass:read"]})).await;
     let machine = app.bearer(&key.expect(201).text("/token"));
     change(&machine, PASSWORD, NEW).await.expect_problem(403, "forbidden");
 }
 
-async fn a_password_counts_in_composed_form_however_it_is_sent(app: TestApp) {
-    // 480 characters as they are sent, 240 of them composed.
+async fn passwords_are_counted_in_normalisation_form_c(app: TestApp) {
+    // 480 characters as sent, 240 in composed form.
     let long: String = ('a'..='z').cycle().take(120).map(|letter| format!("{letter}e\u{302}\u{301}")).collect();
     change(app.founder(), PASSWORD, &long).await.expect(204);
     log_in(&app.anonymous(), FOUNDER, &long).await.expect(200);
@@ -113,21 +113,21 @@ async fn a_password_counts_in_composed_form_however_it_is_sent(app: TestApp) {
     change(app.founder(), &long, NEW).await.expect(204);
 }
 
-async fn who_keeps_failing_has_to_wait_and_nobody_else_has(app: TestApp) {
+async fn repeated_failures_delay_only_their_account_and_address(app: TestApp) {
     let victim = email_of(&app.user(Role::Viewer).await).await;
     for _ in 0..5 {
         log_in(&attacker(&app), &victim, WRONG).await.expect_problem(401, "invalid-credentials");
     }
     add_failures(&app, 20);
     assert_throttled(log_in(&attacker(&app), &victim, WRONG).await, "account", 900);
-    // Not even the right password is looked at now.
+    // Even the right password is not checked now.
     assert_throttled(log_in(&attacker(&app), &victim, PASSWORD).await, "account", 900);
-    // Whoever means the account from yet another address waits for seconds; whoever means another account, not at all.
+    // From yet another address this account is delayed by seconds, and other accounts are not delayed.
     assert_throttled(log_in(&app.anonymous().coming_from("127.0.0.3"), &victim, PASSWORD).await, "account", 30);
     log_in(&attacker(&app), FOUNDER, PASSWORD).await.expect(200);
 }
 
-async fn an_unknown_account_waits_like_a_known_one(app: TestApp) {
+async fn unknown_accounts_are_delayed_like_known_ones(app: TestApp) {
     let known = email_of(&app.user(Role::Viewer).await).await;
     for email in [known.as_str(), NOBODY, "no address"] {
         log_in(&attacker(&app), email, WRONG).await.expect_problem(401, "invalid-credentials");
@@ -138,7 +138,7 @@ async fn an_unknown_account_waits_like_a_known_one(app: TestApp) {
     }
 }
 
-async fn an_address_waits_whatever_accounts_it_tries(app: TestApp) {
+async fn an_address_is_delayed_across_accounts(app: TestApp) {
     log_in(&attacker(&app), NOBODY, WRONG).await.expect_problem(401, "invalid-credentials");
     add_failures(&app, 60);
     assert_throttled(log_in(&attacker(&app), "nobody-else@example.test", WRONG).await, "address", 60);
@@ -158,12 +158,12 @@ async fn a_success_clears_the_failures_of_the_account(app: TestApp) {
         }
         log_in(&app.anonymous(), FOUNDER, PASSWORD).await.expect(200);
     }
-    // What is left are the eight failures of the address.
+    // Only the eight failures of the address are left.
     assert_eq!(app.database().count("login_attempts WHERE failures > 0"), 1);
     assert_eq!(app.database().count("login_attempts WHERE failures = 8"), 1);
 }
 
-async fn guessing_the_present_password_is_throttled_too(app: TestApp) {
+async fn guessing_the_current_password_is_throttled(app: TestApp) {
     let wrong = change(app.founder(), WRONG, NEW).await;
     wrong.expect_violations("contract-violation", &["/current_password wrong_password"]);
     add_failures(&app, 30);
@@ -183,7 +183,7 @@ async fn all_servers_on_a_database_count_together(app: TestApp) {
     }
 }
 
-async fn right_passwords_at_once_all_succeed(app: TestApp) {
+async fn concurrent_right_passwords_all_succeed(app: TestApp) {
     app.execute("DELETE FROM login_attempts");
     let client = app.anonymous();
     let answers = join_all((0..12).map(|_| log_in(&client, FOUNDER, PASSWORD))).await;
@@ -191,17 +191,17 @@ async fn right_passwords_at_once_all_succeed(app: TestApp) {
     assert_eq!(app.database().count("login_attempts WHERE failures > 0"), 0);
 }
 
-async fn guesses_at_once_are_delayed_like_those_in_turn(app: TestApp) {
+async fn concurrent_guesses_are_delayed_like_sequential_ones(app: TestApp) {
     app.execute("DELETE FROM login_attempts");
     let client = attacker(&app);
     let answers = join_all((0..16).map(|_| log_in(&client, FOUNDER, WRONG))).await;
     let judged = answers.iter().filter(|answer| answer.status == 401).count();
-    // Some more than five only where judging five takes as long as the delays.
+    // A few more than five, only if judging five takes as long as the delays.
     assert!((5..12).contains(&judged), "{judged}");
     assert_eq!(answers.iter().filter(|answer| answer.status == 429).count(), 16 - judged);
 }
 
-async fn in_a_flood_a_place_is_kept_for_who_logged_in_there_before(app: TestApp) {
+async fn a_flood_leaves_reserved_places_for_known_addresses(app: TestApp) {
     let owner = app.anonymous();
     log_in(&owner, FOUNDER, PASSWORD).await.expect(200);
     let capacity = Capacity::default();
@@ -214,7 +214,7 @@ async fn in_a_flood_a_place_is_kept_for_who_logged_in_there_before(app: TestApp)
     known.expect(200);
 }
 
-async fn an_attempt_that_nobody_has_time_for_counts_as_none(app: TestApp) {
+async fn attempts_refused_as_busy_do_not_count(app: TestApp) {
     app.execute("DELETE FROM login_attempts");
     let capacity = Capacity::default();
     let attempts = (0..3 * (capacity.at_once.get() + capacity.waiting)).map(|n| {
@@ -226,6 +226,6 @@ async fn an_attempt_that_nobody_has_time_for_counts_as_none(app: TestApp) {
     let turned_away = statuses.iter().filter(|status| **status == 503).count();
     assert!(turned_away > 0, "all {judged} were judged");
     assert_eq!(judged + turned_away, statuses.len());
-    // Of each that was judged: the account, the address, and the two together.
+    // Per judged attempt: the account, the address, and the pair.
     assert_eq!(app.database().count("login_attempts WHERE failures = 1"), 3 * i64::try_from(judged).unwrap());
 }

@@ -1,4 +1,4 @@
-//! The program at its start and at its end: configuration, first start, commands, draining, log lines.
+//! The program as a process: configuration, first start, commands, draining, log lines.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,8 +22,8 @@ workplaces_on_both! {
     migrating_twice_changes_nothing_the_second_time,
     a_created_user_logs_in_with_the_password_that_was_read_or_shown,
     a_reset_password_replaces_the_old_one,
-    a_command_that_cannot_be_done_says_why,
-    a_command_on_an_empty_database_shows_the_password_that_it_made_up,
+    a_failing_command_says_why,
+    a_command_on_an_empty_database_prints_the_generated_password,
     a_request_under_way_is_finished_before_the_server_stops,
     no_secret_is_printed_or_logged,
 }
@@ -47,7 +47,7 @@ async fn the_first_start_needs_no_configuration_and_shows_a_password_once() {
 }
 
 #[tokio::test]
-async fn people_are_told_the_addresses_the_database_and_the_password() {
+async fn serve_prints_addresses_database_and_password() {
     let workplace = Workplace::sqlite().without("MASS_ADMIN_PASSWORD");
     let mut server = workplace.start_for_people();
     let lines: Vec<String> = (0..6).map(|_| server.next_line()).collect();
@@ -65,7 +65,7 @@ async fn a_start_on_an_existing_database_hashes_nothing(workplace: Workplace) {
 }
 
 #[tokio::test]
-async fn tokens_live_through_a_rotation_of_the_signing_secret_and_no_longer() {
+async fn tokens_survive_one_rotation_of_the_signing_secret() {
     let workplace = Workplace::sqlite().with("SECRET_KEY", SECRET);
     let token = workplace.serve().token().await;
     let workplace =
@@ -114,7 +114,7 @@ async fn production_needs_a_password_for_the_first_administrator_only_once(workp
     workplace.without("MASS_ADMIN_PASSWORD").serve();
 }
 
-/// A refusal: one sentence that names the variable, and the exit status 1.
+/// Asserts a refusal: one sentence that names the variable, and exit status 1.
 fn refused(ended: &Ended, variable: &str) {
     assert_eq!(ended.status, Some(1), "{variable}: {ended:?}");
     assert_eq!(ended.stdout, "", "{variable}");
@@ -189,7 +189,7 @@ fn a_wrong_setting_is_named() {
 }
 
 #[test]
-fn settings_of_the_engine_that_do_not_go_together_are_named() {
+fn inconsistent_engine_settings_are_named() {
     let elsewhere = Workplace::sqlite().with("MASS_ENGINE_URL", "http://engine.example");
     refused(
         &elsewhere.with("MASS_ENGINE_ALLOWED_HOSTS", "other.example").mass(&["serve"]),
@@ -199,13 +199,13 @@ fn settings_of_the_engine_that_do_not_go_together_are_named() {
 }
 
 #[test]
-fn a_password_in_the_engine_s_url_is_refused_and_not_told() {
+fn a_password_in_the_engines_url_is_refused_and_not_shown() {
     let ended = Workplace::sqlite().with("MASS_ENGINE_URL", "http://mass:hunter2@engine.example").mass(&["serve"]);
     refused(&ended, "MASS_ENGINE_URL");
     assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
 }
 
-/// What `mass config` prints.
+/// Returns the output of `mass config`.
 fn configuration(workplace: &Workplace) -> Vec<(String, String)> {
     let ended = workplace.mass(&["config"]);
     assert_eq!(ended.status, Some(0), "{ended:?}");
@@ -234,7 +234,7 @@ fn the_example_file_sets_the_defaults() {
 #[test]
 fn the_example_file_has_every_variable_and_no_other() {
     let file = example_file();
-    // What follows is for the compose file alone.
+    // The rest is for the compose file only.
     let (ours, _) = file.split_once("# --- deploy/compose.yaml alone").unwrap();
     let assignment = |line: &str| {
         let (name, _) = line.strip_prefix('#').unwrap_or(line).split_once('=')?;
@@ -286,7 +286,7 @@ fn secrets_are_read_from_files_and_have_no_flags() {
 }
 
 #[test]
-fn a_variable_that_is_misspelt_is_named_with_the_nearest_setting() {
+fn misspelt_variables_are_reported_with_the_nearest_setting() {
     let workplace = Workplace::sqlite().with("MASS_PROT", "1");
     workplace.write(".env", "MASS_HOTS=hunter2\nUNRELATED=1\n");
     let ended = workplace.mass(&["config"]);
@@ -298,9 +298,9 @@ fn a_variable_that_is_misspelt_is_named_with_the_nearest_setting() {
 }
 
 #[test]
-fn colours_are_for_terminals_that_want_them() {
+fn colours_are_used_only_on_terminals_without_no_color() {
     let workplace = Workplace::sqlite().with("MASS_PROT", "1").with("TERM", "xterm");
-    // Runs the program in a terminal of its own.
+    // Runs the program in a terminal.
     let line = "script --quiet --return --command 'mass config' /dev/null </dev/null";
     assert!(workplace.shell(line).stdout.contains("\u{1b}["), "{:?}", workplace.shell(line));
     let plain = workplace.with("NO_COLOR", "1").shell(line);
@@ -329,7 +329,7 @@ fn the_configuration_is_shown_without_its_secrets() {
     for secret in [SECRET, PEPPER, PASSWORD, AUDIT_KEY, "before that one", "hunter"] {
         assert!(!help.contains(secret), "{secret}: {help}");
     }
-    // Of those that are wrong, nothing is told but that.
+    // Wrong values are reported without their content.
     for variable in ["MASS_ENGINE_ALLOWED_HOSTS", "MASS_CORS_ORIGINS", "OTEL_EXPORTER_OTLP_ENDPOINT"] {
         let workplace = Workplace::sqlite().with(variable, "http://mass:hunter9@h.example");
         refused(&workplace.mass(&["serve"]), variable);
@@ -354,7 +354,7 @@ fn the_help_of_each_command_has_an_example() {
 }
 
 #[test]
-fn a_command_takes_and_shows_the_settings_that_it_uses_and_no_others() {
+fn a_command_accepts_and_shows_exactly_its_settings() {
     let workplace = Workplace::sqlite().with("MASS_RATE_LIMIT_PER_MINUTE", "many");
     let help = workplace.mass(&["import", "--help"]).stdout;
     for used in ["--data-dir", "MASS_AUTO_SEND", "--default-tenant", "MASS_TENANT", "MASS_TOKEN", "--log"] {
@@ -366,12 +366,12 @@ fn a_command_takes_and_shows_the_settings_that_it_uses_and_no_others() {
     assert!(help.lines().count() <= 50, "{help}");
     let ended = workplace.mass(&["migrate", "--port", "1"]);
     assert_eq!((ended.status, ended.stderr.contains("--port")), (Some(1), true), "{ended:?}");
-    // What it does not use does not keep it from its work.
+    // Settings that it does not use do not prevent it from working.
     assert_eq!(workplace.mass(&["migrate"]).status, Some(0));
 }
 
 #[test]
-fn a_flag_of_another_name_is_refused_with_the_nearest_one() {
+fn unknown_flags_are_refused_with_the_nearest_one() {
     let ended = Workplace::sqlite().mass(&["serve", "--mass-port", "1"]);
     assert_eq!(
         (ended.status, ended.stderr.contains("a similar argument exists: '--port'")),
@@ -403,7 +403,7 @@ async fn migrating_twice_changes_nothing_the_second_time(workplace: Workplace) {
 }
 
 #[tokio::test]
-async fn two_instances_that_start_together_migrate_once_and_found_once() {
+async fn two_instances_that_start_together_migrate_and_bootstrap_once() {
     let one = Workplace::postgres().with("SECRET_KEY", SECRET).without("MASS_ADMIN_PASSWORD");
     let other = one.sibling();
     let servers = [one.start(), other.start()].map(|starting| starting.ready());
@@ -429,7 +429,7 @@ async fn a_created_user_logs_in_with_the_password_that_was_read_or_shown(workpla
     assert_eq!(server.fetch(&token, "/v1/auth/me").await["roles"], json!(["viewer", "auditor"]));
 }
 
-/// The word after the one that announces a password.
+/// Returns the word after the announcement of a password.
 fn password_in(printed: &str) -> &str {
     let mut words = printed.split_whitespace().skip_while(|word| *word != "password:");
     words.nth(1).unwrap_or_else(|| panic!("no password in {printed}"))
@@ -446,7 +446,7 @@ async fn a_reset_password_replaces_the_old_one(workplace: Workplace) {
     server.token_of(EMAIL, password_in(&shown.stdout)).await;
 }
 
-async fn a_command_that_cannot_be_done_says_why(workplace: Workplace) {
+async fn a_failing_command_says_why(workplace: Workplace) {
     const NO_TENANT: &str = "mass: there is no tenant nowhere; expected one of: default\n";
     workplace.write("one.ndjson", r#"{"payload":{"a":1}}"#);
     let create = ["create-user", "--role", "viewer", "--email"];
@@ -467,7 +467,7 @@ async fn a_command_that_cannot_be_done_says_why(workplace: Workplace) {
     }
 }
 
-async fn a_command_on_an_empty_database_shows_the_password_that_it_made_up(workplace: Workplace) {
+async fn a_command_on_an_empty_database_prints_the_generated_password(workplace: Workplace) {
     let workplace = workplace.without("MASS_ADMIN_PASSWORD");
     workplace.write("nothing.ndjson", "");
     let ended = workplace.mass(&["import", "nothing.ndjson"]);
@@ -529,7 +529,7 @@ async fn a_log_line_names_the_caller() {
 }
 
 #[tokio::test]
-async fn log_lines_for_people_have_no_colours_where_nobody_sees_them() {
+async fn log_lines_have_no_colours_without_a_terminal() {
     let workplace = Workplace::sqlite();
     let server = workplace.serve();
     server.get("/version").send().await.unwrap();
@@ -538,7 +538,7 @@ async fn log_lines_for_people_have_no_colours_where_nobody_sees_them() {
 }
 
 #[tokio::test]
-async fn log_lines_that_cannot_be_written_stop_nothing() {
+async fn unwritable_log_lines_do_not_stop_the_server() {
     let workplace = Workplace::sqlite();
     let server = workplace.serve_unheard();
     for _ in 0..3 {
@@ -547,7 +547,7 @@ async fn log_lines_that_cannot_be_written_stop_nothing() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_told_and_ends_nothing() {
+async fn a_full_disk_is_reported_and_the_server_goes_on() {
     let workplace = Workplace::sqlite();
     let server = workplace.serve_with_files_up_to("2048");
     let token = server.token().await;
@@ -589,10 +589,10 @@ async fn no_secret_is_printed_or_logged(workplace: Workplace) {
     }
 }
 
-/// A visit to a server, with all that nobody else may learn of it.
+/// A visit to a server, with all secrets that must not leak.
 struct Visit<'a> {
     server: &'a Server,
-    /// What was sent and received.
+    /// The secrets that were sent and received.
     secrets: Vec<String>,
     /// The bodies of the answers that are problems.
     refusals: Vec<String>,
@@ -611,22 +611,22 @@ impl Visit<'_> {
         json
     }
 
-    /// A new secret.
+    /// Registers a new secret.
     fn secret(&mut self, secret: &str) -> String {
         self.secrets.push(secret.to_owned());
         secret.to_owned()
     }
 
-    /// The tokens of a login or a refresh: access and refresh.
+    /// Registers the access and refresh token of an answer.
     fn tokens(&mut self, answer: &Value) -> (String, String) {
         let [access, refresh] = ["access_token", "refresh_token"].map(|name| answer[name].as_str().unwrap().to_owned());
         self.hide_all_but_the_last_symbol(access.rsplit('.').next().unwrap());
-        // Its random end, of symbols that may be underscores too.
+        // Its random end, whose symbols may include underscores.
         self.hide_all_but_the_last_symbol(&refresh[refresh.len() - 30..]);
         (access, refresh)
     }
 
-    /// Such a secret is also sent without its last symbol.
+    /// Registers a secret that is also sent without its last symbol.
     fn hide_all_but_the_last_symbol(&mut self, secret: &str) {
         self.secret(&secret[..secret.len() - 1]);
     }
@@ -648,7 +648,8 @@ impl Visit<'_> {
         self.post(&access, "/v1/auth/logout", &Value::Null, 401).await;
     }
 
-    /// Logs in well and badly and spends a refresh token twice; gives the access token of another session.
+    /// Logs in with right and wrong passwords, and spends a refresh token twice; returns the access token of another
+    /// session.
     async fn log_in_and_refresh(&mut self) -> String {
         let (login, refresh) = ("/v1/auth/login", "/v1/auth/refresh");
         let wrong = self.secret("a wrong password");
@@ -677,7 +678,7 @@ impl Visit<'_> {
         }
     }
 
-    /// Creates a user whose password is made up, and a key; uses the key well and badly.
+    /// Creates a user with a generated password, and a key; uses the key with right and wrong secrets.
     async fn administer(&mut self, access: &str) {
         let bo = json!({"email": "bo@example.test", "roles": ["viewer"]});
         let bo = self.post(access, "/v1/admin/users", &bo, 201).await;
@@ -729,7 +730,7 @@ fn a_database_that_cannot_be_reached_is_named_without_its_password() {
 }
 
 #[test]
-fn a_reader_that_has_enough_ends_a_command_quietly() {
+fn a_closed_pipe_ends_a_command_silently() {
     for command in ["openapi", "config", "--help", "audit export", "audit key"] {
         let ended = Workplace::sqlite()
             .with("MASS_LOG", "warn")
@@ -739,7 +740,7 @@ fn a_reader_that_has_enough_ends_a_command_quietly() {
 }
 
 #[tokio::test]
-async fn an_address_of_ipv6_may_stand_in_brackets() {
+async fn an_ipv6_address_may_have_brackets() {
     for host in ["::1", "[::1]"] {
         let workplace = Workplace::sqlite().with("MASS_HOST", host);
         let server = workplace.serve();

@@ -1,4 +1,4 @@
-//! The program behind nginx, as operations.md configures it.
+//! The program behind nginx, configured as in operations.md.
 
 use std::fmt::Write;
 use std::fs::{self, File};
@@ -17,10 +17,10 @@ use crate::support::program_of_the_system;
 
 workplaces_on_both! {
     a_file_is_imported_through_the_documented_proxy,
-    a_server_below_a_path_names_places_that_are_there,
+    a_server_below_a_path_returns_working_urls,
 }
 
-/// More than one megabyte, nginx's own limit of a body.
+/// Enough records for a body of more than one megabyte, nginx's default limit.
 const RECORDS: usize = 8000;
 
 async fn a_file_is_imported_through_the_documented_proxy(workplace: Workplace) {
@@ -39,7 +39,7 @@ async fn a_file_is_imported_through_the_documented_proxy(workplace: Workplace) {
     }
 }
 
-async fn a_server_below_a_path_names_places_that_are_there(workplace: Workplace) {
+async fn a_server_below_a_path_returns_working_urls(workplace: Workplace) {
     let workplace =
         workplace.with("MASS_TRUSTED_PROXIES", "127.0.0.1").with("MASS_PUBLIC_URL", "https://example.org/mass");
     let server = workplace.serve();
@@ -77,7 +77,7 @@ async fn a_server_below_a_path_names_places_that_are_there(workplace: Workplace)
     let printed: Value = serde_json::from_str(&workplace.mass(&["openapi"]).stdout).unwrap();
     assert_eq!(printed, document);
 
-    // What the API names.
+    // The URLs in the answers of the API.
     let requests = root.join("v1/mass-requests").unwrap();
     for number in 0..2 {
         let send = client.post(requests.clone()).bearer_auth(&token).json(&json!({"payload": {"a": number}}));
@@ -114,7 +114,7 @@ fn readings(device: &str) -> String {
     table
 }
 
-/// An nginx that runs until it is dropped.
+/// An nginx process, stopped on drop.
 struct Proxy {
     process: Child,
     folder: TempDir,
@@ -122,7 +122,7 @@ struct Proxy {
 }
 
 impl Proxy {
-    /// Starts one with the block of operations.md, before a server, for a path.
+    /// Starts nginx with the documented block in front of a server, for a path.
     fn before(upstream: &str, path: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -158,7 +158,8 @@ impl Drop for Proxy {
     }
 }
 
-/// The documented block, with another port and upstream and without TLS, as one process that writes to its own folder.
+/// Returns the documented block with another port and upstream and without TLS, for one process that writes to its own
+/// folder.
 fn configured(upstream: &str, path: &str, port: u16) -> String {
     let document = fs::read_to_string(repository().join("docs/operations.md")).unwrap();
     let (_, rest) = document.split_once("```nginx\n").unwrap();

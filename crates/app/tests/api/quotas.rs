@@ -1,4 +1,4 @@
-//! Quotas in force: requests of a day and stored bytes.
+//! Quotas: daily requests and stored bytes.
 
 use futures_util::future::join_all;
 use mass_domain::access::Role;
@@ -10,17 +10,17 @@ use crate::support::documents::simple;
 
 on_both!(
     without_a_quota_nothing_is_refused,
-    the_requests_of_a_day_are_used_up_and_a_repetition_uses_none,
+    daily_requests_are_used_up_and_replays_use_none,
     the_day_of_a_quota_ends_at_midnight,
-    stored_bytes_are_used_up_and_given_back,
-    of_many_at_once_as_many_are_stored_as_the_quota_allows,
-    another_tenant_has_quotas_of_its_own,
+    stored_bytes_are_used_up_and_released,
+    concurrent_requests_do_not_exceed_the_quota,
+    each_tenant_has_its_own_quotas,
 );
 
 also_restricted!(
-    the_requests_of_a_day_are_used_up_and_a_repetition_uses_none,
-    stored_bytes_are_used_up_and_given_back,
-    another_tenant_has_quotas_of_its_own,
+    daily_requests_are_used_up_and_replays_use_none,
+    stored_bytes_are_used_up_and_released,
+    each_tenant_has_its_own_quotas,
 );
 
 const REQUESTS: &str = "/v1/mass-requests";
@@ -39,7 +39,7 @@ async fn without_a_quota_nothing_is_refused(app: TestApp) {
     }
 }
 
-async fn the_requests_of_a_day_are_used_up_and_a_repetition_uses_none(app: TestApp) {
+async fn daily_requests_are_used_up_and_replays_use_none(app: TestApp) {
     send(&app, 0).await.expect(201);
     allow(&app, json!({"requests_per_day": 2})).await;
     let last = || app.post(REQUESTS).json(&simple(json!({"number": 1}))).key("k");
@@ -58,14 +58,14 @@ async fn the_day_of_a_quota_ends_at_midnight(app: TestApp) {
     send(&app, 0).await.expect(201);
     send(&app, 1).await.expect(429);
     app.execute("UPDATE tenant_usage SET day = day - 1");
-    // The first server knows what it wrote itself, and that nobody has written since: it cannot know of the statement.
+    // The first server relies on its own writes and on the log, so that it cannot notice the SQL statement.
     let another = app.another().await;
     send(&another, 1).await.expect(201);
     send(&another, 2).await.expect(429);
     send(&app, 2).await.expect(429);
 }
 
-async fn stored_bytes_are_used_up_and_given_back(app: TestApp) {
+async fn stored_bytes_are_used_up_and_released(app: TestApp) {
     let size = r#"{"payload":{"number":0}}"#.len();
     let first = send(&app, 0).await.expect(201);
     allow(&app, json!({"stored_bytes": 2 * size})).await;
@@ -78,14 +78,14 @@ async fn stored_bytes_are_used_up_and_given_back(app: TestApp) {
     send(&app, 3).await.expect(403);
 }
 
-async fn of_many_at_once_as_many_are_stored_as_the_quota_allows(app: TestApp) {
+async fn concurrent_requests_do_not_exceed_the_quota(app: TestApp) {
     allow(&app, json!({"requests_per_day": 7})).await;
     let answers = join_all((0..30).map(|number| send(&app, number))).await;
     let with = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
     assert_eq!((with(201), with(429)), (7, 23));
 }
 
-async fn another_tenant_has_quotas_of_its_own(app: TestApp) {
+async fn each_tenant_has_its_own_quotas(app: TestApp) {
     allow(&app, json!({"requests_per_day": 1})).await;
     send(&app, 0).await.expect(201);
     send(&app, 1).await.expect(429);

@@ -1,11 +1,11 @@
-//! The sessions of README.md, executed as they stand there.
+//! The sessions of README.md, executed as written.
 
 use std::fs;
 use std::process::{Command, Output};
 
 use crate::support::process::{Workplace, repository};
 
-/// The ```bash blocks under a heading, down to the next of its level.
+/// Returns the ```bash blocks under a heading, up to the next of its level.
 fn blocks_under(heading: &str) -> String {
     let readme = fs::read_to_string(repository().join("README.md")).unwrap();
     let lines = readme.lines().skip_while(|line| *line != heading).skip(1).take_while(|line| !line.starts_with("## "));
@@ -22,7 +22,7 @@ fn blocks_under(heading: &str) -> String {
     script
 }
 
-/// The script with what differs from session to session: the address and the password.
+/// Replaces the parts of a script that vary per session: the address and the password.
 fn adapted(script: &str, url: &str, password: &str) -> String {
     let line = |line: &str| {
         let line = if line.starts_with("PASSWORD=") { &format!("PASSWORD='{password}'") } else { line };
@@ -39,7 +39,7 @@ fn bash(workplace: &Workplace, script: &str) -> Output {
 }
 
 #[test]
-fn the_first_session_goes_as_the_readme_says() {
+fn the_first_session_of_the_readme_works() {
     let workplace = Workplace::sqlite().without("MASS_ADMIN_PASSWORD");
     let server = workplace.serve();
     let script = blocks_under("## A first session");
@@ -53,7 +53,7 @@ fn the_first_session_goes_as_the_readme_says() {
 }
 
 #[test]
-fn the_engine_is_asked_as_the_readme_says() {
+fn the_engine_session_of_the_readme_works() {
     let workplace = Workplace::sqlite().without("MASS_ADMIN_PASSWORD");
     let server = workplace.serve_with(&["--with-engine"]);
     let first = blocks_under("## A first session");

@@ -1,4 +1,4 @@
-//! Registering: strangers who make themselves an account.
+//! Self-registration of users.
 
 use serde_json::{Value, json};
 
@@ -7,12 +7,12 @@ use crate::support::{FOUNDER, PASSWORD, TENANT, TestApp};
 
 on_both!(
     registration_is_closed_unless_the_configuration_opens_it,
-    who_registers_becomes_a_viewer,
-    a_taken_address_is_answered_like_a_free_one,
-    what_is_wrong_is_named,
+    registration_creates_a_viewer,
+    a_taken_address_gets_the_same_answer_as_a_free_one,
+    reports_each_violation_of_a_registration,
 );
 
-also_restricted!(who_registers_becomes_a_viewer);
+also_restricted!(registration_creates_a_viewer);
 
 const ANOTHER_PASSWORD: &str = "seven kestrels over the harbour";
 
@@ -33,7 +33,7 @@ async fn registration_is_closed_unless_the_configuration_opens_it(app: TestApp) 
     app.anonymous().post("/v1/auth/register").await.expect_problem(403, "registration-closed");
 }
 
-async fn who_registers_becomes_a_viewer(app: TestApp) {
+async fn registration_creates_a_viewer(app: TestApp) {
     let app = open(&app).await;
     let registered = register(&app, "Ana@example.test", PASSWORD).await.expect(204);
     assert!(registered.body.is_empty());
@@ -41,7 +41,7 @@ async fn who_registers_becomes_a_viewer(app: TestApp) {
     assert_eq!((me.text("/tenant_id"), me.at("/roles")), (TENANT.to_owned(), json!(["viewer"])));
 }
 
-async fn a_taken_address_is_answered_like_a_free_one(app: TestApp) {
+async fn a_taken_address_gets_the_same_answer_as_a_free_one(app: TestApp) {
     let app = open(&app).await;
     let free = register(&app, "ana@example.test", PASSWORD).await.expect(204);
     let taken = register(&app, FOUNDER, ANOTHER_PASSWORD).await.expect(204);
@@ -52,7 +52,7 @@ async fn a_taken_address_is_answered_like_a_free_one(app: TestApp) {
     app.log_in(FOUNDER, PASSWORD).await;
 }
 
-async fn what_is_wrong_is_named(app: TestApp) {
+async fn reports_each_violation_of_a_registration(app: TestApp) {
     let app = open(&app).await;
     for (email, password, violation) in
         [("ana", PASSWORD, "/email shape"), ("ana@example.test", "short", "/password too_short")]

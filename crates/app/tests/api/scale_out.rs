@@ -1,4 +1,4 @@
-//! Several servers on one PostgreSQL, also by way of a pooler.
+//! Several servers on one PostgreSQL, also through a pooler.
 
 use std::collections::BTreeSet;
 
@@ -14,26 +14,26 @@ use crate::support::{AUDIT_KEY, PASSWORD};
 
 const REQUESTS: &str = "/v1/mass-requests";
 
-/// What the instances of one installation share, beside the database.
+/// Sets the values that the instances of an installation share, beside the database.
 fn of_one_installation(workplace: Workplace) -> Workplace {
     workplace.with("SECRET_KEY", "a signing secret of more than 32 bytes").with("MASS_AUDIT_KEY", AUDIT_KEY)
 }
 
 #[tokio::test]
-async fn two_servers_are_one_to_their_clients() {
+async fn two_servers_act_as_one() {
     let workplace = of_one_installation(Workplace::postgres());
     serve_twice(&workplace).await;
 }
 
 #[tokio::test]
-async fn two_servers_are_one_to_their_clients_behind_walls() {
+async fn two_servers_act_as_one_with_row_level_security() {
     let workplace = of_one_installation(Workplace::postgres_restricted());
     serve_twice(&workplace).await;
 }
 
-/// The role that serves comes by way of the pooler, the one that migrates does not.
+/// The serving role connects through the pooler, the migrating one directly.
 #[tokio::test]
-async fn two_servers_are_one_to_their_clients_behind_a_pooler() {
+async fn two_servers_act_as_one_behind_a_pooler() {
     let workplace = of_one_installation(Workplace::postgres_restricted());
     let direct = workplace.variable("DATABASE_URL").to_owned();
     let pooler = Pooler::before(&direct);
@@ -58,7 +58,7 @@ async fn serve_twice(workplace: &Workplace) {
     the_audit_trail_is_whole(workplace);
 }
 
-/// Every reading is sent to both at once.
+/// Sends every reading to both servers concurrently.
 async fn the_same_readings_are_stored_once(here: &Server, there: &Server, token: &str) {
     let pairs = (0..30).map(|number| {
         let document = reading(&format!("single-{number}"));
@@ -78,7 +78,7 @@ async fn send(server: &Server, token: &str, document: &Value) -> Response {
     server.post(REQUESTS, document).bearer_auth(token).send().await.unwrap()
 }
 
-/// The same batch is sent to both at once, to one of them backwards, so that they meet.
+/// Sends the same batch to both servers concurrently, to one in reverse order, so that they overlap.
 async fn batches_that_overlap_are_stored_once(here: &Server, there: &Server, token: &str) {
     let forwards = readings(400);
     let backwards: Vec<_> = forwards.iter().rev().cloned().collect();
@@ -95,7 +95,7 @@ async fn send_batch(server: &Server, token: &str, documents: &[Value]) -> Value 
     counts(&lines_of(&answer.bytes().await.unwrap()).1)
 }
 
-/// What one remembers of its callers does not outlive what is done at the other.
+/// Cached principals of one server do not survive a revocation at the other.
 async fn what_is_done_at_one_holds_at_the_other(here: &Server, there: &Server) {
     let session = here.token().await;
     there.fetch(&session, "/v1/auth/me").await;
@@ -108,7 +108,7 @@ async fn what_is_done_at_one_holds_at_the_other(here: &Server, there: &Server) {
     assert_eq!(there.try_to_log_in("admin@mass.local", PASSWORD).await.status(), 200);
 }
 
-/// Every event has the next number, in every log, and all of them verify.
+/// Asserts that every log is numbered without gaps, and verifies.
 fn the_audit_trail_is_whole(workplace: &Workplace) {
     let with_gaps = "SELECT tenant_id AS line FROM audit_events GROUP BY tenant_id \
                      HAVING min(sequence) <> 1 OR max(sequence) <> count(*)";

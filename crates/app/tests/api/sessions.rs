@@ -1,4 +1,4 @@
-//! Sessions: how they go on, how they end, and the keys that their tokens are signed with.
+//! Sessions: refreshing, ending, and the keys that sign their tokens.
 
 use std::collections::HashSet;
 
@@ -14,30 +14,30 @@ use crate::support::{FOUNDER, PASSWORD, TestApp};
 
 on_both!(
     a_login_opens_a_session_that_is_refreshed,
-    a_refresh_token_is_good_once_and_its_reuse_ends_the_session,
-    of_twenty_refreshes_at_once_one_wins_and_the_session_ends,
-    what_is_no_good_refresh_token_is_answered_alike,
-    neither_kind_of_token_stands_in_for_the_other,
+    a_refresh_token_works_once_and_its_reuse_ends_the_session,
+    only_one_of_concurrent_refreshes_succeeds_and_the_session_ends,
+    all_invalid_refresh_tokens_get_the_same_answer,
+    access_and_refresh_tokens_are_not_interchangeable,
     logging_out_ends_this_session_at_once,
-    a_machine_logs_out_of_nothing,
-    a_disabled_user_is_out_and_stays_out,
-    another_role_counts_from_the_next_request_on,
+    logout_with_an_api_key_does_nothing,
+    disabling_a_user_ends_its_sessions_for_good,
+    a_changed_role_applies_from_the_next_request,
     a_session_that_has_expired_is_over,
     refresh_tokens_are_stored_as_hashes,
-    a_new_key_logs_nobody_out,
-    without_the_old_key_a_session_goes_on_by_its_refresh_token,
+    a_new_signing_key_logs_nobody_out,
+    without_the_old_key_a_session_continues_by_its_refresh_token,
     others_can_verify_tokens_that_are_signed_with_eddsa,
     a_change_of_algorithm_logs_nobody_out,
 );
 
 also_restricted!(
     a_login_opens_a_session_that_is_refreshed,
-    a_refresh_token_is_good_once_and_its_reuse_ends_the_session,
-    of_twenty_refreshes_at_once_one_wins_and_the_session_ends,
+    a_refresh_token_works_once_and_its_reuse_ends_the_session,
+    only_one_of_concurrent_refreshes_succeeds_and_the_session_ends,
     logging_out_ends_this_session_at_once,
 );
 
-/// The key that comes after [`SECRET_KEY`].
+/// The successor of [`SECRET_KEY`].
 const NEXT_KEY: &str = "the signing key that comes after it, no more secret than the first";
 
 async fn log_in(app: &TestApp) -> Answer {
@@ -48,7 +48,7 @@ async fn refresh(app: &TestApp, token: &str) -> Answer {
     app.anonymous().post("/v1/auth/refresh").json(&json!({"refresh_token": token})).await
 }
 
-/// The bearer of the access token in an answer.
+/// A client with the access token of an answer.
 fn bearer(app: &TestApp, tokens: &Answer) -> Client {
     app.bearer(&tokens.text("/access_token"))
 }
@@ -85,7 +85,7 @@ async fn a_login_opens_a_session_that_is_refreshed(app: TestApp) {
     assert_in(&bearer(&app, &refreshed)).await;
 }
 
-async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session(app: TestApp) {
+async fn a_refresh_token_works_once_and_its_reuse_ends_the_session(app: TestApp) {
     let (login, other) = (log_in(&app).await, log_in(&app).await);
     let second = refresh(&app, &login.text("/refresh_token")).await.expect(200);
     let third = refresh(&app, &second.text("/refresh_token")).await.expect(200);
@@ -98,7 +98,7 @@ async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session(app: TestAp
     refresh(&app, &other.text("/refresh_token")).await.expect(200);
 }
 
-async fn of_twenty_refreshes_at_once_one_wins_and_the_session_ends(app: TestApp) {
+async fn only_one_of_concurrent_refreshes_succeeds_and_the_session_ends(app: TestApp) {
     let login = log_in(&app).await;
     let token = login.text("/refresh_token");
     let answers = join_all((0..20).map(|_| refresh(&app, &token))).await;
@@ -112,7 +112,7 @@ async fn of_twenty_refreshes_at_once_one_wins_and_the_session_ends(app: TestApp)
     assert_refused(refresh(&app, &won[0].text("/refresh_token")).await);
 }
 
-async fn what_is_no_good_refresh_token_is_answered_alike(app: TestApp) {
+async fn all_invalid_refresh_tokens_get_the_same_answer(app: TestApp) {
     let login = log_in(&app).await;
     let good = login.text("/refresh_token");
     bearer(&app, &login).post("/v1/auth/logout").await.expect(204);
@@ -127,7 +127,7 @@ async fn what_is_no_good_refresh_token_is_answered_alike(app: TestApp) {
     }
 }
 
-async fn neither_kind_of_token_stands_in_for_the_other(app: TestApp) {
+async fn access_and_refresh_tokens_are_not_interchangeable(app: TestApp) {
     let login = log_in(&app).await;
     assert_out(&app.bearer(&login.text("/refresh_token"))).await;
     assert_refused(refresh(&app, &login.text("/access_token")).await);
@@ -148,14 +148,14 @@ async fn logging_out_ends_this_session_at_once(app: TestApp) {
     assert_in(&bearer(&app, &other)).await;
 }
 
-async fn a_machine_logs_out_of_nothing(app: TestApp) {
+async fn logout_with_an_api_key_does_nothing(app: TestApp) {
     let key = app.post("/v1/admin/api-keys").json(&json!({"name": "gateway", "permissions": ["mass:read"]})).await;
     let machine = app.bearer(&key.expect(201).text("/token"));
     machine.post("/v1/auth/logout").await.expect(204);
     assert_in(&machine).await;
 }
 
-async fn a_disabled_user_is_out_and_stays_out(app: TestApp) {
+async fn disabling_a_user_ends_its_sessions_for_good(app: TestApp) {
     let user = app.user(Role::Viewer).await;
     let me = user.get("/v1/auth/me").await.expect(200);
     let credentials = json!({"email": me.text("/email"), "password": PASSWORD});
@@ -170,7 +170,7 @@ async fn a_disabled_user_is_out_and_stays_out(app: TestApp) {
     assert_in(&app.log_in(&me.text("/email"), PASSWORD).await).await;
 }
 
-async fn another_role_counts_from_the_next_request_on(app: TestApp) {
+async fn a_changed_role_applies_from_the_next_request(app: TestApp) {
     let user = app.user(Role::Viewer).await;
     let path = format!("/v1/admin/users/{}", user.get("/v1/auth/me").await.id());
     user.get("/v1/mass-requests").await.expect(200);
@@ -192,7 +192,7 @@ async fn refresh_tokens_are_stored_as_hashes(app: TestApp) {
     assert_eq!(app.database().count("refresh_tokens WHERE length(hash) = 32"), all);
 }
 
-async fn a_new_key_logs_nobody_out(app: TestApp) {
+async fn a_new_signing_key_logs_nobody_out(app: TestApp) {
     let login = log_in(&app).await;
     let rotated = app.another_with(&[("--secret-key", NEXT_KEY), ("--secret-key-previous", SECRET_KEY)]).await;
     assert_in(&bearer(&rotated, &login)).await;
@@ -203,7 +203,7 @@ async fn a_new_key_logs_nobody_out(app: TestApp) {
     assert_out(&bearer(&app, &refreshed)).await;
 }
 
-async fn without_the_old_key_a_session_goes_on_by_its_refresh_token(app: TestApp) {
+async fn without_the_old_key_a_session_continues_by_its_refresh_token(app: TestApp) {
     let login = log_in(&app).await;
     let rotated = app.restart(&[("--secret-key", NEXT_KEY)]).await;
     assert_out(&bearer(&rotated, &login)).await;
@@ -211,7 +211,7 @@ async fn without_the_old_key_a_session_goes_on_by_its_refresh_token(app: TestApp
     assert_in(&bearer(&rotated, &refreshed)).await;
 }
 
-/// The claims of a token, verified as somebody does who knows nothing but the address of the server.
+/// Returns the claims of a token, verified with public information only.
 async fn verified(app: &TestApp, token: &str) -> Value {
     let keys = app.anonymous().get("/.well-known/jwks.json").await.expect(200);
     let keys: JwkSet = serde_json::from_value(keys.json()).unwrap();

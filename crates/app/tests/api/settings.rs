@@ -1,4 +1,4 @@
-//! The settings of a tenant: what it decides for itself, and that this holds from the next request on.
+//! Settings of a tenant, and their effect from the next request on.
 
 use mass_domain::access::Role;
 use serde_json::{Value, json};
@@ -9,24 +9,24 @@ use crate::support::client::{Answer, Client};
 use crate::support::documents::{reading, simple};
 
 on_both!(
-    a_tenant_decides_nothing_until_it_does,
-    what_is_no_setting_is_refused,
-    each_tenant_decides_for_itself,
-    what_is_decided_holds_for_every_way_in,
-    what_is_decided_at_one_server_holds_at_the_other,
-    without_an_engine_nothing_is_sent_and_that_is_told,
+    a_tenant_has_no_settings_at_first,
+    unknown_settings_are_refused,
+    each_tenant_has_its_own_settings,
+    settings_apply_to_every_way_of_submitting,
+    settings_apply_to_other_servers_at_once,
+    without_an_engine_nothing_is_sent_and_the_settings_say_so,
 );
 
 also_restricted!(
-    a_tenant_decides_nothing_until_it_does,
-    each_tenant_decides_for_itself,
-    what_is_decided_at_one_server_holds_at_the_other,
+    a_tenant_has_no_settings_at_first,
+    each_tenant_has_its_own_settings,
+    settings_apply_to_other_servers_at_once,
 );
 
 const SETTINGS: &str = "/v1/admin/settings";
 const REQUESTS: &str = "/v1/mass-requests";
 
-/// What is shown of a tenant's settings.
+/// The expected view of a tenant's settings.
 fn shown(auto_send: Option<bool>, in_force: bool) -> Value {
     json!({"auto_send": auto_send, "in_force": {"auto_send": in_force}})
 }
@@ -39,17 +39,17 @@ async fn send(operator: &Client, number: u32) -> Answer {
     operator.post(REQUESTS).json(&simple(json!({"number": number}))).await
 }
 
-/// How many deliveries a tenant has.
+/// Returns the number of deliveries of a tenant.
 async fn deliveries(operator: &Client) -> u64 {
     operator.get("/v1/admin/deliveries").await.expect(200).at("/queue/queued").as_u64().unwrap()
 }
 
-/// The same server twice: once with `MASS_AUTO_SEND`, once without.
+/// The same server twice: with `MASS_AUTO_SEND`, and without.
 async fn both_ways(app: &TestApp) -> [(TestApp, bool); 2] {
     [(app.another_with(&[("--auto-send", "true")]).await, true), (app.another().await, false)]
 }
 
-async fn a_tenant_decides_nothing_until_it_does(app: TestApp) {
+async fn a_tenant_has_no_settings_at_first(app: TestApp) {
     for (app, by_default) in both_ways(&app).await {
         assert_eq!(app.get(SETTINGS).await.expect(200).json(), shown(None, by_default));
         for decided in [Some(true), Some(false), None] {
@@ -63,7 +63,7 @@ async fn a_tenant_decides_nothing_until_it_does(app: TestApp) {
     }
 }
 
-async fn what_is_no_setting_is_refused(app: TestApp) {
+async fn unknown_settings_are_refused(app: TestApp) {
     decide(app.founder(), Some(true)).await.expect(200);
     for (wrong, violation) in [
         (json!({"auto_send": "true"}), "/auto_send shape"),
@@ -82,7 +82,7 @@ async fn what_is_no_setting_is_refused(app: TestApp) {
     assert_eq!(app.get(SETTINGS).await.expect(200).json(), shown(Some(true), true));
 }
 
-async fn each_tenant_decides_for_itself(app: TestApp) {
+async fn each_tenant_has_its_own_settings(app: TestApp) {
     let (admin, operator) = (app.foreigner(Role::Admin).await, app.foreigner(Role::Operator).await);
     decide(app.founder(), Some(true)).await.expect(200);
     assert_eq!(admin.get(SETTINGS).await.expect(200).json(), shown(None, false));
@@ -97,7 +97,7 @@ async fn each_tenant_decides_for_itself(app: TestApp) {
     assert_eq!((deliveries(app.founder()).await, deliveries(&operator).await), (1, 1));
 }
 
-async fn what_is_decided_holds_for_every_way_in(app: TestApp) {
+async fn settings_apply_to_every_way_of_submitting(app: TestApp) {
     let mut expected = 0;
     for (way, (app, by_default)) in both_ways(&app).await.into_iter().enumerate() {
         for (step, decided) in [None, Some(true), Some(false)].into_iter().enumerate() {
@@ -121,12 +121,12 @@ async fn what_is_decided_holds_for_every_way_in(app: TestApp) {
     assert_eq!((expected, sent), (18, 18));
 }
 
-async fn what_is_decided_at_one_server_holds_at_the_other(app: TestApp) {
+async fn settings_apply_to_other_servers_at_once(app: TestApp) {
     let other = app.another().await;
     for step in 0..12 {
         let (here, there) = if step % 2 == 0 { (&app, &other) } else { (&other, &app) };
         let decided = [Some(true), Some(false), None][step % 3];
-        // It has just accepted something under what was decided before.
+        // This server has just accepted a request under the earlier setting.
         send(there.founder(), u32::try_from(step).unwrap()).await.expect(201);
         let before = deliveries(app.founder()).await;
         decide(here.founder(), decided).await.expect(200);
@@ -135,12 +135,12 @@ async fn what_is_decided_at_one_server_holds_at_the_other(app: TestApp) {
     }
 }
 
-async fn without_an_engine_nothing_is_sent_and_that_is_told(app: TestApp) {
+async fn without_an_engine_nothing_is_sent_and_the_settings_say_so(app: TestApp) {
     let alone = app.another_with(&[("--engine-url", "")]).await;
     decide(alone.founder(), Some(true)).await.expect_problem(409, "engine-not-configured");
     assert_eq!(alone.get(SETTINGS).await.expect(200).json(), shown(None, false));
     assert_eq!(app.database().count("audit_events WHERE action = 'settings_set'"), 0);
-    // The engine is taken away from a tenant that sends everything.
+    // The engine is removed while a tenant auto-sends.
     decide(app.founder(), Some(true)).await.expect(200);
     assert_eq!(alone.get(SETTINGS).await.expect(200).json(), shown(Some(true), false));
     send(alone.founder(), 1).await.expect(201);

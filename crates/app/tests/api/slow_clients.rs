@@ -1,4 +1,4 @@
-//! Clients that ask and do not read: what they may hold, for how long, and how many there may be.
+//! Clients that do not read: their memory, their timeouts and their number.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -12,14 +12,14 @@ use crate::support::documents::simple;
 use crate::support::process::{Server, Workplace, workplaces_on_both};
 
 workplaces_on_both! {
-    answers_that_are_not_read_are_dropped,
+    unread_answers_are_dropped,
 }
 
 const BUNDLE: &str = "/docs/swagger-ui-bundle.js";
 const BUNDLE_BYTES: usize = 1_732_839;
 const DROPPED: &str = "a client that does not read is dropped";
 
-/// A connection from an address of this machine that takes a few kilobytes unasked.
+/// A connection from an address of this machine, with small buffers.
 fn connect(server: &Server, from: &str) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -35,24 +35,24 @@ fn ask(mut connection: &TcpStream, path: &str, headers: &str) {
     write!(connection, "GET {path} HTTP/1.1\r\nHost: mass\r\n{headers}\r\n").unwrap();
 }
 
-/// All that still comes until the server closes the connection.
+/// Returns everything until the server closes the connection.
 fn rest(mut connection: &TcpStream) -> Vec<u8> {
     let (mut all, mut piece) = (Vec::new(), [0; 65_536]);
-    // A reset is an end, too.
+    // A reset also ends the connection.
     while let Ok(length @ 1..) = connection.read(&mut piece) {
         all.extend_from_slice(&piece[..length]);
     }
     all
 }
 
-/// A refusal's status line and problem.
+/// Returns the status line and problem of a refusal.
 fn refusal(connection: &TcpStream) -> (String, Value) {
     let answer = String::from_utf8(rest(connection)).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
     (head.lines().next().unwrap().to_owned(), serde_json::from_str(body).unwrap())
 }
 
-/// The most memory that a process has had, in MiB.
+/// Returns the peak memory of a process, in MiB.
 fn peak_memory(server: &Server) -> usize {
     let status = fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -70,14 +70,14 @@ async fn until(met: impl Fn() -> bool) {
 }
 
 #[tokio::test]
-async fn clients_that_read_nothing_hold_little_memory_and_are_dropped() {
+async fn slow_readers_use_little_memory_and_are_dropped() {
     let workplace = Workplace::sqlite().with("MASS_WRITE_TIMEOUT_SECONDS", "1");
     let server = workplace.serve();
     let before = peak_memory(&server);
     let connections: Vec<_> = (0..400).map(|_| connect(&server, "127.0.0.1")).collect();
     connections.iter().for_each(|connection| ask(connection, BUNDLE, ""));
     until(|| drops(&server) == connections.len()).await;
-    // Copies of the file would have been 660 MiB.
+    // Copies of the file would take 660 MiB.
     let grown = peak_memory(&server) - before;
     assert!(grown < 100, "{grown} MiB");
     for connection in connections {
@@ -89,7 +89,7 @@ async fn clients_that_read_nothing_hold_little_memory_and_are_dropped() {
     assert!(rest(&connection).len() > BUNDLE_BYTES, "who reads gets all of it");
 }
 
-async fn answers_that_are_not_read_are_dropped(workplace: Workplace) {
+async fn unread_answers_are_dropped(workplace: Workplace) {
     let workplace = workplace.with("MASS_WRITE_TIMEOUT_SECONDS", "1").with("MASS_BATCH_REFUSED_IN_A_ROW", "0");
     let server = workplace.serve();
     let authorization = format!("Authorization: Bearer {}\r\n", server.token().await);
@@ -123,13 +123,13 @@ async fn answers_that_are_not_read_are_dropped(workplace: Workplace) {
         assert!(received.starts_with(b"HTTP/1.1 200") && !received.ends_with(b"\r\n0\r\n\r\n"), "{}", received.len());
         assert!(!String::from_utf8_lossy(&received).contains("\"totals\""));
     }
-    // Which of them depends on how far the server had come.
+    // It depends on the progress of the server.
     let ends = ["a batch was abandoned by its client", "a batch broke off"];
     until(|| ends.iter().any(|end| server.logged().contains(end))).await;
 }
 
 #[tokio::test]
-async fn one_address_and_all_together_have_so_many_connections_and_no_more() {
+async fn connections_are_limited_in_total_and_per_address() {
     let workplace = Workplace::sqlite().with("MASS_WRITE_TIMEOUT_SECONDS", "3600");
     let workplace = workplace.with("MASS_MAX_CONNECTIONS_PER_ADDRESS", "2").with("MASS_MAX_CONNECTIONS", "3");
     let server = workplace.serve();
@@ -150,7 +150,7 @@ async fn one_address_and_all_together_have_so_many_connections_and_no_more() {
     holding.push(held("127.0.0.2"));
     refused("127.0.0.3", "MASS_MAX_CONNECTIONS", 3);
     drop(holding.pop());
-    // The server learns of it in its own time.
+    // The server notices the closed connection a little later.
     let served = || {
         let connection = connect(&server, "127.0.0.3");
         ask(&connection, "/health", "Connection: close\r\n");

@@ -1,4 +1,4 @@
-//! Starts that fail, and what they leave behind; the files that a start makes.
+//! Failing starts and their leftovers; the files that a start creates.
 
 use std::fs::{self, Permissions};
 use std::net::TcpListener;
@@ -10,12 +10,12 @@ use serde_json::json;
 use crate::support::process::{EMAIL, Workplace, workplaces_on_both};
 
 workplaces_on_both!(
-    a_start_that_fails_leaves_the_first_password_to_the_next,
-    a_first_password_that_cannot_be_printed_is_told_all_the_same,
-    a_start_that_cannot_be_recorded_tells_the_first_password,
+    a_failed_start_leaves_the_first_password_to_the_next,
+    a_first_password_that_cannot_be_printed_goes_to_standard_error,
+    a_start_that_cannot_be_recorded_prints_the_first_password,
 );
 
-async fn a_start_that_fails_leaves_the_first_password_to_the_next(workplace: Workplace) {
+async fn a_failed_start_leaves_the_first_password_to_the_next(workplace: Workplace) {
     let workplace = workplace.without("MASS_ADMIN_PASSWORD");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
@@ -28,20 +28,20 @@ async fn a_start_that_fails_leaves_the_first_password_to_the_next(workplace: Wor
     server.token_of(EMAIL, &password).await;
 }
 
-/// The password that a command told on its standard error.
+/// Returns the password that a command printed on standard error.
 fn told(stderr: &str) -> String {
     let told = stderr.lines().find_map(|line| line.strip_prefix("password: "));
     told.unwrap_or_else(|| panic!("{stderr}")).split(' ').next().unwrap().to_owned()
 }
 
-async fn a_first_password_that_cannot_be_printed_is_told_all_the_same(workplace: Workplace) {
+async fn a_first_password_that_cannot_be_printed_goes_to_standard_error(workplace: Workplace) {
     let workplace = workplace.without("MASS_ADMIN_PASSWORD");
     let ended = workplace.shell("mass serve > /dev/full");
     assert_eq!(ended.status, Some(1), "{ended:?}");
     workplace.serve().token_of(EMAIL, &told(&ended.stderr)).await;
 }
 
-async fn a_start_that_cannot_be_recorded_tells_the_first_password(workplace: Workplace) {
+async fn a_start_that_cannot_be_recorded_prints_the_first_password(workplace: Workplace) {
     let workplace = workplace.without("MASS_ADMIN_PASSWORD");
     assert_eq!(workplace.mass(&["migrate"]).status, Some(0));
     let started = "event LIKE '%\"action\":\"started\"%'";
@@ -68,7 +68,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[tokio::test]
-async fn every_file_is_for_its_owner_alone() {
+async fn every_file_is_private_to_its_owner() {
     let workplace = Workplace::sqlite();
     fs::create_dir(workplace.path("data")).unwrap();
     let modes = |names: &[&str]| {
@@ -81,7 +81,7 @@ async fn every_file_is_for_its_owner_alone() {
     modes(&database);
     modes(&["data/secret.key", "data/audit.key"]);
     server.stop();
-    // As a version before left it.
+    // As an older version left it.
     fs::set_permissions(workplace.path("data/mass.db"), Permissions::from_mode(0o644)).unwrap();
     let server = workplace.serve();
     modes(&database);
@@ -120,7 +120,7 @@ fn a_secret_that_others_can_use_is_refused() {
 }
 
 #[tokio::test]
-async fn a_database_that_another_process_keeps_locked_is_told_so() {
+async fn a_database_locked_by_another_process_is_reported() {
     let workplace = Workplace::sqlite();
     assert_eq!(workplace.mass(&["migrate"]).status, Some(0));
     let held = workplace.keep_locked();

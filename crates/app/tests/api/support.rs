@@ -1,4 +1,4 @@
-//! What the tests share: a server of its own for each test, and a client that checks every answer.
+//! Shared support: a server for each test, and a client that checks every answer.
 
 pub(crate) mod client;
 pub(crate) mod collector;
@@ -39,7 +39,7 @@ use serde_json::json;
 use client::{Call, Client};
 use database::TestDatabase;
 
-/// Makes two tests of each function, one per database.
+/// Creates two tests of each function, one per database.
 macro_rules! on_both {
     ($($name:ident),+ $(,)?) => {
         mod sqlite {
@@ -58,7 +58,7 @@ macro_rules! on_both {
     };
 }
 
-/// Makes one more test of each function: on PostgreSQL, under a role that row-level security holds.
+/// Creates one more test of each function: on PostgreSQL, under a role that is subject to row-level security.
 macro_rules! also_restricted {
     ($($name:ident),+ $(,)?) => {
         mod postgres_restricted {
@@ -70,10 +70,10 @@ macro_rules! also_restricted {
     };
 }
 
-/// Where Debian puts servers, which is not on everybody's path.
+/// The folders of servers on Debian, which are not on every user's path.
 const SYSTEM_FOLDERS: &str = "/usr/local/sbin:/usr/sbin:/sbin";
 
-/// Finds a program of the system, or fails with what to install.
+/// Finds a program of the system, or fails with the package to install.
 #[expect(clippy::disallowed_methods, reason = "a program is found by the environment")]
 pub(crate) fn program_of_the_system(name: &str, install: &str) -> PathBuf {
     let path = std::env::var("PATH").unwrap_or_default();
@@ -84,18 +84,17 @@ pub(crate) fn program_of_the_system(name: &str, install: &str) -> PathBuf {
 
 /// The first administrator.
 pub(crate) const FOUNDER: &str = "founder@example.test";
-/// Everybody's password.
+/// The password of all users.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 /// The first administrator's tenant.
 pub(crate) const TENANT: &str = "default";
 /// A tenant that must see nothing of the first.
 pub(crate) const OTHER_TENANT: &str = "other";
 
-/// The seed of the key that signs the audit trail, of which nobody makes a secret.
+/// The seed of the key that signs the audit trail; it is public.
 pub(crate) const AUDIT_KEY: &str = "Zm9yIHRoZSB0ZXN0cyBvZiB0aGUgYXVkaXQgdHJhaWw=";
 
-/// A running server with a database of its own; its own requests are those of the first administrator, who may do
-/// everything.
+/// A running server with its own database; its requests are those of the first administrator, who has all permissions.
 pub(crate) struct TestApp {
     founder: Client,
     settings: Settings,
@@ -144,7 +143,7 @@ impl TestApp {
         Self::on(Arc::clone(&self.database), flags).await
     }
 
-    /// The same server, stopped and started again with these flags.
+    /// The same server, restarted with these flags.
     pub(crate) async fn restart(self, flags: &[Flag<'_>]) -> Self {
         let Self { services, server, database, .. } = self;
         drop((server, services));
@@ -155,12 +154,12 @@ impl TestApp {
         self.server.address
     }
 
-    /// Somebody without a token.
+    /// A client without a token.
     pub(crate) fn anonymous(&self) -> Client {
         Client::new(self.server.address)
     }
 
-    /// The bearer of a token.
+    /// A client with a token.
     pub(crate) fn bearer(&self, token: &str) -> Client {
         self.anonymous().with_token(token)
     }
@@ -192,7 +191,7 @@ impl TestApp {
         self.log_in(email.as_str(), PASSWORD).await
     }
 
-    /// Somebody who logs in.
+    /// Logs in, and returns the client.
     pub(crate) async fn log_in(&self, email: &str, password: &str) -> Client {
         let login = self.anonymous().post("/v1/auth/login").json(&json!({"email": email, "password": password})).await;
         self.bearer(&login.expect(200).text("/access_token"))
@@ -218,18 +217,18 @@ impl TestApp {
         self.founder.delete(path)
     }
 
-    /// Begins to ask the engine.
+    /// Starts the worker.
     pub(crate) fn work(&self) -> RunningWorker {
         startup::worker(&self.settings.worker, &self.services).unwrap().start()
     }
 
-    /// Begins to ask the engine, looking into the queue once and then only when woken.
+    /// Starts the worker, which polls once and then runs only when woken.
     pub(crate) fn work_when_woken(&self) -> RunningWorker {
         let worker = startup::worker(&self.settings.worker, &self.services).unwrap();
         Worker { poll: Duration::from_secs(86_400), ..worker }.start()
     }
 
-    /// Begins the periodic work.
+    /// Starts the periodic tasks.
     pub(crate) fn periodic(&self) -> Periodic {
         Periodic::start(&self.services, Duration::from_secs(3600))
     }
@@ -239,7 +238,7 @@ impl TestApp {
         self.services.draining.begin();
     }
 
-    /// Runs SQL beside the program.
+    /// Runs SQL directly on the database.
     pub(crate) fn execute(&self, sql: &str) {
         self.database.execute(sql);
     }
@@ -249,7 +248,7 @@ impl TestApp {
     }
 }
 
-/// A setting, written as a flag of the command line, and its value.
+/// A setting as a flag and its value.
 type Flag<'a> = (&'a str, &'a str);
 
 /// The settings of a server as flags, without the environment.
@@ -267,7 +266,7 @@ fn settings(database_url: &str, flags: &[Flag<'_>]) -> (Settings, Secrets) {
         ("--admin-email", FOUNDER),
         ("--admin-password", PASSWORD),
         ("--default-tenant", TENANT),
-        // Nobody asks it, unless a test lets a worker begin.
+        // Nothing calls it unless a test starts a worker.
         ("--engine-url", "http://127.0.0.1:9"),
     ]);
     all.extend(flags.iter().copied());
@@ -281,13 +280,13 @@ fn settings(database_url: &str, flags: &[Flag<'_>]) -> (Settings, Secrets) {
     (settings, Secrets::read(value).unwrap())
 }
 
-/// Tells whether a secret's variable is named here like a flag.
+/// Returns true if the flag names the variable of a secret.
 fn names(flag: &str, variable: &str) -> bool {
     let name = flag.trim_start_matches('-').replace('-', "_").to_ascii_uppercase();
     variable.strip_prefix("MASS_").unwrap_or(variable) == name
 }
 
-/// A server on a thread of its own, which stops when this is dropped: also when a test fails.
+/// A server on its own thread, stopped on drop, also when a test fails.
 struct Server {
     address: SocketAddr,
     handle: ServerHandle,
@@ -312,7 +311,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // The command is sent at once; the future would only wait for its end, as the thread does.
+        // The command is sent at once; awaiting the future would only wait for the end, as the thread does.
         drop(self.handle.stop(false));
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();

@@ -1,4 +1,4 @@
-//! What operators, orchestrators and browsers ask of the process itself.
+//! Endpoints of the process itself, for operators, orchestrators and browsers.
 
 use std::future::IntoFuture;
 
@@ -11,24 +11,24 @@ use crate::support::documents::reading;
 use crate::support::operations::document;
 
 on_both!(
-    a_serving_process_lives_and_is_ready,
-    a_draining_process_lives_but_is_not_ready,
-    a_version_says_what_is_running,
+    a_serving_process_is_live_and_ready,
+    a_draining_process_is_live_but_not_ready,
+    version_reports_the_running_build,
     every_answer_has_the_headers_that_protect_a_browser,
-    what_is_about_data_is_never_cached,
+    answers_with_data_are_never_cached,
     the_document_of_the_api_is_served_to_anybody,
-    the_pages_load_nothing_from_elsewhere,
-    the_root_and_the_address_with_a_slash_lead_to_the_page,
+    pages_load_nothing_from_other_origins,
+    the_root_and_a_trailing_slash_redirect_to_the_page,
     an_unknown_asset_is_not_found,
 );
 
-async fn a_serving_process_lives_and_is_ready(app: TestApp) {
+async fn a_serving_process_is_live_and_ready(app: TestApp) {
     assert_eq!(app.anonymous().get("/health").await.expect(200).json(), json!({"status": "ok"}));
     let ready = app.anonymous().get("/ready").await.expect(200).json();
     assert_eq!(ready, json!({"status": "ready", "checks": {"database": "ok"}}));
 }
 
-async fn a_draining_process_lives_but_is_not_ready(app: TestApp) {
+async fn a_draining_process_is_live_but_not_ready(app: TestApp) {
     app.drain();
     assert_not_ready(&app.anonymous().get("/ready").await, "process");
     app.get("/health").await.expect(200);
@@ -46,7 +46,7 @@ fn assert_retry_after(answer: &Answer) {
 }
 
 #[tokio::test]
-async fn without_its_database_a_process_lives_but_serves_nothing() {
+async fn without_its_database_a_process_is_live_but_not_ready() {
     let app = TestApp::postgres().await;
     app.database().close();
     let create = app.post("/v1/mass-requests").json(&reading("dev-1"));
@@ -64,7 +64,7 @@ async fn without_its_database_a_process_lives_but_serves_nothing() {
     once_served(|| app.post("/v1/mass-requests").json(&reading("dev-1"))).await.expect(201);
 }
 
-/// The first answer that is no 503: each connection that broke meanwhile is found so once.
+/// Returns the first answer other than 503: each broken connection is noticed once.
 async fn once_served(call: impl Fn() -> Call) -> Answer {
     for _ in 0..10 {
         let answer = call().await;
@@ -75,14 +75,14 @@ async fn once_served(call: impl Fn() -> Call) -> Answer {
     panic!("the database is there again, but not used");
 }
 
-async fn a_version_says_what_is_running(app: TestApp) {
+async fn version_reports_the_running_build(app: TestApp) {
     let version = app.anonymous().get("/version").await.expect(200);
     assert_eq!(version.text("/version"), env!("CARGO_PKG_VERSION"));
     assert!(!version.text("/commit").is_empty());
     chrono::DateTime::parse_from_rfc3339(&version.text("/built_at")).unwrap();
 }
 
-/// Answers of all sorts.
+/// Answers of several kinds.
 async fn answers(client: &Client) -> Vec<Answer> {
     let mut answers = Vec::new();
     for path in ["/health", "/openapi.json", "/docs", "/docs/init.js", "/nothing", "/v1/nothing", "/v1/auth/me"] {
@@ -106,7 +106,7 @@ async fn every_answer_has_the_headers_that_protect_a_browser(app: TestApp) {
     }
 }
 
-async fn what_is_about_data_is_never_cached(app: TestApp) {
+async fn answers_with_data_are_never_cached(app: TestApp) {
     for path in ["/v1/auth/me", "/v1/mass-requests", "/v1/contracts", "/v1/mass-requests/1", "/v1/nothing"] {
         assert_eq!(app.get(path).await.header("cache-control"), Some("no-store"), "{path}");
     }
@@ -120,7 +120,7 @@ async fn the_document_of_the_api_is_served_to_anybody(app: TestApp) {
     assert_eq!(answer.json(), printed);
 }
 
-async fn the_pages_load_nothing_from_elsewhere(app: TestApp) {
+async fn pages_load_nothing_from_other_origins(app: TestApp) {
     for (path, kind) in [
         ("/docs", "text/html; charset=utf-8"),
         ("/docs/init.js", "text/javascript; charset=utf-8"),
@@ -138,7 +138,7 @@ async fn the_pages_load_nothing_from_elsewhere(app: TestApp) {
     }
 }
 
-async fn the_root_and_the_address_with_a_slash_lead_to_the_page(app: TestApp) {
+async fn the_root_and_a_trailing_slash_redirect_to_the_page(app: TestApp) {
     for (path, status, to) in [("/", 307, "docs"), ("/docs/", 308, "../docs")] {
         let answer = app.anonymous().get(path).header("Accept", "text/html").await.expect(status);
         assert_eq!(answer.header("location"), Some(to), "{path}");

@@ -1,4 +1,4 @@
-//! What MASS sends to a collector: one request's trace, whole.
+//! Exported telemetry: the complete trace of a request.
 
 use std::time::{Duration, Instant};
 
@@ -15,19 +15,19 @@ use crate::support::engines::{ScriptedEngine, recommendation, reply};
 use crate::support::process::{EMAIL, Server, Workplace, workplaces_on_both};
 
 workplaces_on_both!(
-    the_trace_of_a_request_is_whole_and_the_one_that_the_answer_names,
-    a_caller_who_does_not_sample_is_not_traced,
+    the_exported_trace_is_complete_and_matches_the_answer,
+    unsampled_callers_are_not_traced,
     documents_that_share_a_transaction_are_linked_to_it,
     a_batch_that_outlives_its_handler_stays_in_its_trace,
-    a_call_to_the_engine_that_fails_is_told_as_that,
-    nothing_secret_is_sent,
-    a_collector_that_is_not_there_disturbs_nobody,
+    a_failed_call_to_the_engine_is_marked_as_an_error,
+    telemetry_contains_no_secrets,
+    an_unreachable_collector_does_not_affect_the_server,
     without_an_endpoint_nothing_is_sent,
 );
 
 const CALLER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-/// Sends a document and gives what the answer's `traceparent` says.
+/// Sends a document; returns the `traceparent` of the answer.
 async fn send(server: &Server, token: &str, body: &serde_json::Value, traceparent: &str) -> TraceParent {
     let request = server.post("/v1/mass-requests", body).bearer_auth(token).header("traceparent", traceparent);
     let answer = request.send().await.unwrap();
@@ -38,7 +38,7 @@ fn hex(id: &[u8]) -> String {
     id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The one span of this name below another.
+/// Returns the only span of this name below another.
 #[track_caller]
 fn below<'a>(spans: &'a [Span], parent: &Span, name: &str) -> &'a Span {
     let mut found = spans.iter().filter(|span| span.parent_span_id == parent.span_id && span.name == name);
@@ -52,7 +52,7 @@ fn names(spans: &[Span]) -> String {
     spans.iter().map(|span| format!("{} in {}\n", span.name, hex(&span.parent_span_id))).collect()
 }
 
-/// The server span that a `traceparent` names.
+/// Returns the server span that a `traceparent` names.
 #[track_caller]
 fn named<'a>(spans: &'a [Span], place: &TraceParent) -> &'a Span {
     let mut found = spans.iter().filter(|span| hex(&span.span_id) == place.span_id());
@@ -62,7 +62,7 @@ fn named<'a>(spans: &'a [Span], place: &TraceParent) -> &'a Span {
     span
 }
 
-async fn the_trace_of_a_request_is_whole_and_the_one_that_the_answer_names(workplace: Workplace) {
+async fn the_exported_trace_is_complete_and_matches_the_answer(workplace: Workplace) {
     let system = if workplace.is_postgres() { "postgresql" } else { "sqlite" };
     let collector = Collector::start();
     let engine = ScriptedEngine::start(|heard| Some(reply("200 OK", &[], &recommendation(heard).to_string()))).await;
@@ -132,7 +132,7 @@ async fn the_trace_of_a_request_is_whole_and_the_one_that_the_answer_names(workp
     }
 }
 
-async fn a_caller_who_does_not_sample_is_not_traced(workplace: Workplace) {
+async fn unsampled_callers_are_not_traced(workplace: Workplace) {
     let collector = Collector::start();
     let workplace = workplace.with("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url());
     let server = workplace.serve();
@@ -141,7 +141,7 @@ async fn a_caller_who_does_not_sample_is_not_traced(workplace: Workplace) {
     let place = send(&server, &token, &reading("dev-1"), &unsampled).await;
     assert_eq!((place.trace_id(), place.parts().2), ("4bf92f3577b34da6a3ce929d0e0e4736".to_owned(), 0));
     assert_ne!(place.span_id(), "00f067aa0ba902b7");
-    // A caller without a trace begins one, and it is sampled.
+    // Without a caller's trace, a new one begins and is sampled.
     let own = server.get("/v1/auth/me").bearer_auth(&token).send().await.unwrap();
     let own: TraceParent = own.headers()["traceparent"].to_str().unwrap().parse().unwrap();
     assert_eq!(own.parts().2, 1);
@@ -190,7 +190,7 @@ async fn a_batch_that_outlives_its_handler_stays_in_its_trace(workplace: Workpla
     assert_eq!(attribute(&write.attributes, "mass.commit.batch.size").as_deref(), Some("2"));
 }
 
-async fn a_call_to_the_engine_that_fails_is_told_as_that(workplace: Workplace) {
+async fn a_failed_call_to_the_engine_is_marked_as_an_error(workplace: Workplace) {
     let collector = Collector::start();
     let engine = ScriptedEngine::start(|_| Some(reply("403 Forbidden", &[], "{}"))).await;
     let workplace = workplace
@@ -214,7 +214,7 @@ async fn a_call_to_the_engine_that_fails_is_told_as_that(workplace: Workplace) {
     assert_eq!(call.status.clone().unwrap_or_default().code, StatusCode::Error as i32);
 }
 
-async fn nothing_secret_is_sent(workplace: Workplace) {
+async fn telemetry_contains_no_secrets(workplace: Workplace) {
     let collector = Collector::start();
     let workplace = workplace.with("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url());
     let server = workplace.serve();
@@ -237,8 +237,8 @@ async fn nothing_secret_is_sent(workplace: Workplace) {
     }
 }
 
-async fn a_collector_that_is_not_there_disturbs_nobody(workplace: Workplace) {
-    // A port that is taken, and where nobody ever answers.
+async fn an_unreachable_collector_does_not_affect_the_server(workplace: Workplace) {
+    // A listening port that never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let workplace = workplace.with("OTEL_EXPORTER_OTLP_ENDPOINT", &url).with("OTEL_BSP_SCHEDULE_DELAY", "50");

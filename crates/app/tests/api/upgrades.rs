@@ -1,4 +1,4 @@
-//! Databases of older versions, which upgrade by themselves, and of newer ones, which are refused.
+//! Databases of older versions, which are upgraded at the start, and of newer ones, which are refused.
 
 use std::fs;
 
@@ -9,11 +9,11 @@ use crate::support::process::{Workplace, repository, workplaces_on_both};
 
 workplaces_on_both!(an_older_database_upgrades_by_itself, a_newer_database_is_refused_by_every_command);
 
-/// What the older server was started with.
+/// The audit key of the older server.
 const AUDIT_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
-/// A folder with a database as version 0.1.0 left it: one tenant, two users, a key, four requests of which one was moved on
-/// and one was erased, and a refused document.
+/// A folder with a database of version 0.1.0: one tenant, two users, a key, four requests of which one had its status
+/// changed and one was erased, and a refused document.
 fn as_older_version_left_it(workplace: Workplace) -> Workplace {
     let kind = if workplace.is_postgres() { "postgres" } else { "sqlite" };
     let dump = repository().join(format!("tests/data/upgrades/0.1.0-e4804c4.{kind}.sql"));

@@ -1,45 +1,45 @@
-//! What can be wrong with an export.
+//! The findings of verifying an export.
 
 use std::io;
 
 use crate::signer::OpenCheckpointError;
 
-/// The first thing that is wrong with an export, and where. Events are named by their sequence.
+/// The first fault of an export, and its place. Events are named by their sequence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Finding {
-    /// It does not begin as an export does.
-    #[error("this is no audit export: its first line is not an export's header")]
+    /// The first line is not a header.
+    #[error("not an audit export: expected a header in the first line")]
     NotAnExport,
-    /// It is written in a format that is not known here.
+    /// The format version is not supported.
     #[error("the export has the format version {version}, which this program does not know")]
     UnknownVersion {
-        /// The format's version.
+        /// The format version of the export.
         version: u32,
     },
     /// The header contradicts itself.
-    #[error("the header was changed: its tenant, origin, number and peaks do not belong together")]
+    #[error("the header was changed: its tenant, origin, number and peaks contradict each other")]
     HeaderChanged,
-    /// The header's tree is not the one that was signed.
+    /// The tree in the header is not the signed one.
     #[error("the header was changed: its tree of the first {after} events is not as it was signed")]
     HeaderNotAsSigned {
-        /// How many events the export leaves out.
+        /// The number of events that the export leaves out.
         after: u64,
     },
-    /// A line is not as an export's lines are written.
-    #[error("line {line}, after event {after}, is not written as the lines of an export are")]
+    /// A line does not have the form of the format.
+    #[error("line {line}, after event {after}, does not have the form of an export's line")]
     Malformed {
-        /// The line, from 1.
+        /// The line number, from 1.
         line: u64,
         /// The event before it.
         after: u64,
     },
-    /// An event's text and its hash do not belong together.
-    #[error("event {event} was changed: its text does not have the hash that was taken of it")]
+    /// The text of an event does not match its leaf hash.
+    #[error("event {event} was changed: its text does not match its hash")]
     Changed {
-        /// The event in whose place it stands.
+        /// The sequence at its place.
         event: u64,
     },
-    /// Events are nowhere in the export.
+    /// Events are missing from the export.
     #[error("{}", missing(*first, *last))]
     Missing {
         /// The first of them.
@@ -47,51 +47,51 @@ pub enum Finding {
         /// The last of them.
         last: u64,
     },
-    /// Another event stands where one is due that stands elsewhere.
-    #[error("event {found} stands where {due} is due: reordered or inserted")]
+    /// An event stands in the place of another, which stands elsewhere.
+    #[error("expected event {expected}, found event {found}: reordered or inserted")]
     OutOfPlace {
-        /// What stands there.
+        /// The sequence that was found.
         found: u64,
-        /// What is due.
-        due: u64,
+        /// The sequence that was expected.
+        expected: u64,
     },
-    /// An event was there before.
-    #[error("event {event} stands once more after event {after}: inserted")]
+    /// An event is repeated.
+    #[error("event {event} is repeated after event {after}: inserted")]
     Repeated {
         /// The event.
         event: u64,
-        /// After which it stands the second time.
+        /// The event before its second occurrence.
         after: u64,
     },
-    /// An event is another tenant's.
-    #[error("event {event} is of another tenant's log: inserted")]
+    /// An event belongs to another tenant.
+    #[error("event {event} belongs to another tenant's log: inserted")]
     OtherTenant {
         /// The event.
         event: u64,
     },
-    /// A checkpoint cannot be believed.
-    #[error("the checkpoint after event {after} cannot be believed: {source}")]
+    /// A checkpoint cannot be verified.
+    #[error("the checkpoint after event {after} cannot be verified: {source}")]
     CheckpointRefused {
         /// The event before it.
         after: u64,
-        /// Why.
+        /// The reason.
         source: OpenCheckpointError,
     },
-    /// A checkpoint is another log's.
-    #[error("the checkpoint after event {after} is of another log")]
+    /// A checkpoint belongs to another log.
+    #[error("the checkpoint after event {after} belongs to another log")]
     OtherLog {
         /// The event before it.
         after: u64,
     },
-    /// A checkpoint does not stand behind the last event that it covers, or stands there twice.
+    /// A checkpoint is repeated, or does not follow the last event that it covers.
     #[error("the checkpoint of {size} events stands after event {after}: moved, or events were removed or inserted")]
     CheckpointOutOfPlace {
-        /// How many events it covers.
+        /// The number of events that it covers.
         size: u64,
         /// The event before it.
         after: u64,
     },
-    /// Up to a checkpoint, the events are not those that it was made of.
+    /// The events do not match the checkpoint that covers them.
     #[error("{}", not_as_signed(*first, *last))]
     NotAsSigned {
         /// The first event that no earlier checkpoint confirms.
@@ -99,7 +99,7 @@ pub enum Finding {
         /// The last event that the checkpoint covers.
         last: u64,
     },
-    /// Up to an earlier checkpoint, the events are not those that it was made of.
+    /// The events do not match a given earlier checkpoint.
     #[error("by the earlier checkpoint of {last} events, {}", not_as_signed(*first, *last))]
     NotAsBefore {
         /// The first event that no earlier checkpoint confirms.
@@ -107,42 +107,42 @@ pub enum Finding {
         /// The last event that the checkpoint covers.
         last: u64,
     },
-    /// The earlier checkpoint is another log's.
-    #[error("the earlier checkpoint of {size} events is of another log")]
+    /// The given earlier checkpoint belongs to another log.
+    #[error("the earlier checkpoint of {size} events belongs to another log")]
     EarlierOfOtherLog {
-        /// How many events it covers.
+        /// The number of events that it covers.
         size: u64,
     },
-    /// An earlier checkpoint covers events that are not there any more.
+    /// A given earlier checkpoint covers events that are missing at the end.
     #[error("the tail was cut: the checkpoint covers {covered} events, the export ends at {last}")]
     TailCut {
-        /// How many events the checkpoint covers.
+        /// The number of events that the checkpoint covers.
         covered: u64,
         /// The last event of the export.
         last: u64,
     },
-    /// The file ends before its end.
+    /// The file ends without its last line.
     #[error("the file is cut after event {last}: its last line is missing{}", and_covered(*covered))]
     FileCut {
-        /// The last whole event.
+        /// The last complete event.
         last: u64,
-        /// How many events an earlier checkpoint covers, where these are more.
+        /// The number of events that an earlier checkpoint covers, if it is higher.
         covered: Option<u64>,
     },
-    /// The last line counts other events than there are.
+    /// The last line states another number of events.
     #[error("the export was changed: its last line counts {stated} events, and it has {found}")]
     WrongCount {
-        /// What the last line says.
+        /// The stated number.
         stated: u64,
-        /// How many there are.
+        /// The actual number.
         found: u64,
     },
-    /// The last line counts other checkpoints than there are.
+    /// The last line states another number of checkpoints.
     #[error("the export was changed: its last line counts {stated} checkpoints, and it has {found}")]
     WrongCheckpointCount {
-        /// The number in the last line.
+        /// The stated number.
         stated: u64,
-        /// How many there are.
+        /// The actual number.
         found: u64,
     },
     /// A key was given, and no signature covers the end of the export.
@@ -153,8 +153,8 @@ pub enum Finding {
         /// The last event of the export.
         last: u64,
     },
-    /// Something stands behind the last line.
-    #[error("line {line} stands behind the end of the export: inserted")]
+    /// Lines follow the last line of the export.
+    #[error("line {line} follows the end of the export: inserted")]
     GoesOn {
         /// The line, from 1.
         line: u64,
@@ -192,13 +192,13 @@ fn and_covered(covered: Option<u64>) -> String {
     covered.map(|covered| format!(", and the checkpoint covers {covered} events")).unwrap_or_default()
 }
 
-/// Why an export was not verified.
+/// The reasons for which an export is not verified.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyExportError {
-    /// It was, and something is wrong with it.
+    /// The export is faulty.
     #[error(transparent)]
     Found(#[from] Finding),
-    /// It could not be read.
+    /// The export cannot be read.
     #[error("the export cannot be read: {0}")]
     Unreadable(#[from] io::Error),
 }

@@ -1,51 +1,51 @@
-//! What the verification of an export has shown.
+//! The report on a valid export.
 
 use std::fmt;
 
 use mass_domain::audit::tree::TreeHash;
 use mass_domain::tenancy::TenantId;
 
-/// What holds for an export in which nothing is wrong.
+/// The properties of a valid export.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
-    /// Whose log it is.
+pub struct ExportReport {
+    /// The tenant that the log belongs to.
     pub tenant: TenantId,
     /// The origin line of the log's checkpoints.
     pub origin: String,
-    /// How many events it leaves out, all of them at the log's beginning.
+    /// The number of events that it leaves out, all at the beginning of the log.
     pub after: u64,
-    /// How many events it has: those with the sequences `after` + 1 … `after` + `events`.
+    /// The number of events in it: those with the sequences `after` + 1 … `after` + `events`.
     pub events: u64,
     /// The root of the tree over all events up to its last one.
     pub root: TreeHash,
-    /// How many checkpoints it has.
+    /// The number of checkpoints in it.
     pub checkpoints: u64,
-    /// Whether a key was given, so that signatures were checked.
+    /// True if a key was given, so that signatures were checked.
     pub signatures_checked: bool,
-    /// The last event that a checkpoint covers, of the export or an earlier one; `after` if none does.
+    /// The last event that a checkpoint covers, in the export or given; `after` if none does.
     pub covered: u64,
     /// The sizes of the earlier checkpoints that the export agrees with.
     pub confirmed: Vec<u64>,
-    /// The sizes of the earlier checkpoints that cover less than the export leaves out: it says nothing about them.
+    /// The sizes of the given checkpoints below the start of the export, which therefore cannot be compared.
     pub not_comparable: Vec<u64>,
 }
 
-impl Report {
-    /// The sequence of the last event up to which the log is told of.
+impl ExportReport {
+    /// Returns the sequence of the last event of the export, or of the events before it.
     #[must_use]
     pub const fn last(&self) -> u64 {
         self.after + self.events
     }
 
-    /// The first and the last event that no checkpoint covers, if there are such.
+    /// Returns the first and the last event that no checkpoint covers, if there are any.
     #[must_use]
     pub fn uncovered(&self) -> Option<(u64, u64)> {
         (self.covered < self.last()).then(|| (self.covered + 1, self.last()))
     }
 }
 
-impl fmt::Display for Report {
-    /// One sentence a line, what is to be heeded last.
+impl fmt::Display for ExportReport {
+    /// Writes one sentence per line, with warnings last.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { tenant, origin, after, events, root, checkpoints, .. } = self;
         match events {
@@ -63,11 +63,11 @@ impl fmt::Display for Report {
         for size in &self.not_comparable {
             write!(
                 f,
-                "\nNOT compared: the earlier checkpoint of {size} events, since the export begins after {after}"
+                "\nNOT compared: the earlier checkpoint of {size} events, because the export begins after {after}"
             )?;
         }
         if !self.signatures_checked {
-            write!(f, "\nNOT checked: the signatures, since no key was given")?;
+            write!(f, "\nNOT checked: the signatures, because no key was given")?;
         }
         let by = if self.signatures_checked { "a signature" } else { "a checkpoint" };
         match self.uncovered() {

@@ -18,7 +18,7 @@ fn tenant() -> TenantId {
     TenantId::parse("acme").unwrap()
 }
 
-/// The canonical text of an event that tells of nothing but `what`.
+/// Builds the canonical text of an event with `what` as its only detail.
 fn event(sequence: u64, tenant: &TenantId, what: &str) -> String {
     let detail = serde_json::Map::from_iter([("what".to_owned(), json!(what))]);
     let new = NewEvent {
@@ -38,7 +38,7 @@ fn event(sequence: u64, tenant: &TenantId, what: &str) -> String {
     new.write(sequence.try_into().unwrap(), &program)
 }
 
-/// The events 1…`last` of the tenant.
+/// Builds the events 1…`last` of the tenant.
 fn events(last: u64) -> Vec<String> {
     (1..=last).map(|sequence| event(sequence, &tenant(), &format!("thing {sequence}"))).collect()
 }
@@ -54,7 +54,7 @@ fn note(events: &[String], signer: &CheckpointSigner) -> String {
     signer.sign(&Checkpoint { origin: "mass.local/acme".to_owned(), size: tree.size(), root: tree.root() })
 }
 
-/// The lines of an export without the first `after` of the events, with checkpoints of the given sizes.
+/// Builds the lines of an export without its first `after` events, with checkpoints of the given sizes.
 fn export_after(after: usize, events: &[String], signer: &CheckpointSigner, sizes: &[usize]) -> Vec<String> {
     let header = ExportHeader::new(signer.key().name(), tenant(), tree(&events[..after]));
     let mut lines = vec![header.line()];
@@ -72,7 +72,8 @@ fn export_after(after: usize, events: &[String], signer: &CheckpointSigner, size
     lines
 }
 
-/// Ten events, with checkpoints of 3, 6, 9 and 10 of them: event `n` is in line `n + (n - 1) / 3`, counted from 0.
+/// Builds ten events with checkpoints over 3, 6, 9 and 10 of them: event `n` is in line `n + (n - 1) / 3`, counted from
+/// 0.
 fn export() -> Vec<String> {
     export_after(0, &events(10), &signer(1), &[3, 6, 9, 10])
 }
@@ -81,7 +82,7 @@ fn line_of(event: usize) -> usize {
     event + (event - 1) / 3
 }
 
-fn with(keys: &[&CheckpointSigner], earlier: &[String], export: &[u8]) -> Result<Report, Finding> {
+fn with(keys: &[&CheckpointSigner], earlier: &[String], export: &[u8]) -> Result<ExportReport, Finding> {
     let keys: Vec<NoteKey> = keys.iter().map(|signer| signer.key().clone()).collect();
     let verifier =
         earlier.iter().fold(ExportVerifier::new(keys), |verifier, note| verifier.with_earlier(note).unwrap());
@@ -91,7 +92,7 @@ fn with(keys: &[&CheckpointSigner], earlier: &[String], export: &[u8]) -> Result
     })
 }
 
-fn verify(lines: &[String]) -> Result<Report, Finding> {
+fn verify(lines: &[String]) -> Result<ExportReport, Finding> {
     with(&[&signer(1)], &[], lines.concat().as_bytes())
 }
 
@@ -100,9 +101,9 @@ fn finding(lines: &[String]) -> Finding {
 }
 
 #[test]
-fn an_export_in_which_nothing_is_wrong_is_reported_on() {
+fn reports_on_a_valid_export() {
     let report = verify(&export()).unwrap();
-    let expected = Report {
+    let expected = ExportReport {
         tenant: tenant(),
         origin: "mass.local/acme".to_owned(),
         after: 0,
@@ -124,7 +125,7 @@ fn an_export_in_which_nothing_is_wrong_is_reported_on() {
 }
 
 #[test]
-fn an_empty_log_is_reported_on() {
+fn reports_on_an_empty_log() {
     let lines = export_after(0, &[], &signer(1), &[0]);
     let report = verify(&lines).unwrap();
     assert_eq!((report.last(), report.checkpoints, report.uncovered()), (0, 1, None));
@@ -132,7 +133,7 @@ fn an_empty_log_is_reported_on() {
 }
 
 #[test]
-fn progress_is_told_of_every_byte() {
+fn reports_progress_for_every_byte() {
     let text = export().concat();
     let mut read = 0;
     verify_export(ExportVerifier::new(vec![]), text.as_bytes(), |bytes| read += bytes).unwrap();
@@ -140,7 +141,7 @@ fn progress_is_told_of_every_byte() {
 }
 
 #[test]
-fn an_export_without_the_first_events_goes_on_from_their_tree() {
+fn an_export_may_continue_from_the_tree_of_earlier_events() {
     let events = events(10);
     let lines = export_after(5, &events, &signer(1), &[5, 10]);
     let report = verify(&lines).unwrap();
@@ -160,18 +161,15 @@ fn an_export_without_the_first_events_goes_on_from_their_tree() {
 }
 
 #[test]
-fn a_byte_of_an_event_that_was_changed_is_found() {
+fn finds_a_changed_byte_of_an_event() {
     let mut lines = export();
     lines[line_of(5)] = lines[line_of(5)].replace("thing 5", "think 5");
     assert_eq!(finding(&lines), Finding::Changed { event: 5 });
-    assert_eq!(
-        finding(&lines).to_string(),
-        "event 5 was changed: its text does not have the hash that was taken of it"
-    );
+    assert_eq!(finding(&lines).to_string(), "event 5 was changed: its text does not match its hash");
 }
 
 #[test]
-fn a_hash_of_a_leaf_that_was_changed_is_found() {
+fn finds_a_changed_leaf_hash() {
     let mut lines = export();
     let other = event_line(&events(5)[4], TreeHash::of_nothing());
     lines[line_of(5)] = other;
@@ -179,7 +177,7 @@ fn a_hash_of_a_leaf_that_was_changed_is_found() {
 }
 
 #[test]
-fn an_event_that_was_changed_with_its_hash_is_found_by_the_next_checkpoint() {
+fn finds_an_event_changed_with_its_hash_by_the_next_checkpoint() {
     let changed = |sequence: u64| {
         let mut lines = export();
         let event = event(sequence, &tenant(), "nothing");
@@ -196,18 +194,18 @@ fn an_event_that_was_changed_with_its_hash_is_found_by_the_next_checkpoint() {
 }
 
 #[test]
-fn events_that_were_swapped_are_found() {
+fn finds_swapped_events() {
     let mut lines = export();
     lines.swap(line_of(4), line_of(5));
-    assert_eq!(finding(&lines), Finding::OutOfPlace { found: 5, due: 4 });
-    assert_eq!(finding(&lines).to_string(), "event 5 stands where 4 is due: reordered or inserted");
+    assert_eq!(finding(&lines), Finding::OutOfPlace { found: 5, expected: 4 });
+    assert_eq!(finding(&lines).to_string(), "expected event 4, found event 5: reordered or inserted");
     let mut lines = export();
     lines.swap(line_of(2), line_of(10));
-    assert_eq!(finding(&lines), Finding::OutOfPlace { found: 10, due: 2 });
+    assert_eq!(finding(&lines), Finding::OutOfPlace { found: 10, expected: 2 });
 }
 
 #[test]
-fn events_that_were_removed_are_found() {
+fn finds_removed_events() {
     let mut lines = export();
     lines.remove(line_of(5));
     assert_eq!(finding(&lines), Finding::Missing { first: 5, last: 5 });
@@ -216,7 +214,7 @@ fn events_that_were_removed_are_found() {
     lines.drain(line_of(5)..=line_of(7));
     assert_eq!(finding(&lines), Finding::Missing { first: 5, last: 7 });
     assert_eq!(finding(&lines).to_string(), "events 5…7 are missing: 8 follows 4");
-    // The checkpoint behind the last one of them stays.
+    // The checkpoint after the last one of them stays.
     let mut lines = export();
     lines.drain(line_of(5)..=line_of(6));
     assert_eq!(finding(&lines), Finding::Missing { first: 5, last: 6 });
@@ -225,7 +223,8 @@ fn events_that_were_removed_are_found() {
     assert_eq!(finding(&lines), Finding::Missing { first: 1, last: 1 });
 }
 
-/// Ten events again after `change`, numbered anew, with the checkpoints of before behind the events that have their sizes.
+/// Builds the ten events with `change` applied and renumbered, with the former checkpoints after the events of their
+/// sizes.
 fn renumbered(change: impl FnOnce(&mut Vec<String>)) -> Vec<String> {
     let mut things = (1..=10).map(|sequence| format!("thing {sequence}")).collect();
     change(&mut things);
@@ -239,7 +238,7 @@ fn renumbered(change: impl FnOnce(&mut Vec<String>)) -> Vec<String> {
 }
 
 #[test]
-fn renumbering_hides_neither_an_insertion_nor_a_removal() {
+fn finds_insertions_and_removals_despite_renumbering() {
     assert!(verify(&renumbered(|_| {})).is_ok());
     let inserted = renumbered(|things| things.insert(4, "inserted".to_owned()));
     assert_eq!(finding(&inserted), Finding::NotAsSigned { first: 4, last: 6 });
@@ -250,7 +249,7 @@ fn renumbering_hides_neither_an_insertion_nor_a_removal() {
 }
 
 #[test]
-fn an_event_that_was_inserted_is_found() {
+fn finds_an_inserted_event() {
     let mut lines = export();
     lines.insert(line_of(8), lines[line_of(2)].clone());
     assert_eq!(finding(&lines), Finding::Repeated { event: 2, after: 7 });
@@ -263,11 +262,11 @@ fn an_event_that_was_inserted_is_found() {
     assert_eq!(finding(&lines), Finding::OtherTenant { event: 8 });
     let mut lines = export_after(5, &events(10), &signer(1), &[]);
     lines[2] = event_line(&events(5)[4], TreeHash::of_leaf(events(5)[4].as_bytes()));
-    assert_eq!(finding(&lines), Finding::OutOfPlace { found: 5, due: 7 });
+    assert_eq!(finding(&lines), Finding::OutOfPlace { found: 5, expected: 7 });
 }
 
 #[test]
-fn a_file_that_was_cut_is_told_from_a_short_log() {
+fn distinguishes_a_truncated_file_from_a_short_log() {
     let whole = export();
     assert_eq!(finding(&whole[..=line_of(8)]), Finding::FileCut { last: 8, covered: None });
     let text = whole[..=line_of(8)].concat();
@@ -283,7 +282,7 @@ fn a_file_that_was_cut_is_told_from_a_short_log() {
 }
 
 #[test]
-fn a_tail_that_was_cut_is_found_by_a_checkpoint() {
+fn finds_a_removed_tail_by_a_checkpoint() {
     let (ours, events) = (signer(1), events(10));
     let lines = export_after(0, &events[..8], &ours, &[3, 6, 8]);
     assert!(verify(&lines).is_ok(), "nothing tells the log of before from the one that was cut");
@@ -291,7 +290,7 @@ fn a_tail_that_was_cut_is_found_by_a_checkpoint() {
     let found = with(&[&ours], &[earlier], lines.concat().as_bytes()).unwrap_err();
     assert_eq!(found, Finding::TailCut { covered: 9, last: 8 });
     assert_eq!(found.to_string(), "the tail was cut: the checkpoint covers 9 events, the export ends at 8");
-    // The checkpoint may have been left in the log itself.
+    // The checkpoint may also be in the log itself.
     let mut lines = lines;
     lines.insert(line_of(8) + 1, export()[line_of(9) + 1].clone());
     assert_eq!(finding(&lines), Finding::TailCut { covered: 9, last: 8 });
@@ -302,7 +301,7 @@ fn a_tail_that_was_cut_is_found_by_a_checkpoint() {
 }
 
 #[test]
-fn a_log_that_was_rewritten_with_another_key_is_found_by_the_key_or_by_an_earlier_checkpoint() {
+fn finds_a_log_rewritten_with_another_key() {
     let (ours, forger) = (signer(1), signer(2));
     let mut rewritten = events(10);
     rewritten[4] = event(5, &tenant(), "nothing");
@@ -314,7 +313,7 @@ fn a_log_that_was_rewritten_with_another_key_is_found_by_the_key_or_by_an_earlie
     );
     let unchecked = with(&[], &[], lines).unwrap();
     assert!(!unchecked.signatures_checked);
-    assert!(unchecked.to_string().contains("\nNOT checked: the signatures, since no key was given\n"), "{unchecked}");
+    assert!(unchecked.to_string().contains("\nNOT checked: the signatures, because no key was given\n"), "{unchecked}");
     assert!(unchecked.to_string().ends_with("\nNOT covered by a checkpoint: event 10"), "{unchecked}");
 
     let earlier = |size: usize| note(&events(10)[..size], &ours);
@@ -339,7 +338,7 @@ fn a_log_that_was_rewritten_with_another_key_is_found_by_the_key_or_by_an_earlie
 }
 
 #[test]
-fn earlier_checkpoints_are_confirmed_or_told_to_be_beyond_comparison() {
+fn reports_confirmed_and_incomparable_earlier_checkpoints() {
     let (ours, events) = (signer(1), events(10));
     let earlier: Vec<_> = [10, 2, 5, 4].iter().map(|size| note(&events[..*size], &ours)).collect();
     let lines = export_after(5, &events, &ours, &[]).concat();
@@ -359,7 +358,7 @@ fn earlier_checkpoints_are_confirmed_or_told_to_be_beyond_comparison() {
 }
 
 #[test]
-fn an_earlier_checkpoint_has_to_be_signed_by_a_key() {
+fn earlier_checkpoints_must_be_signed_by_a_key() {
     let refused = |note: &str| ExportVerifier::new(vec![signer(1).key().clone()]).with_earlier(note).unwrap_err();
     assert_eq!(refused(&note(&events(3), &signer(2))), OpenCheckpointError::NotSigned);
     let changed = note(&events(3), &signer(1)).replace("\n3\n", "\n4\n");
@@ -368,7 +367,7 @@ fn an_earlier_checkpoint_has_to_be_signed_by_a_key() {
 }
 
 #[test]
-fn checkpoints_of_a_key_that_was_replaced_are_believed_if_both_are_given() {
+fn verifies_checkpoints_of_an_old_and_a_new_key() {
     let (old, new) = (signer(1), signer(2));
     let mut lines = export_after(0, &events(10), &new, &[3, 6, 10]);
     lines[line_of(3) + 1] = checkpoint_line(&note(&events(3), &old));
@@ -379,7 +378,7 @@ fn checkpoints_of_a_key_that_was_replaced_are_believed_if_both_are_given() {
 }
 
 #[test]
-fn checkpoints_that_were_moved_or_repeated_or_are_another_logs_are_found() {
+fn finds_moved_repeated_or_foreign_checkpoints() {
     let checkpoint = line_of(6) + 1;
     let mut lines = export();
     lines.swap(checkpoint, checkpoint + 1);
@@ -401,7 +400,7 @@ fn checkpoints_that_were_moved_or_repeated_or_are_another_logs_are_found() {
 }
 
 #[test]
-fn what_is_not_written_as_an_export_is_refused() {
+fn refuses_files_that_are_not_exports() {
     let changed = |at: usize, from: &str, to: &str| {
         let mut lines = export();
         assert!(lines[at].contains(from), "{}", lines[at]);
@@ -446,7 +445,7 @@ fn what_is_not_written_as_an_export_is_refused() {
 
 proptest! {
     #[test]
-    fn any_byte_that_was_changed_is_found(at in any::<prop::sample::Index>(), to in any::<u8>()) {
+    fn finds_any_changed_byte(at in any::<prop::sample::Index>(), to in any::<u8>()) {
         // Up to the last event that a signature covers, and the end.
         let text = export_after(0, &events(9), &signer(1), &[3, 6, 9]).concat();
         let mut changed = text.clone().into_bytes();
@@ -457,7 +456,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_that_were_removed_or_inserted_are_found(at in any::<prop::sample::Index>(), bytes in "[ \\n\"{}0-9a-z,:]{1,3}", removed in 0_usize..400) {
+    fn finds_any_removed_or_inserted_bytes(at in any::<prop::sample::Index>(), bytes in "[ \\n\"{}0-9a-z,:]{1,3}", removed in 0_usize..400) {
         let text = export_after(0, &events(9), &signer(1), &[3, 6, 9]).concat();
         let at = at.index(text.len());
         let rest = text.get(at + removed..).unwrap_or_default();
@@ -467,7 +466,7 @@ proptest! {
     }
 
     #[test]
-    fn a_line_that_was_removed_repeated_or_moved_is_found(from in 0_usize..14, to in 0_usize..14) {
+    fn finds_a_removed_repeated_or_moved_line(from in 0_usize..14, to in 0_usize..14) {
         let lines = export_after(0, &events(9), &signer(1), &[3, 6, 9]);
         let (from, to) = (from % lines.len(), to % lines.len());
         let mut removed = lines.clone();

@@ -1,4 +1,4 @@
-//! The verification of an export: line by line, in constant memory.
+//! Verification of an export, line by line in constant memory.
 
 use std::io::{BufRead, Read as _};
 
@@ -8,15 +8,15 @@ use mass_domain::tenancy::TenantId;
 use serde::Deserialize;
 
 use super::{
-    EVENT, EVENT_END, ExportHeader, Finding, LEAF_HASH, Line, Report, VERSIONS, VerifyExportError, WrittenEnd,
-    WrittenHeader,
+    EVENT, EVENT_END, ExportHeader, ExportLine, ExportReport, Finding, LEAF_HASH, VERSIONS, VerifyExportError,
+    WrittenEnd, WrittenHeader,
 };
 use crate::signer::{OpenCheckpointError, open_with_any};
 
-/// The longest line that is read, in bytes. An event has some hundred.
+/// The maximum length of a line in bytes. An event has some hundred.
 const LONGEST_LINE: u64 = 16 << 20;
 
-/// Reads an export to its end and verifies it. `progress` is told of the bytes of every line that was read.
+/// Reads an export to its end and verifies it. `progress` gets the number of bytes of each line that was read.
 ///
 /// # Errors
 /// [`VerifyExportError`].
@@ -24,7 +24,7 @@ pub fn verify_export(
     mut verifier: ExportVerifier,
     mut export: impl BufRead,
     mut progress: impl FnMut(u64),
-) -> Result<Report, VerifyExportError> {
+) -> Result<ExportReport, VerifyExportError> {
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -37,20 +37,20 @@ pub fn verify_export(
     }
 }
 
-/// Verifies an export that is given to it line by line.
+/// Verifies an export that is fed line by line.
 #[derive(Debug)]
 pub struct ExportVerifier {
     keys: Vec<NoteKey>,
-    /// By their sizes, smallest first.
+    /// Sorted by size, smallest first.
     earlier: Vec<Checkpoint>,
     lines: u64,
-    log: Option<Log>,
+    log: Option<LogState>,
     ended: bool,
 }
 
-/// What is known of the log by the lines so far.
+/// The state of the verification after the lines so far.
 #[derive(Debug)]
-struct Log {
+struct LogState {
     version: u32,
     tenant: TenantId,
     origin: String,
@@ -59,39 +59,41 @@ struct Log {
     checkpoints: u64,
     /// The size of the last checkpoint.
     covered: Option<u64>,
-    /// The size of the last earlier checkpoint that the tree agrees with.
+    /// The size of the last given checkpoint that the tree matches.
     confirmed: Option<u64>,
-    /// The size of a checkpoint that covers more events than have been there. If they are missing, the next event tells.
+    /// The size of a checkpoint that covers more events than have been read. The next event shows whether they are
+    /// missing.
     early: Option<u64>,
-    /// How many of the earlier checkpoints cover less than the export leaves out.
+    /// The number of given checkpoints below the start of the export.
     not_comparable: usize,
-    /// How many of the earlier checkpoints have been passed.
+    /// The number of given checkpoints that have been passed.
     compared: usize,
     gap: Option<Gap>,
 }
 
-/// An event stood where another one was due. Whether that one is missing or elsewhere is seen further down.
+/// A place with an unexpected event. Later lines show whether the expected one is missing or elsewhere.
 #[derive(Debug, Clone, Copy)]
 struct Gap {
-    due: u64,
+    expected: u64,
     found: u64,
 }
 
-/// What a place in the log is known by. That the rest of an event is as it was is known by its hash.
+/// The members that place an event in the log. The leaf hash covers the others.
 #[derive(Deserialize)]
-struct Placed<'a> {
+struct EventPosition<'a> {
     sequence: u64,
     tenant_id: &'a str,
 }
 
 impl ExportVerifier {
-    /// Begins. A checkpoint has to be signed by one of the keys; without keys, signatures are not checked.
+    /// Creates the verifier. Each checkpoint must be signed by one of the keys; without keys, signatures are not
+    /// checked.
     #[must_use]
     pub const fn new(keys: Vec<NoteKey>) -> Self {
         Self { keys, earlier: Vec::new(), lines: 0, log: None, ended: false }
     }
 
-    /// Demands that the log goes on from the state of a checkpoint that was given out earlier.
+    /// Requires the log to extend an earlier checkpoint.
     ///
     /// # Errors
     /// [`OpenCheckpointError`].
@@ -101,10 +103,10 @@ impl ExportVerifier {
         Ok(self)
     }
 
-    /// Takes the next line with its line feed.
+    /// Verifies the next line, with its line feed.
     ///
     /// # Errors
-    /// The [`Finding`], after which no more lines may be given.
+    /// [`Finding`]; no more lines may be fed then.
     pub fn line(&mut self, line: &[u8]) -> Result<(), Finding> {
         self.lines += 1;
         if self.ended {
@@ -119,7 +121,7 @@ impl ExportVerifier {
         }
         let after = log.tree.size();
         let malformed = Finding::Malformed { line: self.lines, after };
-        // A last line without its end is one that was cut.
+        // A last line without its line feed is truncated.
         let cut = !line.ends_with(b"\n");
         if cut {
             return if u64::try_from(line.len()) == Ok(LONGEST_LINE) { Err(malformed) } else { Err(self.cut(after)) };
@@ -129,23 +131,23 @@ impl ExportVerifier {
             return log.event(line, &self.earlier, malformed);
         }
         match read(line).ok_or_else(|| malformed.clone())? {
-            Line::Header(_) => Err(malformed),
-            Line::Checkpoint(note) => log.checkpoint(open_with_any(&note, &self.keys)),
-            Line::End(end) => {
+            ExportLine::Header(_) => Err(malformed),
+            ExportLine::Checkpoint(note) => log.checkpoint(open_with_any(&note, &self.keys)),
+            ExportLine::End(end) => {
                 self.ended = true;
                 log.end(&end, malformed)
             }
         }
     }
 
-    /// Takes the end of the export.
+    /// Verifies the end of the export.
     ///
     /// # Errors
-    /// The [`Finding`].
-    pub fn finish(self) -> Result<Report, Finding> {
+    /// [`Finding`].
+    pub fn finish(self) -> Result<ExportReport, Finding> {
         let Some(log) = &self.log else { return Err(Finding::NotAnExport) };
-        if let Some(Gap { due, found }) = log.gap {
-            return Err(Finding::Missing { first: due, last: found - 1 });
+        if let Some(Gap { expected, found }) = log.gap {
+            return Err(Finding::Missing { first: expected, last: found - 1 });
         }
         let last = log.tree.size();
         if !self.ended {
@@ -161,7 +163,7 @@ impl ExportVerifier {
         }
         let sizes: Vec<_> = self.earlier.iter().map(|checkpoint| checkpoint.size).collect();
         let (not_comparable, confirmed) = sizes.split_at(log.not_comparable);
-        Ok(Report {
+        Ok(ExportReport {
             tenant: log.tenant.clone(),
             origin: log.origin.clone(),
             after: log.after,
@@ -179,22 +181,22 @@ impl ExportVerifier {
         Finding::FileCut { last, covered: self.covered_beyond(last) }
     }
 
-    /// How many events a checkpoint covers, if these are more than there are.
+    /// Returns the largest size of a checkpoint that covers more than `last` events, if there is one.
     fn covered_beyond(&self, last: u64) -> Option<u64> {
         let earlier = self.earlier.last().map(|checkpoint| checkpoint.size);
         earlier.max(self.log.as_ref().and_then(|log| log.early)).filter(|size| *size > last)
     }
 }
 
-/// Reads a line that is no event's, if it is spelled as it would be written.
-fn read(line: &str) -> Option<Line> {
+/// Parses a line that is not an event's, if it has the canonical spelling.
+fn read(line: &str) -> Option<ExportLine> {
     let read = serde_json::from_str(line).ok()?;
     (super::write_line(&read) == line).then_some(read)
 }
 
-fn begin(line: &[u8], earlier: &[Checkpoint]) -> Result<Log, Finding> {
+fn begin(line: &[u8], earlier: &[Checkpoint]) -> Result<LogState, Finding> {
     let text = str::from_utf8(line).map_err(|_| Finding::NotAnExport)?;
-    let Some(Line::Header(written)) = read(text) else { return Err(Finding::NotAnExport) };
+    let Some(ExportLine::Header(written)) = read(text) else { return Err(Finding::NotAnExport) };
     let version = written.version;
     if !VERSIONS.contains(&version) {
         return Err(Finding::UnknownVersion { version });
@@ -205,7 +207,7 @@ fn begin(line: &[u8], earlier: &[Checkpoint]) -> Result<Log, Finding> {
         return Err(Finding::EarlierOfOtherLog { size: other.size });
     }
     let not_comparable = earlier.partition_point(|checkpoint| checkpoint.size < after);
-    let mut log = Log {
+    let mut log = LogState {
         version,
         tenant,
         origin,
@@ -231,7 +233,7 @@ fn header(written: WrittenHeader) -> Option<ExportHeader> {
     (!name.is_empty()).then_some(ExportHeader { tenant, origin: written.origin, before })
 }
 
-/// Takes an event's line apart into the event's text and the hash of its leaf.
+/// Splits the line of an event into its text and its leaf hash.
 fn split(line: &str) -> Option<(&str, TreeHash)> {
     let rest = line.strip_prefix(EVENT)?.strip_suffix(EVENT_END)?;
     let (rest, hash) = rest.split_at_checked(rest.len().checked_sub(64)?)?;
@@ -239,43 +241,43 @@ fn split(line: &str) -> Option<(&str, TreeHash)> {
     Some((event, hash.parse().ok()?))
 }
 
-/// Reads an event's place, if its text is one JSON object and nothing else.
-fn place(event: &str) -> Option<Placed<'_>> {
+/// Parses the place of an event, if its text is a single JSON object.
+fn place(event: &str) -> Option<EventPosition<'_>> {
     if event.starts_with('{') && event.ends_with('}') { serde_json::from_str(event).ok() } else { None }
 }
 
 impl Gap {
-    /// Looks whether an event's line is that of the event that was due.
+    /// Checks a later line after a gap for the expected event.
     fn search(self, line: &[u8]) -> Result<(), Finding> {
         let event = str::from_utf8(line).ok().and_then(split).and_then(|(event, _)| place(event));
-        let Self { due, found } = self;
+        let Self { expected, found } = self;
         match event {
-            Some(event) if event.sequence == due => Err(Finding::OutOfPlace { found, due }),
+            Some(event) if event.sequence == expected => Err(Finding::OutOfPlace { found, expected }),
             Some(_) | None => Ok(()),
         }
     }
 }
 
-impl Log {
+impl LogState {
     fn event(&mut self, line: &str, earlier: &[Checkpoint], malformed: Finding) -> Result<(), Finding> {
         let after = self.tree.size();
-        let due = after + 1;
+        let expected = after + 1;
         let (event, leaf_hash) = split(line).ok_or_else(|| malformed.clone())?;
         if TreeHash::of_leaf(event.as_bytes()) != leaf_hash {
-            return Err(Finding::Changed { event: due });
+            return Err(Finding::Changed { event: expected });
         }
-        let Placed { sequence, tenant_id } = place(event).ok_or(malformed)?;
+        let EventPosition { sequence, tenant_id } = place(event).ok_or(malformed)?;
         if tenant_id != self.tenant.as_str() {
             return Err(Finding::OtherTenant { event: sequence });
         }
-        if sequence > due {
-            self.gap = Some(Gap { due, found: sequence });
+        if sequence > expected {
+            self.gap = Some(Gap { expected, found: sequence });
             return Ok(());
         }
-        if sequence < due {
+        if sequence < expected {
             let outside = sequence <= self.after;
             return Err(if outside {
-                Finding::OutOfPlace { found: sequence, due }
+                Finding::OutOfPlace { found: sequence, expected }
             } else {
                 Finding::Repeated { event: sequence, after }
             });
@@ -333,12 +335,12 @@ impl Log {
         }
     }
 
-    /// Compares the tree with the earlier checkpoints of its size. What other checkpoints of the export say does not
-    /// count beside them: whoever contradicts one checkpoint may have made the others.
+    /// Compares the tree with the given checkpoints of its size. They take precedence over the export's own, because a
+    /// forger of one could have made the others.
     fn compare(&mut self, earlier: &[Checkpoint]) -> Result<(), Finding> {
         let size = self.tree.size();
-        while let Some(due) = earlier.get(self.compared).filter(|checkpoint| checkpoint.size == size) {
-            if due.root != self.tree.root() {
+        while let Some(expected) = earlier.get(self.compared).filter(|checkpoint| checkpoint.size == size) {
+            if expected.root != self.tree.root() {
                 return Err(match self.confirmed.filter(|confirmed| *confirmed < size) {
                     None if size == self.after => Finding::HeaderNotAsSigned { after: size },
                     known => Finding::NotAsBefore { first: known.unwrap_or(0) + 1, last: size },

@@ -1,4 +1,4 @@
-//! What is compared with what, without any store.
+//! The comparisons of a live verification, without any store.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use mass_domain::audit::tree::{Frontier, Subtree, TreeHash};
 use mass_domain::audit::{Action, Event, Object};
 use mass_domain::tenancy::TenantId;
 
-use super::request::Implied;
+use super::request::ImpliedRequest;
 use super::users::ImpliedUsers;
 use super::{
     ArchivedLeaf, EventRecord, Extent, LiveFinding, LiveReport, PAGE, Part, RequestPage, RequestRecord, UserRecords,
@@ -17,24 +17,24 @@ use super::{
 use crate::signer::open_with_any;
 use crate::store::StoredCheckpoint;
 
-/// How many checkpoints are read at once.
+/// The number of checkpoints that are read at a time.
 pub(super) const CHECKPOINTS: usize = 100;
 
-/// Nodes at every so many levels are stored.
+/// The distance between stored levels of the tree.
 const STORED_LEVELS: u32 = 8;
 
-/// Takes the parts of a log in their order.
+/// Checks the parts of a log in their order.
 pub(super) struct Checker<'a> {
     tenant: &'a TenantId,
     keys: Vec<NoteKey>,
     extent: Extent,
     tree: Frontier,
     archived: u64,
-    /// Those that are still to come, smallest first.
+    /// The given checkpoints ahead, smallest first.
     earlier: VecDeque<Checkpoint>,
-    /// Those that have been read and are still to come, smallest first.
+    /// The stored checkpoints ahead, smallest first.
     stored: VecDeque<Checkpoint>,
-    /// The size of the last one that has been read.
+    /// The size of the last stored checkpoint that was read.
     read_until: u64,
     all_read: bool,
     checkpoints: u64,
@@ -81,18 +81,18 @@ impl<'a> Checker<'a> {
         })
     }
 
-    /// The places of the next part, of which the first is one more than its start.
-    pub(super) fn due(&self) -> Option<Range<u64>> {
+    /// Returns the sequences of the next part; the first event is one after the start of the range.
+    pub(super) fn next_range(&self) -> Option<Range<u64>> {
         let start = self.tree.size();
         (start < self.extent.size).then(|| start..self.extent.size.min(start + PAGE))
     }
 
-    /// Whether there may be checkpoints up to a size that have not been read.
+    /// Returns true if checkpoints up to this size may not have been read yet.
     pub(super) const fn checkpoints_before(&self, size: u64) -> bool {
         !self.all_read && self.read_until < size
     }
 
-    /// The size of the last checkpoint that has been read.
+    /// Returns the size of the last checkpoint that was read.
     pub(super) const fn last_checkpoint(&self) -> u64 {
         self.read_until
     }
@@ -111,9 +111,9 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
-    /// Compares a part: the one that is [due](Self::due).
+    /// Checks the [next](Self::next_range) part.
     pub(super) fn check(&mut self, part: Part) -> Result<(), LiveFinding> {
-        let Some(due) = self.due() else { return Ok(()) };
+        let Some(range) = self.next_range() else { return Ok(()) };
         if let (Some(leaf), Some(event)) = (part.archived.last(), part.events.first())
             && event.sequence <= leaf.sequence
         {
@@ -125,7 +125,7 @@ impl<'a> Checker<'a> {
         for event in part.events {
             self.event(&event, &part.nodes)?;
         }
-        self.missing_before(due.end + 1)
+        self.missing_before(range.end + 1)
     }
 
     fn archived_leaf(
@@ -151,7 +151,7 @@ impl<'a> Checker<'a> {
         }
         let event = Event::read(&record.event).map_err(|_| LiveFinding::Unreadable { event: place })?;
         if u64::try_from(event.sequence) != Ok(place) {
-            return Err(LiveFinding::OutOfPlace { found: event.sequence, due: place });
+            return Err(LiveFinding::OutOfPlace { found: event.sequence, expected: place });
         }
         if event.event.tenant_id != *self.tenant {
             return Err(LiveFinding::OtherTenant { event: place });
@@ -164,24 +164,24 @@ impl<'a> Checker<'a> {
         self.grow(leaf_hash, nodes)
     }
 
-    /// Finds that events are missing, unless what stands at a place is the next one.
+    /// Returns a finding of missing events, unless the place is the next one.
     fn missing_before(&self, place: u64) -> Result<(), LiveFinding> {
         let Extent { size, last, .. } = self.extent;
-        let due = self.tree.size() + 1;
-        if due >= place {
+        let expected = self.tree.size() + 1;
+        if expected >= place {
             Ok(())
-        } else if last < due {
-            Err(LiveFinding::TailCut { last: due - 1, head: size })
+        } else if last < expected {
+            Err(LiveFinding::TailCut { last: expected - 1, head: size })
         } else {
-            Err(LiveFinding::Missing { first: due, last: place - 1 })
+            Err(LiveFinding::Missing { first: expected, last: place - 1 })
         }
     }
 
-    /// Appends a leaf, and compares what is told of the tree that it completes.
+    /// Appends a leaf, and compares the stored nodes and checkpoints that it completes.
     fn grow(&mut self, leaf: TreeHash, nodes: &[(Subtree, TreeHash)]) -> Result<(), LiveFinding> {
-        let mut due = Vec::new();
-        self.tree.push(leaf, |told| due.push(told));
-        for (node, hash) in due.into_iter().filter(|(node, _)| node.level.is_multiple_of(STORED_LEVELS)) {
+        let mut completed = Vec::new();
+        self.tree.push(leaf, |node| completed.push(node));
+        for (node, hash) in completed.into_iter().filter(|(node, _)| node.level.is_multiple_of(STORED_LEVELS)) {
             let stored = nodes.iter().find(|(stored, _)| *stored == node);
             if stored.is_none_or(|(_, stored)| *stored != hash) {
                 let Subtree { level, position } = node;
@@ -196,7 +196,7 @@ impl<'a> Checker<'a> {
         let size = self.tree.size();
         let (first, last) = (self.covered + 1, size);
         while let Some(earlier) = self.earlier.pop_front_if(|checkpoint| checkpoint.size <= size) {
-            // Of nothing, there is nothing to compare.
+            // An empty log has nothing to compare.
             if earlier.size == size && earlier.root != self.tree.root() {
                 return Err(LiveFinding::NotAsBefore { first, last });
             }
@@ -213,7 +213,7 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
-    /// Compares where the log ends with what tells of its end.
+    /// Compares the end of the log with its head, nodes and checkpoints.
     pub(super) fn check_end(&mut self) -> Result<(), LiveFinding> {
         let Extent { size, ref peaks, last, nodes, .. } = self.extent;
         if let Some(beyond) = self.earlier.iter().find(|checkpoint| checkpoint.size > size) {
@@ -234,16 +234,16 @@ impl<'a> Checker<'a> {
         if stored.len() > self.tree.peaks().len() || !rest.is_empty() {
             return Err(LiveFinding::Head { first: 1, last: size });
         }
-        let due = (1..u64::BITS / STORED_LEVELS).map(|step| size >> (step * STORED_LEVELS)).sum();
-        if nodes == due { Ok(()) } else { Err(LiveFinding::Nodes { found: nodes, due }) }
+        let expected = (1..u64::BITS / STORED_LEVELS).map(|step| size >> (step * STORED_LEVELS)).sum();
+        if nodes == expected { Ok(()) } else { Err(LiveFinding::Nodes { found: nodes, expected }) }
     }
 
-    /// Compares the latest checkpoint with the log's present size.
+    /// Compares the latest checkpoint with the current size of the log.
     pub(super) const fn check_latest(&self, covered: u64, size: u64) -> Result<(), LiveFinding> {
         if covered > size { Err(LiveFinding::CutBelowCheckpoint { covered, last: size }) } else { Ok(()) }
     }
 
-    /// The number of the events that were compared.
+    /// Returns the number of checked events.
     pub(super) const fn size(&self) -> u64 {
         self.tree.size()
     }
@@ -254,7 +254,7 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
-    /// Compares a page of requests with the log. Those whose acceptance is there have been compared beside it.
+    /// Compares a page of requests with the log. Requests with an acceptance event were compared beside that event.
     pub(super) fn check_requests(&mut self, page: &RequestPage) -> Result<(), LiveFinding> {
         self.requests += page.requests;
         for record in &page.unaccepted {
@@ -262,7 +262,7 @@ impl<'a> Checker<'a> {
                 return Err(LiveFinding::RequestWithoutEvent { request: record.id });
             }
             let event = record.audit_sequence;
-            let mut implied = Implied::default();
+            let mut implied = ImpliedRequest::default();
             implied.follow(record)?;
             check_document(record, event)?;
             implied.compare(record, event)?;
@@ -289,7 +289,7 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// Whether a checkpoint is one of a tenant's log.
+/// Returns true if a checkpoint belongs to the tenant's log.
 fn is_of(checkpoint: &Checkpoint, tenant: &TenantId, keys: &[NoteKey]) -> bool {
     match keys {
         [] => checkpoint.origin.rsplit_once('/').is_some_and(|(_, of)| of == tenant.as_str()),
@@ -319,8 +319,8 @@ fn check_columns(record: &EventRecord, event: &Event) -> Result<(), LiveFinding>
     }
 }
 
-/// Compares a request with the event by which it was accepted and with those after it. Tells whether they tell what it is
-/// looked up by.
+/// Compares a request with its acceptance event and its later events. Returns true if the events cover its index
+/// columns.
 fn check_accepted(record: &EventRecord, event: &Event) -> Result<bool, LiveFinding> {
     let (place, said) = (record.sequence, &event.event);
     let Object::MassRequest(request) = said.object else {
@@ -337,7 +337,7 @@ fn check_accepted(record: &EventRecord, event: &Event) -> Result<bool, LiveFindi
     if let Some((what, _)) = facts.into_iter().find(|(_, holds)| !holds) {
         return Err(LiveFinding::RequestChanged { request, what, event: place });
     }
-    let mut implied = Implied::accepted(said);
+    let mut implied = ImpliedRequest::accepted(said);
     implied.follow(stored)?;
     match (stored.deleted_at.is_some(), implied.deleted) {
         (true, None) => return Err(LiveFinding::ErasedWithoutEvent { request, event: place }),
@@ -348,7 +348,7 @@ fn check_accepted(record: &EventRecord, event: &Event) -> Result<bool, LiveFindi
     Ok(implied.tells_index())
 }
 
-/// Compares a document with the fingerprint beside it.
+/// Compares a document with its stored fingerprint.
 fn check_document(stored: &RequestRecord, event: u64) -> Result<(), LiveFinding> {
     if stored.deleted_at.is_some() || stored.fingerprint == stored.document.as_bytes() {
         Ok(())

@@ -1,40 +1,40 @@
-//! What can be wrong with a log in its database.
+//! The findings of verifying a log in its database.
 
 use mass_domain::ids::{MassRequestId, UserId};
 use mass_domain::port::PortError;
 
 use crate::signer::OpenCheckpointError;
 
-/// The first thing that is wrong with a log, and where. Events are named by their sequence.
+/// The first fault of a log, and its place. Events are named by their sequence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LiveFinding {
-    /// An event's text and its hash do not belong together.
-    #[error("event {event} was changed: its text does not have the hash that was taken of it")]
+    /// The text of an event does not match its leaf hash.
+    #[error("event {event} was changed: its text does not match its hash")]
     Changed {
-        /// The event in whose place it stands.
+        /// The sequence at its place.
         event: u64,
     },
-    /// What stands in an event's place is no event.
-    #[error("event {event} was changed: its text is not that of an event")]
+    /// The text of an event cannot be parsed.
+    #[error("event {event} was changed: its text is not an event")]
     Unreadable {
-        /// The event in whose place it stands.
+        /// The sequence at its place.
         event: u64,
     },
-    /// Another event stands where one is due.
-    #[error("event {found} stands where {due} is due: reordered, inserted, or one before it was removed")]
+    /// An event stands in the place of another.
+    #[error("expected event {expected}, found event {found}: reordered, inserted, or one before it was removed")]
     OutOfPlace {
-        /// What stands there.
+        /// The sequence that was found.
         found: i64,
-        /// What is due.
-        due: u64,
+        /// The sequence that was expected.
+        expected: u64,
     },
-    /// An event is another tenant's.
-    #[error("event {event} is of another tenant's log: inserted")]
+    /// An event belongs to another tenant.
+    #[error("event {event} belongs to another tenant's log: inserted")]
     OtherTenant {
         /// The event.
         event: u64,
     },
-    /// Events are neither there nor archived.
+    /// Events are neither stored nor archived.
     #[error("events {first}…{last} are missing: removed")]
     Missing {
         /// The first of them.
@@ -42,182 +42,182 @@ pub enum LiveFinding {
         /// The last of them.
         last: u64,
     },
-    /// An event is there although it or a later one is archived.
+    /// An event is stored although it or a later one is archived.
     #[error("event {event} is not archived, but it or a later one is: inserted, or archived by another program")]
     NotArchived {
         /// The event.
         event: u64,
     },
-    /// The log ends before its head says.
-    #[error("event {last} is the last, and the head says {head}: the tail was cut")]
+    /// The log ends before its head.
+    #[error("the last event is {last}, but the head has {head}: the tail was cut")]
     TailCut {
         /// The last event.
         last: u64,
-        /// How many events the head says that there are.
+        /// The number of events by the head.
         head: u64,
     },
-    /// A checkpoint covers events that are not there.
+    /// A checkpoint covers events that are missing.
     #[error("the tail was cut: a checkpoint covers {covered} events, and the log ends at {last}")]
     CutBelowCheckpoint {
-        /// How many events the checkpoint covers.
+        /// The number of events that the checkpoint covers.
         covered: u64,
         /// The last event.
         last: u64,
     },
-    /// The log goes on after its head says that it ends.
-    #[error("event {last} is the last, and the head says {head}: inserted, or the head was put back")]
+    /// The log continues after its head.
+    #[error("the last event is {last}, but the head has {head}: inserted, or the head was put back")]
     BeyondHead {
         /// The last event.
         last: u64,
-        /// How many events the head says that there are.
+        /// The number of events by the head.
         head: u64,
     },
-    /// What is looked up in an event is not what it says.
-    #[error("event {event}: the column {column} says {stated}, and the text {text}")]
+    /// A column of an event does not match its text.
+    #[error("event {event}: the column {column} has {stated}, the text {text}")]
     Column {
         /// The event.
         event: u64,
         /// The column.
         column: &'static str,
-        /// What it says.
+        /// The value of the column.
         stated: String,
-        /// What the event says.
+        /// The value in the event's text.
         text: String,
     },
-    /// A node of the tree is missing, or does not belong to the events below it.
-    #[error("node {level}/{position} of the tree is not that of events {first}…{last}: these were changed, or it was")]
+    /// A node of the tree is missing or does not match its events.
+    #[error("node {level}/{position} of the tree does not match events {first}…{last}: it was changed, or they were")]
     Node {
-        /// How far above the leaves it is.
+        /// Its level above the leaves.
         level: u32,
-        /// How many of its size are left of it.
+        /// Its position among the nodes of its level, from 0.
         position: u64,
         /// The first event below it.
         first: u64,
         /// The last event below it.
         last: u64,
     },
-    /// There are nodes that the tree does not have.
-    #[error("{found} nodes of the tree are stored, and it has {due}")]
+    /// Surplus nodes of the tree are stored.
+    #[error("expected {expected} stored nodes of the tree, found {found}")]
     Nodes {
-        /// How many are stored.
+        /// The number of stored nodes.
         found: u64,
-        /// How many the tree has.
-        due: u64,
+        /// The number of nodes of the tree.
+        expected: u64,
     },
-    /// The frontier in the head does not belong to the events.
-    #[error("the head is not that of events {first}…{last}: these were changed, or it was")]
+    /// The frontier in the head does not match the events.
+    #[error("the head does not match events {first}…{last}: it was changed, or they were")]
     Head {
-        /// The first event below the first peak that is wrong.
+        /// The first event below the first wrong peak.
         first: u64,
         /// The last event below it.
         last: u64,
     },
-    /// A checkpoint cannot be believed.
-    #[error("the checkpoint of {size} events cannot be believed: {source}")]
+    /// A checkpoint cannot be verified.
+    #[error("the checkpoint of {size} events cannot be verified: {source}")]
     CheckpointRefused {
-        /// How many events it is said to cover.
+        /// The size under which it is stored.
         size: u64,
-        /// Why.
+        /// The reason.
         source: OpenCheckpointError,
     },
-    /// A checkpoint is another log's, or of another size than it is said to be.
-    #[error("the checkpoint of {size} events is of another log or of another size")]
+    /// A checkpoint belongs to another log, or has another size than stored.
+    #[error("the checkpoint of {size} events belongs to another log or has another size")]
     OtherCheckpoint {
-        /// How many events it is said to cover.
+        /// The size under which it is stored.
         size: u64,
     },
-    /// Up to a checkpoint, the events are not those that it was made of.
+    /// The events do not match the checkpoint that covers them.
     #[error("{}", not_as_signed(*first, *last))]
     NotAsSigned {
-        /// The first event that no checkpoint before confirms.
+        /// The first event that no earlier checkpoint confirms.
         first: u64,
         /// The last event that the checkpoint covers.
         last: u64,
     },
-    /// Up to an earlier checkpoint, the events are not those that it was made of.
+    /// The events do not match a given earlier checkpoint.
     #[error("{}, by the earlier checkpoint", not_as_signed(*first, *last))]
     NotAsBefore {
-        /// The first event that no checkpoint before confirms.
+        /// The first event that no earlier checkpoint confirms.
         first: u64,
         /// The last event that the checkpoint covers.
         last: u64,
     },
-    /// An event tells of a request that is not there.
-    #[error("request {request} is not there: it was accepted in event {event}, and removed")]
+    /// The request of an acceptance event is missing.
+    #[error("request {request} is missing: it was accepted in event {event}, and removed")]
     RequestMissing {
         /// The request.
         request: MassRequestId,
         /// The event.
         event: u64,
     },
-    /// A request says otherwise than its event.
-    #[error("request {request}: its {what} is not the one that was accepted in event {event}")]
+    /// A request does not match its acceptance event.
+    #[error("request {request}: its {what} does not match the acceptance event {event}")]
     RequestChanged {
         /// The request.
         request: MassRequestId,
-        /// What was changed: `document`, `fingerprint`, `contract`, `receipt`, or `index`: its site, device, observation
-        /// time, correlation id, idempotency key, natural key and warnings.
+        /// The changed part: `document`, `fingerprint`, `contract`, `receipt`, or `index`: its site, device,
+        /// observation time, correlation id, idempotency key, natural key and warnings.
         what: &'static str,
         /// The event.
         event: u64,
     },
-    /// A column of a request is not the one that its events imply.
-    #[error("request {request}: the column {column} says {stated}, and its events {told}")]
+    /// A column of a request does not match its events.
+    #[error("request {request}: the column {column} has {stated}, its events {told}")]
     RequestColumn {
         /// The request.
         request: MassRequestId,
         /// The column.
         column: &'static str,
-        /// What it says.
+        /// The value of the column.
         stated: String,
         /// The value that the events imply.
         told: String,
     },
-    /// A column of an account is not the one that its events imply.
-    #[error("user {user}: {column} is {stated}, and {told} by the events")]
+    /// A column of an account does not match its events.
+    #[error("user {user}: the column {column} has {stated}, its events {told}")]
     UserColumn {
         /// The account.
         user: UserId,
         /// The column.
         column: &'static str,
-        /// What it says; of a password hash, its digest.
+        /// The value of the column; for a password hash, its digest.
         stated: String,
         /// The value that the events imply.
         told: String,
     },
-    /// No event tells that an account was created.
-    #[error("user {user} was created in no event: inserted, or its event was removed")]
+    /// An account has no creation event.
+    #[error("user {user} has no creation event: inserted, or its event was removed")]
     UserWithoutEvent {
         /// The account.
         user: UserId,
     },
-    /// Events tell of an account that is not there.
-    #[error("user {user} is not there, and events tell of it: removed")]
+    /// The account of an event is missing.
+    #[error("user {user} is missing, but has events: removed")]
     UserMissing {
         /// The account.
         user: UserId,
     },
-    /// A stored value is not one that MASS writes.
+    /// A stored value is malformed.
     #[error("{0}")]
     Stored(String),
-    /// A request was erased, and no event tells of it.
+    /// A request was erased without an event.
     #[error("request {request}, which was accepted in event {event}, was erased without an event")]
     ErasedWithoutEvent {
         /// The request.
         request: MassRequestId,
-        /// The event by which it was accepted.
+        /// Its acceptance event.
         event: u64,
     },
-    /// A request is there, and an event tells that it was deleted.
-    #[error("request {request} is there, and was deleted in event {event}")]
+    /// A request is stored although an event reports its deletion.
+    #[error("request {request} is stored, but was deleted in event {event}")]
     NotDeleted {
         /// The request.
         request: MassRequestId,
-        /// The event by which it was deleted.
+        /// The event of the deletion.
         event: u64,
     },
-    /// No event tells that a request was accepted.
-    #[error("request {request} was accepted in no event: inserted, or its event was removed")]
+    /// A request has no acceptance event.
+    #[error("request {request} has no acceptance event: inserted, or its event was removed")]
     RequestWithoutEvent {
         /// The request.
         request: MassRequestId,
@@ -230,14 +230,14 @@ fn not_as_signed(first: u64, last: u64) -> String {
     format!("events {first}…{last} were changed, inserted or removed{known}")
 }
 
-/// Why a log was not verified.
+/// The reasons for which a log is not verified.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyLiveError {
-    /// It was, and something is wrong with it.
+    /// The log is faulty.
     #[error(transparent)]
     Found(#[from] LiveFinding),
-    /// An earlier checkpoint that was given is none of this log's.
-    #[error("the earlier checkpoint is not one of this log: {0}")]
+    /// A given earlier checkpoint does not belong to this log.
+    #[error("the earlier checkpoint does not belong to this log: {0}")]
     Earlier(String),
     /// The store could not do its work.
     #[error(transparent)]

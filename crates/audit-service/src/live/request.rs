@@ -1,4 +1,4 @@
-//! What the events of a request imply of its columns.
+//! The columns of a request that its events imply.
 
 use mass_domain::access::Actor;
 use mass_domain::audit::{Action, Event, IndexedValues, NewEvent, Outcome};
@@ -9,23 +9,23 @@ use serde_json::Value;
 
 use super::{LiveFinding, RequestRecord};
 
-/// The columns of a request as its events imply them. What an archived event alone tells is `None`.
+/// The columns of a request as implied by its events; `None` if only archived events would tell.
 #[derive(Debug, Default)]
-pub(super) struct Implied {
+pub(super) struct ImpliedRequest {
     created: Option<(Timestamp, Actor)>,
-    /// The outcome, and the request that it corrects.
+    /// The outcome, and the corrected request.
     outcome: Option<(mass_request::Outcome, Option<String>)>,
     version: Option<i64>,
     status: Option<String>,
     updated_at: Option<Timestamp>,
     corrected_by: Option<Option<String>>,
-    /// The event by which it was deleted, and when that was.
+    /// The deletion event and its time.
     pub(super) deleted: Option<(u64, Timestamp)>,
     index: Option<Fingerprint>,
 }
 
-impl Implied {
-    /// Takes in the event by which the request was accepted.
+impl ImpliedRequest {
+    /// Starts with the acceptance event.
     pub(super) fn accepted(event: &NewEvent) -> Self {
         let corrects = text(event, "corrects");
         let outcome = match corrects {
@@ -44,7 +44,7 @@ impl Implied {
         }
     }
 
-    /// Takes in the later events, in the order of the log.
+    /// Applies the later events, in the order of the log.
     pub(super) fn follow(&mut self, record: &RequestRecord) -> Result<(), LiveFinding> {
         for (sequence, text) in &record.events {
             let event = Event::read(text).map_err(|_| LiveFinding::Unreadable { event: *sequence })?;
@@ -72,7 +72,7 @@ impl Implied {
         }
     }
 
-    /// Compares the columns of the request with what the events imply.
+    /// Compares the columns of the request with the implied values.
     pub(super) fn compare(&self, record: &RequestRecord, event: u64) -> Result<(), LiveFinding> {
         let request = record.id;
         let created = self.created.as_ref();
@@ -121,7 +121,7 @@ impl Implied {
         if is_same { Ok(()) } else { Err(LiveFinding::RequestChanged { request, what: "index", event }) }
     }
 
-    /// Whether it is known what the request was looked up by when it was accepted.
+    /// Returns true if the acceptance event has the digest of the index columns.
     pub(super) const fn tells_index(&self) -> bool {
         self.index.is_some() || self.deleted.is_some()
     }

@@ -1,4 +1,4 @@
-//! What the events of users imply of their accounts.
+//! The columns of accounts that the events imply.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,26 +10,26 @@ use serde_json::Value;
 
 use super::{LiveFinding, UserRecord, UserRecords};
 
-/// The accounts of a tenant as the log tells of them. Its memory grows with the number of accounts, not of events.
+/// The accounts of a tenant as implied by its log. The memory grows with the number of accounts, not of events.
 #[derive(Debug, Default)]
 pub(super) struct ImpliedUsers {
-    users: HashMap<UserId, Implied>,
-    /// Whether the log tells of the tenant's creation, and so of all of its accounts.
+    users: HashMap<UserId, ImpliedUser>,
+    /// True if the log has the tenant's creation, and therefore all of its accounts.
     from_the_start: bool,
 }
 
-/// An account as the log tells of it. `None` is what it does not tell.
+/// An account as implied by the log; `None` for values that the log does not have.
 #[derive(Debug, Default)]
-struct Implied {
+struct ImpliedUser {
     created_at: Option<Timestamp>,
     roles: Option<BTreeSet<String>>,
     disabled: Option<bool>,
-    /// The digest of the password's hash.
+    /// The digest of the password hash.
     credentials: Option<String>,
 }
 
 impl ImpliedUsers {
-    /// Takes in an event, in the order of the log.
+    /// Applies an event, in the order of the log.
     pub(super) fn take(&mut self, Event { sequence, event, .. }: &Event) {
         if event.outcome != Outcome::Success {
             return;
@@ -37,7 +37,7 @@ impl ImpliedUsers {
         match (event.action, &event.object) {
             (Action::TenantCreated, _) if *sequence == 1 => self.from_the_start = true,
             (Action::UserCreated, Object::User(id)) => {
-                let created = Implied {
+                let created = ImpliedUser {
                     created_at: Some(event.at),
                     roles: roles(event.detail.get("roles")),
                     disabled: Some(false),
@@ -55,7 +55,7 @@ impl ImpliedUsers {
                 self.users.entry(*id).or_default().credentials = credentials(event);
             }
             (Action::LoggedIn, _) => {
-                // With another pepper or cost, the password's hash is another one then.
+                // A log-in rehashes the password if the pepper or cost has changed.
                 if let (Actor::User(id), Some(digest)) = (event.actor, credentials(event)) {
                     self.users.entry(id).or_default().credentials = Some(digest);
                 }
@@ -64,8 +64,8 @@ impl ImpliedUsers {
         }
     }
 
-    /// Compares the accounts with the log, of which the events that were written meanwhile are beside them. Gives how many
-    /// there are, and of how many the log does not tell everything.
+    /// Compares the accounts with the log and its newer events. Returns the number of accounts, and of those that the
+    /// log describes only in part.
     pub(super) fn compare(mut self, UserRecords { users, events }: &UserRecords) -> Result<(u64, u64), LiveFinding> {
         for (sequence, text) in events {
             self.take(&Event::read(text).map_err(|_| LiveFinding::Unreadable { event: *sequence })?);
@@ -86,8 +86,8 @@ impl ImpliedUsers {
     }
 }
 
-impl Implied {
-    /// Compares an account; tells whether the log knows all that is compared.
+impl ImpliedUser {
+    /// Compares an account. Returns true if the log has all compared values.
     fn compare(&self, record: &UserRecord, from_the_start: bool) -> Result<bool, LiveFinding> {
         let user = record.id;
         if self.created_at.is_none() && from_the_start {

@@ -34,7 +34,7 @@ fn acceptance() -> Event {
     Event { sequence: 6, program: Program { commit: "abc".to_owned(), version: "0.1.0".to_owned() }, event }
 }
 
-/// The receipt of an event in a log of nine, whose checkpoint has the given origin.
+/// Builds the receipt of an event in a log of nine events, with a checkpoint of the given origin.
 fn receipt_of(event: &Event, origin: &str) -> Receipt {
     let text = event.write();
     let mut leaves: Vec<_> = (0..9_u8).map(|other| TreeHash::of_leaf(&[other])).collect();
@@ -64,7 +64,7 @@ fn error(receipt: &Receipt) -> String {
 }
 
 #[test]
-fn a_receipt_is_verified_after_it_was_written_and_read() {
+fn verifies_a_receipt_after_serialisation() {
     let written = serde_json::to_string(&receipt()).unwrap();
     let read: Receipt = serde_json::from_str(&written).unwrap();
     assert_eq!(read, receipt());
@@ -74,7 +74,7 @@ fn a_receipt_is_verified_after_it_was_written_and_read() {
 }
 
 #[test]
-fn a_document_is_known_by_its_fingerprint_whatever_its_spelling() {
+fn matches_a_document_in_any_json_spelling() {
     let verified = verify_receipt(&receipt(), signer(1).key()).unwrap();
     assert_eq!(verify_document(&verified, STORED.as_bytes()), Ok(DocumentForm::Stored));
     assert_eq!(verify_document(&verified, b"{ \"b\": 15e-1, \"a\": \"\\u0058\" }"), Ok(DocumentForm::Stored));
@@ -85,7 +85,7 @@ fn a_document_is_known_by_its_fingerprint_whatever_its_spelling() {
 }
 
 #[test]
-fn a_receipt_that_says_something_else_than_its_event_proves_nothing() {
+fn refuses_a_receipt_that_contradicts_its_event() {
     let differs = |change: fn(&mut Receipt)| {
         let mut receipt = receipt();
         change(&mut receipt);
@@ -102,7 +102,7 @@ fn a_receipt_that_says_something_else_than_its_event_proves_nothing() {
 }
 
 #[test]
-fn an_event_that_tells_of_something_else_proves_nothing() {
+fn refuses_a_receipt_of_another_kind_of_event() {
     let mut refused = acceptance();
     refused.event.outcome = Outcome::Refused;
     let mut deleted = acceptance();
@@ -113,13 +113,13 @@ fn an_event_that_tells_of_something_else_proves_nothing() {
     without_output.event.output = None;
     for event in [refused, deleted, of_a_tenant, without_output] {
         let error = error(&receipt_of(&event, "mass.local/acme"));
-        assert_eq!(error, "the event does not tell that a request was accepted", "{event:?}");
+        assert_eq!(error, "the event is not the acceptance of a request", "{event:?}");
     }
     assert!(error(&Receipt { event: "{}".to_owned(), ..receipt() }).starts_with("not an audit event: "));
 }
 
 #[test]
-fn a_receipt_with_any_other_proof_proves_nothing() {
+fn refuses_a_receipt_with_another_proof() {
     let changed = receipt().event.replace("r-1", "r-2");
     let not_the_leaf = "the event was changed: its text does not have the hash of the leaf";
     assert_eq!(error(&Receipt { event: changed.clone(), ..receipt() }), not_the_leaf);
@@ -137,16 +137,16 @@ fn a_receipt_with_any_other_proof_proves_nothing() {
 }
 
 #[test]
-fn a_checkpoint_that_cannot_be_believed_proves_nothing() {
+fn refuses_a_receipt_with_an_unverifiable_checkpoint() {
     let result = verify_receipt(&receipt(), signer(2).key());
     assert!(matches!(result, Err(ReceiptError::Checkpoint(OpenCheckpointError::NotSigned))), "{result:?}");
     let changed = receipt().checkpoint.replace("\n9\n", "\n8\n");
-    let wrong = "the checkpoint cannot be believed: the signature of the checkpoint is wrong";
+    let wrong = "the checkpoint cannot be verified: the signature of the checkpoint is wrong";
     assert_eq!(error(&Receipt { checkpoint: changed, ..receipt() }), wrong);
     let none = Receipt { checkpoint: String::new(), ..receipt() };
-    assert_eq!(error(&none), format!("the checkpoint cannot be believed: {InvalidNote}"));
+    assert_eq!(error(&none), format!("the checkpoint cannot be verified: {InvalidNote}"));
     for origin in ["mass.local/other", "mass.elsewhere/acme", "acme"] {
         let error = error(&receipt_of(&acceptance(), origin));
-        assert_eq!(error, format!("the checkpoint is of another log: {origin:?}"));
+        assert_eq!(error, format!("the checkpoint belongs to another log: {origin:?}"));
     }
 }

@@ -18,10 +18,10 @@ use crate::{
     TokenLifetime,
 };
 
-/// A clock that is set by hand.
-struct Hand(Mutex<Timestamp>);
+/// A clock that the test sets.
+struct ManualClock(Mutex<Timestamp>);
 
-impl Clock for Hand {
+impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         *self.0.lock().unwrap()
     }
@@ -30,7 +30,7 @@ impl Clock for Hand {
 struct Scene {
     auth: AuthService,
     double: Arc<Double>,
-    clock: Arc<Hand>,
+    clock: Arc<ManualClock>,
 }
 
 fn at(seconds: i64) -> Timestamp {
@@ -85,7 +85,7 @@ fn stored_key() -> StoredKey {
 impl Scene {
     fn new() -> Self {
         let stored = Stored { session: Some(session()), key: Some(stored_key()), ..Stored::default() };
-        let (double, clock) = (Double::new(stored), Arc::new(Hand(Mutex::new(at(0)))));
+        let (double, clock) = (Double::new(stored), Arc::new(ManualClock(Mutex::new(at(0)))));
         let secret = SecretString::from("current-current-current-current-");
         let keys = SigningKeys { current: SigningKey::parse(&secret).unwrap(), previous: None };
         let stores = AuthStores {
@@ -149,7 +149,7 @@ fn change_key(scene: &Scene, change: impl FnOnce(&mut ApiKey)) {
 }
 
 #[tokio::test]
-async fn who_was_recognised_is_not_looked_up_again() {
+async fn cached_principals_are_not_looked_up_again() {
     let scene = Scene::new();
     for call in 0..10 {
         assert_eq!(scene.call().await, Ok(session().1.into_principal(subject().session_id).unwrap()));
@@ -162,7 +162,7 @@ async fn who_was_recognised_is_not_looked_up_again() {
 }
 
 #[tokio::test]
-async fn what_counts_is_seen_by_the_next_request() {
+async fn changes_of_credentials_apply_to_the_next_request() {
     let scene = Scene::new();
     scene.call().await.unwrap();
     change_session(&scene, |_, user| user.roles = BTreeSet::from([Role::Auditor]));
@@ -180,7 +180,7 @@ async fn what_counts_is_seen_by_the_next_request() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_not_remembered() {
+async fn refusals_are_not_cached() {
     let scene = Scene::new();
     scene.double.change(|stored| (stored.session, stored.key) = (None, None));
     for _ in 0..3 {
@@ -188,7 +188,7 @@ async fn a_refusal_is_not_remembered() {
         assert_eq!(scene.call_by_key().await, Err(RefusedApiKey::Unknown.into()));
     }
     assert_eq!(scene.double.asked(), (0, 6));
-    // Nothing that was found has changed, so that this does not count.
+    // No credential has changed, so that the version stays the same.
     scene.double.stored().session = Some(session());
     scene.double.stored().key = Some(stored_key());
     scene.call().await.unwrap();
@@ -196,7 +196,7 @@ async fn a_refusal_is_not_remembered() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_remembered_expires_unless_it_was_refreshed() {
+async fn cached_sessions_expire_unless_refreshed() {
     let scene = Scene::new();
     scene.call().await.unwrap();
     scene.set_clock(99);
@@ -205,7 +205,7 @@ async fn a_session_that_is_remembered_expires_unless_it_was_refreshed() {
     assert_eq!(scene.call().await, Err(RefusedCredential::NoSession));
     scene.set_clock(0);
     scene.call().await.unwrap();
-    // A refresh does not count.
+    // A refresh does not change the version.
     scene.double.stored().session.as_mut().unwrap().0.expires_at = at(200);
     scene.set_clock(150);
     scene.call().await.unwrap();
@@ -214,7 +214,7 @@ async fn a_session_that_is_remembered_expires_unless_it_was_refreshed() {
 }
 
 #[tokio::test]
-async fn a_session_opens_nothing_to_another_user_or_tenant() {
+async fn a_session_authenticates_no_other_user_or_tenant() {
     let scene = Scene::new();
     scene.call().await.unwrap();
     let another = TokenSubject { user_id: UserId::from_uuid(Uuid::from_u128(9)), ..subject() };
@@ -224,7 +224,7 @@ async fn a_session_opens_nothing_to_another_user_or_tenant() {
 }
 
 #[tokio::test]
-async fn a_token_is_verified_though_its_session_is_remembered() {
+async fn tokens_are_verified_even_for_cached_sessions() {
     let scene = Scene::new();
     let token = scene.auth.tokens.issue(&subject(), at(0)).unwrap();
     scene.auth.authenticate(token.expose_secret(), None).await.unwrap();
@@ -238,7 +238,7 @@ async fn a_token_is_verified_though_its_session_is_remembered() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_remembered_still_expires_and_is_bound_to_its_secret_and_addresses() {
+async fn cached_keys_still_check_expiry_secret_and_address() {
     let scene = Scene::new();
     scene.call_by_key().await.unwrap();
     assert_eq!(scene.call_by_key_from("198.51.100.1").await.unwrap_err().code(), "key_from_foreign_address");
@@ -250,13 +250,13 @@ async fn a_key_that_is_remembered_still_expires_and_is_bound_to_its_secret_and_a
 }
 
 #[tokio::test]
-async fn a_use_is_marked_once_a_minute_and_waited_for_by_nobody() {
+async fn key_uses_are_recorded_once_a_minute_in_the_background() {
     let scene = Scene::new();
     scene.call_by_key().await.unwrap();
     assert_eq!(scene.double.marks.load(Ordering::SeqCst), 0, "the mark is made beside the request");
     for _ in 0..20 {
         scene.call_by_key().await.unwrap();
-        // Looked up again, it still has the date of before.
+        // The second look-up still finds the older date.
         scene.double.change(|_| ());
     }
     assert_eq!(scene.marks().await, 1);
@@ -274,7 +274,7 @@ async fn a_use_is_marked_once_a_minute_and_waited_for_by_nobody() {
 }
 
 #[tokio::test]
-async fn no_version_no_entrance() {
+async fn refuses_callers_if_the_credentials_version_cannot_be_read() {
     let scene = Scene::new();
     scene.call().await.unwrap();
     scene.double.stored().is_broken = true;

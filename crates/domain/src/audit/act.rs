@@ -1,4 +1,4 @@
-//! Acts: from who did something, when and from where to the events that tell of it.
+//! Acts: the actor, time and origin that all events of one call share.
 
 use serde_json::{Map, Value};
 
@@ -8,31 +8,31 @@ use crate::tenancy::TenantId;
 use crate::time::Timestamp;
 use crate::trace::Origin;
 
-/// Who does something, when and from where: what all events of one call have in common.
+/// The actor, time and origin that all events of one call share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Act {
-    /// Who.
+    /// The actor.
     pub actor: Actor,
-    /// When.
+    /// The time.
     pub at: Timestamp,
-    /// From where.
+    /// The origin of the call.
     pub origin: Origin,
 }
 
 impl Act {
-    /// An act of somebody.
+    /// Creates an act.
     #[must_use]
     pub fn new(actor: Actor, at: Timestamp, origin: &Origin) -> Self {
         Self { actor, at, origin: origin.clone() }
     }
 
-    /// The event of having done this.
+    /// Builds the event of a successful action.
     #[must_use]
     pub fn done(&self, tenant: &TenantId, action: Action, object: Object) -> NewEvent {
         self.event(tenant, action, object, Outcome::Success)
     }
 
-    /// The event of not having been allowed to do this.
+    /// Builds the event of a refused action.
     #[must_use]
     pub fn refused(&self, tenant: &TenantId, action: Action, object: Object) -> NewEvent {
         self.event(tenant, action, object, Outcome::Refused)
@@ -56,7 +56,7 @@ impl Act {
 }
 
 impl NewEvent {
-    /// With something that is particular to it; see [`detail`](Self::detail) for what may stand there.
+    /// Adds a detail; see [`detail`](Self::detail) for the allowed values.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.detail.insert(name.to_owned(), value.into());

@@ -1,4 +1,4 @@
-//! Audit events: who did what to which object, when, from where and with what outcome.
+//! Audit events: actor, action, object, time, origin and outcome.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -16,49 +16,49 @@ use crate::tenancy::TenantId;
 use crate::time::Timestamp;
 use crate::trace::{Origin, RequestId, TraceParent};
 
-/// The text names no action.
+/// The text does not name an action.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown action \"{0}\"")]
 pub struct UnknownAction(String);
 
 named_enum!(
-    /// What was done, or attempted.
+    /// The action of an event.
     Action, UnknownAction {
         /// A request was stored.
         Accepted = "accepted",
-        /// Documents of one call were sent and not stored: they break their contracts, or what is stored does not allow them.
+        /// Documents of one call were refused: they violate their contracts, or conflict with stored requests.
         PayloadRefused = "payload_refused",
         /// A request was superseded by a correction.
         Corrected = "corrected",
-        /// A request that had been superseded stands again, since its correction was deleted.
+        /// A superseded request became current again, because its correction was deleted.
         Reinstated = "reinstated",
         /// A request moved to another status.
         StatusChanged = "status_changed",
         /// A request's document was erased.
         Deleted = "deleted",
-        /// A request was put in the queue for the engine.
+        /// A request was queued for the engine.
         Sent = "sent",
         /// The engine's answer to a request was stored.
         Delivered = "delivered",
-        /// The engine gave no answer to a request that could be stored, and is not asked again.
+        /// The engine gave no answer that could be stored, and is not asked again.
         DeliveryFailed = "delivery_failed",
-        /// A request that the engine was not asked about again was put back in the queue.
+        /// A dead delivery was queued again.
         DeliveryReplayed = "delivery_replayed",
-        /// A request was taken out of the queue for the engine.
+        /// A delivery was cancelled.
         DeliveryCancelled = "delivery_cancelled",
-        /// Somebody proved a password and began a session, or failed to.
+        /// A user logged in, or failed to.
         LoggedIn = "logged_in",
-        /// Somebody ended a session.
+        /// A user logged out.
         LoggedOut = "logged_out",
-        /// A session was ended because a refresh token of it was used twice.
+        /// A session was revoked because a refresh token was used twice.
         SessionRevoked = "session_revoked",
-        /// A credential was presented that opens nothing.
+        /// A refused credential was presented.
         CredentialsRefused = "credentials_refused",
-        /// A recognised caller lacked a permission.
+        /// An authenticated principal lacked a permission.
         AccessRefused = "access_refused",
         /// A user changed its own password, or failed to.
         PasswordChanged = "password_changed",
-        /// A user was given another password.
+        /// A user's password was reset by somebody else.
         PasswordReset = "password_reset",
         /// A tenant was created.
         TenantCreated = "tenant_created",
@@ -76,7 +76,7 @@ named_enum!(
         SettingsSet = "settings_set",
         /// The audit trail was exported.
         AuditExported = "audit_exported",
-        /// Events were moved from the database to an export.
+        /// Events were moved from the database to an export file.
         AuditArchived = "audit_archived",
         /// A server started.
         Started = "started",
@@ -85,30 +85,30 @@ named_enum!(
     }
 );
 
-/// The text names no outcome.
+/// The text does not name an outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown outcome \"{0}\"")]
 pub struct UnknownOutcome(String);
 
 named_enum!(
-    /// How it ended.
+    /// The outcome of an action.
     Outcome, UnknownOutcome {
-        /// It was done.
+        /// The action was done.
         Success = "success",
-        /// It was not allowed, and nothing was done.
+        /// The action was refused, and nothing changed.
         Refused = "refused",
     }
 );
 
-/// The name, in the detail of an event that sets a user's password, of the digest of the password's hash.
+/// The detail with the digest of a user's new password hash.
 pub const CREDENTIALS: &str = "credentials";
 
-/// What something was done to.
+/// The object of an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Object {
-    /// A MASS request; the id of the first document that a call was refused is the one that its request would have had.
+    /// A MASS request. A refused call names the id that the request of its first refused document would have had.
     MassRequest(MassRequestId),
-    /// A user, or whoever claims to be that user.
+    /// A user, or somebody who claims to be that user.
     User(UserId),
     /// A session.
     Session(SessionId),
@@ -128,7 +128,7 @@ pub enum Object {
     Server,
 }
 
-/// A kind and an id that name no object.
+/// The kind and id do not name an object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no object \"{kind}\" with this id")]
 pub struct UnknownObject {
@@ -136,7 +136,7 @@ pub struct UnknownObject {
 }
 
 impl Object {
-    /// The kind's name.
+    /// Returns the name of the kind.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -153,7 +153,7 @@ impl Object {
         }
     }
 
-    /// The id, where there is more than one of the kind.
+    /// Returns the id, if the kind has more than one object.
     #[must_use]
     pub fn id(&self) -> Option<Cow<'_, str>> {
         match self {
@@ -167,7 +167,7 @@ impl Object {
         }
     }
 
-    /// Puts together again what [`kind`](Self::kind) and [`id`](Self::id) took apart.
+    /// Restores an object from [`kind`](Self::kind) and [`id`](Self::id).
     ///
     /// # Errors
     /// [`UnknownObject`].
@@ -199,51 +199,51 @@ pub struct Program {
     pub version: String,
 }
 
-/// An event before it has its place in the tenant's log.
+/// An event that has no sequence yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewEvent {
-    /// Whose log it belongs to.
+    /// The tenant whose log it belongs to.
     pub tenant_id: TenantId,
-    /// When it was done.
+    /// The time of the action.
     pub at: Timestamp,
-    /// Who did it.
+    /// The actor.
     pub actor: Actor,
-    /// What was done.
+    /// The action.
     pub action: Action,
-    /// To what.
+    /// The object of the action.
     pub object: Object,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
-    /// The contract of the document that it is about.
+    /// The contract of the document.
     pub contract: Option<ContractId>,
-    /// The fingerprint of what came in: of the document as it was sent.
+    /// The fingerprint of the document as it was sent.
     pub input: Option<Fingerprint>,
-    /// The fingerprint of what came of it: of the normalised document. It stays here when the document is erased.
+    /// The fingerprint of the normalised document. It stays after the document is erased.
     pub output: Option<Fingerprint>,
-    /// From where.
+    /// The origin of the call.
     pub origin: Origin,
-    /// What is particular to the action. Never a secret, never a document; keys are ASCII, numbers are integers.
+    /// Details of the action. Never a secret or a document; keys are ASCII, numbers are integers.
     pub detail: Map<String, Value>,
 }
 
-/// An event in its place.
+/// An event with its place in the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// Its place in the tenant's log: from 1, without gaps.
+    /// Its sequence in the tenant's log: from 1, without gaps.
     pub sequence: i64,
-    /// What wrote it.
+    /// The program that wrote it.
     pub program: Program,
-    /// What happened.
+    /// The event itself.
     pub event: NewEvent,
 }
 
-/// A text that is no event.
+/// The text is not an audit event.
 #[derive(Debug, thiserror::Error)]
 #[error("not an audit event: {0}")]
 pub struct UnreadableEvent(String);
 
-/// An event as it is written. The members are in the order of RFC 8785, and what is absent is left out, so that an event
-/// keeps its text when later versions know more members.
+/// The serialised event. Members are in the order of RFC 8785, and absent ones are left out, so that an event keeps its
+/// text when later versions add members.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written<'a> {
@@ -302,7 +302,7 @@ fn is_empty(detail: &Map<String, Value>) -> bool {
 }
 
 impl NewEvent {
-    /// The event's canonical text (RFC 8785) in its place: what the tree is built over.
+    /// Returns the canonical text (RFC 8785) of the event with its sequence: the entry of the tree.
     #[must_use]
     pub fn write(&self, sequence: i64, program: &Program) -> String {
         let Origin { request_id, trace, address } = &self.origin;
@@ -323,19 +323,19 @@ impl NewEvent {
             tenant_id: self.tenant_id.as_str().into(),
             trace_id: trace.map(|trace| trace.trace_id().into()),
         };
-        // What could fail is a map whose keys are no strings, and there is none.
+        // Serialisation could only fail for a map with keys that are not strings, which does not occur.
         serde_json::to_string(&written).unwrap_or_default()
     }
 }
 
 impl Event {
-    /// The event's canonical text (RFC 8785).
+    /// Returns the canonical text (RFC 8785).
     #[must_use]
     pub fn write(&self) -> String {
         self.event.write(self.sequence, &self.program)
     }
 
-    /// Reads what [`write`](Self::write) wrote.
+    /// Parses the text of [`write`](Self::write).
     ///
     /// # Errors
     /// [`UnreadableEvent`].
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_written_on_one_line_and_read_back() {
+    fn events_round_trip_as_one_line() {
         let Value::Object(detail) = json!({"reason": "line\r\nforged \u{1b}[31m", "count": 3}) else { unreachable!() };
         let event = event(detail, "r-1");
         let text = event.write();
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_event_is_refused() {
+    fn refuses_texts_that_are_not_events() {
         let good = event(Map::new(), "r-1").write();
         for (from, to) in [
             ("\"accepted\"", "\"stolen\""),
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_are_put_together_again() {
+    fn objects_round_trip_through_their_parts() {
         for object in [
             Object::Quotas,
             Object::Settings,
@@ -453,7 +453,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_events_text_is_canonical(text in any::<String>(), number in -9_007_199_254_740_991_i64..9_007_199_254_740_991) {
+        fn the_text_of_events_is_canonical_json(text in any::<String>(), number in -9_007_199_254_740_991_i64..9_007_199_254_740_991) {
             prop_assume!(!text.contains('\0'));
             let Value::Object(detail) = json!({"reason": text, "n": number, "list": [{"b": text, "a": null}, true]})
                 else { unreachable!() };

@@ -1,31 +1,31 @@
-//! The digest of what a request is looked up by.
+//! The digest of the index columns of a request.
 
 use serde::Serialize;
 
 use crate::canonical::Fingerprint;
 
-/// The stored values of a request that neither its document's fingerprint nor its events give. The event by which the
-/// request was accepted has their digest, so that a change of one of them is found.
+/// The stored values of a request that neither its document's fingerprint nor its events cover. Its acceptance event
+/// carries their digest, so that the verification finds a change of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct IndexedValues<'a> {
     /// The sender's correlation id.
     pub correlation_id: Option<&'a str>,
-    /// The device that the document tells of.
+    /// The device that the document is about.
     pub device_id: Option<&'a str>,
     /// The idempotency key that the document was sent with.
     pub idempotency_key: Option<&'a str>,
     /// The natural key within the contract.
     pub natural_key: Option<&'a str>,
-    /// The instant that the document tells of, as it is shown.
+    /// The time that the document is about, as shown to clients.
     pub observed_at: Option<&'a str>,
-    /// The site that the document tells of.
+    /// The site that the document is about.
     pub site_id: Option<&'a str>,
-    /// The warnings, as they are stored: JSON text.
+    /// The warnings, as stored: JSON text.
     pub warnings: &'a str,
 }
 
 impl IndexedValues<'_> {
-    /// The name of the digest in an event's detail.
+    /// The name of the digest among the details of an event.
     pub const DETAIL: &'static str = "index";
 
     /// The values of a request whose document was erased.
@@ -39,11 +39,11 @@ impl IndexedValues<'_> {
         warnings: "[]",
     };
 
-    /// The digest over the values as canonical JSON (RFC 8785).
+    /// Returns the digest of the values as canonical JSON (RFC 8785).
     #[must_use]
     pub fn digest(&self) -> Fingerprint {
-        // The members are in their canonical order, and strings are escaped as RFC 8785 demands. What could fail is a map
-        // whose keys are no strings, and there is none.
+        // The members are in canonical order, and serde_json escapes strings as RFC 8785 demands. Serialisation could
+        // only fail for a map with keys that are not strings, which does not occur.
         Fingerprint::of(&serde_json::to_string(self).unwrap_or_default())
     }
 }

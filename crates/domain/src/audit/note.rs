@@ -1,6 +1,6 @@
-//! Signed notes and checkpoints (C2SP signed-note and tlog-checkpoint): how the state of a log is stated and signed.
+//! Signed notes and checkpoints (C2SP signed-note and tlog-checkpoint): the text forms.
 //!
-//! Here are their forms only. Signing, and checking a signature, is `mass_audit_service::signer`'s.
+//! `mass_audit_service::signer` signs them and verifies their signatures.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,13 +12,13 @@ use sha2::{Digest, Sha256};
 use super::tree::TreeHash;
 use crate::tenancy::TenantId;
 
-/// What tells an Ed25519 key from keys of other kinds (C2SP signed-note, section "Signature types").
+/// The byte that identifies Ed25519 keys (C2SP signed-note, section "Signature types").
 const ED25519: u8 = 1;
 
-/// What a signature line begins with: an em dash and a space.
+/// The start of a signature line: an em dash and a space.
 const SIGNATURE_LINE: &str = "\u{2014} ";
 
-/// How many signatures a note may have.
+/// The maximum number of signatures of a note.
 const MOST_SIGNATURES: usize = 100;
 
 /// The name of a key that signs notes: not empty, and without white space, control characters and `+`.
@@ -40,13 +40,13 @@ impl KeyName {
         if text.is_empty() || text.contains(forbidden) { Err(InvalidKeyName) } else { Ok(Self(text.into())) }
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The origin line of the checkpoints of a tenant's log.
+    /// Returns the origin line of the checkpoints of a tenant's log.
     #[must_use]
     pub fn origin(&self, tenant: &TenantId) -> String {
         format!("{self}/{tenant}")
@@ -67,24 +67,24 @@ impl FromStr for KeyName {
     }
 }
 
-/// What a log states about itself: that it has `size` entries, over which its tree has this root.
+/// A statement about a log: its size and the root of its tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Which log; one line that is not empty.
+    /// The name of the log: one line that is not empty.
     pub origin: String,
-    /// How many entries it has.
+    /// The number of entries.
     pub size: u64,
     /// The root of the tree over them.
     pub root: TreeHash,
 }
 
-/// The text is not that of a checkpoint.
+/// The text is not a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a checkpoint: the lines of an origin, of a size and of a root in base64 are due")]
+#[error("not a checkpoint: expected lines with an origin, a size and a root in base64")]
 pub struct InvalidCheckpoint;
 
 impl Checkpoint {
-    /// The text that is signed (C2SP tlog-checkpoint, section "Note text").
+    /// Returns the text to sign (C2SP tlog-checkpoint, section "Note text").
     #[must_use]
     pub fn text(&self) -> String {
         format!("{}\n{}\n{}\n", self.origin, self.size, STANDARD.encode(self.root.as_bytes()))
@@ -94,7 +94,7 @@ impl Checkpoint {
 impl FromStr for Checkpoint {
     type Err = InvalidCheckpoint;
 
-    /// Reads the text of a checkpoint. Extension lines may follow, and are passed over.
+    /// Parses the text of a checkpoint. Extension lines may follow, and are ignored.
     fn from_str(text: &str) -> Result<Self, InvalidCheckpoint> {
         let lines: Vec<_> = text.strip_suffix('\n').ok_or(InvalidCheckpoint)?.split('\n').collect();
         let [origin, size, root, extensions @ ..] = lines.as_slice() else { return Err(InvalidCheckpoint) };
@@ -107,7 +107,7 @@ impl FromStr for Checkpoint {
     }
 }
 
-/// A decimal number in its one spelling: without sign and leading zeros.
+/// Parses a decimal number in canonical form: without sign and leading zeros.
 fn parse_size(text: &str) -> Option<u64> {
     let size = text.parse::<u64>().ok()?;
     (size.to_string() == text).then_some(size)
@@ -117,8 +117,8 @@ fn decode<const N: usize>(base64: &str) -> Option<[u8; N]> {
     STANDARD.decode(base64).ok()?.try_into().ok()
 }
 
-/// The public Ed25519 key by which notes are checked. As text it is a *vkey*: the name, the id in hexadecimal digits and
-/// the key in base64, joined by `+`.
+/// A public Ed25519 key that verifies notes. Its text form is a *vkey*: the name, the id in hexadecimal digits and the
+/// key in base64, joined by `+`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoteKey {
     name: KeyName,
@@ -126,13 +126,13 @@ pub struct NoteKey {
     public_key: [u8; 32],
 }
 
-/// The text is not that of a key.
+/// The text is not a verifier key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a key: NAME+ID+BASE64 of an Ed25519 key is due, where the id follows from the rest")]
+#[error("not a key: expected NAME+ID+BASE64 of an Ed25519 key, with the id that follows from the others")]
 pub struct InvalidNoteKey;
 
 impl NoteKey {
-    /// Puts a name to a public key (RFC 8032, section 5.1.5).
+    /// Names a public key (RFC 8032, section 5.1.5).
     #[must_use]
     pub fn new(name: KeyName, public_key: [u8; 32]) -> Self {
         let hash = Sha256::new().chain_update(name.as_str()).chain_update([b'\n', ED25519]).chain_update(public_key);
@@ -140,19 +140,19 @@ impl NoteKey {
         Self { name, id: [a, b, c, d], public_key }
     }
 
-    /// Its name.
+    /// Returns its name.
     #[must_use]
     pub const fn name(&self) -> &KeyName {
         &self.name
     }
 
-    /// Its id, which stands in front of each of its signatures.
+    /// Returns its id, which each of its signatures begins with.
     #[must_use]
     pub const fn id(&self) -> [u8; 4] {
         self.id
     }
 
-    /// The 32 bytes of the key.
+    /// Returns the 32 bytes of the key.
     #[must_use]
     pub const fn public_key(&self) -> &[u8; 32] {
         &self.public_key
@@ -184,29 +184,29 @@ impl FromStr for NoteKey {
     }
 }
 
-/// A line below a note.
+/// A signature line of a note.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoteSignature {
-    /// The name of the key that signed.
+    /// The name of the signing key.
     pub name: KeyName,
-    /// The id of the key that signed.
+    /// The id of the signing key.
     pub key_id: [u8; 4],
-    /// The signature, as its kind of key makes it; not empty.
+    /// The signature bytes; not empty.
     pub bytes: Vec<u8>,
 }
 
-/// A text and the signatures over it. Nothing in it may be believed before one of them was checked.
+/// A text with signatures. It is untrusted until one of them is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedNote {
-    /// What is signed: ends with a line feed, and has no other control characters than these.
+    /// The signed text: ends with a line feed, and has no other control characters.
     pub text: String,
-    /// Who signed it: at least one.
+    /// The signatures: at least one.
     pub signatures: Vec<NoteSignature>,
 }
 
-/// The text is not that of a signed note.
+/// The text is not a signed note.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a signed note: a text, an empty line and signature lines are due")]
+#[error("not a signed note: expected a text, an empty line and signature lines")]
 pub struct InvalidNote;
 
 impl fmt::Display for SignedNote {
@@ -225,7 +225,7 @@ impl FromStr for SignedNote {
         if note.bytes().any(|byte| byte < b' ' && byte != b'\n') {
             return Err(InvalidNote);
         }
-        // The text may have empty lines; the last one ends it.
+        // The text may contain empty lines; the last one separates it from the signatures.
         let (text, lines) = note.rsplit_once("\n\n").ok_or(InvalidNote)?;
         let lines = lines.strip_suffix('\n').ok_or(InvalidNote)?.split('\n');
         let signatures: Vec<_> =
@@ -263,7 +263,7 @@ mod tests {
     const VKEY: &str = "example.com/log+baa06b0f+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
 
     #[test]
-    fn the_examples_of_the_specifications_are_read_and_written_again() {
+    fn the_examples_of_the_specifications_round_trip() {
         for example in [CHECKPOINT, POEM] {
             assert_eq!(example.parse::<SignedNote>().unwrap().to_string(), example);
         }
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn extension_lines_are_passed_over() {
+    fn extension_lines_are_ignored() {
         let text = "log\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n";
         let checkpoint: Checkpoint = text.parse().unwrap();
         assert_eq!(checkpoint.root, TreeHash::of_nothing());
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_checkpoint_is_refused() {
+    fn refuses_texts_that_are_not_checkpoints() {
         let root = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
         for bad in [
             String::new(),
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_signed_note_is_refused() {
+    fn refuses_texts_that_are_not_signed_notes() {
         for (from, to) in [
             ("— ", "- "),
             ("— ", "—"),
@@ -332,14 +332,14 @@ mod tests {
     }
 
     #[test]
-    fn a_note_may_have_a_hundred_signatures_but_no_more() {
+    fn a_note_has_at_most_a_hundred_signatures() {
         let note = |signatures| format!("text\n\n{}", "— name AAAAAAA=\n".repeat(signatures));
         assert_eq!(note(MOST_SIGNATURES).parse::<SignedNote>().unwrap().signatures.len(), 100);
         assert_eq!(note(MOST_SIGNATURES + 1).parse::<SignedNote>(), Err(InvalidNote));
     }
 
     #[test]
-    fn a_key_has_the_id_that_the_specification_gives_it() {
+    fn key_ids_follow_the_specification() {
         let key: NoteKey = VKEY.parse().unwrap();
         assert_eq!(key.name().as_str(), "example.com/log");
         assert_eq!(key.id(), [0xba, 0xa0, 0x6b, 0x0f]);
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_key_is_refused() {
+    fn refuses_texts_that_are_not_keys() {
         let with = |from: &str, to: &str| {
             assert!(VKEY.contains(from), "{from}");
             VKEY.replacen(from, to, 1)
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_would_break_a_line_are_refused() {
+    fn refuses_names_that_would_break_a_line() {
         for bad in ["", "a b", "a+b", "a\nb", "a\u{a0}b", "a\u{2028}b", "a\u{7f}b"] {
             assert_eq!(KeyName::parse(bad), Err(InvalidKeyName), "{bad:?}");
         }
@@ -379,7 +379,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_note_is_read_as_it_was_written(
+        fn notes_round_trip(
             text in "([^\\x00-\\x1f]{1,20}\n){1,5}(\n[a-z]{1,9}\n){0,2}",
             lines in prop::collection::vec(("[^\\s\\p{Cc}+]{1,20}", any::<[u8; 4]>(), prop::collection::vec(any::<u8>(), 1..99)), 1..9),
         ) {
@@ -389,7 +389,7 @@ mod tests {
         }
 
         #[test]
-        fn a_text_that_is_read_has_no_other_spelling(text in "(\\PC{0,9}\n){0,3}\n(— [a-z]{1,3} (AAAAAAA=|[A-Za-z0-9+/=]{6,9})\n){0,3}") {
+        fn parsed_notes_are_canonical(text in "(\\PC{0,9}\n){0,3}\n(— [a-z]{1,3} (AAAAAAA=|[A-Za-z0-9+/=]{6,9})\n){0,3}") {
             if let Ok(note) = text.parse::<SignedNote>() {
                 prop_assert_eq!(note.to_string(), text);
             }

@@ -1,4 +1,5 @@
-//! Refusals of one call, summed up in one event: however many records a call brings, the trail grows by a few KiB.
+//! Summary of the refusals of one call in one event: a call adds only a few KiB to the trail, however many records it
+//! has.
 
 use std::collections::BTreeMap;
 
@@ -12,44 +13,44 @@ use crate::ids::MassRequestId;
 use crate::tenancy::TenantId;
 use crate::validation::Violation;
 
-/// How many bytes of JSON the first refusals take in an event.
+/// The maximum size of the first refusals in an event, in bytes of JSON.
 const FIRST_BYTES: usize = 4096;
 
-/// How many violations of a record an event names; their number is told beside them.
+/// The maximum number of violations of a record that an event lists; it also has their total.
 const VIOLATIONS: usize = 20;
 
-/// How many characters of a pointer an event shows: the names in it can be the sender's.
+/// The maximum length of a pointer in an event, in characters: its names can come from the sender.
 const POINTER_LENGTH: usize = 256;
 
-/// A record that was refused.
+/// A refused record.
 #[derive(Debug, Clone, Copy)]
 pub struct RefusedRecord<'a> {
     /// The id that its request would have had.
     pub id: MassRequestId,
-    /// The contract that it was recognised as being under.
+    /// The contract that it was matched to.
     pub contract: Option<ContractId>,
-    /// The fingerprint of what was sent.
+    /// The fingerprint of the sent text.
     pub input: Fingerprint,
-    /// The last part of the type of the problem that a sender of this record alone is answered with.
+    /// The last segment of the problem type that a single record would be answered with.
     pub code: &'static str,
-    /// What more is told about it.
+    /// The details of the refusal.
     pub reason: Reason<'a>,
 }
 
-/// What an event tells about a refusal beside its code.
+/// The details of a refusal beside its code.
 #[derive(Debug, Clone, Copy)]
 pub enum Reason<'a> {
     /// Nothing.
     Code,
-    /// The code of what is wrong with its syntax.
+    /// The code of the syntax error.
     Syntax(&'a str),
-    /// The rules that it breaks.
+    /// The violations.
     Violations(&'a [Violation]),
-    /// The request that was stored first.
+    /// The request that is stored already.
     Stored(MassRequestId),
 }
 
-/// Sums up the refusals among the records of a call.
+/// Collects the refusals among the records of a call.
 #[derive(Debug, Clone, Default)]
 pub struct Refusals {
     records: u64,
@@ -57,19 +58,19 @@ pub struct Refusals {
     codes: BTreeMap<&'static str, u64>,
     digest: Sha256,
     first: First,
-    /// What the event is about: the first refused record.
+    /// The first refused record, which the event names as its object.
     about: Option<About>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct About {
     id: MassRequestId,
-    /// The contract of all refused records, if it is one.
+    /// The contract of all refused records, if they share one.
     contract: Option<ContractId>,
     input: Fingerprint,
 }
 
-/// The first refusals, as many as find room.
+/// The first refusals, as many as fit.
 #[derive(Debug, Clone, Default)]
 struct First {
     told: Vec<Value>,
@@ -78,18 +79,18 @@ struct First {
 }
 
 impl Refusals {
-    /// Whether nothing was refused.
+    /// Returns true if nothing was refused.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// Counts the next record, which was not refused.
+    /// Counts an accepted record.
     pub const fn passed(&mut self) {
         self.records += 1;
     }
 
-    /// Counts the next record, which was refused.
+    /// Counts a refused record.
     pub fn refused(&mut self, record: &RefusedRecord<'_>) {
         let RefusedRecord { id, contract, input, code, .. } = *record;
         let index = self.records;
@@ -102,7 +103,7 @@ impl Refusals {
         about.contract = about.contract.filter(|shared| contract == Some(*shared));
     }
 
-    /// The event that tells of the refusals, if there are any.
+    /// Builds the event of the refusals, if there are any.
     #[must_use]
     pub fn into_event(self, act: &Act, tenant: &TenantId) -> Option<NewEvent> {
         let About { id, contract, input } = self.about?;
@@ -153,9 +154,9 @@ impl First {
         self.told.push(told.into());
     }
 
-    /// Takes room for a value and the comma behind it; from the first value on that finds none there is none for any.
+    /// Reserves room for a value and its comma. After the first value that does not fit, no other fits.
     fn fits(&mut self, value: &impl serde::Serialize) -> bool {
-        // What could fail is a map whose keys are no strings, and there is none.
+        // Serialisation could only fail for a map with keys that are not strings, which does not occur.
         let bytes = 1 + serde_json::to_string(value).map_or(FIRST_BYTES, |text| text.len());
         self.is_full = self.is_full || self.bytes + bytes >= FIRST_BYTES;
         if !self.is_full {
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn one_refusal_is_told_with_its_contract_and_input() {
+    fn a_single_refusal_has_its_contract_and_input() {
         let broken = violations(1, "/a");
         let mut refusals = Refusals::default();
         refusals.refused(&record(7, Reason::Violations(&broken)));
@@ -250,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn many_refusals_are_counted_digested_in_order_and_told_in_part() {
+    fn many_refusals_are_counted_digested_and_listed_in_part() {
         let mut refusals = Refusals::default();
         let mut lines = String::new();
         for number in 0..10_000 {
@@ -288,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_wrong_with_records_their_event_has_a_few_kibibytes() {
+    fn the_event_of_refusals_has_at_most_a_few_kibibytes() {
         let names = ["x", "\u{1}", "ü", "\"", "😀"].map(|letter| format!("/{}", letter.repeat(100_000)));
         for pointer in &names {
             for count in [1, 15, 1000] {

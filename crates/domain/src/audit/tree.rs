@@ -1,8 +1,7 @@
 //! The Merkle tree of an audit log (RFC 9162, section 2.1), with SHA-256.
 //!
-//! A tree only ever grows at its right edge. What is needed to append to it and to tell its root is its
-//! [`Frontier`]: at most 63 hashes, whatever its size. Proofs are made of the hashes of [perfect subtrees](Subtree),
-//! which never change once they are complete.
+//! A tree grows only at its right edge. Its [`Frontier`], at most 63 hashes, is enough to append to it and to compute
+//! its root. Proofs consist of the hashes of [perfect subtrees](Subtree), which never change once they are complete.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -12,41 +11,41 @@ use sha2::{Digest, Sha256};
 
 use crate::hex::{self, Hex};
 
-/// The hash of a leaf, of a node or of a tree.
+/// The hash of a leaf, a node or a tree.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TreeHash([u8; 32]);
 
 /// The text is not 64 lower-case hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a hash: 64 lower-case hexadecimal digits are due")]
+#[error("not a hash: expected 64 lower-case hexadecimal digits")]
 pub struct InvalidTreeHash;
 
 impl TreeHash {
-    /// The root of a tree without leaves: the hash of nothing (RFC 9162, section 2.1.1).
+    /// Returns the root of the empty tree: the hash of an empty string (RFC 9162, section 2.1.1).
     #[must_use]
     pub fn of_nothing() -> Self {
         Self(Sha256::digest([]).into())
     }
 
-    /// The hash of a leaf (RFC 9162, section 2.1.1): over a zero byte and the entry.
+    /// Returns the hash of a leaf (RFC 9162, section 2.1.1): over a zero byte and the entry.
     #[must_use]
     pub fn of_leaf(entry: &[u8]) -> Self {
         Self(Sha256::new().chain_update([0]).chain_update(entry).finalize().into())
     }
 
-    /// The hash of a node with two children (RFC 9162, section 2.1.1).
+    /// Returns the hash of a node with two children (RFC 9162, section 2.1.1).
     #[must_use]
     pub fn of_node(left: Self, right: Self) -> Self {
         Self(Sha256::new().chain_update([1]).chain_update(left.0).chain_update(right.0).finalize().into())
     }
 
-    /// Takes 32 bytes as they were stored.
+    /// Wraps 32 stored bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The 32 bytes.
+    /// Returns the 32 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -73,37 +72,37 @@ impl FromStr for TreeHash {
     }
 }
 
-/// A subtree with 2^`level` leaves, of which the first is leaf `position` × 2^`level`. At level 0 it is a leaf.
+/// A perfect subtree with 2^`level` leaves, which begins at leaf `position` × 2^`level`. At level 0 it is a leaf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subtree {
-    /// How far above the leaves its root is.
+    /// The level of its root above the leaves.
     pub level: u32,
-    /// How many of its size are left of it.
+    /// Its position among the subtrees of its level, from 0.
     pub position: u64,
 }
 
 impl Subtree {
-    /// Its first leaf, counted from 0.
+    /// Returns the index of its first leaf, from 0.
     #[must_use]
     pub const fn first_leaf(self) -> u64 {
         self.position << self.level
     }
 
-    /// How many leaves it has.
+    /// Returns the number of its leaves.
     #[must_use]
     pub const fn leaves(self) -> u64 {
         1 << self.level
     }
 }
 
-/// The right edge of a tree: the roots of the perfect subtrees that it consists of, from the left, largest first.
+/// The right edge of a tree: the roots of its maximal perfect subtrees, from the left, largest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Frontier {
     size: u64,
     peaks: Vec<TreeHash>,
 }
 
-/// A size that no log reaches, or a number of peaks that a tree of this size does not have.
+/// The size is too large, or does not match the number of peaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("there is no tree of {size} leaves with {peaks} peaks")]
 pub struct InvalidFrontier {
@@ -112,47 +111,47 @@ pub struct InvalidFrontier {
 }
 
 impl Frontier {
-    /// Takes a frontier as it was stored.
+    /// Restores a stored frontier.
     ///
     /// # Errors
     /// [`InvalidFrontier`].
     pub fn from_parts(size: u64, peaks: Vec<TreeHash>) -> Result<Self, InvalidFrontier> {
-        let due = usize::try_from(size.count_ones()).unwrap_or(usize::MAX);
-        // Places in a log are counted by an i64.
-        if peaks.len() == due && i64::try_from(size).is_ok() {
+        let expected = usize::try_from(size.count_ones()).unwrap_or(usize::MAX);
+        // Sequences are stored as i64.
+        if peaks.len() == expected && i64::try_from(size).is_ok() {
             Ok(Self { size, peaks })
         } else {
             Err(InvalidFrontier { size, peaks: peaks.len() })
         }
     }
 
-    /// The frontier of the first `size` leaves of a tree whose perfect subtrees are known.
+    /// Computes the frontier of the first `size` leaves from the hashes of perfect subtrees.
     ///
     /// # Errors
-    /// Those of `perfect`.
+    /// The errors of `perfect`.
     pub fn of<E>(size: u64, mut perfect: impl FnMut(Subtree) -> Result<TreeHash, E>) -> Result<Self, E> {
         let levels = (0..u64::BITS).rev().filter(|level| size >> level & 1 == 1);
         let peaks = levels.map(|level| perfect(Subtree { level, position: (size >> level) - 1 }));
         Ok(Self { size, peaks: peaks.collect::<Result<_, E>>()? })
     }
 
-    /// How many leaves the tree has.
+    /// Returns the number of leaves.
     #[must_use]
     pub const fn size(&self) -> u64 {
         self.size
     }
 
-    /// The roots of its perfect subtrees, from the left.
+    /// Returns the roots of its perfect subtrees, from the left.
     #[must_use]
     pub fn peaks(&self) -> &[TreeHash] {
         &self.peaks
     }
 
-    /// Appends a leaf, and tells of each perfect subtree above it that is now complete.
+    /// Appends a leaf, and reports each perfect subtree that it completes.
     pub fn push(&mut self, leaf: TreeHash, mut complete: impl FnMut((Subtree, TreeHash))) {
         let mut hash = leaf;
         for level in 1..=self.size.trailing_ones() {
-            // As many peaks end here as the size has ones at its end.
+            // As many peaks end here as the size has trailing ones.
             let Some(left) = self.peaks.pop() else { break };
             hash = TreeHash::of_node(left, hash);
             complete((Subtree { level, position: self.size >> level }, hash));
@@ -161,7 +160,7 @@ impl Frontier {
         self.size += 1;
     }
 
-    /// The root of the tree.
+    /// Returns the root of the tree.
     #[must_use]
     pub fn root(&self) -> TreeHash {
         let from_the_right = self.peaks.iter().rev().copied();
@@ -169,12 +168,12 @@ impl Frontier {
     }
 }
 
-/// The largest power of two below a number of leaves, which is at least 2: where a tree divides.
+/// Returns the largest power of two below a number of leaves, which is at least 2: the size of the left subtree.
 const fn split(leaves: u64) -> u64 {
     1 << (leaves - 1).ilog2()
 }
 
-/// The root over `leaves` leaves from `start` on, which begin a subtree.
+/// Computes the root over `leaves` leaves from `start`, which must begin a subtree.
 fn root_of<E>(
     start: u64,
     leaves: u64,
@@ -189,11 +188,11 @@ fn root_of<E>(
     Ok(TreeHash::of_node(left, right))
 }
 
-/// The proof that leaf `index`, counted from 0, is in the tree of the first `size` leaves (RFC 9162, section 2.1.3.1).
-/// Nothing for an index that is not in it.
+/// Returns the proof that leaf `index`, from 0, is in the tree of the first `size` leaves (RFC 9162, section 2.1.3.1).
+/// Empty if the index is outside.
 ///
 /// # Errors
-/// Those of `perfect`, which is asked for the hashes of perfect subtrees.
+/// The errors of `perfect`, which returns the hashes of perfect subtrees.
 pub fn inclusion_proof<E>(
     index: u64,
     size: u64,
@@ -219,11 +218,11 @@ pub fn inclusion_proof<E>(
     Ok(proof)
 }
 
-/// The proof that the tree of the first `to` leaves begins with the one of the first `from` (RFC 9162, section 2.1.4.1).
-/// Nothing where there is nothing to prove: for no leaves, for as many, and for more.
+/// Returns the proof that the tree of the first `to` leaves extends the one of the first `from` (RFC 9162, section
+/// 2.1.4.1). Empty unless 0 < `from` < `to`.
 ///
 /// # Errors
-/// Those of `perfect`, which is asked for the hashes of perfect subtrees.
+/// The errors of `perfect`, which returns the hashes of perfect subtrees.
 pub fn consistency_proof<E>(
     from: u64,
     to: u64,
@@ -253,7 +252,7 @@ pub fn consistency_proof<E>(
     Ok(proof)
 }
 
-/// Whether a proof shows that a leaf is leaf `index` of the tree with this size and root (RFC 9162, section 2.1.3.2).
+/// Verifies that a leaf is leaf `index` of the tree with this size and root (RFC 9162, section 2.1.3.2).
 #[must_use]
 pub fn verify_inclusion(index: u64, size: u64, leaf: TreeHash, proof: &[TreeHash], root: TreeHash) -> bool {
     if index >= size {
@@ -279,14 +278,14 @@ pub fn verify_inclusion(index: u64, size: u64, leaf: TreeHash, proof: &[TreeHash
     last == 0 && hash == root
 }
 
-/// Whether a proof shows that a tree begins with another one (RFC 9162, section 2.1.4.2).
+/// Verifies that a tree extends an older one (RFC 9162, section 2.1.4.2).
 #[must_use]
 pub fn verify_consistency(from: u64, to: u64, proof: &[TreeHash], old_root: TreeHash, new_root: TreeHash) -> bool {
     if from >= to {
         return from == to && proof.is_empty() && old_root == new_root;
     }
     if from == 0 {
-        // Everything begins with nothing.
+        // Every tree extends the empty one.
         return proof.is_empty() && old_root == TreeHash::of_nothing();
     }
     let first = from.is_power_of_two().then_some(&old_root);
@@ -318,7 +317,7 @@ pub fn verify_consistency(from: u64, to: u64, proof: &[TreeHash], old_root: Tree
     last == 0 && old == old_root && new == new_root
 }
 
-/// All leaves of a small tree, from which every perfect subtree follows.
+/// Returns the hashes of all perfect subtrees of a small tree.
 pub fn of_leaves(leaves: &[TreeHash]) -> impl Fn(Subtree) -> Result<TreeHash, Infallible> {
     move |subtree| {
         let mut frontier = Frontier::default();
@@ -335,7 +334,7 @@ mod tests {
 
     use super::*;
 
-    /// The vectors of the reference implementation of Certificate Transparency.
+    /// The test vectors of the reference implementation of Certificate Transparency.
     const LEAVES: [&[u8]; 8] = [
         b"",
         b"\x00",
@@ -393,12 +392,12 @@ mod tests {
         leaves.len().try_into().unwrap()
     }
 
-    /// The largest power of two below `leaves`, found by trying.
+    /// Finds the largest power of two below `leaves` by search.
     fn largest_power_below(leaves: usize) -> usize {
         (0..).map(|exponent| 1 << exponent).take_while(|power| *power < leaves).last().unwrap()
     }
 
-    /// MTH of RFC 9162, section 2.1.1, as it is written there.
+    /// MTH of RFC 9162, section 2.1.1, as written there.
     fn naive_root(leaves: &[TreeHash]) -> TreeHash {
         match leaves {
             [] => TreeHash::of_nothing(),
@@ -484,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn every_proof_of_a_small_tree_holds_and_is_as_the_definition_makes_it() {
+    fn proofs_of_small_trees_verify_and_match_the_definition() {
         let leaves = leaves(40);
         for size in 1..=leaves.len() {
             let (tree, all) = (&leaves[..size], count(&leaves[..size]));
@@ -503,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_the_beginning_of_everything_and_of_nothing_else_than_nothing() {
+    fn every_tree_extends_the_empty_tree_and_the_empty_tree_no_other() {
         let (nothing, something) = (TreeHash::of_nothing(), root(3));
         assert!(verify_consistency(0, 0, &[], nothing, nothing));
         assert!(verify_consistency(0, 3, &[], nothing, something));
@@ -531,7 +530,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_is_read_in_one_spelling() {
+    fn hashes_have_one_spelling() {
         assert_eq!(root(8).to_string(), ROOTS[8]);
         for bad in
             ["", &ROOTS[8][1..], &ROOTS[8].to_uppercase(), &ROOTS[8].replace('5', "g"), &format!("{}0", ROOTS[8])]
@@ -540,7 +539,7 @@ mod tests {
         }
     }
 
-    /// A number that nobody can calculate with safely, or one that is near the others.
+    /// A number near the limits of the type, or near the others.
     fn sizes() -> impl Strategy<Value = u64> {
         prop_oneof![0_u64..70, any::<u64>(), Just(u64::MAX), Just(u64::MAX - 1), Just(1 << 63)]
     }
@@ -553,7 +552,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn a_tree_grows_as_it_is_defined(size in 0_usize..2000, more in 1_usize..70) {
+        fn appending_matches_the_definition(size in 0_usize..2000, more in 1_usize..70) {
             let leaves = leaves(size + more);
             let mut frontier = Frontier::of(count(&leaves[..size]), of_leaves(&leaves)).unwrap();
             prop_assert_eq!(&frontier, &grown(&leaves[..size]));
@@ -573,7 +572,7 @@ mod tests {
         }
 
         #[test]
-        fn inclusion_is_proved_and_nothing_else_is(size in 1_usize..2000, at in any::<prop::sample::Index>(), other in any::<prop::sample::Index>()) {
+        fn inclusion_proofs_verify_only_for_their_leaf(size in 1_usize..2000, at in any::<prop::sample::Index>(), other in any::<prop::sample::Index>()) {
             let leaves = leaves(size);
             let index = at.index(size);
             let (place, all, root) = (count(&leaves[..index]), count(&leaves), naive_root(&leaves));
@@ -599,7 +598,7 @@ mod tests {
         }
 
         #[test]
-        fn consistency_is_proved_and_nothing_else_is(to in 2_usize..2000, at in any::<prop::sample::Index>(), other in any::<prop::sample::Index>()) {
+        fn consistency_proofs_verify_only_for_their_trees(to in 2_usize..2000, at in any::<prop::sample::Index>(), other in any::<prop::sample::Index>()) {
             let leaves = leaves(to);
             let from = 1 + at.index(to - 1);
             let (part, all) = (count(&leaves[..from]), count(&leaves));
@@ -623,15 +622,15 @@ mod tests {
         }
 
         #[test]
-        fn a_verifier_survives_whatever_it_is_given(a in sizes(), b in sizes(), hashes in some_hashes()) {
+        fn verifiers_accept_any_input_without_panicking(a in sizes(), b in sizes(), hashes in some_hashes()) {
             let root = TreeHash::of_leaf(b"nobody's");
             prop_assert!(!verify_inclusion(a, b, TreeHash::of_leaf(b"x"), &hashes, root));
             prop_assert!(!verify_consistency(a, b, &hashes, TreeHash::of_leaf(b"x"), root));
         }
 
         #[test]
-        fn proofs_of_the_largest_trees_can_be_made_and_hold(a in sizes(), b in sizes()) {
-            // Every perfect subtree of a tree of equal leaves has a hash that follows from its level alone.
+        fn proofs_of_the_largest_trees_verify(a in sizes(), b in sizes()) {
+            // In a tree of equal leaves, the hash of a perfect subtree depends only on its level.
             let perfect = |subtree: Subtree| {
                 Ok::<_, Infallible>((0..subtree.level).fold(TreeHash::of_leaf(b""), |hash, _| TreeHash::of_node(hash, hash)))
             };

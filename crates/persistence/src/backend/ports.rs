@@ -31,7 +31,7 @@ mod users;
 
 use super::{
     Backend, Connection, HEAD_FIRST, ROUND_TRIPS_COST, Store, add, archiving, has_room, in_place, is_due,
-    lock_attempts, lock_due, lock_founding, lock_head, lock_session, may_archive, met_keys, met_versions, migrate,
+    lock_attempts, lock_bootstrap, lock_due, lock_head, lock_session, may_archive, met_keys, met_versions, migrate,
     read, sweep, try_to_write, write,
 };
 

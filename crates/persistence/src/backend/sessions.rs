@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use diesel::prelude::*;
 use mass_auth::{
-    Opening, RefreshTokenHash, RefreshVerdict, Refreshed, Session, SessionStore, Versioned, judge_refresh,
+    NewSession, RefreshTokenHash, RefreshVerdict, Refreshed, Session, SessionStore, Versioned, judge_refresh,
 };
 use mass_domain::audit::{Act, NewEvent};
 use mass_domain::ids::{SessionId, UserId};
@@ -20,7 +20,7 @@ use crate::schema::{refresh_tokens, sessions, tenants, users as user_rows};
 
 #[async_trait]
 impl SessionStore for Store {
-    async fn open(&self, opening: Opening, event: NewEvent) -> Result<bool, PortError> {
+    async fn open(&self, opening: NewSession, event: NewEvent) -> Result<bool, PortError> {
         let tenant = opening.session.tenant_id.clone();
         self.writes.run_for(&tenant, move |connection, _| open(connection, opening, event)).await
     }
@@ -50,9 +50,9 @@ impl SessionStore for Store {
 }
 
 /// Opens a session, if the proved password is still the user's.
-pub(super) fn open(connection: &mut Connection, opening: Opening, event: NewEvent) -> QueryResult<bool> {
+pub(super) fn open(connection: &mut Connection, opening: NewSession, event: NewEvent) -> QueryResult<bool> {
     super::write(connection, |connection| {
-        let Opening { session, refresh, proved, rehashed } = opening;
+        let NewSession { session, refresh, proved, rehashed } = opening;
         let head = Head::lock(connection, &session.tenant_id)?;
         // This also locks the user's row: a change of password waits until the session is there to be ended.
         let password = rehashed.as_ref().unwrap_or(&proved);

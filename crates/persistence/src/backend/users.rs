@@ -30,9 +30,9 @@ impl UserStore for Store {
         self.reads.read_outside(is_empty).await
     }
 
-    async fn found(&self, tenant: Tenant, account: Account, events: Vec<NewEvent>) -> Result<bool, PortError> {
+    async fn bootstrap(&self, tenant: Tenant, account: Account, events: Vec<NewEvent>) -> Result<bool, PortError> {
         let id = tenant.id.clone();
-        self.writes.run_for(&id, move |connection, _| found(connection, &tenant, account, events)).await
+        self.writes.run_for(&id, move |connection, _| bootstrap(connection, &tenant, account, events)).await
     }
 
     async fn find_by_email(&self, email: &Email) -> Result<Option<Account>, PortError> {
@@ -90,14 +90,14 @@ pub(super) fn is_empty(connection: &mut Connection) -> QueryResult<bool> {
 }
 
 /// Creates the first tenant and account, unless there is an account.
-pub(super) fn found(
+pub(super) fn bootstrap(
     connection: &mut Connection,
     tenant: &Tenant,
     account: Account,
     events: Vec<NewEvent>,
 ) -> QueryResult<bool> {
     super::write(connection, |connection| {
-        super::lock_founding(connection)?;
+        super::lock_bootstrap(connection)?;
         if !is_empty(connection)? {
             return Ok(false);
         }

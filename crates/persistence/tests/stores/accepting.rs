@@ -1,4 +1,4 @@
-//! Accepting submissions: every decision, its answer and its trace.
+//! Accepting submissions: decisions, receipts and events.
 
 use mass_admin_service::QuotaChange;
 use mass_domain::audit::tree::TreeHash;
@@ -13,33 +13,33 @@ use crate::databases::TestDatabase;
 use crate::fixtures::{Vary, act, actor, at, deletion, key, origin, reading, simple, tenant, transition, unplaced};
 
 on_both!(
-    a_stored_request_is_found_as_it_was_answered,
+    stored_requests_are_read_back_unchanged,
     an_equal_document_is_a_duplicate_of_any_version,
     another_document_under_the_same_natural_key_is_refused,
-    a_correction_supersedes_what_stands,
+    a_correction_supersedes_the_current_version,
     documents_without_a_natural_key_are_never_duplicates,
-    natural_keys_of_different_contracts_do_not_meet,
-    a_key_replays_its_first_answer_after_all_that_happened_since,
+    natural_keys_of_different_contracts_are_independent,
+    a_key_replays_its_first_answer_after_later_changes,
     a_key_of_another_document_is_refused,
-    a_key_is_looked_at_before_the_natural_key,
-    a_key_remembers_that_its_first_use_was_a_duplicate,
+    the_idempotency_key_precedes_the_natural_key,
+    a_key_of_a_duplicate_replays_the_duplicate,
     a_refused_attempt_does_not_use_up_its_key,
-    a_batch_sees_its_own_beginning,
+    a_batch_sees_its_own_earlier_documents,
     a_large_batch_is_stored_in_its_order,
-    a_batch_that_fails_leaves_nothing,
+    a_failed_batch_leaves_nothing,
     instants_keep_their_microseconds,
-    every_answer_tells_where_the_event_of_its_request_stands,
+    every_receipt_has_the_position_of_its_event,
     a_refused_submission_leaves_no_event_of_its_own,
-    of_documents_that_belong_together_none_is_stored_beside_a_refused_one,
-    refused_calls_count_as_requests_of_the_day_and_one_is_told_beyond_them,
-    a_document_that_was_over_quota_is_judged_by_what_another_process_allows,
-    nothing_happens_when_an_answer_is_repeated,
-    documents_that_were_refused_before_are_recorded_with_their_neighbours,
-    a_large_batch_is_stored_beside_many_events_of_refused_calls,
-    a_batch_that_fails_records_no_refusal,
+    atomic_documents_are_not_stored_beside_a_refused_one,
+    refused_calls_count_towards_the_daily_quota_and_one_more_is_recorded,
+    a_quota_raised_by_another_process_applies_at_once,
+    a_replay_changes_nothing,
+    events_of_refused_documents_are_stored_in_the_same_transaction,
+    a_large_batch_is_stored_with_many_events_of_refused_calls,
+    a_failed_batch_records_no_refusal,
 );
 
-/// The events of the tenant's log, in their order and without a gap.
+/// Returns the events of the tenant's log, and checks that it has no gap.
 fn log(db: &TestDatabase) -> Vec<Event> {
     let texts = db.place.lines("SELECT event AS line FROM audit_events WHERE tenant_id = 'default' ORDER BY sequence");
     let events: Vec<_> = texts.iter().map(|text| Event::read(text).unwrap()).collect();
@@ -52,18 +52,18 @@ fn log_size(db: &TestDatabase) -> i64 {
     i64::try_from(log(db).len()).unwrap()
 }
 
-/// Returns the position of an event.
+/// Returns the leaf of an event.
 fn leaf(event: &Event) -> AuditLeaf {
     AuditLeaf { sequence: event.sequence, leaf_hash: TreeHash::of_leaf(event.write().as_bytes()) }
 }
 
-/// The event of a call that was refused documents.
+/// Builds the event of a call with refused documents.
 fn refused_before(tenant: &TenantId, number: i64) -> NewEvent {
     let object = Object::MassRequest(simple(number).id);
     Act::new(actor(), at(1), &origin()).refused(tenant, Action::PayloadRefused, object).with("number", number)
 }
 
-async fn a_stored_request_is_found_as_it_was_answered(db: TestDatabase) {
+async fn stored_requests_are_read_back_unchanged(db: TestDatabase) {
     let sent = reading("dev-1", 20).keyed("k-1").sent(at(123_456));
     let before = log_size(&db);
     let results = db.mass().accept(&tenant(), vec![sent.clone(), simple(1)], Vec::new(), None).await.unwrap().unwrap();
@@ -108,7 +108,7 @@ async fn another_document_under_the_same_natural_key_is_refused(db: TestDatabase
     assert_eq!(db.mass().find(&tenant(), other.id).await.unwrap(), Found::Absent);
 }
 
-async fn a_correction_supersedes_what_stands(db: TestDatabase) {
+async fn a_correction_supersedes_the_current_version(db: TestDatabase) {
     let before = log_size(&db);
     let first = db.stored(reading("dev-1", 20).sent(at(10))).await;
     let second = db.stored(reading("dev-1", 21).correcting().sent(at(20))).await;
@@ -139,14 +139,14 @@ async fn documents_without_a_natural_key_are_never_duplicates(db: TestDatabase) 
     assert_ne!(db.stored(simple(1)).await.summary.id, db.stored(simple(1)).await.summary.id);
 }
 
-async fn natural_keys_of_different_contracts_do_not_meet(db: TestDatabase) {
+async fn natural_keys_of_different_contracts_are_independent(db: TestDatabase) {
     db.stored(reading("same", 20)).await;
     let mut enterprise = reading("same", 20);
     enterprise.examined.contract = "enterprise/1.1".parse().unwrap();
     assert_eq!(db.accept(enterprise).await.unwrap().outcome, Outcome::Accepted);
 }
 
-async fn a_key_replays_its_first_answer_after_all_that_happened_since(db: TestDatabase) {
+async fn a_key_replays_its_first_answer_after_later_changes(db: TestDatabase) {
     let first = db.accept(reading("dev-1", 20).keyed("k")).await.unwrap();
     let id = first.request.summary.id;
     db.mass().transition(&tenant(), id, transition(Status::Processing)).await.unwrap();
@@ -168,19 +168,19 @@ async fn a_key_of_another_document_is_refused(db: TestDatabase) {
     let mut same_text_under_another_contract = simple(1).keyed("k");
     same_text_under_another_contract.examined.contract = "device/1.1".parse().unwrap();
     assert_eq!(db.accept(same_text_under_another_contract).await, reused);
-    // The contents are judged before the deletion.
+    // The content is compared before the deletion is noticed.
     db.mass().delete(&tenant(), first.summary.id, deletion()).await.unwrap();
     assert_eq!(db.accept(simple(2).keyed("k")).await, reused);
 }
 
-async fn a_key_is_looked_at_before_the_natural_key(db: TestDatabase) {
+async fn the_idempotency_key_precedes_the_natural_key(db: TestDatabase) {
     db.stored(reading("dev-1", 20)).await;
     let first = db.stored(simple(1).keyed("k")).await;
     let conflicting_too = db.accept(reading("dev-1", 21).keyed("k")).await;
     assert_eq!(conflicting_too, Err(Refusal::KeyReused { request_id: first.summary.id }));
 }
 
-async fn a_key_remembers_that_its_first_use_was_a_duplicate(db: TestDatabase) {
+async fn a_key_of_a_duplicate_replays_the_duplicate(db: TestDatabase) {
     let original = db.stored(reading("dev-1", 20)).await;
     let duplicate = db.accept(reading("dev-1", 20).keyed("k")).await.unwrap();
     assert_eq!((duplicate.outcome, &duplicate.request), (Outcome::Duplicate, &original));
@@ -196,7 +196,7 @@ async fn a_refused_attempt_does_not_use_up_its_key(db: TestDatabase) {
     assert_eq!((receipt.outcome, receipt.replayed), (Outcome::Correction, false));
 }
 
-async fn a_batch_sees_its_own_beginning(db: TestDatabase) {
+async fn a_batch_sees_its_own_earlier_documents(db: TestDatabase) {
     let before = db.stored(reading("dev-2", 1)).await;
     let submissions = vec![
         reading("dev-1", 20).keyed("k"),
@@ -237,11 +237,11 @@ async fn a_batch_sees_its_own_beginning(db: TestDatabase) {
             Ok((Outcome::Correction, true, ids[4])),
         ]
     );
-    // Each answer shows the request as it was in its place.
+    // Each receipt shows the request as it was at its position in the batch.
     let corrected_by = |index: usize| results[index].as_ref().unwrap().request.summary.corrected_by;
     assert_eq!([0, 1, 2, 5].map(corrected_by), [None, None, None, Some(ids[4])]);
     assert_eq!([4, 6, 9, 10].map(corrected_by), [None, None, Some(ids[8]), None]);
-    // And what is stored is how the batch ended.
+    // The stored rows show the end of the batch.
     let chain =
         [(ids[0], None, Some(ids[4]), 2), (ids[4], Some(ids[0]), Some(ids[6]), 2), (ids[6], Some(ids[4]), None, 1)];
     for (id, corrects, corrected_by, version) in chain {
@@ -263,7 +263,7 @@ async fn a_batch_sees_its_own_beginning(db: TestDatabase) {
             (Action::Corrected, Object::MassRequest(before.summary.id)),
         ]
     );
-    // Replays from what is stored are the same as from memory.
+    // Replays from the store equal those from memory.
     for index in [1, 10] {
         let again = db.accept(submissions[index].clone()).await;
         assert_eq!(again.as_ref(), results[index].as_ref());
@@ -287,7 +287,7 @@ async fn a_large_batch_is_stored_in_its_order(db: TestDatabase) {
     }
 }
 
-async fn a_batch_that_fails_leaves_nothing(db: TestDatabase) {
+async fn a_failed_batch_leaves_nothing(db: TestDatabase) {
     let sent = simple(1).keyed("k");
     let before = log_size(&db);
     let mut same_id = simple(2);
@@ -310,7 +310,7 @@ async fn instants_keep_their_microseconds(db: TestDatabase) {
     }
 }
 
-async fn every_answer_tells_where_the_event_of_its_request_stands(db: TestDatabase) {
+async fn every_receipt_has_the_position_of_its_event(db: TestDatabase) {
     let submissions = vec![
         reading("dev-1", 20).keyed("k"),
         reading("dev-1", 20).keyed("k"),
@@ -327,7 +327,7 @@ async fn every_answer_tells_where_the_event_of_its_request_stands(db: TestDataba
     );
     assert_ne!(first, correction);
 
-    // The same from what is stored, whatever has happened since.
+    // The same from the store, after later changes.
     db.mass().transition(&tenant(), submissions[0].id, transition(Status::Processing)).await.unwrap();
     for (sent, leaf) in [(0, first), (1, first), (2, first), (3, correction)] {
         let again = db.accept(submissions[sent].clone()).await.unwrap().request.summary;
@@ -348,7 +348,7 @@ async fn a_refused_submission_leaves_no_event_of_its_own(db: TestDatabase) {
     assert_eq!(log_size(&db), before);
 }
 
-async fn of_documents_that_belong_together_none_is_stored_beside_a_refused_one(db: TestDatabase) {
+async fn atomic_documents_are_not_stored_beside_a_refused_one(db: TestDatabase) {
     db.stored(reading("dev-1", 20)).await;
     let before = log_size(&db);
     let documents = vec![simple(1), reading("dev-1", 21)];
@@ -358,7 +358,7 @@ async fn of_documents_that_belong_together_none_is_stored_beside_a_refused_one(d
     assert_eq!(log_size(&db), before);
 }
 
-async fn refused_calls_count_as_requests_of_the_day_and_one_is_told_beyond_them(db: TestDatabase) {
+async fn refused_calls_count_towards_the_daily_quota_and_one_more_is_recorded(db: TestDatabase) {
     let allow = async |requests_per_day: Option<u64>| {
         let quotas = Quotas { requests_per_day, stored_bytes: None };
         db.quotas().set(&tenant(), QuotaChange { quotas, act: act(at(2)) }).await.unwrap();
@@ -378,7 +378,7 @@ async fn refused_calls_count_as_requests_of_the_day_and_one_is_told_beyond_them(
         refuse(number).await;
     }
     assert_eq!(told(), 3);
-    // Many of one group, too.
+    // Many events of one group, too.
     let many = (0..20).map(|number| refused_before(&tenant(), number)).collect();
     db.mass().accept(&tenant(), Vec::new(), many, None).await.unwrap().unwrap();
     assert_eq!(told(), 3);
@@ -393,7 +393,7 @@ async fn refused_calls_count_as_requests_of_the_day_and_one_is_told_beyond_them(
     assert_eq!(told(), 5);
 }
 
-async fn a_document_that_was_over_quota_is_judged_by_what_another_process_allows(db: TestDatabase) {
+async fn a_quota_raised_by_another_process_applies_at_once(db: TestDatabase) {
     let other = db.place.open();
     let allow = async |requests_per_day: u64| {
         let quotas = Quotas { requests_per_day: Some(requests_per_day), stored_bytes: None };
@@ -408,7 +408,7 @@ async fn a_document_that_was_over_quota_is_judged_by_what_another_process_allows
     }
 }
 
-async fn nothing_happens_when_an_answer_is_repeated(db: TestDatabase) {
+async fn a_replay_changes_nothing(db: TestDatabase) {
     db.stored(reading("dev-1", 20).keyed("k")).await;
     let before = log_size(&db);
     for repeated in [reading("dev-1", 20).keyed("k"), reading("dev-1", 20)] {
@@ -417,7 +417,7 @@ async fn nothing_happens_when_an_answer_is_repeated(db: TestDatabase) {
     assert_eq!(log_size(&db), before);
 }
 
-async fn documents_that_were_refused_before_are_recorded_with_their_neighbours(db: TestDatabase) {
+async fn events_of_refused_documents_are_stored_in_the_same_transaction(db: TestDatabase) {
     let before = log(&db).len();
     let refused = [1, 2, 3].map(|number| refused_before(&tenant(), number));
     let sent = simple(4);
@@ -431,9 +431,9 @@ async fn documents_that_were_refused_before_are_recorded_with_their_neighbours(d
     assert_eq!(told, [first, second, accepted, third]);
 }
 
-async fn a_large_batch_is_stored_beside_many_events_of_refused_calls(db: TestDatabase) {
+async fn a_large_batch_is_stored_with_many_events_of_refused_calls(db: TestDatabase) {
     let before = log(&db).len();
-    // Every third is a conflict with the one before it.
+    // Every third document conflicts with the one before it.
     let submissions = (0..900).map(|n| reading(&format!("dev-{}", n - i64::from(n % 3 == 2)), n)).collect();
     let refused = (0..700).map(|number| refused_before(&tenant(), number)).collect();
     let results = db.mass().accept(&tenant(), submissions, refused, None).await.unwrap().unwrap();
@@ -447,7 +447,7 @@ async fn a_large_batch_is_stored_beside_many_events_of_refused_calls(db: TestDat
     }
 }
 
-async fn a_batch_that_fails_records_no_refusal(db: TestDatabase) {
+async fn a_failed_batch_records_no_refusal(db: TestDatabase) {
     let before = log_size(&db);
     let first = simple(1);
     let mut same_id = simple(2);

@@ -14,9 +14,9 @@ use crate::databases::TestDatabase;
 use crate::fixtures::{account, at, event, founded, other_tenant, tenant};
 
 on_both!(
-    the_first_account_is_founded_once,
+    the_first_account_is_created_once,
     an_account_is_found_by_address_and_by_id,
-    an_address_is_taken_in_every_tenant,
+    an_email_address_is_unique_across_tenants,
     an_account_needs_a_tenant,
     a_password_is_changed,
 );
@@ -25,11 +25,11 @@ fn hash(text: &str) -> PasswordHash {
     PasswordHash::from_stored(text.to_owned())
 }
 
-async fn the_first_account_is_founded_once(db: TestDatabase) {
+async fn the_first_account_is_created_once(db: TestDatabase) {
     assert!(!db.users().is_empty().await.unwrap());
     let third = TenantId::parse("third").unwrap();
     let late = account("late@example.test", &third);
-    assert!(!db.users().found(founded(third.clone()), late.clone(), vec![event(&third, at(0))]).await.unwrap());
+    assert!(!db.users().bootstrap(founded(third.clone()), late.clone(), vec![event(&third, at(0))]).await.unwrap());
     assert_eq!(db.users().find_by_email(&late.user.email).await.unwrap(), None);
     assert!(matches!(db.accounts().create(late, event(&third, at(0))).await, Err(CreateUserError::NoSuchTenant)));
 }
@@ -47,7 +47,7 @@ async fn an_account_is_found_by_address_and_by_id(db: TestDatabase) {
     assert_eq!(db.accounts().find(&tenant(), UserId::from_uuid(Uuid::nil())).await.unwrap(), None);
 }
 
-async fn an_address_is_taken_in_every_tenant(db: TestDatabase) {
+async fn an_email_address_is_unique_across_tenants(db: TestDatabase) {
     let first = account("ana@example.test", &tenant());
     db.accounts().create(first.clone(), event(&first.user.tenant_id, at(0))).await.unwrap();
     for tenant in [tenant(), other_tenant()] {

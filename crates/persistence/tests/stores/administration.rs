@@ -1,4 +1,4 @@
-//! Tenants, users, API keys and quotas, as administration sees them.
+//! Administration of tenants, users, API keys and quotas.
 
 use std::collections::BTreeSet;
 
@@ -18,17 +18,17 @@ use crate::fixtures::{account, act, actor, at, event, founded, origin, other_ten
 
 on_both!(
     a_tenant_is_created_with_its_administrator_or_not_at_all,
-    tenants_are_listed_by_their_slugs,
+    tenants_are_listed_in_order_of_their_slugs,
     users_of_one_tenant_are_listed_newest_first,
-    a_user_is_changed_as_it_was_judged,
-    of_all_administrators_who_resign_at_once_one_remains,
-    a_key_is_found_as_it_was_stored,
-    a_prefix_is_given_once,
+    a_change_to_a_user_is_stored,
+    concurrent_resignations_leave_one_administrator,
+    stored_keys_are_read_back_unchanged,
+    a_key_prefix_is_unique,
     keys_of_one_tenant_are_listed_newest_first,
-    a_key_is_revoked_once_and_for_all,
-    a_later_use_of_a_key_is_kept,
+    a_revoked_key_stays_revoked,
+    only_a_later_use_of_a_key_replaces_the_last_one,
     quotas_are_replaced_as_a_whole,
-    settings_are_replaced_and_every_change_is_told,
+    settings_are_replaced_and_every_change_is_recorded,
 );
 
 fn two() -> Limit {
@@ -81,7 +81,7 @@ async fn a_tenant_is_created_with_its_administrator_or_not_at_all(db: TestDataba
     assert_eq!(db.accounts().find(&third, second.user.id).await.unwrap(), None);
 }
 
-async fn tenants_are_listed_by_their_slugs(db: TestDatabase) {
+async fn tenants_are_listed_in_order_of_their_slugs(db: TestDatabase) {
     for id in ["alpha", "zeta"] {
         db.tenants()
             .create(founded(slug(id)), account(&format!("ana@{id}.test"), &slug(id)), founding(&slug(id)))
@@ -115,7 +115,7 @@ pub(crate) fn change(roles: &[Role], disabled: bool) -> UserChange {
     UserChange { principal, roles, disabled, keep_keys: false, at: at(7), origin: origin() }
 }
 
-async fn a_user_is_changed_as_it_was_judged(db: TestDatabase) {
+async fn a_change_to_a_user_is_stored(db: TestDatabase) {
     let account = account("ana@example.test", &tenant());
     db.accounts().create(account.clone(), event(&account.user.tenant_id, at(0))).await.unwrap();
     let id = account.user.id;
@@ -126,7 +126,7 @@ async fn a_user_is_changed_as_it_was_judged(db: TestDatabase) {
     assert!(matches!(foreign, Err(ChangeUserError::NotFound)));
 }
 
-async fn of_all_administrators_who_resign_at_once_one_remains(db: TestDatabase) {
+async fn concurrent_resignations_leave_one_administrator(db: TestDatabase) {
     let other = db.place.open();
     let stores = [&db.database, &other].map(|database| database.stores().admin.accounts.clone());
     let mut admins = Vec::new();
@@ -144,7 +144,7 @@ async fn of_all_administrators_who_resign_at_once_one_remains(db: TestDatabase) 
     assert_eq!(results.iter().filter(|result| matches!(result, Err(ChangeUserError::LastAdmin))).count(), 1);
 }
 
-async fn a_key_is_found_as_it_was_stored(db: TestDatabase) {
+async fn stored_keys_are_read_back_unchanged(db: TestDatabase) {
     for (byte, plain) in [(1, false), (2, true)] {
         let (mut key, secret) = key(&tenant(), byte);
         if plain {
@@ -159,7 +159,7 @@ async fn a_key_is_found_as_it_was_stored(db: TestDatabase) {
     assert_eq!(db.key_ring().find_by_prefix(&key(&tenant(), 3).0.prefix).await.unwrap(), None);
 }
 
-async fn a_prefix_is_given_once(db: TestDatabase) {
+async fn a_key_prefix_is_unique(db: TestDatabase) {
     let (first, secret) = key(&tenant(), 1);
     assert!(db.keys().create(first.clone(), secret, event(&first.tenant_id, at(1))).await.unwrap());
     let (second, secret) = key(&other_tenant(), 1);
@@ -182,7 +182,7 @@ async fn keys_of_one_tenant_are_listed_newest_first(db: TestDatabase) {
     assert_eq!(db.keys().list(&other_tenant(), Some(&keys[2].prefix), None, two()).await.unwrap(), []);
 }
 
-async fn a_key_is_revoked_once_and_for_all(db: TestDatabase) {
+async fn a_revoked_key_stays_revoked(db: TestDatabase) {
     let (key, secret) = key(&tenant(), 1);
     assert!(db.keys().create(key.clone(), secret, event(&key.tenant_id, at(1))).await.unwrap());
     assert!(!db.keys().revoke(&other_tenant(), key.id, event(&other_tenant(), at(4))).await.unwrap());
@@ -193,7 +193,7 @@ async fn a_key_is_revoked_once_and_for_all(db: TestDatabase) {
     }
 }
 
-async fn a_later_use_of_a_key_is_kept(db: TestDatabase) {
+async fn only_a_later_use_of_a_key_replaces_the_last_one(db: TestDatabase) {
     let (key, secret) = key(&tenant(), 1);
     assert!(db.keys().create(key.clone(), secret, event(&key.tenant_id, at(1))).await.unwrap());
     for (used, kept) in [(5, 5), (8, 8), (7, 8)] {
@@ -217,7 +217,7 @@ async fn quotas_are_replaced_as_a_whole(db: TestDatabase) {
     }
 }
 
-async fn settings_are_replaced_and_every_change_is_told(db: TestDatabase) {
+async fn settings_are_replaced_and_every_change_is_recorded(db: TestDatabase) {
     assert_eq!(db.settings().get(&tenant()).await.unwrap(), TenantSettings::default());
     for auto_send in [Some(true), Some(true), Some(false), None, None] {
         let settings = TenantSettings { auto_send };

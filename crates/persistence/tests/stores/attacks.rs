@@ -1,4 +1,4 @@
-//! Attacks on the audit trail by somebody with every right on the database, and the findings of verification.
+//! Tampering with the audit trail by somebody with all rights on the database, and the findings of the verification.
 
 use std::fmt::Write as _;
 
@@ -14,21 +14,21 @@ use mass_domain::ids::{MassRequestId, UserId};
 use mass_domain::mass_request::Status;
 use mass_domain::tenancy::TenantId;
 
-use crate::databases::{Place, TestDatabase};
+use crate::databases::{DatabaseLocation, TestDatabase};
 use crate::fixtures::{Vary, account, act, at, deletion, event, founded, reading, simple, tenant, transition};
 
 on_both!(
-    a_log_that_nobody_changed_is_verified,
+    an_unchanged_log_is_valid,
     a_changed_text_is_found,
     a_changed_text_with_its_hash_is_found,
     a_changed_acceptance_with_its_hash_is_found_by_its_request,
     swapped_events_are_found,
     a_removed_event_is_found,
-    nothing_is_proved_by_what_is_missing,
+    there_are_no_proofs_of_missing_events,
     an_inserted_event_is_found,
-    a_cut_tail_is_found,
-    a_cut_tail_is_found_by_its_requests,
-    a_log_that_was_written_anew_is_found_by_an_earlier_checkpoint,
+    a_removed_tail_is_found,
+    a_removed_tail_is_found_by_its_requests,
+    a_rewritten_log_is_found_by_an_earlier_checkpoint,
     a_changed_column_is_found,
     a_changed_node_is_found,
     a_changed_head_is_found,
@@ -37,18 +37,18 @@ on_both!(
     each_changed_column_of_a_request_is_found,
     a_changed_account_is_found,
     an_inserted_or_removed_account_is_found,
-    a_value_that_cannot_be_read_is_found,
-    an_account_of_an_older_log_is_not_taken_for_a_forged_one,
-    a_log_grows_by_events_and_by_nothing_else,
+    an_unreadable_value_is_a_finding,
+    accounts_of_older_logs_are_not_reported,
+    a_log_only_grows_by_valid_events,
 );
 
-/// The size of the log: the tree has a stored node and some peaks beside it.
+/// The number of events in the log: enough for a stored node of the tree, and some peaks beside it.
 const EVENTS: u64 = 300;
 
 /// The sizes of its checkpoints.
 const SIGNED: [u64; 2] = [100, 290];
 
-/// A log that begins with three requests that are accepted, of which the second is deleted then.
+/// A log that begins with three accepted requests, the second of which is then deleted.
 struct Log {
     db: TestDatabase,
     requests: [MassRequestId; 3],
@@ -92,30 +92,30 @@ impl Log {
         found(self.verify(&[]).await)
     }
 
-    /// Does what the triggers of the audit trail stand in the way of.
+    /// Runs statements that the triggers of the audit trail refuse, without the triggers.
     fn attack(&self, statements: &str) {
         let refused = execute(&self.db.place, statements).unwrap_err();
         assert!(refused.contains("the audit trail only grows"), "{refused}");
         let armless = match &self.db.place {
-            Place::Sqlite(_) => {
+            DatabaseLocation::Sqlite(_) => {
                 let triggers = self.db.place.lines("SELECT name AS line FROM sqlite_schema WHERE type = 'trigger'");
                 triggers.into_iter().fold(String::new(), |drops, name| drops + &format!("DROP TRIGGER {name};"))
             }
-            Place::Postgres(_) => "SET session_replication_role = replica;".to_owned(),
+            DatabaseLocation::Postgres(_) => "SET session_replication_role = replica;".to_owned(),
         };
         execute(&self.db.place, &format!("{armless}{statements}")).unwrap();
     }
 
-    /// Does what the triggers stand in the way of, where an attack has not removed them already.
+    /// Runs statements that the triggers refuse, unless an earlier attack has removed these.
     fn attack_again(&self, statements: &str) {
         let left = "SELECT name AS line FROM sqlite_schema WHERE type = 'trigger'";
         match &self.db.place {
-            Place::Sqlite(_) if self.db.place.lines(left).is_empty() => self.change(statements),
-            Place::Sqlite(_) | Place::Postgres(_) => self.attack(statements),
+            DatabaseLocation::Sqlite(_) if self.db.place.lines(left).is_empty() => self.change(statements),
+            DatabaseLocation::Sqlite(_) | DatabaseLocation::Postgres(_) => self.attack(statements),
         }
     }
 
-    /// Does what no trigger stands in the way of.
+    /// Runs statements that no trigger refuses.
     fn change(&self, statements: &str) {
         self.db.place.execute(statements);
     }
@@ -129,7 +129,7 @@ impl Log {
         self.db.place.lines(&format!("SELECT event AS line FROM audit_events WHERE {} ORDER BY sequence", of_tenant()))
     }
 
-    /// The statement that writes an event's text, with its hash.
+    /// Builds the statement that rewrites an event's text and its hash.
     fn rewriting(&self, event: u64, text: &str) -> String {
         let hash = self.bytes(TreeHash::of_leaf(text.as_bytes()).as_bytes());
         let text = text.replace('\'', "''");
@@ -137,7 +137,7 @@ impl Log {
         format!("UPDATE audit_events SET event = '{text}', leaf_hash = {hash} WHERE {place};")
     }
 
-    /// The statement that writes the head of a log.
+    /// Builds the statement that rewrites the head of a log.
     fn heading(&self, frontier: &Frontier) -> String {
         let peaks: Vec<u8> = frontier.peaks().iter().flat_map(|peak| *peak.as_bytes()).collect();
         let (size, peaks) = (frontier.size(), self.bytes(&peaks));
@@ -150,16 +150,16 @@ impl Log {
             hex
         });
         match &self.db.place {
-            Place::Sqlite(_) => format!("x'{hex}'"),
-            Place::Postgres(_) => format!("decode('{hex}', 'hex')"),
+            DatabaseLocation::Sqlite(_) => format!("x'{hex}'"),
+            DatabaseLocation::Postgres(_) => format!("decode('{hex}', 'hex')"),
         }
     }
 
     fn id(&self, request: usize) -> String {
         let id = self.requests[request].as_uuid();
         match &self.db.place {
-            Place::Sqlite(_) => self.bytes(id.as_bytes()),
-            Place::Postgres(_) => format!("'{id}'"),
+            DatabaseLocation::Sqlite(_) => self.bytes(id.as_bytes()),
+            DatabaseLocation::Postgres(_) => format!("'{id}'"),
         }
     }
 }
@@ -168,10 +168,10 @@ fn of_tenant() -> &'static str {
     "tenant_id = 'default'"
 }
 
-fn execute(place: &Place, statements: &str) -> Result<(), String> {
+fn execute(place: &DatabaseLocation, statements: &str) -> Result<(), String> {
     let done = match place {
-        Place::Sqlite(_) => place.sqlite_connection().batch_execute(statements),
-        Place::Postgres(database) => database.connection().batch_execute(statements),
+        DatabaseLocation::Sqlite(_) => place.sqlite_connection().batch_execute(statements),
+        DatabaseLocation::Postgres(database) => database.connection().batch_execute(statements),
     };
     done.map_err(|error| error.to_string())
 }
@@ -183,7 +183,7 @@ fn found(result: Result<LiveReport, VerifyLiveError>) -> LiveFinding {
     }
 }
 
-async fn a_log_that_nobody_changed_is_verified(db: TestDatabase) {
+async fn an_unchanged_log_is_valid(db: TestDatabase) {
     let log = Log::new(db).await;
     let mut progress = 0;
     let live = &*log.db.database.stores().live;
@@ -195,7 +195,7 @@ async fn a_log_that_nobody_changed_is_verified(db: TestDatabase) {
         root: log.audit().head(&tenant()).await.unwrap().root(),
         requests: 3,
         unindexed: 0,
-        // It was there before its log.
+        // The user is older than its log.
         users: 1,
         untold_users: 1,
         checkpoints: 2,
@@ -212,7 +212,7 @@ async fn a_changed_text_is_found(db: TestDatabase) {
     assert_eq!(log.finding().await, LiveFinding::Changed { event: 50 });
 }
 
-/// An event is held by the next checkpoint, by the next stored node, and by the head.
+/// An event is protected by the next checkpoint, by the next stored node, and by the head.
 async fn a_changed_text_with_its_hash_is_found(db: TestDatabase) {
     let log = Log::new(db).await;
     let original: Vec<_> = [295, 150, 50].map(|event| (event, log.text(event))).into();
@@ -238,7 +238,7 @@ async fn swapped_events_are_found(db: TestDatabase) {
     let log = Log::new(db).await;
     let swap = log.rewriting(50, &log.text(60)) + &log.rewriting(60, &log.text(50));
     log.attack(&swap);
-    assert_eq!(log.finding().await, LiveFinding::OutOfPlace { found: 60, due: 50 });
+    assert_eq!(log.finding().await, LiveFinding::OutOfPlace { found: 60, expected: 50 });
 }
 
 async fn a_removed_event_is_found(db: TestDatabase) {
@@ -247,7 +247,7 @@ async fn a_removed_event_is_found(db: TestDatabase) {
     assert_eq!(log.finding().await, LiveFinding::Missing { first: 50, last: 51 });
 }
 
-async fn nothing_is_proved_by_what_is_missing(db: TestDatabase) {
+async fn there_are_no_proofs_of_missing_events(db: TestDatabase) {
     let log = Log::new(db).await;
     log.attack("DELETE FROM audit_events WHERE sequence = 290");
     assert_eq!(log.audit().frontier_at(&tenant(), EVENTS).await.unwrap(), None);
@@ -266,18 +266,18 @@ async fn an_inserted_event_is_found(db: TestDatabase) {
         )
     };
     match &log.db.place {
-        Place::Sqlite(_) => log.change(&copy(EVENTS, EVENTS + 1)),
-        // Here its head has to move, too, before the transaction ends.
-        Place::Postgres(_) => log.attack(&copy(EVENTS, EVENTS + 1)),
+        DatabaseLocation::Sqlite(_) => log.change(&copy(EVENTS, EVENTS + 1)),
+        // Here the head has to move as well before the transaction ends.
+        DatabaseLocation::Postgres(_) => log.attack(&copy(EVENTS, EVENTS + 1)),
     }
     assert_eq!(log.finding().await, LiveFinding::BeyondHead { last: EVENTS + 1, head: EVENTS });
     let room = "UPDATE audit_events SET sequence = sequence + 1000 WHERE sequence >= 50;
                 UPDATE audit_events SET sequence = sequence - 999 WHERE sequence >= 1000;";
     log.attack_again(&format!("{room}{}", copy(49, 50)));
-    assert_eq!(log.finding().await, LiveFinding::OutOfPlace { found: 49, due: 50 });
+    assert_eq!(log.finding().await, LiveFinding::OutOfPlace { found: 49, expected: 50 });
 }
 
-async fn a_cut_tail_is_found(db: TestDatabase) {
+async fn a_removed_tail_is_found(db: TestDatabase) {
     let log = Log::new(db).await;
     let shorter = log.audit().frontier_at(&tenant(), 280).await.unwrap().unwrap();
     log.attack("DELETE FROM audit_events WHERE sequence > 280");
@@ -290,7 +290,7 @@ async fn a_cut_tail_is_found(db: TestDatabase) {
     assert_eq!(finding, LiveFinding::CutBelowCheckpoint { covered: 290, last: 280 });
 }
 
-async fn a_cut_tail_is_found_by_its_requests(db: TestDatabase) {
+async fn a_removed_tail_is_found_by_its_requests(db: TestDatabase) {
     let log = Log::new(db).await;
     let shorter = log.audit().head(&tenant()).await.unwrap();
     let request = log.db.stored(simple(9)).await.summary.id;
@@ -299,8 +299,8 @@ async fn a_cut_tail_is_found_by_its_requests(db: TestDatabase) {
     assert_eq!(log.finding().await, LiveFinding::RequestWithoutEvent { request });
 }
 
-/// With the tree, the head and without its checkpoints, a log that was written anew is one like any other.
-async fn a_log_that_was_written_anew_is_found_by_an_earlier_checkpoint(db: TestDatabase) {
+/// With a new tree and head, and without checkpoints, a rewritten log is valid in itself.
+async fn a_rewritten_log_is_found_by_an_earlier_checkpoint(db: TestDatabase) {
     let log = Log::new(db).await;
     let mut texts = log.texts();
     texts[49] = texts[49].replacen("req-1", "req-2", 1);
@@ -338,7 +338,7 @@ async fn a_changed_column_is_found(db: TestDatabase) {
         ("at", "'2020-01-01T00:00:00.000000Z'", column("at", "2020-01-01T00:00:00Z", "2026-11-24T12:00:04.000049Z")),
     ];
     for (name, value, expected) in columns {
-        // Each stands before those that were changed before it.
+        // Each one precedes those that were changed before.
         log.attack_again(&format!("UPDATE audit_events SET {name} = {value} WHERE sequence = 50"));
         assert_eq!(log.finding().await, expected);
     }
@@ -387,7 +387,7 @@ async fn a_changed_request_is_found(db: TestDatabase) {
     let [first, second, third] = log.requests;
     let update =
         |request, set: &str| log.change(&format!("UPDATE mass_requests SET {set} WHERE id = {}", log.id(request)));
-    // From the last to the first, since the first thing that is wrong is told.
+    // From the last to the first, because the first fault is reported.
     log.change(&format!("DELETE FROM mass_requests WHERE id = {}", log.id(2)));
     assert_eq!(log.finding().await, LiveFinding::RequestMissing { request: third, event: 3 });
     update(1, "deleted_at = NULL");
@@ -405,7 +405,7 @@ async fn a_changed_request_is_found(db: TestDatabase) {
     assert_eq!(log.finding().await, changed("contract"));
 }
 
-/// Changes that no document shows: of the columns that requests are looked up by, and of their status.
+/// The columns that no document shows: those that requests are found by, and their progress.
 async fn each_changed_column_of_a_request_is_found(db: TestDatabase) {
     let first = db.stored(reading("d-1", 20).keyed("k-1")).await.summary;
     let second = db.stored(reading("d-1", 21).correcting()).await.summary;
@@ -417,7 +417,7 @@ async fn each_changed_column_of_a_request_is_found(db: TestDatabase) {
     let verify = async || verify(live, &tenant(), None, &[""; 0], |_| {}).await;
     assert_eq!(verify().await.unwrap().unindexed, 0);
 
-    let postgres = matches!(&db.place, Place::Postgres(_));
+    let postgres = matches!(&db.place, DatabaseLocation::Postgres(_));
     let id = |id: MassRequestId| {
         let simple = id.as_uuid().simple().to_string();
         if postgres { format!("'{simple}'") } else { format!("x'{simple}'") }
@@ -477,7 +477,7 @@ fn administered_tenant() -> TenantId {
     TenantId::parse("administered").unwrap()
 }
 
-/// A tenant whose log tells of its creation and of two accounts, of which the second was changed in every way.
+/// A tenant whose log has its creation and two accounts, the second of which was changed in every way.
 async fn administered(db: &TestDatabase) -> [UserId; 2] {
     let other = administered_tenant();
     let (first, second) = (account("first@example.com", &other), account("second@example.com", &other));
@@ -530,8 +530,8 @@ async fn an_inserted_or_removed_account_is_found(db: TestDatabase) {
     let live = &*db.database.stores().live;
     let finding = async || found(verify(live, &administered_tenant(), None, &[""; 0], |_| {}).await);
     let id = match &db.place {
-        Place::Sqlite(_) => "x'00000000000000000000000000000009'",
-        Place::Postgres(_) => "'00000000-0000-0000-0000-000000000009'",
+        DatabaseLocation::Sqlite(_) => "x'00000000000000000000000000000009'",
+        DatabaseLocation::Postgres(_) => "'00000000-0000-0000-0000-000000000009'",
     };
     db.place.execute(&format!(
         "INSERT INTO users (tenant_id, id, email, password_hash, roles, created_at, updated_at)
@@ -544,28 +544,28 @@ async fn an_inserted_or_removed_account_is_found(db: TestDatabase) {
     assert_eq!(finding().await, LiveFinding::UserMissing { user: ids[1] });
 }
 
-/// Logs of before tell neither of every account nor of password hashes.
-async fn an_account_of_an_older_log_is_not_taken_for_a_forged_one(db: TestDatabase) {
+/// Older logs have neither every account nor password hashes.
+async fn accounts_of_older_logs_are_not_reported(db: TestDatabase) {
     let old = account("old@example.com", &tenant());
     let id = old.user.id;
     db.accounts().create(old, event(&tenant(), at(0))).await.unwrap();
     let live = &*db.database.stores().live;
     let verify = async || verify(live, &tenant(), None, &[""; 0], |_| {}).await;
     let report = verify().await.unwrap();
-    // Another one is there from the beginning.
+    // The other account is there from the beginning.
     assert_eq!((report.users, report.untold_users), (2, 2));
-    assert!(report.to_string().contains("\nNOT compared: some of 2 users"), "{report}");
+    assert!(report.to_string().contains("\nNOT compared: some columns of 2 users"), "{report}");
     let event = act(at(2)).done(&tenant(), Action::PasswordReset, Object::User(id));
     assert!(db.users().set_password(&tenant(), id, PasswordHash::from_stored("new".to_owned()), event).await.unwrap());
     assert_eq!(verify().await.unwrap().untold_users, 2);
 }
 
-/// Any stored value leads to a finding and not to a failure of verification.
-async fn a_value_that_cannot_be_read_is_found(db: TestDatabase) {
+/// Any stored value leads to a finding, never to a failure of the verification.
+async fn an_unreadable_value_is_a_finding(db: TestDatabase) {
     let log = Log::new(db).await;
     let (instant, short) = match &log.db.place {
-        Place::Sqlite(_) => ("'yesterday'", "x'00'"),
-        Place::Postgres(_) => ("'infinity'", "'\\x00'"),
+        DatabaseLocation::Sqlite(_) => ("'yesterday'", "x'00'"),
+        DatabaseLocation::Postgres(_) => ("'infinity'", "'\\x00'"),
     };
     log.change(&format!("UPDATE mass_requests SET updated_at = {instant} WHERE id = {}", log.id(0)));
     let stated = "no instant".to_owned();
@@ -582,8 +582,8 @@ async fn a_value_that_cannot_be_read_is_found(db: TestDatabase) {
     assert!(matches!(found, LiveFinding::Column { .. } | LiveFinding::Stored(_)), "{found}");
 }
 
-/// Rows that would block a tenant or later events, although they change no existing row.
-async fn a_log_grows_by_events_and_by_nothing_else(db: TestDatabase) {
+/// Changes that would block a tenant or its future events, although they alter nothing that exists.
+async fn a_log_only_grows_by_valid_events(db: TestDatabase) {
     let log = Log::new(db).await;
     let (one, two) = (log.bytes(&[1; 32]), log.bytes(&[1; 64]));
     let (instant, next) = ("'2026-11-24T12:00:00.000000Z'", EVENTS + 1);
@@ -621,8 +621,8 @@ async fn a_log_grows_by_events_and_by_nothing_else(db: TestDatabase) {
         let told = ["the audit trail only grows", "duplicate key value"];
         assert!(told.iter().any(|told| refused.contains(told)), "{statement}: {refused}");
     }
-    if let Place::Postgres(_) = &log.db.place {
-        // Here it need not be at once that the head follows, but it has to.
+    if let DatabaseLocation::Postgres(_) = &log.db.place {
+        // Here the head may follow later in the transaction, but it must.
         let refused = execute(&log.db.place, &event(next, &one)).unwrap_err();
         assert!(refused.contains("the audit trail only grows"), "{refused}");
     }
@@ -631,9 +631,9 @@ async fn a_log_grows_by_events_and_by_nothing_else(db: TestDatabase) {
     assert_eq!(log.verify(&[]).await.unwrap().events, next);
 }
 
-/// Puts rows in the place of others, by their keys and by their rowids, as whoever opens the file can.
+/// Replaces rows by their keys and rowids, as anybody can who opens the file.
 #[tokio::test]
-async fn nothing_of_the_trail_is_replaced_on_sqlite() {
+async fn sqlite_refuses_to_replace_rows_of_the_audit_trail() {
     let log = Log::new(TestDatabase::sqlite().await).await;
     log.audit().archive(&tenant(), 1..=10, event(&tenant(), at(9))).await.unwrap();
     let tables = ["audit_heads", "audit_events", "audit_nodes", "audit_archived_leaves", "audit_checkpoints"];
@@ -647,7 +647,7 @@ async fn nothing_of_the_trail_is_replaced_on_sqlite() {
     let before = content();
     for (table, rows) in tables.iter().zip(&before) {
         assert!(!rows.is_empty(), "{table}");
-        // The same row, one with the rowid of another one, and the key of another one.
+        // The same row, one with another row's rowid, and one with another row's key.
         for statement in [
             format!("INSERT OR REPLACE INTO {table} SELECT * FROM {table} LIMIT 1"),
             format!("REPLACE INTO {table} SELECT * FROM {table} ORDER BY rowid DESC LIMIT 1"),
@@ -677,9 +677,9 @@ async fn nothing_of_the_trail_is_replaced_on_sqlite() {
     log.verify(&[]).await.unwrap();
 }
 
-/// Nor is what tells servers that credentials have changed walked around.
+/// The triggers that count changes of credentials cannot be circumvented either.
 #[tokio::test]
-async fn replaced_credentials_raise_the_version_on_sqlite() {
+async fn sqlite_counts_replaced_credentials() {
     let db = TestDatabase::sqlite().await;
     db.accounts().create(account("ana@example.test", &tenant()), event(&tenant(), at(0))).await.unwrap();
     let version = || -> i64 {

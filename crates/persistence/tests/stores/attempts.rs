@@ -1,4 +1,4 @@
-//! Attempts to prove a password.
+//! Counters of password attempts.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use crate::fixtures::at;
 
 on_both!(
     failures_are_counted_until_one_succeeds,
-    attempts_at_once_are_counted_like_those_in_turn,
+    concurrent_attempts_are_counted_like_sequential_ones,
     old_attempts_are_forgotten,
-    a_network_is_delayed_whatever_its_addresses_but_for_whom_is_known_there,
+    a_network_is_delayed_across_addresses_except_for_known_users,
 );
 
 fn keys(account: u8, address: u8) -> AttemptKeys {
@@ -44,7 +44,7 @@ async fn failures_are_counted_until_one_succeeds(db: TestDatabase) {
     }
 }
 
-async fn attempts_at_once_are_counted_like_those_in_turn(db: TestDatabase) {
+async fn concurrent_attempts_are_counted_like_sequential_ones(db: TestDatabase) {
     let other = db.place.open();
     let stores = [&db.database, &other].map(|database| Arc::clone(&database.stores().auth.attempts));
     let mut attempts = JoinSet::new();
@@ -56,7 +56,7 @@ async fn attempts_at_once_are_counted_like_those_in_turn(db: TestDatabase) {
     assert!(results.iter().all(|(_, result)| result.is_ok() || *result == Err(THROTTLED)));
 }
 
-async fn a_network_is_delayed_whatever_its_addresses_but_for_whom_is_known_there(db: TestDatabase) {
+async fn a_network_is_delayed_across_addresses_except_for_known_users(db: TestDatabase) {
     let known = keys(1, 2);
     db.attempts().begin(&known, seconds(0)).await.unwrap().unwrap();
     assert!(!db.attempts().is_known(&known).await.unwrap());
@@ -76,7 +76,7 @@ async fn old_attempts_are_forgotten(db: TestDatabase) {
     db.attempts().begin(&keys(3, 4), seconds(0)).await.unwrap().unwrap();
     db.attempts().succeed(&keys(3, 4), seconds(0)).await.unwrap();
     assert_eq!(db.database.purge_logins(seconds(0), seconds(0)).await.unwrap(), 0);
-    // Two keys under which somebody succeeded stay: of the pair and of the account.
+    // Two keys with a success remain: the pair and the account.
     assert_eq!(db.database.purge_logins(seconds(1), seconds(0)).await.unwrap(), 6);
     assert_eq!(db.database.purge_logins(seconds(1), seconds(1)).await.unwrap(), 2);
 }

@@ -1,4 +1,4 @@
-//! The audit trail as its port shows it.
+//! The port to the audit trail.
 
 use std::num::NonZeroU32;
 
@@ -11,18 +11,18 @@ use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 use mass_persistence::{Options, open};
 
-use crate::databases::{Place, TestDatabase};
+use crate::databases::{DatabaseLocation, TestDatabase};
 use crate::fixtures::{at, event, other_tenant, simple, tenant};
 
 on_both!(
     events_are_kept_in_their_order,
-    each_filter_keeps_what_it_names,
-    bounds_in_time_hold_for_clocks_that_are_set,
-    the_tree_is_that_of_the_events,
-    checkpoints_are_kept_once,
+    each_filter_returns_exactly_the_matching_rows,
+    time_filters_work_after_a_clock_was_set_back,
+    the_tree_matches_the_events,
+    a_checkpoint_is_stored_once,
     an_acceptance_is_found_by_its_request,
-    archived_events_leave_their_leaves,
-    the_system_has_a_log_and_is_no_customer,
+    archived_events_keep_their_leaves,
+    the_system_tenant_has_a_log_but_is_not_listed,
 );
 
 fn trail(db: &TestDatabase) -> &dyn AuditStore {
@@ -75,7 +75,7 @@ async fn events_are_kept_in_their_order(db: TestDatabase) {
     assert_eq!(trail(&db).head(&other_tenant()).await.unwrap().size(), 0);
 }
 
-async fn each_filter_keeps_what_it_names(db: TestDatabase) {
+async fn each_filter_returns_exactly_the_matching_rows(db: TestDatabase) {
     let plain = event(&tenant(), at(1));
     let quotas = NewEvent { action: Action::QuotasSet, object: Object::Quotas, ..plain.clone() };
     let refused = NewEvent { outcome: Outcome::Refused, ..plain.clone() };
@@ -102,8 +102,8 @@ async fn each_filter_keeps_what_it_names(db: TestDatabase) {
     }
 }
 
-async fn bounds_in_time_hold_for_clocks_that_are_set(db: TestDatabase) {
-    // Minutes: the clock is set back by half an hour within the log, and again.
+async fn time_filters_work_after_a_clock_was_set_back(db: TestDatabase) {
+    // Minutes: the clock is set back by half an hour within the log, twice.
     let minutes = [0, 1, 60, 120, 90, 100, 180, 150, 151, 300, 400];
     record(&db, minutes.map(|minute| event(&tenant(), at(minute * 60_000_000)))).await;
     for from in (0..=410).step_by(10) {
@@ -118,7 +118,7 @@ async fn bounds_in_time_hold_for_clocks_that_are_set(db: TestDatabase) {
     }
 }
 
-async fn the_tree_is_that_of_the_events(db: TestDatabase) {
+async fn the_tree_matches_the_events(db: TestDatabase) {
     for part in [1, 254, 3, 300, 42] {
         record(&db, some(part)).await;
     }
@@ -147,7 +147,7 @@ async fn the_tree_is_that_of_the_events(db: TestDatabase) {
     }
 }
 
-async fn checkpoints_are_kept_once(db: TestDatabase) {
+async fn a_checkpoint_is_stored_once(db: TestDatabase) {
     let checkpoint = |size, note: &str| StoredCheckpoint { size, at: at(5), note: note.to_owned() };
     assert_eq!(trail(&db).latest_checkpoint(&tenant()).await.unwrap(), None);
     record(&db, some(7)).await;
@@ -174,14 +174,14 @@ async fn an_acceptance_is_found_by_its_request(db: TestDatabase) {
     assert_eq!(trail(&db).acceptance(&tenant(), request.id).await.unwrap(), None);
 }
 
-async fn archived_events_leave_their_leaves(db: TestDatabase) {
+async fn archived_events_keep_their_leaves(db: TestDatabase) {
     record(&db, some(300)).await;
     let leaves = leaves(&db, 300).await;
     assert_eq!(trail(&db).archived(&tenant()).await.unwrap(), 0);
     for (up_to, told_in) in [(10_i64, 301_i64), (270, 302)] {
         let told = NewEvent { action: Action::AuditArchived, ..event(&tenant(), at(9)) };
         let first = i64::try_from(trail(&db).archived(&tenant()).await.unwrap()).unwrap() + 1;
-        // Those before or behind them are not the next ones, and are told of by nothing.
+        // Ranges before or after are not the next ones, and leave no event.
         for other in [first - 1, first + 1] {
             assert!(!trail(&db).archive(&tenant(), other..=up_to, told.clone()).await.unwrap());
         }
@@ -203,10 +203,10 @@ async fn archived_events_leave_their_leaves(db: TestDatabase) {
     }
 }
 
-async fn the_system_has_a_log_and_is_no_customer(db: TestDatabase) {
+async fn the_system_tenant_has_a_log_but_is_not_listed(db: TestDatabase) {
     trail(&db).record(&system(), vec![event(&system(), at(1))]).await.unwrap();
     record(&db, some(1)).await;
-    // A tenant that has no event yet is among them.
+    // Including a tenant without events.
     assert_eq!(trail(&db).tenants().await.unwrap(), [tenant(), other_tenant(), system()]);
     assert_eq!(db.tenants().find(&system()).await.unwrap(), None);
     let customers = db.tenants().list(None, Limit::DEFAULT).await.unwrap();
@@ -214,11 +214,11 @@ async fn the_system_has_a_log_and_is_no_customer(db: TestDatabase) {
 }
 
 #[tokio::test]
-async fn the_role_that_serves_does_not_archive() {
+async fn the_serving_role_cannot_archive() {
     let db = TestDatabase::postgres_restricted().await;
     record(&db, some(3)).await;
     let serving = Options { migration_url: None, pool_size: NonZeroU32::MIN, ..db.place.options() };
-    let Place::Postgres(_) = &db.place else { panic!("not PostgreSQL") };
+    let DatabaseLocation::Postgres(_) = &db.place else { panic!("not PostgreSQL") };
     let refused = open(&serving).unwrap().stores().audit.archive(&tenant(), 1..=2, event(&tenant(), at(9))).await;
     let Err(PortError::Unexpected(error)) = refused else { panic!("{refused:?}") };
     assert!(error.to_string().contains("archive as the role that migrates"), "{error:#}");

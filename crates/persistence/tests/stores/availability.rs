@@ -1,4 +1,4 @@
-//! Opening a database, losing it, and keeping it tidy.
+//! Opening a database, losing connections, and maintenance.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -15,7 +15,7 @@ use mass_domain::tenancy::AutoSend;
 use mass_persistence::{InvalidUrl, OpenError, Options, open};
 use mass_service::{Claimed, Conclusion, Recorded, Restraint, Submission};
 
-use crate::databases::{Place, TestDatabase, administration};
+use crate::databases::{DatabaseLocation, TestDatabase, administration};
 use crate::fixtures::{Vary, account, at, deletion, founded, other_tenant, reading, simple, tenant, transition};
 
 on_both!(a_database_can_be_checked, old_keys_are_forgotten, statements_work_without_the_cache);
@@ -23,8 +23,8 @@ on_both!(a_database_can_be_checked, old_keys_are_forgotten, statements_work_with
 async fn a_database_can_be_checked(db: TestDatabase) {
     db.database.check().await.unwrap();
     let kind = match db.place {
-        Place::Sqlite(_) => "SQLite at /",
-        Place::Postgres(_) => "PostgreSQL at ",
+        DatabaseLocation::Sqlite(_) => "SQLite at /",
+        DatabaseLocation::Postgres(_) => "PostgreSQL at ",
     };
     assert!(db.database.describe().starts_with(kind), "{}", db.database.describe());
 }
@@ -56,9 +56,9 @@ async fn statements_work_without_the_cache(db: TestDatabase) {
     }
 }
 
-/// A statement that is prepared while a table is empty keeps its plan, which must not read the whole table.
+/// A statement that is prepared while a table is empty keeps its plan, which must not scan the table.
 #[tokio::test]
-async fn a_first_import_reads_no_table_whole() {
+async fn a_first_import_scans_no_table() {
     let TestDatabase { database, place } = TestDatabase::postgres().await;
     for chunk in 0..20 {
         let readings = (0..20).map(|n| reading(&format!("dev-{chunk}-{n}"), 20)).collect();
@@ -66,7 +66,7 @@ async fn a_first_import_reads_no_table_whole() {
             result.unwrap();
         }
     }
-    // A connection hands in its statistics when it ends, and that takes a moment.
+    // A connection submits its statistics when it ends, which takes a moment.
     drop(database);
     while statistics(&place, "mass_requests", "idx_scan") == 0 {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -74,9 +74,9 @@ async fn a_first_import_reads_no_table_whole() {
     assert_eq!(statistics(&place, "mass_requests", "seq_tup_read"), 0);
 }
 
-/// A plan for small tables is kept while they grow.
+/// A plan made for small tables is kept while they grow.
 #[tokio::test]
-async fn a_table_that_has_grown_is_not_read_whole() {
+async fn grown_tables_are_not_scanned() {
     let TestDatabase { database, place } = TestDatabase::postgres().await;
     place.execute("ALTER TABLE idempotency_keys SET (autovacuum_enabled = off)");
     place.execute("ALTER TABLE mass_requests SET (autovacuum_enabled = off)");
@@ -91,7 +91,7 @@ async fn a_table_that_has_grown_is_not_read_whole() {
     send(0, 1).await;
     place.execute("ANALYZE");
     send(1, 101).await;
-    // Asked for, since they are there.
+    // These are looked up, because they exist.
     let again = (0..10).map(|m| reading(&format!("dev-50-{m}"), 20).keyed(&format!("key-50-{m}"))).collect::<Vec<_>>();
     for _ in 0..10 {
         for result in database.stores().mass.accept(&tenant(), again.clone(), Vec::new(), None).await.unwrap().unwrap()
@@ -109,9 +109,9 @@ async fn a_table_that_has_grown_is_not_read_whole() {
     }
 }
 
-/// Of a table that nobody has analysed yet, too little is known for a plan that is kept.
+/// The planner knows too little of a table that was never analysed, so that a kept plan must be good.
 #[tokio::test]
-async fn a_table_that_is_new_is_not_read_whole() {
+async fn tables_without_statistics_are_not_scanned() {
     let TestDatabase { database, place } = TestDatabase::postgres().await;
     for table in ["idempotency_keys", "mass_requests"] {
         place.execute(&format!("ALTER TABLE {table} SET (autovacuum_enabled = off)"));
@@ -128,12 +128,12 @@ async fn a_table_that_is_new_is_not_read_whole() {
     }
     for table in ["idempotency_keys", "mass_requests"] {
         let read = statistics(&place, table, "seq_tup_read + idx_tup_fetch");
-        // A table of a page or two may be read whole, and is a few times.
+        // A table of a page or two may be scanned, and is, a few times.
         assert!(read < 100_000, "{read} rows of {table} were read for 3,000 documents");
     }
 }
 
-/// So is what is planned for the deliveries while there are few: each is looked up by its key alone, however many there are.
+/// The same holds for plans made while there are few deliveries: each is found by its key alone.
 #[tokio::test]
 async fn deliveries_are_looked_up_by_their_keys() {
     let TestDatabase { database, place } = TestDatabase::postgres().await;
@@ -168,20 +168,20 @@ async fn deliveries_are_looked_up_by_their_keys() {
         assert!(read < 4000, "{read} rows of {table} were read for 300 documents and 150 attempts");
     }
     assert!(used("deliveries_pkey") >= 300 && used("delivery_queue_pkey") >= 300);
-    // Whether a request has a delivery already is looked at when one is written down.
+    // Inserting a delivery checks that the request has none yet.
     let written = statistics(&place, "deliveries", "n_tup_ins");
     assert!(used("deliveries_by_request") <= written && used("deliveries_by_state") == 0);
-    // From tenant to tenant, and to what is due of each: a few times whenever something is claimed.
+    // A claim goes from tenant to tenant and reads the due deliveries of each: a few look-ups per claim.
     let turns = used("delivery_queue_by_tenant");
     assert!(turns <= 30 * 20, "{turns} looks at what is due");
 }
 
-fn statistics(place: &Place, table: &str, column: &str) -> i64 {
+fn statistics(place: &DatabaseLocation, table: &str, column: &str) -> i64 {
     let sum = format!("SELECT CAST(COALESCE(sum({column}), 0) AS text) AS line FROM pg_stat_user_tables");
     place.lines(&format!("{sum} WHERE relname = '{table}'"))[0].parse().unwrap()
 }
 
-/// A page is read in the order of an index, whatever the planner knows of the table: it knows nothing of a new one.
+/// A page is read in index order, even of a new table without statistics.
 #[tokio::test]
 async fn a_page_of_a_new_table_reads_no_more_than_a_page() {
     let TestDatabase { database, place } = TestDatabase::postgres().await;
@@ -210,9 +210,9 @@ async fn a_page_of_a_new_table_reads_no_more_than_a_page() {
     assert!(fetched() - before <= most, "{}", fetched() - before);
 }
 
-/// A process that is alone with its tenant asks once what is stored, and then knows, whatever its worker does.
+/// A process that is alone with its tenant reads the state once and then caches it, whatever its worker does.
 #[tokio::test]
-async fn cached_state_is_not_read_again() {
+async fn the_state_cache_saves_queries() {
     let TestDatabase { database, place } = TestDatabase::postgres().await;
     let worker = WorkerName::parse("w").unwrap();
     for n in 0..50 {
@@ -230,13 +230,13 @@ async fn cached_state_is_not_read_again() {
     while statistics(&place, "mass_requests", "n_tup_ins") < 50 {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    // The terms are read by whoever asks, and by nobody else.
+    // Quotas and settings are read only when the cache has no entry.
     let asked = statistics(&place, "quotas", "seq_scan + idx_scan");
     assert!((1..5).contains(&asked), "{asked}");
 }
 
 fn error(url: &str) -> OpenError {
-    let options = Options { url: url.to_owned(), ..Place::sqlite().options() };
+    let options = Options { url: url.to_owned(), ..DatabaseLocation::sqlite().options() };
     match open(&options) {
         Ok(database) => panic!("opened {}", database.describe()),
         Err(error) => error,
@@ -244,7 +244,7 @@ fn error(url: &str) -> OpenError {
 }
 
 #[test]
-fn errors_at_opening_come_soon_and_without_the_password() {
+fn failures_to_open_are_reported_soon_and_without_the_password() {
     let started = Instant::now();
     let unreachable = error("postgres://mass:s3cret@127.0.0.1:1/mass").to_string();
     assert!(unreachable.contains("127.0.0.1") && !unreachable.contains("s3cret"), "{unreachable}");
@@ -258,15 +258,15 @@ fn errors_at_opening_come_soon_and_without_the_password() {
 }
 
 #[test]
-fn a_url_to_migrate_under_belongs_to_a_server() {
+fn a_migration_url_needs_a_server_database() {
     let migration_url = Some("postgres://owner@127.0.0.1:1/mass".to_owned());
-    let options = Options { migration_url, ..Place::sqlite().options() };
+    let options = Options { migration_url, ..DatabaseLocation::sqlite().options() };
     assert!(matches!(open(&options), Err(OpenError::MigrationUrl)));
 }
 
 #[tokio::test]
-async fn on_postgres_the_server_need_not_own_its_tables() {
-    let place = Place::postgres();
+async fn the_serving_role_need_not_own_the_tables() {
+    let place = DatabaseLocation::postgres();
     let role = format!("{}_app", place.lines("SELECT current_database()::text AS line")[0]);
     administration().batch_execute(&format!("CREATE ROLE {role} LOGIN PASSWORD 'app'")).unwrap();
     let owner = place.options().url;
@@ -280,7 +280,7 @@ async fn on_postgres_the_server_need_not_own_its_tables() {
     ));
 
     let (users, mass) = (&database.stores().auth.users, &database.stores().mass);
-    assert!(users.found(founded(tenant()), account("admin@example.test", &tenant()), Vec::new()).await.unwrap());
+    assert!(users.bootstrap(founded(tenant()), account("admin@example.test", &tenant()), Vec::new()).await.unwrap());
     let submissions = vec![reading("dev-1", 20).keyed("k"), reading("dev-1", 21).correcting()];
     let ids = submissions.iter().map(|sent| sent.id).collect::<Vec<_>>();
     mass.accept(&tenant(), submissions, Vec::new(), None).await.unwrap().unwrap();
@@ -290,7 +290,7 @@ async fn on_postgres_the_server_need_not_own_its_tables() {
 
     let as_server = format!("SET ROLE {role}");
     for forbidden in ["DELETE FROM audit_events", "UPDATE audit_events SET sequence = 0", "DROP TABLE users"] {
-        let Place::Postgres(server) = &place else { panic!("not PostgreSQL") };
+        let DatabaseLocation::Postgres(server) = &place else { panic!("not PostgreSQL") };
         let mut connection = server.connection();
         connection.batch_execute(&as_server).unwrap();
         assert!(connection.batch_execute(forbidden).is_err(), "{forbidden}");
@@ -300,10 +300,10 @@ async fn on_postgres_the_server_need_not_own_its_tables() {
 }
 
 #[tokio::test]
-async fn a_tenant_whose_writes_pile_up_holds_up_no_other() {
+async fn queued_writes_of_a_tenant_do_not_delay_others() {
     let db = TestDatabase::postgres().await;
     let id = db.stored(reading("dev-1", 20)).await.summary.id;
-    let Place::Postgres(server) = &db.place else { panic!("not PostgreSQL") };
+    let DatabaseLocation::Postgres(server) = &db.place else { panic!("not PostgreSQL") };
     let mut holder = server.connection();
     holder
         .batch_execute(&format!("BEGIN; SELECT size FROM audit_heads WHERE tenant_id = '{}' FOR UPDATE", tenant()))
@@ -312,7 +312,7 @@ async fn a_tenant_whose_writes_pile_up_holds_up_no_other() {
     let many = (0..100).map(|_| db.mass().transition(&noisy, id, transition(Status::Processing)));
     let piled_up = futures_util::future::join_all(many);
     let other = async {
-        // By now the others have taken whatever they could get.
+        // By now the others have taken all connections that they could get.
         tokio::task::yield_now().await;
         let stored = db.mass().accept(&other_tenant(), vec![reading("dev-1", 20)], Vec::new(), None).await;
         holder.batch_execute("COMMIT").unwrap();
@@ -324,15 +324,15 @@ async fn a_tenant_whose_writes_pile_up_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn a_server_that_closes_its_connections_is_reached_again() {
+async fn reconnects_after_the_server_closed_its_connections() {
     let db = TestDatabase::postgres().await;
     db.database.check().await.unwrap();
-    let Place::Postgres(server) = &db.place else { panic!("not PostgreSQL") };
+    let DatabaseLocation::Postgres(server) = &db.place else { panic!("not PostgreSQL") };
     let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                   WHERE datname = current_database() AND pid <> pg_backend_pid()";
     server.connection().batch_execute(others).unwrap();
 
-    // Each connection fails at most once, since none of them is used again.
+    // Each connection fails at most once, because none of them is used again.
     let mut answers = Vec::new();
     for celsius in 0..8 {
         let submissions = vec![reading("dev-1", celsius).correcting()];
@@ -344,7 +344,7 @@ async fn a_server_that_closes_its_connections_is_reached_again() {
     assert!(failures.len() <= 8 && answers[8..].iter().all(Result::is_ok), "{answers:?}");
 }
 
-/// A way to a server whose connections may be lost without a word: the end of each is told when it is used next.
+/// A proxy to a server whose connections can be lost silently: the loss shows at the next use.
 struct LossyWay {
     address: SocketAddr,
     losses: Arc<AtomicUsize>,
@@ -371,7 +371,7 @@ impl LossyWay {
         self.losses.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// The options with this way in their URLs.
+    /// Returns the options with this proxy in their URLs.
     fn options(&self, options: Options) -> Options {
         let by_this_way = |url: &str| {
             let (before, after) = url.rsplit_once('@').unwrap();
@@ -381,7 +381,7 @@ impl LossyWay {
     }
 }
 
-/// Copies what comes, as long as it may; then both connections end.
+/// Copies bytes while it may; then closes both connections.
 fn pass(mut from: TcpStream, mut to: TcpStream, may: impl Fn() -> bool) {
     let mut buffer = [0; 65536];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
@@ -394,10 +394,10 @@ fn pass(mut from: TcpStream, mut to: TcpStream, may: impl Fn() -> bool) {
     }
 }
 
-/// A connection that was found alive and is dead.
+/// A connection that passed its health check and was lost afterwards.
 #[tokio::test]
-async fn a_connection_that_was_lost_without_a_word_costs_nobody_an_answer() {
-    for place in [Place::postgres_restricted(), Place::postgres()] {
+async fn silently_lost_connections_fail_no_request() {
+    for place in [DatabaseLocation::postgres_restricted(), DatabaseLocation::postgres()] {
         let is_restricted = place.options().migration_url.is_some();
         let db = TestDatabase::with_tenants(place).await;
         let url = db.place.options().url;
@@ -406,7 +406,7 @@ async fn a_connection_that_was_lost_without_a_word_costs_nobody_an_answer() {
         let stores = database.stores();
         let id = reading("dev-1", 0).id;
         for round in 0..3 {
-            // Behind walls, writes begin by themselves, too.
+            // With row-level security, writes begin their transactions in another way.
             if is_restricted {
                 let sent = vec![reading("dev-1", round).correcting()];
                 stores.mass.accept(&tenant(), sent, Vec::new(), None).await.unwrap().unwrap().remove(0).unwrap();
@@ -427,9 +427,9 @@ async fn a_connection_that_was_lost_without_a_word_costs_nobody_an_answer() {
     }
 }
 
-/// The driver tells few SQLSTATEs, so that words have to be understood.
+/// The driver exposes few SQLSTATEs, so that the messages have to be understood.
 #[tokio::test]
-async fn errors_are_told_in_english_where_the_role_may_choose() {
+async fn requests_error_messages_in_english_if_allowed() {
     let db = TestDatabase::postgres().await;
     let name = db.place.lines("SELECT current_database()::text AS line").pop().unwrap();
     db.place.execute(&format!("ALTER DATABASE {name} SET lc_messages = 'POSIX'"));
@@ -473,7 +473,7 @@ async fn a_file_that_another_process_keeps_locked_is_unavailable() {
 #[tokio::test]
 async fn a_file_that_was_moved_away_is_unavailable_until_it_is_back() {
     let db = TestDatabase::sqlite().await;
-    let Place::Sqlite(folder) = &db.place else { unreachable!() };
+    let DatabaseLocation::Sqlite(folder) = &db.place else { unreachable!() };
     let url = db.place.options().url;
     let (path, elsewhere) = (url.trim_start_matches("sqlite://"), folder.path().join("elsewhere.db"));
     let assert_unavailable = async || {
@@ -490,7 +490,7 @@ async fn a_file_that_was_moved_away_is_unavailable_until_it_is_back() {
     db.mass().accept(&tenant(), vec![simple(1)], Vec::new(), None).await.unwrap().unwrap();
 }
 
-/// Messages of PostgreSQL about its surroundings, with their SQLSTATEs.
+/// Messages of PostgreSQL about its environment, with their SQLSTATEs.
 const SURROUNDINGS: [(&str, &str); 12] = [
     ("08006", "server closed the connection unexpectedly"),
     ("25006", "cannot execute INSERT in a read-only transaction"),
@@ -506,8 +506,8 @@ const SURROUNDINGS: [(&str, &str); 12] = [
     ("58030", "could not read block 0 in file \"base/1/2\": Input/output error"),
 ];
 
-/// Makes the next inserts of events fail with this error.
-fn fail_events(place: &Place, state: &str, message: &str, times: u32) {
+/// Makes writes of events fail with this error, this number of times.
+fn fail_events(place: &DatabaseLocation, state: &str, message: &str, times: u32) {
     place.execute(&format!(
         "DROP TRIGGER IF EXISTS refuse ON audit_events;
          DROP SEQUENCE IF EXISTS failures;
@@ -523,7 +523,7 @@ fn fail_events(place: &Place, state: &str, message: &str, times: u32) {
 }
 
 #[tokio::test]
-async fn faults_of_the_surroundings_count_as_unavailable() {
+async fn errors_of_the_database_servers_environment_are_unavailability() {
     let db = TestDatabase::postgres().await;
     for (state, message) in SURROUNDINGS {
         fail_events(&db.place, state, message, 1000);

@@ -1,4 +1,4 @@
-//! Moving requests on and deleting them.
+//! Status changes and deletions of requests.
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ use mass_service::{DeleteError, Deletion, Found, Refusal, Transition, Transition
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::databases::{Place, TestDatabase};
+use crate::databases::{DatabaseLocation, TestDatabase};
 use crate::fixtures::{Vary, at, deletion, reading, simple, tenant, transition};
 
 on_both!(
-    a_move_is_stored_and_told,
+    a_status_change_is_stored_and_recorded,
     the_same_status_changes_nothing,
-    a_move_is_judged_on_what_is_stored,
+    a_status_change_is_checked_against_the_stored_status,
     a_deleted_request_is_gone_for_every_operation,
-    deleting_erases_all_but_the_fingerprint,
+    deletion_erases_everything_but_the_fingerprint,
     deleting_the_last_version_reinstates_the_one_before,
     deleting_a_superseded_version_reinstates_nothing,
-    a_chain_with_deleted_links_is_followed_to_what_remains,
+    a_chain_of_corrections_skips_deleted_versions,
     a_freed_natural_key_can_be_used_again,
 );
 
@@ -34,7 +34,7 @@ async fn delete(db: &TestDatabase, id: MassRequestId) {
     db.mass().delete(&tenant(), id, deletion()).await.unwrap();
 }
 
-/// Stores versions of one reading, each correcting the one before, and tells their ids.
+/// Stores versions of one reading, each correcting the one before; returns their ids.
 async fn chain<const N: usize>(db: &TestDatabase) -> [MassRequestId; N] {
     let mut ids = [MassRequestId::from_uuid(Uuid::nil()); N];
     for (celsius, id) in (0..).zip(&mut ids) {
@@ -43,7 +43,7 @@ async fn chain<const N: usize>(db: &TestDatabase) -> [MassRequestId; N] {
     ids
 }
 
-/// The one version that another document meets.
+/// Returns the current version, by sending a conflicting document.
 async fn standing(db: &TestDatabase) -> MassRequestId {
     match db.accept(reading("dev-1", 99)).await {
         Err(Refusal::Conflict { request_id, .. }) => request_id,
@@ -51,7 +51,7 @@ async fn standing(db: &TestDatabase) -> MassRequestId {
     }
 }
 
-async fn a_move_is_stored_and_told(db: TestDatabase) {
+async fn a_status_change_is_stored_and_recorded(db: TestDatabase) {
     let request = db.stored(reading("dev-1", 20)).await;
     let id = request.summary.id;
     let reason = Some("the engine is \"down\"".to_owned());
@@ -79,7 +79,7 @@ async fn the_same_status_changes_nothing(db: TestDatabase) {
     assert_eq!(db.events(id).await.len(), 1);
 }
 
-async fn a_move_is_judged_on_what_is_stored(db: TestDatabase) {
+async fn a_status_change_is_checked_against_the_stored_status(db: TestDatabase) {
     let id = db.stored(simple(1)).await.summary.id;
     let refused = db.mass().transition(&tenant(), id, transition(Status::Done)).await;
     assert!(matches!(refused, Err(TransitionError::NotAllowed { from: Status::Pending, to: Status::Done })));
@@ -108,7 +108,7 @@ async fn a_deleted_request_is_gone_for_every_operation(db: TestDatabase) {
     assert!(matches!(db.mass().delete(&tenant(), unknown, deletion()).await, Err(DeleteError::NotFound)));
 }
 
-async fn deleting_erases_all_but_the_fingerprint(db: TestDatabase) {
+async fn deletion_erases_everything_but_the_fingerprint(db: TestDatabase) {
     let stored = db.stored(reading("dev-1", 20).keyed("k")).await.summary;
     delete(&db, stored.id).await;
     let request = "SELECT document || warnings || version || coalesce(natural_key, correlation_id, site_id, device_id, \
@@ -140,7 +140,7 @@ async fn deleting_a_superseded_version_reinstates_nothing(db: TestDatabase) {
     assert_eq!(standing(&db).await, third);
 }
 
-async fn a_chain_with_deleted_links_is_followed_to_what_remains(db: TestDatabase) {
+async fn a_chain_of_corrections_skips_deleted_versions(db: TestDatabase) {
     let [first, second, third, fourth] = chain(&db).await;
     delete(&db, third).await;
     delete(&db, second).await;
@@ -148,7 +148,7 @@ async fn a_chain_with_deleted_links_is_followed_to_what_remains(db: TestDatabase
     delete(&db, fourth).await;
     assert_eq!(standing(&db).await, first);
 
-    // The body of a deleted version is no duplicate of it.
+    // A document equal to a deleted version is not a duplicate of it.
     let again = db.stored(reading("dev-1", 2).correcting()).await;
     assert_eq!(again.summary.corrects, Some(first));
     delete(&db, again.summary.id).await;
@@ -163,9 +163,9 @@ async fn a_freed_natural_key_can_be_used_again(db: TestDatabase) {
     assert_eq!((again.summary.corrects, again.summary.version), (None, 1));
 }
 
-/// Tells whether a text is in any file of an SQLite database.
-fn is_in_a_file(place: &Place, text: &str) -> bool {
-    let Place::Sqlite(folder) = place else { panic!("not SQLite") };
+/// Returns true if any file of an SQLite database contains a text.
+fn is_in_a_file(place: &DatabaseLocation, text: &str) -> bool {
+    let DatabaseLocation::Sqlite(folder) = place else { panic!("not SQLite") };
     let files = std::fs::read_dir(folder.path().join("data")).unwrap().map(|file| file.unwrap().path());
     let contents: Vec<_> = files.map(|file| std::fs::read(file).unwrap()).collect();
     assert!(contents.len() >= 3, "the database, its log and its index");
@@ -173,12 +173,12 @@ fn is_in_a_file(place: &Place, text: &str) -> bool {
 }
 
 #[tokio::test]
-async fn deleted_content_is_in_no_file_of_sqlite() {
+async fn sqlite_files_contain_nothing_of_deleted_documents() {
     let db = TestDatabase::sqlite().await;
     let marked = |n: i64| format!("to-be-erased-{n}-");
     let mut ids = Vec::new();
     for n in 0..30 {
-        // Of some, the document takes pages of its own.
+        // Some of the documents take pages of their own.
         let device = format!("{}{}", marked(n), "x".repeat(if n % 3 == 0 { 6000 } else { 40 }));
         ids.push(db.stored(reading(&device, 20).keyed(&format!("key-{n}"))).await.summary.id);
     }
@@ -188,7 +188,7 @@ async fn deleted_content_is_in_no_file_of_sqlite() {
         assert!(!is_in_a_file(&db.place, &marked(n)), "{n}");
     }
 
-    // Somebody who reads what was there needs the log, which is cleared once that has ended.
+    // A reader of the old state needs the write-ahead log, which is cleared once the reader has ended.
     let mut reader = db.place.sqlite_connection();
     reader.batch_execute("BEGIN; SELECT count(*) FROM mass_requests").unwrap();
     delete(&db, ids[0]).await;

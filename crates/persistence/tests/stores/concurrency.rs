@@ -1,4 +1,4 @@
-//! Many callers at once, in one process and in two.
+//! Concurrent callers, in one process and in two.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,26 +17,26 @@ use mass_persistence::Database;
 use mass_service::{Refusal, Submission, Transition, TransitionError};
 use tokio::task::JoinSet;
 
-use crate::databases::{Place, TestDatabase};
+use crate::databases::{DatabaseLocation, TestDatabase};
 use crate::fixtures::{
     Vary, account, act, actor, at, deletion, event, founded, origin, other_tenant, reading, simple, tenant, transition,
 };
 
 on_both!(
     one_reading_sent_a_hundred_times_at_once_is_stored_once,
-    one_key_used_a_hundred_times_at_once_is_used_once,
-    corrections_at_once_form_one_chain,
-    a_move_at_once_is_made_once,
+    a_key_used_a_hundred_times_concurrently_stores_one_request,
+    concurrent_corrections_form_one_chain,
+    a_concurrent_status_change_is_made_once,
     events_are_numbered_without_gaps,
-    a_call_that_fails_leaves_its_neighbours_alone,
-    a_call_that_is_given_up_holds_up_nobody,
-    an_address_is_given_once,
-    writers_of_all_kinds_leave_one_log_without_gaps,
-    sees_changes_by_another_process,
+    a_failed_call_does_not_affect_its_group,
+    a_cancelled_call_does_not_block_others,
+    an_email_address_is_given_once,
+    concurrent_writers_leave_a_gapless_log,
+    changes_by_another_process_are_seen,
 );
 
-/// Accepts submissions, each in a call of its own, all at once, alternating between two processes' databases; counts
-/// the answers by outcome, with a plus for replays.
+/// Accepts submissions concurrently, each in its own call, alternating between two processes' databases; counts the
+/// results by outcome, with a plus for replays.
 async fn accept_at_once(db: &TestDatabase, submissions: Vec<Submission>) -> HashMap<String, usize> {
     let other = db.place.open();
     let stores = [Arc::clone(&db.database.stores().mass), Arc::clone(&other.stores().mass)];
@@ -61,7 +61,7 @@ fn counts<const N: usize>(counts: [(&str, usize); N]) -> HashMap<String, usize> 
     counts.into_iter().map(|(outcome, count)| (outcome.to_owned(), count)).collect()
 }
 
-/// The sequences of a tenant's log, in order.
+/// Returns the sequences of a tenant's log, in order.
 fn sequences(db: &TestDatabase) -> Vec<String> {
     db.place
         .lines("SELECT CAST(sequence AS text) AS line FROM audit_events WHERE tenant_id = 'default' ORDER BY sequence")
@@ -77,13 +77,13 @@ async fn one_reading_sent_a_hundred_times_at_once_is_stored_once(db: TestDatabas
     assert_eq!(sequences(&db), numbers(1));
 }
 
-async fn one_key_used_a_hundred_times_at_once_is_used_once(db: TestDatabase) {
+async fn a_key_used_a_hundred_times_concurrently_stores_one_request(db: TestDatabase) {
     let submissions = (0..100).map(|_| simple(1).keyed("k")).collect();
     assert_eq!(accept_at_once(&db, submissions).await, counts([("accepted", 1), ("accepted+", 99)]));
     assert_eq!(sequences(&db), numbers(1));
 }
 
-async fn corrections_at_once_form_one_chain(db: TestDatabase) {
+async fn concurrent_corrections_form_one_chain(db: TestDatabase) {
     let submissions = (0..40).map(|celsius| reading("dev-1", celsius).correcting()).collect();
     assert_eq!(accept_at_once(&db, submissions).await, counts([("accepted", 1), ("correction", 39)]));
     let rows = db.mass().list(&tenant(), &Filter::default(), None, Limit::DEFAULT).await.unwrap();
@@ -100,7 +100,7 @@ async fn corrections_at_once_form_one_chain(db: TestDatabase) {
     assert_eq!(sequences(&db), numbers(40 + 39));
 }
 
-async fn a_move_at_once_is_made_once(db: TestDatabase) {
+async fn a_concurrent_status_change_is_made_once(db: TestDatabase) {
     let sent = simple(1);
     db.stored(sent.clone()).await;
     let other = db.place.open();
@@ -130,7 +130,7 @@ async fn events_are_numbered_without_gaps(db: TestDatabase) {
     assert_eq!(sequences(&db), numbers(20), "a refused document leaves no event of its own");
 }
 
-async fn a_call_that_fails_leaves_its_neighbours_alone(db: TestDatabase) {
+async fn a_failed_call_does_not_affect_its_group(db: TestDatabase) {
     let first = db.stored(simple(1)).await;
     let mut calls = JoinSet::new();
     for n in 0..30 {
@@ -149,7 +149,7 @@ async fn a_call_that_fails_leaves_its_neighbours_alone(db: TestDatabase) {
     assert_eq!(sequences(&db), numbers(1 + 27 * 2));
 }
 
-async fn a_call_that_is_given_up_holds_up_nobody(db: TestDatabase) {
+async fn a_cancelled_call_does_not_block_others(db: TestDatabase) {
     let mut given_up = Vec::new();
     let mut calls = JoinSet::new();
     for n in 0..60 {
@@ -171,7 +171,7 @@ async fn a_call_that_is_given_up_holds_up_nobody(db: TestDatabase) {
     assert_eq!(stored, numbers(stored.len()));
 }
 
-async fn an_address_is_given_once(db: TestDatabase) {
+async fn an_email_address_is_given_once(db: TestDatabase) {
     let other = db.place.open();
     let stores = [&db.database, &other].map(|database| Arc::clone(&database.stores().admin.accounts));
     let mut calls = JoinSet::new();
@@ -186,8 +186,8 @@ async fn an_address_is_given_once(db: TestDatabase) {
     assert_eq!(db.place.lines("SELECT email AS line FROM users WHERE email LIKE 'ana%'").len(), 1);
 }
 
-/// Two processes that accept, move, delete, record, administrate and keep checkpoints at once.
-async fn writers_of_all_kinds_leave_one_log_without_gaps(db: TestDatabase) {
+/// Two processes that accept, change, delete, record, administrate and store checkpoints concurrently.
+async fn concurrent_writers_leave_a_gapless_log(db: TestDatabase) {
     let other = db.place.open();
     let (mut calls, mut events) = (JoinSet::new(), 0);
     for (n, database) in (0..60).zip([&db.database, &other].into_iter().cycle()) {
@@ -211,7 +211,7 @@ async fn writers_of_all_kinds_leave_one_log_without_gaps(db: TestDatabase) {
                 _ => {
                     let submissions = (0..9).map(simple).collect();
                     stores.mass.accept(&tenant(), submissions, vec![record(at(n))], None).await.unwrap().unwrap();
-                    // Others than any before, so that it is a change.
+                    // A value of its own each time, so that it is a change.
                     let quotas = Quotas { requests_per_day: Some(1_000_000 + n.unsigned_abs()), stored_bytes: None };
                     stores.admin.quotas.set(&tenant(), QuotaChange { quotas, act: act(at(n)) }).await.unwrap();
                     let size = stores.audit.head(&tenant()).await.unwrap().size();
@@ -235,8 +235,8 @@ async fn writers_of_all_kinds_leave_one_log_without_gaps(db: TestDatabase) {
     assert_eq!(trail.frontier_at(&tenant(), size).await.unwrap(), Some(naive));
 }
 
-/// A process that has written may foresee what it finds next; what another one does in between has to be seen all the same.
-async fn sees_changes_by_another_process(db: TestDatabase) {
+/// A process may cache a tenant's state after its writes; changes by another process have to be noticed all the same.
+async fn changes_by_another_process_are_seen(db: TestDatabase) {
     let opened = db.place.open();
     let other = opened.stores();
     let theirs = |submission| async {
@@ -244,7 +244,7 @@ async fn sees_changes_by_another_process(db: TestDatabase) {
     };
     let (mut number, mut events) = (0, 0);
     for round in 0..12 {
-        // As often as it takes to foresee again, whatever went wrong before.
+        // Repeated until the cache is used again after earlier failures.
         for _ in 0..70 {
             number += 1;
             db.stored(simple(number).keyed(&format!("own-{number}"))).await;
@@ -287,14 +287,14 @@ async fn sees_changes_by_another_process(db: TestDatabase) {
     assert_eq!(sequences(&db), numbers(events));
 }
 
-/// A key that another process stores for a duplicate moves no log: the document that was judged without it meets it in the
-/// statement itself, which PostgreSQL refuses.
+/// A key that another process stores for a duplicate adds no event: the document that was prepared without it collides
+/// in the statement, which PostgreSQL refuses.
 #[tokio::test]
-async fn a_key_that_is_stored_while_a_foreseen_document_waits_is_met() {
+async fn a_key_stored_by_another_process_meanwhile_is_found() {
     let db = TestDatabase::postgres().await;
     let known = db.stored(simple(1).keyed("own")).await;
     db.stored(simple(2)).await;
-    let Place::Postgres(place) = &db.place else { panic!("not on PostgreSQL") };
+    let DatabaseLocation::Postgres(place) = &db.place else { panic!("not on PostgreSQL") };
     let mut other = place.connection();
     other.batch_execute("BEGIN; SELECT FROM audit_heads WHERE tenant_id = 'default' FOR UPDATE").unwrap();
     let store = Arc::clone(&db.database.stores().mass);
@@ -320,8 +320,8 @@ async fn a_key_that_is_stored_while_a_foreseen_document_waits_is_met() {
     db.stored(simple(4)).await;
 }
 
-/// Several processes that start together on an empty database: one migrates, one founds.
-async fn start_together(place: Place) {
+/// Several processes that start together on an empty database: one migrates, one bootstraps.
+async fn start_together(place: DatabaseLocation) {
     let processes: Vec<Arc<Database>> = (0..4).map(|_| Arc::new(place.open())).collect();
     let mut starts = JoinSet::new();
     for database in &processes {
@@ -338,7 +338,7 @@ async fn start_together(place: Place) {
     for (n, database) in processes.iter().enumerate() {
         let users = Arc::clone(&database.stores().auth.users);
         let account = account(&format!("admin-{n}@example.test"), &tenant());
-        starts.spawn(async move { users.found(founded(tenant()), account, Vec::new()).await.unwrap() });
+        starts.spawn(async move { users.bootstrap(founded(tenant()), account, Vec::new()).await.unwrap() });
     }
     assert_eq!(starts.join_all().await.into_iter().filter(|founded| *founded).count(), 1);
     assert_eq!(place.lines("SELECT key AS line FROM directory").len(), 1);
@@ -346,10 +346,10 @@ async fn start_together(place: Place) {
 
 #[tokio::test]
 async fn processes_that_start_together_set_up_sqlite_once() {
-    start_together(Place::sqlite()).await;
+    start_together(DatabaseLocation::sqlite()).await;
 }
 
 #[tokio::test]
 async fn processes_that_start_together_set_up_postgres_once() {
-    start_together(Place::postgres()).await;
+    start_together(DatabaseLocation::postgres()).await;
 }

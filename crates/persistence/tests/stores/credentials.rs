@@ -1,6 +1,6 @@
-//! The version of a tenant's credentials: what counts in it, and what does not.
+//! The credentials version of a tenant: which changes increment it.
 
-use mass_auth::{Account, Opening, PasswordChange, PasswordHash, RefreshTokenHash, Refreshed, Session};
+use mass_auth::{Account, NewSession, PasswordChange, PasswordHash, RefreshTokenHash, Refreshed, Session};
 use mass_domain::access::Role;
 use mass_domain::ids::SessionId;
 use mass_domain::tenancy::{CredentialsVersion, TenantId};
@@ -11,12 +11,12 @@ use crate::databases::TestDatabase;
 use crate::fixtures::{account, act, at, event, other_tenant, tenant};
 
 on_both!(
-    a_restricted_credential_raises_the_version,
-    a_change_that_restricts_no_credential_keeps_the_version,
-    a_change_beside_the_program_raises_the_version,
-    sessions_that_end_together_count,
-    a_credential_is_found_with_the_version_that_it_has,
-    a_tenant_that_is_not_there_has_no_version,
+    changes_of_credentials_increment_the_version,
+    other_changes_keep_the_version,
+    changes_by_sql_increment_the_version,
+    ending_several_sessions_increments_the_version,
+    credentials_are_read_with_their_version,
+    an_unknown_tenant_has_no_version,
 );
 
 async fn version_of(db: &TestDatabase, tenant: &TenantId) -> i64 {
@@ -33,7 +33,7 @@ async fn user(db: &TestDatabase) -> Account {
     account
 }
 
-/// Opens a session of a user that has the password `hash`.
+/// Opens a session of a user with the password hash `hash`.
 async fn open(db: &TestDatabase, account: &Account, refresh: u8) -> Session {
     let session = Session {
         id: SessionId::from_uuid(Uuid::now_v7()),
@@ -44,7 +44,7 @@ async fn open(db: &TestDatabase, account: &Account, refresh: u8) -> Session {
         revoked_at: None,
     };
     let refresh = RefreshTokenHash::from_bytes([refresh; 32]);
-    let opening = Opening { session: session.clone(), refresh, proved: hash("hash"), rehashed: None };
+    let opening = NewSession { session: session.clone(), refresh, proved: hash("hash"), rehashed: None };
     assert!(db.sessions().open(opening, event(&tenant(), at(1))).await.unwrap());
     session
 }
@@ -54,14 +54,14 @@ async fn refresh(db: &TestDatabase, spent: u8, next: u8) -> Refreshed {
     db.sessions().refresh(&tenant(), token(spent), token(next), act(at(2))).await.unwrap()
 }
 
-/// Does something, and tells by how much the version grew.
+/// Runs an action; returns the increase of the version.
 async fn growth(db: &TestDatabase, act: impl AsyncFnOnce()) -> i64 {
     let before = version_of(db, &tenant()).await;
     act().await;
     version_of(db, &tenant()).await - before
 }
 
-async fn a_restricted_credential_raises_the_version(db: TestDatabase) {
+async fn changes_of_credentials_increment_the_version(db: TestDatabase) {
     let ana = user(&db).await;
     let id = ana.user.id;
     let (first, second) = (open(&db, &ana, 1).await, open(&db, &ana, 2).await);
@@ -97,11 +97,11 @@ async fn a_restricted_credential_raises_the_version(db: TestDatabase) {
     assert_eq!(version_of(&db, &other_tenant()).await, other, "the other tenant's credentials are as they were");
 }
 
-async fn a_change_that_restricts_no_credential_keeps_the_version(db: TestDatabase) {
+async fn other_changes_keep_the_version(db: TestDatabase) {
     let before = version_of(&db, &tenant()).await;
     let ana = user(&db).await;
     let session = open(&db, &ana, 1).await;
-    let rehashing = Opening {
+    let rehashing = NewSession {
         session: Session { id: SessionId::from_uuid(Uuid::now_v7()), ..session },
         refresh: RefreshTokenHash::from_bytes([2; 32]),
         proved: hash("hash"),
@@ -117,7 +117,7 @@ async fn a_change_that_restricts_no_credential_keeps_the_version(db: TestDatabas
     assert_eq!(version_of(&db, &tenant()).await, before);
 }
 
-async fn a_change_beside_the_program_raises_the_version(db: TestDatabase) {
+async fn changes_by_sql_increment_the_version(db: TestDatabase) {
     let ana = user(&db).await;
     open(&db, &ana, 1).await;
     let (gateway, secret) = key(&tenant(), 1);
@@ -142,7 +142,7 @@ async fn a_change_beside_the_program_raises_the_version(db: TestDatabase) {
     }
 }
 
-async fn sessions_that_end_together_count(db: TestDatabase) {
+async fn ending_several_sessions_increments_the_version(db: TestDatabase) {
     let ana = user(&db).await;
     for refresh in 1..=20 {
         open(&db, &ana, refresh).await;
@@ -153,7 +153,7 @@ async fn sessions_that_end_together_count(db: TestDatabase) {
     assert!(growth(&db, reset).await > 0);
 }
 
-async fn a_credential_is_found_with_the_version_that_it_has(db: TestDatabase) {
+async fn credentials_are_read_with_their_version(db: TestDatabase) {
     let ana = user(&db).await;
     let session = open(&db, &ana, 1).await;
     let (gateway, secret) = key(&tenant(), 1);
@@ -168,7 +168,7 @@ async fn a_credential_is_found_with_the_version_that_it_has(db: TestDatabase) {
     assert_eq!(version_of(&db, &tenant()).await, 3);
 }
 
-async fn a_tenant_that_is_not_there_has_no_version(db: TestDatabase) {
+async fn an_unknown_tenant_has_no_version(db: TestDatabase) {
     let nobody = TenantId::parse("nobody").unwrap();
     assert_eq!(db.users().credentials_version(&nobody).await.unwrap(), None);
 }

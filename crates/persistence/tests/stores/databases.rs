@@ -1,4 +1,4 @@
-//! A database of its own for each test.
+//! A database for each test.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ use uuid::Uuid;
 
 use crate::fixtures;
 
-/// Makes three tests of each function: on SQLite, on PostgreSQL as the owner of the tables, and on PostgreSQL as a role
-/// that row-level security holds.
+/// Creates three tests of each function: on SQLite, on PostgreSQL as the owner of the tables, and on PostgreSQL as a
+/// role that is subject to row-level security.
 macro_rules! on_both {
     ($($name:ident),+ $(,)?) => {
         mod sqlite {
@@ -49,34 +49,34 @@ macro_rules! on_both {
 /// An empty, migrated database with two tenants, removed at the end.
 pub(crate) struct TestDatabase {
     pub(crate) database: Database,
-    pub(crate) place: Place,
+    pub(crate) place: DatabaseLocation,
 }
 
-/// The place of a test's database, removed at the end.
-pub(crate) enum Place {
+/// The location of a test's database, removed at the end.
+pub(crate) enum DatabaseLocation {
     Sqlite(TempDir),
     Postgres(PostgresDatabase),
 }
 
 impl TestDatabase {
     pub(crate) async fn sqlite() -> Self {
-        Self::with_tenants(Place::sqlite()).await
+        Self::with_tenants(DatabaseLocation::sqlite()).await
     }
 
     pub(crate) async fn postgres() -> Self {
-        Self::with_tenants(Place::postgres()).await
+        Self::with_tenants(DatabaseLocation::postgres()).await
     }
 
     pub(crate) async fn postgres_restricted() -> Self {
-        Self::with_tenants(Place::postgres_restricted()).await
+        Self::with_tenants(DatabaseLocation::postgres_restricted()).await
     }
 
-    pub(crate) async fn with_tenants(place: Place) -> Self {
+    pub(crate) async fn with_tenants(place: DatabaseLocation) -> Self {
         let database = place.open();
         database.migrate().unwrap();
         let account = fixtures::account("founder@example.test", &fixtures::tenant());
         let founded = fixtures::founded(fixtures::tenant());
-        assert!(database.stores().auth.users.found(founded, account, Vec::new()).await.unwrap());
+        assert!(database.stores().auth.users.bootstrap(founded, account, Vec::new()).await.unwrap());
         place.execute("INSERT INTO tenants (id, created_at) VALUES ('other', '2026-01-01T00:00:00.000000Z')");
         crate::judged_state::guard(&place);
         Self { database, place }
@@ -122,7 +122,7 @@ impl TestDatabase {
         &*self.database.stores().admin.api_keys
     }
 
-    /// Keys as they are presented.
+    /// Returns the port to API keys by their prefixes.
     pub(crate) fn key_ring(&self) -> &dyn ApiKeyStore {
         &*self.database.stores().auth.api_keys
     }
@@ -146,21 +146,21 @@ impl TestDatabase {
             .unwrap()
     }
 
-    /// Accepts one submission, which is new.
+    /// Accepts one new submission.
     pub(crate) async fn stored(&self, submission: Submission) -> MassRequest {
         let receipt = self.accept(submission).await.unwrap();
         assert!(!receipt.replayed && receipt.outcome != Outcome::Duplicate, "{receipt:?}");
         receipt.request
     }
 
-    /// A request that is there.
+    /// Returns an existing request.
     pub(crate) async fn present(&self, id: MassRequestId) -> MassRequest {
         let found = self.mass().find(&fixtures::tenant(), id).await.unwrap();
         let Found::Present(request) = found else { panic!("{id} is {found:?}") };
         request
     }
 
-    /// The events of a request that is there.
+    /// Returns the events of an existing request.
     pub(crate) async fn events(&self, id: MassRequestId) -> Vec<Event> {
         let found = self.mass().list_events(&fixtures::tenant(), id).await.unwrap();
         let Found::Present(events) = found else { panic!("{id} is {found:?}") };
@@ -168,7 +168,7 @@ impl TestDatabase {
     }
 }
 
-impl Place {
+impl DatabaseLocation {
     pub(crate) fn sqlite() -> Self {
         Self::Sqlite(tempfile::tempdir().unwrap())
     }
@@ -201,7 +201,7 @@ impl Place {
         Options { url, migration_url, statement_cache: true, program, pool_size, timeout, observer }
     }
 
-    /// Runs statements beside the ports: on PostgreSQL as a superuser, whom nothing restricts.
+    /// Runs statements directly: on PostgreSQL as a superuser without restrictions.
     pub(crate) fn execute(&self, statements: &str) {
         match self {
             Self::Sqlite(_) => self.sqlite_connection().batch_execute(statements).unwrap(),
@@ -209,7 +209,7 @@ impl Place {
         }
     }
 
-    /// The column `line` of what a query finds.
+    /// Returns the column `line` of a query.
     pub(crate) fn lines(&self, query: &str) -> Vec<String> {
         let rows: Vec<Line> = match self {
             Self::Sqlite(_) => sql_query(query).load(&mut self.sqlite_connection()).unwrap(),
@@ -231,13 +231,13 @@ struct Line {
     line: String,
 }
 
-/// A database on the cluster that the tests are given.
+/// A database on the cluster of the tests.
 pub(crate) struct PostgresDatabase {
     name: String,
     roles: Option<Roles>,
 }
 
-/// The roles of a database where one migrates and another serves. Each is its own password.
+/// The roles of a database with a migrating and a serving role. The password of each is its name.
 pub(crate) struct Roles {
     pub(crate) owner: String,
     pub(crate) server: String,
@@ -250,7 +250,7 @@ impl PostgresDatabase {
         Self { name, roles: None }
     }
 
-    /// The roles are made as docs/operations.md says.
+    /// The roles are created as docs/operations.md says.
     fn create_restricted() -> Self {
         let mut database = Self::create();
         let roles = Roles { owner: format!("{}_owner", database.name), server: format!("{}_server", database.name) };
@@ -271,7 +271,7 @@ impl PostgresDatabase {
         format!("{base}/{}", self.name)
     }
 
-    /// The URL with another role.
+    /// Returns the URL with another role.
     pub(crate) fn url_as(&self, role: &str) -> String {
         let url = self.url();
         let (scheme, rest) = url.split_once("://").unwrap();
@@ -279,7 +279,7 @@ impl PostgresDatabase {
         format!("{scheme}://{role}:{role}@{place}")
     }
 
-    /// The roles of a restricted database.
+    /// Returns the roles of a restricted database.
     pub(crate) fn roles(&self) -> &Roles {
         self.roles.as_ref().expect("the database has roles of its own")
     }

@@ -1,4 +1,4 @@
-//! The queue for the engine: who has a delivery, and that each has one outcome whatever workers do.
+//! The queue for the engine: leases, and one outcome per delivery under concurrent workers.
 
 use std::cmp::Reverse;
 use std::collections::{HashSet, VecDeque};
@@ -31,48 +31,48 @@ use mass_service::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::databases::{Place, TestDatabase};
+use crate::databases::{DatabaseLocation, TestDatabase};
 use crate::fixtures::{Vary, act, at, deletion, event, other_tenant, reading, simple, tenant, transition};
 
 on_both!(
     a_request_is_sent_once,
-    does_not_send_a_request_with_another_final_status,
-    a_request_is_sent_as_it_is_stored_or_not_at_all,
-    an_automatically_sent_request_has_a_delivery_like_any_other,
-    a_claim_without_a_begun_attempt_can_be_released,
+    finished_requests_are_not_sent,
+    requests_are_stored_and_queued_in_one_transaction,
+    auto_sent_deliveries_behave_like_others,
+    claimed_but_not_started_deliveries_can_be_cancelled,
     a_delivery_outlives_the_event_of_its_request,
     a_delivery_may_have_an_id_of_its_own,
-    a_place_that_nobody_wants_any_more_is_found_once,
-    the_engine_is_asked_in_the_trace_of_who_sent,
-    a_document_that_is_not_stored_is_not_sent,
-    a_tenant_s_decision_comes_before_the_server_s,
+    orphaned_queue_entries_are_removed,
+    deliveries_continue_the_trace_of_the_sending_call,
+    documents_that_are_not_stored_are_not_queued,
+    the_tenants_auto_send_overrides_the_servers,
     no_two_workers_have_the_same_delivery,
-    tenants_take_turns_however_much_one_of_them_has_queued,
-    deliveries_of_restrained_tenants_stay_in_the_queue,
-    tenants_share_the_room_equally,
-    the_remaining_room_goes_to_tenants_in_turn,
-    claims_only_due_deliveries,
-    a_lease_that_ended_is_taken_over_and_its_holder_comes_too_late,
-    of_many_outcomes_one_is_recorded,
-    a_released_delivery_is_due_at_once_and_its_attempt_does_not_count,
-    a_lease_is_extended_while_it_holds,
-    a_request_that_is_deleted_takes_its_delivery_along,
-    a_request_that_ends_otherwise_takes_its_delivery_along,
-    a_delivery_that_is_cancelled_gets_no_answer,
-    a_dead_letter_is_replayed_in_another_round,
-    a_tenant_sees_what_its_own_deliveries_are_at,
+    tenants_take_turns_regardless_of_their_queues,
+    claims_respect_open_and_half_open_circuits,
+    free_slots_are_shared_between_tenants,
+    remaining_slots_go_to_the_tenants_in_turn,
+    deliveries_are_not_claimed_before_they_are_due,
+    an_expired_lease_is_taken_over_and_its_holder_cannot_record,
+    only_one_of_concurrent_outcomes_is_recorded,
+    released_deliveries_are_due_at_once_and_count_no_attempt,
+    a_lease_is_extended_while_it_is_held,
+    deleting_a_request_cancels_its_delivery,
+    finishing_a_request_cancels_its_delivery,
+    a_cancelled_delivery_records_no_answer,
+    a_dead_letter_is_replayed_in_a_new_round,
+    a_tenant_sees_the_state_of_its_own_deliveries,
     callers_need_a_permission_and_an_engine,
-    pages_follow_one_another_and_no_other_list,
-    recommendations_are_found_by_what_they_are_about,
-    an_answer_is_judged_and_kept,
-    an_answer_that_breaks_a_constraint_is_kept_and_flagged,
-    a_failure_is_tried_again_and_then_given_up,
-    a_permanent_failure_is_not_retried,
-    an_engine_that_is_left_alone_costs_no_attempt,
-    a_delivery_that_ends_its_workers_is_given_up,
+    cursors_work_only_in_their_own_list,
+    recommendations_are_found_by_their_filters,
+    answers_are_judged_and_stored,
+    answers_that_break_a_constraint_are_stored_and_flagged,
+    failures_are_retried_until_the_delivery_is_dead,
+    permanent_failures_make_the_delivery_dead_at_once,
+    an_open_circuit_counts_no_attempt,
+    a_delivery_that_kills_its_workers_becomes_dead,
 );
 
-/// So many seconds into the test's day.
+/// The instant this number of seconds into the test's day.
 fn second(seconds: i64) -> Timestamp {
     at(seconds * 1_000_000)
 }
@@ -81,12 +81,12 @@ fn worker(name: &str) -> WorkerName {
     WorkerName::parse(name).unwrap()
 }
 
-/// A submission that is put in the queue with its storing.
+/// A submission that is queued in the transaction that stores it.
 fn sent(submission: Submission) -> Submission {
     Submission { auto_send: AutoSend::On, ..submission }
 }
 
-/// A stored request that stands in the queue.
+/// Stores and queues a request.
 async fn queued(db: &TestDatabase, submission: Submission) -> Delivery {
     let id = db.stored(submission).await.summary.id;
     db.outbox().enqueue(&tenant(), id, act(second(1))).await.unwrap()
@@ -200,7 +200,7 @@ async fn a_request_is_sent_once(db: TestDatabase) {
     assert!(matches!(foreign, Err(SendError::NotFound)), "{foreign:?}");
 }
 
-async fn does_not_send_a_request_with_another_final_status(db: TestDatabase) {
+async fn finished_requests_are_not_sent(db: TestDatabase) {
     let cancelled = db.stored(simple(1)).await.summary.id;
     db.mass().transition(&tenant(), cancelled, transition(Status::Cancelled)).await.unwrap();
     let refused = db.outbox().enqueue(&tenant(), cancelled, act(second(1))).await;
@@ -218,12 +218,12 @@ async fn does_not_send_a_request_with_another_final_status(db: TestDatabase) {
     assert_eq!(claim_one(&db, "a", 2).await.question.request_id, failed);
 }
 
-async fn a_request_is_sent_as_it_is_stored_or_not_at_all(db: TestDatabase) {
+async fn requests_are_stored_and_queued_in_one_transaction(db: TestDatabase) {
     let submissions = vec![sent(reading("dev-1", 20)), simple(1), sent(simple(2))];
     let ids: Vec<_> = submissions.iter().map(|submission| DeliveryId::of(submission.id)).collect();
     let receipts = db.mass().accept(&tenant(), submissions, Vec::new(), None).await.unwrap().unwrap();
     let requests: Vec<_> = receipts.into_iter().map(|receipt| receipt.unwrap().request.summary).collect();
-    // What is accepted and sent with that is one act, of which one event tells.
+    // Accepting and auto-sending is one act with one event.
     let told = [json!(ids[0].to_string()), Value::Null, json!(ids[2].to_string())];
     for ((request, sequence), delivery) in requests.iter().zip(1..).zip(told) {
         let events = db.events(request.id).await;
@@ -240,7 +240,7 @@ async fn a_request_is_sent_as_it_is_stored_or_not_at_all(db: TestDatabase) {
     assert_eq!(actions(&db, requests[0].id).await, [Action::Accepted, Action::StatusChanged]);
     assert_eq!(actions(&db, requests[1].id).await, [Action::Accepted]);
 
-    // The database refuses the second of two equal ids, which undoes the first.
+    // The database refuses the second of two equal ids, which rolls the first one back.
     let first = sent(simple(3));
     let second = Submission { id: first.id, ..sent(simple(4)) };
     assert!(db.mass().accept(&tenant(), vec![first, second], Vec::new(), None).await.is_err());
@@ -248,7 +248,7 @@ async fn a_request_is_sent_as_it_is_stored_or_not_at_all(db: TestDatabase) {
     assert_eq!(db.outbox().get_backlog(at(3)).await.unwrap(), Backlog { waiting: 0, leased: 2, oldest_due: None });
 }
 
-async fn an_automatically_sent_request_has_a_delivery_like_any_other(db: TestDatabase) {
+async fn auto_sent_deliveries_behave_like_others(db: TestDatabase) {
     let outbox = db.outbox();
     let submissions: Vec<_> = (0..6).map(|value| sent(simple(value).sent(second(value)))).collect();
     let requests: Vec<_> = submissions.iter().map(|submission| submission.id).collect();
@@ -304,19 +304,19 @@ async fn an_automatically_sent_request_has_a_delivery_like_any_other(db: TestDat
     assert_eq!(outbox.get_overview(&tenant()).await.unwrap().by_state[1], (State::Leased, 5));
 }
 
-/// The expected instant of queueing: with the request, or at the first second for an explicit sending.
+/// Returns the expected time of queueing: with the request if it was auto-sent, otherwise the first second.
 fn found_at(claimed: &Claimed, requests: &[MassRequestId]) -> Timestamp {
     let place = requests.iter().position(|id| *id == claimed.question.request_id);
     second(place.map_or(1, |place| i64::try_from(place).unwrap()))
 }
 
-async fn a_claim_without_a_begun_attempt_can_be_released(db: TestDatabase) {
+async fn claimed_but_not_started_deliveries_can_be_cancelled(db: TestDatabase) {
     let requests: Vec<_> = (0..5).map(|value| sent(simple(value))).collect();
     let ids: Vec<_> = requests.iter().map(|request| request.id).collect();
     assert!(db.mass().accept(&tenant(), requests, Vec::new(), None).await.unwrap().unwrap().iter().all(Result::is_ok));
     let until = match db.place {
-        Place::Sqlite(_) => "'2999-01-01T00:00:00.000000Z'",
-        Place::Postgres(_) => "timestamptz '2999-01-01'",
+        DatabaseLocation::Sqlite(_) => "'2999-01-01T00:00:00.000000Z'",
+        DatabaseLocation::Postgres(_) => "timestamptz '2999-01-01'",
     };
     db.place.execute(&format!("UPDATE delivery_queue SET worker = 'a', fence = 1, due_at = {until}"));
     let claimed = found(&db, DeliveryId::of(ids[0])).await;
@@ -344,15 +344,15 @@ async fn a_delivery_outlives_the_event_of_its_request(db: TestDatabase) {
     assert_eq!(record(&db, &claimed, answered(&claimed)).await, Recorded::Recorded);
 }
 
-/// An id as it is written in a statement.
+/// Returns an id as an SQL literal.
 fn in_sql(db: &TestDatabase, id: DeliveryId) -> String {
     match db.place {
-        Place::Sqlite(_) => format!("x'{}'", id.as_uuid().simple()),
-        Place::Postgres(_) => format!("'{id}'"),
+        DatabaseLocation::Sqlite(_) => format!("x'{}'", id.as_uuid().simple()),
+        DatabaseLocation::Postgres(_) => format!("'{id}'"),
     }
 }
 
-/// As those have that were made before deliveries went by their requests' ids.
+/// Deliveries of older versions have ids that differ from their requests'.
 async fn a_delivery_may_have_an_id_of_its_own(db: TestDatabase) {
     let delivery = queued(&db, simple(1)).await;
     let (old, new) = (delivery.id, DeliveryId::from_uuid(Uuid::now_v7()));
@@ -371,8 +371,8 @@ async fn a_delivery_may_have_an_id_of_its_own(db: TestDatabase) {
     assert_eq!(found(&db, new).await.state, State::Cancelled);
 }
 
-/// As a server of an older version leaves it that still serves while others have been replaced.
-async fn a_place_that_nobody_wants_any_more_is_found_once(db: TestDatabase) {
+/// As left by a server of an older version that still runs while others have been upgraded.
+async fn orphaned_queue_entries_are_removed(db: TestDatabase) {
     let (twice, deleted) = (sent(simple(1)), sent(simple(2)));
     let [request, gone] = [twice.id, deleted.id].map(|id| in_sql(&db, DeliveryId::of(id)));
     assert!(
@@ -394,7 +394,7 @@ async fn a_place_that_nobody_wants_any_more_is_found_once(db: TestDatabase) {
     assert_eq!(db.outbox().get_backlog(second(2)).await.unwrap(), Backlog::default());
 }
 
-async fn the_engine_is_asked_in_the_trace_of_who_sent(db: TestDatabase) {
+async fn deliveries_continue_the_trace_of_the_sending_call(db: TestDatabase) {
     let of = |flags: &str| format!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flags}").parse().unwrap();
     for (value, trace) in [Some(of("01")), Some(of("00")), None].into_iter().enumerate() {
         let submission = sent(simple(i64::try_from(value).unwrap()));
@@ -409,7 +409,7 @@ async fn the_engine_is_asked_in_the_trace_of_who_sent(db: TestDatabase) {
     }
 }
 
-async fn a_document_that_is_not_stored_is_not_sent(db: TestDatabase) {
+async fn documents_that_are_not_stored_are_not_queued(db: TestDatabase) {
     db.stored(reading("dev-1", 20).keyed("k")).await;
     for submission in [reading("dev-1", 20), reading("dev-1", 20).keyed("k"), reading("dev-1", 21)] {
         // A duplicate, a replay and a conflict.
@@ -421,8 +421,8 @@ async fn a_document_that_is_not_stored_is_not_sent(db: TestDatabase) {
     assert_eq!(db.outbox().get_backlog(second(1)).await.unwrap(), Backlog::default());
 }
 
-async fn a_tenant_s_decision_comes_before_the_server_s(db: TestDatabase) {
-    // It accepts in turn with the first, and neither goes by what it remembers of the tenant.
+async fn the_tenants_auto_send_overrides_the_servers(db: TestDatabase) {
+    // It alternates with the first process, so that neither can rely on its cache.
     let other = db.place.open();
     let mut value = 0;
     for auto_send in [None, Some(true), Some(false), None] {
@@ -473,7 +473,8 @@ async fn no_two_workers_have_the_same_delivery(db: TestDatabase) {
         })
     };
     let workers = (0..6).map(|index| work(format!("w{index}"), index % processes.len()));
-    // Who finds nothing while another claims the rest stops, so one more looks for what could have been missed.
+    // A worker stops if it finds nothing while another one claims the rest, so that one more looks for missed
+    // deliveries.
     let claims: Vec<Claim> = join_all(workers).await.into_iter().flat_map(Result::unwrap).collect();
     let rest = claim(&db, "last", 2).await;
     let distinct: HashSet<_> = claims.iter().map(|claim| (&claim.tenant_id, claim.delivery_id)).collect();
@@ -483,7 +484,7 @@ async fn no_two_workers_have_the_same_delivery(db: TestDatabase) {
     assert!(of_tenant(&tenant()) <= 30 && of_tenant(&other_tenant()) <= 30);
 }
 
-async fn tenants_take_turns_however_much_one_of_them_has_queued(db: TestDatabase) {
+async fn tenants_take_turns_regardless_of_their_queues(db: TestDatabase) {
     let (much, little) = (tenant(), other_tenant());
     let of = async |whose: &TenantId, values: Range<i64>| {
         let submissions = values.map(|value| sent(simple(value).sent(second(value)))).collect();
@@ -503,18 +504,18 @@ async fn tenants_take_turns_however_much_one_of_them_has_queued(db: TestDatabase
         counts.push(claim(db.deliveries(), limit).await);
     }
     assert_eq!(counts, [(1, 0), (0, 1), (1, 0), (0, 1), (2, 1)]);
-    // Another process goes round by itself, and finds the one that has something left.
+    // Another process takes its own turns, and finds the tenant with the rest.
     let other = db.place.open();
     assert_eq!(claim(&*other.stores().deliveries, 1).await, (1, 0));
     assert_eq!(claim(db.deliveries(), 3).await, (3, 0));
-    // What is not due takes no turn.
+    // Deliveries that are not due take no turn.
     of(&little, 100..101).await;
     assert_eq!(claim(db.deliveries(), 2).await, (2, 0));
     assert_eq!(claim(db.deliveries(), 100).await, (30, 0));
     assert_eq!(claim(db.deliveries(), 100).await, (0, 0));
 }
 
-async fn deliveries_of_restrained_tenants_stay_in_the_queue(db: TestDatabase) {
+async fn claims_respect_open_and_half_open_circuits(db: TestDatabase) {
     for whose in [tenant(), other_tenant()] {
         let submissions = (0..10).map(|value| sent(simple(value))).collect();
         assert!(
@@ -542,7 +543,7 @@ async fn deliveries_of_restrained_tenants_stay_in_the_queue(db: TestDatabase) {
     assert_eq!(claim(&db, "a", 2).await.len(), 8);
 }
 
-async fn tenants_share_the_room_equally(db: TestDatabase) {
+async fn free_slots_are_shared_between_tenants(db: TestDatabase) {
     for (whose, values) in [(tenant(), 0..20), (other_tenant(), 20..23)] {
         let submissions = values.map(|value| sent(simple(value))).collect();
         assert!(
@@ -556,12 +557,12 @@ async fn tenants_share_the_room_equally(db: TestDatabase) {
         (claimed.len() - of_other, of_other)
     };
     assert_eq!(claim(4).await, (2, 2));
-    // What one does not need is the other's.
+    // Slots that one tenant does not need go to the other.
     assert_eq!(claim(8).await, (7, 1));
     assert_eq!(claim(5).await, (5, 0));
 }
 
-async fn the_remaining_room_goes_to_tenants_in_turn(db: TestDatabase) {
+async fn remaining_slots_go_to_the_tenants_in_turn(db: TestDatabase) {
     for whose in [tenant(), other_tenant()] {
         let submissions = (0..20).map(|value| sent(simple(value).sent(second(value)))).collect();
         assert!(
@@ -575,7 +576,7 @@ async fn the_remaining_room_goes_to_tenants_in_turn(db: TestDatabase) {
         counts.push(claimed.iter().filter(|claimed| claimed.claim.tenant_id == tenant()).count());
     }
     assert_eq!(counts, [3, 2, 3, 2]);
-    // Of each, what has waited the longest.
+    // Of each tenant, the delivery that has waited longest.
     for whose in [tenant(), other_tenant()] {
         let waiting = Filter { state: Some(State::Queued) };
         let waiting = db.outbox().list(&whose, waiting, None, Limit::DEFAULT).await.unwrap();
@@ -584,7 +585,7 @@ async fn the_remaining_room_goes_to_tenants_in_turn(db: TestDatabase) {
     }
 }
 
-async fn claims_only_due_deliveries(db: TestDatabase) {
+async fn deliveries_are_not_claimed_before_they_are_due(db: TestDatabase) {
     let ids = [queued(&db, simple(1)).await.id, queued(&db, simple(2)).await.id];
     assert_eq!(claim(&db, "a", 0).await, []);
     let first = db.deliveries().claim(&worker("a"), 1, second(1), second(60), &Restraint::default()).await.unwrap();
@@ -603,14 +604,14 @@ async fn claims_only_due_deliveries(db: TestDatabase) {
     assert_eq!(again.question.idempotency_key, first[0].question.idempotency_key);
 }
 
-async fn a_lease_that_ended_is_taken_over_and_its_holder_comes_too_late(db: TestDatabase) {
+async fn an_expired_lease_is_taken_over_and_its_holder_cannot_record(db: TestDatabase) {
     let delivery = queued(&db, reading("dev-1", 20)).await;
     let late = claim_one(&db, "a", 2).await;
     assert_eq!(late.question.request_id, delivery.request_id);
     assert_eq!(late.question.document, db.present(delivery.request_id).await.document);
     assert_eq!(late.question.trace, act(at(0)).origin.trace);
     assert_eq!(claim(&db, "b", 61).await, []);
-    // A process that was killed has the same name as the one that came after it.
+    // A killed process had the same name as its successor.
     let next = claim_one(&db, "a", 62).await;
     assert_eq!((next.attempt, &next.question), (2, &late.question));
     assert!(next.claim.fence > late.claim.fence);
@@ -634,7 +635,7 @@ async fn a_lease_that_ended_is_taken_over_and_its_holder_comes_too_late(db: Test
     assert_eq!(actions(&db, delivery.request_id).await, expected);
 }
 
-async fn of_many_outcomes_one_is_recorded(db: TestDatabase) {
+async fn only_one_of_concurrent_outcomes_is_recorded(db: TestDatabase) {
     let delivery = queued(&db, simple(1)).await;
     let claimed = claim_one(&db, "a", 2).await;
     let processes: Vec<_> = (0..2).map(|_| db.place.open()).collect();
@@ -652,7 +653,7 @@ async fn of_many_outcomes_one_is_recorded(db: TestDatabase) {
     assert_eq!(actions(&db, delivery.request_id).await.len(), 4);
 }
 
-async fn a_released_delivery_is_due_at_once_and_its_attempt_does_not_count(db: TestDatabase) {
+async fn released_deliveries_are_due_at_once_and_count_no_attempt(db: TestDatabase) {
     let delivery = queued(&db, simple(1)).await;
     let given_back = claim_one(&db, "a", 2).await;
     assert_eq!(db.deliveries().release_all(&worker("b"), second(3)).await.unwrap(), 0);
@@ -667,7 +668,7 @@ async fn a_released_delivery_is_due_at_once_and_its_attempt_does_not_count(db: T
     assert_eq!(record(&db, &next, answered(&next)).await, Recorded::Recorded);
 }
 
-async fn a_lease_is_extended_while_it_holds(db: TestDatabase) {
+async fn a_lease_is_extended_while_it_is_held(db: TestDatabase) {
     for value in 0..3 {
         queued(&db, simple(value)).await;
     }
@@ -681,7 +682,7 @@ async fn a_lease_is_extended_while_it_holds(db: TestDatabase) {
     assert_eq!(claim_one(&db, "b", 600).await.claim.delivery_id, claims[1].delivery_id);
 }
 
-async fn a_request_that_is_deleted_takes_its_delivery_along(db: TestDatabase) {
+async fn deleting_a_request_cancels_its_delivery(db: TestDatabase) {
     let waiting = queued(&db, simple(1)).await;
     let under_way = claim_one(&db, "a", 2).await;
     let delivered = queued(&db, simple(2)).await;
@@ -707,7 +708,7 @@ async fn a_request_that_is_deleted_takes_its_delivery_along(db: TestDatabase) {
     assert_eq!(told, ["accepted", "sent", "status_changed", "deleted", "delivery_cancelled"]);
 }
 
-async fn a_request_that_ends_otherwise_takes_its_delivery_along(db: TestDatabase) {
+async fn finishing_a_request_cancels_its_delivery(db: TestDatabase) {
     for (number, status) in [Status::Cancelled, Status::Failed].into_iter().enumerate() {
         let delivery = queued(&db, simple(i64::try_from(number).unwrap())).await;
         let claimed = claim_one(&db, "a", 2).await;
@@ -721,7 +722,7 @@ async fn a_request_that_ends_otherwise_takes_its_delivery_along(db: TestDatabase
     }
 }
 
-async fn a_delivery_that_is_cancelled_gets_no_answer(db: TestDatabase) {
+async fn a_cancelled_delivery_records_no_answer(db: TestDatabase) {
     let delivery = queued(&db, simple(1)).await;
     let claimed = claim_one(&db, "a", 2).await;
     let foreign = db.outbox().cancel(&other_tenant(), delivery.id, act(second(3))).await;
@@ -739,7 +740,7 @@ async fn a_delivery_that_is_cancelled_gets_no_answer(db: TestDatabase) {
     assert_eq!(events.len(), 4);
 }
 
-async fn a_dead_letter_is_replayed_in_another_round(db: TestDatabase) {
+async fn a_dead_letter_is_replayed_in_a_new_round(db: TestDatabase) {
     let delivery = queued(&db, simple(1)).await;
     let early = db.outbox().replay(&tenant(), delivery.id, act(second(2))).await.unwrap();
     assert_eq!(early, delivery);
@@ -758,7 +759,7 @@ async fn a_dead_letter_is_replayed_in_another_round(db: TestDatabase) {
     assert_eq!(status(&db, delivery.request_id).await, Status::Pending);
     let second_round = claim_one(&db, "a", 300).await;
     assert_eq!(second_round.attempt, 1);
-    // An engine that remembers its answers is asked anew.
+    // A new idempotency key, so that an engine that stores its answers computes a new one.
     assert_ne!(second_round.question.idempotency_key, first.question.idempotency_key);
     assert!(second_round.claim.fence > first.claim.fence);
     assert_eq!(record(&db, &first, answered(&first)).await, Recorded::LeaseLost);
@@ -784,7 +785,7 @@ async fn a_dead_letter_is_replayed_in_another_round(db: TestDatabase) {
     );
 }
 
-async fn a_tenant_sees_what_its_own_deliveries_are_at(db: TestDatabase) {
+async fn a_tenant_sees_the_state_of_its_own_deliveries(db: TestDatabase) {
     let (outbox, limit) = (db.outbox(), Limit::new(2).unwrap());
     let mut ids = Vec::new();
     for value in 0..5 {
@@ -815,7 +816,7 @@ async fn a_tenant_sees_what_its_own_deliveries_are_at(db: TestDatabase) {
     assert_eq!(outbox.list(&other_tenant(), Filter::default(), None, limit).await.unwrap(), []);
 }
 
-/// The use cases of somebody with these permissions alone.
+/// A caller with only these permissions.
 fn caller(permissions: &[Permission]) -> Principal {
     let id = ApiKeyId::from_uuid(Uuid::from_u128(5));
     Principal::api_key(id, tenant(), permissions.iter().copied().collect())
@@ -823,7 +824,7 @@ fn caller(permissions: &[Permission]) -> Principal {
 
 fn service(db: &TestDatabase, has_engine: bool) -> DeliveryService {
     let stores = db.database.stores();
-    let clock = Arc::new(Standing(Mutex::new(second(5))));
+    let clock = Arc::new(ManualClock(Mutex::new(second(5))));
     DeliveryService::new(Arc::clone(&stores.outbox), Arc::clone(&stores.recommendations), clock, has_engine)
 }
 
@@ -858,11 +859,11 @@ async fn callers_need_a_permission_and_an_engine(db: TestDatabase) {
     let absent = DeliveryId::from_uuid(Uuid::from_u128(1));
     assert!(matches!(service.delivery(&operator, absent).await, Err(DeliveryError::NotFound)));
     assert!(matches!(service.replay(&operator, absent, origin()).await, Err(HandleError::NotFound)));
-    // What waits for an engine that was taken away can be given up.
+    // Deliveries that wait for an engine that is no longer configured can be cancelled.
     assert_eq!(without.cancel(&operator, delivery.id, origin()).await.unwrap().state, State::Cancelled);
 }
 
-async fn pages_follow_one_another_and_no_other_list(db: TestDatabase) {
+async fn cursors_work_only_in_their_own_list(db: TestDatabase) {
     for value in 0..3 {
         queued(&db, simple(value)).await;
     }
@@ -881,7 +882,7 @@ async fn pages_follow_one_another_and_no_other_list(db: TestDatabase) {
     assert!(matches!(foreign, Err(ReadError::ForeignCursor(_))), "{foreign:?}");
 }
 
-async fn recommendations_are_found_by_what_they_are_about(db: TestDatabase) {
+async fn recommendations_are_found_by_their_filters(db: TestDatabase) {
     let mut kept = Vec::new();
     for (number, submission) in [reading("dev-1", 20), reading("dev-2", 20), simple(1)].into_iter().enumerate() {
         queued(&db, submission).await;
@@ -923,7 +924,7 @@ async fn recommendations_are_found_by_what_they_are_about(db: TestDatabase) {
     assert_eq!(foreign, Found::Absent);
 }
 
-/// Says what it was told to, in that order, and notes what it was asked.
+/// A scripted engine, which records its questions.
 struct Engine {
     answers: Mutex<VecDeque<Result<Value, RecommenderError>>>,
     asked: Mutex<Vec<Question>>,
@@ -938,27 +939,27 @@ impl Recommender for Engine {
     }
 }
 
-/// A clock that stands until it is set.
-struct Standing(Mutex<Timestamp>);
+/// A clock that the test sets.
+struct ManualClock(Mutex<Timestamp>);
 
-impl Clock for Standing {
+impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         *self.0.lock().unwrap()
     }
 }
 
-/// A deliverer to an engine that says this.
+/// The use cases on deliveries, with an engine that gives these answers.
 struct Delivering {
     deliverer: Deliverer,
     engine: Arc<Engine>,
-    clock: Arc<Standing>,
+    clock: Arc<ManualClock>,
 }
 
 impl Delivering {
     fn new(db: &TestDatabase, answers: impl IntoIterator<Item = Result<Value, RecommenderError>>) -> Self {
         let answers = Mutex::new(answers.into_iter().collect());
         let engine = Arc::new(Engine { answers, asked: Mutex::default() });
-        let clock = Arc::new(Standing(Mutex::new(second(2))));
+        let clock = Arc::new(ManualClock(Mutex::new(second(2))));
         let retry = RetryPolicy {
             base: Duration::from_secs(10),
             cap: Duration::from_secs(100),
@@ -971,7 +972,7 @@ impl Delivering {
         Self { deliverer, engine, clock }
     }
 
-    /// Delivers the one delivery that is due at an instant, and returns its conclusion; `None` if none is due.
+    /// Runs the one due delivery at an instant; `None` if none is due.
     async fn at(&self, seconds: i64) -> Option<Conclusion> {
         *self.clock.0.lock().unwrap() = second(seconds);
         let mut done = self.deliverer.deliver_next(&worker("a"), 10).await.unwrap();
@@ -1003,7 +1004,7 @@ fn constrained() -> Submission {
     submission
 }
 
-async fn an_answer_is_judged_and_kept(db: TestDatabase) {
+async fn answers_are_judged_and_stored(db: TestDatabase) {
     let request = db.stored(reading("dev-1", 20)).await.summary;
     db.outbox().enqueue(&tenant(), request.id, act(second(1))).await.unwrap();
     let worker = Delivering::new(&db, [Ok(answer(request.fingerprint))]);
@@ -1017,7 +1018,7 @@ async fn an_answer_is_judged_and_kept(db: TestDatabase) {
 
     let event = db.events(request.id).await.pop().unwrap().event;
     assert_eq!((event.action, event.actor.kind()), (Action::Delivered, "system"));
-    // It is tied to the call by which the request was sent.
+    // The event carries the trace of the call that sent the request.
     assert_eq!((event.origin.request_id, event.origin.trace), (act(at(0)).origin.request_id, act(at(0)).origin.trace));
     assert_eq!(event.detail["recommendation"], json!(kept.id.to_string()));
     assert_eq!((&event.detail["valid"], &event.detail["attempts"]), (&json!(true), &json!(1)));
@@ -1025,7 +1026,7 @@ async fn an_answer_is_judged_and_kept(db: TestDatabase) {
     assert_eq!(event.detail["answer"], json!(Fingerprint::of(&stored).to_string()));
 }
 
-async fn an_answer_that_breaks_a_constraint_is_kept_and_flagged(db: TestDatabase) {
+async fn answers_that_break_a_constraint_are_stored_and_flagged(db: TestDatabase) {
     let request = db.stored(constrained()).await.summary;
     db.outbox().enqueue(&tenant(), request.id, act(second(1))).await.unwrap();
     let worker = Delivering::new(&db, [Ok(answer(request.fingerprint))]);
@@ -1038,7 +1039,7 @@ async fn an_answer_that_breaks_a_constraint_is_kept_and_flagged(db: TestDatabase
     assert_eq!((&event.detail["valid"], &event.detail["flags"]), (&json!(false), &json!(["hard_constraint_broken"])));
 }
 
-async fn a_failure_is_tried_again_and_then_given_up(db: TestDatabase) {
+async fn failures_are_retried_until_the_delivery_is_dead(db: TestDatabase) {
     let request = db.stored(simple(1)).await.summary;
     let delivery = db.outbox().enqueue(&tenant(), request.id, act(second(1))).await.unwrap();
     let garbage = answer(Fingerprint::of("another document"));
@@ -1066,7 +1067,7 @@ async fn a_failure_is_tried_again_and_then_given_up(db: TestDatabase) {
     assert!(asked.iter().all(|question| *question == asked[0]));
 }
 
-async fn a_permanent_failure_is_not_retried(db: TestDatabase) {
+async fn permanent_failures_make_the_delivery_dead_at_once(db: TestDatabase) {
     let delivery = queued(&db, simple(1)).await;
     let worker = Delivering::new(&db, [failed(FailureCode::Refused, false, None)]);
     worker.at(2).await.unwrap();
@@ -1075,7 +1076,7 @@ async fn a_permanent_failure_is_not_retried(db: TestDatabase) {
     assert_eq!(status(&db, delivery.request_id).await, Status::Failed);
 }
 
-async fn an_engine_that_is_left_alone_costs_no_attempt(db: TestDatabase) {
+async fn an_open_circuit_counts_no_attempt(db: TestDatabase) {
     let request = db.stored(simple(1)).await.summary;
     let delivery = db.outbox().enqueue(&tenant(), request.id, act(second(1))).await.unwrap();
     let open = || Err(RecommenderError::CircuitOpen { retry_after: Duration::from_secs(20) });
@@ -1091,7 +1092,7 @@ async fn an_engine_that_is_left_alone_costs_no_attempt(db: TestDatabase) {
     assert_eq!(found(&db, delivery.id).await.attempts, 1);
 }
 
-async fn a_delivery_that_ends_its_workers_is_given_up(db: TestDatabase) {
+async fn a_delivery_that_kills_its_workers_becomes_dead(db: TestDatabase) {
     let delivery = queued(&db, simple(1)).await;
     for killed in 0..3 {
         claim_one(&db, "killed", 2 + killed * 60).await;

@@ -1,4 +1,4 @@
-//! Things to store.
+//! Test data.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,17 +43,17 @@ pub(crate) fn account(email: &str, tenant: &TenantId) -> Account {
     Account { user, password: PasswordHash::from_stored("hash".to_owned()) }
 }
 
-/// Somebody's act at an instant.
+/// An act at an instant.
 pub(crate) fn act(at: Timestamp) -> Act {
     Act::new(actor(), at, &origin())
 }
 
-/// The event of such an act, on some object of a tenant.
+/// The event of such an act, on an object of a tenant.
 pub(crate) fn event(tenant: &TenantId, at: Timestamp) -> NewEvent {
     act(at).done(tenant, Action::UserChanged, Object::Server)
 }
 
-/// So many microseconds into the test's day.
+/// The instant this number of microseconds into the test's day.
 pub(crate) fn at(micros: i64) -> Timestamp {
     let noon: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
     Timestamp::from_unix_micros(noon.unix_micros() + micros).unwrap()
@@ -75,7 +75,7 @@ pub(crate) fn key(text: &str) -> IdempotencyKey {
     IdempotencyKey::parse(text).unwrap()
 }
 
-/// An id that carries an instant, greater than all before it.
+/// An id of an instant, greater than all before it.
 fn id_at(at: Timestamp) -> MassRequestId {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let millis = u128::try_from(at.unix_micros() / 1000).unwrap();
@@ -83,7 +83,7 @@ fn id_at(at: Timestamp) -> MassRequestId {
     MassRequestId::from_uuid(Uuid::from_u128(millis << 80 | 7 << 76 | 0b10 << 62 | count))
 }
 
-/// A device's reading: the same device is the same natural key.
+/// A reading of a device: the same device gives the same natural key.
 pub(crate) fn reading(device: &str, celsius: i64) -> Submission {
     let canonical = format!(r#"{{"device":{{"id":"{device}"}},"metrics":{{"temperature_celsius":{celsius}}}}}"#);
     let index = Index {
@@ -123,13 +123,13 @@ fn submission(contract: &str, canonical: String, index: Index) -> Submission {
     }
 }
 
-/// A request as it was before its event stood in the audit trail.
+/// A request as it was before it had a position in the audit trail.
 pub(crate) fn unplaced(mut request: MassRequest) -> MassRequest {
     request.summary.audit = None;
     request
 }
 
-/// Variations of a submission.
+/// Variants of a submission.
 pub(crate) trait Vary {
     fn keyed(self, text: &str) -> Self;
     fn correcting(self) -> Self;

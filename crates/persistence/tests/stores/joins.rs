@@ -1,5 +1,5 @@
-//! That no statement joins what is of different tenants, so that the tables can be distributed by `tenant_id`, as Citus
-//! does: every statement that any of these tests sends to PostgreSQL is looked at.
+//! Checks that no statement joins rows of different tenants, so that the tables can be distributed by `tenant_id`, as
+//! with Citus. Every statement that these tests send to PostgreSQL is checked.
 #![expect(clippy::wildcard_enum_match_arm, reason = "of the grammar of SQL, little tells whose rows are joined")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,20 +27,21 @@ use crate::administration::key;
 use crate::databases::TestDatabase;
 use crate::fixtures::{Vary, act, at, event, reading, tenant};
 
-/// The tables of which every node would have all rows: what identifies tenants, and what leads to one.
+/// The tables that every node would have completely: they identify tenants or lead to one.
 const REFERENCE_TABLES: [&str; 3] = ["tenants", "directory", "login_attempts"];
 
-/// Prefixes of the names of the database's own tables and diesel's, which the tests read.
+/// The prefixes of the system's tables, and of diesel's.
 const NOT_OURS: [&str; 3] = ["pg_", "information_schema.", "__diesel"];
 
-/// Workers claim from it across tenants, which works while it is on one node. Statements on nothing else are let off.
+/// Workers claim from it across tenants, which works while it is on one node. Statements on this table alone are
+/// exempt.
 const ON_ONE_NODE: &str = "delivery_queue";
 
-/// The statements that were looked at, with the tables in each.
+/// The checked statements, with the tables in each.
 static SEEN: Mutex<BTreeMap<String, Vec<String>>> = Mutex::new(BTreeMap::new());
 
-/// Looks at every statement on connections to PostgreSQL that are opened from now on, and panics where one is about rows
-/// of different tenants.
+/// Checks every statement on connections to PostgreSQL that are opened from now on, and panics if one combines rows of
+/// different tenants.
 pub(crate) fn watch() {
     set_default_instrumentation(|| Some(Box::new(Watch { postgres: false }))).unwrap();
 }
@@ -56,7 +57,7 @@ impl Instrumentation for Watch {
         } else if let InstrumentationEvent::StartQuery { query, .. } = event
             && self.postgres
         {
-            // The values may be long, and most statements have been seen.
+            // The values may be long, and most statements are known already.
             let mut beginning = Beginning::default();
             let _ = write!(beginning, "{query}");
             let is_known = seen().contains_key(&beginning.0);
@@ -72,10 +73,10 @@ fn seen() -> std::sync::MutexGuard<'static, BTreeMap<String, Vec<String>>> {
     SEEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The separator between a statement and its values in diesel's output.
+/// The separator between a statement and its values in diesel's debug output.
 const VALUES: &str = " -- binds: ";
 
-/// Takes a statement, and none of its values.
+/// Collects a statement without its values.
 #[derive(Default)]
 struct Beginning(String);
 
@@ -92,8 +93,8 @@ impl fmt::Write for Beginning {
     }
 }
 
-/// The tables that statements look into, which stand before their values as diesel shows them; an error if one of the
-/// statements takes rows of different tenants together.
+/// Returns the tables of the statements in diesel's debug output, or an error if one of them combines rows of different
+/// tenants.
 fn tables_in(text: &str) -> Result<Vec<String>, String> {
     let (statements, values) = text.rsplit_once(VALUES).unwrap_or((text, "[]"));
     let first = statements.split_whitespace().next().unwrap_or_default().to_uppercase();
@@ -104,14 +105,14 @@ fn tables_in(text: &str) -> Result<Vec<String>, String> {
         Parser::parse_sql(&PostgreSqlDialect {}, statements).map_err(|error| format!("{error}: {statements}"))?;
     let mut tables = Vec::new();
     for statement in parsed {
-        let mut reading = Reading { values: split(values), ..Reading::default() };
+        let mut reading = StatementAnalysis { values: split(values), ..StatementAnalysis::default() };
         let _ = statement.visit(&mut reading);
         tables.extend(reading.of_one_tenant().map_err(|table| format!("{table} is of no one tenant: {text}"))?);
     }
     Ok(tables)
 }
 
-/// The elements of a list as Rust shows it.
+/// Splits a list in Rust's debug format into its elements.
 fn split(list: &str) -> Vec<String> {
     let inner = list.trim().strip_prefix('[').and_then(|list| list.strip_suffix(']')).unwrap_or_default();
     let (mut elements, mut depth, mut quoted, mut escaped) = (vec![String::new()], 0, false, false);
@@ -133,14 +134,14 @@ fn split(list: &str) -> Vec<String> {
     elements.iter().map(|element| element.trim().to_owned()).collect()
 }
 
-/// A statement while it is read: which tables it names, and which tenants of theirs are the same.
+/// The analysis of a statement: its tables, and which of their tenants are equal.
 #[derive(Default)]
-struct Reading {
+struct StatementAnalysis {
     values: Vec<String>,
-    /// The names that it gives to queries of its own.
+    /// The names of its common table expressions.
     queries: BTreeSet<String>,
     relations: Vec<Relation>,
-    /// The relations that can be named, those of inner queries last.
+    /// The relations in scope, those of inner queries last.
     scopes: Vec<Vec<usize>>,
     same: Vec<(Tenant, Tenant)>,
 }
@@ -148,23 +149,23 @@ struct Reading {
 /// A relation after FROM.
 struct Relation {
     name: String,
-    /// `None` if it is a query.
+    /// `None` for a subquery.
     table: Option<String>,
-    /// The column with the tenant.
+    /// The column with the tenant of a row.
     column: &'static str,
 }
 
 /// The tenant of a row.
 #[derive(Clone, PartialEq, Eq)]
 enum Tenant {
-    /// Of whom the rows of a relation are.
+    /// The same as of this relation.
     Of(usize),
-    /// Of this one.
+    /// This tenant.
     Named(String),
 }
 
-impl Reading {
-    /// The tables, if those of tenants are tied to one tenant; otherwise the first that is not.
+impl StatementAnalysis {
+    /// Returns the tables if all relations with tenants are tied to one tenant; otherwise the first that is not.
     fn of_one_tenant(self) -> Result<Vec<String>, String> {
         let tables = self.relations.into_iter().enumerate().filter_map(|(at, relation)| Some((at, relation.table?)));
         let tables: Vec<(usize, String)> = tables.collect();
@@ -190,7 +191,7 @@ impl Reading {
         }
     }
 
-    /// Begins a part of the statement with relations of its own.
+    /// Enters a part of the statement with its own relations.
     fn enter<'a>(&mut self, from: impl IntoIterator<Item = &'a TableWithJoins>, selection: Option<&'a Expr>) {
         let mut conditions: Vec<&Expr> = selection.into_iter().collect();
         self.scopes.push(Vec::new());
@@ -232,7 +233,7 @@ impl Reading {
         self.relations.push(Relation { name, table, column });
     }
 
-    /// Takes what a condition says of tenants.
+    /// Records the equalities of tenants in a condition.
     fn hold(&mut self, condition: &Expr) {
         match condition {
             Expr::Nested(inner) => self.hold(inner),
@@ -247,7 +248,7 @@ impl Reading {
         }
     }
 
-    /// Whom an expression names, if it does.
+    /// Returns the tenant that an expression denotes, if it does.
     fn tenant(&self, expression: &Expr) -> Option<Tenant> {
         match expression {
             Expr::Nested(inner) => self.tenant(inner),
@@ -278,7 +279,7 @@ impl Reading {
     }
 }
 
-impl Visitor for Reading {
+impl Visitor for StatementAnalysis {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
@@ -323,7 +324,7 @@ impl Visitor for Reading {
 }
 
 #[test]
-fn recognises_statements_that_are_tied_to_one_tenant() {
+fn the_checker_distinguishes_joins_within_one_tenant() {
     let of_one = [
         r#"SELECT a FROM "users" WHERE "users"."id" = $1 -- binds: [1]"#,
         r#"SELECT a FROM ("sessions" JOIN "users" ON (("users"."tenant_id" = "sessions"."tenant_id") AND (b = c)))"#,
@@ -370,7 +371,7 @@ const JOINS: [(&[&str], usize); 7] = [
     (&["mass_requests", "tenants"], 1),
 ];
 
-/// The number of joins in the sources, in diesel's words and in SQL.
+/// Counts the joins in the sources of a folder.
 fn joins_in(folder: &Path) -> usize {
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     files
@@ -389,7 +390,7 @@ fn joins_in(folder: &Path) -> usize {
 }
 
 #[tokio::test]
-async fn every_join_of_the_program_is_looked_at() {
+async fn every_join_in_the_sources_is_checked() {
     let db = TestDatabase::postgres().await;
     for _ in 0..2 {
         let sent = vec![reading("dev-1", 20).keyed("k")];

@@ -6,7 +6,7 @@ use mass_admin_service::{QuotaChange, SettingsChange};
 use mass_domain::audit::{Action, Object};
 use mass_domain::tenancy::{Quotas, TenantSettings};
 
-use crate::databases::{Place, TestDatabase};
+use crate::databases::{DatabaseLocation, TestDatabase};
 use crate::fixtures::{Vary, act, at, deletion, reading, simple, tenant};
 
 /// Settings, quotas, usage, and natural keys with their current versions.
@@ -51,8 +51,8 @@ const GUARD: &str = "
 
 /// Guards a database on PostgreSQL, where the cache is used: in all tests of stores, so that no transaction of theirs is
 /// left out.
-pub(crate) fn guard(place: &Place) {
-    if let Place::Postgres(_) = place {
+pub(crate) fn guard(place: &DatabaseLocation) {
+    if let DatabaseLocation::Postgres(_) = place {
         place.execute(GUARD);
     }
 }
@@ -94,7 +94,7 @@ async fn every_change_of_judged_state_appends_to_the_log(db: TestDatabase) {
 async fn the_guard_fails_a_change_without_an_event() {
     let db = TestDatabase::postgres().await;
     let id = db.stored(reading("dev-1", 20)).await.summary.id;
-    let Place::Postgres(database) = &db.place else { panic!("not on PostgreSQL") };
+    let DatabaseLocation::Postgres(database) = &db.place else { panic!("not on PostgreSQL") };
     for (table, change) in [
         ("tenants", "UPDATE tenants SET auto_send = true WHERE id = 'default'".to_owned()),
         ("quotas", "INSERT INTO quotas VALUES ('default', 1, 1, now())".to_owned()),

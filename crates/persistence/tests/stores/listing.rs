@@ -1,4 +1,4 @@
-//! Lists: filters, order and pages.
+//! Lists of requests: filters, order and pages.
 
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{Filter, Status};
@@ -8,11 +8,11 @@ use crate::databases::TestDatabase;
 use crate::fixtures::{Vary, at, deletion, reading, simple, tenant, transition, unplaced};
 
 on_both!(
-    a_list_shows_what_was_stored_newest_first,
-    pages_meet_without_a_gap,
-    each_filter_keeps_what_it_names,
+    lists_show_the_newest_first,
+    pages_join_without_gaps,
+    each_filter_returns_exactly_the_matching_rows,
     bounds_in_time_include_from_and_exclude_to,
-    an_id_ahead_of_its_instant_is_found_by_the_instant,
+    the_time_filter_finds_ids_ahead_of_their_instant,
 );
 
 const HOUR: i64 = 3_600_000_000;
@@ -22,7 +22,7 @@ async fn list(db: &TestDatabase, filter: Filter) -> Vec<MassRequestId> {
     rows.iter().map(|row| row.id).collect()
 }
 
-async fn a_list_shows_what_was_stored_newest_first(db: TestDatabase) {
+async fn lists_show_the_newest_first(db: TestDatabase) {
     let submissions: Vec<_> = (0..3).map(|n| reading(&format!("dev-{n}"), n).keyed(&format!("k-{n}"))).collect();
     db.mass().accept(&tenant(), submissions.clone(), Vec::new(), None).await.unwrap().unwrap();
     let listed = db.mass().list(&tenant(), &Filter::default(), None, Limit::DEFAULT).await.unwrap();
@@ -35,7 +35,7 @@ async fn a_list_shows_what_was_stored_newest_first(db: TestDatabase) {
     assert_eq!(listed, stored);
 }
 
-async fn pages_meet_without_a_gap(db: TestDatabase) {
+async fn pages_join_without_gaps(db: TestDatabase) {
     let submissions: Vec<_> = (0..7).map(simple).collect();
     let mut expected: Vec<_> = submissions.iter().map(|sent| sent.id).rev().collect();
     db.mass().accept(&tenant(), submissions, Vec::new(), None).await.unwrap().unwrap();
@@ -48,7 +48,7 @@ async fn pages_meet_without_a_gap(db: TestDatabase) {
         rows.truncate(2);
         before = rows.last().map(|row| row.id);
         seen.extend(rows.iter().map(|row| row.id));
-        // What is stored meanwhile is newer than every page to come.
+        // Requests stored meanwhile are newer than all further pages.
         db.mass().accept(&tenant(), vec![simple(9)], Vec::new(), None).await.unwrap().unwrap();
         if !more {
             break;
@@ -57,7 +57,7 @@ async fn pages_meet_without_a_gap(db: TestDatabase) {
     assert_eq!(seen, expected);
 }
 
-async fn each_filter_keeps_what_it_names(db: TestDatabase) {
+async fn each_filter_returns_exactly_the_matching_rows(db: TestDatabase) {
     let mut odd = reading("dev-odd", 1);
     odd.examined.index.site_id = Some("site-odd".to_owned());
     odd.examined.index.correlation_id = Some("correlation-odd".to_owned());
@@ -120,8 +120,8 @@ async fn bounds_in_time_include_from_and_exclude_to(db: TestDatabase) {
     assert_eq!(list(&db, observed(None, Some(at(0)))).await, [ids[4], ids[3], ids[2]]);
 }
 
-async fn an_id_ahead_of_its_instant_is_found_by_the_instant(db: TestDatabase) {
-    // A clock that was set back by almost an hour: ids go on from where they were.
+async fn the_time_filter_finds_ids_ahead_of_their_instant(db: TestDatabase) {
+    // The clock was set back by almost an hour, and ids continue from where they were.
     let mut sent = simple(1).sent(at(HOUR - 1_000_000));
     sent.at = at(0);
     db.mass().accept(&tenant(), vec![sent.clone()], Vec::new(), None).await.unwrap().unwrap();

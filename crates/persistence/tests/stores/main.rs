@@ -1,4 +1,4 @@
-//! The ports on both databases: what is tested here is tested on SQLite and on PostgreSQL.
+//! The ports, tested on SQLite and on PostgreSQL.
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[macro_use]

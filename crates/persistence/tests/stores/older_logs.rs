@@ -1,4 +1,4 @@
-//! Logs that were there before their trees.
+//! Logs that are older than their Merkle trees.
 
 use diesel::backend::Backend;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
@@ -12,13 +12,13 @@ use mass_service::Found;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::databases::Place;
+use crate::databases::DatabaseLocation;
 use crate::fixtures::{at, tenant};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
-/// Requests of the first tenant, each of which was accepted and then moved on; so many that nodes of the tree are stored.
+/// The number of requests of the first tenant, each accepted and then changed: enough for stored nodes of the tree.
 const REQUESTS: u128 = 700;
 
 fn request(number: u128) -> MassRequestId {
@@ -29,7 +29,7 @@ fn document(number: u128) -> String {
     format!(r#"{{"payload":{{"value":{number}}}}}"#)
 }
 
-/// Runs the migrations before the one that builds trees.
+/// Runs the migrations before the one that builds the trees.
 fn migrate_until_trees<D: Backend>(connection: &mut impl MigrationHarness<D>, migrations: EmbeddedMigrations) {
     let pending = connection.pending_migrations(migrations).unwrap();
     for migration in pending.iter().take_while(|migration| !migration.name().to_string().ends_with("audit_trail")) {
@@ -37,23 +37,23 @@ fn migrate_until_trees<D: Backend>(connection: &mut impl MigrationHarness<D>, mi
     }
 }
 
-/// Makes the tables as they were before the trees, and fills them.
-fn fill(place: &Place) {
-    // The folder of an SQLite file is made by whoever opens it.
+/// Creates and fills the tables of that version.
+fn fill(place: &DatabaseLocation) {
+    // Opening the database creates the folder of an SQLite file.
     place.open();
     match place {
-        Place::Sqlite(_) => migrate_until_trees(&mut place.sqlite_connection(), SQLITE),
-        Place::Postgres(database) => migrate_until_trees(&mut database.connection(), POSTGRES),
+        DatabaseLocation::Sqlite(_) => migrate_until_trees(&mut place.sqlite_connection(), SQLITE),
+        DatabaseLocation::Postgres(database) => migrate_until_trees(&mut database.connection(), POSTGRES),
     }
     let id = |id: Uuid| match place {
-        Place::Sqlite(_) => format!("x'{}'", id.simple()),
-        Place::Postgres(_) => format!("'{id}'"),
+        DatabaseLocation::Sqlite(_) => format!("x'{}'", id.simple()),
+        DatabaseLocation::Postgres(_) => format!("'{id}'"),
     };
     let hash = |number| {
         let hex = Fingerprint::of(&document(number)).to_string().replace("sha256:", "");
         match place {
-            Place::Sqlite(_) => format!("x'{hex}'"),
-            Place::Postgres(_) => format!("decode('{hex}', 'hex')"),
+            DatabaseLocation::Sqlite(_) => format!("x'{hex}'"),
+            DatabaseLocation::Postgres(_) => format!("decode('{hex}', 'hex')"),
         }
     };
     let user = id(Uuid::from_u128(7));
@@ -107,7 +107,7 @@ fn assert_read_back(number: u128, [accepted, moved]: &[Event; 2]) {
     assert_eq!(json!(moved.event.detail), json!({"from": "pending", "to": "failed", "reason": "it's \"down\""}));
 }
 
-async fn an_older_log_gets_its_tree(place: Place) {
+async fn an_older_log_gets_its_tree(place: DatabaseLocation) {
     fill(&place);
     let database = place.open();
     assert_eq!(database.migrate().unwrap()[0], "20261126000000");
@@ -139,10 +139,10 @@ async fn an_older_log_gets_its_tree(place: Place) {
 
 #[tokio::test]
 async fn an_older_log_gets_its_tree_on_sqlite() {
-    an_older_log_gets_its_tree(Place::sqlite()).await;
+    an_older_log_gets_its_tree(DatabaseLocation::sqlite()).await;
 }
 
 #[tokio::test]
 async fn an_older_log_gets_its_tree_on_postgres() {
-    an_older_log_gets_its_tree(Place::postgres()).await;
+    an_older_log_gets_its_tree(DatabaseLocation::postgres()).await;
 }

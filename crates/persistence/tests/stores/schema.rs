@@ -1,4 +1,4 @@
-//! The migrations, and the schemas that they lead to.
+//! The migrations and the resulting schemas.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use mass_domain::ids::DeliveryId;
 use mass_domain::tenancy::AutoSend;
 use mass_service::{Restraint, Submission};
 
-use crate::databases::{Place, TestDatabase};
+use crate::databases::{DatabaseLocation, TestDatabase};
 use crate::fixtures::{act, at, simple, tenant};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
@@ -61,15 +61,15 @@ const SQLITE_REFERENCES: &str = "
     )
     GROUP BY name, id";
 
-/// The tables that no tenant is first in: what identifies tenants, and what leads to one. (`__diesel_schema_migrations`
-/// is diesel's own.)
+/// The tables whose keys do not begin with a tenant: they identify tenants or lead to one.
+/// (`__diesel_schema_migrations` is diesel's own.)
 const WITHOUT_TENANT: [&str; 4] = ["tenants", "directory", "login_attempts", "__diesel_schema_migrations"];
 
-/// Everything of a schema that both databases can have, in lines that do not depend on how either prints it.
-fn describe(place: &Place) -> Vec<String> {
+/// Describes the parts of a schema that both databases have, in lines that do not depend on either's syntax.
+fn describe(place: &DatabaseLocation) -> Vec<String> {
     let queries = match place {
-        Place::Sqlite(_) => [SQLITE_COLUMNS, SQLITE_INDEXES, SQLITE_REFERENCES],
-        Place::Postgres(_) => [POSTGRES_COLUMNS, POSTGRES_INDEXES, POSTGRES_REFERENCES],
+        DatabaseLocation::Sqlite(_) => [SQLITE_COLUMNS, SQLITE_INDEXES, SQLITE_REFERENCES],
+        DatabaseLocation::Postgres(_) => [POSTGRES_COLUMNS, POSTGRES_INDEXES, POSTGRES_REFERENCES],
     };
     let plain = |line: String| {
         line.to_lowercase()
@@ -85,7 +85,7 @@ fn describe(place: &Place) -> Vec<String> {
     lines
 }
 
-fn migrated(place: Place) -> Place {
+fn migrated(place: DatabaseLocation) -> DatabaseLocation {
     place.open().migrate().unwrap();
     place
 }
@@ -102,20 +102,20 @@ fn both_folders_have_the_same_migrations() {
 
 #[test]
 fn both_schemas_are_the_same() {
-    let sqlite = describe(&migrated(Place::sqlite()));
-    let postgres = describe(&migrated(Place::postgres()));
+    let sqlite = describe(&migrated(DatabaseLocation::sqlite()));
+    let postgres = describe(&migrated(DatabaseLocation::postgres()));
     assert!(sqlite.iter().any(|line| line == "mass_requests.natural_key"), "{sqlite:#?}");
     assert_eq!(sqlite, postgres);
 }
 
 #[test]
 fn migrations_go_down_and_up_again() {
-    for place in [migrated(Place::sqlite()), migrated(Place::postgres())] {
+    for place in [migrated(DatabaseLocation::sqlite()), migrated(DatabaseLocation::postgres())] {
         let before = describe(&place);
         assert_eq!(place.open().migrate().unwrap(), [""; 0]);
         match &place {
-            Place::Sqlite(_) => place.sqlite_connection().revert_all_migrations(SQLITE).unwrap(),
-            Place::Postgres(database) => database.connection().revert_all_migrations(POSTGRES).unwrap(),
+            DatabaseLocation::Sqlite(_) => place.sqlite_connection().revert_all_migrations(SQLITE).unwrap(),
+            DatabaseLocation::Postgres(database) => database.connection().revert_all_migrations(POSTGRES).unwrap(),
         };
         assert_eq!(describe(&place), [""; 0]);
         assert_ne!(place.open().migrate().unwrap(), [""; 0]);
@@ -124,12 +124,12 @@ fn migrations_go_down_and_up_again() {
 }
 
 #[tokio::test]
-async fn a_queue_outlives_its_migration_on_sqlite() {
+async fn the_queue_survives_its_migration_on_sqlite() {
     a_queue_outlives_its_migration(TestDatabase::sqlite().await).await;
 }
 
 #[tokio::test]
-async fn a_queue_outlives_its_migration_on_postgres() {
+async fn the_queue_survives_its_migration_on_postgres() {
     a_queue_outlives_its_migration(TestDatabase::postgres().await).await;
 }
 
@@ -145,8 +145,10 @@ async fn a_queue_outlives_its_migration(db: TestDatabase) {
     let place = db.place;
     drop(db.database);
     let revert = || match &place {
-        Place::Sqlite(_) => place.sqlite_connection().revert_last_migration(SQLITE).unwrap().to_string(),
-        Place::Postgres(database) => database.connection().revert_last_migration(POSTGRES).unwrap().to_string(),
+        DatabaseLocation::Sqlite(_) => place.sqlite_connection().revert_last_migration(SQLITE).unwrap().to_string(),
+        DatabaseLocation::Postgres(database) => {
+            database.connection().revert_last_migration(POSTGRES).unwrap().to_string()
+        }
     };
     while revert() != "20261201000000" {}
     let in_both = "SELECT CAST(count(*) AS text) AS line FROM deliveries AS d
@@ -162,7 +164,7 @@ async fn a_queue_outlives_its_migration(db: TestDatabase) {
 
 #[test]
 fn every_key_begins_with_the_tenant() {
-    for line in describe(&migrated(Place::postgres())) {
+    for line in describe(&migrated(DatabaseLocation::postgres())) {
         let words: Vec<_> = line.split(' ').collect();
         let (table, first_column) = match words.as_slice() {
             ["primary", "key", "on", table, column, ..] | ["unique", _, "on", table, column, ..] => (table, column),
@@ -175,10 +177,10 @@ fn every_key_begins_with_the_tenant() {
     }
 }
 
-/// So that a tenant's rows can be kept together on one machine of many.
+/// So that the rows of a tenant can be kept on one machine of many.
 #[test]
-fn every_reference_stays_within_the_tenant_or_leads_to_the_tenants() {
-    let lines = describe(&migrated(Place::postgres()));
+fn every_foreign_key_stays_within_the_tenant() {
+    let lines = describe(&migrated(DatabaseLocation::postgres()));
     let references: Vec<_> = lines.iter().filter_map(|line| line.split_once(" refers to ")).collect();
     assert!(references.len() > 10, "{references:?}");
     for (from, to) in references {
@@ -192,7 +194,7 @@ fn every_reference_stays_within_the_tenant_or_leads_to_the_tenants() {
     }
 }
 
-/// The row-level security of each table with tenants.
+/// Row-level security of each table with tenants.
 const WALLS: &str = "
     SELECT t.relname || CASE WHEN t.relrowsecurity THEN ' walled' ELSE '' END || coalesce(
         (SELECT string_agg(': ' || pg_get_expr(polqual, polrelid), '' ORDER BY polname) FROM pg_policy WHERE polrelid = t.oid),
@@ -202,12 +204,12 @@ const WALLS: &str = "
     WHERE t.relnamespace = 'public'::regnamespace AND t.relkind = 'r' AND a.attname = 'tenant_id' ORDER BY 1";
 
 #[test]
-fn every_table_with_tenants_is_walled() {
-    let walls = migrated(Place::postgres()).lines(WALLS);
+fn every_table_with_tenants_has_row_level_security() {
+    let walls = migrated(DatabaseLocation::postgres()).lines(WALLS);
     assert!(walls.len() > 5, "{walls:?}");
     for wall in walls {
         match wall.split_once(' ') {
-            // Who looks in these does not know the tenant yet.
+            // These tables are read before the tenant is known.
             None => assert!(["delivery_queue", "directory"].contains(&wall.as_str()), "{wall}"),
             Some((table, wall)) => {
                 let policy = "(tenant_id = NULLIF(current_setting('mass.tenant'::text, true), ''::text))";

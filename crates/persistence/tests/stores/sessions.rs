@@ -3,25 +3,25 @@
 use std::sync::Arc;
 
 use diesel::connection::SimpleConnection;
-use mass_auth::{Account, Opening, PasswordChange, PasswordHash, RefreshTokenHash, Refreshed, Session};
+use mass_auth::{Account, NewSession, PasswordChange, PasswordHash, RefreshTokenHash, Refreshed, Session};
 use mass_domain::ids::SessionId;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::databases::{Place, TestDatabase};
+use crate::databases::{DatabaseLocation, TestDatabase};
 use crate::fixtures::{account, act, at, event, other_tenant, tenant};
 
 on_both!(
     a_session_is_found_with_its_user,
-    a_session_opens_only_for_the_password_that_is_the_users,
-    a_refresh_token_is_good_once_and_its_reuse_ends_the_session,
-    of_many_refreshes_at_once_one_wins,
-    a_refresh_token_that_was_made_up_waits_for_no_write,
-    a_session_that_is_over_is_not_refreshed,
-    another_tenants_session_is_out_of_reach,
+    a_session_opens_only_with_the_current_password,
+    a_refresh_token_works_once_and_its_reuse_ends_the_session,
+    only_one_of_concurrent_refreshes_succeeds,
+    a_forged_refresh_token_does_not_wait_for_writes,
+    an_ended_session_is_not_refreshed,
+    sessions_of_another_tenant_are_not_found,
     a_change_of_password_ends_the_other_sessions,
-    a_change_of_password_needs_the_one_that_was_proved,
-    purge_deletes_ended_sessions,
+    a_change_of_password_needs_the_verified_password,
+    ended_sessions_are_purged,
 );
 
 fn hash(text: &str) -> PasswordHash {
@@ -49,11 +49,11 @@ fn session(account: &Account) -> Session {
     }
 }
 
-fn opening(session: &Session, refresh: u8) -> Opening {
-    Opening { session: session.clone(), refresh: token(refresh), proved: hash("hash"), rehashed: None }
+fn opening(session: &Session, refresh: u8) -> NewSession {
+    NewSession { session: session.clone(), refresh: token(refresh), proved: hash("hash"), rehashed: None }
 }
 
-/// A session of a new user, with this refresh token.
+/// Opens a session of a new user, with this refresh token.
 async fn opened(db: &TestDatabase, refresh: u8) -> Session {
     let session = session(&user(db).await);
     assert!(db.sessions().open(opening(&session, refresh), event(&tenant(), at(1))).await.unwrap());
@@ -76,18 +76,18 @@ async fn a_session_is_found_with_its_user(db: TestDatabase) {
     assert_eq!(db.sessions().find(&tenant(), SessionId::from_uuid(Uuid::nil())).await.unwrap(), None);
 }
 
-async fn a_session_opens_only_for_the_password_that_is_the_users(db: TestDatabase) {
+async fn a_session_opens_only_with_the_current_password(db: TestDatabase) {
     let account = user(&db).await;
-    let late = Opening { proved: hash("another"), ..opening(&session(&account), 1) };
+    let late = NewSession { proved: hash("another"), ..opening(&session(&account), 1) };
     assert!(!db.sessions().open(late.clone(), event(&tenant(), at(1))).await.unwrap());
     assert_eq!(db.sessions().find(&tenant(), late.session.id).await.unwrap(), None);
-    let rehashing = Opening { rehashed: Some(hash("stronger")), ..opening(&session(&account), 2) };
+    let rehashing = NewSession { rehashed: Some(hash("stronger")), ..opening(&session(&account), 2) };
     assert!(db.sessions().open(rehashing, event(&tenant(), at(1))).await.unwrap());
     let now = db.users().find_by_email(&account.user.email).await.unwrap().unwrap();
     assert_eq!(now, Account { password: hash("stronger"), ..account });
 }
 
-async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session(db: TestDatabase) {
+async fn a_refresh_token_works_once_and_its_reuse_ends_the_session(db: TestDatabase) {
     let session = opened(&db, 1).await;
     let refreshed = db.sessions().refresh(&tenant(), token(1), token(2), act(at(500))).await.unwrap();
     let Refreshed::Rotated(prolonged) = refreshed else { panic!("{refreshed:?}") };
@@ -102,7 +102,7 @@ async fn a_refresh_token_is_good_once_and_its_reuse_ends_the_session(db: TestDat
     }
 }
 
-async fn of_many_refreshes_at_once_one_wins(db: TestDatabase) {
+async fn only_one_of_concurrent_refreshes_succeeds(db: TestDatabase) {
     let session = opened(&db, 1).await;
     let other = db.place.open();
     let stores = [&db.database, &other].map(|database| Arc::clone(&database.stores().auth.sessions));
@@ -117,22 +117,22 @@ async fn of_many_refreshes_at_once_one_wins(db: TestDatabase) {
     assert_eq!(stored(&db, &session).await.revoked_at, Some(at(2)));
 }
 
-/// Strangers name the tenant in a token that they make up, and are not to stand in the way of its writes.
-async fn a_refresh_token_that_was_made_up_waits_for_no_write(db: TestDatabase) {
+/// Attackers choose the tenant in a forged token, and must not delay its writes.
+async fn a_forged_refresh_token_does_not_wait_for_writes(db: TestDatabase) {
     let session = opened(&db, 1).await;
     let mut hold: Box<dyn FnMut(&str)> = match &db.place {
-        Place::Sqlite(_) => {
+        DatabaseLocation::Sqlite(_) => {
             let mut connection = db.place.sqlite_connection();
             Box::new(move |statement| connection.batch_execute(statement).unwrap())
         }
-        Place::Postgres(server) => {
+        DatabaseLocation::Postgres(server) => {
             let mut connection = server.connection();
             Box::new(move |statement| connection.batch_execute(statement).unwrap())
         }
     };
     match &db.place {
-        Place::Sqlite(_) => hold("BEGIN IMMEDIATE"),
-        Place::Postgres(_) => hold("BEGIN; SELECT size FROM audit_heads FOR UPDATE"),
+        DatabaseLocation::Sqlite(_) => hold("BEGIN IMMEDIATE"),
+        DatabaseLocation::Postgres(_) => hold("BEGIN; SELECT size FROM audit_heads FOR UPDATE"),
     }
     let of = tenant();
     let waiting = db.sessions().revoke(&of, session.id, event(&of, at(2)));
@@ -146,7 +146,7 @@ async fn a_refresh_token_that_was_made_up_waits_for_no_write(db: TestDatabase) {
     revoked.unwrap();
 }
 
-async fn a_session_that_is_over_is_not_refreshed(db: TestDatabase) {
+async fn an_ended_session_is_not_refreshed(db: TestDatabase) {
     opened(&db, 1).await;
     let expired = db.sessions().refresh(&tenant(), token(1), token(2), act(at(1_000))).await.unwrap();
     assert_eq!(expired, Refreshed::Refused);
@@ -156,7 +156,7 @@ async fn a_session_that_is_over_is_not_refreshed(db: TestDatabase) {
     assert_eq!(stored(&db, &session).await, session);
 }
 
-async fn another_tenants_session_is_out_of_reach(db: TestDatabase) {
+async fn sessions_of_another_tenant_are_not_found(db: TestDatabase) {
     let session = opened(&db, 1).await;
     let other = other_tenant();
     assert_eq!(db.sessions().find(&other, session.id).await.unwrap(), None);
@@ -187,7 +187,7 @@ async fn a_change_of_password_ends_the_other_sessions(db: TestDatabase) {
     assert_eq!(stored(&db, &strangers).await, strangers);
 }
 
-async fn a_change_of_password_needs_the_one_that_was_proved(db: TestDatabase) {
+async fn a_change_of_password_needs_the_verified_password(db: TestDatabase) {
     let account = user(&db).await;
     let session = session(&account);
     assert!(db.sessions().open(opening(&session, 1), event(&tenant(), at(1))).await.unwrap());
@@ -203,7 +203,7 @@ async fn a_change_of_password_needs_the_one_that_was_proved(db: TestDatabase) {
     assert_eq!(db.users().find_by_email(&account.user.email).await.unwrap(), Some(account));
 }
 
-async fn purge_deletes_ended_sessions(db: TestDatabase) {
+async fn ended_sessions_are_purged(db: TestDatabase) {
     let (expired, revoked) = (opened(&db, 1).await, opened(&db, 2).await);
     db.sessions().revoke(&tenant(), revoked.id, event(&tenant(), at(5))).await.unwrap();
     assert_eq!(db.database.purge_logins(at(5), at(0)).await.unwrap(), 0);

@@ -1,4 +1,4 @@
-//! The second wall between tenants: what holds on PostgreSQL whatever the program's statements say.
+//! Row-level security on PostgreSQL, which protects tenants even if the program's statements do not.
 
 use std::num::NonZeroU32;
 
@@ -11,7 +11,7 @@ use mass_domain::tenancy::{AutoSend, TenantId};
 use mass_persistence::{Database, MigrateError, Options, open};
 use mass_service::{Found, MassStore, Submission};
 
-use crate::databases::{Place, PostgresDatabase, TestDatabase};
+use crate::databases::{DatabaseLocation, PostgresDatabase, TestDatabase};
 use crate::fixtures::{Vary, account, at, deletion, event, other_tenant, reading, simple, tenant};
 
 on_both!(tenants_that_share_one_connection_see_their_own, a_failed_unit_of_work_leaves_no_tenant_behind);
@@ -45,19 +45,19 @@ async fn a_failed_unit_of_work_leaves_no_tenant_behind(db: TestDatabase) {
     let database = with_one_connection(&db);
     let (mass, mine) = (&*database.stores().mass, db.stored(simple(1)).await.summary.id);
     for _ in 0..3 {
-        // The database refuses the second of two equal ids, which undoes the first.
+        // The database refuses the second of two equal ids, which rolls the first one back.
         let first = simple(2);
         let mut second = simple(3);
         second.id = first.id;
         assert!(mass.accept(&tenant(), vec![first, second], Vec::new(), None).await.is_err());
         assert_eq!(mass.find(&other_tenant(), mine).await.unwrap(), Found::Absent);
-        // This one is refused by a rule.
+        // A rule refuses this one.
         assert!(mass.delete(&other_tenant(), mine, deletion()).await.is_err());
         assert_eq!((listed(mass, &other_tenant()).await, listed(mass, &tenant()).await), (0, 1));
     }
 }
 
-/// A restricted database where both tenants have a request, an account and events.
+/// A restricted database in which both tenants have a request, an account and events.
 async fn populated() -> TestDatabase {
     let db = TestDatabase::postgres_restricted().await;
     for tenant in [tenant(), other_tenant()] {
@@ -67,8 +67,8 @@ async fn populated() -> TestDatabase {
     db
 }
 
-fn postgres(place: &Place) -> &PostgresDatabase {
-    let Place::Postgres(database) = place else { panic!("not PostgreSQL") };
+fn postgres(place: &DatabaseLocation) -> &PostgresDatabase {
+    let DatabaseLocation::Postgres(database) = place else { panic!("not PostgreSQL") };
     database
 }
 
@@ -92,7 +92,7 @@ fn lines(connection: &mut PgConnection, query: &str) -> QueryResult<Vec<String>>
     Ok(sql_query(query).load(connection)?.into_iter().map(|row: Line| row.line).collect())
 }
 
-/// Lists the tenants whose rows a table or view shows.
+/// Returns the tenants of the visible rows of a table or view.
 fn tenants_in(connection: &mut PgConnection, table: &str) -> Vec<String> {
     lines(connection, &format!("SELECT DISTINCT tenant_id AS line FROM {table} ORDER BY 1")).unwrap()
 }
@@ -115,7 +115,7 @@ async fn without_a_tenant_no_rows_are_visible() {
         for table in TABLES {
             assert_eq!(tenants_in(&mut server, table), [""; 0], "{table}");
         }
-        // What was named for a transaction is '' after it, rather than NULL.
+        // After the transaction the setting is '' rather than NULL.
         server
             .transaction(|server| {
                 name_tenant(server, "other");
@@ -131,7 +131,7 @@ async fn without_a_tenant_no_rows_are_visible() {
 }
 
 #[tokio::test]
-async fn without_a_tenant_only_places_in_the_queue_are_visible() {
+async fn without_a_tenant_only_the_queue_is_visible() {
     let db = TestDatabase::postgres_restricted().await;
     for tenant in [tenant(), other_tenant()] {
         let sent = Submission { auto_send: AutoSend::On, ..simple(1) };
@@ -148,7 +148,7 @@ async fn without_a_tenant_only_places_in_the_queue_are_visible() {
 }
 
 #[tokio::test]
-async fn nobody_writes_for_a_tenant_that_is_not_named() {
+async fn writes_for_another_tenant_are_refused() {
     let db = populated().await;
     let mut server = server_of(&db);
     let insert = "INSERT INTO audit_heads VALUES ('third', 0)";
@@ -161,7 +161,7 @@ async fn nobody_writes_for_a_tenant_that_is_not_named() {
         sql_query(insert).execute(server).map(|_| ())
     });
     assert!(refused.unwrap_err().to_string().contains("row-level security"));
-    // Nor is a row given away.
+    // Nor can a row be moved to another tenant.
     let refused: QueryResult<()> = server.transaction(|server| {
         name_tenant(server, "other");
         sql_query("UPDATE users SET tenant_id = 'default'").execute(server).map(|_| ())
@@ -170,7 +170,7 @@ async fn nobody_writes_for_a_tenant_that_is_not_named() {
 }
 
 #[tokio::test]
-async fn an_owner_passes_through_its_own_walls() {
+async fn the_owner_bypasses_row_level_security() {
     let db = populated().await;
     for mut connection in [owner_of(&db), postgres(&db.place).connection()] {
         assert_eq!(tenants_in(&mut connection, "mass_requests"), ["default", "other"]);
@@ -178,7 +178,7 @@ async fn an_owner_passes_through_its_own_walls() {
 }
 
 #[tokio::test]
-async fn a_view_leaks_unless_it_is_read_with_the_rights_of_its_reader() {
+async fn a_view_leaks_without_security_invoker() {
     let db = populated().await;
     let server = &postgres(&db.place).roles().server;
     let views = format!(
@@ -198,7 +198,7 @@ async fn a_view_leaks_unless_it_is_read_with_the_rights_of_its_reader() {
 }
 
 #[tokio::test]
-async fn the_serving_role_alters_neither_tables_nor_the_audit_trail() {
+async fn the_serving_role_cannot_alter_tables_or_the_audit_trail() {
     let db = populated().await;
     let mut server = server_of(&db);
     server.batch_execute("SET mass.tenant = 'other'").unwrap();
@@ -241,8 +241,8 @@ async fn the_serving_role_alters_neither_tables_nor_the_audit_trail() {
     }
 }
 
-/// The rights of the role that serves: on each table what it may do with the whole of it, and the columns that it may update.
-/// A table or a column that is new needs a decision here.
+/// The rights of the serving role: per table, its rights on the whole table and the columns that it may update. A new
+/// table or column needs a decision here.
 const RIGHTS: [(&str, &str, &str); 20] = [
     ("__diesel_schema_migrations", "SELECT", ""),
     ("api_keys", "INSERT SELECT", "last_used_at revoked_at"),
@@ -275,7 +275,7 @@ const RIGHTS: [(&str, &str, &str); 20] = [
     ("users", "INSERT SELECT", "disabled_at password_hash roles updated_at"),
 ];
 
-/// The columns that the serving role may not update: they never change.
+/// The columns that the serving role may not update, because they never change.
 const FIXED: [(&str, &str); 20] = [
     ("__diesel_schema_migrations", "run_on version"),
     (
@@ -312,7 +312,7 @@ const FIXED: [(&str, &str); 20] = [
     ("users", "created_at email id tenant_id"),
 ];
 
-/// Each table with the rights of the role that serves on the whole of it, the columns that it may update, and the others.
+/// Returns per table the serving role's rights on the whole table, the columns that it may update, and the others.
 fn rights(db: &TestDatabase) -> Vec<String> {
     let server = &postgres(&db.place).roles().server;
     db.place.lines(&format!(
@@ -332,7 +332,7 @@ fn rights(db: &TestDatabase) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_role_that_serves_has_exactly_the_rights_of_the_table() {
+async fn the_serving_role_has_exactly_the_listed_rights() {
     let db = TestDatabase::postgres_restricted().await;
     let due = RIGHTS.iter().zip(&FIXED).map(|((table, whole, updated), (same, fixed))| {
         assert_eq!(table, same);
@@ -342,11 +342,11 @@ async fn the_role_that_serves_has_exactly_the_rights_of_the_table() {
 }
 
 #[tokio::test]
-async fn migrating_gives_the_role_that_serves_exactly_its_rights() {
+async fn migrating_grants_the_serving_role_exactly_its_rights() {
     let db = TestDatabase::postgres_restricted().await;
     let before = rights(&db);
     let server = &postgres(&db.place).roles().server;
-    // As versions before left them, too much on whole tables and on single columns, and too little.
+    // As left by older versions: too many rights on tables and columns, and too few.
     let drift = format!(
         "GRANT ALL ON audit_events, __diesel_schema_migrations TO {server}; REVOKE INSERT ON users FROM {server};
          GRANT SELECT, INSERT, UPDATE, DELETE ON tenants, mass_requests, audit_heads TO {server};
@@ -368,7 +368,7 @@ async fn migrating_gives_the_role_that_serves_exactly_its_rights() {
 }
 
 #[tokio::test]
-async fn a_table_that_is_not_of_mass_is_left_alone() {
+async fn tables_of_others_keep_their_rights() {
     let db = TestDatabase::postgres_restricted().await;
     let server = &postgres(&db.place).roles().server;
     db.place.execute(&format!("CREATE TABLE notes (id int); GRANT SELECT ON notes TO {server}"));
@@ -380,7 +380,7 @@ async fn a_table_that_is_not_of_mass_is_left_alone() {
 
 /// The serving role cannot use its rights on a log to block the tenant.
 #[tokio::test]
-async fn the_serving_role_cannot_block_a_tenant_by_its_log() {
+async fn the_serving_role_cannot_block_a_tenants_log() {
     let db = populated().await;
     let mut server = server_of(&db);
     let hash = "sha256('x')";
@@ -388,7 +388,7 @@ async fn the_serving_role_cannot_block_a_tenant_by_its_log() {
         "INSERT INTO audit_events SELECT tenant_id, size + 1, now(), 'system', NULL, 'started', 'server', NULL, 'success', '{{}}', \
          {hash} FROM audit_heads;"
     );
-    // A temporary table is found before the others, unless a function says where it looks.
+    // A temporary table hides others of its name, unless a function sets its search path.
     let mask =
         "CREATE TEMPORARY TABLE audit_heads AS SELECT tenant_id, 1000 AS size, frontier FROM public.audit_heads;";
     let statements = [
@@ -414,7 +414,7 @@ async fn the_serving_role_cannot_block_a_tenant_by_its_log() {
     db.mass().accept(&other_tenant(), vec![simple(1)], Vec::new(), None).await.unwrap().unwrap().remove(0).unwrap();
 }
 
-/// The order in which versions before wrote: they may serve while this one has migrated.
+/// Older versions wrote in this order: they may still serve while this one has migrated.
 #[tokio::test]
 async fn events_may_come_before_their_head() {
     let db = populated().await;
@@ -432,7 +432,7 @@ fn refused_start(options: &Options) -> String {
 }
 
 #[tokio::test]
-async fn an_owner_that_cannot_grant_is_told_which_statement_is_missing() {
+async fn reports_the_missing_statement_if_the_owner_cannot_grant() {
     let db = TestDatabase::postgres_restricted().await;
     let server = &postgres(&db.place).roles().server;
     db.place.execute("ALTER TABLE directory OWNER TO CURRENT_USER");
@@ -441,7 +441,7 @@ async fn an_owner_that_cannot_grant_is_told_which_statement_is_missing() {
     let statement = format!("GRANT INSERT, SELECT ON TABLE directory TO {server}");
     assert!(told.contains(&statement) && told.contains("permission denied"), "{told}");
 
-    // A right that everybody has cannot be taken from one.
+    // A right of everybody cannot be revoked from one role.
     db.place.execute(&format!("GRANT SELECT, INSERT ON directory TO {server}"));
     db.place.execute("GRANT UPDATE ON audit_events TO PUBLIC");
     let told = refused_start(&db.place.options());
@@ -450,13 +450,13 @@ async fn an_owner_that_cannot_grant_is_told_which_statement_is_missing() {
 }
 
 #[tokio::test]
-async fn a_role_that_no_wall_holds_does_not_serve_for_another() {
+async fn a_role_that_bypasses_row_level_security_may_not_serve() {
     let db = TestDatabase::postgres_restricted().await;
     let database = postgres(&db.place);
     db.place.execute(&format!("ALTER ROLE {} BYPASSRLS", database.roles().server));
     let refused = open(&db.place.options()).unwrap().migrate().unwrap_err();
     assert!(matches!(refused, MigrateError::NotHeld { .. }), "{refused}");
-    // Who migrates and serves as one role is not asked.
+    // This is not checked if one role migrates and serves.
     let owner = database.url_as(&database.roles().owner);
     let alone = Options {
         url: owner.clone(),
@@ -467,8 +467,8 @@ async fn a_role_that_no_wall_holds_does_not_serve_for_another() {
 }
 
 #[test]
-fn a_role_with_an_odd_name_is_granted_its_rights() {
-    let place = Place::postgres_restricted();
+fn roles_with_unusual_names_are_granted_their_rights() {
+    let place = DatabaseLocation::postgres_restricted();
     let database = postgres(&place);
     let server = &database.roles().server;
     let odd = format!("{server}\"; DROP TABLE users; --'");

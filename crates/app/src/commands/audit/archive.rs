@@ -1,4 +1,4 @@
-//! `mass audit archive`: old events go from the database into a file that proves them.
+//! `mass audit archive`: moves old events from the database into a signed file.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Args;
 use mass_audit_service::WrittenArchive;
-use mass_audit_service::export::{ExportVerifier, Report};
+use mass_audit_service::export::{ExportReport, ExportVerifier};
 use mass_domain::access::Principal;
 use mass_domain::audit::note::NoteKey;
 use mass_domain::hex::Hex;
@@ -14,28 +14,28 @@ use mass_domain::time::Timestamp;
 
 use super::local::{open, write_file};
 use super::verify::verify_file;
-use super::{GivenKey, Log, keys};
+use super::{GivenKey, LocalLog, keys};
 use crate::commands::{print, sha256};
 use crate::config::Secrets;
 use crate::http::context::local_origin;
 
-/// What to archive, and where to.
+/// The arguments: the events to archive, and the file to write.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Events before this instant, up to the first one that is not: 2026-01-01T00:00:00Z for instance.
+    /// Archive the events before this instant: 2026-01-01T00:00:00Z, for example.
     #[arg(long, value_name = "TIME")]
     before: Timestamp,
-    /// The file to write. If it is there already, from a run that was interrupted, it is verified and taken.
+    /// The file to write. If an interrupted run has written it already, it is verified and used.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// A public key that signed before the present one, or a file with it. May be given several times.
+    /// An earlier public key, or a file with it. May be given several times.
     #[arg(long = "key", value_name = "KEY|FILE")]
     keys: Vec<GivenKey>,
     #[command(flatten)]
-    log: Log,
+    log: LocalLog,
 }
 
-/// Writes the file, verifies it, and only then removes the events.
+/// Writes the file, verifies it, and then removes the events.
 pub(super) async fn run(arguments: Arguments, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     let (service, principal) = open(arguments.log, secrets).await?;
     let path = &arguments.out;
@@ -52,13 +52,13 @@ pub(super) async fn run(arguments: Arguments, secrets: &Secrets) -> anyhow::Resu
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is in a file, if all of it is as it was signed.
+/// Verifies the file, and returns its summary.
 fn verified(keys: Vec<NoteKey>, principal: &Principal, path: &Path) -> anyhow::Result<WrittenArchive> {
     let file = || format!("the file {}", path.display());
     let report = verify_file(path, ExportVerifier::new(keys)).with_context(file)?;
-    let Report { ref tenant, after, events, root, .. } = report;
+    let ExportReport { ref tenant, after, events, root, .. } = report;
     if tenant != principal.tenant() || events == 0 || report.uncovered().is_some() {
-        bail!("the file {} is no archive of the log of {}", path.display(), principal.tenant());
+        bail!("the file {} is not an archive of the log of {}", path.display(), principal.tenant());
     }
     let sha256 = Hex(&sha256(path).with_context(file)?).to_string();
     Ok(WrittenArchive { first: after + 1, last: report.last(), root, sha256 })

@@ -1,4 +1,4 @@
-//! `mass audit verify --live`: the database itself, which is read and not changed.
+//! `mass audit verify --live`: verifies the database, without changing it.
 
 use std::process::ExitCode;
 
@@ -65,7 +65,7 @@ fn events_bar(events: u64) -> ProgressBar {
     ProgressBar::new(events).with_style(style)
 }
 
-/// The checkpoints that were kept, each with the tenant whose log it is of.
+/// Reads the given checkpoints, each with the tenant of its log.
 fn earlier(arguments: &Arguments, tenants: &[TenantId]) -> anyhow::Result<Vec<(TenantId, String)>> {
     let mut found = Vec::new();
     for path in &arguments.checkpoints {
@@ -76,7 +76,7 @@ fn earlier(arguments: &Arguments, tenants: &[TenantId]) -> anyhow::Result<Vec<(T
         let of = |tenant: &&TenantId| origin.rsplit_once('/').is_some_and(|(_, of)| of == tenant.as_str());
         match tenants.iter().find(of) {
             Some(tenant) => found.push((tenant.clone(), note)),
-            None => bail!("the checkpoint {} is of {origin}, which is not verified here", path.display()),
+            None => bail!("the checkpoint {} is of {origin}, which is not being verified", path.display()),
         }
     }
     Ok(found)

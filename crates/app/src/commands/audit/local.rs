@@ -1,4 +1,4 @@
-//! What is done with the local database's audit trail, as the system: exporting and signing it.
+//! Local commands on the audit trail that act as the system: exporting and signing.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -10,30 +10,30 @@ use clap::Args;
 use mass_audit_service::{self as audit, AuditService};
 use mass_domain::access::Principal;
 
-use super::{Log, require_free, require_tenant};
-use crate::commands::{print, tell_founded, write_out};
+use super::{LocalLog, require_free, require_tenant};
+use crate::commands::{print, print_first_password, write_out};
 use crate::config::{AuditSettings, FolderSettings, Secrets, StageSettings};
 use crate::http::context::local_origin;
 use crate::startup::{self, Installation};
 
-/// Which log to export, and where to.
+/// The arguments: the log to export, and the file to write.
 #[derive(Debug, Args)]
 pub struct Export {
     /// The file to write, which must not be there yet [default: standard output].
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
-    log: Log,
+    log: LocalLog,
 }
 
-/// Which log to sign.
+/// The arguments: the log to sign.
 #[derive(Debug, Args)]
 pub struct Checkpoint {
     #[command(flatten)]
-    log: Log,
+    log: LocalLog,
 }
 
-/// Which key to print.
+/// The arguments: the key to print.
 #[derive(Debug, Args)]
 pub struct Key {
     #[command(flatten)]
@@ -71,18 +71,18 @@ pub(super) fn key(arguments: &Key, secrets: &Secrets) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-/// Opens a log, for the system to act on it.
-pub(super) async fn open(log: Log, secrets: &Secrets) -> anyhow::Result<(AuditService, Principal)> {
-    let Log { local, .. } = &log;
+/// Opens a log on behalf of the system.
+pub(super) async fn open(log: LocalLog, secrets: &Secrets) -> anyhow::Result<(AuditService, Principal)> {
+    let LocalLog { local, .. } = &log;
     let signer = startup::checkpoint_signer(&local.stage, &local.database.folder, &log.audit, secrets)?;
     let installation = Installation::open(local, secrets).await?;
-    tell_founded(installation.founded.as_ref());
+    print_first_password(installation.bootstrapped.as_ref());
     let tenant = log.tenant.unwrap_or(log.local.default_tenant);
     require_tenant(&tenant, &installation.database.stores().audit.tenants().await?)?;
     Ok((installation.audit(signer), Principal::system(tenant)))
 }
 
-/// Writes an export to a new file, durably: the file has its name only once it is whole.
+/// Writes an export durably to a new file. The file gets its name only after it is complete.
 pub(super) async fn write_file(export: audit::Export, path: &Path) -> anyhow::Result<()> {
     let context = || format!("the file {}", path.display());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -92,7 +92,7 @@ pub(super) async fn write_file(export: audit::Export, path: &Path) -> anyhow::Re
     let file = writer.into_inner().map_err(io::IntoInnerError::into_error).with_context(context)?;
     file.as_file().sync_all().with_context(context)?;
     file.persist_noclobber(path).with_context(context)?;
-    // The name is durable once its folder is.
+    // The name is durable once the folder is synchronised.
     File::open(folder).and_then(|folder| folder.sync_all()).with_context(context)
 }
 

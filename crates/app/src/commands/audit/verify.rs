@@ -1,4 +1,4 @@
-//! `mass audit verify` and `mass audit verify-receipt`: nothing is needed but the files.
+//! `mass audit verify` and `mass audit verify-receipt`: verification of files, offline.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use mass_audit_service::export::{ExportVerifier, Report, VerifyExportError, verify_export};
+use mass_audit_service::export::{ExportReport, ExportVerifier, VerifyExportError, verify_export};
 use mass_audit_service::receipt::{DocumentForm, Receipt, Verified, verify_document, verify_receipt};
 use mass_domain::audit::Event;
 use mass_domain::tenancy::TenantId;
@@ -17,7 +17,7 @@ use super::{FOUND, GivenKey, bytes_bar, keys, read_checkpoint};
 use crate::commands::print;
 use crate::config::{AuditSettings, DatabaseSettings, StageSettings};
 
-/// What to verify, and against what.
+/// The arguments: the export or database, with the keys and checkpoints to verify it against.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The export; - for standard input.
@@ -26,13 +26,13 @@ pub struct Arguments {
     /// Verify the database instead of an export.
     #[arg(long)]
     pub(super) live: bool,
-    /// With --live: this tenant's log alone [default: every tenant's].
+    /// With --live: only this tenant's log [default: every tenant's].
     #[arg(long, requires = "live", value_parser = TenantId::parse)]
     pub(super) tenant: Option<TenantId>,
-    /// A checkpoint that was kept earlier: the log has to go on from it. May be given several times.
+    /// An earlier checkpoint, which the log must extend. May be given several times.
     #[arg(long = "checkpoint", value_name = "FILE")]
     pub(super) checkpoints: Vec<PathBuf>,
-    /// The public key, or a file with it; with several, each signature has to be by one of them.
+    /// The public key, or a file with it; with several, each signature must be by one of them.
     #[arg(long = "key", value_name = "KEY|FILE")]
     pub(super) keys: Vec<GivenKey>,
     /// Print the result as JSON.
@@ -46,7 +46,7 @@ pub struct Arguments {
     pub(super) audit: AuditSettings,
 }
 
-/// Which receipt to verify, and against what.
+/// The arguments: the receipt, with the key and the document to verify it against.
 #[derive(Debug, Args)]
 pub struct ReceiptArguments {
     /// The receipt, as GET /v1/mass-requests/{id}/receipt answered it.
@@ -54,7 +54,7 @@ pub struct ReceiptArguments {
     /// The public key, or a file with it.
     #[arg(long, value_name = "KEY|FILE")]
     key: GivenKey,
-    /// The document that it should be the receipt of.
+    /// The document that should match the receipt.
     #[arg(long, value_name = "FILE")]
     document: Option<PathBuf>,
     /// Print the result as JSON.
@@ -82,8 +82,8 @@ pub(super) fn export(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Verifies a file or standard input, and shows how far it is.
-pub(super) fn verify_file(path: &Path, verifier: ExportVerifier) -> Result<Report, VerifyExportError> {
+/// Verifies a file or standard input, with a progress bar.
+pub(super) fn verify_file(path: &Path, verifier: ExportVerifier) -> Result<ExportReport, VerifyExportError> {
     let (source, bytes): (Box<dyn BufRead>, _) = if path == Path::new("-") {
         (Box::new(std::io::stdin().lock()), None)
     } else {
@@ -100,7 +100,7 @@ pub(super) fn verify_file(path: &Path, verifier: ExportVerifier) -> Result<Repor
 /// Verifies a receipt.
 pub(super) fn receipt(arguments: &ReceiptArguments) -> anyhow::Result<ExitCode> {
     let file = |path: &Path| fs::read(path).with_context(|| format!("the file {}", path.display()));
-    let receipt: Receipt = serde_json::from_slice(&file(&arguments.receipt)?).context("this is no receipt")?;
+    let receipt: Receipt = serde_json::from_slice(&file(&arguments.receipt)?).context("not a receipt")?;
     let document = arguments.document.as_deref().map(file).transpose()?;
     let verified = match verify_receipt(&receipt, &arguments.key.0) {
         Ok(verified) => verified,
@@ -127,7 +127,7 @@ fn sentences(receipt: &Receipt, verified: &Verified, form: Option<DocumentForm>)
         receipt.request_id, receipt.tenant_id, event.at, receipt.fingerprint, verified.log_size,
     );
     if let Some(form) = form {
-        text += &format!("\nthe document is that one, as it was {}", document_form(form));
+        text += &format!("\nthe document matches, as it was {}", document_form(form));
     }
     text
 }
@@ -139,7 +139,7 @@ const fn document_form(form: DocumentForm) -> &'static str {
     }
 }
 
-/// Tells of what is wrong.
+/// Reports a finding, and returns its exit status.
 pub(super) fn found(as_json: bool, finding: &str) -> anyhow::Result<ExitCode> {
     print(&if as_json {
         format!("{}\n", json!({"result": "found", "finding": finding}))
@@ -149,7 +149,7 @@ pub(super) fn found(as_json: bool, finding: &str) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(FOUND))
 }
 
-/// What is told where nothing is wrong.
+/// Formats the report on a valid log.
 pub(super) fn told(as_json: bool, sentences: &str, summary: impl FnOnce() -> Value) -> String {
     if !as_json {
         return format!("{sentences}\n");
@@ -159,7 +159,7 @@ pub(super) fn told(as_json: bool, sentences: &str, summary: impl FnOnce() -> Val
     format!("{object}\n")
 }
 
-fn summary(report: &Report) -> Value {
+fn summary(report: &ExportReport) -> Value {
     json!({
         "tenant": report.tenant.as_str(), "origin": report.origin, "after": report.after, "events": report.events,
         "last": report.last(), "root": report.root.to_string(), "checkpoints": report.checkpoints,

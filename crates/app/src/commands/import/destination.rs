@@ -1,4 +1,4 @@
-//! Where records go: the local database, or a server.
+//! The destination of an import: the local database, or a server.
 
 use anyhow::Context;
 use mass_domain::access::Principal;
@@ -9,28 +9,28 @@ use mass_domain::validation::Violation;
 use mass_service::{AcceptError, DocumentError, MassService, OnConflict, Options, Receipt, Refusal};
 
 use super::Arguments;
+use super::outcome::{ImportOutcome, unreadable};
 use super::rejected::Fault;
 use super::server::{self, Server};
 use super::source::Row;
-use super::taken::{Taken, unreadable};
-use crate::commands::{tell_founded, tenant};
+use crate::commands::{print_first_password, tenant};
 use crate::config::Secrets;
 use crate::engine::EngineToken as BearerToken;
 use crate::http::context::new_request_id;
 use crate::records::submitted;
 use crate::startup::{self, Installation};
 
-/// How many records go into one unit of work of the local database.
+/// The number of records per transaction of the local database.
 const CHUNK: usize = 500;
 
-/// Where records go.
+/// The destination of records.
 pub(super) enum Destination {
     Local { mass: Box<MassService>, principal: Principal, options: Options, refusals: Box<Refusals> },
     Server(Server),
 }
 
 impl Destination {
-    /// Opens the local database, or prepares to call the server.
+    /// Opens the local database, or prepares the client of a server.
     pub(super) async fn new(arguments: &Arguments, secrets: &Secrets) -> anyhow::Result<Self> {
         let on_conflict: OnConflict = arguments.on_conflict.into();
         if let Some(url) = &arguments.url {
@@ -43,7 +43,7 @@ impl Destination {
         }
         let auto_send = startup::auto_send(&arguments.engine)?;
         let installation = Installation::open(&arguments.local, secrets).await?;
-        tell_founded(installation.founded.as_ref());
+        print_first_password(installation.bootstrapped.as_ref());
         let tenant = tenant(&arguments.local, &installation, arguments.tenant.clone()).await?;
         let origin = Origin { request_id: new_request_id(), trace: None, address: None };
         let options = Options { on_conflict, auto_send, origin };
@@ -51,7 +51,7 @@ impl Destination {
         Ok(Self::Local { mass, principal: Principal::system(tenant), options, refusals: Box::default() })
     }
 
-    /// How many records it takes at once.
+    /// Returns the number of records that it takes at a time.
     pub(super) const fn chunk(&self) -> usize {
         match self {
             Self::Local { .. } => CHUNK,
@@ -59,15 +59,15 @@ impl Destination {
         }
     }
 
-    /// Hands over records; one result per record, in order.
-    pub(super) async fn take(&mut self, rows: &[Row]) -> anyhow::Result<Vec<Taken>> {
+    /// Sends records; returns one outcome per record, in order.
+    pub(super) async fn take(&mut self, rows: &[Row]) -> anyhow::Result<Vec<ImportOutcome>> {
         match self {
             Self::Local { mass, principal, options, refusals } => store(mass, principal, options, refusals, rows).await,
             Self::Server(server) => server.send(rows).await,
         }
     }
 
-    /// Tells the audit trail what was refused; a server does so itself.
+    /// Records the refusals in the audit trail; a server does so itself.
     pub(super) async fn finish(self) -> anyhow::Result<()> {
         match self {
             Self::Local { mass, principal, options, refusals } => {
@@ -84,28 +84,28 @@ async fn store(
     options: &Options,
     refusals: &mut Refusals,
     rows: &[Row],
-) -> anyhow::Result<Vec<Taken>> {
+) -> anyhow::Result<Vec<ImportOutcome>> {
     let record = |row: &Row| submitted(&row.text, row.document.clone(), || Some(row.key.clone()));
     let records = rows.iter().map(record).collect();
     let results = mass.store_records(principal, records, options, refusals).await?;
-    let taken = |result| match result {
-        Ok(receipt) => Ok(taken(receipt)),
-        Err(error) => Ok(Taken::Refused(faults(error)?)),
+    let outcome = |result| match result {
+        Ok(receipt) => Ok(outcome_of(receipt)),
+        Err(error) => Ok(ImportOutcome::Refused(faults(error)?)),
     };
-    results.into_iter().map(taken).collect()
+    results.into_iter().map(outcome).collect()
 }
 
-fn taken(receipt: Receipt) -> Taken {
+fn outcome_of(receipt: Receipt) -> ImportOutcome {
     let warnings = receipt.request.warnings;
     match receipt.outcome {
-        _ if receipt.replayed => Taken::Duplicate(warnings),
-        Outcome::Accepted => Taken::Accepted(warnings),
-        Outcome::Correction => Taken::Correction(warnings),
-        Outcome::Duplicate => Taken::Duplicate(warnings),
+        _ if receipt.replayed => ImportOutcome::Duplicate(warnings),
+        Outcome::Accepted => ImportOutcome::Accepted(warnings),
+        Outcome::Correction => ImportOutcome::Correction(warnings),
+        Outcome::Duplicate => ImportOutcome::Duplicate(warnings),
     }
 }
 
-/// The reasons for which a record was refused; what concerns the whole import is an error.
+/// Converts the error of one record to faults. An error that concerns the whole import is returned as such.
 fn faults(error: AcceptError) -> anyhow::Result<Vec<Fault>> {
     match error {
         AcceptError::Forbidden(error) => Err(error.into()),

@@ -1,4 +1,5 @@
-//! The file of refused records: as they were written, with the reasons, so that it can be mended and imported again.
+//! The file of refused records: as they were written, with the reasons, so that they can be corrected and imported
+//! again.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -14,30 +15,30 @@ use crate::commands::require_free;
 use crate::records::OWN_COLUMNS;
 use crate::rows::Header;
 
-/// Why a record was refused.
+/// The reason for which a record was refused.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Fault {
-    /// Where: a JSON Pointer into the record.
+    /// The location, as a JSON Pointer into the record.
     pub(super) pointer: String,
-    /// A stable word for programs.
+    /// A stable code.
     pub(super) code: String,
     /// A sentence for people.
     pub(super) detail: String,
-    /// What would have been right.
+    /// The expected value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) expected: Option<String>,
-    /// What was found.
+    /// The actual value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) actual: Option<String>,
 }
 
 impl Fault {
-    /// A fault of the record as a whole.
+    /// Creates a fault of the whole record.
     pub(super) fn of_record(code: &str, detail: String) -> Self {
         Self { pointer: String::new(), code: code.to_owned(), detail, expected: None, actual: None }
     }
 
-    /// The reason with what was expected and what came.
+    /// Formats the reason with the expected and the actual value.
     fn reason(&self) -> String {
         let Self { detail, expected, actual, .. } = self;
         match (expected, actual) {
@@ -49,21 +50,21 @@ impl Fault {
     }
 }
 
-/// The file, which is begun with the first refused record. It takes its final place at the end, so that it is never half an
-/// answer, and never the place of another file, which may have been mended meanwhile.
+/// The output file, created with the first refused record. It gets its final name at the end, so that it is never
+/// incomplete, and never replaces another file, which somebody may have corrected meanwhile.
 pub(super) struct Rejected {
-    place: Place,
+    path: OutputPath,
     /// The headers of a CSV file.
     headers: Option<Vec<String>>,
     output: Option<Output>,
 }
 
-/// Where the file goes.
+/// The path of the output file.
 #[derive(Debug, PartialEq, Eq)]
-enum Place {
-    /// Where the command line says.
+enum OutputPath {
+    /// The path on the command line.
     Given(PathBuf),
-    /// Beside the imported file, or else in the working directory.
+    /// A path beside the imported file, or else in the working directory.
     Beside {
         /// The imported file's path.
         imported: PathBuf,
@@ -74,10 +75,10 @@ enum Place {
 
 struct Output {
     folder: PathBuf,
-    writer: Writer,
+    writer: RejectedWriter,
 }
 
-enum Writer {
+enum RejectedWriter {
     Csv(Box<csv::Writer<NamedTempFile>>),
     Ndjson(BufWriter<NamedTempFile>),
 }
@@ -86,50 +87,50 @@ impl Rejected {
     /// Chooses the file: the given one, or `FILE.rejected.csv` with the same headers, or `FILE.rejected.ndjson`.
     ///
     /// # Errors
-    /// When the given file is there already.
+    /// If the given file exists already.
     pub(super) fn new(imported: &Path, given: Option<&Path>, headers: Option<&[String]>) -> anyhow::Result<Self> {
         given.map(require_free).transpose()?;
-        let beside = || Place::Beside { imported: imported.to_owned(), otherwise: PathBuf::from(".") };
-        let place = given.map_or_else(beside, |path| Place::Given(path.to_owned()));
-        Ok(Self { place, headers: headers.map(<[_]>::to_vec), output: None })
+        let beside = || OutputPath::Beside { imported: imported.to_owned(), otherwise: PathBuf::from(".") };
+        let path = given.map_or_else(beside, |path| OutputPath::Given(path.to_owned()));
+        Ok(Self { path, headers: headers.map(<[_]>::to_vec), output: None })
     }
 
-    /// Adds a refused record, of a CSV file a row below its header.
+    /// Writes a refused record; a record of a CSV file with its header.
     pub(super) fn write(&mut self, row: &Row, header: Option<&Header>, faults: &[Fault]) -> anyhow::Result<()> {
         let line = row.line.to_string();
         match (&mut self.output()?.writer, header) {
-            (Writer::Csv(writer), Some(header)) => {
+            (RejectedWriter::Csv(writer), Some(header)) => {
                 let pointers: Vec<&str> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
                 let reasons: Vec<String> = faults.iter().map(Fault::reason).collect();
                 let own = [line, pointers.join("; "), reasons.join(" ")];
                 writer.write_record(header.cells(&row.text).iter().chain(own.iter().map(String::as_bytes)))?;
             }
-            (Writer::Ndjson(writer), None) => {
+            (RejectedWriter::Ndjson(writer), None) => {
                 let faults = serde_json::to_string(faults)?;
-                // What is no JSON cannot stand as a value; it is kept as text.
+                // A text that is not JSON cannot be embedded as a value, and is kept as a string.
                 let record = match serde_json::from_slice::<&serde_json::value::RawValue>(&row.text) {
                     Ok(record) => record.get().to_owned(),
                     Err(_) => serde_json::to_string(&String::from_utf8_lossy(&row.text))?,
                 };
                 writeln!(writer, r#"{{"_line":{line},"_violations":{faults},"record":{record}}}"#)?;
             }
-            (Writer::Csv(_), None) | (Writer::Ndjson(_), Some(_)) => {
-                anyhow::bail!("a record of another form than its file");
+            (RejectedWriter::Csv(_), None) | (RejectedWriter::Ndjson(_), Some(_)) => {
+                anyhow::bail!("the record and the file have different formats");
             }
         }
         Ok(())
     }
 
-    /// Puts the file in its place, and returns its path; without refused records there is none. Where the same was written
-    /// before, by an earlier import of the same file, that file stays the only one.
+    /// Gives the file its final name, and returns its path; `None` without refused records. If an earlier import wrote
+    /// a file with the same content, that file is kept instead.
     pub(super) fn finish(self) -> anyhow::Result<Option<PathBuf>> {
         let Some(Output { folder, writer }) = self.output else { return Ok(None) };
         let mut file = match writer {
-            Writer::Csv(writer) => writer.into_inner().map_err(csv::IntoInnerError::into_error)?,
-            Writer::Ndjson(writer) => writer.into_inner().map_err(io::IntoInnerError::into_error)?,
+            RejectedWriter::Csv(writer) => writer.into_inner().map_err(csv::IntoInnerError::into_error)?,
+            RejectedWriter::Ndjson(writer) => writer.into_inner().map_err(io::IntoInnerError::into_error)?,
         };
         for number in 1_u32.. {
-            let path = self.place.path(&folder, self.headers.is_some(), number);
+            let path = self.path.numbered(&folder, self.headers.is_some(), number);
             let error = match file.persist_noclobber(&path) {
                 Ok(_) => return Ok(Some(path)),
                 Err(error) => error,
@@ -137,7 +138,7 @@ impl Rejected {
             if error.error.kind() != io::ErrorKind::AlreadyExists {
                 return Err(error.error.into());
             }
-            if matches!(self.place, Place::Given(_)) {
+            if matches!(self.path, OutputPath::Given(_)) {
                 require_free(&path)?;
             }
             file = error.file;
@@ -148,7 +149,7 @@ impl Rejected {
         Ok(None)
     }
 
-    /// The file as far as it has been written.
+    /// Returns the output, creating it first if needed.
     fn output(&mut self) -> anyhow::Result<&mut Output> {
         let output = match self.output.take() {
             Some(output) => output,
@@ -158,22 +159,22 @@ impl Rejected {
     }
 
     fn begin(&self) -> anyhow::Result<Output> {
-        let (folder, file) = self.place.open()?;
+        let (folder, file) = self.path.open()?;
         let writer = match &self.headers {
             Some(headers) => {
                 let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
                 writer.write_record(headers.iter().map(String::as_str).chain(OWN_COLUMNS))?;
-                Writer::Csv(Box::new(writer))
+                RejectedWriter::Csv(Box::new(writer))
             }
-            None => Writer::Ndjson(BufWriter::new(file)),
+            None => RejectedWriter::Ndjson(BufWriter::new(file)),
         };
         Ok(Output { folder, writer })
     }
 }
 
-impl Place {
-    /// Makes a file in the first folder that can be written, under a name that tells what it is to become, in case that the
-    /// import is killed and it is found.
+impl OutputPath {
+    /// Creates a file in the first writable folder. Its temporary name resembles the final one, so that it can be
+    /// recognised if the import is killed.
     fn open(&self) -> anyhow::Result<(PathBuf, NamedTempFile)> {
         let open = |folder: &Path| tempfile::Builder::new().prefix(".mass-rejected-").tempfile_in(folder);
         let (first, otherwise) = match self {
@@ -194,8 +195,8 @@ impl Place {
         })
     }
 
-    /// The path in a folder, by the number of the attempt to find a free one.
-    fn path(&self, folder: &Path, is_csv: bool, number: u32) -> PathBuf {
+    /// Returns the path in a folder for the nth attempt to find a free name.
+    fn numbered(&self, folder: &Path, is_csv: bool, number: u32) -> PathBuf {
         let imported = match self {
             Self::Given(path) => return path.clone(),
             Self::Beside { imported, .. } => imported,
@@ -212,13 +213,13 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Whether two files have the same content.
+/// Returns true if two files have the same content.
 fn is_same(one: &Path, other: &Path) -> io::Result<bool> {
     let is_file = other.symlink_metadata()?.is_file();
     if !is_file || one.metadata()?.len() != other.metadata()?.len() {
         return Ok(false);
     }
-    // Unreadable is not the same.
+    // An unreadable file counts as different.
     let Ok(other) = File::open(other) else { return Ok(false) };
     let bytes = |file: File| io::Read::bytes(io::BufReader::new(file));
     let mut pairs = bytes(File::open(one)?).zip(bytes(other));
@@ -234,8 +235,8 @@ mod tests {
     }
 
     fn rejected(imported: &Path, otherwise: &Path) -> Rejected {
-        let place = Place::Beside { imported: imported.to_owned(), otherwise: otherwise.to_owned() };
-        Rejected { place, headers: None, output: None }
+        let path = OutputPath::Beside { imported: imported.to_owned(), otherwise: otherwise.to_owned() };
+        Rejected { path, headers: None, output: None }
     }
 
     fn refuse_one(mut rejected: Rejected, reason: &str) -> anyhow::Result<Option<PathBuf>> {

@@ -1,4 +1,4 @@
-//! Sending records to a server, a batch of them at a time.
+//! Import into a server, in batches.
 
 use std::time::Duration;
 
@@ -11,57 +11,57 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::outcome::{ImportOutcome, unreadable};
 use super::rejected::Fault;
 use super::source::Row;
-use super::taken::{Taken, unreadable};
 
-/// How many records go into one batch. Where a batch begins is part of the keys of its records: with another number, a file
-/// that was imported before would be imported again, as far as its records have no natural key.
+/// The number of records per batch. It must not change: the records' idempotency keys depend on it, so that another
+/// number would import files again, except for records with a natural key.
 pub(super) const BATCH: usize = 5000;
 
-/// Where a server takes batches, below its address.
+/// The path of the batch operation, below the server's address.
 const BATCHES: &str = "/v1/mass-requests/batch";
 
-/// How long to wait when a busy server does not say.
+/// The wait before a retry if a busy server states none.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A server that takes batches.
+/// The client of a server's batch operation.
 pub(super) struct Server {
     client: Client,
     endpoint: Url,
     token: SecretString,
 }
 
-/// A line of the answer to a batch: of a record, or the last one.
+/// A line of the answer to a batch: about one record, or the last line.
 #[derive(Deserialize)]
-struct Line {
+struct ResultLine {
     outcome: Option<String>,
     #[serde(default)]
     violations: Vec<Violation>,
     #[serde(default)]
     warnings: Vec<Warning>,
     totals: Option<IgnoredAny>,
-    error: Option<Problem>,
+    error: Option<ProblemBody>,
 }
 
 #[derive(Deserialize)]
-struct Problem {
+struct ProblemBody {
     title: String,
     status: u16,
     #[serde(default)]
     detail: String,
 }
 
-/// What came of sending a batch.
-enum Answer {
-    /// The server has no time for it.
+/// The result of sending a batch.
+enum BatchAnswer {
+    /// The server is busy; retry after this time.
     Busy(Duration),
-    /// The results as far as they are known, and whether there are more to come.
-    Results { results: Vec<Option<Taken>>, complete: bool },
+    /// The outcomes so far, in the order of the records, and whether the answer is complete.
+    Results { results: Vec<Option<ImportOutcome>>, complete: bool },
 }
 
 impl Server {
-    /// Prepares to call a server.
+    /// Creates the client of a server.
     pub(super) fn new(url: &str, token: &SecretString, on_conflict: OnConflict) -> anyhow::Result<Self> {
         let mut endpoint = endpoint(url)?;
         if on_conflict == OnConflict::Correct {
@@ -71,62 +71,62 @@ impl Server {
         Ok(Self { client, endpoint, token: token.clone() })
     }
 
-    /// Sends records until something has become of each; one result per record, in order.
-    pub(super) async fn send(&self, rows: &[Row]) -> anyhow::Result<Vec<Taken>> {
-        let mut taken: Vec<Option<Taken>> = Vec::with_capacity(rows.len());
+    /// Sends records until each has an outcome; returns them in order.
+    pub(super) async fn send(&self, rows: &[Row]) -> anyhow::Result<Vec<ImportOutcome>> {
+        let mut outcomes: Vec<Option<ImportOutcome>> = Vec::with_capacity(rows.len());
         let (mut body, mut sent) = (Vec::new(), Vec::new());
         for (at, row) in rows.iter().enumerate() {
-            taken.push(match &row.document {
+            outcomes.push(match &row.document {
                 Ok(document) => {
                     body.extend_from_slice(canonical::write_as_sent(document).as_bytes());
                     body.push(b'\n');
                     sent.push(at);
                     None
                 }
-                Err(error) => Some(Taken::Refused(vec![unreadable(error)])),
+                Err(error) => Some(ImportOutcome::Refused(vec![unreadable(error)])),
             });
         }
-        while taken.iter().any(Option::is_none) {
+        while outcomes.iter().any(Option::is_none) {
             let key = rows.first().map_or("", |row| row.key.as_str());
             match self.attempt(key, body.clone()).await? {
-                Answer::Busy(patience) => tokio::time::sleep(patience).await,
-                Answer::Results { results, complete } => {
+                BatchAnswer::Busy(patience) => tokio::time::sleep(patience).await,
+                BatchAnswer::Results { results, complete } => {
                     for (at, result) in sent.iter().zip(results) {
-                        // What was stored by an earlier attempt is a duplicate to a later one.
-                        if let Some(place) = taken.get_mut(*at).filter(|place| place.is_none()) {
+                        // A record that an earlier attempt stored is a duplicate for a later one.
+                        if let Some(place) = outcomes.get_mut(*at).filter(|place| place.is_none()) {
                             *place = result;
                         }
                     }
                     if !complete {
                         tokio::time::sleep(PATIENCE).await;
-                    } else if taken.iter().any(Option::is_none) {
-                        bail!("the server's answer has not every record");
+                    } else if outcomes.iter().any(Option::is_none) {
+                        bail!("the server's answer lacks records");
                     }
                 }
             }
         }
-        Ok(taken.into_iter().flatten().collect())
+        Ok(outcomes.into_iter().flatten().collect())
     }
 
-    async fn attempt(&self, key: &str, body: Vec<u8>) -> anyhow::Result<Answer> {
+    async fn attempt(&self, key: &str, body: Vec<u8>) -> anyhow::Result<BatchAnswer> {
         let request = self.client.post(self.endpoint.clone()).bearer_auth(self.token.expose_secret());
         let request = request.header("Content-Type", "application/x-ndjson").header("Idempotency-Key", key);
         let response = request.body(body).send().await.context("the server cannot be reached")?;
         match response.status() {
             StatusCode::OK => results(&response.text().await.context("the server's answer broke off")?),
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                Ok(Answer::Busy(retry_after(&response).unwrap_or(PATIENCE)))
+                Ok(BatchAnswer::Busy(retry_after(&response).unwrap_or(PATIENCE)))
             }
             status if status.is_redirection() => Err(redirected(&response)),
             status => {
-                let problem: Result<Problem, _> = response.json().await;
+                let problem: Result<ProblemBody, _> = response.json().await;
                 Err(refusal(&problem.with_context(|| format!("the server answered {status}"))?))
             }
         }
     }
 }
 
-/// Returns where a server takes batches: below its address, which may have a path of its own.
+/// Returns the URL of the batch operation: below the server's address, which may have a path.
 fn endpoint(url: &str) -> anyhow::Result<Url> {
     let mut endpoint = Url::parse(url).context("--url")?;
     if !matches!(endpoint.scheme(), "http" | "https") || endpoint.query().is_some() || endpoint.fragment().is_some() {
@@ -140,7 +140,7 @@ fn endpoint(url: &str) -> anyhow::Result<Url> {
     Ok(endpoint)
 }
 
-/// Tells where a server refers to. It is not followed: the token is for the server that was named, and no other.
+/// Builds the error of a redirect. Redirects are not followed, because the token is for the named server only.
 fn redirected(response: &Response) -> anyhow::Error {
     let target = response.headers().get("Location").and_then(|value| value.to_str().ok());
     let target = target.and_then(|target| response.url().join(target).ok()).filter(Url::has_host);
@@ -160,37 +160,43 @@ fn retry_after(response: &Response) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-fn refusal(Problem { title, status, detail }: &Problem) -> anyhow::Error {
+fn refusal(ProblemBody { title, status, detail }: &ProblemBody) -> anyhow::Error {
     anyhow!("the server answered {status}: {title}. {detail}")
 }
 
-/// Reads the answer to a batch. What lies with the server for a moment is tried again; what concerns the whole import, such
-/// as a used-up quota, is an error.
-fn results(answer: &str) -> anyhow::Result<Answer> {
+/// Parses the answer to a batch. Temporary failures of the server are retried; failures of the whole import, such as a
+/// used-up quota, are errors.
+fn results(answer: &str) -> anyhow::Result<BatchAnswer> {
     let mut results = Vec::new();
     for line in answer.lines() {
-        let Line { outcome, violations, warnings, totals, error } =
+        let ResultLine { outcome, violations, warnings, totals, error } =
             serde_json::from_str(line).context("the server's answer")?;
         match (outcome, totals, error) {
-            (Some(outcome), _, _) => results.push(taken(&outcome, violations, warnings)?),
-            (None, Some(_), None) => return Ok(Answer::Results { results, complete: true }),
+            (Some(outcome), _, _) => results.push(outcome_of(&outcome, violations, warnings)?),
+            (None, Some(_), None) => return Ok(BatchAnswer::Results { results, complete: true }),
             (None, Some(_), Some(problem)) if problem.status == StatusCode::SERVICE_UNAVAILABLE => {
-                return Ok(Answer::Results { results, complete: false });
+                return Ok(BatchAnswer::Results { results, complete: false });
             }
             (None, _, Some(problem)) => return Err(refusal(&problem)),
-            (None, None, None) => bail!("the server's answer: a line about nothing"),
+            (None, None, None) => {
+                bail!("the server's answer: expected an outcome, totals or an error, found a line without any")
+            }
         }
     }
-    bail!("the server's answer has no end")
+    bail!("the server's answer ends without its last line")
 }
 
-/// What became of a record; `None` if nothing has yet.
-fn taken(outcome: &str, violations: Vec<Violation>, warnings: Vec<Warning>) -> anyhow::Result<Option<Taken>> {
+/// Converts the outcome of a record; `None` if it is not known yet.
+fn outcome_of(
+    outcome: &str,
+    violations: Vec<Violation>,
+    warnings: Vec<Warning>,
+) -> anyhow::Result<Option<ImportOutcome>> {
     Ok(Some(match outcome {
-        "accepted" => Taken::Accepted(warnings),
-        "correction" => Taken::Correction(warnings),
-        "duplicate" => Taken::Duplicate(warnings),
-        "rejected" | "conflict" => Taken::Refused(violations.into_iter().map(Fault::from).collect()),
+        "accepted" => ImportOutcome::Accepted(warnings),
+        "correction" => ImportOutcome::Correction(warnings),
+        "duplicate" => ImportOutcome::Duplicate(warnings),
+        "rejected" | "conflict" => ImportOutcome::Refused(violations.into_iter().map(Fault::from).collect()),
         "unprocessed" => return Ok(None),
         other => bail!("the server's answer: unknown outcome {other:?}"),
     }))

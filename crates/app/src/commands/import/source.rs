@@ -1,4 +1,4 @@
-//! Reading the records of a file, each with the line it stands on and as it was written.
+//! Reader of the imported file: each record with its line number and its original text.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -13,15 +13,15 @@ use mass_domain::records::Format;
 
 use crate::commands::sha256;
 use crate::http::body::sentence;
-use crate::records::{Record, Records, Unreadable};
+use crate::records::{Record, Records, UnreadableStream};
 use crate::rows::Header;
 
-/// How many bytes are read at once.
+/// The number of bytes that are read at a time.
 const PIECE: usize = 1 << 16;
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// How files begin that are not text in UTF-8, and what they are.
+/// The first bytes of files in other formats, and the names of those formats.
 const OTHER_FORMATS: [(&[u8], &str); 6] = [
     (&[0xff, 0xfe], "UTF-16; save it as UTF-8"),
     (&[0xfe, 0xff], "UTF-16; save it as UTF-8"),
@@ -33,13 +33,13 @@ const OTHER_FORMATS: [(&[u8], &str); 6] = [
 
 /// A record of the file.
 pub(super) struct Row {
-    /// The line on which it begins, from 1.
+    /// The line number at which it begins, from 1.
     pub(super) line: u64,
-    /// As it was written, without what parts it from its neighbours.
+    /// Its original text, without the separators between records.
     pub(super) text: Vec<u8>,
-    /// The document that it is, or why it is none.
+    /// The parsed document, or the syntax error.
     pub(super) document: Result<Value, SyntaxError>,
-    /// Names this record of this file for ever, so that importing the file again changes nothing.
+    /// The idempotency key of this record of this file, so that importing the file again changes nothing.
     pub(super) key: String,
 }
 
@@ -50,12 +50,12 @@ pub(super) struct Source {
     bytes_read: u64,
     format: Format,
     records: Records,
-    waiting: Waiting,
+    waiting: PendingRows,
     ended: bool,
 }
 
-/// Records that have been read and not yet asked for.
-struct Waiting {
+/// Records that have been read but not returned yet.
+struct PendingRows {
     rows: VecDeque<Row>,
     /// The beginning of the file's SHA-256.
     digest: String,
@@ -63,7 +63,7 @@ struct Waiting {
 }
 
 impl Source {
-    /// Opens a file and reads a CSV file's header row.
+    /// Opens a file, and reads the header row of a CSV file.
     pub(super) fn open(path: &Path, contract: Option<ContractId>) -> anyhow::Result<Self> {
         let format = format(path)?;
         let file = File::open(path)?;
@@ -78,13 +78,13 @@ impl Source {
         let mut file = BufReader::with_capacity(PIECE, file);
         let beginning = file.fill_buf()?;
         require_text(beginning)?;
-        // Spreadsheets begin a file with a mark, which would be part of the first header or record.
+        // Spreadsheets write a byte order mark, which would become part of the first header or record.
         if beginning.starts_with(BYTE_ORDER_MARK) {
             file.consume(BYTE_ORDER_MARK.len());
         }
-        // A record is kept whole, however long, so that it can be mended if it is refused.
-        let records = Records::new(format, contract, usize::MAX).mending();
-        let waiting = Waiting { rows: VecDeque::new(), digest, numbered: 0 };
+        // Records are kept whole at any length, so that refused ones can be corrected.
+        let records = Records::new(format, contract, usize::MAX).accepting_refused();
+        let waiting = PendingRows { rows: VecDeque::new(), digest, numbered: 0 };
         let mut source = Self { file, bytes, bytes_read: 0, format, records, waiting, ended: false };
         while format == Format::Csv && source.header().is_none() && !source.ended {
             source.read_on()?;
@@ -92,27 +92,27 @@ impl Source {
         Ok(source)
     }
 
-    /// The headers of a CSV file, without the columns that MASS itself adds.
+    /// Returns the headers of a CSV file, without MASS's own columns.
     pub(super) fn headers(&self) -> Option<&[String]> {
         (self.format == Format::Csv).then(|| self.header().map_or(&[][..], Header::names))
     }
 
-    /// What the rows of a CSV file are read by.
+    /// Returns the header row of a CSV file, which its rows are read by.
     pub(super) const fn header(&self) -> Option<&Header> {
         self.records.header()
     }
 
-    /// The file's length.
+    /// Returns the length of the file in bytes.
     pub(super) const fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// How much of it has been read.
+    /// Returns the number of bytes that have been read.
     pub(super) const fn bytes_read(&self) -> u64 {
         self.bytes_read
     }
 
-    /// The next records, at most that many; none at the end.
+    /// Returns the next records, at most this many; none at the end.
     pub(super) fn next_rows(&mut self, most: usize) -> anyhow::Result<Vec<Row>> {
         while self.waiting.rows.len() < most && !self.ended {
             self.read_on()?;
@@ -127,8 +127,8 @@ impl Source {
         let read = piece.len();
         let result = records.take(Some(piece).filter(|piece| !piece.is_empty()), |record| waiting.take(&record));
         match (result, records.unfinished()) {
-            // A record without an end is no good, as others are for other reasons.
-            (Err(Unreadable::Stream(error)), Some(raw)) => {
+            // An unterminated record is refused like others.
+            (Err(UnreadableStream::Stream(error)), Some(raw)) => {
                 let detail = sentence(&error.detail);
                 waiting.add(raw.line, raw.bytes, Err(SyntaxError { code: "syntax", detail, line: 1, column: 1 }));
             }
@@ -141,7 +141,7 @@ impl Source {
     }
 }
 
-impl Waiting {
+impl PendingRows {
     fn take(&mut self, record: &Record<'_>) {
         self.add(record.raw.line, record.raw.bytes, record.document());
     }
@@ -153,7 +153,7 @@ impl Waiting {
     }
 }
 
-/// Requires that a file begins as text in UTF-8 does.
+/// Requires that a file begins with UTF-8 text.
 fn require_text(beginning: &[u8]) -> anyhow::Result<()> {
     let other = OTHER_FORMATS.iter().find(|(magic, _)| beginning.starts_with(magic));
     if let Some((_, found)) = other {
@@ -165,7 +165,7 @@ fn require_text(beginning: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The format that a file's name tells.
+/// Returns the format by the extension of the file's name.
 fn format(path: &Path) -> anyhow::Result<Format> {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
     match ending.as_str() {

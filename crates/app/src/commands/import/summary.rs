@@ -1,4 +1,4 @@
-//! What an import says at its end: how many records came to what, and the first warnings.
+//! The summary of an import: the number of records per outcome, and the first warnings.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,15 +6,15 @@ use std::path::Path;
 use mass_domain::validation::Warning;
 use serde_json::json;
 
-use super::taken::Taken;
+use super::outcome::ImportOutcome;
 use crate::terminal::visible_line;
 
-/// How many warnings are shown; all of them are stored with their records.
+/// The number of warnings that are shown; all of them are stored with their records.
 const SHOWN: usize = 5;
 
-/// Counts what becomes of records.
+/// Counts the outcomes of records.
 #[derive(Debug, Default)]
-pub(super) struct Summary {
+pub(super) struct ImportSummary {
     read: u64,
     accepted: u64,
     corrections: u64,
@@ -26,39 +26,39 @@ pub(super) struct Summary {
 #[derive(Debug, Default)]
 struct Warnings {
     count: u64,
-    /// How many records have any.
+    /// The number of records with warnings.
     records: u64,
-    /// How many there are of each code.
+    /// The number of warnings per code.
     codes: BTreeMap<String, u64>,
-    /// The first ones, each with the line of its record.
+    /// The first warnings, each with the line of its record.
     first: Vec<(u64, Warning)>,
 }
 
-impl Summary {
-    /// Counts the record on a line.
-    pub(super) fn count(&mut self, line: u64, taken: &Taken) {
+impl ImportSummary {
+    /// Counts the record of a line.
+    pub(super) fn count(&mut self, line: u64, outcome: &ImportOutcome) {
         self.read += 1;
-        let (count, warnings) = match taken {
-            Taken::Accepted(warnings) => (&mut self.accepted, warnings.as_slice()),
-            Taken::Correction(warnings) => (&mut self.corrections, warnings.as_slice()),
-            Taken::Duplicate(warnings) => (&mut self.duplicates, warnings.as_slice()),
-            Taken::Refused(_) => (&mut self.refused, [].as_slice()),
+        let (count, warnings) = match outcome {
+            ImportOutcome::Accepted(warnings) => (&mut self.accepted, warnings.as_slice()),
+            ImportOutcome::Correction(warnings) => (&mut self.corrections, warnings.as_slice()),
+            ImportOutcome::Duplicate(warnings) => (&mut self.duplicates, warnings.as_slice()),
+            ImportOutcome::Refused(_) => (&mut self.refused, [].as_slice()),
         };
         *count += 1;
         self.warnings.add(line, warnings);
     }
 
-    /// Whether any record was refused.
+    /// Returns true if a record was refused.
     pub(super) const fn has_refused(&self) -> bool {
         self.refused > 0
     }
 
-    /// The numbers so far, for a progress bar.
+    /// Formats the numbers so far, for a progress bar.
     pub(super) fn progress(&self) -> String {
         format!("{} records, {} refused", grouped(self.read), grouped(self.refused))
     }
 
-    /// The summary for people.
+    /// Formats the summary for people.
     pub(super) fn text(&self, rejected: Option<&Path>) -> String {
         let [read, accepted, duplicates, refused] =
             [self.read, self.accepted, self.duplicates, self.refused].map(grouped);
@@ -75,7 +75,7 @@ impl Summary {
         format!("{numbers}\n{hint}{}", self.warnings.text())
     }
 
-    /// The summary for programs.
+    /// Formats the summary as JSON.
     pub(super) fn json(&self, rejected: Option<&Path>) -> String {
         let Self { read, accepted, corrections, duplicates, refused, warnings } = self;
         let first = warnings.first.iter().map(|(line, warning)| {
@@ -124,7 +124,7 @@ impl Warnings {
     }
 }
 
-/// A number with its thousands set apart.
+/// Formats a number with thousands separators.
 fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn the_summary_reads_as_documented() {
-        let summary = Summary { read: 8706, accepted: 7743, refused: 963, ..Summary::default() };
+        let summary = ImportSummary { read: 8706, accepted: 7743, refused: 963, ..ImportSummary::default() };
         assert_eq!(summary.text(None), "8,706 read, 7,743 accepted, 0 duplicates, 963 refused\n");
         assert_eq!(grouped(1_234_567), "1,234,567");
         assert_eq!(grouped(0), "0");
@@ -153,9 +153,9 @@ mod tests {
     fn shows_the_first_warnings_and_counts_all() {
         let warning =
             |code: &str| Warning { pointer: "/a".to_owned(), code: code.to_owned(), detail: "Odd.\u{1b}".to_owned() };
-        let mut summary = Summary::default();
-        summary.count(2, &Taken::Accepted(vec![warning("odd"), warning("old")]));
-        (3..9).for_each(|line| summary.count(line, &Taken::Duplicate(vec![warning("odd")])));
+        let mut summary = ImportSummary::default();
+        summary.count(2, &ImportOutcome::Accepted(vec![warning("odd"), warning("old")]));
+        (3..9).for_each(|line| summary.count(line, &ImportOutcome::Duplicate(vec![warning("odd")])));
         let text = summary.text(None);
         let lines: Vec<&str> = text.lines().skip(1).collect();
         assert_eq!(lines[0], "Warnings: 7 odd, 1 old (records: 7)");

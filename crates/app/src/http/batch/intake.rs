@@ -18,7 +18,7 @@ use super::halt::Halt;
 use crate::http::body::sentence;
 use crate::http::problem::{Problem, ProblemKind};
 use crate::http::streams::{Room, Stream};
-use crate::records::{Record, Records, Unreadable, in_words, submitted};
+use crate::records::{Record, Records, UnreadableStream, in_words, submitted};
 
 /// How long a body may pause while it is waited for.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -282,17 +282,17 @@ impl Collecting {
     }
 
     /// Why the body is read no further; of one that has no record so far, with what it should have been.
-    fn unreadable(&self, error: &Unreadable) -> Problem {
+    fn unreadable(&self, error: &UnreadableStream) -> Problem {
         let detail = match self.next_index {
             0 => format!("Expected {}, but {error}", expected(self.format)),
             _ => error.to_string(),
         };
         let detail = sentence(&detail);
         match error {
-            Unreadable::Stream(error) => {
+            UnreadableStream::Stream(error) => {
                 Problem::new(ProblemKind::MalformedJson).detail(detail).member("line", error.line)
             }
-            Unreadable::Header(_) => Problem::new(ProblemKind::BadRequest).detail(detail),
+            UnreadableStream::Header(_) => Problem::new(ProblemKind::BadRequest).detail(detail),
         }
     }
 

@@ -1,17 +1,17 @@
-//! Circles of files: none below a crate's `src`, as far as `use` and written paths tell.
+//! Dependency cycles between files: none below a crate's `src`, judging by `use` and written paths.
 //!
-//! A file and its own parts (`engine.rs` and `engine/*.rs`) may know each other, and so may the root of a crate and its
-//! modules. That does not go for `http.rs`, which only wires: nothing below it knows it.
+//! A file and its own parts (`engine.rs` and `engine/*.rs`) may depend on each other, and so may the root of a crate
+//! and its modules. `http.rs` is an exception: it only wires, and nothing below may depend on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::support::process::repository;
 
-/// A module by its path from the root of its crate, which has none.
+/// The path of a module from the root of its crate; empty for the root.
 type Module = Vec<String>;
 
-/// The files of a crate with what matters of their texts.
+/// The files of a crate with the relevant part of their texts.
 struct Files(BTreeMap<Module, String>);
 
 impl Files {
@@ -28,7 +28,7 @@ impl Files {
         Self(sources.iter().filter_map(file).collect())
     }
 
-    /// The module that a path names from within a module, and what of the path is left: an item and what is in it.
+    /// Resolves a path within a module to a module and the rest of the path: an item and its parts.
     fn resolve(&self, from: &Module, path: &str) -> Option<(Module, Module)> {
         let mut rest: Module = path.split("::").map(str::to_owned).collect();
         let mut module = from.clone();
@@ -52,7 +52,7 @@ impl Files {
         Some((module, rest))
     }
 
-    /// The module that defines what a path names: the way through what a module hands on is followed.
+    /// Returns the module that defines the item of a path, following re-exports.
     fn definer(&self, from: &Module, path: &str, handed_on: &BTreeMap<(Module, String), String>) -> Option<Module> {
         let (mut module, mut rest) = self.resolve(from, path)?;
         for _ in 0..8 {
@@ -63,7 +63,7 @@ impl Files {
         Some(module)
     }
 
-    /// Each module with those that it knows.
+    /// Returns the modules that each module depends on.
     fn arrows(&self) -> BTreeMap<Module, BTreeSet<Module>> {
         let mut handed_on = BTreeMap::new();
         let mut paths: Vec<(&Module, String)> = Vec::new();
@@ -97,7 +97,7 @@ fn is_whole_and_part(one: &Module, other: &Module) -> bool {
     whole[..] != ["http"] && part.len() == whole.len() + 1 && part.starts_with(whole)
 }
 
-/// A file without its comments, texts and tests.
+/// Strips comments, strings and tests from a file.
 fn code(source: &str) -> String {
     let source = source.split("#[cfg(test)]\nmod tests").next().unwrap();
     let mut code = String::new();
@@ -121,7 +121,7 @@ fn code(source: &str) -> String {
     code
 }
 
-/// The paths of the `use` declarations, each with whether it is handed on, and the other code.
+/// Splits code into the paths of its `use` declarations, each with whether it is re-exported, and the other code.
 fn taken_apart(code: &str) -> (Vec<(bool, String)>, String) {
     let (mut uses, mut rest) = (Vec::new(), String::new());
     let mut lines = code.lines();
@@ -143,7 +143,7 @@ fn taken_apart(code: &str) -> (Vec<(bool, String)>, String) {
     (uses, rest)
 }
 
-/// The paths of a tree such as `a::{b, c::{self, d}}`.
+/// Expands a tree such as `a::{b, c::{self, d}}` to its paths.
 fn flattened(tree: &str) -> Vec<String> {
     let tree = tree.trim();
     let Some((start, inner)) = tree.split_once('{') else {
@@ -166,16 +166,16 @@ fn flattened(tree: &str) -> Vec<String> {
     inner.map(|path| format!("{}{path}", start.trim()).trim_end_matches("::self").to_owned()).collect()
 }
 
-/// The paths in code that is no declaration.
+/// Returns the paths in code other than declarations.
 fn written_paths(code: &str) -> Vec<String> {
     let is_part = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == ':';
-    // `pub(in crate::…)` tells by whom something may be known.
+    // `pub(in crate::…)` is a visibility, not a dependency.
     let code = code.replace("(in crate", "");
     let paths = code.split(|letter: char| !is_part(letter)).map(|word| word.trim_matches(':'));
     paths.filter(|word| word.contains("::")).map(str::to_owned).collect()
 }
 
-/// The circles: the sets of modules each of which leads to every other.
+/// Returns the cycles: the strongly connected sets of modules.
 fn circles(arrows: &BTreeMap<Module, BTreeSet<Module>>) -> BTreeSet<Vec<String>> {
     let reached = |from: &Module| {
         let (mut reached, mut open) = (BTreeSet::new(), vec![from.clone()]);
@@ -198,7 +198,7 @@ fn circles(arrows: &BTreeMap<Module, BTreeSet<Module>>) -> BTreeSet<Vec<String>>
 }
 
 #[test]
-fn no_files_of_a_crate_know_each_other_in_a_circle() {
+fn no_files_of_a_crate_depend_on_each_other_in_a_cycle() {
     let sources = super::sources();
     let crates = repository().join("crates");
     let names: BTreeSet<String> = sources

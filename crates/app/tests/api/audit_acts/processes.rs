@@ -1,4 +1,4 @@
-//! What the program tells of itself, and of the commands that act locally.
+//! The audit events of the program itself and of local commands.
 
 use serde_json::json;
 

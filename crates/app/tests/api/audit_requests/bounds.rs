@@ -1,4 +1,4 @@
-//! How much the audit trail grows by what is refused.
+//! Bounds on the growth of the audit trail by refusals.
 
 use std::io::Write;
 
@@ -18,22 +18,22 @@ use crate::support::documents::{Edit, reading, simple};
 
 on_both!(
     refused_records_of_a_few_bytes_leave_one_small_event,
-    a_batch_without_a_limit_on_refusals_leaves_one_small_event,
-    the_event_of_a_batch_tells_how_many_which_and_why,
-    an_accepted_record_begins_the_count_of_refusals_anew,
-    a_batch_that_its_client_abandons_leaves_its_event,
-    a_batch_whose_results_nobody_reads_ends,
-    refused_calls_are_requests_of_the_day,
-    refused_records_cost_as_requests_do,
-    denied_operations_are_recorded_in_part,
+    an_unlimited_batch_leaves_one_small_event,
+    the_event_of_a_batch_summarises_its_refusals,
+    an_accepted_record_resets_the_count_of_consecutive_refusals,
+    an_abandoned_batch_leaves_its_event,
+    a_batch_with_unread_results_ends,
+    refused_calls_count_towards_the_daily_quota,
+    refused_records_count_towards_the_rate_limit,
+    only_some_denied_operations_are_recorded,
 );
 
-also_restricted!(refused_records_of_a_few_bytes_leave_one_small_event, refused_calls_are_requests_of_the_day);
+also_restricted!(refused_records_of_a_few_bytes_leave_one_small_event, refused_calls_count_towards_the_daily_quota);
 
-/// The most bytes by which a call that is refused documents may make the trail grow.
+/// The maximum growth of the trail by a call with refused documents, in bytes.
 const MOST: usize = 6 << 10;
 
-/// The events that the trail has grown by, with their bytes.
+/// The growth of the trail: its new events, and their bytes.
 struct Trail<'a> {
     app: &'a TestApp,
     seen: usize,
@@ -51,7 +51,7 @@ impl<'a> Trail<'a> {
         (news.iter().map(|text| serde_json::from_str(text).unwrap()).collect(), news.iter().map(String::len).sum())
     }
 
-    /// The only news, which is small.
+    /// Returns the only new event, which must be small.
     #[track_caller]
     fn refusals(&mut self) -> Value {
         let (events, bytes) = self.news();
@@ -62,7 +62,7 @@ impl<'a> Trail<'a> {
     }
 }
 
-/// What `yes 1 | head -COUNT | gzip -9` makes: a few hundred bytes.
+/// Returns the output of `yes 1 | head -COUNT | gzip -9`: a few hundred bytes.
 fn ones(count: usize) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(&b"1\n".repeat(count)).unwrap();
@@ -75,12 +75,12 @@ async fn send_ones(client: &Client, query: &str, count: usize) -> Answer {
     send(client, &format!("{BATCH}{query}"), "application/x-ndjson", body).header("Content-Encoding", "gzip").await
 }
 
-/// The last line of an answer.
+/// Returns the last line of an answer.
 fn last_of(answer: Answer) -> Value {
     lines_of(&answer.expect(200).body).1
 }
 
-/// The digest of refused records, as docs/audit.md defines it.
+/// Computes the digest of refused records as docs/audit.md defines it.
 fn digest(refused: impl IntoIterator<Item = (usize, &'static str, String)>) -> String {
     let lines = refused.into_iter().map(|(index, code, input)| format!("{index} {code} {input}\n"));
     Fingerprint::of(&lines.collect::<String>()).to_string()
@@ -95,14 +95,14 @@ async fn refused_records_of_a_few_bytes_leave_one_small_event(app: TestApp) {
     assert!(error["detail"].as_str().unwrap().contains("MASS_BATCH_REFUSED_IN_A_ROW"), "{error}");
     let event = trail.refusals();
     let count = usize::try_from(event["detail"]["count"].as_u64().unwrap()).unwrap();
-    // The limit is looked at after each chunk of records.
+    // The limit is checked after each chunk of records.
     assert!((5000..10_000).contains(&count), "{count}");
     assert_eq!(counts(&last), json!({"read": count, "rejected": count}));
     let one = Fingerprint::of(&canonical::write(&json::parse(b"1").unwrap())).to_string();
     assert_eq!(event["detail"]["digest"], digest((0..count).map(|index| (index, "contract-violation", one.clone()))));
     assert_eq!(event["request_id"], error["request_id"]);
 
-    // Beyond the day's quota one more call is told of, however many there are.
+    // Beyond the daily quota one more call is recorded, regardless of how many follow.
     for _ in 0..5 {
         send_ones(app.founder(), "?results=errors", 200_000).await.expect(200);
     }
@@ -111,7 +111,7 @@ async fn refused_records_of_a_few_bytes_leave_one_small_event(app: TestApp) {
     assert_eq!(app.database().count("mass_requests"), 0);
 }
 
-async fn a_batch_without_a_limit_on_refusals_leaves_one_small_event(app: TestApp) {
+async fn an_unlimited_batch_leaves_one_small_event(app: TestApp) {
     const RECORDS: usize = 50_000;
     let app = app.another_with(&[("--batch-refused-in-a-row", "0"), ("--rate-limit-per-minute", "0")]).await;
     let mut trail = Trail::of(&app);
@@ -120,7 +120,7 @@ async fn a_batch_without_a_limit_on_refusals_leaves_one_small_event(app: TestApp
     assert_eq!(trail.refusals()["detail"]["count"], RECORDS);
 }
 
-async fn the_event_of_a_batch_tells_how_many_which_and_why(app: TestApp) {
+async fn the_event_of_a_batch_summarises_its_refusals(app: TestApp) {
     let stored = app.post(REQUESTS).json(&reading("dev-1")).await.expect(201);
     let conflicting = reading("dev-1").with("/metrics/humidity_percent", 46);
     let wrong = reading("dev-2").with("/metrics/humidity_percent", 140);
@@ -153,14 +153,14 @@ async fn the_event_of_a_batch_tells_how_many_which_and_why(app: TestApp) {
             let refused = [(1, "contract-violation", as_sent(&wrong)), (3, "conflict", as_sent(&conflicting))];
             assert_eq!(detail["digest"], digest(refused));
         } else {
-            // What is stored is not looked at where a document is refused for what it is.
+            // Storage is not consulted for a document that is invalid.
             answer.expect_problem(422, "batch-refused");
             assert_eq!((&detail["first"], &event["input"]), (&json!([broken]), &json!(as_sent(&wrong))));
         }
     }
 }
 
-async fn an_accepted_record_begins_the_count_of_refusals_anew(app: TestApp) {
+async fn an_accepted_record_resets_the_count_of_consecutive_refusals(app: TestApp) {
     let app = app.another_with(&[("--batch-refused-in-a-row", "3")]).await;
     let bad = || json!({});
     let mixed = [bad(), bad(), reading("dev-1"), bad(), bad(), reading("dev-1"), bad(), bad()];
@@ -171,7 +171,7 @@ async fn an_accepted_record_begins_the_count_of_refusals_anew(app: TestApp) {
     assert_eq!((&last["error"]["status"], &last["error"]["limit"]), (&json!(422), &json!(3)));
 }
 
-async fn a_batch_that_its_client_abandons_leaves_its_event(app: TestApp) {
+async fn an_abandoned_batch_leaves_its_event(app: TestApp) {
     let mut trail = Trail::of(&app);
     let (address, token) = (app.address().to_string(), app.founder().token().to_owned());
     apart(move || {
@@ -186,7 +186,7 @@ async fn a_batch_that_its_client_abandons_leaves_its_event(app: TestApp) {
     assert!(trail.refusals()["detail"]["count"].as_u64().unwrap() >= 1);
 }
 
-async fn a_batch_whose_results_nobody_reads_ends(app: TestApp) {
+async fn a_batch_with_unread_results_ends(app: TestApp) {
     let app = app
         .another_with(&[
             ("--batch-unread-bytes", "1048576"),
@@ -198,7 +198,7 @@ async fn a_batch_whose_results_nobody_reads_ends(app: TestApp) {
     let trail = Trail::of(&app);
     let held = apart(move || {
         let (mut sending, receiving) = Sending::begin(&address, &token);
-        // More results than the sockets hold.
+        // More results than fit into the sockets.
         for _ in 0..40 {
             sending.send(&vec![json!({}); 4000]);
         }
@@ -216,7 +216,7 @@ async fn a_batch_whose_results_nobody_reads_ends(app: TestApp) {
     assert!(last["totals"]["read"].as_u64().unwrap() < 160_000, "{last}");
 }
 
-async fn refused_calls_are_requests_of_the_day(app: TestApp) {
+async fn refused_calls_count_towards_the_daily_quota(app: TestApp) {
     app.founder().put("/v1/admin/quotas").json(&json!({"requests_per_day": 3})).await.expect(200);
     app.post(REQUESTS).json(&json!({})).await.expect(422);
     send_ndjson(app.founder(), "", &[json!({}), json!({})]).await.expect(200);
@@ -231,7 +231,7 @@ async fn refused_calls_are_requests_of_the_day(app: TestApp) {
     assert_eq!(trail.news().1, 0, "the first call beyond the quota was told already");
 }
 
-async fn refused_records_cost_as_requests_do(app: TestApp) {
+async fn refused_records_count_towards_the_rate_limit(app: TestApp) {
     let app = app.another_with(&[("--rate-limit-per-minute", "20")]).await;
     let gateway = json!({"name": "gateway", "permissions": ["mass:write"]});
     let key = app.post("/v1/admin/api-keys").json(&gateway).await.expect(201);
@@ -245,14 +245,14 @@ async fn refused_records_cost_as_requests_do(app: TestApp) {
     assert!((1900..4000).contains(&read), "{last}");
 }
 
-async fn denied_operations_are_recorded_in_part(app: TestApp) {
+async fn only_some_denied_operations_are_recorded(app: TestApp) {
     let viewer = app.user(Role::Viewer).await;
     let mut trail = Trail::of(&app);
     for _ in 0..100 {
         viewer.post(REQUESTS).json(&reading("dev-1")).await.expect_problem(403, "forbidden");
     }
     let (events, _) = trail.news();
-    // One more is recorded each minute, should this test take as long.
+    // One more is recorded each minute, in case this test takes that long.
     assert!((10..15).contains(&events.len()), "{}", events.len());
     assert!(events.iter().all(|event| event["action"] == "access_refused"));
     assert!(events[..10].iter().all(|event| event["detail"].get("unrecorded").is_none()));

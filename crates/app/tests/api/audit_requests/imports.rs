@@ -1,4 +1,4 @@
-//! What an import into the local database refuses.
+//! The audit event of refusals by a local import.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! A server that is killed between an act and its event: neither may stand without the other.
+//! Consistency of changes and events when the server is killed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,24 +12,24 @@ use crate::support::documents::{Edit, reading};
 use crate::support::process::{Server, Workplace, workplaces_on_both};
 
 workplaces_on_both! {
-    acts_and_events_stand_together_however_often_the_server_is_killed,
+    changes_and_events_stay_consistent_when_the_server_is_killed,
 }
 
 const KILLS: u32 = 20;
 
-/// How many clients send at once.
+/// The number of concurrent clients.
 const CLIENTS: u32 = 8;
 
-/// What clients were told before the server died.
+/// The answers that clients got before the server died.
 #[derive(Default)]
 struct Answered {
-    /// The ids of stored requests, each with its place in the log.
+    /// The ids of stored requests, each with its position in the log.
     stored: BTreeMap<String, Value>,
     /// The request ids of refusals.
     refused: BTreeSet<String>,
 }
 
-async fn acts_and_events_stand_together_however_often_the_server_is_killed(workplace: Workplace) {
+async fn changes_and_events_stay_consistent_when_the_server_is_killed(workplace: Workplace) {
     let token = workplace.serve().token().await;
     let mut answered = Answered::default();
     for round in 0..KILLS {
@@ -76,7 +76,7 @@ fn sorted(mut pairs: Vec<(Value, Value)>) -> Vec<(Value, Value)> {
     pairs
 }
 
-/// Sends documents, every other one a bad one, until nobody answers any more.
+/// Sends documents, every other one invalid, until the server is gone.
 async fn send_until_killed(server: &Server, token: &str, round: u32, client: u32, both_answered: &Notify) -> Answered {
     let mut answered = Answered::default();
     for number in 0.. {

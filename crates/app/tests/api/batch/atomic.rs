@@ -7,16 +7,16 @@ use crate::support::TestApp;
 use crate::support::documents::{Edit, reading, simple};
 
 on_both!(
-    all_of_it_is_stored_or_was_stored_already,
-    one_bad_record_keeps_all_from_being_stored,
-    one_conflict_keeps_all_from_being_stored,
-    what_is_no_batch_stores_nothing,
-    a_quota_keeps_all_from_being_stored,
+    an_atomic_batch_stores_all_records_or_finds_them_stored,
+    one_invalid_record_refuses_the_atomic_batch,
+    one_conflict_refuses_the_atomic_batch,
+    a_malformed_atomic_batch_stores_nothing,
+    a_used_up_quota_refuses_the_atomic_batch,
 );
 
 const ATOMIC: &str = "?mode=atomic";
 
-async fn all_of_it_is_stored_or_was_stored_already(app: TestApp) {
+async fn an_atomic_batch_stores_all_records_or_finds_them_stored(app: TestApp) {
     let documents = readings(1200);
     app.post("/v1/mass-requests").json(&documents[7]).await.expect(201);
     let answer = send_ndjson(app.founder(), ATOMIC, &documents).await.expect(201);
@@ -29,7 +29,7 @@ async fn all_of_it_is_stored_or_was_stored_already(app: TestApp) {
     assert_eq!(app.database().count("mass_requests"), 1200);
 }
 
-/// The records of a refusal: index, line, outcome and code of each.
+/// Returns index, line, outcome and code of each record of a refusal.
 fn refused(records: &Value) -> Vec<String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let in_short = |record: &Value| {
@@ -39,7 +39,7 @@ fn refused(records: &Value) -> Vec<String> {
     records.as_array().unwrap().iter().map(in_short).collect()
 }
 
-async fn one_bad_record_keeps_all_from_being_stored(app: TestApp) {
+async fn one_invalid_record_refuses_the_atomic_batch(app: TestApp) {
     let documents = [reading("dev-1"), json!({}), reading("dev-2"), reading("dev-3").without("/timestamp")];
     let answer = send_ndjson(app.founder(), ATOMIC, &documents).await.expect_problem(422, "batch-refused");
     let records = answer.at("/records");
@@ -49,7 +49,7 @@ async fn one_bad_record_keeps_all_from_being_stored(app: TestApp) {
     assert_eq!(app.database().count("audit_events WHERE action = 'payload_refused'"), 1);
 }
 
-async fn one_conflict_keeps_all_from_being_stored(app: TestApp) {
+async fn one_conflict_refuses_the_atomic_batch(app: TestApp) {
     let standing = app.post("/v1/mass-requests").json(&reading("dev-1")).await.expect(201);
     let other = reading("dev-1").with("/metrics/humidity_percent", 50);
     let documents = [reading("dev-2"), other, reading("dev-3")];
@@ -62,7 +62,7 @@ async fn one_conflict_keeps_all_from_being_stored(app: TestApp) {
     assert_eq!(outcomes(&lines_of(&answer.body).0), ["accepted", "correction", "accepted"]);
 }
 
-async fn what_is_no_batch_stores_nothing(app: TestApp) {
+async fn a_malformed_atomic_batch_stores_nothing(app: TestApp) {
     let path = format!("{BATCH}{ATOMIC}");
     let cut = format!("[{},", reading("dev-1"));
     send(app.founder(), &path, "application/json", cut).await.expect_problem(400, "malformed-json");
@@ -76,11 +76,11 @@ async fn what_is_no_batch_stores_nothing(app: TestApp) {
     assert_eq!(app.database().count("mass_requests"), 0);
 }
 
-async fn a_quota_keeps_all_from_being_stored(app: TestApp) {
+async fn a_used_up_quota_refuses_the_atomic_batch(app: TestApp) {
     app.founder().put("/v1/admin/quotas").json(&json!({"requests_per_day": 3})).await.expect(200);
     let refused = send_ndjson(app.founder(), ATOMIC, &readings(4)).await.expect_problem(429, "daily-quota-exceeded");
     assert!(refused.header("retry-after").unwrap().ends_with("GMT"));
     assert_eq!(app.database().count("mass_requests"), 0);
-    // The call that was refused counts as one.
+    // The refused call counts as one request.
     send_ndjson(app.founder(), ATOMIC, &readings(2)).await.expect(201);
 }

@@ -1,4 +1,4 @@
-//! Batches that break: their bodies, the store, the quota, the server.
+//! Interrupted batches: failures of the body, the store, the quota and the server.
 
 use serde_json::{Value, json};
 
@@ -7,18 +7,18 @@ use crate::support::TestApp;
 use crate::support::documents::reading;
 
 on_both!(
-    an_array_is_taken_as_far_as_its_grammar_holds,
-    a_coded_body_is_taken_as_far_as_it_can_be_decoded,
-    rows_are_nothing_without_their_header,
-    a_body_that_is_no_batch_is_refused_whole,
+    a_malformed_array_is_stored_up_to_the_error,
+    a_broken_encoding_is_stored_up_to_the_error,
+    csv_rows_need_a_valid_header_row,
+    a_body_that_is_not_a_batch_is_refused,
     a_window_of_zstd_over_the_limit_is_refused_by_name,
-    a_first_record_that_is_only_invalid_has_a_line_of_its_own,
+    an_invalid_first_record_gets_its_own_line,
     a_used_up_quota_leaves_the_rest_unprocessed,
     a_store_that_fails_leaves_the_rest_unprocessed,
     a_server_that_stops_leaves_the_rest_unprocessed,
 );
 
-/// The problem beside the totals: its type and status.
+/// Returns type and status of the problem beside the totals.
 #[track_caller]
 fn error(last: &Value) -> (&str, u64) {
     let problem = &last["error"];
@@ -26,7 +26,7 @@ fn error(last: &Value) -> (&str, u64) {
     (problem["type"].as_str().unwrap(), problem["status"].as_u64().unwrap())
 }
 
-async fn an_array_is_taken_as_far_as_its_grammar_holds(app: TestApp) {
+async fn a_malformed_array_is_stored_up_to_the_error(app: TestApp) {
     let [one, two] = ["dev-1", "dev-2"].map(|device| reading(device).to_string());
     let cases = [
         (format!("[{one},\n{two}"), 2, 2),
@@ -43,7 +43,7 @@ async fn an_array_is_taken_as_far_as_its_grammar_holds(app: TestApp) {
     assert_eq!(app.database().count("mass_requests"), 2);
 }
 
-async fn a_coded_body_is_taken_as_far_as_it_can_be_decoded(app: TestApp) {
+async fn a_broken_encoding_is_stored_up_to_the_error(app: TestApp) {
     let body = ndjson(&readings(2000));
     for (coding, whole) in [("gzip", gzip(&body)), ("zstd", zstd::encode_all(&body[..], 3).unwrap())] {
         for cut in [&whole[..whole.len() - 3], b"no such coding", b""] {
@@ -63,7 +63,7 @@ async fn a_coded_body_is_taken_as_far_as_it_can_be_decoded(app: TestApp) {
     assert_eq!(app.database().count("mass_requests"), 2000);
 }
 
-async fn rows_are_nothing_without_their_header(app: TestApp) {
+async fn csv_rows_need_a_valid_header_row(app: TestApp) {
     for header in ["\u{feff}a,b", "a,a", "a.b,a"] {
         let body = format!("{header}\n1,2\n");
         let answer = send(app.founder(), &format!("{BATCH}?contract=simple/1.0"), "text/csv", body).await;
@@ -74,7 +74,7 @@ async fn rows_are_nothing_without_their_header(app: TestApp) {
     assert_eq!((outcomes(&lines), error(&last)), (vec!["accepted"], ("/problems/malformed-json", 400)));
 }
 
-async fn a_body_that_is_no_batch_is_refused_whole(app: TestApp) {
+async fn a_body_that_is_not_a_batch_is_refused(app: TestApp) {
     let one = reading("dev-1");
     let [plain, pretty] = [one.to_string(), serde_json::to_string_pretty(&one).unwrap()];
     let telegraf = json!({"fields": {"value": 1}, "name": "cpu", "tags": {}, "timestamp": 1}).to_string();
@@ -119,7 +119,7 @@ async fn a_window_of_zstd_over_the_limit_is_refused_by_name(app: TestApp) {
     }
 }
 
-async fn a_first_record_that_is_only_invalid_has_a_line_of_its_own(app: TestApp) {
+async fn an_invalid_first_record_gets_its_own_line(app: TestApp) {
     let (lines, last) = send_ndjson(app.founder(), "", &[json!({"metrics": []}), reading("dev-1")]).await.lines();
     assert_eq!((outcomes(&lines), &last["error"]), (vec!["rejected", "accepted"], &Value::Null));
 }

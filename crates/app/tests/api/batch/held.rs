@@ -1,4 +1,4 @@
-//! Batches and exports that are held open: how many there may be of one caller and of one tenant.
+//! Limits on concurrent batches and exports per caller and per tenant.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ on_both!(streams_beyond_the_limits_are_refused_by_name, slow_atomic_batches_of_o
 
 const EXPORT: &str = "/v1/audit/export";
 
-/// Begins batches that send a record and hold.
+/// Begins batches that send one record and then pause.
 async fn hold(app: &TestApp, caller: &Client, query: &'static str, batches: usize) -> Vec<(Sending, Receiving)> {
     let (address, token) = (app.address().to_string(), caller.token().to_owned());
     apart(move || {
@@ -55,7 +55,7 @@ async fn streams_beyond_the_limits_are_refused_by_name(app: TestApp) {
     app.foreigner(Role::Admin).await.get(EXPORT).await.expect(200);
     caller.get("/v1/mass-requests").await.expect(200);
     drop((held, other));
-    // The server sees the end of a connection a little later.
+    // The server notices the end of a connection a little later.
     while caller.get(EXPORT).await.status != 200 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -1,4 +1,4 @@
-//! Batches to a process of its own: how much memory they take, and what is left of them when it is killed.
+//! Batches to a separate process: its memory, and the state after it is killed.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::support::documents::reading;
 use crate::support::process::{Server, Workplace, workplaces_on_both};
 
 workplaces_on_both!(
-    however_long_a_batch_is_it_takes_little_memory,
-    however_far_a_body_grows_when_decoded_it_takes_little_memory,
-    however_many_batches_are_held_they_take_little_memory,
-    a_server_that_is_killed_has_stored_whole_records_and_takes_the_rest_later,
+    long_batches_use_little_memory,
+    decompression_bombs_use_little_memory,
+    many_open_batches_use_little_memory,
+    a_killed_server_has_stored_whole_records_and_resumes,
 );
 
 impl Server {
@@ -21,7 +21,7 @@ impl Server {
         self.url.trim_start_matches("http://").to_owned()
     }
 
-    /// How much memory the process holds, in bytes.
+    /// Returns the resident memory of the process in bytes.
     fn resident_bytes(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -35,14 +35,14 @@ fn batch(server: &Server, token: &str) -> reqwest::RequestBuilder {
     call.bearer_auth(token).header("Content-Type", "application/x-ndjson")
 }
 
-async fn however_long_a_batch_is_it_takes_little_memory(workplace: Workplace) {
+async fn long_batches_use_little_memory(workplace: Workplace) {
     const RECORDS: usize = 200_000;
     let server = workplace.serve();
     let (address, token) = (server.authority(), server.token().await);
     let before = server.resident_bytes();
     let (lines, last) = apart(move || {
         let (mut sending, receiving) = Sending::begin(&address, &token);
-        // Each reading comes twenty times: that most are duplicates keeps this test short.
+        // Each reading is sent twenty times: duplicates keep this test short.
         let sender = std::thread::spawn(move || {
             for part in 0..RECORDS / 1000 {
                 let devices = (0..1000).map(|number| reading(&format!("dev-{}", part / 20 * 1000 + number)));
@@ -62,7 +62,7 @@ async fn however_long_a_batch_is_it_takes_little_memory(workplace: Workplace) {
     assert!(grown < 64 << 20, "{grown} bytes more for a body of {} MB", RECORDS * 330 / 1_000_000);
 }
 
-async fn however_far_a_body_grows_when_decoded_it_takes_little_memory(workplace: Workplace) {
+async fn decompression_bombs_use_little_memory(workplace: Workplace) {
     let server = workplace.serve();
     let token = server.token().await;
     let before = server.resident_bytes();
@@ -81,7 +81,7 @@ async fn however_far_a_body_grows_when_decoded_it_takes_little_memory(workplace:
     assert!(grown < 48 << 20, "{grown} bytes more");
 }
 
-/// Begins as many batches, which send this much and then hold.
+/// Begins this number of batches, which send a piece and then pause.
 async fn hold(server: &Server, token: &str, coding: &'static str, piece: Vec<u8>) -> Vec<(Sending, Receiving)> {
     let (address, token) = (server.authority(), token.to_owned());
     apart(move || {
@@ -97,7 +97,7 @@ async fn hold(server: &Server, token: &str, coding: &'static str, piece: Vec<u8>
 
 const HELD: usize = 100;
 
-/// Waits until all but so many are refused by the name of the limit; the others still hold.
+/// Waits until all batches but this number are refused by the limit; the others stay open.
 async fn all_but(most: usize, held: Vec<(Sending, Receiving)>) -> Vec<(Sending, Receiving)> {
     let answered = || held.iter().filter(|(_, receiving)| receiving.has_begun()).count();
     let all = async {
@@ -117,13 +117,13 @@ async fn all_but(most: usize, held: Vec<(Sending, Receiving)>) -> Vec<(Sending, 
     held
 }
 
-async fn however_many_batches_are_held_they_take_little_memory(workplace: Workplace) {
+async fn many_open_batches_use_little_memory(workplace: Workplace) {
     let workplace = workplace.with("MASS_STREAM_BUFFER_BYTES", "16777216");
     let workplace = workplace.with("MASS_STREAMS_PER_CREDENTIAL", "0").with("MASS_STREAMS_PER_TENANT", "0");
     let server = workplace.serve();
     let token = server.token().await;
     let before = server.resident_bytes();
-    // Of the half that is this tenant's, three windows of zstd are all but a little.
+    // Three zstd windows use up nearly all of the tenant's half.
     let mut beginning = zstd::encode_all(&ndjson(&readings(50))[..], 3).unwrap();
     beginning.truncate(290);
     let held = all_but(3, hold(&server, &token, "zstd", beginning).await).await;
@@ -144,7 +144,7 @@ async fn however_many_batches_are_held_they_take_little_memory(workplace: Workpl
     drop(held);
     let held = all_but(8, hold(&server, &token, "identity", vec![b'x'; 600_000]).await).await;
     let grown = server.resident_bytes() - before;
-    // The windows of all would have been 200 MiB, and the lines as much.
+    // The windows of all batches would take 200 MiB, and the lines as much.
     assert!(grown < 96 << 20, "{grown} bytes more");
     drop(held);
     while batch(&server, &token).body(ndjson(&readings(2000))).send().await.unwrap().status() != 200 {
@@ -152,7 +152,7 @@ async fn however_many_batches_are_held_they_take_little_memory(workplace: Workpl
     }
 }
 
-async fn a_server_that_is_killed_has_stored_whole_records_and_takes_the_rest_later(workplace: Workplace) {
+async fn a_killed_server_has_stored_whole_records_and_resumes(workplace: Workplace) {
     const RECORDS: usize = 3000;
     let server = workplace.serve();
     let (address, token) = (server.authority(), server.token().await);
@@ -171,7 +171,7 @@ async fn a_server_that_is_killed_has_stored_whole_records_and_takes_the_rest_lat
     assert!(told.iter().all(|line| ids.contains(line["id"].as_str().unwrap())), "an acknowledged record is lost");
     let answer = batch(&server, &token).body(ndjson(&readings(RECORDS))).send().await.unwrap();
     let (_, last) = lines_of(&answer.bytes().await.unwrap());
-    // What was on its way to PostgreSQL when the server was killed may have been committed since the list was read.
+    // A transaction that was under way when the server was killed may have been committed after the list was read.
     let duplicates = usize::try_from(counts(&last)["duplicate"].as_u64().unwrap()).unwrap();
     assert!(duplicates >= stored.len(), "{duplicates} of {} are known", stored.len());
     let expected = json!({"read": RECORDS, "accepted": RECORDS - duplicates, "duplicate": duplicates});

@@ -1,4 +1,4 @@
-//! Batches under way whose caller loses what opened the door.
+//! Batches under way whose caller loses its credentials or permissions.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -20,24 +20,24 @@ on_both!(
     a_disabled_user_ends_a_batch_under_way,
     a_logout_ends_a_batch_under_way,
     a_changed_password_ends_a_batch_under_way,
-    a_role_that_is_taken_away_ends_a_batch_under_way,
-    what_changes_at_other_credentials_costs_a_batch_nothing,
-    a_permission_that_is_taken_from_a_key_ends_a_batch_under_way,
-    a_token_that_expires_ends_a_batch_under_way,
-    a_key_that_expires_ends_a_batch_under_way,
+    a_removed_role_ends_a_batch_under_way,
+    changes_to_other_credentials_do_not_affect_a_batch,
+    a_removed_permission_of_a_key_ends_a_batch_under_way,
+    an_expired_token_ends_a_batch_under_way,
+    an_expired_key_ends_a_batch_under_way,
     a_revoked_key_ends_an_export_under_way,
 );
 
 also_restricted!(
     a_revoked_key_ends_a_batch_under_way,
-    a_role_that_is_taken_away_ends_a_batch_under_way,
+    a_removed_role_ends_a_batch_under_way,
     a_revoked_key_ends_an_export_under_way,
 );
 
 const ME: &str = "/v1/auth/me";
 const KEYS: &str = "/v1/admin/api-keys";
 
-/// Sends a record and waits until it is stored.
+/// Sends a record, and waits until it is stored.
 async fn begin(app: &TestApp, caller: &Client) -> (Sending, Receiving) {
     let (address, token) = (app.address().to_string(), caller.token().to_owned());
     apart(move || {
@@ -49,7 +49,7 @@ async fn begin(app: &TestApp, caller: &Client) -> (Sending, Receiving) {
     .await
 }
 
-/// Sends two more records and the end: the lines of all that follow, the last one apart.
+/// Sends two more records and the end; returns the following lines, with the last one apart.
 async fn go_on((mut sending, mut receiving): (Sending, Receiving)) -> (Vec<Value>, Value) {
     apart(move || {
         sending.send(&readings(3)[1..]);
@@ -61,7 +61,7 @@ async fn go_on((mut sending, mut receiving): (Sending, Receiving)) -> (Vec<Value
     .await
 }
 
-/// Nothing is stored any more, for this reason.
+/// Asserts that nothing more is stored, for this reason.
 async fn assert_halted(app: &TestApp, batch: (Sending, Receiving), slug: &str, status: u16) {
     let (lines, last) = go_on(batch).await;
     assert_eq!(outcomes(&lines), ["unprocessed"; 2]);
@@ -73,7 +73,7 @@ async fn assert_halted(app: &TestApp, batch: (Sending, Receiving), slug: &str, s
     assert_eq!(app.database().count(&format!("audit_events WHERE action = '{action}'")), 1, "as at the door");
 }
 
-/// A new key, and the path to revoke it.
+/// Creates a key; returns its client and the path to revoke it.
 async fn key(app: &TestApp) -> (Client, String) {
     let key = json!({"name": "gateway", "permissions": ["mass:write"]});
     let key = app.post(KEYS).json(&key).await.expect(201);
@@ -112,7 +112,7 @@ async fn a_changed_password_ends_a_batch_under_way(app: TestApp) {
     assert_halted(&app, batch, "unauthenticated", 401).await;
 }
 
-async fn a_role_that_is_taken_away_ends_a_batch_under_way(app: TestApp) {
+async fn a_removed_role_ends_a_batch_under_way(app: TestApp) {
     let caller = app.user(Role::Operator).await;
     let user = format!("/v1/admin/users/{}", caller.get(ME).await.expect(200).id());
     let batch = begin(&app, &caller).await;
@@ -120,7 +120,7 @@ async fn a_role_that_is_taken_away_ends_a_batch_under_way(app: TestApp) {
     assert_halted(&app, batch, "forbidden", 403).await;
 }
 
-async fn what_changes_at_other_credentials_costs_a_batch_nothing(app: TestApp) {
+async fn changes_to_other_credentials_do_not_affect_a_batch(app: TestApp) {
     let (caller, _) = key(&app).await;
     let batch = begin(&app, &caller).await;
     app.delete(&key(&app).await.1).await.expect(204);
@@ -128,31 +128,31 @@ async fn what_changes_at_other_credentials_costs_a_batch_nothing(app: TestApp) {
     assert_eq!((outcomes(&lines), counts(&last)), (vec!["accepted"; 2], json!({"read": 3, "accepted": 3})));
 }
 
-async fn a_permission_that_is_taken_from_a_key_ends_a_batch_under_way(app: TestApp) {
+async fn a_removed_permission_of_a_key_ends_a_batch_under_way(app: TestApp) {
     let (caller, _) = key(&app).await;
     let batch = begin(&app, &caller).await;
-    // Only beside the program can a key lose one.
+    // Only SQL can remove a permission from a key.
     app.execute("UPDATE api_keys SET permissions = replace(permissions, 'mass:write', 'mass:read')");
     assert_halted(&app, batch, "forbidden", 403).await;
 }
 
-/// Waits until a moment is past.
+/// Waits until an instant has passed.
 async fn until(moment: DateTime<Utc>) {
     while Utc::now() <= moment {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
-async fn a_token_that_expires_ends_a_batch_under_way(app: TestApp) {
+async fn an_expired_token_ends_a_batch_under_way(app: TestApp) {
     let end = Utc::now() + TimeDelta::seconds(5);
-    // A token is good for five seconds more, as clocks differ.
+    // A token is accepted for five more seconds, because clocks differ.
     let token = Forgery::of(app.founder().token()).claim("exp", end.timestamp() - 5).sign();
     let batch = begin(&app, &app.bearer(&token)).await;
     until(end).await;
     assert_halted(&app, batch, "unauthenticated", 401).await;
 }
 
-async fn a_key_that_expires_ends_a_batch_under_way(app: TestApp) {
+async fn an_expired_key_ends_a_batch_under_way(app: TestApp) {
     let end = Utc::now() + TimeDelta::seconds(5);
     let until_then = end.to_rfc3339_opts(SecondsFormat::Micros, true);
     let key = json!({"name": "gateway", "permissions": ["mass:write"], "expires_at": until_then});
@@ -162,7 +162,7 @@ async fn a_key_that_expires_ends_a_batch_under_way(app: TestApp) {
     assert_halted(&app, batch, "unauthenticated", 401).await;
 }
 
-/// A connection that takes a few kilobytes unasked.
+/// A connection with small buffers.
 fn narrow(app: &TestApp) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -189,7 +189,7 @@ async fn a_revoked_key_ends_an_export_under_way(app: TestApp) {
     app.delete(&format!("{KEYS}/{}", key.id())).await.expect(204);
     let rest = apart(move || {
         let mut rest = Vec::new();
-        // A reset is an end, too.
+        // A reset also ends the connection.
         let _ = connection.read_to_end(&mut rest);
         String::from_utf8(rest).unwrap()
     })

@@ -1,4 +1,4 @@
-//! Batches while they are being sent: results on the way, and clients that do not read or go away.
+//! Batches while they are sent: early results, and clients that do not read or disconnect.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -9,24 +9,24 @@ use super::{BATCH, counts, lines_of, ndjson, outcomes, readings, send_ndjson};
 use crate::support::TestApp;
 
 on_both!(
-    results_come_while_more_is_sent,
-    a_client_may_send_everything_before_it_reads,
-    a_batch_that_breaks_off_can_be_sent_again,
+    results_arrive_while_the_body_is_sent,
+    a_client_may_send_the_whole_body_before_reading,
+    an_interrupted_batch_can_be_sent_again,
     a_body_that_ends_early_ends_the_batch,
-    a_client_that_has_sent_everything_may_close_its_half,
-    a_client_that_sends_everything_and_leaves_costs_no_record,
+    a_client_may_half_close_after_the_body,
+    a_client_that_leaves_after_the_body_loses_no_record,
 );
 
-/// A batch that is sent in pieces, over a connection of its own.
+/// The sending side of a batch, on a connection of its own.
 pub(crate) struct Sending {
     connection: TcpStream,
 }
 
-/// The answer to it, line by line.
+/// The receiving side, line by line.
 pub(crate) struct Receiving {
     connection: BufReader<TcpStream>,
     head_is_read: bool,
-    /// The body as far as it has come and is not returned.
+    /// The part of the body that has arrived but was not returned yet.
     body: Vec<u8>,
 }
 
@@ -35,7 +35,7 @@ impl Sending {
         Self::begin_with(address, token, "", "identity")
     }
 
-    /// With this query and content coding.
+    /// Begins a batch with this query and content coding.
     pub(crate) fn begin_with(address: &str, token: &str, query: &str, coding: &str) -> (Self, Receiving) {
         let mut connection = TcpStream::connect(address).unwrap();
         connection.set_nodelay(true).unwrap();
@@ -66,7 +66,7 @@ impl Sending {
 }
 
 impl Receiving {
-    /// Whether any of the answer has come.
+    /// Returns true if a part of the answer has arrived.
     pub(crate) fn has_begun(&self) -> bool {
         let connection = self.connection.get_ref();
         connection.set_nonblocking(true).unwrap();
@@ -75,7 +75,7 @@ impl Receiving {
         begun
     }
 
-    /// The answer up to these words.
+    /// Returns the answer up to these words.
     pub(crate) fn up_to(mut self, words: &str) -> String {
         let mut text = String::new();
         while !text.contains(words) {
@@ -118,7 +118,7 @@ impl Receiving {
         Some(())
     }
 
-    /// The status and the whole body, whose chunks are put together.
+    /// Returns the status and the whole body, with its chunks joined.
     pub(crate) fn rest(mut self) -> (String, Vec<u8>) {
         let mut text = Vec::new();
         self.connection.read_to_end(&mut text).unwrap();
@@ -137,12 +137,12 @@ impl Receiving {
     }
 }
 
-/// What waits for a socket does so on a thread of its own.
+/// Runs blocking socket work on a thread of its own.
 pub(crate) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.unwrap()
 }
 
-async fn results_come_while_more_is_sent(app: TestApp) {
+async fn results_arrive_while_the_body_is_sent(app: TestApp) {
     let (address, token) = (app.address().to_string(), app.founder().token().to_owned());
     let found = apart(move || {
         let (mut sending, mut receiving) = Sending::begin(&address, &token);
@@ -163,12 +163,12 @@ async fn results_come_while_more_is_sent(app: TestApp) {
     assert_eq!(counts(&found[9]), json!({"read": 9, "accepted": 9}));
 }
 
-async fn a_client_may_send_everything_before_it_reads(app: TestApp) {
+async fn a_client_may_send_the_whole_body_before_reading(app: TestApp) {
     let (address, token) = (app.address().to_string(), app.founder().token().to_owned());
     const RECORDS: usize = 4000;
     let answer = apart(move || {
         let (mut sending, receiving) = Sending::begin(&address, &token);
-        // Many rules broken by few bytes: the answer is far longer than the body, and than what sockets hold.
+        // Few bytes that break many rules: the answer is far longer than the body, and than the sockets' buffers.
         let members: String = (0..60).map(|number| format!("\"unknown-{number}\":0,")).collect();
         let record = format!("{{{members}\"mass_version\":\"1.1\"}}\n{}", " ".repeat(200));
         for _ in 0..RECORDS / 100 {
@@ -185,7 +185,7 @@ async fn a_client_may_send_everything_before_it_reads(app: TestApp) {
     assert!(lines.iter().enumerate().all(|(index, line)| line["index"] == index));
 }
 
-async fn a_batch_that_breaks_off_can_be_sent_again(app: TestApp) {
+async fn an_interrupted_batch_can_be_sent_again(app: TestApp) {
     let (address, token) = (app.address().to_string(), app.founder().token().to_owned());
     let documents = readings(1500);
     let part = documents[..1200].to_vec();
@@ -204,7 +204,8 @@ async fn a_batch_that_breaks_off_can_be_sent_again(app: TestApp) {
 }
 
 async fn a_body_that_ends_early_ends_the_batch(app: TestApp) {
-    // It ends between chunks, in the length of one, or in one; and behind more than the server reads ahead.
+    // The body ends between chunks, in a chunk's length, or within a chunk; and after more bytes than the server reads
+    // ahead.
     for (records, rest) in [(3, ""), (3, "5"), (3, "ff\r\n{"), (2000, ""), (2000, "5"), (2000, "ff\r\n{")] {
         let (address, token) = (app.address().to_string(), app.founder().token().to_owned());
         let last = apart(move || {
@@ -223,7 +224,7 @@ async fn a_body_that_ends_early_ends_the_batch(app: TestApp) {
     }
 }
 
-async fn a_client_that_has_sent_everything_may_close_its_half(app: TestApp) {
+async fn a_client_may_half_close_after_the_body(app: TestApp) {
     let (address, token) = (app.address().to_string(), app.founder().token().to_owned());
     const RECORDS: usize = 3000;
     let answer = apart(move || {
@@ -240,7 +241,7 @@ async fn a_client_that_has_sent_everything_may_close_its_half(app: TestApp) {
     assert_eq!((lines.len(), counts(&last)), (RECORDS, json!({"read": RECORDS, "accepted": RECORDS})), "{last}");
 }
 
-async fn a_client_that_sends_everything_and_leaves_costs_no_record(app: TestApp) {
+async fn a_client_that_leaves_after_the_body_loses_no_record(app: TestApp) {
     let (address, token) = (app.address().to_string(), app.founder().token().to_owned());
     let documents = readings(3000);
     let sent = documents.clone();

@@ -1,4 +1,4 @@
-//! The life of a request: moves to other statuses, and its end.
+//! The life of a request: status changes and deletion.
 
 use std::future::IntoFuture;
 
@@ -11,18 +11,18 @@ use crate::support::documents::{Edit, reading, simple};
 use crate::support::{TestApp, operations};
 
 on_both!(
-    each_move_is_allowed_or_refused_as_the_life_of_a_request_says,
-    the_present_status_changes_nothing,
-    a_move_that_says_nothing_sensible_is_refused,
-    a_change_can_be_tied_to_the_version_that_the_client_knows,
-    of_many_changes_to_one_version_one_is_made,
-    of_many_deletions_one_is_made,
+    status_changes_follow_the_state_machine,
+    setting_the_current_status_changes_nothing,
+    invalid_status_changes_are_refused,
+    if_match_ties_a_change_to_a_version,
+    only_one_of_concurrent_changes_to_a_version_is_made,
+    only_one_of_concurrent_deletions_is_made,
     a_deleted_request_is_gone_for_every_operation,
 );
 
 const STATUSES: [&str; 5] = ["pending", "processing", "done", "failed", "cancelled"];
 
-/// The moves that lead from `pending` to a status.
+/// The status changes that lead from `pending` to a status.
 fn way_to(status: &str) -> &'static [&'static str] {
     match status {
         "pending" => &[],
@@ -43,7 +43,7 @@ fn is_allowed(from: &str, to: &str) -> bool {
     }
 }
 
-async fn each_move_is_allowed_or_refused_as_the_life_of_a_request_says(app: TestApp) {
+async fn status_changes_follow_the_state_machine(app: TestApp) {
     for from in STATUSES {
         for to in STATUSES.into_iter().filter(|to| *to != from) {
             let id = send(&app, &simple(json!({"from": from, "to": to}))).await.id();
@@ -71,7 +71,7 @@ fn assert_moved(answer: &Answer, before: &Answer, to: &str) {
     assert_eq!(answer.json(), expected);
 }
 
-async fn the_present_status_changes_nothing(app: TestApp) {
+async fn setting_the_current_status_changes_nothing(app: TestApp) {
     for status in STATUSES {
         let id = send(&app, &simple(json!({"status": status}))).await.id();
         for step in way_to(status) {
@@ -84,7 +84,7 @@ async fn the_present_status_changes_nothing(app: TestApp) {
     }
 }
 
-async fn a_move_that_says_nothing_sensible_is_refused(app: TestApp) {
+async fn invalid_status_changes_are_refused(app: TestApp) {
     let id = send(&app, &reading("dev-1")).await.id();
     for (body, violation) in [
         (json!({"status": "asleep"}), "/status shape"),
@@ -101,7 +101,7 @@ async fn a_move_that_says_nothing_sensible_is_refused(app: TestApp) {
     app.patch(&format!("{REQUESTS}/{id}/status")).json(&long).await.expect(200);
 }
 
-async fn a_change_can_be_tied_to_the_version_that_the_client_knows(app: TestApp) {
+async fn if_match_ties_a_change_to_a_version(app: TestApp) {
     let id = send(&app, &reading("dev-1")).await.id();
     let tied = |status: &str, tag: &str| {
         app.patch(&format!("{REQUESTS}/{id}/status")).json(&json!({"status": status})).header("If-Match", tag)
@@ -119,7 +119,7 @@ async fn a_change_can_be_tied_to_the_version_that_the_client_knows(app: TestApp)
     app.delete(&path(&id)).header("If-Match", "\"v3\"").await.expect_problem(410, "gone");
 }
 
-async fn of_many_changes_to_one_version_one_is_made(app: TestApp) {
+async fn only_one_of_concurrent_changes_to_a_version_is_made(app: TestApp) {
     let id = send(&app, &reading("dev-1")).await.id();
     let change = json!({"status": "processing"});
     let send =
@@ -128,7 +128,7 @@ async fn of_many_changes_to_one_version_one_is_made(app: TestApp) {
     assert_eq!(events(&app, &id).await.len(), 2);
 }
 
-async fn of_many_deletions_one_is_made(app: TestApp) {
+async fn only_one_of_concurrent_deletions_is_made(app: TestApp) {
     let id = send(&app, &reading("dev-1")).await.id();
     let answers = join_all((0..20).map(|_| app.delete(&path(&id)).into_future())).await;
     assert_eq!(statuses(answers), [vec![204], vec![410; 19]].concat());

@@ -11,11 +11,11 @@ use crate::support::documents::{Edit, hours_ago, reading, report, simple};
 
 on_both!(
     a_list_shows_the_newest_first_without_documents,
-    a_walk_over_the_pages_meets_each_row_once_whatever_is_stored_meanwhile,
-    a_walk_goes_on_when_its_last_row_is_deleted,
+    paging_returns_each_row_once_despite_concurrent_inserts,
+    paging_continues_after_its_last_row_is_deleted,
     a_cursor_of_another_list_is_refused,
-    each_filter_shows_exactly_what_fits,
-    a_filter_by_the_time_of_storage_agrees_with_the_times_that_are_shown,
+    each_filter_returns_exactly_the_matching_requests,
+    the_filter_by_storage_time_matches_the_shown_times,
     a_deleted_request_is_not_listed,
 );
 
@@ -31,7 +31,7 @@ async fn a_list_shows_the_newest_first_without_documents(app: TestApp) {
     assert_eq!(page.header("link"), None);
 }
 
-/// Follows the links from a page on; the ids of all rows.
+/// Follows the links from a page on; returns the ids of all rows.
 async fn walk(client: &Client, first: &str) -> Vec<String> {
     let mut seen = Vec::new();
     let mut next = Some(first.to_owned());
@@ -58,7 +58,7 @@ async fn store_many(app: &TestApp, name: &str, number: usize) -> Vec<String> {
     stored
 }
 
-async fn a_walk_over_the_pages_meets_each_row_once_whatever_is_stored_meanwhile(app: TestApp) {
+async fn paging_returns_each_row_once_despite_concurrent_inserts(app: TestApp) {
     let stored = store_many(&app, "before", 20).await;
     let (seen, _) = tokio::join!(walk(app.founder(), "/v1/mass-requests?limit=3"), store_many(&app, "meanwhile", 30));
     let (newer, seen) = seen.split_at(seen.len() - stored.len());
@@ -69,7 +69,7 @@ async fn a_walk_over_the_pages_meets_each_row_once_whatever_is_stored_meanwhile(
     assert_eq!(all.len(), 50);
 }
 
-async fn a_walk_goes_on_when_its_last_row_is_deleted(app: TestApp) {
+async fn paging_continues_after_its_last_row_is_deleted(app: TestApp) {
     let stored = store_many(&app, "row", 4).await;
     let first = app.get("/v1/mass-requests?limit=2").await.expect(200);
     app.delete(&path(&stored[1])).await.expect(204);
@@ -94,7 +94,7 @@ async fn a_cursor_of_another_list_is_refused(app: TestApp) {
     assert_eq!(listed(app.founder(), &format!("cursor={cursor}&limit=500")).await.len(), 2);
 }
 
-async fn each_filter_shows_exactly_what_fits(app: TestApp) {
+async fn each_filter_returns_exactly_the_matching_requests(app: TestApp) {
     let documents = [
         reading("dev-1").with("/timestamp", hours_ago(3)),
         reading("dev-2").with("/timestamp", hours_ago(2)),
@@ -135,7 +135,7 @@ async fn each_filter_shows_exactly_what_fits(app: TestApp) {
     }
 }
 
-async fn a_filter_by_the_time_of_storage_agrees_with_the_times_that_are_shown(app: TestApp) {
+async fn the_filter_by_storage_time_matches_the_shown_times(app: TestApp) {
     store_at_once(&app, 30).await;
     let page = app.get(REQUESTS).await.at("/items");
     let rows: Vec<(Timestamp, &str)> = page

@@ -1,4 +1,4 @@
-//! The log: who did what to which request, in order.
+//! The log of requests: actors and actions, in order.
 
 use futures_util::future::join_all;
 use mass_domain::access::Role;
@@ -9,17 +9,17 @@ use crate::support::TestApp;
 use crate::support::documents::{Edit, reading};
 
 on_both!(
-    events_tell_who_did_what_and_in_which_trace,
+    events_have_actor_action_and_trace,
     the_log_of_a_tenant_has_no_gaps,
-    the_log_of_a_tenant_has_no_gaps_when_many_write_at_once,
-    what_cannot_be_logged_is_not_stored,
+    the_log_of_a_tenant_has_no_gaps_under_concurrent_writes,
+    requests_that_cannot_be_logged_are_not_stored,
 );
 
-also_restricted!(the_log_of_a_tenant_has_no_gaps_when_many_write_at_once);
+also_restricted!(the_log_of_a_tenant_has_no_gaps_under_concurrent_writes);
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-async fn events_tell_who_did_what_and_in_which_trace(app: TestApp) {
+async fn events_have_actor_action_and_trace(app: TestApp) {
     let traceparent = format!("00-{TRACE}-00f067aa0ba902b7-01");
     let create = app.post(REQUESTS).json(&reading("dev-1")).header("traceparent", &traceparent);
     let created = create.header("X-Request-Id", "create-1").await.expect(201);
@@ -57,7 +57,7 @@ async fn the_log_of_a_tenant_has_no_gaps(app: TestApp) {
         let id = send(&app, &reading(&format!("dev-{number}"))).await.id();
         app.post(REQUESTS).json(&reading(&format!("dev-{number}")).with("/metadata/notes", "x")).await.expect(409);
         app.post(REQUESTS).body("{").await.expect(400);
-        // None of these is an event of this tenant.
+        // None of these calls adds an event to this tenant.
         app.post(REQUESTS).json(&reading(&format!("dev-{number}"))).await.expect(200);
         move_to(&app, &id, "done").await.expect(409);
         foreigner.post(REQUESTS).json(&reading(&format!("dev-{number}"))).await.expect(201);
@@ -72,7 +72,7 @@ async fn the_log_of_a_tenant_has_no_gaps(app: TestApp) {
     assert_no_gap(&app);
 }
 
-/// The log of the first tenant is numbered from 1 without a gap.
+/// Asserts that the first tenant's log is numbered from 1 without gaps.
 fn assert_no_gap(app: &TestApp) {
     let query = "SELECT CAST(sequence AS text) AS line FROM audit_events WHERE tenant_id = 'default' ORDER BY sequence";
     let sequences = app.database().lines(query);
@@ -82,7 +82,7 @@ fn assert_no_gap(app: &TestApp) {
     );
 }
 
-/// How many events tell of these requests.
+/// Counts the events of these requests.
 async fn count(app: &TestApp, ids: &[String]) -> usize {
     let mut count = 0;
     for id in ids {
@@ -91,7 +91,7 @@ async fn count(app: &TestApp, ids: &[String]) -> usize {
     count
 }
 
-async fn the_log_of_a_tenant_has_no_gaps_when_many_write_at_once(app: TestApp) {
+async fn the_log_of_a_tenant_has_no_gaps_under_concurrent_writes(app: TestApp) {
     let stored = store_at_once(&app, 30).await;
     let moves = stored.iter().map(|id| move_to(&app, id, "processing"));
     let (_, more) = tokio::join!(join_all(moves), store_at_once(&app, 30));
@@ -108,7 +108,7 @@ async fn two_servers_on_one_postgres_keep_one_log_without_gaps() {
     assert_no_gap(&second);
 }
 
-async fn what_cannot_be_logged_is_not_stored(app: TestApp) {
+async fn requests_that_cannot_be_logged_are_not_stored(app: TestApp) {
     let id = send(&app, &reading("dev-1")).await.id();
     app.database().refuse_events();
     app.post(REQUESTS).json(&reading("dev-2")).await.expect_problem(500, "internal");

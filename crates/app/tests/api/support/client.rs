@@ -1,4 +1,4 @@
-//! A client that holds every answer against the OpenAPI document.
+//! A client that checks every answer against the OpenAPI document.
 
 use std::future::{Future, IntoFuture};
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::operations::{self, Operation};
 
-/// Somebody who sends requests.
+/// A client of the API.
 #[derive(Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
@@ -21,8 +21,8 @@ pub(crate) struct Client {
     token: Option<String>,
 }
 
-/// Without a trust store, which takes long to load and is not needed here; and letting go of a connection well before
-/// the server does, so that none is used that is being closed.
+/// Without a trust store, which is slow to load and not needed; and with an idle timeout well below the server's
+/// keep-alive, so that no closing connection is used.
 pub(super) fn http() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .redirect(Policy::none())
@@ -40,7 +40,7 @@ impl Client {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
-    /// The same somebody, elsewhere: on Linux every address of 127.0.0.0/8 is one's own.
+    /// The same client at another address: on Linux all addresses of 127.0.0.0/8 are local.
     pub(crate) fn coming_from(&self, address: &str) -> Self {
         let http = http().local_address(Some(address.parse().unwrap())).build().unwrap();
         Self { http, ..self.clone() }
@@ -83,7 +83,7 @@ impl Client {
         }
     }
 
-    /// A request, bare but for the token.
+    /// A request with only the token.
     pub(crate) fn call(&self, method: Method, path: &str) -> Call {
         let request = self.http.request(method.clone(), format!("http://{}{path}", self.address));
         let call = Call { method, path: path.split('?').next().unwrap_or_default().to_owned(), request };
@@ -116,12 +116,12 @@ impl Call {
         self.body(document.to_string())
     }
 
-    /// A body that says that it is JSON.
+    /// Sets a body with the media type of JSON.
     pub(crate) fn body(self, body: impl Into<Vec<u8>>) -> Self {
         self.header(CONTENT_TYPE.as_str(), "application/json").bytes(body)
     }
 
-    /// A body that says nothing of itself.
+    /// Sets a body without a media type.
     pub(crate) fn bytes(self, body: impl Into<Vec<u8>>) -> Self {
         Self { request: self.request.body(body.into()), ..self }
     }
@@ -143,7 +143,7 @@ impl IntoFuture for Call {
     }
 }
 
-/// An answer that says nothing undocumented.
+/// An answer that matches the document.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     method: Method,
@@ -154,14 +154,14 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The answer, if it has this status.
+    /// Returns the answer if it has this status, and panics otherwise.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{} {}: {}", self.method, self.path, String::from_utf8_lossy(&self.body));
         self
     }
 
-    /// The answer, if it is this problem.
+    /// Returns the answer if it is this problem, and panics otherwise.
     #[track_caller]
     pub(crate) fn expect_problem(self, status: u16, slug: &str) -> Self {
         let answer = self.expect(status);
@@ -169,7 +169,7 @@ impl Answer {
         answer
     }
 
-    /// The answer, if it is this problem with exactly these violations, given as `pointer code`.
+    /// Returns the answer if it is this problem with exactly these violations, given as `pointer code`.
     #[track_caller]
     pub(crate) fn expect_violations(self, slug: &str, violations: &[&str]) -> Self {
         let answer = self.expect_problem(422, slug);
@@ -181,13 +181,13 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// The value that a JSON Pointer leads to.
+    /// Returns the value at a JSON Pointer.
     #[track_caller]
     pub(crate) fn at(&self, pointer: &str) -> Value {
         self.json().pointer(pointer).unwrap_or_else(|| panic!("no {pointer} in {}", self.json())).clone()
     }
 
-    /// The string that a JSON Pointer leads to.
+    /// Returns the string at a JSON Pointer.
     #[track_caller]
     pub(crate) fn text(&self, pointer: &str) -> String {
         self.at(pointer).as_str().unwrap().to_owned()
@@ -197,7 +197,7 @@ impl Answer {
         self.text("/id")
     }
 
-    /// What is broken, as `pointer code`.
+    /// Returns the violations as `pointer code`.
     pub(crate) fn violations(&self) -> Vec<String> {
         let violations = self.json()["violations"].as_array().cloned().unwrap_or_default();
         let in_short = |violation: &Value| {
@@ -210,7 +210,7 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// Which headers there are, in alphabetical order, but for the one that is the connection's own.
+    /// Returns the names of the headers in alphabetical order, without the connection's own.
     pub(crate) fn header_names(&self) -> Vec<&str> {
         let names = self.headers.keys().filter(|name| *name != CONNECTION);
         let mut names: Vec<_> = names.map(|name| name.as_str()).collect();
@@ -218,7 +218,7 @@ impl Answer {
         names
     }
 
-    /// The body of a problem without what tells one occurrence from another.
+    /// Returns the body of a problem without the parts that vary per occurrence.
     pub(crate) fn without_ids(&self) -> String {
         let body = String::from_utf8(self.body.clone()).unwrap();
         body.replace(&self.text("/request_id"), "…").replace(&self.path, "…")

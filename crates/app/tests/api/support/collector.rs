@@ -1,4 +1,4 @@
-//! A collector that takes OTLP over HTTP.
+//! A collector of OTLP over HTTP.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -12,7 +12,7 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 
-/// What it was sent.
+/// A received export.
 enum Sent {
     Traces(ExportTraceServiceRequest),
     Metrics(ExportMetricsServiceRequest),
@@ -25,13 +25,13 @@ pub(crate) struct Collector {
     server: ServerHandle,
 }
 
-/// All that a collector was sent.
+/// The received telemetry.
 #[derive(Default)]
 pub(crate) struct Collected {
     pub(crate) spans: Vec<Span>,
     /// The names of the metrics.
     pub(crate) metrics: Vec<String>,
-    /// What the sender calls itself.
+    /// The resource attributes of the sender.
     pub(crate) resource: Vec<KeyValue>,
 }
 
@@ -61,7 +61,7 @@ impl Collector {
         format!("http://{}", self.address)
     }
 
-    /// All that it was sent, once nothing is sent any more.
+    /// Returns everything, once nothing is sent any more.
     pub(crate) async fn collected(self) -> Collected {
         self.server.stop(true).await;
         let mut all = Collected::default();
@@ -94,7 +94,7 @@ async fn take_metrics(sender: web::Data<Sender<Sent>>, body: web::Bytes) -> Http
     HttpResponse::Ok().content_type("application/x-protobuf").finish()
 }
 
-/// An attribute as text.
+/// Returns an attribute as text.
 pub(crate) fn attribute(attributes: &[KeyValue], key: &str) -> Option<String> {
     let value = attributes.iter().find(|attribute| attribute.key == key)?.value.as_ref();
     match value? {

@@ -1,4 +1,4 @@
-//! A database of its own for each test, removed at its end.
+//! A database for each test, removed at its end.
 
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::{BigInt, Text};
@@ -6,20 +6,20 @@ use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConne
 use tempfile::TempDir;
 use uuid::Uuid;
 
-/// Where a test keeps its data.
+/// The database of a test.
 pub(crate) enum TestDatabase {
-    /// A file in a folder of its own.
+    /// A file in its own folder.
     Sqlite(TempDir),
-    /// A database on the cluster that the tests are given.
+    /// A database on the cluster of the tests.
     Postgres {
         /// Its name.
         name: String,
-        /// Whether the program serves it under a role that row-level security holds, and another one migrates.
+        /// True if the program serves it under a role that is subject to row-level security, and another role migrates.
         restricted: bool,
     },
 }
 
-/// The URLs that the program is given.
+/// The URLs that the program gets.
 pub(crate) struct Urls {
     pub(crate) database: String,
     pub(crate) migration: Option<String>,
@@ -36,7 +36,7 @@ impl TestDatabase {
         Self::Postgres { name, restricted: false }
     }
 
-    /// The roles are made as docs/operations.md says; each is its own password.
+    /// The roles are created as docs/operations.md says; the password of each is its name.
     pub(crate) fn postgres_restricted() -> Self {
         let name = format!("mass_api_{}", Uuid::now_v7().simple());
         on_cluster(&format!("CREATE ROLE {name}_owner LOGIN PASSWORD '{name}_owner'"));
@@ -45,7 +45,7 @@ impl TestDatabase {
         Self::Postgres { name, restricted: true }
     }
 
-    /// How the program reaches it.
+    /// Returns the program's URLs.
     pub(crate) fn urls(&self) -> Urls {
         let url = self.url();
         match self {
@@ -59,7 +59,7 @@ impl TestDatabase {
         }
     }
 
-    /// How it is reached beside the program: on PostgreSQL as a superuser.
+    /// Returns the URL for direct access: on PostgreSQL as a superuser.
     pub(crate) fn url(&self) -> String {
         match self {
             Self::Sqlite(folder) => format!("sqlite://{}", folder.path().join("mass.db").display()),
@@ -71,7 +71,7 @@ impl TestDatabase {
         }
     }
 
-    /// How many rows a query finds beside the program.
+    /// Counts the rows of a query directly.
     pub(crate) fn count(&self, from: &str) -> i64 {
         #[derive(QueryableByName)]
         struct Count {
@@ -90,7 +90,7 @@ impl TestDatabase {
         found.count
     }
 
-    /// What a query finds beside the program, in its one column `line`.
+    /// Returns the column `line` of a query directly.
     pub(crate) fn lines(&self, query: &str) -> Vec<String> {
         let url = self.url();
         match self {
@@ -99,7 +99,7 @@ impl TestDatabase {
         }
     }
 
-    /// Runs SQL beside the program.
+    /// Runs SQL directly.
     pub(crate) fn execute(&self, sql: &str) {
         let url = self.url();
         match self {
@@ -108,14 +108,14 @@ impl TestDatabase {
         }
     }
 
-    /// Ends every connection to a database on the cluster and lets nobody in.
+    /// Closes every connection to a database of the cluster, and allows no new ones.
     pub(crate) fn close(&self) {
         let name = self.name();
         on_cluster(&format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false"));
         on_cluster(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"));
     }
 
-    /// Lets everybody in again.
+    /// Allows connections again.
     pub(crate) fn open(&self) {
         on_cluster(&format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS true", self.name()));
     }
@@ -127,7 +127,7 @@ impl TestDatabase {
         }
     }
 
-    /// From now on no audit event can be written.
+    /// Makes every write of an audit event fail from now on.
     pub(crate) fn refuse_events(&self) {
         self.execute(match self {
             Self::Sqlite(_) => {
@@ -163,21 +163,21 @@ fn texts(lines: Vec<Line>) -> Vec<String> {
     lines.into_iter().map(|line| line.line).collect()
 }
 
-/// What a query finds in a file of SQLite, in its one column `line`.
+/// Returns the column `line` of a query on an SQLite file.
 pub(crate) fn lines_of_sqlite(path: &str, query: &str) -> Vec<String> {
     let mut connection = SqliteConnection::establish(path).unwrap();
     connection.batch_execute("PRAGMA busy_timeout = 5000").unwrap();
     texts(sql_query(query).load(&mut connection).unwrap())
 }
 
-/// Runs SQL on a file of SQLite.
+/// Runs SQL on an SQLite file.
 pub(crate) fn execute_on_sqlite(path: &str, sql: &str) {
     let mut connection = SqliteConnection::establish(path).unwrap();
     connection.batch_execute("PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON").unwrap();
     connection.batch_execute(sql).unwrap();
 }
 
-/// Takes away what keeps the audit trail from being changed.
+/// Removes the triggers that protect the audit trail.
 pub(crate) fn unlock_audit_trail(is_postgres: bool, lines: impl Fn(&str) -> Vec<String>, execute: impl Fn(&str)) {
     if is_postgres {
         for table in ["audit_heads", "audit_events", "audit_nodes", "audit_checkpoints"] {

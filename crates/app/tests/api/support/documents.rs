@@ -1,4 +1,4 @@
-//! Documents to send, and how to change them.
+//! Documents to send, and edits of them.
 
 use std::sync::LazyLock;
 
@@ -8,15 +8,15 @@ use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 use serde_json::{Value, json};
 
-/// The present, the same throughout a run.
+/// The present time, constant during a run.
 static NOW: LazyLock<DateTime<Utc>> = LazyLock::new(|| Utc::now().trunc_subsecs(0));
 
-/// An instant in the past, as it is stored.
+/// A past instant, in its stored form.
 pub(crate) fn hours_ago(hours: i64) -> String {
     (*NOW - TimeDelta::hours(hours)).to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// A reading under `device/1.1`, taken an hour ago, without anything unlikely about it.
+/// A reading under `device/1.1` from an hour ago, without warnings.
 pub(crate) fn reading(device: &str) -> Value {
     json!({
         "mass_version": "1.1",
@@ -40,11 +40,11 @@ pub(crate) fn simple(payload: Value) -> Value {
     json!({"payload": payload})
 }
 
-/// Changes to a document.
+/// Edits of a document.
 pub(crate) trait Edit {
-    /// With another value where the pointer leads.
+    /// Sets the value at the pointer.
     fn with(self, pointer: &str, value: impl Into<Value>) -> Self;
-    /// Without the member to which the pointer leads.
+    /// Removes the member at the pointer.
     fn without(self, pointer: &str) -> Self;
 }
 

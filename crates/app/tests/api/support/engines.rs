@@ -1,4 +1,4 @@
-//! Engines for tests: the reference engine, and one that answers what it is told to.
+//! Engines for tests: the reference engine, and a scripted one.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// The reference engine on a thread of its own, which ends with this.
+/// The reference engine on its own thread, stopped on drop.
 pub(crate) struct ReferenceEngine {
     pub(crate) address: SocketAddr,
     handle: ServerHandle,
@@ -33,7 +33,7 @@ impl ReferenceEngine {
         Self { address, handle: handle.recv().unwrap(), thread: Some(thread) }
     }
 
-    /// One that makes no mistakes.
+    /// An engine without faults.
     pub(crate) fn sound() -> Self {
         Self::start(Duration::ZERO, Faults::default())
     }
@@ -42,7 +42,7 @@ impl ReferenceEngine {
         format!("http://{}", self.address)
     }
 
-    /// What it counts.
+    /// Returns one of its counters.
     pub(crate) async fn counted(&self, what: &str) -> u64 {
         let statistics: Value = reqwest::get(format!("{}/statistics", self.url())).await.unwrap().json().await.unwrap();
         statistics[what].as_u64().unwrap()
@@ -58,7 +58,7 @@ impl Drop for ReferenceEngine {
     }
 }
 
-/// A request as it came over the wire.
+/// A request as received.
 #[derive(Debug, Clone)]
 pub(crate) struct Heard {
     /// The request line and the headers.
@@ -73,10 +73,10 @@ impl Heard {
     }
 }
 
-/// What is answered to a request: the bytes, after which the connection is closed; `None` for nothing at all.
+/// The script: the bytes of an answer, after which the connection is closed; `None` for no answer.
 type Script = dyn Fn(&Heard) -> Option<Vec<u8>> + Send + Sync;
 
-/// An engine that answers what a script says.
+/// An engine whose answers a script determines.
 pub(crate) struct ScriptedEngine {
     pub(crate) address: SocketAddr,
     heard: Arc<Mutex<Vec<Heard>>>,
@@ -100,7 +100,7 @@ impl ScriptedEngine {
         format!("http://{}", self.address)
     }
 
-    /// What it was asked, in order.
+    /// Returns the received requests, in order.
     pub(crate) fn heard(&self) -> Vec<Heard> {
         self.heard.lock().unwrap().clone()
     }
@@ -115,12 +115,12 @@ async fn serve(mut stream: TcpStream, record: Arc<Mutex<Vec<Heard>>>, script: Ar
             let _ = stream.write_all(&bytes).await;
             let _ = stream.shutdown().await;
         }
-        // Until the caller leaves.
+        // Until the caller disconnects.
         None => drop(stream.read(&mut [0]).await),
     }
 }
 
-/// A request's head and body; `None` if the caller leaves before.
+/// Reads the head and body of a request; `None` if the caller disconnects before.
 pub(crate) async fn read_request(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     let end = loop {
@@ -144,7 +144,7 @@ pub(crate) async fn read_request(stream: &mut TcpStream) -> Option<(String, Vec<
     Some((head, bytes[end..].to_vec()))
 }
 
-/// An answer of HTTP with this status, these further header lines and this body.
+/// Builds an HTTP answer with this status, further headers and body.
 pub(crate) fn reply(status: &str, headers: &[&str], body: &str) -> Vec<u8> {
     let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
     let length = body.len();
@@ -154,7 +154,7 @@ pub(crate) fn reply(status: &str, headers: &[&str], body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A sound recommendation to what was heard.
+/// Builds a valid recommendation for a request.
 pub(crate) fn recommendation(heard: &Heard) -> Value {
     serde_json::json!({
         "decision_id": "1bf55342-4b7c-8b8b-ad25-f5ad6c942848",

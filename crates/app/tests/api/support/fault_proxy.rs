@@ -1,4 +1,4 @@
-//! A proxy of TCP before an engine, on which connections go wrong as networks let them.
+//! A TCP proxy that injects the faults of networks.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,24 +10,24 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::engines::read_request;
 
-/// What becomes of a connection.
+/// The fault of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// It is as it should be.
+    /// No fault.
     None,
-    /// The answer comes later.
+    /// The answer is delayed.
     Delay(Duration),
-    /// It is reset when the request has arrived, before the engine hears of it.
+    /// The connection is reset before the engine gets the request.
     ResetBefore,
-    /// It is reset when the engine has answered.
+    /// The connection is reset after the engine has answered.
     ResetAfter,
-    /// The engine has answered, and nothing comes any more.
+    /// The engine has answered, but nothing arrives any more.
     HalfOpen,
-    /// It ends within the body of the answer.
+    /// The connection ends within the body of the answer.
     Truncation,
 }
 
-/// A proxy that lets the same faults strike over and over, in the order of the connections.
+/// A proxy that injects a cycle of faults, in the order of the connections.
 pub(crate) struct FaultProxy {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
@@ -52,13 +52,13 @@ impl FaultProxy {
         format!("http://{}", self.address)
     }
 
-    /// How many connections there were.
+    /// Returns the number of connections so far.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
 }
 
-/// One request and its answer; the next one takes another connection.
+/// Forwards one request and its answer; the next request takes another connection.
 async fn pass(mut caller: TcpStream, engine: SocketAddr, fault: Fault) -> Option<()> {
     let (head, body) = read_request(&mut caller).await?;
     if fault == Fault::ResetBefore {
@@ -82,7 +82,7 @@ fn reset(caller: TcpStream) -> Option<()> {
     caller.set_zero_linger().ok()
 }
 
-/// The engine's answer, whole.
+/// Reads the engine's whole answer.
 async fn ask(engine: SocketAddr, head: &str, body: &[u8]) -> Option<Vec<u8>> {
     let mut stream = TcpStream::connect(engine).await.ok()?;
     let head = head.replacen("\r\n", "\r\nConnection: close\r\n", 1);

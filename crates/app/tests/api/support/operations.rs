@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 
 use super::documents;
 
-/// The OpenAPI document as text.
+/// Returns the OpenAPI document as text.
 pub(crate) fn document() -> String {
     openapi::document(OPERATIONS, &PublicUrl::default()).unwrap()
 }
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(&document()).unwrap());
 
-/// An operation as the document has it.
+/// An operation of the document.
 #[derive(Debug, Clone)]
 pub(crate) struct Operation {
     pub(crate) method: Method,
@@ -52,20 +52,20 @@ pub(crate) fn on_a_request() -> Vec<Operation> {
     all().into_iter().filter(|operation| operation.path.starts_with("/v1/mass-requests/{id}")).collect()
 }
 
-/// Fails if the document does not say that the operation can be answered so.
+/// Panics if the document does not allow this answer of the operation.
 pub(crate) fn check(method: &Method, path: &str, status: u16, body: &[u8]) {
     let asked = if *method == Method::HEAD { &Method::GET } else { method };
     let here = at(path);
     match here.iter().find(|operation| operation.method == *asked) {
         Some(operation) => operation.check(status, (*method != Method::HEAD).then_some(body)),
-        // A preflight, which browsers ask for, and no client of the API.
+        // A preflight comes from browsers, not from clients of the API.
         None if *method == Method::OPTIONS && status == 204 => {}
         None if here.is_empty() => {}
         None => assert_eq!(status, 405, "{method} {path}"),
     }
 }
 
-/// The models of the document by their names.
+/// The validators of the document's models, by name.
 static MODELS: LazyLock<HashMap<String, Validator>> = LazyLock::new(|| {
     let names = DOCUMENT["components"]["schemas"].as_object().unwrap().keys();
     let model = |name: &String| {
@@ -76,7 +76,7 @@ static MODELS: LazyLock<HashMap<String, Validator>> = LazyLock::new(|| {
     names.map(model).collect()
 });
 
-/// The operations on a path. As in routing, a path without names in braces goes before one with them.
+/// Returns the operations of a path. As in routing, literal segments precede names in braces.
 fn at(path: &str) -> Vec<Operation> {
     let here: Vec<_> = all().into_iter().filter(|operation| operation.is_at(path)).collect();
     let literal: Vec<_> = here.iter().filter(|operation| operation.path == path).cloned().collect();
@@ -88,17 +88,17 @@ impl Operation {
         self.described["security"] == json!([])
     }
 
-    /// The permission that it needs, if any.
+    /// Returns the permission that it needs, if any.
     pub(crate) fn permission(&self) -> Option<Permission> {
         self.described["x-permission"].as_str().map(|name| name.parse().unwrap())
     }
 
-    /// Its path, with this id filled in.
+    /// Returns its path with this id.
     pub(crate) fn path_to(&self, id: &str) -> String {
         self.path.replace("{id}", id).replace("{name}", "device").replace("{version}", "1.1").replace("{tenant}", id)
     }
 
-    /// Its path, with this id filled in, and the query that it needs.
+    /// Returns its path with this id and its required query.
     pub(crate) fn target(&self, id: &str) -> String {
         let path = self.path_to(id);
         let parameters = self.described["parameters"].as_array().into_iter().flatten();
@@ -109,7 +109,7 @@ impl Operation {
         if pairs.is_empty() { path } else { format!("{path}?{}", pairs.join("&")) }
     }
 
-    /// A body that it takes, if it takes one.
+    /// Returns an example body, if it takes one.
     pub(crate) fn body(&self) -> Option<Value> {
         let content = self.described.pointer("/requestBody/content/application~1json/schema/$ref")?;
         Some(match content.as_str().unwrap().rsplit('/').next().unwrap() {

@@ -1,4 +1,4 @@
-//! A PostgreSQL server of a test's own, which may be frozen and restarted.
+//! A PostgreSQL server for one test, which can be frozen and restarted.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -11,10 +11,10 @@ use std::time::Duration;
 use diesel::{Connection, PgConnection};
 use tempfile::TempDir;
 
-/// The user without rights that every Linux has, since PostgreSQL refuses to run as root.
+/// The unprivileged user of every Linux system; PostgreSQL refuses to run as root.
 const NOBODY: u32 = 65534;
 
-/// A server that runs until it is dropped.
+/// A server, stopped on drop.
 pub(crate) struct OwnPostgres {
     folder: TempDir,
     port: u16,
@@ -42,12 +42,12 @@ impl OwnPostgres {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
-    /// From now on nothing in it moves, while its connections stay open.
+    /// Stops all its processes, with open connections.
     pub(crate) fn freeze(&self) {
         self.signal("-STOP");
     }
 
-    /// It goes on.
+    /// Continues its processes.
     pub(crate) fn thaw(&self) {
         self.signal("-CONT");
     }
@@ -60,7 +60,7 @@ impl OwnPostgres {
         self.wait_until_it_listens();
     }
 
-    /// To the server and all that belongs to it.
+    /// Signals the server and all its processes.
     fn signal(&self, signal: &str) {
         let id = self.process.id();
         let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
@@ -94,7 +94,7 @@ fn spawn(folder: &TempDir, port: u16) -> Child {
     server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap()
 }
 
-/// One of PostgreSQL's programs.
+/// Builds the command of one of PostgreSQL's programs.
 fn command(folder: &TempDir, name: &str) -> Command {
     let mut command = Command::new(programs().join(name));
     command.current_dir(folder.path());
@@ -104,12 +104,12 @@ fn command(folder: &TempDir, name: &str) -> Command {
     command
 }
 
-/// A signal may find that a process has ended meanwhile.
+/// A process may have ended before the signal.
 fn send(signal: &str, ids: &[String]) {
     let _ = Command::new("kill").arg(signal).args(ids).stderr(Stdio::null()).status().unwrap();
 }
 
-/// The folder of PostgreSQL's programs, which on Debian is not on anybody's path.
+/// Returns the folder of PostgreSQL's programs, which is not on the path on Debian.
 fn programs() -> PathBuf {
     let told = Command::new("pg_config").arg("--bindir").output().ok().filter(|told| told.status.success());
     let told = told.map(|told| PathBuf::from(String::from_utf8(told.stdout).unwrap().trim()));

@@ -1,4 +1,4 @@
-//! PgBouncer before a PostgreSQL database, in transaction mode.
+//! PgBouncer in front of a PostgreSQL database, in transaction mode.
 
 use std::fs::{self, File, Permissions};
 use std::net::{TcpListener, TcpStream};
@@ -11,10 +11,10 @@ use tempfile::TempDir;
 
 use super::program_of_the_system;
 
-/// The user without rights that every Linux has, since PgBouncer refuses to run as root.
+/// The unprivileged user of every Linux system; PgBouncer refuses to run as root.
 const NOBODY: u32 = 65534;
 
-/// A pooler that runs until it is dropped.
+/// A pooler, stopped on drop.
 pub(crate) struct Pooler {
     process: Child,
     port: u16,
@@ -22,8 +22,8 @@ pub(crate) struct Pooler {
 }
 
 impl Pooler {
-    /// Starts one before the database that a URL with user, password and port leads to. It has fewer connections than
-    /// its clients, so that these have to share them.
+    /// Starts a pooler in front of the database of a URL with user, password and port. It has fewer connections than
+    /// clients, so that they have to share.
     pub(crate) fn before(url: &str) -> Self {
         let program = program_of_the_system("pgbouncer", "PgBouncer (the package is called pgbouncer)");
         let folder = tempfile::tempdir().unwrap();
@@ -49,7 +49,7 @@ impl Pooler {
         }
     }
 
-    /// The same database by way of the pooler.
+    /// Returns the URL of the same database through the pooler.
     pub(crate) fn url(&self, url: &str) -> String {
         let (_, database) = url.rsplit_once('/').unwrap();
         format!("postgres://anybody@127.0.0.1:{}/{database}", self.port)

@@ -1,4 +1,4 @@
-//! The `mass` program as a process of its own, in a folder and with a database of its own.
+//! The `mass` program as a process, with its own folder and database.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -17,10 +17,10 @@ use super::PASSWORD;
 use super::client::http;
 use super::database::{TestDatabase, execute_on_sqlite, lines_of_sqlite, unlock_audit_trail};
 
-/// The first administrator, unless a setting says otherwise.
+/// The default e-mail address of the first administrator.
 pub(crate) const EMAIL: &str = "admin@mass.local";
 
-/// Makes two tests of each function that takes a [`Workplace`], one per database.
+/// Creates two tests of each function that takes a [`Workplace`], one per database.
 macro_rules! workplaces_on_both {
     ($($name:ident),+ $(,)?) => {
         mod sqlite {
@@ -40,11 +40,11 @@ macro_rules! workplaces_on_both {
 }
 pub(crate) use workplaces_on_both;
 
-/// A folder to run the program in, the whole environment that it sees, and its database.
+/// A folder to run the program in, its whole environment, and its database.
 pub(crate) struct Workplace {
     folder: TempDir,
     variables: BTreeMap<String, String>,
-    /// A PostgreSQL one, dropped at the end; without it, the file that the program makes by itself.
+    /// A PostgreSQL database, dropped at the end; otherwise the program's own file.
     database: Option<TestDatabase>,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Ended {
 }
 
 impl Workplace {
-    /// SQLite, where the program puts it by itself.
+    /// SQLite in the program's default file.
     pub(crate) fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let workplace = Self { folder, variables: BTreeMap::new(), database: None };
@@ -71,7 +71,8 @@ impl Workplace {
         Self { database: Some(database), ..workplace }
     }
 
-    /// A PostgreSQL database that one role owns and migrates and another one, held by row-level security, serves.
+    /// A PostgreSQL database that one role owns and migrates, and that another role, subject to row-level security,
+    /// serves.
     pub(crate) fn postgres_restricted() -> Self {
         let database = TestDatabase::postgres_restricted();
         let urls = database.urls();
@@ -80,7 +81,7 @@ impl Workplace {
         Self { database: Some(database), ..workplace }
     }
 
-    /// Another instance on the same PostgreSQL database, with a folder of its own.
+    /// Another instance on the same PostgreSQL database, with its own folder.
     pub(crate) fn sibling(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self { folder, variables: self.variables.clone(), database: None }
@@ -96,13 +97,12 @@ impl Workplace {
         self
     }
 
-    /// A variable that is set.
+    /// Returns a variable of the environment.
     pub(crate) fn variable(&self, name: &str) -> &str {
         &self.variables[name]
     }
 
-    /// With this password in the URL of the database, if there is a user without one: a cluster that trusts everybody
-    /// does not look at it.
+    /// Sets a password in the database URL, if it has a user without one: a cluster that trusts everybody ignores it.
     pub(crate) fn with_database_password(self, password: &str) -> Self {
         let Some((scheme, rest)) = self.variables.get("DATABASE_URL").and_then(|url| url.split_once("://")) else {
             return self;
@@ -128,7 +128,7 @@ impl Workplace {
         self.database.is_some()
     }
 
-    /// Runs SQL beside the program.
+    /// Runs SQL directly on the database.
     pub(crate) fn execute(&self, sql: &str) {
         match &self.database {
             Some(database) => database.execute(sql),
@@ -136,12 +136,12 @@ impl Workplace {
         }
     }
 
-    /// Takes away what keeps the audit trail from being changed.
+    /// Removes the triggers that protect the audit trail.
     pub(crate) fn unlock_audit_trail(&self) {
         unlock_audit_trail(self.is_postgres(), |query| self.lines(query), |sql| self.execute(sql));
     }
 
-    /// What a query finds in its database, in its one column `line`.
+    /// Returns the column `line` of a query directly.
     pub(crate) fn lines(&self, query: &str) -> Vec<String> {
         match &self.database {
             Some(database) => database.lines(query),
@@ -154,7 +154,7 @@ impl Workplace {
         self.mass_fed(arguments, "")
     }
 
-    /// Runs a command to its end, with something to read on its standard input.
+    /// Runs a command to its end, with this standard input.
     pub(crate) fn mass_fed(&self, arguments: &[&str], input: &str) -> Ended {
         let mut child = self.spawn(arguments, Stdio::piped());
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
@@ -166,19 +166,19 @@ impl Workplace {
         }
     }
 
-    /// Runs a command to its end with one more setting.
+    /// Runs a command to its end, with one more setting.
     pub(crate) fn mass_with(&self, arguments: &[&str], variable: &str, value: &str) -> Ended {
         self.shell(&format!("{variable}='{value}' exec mass {}", arguments.join(" ")))
     }
 
-    /// Keeps a file of SQLite locked until this is dropped.
+    /// Keeps an SQLite file locked until the result is dropped.
     pub(crate) fn keep_locked(&self) -> SqliteConnection {
         let mut connection = SqliteConnection::establish(self.path("data/mass.db").to_str().unwrap()).unwrap();
         connection.batch_execute("BEGIN IMMEDIATE").unwrap();
         connection
     }
 
-    /// Runs a line of a shell, which finds the program as `mass`.
+    /// Runs a shell command line, with the program as `mass`.
     pub(crate) fn shell(&self, line: &str) -> Ended {
         let program = Path::new(env!("CARGO_BIN_EXE_mass")).parent().unwrap();
         let mut command = Command::new("sh");
@@ -209,7 +209,7 @@ impl Workplace {
         Starting(Process { child, log })
     }
 
-    /// Starts a server to whose standard error nobody listens any more, and waits until it listens itself.
+    /// Starts a server whose standard error nobody reads, and waits until it listens.
     pub(crate) fn serve_unheard(&self) -> Server {
         let log = self.path("unheard.log");
         File::create(&log).unwrap();
@@ -218,7 +218,7 @@ impl Workplace {
         Starting(Process { child, log }).ready()
     }
 
-    /// Starts a server that can make no file longer than so many blocks, and waits until it listens.
+    /// Starts a server with a limit on the size of files in blocks, and waits until it listens.
     pub(crate) fn serve_with_files_up_to(&self, blocks: &str) -> Server {
         let log = self.path("limited.log");
         let mut command = Command::new("sh");
@@ -236,7 +236,7 @@ impl Workplace {
         Starting(Process { child: command.spawn().unwrap(), log }).ready()
     }
 
-    /// Starts a server as a person would.
+    /// Starts a server without `--json`.
     pub(crate) fn start_for_people(&self) -> Talking {
         let log = self.path("server.log");
         let mut child = self.spawn(&["serve"], File::create(&log).unwrap().into());
@@ -255,7 +255,7 @@ impl Workplace {
     }
 }
 
-/// A process that does not outlive its test.
+/// A process that ends with its test.
 struct Process {
     child: Child,
     log: PathBuf,
@@ -289,7 +289,7 @@ impl Starting {
     }
 }
 
-/// A server that talks to people.
+/// A server that prints for people.
 pub(crate) struct Talking {
     _process: Process,
     stdout: BufReader<ChildStdout>,
@@ -307,7 +307,7 @@ impl Talking {
 pub(crate) struct Server {
     process: Process,
     stdout: BufReader<ChildStdout>,
-    /// What it printed at its start.
+    /// Its output at the start.
     pub(crate) announcement: Value,
     pub(crate) url: String,
     client: Client,
@@ -350,7 +350,7 @@ impl Server {
         answer.json().await.unwrap()
     }
 
-    /// Every stored request, page by page.
+    /// Returns all stored requests, page by page.
     pub(crate) async fn list(&self, token: &str) -> Vec<Value> {
         let mut items = Vec::new();
         let mut path = "/v1/mass-requests?limit=500".to_owned();
@@ -362,7 +362,7 @@ impl Server {
         }
     }
 
-    /// The process's id.
+    /// Returns the process id.
     pub(crate) fn id(&self) -> u32 {
         self.process.child.id()
     }
@@ -371,14 +371,14 @@ impl Server {
         self.process.logged()
     }
 
-    /// Waits until a log line has this in it.
+    /// Waits for a log line with these words.
     pub(crate) async fn logs(&self, words: &str) {
         while !self.logged().contains(words) {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     }
 
-    /// Kills the server, which gets no word of it.
+    /// Kills the server without warning.
     pub(crate) fn kill(&self) {
         let id = self.process.child.id().to_string();
         assert!(Command::new("kill").args(["-KILL", &id]).status().unwrap().success());
@@ -389,7 +389,7 @@ impl Server {
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     }
 
-    /// Tells the server to stop, and waits for it: its status, and all that it printed after the announcement.
+    /// Stops the server gracefully; returns its status and its output after the announcement.
     pub(crate) fn stop(mut self) -> (ExitStatus, String) {
         self.terminate();
         let status = self.process.child.wait().unwrap();

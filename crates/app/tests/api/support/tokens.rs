@@ -1,4 +1,4 @@
-//! Access tokens, good and forged.
+//! Valid and forged access tokens.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,10 +6,10 @@ use chrono::Utc;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
-/// What the tested servers sign with.
+/// The signing key of the tested servers.
 pub(crate) const SECRET_KEY: &str = "the signing key of the tests, of which nobody makes a secret";
 
-/// Header and claims of a token.
+/// Decodes the header and claims of a token.
 pub(crate) fn decode(token: &str) -> (Value, Value) {
     let mut parts = token.split('.').map(|part| {
         let bytes = URL_SAFE_NO_PAD.decode(part).unwrap();
@@ -18,7 +18,7 @@ pub(crate) fn decode(token: &str) -> (Value, Value) {
     (parts.next().unwrap(), parts.next().unwrap())
 }
 
-/// A token to be signed, which begins as the server's own.
+/// A token to be signed; initially equal to the server's own.
 #[derive(Clone)]
 pub(crate) struct Forgery {
     header: Header,
@@ -27,7 +27,7 @@ pub(crate) struct Forgery {
 }
 
 impl Forgery {
-    /// Takes a good token apart.
+    /// Decodes a valid token.
     pub(crate) fn of(token: &str) -> Self {
         let (header, claims) = decode(token);
         Self { header: serde_json::from_value(header).unwrap(), claims, secret: SECRET_KEY }
@@ -43,7 +43,7 @@ impl Forgery {
         self
     }
 
-    /// With a lifetime that begins and ends so many seconds from now.
+    /// Sets a lifetime that begins and ends these numbers of seconds from now.
     pub(crate) fn lives(self, from: i64, to: i64) -> Self {
         let now = Utc::now().timestamp();
         self.claim("iat", now + from).claim("nbf", now + from).claim("exp", now + to)
@@ -68,7 +68,7 @@ impl Forgery {
         jsonwebtoken::encode(&self.header, &self.claims, &key).unwrap()
     }
 
-    /// The token with another header, signed with HMAC-SHA-256 whatever that says.
+    /// Signs the token with another header, always with HMAC-SHA-256.
     pub(crate) fn sign_under(&self, changes: &Value) -> String {
         let mut header = serde_json::to_value(&self.header).unwrap();
         header.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
@@ -79,7 +79,7 @@ impl Forgery {
         format!("{message}.{signature}")
     }
 
-    /// The token under `alg: none`, without a signature.
+    /// Encodes the token with `alg: none` and without a signature.
     pub(crate) fn unsigned(&self) -> String {
         let header = json!({"alg": "none", "typ": self.header.typ, "kid": self.header.kid});
         let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());

@@ -1,10 +1,10 @@
-//! Every way in which an export can be damaged or rewritten without the key: none of it is good.
+//! Systematic damage to exports, and rewrites without the key: verification finds all of them.
 
 use serde_json::Value;
 
 use super::*;
 
-/// The members of a value, by their JSON pointers; its own is the empty one.
+/// Collects the JSON pointers of all members of a value; the value's own pointer is empty.
 fn pointers(value: &Value, prefix: &str, found: &mut Vec<String>) {
     found.push(prefix.to_owned());
     let below: Vec<(String, &Value)> = match value {
@@ -29,7 +29,7 @@ fn remove(value: &mut Value, pointer: &str) {
     }
 }
 
-/// What a member can be instead: of its own type, and of every other one.
+/// Returns replacements for a member: values of its own type, and of every other type.
 fn replacements(value: &Value) -> Vec<Value> {
     let own = match value {
         Value::String(text) => [format!("{text}x"), text.to_uppercase(), text.chars().skip(1).collect()]
@@ -53,7 +53,7 @@ fn replacements(value: &Value) -> Vec<Value> {
     own.into_iter().chain(others).filter(|other| other != value).collect()
 }
 
-/// Every line that a line can be instead after one member of it was removed, altered or added.
+/// Returns all variants of a line in which one member was removed, altered or added.
 fn altered(line: &str) -> Vec<String> {
     let value: Value = serde_json::from_str(line).unwrap();
     let mut found = Vec::new();
@@ -80,7 +80,7 @@ fn altered(line: &str) -> Vec<String> {
     lines.into_iter().flat_map(|value| written(&value)).collect()
 }
 
-/// The ways to write a line: as it is, and for an event also with the hash of its text.
+/// Returns the spellings of a line: as it is, and for an event also with its recomputed leaf hash.
 fn written(value: &Value) -> Vec<String> {
     let mut lines = vec![format!("{value}\n")];
     if let Some(event) = value.get("event") {
@@ -90,7 +90,7 @@ fn written(value: &Value) -> Vec<String> {
     lines
 }
 
-/// Fails unless something is found: nothing is good, and nothing is unreadable.
+/// Asserts that the verification ends with a finding.
 #[track_caller]
 fn assert_found(export: &str) {
     let original = self::export().concat();
@@ -102,7 +102,7 @@ fn assert_found(export: &str) {
 }
 
 #[test]
-fn an_altered_member_of_any_line_is_found() {
+fn finds_an_altered_member_of_any_line() {
     let lines = export();
     for at in 0..lines.len() {
         for line in altered(&lines[at]) {
@@ -114,7 +114,7 @@ fn an_altered_member_of_any_line_is_found() {
 }
 
 #[test]
-fn a_repeated_member_of_any_line_is_found() {
+fn finds_a_repeated_member_of_any_line() {
     let lines = export();
     for at in 0..lines.len() {
         let inner = lines[at].trim_end();
@@ -131,7 +131,7 @@ fn a_repeated_member_of_any_line_is_found() {
 }
 
 #[test]
-fn lines_that_are_removed_repeated_swapped_cut_or_added_are_found() {
+fn finds_removed_repeated_swapped_truncated_or_added_lines() {
     let lines = export();
     for at in 0..lines.len() {
         let mut removed = lines.clone();
@@ -159,9 +159,9 @@ fn lines_that_are_removed_repeated_swapped_cut_or_added_are_found() {
     (0..text.len()).filter(|end| text.is_char_boundary(*end)).for_each(|end| assert_found(&text[..end]));
 }
 
-/// Without its signatures, an export is one that anybody can write.
+/// An export without signatures is one that anybody can write.
 #[test]
-fn an_export_that_was_rewritten_without_signatures_is_found() {
+fn finds_an_export_rewritten_without_signatures() {
     let whole = events(10);
     let mut changed = whole.clone();
     changed[4] = event(5, &tenant(), "nothing");
@@ -191,10 +191,10 @@ fn an_export_that_was_rewritten_without_signatures_is_found() {
 }
 
 #[test]
-fn a_tail_that_was_cut_with_its_count_is_found() {
+fn finds_a_removed_tail_with_an_adjusted_count() {
     for last in 0..10 {
         if [3, 6, 9].contains(&last) {
-            // This is the genuine log as it was signed then: a later checkpoint alone tells more.
+            // This is the genuine log as it was signed then; only a later checkpoint can reveal the cut.
             continue;
         }
         let lines = export_after(0, &events(10)[..last], &signer(1), &[3, 6, 9]);
@@ -205,7 +205,7 @@ fn a_tail_that_was_cut_with_its_count_is_found() {
 }
 
 #[test]
-fn an_export_of_the_first_version_is_still_verified() {
+fn verifies_exports_of_format_version_1() {
     let mut lines = export();
     lines[0] = lines[0].replace("\"version\":2", "\"version\":1");
     assert_eq!(finding(&lines), Finding::Malformed { line: 16, after: 10 });

@@ -1,4 +1,4 @@
-//! A narrow lane to the database, so that deliveries never stand in the way of ingestion.
+//! Limits the database connections of deliveries, so that they never delay ingestion.
 
 use std::sync::Arc;
 
@@ -9,16 +9,16 @@ use mass_domain::time::Timestamp;
 use mass_service::{Claim, Claimed, Conclusion, DeliveryStore, Recorded, Restraint};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// How many connections a worker has at once, however many calls it makes.
+/// The number of connections that a worker uses at a time, regardless of its concurrent calls.
 const WIDTH: usize = 2;
 
-/// A store that is used by few at once. No connection is held while the engine is asked.
-pub(super) struct Lane {
+/// A store with limited concurrency. No permit is held while the engine is called.
+pub(super) struct LimitedStore {
     store: Arc<dyn DeliveryStore>,
     permits: Semaphore,
 }
 
-impl Lane {
+impl LimitedStore {
     pub(super) fn new(store: Arc<dyn DeliveryStore>) -> Self {
         Self { store, permits: Semaphore::new(WIDTH) }
     }
@@ -29,7 +29,7 @@ impl Lane {
 }
 
 #[async_trait]
-impl DeliveryStore for Lane {
+impl DeliveryStore for LimitedStore {
     async fn claim(
         &self,
         worker: &WorkerName,
@@ -48,7 +48,7 @@ impl DeliveryStore for Lane {
     }
 
     async fn extend(&self, claims: &[Claim], until: Timestamp) -> Result<Vec<bool>, PortError> {
-        // What holds a lease must not wait behind what is recorded.
+        // Extending leases must not wait behind other calls.
         self.store.extend(claims, until).await
     }
 

@@ -1,4 +1,4 @@
-//! What becomes of a record that is imported.
+//! The outcome of an imported record.
 
 use mass_domain::json::SyntaxError;
 use mass_domain::validation::Warning;
@@ -6,19 +6,19 @@ use mass_domain::validation::Warning;
 use super::rejected::Fault;
 use crate::records::in_words;
 
-/// The fate of a record.
-pub(super) enum Taken {
+/// The outcome of a record.
+pub(super) enum ImportOutcome {
     /// Stored, with these warnings.
     Accepted(Vec<Warning>),
     /// Stored as a correction.
     Correction(Vec<Warning>),
-    /// Not stored: it is there already, with these warnings.
+    /// A duplicate of a stored record, with these warnings.
     Duplicate(Vec<Warning>),
     /// Refused, for these reasons.
     Refused(Vec<Fault>),
 }
 
-/// The reason for which a row is no document; where it stands in the file is told beside it.
+/// Converts a syntax error to a fault; the file's line number is reported beside it.
 pub(super) fn unreadable(error: &SyntaxError) -> Fault {
     Fault::of_record(error.code, in_words(error))
 }
