@@ -16,6 +16,7 @@ pub mod hex;
 pub mod ids;
 pub mod json;
 pub mod mass_request;
+pub mod metrics;
 mod names;
 pub mod normalisation;
 pub mod page;
