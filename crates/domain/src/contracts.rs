@@ -6,6 +6,7 @@
 mod air;
 mod columns;
 mod device;
+mod device_2_0;
 mod enterprise;
 mod rules;
 mod schema;
@@ -23,6 +24,7 @@ use crate::validation::{Code, Findings, Pointer, Violation, Warning, WarningCode
 
 pub use columns::{Columns, HeaderError};
 pub use device::ID as DEVICE_1_1;
+pub use device_2_0::ID as DEVICE_2_0;
 pub use enterprise::ID as ENTERPRISE_1_1;
 pub use rules::EVERYWHERE;
 pub use schema::{Row, Rule};
@@ -32,7 +34,7 @@ use rules::{Check, DocumentView, Kind};
 
 /// All contracts. The versions of one contract are in ascending order: a document without a known version is validated
 /// against the last contract whose marker it has.
-static REGISTRY: &[&Contract] = &[&simple::CONTRACT, &device::CONTRACT, &enterprise::CONTRACT];
+static REGISTRY: &[&Contract] = &[&simple::CONTRACT, &device::CONTRACT, &device_2_0::CONTRACT, &enterprise::CONTRACT];
 
 /// The id of a registered contract: `name/version`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,6 +87,8 @@ pub struct Contract {
     body: &'static dyn Kind,
     coherence: &'static [Check<Code>],
     advice: &'static [Check<WarningCode>],
+    /// Warnings at pointers that depend on the document.
+    further_advice: Option<fn(&DocumentView<'_>) -> Vec<Warning>>,
     sources: Sources,
     example: fn(&TenantId, Timestamp) -> serde_json::Value,
 }
@@ -212,7 +216,8 @@ impl Contract {
                 detail: format!("{} Found: {found}.", check.about),
             })
         };
-        self.advice.iter().filter_map(warning).collect()
+        let further = self.further_advice.map_or_else(Vec::new, |advice| advice(view));
+        self.advice.iter().filter_map(warning).chain(further).collect()
     }
 }
 
@@ -391,7 +396,7 @@ mod tests {
             assert_eq!(format!("{contract:?}"), format!("Contract({})", contract.id()));
             assert_eq!(find(contract.id().name(), contract.id().version()).map(Contract::id), Some(contract.id()));
         }
-        for unknown in ["", "device", "device/", "device/1.2", "device/1.1/", "Device/1.1", "/"] {
+        for unknown in ["", "device", "device/", "device/1.2", "device/2", "device/1.1/", "Device/1.1", "/"] {
             assert_eq!(unknown.parse::<ContractId>(), Err(UnknownContract(unknown.to_owned())));
         }
     }
@@ -403,7 +408,7 @@ mod tests {
         assert_eq!(marked(DEVICE_1_1, r#"{"a":1}"#), r#"{"a":1,"mass_version":"1.1"}"#);
         assert_eq!(marked(ENTERPRISE_1_1, "{}"), r#"{"schema_version":"1.1"}"#);
         assert_eq!(marked(SIMPLE_1_0, r#"{"a":1}"#), r#"{"payload":{"a":1}}"#);
-        for text in [r#"{"mass_version":"2.0"}"#, r#"{"payload":{"a":1}}"#, r#"{"schema_version":null}"#, "[]", "null"]
+        for text in [r#"{"mass_version":"3.0"}"#, r#"{"payload":{"a":1}}"#, r#"{"schema_version":null}"#, "[]", "null"]
         {
             for contract in [SIMPLE_1_0, DEVICE_1_1] {
                 assert_eq!(marked(contract, text), text);

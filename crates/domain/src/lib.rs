@@ -18,6 +18,7 @@ mod idempotency;
 pub mod ids;
 pub mod json;
 pub mod mass_request;
+pub mod metrics;
 mod names;
 pub mod normalisation;
 pub mod page;

@@ -51,6 +51,8 @@ named_enum!(
         UnknownMember = "unknown_member",
         /// The object has no members.
         Empty = "empty",
+        /// The object has too many members.
+        Members = "members",
         /// A string is too short or too long.
         Length = "length",
         /// A string contains a forbidden character or has the wrong form.
@@ -113,6 +115,7 @@ impl Code {
             | Self::Required
             | Self::UnknownMember
             | Self::Empty
+            | Self::Members
             | Self::Length
             | Self::Pattern
             | Self::Format
@@ -147,6 +150,7 @@ impl Code {
             Self::Required => "A required member is missing.",
             Self::UnknownMember => "The object has a member that its contract does not declare.",
             Self::Empty => "The object needs at least one member.",
+            Self::Members => "The object has more members than its contract allows.",
             Self::Length => {
                 "The string has too few or too many characters, counted after trimming and conversion to NFC."
             }
@@ -191,6 +195,8 @@ named_enum!(
         OutsideAllowable = "outside_allowable",
         /// The air pressure is outside the range of inhabited places.
         UnusualPressure = "unusual_pressure",
+        /// The metric is a known quantity in another unit than the known metric.
+        OtherUnit = "other_unit",
         /// The timestamp is far in the past.
         OldTimestamp = "old_timestamp",
         /// The PUE does not match the powers.
@@ -212,6 +218,9 @@ impl WarningCode {
                 "The air is outside the envelope that ASHRAE TC 9.9 (2021) allows for equipment of class A1."
             }
             Self::UnusualPressure => "The air pressure is unusual: outside 690 … 1085 hPa.",
+            Self::OtherUnit => {
+                "The metric is a known quantity, but not under its known name and unit; its value is not checked."
+            }
             Self::OldTimestamp => "The timestamp is older than 400 days.",
             Self::PueMismatch => "The PUE differs by more than 2 % from facility power ÷ IT load.",
             Self::PueUnchecked => {

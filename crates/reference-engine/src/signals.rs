@@ -17,9 +17,9 @@ const GREATEST: f64 = 9_007_199_254_740_991.0;
 /// The signals of a document, by contract.
 #[derive(Debug)]
 pub(crate) enum Signals {
-    /// `simple/1.0`: free-form data.
+    /// `simple/1.0`: free-form data; also a reading without a temperature.
     Free,
-    /// `device/1.1`: one reading.
+    /// `device/1.1`, `device/2.0`: one reading.
     Device(DeviceReading),
     /// `enterprise/1.1`: a site.
     Enterprise(Box<Site>),
@@ -75,8 +75,9 @@ impl Signals {
         match contract {
             "simple/1.0" => Ok(Self::Free),
             "device/1.1" => reading(shaped(document)?).map(Self::Device),
+            "device/2.0" => any_reading(shaped(document)?),
             "enterprise/1.1" => site(shaped(document)?).map(|site| Self::Enterprise(Box::new(site))),
-            _ => Err(unworkable("contract: expected simple/1.0, device/1.1 or enterprise/1.1")),
+            _ => Err(unworkable("contract: expected simple/1.0, device/1.1, device/2.0 or enterprise/1.1")),
         }
     }
 }
@@ -97,6 +98,25 @@ struct Device {
 #[derive(Deserialize)]
 struct Metrics {
     temperature_celsius: f64,
+}
+
+/// A reading under `device/2.0`, which may have any metrics.
+#[derive(Deserialize)]
+struct AnyDeviceDocument {
+    device: AnyDevice,
+    metrics: AnyMetrics,
+}
+
+#[derive(Deserialize)]
+struct AnyDevice {
+    id: String,
+    #[serde(rename = "type", default)]
+    device_type: String,
+}
+
+#[derive(Deserialize)]
+struct AnyMetrics {
+    temperature_celsius: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -157,6 +177,15 @@ fn reading(document: DeviceDocument) -> Result<DeviceReading, RequestError> {
         device_type,
         celsius: within("metrics.temperature_celsius", temperature_celsius, -60.0..=150.0)?,
     })
+}
+
+fn any_reading(document: AnyDeviceDocument) -> Result<Signals, RequestError> {
+    let AnyDeviceDocument { device: AnyDevice { id, device_type }, metrics: AnyMetrics { temperature_celsius } } =
+        document;
+    let device = name("device.id", id)?;
+    let Some(celsius) = temperature_celsius else { return Ok(Signals::Free) };
+    let celsius = within("metrics.temperature_celsius", celsius, -100.0..=200.0)?;
+    Ok(Signals::Device(DeviceReading { device, device_type, celsius }))
 }
 
 fn site(document: EnterpriseDocument) -> Result<Site, RequestError> {
@@ -283,6 +312,29 @@ mod tests {
         assert!(refused("device/1.1", device("", 20.0)).contains("device.id"));
         assert!(refused("device/1.1", device(&"x".repeat(129), 20.0)).contains("device.id"));
         assert!(refused("device/1.1", device("rack-1", 151.0)).contains("temperature_celsius"));
-        assert!(refused("device/2.0", device("rack-1", 20.0)).contains("contract"));
+        assert!(refused("device/2.0", device("", 20.0)).contains("device.id"));
+        assert!(refused("device/2.0", device("rack-1", 201.0)).contains("temperature_celsius"));
+        assert!(refused("device/3.0", device("rack-1", 20.0)).contains("contract"));
+    }
+
+    #[test]
+    fn reads_the_temperature_of_an_open_set_of_metrics_if_there_is_one() {
+        let read = |device: Value, metrics: Value| {
+            let Value::Object(document) = json!({"device": device, "metrics": metrics}) else { panic!("no object") };
+            Signals::read("device/2.0", document).unwrap()
+        };
+        let reading = |device_type: &str| DeviceReading {
+            device: "rack-1".to_owned(),
+            device_type: device_type.to_owned(),
+            celsius: 20.5,
+        };
+        let metrics = json!({"temperature_celsius": 20.5, "power_kw": null, "any": 1});
+        let with_type = read(json!({"id": "rack-1", "type": "rack"}), metrics.clone());
+        assert!(matches!(with_type, Signals::Device(found) if found == reading("rack")));
+        let without_type = read(json!({"id": "rack-1", "site_id": "s"}), metrics);
+        assert!(matches!(without_type, Signals::Device(found) if found == reading("")));
+        for metrics in [json!({"power_kw": 3}), json!({"temperature_celsius": null})] {
+            assert!(matches!(read(json!({"id": "rack-1"}), metrics), Signals::Free));
+        }
     }
 }

@@ -21,7 +21,7 @@ async fn hrefs(client: &Client) -> Vec<String> {
 async fn every_contract_is_listed_and_described(app: TestApp) {
     let list = app.get("/v1/contracts").await.expect(200).json();
     let ids: Vec<&Value> = list["items"].as_array().unwrap().iter().map(|item| &item["id"]).collect();
-    assert_eq!(ids, ["simple/1.0", "device/1.1", "enterprise/1.1"]);
+    assert_eq!(ids, ["simple/1.0", "device/1.1", "device/2.0", "enterprise/1.1"]);
     for item in list["items"].as_array().unwrap() {
         let contract = app.get(item["href"].as_str().unwrap()).await.expect(200).json();
         for member in ["id", "name", "version", "summary"] {

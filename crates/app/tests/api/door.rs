@@ -152,7 +152,7 @@ async fn reports_wrong_types_with_a_pointer(app: TestApp) {
         (reading.clone().without("/metrics/pressure_hpa"), "/metrics/pressure_hpa required"),
         (reading.clone().with("/metrics/humidty", 1), "/metrics/humidty unknown_member"),
         (reading.clone().with("/metadata/notes", Value::Null), "/metadata/notes type"),
-        (reading.with("/mass_version", "2.0"), "/mass_version version"),
+        (reading.with("/mass_version", "3.0"), "/mass_version version"),
         (report("r-1").with("/request/assets", json!(["tampa-1"])), "/request/assets type"),
         (report("r-1").without("/trace/traceparent"), "/trace/traceparent required"),
         (report("r-1").with("/request/signals/noise", 1), "/request/signals/noise unknown_member"),

@@ -11,9 +11,9 @@ use crate::validation::WarningCode;
 /// The contract's id.
 pub const ID: ContractId = ContractId { name: "device", version: "1.1" };
 
-const MARKER: &str = "mass_version";
+/// The marker of all versions.
+pub(super) const MARKER: &str = "mass_version";
 const TIMESTAMP: &str = "/timestamp";
-const DEVICE_ID: &str = "/device/id";
 const TEMPERATURE: &str = "/metrics/temperature_celsius";
 const HUMIDITY: &str = "/metrics/humidity_percent";
 const PRESSURE: &str = "/metrics/pressure_hpa";
@@ -26,12 +26,8 @@ pub(super) static CONTRACT: Contract = Contract {
     body: &ClosedObject(BODY),
     coherence: &[],
     advice: ADVICE,
-    sources: Sources {
-        device_id: Some(DEVICE_ID),
-        observed_at: Some(TIMESTAMP),
-        natural_key: &[DEVICE_ID, TIMESTAMP],
-        ..Sources::NONE
-    },
+    further_advice: None,
+    sources: SOURCES,
     example: |_, now| {
         json!({
             "mass_version": ID.version,
@@ -43,23 +39,29 @@ pub(super) static CONTRACT: Contract = Contract {
     },
 };
 
+/// The sources of the index in every version.
+pub(super) const SOURCES: Sources = Sources {
+    device_id: Some("/device/id"),
+    observed_at: Some(TIMESTAMP),
+    natural_key: &["/device/id", TIMESTAMP],
+    ..Sources::NONE
+};
+
+/// The id of a device.
+pub(super) static DEVICE_ID: Text = Text { may_be_empty: false, max: 128, of: Characters::Identifier };
+
+/// The meaning of a device's type.
+pub(super) const ABOUT_TYPE: &str = "The type of the device. Readings of types that begin with rack, server, room, crac or crah are compared \
+    with the ASHRAE envelopes.";
+
 static BODY: &[Field] = &[
     required(MARKER, &ContractVersion { marker: MARKER, version: ID.version }, "The version of the contract."),
     required("timestamp", &Time::Reported, "The time of the reading."),
     required(
         "device",
         &ClosedObject(&[
-            required(
-                "id",
-                &Text { may_be_empty: false, max: 128, of: Characters::Identifier },
-                "Identifies the device within the tenant.",
-            ),
-            required(
-                "type",
-                &Text::up_to(64),
-                "The type of the device. Readings of types that begin with rack, server, room, crac or crah are compared \
-                 with the ASHRAE envelopes.",
-            ),
+            required("id", &DEVICE_ID, "Identifies the device within the tenant."),
+            required("type", &Text::up_to(64), ABOUT_TYPE),
             required("location", &Text::up_to(256), "The location of the device."),
         ]),
         "The device that took the reading.",
@@ -84,7 +86,8 @@ static BODY: &[Field] = &[
     ),
 ];
 
-static ADVICE: &[Check<WarningCode>] = &[
+/// The warnings about the air and the age of a reading.
+pub(super) static ADVICE: &[Check<WarningCode>] = &[
     Check {
         code: WarningCode::OutsideRecommended,
         pointer: TEMPERATURE,

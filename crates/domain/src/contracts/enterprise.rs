@@ -42,6 +42,7 @@ pub(super) static CONTRACT: Contract = Contract {
     body: &ClosedObject(BODY),
     coherence: COHERENCE,
     advice: ADVICE,
+    further_advice: None,
     sources: Sources {
         site_id: Some("/request/assets/site_id"),
         observed_at: Some(TIMESTAMP),

@@ -1,6 +1,7 @@
 //! The types from which a contract's table is built: a tree of [`Field`]s, each of one [`Kind`], and [`Check`]s over
 //! several fields. Validation, JSON Schema and documentation are all derived from the table.
 
+mod metrics;
 mod number;
 mod shape;
 mod text;
@@ -8,9 +9,10 @@ mod text;
 use serde_json::Value as Schema;
 
 use crate::json::{MAX_DEPTH, Number, NumberFault, Value};
-use crate::time::Timestamp;
+use crate::time::{DocumentTime, Timestamp};
 use crate::validation::{Code, Findings, Pointer, shown};
 
+pub(super) use metrics::MetricSet;
 pub(super) use number::{Least, Quantity};
 pub(super) use shape::{Boolean, ClosedObject, FreeObject, ListOf, OpenObject};
 pub(super) use text::{Characters, Choice, ContractVersion, Formatted, Text, Time, UpperCased};
@@ -94,9 +96,9 @@ impl DocumentView<'_> {
         if let Some(Value::Number(number)) = self.document.pointer(pointer) { Some(number.value()) } else { None }
     }
 
-    /// Returns the time at a pointer.
+    /// Returns the time at a pointer, truncated to the microsecond.
     pub(super) fn time(&self, pointer: &str) -> Option<Timestamp> {
-        self.text(pointer)?.parse().ok()
+        self.text(pointer)?.parse().ok().map(DocumentTime::instant)
     }
 
     /// Returns the boolean at a pointer.

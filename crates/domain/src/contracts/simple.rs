@@ -20,6 +20,7 @@ pub(super) static CONTRACT: Contract = Contract {
     body: &ClosedObject(&[required("payload", &FreeObject { may_be_empty: false }, ABOUT)]),
     coherence: &[],
     advice: &[],
+    further_advice: None,
     sources: Sources::NONE,
     example: |_, now| {
         json!({"payload": {

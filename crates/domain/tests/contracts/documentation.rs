@@ -1,15 +1,16 @@
-//! Checks that docs/errors.md matches the tables of the contracts.
+//! Checks that docs/errors.md and docs/metrics.md match the tables of the contracts and metrics.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use mass_domain::contracts;
-use mass_domain::json::SyntaxErrorKind;
+use mass_domain::json::{Number, SyntaxErrorKind};
+use mass_domain::metrics::METRICS;
 use mass_domain::validation::{Code, WarningCode};
 
-fn page() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/errors.md")
+fn page(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name)
 }
 
 fn syntax_codes() -> String {
@@ -56,8 +57,8 @@ fn warning_codes() -> String {
 /// Replaces the text between the two comments that mark a generated block.
 fn with_block(page: &str, name: &str, block: &str) -> String {
     let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->\n"));
-    let (before, rest) = page.split_once(&begin).unwrap_or_else(|| panic!("docs/errors.md lacks {begin}"));
-    let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("docs/errors.md lacks {end}"));
+    let (before, rest) = page.split_once(&begin).unwrap_or_else(|| panic!("the page lacks {begin}"));
+    let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("the page lacks {end}"));
     format!("{before}{begin}\n{}\n\n{end}{after}", block.trim_end())
 }
 
@@ -74,7 +75,7 @@ fn expected(page: &str) -> String {
 
 #[test]
 fn errors_md_matches_the_contract_tables() {
-    let written = fs::read_to_string(page()).unwrap();
+    let written = fs::read_to_string(page("errors.md")).unwrap();
     assert!(
         written == expected(&written),
         "docs/errors.md is out of date: cargo test -p mass-domain write_errors_md -- --ignored"
@@ -84,6 +85,42 @@ fn errors_md_matches_the_contract_tables() {
 #[test]
 #[ignore = "writes docs/errors.md"]
 fn write_errors_md() {
-    let written = fs::read_to_string(page()).unwrap();
-    fs::write(page(), expected(&written)).unwrap();
+    let written = fs::read_to_string(page("errors.md")).unwrap();
+    fs::write(page("errors.md"), expected(&written)).unwrap();
+}
+
+fn known_metrics() -> String {
+    let mut table =
+        "| name | quantity | unit | bounds | kind | reason for the bounds |\n| --- | --- | --- | --- | --- | --- |\n"
+            .to_owned();
+    for metric in METRICS {
+        let [least, greatest] = [metric.least, metric.greatest].map(|bound| Number::new(bound).unwrap());
+        writeln!(
+            table,
+            "| `{}` | {} | {} | {least} … {greatest} | {} | {} |",
+            metric.name,
+            metric.quantity,
+            metric.unit,
+            metric.kind.as_str(),
+            metric.source
+        )
+        .unwrap();
+    }
+    table
+}
+
+#[test]
+fn metrics_md_matches_the_table_of_metrics() {
+    let written = fs::read_to_string(page("metrics.md")).unwrap();
+    assert!(
+        written == with_block(&written, "metrics", &known_metrics()),
+        "docs/metrics.md is out of date: cargo test -p mass-domain write_metrics_md -- --ignored"
+    );
+}
+
+#[test]
+#[ignore = "writes docs/metrics.md"]
+fn write_metrics_md() {
+    let written = fs::read_to_string(page("metrics.md")).unwrap();
+    fs::write(page("metrics.md"), with_block(&written, "metrics", &known_metrics())).unwrap();
 }

@@ -93,6 +93,15 @@ fn replacements() -> Vec<Value> {
         " 2026-11-24t18:00:00.5z ",
         "2026-11-24T18:00:00.123456000+01:00",
         "2026-11-24T18:00:00.1234567Z",
+        "2026-11-24T18:00:00.1234567891Z",
+        " 2026-11-24 18:00:00.123456789000+0100",
+        "2026-11-24T18:00-01",
+        "2026-11-24 18:00z",
+        "2026-11-24 18:00 Z",
+        "2026-11-24T18:00.5Z",
+        "2026-11-24T18:00:00+1",
+        "2026-11-24T18:00:00+01:60",
+        "2026-11-24T18:00:00+24",
         "2026-11-24T18:00:00.Z",
         "2026-11-24 18:00:00Z",
         "2026-11-24T18:00:00",
@@ -215,9 +224,13 @@ fn schema_and_validator_agree_on_thousands_of_mutated_documents() {
             }
             let conforms = validator.is_valid(&to_serde(&document));
             let violations = match contracts::validate(&document, &ValidationContext { now: now(), body_bytes: 0 }) {
-                Ok(examined) => {
+                // With the version of another contract, a document can be valid under that one.
+                Ok(examined) if examined.contract != contract.id() => {
+                    assert!(!conforms, "{}", canonical::write(&document));
+                    continue;
+                }
+                Ok(_) => {
                     assert!(conforms, "the schema refuses what the validator accepts: {}", canonical::write(&document));
-                    assert_eq!(examined.contract, contract.id());
                     *met.entry("valid".to_owned()).or_default() += 1;
                     continue;
                 }

@@ -154,7 +154,7 @@ fn read_members<'a>(
     Some((named, others))
 }
 
-fn members_schema(fields: &[Field]) -> Schema {
+pub(super) fn members_schema(fields: &[Field]) -> Schema {
     let described = |field: &Field| {
         let mut schema = field.kind.schema();
         schema["description"] = json!(described(field));

@@ -6,7 +6,7 @@ use super::{Kind, note_type};
 use crate::characters::{HIDDEN, Hidden, is_hidden};
 use crate::json::Value;
 use crate::normalisation;
-use crate::time::Timestamp;
+use crate::time::{DocumentTime, Timestamp};
 use crate::validation::{Code, Findings, Pointer, shown};
 
 /// Returns a string in its normal form. Returns `None` for a string with U+0000, which `check_everywhere` reports.
@@ -180,10 +180,11 @@ impl Time {
     /// The tolerated error of a sender's clock, in seconds.
     pub(in crate::contracts) const CLOCK_ERROR: i64 = 300;
     const FORM: &'static str = "an RFC 3339 date and time with an offset, such as 2026-01-31T12:00:00Z";
-    /// RFC 3339 as a regular expression. It cannot check whether a year has a 29 February.
+    /// The accepted forms as a regular expression. It cannot check whether a year has a 29 February.
     const PATTERN: &'static str = concat!(
         r"[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|[12][0-9]))",
-        r"[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{0,6}0*)?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])",
+        r"[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{0,9}0*)?)?",
+        r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)",
     );
 }
 
@@ -194,22 +195,23 @@ impl Kind for Time {
 
     fn read(&self, sent: &Value, pointer: &Pointer<'_>, now: Timestamp, findings: &mut Findings) -> Option<Value> {
         let text = read_text(self, sent, pointer, findings)?;
-        let instant = match text.parse::<Timestamp>() {
-            Ok(instant) => instant,
+        let time = match text.parse::<DocumentTime>() {
+            Ok(time) => time,
             Err(error) => {
                 let detail = format!("The string is not a valid time: {error}.");
                 note_text(Code::Format, detail, Self::FORM.to_owned(), &text, pointer, findings);
                 return None;
             }
         };
+        let instant = time.instant();
         let latest = now.plus_seconds(Self::CLOCK_ERROR).unwrap_or(now);
         let too_early = Self::EARLIEST.parse().is_ok_and(|earliest: Timestamp| instant < earliest);
         if matches!(self, Self::Reported) && (too_early || instant > latest) {
             let detail = if too_early { "The time is too far in the past." } else { "The time is in the future." };
             let expected = format!("{} … {latest}", Self::EARLIEST);
-            note_text(Code::Range, detail, expected, &instant.to_string(), pointer, findings);
+            note_text(Code::Range, detail, expected, &time.to_string(), pointer, findings);
         }
-        Some(Value::String(instant.to_string()))
+        Some(Value::String(time.to_string()))
     }
 
     fn rules(&self) -> Vec<(Code, String)> {
