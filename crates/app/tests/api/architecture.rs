@@ -23,7 +23,7 @@ static METADATA: LazyLock<Value> = LazyLock::new(|| {
 });
 
 /// The crates of the workspace that each crate may depend on.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("mass-admin-service", &["mass-auth", "mass-domain"]),
     (
         "mass-app",
@@ -40,6 +40,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("mass-audit-service", &["mass-domain"]),
     ("mass-auth", &["mass-domain"]),
     ("mass-domain", &[]),
+    ("mass-mapping", &["mass-domain"]),
     ("mass-persistence", &["mass-admin-service", "mass-audit-service", "mass-auth", "mass-domain", "mass-service"]),
     ("mass-reference-engine", &[]),
     ("mass-service", &["mass-domain"]),
