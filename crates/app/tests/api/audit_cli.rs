@@ -42,10 +42,14 @@ async fn send(server: &Server, requests: usize) -> Value {
     last
 }
 
-/// A workplace whose database has some requests, with its public key in `mass.key`.
+/// A workplace whose database has some requests and an event of refusals, with its public key in `mass.key`.
 async fn worked(workplace: Workplace) -> Workplace {
     let workplace = workplace.with("MASS_AUDIT_KEY", AUDIT_KEY);
-    send(&workplace.serve(), 5).await;
+    let server = workplace.serve();
+    send(&server, 5).await;
+    let refused = server.post("/v1/mass-requests", &json!({ "mass_version": "1.1" }));
+    assert_eq!(refused.bearer_auth(server.token().await).send().await.unwrap().status(), 422);
+    drop(server);
     let key = good(&workplace.mass(&["audit", "key"]));
     workplace.write("mass.key", key);
     workplace
