@@ -55,6 +55,12 @@ impl ContractId {
     pub const fn version(&self) -> &'static str {
         self.version
     }
+
+    /// Returns all versions of the contract, which share one natural key: a reading of a device at an instant is the same
+    /// reading under any of them.
+    pub fn versions(self) -> impl Iterator<Item = Self> {
+        REGISTRY.iter().map(|contract| contract.id).filter(move |id| id.name == self.name)
+    }
 }
 
 /// Error for a name and version that are not registered.

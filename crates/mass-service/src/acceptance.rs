@@ -7,7 +7,6 @@ use std::collections::{HashMap, HashSet};
 
 use mass_domain::audit::{Act, Action, IndexedValues, NewEvent};
 use mass_domain::canonical::Fingerprint;
-use mass_domain::contracts::ContractId;
 use mass_domain::ids::{DeliveryId, MassRequestId};
 use mass_domain::mass_request::{AuditLeaf, IdempotencyKey, MassRequest, Outcome, Summary};
 use mass_domain::tenancy::{CredentialsVersion, Quotas, TenantId, TenantSettings, Usage};
@@ -16,8 +15,8 @@ use mass_domain::time::Timestamp;
 use crate::decision::{Decision, KeyRecord, Receipt, Refusal, Snapshot, StoredVersion, decide};
 use crate::submission::{OnConflict, Submission};
 
-/// Contract and natural key, which the versions of one document share within a tenant.
-pub type NaturalKey = (ContractId, String);
+/// Name of a contract and natural key: shared by all versions of the contract, and of a document, within a tenant.
+pub type NaturalKey = (&'static str, String);
 
 /// One result per submission, in their order.
 pub type SubmissionResults = Vec<Result<Receipt, Refusal>>;
@@ -204,7 +203,8 @@ impl<'a> Judge<'a> {
     }
 
     fn accept(&mut self, submission: &Submission) -> Result<Result<Receipt, Refusal>, JudgeError> {
-        let natural_key = submission.examined.index.natural_key.clone().map(|key| (submission.examined.contract, key));
+        let natural_key =
+            submission.examined.index.natural_key.clone().map(|key| (submission.examined.contract.name(), key));
         let key = submission.idempotency_key.as_ref().and_then(|key| self.stored.keys.get(key));
         let versions =
             natural_key.as_ref().and_then(|key| self.stored.versions.get(key)).map_or(&[][..], Vec::as_slice);

@@ -230,7 +230,7 @@ const MET_VERSIONS: &str = "
     SELECT stored.* FROM (SELECT DISTINCT unnest($3)) AS sent (natural_key)
     CROSS JOIN LATERAL (
         SELECT natural_key, id, fingerprint, corrected_by IS NOT NULL AS superseded FROM mass_requests
-        WHERE tenant_id = $1 AND contract = $2 AND natural_key = sent.natural_key OFFSET 0
+        WHERE tenant_id = $1 AND contract = ANY ($2) AND natural_key = sent.natural_key OFFSET 0
     ) AS stored";
 
 /// Reads those of these idempotency keys that are stored.
@@ -239,15 +239,15 @@ fn met_keys(connection: &mut Connection, tenant: &TenantId, keys: &[&str]) -> Qu
     query.bind::<Array<Text>, _>(keys).load(connection)
 }
 
-/// Reads the stored versions under natural keys of a contract.
+/// Reads the stored versions under natural keys of these contracts.
 fn met_versions(
     connection: &mut Connection,
     tenant: &TenantId,
-    contract: ContractId,
+    contracts: &[Word<ContractId>],
     keys: &[&str],
 ) -> QueryResult<Vec<VersionRow>> {
-    let query = diesel::sql_query(MET_VERSIONS).bind::<Text, _>(tenant.as_str()).bind::<Text, _>(Word(contract));
-    query.bind::<Array<Text>, _>(keys).load(connection)
+    let query = diesel::sql_query(MET_VERSIONS).bind::<Text, _>(tenant.as_str());
+    query.bind::<Array<Text>, _>(contracts).bind::<Array<Text>, _>(keys).load(connection)
 }
 
 /// Locks and reads the longest due places of each tenant after this one, tenant by tenant; skips locked ones.

@@ -240,16 +240,16 @@ fn met_keys(connection: &mut Connection, tenant: &TenantId, keys: &[&str]) -> Qu
         .load(connection)
 }
 
-/// Reads the stored versions under natural keys of a contract.
+/// Reads the stored versions under natural keys of these contracts.
 fn met_versions(
     connection: &mut Connection,
     tenant: &TenantId,
-    contract: ContractId,
+    contracts: &[Word<ContractId>],
     keys: &[&str],
 ) -> QueryResult<Vec<VersionRow>> {
     mass_requests::table
         .filter(mass_requests::tenant_id.eq(tenant.as_str()))
-        .filter(mass_requests::contract.eq(Word(contract)))
+        .filter(mass_requests::contract.eq_any(contracts))
         .filter(mass_requests::natural_key.eq_any(keys))
         .select((
             mass_requests::natural_key.assume_not_null(),

@@ -15,6 +15,7 @@ on_both!(
     the_request_id_is_the_natural_key_of_a_report,
     free_data_is_never_a_duplicate,
     natural_keys_include_instant_device_contract_and_tenant,
+    the_versions_of_a_contract_share_the_natural_key,
     a_correction_supersedes_the_current_version,
     a_correction_can_be_corrected_and_every_version_is_kept,
     a_correction_of_nothing_is_simply_accepted,
@@ -114,6 +115,25 @@ async fn natural_keys_include_instant_device_contract_and_tenant(app: TestApp) {
     send(&app, &report("r-1")).await.expect(201);
     let foreigner = app.foreigner(Role::Operator).await;
     foreigner.post(REQUESTS).json(&reading("r-1").with("/metadata/notes", "Ours.")).await.expect(201);
+}
+
+/// The same reading, under the contract of any metrics.
+fn under_2_0(document: &Value) -> Value {
+    document.with("/mass_version", "2.0")
+}
+
+async fn the_versions_of_a_contract_share_the_natural_key(app: TestApp) {
+    let first = send(&app, &version(20)).await.expect(201);
+    let conflict = send(&app, &under_2_0(&version(20))).await.expect(409);
+    assert_eq!(conflict.text("/first_id"), first.id());
+    let second = correct(&app, &under_2_0(&version(20))).await.expect(201);
+    assert_eq!((second.text("/contract"), second.text("/corrects")), ("device/2.0".to_owned(), first.id()));
+    send(&app, &version(21)).await.expect(409);
+    let third = correct(&app, &version(21)).await.expect(201);
+    assert_eq!((third.text("/contract"), third.text("/corrects")), ("device/1.1".to_owned(), second.id()));
+    let other = send(&app, &under_2_0(&reading("dev-2"))).await.expect(201);
+    send(&app, &reading("dev-2")).await.expect(409);
+    assert_eq!(fetch(&app, &other.id()).await["outcome"], "accepted");
 }
 
 async fn a_correction_supersedes_the_current_version(app: TestApp) {

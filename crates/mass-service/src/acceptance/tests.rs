@@ -33,7 +33,7 @@ fn key(text: &str) -> IdempotencyKey {
 }
 
 fn natural_key(device: &str) -> NaturalKey {
-    ("device/1.1".parse().unwrap(), device.to_owned())
+    ("device", device.to_owned())
 }
 
 /// A document about a device, whose name is its natural key.

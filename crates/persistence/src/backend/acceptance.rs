@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::result::Error::QueryBuilderError;
 use mass_domain::audit::NewEvent;
 use mass_domain::audit::tree::Frontier;
-use mass_domain::contracts::ContractId;
+use mass_domain::contracts::{ContractId, ValidDocument};
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::IdempotencyKey;
 use mass_domain::tenancy::TenantId;
@@ -17,7 +17,7 @@ use mass_service::{
 
 use super::audit::{Growth, Head};
 use super::{Connection, quotas, requests};
-use crate::columns::Instant;
+use crate::columns::{Instant, Word};
 use crate::foresight::{CachedState, Foresight};
 use crate::group_commit::Documents;
 use crate::rows::{Addition, Assumed, KeyRow, MetKeyRow, NewRequestRow, QueueRow, UsageRow, VersionRow};
@@ -163,21 +163,22 @@ fn stored_versions(
     tenant: &TenantId,
     submissions: &[Submission],
 ) -> QueryResult<HashMap<NaturalKey, Vec<StoredVersion>>> {
-    let mut sent: HashMap<ContractId, Vec<&str>> = HashMap::new();
-    for submission in submissions {
-        if let Some(key) = &submission.examined.index.natural_key {
-            sent.entry(submission.examined.contract).or_default().push(key);
+    let mut sent: HashMap<&'static str, (ContractId, Vec<&str>)> = HashMap::new();
+    for ValidDocument { contract, index, .. } in submissions.iter().map(|submission| &submission.examined) {
+        if let Some(key) = &index.natural_key {
+            sent.entry(contract.name()).or_insert_with(|| (*contract, Vec::new())).1.push(key);
         }
     }
     let mut versions: HashMap<NaturalKey, Vec<StoredVersion>> = HashMap::new();
-    for (contract, keys) in sent {
+    for (name, (contract, keys)) in sent {
+        let contracts: Vec<_> = contract.versions().map(Word).collect();
         for keys in keys.chunks(ROWS_PER_STATEMENT) {
             for VersionRow { natural_key, id, fingerprint, superseded } in
-                super::met_versions(connection, tenant, contract, keys)?
+                super::met_versions(connection, tenant, &contracts, keys)?
             {
                 let id = MassRequestId::from_uuid(id.0);
                 let version = StoredVersion { id, fingerprint: fingerprint.0, superseded };
-                versions.entry((contract, natural_key)).or_default().push(version);
+                versions.entry((name, natural_key)).or_default().push(version);
             }
         }
     }

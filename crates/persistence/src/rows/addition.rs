@@ -47,8 +47,10 @@ impl<'a> Assumed<'a> {
         for Submission { examined, idempotency_key, .. } in submissions {
             all.keys.extend(idempotency_key.as_ref().map(|key| key.as_str()));
             if let Some(natural_key) = &examined.index.natural_key {
-                all.contracts.push(Word(examined.contract));
-                all.natural_keys.push(natural_key);
+                for contract in examined.contract.versions() {
+                    all.contracts.push(Word(contract));
+                    all.natural_keys.push(natural_key);
+                }
             }
         }
         all
