@@ -6,6 +6,7 @@ use serde::Serialize;
 
 /// Who did something.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Actor")]
 pub struct ActorModel {
     /// `user`, `api_key` or `system`.
     pub kind: &'static str,

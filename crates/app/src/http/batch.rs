@@ -129,6 +129,7 @@ const CREATE: Operation = Operation {
         ProblemKind::DailyQuota,
         ProblemKind::TooManyStreams,
     ],
+    gives_verdicts: true,
     ..Operation::post("/v1/mass-requests/batch", Access::Needs(Permission::MassWrite), || web::to(create))
 };
 

@@ -21,6 +21,9 @@ use super::problem::{Problem, ProblemKind};
 /// How long a body may take to arrive whole.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The detail of the violation by a body that is no JSON object.
+pub(super) const NOT_AN_OBJECT: &str = "Expected a JSON object.";
+
 /// The longest body of a single request, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimit(pub usize);
@@ -69,7 +72,7 @@ where
                 return Err(broken(hazards));
             }
             if !matches!(document, Value::Object(_)) {
-                return Err(violation(String::new(), "type", "Expected a JSON object."));
+                return Err(violation(String::new(), "type", NOT_AN_OBJECT));
             }
             let mut reader = serde_json::Deserializer::from_slice(&body);
             let value: T = serde_path_to_error::deserialize(&mut reader).map_err(|error| {

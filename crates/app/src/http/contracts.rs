@@ -148,7 +148,7 @@ struct Document;
 
 impl JsonSchema for Document {
     fn schema_name() -> Cow<'static, str> {
-        "Document".into()
+        "MassDocument".into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
@@ -158,6 +158,8 @@ impl JsonSchema for Document {
             if let Some(schema) = schema.as_object_mut() {
                 schema.remove("$schema");
                 schema.remove("$id");
+                // The component's name is the name of the type.
+                schema.remove("title");
             }
             let name = schema_name(contract);
             any_of.push(json!({"$ref": format!("#/components/schemas/{name}")}));
@@ -173,7 +175,7 @@ struct Documents;
 
 impl JsonSchema for Documents {
     fn schema_name() -> Cow<'static, str> {
-        "Documents".into()
+        "MassDocuments".into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {

@@ -110,6 +110,7 @@ pub struct Delivery {
 
 /// The right of one worker to ask the engine.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeliveryLease")]
 pub struct Lease {
     /// The worker.
     pub worker: String,
@@ -120,6 +121,7 @@ pub struct Lease {
 
 /// Why an attempt gave nothing that could be stored.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeliveryFailure")]
 pub struct Failure {
     /// For programs: docs/engine.md lists the codes.
     #[schemars(extend("enum" = names(domain::FailureCode::ALL, |code| code.as_str())))]

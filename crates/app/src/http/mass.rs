@@ -158,6 +158,7 @@ const VALIDATE: Operation = Operation {
     produces: Produces::Json(model::<Verdict>),
     answers: &[(200, "The verdict, whatever it is.")],
     problems: &[ProblemKind::ForeignTenant],
+    gives_verdicts: true,
     store: false,
     ..Operation::post("/v1/mass-requests/validate", WRITE, || web::to(validate))
 };

@@ -3,19 +3,22 @@
 //! paperclip lists the operations with their names and sentences; schemars describes the models that they refer to; the rest
 //! is added here.
 
+mod plain;
+mod problems;
+
 use std::sync::OnceLock;
 
-use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpResponse};
 use paperclip::actix::OpenApiExt;
 use paperclip::v2::models::{DefaultApiRaw, Info, Tag};
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
 use serde_json::{Map, Value, json};
 
-use super::operations::{Access, AnswerHeader, Describe, Operation, Operations, Parameter, Produces};
-use super::problem::{Problem, ProblemDocument, ProblemKind};
+use super::operations::{Access, AnswerHeader, Describe, Operation, Operations, Parameter, Produces, lines};
+use super::problem::{Problem, ProblemDocument};
 use super::public::PublicUrl;
 use super::routing::mount;
 
@@ -55,6 +58,9 @@ impl Document {
         Ok(self.text.get_or_init(|| text).clone())
     }
 }
+
+/// The id of an object, in examples.
+const EXAMPLE_ID: &str = "0199d3a0-0000-7000-8000-000000000002";
 
 const DESCRIPTION: &str = "\
 Pilots of data centres: a site reports its telemetry as *MASS requests*, JSON documents under a versioned contract. MASS \
@@ -111,6 +117,7 @@ fn complete(mut document: Value, operations: Operations, url: &str) -> Value {
         settings.definitions_path = "/components/schemas".into();
         settings.meta_schema = None;
     });
+    let settings = settings.with_transform(RecursiveTransform(plain::reduce));
     let mut generator = settings.into_generator();
     for operation in operations.iter().filter(|operation| operation.tag.is_some()) {
         let listed = &mut document["paths"][operation.path][operation.method.to_lowercase()];
@@ -164,7 +171,8 @@ fn parameters(operation: &Operation) -> Vec<Value> {
 
 fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
     let representation = match operation.produces {
-        Produces::Json(describe) | Produces::Ndjson(describe) => Some(describe(generator)),
+        Produces::Json(describe) => Some(describe(generator)),
+        Produces::Ndjson(describe) => Some(described_lines(describe, generator)),
         Produces::Text => Some(json!({"schema": {"type": "string"}})),
         Produces::Nothing | Produces::File => None,
     };
@@ -181,38 +189,22 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
         }
         responses.insert(status.to_string(), response);
     }
-    responses.extend(problems(operation));
+    responses.extend(problems::problems(operation, generator));
     responses.into()
 }
 
-/// The answers to an operation that went wrong, by their statuses.
-fn problems(operation: &Operation) -> Map<String, Value> {
-    let mut by_status: Vec<(StatusCode, Vec<ProblemKind>)> = Vec::new();
-    for kind in operation.all_problems() {
-        match by_status.last_mut() {
-            Some((status, kinds)) if *status == kind.status() => kinds.push(kind),
-            _ => by_status.push((kind.status(), vec![kind])),
-        }
-    }
-    let described = by_status.into_iter().map(|(status, kinds)| {
-        let titles: Vec<&str> = kinds.iter().map(|kind| kind.title()).collect();
-        let examples: Map<String, Value> = kinds
-            .iter()
-            .map(|kind| (kind.slug().to_owned(), json!({"value": problem_example(*kind, operation)})))
-            .collect();
-        let mut response = json!({
-            "description": format!("{}.", titles.join(", or: ")),
-            "content": {"application/problem+json": {
-                "schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples,
-            }},
-        });
-        if let Some((name, description, example)) = problem_header(status) {
-            response["headers"] =
-                json!({name: {"description": description, "schema": {"type": "string"}, "example": example}});
-        }
-        (status.as_str().to_owned(), response)
-    });
-    described.collect()
+/// Describes a body of lines, with the examples of the line's model as its example.
+fn described_lines(describe: Describe, generator: &mut SchemaGenerator) -> Value {
+    let line = describe(generator);
+    let name = model_name(&line);
+    let model = generator.definitions().get(name);
+    let examples = model.and_then(|model| model["examples"].as_array()).map_or(&[][..], Vec::as_slice);
+    lines(&line, &format!("Lines (NDJSON), each a `{name}`."), examples)
+}
+
+/// Returns the name of the model that a described body refers to.
+fn model_name(described: &Value) -> &str {
+    described["schema"]["$ref"].as_str().and_then(|reference| reference.rsplit('/').next()).unwrap_or_default()
 }
 
 fn success_headers(operation: &Operation, status: u16) -> Map<String, Value> {
@@ -229,54 +221,14 @@ fn success_headers(operation: &Operation, status: u16) -> Map<String, Value> {
         let own = |own: &AnswerHeader| header(own.name, own.description, own.example);
         headers.extend(operation.answer_headers.iter().map(own));
     }
-    if creates {
-        let path = format!("{}/0199d3a0-0000-7000-8000-000000000002", operation.path);
-        headers.extend([header("Location", "Where it is.", &path)]);
+    if creates && !headers.contains_key("Location") {
+        let (name, mut location) = header("Location", "Where it is.", &format!("{}/{EXAMPLE_ID}", operation.path));
+        location["required"] = json!(true);
+        headers.insert(name, location);
     }
     if pages {
         let link = format!("<{}?limit=50&cursor=…>; rel=\"next\"", operation.path);
         headers.extend([header("Link", "The page that follows, if any (RFC 8288).", &link)]);
     }
     headers
-}
-
-fn problem_header(status: StatusCode) -> Option<(&'static str, &'static str, &'static str)> {
-    match status {
-        StatusCode::UNAUTHORIZED => Some(("WWW-Authenticate", "The challenge (RFC 6750).", "Bearer realm=\"mass\"")),
-        StatusCode::FORBIDDEN => Some((
-            "WWW-Authenticate",
-            "When a permission is missing: which (RFC 6750).",
-            "Bearer realm=\"mass\", error=\"insufficient_scope\", scope=\"mass:write\"",
-        )),
-        StatusCode::TOO_MANY_REQUESTS => Some((
-            "Retry-After",
-            "How many seconds to wait; or, where a quota of the day is used up, the date from which on there is another.",
-            "5",
-        )),
-        StatusCode::SERVICE_UNAVAILABLE => Some(("Retry-After", "How many seconds to wait.", "5")),
-        _ => None,
-    }
-}
-
-fn problem_example(kind: ProblemKind, operation: &Operation) -> Value {
-    let mut example = json!({
-        "type": format!("/problems/{}", kind.slug()), "title": kind.title(), "status": kind.status().as_u16(),
-        "instance": operation.path, "request_id": "0199d3a0-0000-7000-8000-000000000003",
-    });
-    if matches!(kind, ProblemKind::Conflict | ProblemKind::KeyReused | ProblemKind::Gone) && operation.method == "POST"
-    {
-        example["first_id"] = json!("0199d3a0-0000-7000-8000-000000000002");
-    }
-    if kind == ProblemKind::ContractViolation {
-        example["violations"] = json!([{
-            "stage": "semantic", "pointer": "/metrics/humidity_percent", "code": "range",
-            "detail": "A relative humidity lies between 0 and 100 %.", "expected": "0 … 100", "actual": "140",
-        }]);
-    }
-    if kind == ProblemKind::InvalidParameter {
-        example["violations"] = json!([{
-            "stage": "structural", "pointer": "?limit", "code": "parameter", "detail": "A whole number from 1 to 500.",
-        }]);
-    }
-    example
 }

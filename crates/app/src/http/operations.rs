@@ -31,6 +31,17 @@ pub fn model<T: JsonSchema>(generator: &mut SchemaGenerator) -> Value {
     json!({"schema": generator.subschema_for::<T>()})
 }
 
+/// Describes a body of lines (NDJSON), each of which is a JSON object as described.
+///
+/// The schema is a string, since that is how client libraries hand the body over; `contentSchema` describes the lines.
+pub fn lines(line: &Value, description: &str, example: &[Value]) -> Value {
+    let example: String = example.iter().map(|line| format!("{line}\n")).collect();
+    json!({"schema": {
+        "type": "string", "description": description, "contentMediaType": "application/x-ndjson",
+        "contentSchema": {"type": "array", "items": line["schema"]}, "examples": [example],
+    }})
+}
+
 /// The kind of body of a success.
 #[derive(Debug, Clone, Copy)]
 pub enum Produces {
@@ -141,6 +152,8 @@ pub struct Operation {
     pub answer_headers: &'static [AnswerHeader],
     /// The problems that are its own, besides those that follow from access, body and parameters.
     pub problems: &'static [ProblemKind],
+    /// True if a success tells of the rules that the body breaks, so that they are no problem.
+    pub gives_verdicts: bool,
     /// True if it asks the database.
     pub store: bool,
     /// True if it confirms a cached principal itself, in the transaction that it needs anyway.
@@ -166,6 +179,7 @@ impl Operation {
             answers: &[],
             answer_headers: &[],
             problems: &[],
+            gives_verdicts: false,
             store: true,
             confirms: false,
         }
@@ -234,6 +248,8 @@ impl Operation {
         }
         if self.reads_body() {
             kinds.extend([MalformedJson, BadRequest, RequestTimeout, TooLarge, UnsupportedMediaType]);
+        }
+        if self.reads_body() && !self.gives_verdicts {
             kinds.push(ContractViolation);
         }
         // Also where an address has too many requests under way.

@@ -10,7 +10,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use mass_domain::page::Limit;
 use mass_domain::validation::{Stage, Violation};
 
-use super::operations::Operation;
+use super::operations::{Operation, Parameter};
 use super::problem::{Problem, ProblemKind};
 
 /// The query of a request, to be taken apart parameter by parameter.
@@ -76,19 +76,29 @@ impl FromRequest for Query {
         for (name, value) in pairs.into_inner() {
             let pointer = format!("?{name}");
             if !known.iter().any(|parameter| parameter.name == name) {
-                let names: Vec<&str> = known.iter().map(|parameter| parameter.name).collect();
-                let detail = if names.is_empty() {
-                    "No query parameter is taken here.".to_owned()
-                } else {
-                    format!("Not a parameter of this operation, which takes {}.", names.join(", "))
-                };
-                query.violations.push(violation(&pointer, "unknown_parameter", detail));
+                query.violations.push(unknown(&pointer, known));
             } else if query.given.insert(name, value).is_some() {
                 query.violations.push(violation(&pointer, "repeated_parameter", "Given more than once.".to_owned()));
             }
         }
         ready(Ok(query))
     }
+}
+
+/// Returns the problem that an operation with these parameters has with another one.
+#[must_use]
+pub fn unknown_parameter(name: &str, known: &[Parameter]) -> Problem {
+    wrong(vec![unknown(&format!("?{name}"), known)])
+}
+
+fn unknown(pointer: &str, known: &[Parameter]) -> Violation {
+    let names: Vec<&str> = known.iter().map(|parameter| parameter.name).collect();
+    let detail = if names.is_empty() {
+        "No query parameter is taken here.".to_owned()
+    } else {
+        format!("Not a parameter of this operation, which takes {}.", names.join(", "))
+    };
+    violation(pointer, "unknown_parameter", detail)
 }
 
 /// Reads `limit`.

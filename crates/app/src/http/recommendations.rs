@@ -172,6 +172,7 @@ pub struct Recommendation {
 
 /// Why a recommendation is not valid.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RecommendationFlag")]
 pub struct Flag {
     /// For programs: docs/engine.md lists the codes.
     pub code: String,
@@ -183,6 +184,7 @@ pub struct Flag {
 
 /// Who answered, and by which policy.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EngineModel")]
 pub struct Model {
     /// Its name.
     pub name: String,
@@ -194,6 +196,7 @@ pub struct Model {
 
 /// What a day would change.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EstimatedImpact")]
 pub struct Impact {
     /// Energy saved, in kWh.
     pub energy_kwh: f64,
@@ -227,6 +230,7 @@ pub struct SuggestedAction {
 
 /// The site's figures after the actions.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ExpectedImpact")]
 pub struct Expectation {
     /// The power usage effectiveness.
     pub pue: Option<f64>,
@@ -236,6 +240,7 @@ pub struct Expectation {
 
 /// Why something is recommended.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RecommendationExplanation")]
 pub struct Explanation {
     /// For people.
     pub narrative: String,
@@ -245,6 +250,7 @@ pub struct Explanation {
 
 /// What the engine says it kept to.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RecommendationGuardrails")]
 pub struct Guardrails {
     /// The answer was made to be read.
     pub shadow_read_only_enforced: bool,

@@ -109,6 +109,7 @@ async fn version(query: Query) -> Result<Reply<Version>, Problem> {
 
 /// The process lives.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ServerHealth")]
 #[schemars(example = json!({"status": "ok"}))]
 pub struct Health {
     /// Always `ok`.
@@ -117,6 +118,7 @@ pub struct Health {
 
 /// Requests can be served.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ServerReadiness")]
 #[schemars(example = json!({"status": "ready", "checks": {"database": "ok"}}))]
 pub struct Readiness {
     /// Always `ready`; a server that is not answers with a problem.
@@ -127,6 +129,7 @@ pub struct Readiness {
 
 /// What is running.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ServerVersion")]
 #[schemars(example = json!({"version": "0.1.0", "commit": "0123456789ab", "built_at": "2026-11-24T18:00:00Z"}))]
 pub struct Version {
     /// The program's version (Semantic Versioning).

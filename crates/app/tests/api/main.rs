@@ -18,6 +18,7 @@ mod audit_cli;
 mod audit_requests;
 mod auth;
 mod batch;
+mod clients;
 mod contracts;
 mod credentials;
 mod delivery;

@@ -12,8 +12,11 @@ use mass_domain::json;
 use mass_domain::time::Timestamp;
 use serde_json::{Value, json};
 
-use crate::support::operations::document;
+use crate::support::operations::{self, document};
 use crate::support::process::{Workplace, repository};
+use crate::support::{TestApp, documents};
+
+on_both!(a_refused_body_is_answered_as_its_example_says,);
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(&document()).unwrap());
 
@@ -225,6 +228,125 @@ fn every_example_of_a_document_passes_every_stage_of_its_contract() {
     }
 }
 
+/// Calls for every schema of the document's components, including those within others.
+fn every_schema(mut visit: impl FnMut(&str, &'static Value)) {
+    let schemas = &DOCUMENT["components"]["schemas"];
+    walk(schemas, "", &mut |pointer, value| {
+        let is_data = pointer.split('/').any(|part| ["examples", "enum", "required", "default"].contains(&part));
+        let names_members = pointer.ends_with("/properties") || pointer.is_empty();
+        if value.is_object() && !is_data && !names_members {
+            visit(pointer, value);
+        }
+    });
+}
+
+#[test]
+fn every_schema_has_a_form_that_client_generators_read() {
+    every_schema(|pointer, schema| {
+        // Generators prefer a title to the component's name, and make a class or a file of it.
+        assert_eq!(schema["title"], Value::Null, "{pointer}");
+        let choices = ["oneOf", "anyOf"].map(|keyword| schema[keyword].as_array());
+        for choice in choices.into_iter().flatten().flatten() {
+            assert!(choice["const"].is_null(), "{pointer}: constants are an `enum`: {schema}");
+            assert!(choice["pattern"].is_null(), "{pointer}: one type for each value: {schema}");
+        }
+        if schema["enum"].is_array() || schema["const"].is_string() {
+            assert!(!schema["type"].is_null(), "{pointer}: {schema}");
+        }
+    });
+    for contract in ["Simple1_0", "Device1_1", "Device2_0", "Enterprise1_1"] {
+        let mut objects = 0;
+        every_schema(|pointer, schema| {
+            if pointer.strip_prefix(&format!("/{contract}")).is_some() && schema["type"] == "object" {
+                assert!(!schema["additionalProperties"].is_null(), "{pointer}");
+                objects += 1;
+            }
+        });
+        assert!(objects > 1, "{contract}");
+    }
+}
+
+#[test]
+fn no_model_has_a_name_that_says_nothing_outside_of_its_domain() {
+    // Also names that Python and TypeScript have for something else.
+    let taken = [
+        "Page",
+        "Document",
+        "Documents",
+        "Model",
+        "Failure",
+        "Flag",
+        "Impact",
+        "Queue",
+        "Lease",
+        "Settings",
+        "Token",
+        "Login",
+        "Refresh",
+        "Status",
+        "Version",
+        "Warning",
+        "Error",
+        "Event",
+        "List",
+        "Item",
+        "Result",
+        "Response",
+    ];
+    let mut names = BTreeSet::new();
+    for name in DOCUMENT["components"]["schemas"].as_object().unwrap().keys() {
+        assert!(!taken.contains(&name.as_str()) && !name.ends_with("Model") || name == "EngineModel", "{name}");
+        // The names of files and classes in generated clients.
+        assert!(names.insert(name.replace('_', "").to_lowercase()), "{name}");
+    }
+}
+
+#[test]
+fn json_is_the_first_of_several_media_types_and_lines_are_strings() {
+    let (mut choices, mut lines) = (0, 0);
+    everywhere(|pointer, value| {
+        let Some(content) = pointer.ends_with("/content").then(|| value.as_object()).flatten() else { return };
+        if content.len() > 1 {
+            assert_eq!(content.keys().next().unwrap(), "application/json", "{pointer}");
+            choices += 1;
+        }
+        if let Some(described) = content.get("application/x-ndjson") {
+            assert_eq!(described["schema"]["type"], "string", "{pointer}");
+            assert!(described["schema"]["contentSchema"]["items"]["$ref"].is_string(), "{pointer}");
+            lines += 1;
+        }
+    });
+    assert!(choices > 0 && lines > choices, "{choices} {lines}");
+}
+
+/// A body of a fixed shape is refused without its first member, or for not being an object.
+async fn a_refused_body_is_answered_as_its_example_says(app: TestApp) {
+    let app = app.restart(&[("--allow-registration", "true")]).await;
+    let mut examples = 0;
+    for operation in operations::all() {
+        let described = &DOCUMENT["paths"][&operation.path][operation.method.as_str().to_lowercase()];
+        let content = &described["responses"]["422"]["content"]["application/problem+json"]["examples"];
+        let example = &content["contract-violation"]["value"]["violations"];
+        let body = match example[0]["code"].as_str() {
+            Some("shape") => json!({}),
+            Some("type") => json!([]),
+            Some("range") => humid(),
+            _ => continue,
+        };
+        let path = operation.path_to("0199d3a0-0000-7000-8000-000000000002");
+        let answer = app.founder().call(operation.method.clone(), &path).json(&body).await;
+        assert_eq!(answer.expect_problem(422, "contract-violation").at("/violations"), *example, "{path}");
+        examples += 1;
+    }
+    assert!(examples > 10, "{examples}");
+}
+
+fn humid() -> Value {
+    let mut reading = documents::reading("dev-1");
+    reading["metrics"]["humidity_percent"] = json!(140);
+    reading
+}
+
 #[tokio::test]
 async fn the_server_answers_with_the_same_document() {
     let workplace = Workplace::sqlite();
@@ -240,7 +362,7 @@ fn regressions_of_the_document_stay_fixed() {
     let conflict = &DOCUMENT["paths"]["/v1/mass-requests"]["post"]["responses"]["409"]["content"];
     let example = &conflict["application/problem+json"]["examples"]["conflict"]["value"];
     assert!(example["first_id"].is_string(), "{example}");
-    let kinds = &DOCUMENT["components"]["schemas"]["EventModel"]["properties"]["type"]["enum"];
+    let kinds = &DOCUMENT["components"]["schemas"]["MassRequestEvent"]["properties"]["type"]["enum"];
     let actions: Vec<&str> = mass_domain::audit::Action::ALL.iter().map(|action| action.as_str()).collect();
     assert_eq!(kinds, &json!(actions));
 }

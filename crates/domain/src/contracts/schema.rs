@@ -62,7 +62,8 @@ impl Contract {
         let mut schema = self.body.schema();
         schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
         schema["$id"] = json!(format!("urn:mass:contract:{}:{}", self.id.name, self.id.version));
-        schema["title"] = json!(format!("MASS {}", self.id));
+        // Code generators name a type after the title, which a slash would break.
+        schema["title"] = json!(format!("MASS {} {}", self.id.name, self.id.version));
         schema["description"] = json!(self.description());
         schema["$comment"] = json!(
             "Patterns allow white space at both ends of a string, since strings are trimmed. Beyond this schema: \

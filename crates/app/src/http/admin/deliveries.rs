@@ -160,6 +160,7 @@ pub struct DeliveryPage {
 
 /// What a tenant's deliveries are at.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeliveryQueue")]
 pub struct Queue {
     /// How many wait or are under way.
     pub depth: u64,

@@ -54,6 +54,7 @@ async fn set(call: Call, service: Service, query: Query, body: Valid<Quotas>) ->
 
 /// What a tenant may use at most; null where there is no limit.
 #[derive(Serialize, Deserialize, JsonSchema, Validate)]
+#[schemars(rename = "TenantQuotas")]
 #[serde(deny_unknown_fields)]
 #[schemars(example = json!({"requests_per_day": 1_000_000, "stored_bytes": null}))]
 pub struct Quotas {

@@ -62,6 +62,7 @@ async fn set(
 
 /// What a tenant decides for itself; what is absent or null is as the server is configured.
 #[derive(Deserialize, JsonSchema, Validate)]
+#[schemars(rename = "TenantSettingsChange")]
 #[garde(allow_unvalidated)]
 #[serde(deny_unknown_fields)]
 #[schemars(example = json!({"auto_send": true}))]
@@ -79,6 +80,7 @@ impl From<SettingsChange> for tenancy::TenantSettings {
 
 /// What a tenant has decided for itself, and what holds.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TenantSettings")]
 #[schemars(example = json!({"auto_send": null, "in_force": {"auto_send": false}}))]
 pub struct Settings {
     /// Whether what is accepted is sent to the engine with that; null where it is as the server is configured.
@@ -89,6 +91,7 @@ pub struct Settings {
 
 /// What holds for a tenant.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TenantSettingsInForce")]
 pub struct SettingsInForce {
     /// Whether what is accepted is sent to the engine with that; never where no engine is configured.
     pub auto_send: bool,

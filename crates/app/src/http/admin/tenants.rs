@@ -16,7 +16,7 @@ use serde_json::json;
 use super::users::CreatedUser;
 use super::{Service, TAG, bound_key, email_taken, list_query};
 use crate::http::body::Valid;
-use crate::http::operations::{Access, Operation, Parameter, Produces, model};
+use crate::http::operations::{Access, AnswerHeader, Operation, Parameter, Produces, model};
 use crate::http::parameters::PAGE;
 use crate::http::passwords::{busy, new_password, optional_password, optional_secret};
 use crate::http::path::{InPath, PathId};
@@ -47,6 +47,11 @@ const CREATE: Operation = Operation {
     body: &[("application/json", model::<NewTenant>)],
     produces: Produces::Json(model::<CreatedTenant>),
     answers: &[(201, "The tenant and its first administrator, with the password if it was made up.")],
+    answer_headers: &[AnswerHeader {
+        name: "Location",
+        description: "Where it is.",
+        example: "/v1/admin/tenants/site-7",
+    }],
     problems: &[ProblemKind::BoundKey, ProblemKind::TenantTaken, ProblemKind::EmailTaken],
     ..Operation::post("/v1/admin/tenants", TENANTS, || web::to(create))
 };
@@ -111,6 +116,7 @@ pub struct NewTenant {
 
 /// The first administrator of a tenant.
 #[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "NewTenantAdmin")]
 #[serde(deny_unknown_fields)]
 pub struct FirstAdmin {
     /// The address to log in with.

@@ -13,6 +13,7 @@ use crate::http::text::Text;
 
 /// Credentials of a user.
 #[derive(Deserialize, JsonSchema, Validate)]
+#[schemars(rename = "LoginCredentials")]
 #[serde(deny_unknown_fields)]
 #[schemars(example = json!({"email": "admin@mass.local", "password": "correct horse battery staple"}))]
 pub struct Login {
@@ -29,6 +30,7 @@ pub struct Login {
 
 /// A refresh token.
 #[derive(Deserialize, JsonSchema, Validate)]
+#[schemars(rename = "TokenRefresh")]
 #[serde(deny_unknown_fields)]
 #[schemars(example = json!({"refresh_token": "mrt_B2RlZmF1bHQ0p6Z2x0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}))]
 pub struct Refresh {
@@ -77,6 +79,7 @@ fn some_password(password: &SecretString, (): &()) -> garde::Result {
 
 /// A bearer token.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TokenPair")]
 #[schemars(example = json!({
     "access_token": "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
     "refresh_token": "mrt_B2RlZmF1bHQ0p6Z2x0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0", "token_type": "Bearer", "expires_in": 900,
@@ -167,6 +170,7 @@ pub struct Caller {
 
 /// What a stranger registers with.
 #[derive(Deserialize, JsonSchema, Validate)]
+#[schemars(rename = "UserRegistration")]
 #[garde(allow_unvalidated)]
 #[serde(deny_unknown_fields)]
 #[schemars(example = json!({"email": "ana@example.test", "password": "correct horse battery staple"}))]

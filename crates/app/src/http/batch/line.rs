@@ -4,14 +4,15 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::http::contracts;
+use crate::http::operations::lines;
 use crate::http::problem::ProblemDocument;
 use crate::http::violations::{Violation, Warning};
 
 /// Describes a body of lines.
-pub(super) fn ndjson(_: &mut SchemaGenerator) -> Value {
-    json!({"schema": {
-        "type": "string", "description": "A document a line.", "examples": ["{\"payload\":{\"a\":1}}\n"],
-    }})
+pub(super) fn ndjson(generator: &mut SchemaGenerator) -> Value {
+    let example = [json!({"payload": {"pue": 1.31}}), json!({"payload": {"pue": 1.29}})];
+    lines(&contracts::document(generator), "Lines (NDJSON): a document a line.", &example)
 }
 
 /// Describes a body of rows.

@@ -13,6 +13,7 @@ use crate::http::violations::{Violation, Warning};
 
 /// What validation says of a document.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ValidationVerdict")]
 #[schemars(example = json!({
     "valid": false, "contract": "device/1.1", "warnings": [],
     "violations": [{
@@ -33,6 +34,7 @@ pub struct Verdict {
 
 /// What normalisation makes of a document.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "NormalisedDocument")]
 #[schemars(example = json!({
     "contract": "simple/1.0", "normalized": {"payload": {"inlet_celsius": 22.4}}, "warnings": [],
     "fingerprint": "sha256:b57112cbefd858c8528b8b50cfe8333d343ae39dd71b0b4e6f5f6b7dd460891c",
@@ -99,6 +101,7 @@ pub struct MassRequestSummary {
 
 /// Where an event stands in its tenant's audit trail.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditLeaf")]
 pub struct AuditLeafModel {
     /// The event's place in the log, from 1.
     pub sequence: i64,
@@ -171,6 +174,7 @@ pub struct MassRequest {
 
 /// A page of requests, newest first.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MassRequestPage")]
 #[schemars(example = json!({"next_cursor": null, "items": [summary_example()]}))]
 pub struct Page {
     /// The requests, without their documents.
@@ -181,6 +185,7 @@ pub struct Page {
 
 /// What happened to a request, in order.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MassRequestEventList")]
 #[schemars(example = json!({"items": [{
     "sequence": 42, "type": "accepted", "at": "2026-11-24T18:00:00.123456Z",
     "actor": {"kind": "user", "id": "0199d3a0-0000-7000-8000-000000000001"},
@@ -195,6 +200,7 @@ pub struct EventList {
 
 /// Something that happened to a request.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MassRequestEvent")]
 #[schemars(example = json!({
     "sequence": 42, "type": "accepted", "at": "2026-11-24T18:00:00.123456Z",
     "actor": {"kind": "user", "id": "0199d3a0-0000-7000-8000-000000000001"},
@@ -247,6 +253,7 @@ impl From<Event> for EventModel {
 
 /// A status by its name.
 #[derive(Deserialize, JsonSchema, Clone, Copy)]
+#[schemars(rename = "MassRequestStatus")]
 #[serde(rename_all = "snake_case")]
 pub enum StatusName {
     /// Stored; the engine has not been asked.
@@ -275,6 +282,7 @@ impl From<StatusName> for Status {
 
 /// A move to another status.
 #[derive(Deserialize, JsonSchema, Validate)]
+#[schemars(rename = "MassRequestStatusChange")]
 #[serde(deny_unknown_fields)]
 #[schemars(example = json!({"status": "cancelled", "reason": "The pilot has ended."}))]
 pub struct StatusChange {

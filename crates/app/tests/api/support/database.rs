@@ -99,6 +99,17 @@ impl TestDatabase {
         }
     }
 
+    /// Returns what a role that is its own password finds on PostgreSQL, in the one column `line`, after these statements.
+    pub(crate) fn lines_as(&self, role: &str, set_up: &[&str], query: &str) -> Vec<String> {
+        let url = self.url();
+        let place = url.rsplit_once('@').map_or(url.as_str(), |(_, place)| place);
+        let mut connection = PgConnection::establish(&format!("postgres://{role}:{role}@{place}")).unwrap();
+        for statement in set_up {
+            connection.batch_execute(statement).unwrap();
+        }
+        texts(sql_query(query).load(&mut connection).unwrap())
+    }
+
     /// Runs SQL directly.
     pub(crate) fn execute(&self, sql: &str) {
         let url = self.url();

@@ -113,10 +113,10 @@ impl Operation {
     pub(crate) fn body(&self) -> Option<Value> {
         let content = self.described.pointer("/requestBody/content/application~1json/schema/$ref")?;
         Some(match content.as_str().unwrap().rsplit('/').next().unwrap() {
-            "Document" => documents::reading("dev-1"),
-            "Documents" => json!([documents::reading("dev-1")]),
-            "StatusChange" => json!({"status": "processing"}),
-            "Login" => json!({"email": super::FOUNDER, "password": super::PASSWORD}),
+            "MassDocument" => documents::reading("dev-1"),
+            "MassDocuments" => json!([documents::reading("dev-1")]),
+            "MassRequestStatusChange" => json!({"status": "processing"}),
+            "LoginCredentials" => json!({"email": super::FOUNDER, "password": super::PASSWORD}),
             other => {
                 let example = DOCUMENT["components"]["schemas"][other].pointer("/examples/0");
                 example.unwrap_or_else(|| panic!("no example of a {other}")).clone()
@@ -129,7 +129,8 @@ impl Operation {
         assert!(answer.is_object(), "{status} is not documented for {} {}", self.method, self.path);
         let content = answer["content"].as_object().and_then(|content| content.iter().next());
         let in_lines = content.is_some_and(|(media_type, _)| media_type == "application/x-ndjson");
-        match (content.and_then(|(_, content)| content["schema"]["$ref"].as_str()), body) {
+        let model = if in_lines { "/schema/contentSchema/items/$ref" } else { "/schema/$ref" };
+        match (content.and_then(|(_, content)| content.pointer(model)?.as_str()), body) {
             (_, None) => {}
             (None, Some(_)) if content.is_some_and(|(media_type, _)| media_type == "text/plain") => {}
             (None, Some(body)) => assert_eq!(body, b"", "{status} is documented without a body for {}", self.path),

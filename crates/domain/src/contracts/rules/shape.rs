@@ -117,7 +117,9 @@ impl Kind for OpenObject {
     }
 
     fn schema(&self) -> Schema {
-        members_schema(self.0)
+        let mut schema = members_schema(self.0);
+        schema["additionalProperties"] = json!(true);
+        schema
     }
 
     fn fields(&self) -> &'static [Field] {
@@ -212,6 +214,10 @@ impl Kind for FreeObject {
     }
 
     fn schema(&self) -> Schema {
-        if self.may_be_empty { json!({"type": "object"}) } else { json!({"type": "object", "minProperties": 1}) }
+        let mut schema = json!({"type": "object", "additionalProperties": true});
+        if !self.may_be_empty {
+            schema["minProperties"] = json!(1);
+        }
+        schema
     }
 }
