@@ -93,11 +93,11 @@ pub const OPERATIONS: Operations = Operations(&[
     docs::OPERATIONS,
 ]);
 
-/// How long requests under way may take once the server stops. With the grace before it, that is less than the 30 seconds
+/// The time that requests under way may take once the server stops. With the grace before it, that is less than the 30 seconds
 /// that everything in deploy/ gives.
 const DRAIN_SECONDS: u64 = 20;
 
-/// How long a client may take to close a connection that is answered and done.
+/// The time that a client may take to close a connection after its last answer.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// All that the handlers call.
@@ -137,7 +137,7 @@ pub struct Services {
     pub document: web::Data<openapi::Document>,
     /// The address at which clients find the server.
     pub public_url: web::Data<PublicUrl>,
-    /// How long a single request's body may be.
+    /// The longest body of a single request.
     pub body_limit: web::Data<BodyLimit>,
     /// The folder for results that a client does not fetch.
     pub temporary: web::Data<TemporaryFolder>,

@@ -15,7 +15,7 @@ pub const MAX_PROFILE_BYTES: usize = 64 * 1024;
 /// The maximum number of members, and of listed metrics.
 pub const MAX_MEMBERS: usize = 256;
 
-/// How an input becomes documents of one contract.
+/// The rules by which an input becomes documents of one contract.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {

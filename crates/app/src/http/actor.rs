@@ -4,7 +4,7 @@ use mass_domain::access::Actor;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// Who did something.
+/// The actor of an operation.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Actor")]
 pub struct ActorModel {

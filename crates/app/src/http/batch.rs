@@ -53,7 +53,7 @@ use crate::engine::Engine;
 /// The operations.
 pub const OPERATIONS: &[Operation] = &[CREATE];
 
-/// How much waits to be stored together. Each byte is held as it came, as it is stored, and as it is sent to the database:
+/// The size of a chunk that is stored together. Each byte is held as received, as stored, and as sent to the database:
 /// with four times the bytes nothing was faster, and a stream held 100 MiB more.
 const CHUNK: Bounds = Bounds { records: 500, bytes: 1 << 18 };
 
@@ -63,11 +63,11 @@ const ATOMIC_RECORDS: usize = 10_000;
 /// The most bytes of an atomic batch, decoded: all of it has to be in memory.
 const ATOMIC_BYTES: usize = 16 << 20;
 
-/// How many atomic batches are stored at once, and how long another one that has arrived waits for its turn.
+/// The number of atomic batches that are stored at once, and the time that another complete one waits for its turn.
 static ATOMIC_TURNS: Semaphore = Semaphore::const_new(4);
 const ATOMIC_PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long an atomic batch may take to arrive whole.
+/// The time limit for receiving an atomic batch.
 const ATOMIC_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The longest key of a whole batch: an index has to find room behind it.
@@ -186,7 +186,7 @@ fn coding(headers: &HeaderMap) -> Result<Coding, Problem> {
     })
 }
 
-/// What a batch is served with.
+/// The services that a batch needs.
 pub struct Tools {
     service: web::Data<MassService>,
     engine: web::Data<Engine>,
@@ -217,7 +217,7 @@ impl FromRequest for Tools {
     }
 }
 
-/// What the client wants of a batch.
+/// Query parameters of a batch.
 struct Wishes {
     mode: Mode,
     shown: Shown,
@@ -297,7 +297,7 @@ async fn each(call: Call, mut upload: Upload, wishes: Wishes, tools: Tools) -> R
 struct Begun {
     reading: Box<Reading>,
     next: Option<Piece>,
-    /// How the body ended, if it has.
+    /// The end of the body, once it is reached.
     ended: Option<Result<(), Problem>>,
 }
 

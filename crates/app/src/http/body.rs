@@ -18,7 +18,7 @@ use tracing::Instrument;
 
 use super::problem::{Problem, ProblemKind};
 
-/// How long a body may take to arrive whole.
+/// The time limit for receiving a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The detail of the violation by a body that is no JSON object.
@@ -110,7 +110,7 @@ fn receive(req: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Res
     }
 }
 
-/// How long the body is to be, as far as its header tells.
+/// The length of the body by its `Content-Length`, if it has one.
 fn announced(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?.try_into().ok()
 }

@@ -13,7 +13,7 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 pub struct TrustedProxies(pub Vec<IpNet>);
 
 impl TrustedProxies {
-    /// Whether this is the address of one of them.
+    /// Returns true if the address is a trusted proxy's.
     pub(super) fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
@@ -39,7 +39,7 @@ impl TrustedProxies {
         Some(nearest)
     }
 
-    /// Whether the client speaks TLS to a trusted proxy.
+    /// True if the client uses TLS to a trusted proxy.
     #[must_use]
     pub fn is_tls(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> bool {
         let proto = headers.get(FORWARDED_PROTO).and_then(|value| value.to_str().ok());

@@ -46,21 +46,21 @@ struct Stall {
     timeout: Duration,
     /// There while a write waits.
     deadline: Option<Pin<Box<Sleep>>>,
-    /// How many bytes have moved since the deadline was set, in either direction: a client may send all of a batch before
+    /// Bytes moved in either direction since the deadline was set: a client may send all of a batch before
     /// it reads the first result.
     moved: usize,
 }
 
-/// How far the bodies on a connection have been read. Everything here is on one thread.
+/// Progress of reading the bodies on a connection. It stays on one thread.
 #[derive(Default)]
 struct Progress {
-    /// How many bodies are being read: more than one only while an earlier one is let go.
+    /// The number of bodies being read: more than one only while an earlier one is dropped.
     bodies: Cell<usize>,
-    /// Whether bytes have come since a reader last found nothing to read.
+    /// True if bytes have arrived since a reader last found none.
     behind: Cell<bool>,
-    /// Who waits for more of a body.
+    /// The waker of the reader that waits for more of a body.
     reader: RefCell<Option<Waker>>,
-    /// Who waits for the end.
+    /// The waker of the task that waits for the end.
     connection: RefCell<Option<Waker>>,
 }
 
@@ -127,7 +127,7 @@ impl Stall {
 }
 
 impl Progress {
-    /// Whether the end has to wait. Whoever reads the body, or comes to, calls back.
+    /// Returns true if the end of the stream has to wait until the body is read; the task is woken then.
     fn holds_end(&self, connection: &Waker) -> bool {
         let holds = self.bodies.get() > 0 && self.behind.get();
         if holds {

@@ -14,7 +14,7 @@ use mass_auth::network_of;
 use super::client::TrustedProxies;
 use super::problem::Problem;
 
-/// How long a refused client is told to wait.
+/// The `Retry-After` of a refusal.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The limits on connections; `None` where there is none.
@@ -24,7 +24,7 @@ pub struct ConnectionLimits {
     pub total: Option<usize>,
     /// Open connections of one address (`MASS_MAX_CONNECTIONS_PER_ADDRESS`).
     pub per_address: Option<usize>,
-    /// How long a client may take nothing of an answer (`MASS_WRITE_TIMEOUT_SECONDS`).
+    /// The write timeout (`MASS_WRITE_TIMEOUT_SECONDS`).
     pub write_timeout: Duration,
 }
 
@@ -62,7 +62,7 @@ impl Connections {
         Self { limits, proxies, open: Mutex::default() }
     }
 
-    /// How long a client may take nothing of an answer.
+    /// The write timeout.
     pub(super) const fn write_timeout(&self) -> Duration {
         self.limits.write_timeout
     }

@@ -104,7 +104,7 @@ pub struct ContractEntry {
     pub name: &'static str,
     /// Its version.
     pub version: &'static str,
-    /// What it is for.
+    /// Purpose.
     pub summary: &'static str,
     /// Where its schema and example are.
     pub href: String,
@@ -124,7 +124,7 @@ pub struct Contract {
     pub name: &'static str,
     /// Its version.
     pub version: &'static str,
-    /// What it is for.
+    /// Purpose.
     pub summary: &'static str,
     /// JSON Schema (draft 2020-12) of the structural and contract stages.
     #[schemars(with = "Map<String, Value>")]

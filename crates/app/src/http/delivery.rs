@@ -83,9 +83,9 @@ pub struct Delivery {
     /// `queued`, `leased` (the engine is being asked), `delivered`, `dead` (it is not asked again) or `cancelled`.
     #[schemars(extend("enum" = names(domain::State::ALL, |state| state.as_str())))]
     pub state: &'static str,
-    /// How often it was put in the queue, from 1.
+    /// The round: times that it was put in the queue, from 1.
     pub round: i64,
-    /// How often the engine was asked in this round.
+    /// Calls to the engine in this round.
     pub attempts: i64,
     /// When it first stood in the queue.
     #[schemars(extend("format" = "date-time"))]
@@ -99,9 +99,9 @@ pub struct Delivery {
     /// From when on the engine may be asked; null unless it is queued.
     #[schemars(extend("format" = "date-time"))]
     pub due_at: Option<String>,
-    /// Who asks the engine; null unless it is leased.
+    /// The worker that holds the lease; null unless it is leased.
     pub lease: Option<Lease>,
-    /// What became of the last attempt of this round that failed.
+    /// The last failed attempt of this round.
     pub failure: Option<Failure>,
     /// Why the engine is not asked again: `not_retryable`, `attempts_exhausted` or `deadline_passed`; null unless it is
     /// dead.

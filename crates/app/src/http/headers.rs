@@ -62,7 +62,7 @@ pub fn if_match(request: &impl HttpMessage) -> Option<Vec<i64>> {
     }
 }
 
-/// Whether `If-None-Match`, which compares weakly, names this version.
+/// Returns true if `If-None-Match`, which compares weakly, names this version.
 #[must_use]
 pub fn if_none_match(request: &impl HttpMessage, version: i64) -> bool {
     match IfNoneMatch::parse(request) {

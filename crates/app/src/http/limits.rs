@@ -21,14 +21,14 @@ use mass_domain::tenancy::TenantId;
 
 use super::problem::{Problem, ProblemKind};
 
-/// How many refused credentials a minute are recorded per address: enough to see an attack, too few to fill a disk.
+/// The number of refused credentials that are recorded per minute and address: enough to see an attack, too few to fill a disk.
 const RECORDED_REFUSALS: NonZeroU32 = NonZeroU32::new(30).unwrap();
 
-/// How many operations that a caller was denied are recorded at once, and after how long one more is.
+/// The number of a caller's denied operations that are recorded at once, and the interval after which one more is.
 const RECORDED_DENIALS: NonZeroU32 = NonZeroU32::new(10).unwrap();
 const DENIAL_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How many refused records of a batch cost as much as a request.
+/// The number of refused records of a batch that cost as much as a request.
 pub(super) const REFUSED_PER_TOKEN: u64 = 100;
 
 const WINDOW: Duration = Duration::from_secs(60);
@@ -37,7 +37,7 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 
 type Buckets<K> = RateLimiter<K, DefaultKeyedStateStore<K>, DefaultClock, StateInformationMiddleware>;
 
-/// How many requests a minute each scope allows; none where there is no limit.
+/// Requests per minute and scope; `None` for no limit.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PerMinute {
     /// Per address: for what can be called without a token and costs a password's or token's check.
@@ -55,11 +55,11 @@ pub struct Limits {
     tenant: Option<Scope<TenantId>>,
     recorded_refusals: Scope<IpAddr>,
     recorded_denials: Buckets<Actor>,
-    /// How many denials of each caller have not been recorded since the last one that was.
+    /// The number of each caller's denials that were not recorded since the last recorded one.
     unrecorded_denials: Mutex<HashMap<Actor, u64>>,
 }
 
-/// What a request has left, for the headers of its answer.
+/// The remaining allowance of a request, for the headers of its answer.
 #[derive(Debug, Clone)]
 pub struct Remaining(Vec<(HeaderName, HeaderValue)>);
 
@@ -137,8 +137,8 @@ impl Limits {
         }
     }
 
-    /// Whether one more operation that was denied to a caller is recorded, so that nobody can fill the audit trail with what
-    /// it may not do: how many before it were not, if it is.
+    /// Returns the number of unrecorded denials if this denied operation is to be recorded, so that nobody can fill the audit
+    /// trail with operations that it may not call.
     pub(super) fn records_denial(&self, caller: Actor) -> Option<u64> {
         let is_recorded = self.recorded_denials.check_key(&caller).is_ok();
         let mut unrecorded = self.unrecorded_denials.lock().unwrap_or_else(PoisonError::into_inner);
@@ -162,7 +162,7 @@ impl Limits {
         Ok(())
     }
 
-    /// Whether one more credential that was refused to an address is recorded: at most 30 a minute are, so that strangers
+    /// Returns true if this refused credential is to be recorded for its address: at most 30 a minute are, so that strangers
     /// cannot fill the audit trail.
     #[must_use]
     pub fn records_refusal(&self, address: Option<IpAddr>) -> bool {

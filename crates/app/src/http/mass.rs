@@ -379,7 +379,7 @@ fn raw(canonical: String) -> Result<Box<RawValue>, Problem> {
 /// Reads `on_conflict`.
 ///
 /// # Errors
-/// What would have been right.
+/// The expected value or form.
 pub(super) fn on_conflict(text: &str) -> Result<OnConflict, String> {
     match text {
         "refuse" => Ok(OnConflict::Refuse),

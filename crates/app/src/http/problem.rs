@@ -279,7 +279,7 @@ impl Problem {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Problem")]
 pub struct ProblemDocument {
-    /// What kind of problem it is: a path that docs/errors.md explains.
+    /// The problem type: a path that docs/errors.md explains.
     #[serde(rename = "type")]
     pub kind: String,
     /// A short sentence, the same for every occurrence.
@@ -296,7 +296,7 @@ pub struct ProblemDocument {
     /// Every rule that was broken.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub violations: Vec<violations::Violation>,
-    /// What is particular to this kind of problem.
+    /// Members of this problem type.
     #[serde(flatten)]
     pub members: Map<String, Value>,
 }

@@ -44,7 +44,7 @@ impl PublicUrl {
         &self.url
     }
 
-    /// What comes before the path of each operation.
+    /// The base path before each operation's path.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path

@@ -104,7 +104,7 @@ fn unknown(pointer: &str, known: &[Parameter]) -> Violation {
 /// Reads `limit`.
 ///
 /// # Errors
-/// What would have been right.
+/// The expected value or form.
 pub fn page_limit(text: &str) -> Result<Limit, String> {
     let limit = text.parse().ok().and_then(Limit::new);
     limit.ok_or_else(|| format!("A whole number from 1 to {}.", Limit::MAX))
@@ -113,7 +113,7 @@ pub fn page_limit(text: &str) -> Result<Limit, String> {
 /// Reads a short text, such as the name of a site.
 ///
 /// # Errors
-/// What would have been right.
+/// The expected value or form.
 pub fn short_text(text: &str) -> Result<String, String> {
     match text.chars().count() {
         1..=128 if !text.contains('\0') => Ok(text.to_owned()),

@@ -115,7 +115,7 @@ pub struct RecommendationList {
     pub items: Vec<Recommendation>,
 }
 
-/// What the engine would do, with MASS's judgement on it. Nothing of it is ever done by MASS.
+/// A recommendation of the engine, with MASS's judgement. MASS never executes it.
 #[derive(Serialize, JsonSchema)]
 #[schemars(example = recommendation_example())]
 pub struct Recommendation {
@@ -137,36 +137,36 @@ pub struct Recommendation {
     /// When it was stored.
     #[schemars(extend("format" = "date-time"))]
     pub created_at: String,
-    /// Whether it keeps to every guardrail. One that does not may be looked at, and is not to be followed.
+    /// True if it keeps to every guardrail. A recommendation that does not is shown, but must not be followed.
     pub valid: bool,
     /// Why it is not valid.
     pub flags: Vec<Flag>,
-    /// How long the engine took, in milliseconds.
+    /// Latency of the engine, in milliseconds.
     pub latency_ms: i64,
-    /// How long it was to take at most, in milliseconds (`service_level_objective_ms`); null if the request did not say.
+    /// Service level objective for that latency, in milliseconds (`service_level_objective_ms`); null if the request has none.
     pub slo_ms: Option<i64>,
-    /// Whether it was as fast as that; null if the request did not say.
+    /// True if the latency met the objective; null if the request has none.
     pub slo_met: Option<bool>,
     /// The engine's name for this answer.
     #[schemars(extend("format" = "uuid"))]
     pub decision_id: String,
-    /// Who answered.
+    /// The engine that answered.
     pub model: Model,
     /// The fingerprint of the document that was judged.
     pub input_fingerprint: String,
-    /// How sure the engine is, from 0 to 1.
+    /// The engine's confidence, from 0 to 1.
     pub confidence: f64,
-    /// How much could go wrong in following it, from 0 to 1.
+    /// The risk of following it, from 0 to 1.
     pub risk_score: f64,
-    /// What following it for a day would change. Savings are positive.
+    /// The expected change over a day. Savings are positive.
     pub estimated_impact_24h: Impact,
-    /// What to do, in order.
+    /// Actions, in their order.
     pub actions: Vec<SuggestedAction>,
     /// The site's figures afterwards, if they can be told.
     pub expected_impact: Option<Expectation>,
     /// Why.
     pub explanation: Explanation,
-    /// What the engine says it kept to.
+    /// Constraints that the engine claims to have kept.
     pub guardrails: Guardrails,
 }
 
@@ -182,7 +182,7 @@ pub struct Flag {
     pub detail: String,
 }
 
-/// Who answered, and by which policy.
+/// The engine that answered, and its policy.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "EngineModel")]
 pub struct Model {
@@ -194,7 +194,7 @@ pub struct Model {
     pub policy: String,
 }
 
-/// What a day would change.
+/// The expected change over a day.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "EstimatedImpact")]
 pub struct Impact {
@@ -213,7 +213,7 @@ pub struct Impact {
 /// Something to do. An action without figures has null for them.
 #[derive(Serialize, JsonSchema)]
 pub struct SuggestedAction {
-    /// What.
+    /// The action.
     #[serde(rename = "type")]
     pub kind: String,
     /// To what: the site or device, a slash, and the signal.
@@ -248,7 +248,7 @@ pub struct Explanation {
     pub reason_codes: Vec<String>,
 }
 
-/// What the engine says it kept to.
+/// Constraints that the engine claims to have kept.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "RecommendationGuardrails")]
 pub struct Guardrails {

@@ -12,10 +12,10 @@ use tokio::time::timeout;
 use super::connections::Full;
 use super::context::new_request_id;
 
-/// How many refused clients are told so at once; any more are cut off.
+/// The number of refused clients that get an answer at once; further ones are cut off.
 static TOLD: Semaphore = Semaphore::const_new(64);
 
-/// How long a refused client may take to hear of it.
+/// The time limit for sending a refusal.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The most bytes of a refused client's request that are read: what is left unread would take the answer back.

@@ -17,7 +17,7 @@ use mass_domain::tenancy::TenantId;
 
 use super::problem::{Problem, ProblemKind};
 
-/// How long a refused client is told to wait.
+/// The `Retry-After` of a refusal.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Memory is reserved in multiples of this.

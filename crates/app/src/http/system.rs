@@ -123,11 +123,11 @@ pub struct Health {
 pub struct Readiness {
     /// Always `ready`; a server that is not answers with a problem.
     pub status: &'static str,
-    /// What was checked, and what came out.
+    /// The checks and their results.
     pub checks: BTreeMap<&'static str, &'static str>,
 }
 
-/// What is running.
+/// The running program.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ServerVersion")]
 #[schemars(example = json!({"version": "0.1.0", "commit": "0123456789ab", "built_at": "2026-11-24T18:00:00Z"}))]

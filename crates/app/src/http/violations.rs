@@ -39,10 +39,10 @@ pub struct Violation {
     pub code: String,
     /// A sentence for people.
     pub detail: String,
-    /// What would have been right.
+    /// The expected value or form.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
-    /// What was found.
+    /// The value or form that was found.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub actual: Option<String>,
 }

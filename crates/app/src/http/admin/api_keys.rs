@@ -129,10 +129,10 @@ async fn revoke(call: Call, service: Service, id: PathId<ApiKeyId>, query: Query
     "addresses": ["127.0.0.0/8", "2001:db8::/32"],
 }))]
 pub struct NewApiKey {
-    /// What people call it.
+    /// Display name.
     #[schemars(with = "String", length(min = 1, max = 100))]
     pub name: Text<KeyName>,
-    /// What it may do: anything that the caller may, and, if a user calls, what an operator may.
+    /// Permissions: a subset of the caller's and, if a user calls, of an operator's.
     #[garde(length(min = 1))]
     #[schemars(schema_with = "permissions")]
     pub permissions: Vec<Text<Permission>>,
@@ -174,11 +174,11 @@ pub struct ApiKey {
     pub id: String,
     /// The tenant whose data it opens.
     pub tenant_id: String,
-    /// What its token begins with after `mass_`.
+    /// The beginning of its token, after `mass_`.
     pub prefix: String,
-    /// What people call it.
+    /// Display name.
     pub name: String,
-    /// What it may do.
+    /// Permissions.
     pub permissions: Vec<&'static str>,
     /// Where it may be used from; anywhere, if empty.
     pub addresses: Vec<String>,
@@ -191,7 +191,7 @@ pub struct ApiKey {
     /// When it was created.
     #[schemars(extend("format" = "date-time"))]
     pub created_at: String,
-    /// Who created it.
+    /// The creator.
     pub created_by: ActorModel,
     /// Since when it is refused for good.
     #[schemars(extend("format" = "date-time"))]

@@ -150,7 +150,7 @@ fn delivery_query(mut query: Query) -> Result<DeliveryQuery, Problem> {
     "items": [delivery_example()], "next_cursor": null,
 }))]
 pub struct DeliveryPage {
-    /// What the tenant's deliveries are at, whatever the filter.
+    /// Counts of all deliveries of the tenant, independent of the filter.
     pub queue: Queue,
     /// The deliveries.
     pub items: Vec<Delivery>,
@@ -158,30 +158,30 @@ pub struct DeliveryPage {
     pub next_cursor: Option<String>,
 }
 
-/// What a tenant's deliveries are at.
+/// Counts of a tenant's deliveries by state.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "DeliveryQueue")]
 pub struct Queue {
-    /// How many wait or are under way.
+    /// Deliveries that wait or are under way.
     pub depth: u64,
     /// Since when the oldest of them has been waiting.
     #[schemars(extend("format" = "date-time"))]
     pub oldest: Option<String>,
-    /// How many of them have failed and are tried again.
+    /// Those of them that failed and are tried again.
     pub retrying: u64,
-    /// Whether this process asks the engine: `closed` (it does), `open` (it leaves it alone after failures) or `half_open`
+    /// The circuit breaker of this process: `closed` (calls the engine), `open` (pauses after failures) or `half_open`
     /// (one call tries whether it is back); null where no engine is configured.
     #[schemars(extend("enum" = ["closed", "open", "half_open", null]))]
     pub circuit: Option<&'static str>,
-    /// How many wait.
+    /// Deliveries that wait.
     pub queued: u64,
-    /// How many are under way.
+    /// Deliveries under way.
     pub leased: u64,
-    /// How many the engine has answered.
+    /// Deliveries that the engine has answered.
     pub delivered: u64,
-    /// How many it is not asked about again.
+    /// Dead letters: deliveries that are not tried again.
     pub dead: u64,
-    /// How many nobody wants an answer to.
+    /// Cancelled deliveries.
     pub cancelled: u64,
 }
 

@@ -52,7 +52,7 @@ async fn set(call: Call, service: Service, query: Query, body: Valid<Quotas>) ->
     Reply::ok(&body.0)
 }
 
-/// What a tenant may use at most; null where there is no limit.
+/// Quotas of a tenant; null for no limit.
 #[derive(Serialize, Deserialize, JsonSchema, Validate)]
 #[schemars(rename = "TenantQuotas")]
 #[serde(deny_unknown_fields)]

@@ -60,14 +60,14 @@ async fn set(
     Reply::ok(&settings.into())
 }
 
-/// What a tenant decides for itself; what is absent or null is as the server is configured.
+/// Settings of a tenant. A setting that is absent or null follows the server's configuration.
 #[derive(Deserialize, JsonSchema, Validate)]
 #[schemars(rename = "TenantSettingsChange")]
 #[garde(allow_unvalidated)]
 #[serde(deny_unknown_fields)]
 #[schemars(example = json!({"auto_send": true}))]
 pub struct SettingsChange {
-    /// Whether what is accepted is sent to the engine with that.
+    /// True to send each accepted request to the engine.
     #[serde(default)]
     pub auto_send: Option<bool>,
 }
@@ -78,22 +78,22 @@ impl From<SettingsChange> for tenancy::TenantSettings {
     }
 }
 
-/// What a tenant has decided for itself, and what holds.
+/// Settings of a tenant, and the values in effect.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "TenantSettings")]
 #[schemars(example = json!({"auto_send": null, "in_force": {"auto_send": false}}))]
 pub struct Settings {
-    /// Whether what is accepted is sent to the engine with that; null where it is as the server is configured.
+    /// True if each accepted request is sent to the engine; null to follow the server's configuration.
     pub auto_send: Option<bool>,
-    /// What holds: what the tenant has decided, else what the server is configured to do.
+    /// Values in effect: the tenant's settings, else the server's configuration.
     pub in_force: SettingsInForce,
 }
 
-/// What holds for a tenant.
+/// Settings in effect for a tenant.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "TenantSettingsInForce")]
 pub struct SettingsInForce {
-    /// Whether what is accepted is sent to the engine with that; never where no engine is configured.
+    /// True if each accepted request is sent to the engine. Always false without a configured engine.
     pub auto_send: bool,
 }
 

@@ -126,7 +126,7 @@ pub struct NewUser {
     /// The address to log in with.
     #[schemars(with = "String", length(max = 254))]
     pub email: Text<Email>,
-    /// What it may do. `platform_admin` is given by who manages tenants alone.
+    /// Roles. Only a caller that manages tenants gives `platform_admin`.
     #[garde(length(min = 1))]
     #[schemars(schema_with = "roles")]
     pub roles: Vec<Text<Role>>,
@@ -159,7 +159,7 @@ pub struct User {
     pub tenant_id: String,
     /// The address that it logs in with.
     pub email: String,
-    /// What it may do.
+    /// Roles.
     pub roles: Vec<&'static str>,
     /// Since when it may do nothing any more.
     #[schemars(extend("format" = "date-time"))]
@@ -240,10 +240,10 @@ pub struct UserChange {
     #[garde(inner(length(min = 1)))]
     #[schemars(schema_with = "optional_roles")]
     pub roles: Option<Vec<Text<Role>>>,
-    /// Whether it is disabled from now on.
+    /// True to disable the user, false to enable it.
     #[serde(default)]
     pub disabled: Option<bool>,
-    /// Whether the API keys stay good that a user created who is disabled by this. Otherwise they are revoked, and so are
+    /// True to keep the API keys that a user created who is disabled by this. Otherwise they are revoked, and so are
     /// those that they created.
     #[serde(default)]
     pub keep_keys: bool,
@@ -266,7 +266,7 @@ pub struct ChangedUser {
     /// The user as it is now.
     #[serde(flatten)]
     pub user: User,
-    /// How many API keys were revoked with the change.
+    /// The number of API keys that were revoked with the change.
     pub revoked_keys: usize,
 }
 

@@ -27,9 +27,9 @@ pub struct AuditEventPage {
 #[derive(Serialize, JsonSchema)]
 #[schemars(example = event_example())]
 pub struct AuditEvent {
-    /// What was done, or attempted: docs/audit.md lists the actions.
+    /// The action, done or attempted: docs/audit.md lists the actions.
     pub action: &'static str,
-    /// Who did it.
+    /// The actor.
     pub actor: AuditActor,
     /// When, by the server's clock.
     #[schemars(extend("format" = "date-time"))]
@@ -37,21 +37,21 @@ pub struct AuditEvent {
     /// The contract of the document that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contract: Option<String>,
-    /// What is particular to the action.
+    /// Details of the action.
     #[serde(skip_serializing_if = "Map::is_empty", default)]
     pub detail: Map<String, Value>,
     /// The fingerprint of the document as it was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
-    /// What it was done to.
+    /// The object of the action.
     pub object: AuditObject,
-    /// How it ended: `success` or `refused`.
+    /// The outcome: `success` or `refused`.
     #[schemars(extend("enum" = ["success", "refused"]))]
     pub outcome: &'static str,
     /// The fingerprint of the document as it was stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
-    /// What wrote the event.
+    /// The program that wrote the event.
     pub program: AuditProgram,
     /// The call that did it (`X-Request-Id`).
     pub request_id: String,
@@ -67,7 +67,7 @@ pub struct AuditEvent {
     pub trace_id: Option<String>,
 }
 
-/// Who did something, and from where.
+/// An actor, and the origin of its call.
 #[derive(Serialize, JsonSchema)]
 pub struct AuditActor {
     /// The client's address; a local command has none.
@@ -81,7 +81,7 @@ pub struct AuditActor {
     pub kind: &'static str,
 }
 
-/// What something was done to.
+/// The object of an action.
 #[derive(Serialize, JsonSchema)]
 pub struct AuditObject {
     /// Its id, where there is more than one of the kind.
@@ -108,7 +108,7 @@ pub struct AuditCheckpoint {
     pub checkpoint: String,
     /// Which log: the key's name, a slash and the tenant.
     pub origin: String,
-    /// How many events it covers.
+    /// The number of events that it covers.
     pub size: u64,
     /// The root of the tree over them, in hexadecimal digits.
     pub root: String,
@@ -127,7 +127,7 @@ pub struct AuditInclusion {
     pub leaf_index: i64,
     /// The hash of its leaf: SHA-256 over a zero byte and the event's canonical text.
     pub leaf_hash: String,
-    /// How many events the tree has.
+    /// The number of events in the tree.
     pub tree_size: u64,
     /// The hashes beside the way from the leaf to the root.
     pub hashes: Vec<String>,
@@ -168,7 +168,7 @@ pub struct AuditReceipt {
 /// The proof in a receipt (RFC 9162, section 2.1.3).
 #[derive(Serialize, JsonSchema)]
 pub struct AuditReceiptInclusion {
-    /// How many events the tree has.
+    /// The number of events in the tree.
     pub tree_size: u64,
     /// The hashes beside the way from the leaf to the root.
     pub hashes: Vec<String>,
@@ -182,7 +182,7 @@ pub struct AuditConsistency {
     pub from: u64,
     /// The size of the newer log.
     pub to: u64,
-    /// What leads from the root of the one to the root of the other.
+    /// The hashes that lead from one root to the other.
     pub hashes: Vec<String>,
 }
 

@@ -68,7 +68,7 @@ pub struct PasswordChange {
     pub new_password: SecretString,
 }
 
-/// How long it is at most is not judged here: that counts in normalisation form C, in which it need not be sent. A longer one
+/// The maximum length is not checked here: it applies to normalisation form C, and clients may send another form. A longer one
 /// is wrong like any other.
 fn some_password(password: &SecretString, (): &()) -> garde::Result {
     if password.expose_secret().is_empty() {
@@ -145,7 +145,7 @@ impl From<PublicKey> for JsonWebKey {
     }
 }
 
-/// Who the caller is and what it may do.
+/// The caller, its roles and its permissions.
 #[derive(Serialize, JsonSchema)]
 #[schemars(example = json!({
     "id": "0199d3a0-0000-7000-8000-000000000001", "kind": "user", "email": "admin@mass.local", "tenant_id": "default",
@@ -168,7 +168,7 @@ pub struct Caller {
     pub permissions: Vec<&'static str>,
 }
 
-/// What a stranger registers with.
+/// The body of a registration.
 #[derive(Deserialize, JsonSchema, Validate)]
 #[schemars(rename = "UserRegistration")]
 #[garde(allow_unvalidated)]

@@ -14,7 +14,7 @@ const STEP: usize = 16 * 1024;
 /// 2 MiB, which the default level of zstd needs for a body of unknown length.
 const ZSTD_WINDOW_LOG: u32 = 21;
 
-/// How a body is coded.
+/// The content coding of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Coding {
     /// Not at all.
@@ -57,9 +57,9 @@ pub(super) enum Decoder {
 /// A stream of zstd frames.
 pub(super) struct Zstd {
     decoder: ZstdDecoder<'static>,
-    /// Whether every frame that has begun has ended.
+    /// Returns true if every frame that has begun has ended.
     complete: bool,
-    /// Whether the last step filled its piece, so that more may follow without more input.
+    /// True if the last step filled its output, so that more may follow without more input.
     more: bool,
 }
 

@@ -1,8 +1,8 @@
-//! How a batch ends early: told by the end that stores to the end that reads.
+//! The early end of a batch, signalled by the storing side to the reading side.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// How much is still done about a batch.
+/// The degree to which a batch still runs.
 #[derive(Debug, Default)]
 pub(super) struct Halt {
     storing: AtomicBool,
@@ -21,12 +21,12 @@ impl Halt {
         self.reading.store(true, Ordering::Relaxed);
     }
 
-    /// Whether nothing more is stored.
+    /// Returns true if nothing more is stored.
     pub(super) fn is_storing_over(&self) -> bool {
         self.storing.load(Ordering::Relaxed)
     }
 
-    /// Whether nothing more is read.
+    /// Returns true if nothing more is read.
     pub(super) fn is_reading_over(&self) -> bool {
         self.reading.load(Ordering::Relaxed)
     }

@@ -20,7 +20,7 @@ use crate::http::problem::{Problem, ProblemKind};
 use crate::http::streams::{Room, Stream};
 use crate::records::{Record, Records, UnreadableStream, in_words, submitted};
 
-/// How long a body may pause while it is waited for.
+/// The read timeout of a body.
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// About how many decoded bytes are taken apart before it is looked whether enough records wait.
@@ -29,7 +29,7 @@ const SLICE: usize = 8 * 1024;
 /// The codes of a record that is no JSON text at all: as the first one it shows that the body is of another format.
 const NOT_JSON: [&str; 4] = ["syntax", "trailing_data", "byte_order_mark", "invalid_utf8"];
 
-/// What a body of this format is, in words.
+/// Returns the format of a body in words.
 const fn expected(format: Format) -> &'static str {
     match format {
         Format::Ndjson => "NDJSON, one JSON object a line (a JSON array is sent as application/json)",
@@ -69,14 +69,14 @@ impl Chunk {
     }
 }
 
-/// How much waits to be stored before no more is read.
+/// The amount that waits to be stored before reading pauses.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     pub(super) records: usize,
     pub(super) bytes: usize,
 }
 
-/// What holds for every record of a batch.
+/// Options of all records of a batch.
 pub(super) struct Terms {
     pub(super) stream: Arc<Stream>,
     pub(super) service: web::Data<MassService>,
@@ -95,12 +95,12 @@ pub(super) struct Reading {
     decoder: Decoder,
     input: Bytes,
     decoded: Vec<u8>,
-    /// How much of what is decoded has been taken apart.
+    /// The part of the decoded bytes that has been split into records.
     taken: usize,
     records: Records,
     collecting: Collecting,
     bounds: Bounds,
-    /// How many bytes decoding takes.
+    /// The bytes that decoding holds.
     memory: usize,
     /// The memory of all but the records that wait.
     room: Room,
@@ -142,12 +142,12 @@ impl Reading {
         })
     }
 
-    /// Whether no record waits.
+    /// Returns true if no record waits.
     pub(super) const fn is_empty(&self) -> bool {
         self.collecting.chunk.places.is_empty()
     }
 
-    /// Whether enough records wait.
+    /// Returns true if a whole chunk waits.
     pub(super) const fn is_full(&self) -> bool {
         let Chunk { places, bytes, .. } = &self.collecting.chunk;
         places.len() >= self.bounds.records || *bytes >= self.bounds.bytes
@@ -159,7 +159,7 @@ impl Reading {
         std::mem::replace(&mut self.collecting.chunk, next)
     }
 
-    /// Whether the rest of the body is not to be read.
+    /// Returns true if the rest of the body must not be read.
     pub(super) fn is_over(&self) -> bool {
         self.collecting.halt.is_reading_over()
     }
@@ -224,11 +224,11 @@ impl Reading {
     }
 }
 
-/// What a body goes on with.
+/// The next part of a body.
 pub(super) enum Piece {
     /// More bytes.
     Next(Bytes),
-    /// What is left of those before.
+    /// The unfinished rest of earlier pieces.
     Rest,
     /// Nothing.
     End,

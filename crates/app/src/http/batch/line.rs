@@ -37,7 +37,7 @@ pub(super) struct BatchLine {
     /// The line of the body on which the record begins, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) line: Option<u64>,
-    /// What became of the record.
+    /// The outcome of the record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) outcome: Option<BatchOutcome>,
     /// The request that is stored for it; of a conflict, the request that stands against it.
@@ -46,10 +46,10 @@ pub(super) struct BatchLine {
     /// Every reason for which it is rejected or in conflict.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(super) violations: Vec<Violation>,
-    /// What is unlikely about it.
+    /// Warnings: values that are possible but unlikely.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(super) warnings: Vec<Warning>,
-    /// How many records came to what: the last line, and only there.
+    /// The totals; only in the last line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) totals: Option<BatchTotals>,
     /// Why records were left unprocessed, or the end of the body unread; beside the totals.
@@ -57,7 +57,7 @@ pub(super) struct BatchLine {
     pub(super) error: Option<ProblemDocument>,
 }
 
-/// What became of a record of a batch.
+/// The outcome of a record of a batch.
 #[derive(Serialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum BatchOutcome {
@@ -75,7 +75,7 @@ pub(super) enum BatchOutcome {
     Unprocessed,
 }
 
-/// How many records of a batch came to what. `read` is the sum of the others.
+/// The totals of a batch by outcome. `read` is the sum of the others.
 #[derive(Serialize, JsonSchema, Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct BatchTotals {
     /// Records that were found in the body.

@@ -15,13 +15,13 @@ use futures_util::Stream;
 use futures_util::stream::try_unfold;
 use tokio::sync::Notify;
 
-/// How many bytes wait in memory before they go to a file.
+/// The bytes that wait in memory before they go to a file.
 const IN_MEMORY: usize = 1 << 20;
 
-/// How many bytes are read from a file at once.
+/// The bytes that are read from a file at once.
 const PIECE: usize = 64 * 1024;
 
-/// How many bytes a file takes before the next one begins: a file that has been read is gone, so that a client which reads
+/// The size of a file before the next one begins: a file is removed once it has been read, so that a client which reads
 /// steadily, and slower than the server writes, keeps the disk from filling.
 const FILE_BYTES: u64 = 8 << 20;
 
@@ -48,7 +48,7 @@ pub(super) enum PutError {
 pub(super) struct Writer {
     shared: Arc<Shared>,
     folder: TemporaryFolder,
-    /// How many bytes may wait.
+    /// The bytes that may wait.
     most: u64,
 }
 
@@ -60,24 +60,24 @@ struct Shared {
     changed: Notify,
 }
 
-/// What waits, in its order.
+/// The waiting pieces, in their order.
 #[derive(Default)]
 struct Queue {
     memory: VecDeque<Bytes>,
     bytes: usize,
     files: VecDeque<Spilt>,
-    /// What found no room in the files.
+    /// The pieces that had no room in the files.
     last: VecDeque<Bytes>,
     end: Option<End>,
     abandoned: bool,
 }
 
-/// What waits in a file, which has no name and is gone once it is closed.
+/// Pieces that wait in an anonymous file, which the system removes once it is closed.
 struct Spilt {
     file: Arc<File>,
     read: u64,
     written: u64,
-    /// Whether a piece is being written behind what is counted.
+    /// True while a piece is being written behind the counted bytes.
     growing: bool,
 }
 
@@ -87,7 +87,7 @@ enum End {
     Broken,
 }
 
-/// What a reader finds.
+/// The result of a read.
 enum Found {
     Piece(Bytes),
     InFile(Arc<File>, u64, usize),
@@ -191,7 +191,7 @@ impl Queue {
         }
     }
 
-    /// How many bytes wait.
+    /// Returns the number of bytes that wait.
     fn waiting(&self) -> u64 {
         self.bytes as u64 + self.files.iter().map(|spilt| spilt.written - spilt.read).sum::<u64>()
     }
@@ -263,7 +263,7 @@ mod tests {
 
     use super::*;
 
-    /// How many bytes may wait in these tests.
+    /// The bytes that may wait in these tests.
     const MOST: u64 = 20 << 20;
 
     fn lines(count: usize) -> Vec<Vec<u8>> {

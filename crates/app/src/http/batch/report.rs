@@ -74,7 +74,7 @@ impl Report {
         std::mem::take(&mut self.lines)
     }
 
-    /// What came of the records so far.
+    /// The totals of the records so far.
     pub(super) const fn totals(&self) -> &BatchTotals {
         &self.totals
     }

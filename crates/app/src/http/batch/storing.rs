@@ -17,7 +17,7 @@ use crate::http::context::RequestSpans;
 use crate::http::problem::{Problem, ProblemKind};
 use crate::http::reply::Call;
 
-/// How often a caller is recognised anew before records are given up, as the tenant's credentials change meanwhile.
+/// The number of times a caller is authenticated again before records are given up, if the tenant's credentials keep changing.
 const RECOGNITIONS: usize = 10;
 
 /// The client has gone away.
@@ -34,15 +34,15 @@ pub(super) struct Storing {
     halt: Arc<Halt>,
     /// Why nothing more is stored.
     problem: Option<Problem>,
-    /// What the audit trail is told at the end.
+    /// The refusals for the audit event at the end.
     refusals: Refusals,
-    /// How many records before the next one were refused one after the other.
+    /// The number of consecutive refused records before the next one.
     refused_in_a_row: u64,
-    /// How many refused records have not been taken from the rate limits yet.
+    /// The number of refused records that are not yet counted in the rate limits.
     uncharged: u64,
-    /// Whether the results find no room any more.
+    /// True once the results have no room.
     muted: bool,
-    /// Whether the last line is written.
+    /// True once the last line is written.
     concluded: bool,
 }
 

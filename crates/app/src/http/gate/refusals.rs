@@ -1,4 +1,4 @@
-//! What the audit trail is told of refusals.
+//! Audit events of refusals.
 
 use actix_web::{HttpMessage, HttpRequest, web};
 use mass_audit_service::{AccessRefusal, AuditService, CredentialRefusal};

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::http::actor::ActorModel;
 use crate::http::violations::{Violation, Warning};
 
-/// What validation says of a document.
+/// The result of a validation.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ValidationVerdict")]
 #[schemars(example = json!({
@@ -22,17 +22,17 @@ use crate::http::violations::{Violation, Warning};
     }],
 }))]
 pub struct Verdict {
-    /// Whether it would be accepted, as far as that can be told without looking at what is stored.
+    /// True if the document conforms to its contract. Stored requests are not looked at.
     pub valid: bool,
     /// The contract, where it could be recognised.
     pub contract: Option<String>,
     /// Every rule that it breaks.
     pub violations: Vec<Violation>,
-    /// What is unlikely about it.
+    /// Warnings: values that are possible but unlikely.
     pub warnings: Vec<Warning>,
 }
 
-/// What normalisation makes of a document.
+/// The result of a normalisation.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "NormalisedDocument")]
 #[schemars(example = json!({
@@ -47,7 +47,7 @@ pub struct Normalised {
     pub normalized: Box<RawValue>,
     /// `sha256:` and the hash of the normalised document's canonical text (RFC 8785).
     pub fingerprint: String,
-    /// What is unlikely about it.
+    /// Warnings: values that are possible but unlikely.
     pub warnings: Vec<Warning>,
 }
 
@@ -64,7 +64,7 @@ pub struct MassRequestSummary {
     /// Where it is in its life.
     #[schemars(with = "StatusName")]
     pub status: &'static str,
-    /// What became of the document: `accepted`, `correction` or, when it was stored already, `duplicate`.
+    /// The outcome: `accepted`, `correction` or, if the document was stored already, `duplicate`.
     #[schemars(extend("enum" = ["accepted", "correction", "duplicate"]))]
     pub outcome: &'static str,
     /// When it was stored.
@@ -73,7 +73,7 @@ pub struct MassRequestSummary {
     /// When what is shown of it last changed.
     #[schemars(extend("format" = "date-time"))]
     pub updated_at: String,
-    /// Who sent it.
+    /// The sender.
     pub created_by: ActorModel,
     /// The sender's correlation id.
     pub correlation_id: Option<String>,
@@ -168,7 +168,7 @@ pub struct MassRequest {
     /// The normalised document.
     #[schemars(with = "Map<String, Value>")]
     pub document: Box<RawValue>,
-    /// What is unlikely about it.
+    /// Warnings: values that are possible but unlikely.
     pub warnings: Vec<Warning>,
 }
 
@@ -183,7 +183,7 @@ pub struct Page {
     pub next_cursor: Option<String>,
 }
 
-/// What happened to a request, in order.
+/// Events of a request, in their order.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "MassRequestEventList")]
 #[schemars(example = json!({"items": [{
@@ -211,14 +211,14 @@ pub struct EventList {
 pub struct EventModel {
     /// Its place in the tenant's log, which has no gaps.
     pub sequence: i64,
-    /// What happened: an action of the audit trail.
+    /// The action, as in the audit trail.
     #[serde(rename = "type")]
     #[schemars(extend("enum" = mass_domain::audit::Action::ALL.iter().map(|action| action.as_str()).collect::<Vec<_>>()))]
     pub kind: &'static str,
     /// When.
     #[schemars(extend("format" = "date-time"))]
     pub at: String,
-    /// Who did it.
+    /// The actor.
     pub actor: ActorModel,
     /// The trace of the call that did it (W3C Trace Context).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -231,7 +231,7 @@ pub struct EventModel {
     /// The request's fingerprint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
-    /// What is particular to this kind of event.
+    /// Details of this kind of event.
     pub detail: Map<String, Value>,
 }
 
