@@ -16,7 +16,7 @@ use crate::columns::{Id, Instant, Word, sql};
 use crate::connections::{Connections, Walled};
 use crate::group_commit::GroupCommit;
 use crate::round_robin::round_robin;
-use crate::rows::{Addition, AttemptRow, DueRow, MetKeyRow, SessionRow, VersionRow};
+use crate::rows::{Addition, AttemptRow, DueRow, MetKeyRow, ObjectEventRow, PlacedEventRow, SessionRow, VersionRow};
 use crate::schema::{self, audit_heads, login_attempts};
 use crate::target::PostgresUrl;
 use crate::versions::refuse_newer;
@@ -232,6 +232,38 @@ const MET_VERSIONS: &str = "
         SELECT natural_key, id, fingerprint, corrected_by IS NOT NULL AS superseded FROM mass_requests
         WHERE tenant_id = $1 AND contract = ANY ($2) AND natural_key = sent.natural_key OFFSET 0
     ) AS stored";
+
+/// The events of the sent objects, each looked up separately.
+const EVENTS_OF_REQUESTS: &str = "
+    SELECT stored.* FROM unnest($2) AS sent (id)
+    CROSS JOIN LATERAL (
+        SELECT object_id, sequence, CASE WHEN action = 'accepted' THEN '' ELSE event END AS event FROM audit_events
+        WHERE tenant_id = $1 AND object_kind = 'mass_request' AND object_id = sent.id OFFSET 0
+    ) AS stored";
+
+/// The events at the sent positions, each looked up separately.
+const EVENTS_AT: &str = "
+    SELECT stored.* FROM unnest($2) AS sent (sequence)
+    CROSS JOIN LATERAL (
+        SELECT sequence, action, object_id FROM audit_events
+        WHERE tenant_id = $1 AND sequence = sent.sequence OFFSET 0
+    ) AS stored";
+
+/// Reads the events of these requests.
+fn events_of_requests(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    ids: &[String],
+) -> QueryResult<Vec<ObjectEventRow>> {
+    let query = diesel::sql_query(EVENTS_OF_REQUESTS).bind::<Text, _>(tenant.as_str());
+    query.bind::<Array<Text>, _>(ids).load(connection)
+}
+
+/// Reads the events at these positions.
+fn events_at(connection: &mut Connection, tenant: &TenantId, places: &[i64]) -> QueryResult<Vec<PlacedEventRow>> {
+    let query = diesel::sql_query(EVENTS_AT).bind::<Text, _>(tenant.as_str());
+    query.bind::<Array<BigInt>, _>(places).load(connection)
+}
 
 /// Reads those of these idempotency keys that are stored.
 fn met_keys(connection: &mut Connection, tenant: &TenantId, keys: &[&str]) -> QueryResult<Vec<MetKeyRow>> {

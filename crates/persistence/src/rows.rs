@@ -173,6 +173,24 @@ pub(crate) struct VersionRow {
     pub(crate) superseded: bool,
 }
 
+/// An event of an object; without its text if it is an acceptance.
+#[derive(Debug, Queryable, QueryableByName)]
+#[diesel(table_name = audit_events)]
+pub(crate) struct ObjectEventRow {
+    pub(crate) object_id: Option<String>,
+    pub(crate) sequence: i64,
+    pub(crate) event: String,
+}
+
+/// The action and the object of the event at a position.
+#[derive(Debug, Queryable, QueryableByName)]
+#[diesel(table_name = audit_events)]
+pub(crate) struct PlacedEventRow {
+    pub(crate) sequence: i64,
+    pub(crate) action: String,
+    pub(crate) object_id: Option<String>,
+}
+
 /// A used idempotency key, and whether its request has been deleted.
 #[derive(Debug, Queryable, QueryableByName)]
 pub(crate) struct MetKeyRow {

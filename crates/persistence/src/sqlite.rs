@@ -21,7 +21,9 @@ use crate::columns::{Id, Instant, Json, Word, sql};
 use crate::connections::{Connections, Walled};
 use crate::group_commit::GroupCommit;
 use crate::round_robin::round_robin;
-use crate::rows::{Addition, AttemptRow, DueRow, KeyRow, MetKeyRow, SessionRow, VersionRow};
+use crate::rows::{
+    Addition, AttemptRow, DueRow, KeyRow, MetKeyRow, ObjectEventRow, PlacedEventRow, SessionRow, VersionRow,
+};
 use crate::schema::{
     self, audit_events, audit_heads, delivery_queue, idempotency_keys, login_attempts, mass_requests, tenant_usage,
 };
@@ -237,6 +239,34 @@ fn met_keys(connection: &mut Connection, tenant: &TenantId, keys: &[&str]) -> Qu
         .filter(idempotency_keys::tenant_id.eq(tenant.as_str()))
         .filter(idempotency_keys::key.eq_any(keys))
         .select((KeyRow::as_select(), mass_requests::deleted_at.is_not_null()))
+        .load(connection)
+}
+
+/// Reads the events of these requests. The statement has no order and no condition on the action: with either, the planner
+/// scans the tenant's whole log.
+fn events_of_requests(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    ids: &[String],
+) -> QueryResult<Vec<ObjectEventRow>> {
+    audit_events::table
+        .filter(audit_events::tenant_id.eq(tenant.as_str()))
+        .filter(audit_events::object_kind.eq("mass_request"))
+        .filter(audit_events::object_id.eq_any(ids))
+        .select((
+            audit_events::object_id,
+            audit_events::sequence,
+            diesel::dsl::sql::<Text>("CASE WHEN action = 'accepted' THEN '' ELSE event END"),
+        ))
+        .load(connection)
+}
+
+/// Reads the events at these positions.
+fn events_at(connection: &mut Connection, tenant: &TenantId, places: &[i64]) -> QueryResult<Vec<PlacedEventRow>> {
+    audit_events::table
+        .filter(audit_events::tenant_id.eq(tenant.as_str()))
+        .filter(audit_events::sequence.eq_any(places))
+        .select((audit_events::sequence, audit_events::action, audit_events::object_id))
         .load(connection)
 }
 

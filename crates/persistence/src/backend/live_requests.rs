@@ -2,9 +2,7 @@
 
 use std::collections::HashMap;
 
-use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
 use mass_audit_service::live::{RequestPage, RequestRecord};
 use mass_domain::audit::{Action, Object};
 use mass_domain::canonical::Fingerprint;
@@ -15,7 +13,8 @@ use uuid::Uuid;
 use super::Connection;
 use super::audit::{column, count};
 use crate::columns::{Id, ShownInstant};
-use crate::schema::{audit_archived_leaves, audit_events, mass_requests};
+use crate::rows::ObjectEventRow;
+use crate::schema::{audit_archived_leaves, mass_requests};
 
 /// The requests that are read at once, with their documents in memory.
 const DOCUMENTS: usize = 64;
@@ -101,30 +100,17 @@ pub(super) fn records(
 }
 
 /// Adds the events of each request, except the one that accepted it.
-///
-/// The statement has no order and no condition on the action: with either, a planner scans the tenant's whole log for
-/// each page.
 fn add_events(
     connection: &mut Connection,
     tenant: &TenantId,
     records: &mut HashMap<Uuid, RequestRecord>,
 ) -> QueryResult<()> {
-    let objects: Vec<_> = records.values().map(|record| Object::MassRequest(record.id)).collect();
-    let events: Vec<(Option<String>, i64, String)> = audit_events::table
-        .filter(audit_events::tenant_id.eq(tenant.as_str()))
-        .filter(audit_events::object_kind.eq("mass_request"))
-        .filter(audit_events::object_id.eq_any(objects.iter().map(Object::id)))
-        .select((
-            audit_events::object_id,
-            audit_events::sequence,
-            // The text of an acceptance is read with its own part of the log.
-            sql::<Text>("CASE WHEN action = 'accepted' THEN '' ELSE event END"),
-        ))
-        .load(connection)?;
-    for (id, sequence, text) in events {
-        let id = id.and_then(|id| Uuid::parse_str(&id).ok());
-        if let Some(record) = id.and_then(|id| records.get_mut(&id)).filter(|_| !text.is_empty()) {
-            record.events.push((count(sequence), text));
+    let ids: Vec<_> =
+        records.values().filter_map(|record| Object::MassRequest(record.id).id().map(String::from)).collect();
+    for ObjectEventRow { object_id, sequence, event } in super::events_of_requests(connection, tenant, &ids)? {
+        let id = object_id.and_then(|id| Uuid::parse_str(&id).ok());
+        if let Some(record) = id.and_then(|id| records.get_mut(&id)).filter(|_| !event.is_empty()) {
+            record.events.push((count(sequence), event));
         }
     }
     records.values_mut().for_each(|record| record.events.sort_unstable_by_key(|(sequence, _)| *sequence));
@@ -168,13 +154,10 @@ fn accepted(
     tenant: &TenantId,
     places: impl Iterator<Item = i64>,
 ) -> QueryResult<HashMap<i64, Uuid>> {
-    let events: Vec<(i64, String, Option<String>)> = audit_events::table
-        .filter(audit_events::tenant_id.eq(tenant.as_str()))
-        .filter(audit_events::sequence.eq_any(places))
-        .select((audit_events::sequence, audit_events::action, audit_events::object_id))
-        .load(connection)?;
-    let accepted = events.into_iter().filter(|(_, action, _)| action == Action::Accepted.as_str());
-    Ok(accepted.filter_map(|(place, _, id)| Some((place, Uuid::parse_str(&id?).ok()?))).collect())
+    let places: Vec<i64> = places.collect();
+    let events = super::events_at(connection, tenant, &places)?;
+    let accepted = events.into_iter().filter(|event| event.action == Action::Accepted.as_str());
+    Ok(accepted.filter_map(|event| Some((event.sequence, Uuid::parse_str(&event.object_id?).ok()?))).collect())
 }
 
 fn add_archived_leaves(
