@@ -30,9 +30,9 @@ mod upkeep;
 mod users;
 
 use super::{
-    Backend, Connection, HEAD_FIRST, ROUND_TRIPS_COST, Store, add, archiving, has_room, in_place, is_due,
-    lock_attempts, lock_bootstrap, lock_due, lock_head, lock_session, may_archive, met_keys, met_versions, migrate,
-    read, sweep, try_to_write, write,
+    Backend, Connection, HEAD_FIRST, ROUND_TRIPS_COST, Store, add, archiving, events_at, events_of_requests, has_room,
+    in_place, is_due, lock_attempts, lock_bootstrap, lock_due, lock_head, lock_session, may_archive, met_keys,
+    met_versions, migrate, read, sweep, try_to_write, write,
 };
 
 pub(crate) use acceptance::commit_documents;
