@@ -185,7 +185,7 @@ fn refuses_beyond_the_quota_and_counts_refused_calls() {
     let submissions = [reading(1, "dev-1", 20), reading(2, "dev-2", 20)];
     let act = Act::new(Actor::System, submissions[0].at, &submissions[0].origin);
     let refused = submissions[0].clone().into_request(&tenant(), None).summary.event(&act, Action::Accepted);
-    let judgement = judge(&tenant(), before, &submissions, &[refused.clone()]).unwrap();
+    let judgement = judge(&tenant(), before, &submissions, std::slice::from_ref(&refused)).unwrap();
     assert_eq!(outcomes(&judgement), [Some(Outcome::Accepted), None]);
     assert!(matches!(judgement.results[1], Err(Refusal::OverQuota(OverQuota::Requests { used: 2, .. }))));
     assert_eq!((judgement.additions.events.len(), &judgement.additions.events[0]), (2, &refused));
