@@ -31,6 +31,8 @@ pub struct Records {
     limit: usize,
     /// True if MASS's own additions to refused records are removed.
     accepts_refused: bool,
+    /// True if each JSON record is an object of a document and its idempotency key.
+    keyed: bool,
 }
 
 /// The kind of the next record.
@@ -59,6 +61,7 @@ pub struct Record<'a> {
     source: &'a DocumentSource,
     limit: usize,
     accepts_refused: bool,
+    keyed: bool,
 }
 
 impl Records {
@@ -70,7 +73,7 @@ impl Records {
             (Format::Csv, Some(contract)) => Form::Header(contract),
             (Format::Csv | Format::Ndjson | Format::Array, contract) => Form::Document(DocumentSource::Json(contract)),
         };
-        Self { splitter: Splitter::new(format, limit), form, limit, accepts_refused: false }
+        Self { splitter: Splitter::new(format, limit), form, limit, accepts_refused: false, keyed: false }
     }
 
     /// Also accepts refused records in the form in which MASS returned them, so that they can be corrected and sent
@@ -80,13 +83,19 @@ impl Records {
         Self { accepts_refused: true, ..self }
     }
 
+    /// Expects each JSON record to be an object of a `document` and, optionally, its idempotency `key`.
+    #[must_use]
+    pub fn keyed(self, keyed: bool) -> Self {
+        Self { keyed, ..self }
+    }
+
     /// Takes the next piece of the stream, `None` at its end, and passes on each record that ends in it.
     ///
     /// # Errors
     /// [`UnreadableStream`].
     pub fn take(&mut self, piece: Option<&[u8]>, mut each: impl FnMut(Record<'_>)) -> Result<(), UnreadableStream> {
-        let Self { splitter, form, limit, accepts_refused } = self;
-        let (limit, accepts_refused) = (*limit, *accepts_refused);
+        let Self { splitter, form, limit, accepts_refused, keyed } = self;
+        let (limit, accepts_refused, keyed) = (*limit, *accepts_refused, *keyed);
         let ignored: &[&str] = if accepts_refused { &OWN_COLUMNS } else { &[] };
         let mut refused = None;
         let take = |raw: RawRecord<'_>| match form {
@@ -95,7 +104,7 @@ impl Records {
                 Ok(header) => *form = Form::Document(DocumentSource::Row(header)),
                 Err(error) => refused = Some(error),
             },
-            Form::Document(source) => each(Record { raw, source, limit, accepts_refused }),
+            Form::Document(source) => each(Record { raw, source, limit, accepts_refused, keyed }),
         };
         match piece {
             Some(piece) => splitter.push(piece, take)?,
@@ -132,21 +141,50 @@ impl Record<'_> {
     /// # Errors
     /// The syntax error. Lines are counted from the first line of the record.
     pub fn document(&self) -> Result<Value, SyntaxError> {
+        self.keyed_document().map(|(_, document)| document)
+    }
+
+    /// Parses the document and the idempotency key beside it.
+    ///
+    /// # Errors
+    /// As [`document`](Self::document).
+    pub fn keyed_document(&self) -> Result<(Option<String>, Value), SyntaxError> {
         if self.raw.too_long {
             let detail = format!("The record has more than {} bytes (MASS_BODY_LIMIT_BYTES).", self.limit);
             return Err(SyntaxError { code: "too_long", detail, line: 1, column: 1 });
         }
         let contract = match self.source {
-            DocumentSource::Row(header) => return header.document(self.raw.bytes),
+            DocumentSource::Row(header) => return Ok((None, header.document(self.raw.bytes)?)),
             DocumentSource::Json(contract) => *contract,
         };
         let value = json::parse(self.raw.bytes)?;
+        let (key, value) = if self.keyed { keyed(value)? } else { (None, value) };
         let value = if self.accepts_refused { unwrap_refused(value) } else { value };
-        Ok(match contract {
+        let document = match contract {
             Some(contract) => contracts::with_marker(contract, value),
             None => value,
-        })
+        };
+        Ok((key, document))
     }
+}
+
+/// Takes a record with its key apart.
+fn keyed(value: Value) -> Result<(Option<String>, Value), SyntaxError> {
+    let refuse = |detail: &str| SyntaxError { code: "keyed", detail: detail.to_owned(), line: 1, column: 1 };
+    let Value::Object(members) = value else {
+        return Err(refuse("Expected an object of a document and its key, because keyed=true."));
+    };
+    let (mut key, mut document) = (None, None);
+    for (name, member) in members {
+        match (&*name, member) {
+            ("document", member) => document = Some(member),
+            ("key", Value::String(text)) if IdempotencyKey::parse(&text).is_ok() => key = Some(text.to_string()),
+            ("key", _) => return Err(refuse("Expected a key of 1 to 255 printable ASCII characters.")),
+            _ => return Err(refuse("Expected no members besides document and key, because keyed=true.")),
+        }
+    }
+    let document = document.ok_or_else(|| refuse("Expected the member document, because keyed=true."))?;
+    Ok((key, document))
 }
 
 /// Unwraps the record from a line about a refused record.

@@ -30,4 +30,13 @@ impl IdempotencyKey {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns the key that follows this one once its request has been deleted: `KEY~1`, then `KEY~2` and so on; `None`
+    /// if it would be too long.
+    #[must_use]
+    pub fn successor(&self) -> Option<Self> {
+        let counted = self.0.rsplit_once('~').and_then(|(key, number)| Some((key, number.parse::<u32>().ok()?)));
+        let (key, number) = counted.unwrap_or((&self.0, 0));
+        Self::parse(&format!("{key}~{}", number.checked_add(1)?)).ok()
+    }
 }

@@ -22,6 +22,9 @@ pub struct Options {
     pub auto_send: AutoSend,
     /// The origin of the call.
     pub origin: Origin,
+    /// Whether the successor of an idempotency key is taken if its request has been deleted: for keys that are made of
+    /// the content, so that it can be stored again. Only batches do so.
+    pub renew_keys: bool,
 }
 
 /// Reason for which a document is not accepted.
@@ -125,7 +128,7 @@ impl MassService {
     ) -> Result<Submission, (Box<Sent>, DocumentError)> {
         let at = self.clock.now();
         let id = self.next_id(at);
-        let Options { on_conflict, auto_send, origin } = options.clone();
+        let Options { on_conflict, auto_send, origin, renew_keys: _ } = options.clone();
         let actor = principal.actor();
         let span = tracing::Span::current();
         match examine(principal, record, at) {

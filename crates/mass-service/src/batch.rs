@@ -2,11 +2,13 @@
 
 use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::audit::Refusals;
+use mass_domain::port::PortError;
 use mass_domain::tenancy::CredentialsVersion;
 use mass_domain::trace::Origin;
 
 use crate::MassService;
 use crate::accept::{AcceptError, Options, missing_result};
+use crate::acceptance::SubmissionResults;
 use crate::decision::{Receipt, Refusal};
 use crate::document::{DocumentError, Record};
 use crate::refused::Sent;
@@ -17,6 +19,8 @@ use crate::submission::Submission;
 pub struct Prepared {
     submissions: Vec<Submission>,
     verdicts: Vec<(Sent, Result<(), DocumentError>)>,
+    /// True if keys of deleted requests are followed by their successors.
+    renew_keys: bool,
 }
 
 /// One result per document, in their order.
@@ -75,6 +79,7 @@ impl MassService {
         prepared: &mut Prepared,
     ) -> Result<(), Forbidden> {
         principal.require(Permission::MassWrite)?;
+        prepared.renew_keys = options.renew_keys;
         prepared.verdicts.push(match self.prepare(principal, &record, options) {
             Ok(submission) => {
                 let sent = Sent::of(&submission);
@@ -105,13 +110,51 @@ impl MassService {
         let stored = if needs_store {
             let kept = if as_of.is_some() { prepared.submissions.clone() } else { Vec::new() };
             let submissions = std::mem::replace(&mut prepared.submissions, kept);
-            self.store.accept(principal.tenant(), submissions, Vec::new(), as_of).await?
+            if prepared.renew_keys {
+                self.store_renewing_keys(principal, submissions, as_of).await?
+            } else {
+                self.store.accept(principal.tenant(), submissions, Vec::new(), as_of).await?
+            }
         } else {
             Some(Vec::new())
         };
         match stored {
             Some(stored) => Ok(Ok(self.results(stored, prepared.verdicts, refusals)?)),
             None => Ok(Err(prepared)),
+        }
+    }
+
+    /// Stores submissions. Those whose idempotency key led to a deleted request are stored under the key's successor.
+    async fn store_renewing_keys(
+        &self,
+        principal: &Principal,
+        mut submissions: Vec<Submission>,
+        as_of: Option<CredentialsVersion>,
+    ) -> Result<Option<SubmissionResults>, PortError> {
+        let tenant = principal.tenant();
+        let stored = self.store.accept(tenant, submissions.clone(), Vec::new(), as_of).await?;
+        let Some(mut results) = stored else { return Ok(None) };
+        loop {
+            let mut renewed = Vec::new();
+            for (at, (submission, result)) in submissions.iter_mut().zip(&results).enumerate() {
+                if let (Some(key), Err(Refusal::KeyOfDeleted { .. })) = (&submission.idempotency_key, result)
+                    && let Some(successor) = key.successor()
+                {
+                    submission.idempotency_key = Some(successor);
+                    renewed.push((at, submission.clone()));
+                }
+            }
+            if renewed.is_empty() {
+                return Ok(Some(results));
+            }
+            let (places, again): (Vec<usize>, Vec<Submission>) = renewed.into_iter().unzip();
+            let stored = self.store.accept(tenant, again, Vec::new(), as_of).await?;
+            let Some(stored) = stored else { return Ok(None) };
+            for (at, result) in places.into_iter().zip(stored) {
+                if let Some(place) = results.get_mut(at) {
+                    *place = result;
+                }
+            }
         }
     }
 
@@ -153,7 +196,7 @@ impl MassService {
         principal.require(Permission::MassWrite)?;
         let mut refusals = Refusals::default();
         let all_passed = prepared.all_passed();
-        let Prepared { submissions, verdicts } = prepared;
+        let Prepared { submissions, verdicts, .. } = prepared;
         if all_passed {
             let stored = self.store.store_all_or_none(principal.tenant(), submissions).await?;
             let results = self.results(stored, verdicts, &mut refusals)?;

@@ -1,48 +1,73 @@
-//! `mass import`: a CSV or NDJSON file, record by record, into the local database or a server.
+//! `mass import`: files, record by record, into the local database or a server.
 
+mod answer;
 mod destination;
+mod fault;
+mod input;
+mod keys;
+mod local;
 mod outcome;
 mod rejected;
+mod retry;
 mod server;
 mod source;
 mod summary;
+mod token;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use mass_domain::contracts::ContractId;
 use mass_domain::tenancy::TenantId;
 use mass_service::OnConflict;
+use serde_json::{Value, json};
 
+use self::answer::TokenRefused;
 use self::destination::Destination;
+use self::input::STDIN;
 use self::outcome::ImportOutcome;
 use self::rejected::Rejected;
-use self::source::Source;
+use self::source::{FileFormat, Source};
 use self::summary::ImportSummary;
 use super::print;
 use crate::config::{EngineSettings, LocalSettings, Secrets};
+use crate::terminal::{visible_line, write_stderr};
 
-/// The arguments: the file to import, and its destination.
+/// The arguments: the files to import, and their destination.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// A CSV file with dotted headers (.csv), or NDJSON (.ndjson, .jsonl).
-    file: PathBuf,
+    /// CSV with dotted headers (.csv), NDJSON (.ndjson, .jsonl) or a JSON array (.json), also in gzip or Zstandard; `-`
+    /// is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The format of the files [default: by their names].
+    #[arg(long, value_enum)]
+    format: Option<FileFormat>,
     /// The records' contract, NAME/VERSION: needed for CSV; adds the contract's marker to records without one.
     #[arg(long)]
     contract: Option<ContractId>,
+    /// Judge all records by their contracts and store nothing.
+    #[arg(long)]
+    dry_run: bool,
     /// A server's address [default: the local database].
     #[arg(long)]
     url: Option<String>,
+    /// A file with the bearer token for that server; `-` is standard input [default: the variable MASS_TOKEN].
+    #[arg(long, value_name = "PATH", requires = "url")]
+    token_file: Option<PathBuf>,
+    /// The time for which a server that cannot be reached or is busy is tried again.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    retry_seconds: u64,
     /// The action if another document with the same natural key is stored.
     #[arg(long, value_enum, default_value = "refuse")]
     on_conflict: Conflict,
     /// The tenant, in the local database [default: MASS_TENANT].
     #[arg(long, conflicts_with = "url", value_parser = TenantId::parse)]
     tenant: Option<TenantId>,
-    /// A new file for refused records [default: one beside FILE].
+    /// A new file for refused records, of one FILE [default: one beside FILE].
     #[arg(long, value_name = "PATH")]
     rejected: Option<PathBuf>,
     /// Print the summary as JSON.
@@ -71,55 +96,155 @@ impl From<Conflict> for OnConflict {
     }
 }
 
-/// Imports a file.
-///
-/// # Errors
-/// If the file cannot be read, or the destination cannot be reached or refuses the caller.
-pub async fn run(arguments: Arguments, secrets: &Secrets) -> anyhow::Result<ExitCode> {
-    let path = &arguments.file;
-    let file = || format!("the file {}", path.display());
-    let mut source = Source::open(path, arguments.contract).with_context(file)?;
-    let mut rejected = Rejected::new(path, arguments.rejected.as_deref(), source.headers())?;
-    let mut destination = Destination::new(&arguments, secrets).await?;
-    let imported = import(&arguments, &mut source, &mut destination, &mut rejected).await;
-    let recorded = destination.finish().await.context("the refusals cannot be recorded in the audit trail");
-    let summary = imported?;
-    let rejected = rejected.finish().context("the file of refused records")?;
-    print(&if arguments.json { summary.json(rejected.as_deref()) } else { summary.text(rejected.as_deref()) })?;
-    recorded?;
-    Ok(if summary.has_refused() { ExitCode::from(2) } else { ExitCode::SUCCESS })
+/// The result of one file.
+struct ImportedFile<'a> {
+    path: &'a Path,
+    summary: ImportSummary,
+    rejected: Option<PathBuf>,
 }
 
-/// Sends all records, and counts the outcomes.
+/// Imports files.
+///
+/// # Errors
+/// If a file cannot be read, or the destination cannot be reached or refuses the caller.
+pub async fn run(arguments: Arguments, secrets: &Secrets) -> anyhow::Result<ExitCode> {
+    let mut first = Some(check(&arguments)?);
+    let progress = ProgressBar::hidden();
+    let mut destination = Destination::new(&arguments, secrets, progress.clone()).await?;
+    let mut files = Vec::new();
+    let mut failure = None;
+    for path in &arguments.files {
+        let mut file = ImportedFile { path, summary: ImportSummary::new(arguments.dry_run), rejected: None };
+        let opened = first.take().map_or_else(|| open(&arguments, path), Ok);
+        let imported = match opened {
+            Ok((source, rejected)) => import(source, rejected, &mut destination, &mut file, &progress).await,
+            Err(error) => Err(error),
+        };
+        files.push(file);
+        if let Err(error) = imported {
+            failure = Some(error);
+            break;
+        }
+    }
+    progress.finish_and_clear();
+    let recorded = destination.finish().await.context("the refusals cannot be recorded in the audit trail");
+    let total = total(&files, arguments.dry_run);
+    if failure.is_none() || !total.is_empty() {
+        print(&if arguments.json { format!("{}\n", in_json(&files, &total)) } else { in_words(&files, &total) })?;
+    }
+    if let Some(error) = failure {
+        advise(&error, &total);
+        return Err(error);
+    }
+    recorded?;
+    Ok(if total.has_refused() { ExitCode::from(2) } else { ExitCode::SUCCESS })
+}
+
+/// Checks the arguments before anything is done, and opens the first file.
+fn check(arguments: &Arguments) -> anyhow::Result<(Source, Rejected)> {
+    let [first, others @ ..] = &arguments.files[..] else { bail!("expected a file") };
+    if arguments.rejected.is_some() && !others.is_empty() {
+        bail!("--rejected: expected one file to import, found {}", arguments.files.len());
+    }
+    let readers = arguments.files.iter().chain(&arguments.token_file).filter(|path| *path == Path::new(STDIN)).count();
+    if readers > 1 {
+        bail!("expected `-` at most once, because standard input can be read only once");
+    }
+    for path in others.iter().filter(|path| *path != Path::new(STDIN)) {
+        input::open_file(path).with_context(|| named(path))?;
+    }
+    open(arguments, first)
+}
+
+fn open(arguments: &Arguments, path: &Path) -> anyhow::Result<(Source, Rejected)> {
+    let source = Source::open(path, arguments.format, arguments.contract).with_context(|| named(path))?;
+    let beside = if path == Path::new(STDIN) { Path::new("stdin") } else { path };
+    let rejected = Rejected::new(beside, arguments.rejected.as_deref(), source.headers())?;
+    Ok((source, rejected))
+}
+
+/// Names a file in messages.
+fn named(path: &Path) -> String {
+    if path == Path::new(STDIN) { "standard input".to_owned() } else { format!("the file {}", path.display()) }
+}
+
+/// Sends all records of a file, and counts the outcomes.
 async fn import(
-    arguments: &Arguments,
-    source: &mut Source,
+    mut source: Source,
+    mut rejected: Rejected,
     destination: &mut Destination,
-    rejected: &mut Rejected,
-) -> anyhow::Result<ImportSummary> {
-    let progress = progress_bar(source.bytes());
-    let mut summary = ImportSummary::default();
+    file: &mut ImportedFile<'_>,
+    progress: &ProgressBar,
+) -> anyhow::Result<()> {
+    show(progress, source.length());
     loop {
-        let rows =
-            source.next_rows(destination.chunk()).with_context(|| format!("the file {}", arguments.file.display()))?;
+        let rows = source.next_rows(destination.chunk()).with_context(|| named(file.path))?;
         if rows.is_empty() {
             break;
         }
         for (row, outcome) in rows.iter().zip(destination.take(&rows).await?) {
-            summary.count(row.line, &outcome);
+            file.summary.count(row.line, &outcome);
             if let ImportOutcome::Refused(faults) = outcome {
                 rejected.write(row, source.header(), &faults).context("the file of refused records")?;
             }
         }
         progress.set_position(source.bytes_read());
-        progress.set_message(summary.progress());
+        progress.set_message(file.summary.progress());
     }
-    progress.finish_and_clear();
-    Ok(summary)
+    file.rejected = rejected.finish().context("the file of refused records")?;
+    Ok(())
 }
 
-fn progress_bar(bytes: u64) -> ProgressBar {
-    let template = "{bar:30} {percent:>3} %  {msg}  {bytes_per_sec}  {eta} left";
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(bytes).with_style(style)
+/// Begins to show the progress of a file with a length in bytes, if it is known.
+fn show(progress: &ProgressBar, bytes: Option<u64>) {
+    let template = match bytes {
+        Some(_) => "{bar:30} {percent:>3} %  {msg}  {bytes_per_sec}  {eta} left",
+        None => "{spinner} {msg}  {bytes}  {bytes_per_sec}",
+    };
+    progress.reset();
+    match bytes {
+        Some(bytes) => progress.set_length(bytes),
+        None => progress.unset_length(),
+    }
+    progress.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    progress.set_draw_target(indicatif::ProgressDrawTarget::stderr());
+}
+
+fn total(files: &[ImportedFile<'_>], is_dry_run: bool) -> ImportSummary {
+    let mut total = ImportSummary::new(is_dry_run);
+    files.iter().for_each(|file| total.add(&file.summary));
+    total
+}
+
+/// Formats the results for people: of several files each, and the totals.
+fn in_words(files: &[ImportedFile<'_>], total: &ImportSummary) -> String {
+    let of = |file: &ImportedFile<'_>| file.summary.text(file.rejected.as_deref());
+    if let [file] = files {
+        return of(file);
+    }
+    let name = |path: &Path| visible_line(&path.display().to_string()).into_owned();
+    let each: String = files.iter().map(|file| format!("{}: {}", name(file.path), of(file))).collect();
+    format!("{each}In all: {}\n", total.numbers())
+}
+
+/// Formats the results for programs.
+fn in_json(files: &[ImportedFile<'_>], total: &ImportSummary) -> Value {
+    if let [file] = files {
+        return file.summary.json(file.rejected.as_deref());
+    }
+    let of = |file: &ImportedFile<'_>| {
+        let mut object = file.summary.json(file.rejected.as_deref());
+        object["file"] = json!(file.path);
+        object
+    };
+    let mut object = total.json(None);
+    object["files"] = files.iter().map(of).collect();
+    object
+}
+
+/// Says on standard error how to go on after an import that ended early.
+fn advise(error: &anyhow::Error, total: &ImportSummary) {
+    let Some(safe) = total.safe() else { return };
+    let token = if error.is::<TokenRefused>() { ", with a new token" } else { "" };
+    write_stderr(&format!("mass: {safe}{token}\n"));
 }

@@ -83,7 +83,15 @@ const IDEMPOTENCY_KEY: Parameter = Parameter::new(
     },
 );
 
+const KEYED: Parameter = Parameter::new(
+    "keyed",
+    "True if each JSON record is an object of a `document` and, optionally, the idempotency `key` of this record, which \
+     precedes one of the batch. A key whose request was deleted is followed by `KEY~1`, `KEY~2` and so on.",
+    || json!({"type": "boolean", "default": false}),
+);
+
 const PARAMETERS: &[Parameter] = &[
+    KEYED,
     Parameter::new(
         "contract",
         "The records' contract: needed for CSV; adds the contract's marker to JSON without one.",
@@ -222,6 +230,8 @@ struct Wishes {
     mode: Mode,
     shown: Shown,
     contract: Option<ContractId>,
+    /// Whether the records come with keys.
+    keyed: bool,
     key: Option<IdempotencyKey>,
     options: Options,
 }
@@ -248,10 +258,14 @@ impl Wishes {
             _ => Err("Either all or errors.".to_owned()),
         });
         let contract = query.take("contract");
+        let keyed = query.take::<bool>("keyed").unwrap_or_default();
         let on_conflict = query.take_with("on_conflict", on_conflict).unwrap_or_default();
         query.finish()?;
         if upload.format == Format::Csv && contract.is_none() {
             return Err(wrong_parameter("contract", "Rows of CSV do not tell their contract: name it.".to_owned()));
+        }
+        if upload.format == Format::Csv && keyed {
+            return Err(wrong_parameter("keyed", "Rows of CSV have no keys: send JSON.".to_owned()));
         }
         let key = match idempotency_key(call.headers())? {
             SentKey::Header(key) | SentKey::Fallback(key) if key.as_str().len() > KEY_LENGTH => {
@@ -261,8 +275,10 @@ impl Wishes {
             SentKey::Header(key) | SentKey::Fallback(key) => Some(key),
             SentKey::None => None,
         };
-        let options = Options { on_conflict, auto_send: tools.engine.auto_send(), origin: call.origin.clone() };
-        Ok(Self { mode: mode.unwrap_or_default(), shown: shown.unwrap_or_default(), contract, key, options })
+        let (auto_send, origin) = (tools.engine.auto_send(), call.origin.clone());
+        let options = Options { on_conflict, auto_send, origin, renew_keys: keyed };
+        let (mode, shown) = (mode.unwrap_or_default(), shown.unwrap_or_default());
+        Ok(Self { mode, shown, contract, keyed, key, options })
     }
 
     fn terms(&self, call: &Call, tools: &Tools, stream: Arc<Stream>) -> Terms {
@@ -272,6 +288,7 @@ impl Wishes {
             principal: call.principal.clone(),
             options: self.options.clone(),
             contract: self.contract,
+            keyed: self.keyed,
             key: self.key.clone(),
             limit: tools.limit,
         }

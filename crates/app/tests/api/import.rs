@@ -1,11 +1,12 @@
 //! `mass import`: accepted and refused records, and that a second run changes nothing.
 
+mod identity;
+mod inputs;
+mod retrying;
+
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader, ErrorKind, Write};
-use std::net::TcpListener;
 use std::process::Stdio;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
@@ -174,7 +175,7 @@ fn prints_the_summary_as_json() {
     let mut summary: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert!(summary.as_object_mut().unwrap().remove("warnings").unwrap()["count"].is_number());
     let expected = json!({"read": 200, "accepted": 155, "corrections": 0, "duplicates": 0, "refused": 45,
-                          "rejected_file": "readings.csv.rejected.csv"});
+                          "dry_run": false, "rejected_file": "readings.csv.rejected.csv"});
     assert_eq!((ended.status, summary), (Some(2), expected));
 }
 
@@ -391,8 +392,8 @@ fn an_unusable_file_fails_with_a_reason() {
     fs::create_dir(workplace.path("folder.csv")).unwrap();
     let cases: [(&str, &[&str], &[&str]); 14] = [
         ("sixteen.csv", &["--contract", "simple/1.0"], &["sixteen.csv", "UTF-8", "UTF-16"]),
-        ("packed.csv", &["--contract", "simple/1.0"], &["packed.csv", "gzip", "unpack"]),
-        ("readings.csv.gz", &["--contract", "simple/1.0"], &["unpack"]),
+        ("packed.csv", &["--contract", "simple/1.0"], &["packed.csv"]),
+        ("readings.csv.gz", &["--contract", "simple/1.0"], &["readings.csv.gz"]),
         ("workbook.csv", &["--contract", "simple/1.0"], &["workbook"]),
         ("binary.ndjson", &[], &["binary"]),
         ("folder.csv", &["--contract", "simple/1.0"], &["folder.csv", "expected a file"]),
@@ -460,88 +461,6 @@ fn refused_beside(workplace: &Workplace, file: &str) -> String {
     text.split(letters).filter(|word| !is_id(word)).collect::<Vec<_>>().join(" ")
 }
 
-#[tokio::test]
-async fn a_server_that_refuses_the_token_fails_the_import() {
-    let workplace = Workplace::sqlite();
-    let server = workplace.serve();
-    let wrong = format!("{}x", server.token().await);
-    let workplace = workplace.with("MASS_TOKEN", &wrong);
-    with_readings(&workplace);
-    let arguments = ["--contract", "device/1.1", "--url"];
-    for (url, named) in [
-        (server.url.as_str(), "401"),
-        ("http://127.0.0.1:1", "cannot be reached"),
-        ("nowhere", "--url"),
-        ("http://ana:hunter2@127.0.0.1:1", "--url"),
-    ] {
-        let ended = import(&workplace, "readings.csv", &[&arguments[..], &[url]].concat());
-        assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
-        assert!(ended.stderr.contains(named) && !ended.stderr.contains(&wrong), "{ended:?}");
-        assert!(!ended.stderr.contains("hunter2"), "{ended:?}");
-    }
-    assert_eq!(server.list(&server.token().await).await.len(), 0);
-}
-
-#[test]
-fn waits_for_a_busy_server_and_fails_on_a_broken_one() {
-    let workplace = Workplace::sqlite().with("MASS_TOKEN", "t");
-    workplace.write("one.ndjson", r#"{"payload":{"a":1}}"#);
-    let busy = ["503 Busy\r\nRetry-After: 0", "429 Slow down\r\nRetry-After: 0"];
-    let import_into = |answers: Vec<String>| {
-        let (url, server) = stub(answers);
-        let ended = import(&workplace, "one.ndjson", &["--url", &url]);
-        server.join().unwrap();
-        ended
-    };
-    let answer = |status: &str, body: &str| {
-        format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-    };
-    let results = "{\"index\":0,\"line\":1,\"outcome\":\"accepted\"}\n{\"totals\":{\"read\":1,\"accepted\":1}}\n";
-    let taken = answer("200 OK", results);
-    let ended = import_into(busy.iter().map(|status| answer(status, "")).chain([taken]).collect());
-    assert_ended(&ended, 0, "1 read, 1 accepted, 0 duplicates, 0 refused\n");
-    let error = r#"{"title":"Not available","status":503}"#;
-    let halted = format!("{{\"outcome\":\"unprocessed\"}}\n{{\"totals\":{{\"read\":1}},\"error\":{error}}}\n");
-    let ended = import_into(vec![answer("200 OK", &halted), answer("200 OK", results)]);
-    assert_ended(&ended, 0, "1 read, 1 accepted, 0 duplicates, 0 refused\n");
-    let ended = import_into(vec![answer("200 OK", "{\"outcome\":\"accepted\"}\n")]);
-    assert_eq!(ended.status, Some(1), "an answer without totals is not whole: {ended:?}");
-    let broken = r#"{"type":"/problems/internal","title":"Something went wrong here","status":500}"#;
-    let ended = import_into(vec![answer("500 Broken", broken)]);
-    assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""));
-    assert!(ended.stderr.contains("500") && ended.stderr.contains("Something went wrong here"), "{ended:?}");
-    // Text from a server does not change the terminal.
-    let hostile = r#"{"title":"\u001b[2J\u202e","status":403,"detail":"no\n200 read, 200 accepted\u0007"}"#;
-    let ended = import_into(vec![answer("403 Forbidden", hostile)]);
-    let told = r"mass: the server answered 403: \u001b[2J\u202e. no 200 read, 200 accepted\u0007";
-    assert_eq!(ended.stderr.trim_end(), told);
-}
-
-#[test]
-fn redirects_are_reported_and_the_token_is_not_forwarded() {
-    let workplace = Workplace::sqlite().with("MASS_TOKEN", "hunter2");
-    workplace.write("one.ndjson", r#"{"payload":{"a":1}}"#);
-    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
-    elsewhere.set_nonblocking(true).unwrap();
-    let origin = format!("http://{}", elsewhere.local_addr().unwrap());
-    for status in ["301 Moved Permanently", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"] {
-        let place = format!("http://ana:hunter3@{}/mass/v1/mass-requests/batch?a=b", &origin["http://".len()..]);
-        for (location, named) in [(place.as_str(), format!("to {origin}/mass,")), ("", "elsewhere,".to_owned())] {
-            let header = if location.is_empty() { String::new() } else { format!("Location: {location}\r\n") };
-            let answer = format!("HTTP/1.1 {status}\r\nConnection: close\r\n{header}Content-Length: 0\r\n\r\n");
-            let (url, server) = stub(vec![answer]);
-            let ended = import(&workplace, "one.ndjson", &["--url", &url]);
-            server.join().unwrap();
-            assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
-            for told in [status, &named, "--url"] {
-                assert!(ended.stderr.contains(told), "{told}: {ended:?}");
-            }
-            assert!(!ended.stderr.contains("hunter"), "{ended:?}");
-        }
-    }
-    assert_eq!(elsewhere.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "somebody was called");
-}
-
 #[test]
 fn control_characters_in_names_are_escaped() {
     let workplace = Workplace::sqlite();
@@ -558,31 +477,6 @@ fn control_characters_in_names_are_escaped() {
     }
     let ended = workplace.mass(&["import", "a.csv", "--contract", "\u{1b}[31m"]);
     assert!(ended.stderr.contains("--contract") && !ended.stderr.contains('\u{1b}'), "{ended:?}");
-}
-
-/// A server that gives these answers, one per connection, to any request.
-fn stub(answers: Vec<String>) -> (String, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let serve = move || {
-        for answer in answers {
-            let (mut connection, _) = listener.accept().unwrap();
-            swallow_request(&mut BufReader::new(connection.try_clone().unwrap()));
-            connection.write_all(answer.as_bytes()).unwrap();
-        }
-    };
-    (url, std::thread::spawn(serve))
-}
-
-fn swallow_request(reader: &mut impl BufRead) {
-    let (mut length, mut line) = (0, String::new());
-    while reader.read_line(&mut line).unwrap() > 2 {
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-        line.clear();
-    }
-    reader.read_exact(&mut vec![0; length]).unwrap();
 }
 
 async fn an_import_killed_anywhere_is_completed_by_the_next(workplace: Workplace) {

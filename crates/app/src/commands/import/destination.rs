@@ -1,129 +1,93 @@
-//! The destination of an import: the local database, or a server.
+//! The destination of an import: the local database, a server, or the contracts alone.
 
-use anyhow::Context;
-use mass_domain::access::Principal;
-use mass_domain::audit::Refusals;
-use mass_domain::mass_request::Outcome;
-use mass_domain::trace::Origin;
-use mass_domain::validation::Violation;
-use mass_service::{AcceptError, DocumentError, MassService, OnConflict, Options, Receipt, Refusal};
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+use mass_domain::contracts;
+use mass_domain::tenancy::TenantId;
+use mass_domain::time::Clock;
+use mass_service::OnConflict;
 
 use super::Arguments;
-use super::outcome::{ImportOutcome, unreadable};
-use super::rejected::Fault;
+use super::local::{Local, document_faults, foreign_tenant};
+use super::outcome::ImportOutcome;
 use super::server::{self, Server};
 use super::source::Row;
-use crate::commands::{print_first_password, tenant};
+use super::token;
 use crate::config::Secrets;
-use crate::engine::EngineToken as BearerToken;
-use crate::http::context::new_request_id;
-use crate::records::submitted;
-use crate::startup::{self, Installation};
+use crate::startup::SystemClock;
 
-/// The number of records per transaction of the local database.
+/// The number of records that a dry run judges at a time.
 const CHUNK: usize = 500;
 
 /// The destination of records.
 pub(super) enum Destination {
-    Local { mass: Box<MassService>, principal: Principal, options: Options, refusals: Box<Refusals> },
-    Server(Server),
+    /// The local database.
+    Local(Box<Local>),
+    /// A server.
+    Server(Box<Server>),
+    /// The contracts: a dry run in this program.
+    Contracts(TenantId),
+    /// The contracts of a server: a dry run there.
+    ContractsOf(Box<Server>),
 }
 
 impl Destination {
     /// Opens the local database, or prepares the client of a server.
-    pub(super) async fn new(arguments: &Arguments, secrets: &Secrets) -> anyhow::Result<Self> {
+    pub(super) async fn new(arguments: &Arguments, secrets: &Secrets, progress: ProgressBar) -> anyhow::Result<Self> {
         let on_conflict: OnConflict = arguments.on_conflict.into();
         if let Some(url) = &arguments.url {
-            let token = secrets.token.as_ref().context(
-                "--url needs a bearer token for that server: set the variable MASS_TOKEN, or MASS_TOKEN_FILE to the path of \
-                 a file that holds it",
-            )?;
-            BearerToken::parse(token).context("MASS_TOKEN")?;
-            return Ok(Self::Server(Server::new(url, token, on_conflict)?));
+            let token = token::read(arguments.token_file.as_deref(), secrets)?;
+            let patience = Duration::from_secs(arguments.retry_seconds);
+            let server = Box::new(Server::new(url, token, on_conflict, patience, progress)?);
+            return Ok(if arguments.dry_run { Self::ContractsOf(server) } else { Self::Server(server) });
         }
-        let auto_send = startup::auto_send(&arguments.engine)?;
-        let installation = Installation::open(&arguments.local, secrets).await?;
-        print_first_password(installation.bootstrapped.as_ref());
-        let tenant = tenant(&arguments.local, &installation, arguments.tenant.clone()).await?;
-        let origin = Origin { request_id: new_request_id(), trace: None, address: None };
-        let options = Options { on_conflict, auto_send, origin };
-        let mass = Box::new(installation.mass());
-        Ok(Self::Local { mass, principal: Principal::system(tenant), options, refusals: Box::default() })
+        if arguments.dry_run {
+            let tenant = arguments.tenant.as_ref().unwrap_or(&arguments.local.default_tenant);
+            return Ok(Self::Contracts(tenant.clone()));
+        }
+        Ok(Self::Local(Box::new(Local::open(arguments, on_conflict, secrets).await?)))
     }
 
     /// Returns the number of records that it takes at a time.
     pub(super) const fn chunk(&self) -> usize {
         match self {
-            Self::Local { .. } => CHUNK,
-            Self::Server(_) => server::BATCH,
+            Self::Local(_) | Self::Contracts(_) => CHUNK,
+            Self::Server(_) | Self::ContractsOf(_) => server::BATCH,
         }
     }
 
     /// Sends records; returns one outcome per record, in order.
     pub(super) async fn take(&mut self, rows: &[Row]) -> anyhow::Result<Vec<ImportOutcome>> {
         match self {
-            Self::Local { mass, principal, options, refusals } => store(mass, principal, options, refusals, rows).await,
+            Self::Local(local) => local.store(rows).await,
             Self::Server(server) => server.send(rows).await,
+            Self::Contracts(tenant) => Ok(rows.iter().map(|row| judge(row, tenant)).collect()),
+            Self::ContractsOf(server) => server.validate(rows).await,
         }
     }
 
-    /// Records the refusals in the audit trail; a server does so itself.
+    /// Records the refusals in the audit trail; a server does so itself, and a dry run leaves no trace.
     pub(super) async fn finish(self) -> anyhow::Result<()> {
         match self {
-            Self::Local { mass, principal, options, refusals } => {
-                Ok(mass.record_refusals(&principal, &options.origin, *refusals).await?)
-            }
-            Self::Server(_) => Ok(()),
+            Self::Local(local) => local.finish().await,
+            Self::Server(_) | Self::Contracts(_) | Self::ContractsOf(_) => Ok(()),
         }
     }
 }
 
-async fn store(
-    mass: &MassService,
-    principal: &Principal,
-    options: &Options,
-    refusals: &mut Refusals,
-    rows: &[Row],
-) -> anyhow::Result<Vec<ImportOutcome>> {
-    let record = |row: &Row| submitted(&row.text, row.document.clone(), || Some(row.key.clone()));
-    let records = rows.iter().map(record).collect();
-    let results = mass.store_records(principal, records, options, refusals).await?;
-    let outcome = |result| match result {
-        Ok(receipt) => Ok(outcome_of(receipt)),
-        Err(error) => Ok(ImportOutcome::Refused(faults(error)?)),
+/// Judges a record by its contract alone.
+fn judge(row: &Row, tenant: &TenantId) -> ImportOutcome {
+    let document = match &row.document {
+        Ok(document) => document,
+        Err(unreadable) => return ImportOutcome::Refused(unreadable.faults.clone()),
     };
-    results.into_iter().map(outcome).collect()
-}
-
-fn outcome_of(receipt: Receipt) -> ImportOutcome {
-    let warnings = receipt.request.warnings;
-    match receipt.outcome {
-        _ if receipt.replayed => ImportOutcome::Duplicate(warnings),
-        Outcome::Accepted => ImportOutcome::Accepted(warnings),
-        Outcome::Correction => ImportOutcome::Correction(warnings),
-        Outcome::Duplicate => ImportOutcome::Duplicate(warnings),
-    }
-}
-
-/// Converts the error of one record to faults. An error that concerns the whole import is returned as such.
-fn faults(error: AcceptError) -> anyhow::Result<Vec<Fault>> {
-    match error {
-        AcceptError::Forbidden(error) => Err(error.into()),
-        AcceptError::Store(error) => Err(error.into()),
-        AcceptError::Document(DocumentError::Malformed(error)) => Ok(vec![unreadable(&error)]),
-        AcceptError::Document(DocumentError::Invalid(refused)) => {
-            Ok(refused.violations.into_iter().map(Fault::from).collect())
+    let context = contracts::ValidationContext { now: SystemClock.now(), body_bytes: row.text.len() };
+    match contracts::validate(document, &context) {
+        Ok(valid) if valid.index.tenant.as_ref().is_some_and(|named| named != tenant.as_str()) => {
+            ImportOutcome::Refused(vec![foreign_tenant()])
         }
-        AcceptError::Document(error @ DocumentError::ForeignTenant) => {
-            Ok(vec![Fault::of_record("foreign_tenant", error.to_string())])
-        }
-        AcceptError::Refused(Refusal::OverQuota(over)) => Err(over.into()),
-        AcceptError::Refused(refusal) => Ok(vec![Fault::of_record("conflict", refusal.to_string())]),
-    }
-}
-
-impl From<Violation> for Fault {
-    fn from(Violation { pointer, code, detail, expected, actual, .. }: Violation) -> Self {
-        Self { pointer, code, detail, expected, actual }
+        Ok(valid) => ImportOutcome::Accepted(valid.warnings),
+        Err(invalid) => ImportOutcome::Refused(document_faults(invalid)),
     }
 }

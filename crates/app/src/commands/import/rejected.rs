@@ -3,55 +3,20 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use serde::Serialize;
-use tempfile::NamedTempFile;
 
+use super::fault::Fault;
 use super::source::Row;
 use crate::commands::require_free;
 use crate::records::OWN_COLUMNS;
 use crate::rows::Header;
 
-/// The reason for which a record was refused.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct Fault {
-    /// The location, as a JSON Pointer into the record.
-    pub(super) pointer: String,
-    /// A stable code.
-    pub(super) code: String,
-    /// A sentence for people.
-    pub(super) detail: String,
-    /// The expected value.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) expected: Option<String>,
-    /// The actual value.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) actual: Option<String>,
-}
-
-impl Fault {
-    /// Creates a fault of the whole record.
-    pub(super) fn of_record(code: &str, detail: String) -> Self {
-        Self { pointer: String::new(), code: code.to_owned(), detail, expected: None, actual: None }
-    }
-
-    /// Formats the reason with the expected and the actual value.
-    fn reason(&self) -> String {
-        let Self { detail, expected, actual, .. } = self;
-        match (expected, actual) {
-            (Some(expected), Some(actual)) => format!("{detail} Expected: {expected}; found: {actual}."),
-            (Some(expected), None) => format!("{detail} Expected: {expected}."),
-            (None, Some(actual)) => format!("{detail} Found: {actual}."),
-            (None, None) => detail.clone(),
-        }
-    }
-}
-
-/// The output file, created with the first refused record. It gets its final name at the end, so that it is never
-/// incomplete, and never replaces another file, which somebody may have corrected meanwhile.
+/// The output file, created with the first refused record. It has no name until the end, so that it is never incomplete
+/// and an interrupted import leaves nothing behind. It never replaces another file, which somebody may have corrected
+/// meanwhile.
 pub(super) struct Rejected {
     path: OutputPath,
     /// The headers of a CSV file.
@@ -79,8 +44,8 @@ struct Output {
 }
 
 enum RejectedWriter {
-    Csv(Box<csv::Writer<NamedTempFile>>),
-    Ndjson(BufWriter<NamedTempFile>),
+    Csv(Box<csv::Writer<File>>),
+    Ndjson(BufWriter<File>),
 }
 
 impl Rejected {
@@ -125,10 +90,13 @@ impl Rejected {
     /// a file with the same content, that file is kept instead.
     pub(super) fn finish(self) -> anyhow::Result<Option<PathBuf>> {
         let Some(Output { folder, writer }) = self.output else { return Ok(None) };
-        let mut file = match writer {
+        let mut nameless = match writer {
             RejectedWriter::Csv(writer) => writer.into_inner().map_err(csv::IntoInnerError::into_error)?,
             RejectedWriter::Ndjson(writer) => writer.into_inner().map_err(io::IntoInnerError::into_error)?,
         };
+        let mut file = tempfile::Builder::new().prefix(".mass-rejected-").tempfile_in(&folder)?;
+        nameless.rewind()?;
+        io::copy(&mut nameless, &mut file)?;
         for number in 1_u32.. {
             let path = self.path.numbered(&folder, self.headers.is_some(), number);
             let error = match file.persist_noclobber(&path) {
@@ -173,10 +141,9 @@ impl Rejected {
 }
 
 impl OutputPath {
-    /// Creates a file in the first writable folder. Its temporary name resembles the final one, so that it can be
-    /// recognised if the import is killed.
-    fn open(&self) -> anyhow::Result<(PathBuf, NamedTempFile)> {
-        let open = |folder: &Path| tempfile::Builder::new().prefix(".mass-rejected-").tempfile_in(folder);
+    /// Creates a file without a name in the first writable folder.
+    fn open(&self) -> anyhow::Result<(PathBuf, File)> {
+        let open = |folder: &Path| tempfile::tempfile_in(folder);
         let (first, otherwise) = match self {
             Self::Given(path) => (folder_of(path), None),
             Self::Beside { imported, otherwise } => (folder_of(imported), Some(otherwise)),
@@ -231,7 +198,7 @@ mod tests {
     use super::*;
 
     fn row() -> Row {
-        Row { line: 7, text: b"{}".to_vec(), document: Ok(mass_domain::json::Value::Null), key: String::new() }
+        Row { line: 7, text: b"{}".to_vec(), document: Ok(mass_domain::json::Value::Null), key: None }
     }
 
     fn rejected(imported: &Path, otherwise: &Path) -> Rejected {

@@ -3,131 +3,252 @@
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use indicatif::ProgressBar;
 use mass_domain::canonical;
-use mass_domain::validation::{Violation, Warning};
+use mass_domain::json::Value;
 use mass_service::OnConflict;
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 
-use super::outcome::{ImportOutcome, unreadable};
-use super::rejected::Fault;
+use super::answer::{self, BatchAnswer, End, Problem, TokenRefused, Verdict};
+use super::fault::Fault;
+use super::outcome::ImportOutcome;
+use super::retry::Retries;
 use super::source::Row;
+use crate::terminal::in_one_line;
 
-/// The number of records per batch. It must not change: the records' idempotency keys depend on it, so that another
-/// number would import files again, except for records with a natural key.
-pub(super) const BATCH: usize = 5000;
+/// The maximum number of records in a batch.
+pub(super) const BATCH: usize = 2000;
+
+/// The maximum size of a batch with several records in bytes, until a proxy refuses that much.
+const BATCH_BYTES: usize = 4 << 20;
 
 /// The path of the batch operation, below the server's address.
 const BATCHES: &str = "/v1/mass-requests/batch";
 
-/// The wait before a retry if a busy server states none.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The path of the operation that validates one document.
+const VALIDATE: &str = "/v1/mass-requests/validate";
+
+/// The number of documents that a dry run has validated at the same time.
+const VALIDATIONS: usize = 8;
+
+/// The maximum time to connect.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The maximum time between two pieces of an answer. It is longer than a server takes to store a chunk.
+const READ_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The client of a server's batch operation.
 pub(super) struct Server {
     client: Client,
-    endpoint: Url,
+    batches: Url,
+    validate: Url,
     token: SecretString,
-}
-
-/// A line of the answer to a batch: about one record, or the last line.
-#[derive(Deserialize)]
-struct ResultLine {
-    outcome: Option<String>,
-    #[serde(default)]
-    violations: Vec<Violation>,
-    #[serde(default)]
-    warnings: Vec<Warning>,
-    totals: Option<IgnoredAny>,
-    error: Option<ProblemBody>,
-}
-
-#[derive(Deserialize)]
-struct ProblemBody {
-    title: String,
-    status: u16,
-    #[serde(default)]
-    detail: String,
-}
-
-/// The result of sending a batch.
-enum BatchAnswer {
-    /// The server is busy; retry after this time.
-    Busy(Duration),
-    /// The outcomes so far, in the order of the records, and whether the answer is complete.
-    Results { results: Vec<Option<ImportOutcome>>, complete: bool },
+    /// The time for retries while the server takes nothing.
+    patience: Duration,
+    progress: ProgressBar,
+    /// The maximum size of a batch with several records in bytes.
+    most_bytes: usize,
 }
 
 impl Server {
     /// Creates the client of a server.
-    pub(super) fn new(url: &str, token: &SecretString, on_conflict: OnConflict) -> anyhow::Result<Self> {
-        let mut endpoint = endpoint(url)?;
+    pub(super) fn new(
+        url: &str,
+        token: SecretString,
+        on_conflict: OnConflict,
+        patience: Duration,
+        progress: ProgressBar,
+    ) -> anyhow::Result<Self> {
+        let mut batches = endpoint(url, BATCHES)?;
+        batches.query_pairs_mut().append_pair("keyed", "true");
         if on_conflict == OnConflict::Correct {
-            endpoint.set_query(Some("on_conflict=correct"));
+            batches.query_pairs_mut().append_pair("on_conflict", "correct");
         }
-        let client = Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
-        Ok(Self { client, endpoint, token: token.clone() })
+        let validate = endpoint(url, VALIDATE)?;
+        let client = Client::builder().redirect(reqwest::redirect::Policy::none());
+        let client = client.connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build()?;
+        Ok(Self { client, batches, validate, token, patience, progress, most_bytes: BATCH_BYTES })
     }
 
     /// Sends records until each has an outcome; returns them in order.
-    pub(super) async fn send(&self, rows: &[Row]) -> anyhow::Result<Vec<ImportOutcome>> {
-        let mut outcomes: Vec<Option<ImportOutcome>> = Vec::with_capacity(rows.len());
-        let (mut body, mut sent) = (Vec::new(), Vec::new());
-        for (at, row) in rows.iter().enumerate() {
-            outcomes.push(match &row.document {
-                Ok(document) => {
-                    body.extend_from_slice(canonical::write_as_sent(document).as_bytes());
-                    body.push(b'\n');
-                    sent.push(at);
-                    None
+    pub(super) async fn send(&mut self, rows: &[Row]) -> anyhow::Result<Vec<ImportOutcome>> {
+        let mut outcomes: Vec<Option<ImportOutcome>> = rows.iter().map(unread).collect();
+        let line = |(at, row): (usize, &Row)| Some((at, line(row.document.as_ref().ok()?, row.key.as_deref())));
+        let lines: Vec<(usize, String)> = rows.iter().enumerate().filter_map(line).collect();
+        let mut rest = &lines[..];
+        while !rest.is_empty() {
+            let (part, after) = rest.split_at(self.batch_of(rest));
+            let body: String = part.iter().map(|(_, line)| line.as_str()).collect();
+            let results = match self.send_batch(&body, part.len()).await? {
+                Some(results) => results,
+                None if part.len() > 1 => {
+                    self.most_bytes = body.len() / 2;
+                    continue;
                 }
-                Err(error) => Some(ImportOutcome::Refused(vec![unreadable(error)])),
-            });
-        }
-        while outcomes.iter().any(Option::is_none) {
-            let key = rows.first().map_or("", |row| row.key.as_str());
-            match self.attempt(key, body.clone()).await? {
-                BatchAnswer::Busy(patience) => tokio::time::sleep(patience).await,
-                BatchAnswer::Results { results, complete } => {
-                    for (at, result) in sent.iter().zip(results) {
-                        // A record that an earlier attempt stored is a duplicate for a later one.
-                        if let Some(place) = outcomes.get_mut(*at).filter(|place| place.is_none()) {
-                            *place = result;
-                        }
-                    }
-                    if !complete {
-                        tokio::time::sleep(PATIENCE).await;
-                    } else if outcomes.iter().any(Option::is_none) {
-                        bail!("the server's answer lacks records");
-                    }
+                None => vec![too_large()],
+            };
+            for ((at, _), result) in part.iter().zip(results) {
+                if let Some(place) = outcomes.get_mut(*at) {
+                    *place = Some(result);
                 }
             }
+            rest = after;
         }
         Ok(outcomes.into_iter().flatten().collect())
     }
 
-    async fn attempt(&self, key: &str, body: Vec<u8>) -> anyhow::Result<BatchAnswer> {
-        let request = self.client.post(self.endpoint.clone()).bearer_auth(self.token.expose_secret());
-        let request = request.header("Content-Type", "application/x-ndjson").header("Idempotency-Key", key);
-        let response = request.body(body).send().await.context("the server cannot be reached")?;
-        match response.status() {
-            StatusCode::OK => results(&response.text().await.context("the server's answer broke off")?),
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                Ok(BatchAnswer::Busy(retry_after(&response).unwrap_or(PATIENCE)))
+    /// Returns the number of lines that go into the next batch: at least one.
+    fn batch_of(&self, lines: &[(usize, String)]) -> usize {
+        let mut bytes = 0;
+        let fits = |(_, line): &&(usize, String)| {
+            bytes += line.len();
+            bytes <= self.most_bytes
+        };
+        lines.iter().take_while(fits).count().max(1)
+    }
+
+    /// Sends a batch until each of its records has an outcome; `None` if the batch is too large for the way there.
+    async fn send_batch(&self, body: &str, count: usize) -> anyhow::Result<Option<Vec<ImportOutcome>>> {
+        let mut outcomes: Vec<Option<ImportOutcome>> = Vec::new();
+        outcomes.resize_with(count, || None);
+        let mut retries = Retries::new(self.patience, &self.progress);
+        loop {
+            let BatchAnswer { results, end } = self.attempt(body).await?;
+            for (place, result) in outcomes.iter_mut().zip(results) {
+                // A record that an earlier attempt stored is a duplicate for a later one.
+                if place.is_none() && result.is_some() {
+                    *place = result;
+                    retries.restart();
+                }
             }
-            status if status.is_redirection() => Err(redirected(&response)),
-            status => {
-                let problem: Result<ProblemBody, _> = response.json().await;
-                Err(refusal(&problem.with_context(|| format!("the server answered {status}"))?))
+            match end {
+                End::TooLarge => return Ok(None),
+                End::Complete if outcomes.iter().any(Option::is_none) => bail!("the server's answer lacks records"),
+                End::Complete => return Ok(Some(outcomes.into_iter().flatten().collect())),
+                End::Failed { .. } if outcomes.iter().all(Option::is_some) => {
+                    return Ok(Some(outcomes.into_iter().flatten().collect()));
+                }
+                End::Failed { failure, after } => retries.wait(&failure, after).await?,
             }
         }
     }
+
+    async fn attempt(&self, body: &str) -> anyhow::Result<BatchAnswer> {
+        let request = self.client.post(self.batches.clone()).header("Content-Type", "application/x-ndjson");
+        let response = match self.call(request.body(body.to_owned())).await? {
+            Ok(response) => response,
+            Err(failed) => return Ok(BatchAnswer { results: Vec::new(), end: failed }),
+        };
+        match response.status() {
+            StatusCode::OK => answer::read(response).await,
+            _ => Err(error_of(response).await),
+        }
+    }
+
+    /// Validates records on the server, which stores nothing.
+    pub(super) async fn validate(&self, rows: &[Row]) -> anyhow::Result<Vec<ImportOutcome>> {
+        stream::iter(rows.iter().map(|row| self.validate_one(row))).buffered(VALIDATIONS).try_collect().await
+    }
+
+    async fn validate_one(&self, row: &Row) -> anyhow::Result<ImportOutcome> {
+        let document = match &row.document {
+            Ok(document) => canonical::write_as_sent(document),
+            Err(unreadable) => return Ok(ImportOutcome::Refused(unreadable.faults.clone())),
+        };
+        let mut retries = Retries::new(self.patience, &self.progress);
+        let response = loop {
+            let request = self.client.post(self.validate.clone()).header("Content-Type", "application/json");
+            match self.call(request.body(document.clone())).await? {
+                Ok(response) => break response,
+                Err(End::Failed { failure, after }) => retries.wait(&failure, after).await?,
+                Err(End::TooLarge | End::Complete) => return Ok(too_large()),
+            }
+        };
+        if response.status() != StatusCode::OK {
+            return error_of_one(response).await;
+        }
+        let verdict: Verdict = response.json().await.context("the server's verdict")?;
+        Ok(verdict.into_outcome())
+    }
+
+    /// Sends a request. Failures that may pass are returned as the end of the attempt.
+    async fn call(&self, request: RequestBuilder) -> anyhow::Result<Result<Response, End>> {
+        let response = match request.bearer_auth(self.token.expose_secret()).send().await {
+            Ok(response) => response,
+            Err(error) if error.is_builder() || error.is_redirect() => return Err(error.into()),
+            Err(error) => {
+                let error = anyhow::Error::from(error.without_url()).context("the server cannot be reached");
+                return Ok(Err(End::Failed { failure: in_one_line(&error), after: None }));
+            }
+        };
+        Ok(match response.status() {
+            StatusCode::REQUEST_TIMEOUT
+            | StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => {
+                let (status, after) = (response.status(), retry_after(&response));
+                let problem: Option<Problem> = response.json().await.ok();
+                let failure = problem.map_or_else(
+                    || format!("the server answered {status}"),
+                    |problem| problem.into_error().to_string(),
+                );
+                Err(End::Failed { failure, after })
+            }
+            StatusCode::PAYLOAD_TOO_LARGE => Err(End::TooLarge),
+            _ => Ok(response),
+        })
+    }
 }
 
-/// Returns the URL of the batch operation: below the server's address, which may have a path.
-fn endpoint(url: &str) -> anyhow::Result<Url> {
+/// Returns the outcome of a record that cannot be sent, because it is not a document.
+fn unread(row: &Row) -> Option<ImportOutcome> {
+    row.document.as_ref().err().map(|unreadable| ImportOutcome::Refused(unreadable.faults.clone()))
+}
+
+/// Writes a record with its idempotency key as a line of a batch.
+fn line(document: &Value, key: Option<&str>) -> String {
+    let document = canonical::write_as_sent(document);
+    match key {
+        Some(key) => format!("{{\"document\":{document},\"key\":\"{key}\"}}\n"),
+        None => format!("{{\"document\":{document}}}\n"),
+    }
+}
+
+/// Builds the outcome of a record that is too large for a server or a proxy before it, even alone.
+fn too_large() -> ImportOutcome {
+    let detail = "The server, or a proxy before it, answered 413: the record is too large.";
+    ImportOutcome::Refused(vec![Fault::of_record("too_long", detail.to_owned())])
+}
+
+/// Builds the error of an answer that refuses a call.
+async fn error_of(response: Response) -> anyhow::Error {
+    let status = response.status();
+    if status.is_redirection() {
+        return redirected(&response);
+    }
+    let problem: Result<Problem, _> = response.json().await;
+    match problem {
+        Ok(problem) => problem.into_error(),
+        Err(_) if status == StatusCode::UNAUTHORIZED => TokenRefused(status.to_string()).into(),
+        Err(error) => anyhow::Error::from(error).context(format!("the server answered {status}")),
+    }
+}
+
+/// Converts the answer that refuses one document; an answer that refuses the caller is an error.
+async fn error_of_one(response: Response) -> anyhow::Result<ImportOutcome> {
+    let status = response.status();
+    if status.is_redirection() || !matches!(status, StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN) {
+        return Err(error_of(response).await);
+    }
+    let problem: Problem = response.json().await.with_context(|| format!("the server answered {status}"))?;
+    problem.into_outcome()
+}
+
+/// Returns the URL of an operation: below the server's address, which may have a path.
+fn endpoint(url: &str, operation: &str) -> anyhow::Result<Url> {
     let mut endpoint = Url::parse(url).context("--url")?;
     if !matches!(endpoint.scheme(), "http" | "https") || endpoint.query().is_some() || endpoint.fragment().is_some() {
         bail!("--url: expected http:// or https:// with a host and at most a path, such as https://mass.example/mass");
@@ -135,7 +256,7 @@ fn endpoint(url: &str) -> anyhow::Result<Url> {
     if !endpoint.username().is_empty() || endpoint.password().is_some() {
         bail!("--url: expected a URL without a user name and a password; MASS_TOKEN is for the credential");
     }
-    let path = format!("{}{BATCHES}", endpoint.path().trim_end_matches('/'));
+    let path = format!("{}{operation}", endpoint.path().trim_end_matches('/'));
     endpoint.set_path(&path);
     Ok(endpoint)
 }
@@ -146,7 +267,13 @@ fn redirected(response: &Response) -> anyhow::Error {
     let target = target.and_then(|target| response.url().join(target).ok()).filter(Url::has_host);
     let target = target.map_or_else(
         || "elsewhere".to_owned(),
-        |target| format!("to {}{}", target.origin().ascii_serialization(), target.path().trim_end_matches(BATCHES)),
+        |target| {
+            format!(
+                "to {}{}",
+                target.origin().ascii_serialization(),
+                target.path().trim_end_matches(BATCHES).trim_end_matches(VALIDATE)
+            )
+        },
     );
     anyhow!(
         "the server answered {} and refers {target}, where the token was not sent; if that is the MASS server, give its \
@@ -160,51 +287,9 @@ fn retry_after(response: &Response) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-fn refusal(ProblemBody { title, status, detail }: &ProblemBody) -> anyhow::Error {
-    anyhow!("the server answered {status}: {title}. {detail}")
-}
-
-/// Parses the answer to a batch. Temporary failures of the server are retried; failures of the whole import, such as a
-/// used-up quota, are errors.
-fn results(answer: &str) -> anyhow::Result<BatchAnswer> {
-    let mut results = Vec::new();
-    for line in answer.lines() {
-        let ResultLine { outcome, violations, warnings, totals, error } =
-            serde_json::from_str(line).context("the server's answer")?;
-        match (outcome, totals, error) {
-            (Some(outcome), _, _) => results.push(outcome_of(&outcome, violations, warnings)?),
-            (None, Some(_), None) => return Ok(BatchAnswer::Results { results, complete: true }),
-            (None, Some(_), Some(problem)) if problem.status == StatusCode::SERVICE_UNAVAILABLE => {
-                return Ok(BatchAnswer::Results { results, complete: false });
-            }
-            (None, _, Some(problem)) => return Err(refusal(&problem)),
-            (None, None, None) => {
-                bail!("the server's answer: expected an outcome, totals or an error, found a line without any")
-            }
-        }
-    }
-    bail!("the server's answer ends without its last line")
-}
-
-/// Converts the outcome of a record; `None` if it is not known yet.
-fn outcome_of(
-    outcome: &str,
-    violations: Vec<Violation>,
-    warnings: Vec<Warning>,
-) -> anyhow::Result<Option<ImportOutcome>> {
-    Ok(Some(match outcome {
-        "accepted" => ImportOutcome::Accepted(warnings),
-        "correction" => ImportOutcome::Correction(warnings),
-        "duplicate" => ImportOutcome::Duplicate(warnings),
-        "rejected" | "conflict" => ImportOutcome::Refused(violations.into_iter().map(Fault::from).collect()),
-        "unprocessed" => return Ok(None),
-        other => bail!("the server's answer: unknown outcome {other:?}"),
-    }))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::endpoint;
+    use super::{BATCHES, endpoint};
 
     #[test]
     fn batches_go_below_the_path_of_the_address() {
@@ -213,7 +298,7 @@ mod tests {
             ("https://mass.example/mass", "https://mass.example/mass/v1/mass-requests/batch"),
             ("https://mass.example/a/mass/", "https://mass.example/a/mass/v1/mass-requests/batch"),
         ] {
-            assert_eq!(endpoint(url).unwrap().as_str(), expected);
+            assert_eq!(endpoint(url, BATCHES).unwrap().as_str(), expected);
         }
         for url in [
             "mass.example",
@@ -223,7 +308,7 @@ mod tests {
             "https://ana:hunter2@mass.example",
             "https://hunter2@mass.example",
         ] {
-            let told = format!("{:#}", endpoint(url).unwrap_err());
+            let told = format!("{:#}", endpoint(url, BATCHES).unwrap_err());
             assert!(told.contains("--url") && !told.contains("hunter2"), "{url}: {told}");
         }
     }

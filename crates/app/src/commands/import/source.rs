@@ -1,23 +1,21 @@
 //! Reader of the imported file: each record with its line number and its original text.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::bail;
+use clap::ValueEnum;
 use mass_domain::contracts::ContractId;
-use mass_domain::hex::Hex;
 use mass_domain::json::{SyntaxError, Value};
 use mass_domain::records::Format;
 
-use crate::commands::sha256;
+use super::fault::Unreadable;
+use super::input::{Input, PIECE, STDIN};
+use super::keys::RowKeys;
 use crate::http::body::sentence;
 use crate::records::{Record, Records, UnreadableStream};
 use crate::rows::Header;
-
-/// The number of bytes that are read at a time.
-const PIECE: usize = 1 << 16;
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
@@ -25,11 +23,36 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 const OTHER_FORMATS: [(&[u8], &str); 6] = [
     (&[0xff, 0xfe], "UTF-16; save it as UTF-8"),
     (&[0xfe, 0xff], "UTF-16; save it as UTF-8"),
-    (&[0x1f, 0x8b], "gzip; unpack it first"),
-    (&[0x28, 0xb5, 0x2f, 0xfd], "Zstandard; unpack it first"),
+    (&[0x1f, 0x8b], "gzip within gzip or Zstandard; unpack it first"),
+    (&[0x28, 0xb5, 0x2f, 0xfd], "Zstandard within gzip or Zstandard; unpack it first"),
     (b"PK\x03\x04", "a ZIP archive or a workbook; unpack it or save it as CSV in UTF-8"),
     (b"SQLite format 3\0", "an SQLite database"),
 ];
+
+/// The number of bytes by which another format is recognised.
+const HEAD: usize = 512;
+
+/// The format of a file, on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FileFormat {
+    /// Rows of CSV with dotted headers.
+    Csv,
+    /// One JSON document a line.
+    #[value(alias = "jsonl")]
+    Ndjson,
+    /// An array of JSON documents.
+    Json,
+}
+
+impl From<FileFormat> for Format {
+    fn from(format: FileFormat) -> Self {
+        match format {
+            FileFormat::Csv => Self::Csv,
+            FileFormat::Ndjson => Self::Ndjson,
+            FileFormat::Json => Self::Array,
+        }
+    }
+}
 
 /// A record of the file.
 pub(super) struct Row {
@@ -37,17 +60,16 @@ pub(super) struct Row {
     pub(super) line: u64,
     /// Its original text, without the separators between records.
     pub(super) text: Vec<u8>,
-    /// The parsed document, or the syntax error.
-    pub(super) document: Result<Value, SyntaxError>,
-    /// The idempotency key of this record of this file, so that importing the file again changes nothing.
-    pub(super) key: String,
+    /// The parsed document, or the reasons why it is none.
+    pub(super) document: Result<Value, Unreadable>,
+    /// The idempotency key, if the document has no natural key.
+    pub(super) key: Option<String>,
 }
 
 /// An open file of records.
 pub(super) struct Source {
-    file: BufReader<File>,
-    bytes: u64,
-    bytes_read: u64,
+    input: Input,
+    piece: Vec<u8>,
     format: Format,
     records: Records,
     waiting: PendingRows,
@@ -55,37 +77,30 @@ pub(super) struct Source {
 }
 
 /// Records that have been read but not returned yet.
+#[derive(Default)]
 struct PendingRows {
     rows: VecDeque<Row>,
-    /// The beginning of the file's SHA-256.
-    digest: String,
-    numbered: u64,
+    keys: RowKeys,
 }
 
 impl Source {
     /// Opens a file, and reads the header row of a CSV file.
-    pub(super) fn open(path: &Path, contract: Option<ContractId>) -> anyhow::Result<Self> {
-        let format = format(path)?;
-        let file = File::open(path)?;
-        if file.metadata()?.is_dir() {
-            bail!("expected a file, found a folder");
-        }
+    pub(super) fn open(path: &Path, format: Option<FileFormat>, contract: Option<ContractId>) -> anyhow::Result<Self> {
+        let format = format.map_or_else(|| format_of(path), Ok)?.into();
         if format == Format::Csv && contract.is_none() {
             bail!("a CSV file needs --contract NAME/VERSION, such as device/1.1");
         }
-        let digest = Hex(&sha256(path)?[..8]).to_string();
-        let bytes = file.metadata()?.len();
-        let mut file = BufReader::with_capacity(PIECE, file);
-        let beginning = file.fill_buf()?;
-        require_text(beginning)?;
+        let mut input = Input::open(path)?;
+        let head = input.peek(HEAD)?;
+        require_text(&head)?;
         // Spreadsheets write a byte order mark, which would become part of the first header or record.
-        if beginning.starts_with(BYTE_ORDER_MARK) {
-            file.consume(BYTE_ORDER_MARK.len());
+        if head.starts_with(BYTE_ORDER_MARK) {
+            input.read_exact(&mut [0; BYTE_ORDER_MARK.len()])?;
         }
         // Records are kept whole at any length, so that refused ones can be corrected.
         let records = Records::new(format, contract, usize::MAX).accepting_refused();
-        let waiting = PendingRows { rows: VecDeque::new(), digest, numbered: 0 };
-        let mut source = Self { file, bytes, bytes_read: 0, format, records, waiting, ended: false };
+        let (piece, waiting) = (vec![0; PIECE], PendingRows::default());
+        let mut source = Self { input, piece, format, records, waiting, ended: false };
         while format == Format::Csv && source.header().is_none() && !source.ended {
             source.read_on()?;
         }
@@ -102,14 +117,14 @@ impl Source {
         self.records.header()
     }
 
-    /// Returns the length of the file in bytes.
-    pub(super) const fn bytes(&self) -> u64 {
-        self.bytes
+    /// Returns the length of the file in bytes, if it is known.
+    pub(super) const fn length(&self) -> Option<u64> {
+        self.input.length()
     }
 
     /// Returns the number of bytes that have been read.
-    pub(super) const fn bytes_read(&self) -> u64 {
-        self.bytes_read
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.input.bytes_read()
     }
 
     /// Returns the next records, at most this many; none at the end.
@@ -122,56 +137,62 @@ impl Source {
     }
 
     fn read_on(&mut self) -> anyhow::Result<()> {
-        let Self { file, records, waiting, .. } = self;
-        let piece = file.fill_buf()?;
-        let read = piece.len();
-        let result = records.take(Some(piece).filter(|piece| !piece.is_empty()), |record| waiting.take(&record));
-        match (result, records.unfinished()) {
+        let Self { input, piece, records, waiting, ended, .. } = self;
+        let read = input.read(piece)?;
+        let piece = piece.get(..read).filter(|piece| !piece.is_empty());
+        *ended = piece.is_none();
+        match (records.take(piece, |record| waiting.take(&record)), records.unfinished()) {
             // An unterminated record is refused like others.
             (Err(UnreadableStream::Stream(error)), Some(raw)) => {
                 let detail = sentence(&error.detail);
-                waiting.add(raw.line, raw.bytes, Err(SyntaxError { code: "syntax", detail, line: 1, column: 1 }));
+                let error = SyntaxError { code: "syntax", detail, line: 1, column: 1 };
+                waiting.add(raw.line, raw.bytes, Err(error.into()));
             }
             (result, _) => result?,
         }
-        file.consume(read);
-        self.bytes_read += read as u64;
-        self.ended = read == 0;
         Ok(())
     }
 }
 
 impl PendingRows {
     fn take(&mut self, record: &Record<'_>) {
-        self.add(record.raw.line, record.raw.bytes, record.document());
+        self.add(record.raw.line, record.raw.bytes, record.document().map_err(Unreadable::from));
     }
 
-    fn add(&mut self, line: u64, text: &[u8], document: Result<Value, SyntaxError>) {
-        let key = format!("import-{}-{}", self.digest, self.numbered);
-        self.numbered += 1;
+    fn add(&mut self, line: u64, text: &[u8], document: Result<Value, Unreadable>) {
+        let key = document.as_ref().ok().and_then(|document| self.keys.next(document));
         self.rows.push_back(Row { line, text: text.to_vec(), document, key });
     }
 }
 
 /// Requires that a file begins with UTF-8 text.
-fn require_text(beginning: &[u8]) -> anyhow::Result<()> {
-    let other = OTHER_FORMATS.iter().find(|(magic, _)| beginning.starts_with(magic));
+fn require_text(head: &[u8]) -> anyhow::Result<()> {
+    let other = OTHER_FORMATS.iter().find(|(magic, _)| head.starts_with(magic));
     if let Some((_, found)) = other {
         bail!("expected text in UTF-8, found {found}");
     }
-    if beginning.contains(&0) {
+    if head.contains(&0) {
         bail!("expected text in UTF-8, found binary data");
     }
     Ok(())
 }
 
-/// Returns the format by the extension of the file's name.
-fn format(path: &Path) -> anyhow::Result<Format> {
-    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_ascii_lowercase();
-    match ending.as_str() {
-        "csv" => Ok(Format::Csv),
-        "ndjson" | "jsonl" => Ok(Format::Ndjson),
-        "gz" | "zst" | "zip" => bail!("expected a name that ends in .csv, .ndjson or .jsonl; unpack the file first"),
-        _ => bail!("expected a name that ends in .csv, .ndjson or .jsonl"),
+/// Returns the format by the extension of the file's name, before that of a compressed file.
+fn format_of(path: &Path) -> anyhow::Result<FileFormat> {
+    if path == Path::new(STDIN) {
+        bail!("expected --format, because standard input has no name to tell it");
+    }
+    let ending = |path: &Path| path.extension().and_then(|it| it.to_str()).unwrap_or_default().to_ascii_lowercase();
+    let unpacked = match ending(path).as_str() {
+        "gz" | "zst" => path.with_extension(""),
+        _ => path.to_owned(),
+    };
+    match ending(&unpacked).as_str() {
+        "csv" => Ok(FileFormat::Csv),
+        "ndjson" | "jsonl" => Ok(FileFormat::Ndjson),
+        "json" => Ok(FileFormat::Json),
+        _ => bail!(
+            "expected a name that ends in .csv, .ndjson, .jsonl or .json (with .gz or .zst, if compressed), or --format"
+        ),
     }
 }

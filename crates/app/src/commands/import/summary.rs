@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mass_domain::validation::Warning;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::outcome::ImportOutcome;
 use crate::terminal::visible_line;
@@ -21,6 +21,8 @@ pub(super) struct ImportSummary {
     duplicates: u64,
     refused: u64,
     warnings: Warnings,
+    /// True if nothing was stored.
+    is_dry_run: bool,
 }
 
 #[derive(Debug, Default)]
@@ -35,6 +37,11 @@ struct Warnings {
 }
 
 impl ImportSummary {
+    /// Begins to count the records of an import or of a dry run.
+    pub(super) fn new(is_dry_run: bool) -> Self {
+        Self { is_dry_run, ..Self::default() }
+    }
+
     /// Counts the record of a line.
     pub(super) fn count(&mut self, line: u64, outcome: &ImportOutcome) {
         self.read += 1;
@@ -46,6 +53,36 @@ impl ImportSummary {
         };
         *count += 1;
         self.warnings.add(line, warnings);
+    }
+
+    /// Adds the counts of a file. Its warnings are only counted, because their lines are in another file.
+    pub(super) fn add(&mut self, file: &Self) {
+        self.read += file.read;
+        self.accepted += file.accepted;
+        self.corrections += file.corrections;
+        self.duplicates += file.duplicates;
+        self.refused += file.refused;
+        self.warnings.count += file.warnings.count;
+        self.warnings.records += file.warnings.records;
+        for (code, count) in &file.warnings.codes {
+            *self.warnings.codes.entry(code.clone()).or_default() += count;
+        }
+    }
+
+    /// Returns true if no record has an outcome.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.read == 0
+    }
+
+    /// Describes how much is stored, for an import that ends early; `None` if nothing was stored by it.
+    pub(super) fn safe(&self) -> Option<String> {
+        let stored = self.accepted + self.corrections + self.duplicates;
+        (stored > 0 && !self.is_dry_run).then(|| {
+            format!(
+                "{} records are safe. Run the same command again to go on: records that are stored count as duplicates",
+                grouped(stored)
+            )
+        })
     }
 
     /// Returns true if a record was refused.
@@ -70,27 +107,40 @@ impl ImportSummary {
             let path = path.display().to_string();
             format!("Refused records, with reasons: {}   (mend and import that file)\n", visible_line(&path))
         });
-        let numbers =
-            format!("{read} read, {accepted} accepted, {corrections}{duplicates} duplicates, {refused} refused");
-        format!("{numbers}\n{hint}{}", self.warnings.text())
+        let numbers = if self.is_dry_run {
+            format!("{read} read, {accepted} valid, {refused} refused; nothing was stored")
+        } else {
+            format!("{read} read, {accepted} accepted, {corrections}{duplicates} duplicates, {refused} refused")
+        };
+        let stored = if self.is_dry_run || self.warnings.count == 0 {
+            ""
+        } else {
+            "Each record is stored with its warnings; GET /v1/mass-requests/{id} shows them.\n"
+        };
+        format!("{numbers}\n{hint}{}{stored}", self.warnings.text())
     }
 
-    /// Formats the summary as JSON.
-    pub(super) fn json(&self, rejected: Option<&Path>) -> String {
-        let Self { read, accepted, corrections, duplicates, refused, warnings } = self;
+    /// Formats the numbers alone, for people.
+    pub(super) fn numbers(&self) -> String {
+        let text = self.text(None);
+        text.lines().next().unwrap_or_default().to_owned()
+    }
+
+    /// Converts the summary to JSON.
+    pub(super) fn json(&self, rejected: Option<&Path>) -> Value {
+        let Self { read, accepted, corrections, duplicates, refused, warnings, is_dry_run } = self;
         let first = warnings.first.iter().map(|(line, warning)| {
             let Warning { pointer, code, detail } = warning;
             json!({"line": line, "pointer": pointer, "code": code, "detail": detail})
         });
-        let object = json!({
-            "read": read, "accepted": accepted, "corrections": corrections, "duplicates": duplicates, "refused": refused,
+        json!({
+            "dry_run": is_dry_run, "read": read, "accepted": accepted, "corrections": corrections, "duplicates": duplicates, "refused": refused,
             "rejected_file": rejected,
             "warnings": {
                 "count": warnings.count, "records": warnings.records, "codes": warnings.codes,
                 "first": first.collect::<Vec<_>>(),
             },
-        });
-        format!("{object}\n")
+        })
     }
 }
 
@@ -120,7 +170,7 @@ impl Warnings {
         if self.count > shown as u64 {
             text += &format!("  and {} more\n", grouped(self.count - shown as u64));
         }
-        text + "Each record is stored with its warnings; GET /v1/mass-requests/{id} shows them.\n"
+        text
     }
 }
 

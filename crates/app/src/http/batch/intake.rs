@@ -84,6 +84,8 @@ pub(super) struct Terms {
     pub(super) options: Options,
     /// The contract that was named beside the records.
     pub(super) contract: Option<ContractId>,
+    /// Whether the records come with keys of their own.
+    pub(super) keyed: bool,
     /// The key of the whole batch.
     pub(super) key: Option<IdempotencyKey>,
     /// The most bytes of a record.
@@ -127,7 +129,7 @@ impl Reading {
             input: Bytes::new(),
             decoded: Vec::new(),
             taken: 0,
-            records: Records::new(upload.format, terms.contract, terms.limit),
+            records: Records::new(upload.format, terms.contract, terms.limit).keyed(terms.keyed),
             collecting: Collecting {
                 terms,
                 chunk: Chunk::new(room.another()),
@@ -258,7 +260,7 @@ impl Collecting {
         if self.problem.is_some() {
             return;
         }
-        let document = if self.halt.is_storing_over() { None } else { Some(found.document()) };
+        let document = if self.halt.is_storing_over() { None } else { Some(found.keyed_document()) };
         if let (0, Some(Err(error))) = (self.next_index, &document)
             && NOT_JSON.contains(&error.code)
         {
@@ -273,8 +275,12 @@ impl Collecting {
         self.chunk.bytes += found.raw.bytes.len();
         self.chunk.places.push(place);
         let Some(document) = document else { return };
-        let key = || self.terms.key.as_ref().map(|key| format!("{}:{}", key.as_str(), place.index));
-        let record = submitted(found.raw.bytes, document, key);
+        let (own_key, document) = match document {
+            Ok((key, document)) => (key, Ok(document)),
+            Err(error) => (None, Err(error)),
+        };
+        let of_batch = || self.terms.key.as_ref().map(|key| format!("{}:{}", key.as_str(), place.index));
+        let record = submitted(found.raw.bytes, document, || own_key.or_else(of_batch));
         let Terms { service, principal, options, .. } = &self.terms;
         if let Err(Forbidden(permission)) = service.prepare_next(principal, record, options, &mut self.chunk.prepared) {
             self.problem = Some(Problem::forbidden(permission));

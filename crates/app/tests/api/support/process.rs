@@ -326,6 +326,10 @@ impl Server {
         self.client.put(format!("{}{path}", self.url)).json(body)
     }
 
+    pub(crate) fn request(&self, method: reqwest::Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
     pub(crate) async fn try_to_log_in(&self, email: &str, password: &str) -> Response {
         let credentials = json!({"email": email, "password": password});
         self.post("/v1/auth/login", &credentials).send().await.unwrap()
