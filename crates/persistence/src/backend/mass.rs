@@ -12,12 +12,14 @@ use mass_domain::tenancy::{CredentialsVersion, TenantId};
 use mass_domain::time::Timestamp;
 use mass_domain::validation::Warning;
 use mass_service::{
-    DeleteError, Deletion, Found, MassStore, Submission, SubmissionResults, Transition, TransitionError,
+    DeleteError, Deletion, DocumentPage, ExportedRequest, Found, MassStore, Submission, SubmissionResults, Transition,
+    TransitionError,
 };
+use tokio::sync::mpsc::Sender;
 
 use super::audit::{self, Head};
 use super::requests::{find, find_as_of, update};
-use super::{Connection, Store, acceptance, deliveries, quotas, recommendations};
+use super::{Backend, Connection, Store, acceptance, deliveries, documents, quotas, recommendations};
 use crate::columns::{Id, Instant, Json, Word};
 use crate::id_bounds::{lowest_id_after, lowest_id_from};
 use crate::rows::SummaryRow;
@@ -71,6 +73,36 @@ impl MassStore for Store {
         self.reads.read_for(tenant, move |connection, tenant| list(connection, tenant, &filter, before, limit)).await
     }
 
+    async fn list_documents(
+        &self,
+        tenant: &TenantId,
+        filter: &Filter,
+        before: Option<MassRequestId>,
+        limit: Limit,
+        bytes: u64,
+    ) -> Result<DocumentPage, PortError> {
+        let filter = filter.clone();
+        self.reads
+            .read_for(tenant, move |connection, tenant| {
+                documents::list(connection, tenant, &filter, before, limit, bytes)
+            })
+            .await
+    }
+
+    async fn export(
+        &self,
+        tenant: &TenantId,
+        filter: &Filter,
+        bytes: u64,
+        pages: Sender<Vec<ExportedRequest>>,
+    ) -> Result<(), PortError> {
+        let filter = filter.clone();
+        let export = move |connection: &mut Connection, tenant: &TenantId| {
+            documents::export(connection, tenant, &filter, bytes, &pages)
+        };
+        self.exports.run_at_length_for(tenant, export).await
+    }
+
     async fn list_events(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<Vec<Event>>, PortError> {
         self.reads.read_for(tenant, move |connection, tenant| list_events(connection, tenant, id)).await
     }
@@ -104,6 +136,22 @@ pub(super) fn list(
     before: Option<MassRequestId>,
     limit: Limit,
 ) -> QueryResult<Vec<Summary>> {
+    let mut query = matching(tenant, filter);
+    if let Some(before) = before {
+        query = query.filter(mass_requests::id.lt(Id(before.as_uuid())));
+    }
+    query
+        .select(SummaryRow::as_select())
+        .order(mass_requests::id.desc())
+        .limit(i64::from(limit.get()) + 1)
+        .load(connection)?
+        .into_iter()
+        .map(SummaryRow::into_summary)
+        .collect()
+}
+
+/// Builds the query for the requests that match a filter and are not deleted.
+pub(super) fn matching<'a>(tenant: &'a TenantId, filter: &'a Filter) -> mass_requests::BoxedQuery<'a, Backend> {
     let Filter {
         status,
         contract,
@@ -118,13 +166,7 @@ pub(super) fn list(
     let mut query = mass_requests::table
         .filter(mass_requests::tenant_id.eq(tenant.as_str()))
         .filter(mass_requests::deleted_at.is_null())
-        .select(SummaryRow::as_select())
-        .order(mass_requests::id.desc())
-        .limit(i64::from(limit.get()) + 1)
         .into_boxed();
-    if let Some(before) = before {
-        query = query.filter(mass_requests::id.lt(Id(before.as_uuid())));
-    }
     if let Some(status) = status {
         query = query.filter(mass_requests::status.eq(status.as_str()));
     }
@@ -154,7 +196,7 @@ pub(super) fn list(
     if let Some(to) = observed_to {
         query = query.filter(mass_requests::observed_at.lt(Instant(*to)));
     }
-    query.load(connection)?.into_iter().map(SummaryRow::into_summary).collect()
+    query
 }
 
 /// Lists the events of a request.
