@@ -22,12 +22,12 @@ use serde_json::value::RawValue;
 
 use self::server::Server;
 use super::new_file::NewFile;
-use super::{print, require_free, print_first_password, tenant, write_out};
+use super::{print, print_first_password, require_free, tenant, write_out};
 use crate::config::{LocalSettings, Secrets};
 use crate::engine::EngineToken as BearerToken;
 use crate::exported::{self, CsvRows};
 use crate::startup::Installation;
-use crate::terminal::complain;
+use crate::terminal::write_stderr;
 
 /// What to export, and where from and to.
 #[derive(Debug, Args)]
@@ -128,7 +128,7 @@ pub async fn run(arguments: Arguments, secrets: &Secrets) -> anyhow::Result<Exit
     let target = out.as_deref().map_or(Ok(Target::Out), |path| NewFile::create(path).map(Target::File))?;
     let (requests, incomplete) = export(source, form, target).await?;
     if incomplete > 0 {
-        complain(&format!(
+        write_stderr(&format!(
             "{incomplete} of {requests} documents have members that the contract does not name, which are in no column; \
              --format ndjson has them\n"
         ));
@@ -162,7 +162,7 @@ impl Source {
         filter: Filter,
     ) -> anyhow::Result<Self> {
         let installation = Installation::open(settings, secrets).await?;
-        print_first_password(installation.founded.as_ref());
+        print_first_password(installation.bootstrapped.as_ref());
         let tenant = tenant(settings, &installation, named).await?;
         Ok(Self::Local(installation.mass().export(&Principal::system(tenant), filter)?))
     }
