@@ -121,10 +121,8 @@ fn cell(value: &Value) -> Cow<'_, str> {
 
 /// Counts the values that are no objects with members.
 fn leaves(value: &Value) -> usize {
-    match value {
-        Value::Object(members) if !members.is_empty() => members.iter().map(|(_, member)| leaves(member)).sum(),
-        _ => 1,
-    }
+    let Value::Object(members) = value else { return 1 };
+    members.iter().map(|(_, member)| leaves(member)).sum::<usize>().max(1)
 }
 
 /// Lists the members of an object by their paths, with dots.
@@ -132,11 +130,11 @@ fn metrics(open: &Value) -> Vec<(String, &Value)> {
     let Value::Object(members) = open else { return Vec::new() };
     let mut found = Vec::with_capacity(members.len());
     for (name, value) in members {
-        match value {
-            Value::Object(inner) if !inner.is_empty() => {
-                found.extend(metrics(value).into_iter().map(|(below, value)| (format!("{name}.{below}"), value)));
-            }
-            _ => found.push((name.clone(), value)),
+        let inner = metrics(value);
+        if inner.is_empty() {
+            found.push((name.clone(), value));
+        } else {
+            found.extend(inner.into_iter().map(|(below, value)| (format!("{name}.{below}"), value)));
         }
     }
     found

@@ -39,7 +39,7 @@ async fn store(db: &TestDatabase, submissions: Vec<Submission>) -> Vec<MassReque
 
 /// Exports everything, page by page.
 async fn export(db: &TestDatabase, filter: &Filter, bytes: u64) -> Vec<Vec<ExportedRequest>> {
-    let (sender, mut receiver) = mpsc::channel(1);
+    let (sender, mut receiver) = mpsc::channel::<Vec<ExportedRequest>>(1);
     let receive = async {
         let mut pages = Vec::new();
         while let Some(page) = receiver.recv().await {
@@ -73,7 +73,7 @@ async fn an_export_has_all_requests_of_the_tenant_oldest_first(db: TestDatabase)
 
 async fn an_export_is_one_snapshot_whatever_is_changed_meanwhile(db: TestDatabase) {
     let stored = store(&db, (0..6).map(simple).collect()).await;
-    let (sender, mut receiver) = mpsc::channel(1);
+    let (sender, mut receiver) = mpsc::channel::<Vec<ExportedRequest>>(1);
     let (tenant, filter) = (tenant(), Filter::default());
     let receive = async {
         let mut seen = receiver.recv().await.unwrap();
@@ -96,7 +96,7 @@ async fn an_export_that_nobody_reads_any_more_ends(db: TestDatabase) {
     store(&db, (0..20).map(simple).collect()).await;
     // More than there are connections for exports.
     for _ in 0..20 {
-        let (sender, mut receiver) = mpsc::channel(1);
+        let (sender, mut receiver) = mpsc::channel::<Vec<ExportedRequest>>(1);
         let receive = async {
             receiver.recv().await.unwrap();
             drop(receiver);
