@@ -46,9 +46,9 @@ pub use dry_run::{DryRunError, Verdict};
 pub use export::{Export, ExportError, ExportedRequest};
 pub use observer::{Attempt, DeliveryObserver, IntakeObserver, RefusedAt};
 pub use outbox::{Dispatch, HandleError, SendError, judge_cancel, judge_replay};
-pub use read::{DocumentPage, ListQuery, PAGE_BYTES, ReadError};
+pub use read::{ListQuery, PAGE_BYTES, ReadError};
 pub use recommendations::RecommendationQuery;
-pub use store::{DeliveryStore, Found, MassStore, OutboxStore, RecommendationStore};
+pub use store::{DeliveryStore, DocumentPage, Found, MassStore, OutboxStore, RecommendationStore};
 pub use submission::{OnConflict, Submission};
 pub use transition::{Transition, TransitionError};
 

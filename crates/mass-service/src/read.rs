@@ -9,7 +9,7 @@ use mass_domain::port::PortError;
 use mass_domain::tenancy::CredentialsVersion;
 
 use crate::MassService;
-use crate::store::Found;
+use crate::store::{DocumentPage, Found};
 
 /// Reason for which nothing is shown.
 #[derive(Debug, thiserror::Error)]
@@ -33,15 +33,6 @@ pub enum ReadError {
 
 /// The most bytes that the documents of a page of a list have together. A page with one request may have more.
 pub const PAGE_BYTES: u64 = 4 << 20;
-
-/// A page of requests with their documents, as a store reads it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DocumentPage {
-    /// The requests.
-    pub requests: Vec<MassRequest>,
-    /// Whether another page follows.
-    pub more: bool,
-}
 
 /// A page of a list of requests.
 #[derive(Debug, Clone)]

@@ -17,7 +17,6 @@ use crate::claim::{Claim, Claimed, Conclusion, Recorded, Restraint};
 use crate::delete::{DeleteError, Deletion};
 use crate::export::ExportedRequest;
 use crate::outbox::{HandleError, SendError};
-use crate::read::DocumentPage;
 use crate::submission::Submission;
 use crate::transition::{Transition, TransitionError};
 
@@ -30,6 +29,15 @@ pub enum Found<T> {
     Deleted,
     /// The tenant never had such an object.
     Absent,
+}
+
+/// A page of requests with their documents, as a store reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentPage {
+    /// The requests.
+    pub requests: Vec<MassRequest>,
+    /// Whether another page follows.
+    pub more: bool,
 }
 
 /// The store of MASS requests and their events.

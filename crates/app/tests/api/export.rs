@@ -107,7 +107,8 @@ async fn an_export_of_many_pages_is_whole_in_every_coding(app: TestApp) {
 }
 
 async fn rows_are_imported_again_as_duplicates(app: TestApp) {
-    let odd = reading("=cmd|' /C calc'!A0, \"quoted\"").with("/metadata/notes", "two\nlines");
+    let odd = reading("dev-1").with("/device/location", "=cmd|' /C calc'!A0, \"quoted\"");
+    let odd = odd.with("/metadata/notes", "two\nlines");
     let mut reports = vec![report("r-1"), report("r-2").with("/payload", json!({"fan speeds": [1, "two"]}))];
     reports[0]["request"]["assets"]["rack_ids"] = json!(["a", "b,c"]);
     for document in [&odd, &reading("dev-2"), &reports[0], &reports[1]] {
@@ -138,7 +139,7 @@ async fn rows_need_the_contract(app: TestApp) {
 }
 
 async fn exported_documents_have_their_fingerprints_elsewhere(app: TestApp) {
-    let documents = [reading("dev-1"), simple(json!({"Rack Temp": "24.5", "n": 1e21})), reading("dev-2")];
+    let documents = [reading("dev-1"), simple(json!({"Rack Temp": "24.5", "n": 1.5e-7})), reading("dev-2")];
     for document in &documents {
         app.post(REQUESTS).json(document).await.expect(201);
     }

@@ -91,7 +91,7 @@ fn an_existing_file_is_not_overwritten_and_rows_need_a_contract() {
     let workplace = Workplace::sqlite();
     workplace.write("there.ndjson", "mine");
     let ended = export(&workplace, &["--out", "there.ndjson"]);
-    assert!(ended.status == Some(1) && ended.stderr.contains("there.ndjson is there already"), "{ended:?}");
+    assert!(ended.status == Some(1) && ended.stderr.contains("there.ndjson exists already"), "{ended:?}");
     assert_eq!(workplace.read("there.ndjson"), "mine");
     let ended = export(&workplace, &["--out", "rows.csv"]);
     assert!(ended.status == Some(1) && ended.stderr.contains("--contract"), "{ended:?}");

@@ -119,7 +119,7 @@ async fn natural_keys_include_instant_device_contract_and_tenant(app: TestApp) {
 
 /// The same reading, under the contract of any metrics.
 fn under_2_0(document: &Value) -> Value {
-    document.with("/mass_version", "2.0")
+    document.clone().with("/mass_version", "2.0")
 }
 
 async fn the_versions_of_a_contract_share_the_natural_key(app: TestApp) {

@@ -10,9 +10,9 @@ use mass_domain::tenancy::TenantId;
 use mass_service::{DocumentPage, ExportedRequest};
 use tokio::sync::mpsc::Sender;
 
-use super::Connection;
-use super::mass::matching;
-use crate::columns::Id;
+use super::{Backend, Connection};
+use crate::columns::{Id, Instant, Word};
+use crate::id_bounds::{lowest_id_after, lowest_id_from};
 use crate::rows::RequestRow;
 use crate::schema::mass_requests;
 
@@ -22,6 +22,55 @@ const ROWS: u16 = Limit::MAX;
 define_sql_function! {
     /// Returns the number of bytes of a text, without reading it.
     fn octet_length(text: Text) -> Integer;
+}
+
+/// Builds the query for the requests that match a filter and are not deleted.
+pub(super) fn matching<'a>(tenant: &'a TenantId, filter: &'a Filter) -> mass_requests::BoxedQuery<'a, Backend> {
+    let Filter {
+        status,
+        contract,
+        site_id,
+        device_id,
+        correlation_id,
+        created_from,
+        created_to,
+        observed_from,
+        observed_to,
+    } = filter;
+    let mut query = mass_requests::table
+        .filter(mass_requests::tenant_id.eq(tenant.as_str()))
+        .filter(mass_requests::deleted_at.is_null())
+        .into_boxed();
+    if let Some(status) = status {
+        query = query.filter(mass_requests::status.eq(status.as_str()));
+    }
+    if let Some(contract) = contract {
+        query = query.filter(mass_requests::contract.eq(Word(*contract)));
+    }
+    if let Some(site_id) = site_id {
+        query = query.filter(mass_requests::site_id.eq(site_id));
+    }
+    if let Some(device_id) = device_id {
+        query = query.filter(mass_requests::device_id.eq(device_id));
+    }
+    if let Some(correlation_id) = correlation_id {
+        query = query.filter(mass_requests::correlation_id.eq(correlation_id));
+    }
+    if let Some(from) = created_from {
+        let lowest = Id(lowest_id_from(*from));
+        query = query.filter(mass_requests::created_at.ge(Instant(*from)).and(mass_requests::id.ge(lowest)));
+    }
+    if let Some(to) = created_to {
+        let lowest = Id(lowest_id_after(*to));
+        query = query.filter(mass_requests::created_at.lt(Instant(*to)).and(mass_requests::id.lt(lowest)));
+    }
+    if let Some(from) = observed_from {
+        query = query.filter(mass_requests::observed_at.ge(Instant(*from)));
+    }
+    if let Some(to) = observed_to {
+        query = query.filter(mass_requests::observed_at.lt(Instant(*to)));
+    }
+    query
 }
 
 /// The ids of a page, in their order.

@@ -19,9 +19,8 @@ use tokio::sync::mpsc::Sender;
 
 use super::audit::{self, Head};
 use super::requests::{find, find_as_of, update};
-use super::{Backend, Connection, Store, acceptance, deliveries, documents, quotas, recommendations};
-use crate::columns::{Id, Instant, Json, Word};
-use crate::id_bounds::{lowest_id_after, lowest_id_from};
+use super::{Connection, Store, acceptance, deliveries, documents, quotas, recommendations};
+use crate::columns::{Id, Instant, Json};
 use crate::rows::SummaryRow;
 use crate::schema::{idempotency_keys, mass_requests};
 
@@ -136,7 +135,7 @@ pub(super) fn list(
     before: Option<MassRequestId>,
     limit: Limit,
 ) -> QueryResult<Vec<Summary>> {
-    let mut query = matching(tenant, filter);
+    let mut query = documents::matching(tenant, filter);
     if let Some(before) = before {
         query = query.filter(mass_requests::id.lt(Id(before.as_uuid())));
     }
@@ -148,55 +147,6 @@ pub(super) fn list(
         .into_iter()
         .map(SummaryRow::into_summary)
         .collect()
-}
-
-/// Builds the query for the requests that match a filter and are not deleted.
-pub(super) fn matching<'a>(tenant: &'a TenantId, filter: &'a Filter) -> mass_requests::BoxedQuery<'a, Backend> {
-    let Filter {
-        status,
-        contract,
-        site_id,
-        device_id,
-        correlation_id,
-        created_from,
-        created_to,
-        observed_from,
-        observed_to,
-    } = filter;
-    let mut query = mass_requests::table
-        .filter(mass_requests::tenant_id.eq(tenant.as_str()))
-        .filter(mass_requests::deleted_at.is_null())
-        .into_boxed();
-    if let Some(status) = status {
-        query = query.filter(mass_requests::status.eq(status.as_str()));
-    }
-    if let Some(contract) = contract {
-        query = query.filter(mass_requests::contract.eq(Word(*contract)));
-    }
-    if let Some(site_id) = site_id {
-        query = query.filter(mass_requests::site_id.eq(site_id));
-    }
-    if let Some(device_id) = device_id {
-        query = query.filter(mass_requests::device_id.eq(device_id));
-    }
-    if let Some(correlation_id) = correlation_id {
-        query = query.filter(mass_requests::correlation_id.eq(correlation_id));
-    }
-    if let Some(from) = created_from {
-        let lowest = Id(lowest_id_from(*from));
-        query = query.filter(mass_requests::created_at.ge(Instant(*from)).and(mass_requests::id.ge(lowest)));
-    }
-    if let Some(to) = created_to {
-        let lowest = Id(lowest_id_after(*to));
-        query = query.filter(mass_requests::created_at.lt(Instant(*to)).and(mass_requests::id.lt(lowest)));
-    }
-    if let Some(from) = observed_from {
-        query = query.filter(mass_requests::observed_at.ge(Instant(*from)));
-    }
-    if let Some(to) = observed_to {
-        query = query.filter(mass_requests::observed_at.lt(Instant(*to)));
-    }
-    query
 }
 
 /// Lists the events of a request.
