@@ -9,7 +9,7 @@ use anyhow::bail;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::commands::{OutputClosed, accounts, audit, closed, config, engine, import, migrate, openapi, serve};
+use crate::commands::{OutputClosed, accounts, audit, closed, config, engine, export, import, migrate, openapi, serve};
 use crate::config::{self as settings, LogSettings, SECRETS, Secrets};
 use crate::telemetry::Telemetry;
 use crate::terminal::visible_line;
@@ -57,6 +57,12 @@ pub enum Command {
          Exit status: 0 when every record was taken, 2 when any was refused, 1 on failure."
     ))]
     Import(import::Arguments),
+    /// Export stored requests with their documents.
+    #[command(after_help = with_secrets(
+        IMPORT,
+        "Example: mass export --out readings.csv --contract device/1.1 --observed-from 2026-11-01T00:00:00Z"
+    ))]
+    Export(export::Arguments),
     /// Verify, export, sign or archive the audit trail.
     #[command(subcommand, after_help = "Example: mass audit verify export.ndjson --key mass.key")]
     Audit(audit::Command),
@@ -148,6 +154,7 @@ impl Cli {
             Command::CreateUser(arguments) => accounts::create_user(arguments, &secrets).await,
             Command::ResetPassword(arguments) => accounts::reset_password(arguments, &secrets).await,
             Command::Import(arguments) => import::run(arguments, &secrets).await,
+            Command::Export(arguments) => export::run(arguments, &secrets).await,
             Command::Audit(command) => audit::run(command, &secrets).await,
             Command::Engine(arguments) => engine::run(&arguments).await,
             Command::Openapi(arguments) => openapi::run(&arguments),

@@ -4,8 +4,10 @@ pub mod accounts;
 pub mod audit;
 pub mod config;
 pub mod engine;
+pub mod export;
 pub mod import;
 pub mod migrate;
+mod new_file;
 pub mod openapi;
 pub mod serve;
 

@@ -1,5 +1,6 @@
 //! HTTP: extract, call a use case, map its answer. Nothing is decided here that is not about HTTP.
 
+mod accept;
 pub mod actor;
 pub mod admin;
 pub mod audit;
@@ -14,6 +15,7 @@ pub mod contracts;
 pub mod cors;
 pub mod delivery;
 pub mod docs;
+pub mod export;
 mod gate;
 pub mod headers;
 pub mod limits;
@@ -77,6 +79,7 @@ pub const OPERATIONS: Operations = Operations(&[
     auth::OPERATIONS,
     contracts::OPERATIONS,
     mass::OPERATIONS,
+    export::OPERATIONS,
     batch::OPERATIONS,
     delivery::OPERATIONS,
     recommendations::OPERATIONS,

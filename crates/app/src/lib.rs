@@ -7,6 +7,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod engine;
+pub mod exported;
 pub mod http;
 pub mod logging;
 pub mod periodic;

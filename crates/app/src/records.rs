@@ -136,6 +136,13 @@ impl Records {
 }
 
 impl Record<'_> {
+    /// Tells whether it is the last line of an export, which has the totals and no document.
+    #[must_use]
+    pub fn ends_export(&self) -> bool {
+        let is_json = matches!(self.source, DocumentSource::Json(_));
+        self.accepts_refused && is_json && self.raw.bytes.starts_with(b"{\"totals\":")
+    }
+
     /// Parses the document.
     ///
     /// # Errors
@@ -187,12 +194,15 @@ fn keyed(value: Value) -> Result<(Option<String>, Value), SyntaxError> {
     Ok((key, document))
 }
 
-/// Unwraps the record from a line about a refused record.
+/// Unwraps the record from a line about a refused record, and the document from a line of an export.
 fn unwrap_refused(value: Value) -> Value {
-    match (value.get("_violations"), value.get("record")) {
-        (Some(_), Some(record)) => record.clone(),
-        (Some(_) | None, _) => value,
-    }
+    let is_exported = value.get("fingerprint").is_some() && value.get("natural_key").is_some();
+    let inner = match (value.get("_violations"), value.get("record"), value.get("document")) {
+        (Some(_), Some(record), _) => Some(record),
+        (None, _, Some(document)) if is_exported => Some(document),
+        (Some(_) | None, _, _) => None,
+    };
+    inner.cloned().unwrap_or(value)
 }
 
 /// Builds the service's input from a record. The idempotency key is for documents without a natural key, which has the
@@ -242,6 +252,18 @@ mod tests {
 
     fn ndjson(contract: Option<ContractId>) -> Records {
         Records::new(Format::Ndjson, contract, 100)
+    }
+
+    #[test]
+    fn the_line_of_an_export_is_its_document_where_that_is_accepted() {
+        let text = b"{\"id\":\"i\",\"natural_key\":null,\"fingerprint\":\"f\",\"document\":{\"payload\":{\"a\":1}}}\n";
+        assert_eq!(read(ndjson(None).accepting_refused(), text).0, [r#"1: {"payload":{"a":1}}"#]);
+        assert!(read(ndjson(None), text).0[0].contains("natural_key"));
+        let mut ends = Vec::new();
+        let totals = b"{\"totals\":{\"requests\":1}}\n";
+        ndjson(None).accepting_refused().take(Some(totals), |record| ends.push(record.ends_export())).unwrap();
+        ndjson(None).take(Some(totals), |record| ends.push(record.ends_export())).unwrap();
+        assert_eq!(ends, [true, false]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod enterprise;
 mod rules;
 mod schema;
 mod simple;
+mod table;
 
 use std::fmt;
 use std::str::FromStr;
@@ -29,6 +30,7 @@ pub use enterprise::ID as ENTERPRISE_1_1;
 pub use rules::EVERYWHERE;
 pub use schema::{Row, Rule};
 pub use simple::ID as SIMPLE_1_0;
+pub use table::{Rows, Table};
 
 use rules::{Check, DocumentView, Kind};
 

@@ -14,6 +14,7 @@ mod deliver;
 mod deliveries;
 mod document;
 mod dry_run;
+mod export;
 mod observer;
 mod outbox;
 mod read;
@@ -42,11 +43,12 @@ pub use deliver::{Answer, Deliverer, DeliverySettings, Randomness, Recommender, 
 pub use deliveries::{DeliveryError, DeliveryQuery, DeliveryService};
 pub use document::{DocumentError, Record, SentKey};
 pub use dry_run::{DryRunError, Verdict};
+pub use export::{Export, ExportError, ExportedRequest};
 pub use observer::{Attempt, DeliveryObserver, IntakeObserver, RefusedAt};
 pub use outbox::{Dispatch, HandleError, SendError, judge_cancel, judge_replay};
-pub use read::{ListQuery, ReadError};
+pub use read::{ListQuery, PAGE_BYTES, ReadError};
 pub use recommendations::RecommendationQuery;
-pub use store::{DeliveryStore, Found, MassStore, OutboxStore, RecommendationStore};
+pub use store::{DeliveryStore, DocumentPage, Found, MassStore, OutboxStore, RecommendationStore};
 pub use submission::{OnConflict, Submission};
 pub use transition::{Transition, TransitionError};
 

@@ -4,12 +4,12 @@ use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::audit::Event;
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{Filter, MassRequest, Status, Summary};
-use mass_domain::page::{CursorScope, ForeignCursor, Limit, Page, decode_cursor};
+use mass_domain::page::{CursorScope, ForeignCursor, Limit, Page, decode_cursor, encode_cursor};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::CredentialsVersion;
 
 use crate::MassService;
-use crate::store::Found;
+use crate::store::{DocumentPage, Found};
 
 /// Reason for which nothing is shown.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,9 @@ pub enum ReadError {
     #[error(transparent)]
     Store(#[from] PortError),
 }
+
+/// The most bytes that the documents of a page of a list have together. A page with one request may have more.
+pub const PAGE_BYTES: u64 = 4 << 20;
 
 /// A page of a list of requests.
 #[derive(Debug, Clone)]
@@ -78,6 +81,27 @@ impl MassService {
         let before = before.map(MassRequestId::from_uuid);
         let rows = self.store.list(principal.tenant(), &query.filter, before, query.limit).await?;
         Ok(Page::from_lookahead(rows, query.limit, scope, |row| row.id.as_uuid()))
+    }
+
+    /// Lists a page of requests with their documents, newest first. The page ends before its documents exceed
+    /// [`PAGE_BYTES`].
+    ///
+    /// # Errors
+    /// As [`list`](Self::list).
+    pub async fn list_documents(
+        &self,
+        principal: &Principal,
+        query: &ListQuery,
+    ) -> Result<Page<MassRequest>, ReadError> {
+        principal.require(Permission::MassRead)?;
+        let scope = scope(principal, &query.filter);
+        let before = query.cursor.as_deref().map(|cursor| decode_cursor(scope, cursor)).transpose()?;
+        let before = before.map(MassRequestId::from_uuid);
+        let (tenant, filter) = (principal.tenant(), &query.filter);
+        let page = self.store.list_documents(tenant, filter, before, query.limit, PAGE_BYTES).await?;
+        let DocumentPage { requests: items, more } = page;
+        let next_cursor = items.last().filter(|_| more).map(|last| encode_cursor(scope, &last.summary.id.as_uuid()));
+        Ok(Page { items, next_cursor })
     }
 
     /// Lists the events of a request, in their order.

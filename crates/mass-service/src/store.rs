@@ -10,10 +10,12 @@ use mass_domain::port::PortError;
 use mass_domain::recommendation::{self, Recommendation};
 use mass_domain::tenancy::{CredentialsVersion, TenantId};
 use mass_domain::time::Timestamp;
+use tokio::sync::mpsc::Sender;
 
 use crate::acceptance::SubmissionResults;
 use crate::claim::{Claim, Claimed, Conclusion, Recorded, Restraint};
 use crate::delete::{DeleteError, Deletion};
+use crate::export::ExportedRequest;
 use crate::outbox::{HandleError, SendError};
 use crate::submission::Submission;
 use crate::transition::{Transition, TransitionError};
@@ -27,6 +29,15 @@ pub enum Found<T> {
     Deleted,
     /// The tenant never had such an object.
     Absent,
+}
+
+/// A page of requests with their documents, as a store reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentPage {
+    /// The requests.
+    pub requests: Vec<MassRequest>,
+    /// Whether another page follows.
+    pub more: bool,
 }
 
 /// The store of MASS requests and their events.
@@ -75,6 +86,28 @@ pub trait MassStore: Send + Sync {
         before: Option<MassRequestId>,
         limit: Limit,
     ) -> Result<Vec<Summary>, PortError>;
+
+    /// Lists requests as [`list`](Self::list) does, with their documents: as many as have at most this number of bytes
+    /// of documents together, but at least one.
+    async fn list_documents(
+        &self,
+        tenant: &TenantId,
+        filter: &Filter,
+        before: Option<MassRequestId>,
+        limit: Limit,
+        bytes: u64,
+    ) -> Result<DocumentPage, PortError>;
+
+    /// Reads all requests that match the filter from one snapshot, oldest (smallest id) first, and sends them page by
+    /// page, each with at most this number of bytes of documents, but at least one request. Waits while the channel is
+    /// full, and ends early once the receiver is dropped.
+    async fn export(
+        &self,
+        tenant: &TenantId,
+        filter: &Filter,
+        bytes: u64,
+        pages: Sender<Vec<ExportedRequest>>,
+    ) -> Result<(), PortError>;
 
     /// Lists the events of a request, in their order.
     async fn list_events(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<Vec<Event>>, PortError>;

@@ -27,6 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The time to establish a connection, beyond which the database counts as unreachable.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// The number of exports that a process reads at the same time, one for each tenant.
+pub(crate) const EXPORTS: u32 = 8;
+
 /// A connection with row-level security, where the database has it: it keeps a unit of work within one tenant whatever
 /// its statements say.
 pub(crate) trait Walled: R2D2Connection + Sized + 'static {
@@ -212,7 +215,7 @@ impl<C: Walled> Connections<C> {
                 turns.remove(tenant);
             }
         }
-        Err(PortError::Unavailable(anyhow!("tenant {tenant} had other writes for {patience:?}")))
+        Err(PortError::Unavailable(anyhow!("tenant {tenant} had other work under way for {patience:?}")))
     }
 
     /// Runs a unit of work for the tenant that a look-up [outside](Self::run_outside) of tenants finds. Both only read.

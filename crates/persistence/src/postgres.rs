@@ -13,7 +13,7 @@ use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 
 use crate::columns::{Id, Instant, Word, sql};
-use crate::connections::{Connections, Walled};
+use crate::connections::{Connections, EXPORTS, Walled};
 use crate::group_commit::GroupCommit;
 use crate::round_robin::round_robin;
 use crate::rows::{Addition, AttemptRow, DueRow, MetKeyRow, ObjectEventRow, PlacedEventRow, SessionRow, VersionRow};
@@ -42,6 +42,8 @@ pub(crate) struct Store {
     reads: Connections<Connection>,
     // A separate pool, so that reads do not wait for writes.
     writes: Arc<Connections<Connection>>,
+    // A separate pool, so that a client which reads an export slowly keeps no connection from other reads.
+    exports: Connections<Connection>,
     accepting: GroupCommit<Connection>,
     /// The tenant whose delivery was claimed last.
     last_served: Mutex<Option<TenantId>>,
@@ -72,9 +74,12 @@ impl Store {
         let writes = Arc::new(connections("database write").one_for_each_tenant());
         let accepting = GroupCommit::new(Arc::clone(&writes), backend::commit_documents, Arc::clone(&options.observer));
         let archiving = Connections::new("database archive", &migration_url.with_defaults(), 1, options.timeout, setup);
+        let exports = Connections::new("database export", &url.with_defaults(), EXPORTS, options.timeout, setup)
+            .one_for_each_tenant();
         Ok(Self {
             reads: connections("database read"),
             writes,
+            exports,
             accepting,
             last_served: Mutex::default(),
             archiving,

@@ -18,7 +18,7 @@ use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 
 use crate::columns::{Id, Instant, Json, Word, sql};
-use crate::connections::{Connections, Walled};
+use crate::connections::{Connections, EXPORTS, Walled};
 use crate::group_commit::GroupCommit;
 use crate::round_robin::round_robin;
 use crate::rows::{
@@ -64,6 +64,8 @@ pub(crate) struct Store {
     reads: Connections<Connection>,
     // One connection: SQLite has one writer at a time, and this queue is fair, unlike SQLite's own.
     writes: Arc<Connections<Connection>>,
+    // A separate pool, so that a client which reads an export slowly keeps no connection from other reads.
+    exports: Connections<Connection>,
     accepting: GroupCommit<Connection>,
     /// The tenant whose delivery was claimed last.
     last_served: Mutex<Option<TenantId>>,
@@ -97,8 +99,9 @@ impl Store {
         let writes = Arc::new(Connections::new("database write", url, 1, options.timeout, Setup));
         let accepting = GroupCommit::new(Arc::clone(&writes), backend::commit_documents, Arc::clone(&options.observer));
         let reads = Connections::new("database read", url, options.pool_size.get(), options.timeout, Setup);
+        let exports = Connections::new("database export", url, EXPORTS, options.timeout, Setup).one_for_each_tenant();
         let (last_served, sweeping) = (Mutex::default(), Arc::default());
-        Ok(Self { reads, writes, accepting, last_served, sweeping, path: url.to_owned(), file })
+        Ok(Self { reads, writes, exports, accepting, last_served, sweeping, path: url.to_owned(), file })
     }
 }
 

@@ -61,7 +61,7 @@ secrets! {
     otel_traces_endpoint: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
     /// The URL for metrics, if it differs: the whole URL.
     otel_metrics_endpoint: "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
-    /// The bearer token with which `mass import` calls a server.
+    /// The bearer token with which `mass import` and `mass export` call a server.
     token: "MASS_TOKEN",
 }
 

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpRequest, web};
@@ -23,6 +23,7 @@ use mass_domain::tenancy::CredentialsVersion;
 use mass_domain::trace::{Origin, SPANS};
 use tracing::Instrument;
 
+use super::accept;
 use super::context;
 use super::limits::{Limits, Remaining};
 use super::operations::{Access, Operation, Operations};
@@ -154,9 +155,11 @@ async fn judge_call(req: &ServiceRequest, operation: &Operation) -> Result<Optio
             remaining
         }
     };
-    if let Some(answer) = operation.produces.media_type().filter(|answer| !accepts(req.headers(), answer)) {
+    let answers = operation.produces.media_types();
+    if !answers.is_empty() && answers.iter().all(|answer| accept::media_type(req.headers(), answer) <= 0.0) {
+        let answers = answers.join(" or ");
         return Err(Problem::new(ProblemKind::NotAcceptable)
-            .detail(format!("The answer is {answer}, or application/problem+json when it is an error.")));
+            .detail(format!("The answer is {answers}, or application/problem+json when it is an error.")));
     }
     Ok(remaining)
 }
@@ -259,51 +262,4 @@ fn credentials(req: &HttpRequest) -> Result<Credentials<'_>, Problem> {
     let auth = auth.ok_or_else(|| Problem::internal(&anyhow::anyhow!("the authentication service is not wired")))?;
     let address = req.extensions().get::<Origin>().and_then(|origin| origin.address);
     Ok(Credentials { auth, token, address })
-}
-
-/// Returns whether the client accepts such an answer (RFC 9110, section 12.5.1): the most specific range that fits decides.
-fn accepts(headers: &HeaderMap, answer: &str) -> bool {
-    let group = answer.split_once('/').map(|(group, _)| group);
-    let mut best: Option<(u8, bool)> = None;
-    let mut sent = false;
-    for value in headers.get_all(header::ACCEPT) {
-        sent = true;
-        for range in value.to_str().unwrap_or_default().split(',') {
-            let mut parts = range.split(';').map(str::trim);
-            let specificity = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
-                range if range == answer => 2,
-                range if group.is_some() && range.strip_suffix("/*") == group => 1,
-                "*/*" => 0,
-                _ => continue,
-            };
-            let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-            let wanted = weight.is_none_or(|q| q.parse::<f32>().is_ok_and(|q| q > 0.0));
-            if best.is_none_or(|(known, _)| specificity > known) {
-                best = Some((specificity, wanted));
-            }
-        }
-    }
-    !sent || best.is_some_and(|(_, wanted)| wanted)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn accepts(value: &str) -> bool {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::ACCEPT, HeaderValue::from_str(value).unwrap());
-        super::accepts(&headers, "application/json")
-    }
-
-    #[test]
-    fn the_most_specific_range_decides_whether_json_is_accepted() {
-        assert!(super::accepts(&HeaderMap::new(), "application/json"));
-        for good in ["*/*", "application/json", "text/html, application/*;q=0.1", "application/json; charset=utf-8"] {
-            assert!(accepts(good), "{good}");
-        }
-        for bad in ["text/html", "application/json;q=0, */*", "application/xml", "", "application/*; q=0, */*"] {
-            assert!(!accepts(bad), "{bad}");
-        }
-    }
 }

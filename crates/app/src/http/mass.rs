@@ -13,7 +13,7 @@ use mass_service::{ListQuery, MassService, OnConflict, Options, Receipt, Record}
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use self::shapes::{EventList, MassRequest, Normalised, Page, StatusChange, Verdict};
+use self::shapes::{EventList, ListedRequest, MassRequest, Normalised, Page, StatusChange, Verdict};
 use super::body::{Document, Valid};
 use super::contracts;
 use super::headers::{IDEMPOTENT_REPLAYED, entity_tag, idempotency_key, if_match, if_none_match};
@@ -75,7 +75,8 @@ pub(super) const ON_CONFLICT: Parameter = Parameter::new(
     || json!({"type": "string", "enum": ["refuse", "correct"], "default": "refuse"}),
 );
 
-const FILTERS: &[Parameter] = &[
+/// The parameters that choose among requests.
+pub(super) const FILTERS: [Parameter; 9] = [
     Parameter::new(
         "status",
         "Requests in this status.",
@@ -89,9 +90,32 @@ const FILTERS: &[Parameter] = &[
     Parameter::new("created_to", "Stored before this instant.", parameters::instant),
     Parameter::new("observed_from", "Telling of an instant at or after this one.", parameters::instant),
     Parameter::new("observed_to", "Telling of an instant before this one.", parameters::instant),
-    LIMIT,
-    CURSOR,
 ];
+
+const INCLUDE: Parameter = Parameter::new(
+    "include",
+    "`document`: each request comes with its document. A page then ends, with its cursor, before its documents have more \
+     than 4 MiB together, unless one of them alone has.",
+    || json!({"type": "string", "enum": ["document"]}),
+);
+
+const LISTED: [Parameter; 12] = {
+    let [status, contract, site, device, correlation, created_from, created_to, observed_from, observed_to] = FILTERS;
+    [
+        status,
+        contract,
+        site,
+        device,
+        correlation,
+        created_from,
+        created_to,
+        observed_from,
+        observed_to,
+        INCLUDE,
+        LIMIT,
+        CURSOR,
+    ]
+};
 
 const ETAG: AnswerHeader =
     AnswerHeader { name: "ETag", description: "The request's present version.", example: "\"v1\"" };
@@ -210,17 +234,31 @@ const LIST: Operation = Operation {
     summary: "List MASS requests.",
     description: "Newest first, page by page; rows that are added meanwhile move no other row to another page.",
     tag: Some(TAG),
-    query: FILTERS,
+    query: &LISTED,
     produces: Produces::Json(model::<Page>),
     answers: &[(200, "A page of requests.")],
     ..Operation::get("/v1/mass-requests", READ, || web::to(list))
 };
 
-async fn list(call: Call, service: Service, query: Query) -> Result<Reply<Page>, Problem> {
+async fn list(call: Call, service: Service, mut query: Query) -> Result<Reply<Page>, Problem> {
+    let with_documents = query.take_with("include", include).is_some();
     let query = list_query(query)?;
-    let page::Page { items, next_cursor } = service.list(&call.principal, &query).await?;
-    let page = Page { items: items.into_iter().map(Into::into).collect(), next_cursor };
+    let page = if with_documents {
+        let page::Page { items, next_cursor } = service.list_documents(&call.principal, &query).await?;
+        Page { items: items.into_iter().map(listed).collect::<Result<_, _>>()?, next_cursor }
+    } else {
+        let page::Page { items, next_cursor } = service.list(&call.principal, &query).await?;
+        Page { items: items.into_iter().map(Into::into).collect(), next_cursor }
+    };
     Ok(Reply::ok(&page)?.next(&call, page.next_cursor.as_deref()))
+}
+
+fn include(text: &str) -> Result<(), String> {
+    if text == "document" { Ok(()) } else { Err("Only document.".to_owned()) }
+}
+
+fn listed(request: Stored) -> Result<ListedRequest, Problem> {
+    Ok(ListedRequest { summary: request.summary.into(), document: Some(raw(request.document)?) })
 }
 
 const GET: Operation = Operation {
@@ -390,7 +428,16 @@ pub(super) fn on_conflict(text: &str) -> Result<OnConflict, String> {
 }
 
 fn list_query(mut query: Query) -> Result<ListQuery, Problem> {
-    let filter = Filter {
+    let filter = filter(&mut query);
+    let limit = query.take_with("limit", page_limit).unwrap_or(Limit::DEFAULT);
+    let cursor = query.take("cursor");
+    query.finish()?;
+    Ok(ListQuery { filter, limit, cursor })
+}
+
+/// Reads the parameters that choose among requests.
+pub(super) fn filter(query: &mut Query) -> Filter {
+    Filter {
         status: query.take("status"),
         contract: query.take("contract"),
         site_id: query.take_with("site_id", short_text),
@@ -400,9 +447,5 @@ fn list_query(mut query: Query) -> Result<ListQuery, Problem> {
         created_to: query.take("created_to"),
         observed_from: query.take("observed_from"),
         observed_to: query.take("observed_to"),
-    };
-    let limit = query.take_with("limit", page_limit).unwrap_or(Limit::DEFAULT);
-    let cursor = query.take("cursor");
-    query.finish()?;
-    Ok(ListQuery { filter, limit, cursor })
+    }
 }

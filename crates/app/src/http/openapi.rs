@@ -170,18 +170,21 @@ fn parameters(operation: &Operation) -> Vec<Value> {
 }
 
 fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
-    let representation = match operation.produces {
-        Produces::Json(describe) => Some(describe(generator)),
-        Produces::Ndjson(describe) => Some(described_lines(describe, generator)),
-        Produces::Text => Some(json!({"schema": {"type": "string"}})),
-        Produces::Nothing | Produces::File => None,
+    let text = json!({"schema": {"type": "string"}});
+    let representations = match operation.produces {
+        Produces::Json(describe) => vec![describe(generator)],
+        Produces::Ndjson(describe) => vec![described_lines(describe, generator)],
+        Produces::NdjsonOrCsv(describe) => vec![described_lines(describe, generator), text],
+        Produces::Text => vec![text],
+        Produces::Nothing | Produces::File => Vec::new(),
     };
-    let representation = operation.produces.media_type().zip(representation);
+    let media_types = operation.produces.media_types().iter().map(|name| (*name).to_owned());
+    let content: Map<String, Value> = media_types.zip(representations).collect();
     let mut responses = Map::new();
     for (status, meaning) in operation.answers {
         let mut response = json!({"description": meaning});
-        if let (Some((media_type, described)), 200..=202) = (&representation, *status) {
-            response["content"] = json!({*media_type: described});
+        if matches!(*status, 200..=202) && !content.is_empty() {
+            response["content"] = content.clone().into();
         }
         let headers = success_headers(operation, *status);
         if !headers.is_empty() {

@@ -49,6 +49,8 @@ pub enum Produces {
     Json(Describe),
     /// One JSON object a line (`application/x-ndjson`), which the client has to accept.
     Ndjson(Describe),
+    /// One JSON object a line, or rows of CSV (`text/csv`): what the client prefers.
+    NdjsonOrCsv(Describe),
     /// Plain text, which the client has to accept.
     Text,
     /// No body.
@@ -58,14 +60,15 @@ pub enum Produces {
 }
 
 impl Produces {
-    /// The media type that the client has to accept, if there is one.
+    /// The media types of which the client has to accept one, if there are any: the one to prefer first.
     #[must_use]
-    pub const fn media_type(self) -> Option<&'static str> {
+    pub const fn media_types(self) -> &'static [&'static str] {
         match self {
-            Self::Json(_) => Some("application/json"),
-            Self::Ndjson(_) => Some("application/x-ndjson"),
-            Self::Text => Some("text/plain"),
-            Self::Nothing | Self::File => None,
+            Self::Json(_) => &["application/json"],
+            Self::Ndjson(_) => &["application/x-ndjson"],
+            Self::NdjsonOrCsv(_) => &["application/x-ndjson", "text/csv"],
+            Self::Text => &["text/plain"],
+            Self::Nothing | Self::File => &[],
         }
     }
 }
@@ -243,7 +246,7 @@ impl Operation {
         if self.is_limited_by_address() || self.access != Access::Public {
             kinds.push(RateLimited);
         }
-        if self.produces.media_type().is_some() {
+        if !self.produces.media_types().is_empty() {
             kinds.push(NotAcceptable);
         }
         if self.reads_body() {

@@ -25,6 +25,8 @@ mod delivery;
 mod door;
 mod engine;
 mod engine_client;
+mod export;
+mod export_cli;
 mod faults;
 mod hangs;
 mod idempotency;

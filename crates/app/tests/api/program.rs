@@ -13,8 +13,8 @@ use crate::support::{AUDIT_KEY, PASSWORD};
 
 const SECRET: &str = "a signing secret of more than 32 bytes";
 const PEPPER: &str = "a password pepper of more than 32 bytes";
-const COMMANDS: [&str; 9] =
-    ["serve", "migrate", "create-user", "reset-password", "import", "audit", "engine", "openapi", "config"];
+const COMMANDS: [&str; 10] =
+    ["serve", "migrate", "create-user", "reset-password", "import", "export", "audit", "engine", "openapi", "config"];
 
 workplaces_on_both! {
     a_start_on_an_existing_database_hashes_nothing,

@@ -2,7 +2,7 @@
 
 use super::rules::Kind;
 use super::{Contract, ContractId, Marker, get};
-use crate::json::{MAX_DEPTH, Value};
+use crate::json::{self, MAX_DEPTH, Value};
 
 /// Reason why a header row does not describe a document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +41,8 @@ struct Column {
     path: Vec<String>,
     /// True if the contract declares the member a boolean, which the text of a cell cannot show.
     boolean: bool,
+    /// True if the contract declares the member an array or an object, which a cell shows as JSON.
+    json: bool,
 }
 
 impl Columns {
@@ -98,14 +100,21 @@ impl Column {
         if path.len() >= MAX_DEPTH {
             return Err(HeaderError::TooDeep(header.to_owned()));
         }
-        let boolean = kind_at(contract.body, &path).is_some_and(Kind::is_boolean);
-        Ok(Self { path, boolean })
+        let kind = kind_at(contract.body, &path);
+        let boolean = kind.is_some_and(Kind::is_boolean);
+        let is_json = |kind: &dyn Kind| matches!(kind.schema()["type"].as_str(), Some("array" | "object"));
+        let json = matches!(contract.marker, Marker::Version(_)) && kind.is_some_and(is_json);
+        Ok(Self { path, boolean, json })
     }
 
     fn value(&self, cell: &str) -> Value {
         match cell.trim() {
             "true" if self.boolean => Value::Bool(true),
             "false" if self.boolean => Value::Bool(false),
+            text if self.json => match json::parse(text.as_bytes()) {
+                Ok(value @ (Value::Array(_) | Value::Object(_))) => value,
+                _ => Value::String(cell.to_owned()),
+            },
             _ => Value::String(cell.to_owned()),
         }
     }
@@ -209,6 +218,19 @@ mod tests {
         assert_eq!(document("true"), with("true"));
         assert_eq!(document(" false "), with("false"));
         assert_eq!(document("TRUE"), with(r#""TRUE""#));
+    }
+
+    #[test]
+    fn reads_a_cell_as_json_only_where_the_contract_has_an_array_or_an_object() {
+        let document = |cell| row(ENTERPRISE_1_1, &["request.assets.rack_ids", "correlation_id"], &[cell, cell]);
+        let with = |ids: &str, text: &str| {
+            let request = format!(r#"{{"assets":{{"rack_ids":{ids}}}}}"#);
+            format!(r#"{{"correlation_id":{text},"request":{request},"schema_version":"1.1"}}"#)
+        };
+        assert_eq!(document(r#"["a"]"#), with(r#"["a"]"#, r#""[\"a\"]""#));
+        assert_eq!(document("a"), with(r#""a""#, r#""a""#));
+        assert_eq!(document("7"), with(r#""7""#, r#""7""#));
+        assert_eq!(row(SIMPLE_1_0, &["payload"], &["[1]"]), r#"{"payload":{"payload":"[1]"}}"#);
     }
 
     #[test]

@@ -12,14 +12,15 @@ use mass_domain::tenancy::{CredentialsVersion, TenantId};
 use mass_domain::time::Timestamp;
 use mass_domain::validation::Warning;
 use mass_service::{
-    DeleteError, Deletion, Found, MassStore, Submission, SubmissionResults, Transition, TransitionError,
+    DeleteError, Deletion, DocumentPage, ExportedRequest, Found, MassStore, Submission, SubmissionResults, Transition,
+    TransitionError,
 };
+use tokio::sync::mpsc::Sender;
 
 use super::audit::{self, Head};
 use super::requests::{find, find_as_of, update};
-use super::{Connection, Store, acceptance, deliveries, quotas, recommendations};
-use crate::columns::{Id, Instant, Json, Word};
-use crate::id_bounds::{lowest_id_after, lowest_id_from};
+use super::{Connection, Store, acceptance, deliveries, documents, quotas, recommendations};
+use crate::columns::{Id, Instant, Json};
 use crate::rows::SummaryRow;
 use crate::schema::{idempotency_keys, mass_requests};
 
@@ -71,6 +72,36 @@ impl MassStore for Store {
         self.reads.read_for(tenant, move |connection, tenant| list(connection, tenant, &filter, before, limit)).await
     }
 
+    async fn list_documents(
+        &self,
+        tenant: &TenantId,
+        filter: &Filter,
+        before: Option<MassRequestId>,
+        limit: Limit,
+        bytes: u64,
+    ) -> Result<DocumentPage, PortError> {
+        let filter = filter.clone();
+        self.reads
+            .read_for(tenant, move |connection, tenant| {
+                documents::list(connection, tenant, &filter, before, limit, bytes)
+            })
+            .await
+    }
+
+    async fn export(
+        &self,
+        tenant: &TenantId,
+        filter: &Filter,
+        bytes: u64,
+        pages: Sender<Vec<ExportedRequest>>,
+    ) -> Result<(), PortError> {
+        let filter = filter.clone();
+        let export = move |connection: &mut Connection, tenant: &TenantId| {
+            documents::export(connection, tenant, &filter, bytes, &pages)
+        };
+        self.exports.run_at_length_for(tenant, export).await
+    }
+
     async fn list_events(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<Vec<Event>>, PortError> {
         self.reads.read_for(tenant, move |connection, tenant| list_events(connection, tenant, id)).await
     }
@@ -104,57 +135,18 @@ pub(super) fn list(
     before: Option<MassRequestId>,
     limit: Limit,
 ) -> QueryResult<Vec<Summary>> {
-    let Filter {
-        status,
-        contract,
-        site_id,
-        device_id,
-        correlation_id,
-        created_from,
-        created_to,
-        observed_from,
-        observed_to,
-    } = filter;
-    let mut query = mass_requests::table
-        .filter(mass_requests::tenant_id.eq(tenant.as_str()))
-        .filter(mass_requests::deleted_at.is_null())
-        .select(SummaryRow::as_select())
-        .order(mass_requests::id.desc())
-        .limit(i64::from(limit.get()) + 1)
-        .into_boxed();
+    let mut query = documents::matching(tenant, filter);
     if let Some(before) = before {
         query = query.filter(mass_requests::id.lt(Id(before.as_uuid())));
     }
-    if let Some(status) = status {
-        query = query.filter(mass_requests::status.eq(status.as_str()));
-    }
-    if let Some(contract) = contract {
-        query = query.filter(mass_requests::contract.eq(Word(*contract)));
-    }
-    if let Some(site_id) = site_id {
-        query = query.filter(mass_requests::site_id.eq(site_id));
-    }
-    if let Some(device_id) = device_id {
-        query = query.filter(mass_requests::device_id.eq(device_id));
-    }
-    if let Some(correlation_id) = correlation_id {
-        query = query.filter(mass_requests::correlation_id.eq(correlation_id));
-    }
-    if let Some(from) = created_from {
-        let lowest = Id(lowest_id_from(*from));
-        query = query.filter(mass_requests::created_at.ge(Instant(*from)).and(mass_requests::id.ge(lowest)));
-    }
-    if let Some(to) = created_to {
-        let lowest = Id(lowest_id_after(*to));
-        query = query.filter(mass_requests::created_at.lt(Instant(*to)).and(mass_requests::id.lt(lowest)));
-    }
-    if let Some(from) = observed_from {
-        query = query.filter(mass_requests::observed_at.ge(Instant(*from)));
-    }
-    if let Some(to) = observed_to {
-        query = query.filter(mass_requests::observed_at.lt(Instant(*to)));
-    }
-    query.load(connection)?.into_iter().map(SummaryRow::into_summary).collect()
+    query
+        .select(SummaryRow::as_select())
+        .order(mass_requests::id.desc())
+        .limit(i64::from(limit.get()) + 1)
+        .load(connection)?
+        .into_iter()
+        .map(SummaryRow::into_summary)
+        .collect()
 }
 
 /// Lists the events of a request.

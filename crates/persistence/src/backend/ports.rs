@@ -16,6 +16,7 @@ mod deliveries;
 mod delivery_reads;
 mod delivery_rows;
 mod directory;
+mod documents;
 mod fair_share;
 mod live_requests;
 mod live_users;

@@ -16,6 +16,7 @@ mod changing;
 mod concurrency;
 mod credentials;
 mod delivering;
+mod exporting;
 mod isolation;
 mod joins;
 mod judged_state;

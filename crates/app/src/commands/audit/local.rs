@@ -1,16 +1,14 @@
 //! Local commands on the audit trail that act as the system: exporting and signing.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Args;
 use mass_audit_service::{self as audit, AuditService};
 use mass_domain::access::Principal;
 
 use super::{LocalLog, require_free, require_tenant};
+use crate::commands::new_file::NewFile;
 use crate::commands::{print, print_first_password, write_out};
 use crate::config::{AuditSettings, FolderSettings, Secrets, StageSettings};
 use crate::http::context::local_origin;
@@ -84,16 +82,9 @@ pub(super) async fn open(log: LocalLog, secrets: &Secrets) -> anyhow::Result<(Au
 
 /// Writes an export durably to a new file. The file gets its name only after it is complete.
 pub(super) async fn write_file(export: audit::Export, path: &Path) -> anyhow::Result<()> {
-    let context = || format!("the file {}", path.display());
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let file = tempfile::NamedTempFile::new_in(folder).with_context(context)?;
-    let mut writer = BufWriter::new(file);
-    write(export, |lines| Ok(writer.write_all(lines)?)).await.with_context(context)?;
-    let file = writer.into_inner().map_err(io::IntoInnerError::into_error).with_context(context)?;
-    file.as_file().sync_all().with_context(context)?;
-    file.persist_noclobber(path).with_context(context)?;
-    // The name is durable once the folder is synchronised.
-    File::open(folder).and_then(|folder| folder.sync_all()).with_context(context)
+    let mut file = NewFile::create(path)?;
+    write(export, |lines| file.write(lines)).await?;
+    file.finish()
 }
 
 async fn write(mut export: audit::Export, mut to: impl FnMut(&[u8]) -> anyhow::Result<()>) -> anyhow::Result<()> {

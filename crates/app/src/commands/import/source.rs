@@ -156,7 +156,9 @@ impl Source {
 
 impl PendingRows {
     fn take(&mut self, record: &Record<'_>) {
-        self.add(record.raw.line, record.raw.bytes, record.document().map_err(Unreadable::from));
+        if !record.ends_export() {
+            self.add(record.raw.line, record.raw.bytes, record.document().map_err(Unreadable::from));
+        }
     }
 
     fn add(&mut self, line: u64, text: &[u8], document: Result<Value, Unreadable>) {

@@ -172,13 +172,31 @@ pub struct MassRequest {
     pub warnings: Vec<Warning>,
 }
 
+/// A request in a list.
+#[derive(Serialize, JsonSchema)]
+pub struct ListedRequest {
+    /// All but the document.
+    #[serde(flatten)]
+    pub summary: MassRequestSummary,
+    /// The normalised document; only with `include=document`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schemars(with = "Map<String, Value>")]
+    pub document: Option<Box<RawValue>>,
+}
+
+impl From<Summary> for ListedRequest {
+    fn from(summary: Summary) -> Self {
+        Self { summary: summary.into(), document: None }
+    }
+}
+
 /// A page of requests, newest first.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "MassRequestPage")]
 #[schemars(example = json!({"next_cursor": null, "items": [summary_example()]}))]
 pub struct Page {
-    /// The requests, without their documents.
-    pub items: Vec<MassRequestSummary>,
+    /// The requests.
+    pub items: Vec<ListedRequest>,
     /// To be sent as `cursor`, with the same filters, for the page that follows; null on the last one.
     pub next_cursor: Option<String>,
 }

@@ -26,6 +26,7 @@ on_both!(
     an_expired_token_ends_a_batch_under_way,
     an_expired_key_ends_a_batch_under_way,
     a_revoked_key_ends_an_export_under_way,
+    a_revoked_key_ends_an_export_of_requests_under_way,
 );
 
 also_restricted!(
@@ -171,13 +172,31 @@ fn narrow(app: &TestApp) -> TcpStream {
 }
 
 async fn a_revoked_key_ends_an_export_under_way(app: TestApp) {
+    let rest = revoked_midway(&app, "audit:read", "/v1/audit/export").await;
+    assert!(rest.contains(r#"{"event":"#) && !rest.contains(r#"{"end":"#), "{} bytes", rest.len());
+    assert!(!rest.ends_with("\r\n0\r\n\r\n"), "the answer breaks off");
+}
+
+async fn a_revoked_key_ends_an_export_of_requests_under_way(app: TestApp) {
+    let rest = revoked_midway(&app, "mass:read", "/v1/mass-requests/export").await;
+    let last = rest.split(['\r', '\n']).rfind(|line| line.starts_with('{')).unwrap();
+    let last: Value = serde_json::from_str(last).unwrap();
+    assert_eq!(last["error"]["type"], "/problems/unauthenticated");
+    let exported = rest.matches(r#","natural_key":"dev-"#).count();
+    assert!((1..10_000).contains(&exported), "{exported}");
+    assert_eq!(last["totals"]["requests"], exported);
+}
+
+/// Begins an export with a key, which is revoked then: all that still comes.
+async fn revoked_midway(app: &TestApp, permission: &str, path: &'static str) -> String {
     let (_, last) = send_ndjson(app.founder(), "?results=errors", &readings(10_000)).await.lines();
     assert_eq!(counts(&last), json!({"read": 10_000, "accepted": 10_000}));
-    let key = json!({"name": "auditor", "permissions": ["audit:read"]});
+    let key = json!({"name": "auditor", "permissions": [permission]});
     let key = app.post(KEYS).json(&key).await.expect(201);
-    let mut connection = narrow(&app);
+    let mut connection = narrow(app);
     let token = key.text("/token");
-    let head = format!("GET /v1/audit/export HTTP/1.1\r\nHost: mass\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let head =
+        format!("GET {path} HTTP/1.1\r\nHost: mass\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n");
     let (mut connection, begun) = apart(move || {
         connection.write_all(head.as_bytes()).unwrap();
         let mut begun = [0; 12];
@@ -194,7 +213,6 @@ async fn a_revoked_key_ends_an_export_under_way(app: TestApp) {
         String::from_utf8(rest).unwrap()
     })
     .await;
-    assert!(rest.contains(r#"{"event":"#) && !rest.contains(r#"{"end":"#), "{} bytes", rest.len());
-    assert!(!rest.ends_with("\r\n0\r\n\r\n"), "the answer breaks off");
     assert_eq!(app.database().count("audit_events WHERE action = 'credentials_refused'"), 1);
+    rest
 }

@@ -4,7 +4,7 @@ use mass_domain::access::Role;
 use mass_domain::time::Timestamp;
 use serde_json::json;
 
-use super::{REQUESTS, ids, listed, move_to, path, send, store_at_once};
+use super::{REQUESTS, ids, listed, move_to, path, raw_document, send, store_at_once};
 use crate::support::TestApp;
 use crate::support::client::Client;
 use crate::support::documents::{Edit, hours_ago, reading, report, simple};
@@ -17,6 +17,8 @@ on_both!(
     each_filter_returns_exactly_the_matching_requests,
     the_filter_by_storage_time_matches_the_shown_times,
     a_deleted_request_is_not_listed,
+    a_list_with_documents_shows_each_as_it_is_stored,
+    a_page_with_documents_ends_before_it_is_too_long,
 );
 
 async fn a_list_shows_the_newest_first_without_documents(app: TestApp) {
@@ -161,4 +163,34 @@ async fn a_deleted_request_is_not_listed(app: TestApp) {
         assert_eq!(listed(app.founder(), query).await, [second.as_str()], "{query}");
     }
     assert_eq!(listed(app.founder(), "device_id=dev-1").await, Vec::<String>::new());
+}
+
+async fn a_list_with_documents_shows_each_as_it_is_stored(app: TestApp) {
+    let mut expected = Vec::new();
+    for document in [reading("dev-1"), report("r-1"), simple(json!({"a": 1}))] {
+        expected.insert(0, send(&app, &document).await.json().without("/warnings"));
+    }
+    let page = app.get(&format!("{REQUESTS}?include=document")).await.expect(200);
+    assert_eq!(page.json(), json!({"items": expected, "next_cursor": null}));
+    let filtered = app.get(&format!("{REQUESTS}?include=document&device_id=dev-1")).await.expect(200);
+    assert_eq!(filtered.at("/items"), json!([expected[2]]));
+    let wrong = app.get(&format!("{REQUESTS}?include=warnings")).await;
+    wrong.expect_violations("invalid-parameter", &["?include parameter"]);
+}
+
+async fn a_page_with_documents_ends_before_it_is_too_long(app: TestApp) {
+    const MOST: usize = 4 << 20;
+    let mut stored = Vec::new();
+    for number in 0..22 {
+        let document = simple(json!({"number": number, "text": "x".repeat(200 << 10)}));
+        stored.insert(0, send(&app, &document).await.id());
+    }
+    let size = raw_document(&app.get(&path(&stored[0])).await.expect(200)).len();
+    let first = app.get(&format!("{REQUESTS}?include=document&limit=500")).await.expect(200);
+    assert_eq!(ids(&first).len(), MOST / size);
+    assert!(first.body.len() < MOST + (64 << 10), "{}", first.body.len());
+    assert_eq!(walk(app.founder(), &format!("{REQUESTS}?include=document&limit=500")).await, stored);
+    // A cursor is good with and without documents.
+    let cursor = first.text("/next_cursor");
+    assert_eq!(listed(app.founder(), &format!("limit=500&cursor={cursor}")).await, stored[MOST / size..]);
 }

@@ -235,6 +235,9 @@ impl Answer {
             assert_eq!(self.text("/instance"), self.path, "{self:?}");
             assert_eq!(self.text("/request_id"), request_id, "{self:?}");
         }
-        operations::check(&self.method, &self.path, self.status, &self.body);
+        let is_bare = self.header("content-type").is_some_and(|it| it.starts_with("text/csv"));
+        if !is_bare && self.header("content-encoding").is_none() {
+            operations::check(&self.method, &self.path, self.status, &self.body);
+        }
     }
 }

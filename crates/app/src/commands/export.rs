@@ -1,0 +1,269 @@
+//! `mass export`: stored requests with their documents, from the local database or a server, into a file or to standard
+//! output.
+
+mod server;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use mass_domain::access::Principal;
+use mass_domain::canonical::Fingerprint;
+use mass_domain::contracts::ContractId;
+use mass_domain::mass_request::{Filter, Status};
+use mass_domain::tenancy::TenantId;
+use mass_domain::time::Timestamp;
+use mass_service::Export;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use self::server::Server;
+use super::new_file::NewFile;
+use super::{print, print_first_password, require_free, tenant, write_out};
+use crate::config::{LocalSettings, Secrets};
+use crate::engine::EngineToken as BearerToken;
+use crate::exported::{self, CsvRows};
+use crate::startup::Installation;
+use crate::terminal::write_stderr;
+
+/// What to export, and where from and to.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// The file to write, which must not be there yet [default: standard output].
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Lines of JSON, or rows under the columns of --contract [default: csv if FILE ends in .csv, else ndjson].
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// A server's address [default: the local database].
+    #[arg(long)]
+    url: Option<String>,
+    /// The tenant, in the local database [default: MASS_TENANT].
+    #[arg(long, conflicts_with = "url", value_parser = TenantId::parse)]
+    tenant: Option<TenantId>,
+    #[command(flatten)]
+    filters: Filters,
+    #[command(flatten)]
+    local: LocalSettings,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A request a line; the last line has the totals.
+    Ndjson,
+    /// A document a row, or a metric a row where the contract takes any.
+    Csv,
+}
+
+/// Which requests to export.
+#[derive(Debug, Args)]
+struct Filters {
+    /// Only requests in this status.
+    #[arg(long)]
+    status: Option<Status>,
+    /// Only requests under this contract, NAME/VERSION: needed for CSV.
+    #[arg(long)]
+    contract: Option<ContractId>,
+    /// Only requests of this site.
+    #[arg(long)]
+    site_id: Option<String>,
+    /// Only requests of this device.
+    #[arg(long)]
+    device_id: Option<String>,
+    /// Only requests with this correlation id.
+    #[arg(long)]
+    correlation_id: Option<String>,
+    /// Only requests stored at or after this instant.
+    #[arg(long, value_name = "INSTANT")]
+    created_from: Option<Timestamp>,
+    /// Only requests stored before this instant.
+    #[arg(long, value_name = "INSTANT")]
+    created_to: Option<Timestamp>,
+    /// Only requests that tell of an instant at or after this one.
+    #[arg(long, value_name = "INSTANT")]
+    observed_from: Option<Timestamp>,
+    /// Only requests that tell of an instant before this one.
+    #[arg(long, value_name = "INSTANT")]
+    observed_to: Option<Timestamp>,
+}
+
+impl From<Filters> for Filter {
+    fn from(filters: Filters) -> Self {
+        Self {
+            status: filters.status,
+            contract: filters.contract,
+            site_id: filters.site_id,
+            device_id: filters.device_id,
+            correlation_id: filters.correlation_id,
+            created_from: filters.created_from,
+            created_to: filters.created_to,
+            observed_from: filters.observed_from,
+            observed_to: filters.observed_to,
+        }
+    }
+}
+
+/// Exports requests.
+///
+/// # Errors
+/// When the database or the server cannot be reached or does not let the caller in, the export is not whole, or the file
+/// cannot be written. No file is left then.
+pub async fn run(arguments: Arguments, secrets: &Secrets) -> anyhow::Result<ExitCode> {
+    let Arguments { out, format, url, tenant, filters, local } = arguments;
+    out.as_deref().map(require_free).transpose()?;
+    let named = out.as_ref().and_then(|path| path.extension()).is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
+    let format = format.unwrap_or(if named { Format::Csv } else { Format::Ndjson });
+    let form = match (format, filters.contract) {
+        (Format::Ndjson, _) => Form::Lines,
+        (Format::Csv, Some(contract)) => Form::Rows(CsvRows::new(contract)),
+        (Format::Csv, None) => bail!("CSV needs --contract NAME/VERSION, such as device/1.1"),
+    };
+    let source = match url {
+        Some(url) => Source::server(&url, secrets, &filters.into()).await?,
+        None => Source::local(&local, secrets, tenant, filters.into()).await?,
+    };
+    let target = out.as_deref().map_or(Ok(Target::Out), |path| NewFile::create(path).map(Target::File))?;
+    let (requests, incomplete) = export(source, form, target).await?;
+    if incomplete > 0 {
+        write_stderr(&format!(
+            "{incomplete} of {requests} documents have members that the contract does not name, which are in no column; \
+             --format ndjson has them\n"
+        ));
+    }
+    if let Some(path) = out {
+        print(&format!("{requests} requests exported to {}\n", path.display()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where requests come from.
+enum Source {
+    Local(Export),
+    Server(Box<Server>),
+}
+
+impl Source {
+    async fn server(url: &str, secrets: &Secrets, filter: &Filter) -> anyhow::Result<Self> {
+        let token = secrets.token.as_ref().context(
+            "--url needs a bearer token for that server: set the variable MASS_TOKEN, or MASS_TOKEN_FILE to the path of a \
+             file that holds it",
+        )?;
+        BearerToken::parse(token).context("MASS_TOKEN")?;
+        Ok(Self::Server(Box::new(Server::open(url, token, filter).await?)))
+    }
+
+    async fn local(
+        settings: &LocalSettings,
+        secrets: &Secrets,
+        named: Option<TenantId>,
+        filter: Filter,
+    ) -> anyhow::Result<Self> {
+        let installation = Installation::open(settings, secrets).await?;
+        print_first_password(installation.bootstrapped.as_ref());
+        let tenant = tenant(settings, &installation, named).await?;
+        Ok(Self::Local(installation.mass().export(&Principal::system(tenant), filter)?))
+    }
+
+    /// Returns the next lines, each a request; `None` at the end.
+    async fn next(&mut self) -> anyhow::Result<Option<Vec<Vec<u8>>>> {
+        match self {
+            Self::Local(export) => {
+                let page = export.next().await?;
+                page.map(|page| page.into_iter().map(exported::line).collect()).transpose()
+            }
+            Self::Server(server) => server.next().await,
+        }
+    }
+}
+
+/// Where the export goes.
+enum Target {
+    Out,
+    File(NewFile),
+}
+
+impl Target {
+    fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        match self {
+            Self::Out => write_out(bytes),
+            Self::File(file) => file.write(bytes),
+        }
+    }
+
+    fn finish(self) -> anyhow::Result<()> {
+        match self {
+            Self::Out => Ok(()),
+            Self::File(file) => file.finish(),
+        }
+    }
+}
+
+enum Form {
+    Lines,
+    Rows(CsvRows),
+}
+
+/// What is looked at in the line of a request.
+#[derive(Deserialize)]
+struct Line<'a> {
+    id: &'a str,
+    created_at: &'a str,
+    fingerprint: &'a str,
+    #[serde(borrow)]
+    document: &'a RawValue,
+}
+
+/// Exports all that comes: the number of requests, and of those with a value in no column.
+async fn export(mut source: Source, mut form: Form, mut target: Target) -> anyhow::Result<(u64, u64)> {
+    let progress = progress_bar();
+    let mut requests = 0;
+    if let Form::Rows(rows) = &form {
+        target.write(&rows.header()?)?;
+    }
+    while let Some(lines) = source.next().await? {
+        let mut text = Vec::new();
+        for line in lines {
+            requests += 1;
+            add(&mut form, &line, &mut text)?;
+        }
+        target.write(&text)?;
+        progress.set_message(format!("{requests} requests"));
+        progress.inc(text.len() as u64);
+    }
+    let incomplete = match form {
+        Form::Rows(rows) => rows.incomplete(),
+        Form::Lines => {
+            target.write(format!("{{\"totals\":{{\"requests\":{requests}}}}}\n").as_bytes())?;
+            0
+        }
+    };
+    progress.finish_and_clear();
+    target.finish()?;
+    Ok((requests, incomplete))
+}
+
+/// Adds a request in its form, once its document has the fingerprint that it was stored with.
+fn add(form: &mut Form, line: &[u8], text: &mut Vec<u8>) -> anyhow::Result<()> {
+    let Line { id, created_at, fingerprint, document } =
+        serde_json::from_slice(line).context("a line of the export cannot be read")?;
+    let found = Fingerprint::of(document.get()).to_string();
+    if found != fingerprint {
+        bail!("the document of request {id} was damaged: expected the fingerprint {fingerprint}, found {found}");
+    }
+    match form {
+        Form::Lines => text.extend_from_slice(line),
+        Form::Rows(rows) => text.append(&mut rows.rows(id, created_at, document.get())?),
+    }
+    Ok(())
+}
+
+fn progress_bar() -> ProgressBar {
+    let template = "{spinner} {msg}  {bytes}  {bytes_per_sec}";
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let bar = ProgressBar::new_spinner().with_style(style);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
