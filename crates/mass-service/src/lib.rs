@@ -47,7 +47,7 @@ pub use outbox::{Dispatch, HandleError, SendError, judge_cancel, judge_replay};
 pub use read::{ListQuery, ReadError};
 pub use recommendations::RecommendationQuery;
 pub use store::{DeliveryStore, Found, MassStore, OutboxStore, RecommendationStore};
-pub use submission::{OnConflict, Submission};
+pub use submission::{MappingSource, OnConflict, Submission};
 pub use transition::{Transition, TransitionError};
 
 /// The use cases on MASS requests.
