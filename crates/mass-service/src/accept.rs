@@ -11,7 +11,7 @@ use crate::decision::{Receipt, Refusal};
 use crate::document::{DocumentError, Record, examine};
 use crate::observer::RefusedAt;
 use crate::refused::Sent;
-use crate::submission::{OnConflict, Submission};
+use crate::submission::{MappingSource, OnConflict, Submission};
 
 /// Options for accepting documents.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub struct Options {
     /// Whether the successor of an idempotency key is taken if its request has been deleted: for keys that are made of
     /// the content, so that it can be stored again. Only batches do so.
     pub renew_keys: bool,
+    /// The mapping profile that the documents were made by.
+    pub mapping: Option<MappingSource>,
 }
 
 /// Reason for which a document is not accepted.
@@ -128,14 +130,25 @@ impl MassService {
     ) -> Result<Submission, (Box<Sent>, DocumentError)> {
         let at = self.clock.now();
         let id = self.next_id(at);
-        let Options { on_conflict, auto_send, origin, renew_keys: _ } = options.clone();
+        let Options { on_conflict, auto_send, origin, renew_keys: _, mapping } = options.clone();
         let actor = principal.actor();
         let span = tracing::Span::current();
         match examine(principal, record, at) {
             Ok((examined, idempotency_key)) => {
                 span.record("mass.contract", tracing::field::display(examined.contract));
                 let input = record.fingerprint();
-                Ok(Submission { id, at, actor, input, examined, idempotency_key, on_conflict, auto_send, origin })
+                Ok(Submission {
+                    id,
+                    at,
+                    actor,
+                    input,
+                    examined,
+                    idempotency_key,
+                    on_conflict,
+                    auto_send,
+                    origin,
+                    mapping,
+                })
             }
             Err(error) => {
                 let sent = Sent { id, contract: record.contract(), input: record.fingerprint() };

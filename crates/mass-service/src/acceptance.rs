@@ -12,8 +12,10 @@ use mass_domain::mass_request::{AuditLeaf, IdempotencyKey, MassRequest, Outcome,
 use mass_domain::tenancy::{CredentialsVersion, Quotas, TenantId, TenantSettings, Usage};
 use mass_domain::time::Timestamp;
 
+use serde_json::json;
+
 use crate::decision::{Decision, KeyRecord, Receipt, Refusal, Snapshot, StoredVersion, decide};
-use crate::submission::{OnConflict, Submission};
+use crate::submission::{MappingSource, OnConflict, Submission};
 
 /// Name of a contract and natural key: shared by all versions of the contract, and of a document, within a tenant.
 pub type NaturalKey = (&'static str, String);
@@ -246,6 +248,9 @@ impl<'a> Judge<'a> {
         accepted = accepted.with(IndexedValues::DETAIL, index_digest(&request, key.as_deref()).to_string());
         if let Some(corrected) = corrects {
             accepted = accepted.with("corrects", corrected.to_string());
+        }
+        if let Some(MappingSource { name, digest }) = &submission.mapping {
+            accepted = accepted.with("mapping", json!({"digest": digest.to_string(), "name": name}));
         }
         let sent = submission.auto_send.is_in_force(&self.stored.tenant.settings);
         if sent {

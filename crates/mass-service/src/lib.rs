@@ -49,7 +49,7 @@ pub use outbox::{Dispatch, HandleError, SendError, judge_cancel, judge_replay};
 pub use read::{ListQuery, PAGE_BYTES, ReadError};
 pub use recommendations::RecommendationQuery;
 pub use store::{DeliveryStore, DocumentPage, Found, MassStore, OutboxStore, RecommendationStore};
-pub use submission::{OnConflict, Submission};
+pub use submission::{MappingSource, OnConflict, Submission};
 pub use transition::{Transition, TransitionError};
 
 /// The use cases on MASS requests.

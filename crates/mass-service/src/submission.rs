@@ -19,6 +19,37 @@ pub enum OnConflict {
     Correct,
 }
 
+/// The mapping profile that documents were made by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MappingSource {
+    /// The profile's name: that of its file, without the ending.
+    pub name: String,
+    /// The fingerprint of the profile's text.
+    pub digest: Fingerprint,
+}
+
+impl MappingSource {
+    /// Parses `NAME@DIGEST`. A name has 1 to 64 ASCII letters, digits, `.`, `_` and `-`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (name, digest) = text.split_once('@')?;
+        let is_named = (1..=64).contains(&name.len()) && name.chars().all(Self::is_allowed);
+        Some(Self { name: name.to_owned(), digest: digest.parse().ok()? }).filter(|_| is_named)
+    }
+
+    /// Makes a name of any text: other characters become `-`.
+    #[must_use]
+    pub fn new(name: &str, digest: Fingerprint) -> Self {
+        let allowed = |character| if Self::is_allowed(character) { character } else { '-' };
+        let name: String = name.chars().take(64).map(allowed).collect();
+        Self { name: if name.is_empty() { "-".to_owned() } else { name }, digest }
+    }
+
+    const fn is_allowed(character: char) -> bool {
+        character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-')
+    }
+}
+
 /// A validated document with all that its request will need.
 #[derive(Debug, Clone)]
 pub struct Submission {
@@ -40,6 +71,8 @@ pub struct Submission {
     pub auto_send: AutoSend,
     /// The origin of the call.
     pub origin: Origin,
+    /// The mapping profile that the document was made by, which the audit event names.
+    pub mapping: Option<MappingSource>,
 }
 
 impl Submission {

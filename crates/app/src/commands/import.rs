@@ -6,12 +6,14 @@ mod fault;
 mod input;
 mod keys;
 mod local;
+mod mapped;
 mod outcome;
 mod rejected;
 mod retry;
 mod server;
 mod source;
 mod summary;
+mod table;
 mod token;
 
 use std::path::{Path, PathBuf};
@@ -28,6 +30,7 @@ use serde_json::{Value, json};
 use self::answer::TokenRefused;
 use self::destination::Destination;
 use self::input::STDIN;
+use self::mapped::Map;
 use self::outcome::ImportOutcome;
 use self::rejected::Rejected;
 use self::source::{FileFormat, Source};
@@ -49,6 +52,12 @@ pub struct Arguments {
     /// The records' contract, NAME/VERSION: needed for CSV; adds the contract's marker to records without one.
     #[arg(long)]
     contract: Option<ContractId>,
+    /// A mapping profile that describes the files (docs/mapping.md).
+    #[arg(long, value_name = "PROFILE", conflicts_with_all = ["contract", "format"])]
+    map: Option<PathBuf>,
+    /// Print a mapping profile for the file, with its guesses and doubts as comments, and import nothing.
+    #[arg(long, conflicts_with_all = ["map", "url", "dry_run", "rejected"])]
+    suggest: bool,
     /// Judge all records by their contracts and store nothing.
     #[arg(long)]
     dry_run: bool,
@@ -108,14 +117,22 @@ struct ImportedFile<'a> {
 /// # Errors
 /// If a file cannot be read, or the destination cannot be reached or refuses the caller.
 pub async fn run(arguments: Arguments, secrets: &Secrets) -> anyhow::Result<ExitCode> {
-    let mut first = Some(check(&arguments)?);
+    if arguments.suggest {
+        let [path] = &arguments.files[..] else { bail!("--suggest: expected one file") };
+        print(&mapped::suggestion(path).with_context(|| named(path))?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let map = arguments.map.as_deref().map(Map::read).transpose()?;
+    let map = map.as_ref();
+    let mut first = Some(check(&arguments, map)?);
     let progress = ProgressBar::hidden();
-    let mut destination = Destination::new(&arguments, secrets, progress.clone()).await?;
+    let mapping = map.map(|map| map.source.clone());
+    let mut destination = Destination::new(&arguments, mapping, secrets, progress.clone()).await?;
     let mut files = Vec::new();
     let mut failure = None;
     for path in &arguments.files {
         let mut file = ImportedFile { path, summary: ImportSummary::new(arguments.dry_run), rejected: None };
-        let opened = first.take().map_or_else(|| open(&arguments, path), Ok);
+        let opened = first.take().map_or_else(|| open(&arguments, map, path), Ok);
         let imported = match opened {
             Ok((source, rejected)) => import(source, rejected, &mut destination, &mut file, &progress).await,
             Err(error) => Err(error),
@@ -141,7 +158,7 @@ pub async fn run(arguments: Arguments, secrets: &Secrets) -> anyhow::Result<Exit
 }
 
 /// Checks the arguments before anything is done, and opens the first file.
-fn check(arguments: &Arguments) -> anyhow::Result<(Source, Rejected)> {
+fn check(arguments: &Arguments, map: Option<&Map>) -> anyhow::Result<(Source, Rejected)> {
     let [first, others @ ..] = &arguments.files[..] else { bail!("expected a file") };
     if arguments.rejected.is_some() && !others.is_empty() {
         bail!("--rejected: expected one file to import, found {}", arguments.files.len());
@@ -153,13 +170,17 @@ fn check(arguments: &Arguments) -> anyhow::Result<(Source, Rejected)> {
     for path in others.iter().filter(|path| *path != Path::new(STDIN)) {
         input::open_file(path).with_context(|| named(path))?;
     }
-    open(arguments, first)
+    open(arguments, map, first)
 }
 
-fn open(arguments: &Arguments, path: &Path) -> anyhow::Result<(Source, Rejected)> {
-    let source = Source::open(path, arguments.format, arguments.contract).with_context(|| named(path))?;
+fn open(arguments: &Arguments, map: Option<&Map>, path: &Path) -> anyhow::Result<(Source, Rejected)> {
+    let source = match map {
+        Some(map) => Source::open_mapped(path, &map.profile),
+        None => Source::open(path, arguments.format, arguments.contract),
+    };
+    let source = source.with_context(|| named(path))?;
     let beside = if path == Path::new(STDIN) { Path::new("stdin") } else { path };
-    let rejected = Rejected::new(beside, arguments.rejected.as_deref(), source.headers())?;
+    let rejected = Rejected::new(beside, arguments.rejected.as_deref(), source.refused_form())?;
     Ok((source, rejected))
 }
 

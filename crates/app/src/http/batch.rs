@@ -24,7 +24,7 @@ use mass_domain::access::Permission;
 use mass_domain::contracts::ContractId;
 use mass_domain::mass_request::IdempotencyKey;
 use mass_domain::records::Format;
-use mass_service::{MassService, Options, SentKey};
+use mass_service::{MappingSource, MassService, Options, SentKey};
 use serde_json::json;
 use std::future::{Ready, ready};
 use tokio::sync::{Notify, Semaphore, mpsc};
@@ -90,8 +90,15 @@ const KEYED: Parameter = Parameter::new(
     || json!({"type": "boolean", "default": false}),
 );
 
+const MAPPED_BY: Parameter = Parameter::new(
+    "mapped_by",
+    "The mapping profile that the client made the records by, NAME@DIGEST; the audit events of the stored records name it.",
+    || json!({"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}@sha256:[0-9a-f]{64}$"}),
+);
+
 const PARAMETERS: &[Parameter] = &[
     KEYED,
+    MAPPED_BY,
     Parameter::new(
         "contract",
         "The records' contract: needed for CSV; adds the contract's marker to JSON without one.",
@@ -260,6 +267,9 @@ impl Wishes {
         let contract = query.take("contract");
         let keyed = query.take::<bool>("keyed").unwrap_or_default();
         let on_conflict = query.take_with("on_conflict", on_conflict).unwrap_or_default();
+        let mapping = query.take_with("mapped_by", |text| {
+            MappingSource::parse(text).ok_or_else(|| "Expected NAME@DIGEST.".to_owned())
+        });
         query.finish()?;
         if upload.format == Format::Csv && contract.is_none() {
             return Err(wrong_parameter("contract", "Rows of CSV do not tell their contract: name it.".to_owned()));
@@ -276,7 +286,7 @@ impl Wishes {
             SentKey::None => None,
         };
         let (auto_send, origin) = (tools.engine.auto_send(), call.origin.clone());
-        let options = Options { on_conflict, auto_send, origin, renew_keys: keyed };
+        let options = Options { on_conflict, auto_send, origin, renew_keys: keyed, mapping };
         let (mode, shown) = (mode.unwrap_or_default(), shown.unwrap_or_default());
         Ok(Self { mode, shown, contract, keyed, key, options })
     }

@@ -163,8 +163,13 @@ async fn create(
 ) -> Result<Reply<MassRequest>, Problem> {
     let on_conflict = query.take_with("on_conflict", on_conflict).unwrap_or_default();
     let record = record(&call, document, query)?;
-    let options =
-        Options { on_conflict, auto_send: engine.auto_send(), origin: call.origin.clone(), renew_keys: false };
+    let options = Options {
+        on_conflict,
+        auto_send: engine.auto_send(),
+        origin: call.origin.clone(),
+        renew_keys: false,
+        mapping: None,
+    };
     let receipt = accept(&call, &service, &record, &options).await?;
     engine.accepted([&receipt]);
     let status = if receipt.outcome == Outcome::Duplicate { StatusCode::OK } else { StatusCode::CREATED };

@@ -32,6 +32,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
             "mass-audit-service",
             "mass-auth",
             "mass-domain",
+            "mass-mapping",
             "mass-persistence",
             "mass-reference-engine",
             "mass-service",

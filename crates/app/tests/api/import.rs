@@ -2,6 +2,7 @@
 
 mod identity;
 mod inputs;
+mod mapping;
 mod retrying;
 
 use std::collections::BTreeSet;

@@ -53,6 +53,23 @@ fn the_first_session_of_the_readme_works() {
 }
 
 #[test]
+fn a_file_that_nobody_prepared_becomes_records() {
+    let workplace = Workplace::sqlite();
+    let script = blocks_under("## A file that nobody prepared");
+    let file = "docs/examples/pdu-export.csv";
+    assert!(script.contains(file), "{script}");
+    fs::create_dir_all(workplace.path("docs/examples")).unwrap();
+    fs::copy(repository().join(file), workplace.path(file)).unwrap();
+    let session = workplace.shell(&format!("set -eu\n{script}"));
+    assert_eq!(session.status, Some(0), "{session:?}");
+    let lines: Vec<&str> = session.stdout.lines().collect();
+    let numbers: Vec<&&str> = lines.iter().filter(|line| line.contains(" read, ")).collect();
+    let expected =
+        ["24 read, 24 valid, 0 refused; nothing was stored", "24 read, 24 accepted, 0 duplicates, 0 refused"];
+    assert_eq!(numbers, expected.iter().collect::<Vec<_>>(), "{session:?}");
+}
+
+#[test]
 fn the_engine_session_of_the_readme_works() {
     let workplace = Workplace::sqlite().without("MASS_ADMIN_PASSWORD");
     let server = workplace.serve_with(&["--with-engine"]);

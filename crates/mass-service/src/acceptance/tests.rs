@@ -54,6 +54,7 @@ fn reading(number: u128, device: &str, value: i64) -> Submission {
         idempotency_key: None,
         on_conflict: OnConflict::Refuse,
         auto_send: AutoSend::NoEngine,
+        mapping: None,
         origin: Origin { request_id: RequestId::parse("req-1").unwrap(), trace: None, address: None },
     }
 }

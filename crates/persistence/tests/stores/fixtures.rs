@@ -119,6 +119,7 @@ fn submission(contract: &str, canonical: String, index: Index) -> Submission {
         idempotency_key: None,
         on_conflict: OnConflict::Refuse,
         auto_send: AutoSend::NoEngine,
+        mapping: None,
         origin: origin(),
     }
 }

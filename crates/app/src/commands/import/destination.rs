@@ -6,7 +6,7 @@ use indicatif::ProgressBar;
 use mass_domain::contracts;
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Clock;
-use mass_service::OnConflict;
+use mass_service::{MappingSource, OnConflict};
 
 use super::Arguments;
 use super::local::{Local, document_faults, foreign_tenant};
@@ -34,19 +34,27 @@ pub(super) enum Destination {
 
 impl Destination {
     /// Opens the local database, or prepares the client of a server.
-    pub(super) async fn new(arguments: &Arguments, secrets: &Secrets, progress: ProgressBar) -> anyhow::Result<Self> {
+    pub(super) async fn new(
+        arguments: &Arguments,
+        mapping: Option<MappingSource>,
+        secrets: &Secrets,
+        progress: ProgressBar,
+    ) -> anyhow::Result<Self> {
         let on_conflict: OnConflict = arguments.on_conflict.into();
         if let Some(url) = &arguments.url {
             let token = token::read(arguments.token_file.as_deref(), secrets)?;
             let patience = Duration::from_secs(arguments.retry_seconds);
-            let server = Box::new(Server::new(url, token, on_conflict, patience, progress)?);
+            let mut server = Box::new(Server::new(url, token, on_conflict, patience, progress)?);
+            if let Some(mapping) = &mapping {
+                server.name_mapping(mapping);
+            }
             return Ok(if arguments.dry_run { Self::ContractsOf(server) } else { Self::Server(server) });
         }
         if arguments.dry_run {
             let tenant = arguments.tenant.as_ref().unwrap_or(&arguments.local.default_tenant);
             return Ok(Self::Contracts(tenant.clone()));
         }
-        Ok(Self::Local(Box::new(Local::open(arguments, on_conflict, secrets).await?)))
+        Ok(Self::Local(Box::new(Local::open(arguments, on_conflict, mapping, secrets).await?)))
     }
 
     /// Returns the number of records that it takes at a time.

@@ -6,7 +6,7 @@ use mass_domain::contracts::InvalidDocument;
 use mass_domain::mass_request::Outcome;
 use mass_domain::trace::Origin;
 use mass_domain::validation::Violation;
-use mass_service::{AcceptError, DocumentError, MassService, OnConflict, Options, Receipt, Refusal};
+use mass_service::{AcceptError, DocumentError, MappingSource, MassService, OnConflict, Options, Receipt, Refusal};
 
 use super::Arguments;
 use super::fault::{Fault, unreadable};
@@ -31,6 +31,7 @@ impl Local {
     pub(super) async fn open(
         arguments: &Arguments,
         on_conflict: OnConflict,
+        mapping: Option<MappingSource>,
         secrets: &Secrets,
     ) -> anyhow::Result<Self> {
         let auto_send = startup::auto_send(&arguments.engine)?;
@@ -38,7 +39,7 @@ impl Local {
         print_first_password(installation.bootstrapped.as_ref());
         let tenant = tenant(&arguments.local, &installation, arguments.tenant.clone()).await?;
         let origin = Origin { request_id: new_request_id(), trace: None, address: None };
-        let options = Options { on_conflict, auto_send, origin, renew_keys: true };
+        let options = Options { on_conflict, auto_send, origin, renew_keys: true, mapping };
         let refusals = Refusals::default();
         Ok(Self { mass: installation.mass(), principal: Principal::system(tenant), options, refusals })
     }

@@ -10,6 +10,7 @@ use anyhow::Context;
 
 use super::fault::Fault;
 use super::source::Row;
+use super::table::RefusedForm;
 use crate::commands::require_free;
 use crate::records::OWN_COLUMNS;
 use crate::rows::Header;
@@ -19,8 +20,7 @@ use crate::rows::Header;
 /// meanwhile.
 pub(super) struct Rejected {
     path: OutputPath,
-    /// The headers of a CSV file.
-    headers: Option<Vec<String>>,
+    form: RefusedForm,
     output: Option<Output>,
 }
 
@@ -45,6 +45,7 @@ struct Output {
 
 enum RejectedWriter {
     Csv(Box<csv::Writer<File>>),
+    Table(BufWriter<File>),
     Ndjson(BufWriter<File>),
 }
 
@@ -53,21 +54,29 @@ impl Rejected {
     ///
     /// # Errors
     /// If the given file exists already.
-    pub(super) fn new(imported: &Path, given: Option<&Path>, headers: Option<&[String]>) -> anyhow::Result<Self> {
+    pub(super) fn new(imported: &Path, given: Option<&Path>, form: RefusedForm) -> anyhow::Result<Self> {
         given.map(require_free).transpose()?;
         let beside = || OutputPath::Beside { imported: imported.to_owned(), otherwise: PathBuf::from(".") };
         let path = given.map_or_else(beside, |path| OutputPath::Given(path.to_owned()));
-        Ok(Self { path, headers: headers.map(<[_]>::to_vec), output: None })
+        Ok(Self { path, form, output: None })
     }
 
     /// Writes a refused record; a record of a CSV file with its header.
     pub(super) fn write(&mut self, row: &Row, header: Option<&Header>, faults: &[Fault]) -> anyhow::Result<()> {
         let line = row.line.to_string();
-        match (&mut self.output()?.writer, header) {
+        let pointers = || faults.iter().map(|fault| fault.pointer.as_str()).collect::<Vec<_>>().join("; ");
+        let reasons = || faults.iter().map(Fault::reason).collect::<Vec<_>>().join(" ");
+        let Self { form, output, .. } = self.begun()?;
+        let Some(output) = output else { anyhow::bail!("the file has not begun") };
+        match (&mut output.writer, header) {
+            (RejectedWriter::Table(writer), _) => {
+                if let RefusedForm::Table(form) = form {
+                    let text = String::from_utf8_lossy(&row.text);
+                    writer.write_all(&form.refused(&text, row.line, &pointers(), &reasons())?)?;
+                }
+            }
             (RejectedWriter::Csv(writer), Some(header)) => {
-                let pointers: Vec<&str> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
-                let reasons: Vec<String> = faults.iter().map(Fault::reason).collect();
-                let own = [line, pointers.join("; "), reasons.join(" ")];
+                let own = [line, pointers(), reasons()];
                 writer.write_record(header.cells(&row.text).iter().chain(own.iter().map(String::as_bytes)))?;
             }
             (RejectedWriter::Ndjson(writer), None) => {
@@ -92,13 +101,15 @@ impl Rejected {
         let Some(Output { folder, writer }) = self.output else { return Ok(None) };
         let mut nameless = match writer {
             RejectedWriter::Csv(writer) => writer.into_inner().map_err(csv::IntoInnerError::into_error)?,
-            RejectedWriter::Ndjson(writer) => writer.into_inner().map_err(io::IntoInnerError::into_error)?,
+            RejectedWriter::Table(writer) | RejectedWriter::Ndjson(writer) => {
+                writer.into_inner().map_err(io::IntoInnerError::into_error)?
+            }
         };
         let mut file = tempfile::Builder::new().prefix(".mass-rejected-").tempfile_in(&folder)?;
         nameless.rewind()?;
         io::copy(&mut nameless, &mut file)?;
         for number in 1_u32.. {
-            let path = self.path.numbered(&folder, self.headers.is_some(), number);
+            let path = self.path.numbered(&folder, !matches!(self.form, RefusedForm::Ndjson), number);
             let error = match file.persist_noclobber(&path) {
                 Ok(_) => return Ok(Some(path)),
                 Err(error) => error,
@@ -117,24 +128,28 @@ impl Rejected {
         Ok(None)
     }
 
-    /// Returns the output, creating it first if needed.
-    fn output(&mut self) -> anyhow::Result<&mut Output> {
-        let output = match self.output.take() {
-            Some(output) => output,
-            None => self.begin()?,
-        };
-        Ok(self.output.insert(output))
+    /// Creates the output if needed.
+    fn begun(&mut self) -> anyhow::Result<&mut Self> {
+        if self.output.is_none() {
+            self.output = Some(self.begin()?);
+        }
+        Ok(self)
     }
 
     fn begin(&self) -> anyhow::Result<Output> {
         let (folder, file) = self.path.open()?;
-        let writer = match &self.headers {
-            Some(headers) => {
+        let writer = match &self.form {
+            RefusedForm::Table(form) => {
+                let mut writer = BufWriter::new(file);
+                writer.write_all(&form.beginning()?)?;
+                RejectedWriter::Table(writer)
+            }
+            RefusedForm::Csv(headers) => {
                 let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
                 writer.write_record(headers.iter().map(String::as_str).chain(OWN_COLUMNS))?;
                 RejectedWriter::Csv(Box::new(writer))
             }
-            None => RejectedWriter::Ndjson(BufWriter::new(file)),
+            RefusedForm::Ndjson => RejectedWriter::Ndjson(BufWriter::new(file)),
         };
         Ok(Output { folder, writer })
     }
@@ -203,7 +218,7 @@ mod tests {
 
     fn rejected(imported: &Path, otherwise: &Path) -> Rejected {
         let path = OutputPath::Beside { imported: imported.to_owned(), otherwise: otherwise.to_owned() };
-        Rejected { path, headers: None, output: None }
+        Rejected { path, form: RefusedForm::Ndjson, output: None }
     }
 
     fn refuse_one(mut rejected: Rejected, reason: &str) -> anyhow::Result<Option<PathBuf>> {

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::ProgressBar;
 use mass_domain::canonical;
 use mass_domain::json::Value;
-use mass_service::OnConflict;
+use mass_service::{MappingSource, OnConflict};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -70,6 +70,11 @@ impl Server {
         let client = Client::builder().redirect(reqwest::redirect::Policy::none());
         let client = client.connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build()?;
         Ok(Self { client, batches, validate, token, patience, progress, most_bytes: BATCH_BYTES })
+    }
+
+    /// Names the mapping profile of the records, for the server's audit trail.
+    pub(super) fn name_mapping(&mut self, MappingSource { name, digest }: &MappingSource) {
+        self.batches.query_pairs_mut().append_pair("mapped_by", &format!("{name}@{digest}"));
     }
 
     /// Sends records until each has an outcome; returns them in order.

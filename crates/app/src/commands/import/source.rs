@@ -9,10 +9,13 @@ use clap::ValueEnum;
 use mass_domain::contracts::ContractId;
 use mass_domain::json::{SyntaxError, Value};
 use mass_domain::records::Format;
+use mass_mapping::Profile;
 
 use super::fault::Unreadable;
 use super::input::{Input, PIECE, STDIN};
 use super::keys::RowKeys;
+use super::mapped::MappedReader;
+use super::table::RefusedForm;
 use crate::http::body::sentence;
 use crate::records::{Record, Records, UnreadableStream};
 use crate::rows::Header;
@@ -70,10 +73,17 @@ pub(super) struct Row {
 pub(super) struct Source {
     input: Input,
     piece: Vec<u8>,
-    format: Format,
-    records: Records,
+    reader: Reader,
     waiting: PendingRows,
     ended: bool,
+}
+
+/// The reader of records.
+enum Reader {
+    /// For files of documents.
+    Documents { format: Format, records: Records },
+    /// For files that a profile describes.
+    Mapped(Box<MappedReader>),
 }
 
 /// Records that have been read but not returned yet.
@@ -100,21 +110,40 @@ impl Source {
         // Records are kept whole at any length, so that refused ones can be corrected.
         let records = Records::new(format, contract, usize::MAX).accepting_refused();
         let (piece, waiting) = (vec![0; PIECE], PendingRows::default());
-        let mut source = Self { input, piece, format, records, waiting, ended: false };
+        let reader = Reader::Documents { format, records };
+        let mut source = Self { input, piece, reader, waiting, ended: false };
         while format == Format::Csv && source.header().is_none() && !source.ended {
             source.read_on()?;
         }
         Ok(source)
     }
 
-    /// Returns the headers of a CSV file, without MASS's own columns.
-    pub(super) fn headers(&self) -> Option<&[String]> {
-        (self.format == Format::Csv).then(|| self.header().map_or(&[][..], Header::names))
+    /// Opens a file that a profile describes.
+    pub(super) fn open_mapped(path: &Path, profile: &Profile) -> anyhow::Result<Self> {
+        let mut input = Input::open(path)?;
+        let reader = Reader::Mapped(Box::new(MappedReader::new(profile, &mut input)?));
+        Ok(Self { input, piece: vec![0; PIECE], reader, waiting: PendingRows::default(), ended: false })
+    }
+
+    /// Returns the form in which refused records are kept.
+    pub(super) fn refused_form(&self) -> RefusedForm {
+        match &self.reader {
+            Reader::Documents { format: Format::Csv, records } => {
+                RefusedForm::Csv(records.header().map_or(&[][..], Header::names).to_vec())
+            }
+            Reader::Documents { .. } => RefusedForm::Ndjson,
+            Reader::Mapped(mapped) => {
+                mapped.form().map_or(RefusedForm::Ndjson, |form| RefusedForm::Table(form.clone()))
+            }
+        }
     }
 
     /// Returns the header row of a CSV file, which its rows are read by.
     pub(super) const fn header(&self) -> Option<&Header> {
-        self.records.header()
+        match &self.reader {
+            Reader::Documents { records, .. } => records.header(),
+            Reader::Mapped(_) => None,
+        }
     }
 
     /// Returns the length of the file in bytes, if it is known.
@@ -137,10 +166,16 @@ impl Source {
     }
 
     fn read_on(&mut self) -> anyhow::Result<()> {
-        let Self { input, piece, records, waiting, ended, .. } = self;
+        let Self { input, piece, reader, waiting, ended } = self;
         let read = input.read(piece)?;
         let piece = piece.get(..read).filter(|piece| !piece.is_empty());
         *ended = piece.is_none();
+        let records = match reader {
+            Reader::Documents { records, .. } => records,
+            Reader::Mapped(mapped) => {
+                return mapped.take(piece, |line, text, document| waiting.add(line, text.as_bytes(), document));
+            }
+        };
         match (records.take(piece, |record| waiting.take(&record)), records.unfinished()) {
             // An unterminated record is refused like others.
             (Err(UnreadableStream::Stream(error)), Some(raw)) => {
