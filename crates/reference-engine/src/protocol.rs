@@ -273,8 +273,8 @@ mod tests {
             let rows = section.split("\n#").next().unwrap().lines().filter_map(|line| line.strip_prefix("| `"));
             rows.map(|row| row.split('`').next().unwrap().to_owned()).collect()
         };
-        assert_eq!(explained("\n### Its actions\n"), names::<ActionKind>());
-        assert_eq!(explained("\n### Its reasons\n"), names::<Reason>());
+        assert_eq!(explained("\n### Actions\n"), names::<ActionKind>());
+        assert_eq!(explained("\n### Reasons\n"), names::<Reason>());
     }
 
     #[test]

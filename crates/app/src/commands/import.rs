@@ -42,14 +42,13 @@ use crate::terminal::{visible_line, write_stderr};
 /// The arguments: the files to import, and their destination.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// CSV with dotted headers (.csv), NDJSON (.ndjson, .jsonl) or a JSON array (.json), also in gzip or Zstandard; `-`
-    /// is standard input.
+    /// CSV, NDJSON or a JSON array, also in gzip or Zstandard; `-` is standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The format of the files [default: by their names].
+    /// The format [default: by name].
     #[arg(long, value_enum)]
     format: Option<FileFormat>,
-    /// The records' contract, NAME/VERSION: needed for CSV; adds the contract's marker to records without one.
+    /// The records' contract, NAME/VERSION; needed for CSV.
     #[arg(long)]
     contract: Option<ContractId>,
     /// A mapping profile that describes the files (docs/mapping.md).
@@ -64,10 +63,10 @@ pub struct Arguments {
     /// A server's address [default: the local database].
     #[arg(long)]
     url: Option<String>,
-    /// A file with the bearer token for that server; `-` is standard input [default: the variable MASS_TOKEN].
+    /// A file with the server's bearer token; `-` is standard input.
     #[arg(long, value_name = "PATH", requires = "url")]
     token_file: Option<PathBuf>,
-    /// The time for which a server that cannot be reached or is busy is tried again.
+    /// The time that an absent server is retried.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     retry_seconds: u64,
     /// The action if another document with the same natural key is stored.
@@ -76,7 +75,7 @@ pub struct Arguments {
     /// The tenant, in the local database [default: MASS_TENANT].
     #[arg(long, conflicts_with = "url", value_parser = TenantId::parse)]
     tenant: Option<TenantId>,
-    /// A new file for refused records, of one FILE [default: one beside FILE].
+    /// A new file for refused records [default: beside FILE].
     #[arg(long, value_name = "PATH")]
     rejected: Option<PathBuf>,
     /// Print the summary as JSON.

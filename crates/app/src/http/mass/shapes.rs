@@ -174,6 +174,7 @@ pub struct MassRequest {
 
 /// A request in a list.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MassRequestSummary")]
 pub struct ListedRequest {
     /// All but the document.
     #[serde(flatten)]
