@@ -109,7 +109,7 @@ async fn an_export_of_many_pages_is_whole_in_every_coding(app: TestApp) {
 async fn rows_are_imported_again_as_duplicates(app: TestApp) {
     let odd = reading("dev-1").with("/device/location", "=cmd|' /C calc'!A0, \"quoted\"");
     let odd = odd.with("/metadata/notes", "two\nlines");
-    let mut reports = vec![report("r-1"), report("r-2").with("/payload", json!({"fan speeds": [1, "two"]}))];
+    let mut reports = [report("r-1"), report("r-2").with("/payload", json!({"fan speeds": [1, "two"]}))];
     reports[0]["request"]["assets"]["rack_ids"] = json!(["a", "b,c"]);
     for document in [&odd, &reading("dev-2"), &reports[0], &reports[1]] {
         app.post(REQUESTS).json(document).await.expect(201);
