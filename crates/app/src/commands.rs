@@ -9,6 +9,7 @@ pub mod import;
 pub mod migrate;
 mod new_file;
 pub mod openapi;
+mod remote;
 pub mod serve;
 
 use std::fs::File;

@@ -16,6 +16,7 @@ use super::fault::Fault;
 use super::outcome::ImportOutcome;
 use super::retry::Retries;
 use super::source::Row;
+use crate::commands::remote::{endpoint, retry_after};
 use crate::terminal::in_one_line;
 
 /// The maximum number of records in a batch.
@@ -252,20 +253,6 @@ async fn error_of_one(response: Response) -> anyhow::Result<ImportOutcome> {
     problem.into_outcome()
 }
 
-/// Returns the URL of an operation: below the server's address, which may have a path.
-fn endpoint(url: &str, operation: &str) -> anyhow::Result<Url> {
-    let mut endpoint = Url::parse(url).context("--url")?;
-    if !matches!(endpoint.scheme(), "http" | "https") || endpoint.query().is_some() || endpoint.fragment().is_some() {
-        bail!("--url: expected http:// or https:// with a host and at most a path, such as https://mass.example/mass");
-    }
-    if !endpoint.username().is_empty() || endpoint.password().is_some() {
-        bail!("--url: expected a URL without a user name and a password; MASS_TOKEN is for the credential");
-    }
-    let path = format!("{}{operation}", endpoint.path().trim_end_matches('/'));
-    endpoint.set_path(&path);
-    Ok(endpoint)
-}
-
 /// Builds the error of a redirect. Redirects are not followed, because the token is for the named server only.
 fn redirected(response: &Response) -> anyhow::Error {
     let target = response.headers().get("Location").and_then(|value| value.to_str().ok());
@@ -285,36 +272,4 @@ fn redirected(response: &Response) -> anyhow::Error {
          address to --url",
         response.status()
     )
-}
-
-fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response.headers().get("Retry-After")?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{BATCHES, endpoint};
-
-    #[test]
-    fn batches_go_below_the_path_of_the_address() {
-        for (url, expected) in [
-            ("http://mass.example:8000", "http://mass.example:8000/v1/mass-requests/batch"),
-            ("https://mass.example/mass", "https://mass.example/mass/v1/mass-requests/batch"),
-            ("https://mass.example/a/mass/", "https://mass.example/a/mass/v1/mass-requests/batch"),
-        ] {
-            assert_eq!(endpoint(url, BATCHES).unwrap().as_str(), expected);
-        }
-        for url in [
-            "mass.example",
-            "ftp://mass.example",
-            "https://mass.example/?a=b",
-            "https://mass.example/#a",
-            "https://ana:hunter2@mass.example",
-            "https://hunter2@mass.example",
-        ] {
-            let told = format!("{:#}", endpoint(url, BATCHES).unwrap_err());
-            assert!(told.contains("--url") && !told.contains("hunter2"), "{url}: {told}");
-        }
-    }
 }
