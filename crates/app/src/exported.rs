@@ -21,7 +21,7 @@ pub struct MassRequestExport {
     /// All but the document.
     #[serde(flatten)]
     pub summary: MassRequestSummary,
-    /// What the document is about, unique within tenant and contract; `simple/1.0` has none.
+    /// The natural key, unique within tenant and contract; `simple/1.0` has none.
     pub natural_key: Option<String>,
     /// The normalised document.
     #[schemars(with = "Map<String, Value>")]

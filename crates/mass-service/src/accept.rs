@@ -22,7 +22,7 @@ pub struct Options {
     pub auto_send: AutoSend,
     /// The origin of the call.
     pub origin: Origin,
-    /// Whether the successor of an idempotency key is taken if its request has been deleted: for keys that are made of
+    /// True to take the successor of an idempotency key if its request has been deleted: for keys that are made of
     /// the content, so that it can be stored again. Only batches do so.
     pub renew_keys: bool,
     /// The mapping profile that the documents were made by.

@@ -36,7 +36,7 @@ pub enum Found<T> {
 pub struct DocumentPage {
     /// The requests.
     pub requests: Vec<MassRequest>,
-    /// Whether another page follows.
+    /// True if another page follows.
     pub more: bool,
 }
 

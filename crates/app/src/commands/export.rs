@@ -29,7 +29,7 @@ use crate::exported::{self, CsvRows};
 use crate::startup::Installation;
 use crate::terminal::write_stderr;
 
-/// What to export, and where from and to.
+/// The arguments: the requests to export, their source and their destination.
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// The file to write, which must not be there yet [default: standard output].
@@ -58,7 +58,7 @@ enum Format {
     Csv,
 }
 
-/// Which requests to export.
+/// The filters of an export.
 #[derive(Debug, Args)]
 struct Filters {
     /// Only requests in this status.
@@ -139,7 +139,7 @@ pub async fn run(arguments: Arguments, secrets: &Secrets) -> anyhow::Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where requests come from.
+/// The source of the requests.
 enum Source {
     Local(Export),
     Server(Box<Server>),
@@ -179,7 +179,7 @@ impl Source {
     }
 }
 
-/// Where the export goes.
+/// The destination of the export.
 enum Target {
     Out,
     File(NewFile),
@@ -206,7 +206,7 @@ enum Form {
     Rows(CsvRows),
 }
 
-/// What is looked at in the line of a request.
+/// The members of a line that are checked.
 #[derive(Deserialize)]
 struct Line<'a> {
     id: &'a str,

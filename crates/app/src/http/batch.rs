@@ -237,7 +237,7 @@ struct Wishes {
     mode: Mode,
     shown: Shown,
     contract: Option<ContractId>,
-    /// Whether the records come with keys.
+    /// True if the records come with keys.
     keyed: bool,
     key: Option<IdempotencyKey>,
     options: Options,

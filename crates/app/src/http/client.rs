@@ -1,4 +1,4 @@
-//! Where a request really comes from, when proxies stand in between.
+//! The address of a client behind proxies.
 
 use std::net::IpAddr;
 

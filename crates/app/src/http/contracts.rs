@@ -106,7 +106,7 @@ pub struct ContractEntry {
     pub version: &'static str,
     /// Purpose.
     pub summary: &'static str,
-    /// Where its schema and example are.
+    /// The path of its schema and example.
     pub href: String,
 }
 

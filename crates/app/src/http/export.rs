@@ -145,7 +145,7 @@ struct Download {
     call: Call,
     export: Export,
     writer: Writer,
-    /// What was read before the answer began.
+    /// The pages that were read before the answer began.
     next: Option<Option<Vec<ExportedRequest>>>,
     has_begun: bool,
     _room: Room,

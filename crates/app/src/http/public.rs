@@ -1,4 +1,4 @@
-//! Where clients find the server: behind a proxy that is another place than where it listens, perhaps below a path.
+//! The public address of the server: behind a proxy that is another place than where it listens, perhaps below a path.
 
 use std::str::FromStr;
 

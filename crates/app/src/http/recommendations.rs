@@ -176,7 +176,7 @@ pub struct Recommendation {
 pub struct Flag {
     /// For programs: docs/engine.md lists the codes.
     pub code: String,
-    /// Where in the recommendation (JSON Pointer).
+    /// The place in the recommendation (JSON Pointer).
     pub pointer: String,
     /// A sentence for people.
     pub detail: String,

@@ -35,7 +35,7 @@ fn with_documents(workplace: &Workplace) {
     good(workplace.mass(&["import", "sent.ndjson", "--on-conflict", "correct"]));
 }
 
-/// What identifies each request of an export, in order.
+/// Returns the identity of each request of an export, in order.
 fn identities(text: &str) -> Vec<[Value; 4]> {
     let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.pop(), Some(json!({"totals": {"requests": lines.len()}})));

@@ -24,7 +24,7 @@ pub struct Table {
 pub struct Rows {
     /// The cells of each row.
     pub rows: Vec<Vec<String>>,
-    /// Whether the document has a value that no cell shows: under a name that the contract does not declare.
+    /// True if the document has a value that no cell shows: under a name that the contract does not declare.
     pub has_more: bool,
 }
 

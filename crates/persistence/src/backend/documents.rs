@@ -76,7 +76,7 @@ pub(super) fn matching<'a>(tenant: &'a TenantId, filter: &'a Filter) -> mass_req
 /// The ids of a page, in their order.
 struct Ids {
     ids: Vec<Id>,
-    /// Whether another page follows.
+    /// True if another page follows.
     more: bool,
 }
 

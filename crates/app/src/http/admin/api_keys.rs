@@ -141,8 +141,8 @@ pub struct NewApiKey {
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub expires_at: Option<Text<Timestamp>>,
-    /// Where it may be used from, in CIDR notation. If absent or empty, anywhere, or, if a key calls, where that key may
-    /// be; no address beyond that is possible.
+    /// The address ranges that it may be used from, in CIDR notation. If absent or empty, anywhere, or, if a key calls, where that
+    /// key may be; no address beyond that is possible.
     #[serde(default)]
     #[garde(length(max = MAX_ADDRESS_RANGES))]
     #[schemars(with = "Vec<String>", length(max = 32))]
@@ -180,7 +180,7 @@ pub struct ApiKey {
     pub name: String,
     /// Permissions.
     pub permissions: Vec<&'static str>,
-    /// Where it may be used from; anywhere, if empty.
+    /// The address ranges that it may be used from; anywhere, if empty.
     pub addresses: Vec<String>,
     /// From when on it is refused.
     #[schemars(extend("format" = "date-time"))]

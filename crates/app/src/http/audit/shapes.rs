@@ -106,7 +106,7 @@ pub struct AuditProgram {
 pub struct AuditCheckpoint {
     /// The signed note (C2SP tlog-checkpoint), to be kept elsewhere; only the signature in it is to be relied on.
     pub checkpoint: String,
-    /// Which log: the key's name, a slash and the tenant.
+    /// The log: the key's name, a slash and the tenant.
     pub origin: String,
     /// The number of events that it covers.
     pub size: u64,
@@ -155,7 +155,7 @@ pub struct AuditReceipt {
     pub fingerprint: String,
     /// The canonical text of the event by which it was stored.
     pub event: String,
-    /// Where the event is in the tree, from 0.
+    /// The index of the event in the tree, from 0.
     pub leaf_index: u64,
     /// The hash of its leaf.
     pub leaf_hash: String,

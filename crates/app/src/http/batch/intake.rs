@@ -38,7 +38,7 @@ const fn expected(format: Format) -> &'static str {
     }
 }
 
-/// Where a record stands in its batch.
+/// The position of a record in its batch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     /// From 0.
@@ -49,7 +49,7 @@ pub(super) struct Place {
 
 /// Records that wait to be stored together.
 pub(super) struct Chunk {
-    /// Where each of them stands.
+    /// The position of each of them.
     pub(super) places: Vec<Place>,
     /// Their documents; none where nothing is stored any more.
     pub(super) prepared: Prepared,
@@ -84,7 +84,7 @@ pub(super) struct Terms {
     pub(super) options: Options,
     /// The contract that was named beside the records.
     pub(super) contract: Option<ContractId>,
-    /// Whether the records come with keys of their own.
+    /// True if the records come with keys of their own.
     pub(super) keyed: bool,
     /// The key of the whole batch.
     pub(super) key: Option<IdempotencyKey>,

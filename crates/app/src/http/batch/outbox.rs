@@ -1,4 +1,4 @@
-//! Where results wait until the client reads them: some in memory, the rest in temporary files.
+//! Results that wait until the client reads them: some in memory, the rest in temporary files.
 //!
 //! A client may send everything before it reads anything. Results that it does not fetch must not keep the server from
 //! reading on, or both would wait for each other for ever; nor may they fill the memory or the disk.

@@ -10,7 +10,7 @@ use crate::http::problem::{Problem, ProblemDocument};
 use crate::http::violations::Violation;
 use crate::records::in_words;
 
-/// Which records have a line.
+/// The records that have a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Shown {
     /// Each.

@@ -61,7 +61,7 @@ pub struct MassRequestSummary {
     pub tenant_id: String,
     /// The contract that it was accepted under.
     pub contract: String,
-    /// Where it is in its life.
+    /// The status.
     #[schemars(with = "StatusName")]
     pub status: &'static str,
     /// The outcome: `accepted`, `correction` or, if the document was stored already, `duplicate`.
@@ -99,7 +99,7 @@ pub struct MassRequestSummary {
     pub audit: Option<AuditLeafModel>,
 }
 
-/// Where an event stands in its tenant's audit trail.
+/// The position of an event in its tenant's audit trail.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "AuditLeaf")]
 pub struct AuditLeafModel {
