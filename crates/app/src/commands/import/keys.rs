@@ -52,7 +52,7 @@ mod tests {
             (third.strip_suffix("-2"), first.strip_suffix("-1"))
         );
         assert!(second.as_ref().unwrap().ends_with("-1") && second.as_ref() != Some(first));
-        assert_eq!(keys(&[other]), [second.clone()]);
+        assert_eq!(keys(&[other]), std::slice::from_ref(second));
     }
 
     #[test]
