@@ -1,6 +1,6 @@
-//! Proactive negotiation: how much a client wants a media type or a content coding (RFC 9110, section 12.5).
+//! Proactive negotiation of media types and content codings (RFC 9110, section 12.5).
 
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header::{self, AcceptEncoding, Encoding, HeaderMap};
 
 /// Returns how much the client wants an answer of this media type, 0 for not at all: the most specific range that fits
 /// decides. Without the header, every type is as good.
@@ -12,30 +12,20 @@ pub(super) fn media_type(headers: &HeaderMap, answer: &str) -> f32 {
         "*/*" => Some(0),
         _ => None,
     };
-    weight(headers, &header::ACCEPT, specificity).unwrap_or_else(|sent| if sent { 0.0 } else { 1.0 })
+    weight(headers, specificity).unwrap_or_else(|sent| if sent { 0.0 } else { 1.0 })
 }
 
-/// Returns how much the client wants a content coding, 0 for not at all. What it does not name is not wanted, except
-/// `identity`, which is then wanted less than what it names.
-pub(super) fn coding(headers: &HeaderMap, name: &str) -> f32 {
-    let specificity = |range: &str| match range {
-        range if range == name => Some(1),
-        "*" if name == "identity" => Some(0),
-        _ => None,
-    };
-    let unnamed = if name == "identity" { f32::MIN_POSITIVE } else { 0.0 };
-    weight(headers, &header::ACCEPT_ENCODING, specificity).unwrap_or(unnamed)
+/// Returns the content coding that the client wants most of these; `identity` if it wants none of them.
+pub(super) fn coding(headers: &HeaderMap, supported: &[Encoding]) -> Encoding {
+    let sent = header::from_comma_delimited(headers.get_all(header::ACCEPT_ENCODING)).unwrap_or_default();
+    AcceptEncoding(sent).negotiate(supported.iter()).unwrap_or_else(Encoding::identity)
 }
 
 /// Returns the weight of the most specific range that fits, or else whether the header was sent.
-fn weight(
-    headers: &HeaderMap,
-    name: &header::HeaderName,
-    specificity: impl Fn(&str) -> Option<u8>,
-) -> Result<f32, bool> {
+fn weight(headers: &HeaderMap, specificity: impl Fn(&str) -> Option<u8>) -> Result<f32, bool> {
     let mut best: Option<(u8, f32)> = None;
     let mut sent = false;
-    for value in headers.get_all(name) {
+    for value in headers.get_all(header::ACCEPT) {
         sent = true;
         for range in value.to_str().unwrap_or_default().split(',') {
             let mut parts = range.split(';').map(str::trim);
@@ -87,15 +77,13 @@ mod tests {
 
     #[test]
     fn a_coding_is_used_only_if_it_is_named() {
-        let weights = |value: &str| {
-            let headers = headers(header::ACCEPT_ENCODING, value);
-            ["gzip", "zstd", "identity"].map(|name| coding(&headers, name))
-        };
-        assert_eq!(["gzip", "zstd"].map(|name| coding(&HeaderMap::new(), name)), [0.0, 0.0]);
-        let [gzip, zstd, identity] = weights("gzip");
-        assert!(gzip > identity && identity > zstd);
-        let [gzip, zstd, identity] = weights("gzip;q=0.5, zstd, identity;q=0");
-        assert!(zstd > gzip && gzip > identity && identity == 0.0);
-        assert_eq!(weights("*"), [0.0, 0.0, 1.0]);
+        let supported = [Encoding::zstd(), Encoding::gzip(), Encoding::identity()];
+        let wanted = |value: &str| coding(&headers(header::ACCEPT_ENCODING, value), &supported);
+        assert_eq!(coding(&HeaderMap::new(), &supported), Encoding::identity());
+        assert_eq!(wanted("gzip"), Encoding::gzip());
+        assert_eq!(wanted("gzip;q=0.5, zstd, identity;q=0"), Encoding::zstd());
+        assert_eq!(wanted("gzip;q=0.5, zstd;q=0, identity;q=0"), Encoding::gzip());
+        assert_eq!(wanted("identity;q=0"), Encoding::identity());
+        assert_eq!(wanted("*"), Encoding::identity());
     }
 }

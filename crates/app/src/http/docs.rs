@@ -3,15 +3,14 @@
 use std::io::Write;
 use std::sync::LazyLock;
 
-use actix_web::http::header::{
-    self, AcceptEncoding, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, Encoding, Header, LOCATION, VARY,
-};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, Encoding, LOCATION, VARY};
 use actix_web::web::{self, Bytes, block};
 use actix_web::{HttpRequest, HttpResponse, Route};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
 
+use super::accept;
 use super::operations::{Access, Operation, Parameter, Produces};
 use super::problem::{Problem, ProblemKind};
 
@@ -109,8 +108,5 @@ async fn answer(req: &HttpRequest, asset: &'static Asset) -> Result<HttpResponse
 }
 
 fn accepts_gzip(req: &HttpRequest) -> bool {
-    let supported = [Encoding::gzip(), Encoding::identity()];
-    req.headers().contains_key(header::ACCEPT_ENCODING)
-        && AcceptEncoding::parse(req)
-            .is_ok_and(|accepted| accepted.negotiate(supported.iter()) == Some(Encoding::gzip()))
+    accept::coding(req.headers(), &[Encoding::gzip(), Encoding::identity()]) == Encoding::gzip()
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{Encoding, HeaderMap};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use zstd::stream::write::Encoder as ZstdEncoder;
@@ -23,14 +23,11 @@ pub(super) enum Coding {
 impl Coding {
     /// Returns the coding that the client wants most; of two that it wants as much, the better one.
     pub(super) fn wanted(headers: &HeaderMap) -> Self {
-        let (identity, gzip) = (accept::coding(headers, "identity"), accept::coding(headers, "gzip"));
-        let zstd = accept::coding(headers, "zstd");
-        if zstd > 0.0 && zstd >= gzip && zstd >= identity {
-            Self::Zstd
-        } else if gzip > 0.0 && gzip >= identity {
-            Self::Gzip
-        } else {
-            Self::Identity
+        let supported = [Encoding::zstd(), Encoding::gzip(), Encoding::identity()];
+        match accept::coding(headers, &supported) {
+            coding if coding == Encoding::zstd() => Self::Zstd,
+            coding if coding == Encoding::gzip() => Self::Gzip,
+            _ => Self::Identity,
         }
     }
 
