@@ -8,13 +8,16 @@ mod request;
 mod users;
 
 use std::collections::BTreeSet;
+use std::ops::{Range, RangeInclusive};
 
 use async_trait::async_trait;
+use futures_util::future::try_join;
 use mass_domain::audit::IndexedValues;
 use mass_domain::audit::note::NoteKey;
 use mass_domain::audit::tree::{Subtree, TreeHash};
 use mass_domain::canonical::Fingerprint;
 use mass_domain::ids::{MassRequestId, UserId};
+use mass_domain::mass_request;
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 use uuid::Uuid;
@@ -87,6 +90,8 @@ pub struct EventRecord {
     pub leaf_hash: Vec<u8>,
     /// The request, if the event is an acceptance and the request is stored.
     pub request: Option<RequestRecord>,
+    /// The version of the request, if this is a later event of it and the request is stored.
+    pub request_version: Option<i64>,
 }
 
 /// A stored request with its later events.
@@ -140,11 +145,21 @@ pub struct RequestRecord {
     pub audit_leaf_hash: Vec<u8>,
     /// The archived leaf hash at `audit_sequence`.
     pub archived_leaf: Option<Vec<u8>>,
-    /// The later events of the request that are not archived: sequences and texts, in the order of the log.
+    /// The later events of the request that are not archived: sequences and texts, in the order of the log. They are not
+    /// read for a request that looks [unchanged](Self::looks_unchanged).
     pub events: Vec<(u64, String)>,
 }
 
 impl RequestRecord {
+    /// Returns true if the columns say that nothing has happened to the request since its acceptance.
+    pub fn looks_unchanged(&self) -> bool {
+        self.version == 1
+            && self.status == mass_request::Status::Pending.as_str()
+            && self.updated_at == self.created_at
+            && self.corrected_by.is_none()
+            && self.deleted_at.is_none()
+    }
+
     /// Returns the values whose digest its acceptance event carries.
     fn indexed(&self) -> IndexedValues<'_> {
         IndexedValues {
@@ -168,6 +183,15 @@ pub struct RequestPage {
     pub last: Option<MassRequestId>,
     /// The requests without an acceptance event at the sequence that they name.
     pub unaccepted: Vec<RequestRecord>,
+}
+
+/// The number of stored requests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RequestCount {
+    /// Those that name an acceptance event within the given part of the log.
+    pub within: u64,
+    /// All of them.
+    pub all: u64,
 }
 
 /// A stored account.
@@ -203,10 +227,15 @@ pub trait LiveStore: AuditStore {
     /// Reads the rows of up to `count` events after a sequence.
     async fn part(&self, tenant: &TenantId, after: u64, count: u64) -> Result<Part, PortError>;
 
-    /// Reads the next `limit` requests in the order of their ids.
+    /// Counts the requests, and those whose acceptance event, as they name it, is `within` a part of the log.
+    async fn count_requests(&self, tenant: &TenantId, within: RangeInclusive<u64>) -> Result<RequestCount, PortError>;
+
+    /// Reads the next `limit` requests in the order of their ids, but for those whose acceptance event, as they name it, is
+    /// within the part of the log to skip.
     async fn requests(
         &self,
         tenant: &TenantId,
+        skip: Option<RangeInclusive<u64>>,
         after: Option<MassRequestId>,
         limit: u64,
     ) -> Result<RequestPage, PortError>;
@@ -233,14 +262,18 @@ pub async fn verify(
     let keys = keys.into_iter().cloned().collect();
     let earlier = earlier.iter().map(AsRef::as_ref);
     let mut checker = Checker::new(store.extent(tenant).await?, tenant, keys, earlier)?;
-    while let Some(range) = checker.next_range() {
-        while checker.checkpoints_before(range.end) {
+    let mut range = checker.next_range();
+    let mut part = read(store, tenant, range.clone()).await?;
+    while let Some(Range { start, end }) = range {
+        while checker.checkpoints_before(end) {
             let after = checker.last_checkpoint();
             checker.give_checkpoints(store.checkpoints(tenant, after, checker::CHECKPOINTS).await?)?;
         }
-        let count = range.end - range.start;
-        checker.check(store.part(tenant, range.start, count).await?)?;
-        progress(count);
+        range = checker.range_after(end);
+        // The database reads the next part while this one is checked.
+        let checked = async { Ok(checker.check(part)?) };
+        (part, ()) = try_join(read(store, tenant, range.clone()), checked).await?;
+        progress(end - start);
     }
     checker.check_end()?;
     if let Some(latest) = store.latest_checkpoint(tenant).await? {
@@ -248,12 +281,22 @@ pub async fn verify(
         checker.check_latest(latest.size, store.extent(tenant).await?.size)?;
     }
     checker.check_users(&store.users(tenant, checker.size()).await?)?;
+    let verified = checker.verified();
+    let count = store.count_requests(tenant, verified.clone()).await?;
+    let skip = checker.accounts_for(count.within).then_some(verified);
     let mut after = None;
-    loop {
-        let page = store.requests(tenant, after, PAGE).await?;
+    while skip.is_none() || count.all > count.within {
+        let page = store.requests(tenant, skip.clone(), after, PAGE).await?;
         let Some(last) = page.last else { break };
         after = Some(last);
         checker.check_requests(&page)?;
     }
     Ok(checker.report())
+}
+
+async fn read(store: &dyn LiveStore, tenant: &TenantId, range: Option<Range<u64>>) -> Result<Part, VerifyLiveError> {
+    match range {
+        Some(Range { start, end }) => Ok(store.part(tenant, start, end - start).await?),
+        None => Ok(Part::default()),
+    }
 }

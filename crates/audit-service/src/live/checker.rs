@@ -1,14 +1,14 @@
 //! The comparisons of a live verification, without any store.
 
 use std::collections::VecDeque;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use mass_domain::audit::note::{Checkpoint, NoteKey};
 use mass_domain::audit::tree::{Frontier, Subtree, TreeHash};
 use mass_domain::audit::{Action, Event, Object};
 use mass_domain::tenancy::TenantId;
 
-use super::request::ImpliedRequest;
+use super::request::{ImpliedRequest, changes_request};
 use super::users::ImpliedUsers;
 use super::{
     ArchivedLeaf, EventRecord, Extent, LiveFinding, LiveReport, PAGE, Part, RequestPage, RequestRecord, UserRecords,
@@ -38,6 +38,8 @@ pub(super) struct Checker<'a> {
     read_until: u64,
     all_read: bool,
     checkpoints: u64,
+    /// The number of requests that were compared beside their acceptance event.
+    accepted: u64,
     requests: u64,
     unindexed: u64,
     implied_users: ImpliedUsers,
@@ -71,6 +73,7 @@ impl<'a> Checker<'a> {
             read_until: 0,
             all_read: false,
             checkpoints: 0,
+            accepted: 0,
             requests: 0,
             unindexed: 0,
             implied_users: ImpliedUsers::default(),
@@ -83,7 +86,11 @@ impl<'a> Checker<'a> {
 
     /// Returns the sequences of the next part; the first event is one after the start of the range.
     pub(super) fn next_range(&self) -> Option<Range<u64>> {
-        let start = self.tree.size();
+        self.range_after(self.tree.size())
+    }
+
+    /// Returns the sequences of the part after this event.
+    pub(super) fn range_after(&self, start: u64) -> Option<Range<u64>> {
         (start < self.extent.size).then(|| start..self.extent.size.min(start + PAGE))
     }
 
@@ -159,6 +166,9 @@ impl<'a> Checker<'a> {
         check_columns(record, &event)?;
         if event.event.action == Action::Accepted {
             self.unindexed += u64::from(!check_accepted(record, &event)?);
+            self.accepted += 1;
+        } else {
+            check_later(record, &event)?;
         }
         self.implied_users.take(&event);
         self.grow(leaf_hash, nodes)
@@ -246,6 +256,21 @@ impl<'a> Checker<'a> {
     /// Returns the number of checked events.
     pub(super) const fn size(&self) -> u64 {
         self.tree.size()
+    }
+
+    /// Returns the sequences of the events whose texts were checked.
+    pub(super) const fn verified(&self) -> RangeInclusive<u64> {
+        self.archived + 1..=self.tree.size()
+    }
+
+    /// Returns true if this number of requests, all that name an acceptance event among the verified ones, are those that were
+    /// compared beside it; each of these events was compared with a request of its own.
+    pub(super) const fn accounts_for(&mut self, requests: u64) -> bool {
+        let is_all = requests == self.accepted;
+        if is_all {
+            self.requests += requests;
+        }
+        is_all
     }
 
     /// Compares the accounts with the log.
@@ -346,6 +371,24 @@ fn check_accepted(record: &EventRecord, event: &Event) -> Result<bool, LiveFindi
     }
     implied.compare(stored, place)?;
     Ok(implied.tells_index())
+}
+
+/// Compares a later event of a request with the version of the request, which may have been compared without its events.
+fn check_later(record: &EventRecord, event: &Event) -> Result<(), LiveFinding> {
+    let Object::MassRequest(request) = event.event.object else { return Ok(()) };
+    if !changes_request(&event.event) {
+        return Ok(());
+    }
+    match record.request_version {
+        Some(2..) => Ok(()),
+        Some(version) => Err(LiveFinding::RequestColumn {
+            request,
+            column: "version",
+            stated: version.to_string(),
+            told: "at least 2".to_owned(),
+        }),
+        None => Err(LiveFinding::RequestMissing { request, event: record.sequence }),
+    }
 }
 
 /// Compares a document with its stored fingerprint.

@@ -54,15 +54,12 @@ impl ImpliedRequest {
     }
 
     fn changed(&mut self, sequence: u64, event: &NewEvent) {
-        let to = text(event, "to");
-        let touches =
-            matches!(event.action, Action::Corrected | Action::Reinstated | Action::StatusChanged | Action::Deleted);
-        if event.outcome != Outcome::Success || !(touches || to.is_some()) {
+        if !changes_request(event) {
             return;
         }
         self.version = self.version.map(|version| version + 1);
         self.updated_at = Some(event.at);
-        self.status = to.or(self.status.take());
+        self.status = text(event, "to").or(self.status.take());
         if event.action == Action::Corrected {
             self.corrected_by = Some(text(event, "corrected_by"));
         } else if event.action == Action::Reinstated {
@@ -125,6 +122,13 @@ impl ImpliedRequest {
     pub(super) const fn tells_index(&self) -> bool {
         self.index.is_some() || self.deleted.is_some()
     }
+}
+
+/// Returns true if this later event of a request changed its columns, and so its version.
+pub(super) fn changes_request(event: &NewEvent) -> bool {
+    let changes =
+        matches!(event.action, Action::Corrected | Action::Reinstated | Action::StatusChanged | Action::Deleted);
+    event.outcome == Outcome::Success && (changes || event.detail.get("to").is_some_and(Value::is_string))
 }
 
 fn text(event: &NewEvent, name: &str) -> Option<String> {

@@ -1,9 +1,13 @@
 //! The audit trail as it is stored, for verification.
 
+use std::ops::RangeInclusive;
+
 use async_trait::async_trait;
 use diesel::dsl::max;
 use diesel::prelude::*;
-use mass_audit_service::live::{ArchivedLeaf, EventRecord, Extent, LiveStore, Part, RequestPage, UserRecords};
+use mass_audit_service::live::{
+    ArchivedLeaf, EventRecord, Extent, LiveStore, Part, RequestCount, RequestPage, UserRecords,
+};
 use mass_domain::audit::Action;
 use mass_domain::audit::tree::{Subtree, TreeHash};
 use mass_domain::ids::MassRequestId;
@@ -27,14 +31,21 @@ impl LiveStore for Store {
         self.reads.read_for(tenant, move |connection, tenant| part(connection, tenant, after, count)).await
     }
 
+    async fn count_requests(&self, tenant: &TenantId, within: RangeInclusive<u64>) -> Result<RequestCount, PortError> {
+        self.reads.read_for(tenant, move |connection, tenant| live_requests::count(connection, tenant, &within)).await
+    }
+
     async fn requests(
         &self,
         tenant: &TenantId,
+        skip: Option<RangeInclusive<u64>>,
         after: Option<MassRequestId>,
         limit: u64,
     ) -> Result<RequestPage, PortError> {
         self.reads
-            .read_for(tenant, move |connection, tenant| live_requests::page(connection, tenant, after, limit))
+            .read_for(tenant, move |connection, tenant| {
+                live_requests::page(connection, tenant, skip.as_ref(), after, limit)
+            })
             .await
     }
 
@@ -72,18 +83,26 @@ pub(super) fn part(connection: &mut Connection, tenant: &TenantId, after: u64, p
     super::read(connection, |connection| {
         let archived = archived(connection, tenant, after, places)?;
         let mut events = events(connection, tenant, after, places)?;
-        let is_accepted = |event: &&mut EventRecord| event.action == Action::Accepted.as_str();
-        let ids: Vec<_> = events.iter_mut().filter(is_accepted).filter_map(|event| id_of(event)).collect();
-        let mut requests = live_requests::records(connection, tenant, &ids)?;
-        for event in events.iter_mut().filter(is_accepted) {
-            event.request = id_of(event).and_then(|id| requests.remove(&id));
+        let of_requests: Vec<_> = events.iter_mut().filter_map(|event| Some((id_of(event)?, event))).collect();
+        let (accepted, later): (Vec<_>, Vec<_>) =
+            of_requests.into_iter().partition(|(_, event)| event.action == Action::Accepted.as_str());
+        let ids = |events: &[(Uuid, _)]| events.iter().map(|(id, _)| *id).collect::<Vec<_>>();
+        let mut requests = live_requests::records(connection, tenant, &ids(&accepted))?;
+        for (id, event) in accepted {
+            event.request = requests.remove(&id);
+        }
+        let versions = live_requests::versions(connection, tenant, &ids(&later))?;
+        for (id, event) in later {
+            event.request_version = versions.get(&id).copied();
         }
         Ok(Part { archived, events, nodes: nodes(connection, tenant, after, places)? })
     })
 }
 
+/// Returns the id of the request that an event is about.
 fn id_of(event: &EventRecord) -> Option<Uuid> {
-    Uuid::parse_str(event.object_id.as_deref()?).ok()
+    let id = event.object_id.as_deref().filter(|_| event.object_kind == "mass_request")?;
+    Uuid::parse_str(id).ok()
 }
 
 fn archived(connection: &mut Connection, tenant: &TenantId, after: u64, places: u64) -> QueryResult<Vec<ArchivedLeaf>> {
@@ -126,6 +145,7 @@ impl From<RawEvent> for EventRecord {
             event: raw.event,
             leaf_hash: raw.leaf_hash,
             request: None,
+            request_version: None,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Requests as they are stored, with their events, for verification.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 use diesel::prelude::*;
-use mass_audit_service::live::{RequestPage, RequestRecord};
+use mass_audit_service::live::{RequestCount, RequestPage, RequestRecord};
 use mass_domain::audit::{Action, Object};
 use mass_domain::canonical::Fingerprint;
 use mass_domain::ids::MassRequestId;
@@ -11,7 +12,7 @@ use mass_domain::tenancy::TenantId;
 use uuid::Uuid;
 
 use super::Connection;
-use super::audit::{column, count};
+use super::audit::{column, count as number};
 use crate::columns::{Id, ShownInstant};
 use crate::rows::ObjectEventRow;
 use crate::schema::{audit_archived_leaves, mass_requests};
@@ -72,7 +73,7 @@ impl From<RawRequest> for RequestRecord {
             warnings: raw.warnings,
             fingerprint: raw.fingerprint,
             document: Fingerprint::of(&raw.document),
-            audit_sequence: count(raw.audit_sequence),
+            audit_sequence: number(raw.audit_sequence),
             audit_leaf_hash: raw.audit_leaf_hash,
             archived_leaf: None,
             events: Vec::new(),
@@ -99,28 +100,66 @@ pub(super) fn records(
     Ok(records)
 }
 
-/// Adds the events of each request, except the one that accepted it.
+/// Reads the versions of requests.
+pub(super) fn versions(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    ids: &[Uuid],
+) -> QueryResult<HashMap<Uuid, i64>> {
+    let mut versions = HashMap::with_capacity(ids.len());
+    for ids in ids.chunks(DOCUMENTS) {
+        let rows: Vec<(Id, i64)> = mass_requests::table
+            .filter(mass_requests::tenant_id.eq(tenant.as_str()))
+            .filter(mass_requests::id.eq_any(ids.iter().copied().map(Id)))
+            .select((mass_requests::id, mass_requests::version))
+            .load(connection)?;
+        versions.extend(rows.into_iter().map(|(id, version)| (id.0, version)));
+    }
+    Ok(versions)
+}
+
+/// Adds the events of each request that looks changed, except the one that accepted it.
 fn add_events(
     connection: &mut Connection,
     tenant: &TenantId,
     records: &mut HashMap<Uuid, RequestRecord>,
 ) -> QueryResult<()> {
-    let ids: Vec<_> =
-        records.values().filter_map(|record| Object::MassRequest(record.id).id().map(String::from)).collect();
+    let changed = records.values().filter(|record| !record.looks_unchanged());
+    let ids: Vec<_> = changed.filter_map(|record| Object::MassRequest(record.id).id().map(String::from)).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
     for ObjectEventRow { object_id, sequence, event } in super::events_of_requests(connection, tenant, &ids)? {
         let id = object_id.and_then(|id| Uuid::parse_str(&id).ok());
         if let Some(record) = id.and_then(|id| records.get_mut(&id)).filter(|_| !event.is_empty()) {
-            record.events.push((count(sequence), event));
+            record.events.push((number(sequence), event));
         }
     }
     records.values_mut().for_each(|record| record.events.sort_unstable_by_key(|(sequence, _)| *sequence));
     Ok(())
 }
 
+/// Counts the requests, and those that name an acceptance event within a part of the log.
+pub(super) fn count(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    within: &RangeInclusive<u64>,
+) -> QueryResult<RequestCount> {
+    super::read(connection, |connection| {
+        let of_tenant = || mass_requests::table.filter(mass_requests::tenant_id.eq(tenant.as_str())).count();
+        let all: i64 = of_tenant().get_result(connection)?;
+        let (first, last) = (column(*within.start()), column(*within.end()));
+        let accepted_within = of_tenant().filter(mass_requests::audit_sequence.between(first, last));
+        let within: i64 = accepted_within.get_result(connection)?;
+        Ok(RequestCount { within: number(within), all: number(all) })
+    })
+}
+
 /// Reads the next requests in the order of their ids.
 pub(super) fn page(
     connection: &mut Connection,
     tenant: &TenantId,
+    skip: Option<&RangeInclusive<u64>>,
     after: Option<MassRequestId>,
     limit: u64,
 ) -> QueryResult<RequestPage> {
@@ -133,6 +172,10 @@ pub(super) fn page(
             .into_boxed();
         if let Some(after) = after {
             query = query.filter(mass_requests::id.gt(Id(after.as_uuid())));
+        }
+        if let Some(skip) = skip {
+            let skipped = mass_requests::audit_sequence.between(column(*skip.start()), column(*skip.end()));
+            query = query.filter(diesel::dsl::not(skipped));
         }
         let rows: Vec<(Id, i64)> = query.load(connection)?;
         let accepted = accepted(connection, tenant, rows.iter().map(|(_, place)| *place))?;

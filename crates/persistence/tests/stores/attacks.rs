@@ -35,6 +35,8 @@ on_both!(
     a_forged_checkpoint_is_found,
     a_changed_request_is_found,
     each_changed_column_of_a_request_is_found,
+    a_request_put_back_to_its_acceptance_is_found,
+    a_request_that_names_the_event_of_another_is_found,
     a_changed_account_is_found,
     an_inserted_or_removed_account_is_found,
     an_unreadable_value_is_a_finding,
@@ -470,6 +472,36 @@ async fn each_changed_column_of_a_request_is_found(db: TestDatabase) {
         ));
         db.place.execute("DROP TABLE kept");
         verify().await.unwrap();
+    }
+}
+
+/// A request that was put back to what it was after its acceptance looks like one that nothing has happened to.
+async fn a_request_put_back_to_its_acceptance_is_found(db: TestDatabase) {
+    let request = db.stored(reading("d-1", 20)).await.summary.id;
+    db.mass().transition(&tenant(), request, transition(Status::Processing)).await.unwrap();
+    db.place.execute("UPDATE mass_requests SET status = 'pending', version = 1, updated_at = created_at");
+    let finding = found(verify(&*db.database.stores().live, &tenant(), None, &[""; 0], |_| {}).await);
+    let (stated, told) = ("1".to_owned(), "at least 2".to_owned());
+    assert_eq!(finding, LiveFinding::RequestColumn { request, column: "version", stated, told });
+}
+
+/// A row that no event accepted, among others that are accounted for.
+async fn a_request_that_names_the_event_of_another_is_found(db: TestDatabase) {
+    for device in ["d-1", "d-2"] {
+        db.stored(reading(device, 20)).await;
+    }
+    let live = &*db.database.stores().live;
+    let report = verify(live, &tenant(), None, &[""; 0], |_| {}).await.unwrap();
+    assert_eq!((report.events, report.requests), (2, 2));
+    let id = if matches!(&db.place, DatabaseLocation::Postgres(_)) { "gen_random_uuid()" } else { "randomblob(16)" };
+    for sequence in [2, 7] {
+        db.place.execute("CREATE TABLE kept AS SELECT * FROM mass_requests WHERE audit_sequence = 2");
+        db.place.execute(&format!("UPDATE kept SET id = {id}, natural_key = NULL, audit_sequence = {sequence}"));
+        db.place.execute("INSERT INTO mass_requests SELECT * FROM kept");
+        let finding = found(verify(live, &tenant(), None, &[""; 0], |_| {}).await);
+        assert!(matches!(finding, LiveFinding::RequestWithoutEvent { .. }), "{sequence}: {finding}");
+        db.place.execute("DELETE FROM mass_requests WHERE natural_key IS NULL");
+        db.place.execute("DROP TABLE kept");
     }
 }
 
