@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use mass_domain::access::Role;
 use serde_json::{Value, json};
@@ -38,6 +39,9 @@ const KEYS: &str = "/v1/admin/api-keys";
 const REQUESTS: &str = "/v1/mass-requests";
 const OTHER_PASSWORD: &str = "seven kestrels over the harbour";
 
+/// The time between two calls of a caller that keeps a server busy; without it the callers take all processors.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// Two servers of one database, both kept busy by the first administrator.
 struct Busy {
     one: TestApp,
@@ -56,6 +60,7 @@ impl Busy {
             callers.spawn(async move {
                 while !stops.load(Ordering::Relaxed) {
                     caller.get(ME).await.expect(200);
+                    tokio::time::sleep(PAUSE).await;
                 }
             });
         }

@@ -112,7 +112,7 @@ async fn refused_records_of_a_few_bytes_leave_one_small_event(app: TestApp) {
 }
 
 async fn an_unlimited_batch_leaves_one_small_event(app: TestApp) {
-    const RECORDS: usize = 50_000;
+    const RECORDS: usize = 15_000;
     let app = app.another_with(&[("--batch-refused-in-a-row", "0"), ("--rate-limit-per-minute", "0")]).await;
     let mut trail = Trail::of(&app);
     let last = last_of(send_ones(app.founder(), "", RECORDS).await);
