@@ -51,6 +51,8 @@ pub enum Produces {
     Ndjson(Describe),
     /// One JSON object a line, or rows of CSV (`text/csv`): what the client prefers.
     NdjsonOrCsv(Describe),
+    /// One JSON object a line, or one JSON document: what the client prefers. A failure can have lines, too.
+    NdjsonOrJson(Describe, Describe),
     /// Plain text, which the client has to accept.
     Text,
     /// No body.
@@ -67,6 +69,7 @@ impl Produces {
             Self::Json(_) => &["application/json"],
             Self::Ndjson(_) => &["application/x-ndjson"],
             Self::NdjsonOrCsv(_) => &["application/x-ndjson", "text/csv"],
+            Self::NdjsonOrJson(..) => &["application/x-ndjson", "application/json"],
             Self::Text => &["text/plain"],
             Self::Nothing | Self::File => &[],
         }

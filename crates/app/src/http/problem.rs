@@ -110,6 +110,8 @@ problem_kinds! {
     KeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The idempotency key was used for another document";
     /// A record of an atomic batch cannot be stored.
     BatchRefused = "batch-refused", UNPROCESSABLE_ENTITY, "A record is refused, so that none of the batch is stored";
+    /// Records of a strict batch are refused; the others are stored.
+    RecordsRefused = "records-refused", UNPROCESSABLE_ENTITY, "Records of the batch are refused; the others are stored";
     /// Too many records of a batch were refused one after the other.
     TooManyRefused = "too-many-refused", UNPROCESSABLE_ENTITY, "Too many records in a row are refused";
     /// Attempts to prove a password failed too often.
@@ -157,6 +159,12 @@ impl Problem {
     #[must_use]
     pub const fn kind(&self) -> ProblemKind {
         self.kind
+    }
+
+    /// Returns the headers of its answer.
+    #[must_use]
+    pub const fn headers(&self) -> &HeaderMap {
+        &self.headers
     }
 
     /// The permission that is lacking, where one is.

@@ -48,6 +48,12 @@ impl Query {
         self.take_with(name, read)
     }
 
+    /// Returns whether a parameter is given and has not been taken.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.given.contains_key(name)
+    }
+
     /// Remembers that a parameter does not go with the others.
     pub fn refuse(&mut self, name: &str, detail: &str) {
         self.violations.push(violation(&format!("?{name}"), "parameter", detail.to_owned()));

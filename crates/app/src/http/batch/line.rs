@@ -23,7 +23,7 @@ pub(super) fn csv(_: &mut SchemaGenerator) -> Value {
     }})
 }
 
-/// A line of the answer to a batch: what became of a record, or, as the last line, the totals.
+/// A result of a batch: what became of a record, or, as the last line, the totals.
 #[derive(Serialize, JsonSchema, Default)]
 #[schemars(
     example = json!({"index": 0, "line": 1, "outcome": "accepted", "id": "0199d3a0-0000-7000-8000-000000000002"}),
@@ -37,13 +37,18 @@ pub(super) struct BatchLine {
     /// The line of the body on which the record begins, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) line: Option<u64>,
+    /// With `map`: the number of the row or record of the input that it begins with, from 1; those that the profile
+    /// leaves out do not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) row: Option<u64>,
     /// The outcome of the record.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) outcome: Option<BatchOutcome>,
     /// The request that is stored for it; of a conflict, the request that stands against it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) id: Option<String>,
-    /// Every reason for which it is rejected or in conflict.
+    /// Every reason for which it is rejected or in conflict. Of a row that `map` makes no record of, `pointer` is the
+    /// column, or the pointer into the row.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(super) violations: Vec<Violation>,
     /// Warnings: values that are possible but unlikely.
@@ -52,9 +57,52 @@ pub(super) struct BatchLine {
     /// The totals; only in the last line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) totals: Option<BatchTotals>,
-    /// Why records were left unprocessed, or the end of the body unread; beside the totals.
+    /// There and true, beside the totals, if results are left out that were asked for: those of a strict batch that
+    /// are neither errors nor among the first 10,000, or that have no room.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub(super) truncated: bool,
+    /// Why records were left unprocessed, or the end of the body unread; beside the totals. Of a strict batch also that
+    /// records are refused: its status is the answer's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<ProblemDocument>,
+}
+
+/// The answer to a batch as one JSON document.
+#[derive(JsonSchema)]
+#[schemars(example = json!({
+    "results": [{"index": 0, "line": 1, "outcome": "accepted", "id": "0199d3a0-0000-7000-8000-000000000002"}],
+    "truncated": false,
+    "totals": {"read": 1, "accepted": 1, "duplicate": 0, "correction": 0, "conflict": 0, "rejected": 0, "unprocessed": 0},
+}))]
+#[expect(dead_code, reason = "describes the schema alone: a document is written piece by piece")]
+pub(super) struct BatchDocument {
+    /// The results of the records, in their order. After 10,000 only errors follow.
+    results: Vec<BatchLine>,
+    /// True if results are left out that were asked for.
+    truncated: bool,
+    /// The totals, which count all records.
+    totals: BatchTotals,
+    /// Why records were left unprocessed, or the end of the body unread.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ProblemDocument>,
+}
+
+/// The members of a document behind its results.
+#[derive(Serialize)]
+pub(super) struct BatchEnd {
+    pub(super) truncated: bool,
+    pub(super) totals: BatchTotals,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<ProblemDocument>,
+}
+
+/// The members behind the results of a document that is a problem.
+#[derive(Serialize)]
+pub(super) struct BatchFailure {
+    pub(super) truncated: bool,
+    pub(super) totals: BatchTotals,
+    #[serde(flatten)]
+    pub(super) problem: ProblemDocument,
 }
 
 /// The outcome of a record of a batch.
@@ -106,5 +154,10 @@ impl BatchTotals {
             BatchOutcome::Rejected => &mut self.rejected,
             BatchOutcome::Unprocessed => &mut self.unprocessed,
         } += 1;
+    }
+
+    /// Returns the number of records that are refused for reasons of their own.
+    pub(super) const fn refused(&self) -> u64 {
+        self.conflict + self.rejected
     }
 }

@@ -1,16 +1,21 @@
-//! The way out: a line of JSON for each record, and the totals.
+//! The way out: a result for each record, and the totals, as lines or as one JSON document.
 
 use mass_domain::mass_request::Outcome;
 use mass_domain::validation as domain;
 use mass_service::{AcceptError, DocumentError, Receipt, Refusal};
+use serde::Serialize;
 
+use super::answer::Form;
 use super::intake::Place;
-use super::line::{BatchLine, BatchOutcome, BatchTotals};
+use super::line::{BatchEnd, BatchFailure, BatchLine, BatchOutcome, BatchTotals};
 use crate::http::problem::{Problem, ProblemDocument};
 use crate::http::violations::Violation;
 use crate::records::in_words;
 
-/// The records that have a line.
+/// The number of results after which a document, and the answer to a strict batch, lists only errors.
+pub(super) const MOST_RESULTS: u64 = 10_000;
+
+/// The records that have a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Shown {
     /// Each.
@@ -20,16 +25,35 @@ pub(super) enum Shown {
     Errors,
 }
 
-/// Counts results, and puts them into lines.
+/// Counts results, and writes them.
 pub(super) struct Report {
     shown: Shown,
+    form: Form,
+    /// The number of results after which only errors are listed.
+    most: Option<u64>,
+    /// The number of results so far.
+    listed: u64,
+    /// True if results were left out that should have been shown.
+    truncated: bool,
     totals: BatchTotals,
-    lines: Vec<u8>,
+    written: Vec<u8>,
 }
 
 impl Report {
-    pub(super) fn new(shown: Shown) -> Self {
-        Self { shown, totals: BatchTotals::default(), lines: Vec::new() }
+    pub(super) fn new(shown: Shown, form: Form) -> Self {
+        let most = (form == Form::Document).then_some(MOST_RESULTS);
+        let totals = BatchTotals::default();
+        Self { shown, form, most, listed: 0, truncated: false, totals, written: Vec::new() }
+    }
+
+    /// Lists only errors after so many results.
+    pub(super) const fn limit(&mut self) {
+        self.most = Some(MOST_RESULTS);
+    }
+
+    /// Remembers that results are left out.
+    pub(super) const fn truncate(&mut self) {
+        self.truncated = true;
     }
 
     /// The record was stored, or was stored already.
@@ -41,10 +65,13 @@ impl Report {
             Outcome::Duplicate => BatchOutcome::Duplicate,
         };
         self.totals.count(outcome);
-        if self.shown == Shown::All {
+        let has_room = self.most.is_none_or(|most| self.listed < most);
+        if self.shown == Shown::All && has_room {
             let warnings = receipt.request.warnings.into_iter().map(Into::into).collect();
             let id = Some(receipt.request.summary.id.to_string());
-            self.line(&BatchLine { id, warnings, ..about(place, outcome) });
+            self.result(&BatchLine { id, warnings, ..about(place, outcome) });
+        } else if self.shown == Shown::All {
+            self.truncated = true;
         }
     }
 
@@ -53,7 +80,7 @@ impl Report {
         match against(place, error) {
             Ok(line) => {
                 self.totals.count(line.outcome.unwrap_or(BatchOutcome::Rejected));
-                self.line(&line);
+                self.result(&line);
                 None
             }
             Err(problem) => {
@@ -66,12 +93,12 @@ impl Report {
     /// Nobody tried to store the record, or it is not known what came of it.
     pub(super) fn unprocessed(&mut self, place: Place) {
         self.totals.count(BatchOutcome::Unprocessed);
-        self.line(&about(place, BatchOutcome::Unprocessed));
+        self.result(&about(place, BatchOutcome::Unprocessed));
     }
 
-    /// The lines since the last call.
-    pub(super) fn take_lines(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.lines)
+    /// Returns what was written since the last call.
+    pub(super) fn take_written(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.written)
     }
 
     /// The totals of the records so far.
@@ -79,19 +106,64 @@ impl Report {
         &self.totals
     }
 
-    /// The last line, and any before it that have not been taken.
+    /// Writes the end, with the problem beside the totals. Returns it with what has not been taken before.
     pub(super) fn finish(&mut self, error: Option<ProblemDocument>) -> Vec<u8> {
-        let totals = Some(self.totals);
-        self.line(&BatchLine { totals, error, ..BatchLine::default() });
-        self.take_lines()
+        let Self { totals, truncated, .. } = *self;
+        match self.form {
+            Form::Lines => {
+                let line = BatchLine { totals: Some(totals), truncated, error, ..BatchLine::default() };
+                self.write(&line);
+                self.written.push(b'\n');
+            }
+            Form::Document => self.end_document(&BatchEnd { totals, truncated, error }),
+        }
+        self.take_written()
     }
 
-    fn line(&mut self, line: &BatchLine) {
-        // Nothing in a line is without a form in JSON, and memory takes what is written.
-        let _ = serde_json::to_writer(&mut self.lines, line);
-        self.lines.push(b'\n');
+    /// Writes the end of an answer whose status is that of the problem: a document is the problem itself.
+    pub(super) fn fail(&mut self, problem: ProblemDocument) -> Vec<u8> {
+        let Self { totals, truncated, .. } = *self;
+        match self.form {
+            Form::Lines => return self.finish(Some(problem)),
+            Form::Document => self.end_document(&BatchFailure { totals, truncated, problem }),
+        }
+        self.take_written()
+    }
+
+    /// Ends the list of results, and adds the members of an object.
+    fn end_document(&mut self, end: &impl Serialize) {
+        if self.listed == 0 {
+            self.written.extend_from_slice(OPENING);
+        }
+        self.written.extend_from_slice(b"\n],");
+        let brace = self.written.len();
+        self.write(end);
+        // The object is the one that the list is in.
+        self.written.remove(brace);
+        self.written.push(b'\n');
+    }
+
+    fn result(&mut self, line: &BatchLine) {
+        match self.form {
+            Form::Lines => {}
+            Form::Document if self.listed == 0 => self.written.extend_from_slice(OPENING),
+            Form::Document => self.written.extend_from_slice(b",\n"),
+        }
+        self.listed += 1;
+        self.write(line);
+        if self.form == Form::Lines {
+            self.written.push(b'\n');
+        }
+    }
+
+    fn write(&mut self, value: &impl Serialize) {
+        // Nothing in a result is without a form in JSON, and memory takes what is written.
+        let _ = serde_json::to_writer(&mut self.written, value);
     }
 }
+
+/// The beginning of a document.
+const OPENING: &[u8] = b"{\"results\":[\n";
 
 /// The line that tells what is against a record, or the problem that is not its own.
 pub(super) fn against(place: Place, error: AcceptError) -> Result<BatchLine, Problem> {
@@ -122,8 +194,8 @@ pub(super) fn against(place: Place, error: AcceptError) -> Result<BatchLine, Pro
 
 /// A line about a record.
 pub(super) fn about(place: Place, outcome: BatchOutcome) -> BatchLine {
-    let Place { index, line } = place;
-    BatchLine { index: Some(index), line: Some(line), outcome: Some(outcome), ..BatchLine::default() }
+    let Place { index, line, row } = place;
+    BatchLine { index: Some(index), line: Some(line), row, outcome: Some(outcome), ..BatchLine::default() }
 }
 
 fn violation(code: &str, detail: String) -> Violation {

@@ -7,10 +7,13 @@ use mass_domain::access::Permission;
 use mass_domain::audit::Refusals;
 use mass_domain::trace::Origin;
 use mass_service::{Prepared, Results};
+use tokio::sync::oneshot;
 
 use super::Tools;
+use super::answer::Conclusion;
 use super::halt::Halt;
 use super::intake::Chunk;
+use super::line::BatchTotals;
 use super::outbox::{PutError, Writer};
 use super::report::Report;
 use crate::http::context::RequestSpans;
@@ -42,8 +45,10 @@ pub(super) struct Storing {
     uncharged: u64,
     /// True once the results have no room.
     muted: bool,
-    /// True once the last line is written.
+    /// True once the end of the answer is written.
     concluded: bool,
+    /// Of a strict batch: receives the status at the end.
+    awaited: Option<oneshot::Sender<Conclusion>>,
 }
 
 impl Storing {
@@ -69,7 +74,14 @@ impl Storing {
             uncharged: 0,
             muted: false,
             concluded: false,
+            awaited: None,
         }
+    }
+
+    /// Makes the batch strict: its answer has to wait for the status, so that nobody reads results meanwhile.
+    pub(super) fn conclude_to(&mut self, awaited: oneshot::Sender<Conclusion>) {
+        self.report.limit();
+        self.awaited = Some(awaited);
     }
 
     /// The spans of the call.
@@ -159,11 +171,15 @@ impl Storing {
     }
 
     async fn send(&mut self) -> Result<(), Abandoned> {
-        let lines = self.report.take_lines();
-        if lines.is_empty() || self.muted {
+        let written = self.report.take_written();
+        if written.is_empty() {
             return Ok(());
         }
-        match self.writer.put(lines).await {
+        if self.muted {
+            self.report.truncate();
+            return Ok(());
+        }
+        match self.writer.put(written).await {
             Ok(()) => Ok(()),
             Err(PutError::Abandoned) => Err(Abandoned),
             Err(PutError::Full(error)) => {
@@ -171,6 +187,11 @@ impl Storing {
                 self.muted = true;
                 let detail = "The results of further records cannot be kept; the totals count them.";
                 self.halt(Problem::unavailable(detail, Duration::from_secs(5)));
+                Ok(())
+            }
+            // A client cannot read results before it has the status.
+            Err(PutError::Unread) if self.awaited.is_some() => {
+                self.muted = true;
                 Ok(())
             }
             Err(PutError::Unread) => {
@@ -207,17 +228,27 @@ impl Storing {
         }
     }
 
-    /// Writes the last line.
+    /// Writes the end of the answer, and tells the status to whom waits for it.
     async fn conclude(&mut self, unread: Option<Problem>) {
         if std::mem::replace(&mut self.concluded, true) {
             return;
         }
         self.record_refusals().await;
+        let awaited = self.awaited.take();
         let problem = self.problem.take().or(unread);
+        let problem = problem.or_else(|| awaited.as_ref().and_then(|_| records_refused(self.report.totals())));
+        let conclusion = Conclusion::of(problem.as_ref());
         let problem = problem.map(|problem| problem.document(self.call.path(), &self.origin.request_id));
         tracing::info!(totals = ?self.report.totals(), error = problem.as_ref().map(|it| &it.kind), "a batch was read");
+        let end = match problem {
+            Some(problem) if awaited.is_some() => self.report.fail(problem),
+            problem => self.report.finish(problem),
+        };
         // Whoever reads no more does not read the totals, either.
-        let _ = self.writer.put(self.report.finish(problem)).await;
+        let _ = self.writer.put(end).await;
+        if let Some(awaited) = awaited {
+            let _ = awaited.send(conclusion);
+        }
     }
 
     /// Ends without an answer, since the client has gone away.
@@ -231,4 +262,11 @@ impl Storing {
         self.conclude(unread).await;
         self.writer.finish();
     }
+}
+
+/// Returns the problem of a strict batch of which records are refused, if any is.
+fn records_refused(totals: &BatchTotals) -> Option<Problem> {
+    let (refused, read) = (totals.refused(), totals.read);
+    let detail = format!("{refused} of {read} records are refused; the others are stored.");
+    (refused > 0).then(|| Problem::new(ProblemKind::RecordsRefused).detail(detail))
 }

@@ -5,9 +5,9 @@ use mass_domain::trace::RequestId;
 use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
-use super::{EXAMPLE_ID, model_name};
+use super::{EXAMPLE_ID, described_lines, model_name};
 use crate::http::body::{NOT_AN_OBJECT, broken, violation};
-use crate::http::operations::{Access, Operation};
+use crate::http::operations::{Access, Operation, Produces};
 use crate::http::problem::{Problem, ProblemKind};
 use crate::http::query::unknown_parameter;
 use crate::http::violations::example_violations;
@@ -33,6 +33,11 @@ pub(super) fn problems(operation: &Operation, generator: &mut SchemaGenerator) -
                 "schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples,
             }},
         });
+        if let Produces::NdjsonOrJson(line, _) = operation.produces
+            && status != StatusCode::NOT_ACCEPTABLE
+        {
+            response["content"]["application/x-ndjson"] = described_lines(line, generator);
+        }
         if let Some((name, header)) = header(status, operation) {
             response["headers"] = json!({name: header});
         }
