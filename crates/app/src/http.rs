@@ -19,6 +19,7 @@ pub mod export;
 mod gate;
 pub mod headers;
 pub mod limits;
+pub mod mappings;
 pub mod mass;
 pub mod metrics;
 pub mod openapi;
@@ -54,7 +55,7 @@ use mass_audit_service::AuditService;
 use mass_auth::AuthService;
 use mass_domain::time::Clock;
 use mass_persistence::Database;
-use mass_service::{DeliveryService, MassService};
+use mass_service::{DeliveryService, MappingService, MassService};
 use paperclip::actix::OpenApiExt;
 use tokio::net::TcpStream;
 
@@ -81,6 +82,7 @@ pub const OPERATIONS: Operations = Operations(&[
     mass::OPERATIONS,
     export::OPERATIONS,
     batch::OPERATIONS,
+    mappings::OPERATIONS,
     delivery::OPERATIONS,
     recommendations::OPERATIONS,
     audit::OPERATIONS,
@@ -114,6 +116,8 @@ pub struct Services {
     pub audit: web::Data<AuditService>,
     /// MASS requests.
     pub mass: web::Data<MassService>,
+    /// Mapping profiles.
+    pub mappings: web::Data<MappingService>,
     /// Deliveries to the engine, and what it recommends.
     pub deliveries: web::Data<DeliveryService>,
     /// The engine, if there is one.
@@ -162,6 +166,7 @@ pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Serve
             .app_data(services.admin)
             .app_data(services.audit)
             .app_data(services.mass)
+            .app_data(services.mappings)
             .app_data(services.deliveries)
             .app_data(services.engine)
             .app_data(services.database)

@@ -205,16 +205,20 @@ fn unwrap_refused(value: Value) -> Value {
     inner.cloned().unwrap_or(value)
 }
 
-/// Builds the service's input from a record. The idempotency key is for documents without a natural key, which has the
-/// same effect permanently.
+/// Builds the service's input from a record, as [`submitted_document`] does.
 pub fn submitted(text: &[u8], document: Result<Value, SyntaxError>, key: impl FnOnce() -> Option<String>) -> Submitted {
-    let document = match document {
-        Ok(document) => document,
-        Err(error) => return Submitted::unreadable(text, error),
-    };
+    match document {
+        Ok(document) => submitted_document(document, text.len(), key),
+        Err(error) => Submitted::unreadable(text, error),
+    }
+}
+
+/// Builds the service's input from a document of so many bytes. The idempotency key is for documents without a natural
+/// key, which has the same effect permanently.
+pub fn submitted_document(document: Value, bytes: usize, key: impl FnOnce() -> Option<String>) -> Submitted {
     let natural = contracts::recognise(&document).is_some_and(|contract| contract.has_natural_key());
     let key = if natural { None } else { key().and_then(|key| IdempotencyKey::parse(&key).ok()) };
-    Submitted::new(document, text.len(), key.map_or(SentKey::None, SentKey::Fallback))
+    Submitted::new(document, bytes, key.map_or(SentKey::None, SentKey::Fallback))
 }
 
 /// Describes a syntax error with its place in the record.

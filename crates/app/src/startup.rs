@@ -23,7 +23,7 @@ use mass_domain::hex::Hex;
 use mass_domain::tenancy::AutoSend;
 use mass_domain::time::{Clock, Timestamp};
 use mass_persistence::{CommitObserver, Database, MigrateError, OpenError};
-use mass_service::{Deliverer, DeliveryService, DeliverySettings, MassService};
+use mass_service::{Deliverer, DeliveryService, DeliverySettings, MappingService, MassService};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{
@@ -123,6 +123,11 @@ impl Installation {
         MassService::new(Arc::clone(&self.database.stores().mass), Arc::clone(&self.clock))
     }
 
+    /// Returns the use cases on mapping profiles.
+    fn mappings(&self) -> MappingService {
+        MappingService::new(Arc::clone(&self.database.stores().mappings), Arc::clone(&self.clock))
+    }
+
     /// Returns the use cases on deliveries.
     fn deliveries(&self, engine: &Engine) -> DeliveryService {
         let stores = self.database.stores();
@@ -156,6 +161,7 @@ impl Application {
         let admin = installation.admin(registration(settings), engine.auto_send());
         let audit = installation.audit(signer);
         let mass = installation.mass().observed_by(metrics);
+        let mappings = installation.mappings();
         let deliveries = installation.deliveries(&engine);
         let Installation { database, auth, bootstrapped, clock, .. } = installation;
         let database = web::Data::new(database);
@@ -166,6 +172,7 @@ impl Application {
             admin: web::Data::new(admin),
             audit: web::Data::new(audit),
             mass: web::Data::new(mass),
+            mappings: web::Data::new(mappings),
             deliveries: web::Data::new(deliveries),
             engine: web::Data::new(engine),
             database,

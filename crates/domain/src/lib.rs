@@ -17,6 +17,7 @@ pub mod hex;
 mod idempotency;
 pub mod ids;
 pub mod json;
+pub mod mappings;
 pub mod mass_request;
 pub mod metrics;
 mod names;

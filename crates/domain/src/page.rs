@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::mappings::MappingName;
 use crate::tenancy::TenantId;
 
 /// A page size: 1 … 500 rows.
@@ -81,6 +82,16 @@ impl RowKey for Uuid {
 }
 
 impl RowKey for TenantId {
+    fn to_bytes(&self) -> Vec<u8> {
+        self.as_str().as_bytes().to_vec()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        Self::parse(std::str::from_utf8(bytes).ok()?).ok()
+    }
+}
+
+impl RowKey for MappingName {
     fn to_bytes(&self) -> Vec<u8> {
         self.as_str().as_bytes().to_vec()
     }

@@ -27,10 +27,10 @@ pub struct Record {
     key: SentKey,
 }
 
-/// A text that is not JSON.
+/// A text that is no document.
 #[derive(Debug, Clone)]
 struct Unreadable {
-    error: SyntaxError,
+    error: DocumentError,
     /// The hash of its bytes: it has no canonical form.
     fingerprint: Fingerprint,
 }
@@ -46,11 +46,20 @@ impl Record {
     #[must_use]
     pub fn unreadable(text: &[u8], error: SyntaxError) -> Self {
         let fingerprint = Fingerprint::of_unreadable(text);
+        let error = DocumentError::Malformed(error);
         Self { document: Err(Unreadable { error, fingerprint }), body_bytes: text.len(), key: SentKey::None }
     }
 
+    /// Builds a record from a row of which a mapping profile makes no document, with the reasons.
+    #[must_use]
+    pub fn unmapped(row: &[u8], contract: ContractId, violations: Vec<Violation>) -> Self {
+        let fingerprint = Fingerprint::of_unreadable(row);
+        let error = InvalidDocument { contract: Some(contract), violations, warnings: Vec::new() }.into();
+        Self { document: Err(Unreadable { error, fingerprint }), body_bytes: row.len(), key: SentKey::None }
+    }
+
     /// Returns the fingerprint of the input: of the document's canonical text before it is normalised, or of the bytes
-    /// of a text that is not JSON.
+    /// of a text that is no document.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         match &self.document {
             Ok(document) => Fingerprint::of(&canonical::write(document)),
@@ -58,9 +67,13 @@ impl Record {
         }
     }
 
-    /// Returns the contract by the document's marker, if it is known.
+    /// Returns the contract by the document's marker, or that of the profile, if it is known.
     pub(crate) fn contract(&self) -> Option<ContractId> {
-        self.document.as_ref().ok().and_then(contracts::recognise).map(Contract::id)
+        match &self.document {
+            Ok(document) => contracts::recognise(document).map(Contract::id),
+            Err(Unreadable { error: DocumentError::Invalid(invalid), .. }) => invalid.contract,
+            Err(_) => None,
+        }
     }
 }
 

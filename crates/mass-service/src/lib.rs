@@ -1,4 +1,5 @@
-//! The use cases on MASS requests: accepting, reading, moving, deleting, sending to the engine.
+//! The use cases on MASS requests: accepting, reading, moving, deleting, sending to the engine; and on the mapping
+//! profiles that requests are made by.
 //!
 //! Belongs here: the use cases, their permissions and errors, and the ports that they need. A use case takes the
 //! [`Principal`](mass_domain::access::Principal) first and checks its permission before anything else.
@@ -15,6 +16,7 @@ mod deliveries;
 mod document;
 mod dry_run;
 mod export;
+mod mappings;
 mod observer;
 mod outbox;
 mod read;
@@ -44,6 +46,10 @@ pub use deliveries::{DeliveryError, DeliveryQuery, DeliveryService};
 pub use document::{DocumentError, Record, SentKey};
 pub use dry_run::{DryRunError, Verdict};
 pub use export::{Export, ExportError, ExportedRequest};
+pub use mappings::{
+    ChangedMapping, CheckedProfile, Digests, MAX_MAPPINGS, Mapping, MappingChange, MappingDeletion, MappingError,
+    MappingService, MappingStore, MappingSummary, Precondition, ProfileText,
+};
 pub use observer::{Attempt, DeliveryObserver, IntakeObserver, RefusedAt};
 pub use outbox::{Dispatch, HandleError, SendError, judge_cancel, judge_replay};
 pub use read::{ListQuery, PAGE_BYTES, ReadError};

@@ -4,6 +4,7 @@ use mass_domain::access::Actor;
 use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::ValidDocument;
 use mass_domain::ids::MassRequestId;
+use mass_domain::mappings::MappingName;
 use mass_domain::mass_request::{IdempotencyKey, MassRequest, Outcome, Status, Summary};
 use mass_domain::tenancy::{AutoSend, TenantId};
 use mass_domain::time::Timestamp;
@@ -33,20 +34,16 @@ impl MappingSource {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (name, digest) = text.split_once('@')?;
-        let is_named = (1..=64).contains(&name.len()) && name.chars().all(Self::is_allowed);
-        Some(Self { name: name.to_owned(), digest: digest.parse().ok()? }).filter(|_| is_named)
+        let name = MappingName::parse(name).ok()?;
+        Some(Self { name: name.to_string(), digest: digest.parse().ok()? })
     }
 
     /// Makes a name of any text: other characters become `-`.
     #[must_use]
     pub fn new(name: &str, digest: Fingerprint) -> Self {
-        let allowed = |character| if Self::is_allowed(character) { character } else { '-' };
+        let allowed = |character| if MappingName::allows(character) { character } else { '-' };
         let name: String = name.chars().take(64).map(allowed).collect();
         Self { name: if name.is_empty() { "-".to_owned() } else { name }, digest }
-    }
-
-    const fn is_allowed(character: char) -> bool {
-        character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-')
     }
 }
 

@@ -37,7 +37,7 @@ use mass_auth::{ApiKeyStore, AttemptStore, AuthStores, SessionStore, UserStore};
 use mass_domain::audit::Program;
 use mass_domain::port::PortError;
 use mass_domain::time::Timestamp;
-use mass_service::{DeliveryStore, MassStore, OutboxStore, RecommendationStore};
+use mass_service::{DeliveryStore, MappingStore, MassStore, OutboxStore, RecommendationStore};
 
 pub use load::{CommitObserver, Load, PoolUse};
 pub use target::InvalidUrl;
@@ -166,6 +166,8 @@ pub struct Stores {
     pub outbox: Arc<dyn OutboxStore>,
     /// Recommendations.
     pub recommendations: Arc<dyn RecommendationStore>,
+    /// Mapping profiles.
+    pub mappings: Arc<dyn MappingStore>,
     /// Accounts, sessions, log-in attempts and API keys.
     pub auth: AuthStores,
     /// Administration.
@@ -218,7 +220,7 @@ impl Database {
     where
         S: MassStore + UserStore + SessionStore + AttemptStore + ApiKeyStore + Upkeep + 'static,
         S: TenantStore + AccountStore + KeyStore + QuotaStore + SettingsStore + LiveStore,
-        S: DeliveryStore + OutboxStore + RecommendationStore,
+        S: DeliveryStore + OutboxStore + RecommendationStore + MappingStore,
     {
         let store = Arc::new(store);
         let auth = AuthStores {
@@ -239,6 +241,7 @@ impl Database {
             deliveries: store.clone(),
             outbox: store.clone(),
             recommendations: store.clone(),
+            mappings: store.clone(),
             auth,
             admin,
             audit: store.clone(),

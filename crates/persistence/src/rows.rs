@@ -2,6 +2,7 @@
 
 mod addition;
 mod delivery;
+mod mapping;
 
 use std::borrow::Cow;
 
@@ -24,6 +25,7 @@ use uuid::Uuid;
 
 pub(crate) use addition::{Addition, Assumed};
 pub(crate) use delivery::{DeliveryRow, DueAtRow, DueRow, QueueRow, QueuedDeliveryRow, RecommendationRow};
+pub(crate) use mapping::{MappingChangeset, MappingRow, MappingSummaryRow};
 
 use crate::columns::{Hash, Id, Instant, Json, Node, Set, Word};
 use crate::schema::{

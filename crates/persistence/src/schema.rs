@@ -297,6 +297,26 @@ table! {
     }
 }
 
+table! {
+    use diesel::sql_types::{Binary, Nullable, Text};
+    use crate::columns::sql::{Id, Instant};
+
+    mapping_profiles (tenant_id, name) {
+        tenant_id -> Text,
+        name -> Text,
+        format -> Text,
+        digest -> Binary,
+        contract -> Text,
+        profile -> Text,
+        created_at -> Instant,
+        created_by_kind -> Text,
+        created_by_id -> Nullable<Id>,
+        updated_at -> Instant,
+        updated_by_kind -> Text,
+        updated_by_id -> Nullable<Id>,
+    }
+}
+
 allow_tables_to_appear_in_same_query!(audit_archived_leaves, audit_events);
 allow_tables_to_appear_in_same_query!(deliveries, delivery_queue, mass_requests);
 allow_tables_to_appear_in_same_query!(idempotency_keys, mass_requests);

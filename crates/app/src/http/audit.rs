@@ -55,7 +55,8 @@ const FILTERS: &[Parameter] = &[
         "Events about this kind of object; with `object_id`, unless there is but one of the kind.",
         || {
             json!({"type": "string", "enum": [
-                "mass_request", "user", "session", "api_key", "tenant", "quotas", "settings", "audit_trail", "operation", "server",
+                "mass_request", "user", "session", "api_key", "tenant", "quotas", "settings", "mapping",
+                "audit_trail", "operation", "server",
             ]})
         },
     ),

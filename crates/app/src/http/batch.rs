@@ -27,7 +27,7 @@ use mass_domain::contracts::ContractId;
 use mass_domain::mappings::MappingName;
 use mass_domain::mass_request::IdempotencyKey;
 use mass_domain::records::Format;
-use mass_mapping::Profile;
+use mass_mapping::Mapper;
 use mass_service::{MappingService, MappingSource, MassService, Options, SentKey};
 use serde_json::json;
 use std::future::{Ready, ready};
@@ -202,8 +202,8 @@ struct Wishes {
     form: Form,
     shown: Shown,
     contract: Option<ContractId>,
-    /// The mapping profile that makes the records.
-    profile: Option<Profile>,
+    /// The mapping profile that makes the records, compiled.
+    mapper: Option<Mapper>,
     /// True if the records come with keys.
     keyed: bool,
     key: Option<IdempotencyKey>,
@@ -256,24 +256,24 @@ impl Wishes {
             SentKey::Header(key) | SentKey::Fallback(key) => Some(key),
             SentKey::None => None,
         };
-        let (profile, mapping) = match map {
-            Some(name) => mapped::profile(call, tools, &name).await.map(|(profile, by)| (Some(profile), Some(by)))?,
+        let (mapper, mapping) = match map {
+            Some(name) => mapped::mapper(call, tools, &name).await.map(|(mapper, source)| (Some(mapper), Some(source)))?,
             None => (None, mapping),
         };
         let (auto_send, origin) = (tools.engine.auto_send(), call.origin.clone());
         let options = Options { on_conflict, auto_send, origin, renew_keys: keyed, mapping };
         let (mode, shown, form) = (mode.unwrap_or_default(), shown.unwrap_or_default(), Form::wanted(call.headers()));
-        Ok(Self { mode, form, shown, contract, profile, keyed, key, options })
+        Ok(Self { mode, form, shown, contract, mapper, keyed, key, options })
     }
 
-    fn terms(&self, call: &Call, tools: &Tools, stream: Arc<Stream>) -> Terms {
+    fn terms(&mut self, call: &Call, tools: &Tools, stream: Arc<Stream>) -> Terms {
         Terms {
             stream,
             service: tools.service.clone(),
             principal: call.principal.clone(),
             options: self.options.clone(),
             contract: self.contract,
-            profile: self.profile.clone(),
+            mapper: self.mapper.take(),
             keyed: self.keyed,
             key: self.key.clone(),
             limit: tools.limit,
@@ -299,7 +299,7 @@ fn map(query: &mut Query) -> Option<MappingName> {
 
 /// Stores while the body is read, from its first record on: a body without any that can be read is refused. Answers
 /// meanwhile or, in strict mode, once the status is known.
-async fn streamed(call: Call, mut upload: Upload, wishes: Wishes, tools: Tools) -> Result<HttpResponse, Problem> {
+async fn streamed(call: Call, mut upload: Upload, mut wishes: Wishes, tools: Tools) -> Result<HttpResponse, Problem> {
     let stream = streams::open(&tools.streams, &call.principal)?;
     let halt = Arc::new(Halt::default());
     let terms = wishes.terms(&call, &tools, Arc::clone(&stream));

@@ -97,16 +97,31 @@ where
 }
 
 fn receive(req: &HttpRequest, payload: &mut Payload) -> impl Future<Output = Result<BytesMut, Problem>> + 'static {
-    let judged = judge_headers(req);
     let limit = req.app_data::<web::Data<BodyLimit>>().map_or(1 << 20, |limit| limit.0);
+    let detail = format!("A body has at most {limit} bytes (MASS_BODY_LIMIT_BYTES).");
+    let types = "application/json";
+    let received = receive_as(req, payload, types, limit, detail);
+    async move { received.await.map(|(_, body)| body) }
+}
+
+/// Receives a body of one of these media types in UTF-8, with its type. `too_large` says how long it may be.
+pub(super) fn receive_as(
+    req: &HttpRequest,
+    payload: &mut Payload,
+    types: &'static str,
+    limit: usize,
+    too_large: String,
+) -> impl Future<Output = Result<(&'static str, BytesMut), Problem>> + 'static {
+    let judged = judge_headers(req, types);
     let payload = payload.take();
     let announced = announced(req.headers());
     async move {
-        judged?;
+        let media_type = judged?;
+        let too_large = Problem::new(ProblemKind::TooLarge).detail(too_large).member("limit_bytes", limit);
         if announced.is_some_and(|length| length > limit) {
-            return Err(too_large(limit));
+            return Err(too_large);
         }
-        read(payload, limit).await
+        Ok((media_type, read(payload, limit, too_large).await?))
     }
 }
 
@@ -115,34 +130,35 @@ fn announced(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?.try_into().ok()
 }
 
-fn too_large(limit: usize) -> Problem {
-    Problem::new(ProblemKind::TooLarge)
-        .detail(format!("A body has at most {limit} bytes (MASS_BODY_LIMIT_BYTES)."))
-        .member("limit_bytes", limit)
-}
-
-fn judge_headers(req: &HttpRequest) -> Result<(), Problem> {
-    let is_json = matches!(req.mime_type(), Ok(Some(mime)) if mime.essence_str() == "application/json"
-        && mime.get_param("charset").is_none_or(|charset| charset.as_str().eq_ignore_ascii_case("utf-8")));
-    if !is_json || req.headers().get_all(header::CONTENT_TYPE).count() > 1 {
-        let accept = (header::ACCEPT, HeaderValue::from_static("application/json"));
+/// Returns the media type of a body, which is one of these, in UTF-8 and without a coding.
+fn judge_headers(req: &HttpRequest, types: &'static str) -> Result<&'static str, Problem> {
+    let mime = req.mime_type().ok().flatten().filter(|mime| {
+        mime.get_param("charset").is_none_or(|charset| charset.as_str().eq_ignore_ascii_case("utf-8"))
+    });
+    let mime = mime.filter(|_| req.headers().get_all(header::CONTENT_TYPE).count() == 1);
+    let media_type = mime.and_then(|mime| types.split(", ").find(|media_type| mime.essence_str() == *media_type));
+    let Some(media_type) = media_type else {
+        let detail = match types {
+            "application/json" => "Send JSON in UTF-8 with the header Content-Type: application/json.".to_owned(),
+            types => format!("Send one of these as Content-Type, in UTF-8: {types}."),
+        };
         return Err(Problem::new(ProblemKind::UnsupportedMediaType)
-            .detail("Send JSON in UTF-8 with the header Content-Type: application/json.")
-            .header(accept.0, accept.1));
-    }
+            .detail(detail)
+            .header(header::ACCEPT, HeaderValue::from_static(types)));
+    };
     if !is_uncoded(req.headers()) {
         return Err(Problem::new(ProblemKind::UnsupportedMediaType)
             .detail("Send the body without a Content-Encoding.")
             .header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity")));
     }
-    Ok(())
+    Ok(media_type)
 }
 
 fn is_uncoded(headers: &HeaderMap) -> bool {
     headers.get_all(header::CONTENT_ENCODING).all(|value| value.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
-async fn read(mut payload: Payload, limit: usize) -> Result<BytesMut, Problem> {
+async fn read(mut payload: Payload, limit: usize, too_large: Problem) -> Result<BytesMut, Problem> {
     let whole = async {
         let mut body = BytesMut::new();
         while let Some(chunk) = payload.next().await {
@@ -151,7 +167,7 @@ async fn read(mut payload: Payload, limit: usize) -> Result<BytesMut, Problem> {
                 Problem::new(ProblemKind::BadRequest).detail("The body ended before it was complete.")
             })?;
             if body.len() + chunk.len() > limit {
-                return Err(too_large(limit));
+                return Err(too_large);
             }
             body.extend_from_slice(&chunk);
         }

@@ -2,8 +2,9 @@
 
 use actix_web::HttpMessage;
 use actix_web::http::header::{self, EntityTag, Header, HeaderMap, HeaderName, IfMatch, IfNoneMatch};
+use mass_domain::canonical::Fingerprint;
 use mass_domain::mass_request::IdempotencyKey;
-use mass_service::SentKey;
+use mass_service::{Digests, Precondition, SentKey};
 
 use super::problem::Problem;
 use super::query::wrong_header;
@@ -72,6 +73,33 @@ pub fn if_none_match(request: &impl HttpMessage, version: i64) -> bool {
     }
 }
 
+/// The entity tag of a content: strong, since equal digests have equal representations.
+#[must_use]
+pub fn digest_tag(digest: Fingerprint) -> EntityTag {
+    EntityTag::new_strong(digest.to_string())
+}
+
+/// Reads `If-Match`, which compares strongly, and `If-None-Match`, which compares weakly, as digests.
+#[must_use]
+pub fn precondition(request: &impl HttpMessage) -> Precondition {
+    let digests = |tags: &[EntityTag], takes_weak: bool| {
+        let tags = tags.iter().filter(|tag| takes_weak || !tag.weak);
+        Digests::OneOf(tags.filter_map(|tag| tag.tag().parse().ok()).collect())
+    };
+    let sends = |name| request.headers().contains_key(name);
+    let matches = sends(header::IF_MATCH).then(|| match IfMatch::parse(request) {
+        Ok(IfMatch::Any) => Digests::Any,
+        Ok(IfMatch::Items(tags)) => digests(&tags, false),
+        Err(_) => Digests::OneOf(Vec::new()),
+    });
+    let differs = sends(header::IF_NONE_MATCH).then(|| match IfNoneMatch::parse(request) {
+        Ok(IfNoneMatch::Any) => Digests::Any,
+        Ok(IfNoneMatch::Items(tags)) => digests(&tags, true),
+        Err(_) => Digests::OneOf(Vec::new()),
+    });
+    Precondition { matches, differs }
+}
+
 /// The version that a tag stands for. Tags are compared letter by letter: `"v01"` and `"v+1"` are other ones than `"v1"`.
 fn version(tag: &EntityTag) -> Option<i64> {
     let version = tag.tag().strip_prefix('v')?.parse().ok()?;
@@ -84,6 +112,20 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
+
+    #[test]
+    fn digests_are_compared_strongly_or_weakly_as_the_header_asks() {
+        let digest = Fingerprint::of("a");
+        let tags = format!("W/\"{digest}\", \"v1\"");
+        let (strong, any) = (digest_tag(digest).to_string(), Some(Digests::Any));
+        let of = |name, value: &str| precondition(&with(name, value));
+        assert_eq!(precondition(&plain()), Precondition::default());
+        assert_eq!(of(header::IF_MATCH, "*"), Precondition { matches: any.clone(), differs: None });
+        assert_eq!(of(header::IF_NONE_MATCH, "*"), Precondition { matches: None, differs: any });
+        assert_eq!(of(header::IF_MATCH, &tags).matches, Some(Digests::OneOf(Vec::new())));
+        assert_eq!(of(header::IF_MATCH, &strong).matches, Some(Digests::OneOf(vec![digest])));
+        assert_eq!(of(header::IF_NONE_MATCH, &tags).differs, Some(Digests::OneOf(vec![digest])));
+    }
 
     fn plain() -> HttpRequest {
         TestRequest::default().to_http_request()

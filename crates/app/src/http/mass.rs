@@ -6,6 +6,7 @@ pub mod shapes;
 use actix_web::http::{StatusCode, header};
 use actix_web::web;
 use mass_domain::access::Permission;
+use mass_domain::contracts::with_marker;
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{Filter, MassRequest as Stored, Outcome};
 use mass_domain::page::{self, Limit};
@@ -75,6 +76,13 @@ pub(super) const ON_CONFLICT: Parameter = Parameter::new(
     || json!({"type": "string", "enum": ["refuse", "correct"], "default": "refuse"}),
 );
 
+/// The parameter that names the contract of documents without a marker.
+const CONTRACT: Parameter = Parameter::new(
+    "contract",
+    "The document's contract: adds its marker to a document without one.",
+    parameters::contract_name,
+);
+
 /// The parameters that choose among requests.
 pub(super) const FILTERS: [Parameter; 9] = [
     Parameter::new(
@@ -133,7 +141,7 @@ const CREATE: Operation = Operation {
         event. The same natural key again gives the first request (200) or, for another document, 409; see the \
         contracts.",
     tag: Some(TAG),
-    query: &[ON_CONFLICT],
+    query: &[ON_CONFLICT, CONTRACT],
     headers: &[IDEMPOTENCY_KEY],
     body: &[("application/json", contracts::document)],
     produces: Produces::Json(model::<MassRequest>),
@@ -183,6 +191,7 @@ const VALIDATE: Operation = Operation {
     summary: "Validate a document.",
     description: "A dry run that stores nothing: the violations and warnings that sending it would give.",
     tag: Some(TAG),
+    query: &[CONTRACT],
     headers: &[IDEMPOTENCY_KEY],
     body: &[("application/json", contracts::document)],
     produces: Produces::Json(model::<Verdict>),
@@ -209,6 +218,7 @@ const NORMALIZE: Operation = Operation {
     summary: "Normalise a document.",
     description: "A dry run that stores nothing: the document as it would be stored, and its fingerprint.",
     tag: Some(TAG),
+    query: &[CONTRACT],
     headers: &[IDEMPOTENCY_KEY],
     body: &[("application/json", contracts::document)],
     produces: Produces::Json(model::<Normalised>),
@@ -395,12 +405,17 @@ async fn fetch(call: &Call, service: &MassService, id: MassRequestId) -> Result<
 }
 
 /// Builds the record of a call. A text that is no document is refused as such, before anything else about the call.
-fn record(call: &Call, Document { value, text }: Document, query: Query) -> Result<Record, Problem> {
+fn record(call: &Call, Document { value, text }: Document, mut query: Query) -> Result<Record, Problem> {
     let value = match value {
         Ok(value) => value,
         Err(error) => return Ok(Record::unreadable(&text, error)),
     };
+    let contract = query.take("contract");
     query.finish()?;
+    let value = match contract {
+        Some(contract) => with_marker(contract, value),
+        None => value,
+    };
     Ok(Record::new(value, text.len(), idempotency_key(call.headers())?))
 }
 

@@ -90,6 +90,8 @@ problem_kinds! {
     TenantTaken = "tenant-taken", CONFLICT, "A tenant with this slug exists already";
     /// Nobody could administer the tenant any more.
     LastAdministrator = "last-administrator", CONFLICT, "The tenant would be left without an administrator";
+    /// The tenant has as many mapping profiles as it may.
+    TooManyMappings = "too-many-mappings", CONFLICT, "The tenant has as many mapping profiles as it may";
     /// Nothing can be sent, since there is nobody to send it to.
     EngineMissing = "engine-not-configured", CONFLICT, "No engine is configured";
     /// The engine has nothing to answer any more.
@@ -97,7 +99,7 @@ problem_kinds! {
     /// The object has been deleted.
     Gone = "gone", GONE, "The request has been deleted";
     /// The object is no longer as the caller knows it.
-    PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "The request has changed in the meantime";
+    PreconditionFailed = "precondition-failed", PRECONDITION_FAILED, "It is not as the precondition says";
     /// The body is longer than the limit.
     TooLarge = "too-large", PAYLOAD_TOO_LARGE, "The body is too large";
     /// The body's type or coding is not taken.

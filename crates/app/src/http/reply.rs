@@ -101,16 +101,6 @@ impl<T> Lines<T> {
         response.insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{file}\"")));
         Self { response: response.streaming(lines), model: PhantomData }
     }
-
-    /// This status with these lines.
-    #[must_use]
-    pub fn with_status<E>(status: StatusCode, lines: impl Stream<Item = Result<Bytes, E>> + 'static) -> Self
-    where
-        E: std::error::Error + 'static,
-    {
-        let mut response = HttpResponse::build(status);
-        Self { response: response.content_type("application/x-ndjson").streaming(lines), model: PhantomData }
-    }
 }
 
 impl<T> Responder for Lines<T> {

@@ -44,7 +44,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("mass-mapping", &["mass-domain"]),
     ("mass-persistence", &["mass-admin-service", "mass-audit-service", "mass-auth", "mass-domain", "mass-service"]),
     ("mass-reference-engine", &[]),
-    ("mass-service", &["mass-domain"]),
+    ("mass-service", &["mass-domain", "mass-mapping"]),
 ];
 
 fn items<'a>(value: &'a Value, member: &str) -> impl Iterator<Item = &'a Value> {

@@ -11,6 +11,7 @@ use crate::access::Actor;
 use crate::canonical::Fingerprint;
 use crate::contracts::ContractId;
 use crate::ids::{ApiKeyId, MassRequestId, SessionId, UserId};
+use crate::mappings::MappingName;
 use crate::names::named_enum;
 use crate::tenancy::TenantId;
 use crate::time::Timestamp;
@@ -74,6 +75,10 @@ named_enum!(
         QuotasSet = "quotas_set",
         /// A tenant's settings were changed.
         SettingsSet = "settings_set",
+        /// A mapping profile was created or replaced.
+        MappingSet = "mapping_set",
+        /// A mapping profile was deleted.
+        MappingDeleted = "mapping_deleted",
         /// The audit trail was exported.
         AuditExported = "audit_exported",
         /// Events were moved from the database to an export file.
@@ -120,6 +125,8 @@ pub enum Object {
     Quotas,
     /// The settings of the event's tenant.
     Settings,
+    /// A mapping profile of the event's tenant.
+    Mapping(MappingName),
     /// The audit trail of the event's tenant.
     AuditTrail,
     /// An operation of the API: method and path pattern.
@@ -147,6 +154,7 @@ impl Object {
             Self::Tenant(_) => "tenant",
             Self::Quotas => "quotas",
             Self::Settings => "settings",
+            Self::Mapping(_) => "mapping",
             Self::AuditTrail => "audit_trail",
             Self::Operation(_) => "operation",
             Self::Server => "server",
@@ -162,6 +170,7 @@ impl Object {
             Self::Session(id) => Some(Cow::Owned(id.to_string())),
             Self::ApiKey(id) => Some(Cow::Owned(id.to_string())),
             Self::Tenant(id) => Some(Cow::Borrowed(id.as_str())),
+            Self::Mapping(name) => Some(Cow::Borrowed(name.as_str())),
             Self::Operation(text) => Some(Cow::Borrowed(text)),
             Self::Quotas | Self::Settings | Self::AuditTrail | Self::Server => None,
         }
@@ -180,6 +189,7 @@ impl Object {
             ("session", Some(id)) => Self::Session(SessionId::from_uuid(uuid(id)?)),
             ("api_key", Some(id)) => Self::ApiKey(ApiKeyId::from_uuid(uuid(id)?)),
             ("tenant", Some(id)) => Self::Tenant(TenantId::parse(id).map_err(|_| unknown())?),
+            ("mapping", Some(id)) => Self::Mapping(MappingName::parse(id).map_err(|_| unknown())?),
             ("operation", Some(id)) => Self::Operation(id.to_owned()),
             ("quotas", None) => Self::Quotas,
             ("settings", None) => Self::Settings,
@@ -438,6 +448,7 @@ mod tests {
         for object in [
             Object::Quotas,
             Object::Settings,
+            Object::Mapping(MappingName::parse("site-7").unwrap()),
             Object::AuditTrail,
             Object::Server,
             Object::Tenant(TenantId::parse("acme").unwrap()),

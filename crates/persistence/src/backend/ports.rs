@@ -20,6 +20,7 @@ mod documents;
 mod fair_share;
 mod live_requests;
 mod live_users;
+mod mappings;
 mod mass;
 mod quotas;
 mod recommendations;

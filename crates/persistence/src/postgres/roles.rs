@@ -27,6 +27,7 @@ const NEEDS: &str = "
         ('directory', '{SELECT,INSERT}', '{}'),
         ('idempotency_keys', '{SELECT,INSERT,DELETE}', '{}'),
         ('login_attempts', '{SELECT,INSERT,DELETE}', '{failures,failed_at,succeeded_at}'),
+        ('mapping_profiles', '{SELECT,INSERT,DELETE}', '{format,digest,contract,profile,updated_at,updated_by_kind,updated_by_id}'),
         ('mass_requests', '{SELECT,INSERT}', '{status,version,updated_at,corrected_by,deleted_at,document,warnings,correlation_id,idempotency_key,site_id,device_id,observed_at,natural_key}'),
         ('quotas', '{SELECT,INSERT}', '{requests_per_day,stored_bytes,updated_at}'),
         ('recommendations', '{SELECT,INSERT,DELETE}', '{}'),

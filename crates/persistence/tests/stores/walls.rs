@@ -243,7 +243,7 @@ async fn the_serving_role_cannot_alter_tables_or_the_audit_trail() {
 
 /// The rights of the serving role: per table, its rights on the whole table and the columns that it may update. A new
 /// table or column needs a decision here.
-const RIGHTS: [(&str, &str, &str); 20] = [
+const RIGHTS: [(&str, &str, &str); 21] = [
     ("__diesel_schema_migrations", "SELECT", ""),
     ("api_keys", "INSERT SELECT", "last_used_at revoked_at"),
     ("audit_archived_leaves", "SELECT", ""),
@@ -261,6 +261,11 @@ const RIGHTS: [(&str, &str, &str); 20] = [
     ("idempotency_keys", "DELETE INSERT SELECT", ""),
     ("login_attempts", "DELETE INSERT SELECT", "failed_at failures succeeded_at"),
     (
+        "mapping_profiles",
+        "DELETE INSERT SELECT",
+        "contract digest format profile updated_at updated_by_id updated_by_kind",
+    ),
+    (
         "mass_requests",
         "INSERT SELECT",
         "corrected_by correlation_id deleted_at device_id document idempotency_key natural_key observed_at site_id status \
@@ -276,7 +281,7 @@ const RIGHTS: [(&str, &str, &str); 20] = [
 ];
 
 /// The columns that the serving role may not update, because they never change.
-const FIXED: [(&str, &str); 20] = [
+const FIXED: [(&str, &str); 21] = [
     ("__diesel_schema_migrations", "run_on version"),
     (
         "api_keys",
@@ -295,6 +300,7 @@ const FIXED: [(&str, &str); 20] = [
         "contract corrected_by created_at fingerprint key outcome request_id status tenant_id updated_at version",
     ),
     ("login_attempts", "key"),
+    ("mapping_profiles", "created_at created_by_id created_by_kind name tenant_id"),
     (
         "mass_requests",
         "audit_leaf_hash audit_sequence contract corrects created_at created_by_id created_by_kind fingerprint id outcome tenant_id",

@@ -34,7 +34,12 @@ const ATOMIC_PATIENCE: Duration = Duration::from_secs(30);
 const ATOMIC_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Answers once all of the batch is stored, or none.
-pub(super) async fn atomic(call: Call, upload: Upload, wishes: Wishes, tools: Tools) -> Result<HttpResponse, Problem> {
+pub(super) async fn atomic(
+    call: Call,
+    upload: Upload,
+    mut wishes: Wishes,
+    tools: Tools,
+) -> Result<HttpResponse, Problem> {
     let stream = streams::open(&tools.streams, &call.principal)?;
     let bounds = Bounds { records: ATOMIC_RECORDS + 1, bytes: ATOMIC_BYTES.max(tools.limit) };
     let reading = Reading::new(&upload, wishes.terms(&call, &tools, stream), bounds, Arc::default())?;

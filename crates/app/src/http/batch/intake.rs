@@ -1,5 +1,6 @@
 //! The way in: from bytes to documents that have been examined and wait to be stored.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +11,13 @@ use mass_domain::access::{Forbidden, Principal};
 use mass_domain::contracts::ContractId;
 use mass_domain::mass_request::IdempotencyKey;
 use mass_domain::records::Format;
-use mass_service::{MassService, Options, Prepared};
+use mass_mapping::Mapper;
+use mass_service::{MassService, Options, Prepared, Record as Submitted};
 
-use super::Upload;
 use super::coding::Decoder;
 use super::halt::Halt;
+use super::mapped::MappedRecords;
+use super::upload::Upload;
 use crate::http::body::sentence;
 use crate::http::problem::{Problem, ProblemKind};
 use crate::http::streams::{Room, Stream};
@@ -45,6 +48,8 @@ pub(super) struct Place {
     pub(super) index: u64,
     /// The line on which it begins, from 1.
     pub(super) line: u64,
+    /// The number of its row, from 1, if a mapping profile made it.
+    pub(super) row: Option<u64>,
 }
 
 /// Records that wait to be stored together.
@@ -84,6 +89,8 @@ pub(super) struct Terms {
     pub(super) options: Options,
     /// The contract that was named beside the records.
     pub(super) contract: Option<ContractId>,
+    /// The mapping profile that makes the records, compiled.
+    pub(super) mapper: Option<Mapper>,
     /// True if the records come with keys of their own.
     pub(super) keyed: bool,
     /// The key of the whole batch.
@@ -99,19 +106,69 @@ pub(super) struct Reading {
     decoded: Vec<u8>,
     /// The part of the decoded bytes that has been split into records.
     taken: usize,
-    records: Records,
+    source: Source,
     collecting: Collecting,
-    bounds: Bounds,
     /// The bytes that decoding holds.
     memory: usize,
     /// The memory of all but the records that wait.
     room: Room,
 }
 
+/// The source of the records in a body.
+enum Source {
+    /// The body has them one after the other.
+    Documents(Records),
+    /// A mapping profile makes them.
+    Mapped(Box<MappedRecords>),
+}
+
+impl Source {
+    fn new(format: Format, terms: &mut Terms) -> Self {
+        match terms.mapper.take() {
+            Some(mapper) => Self::Mapped(Box::new(MappedRecords::new(mapper))),
+            None => Self::Documents(Records::new(format, terms.contract, terms.limit).keyed(terms.keyed)),
+        }
+    }
+
+    /// Takes the next part of a body, `None` at its end.
+    fn take(&mut self, part: Option<&[u8]>, collecting: &mut Collecting) -> Result<(), Problem> {
+        let taken = match self {
+            Self::Documents(records) => {
+                let taken = records.take(part, |record| collecting.take(&record));
+                taken.map_err(|error| collecting.unreadable(&error))
+            }
+            Self::Mapped(records) => records.take(part, collecting),
+        };
+        collecting.sound()?;
+        taken
+    }
+
+    /// Returns what was expected of a body without records, unless it is a batch all the same: an array without
+    /// elements, or a table without rows.
+    fn expected(&self, format: Format) -> Option<&'static str> {
+        match self {
+            Self::Documents(records) if format != Format::Array && records.header().is_none() => Some(expected(format)),
+            Self::Mapped(records) if records.is_empty() => Some("what the mapping profile reads"),
+            Self::Documents(_) | Self::Mapped(_) => None,
+        }
+    }
+
+    /// Returns the number of bytes that it holds.
+    const fn held(&self) -> usize {
+        match self {
+            Self::Documents(records) => records.held(),
+            Self::Mapped(records) => records.held(),
+        }
+    }
+}
+
 /// Examines records and keeps them together.
-struct Collecting {
+pub(super) struct Collecting {
     terms: Terms,
+    /// Whole chunks that wait to be handed on: a JSON document that is mapped can become several.
+    full: VecDeque<Chunk>,
     chunk: Chunk,
+    bounds: Bounds,
     format: Format,
     next_index: u64,
     /// Once nothing more is stored records are only counted.
@@ -121,7 +178,7 @@ struct Collecting {
 
 impl Reading {
     /// Begins to read a body.
-    pub(super) fn new(upload: &Upload, terms: Terms, bounds: Bounds, halt: Arc<Halt>) -> Result<Self, Problem> {
+    pub(super) fn new(upload: &Upload, mut terms: Terms, bounds: Bounds, halt: Arc<Halt>) -> Result<Self, Problem> {
         let mut room = Room::new(Arc::clone(&terms.stream));
         room.fit(upload.coding.memory())?;
         Ok(Self {
@@ -129,36 +186,39 @@ impl Reading {
             input: Bytes::new(),
             decoded: Vec::new(),
             taken: 0,
-            records: Records::new(upload.format, terms.contract, terms.limit).keyed(terms.keyed),
+            source: Source::new(upload.format, &mut terms),
             collecting: Collecting {
                 terms,
+                full: VecDeque::new(),
                 chunk: Chunk::new(room.another()),
+                bounds,
                 format: upload.format,
                 next_index: 0,
                 halt,
                 problem: None,
             },
-            bounds,
             memory: upload.coding.memory(),
             room,
         })
     }
 
     /// Returns true if no record waits.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.collecting.chunk.places.is_empty()
+    pub(super) fn is_empty(&self) -> bool {
+        self.collecting.full.is_empty() && self.collecting.chunk.places.is_empty()
     }
 
     /// Returns true if a whole chunk waits.
-    pub(super) const fn is_full(&self) -> bool {
-        let Chunk { places, bytes, .. } = &self.collecting.chunk;
-        places.len() >= self.bounds.records || *bytes >= self.bounds.bytes
+    pub(super) fn is_full(&self) -> bool {
+        !self.collecting.full.is_empty() || self.collecting.is_full()
     }
 
-    /// The records that wait.
+    /// The records that wait: at most a chunk.
     pub(super) fn take(&mut self) -> Chunk {
-        let next = Chunk::new(self.room.another());
-        std::mem::replace(&mut self.collecting.chunk, next)
+        let Collecting { full, chunk, .. } = &mut self.collecting;
+        full.pop_front().unwrap_or_else(|| {
+            let next = Chunk::new(self.room.another());
+            std::mem::replace(chunk, next)
+        })
     }
 
     /// Returns true if the rest of the body must not be read.
@@ -168,7 +228,7 @@ impl Reading {
 
     /// Reserves the memory that is held by now.
     fn fit(&mut self) -> Result<(), Problem> {
-        let held = self.memory + self.input.len() + self.decoded.capacity() + self.records.held();
+        let held = self.memory + self.input.len() + self.decoded.capacity() + self.source.held();
         self.room.fit(held)?;
         self.collecting.chunk.fit()
     }
@@ -191,16 +251,15 @@ impl Reading {
             Piece::End => {
                 self.decoder.finish(&mut self.decoded).map_err(|error| undecodable(&error))?;
                 let rest = self.decoded.get(self.taken..).unwrap_or_default();
-                let taken = self.records.take(Some(rest), |record| self.collecting.take(&record));
-                let taken = taken.and_then(|()| self.records.take(None, |record| self.collecting.take(&record)));
-                self.collecting.sound()?;
-                taken.map_err(|error| self.collecting.unreadable(&error))?;
-                // An array without elements, or a table without rows, is a batch without records.
-                let format = self.collecting.format;
-                if self.collecting.next_index == 0 && format != Format::Array && self.records.header().is_none() {
-                    let detail = format!("Expected {}, but the body is empty.", expected(format));
+                self.source.take(Some(rest), &mut self.collecting)?;
+                self.source.take(None, &mut self.collecting)?;
+                if self.collecting.is_first()
+                    && let Some(expected) = self.source.expected(self.collecting.format)
+                {
+                    let detail = format!("Expected {expected}, but the body is empty.");
                     return Err(Problem::new(ProblemKind::BadRequest).detail(detail));
                 }
+                self.fit()?;
                 return Ok(true);
             }
         }
@@ -215,9 +274,7 @@ impl Reading {
             let rest = self.decoded.get(self.taken..).unwrap_or_default();
             let slice = rest.get(..SLICE).unwrap_or(rest);
             self.taken += slice.len();
-            let taken = self.records.take(Some(slice), |record| self.collecting.take(&record));
-            self.collecting.sound()?;
-            taken.map_err(|error| self.collecting.unreadable(&error))?;
+            self.source.take(Some(slice), &mut self.collecting)?;
             self.fit()?;
             if self.is_full() {
                 return Ok(false);
@@ -256,34 +313,86 @@ impl Piece {
 }
 
 impl Collecting {
+    fn is_full(&self) -> bool {
+        let Chunk { places, bytes, .. } = &self.chunk;
+        places.len() >= self.bounds.records || *bytes >= self.bounds.bytes
+    }
+
     fn take(&mut self, found: &Record<'_>) {
         if self.problem.is_some() {
             return;
         }
-        let document = if self.halt.is_storing_over() { None } else { Some(found.keyed_document()) };
-        if let (0, Some(Err(error))) = (self.next_index, &document)
+        let document = if self.is_storing_over() { None } else { Some(found.keyed_document()) };
+        if let (true, Some(Err(error))) = (self.is_first(), &document)
             && NOT_JSON.contains(&error.code)
         {
             let detail =
                 format!("Expected {}, but the first record is none: {}", expected(self.format), in_words(error));
             let problem = Problem::new(ProblemKind::MalformedJson).detail(sentence(&detail));
-            self.problem = Some(problem.member("line", found.raw.line));
+            self.refuse(problem.member("line", found.raw.line));
             return;
         }
-        let place = Place { index: self.next_index, line: found.raw.line };
-        self.next_index += 1;
-        self.chunk.bytes += found.raw.bytes.len();
-        self.chunk.places.push(place);
+        let index = self.place(found.raw.line, None, found.raw.bytes.len());
         let Some(document) = document else { return };
         let (own_key, document) = match document {
             Ok((key, document)) => (key, Ok(document)),
             Err(error) => (None, Err(error)),
         };
-        let of_batch = || self.terms.key.as_ref().map(|key| format!("{}:{}", key.as_str(), place.index));
-        let record = submitted(found.raw.bytes, document, || own_key.or_else(of_batch));
+        let record = submitted(found.raw.bytes, document, || own_key.or_else(|| self.key_of(index)));
+        self.prepare(record);
+    }
+
+    /// Returns true if no record was found yet.
+    pub(super) const fn is_first(&self) -> bool {
+        self.next_index == 0
+    }
+
+    /// Returns true if records are only counted any more.
+    pub(super) fn is_storing_over(&self) -> bool {
+        self.halt.is_storing_over()
+    }
+
+    /// Reads the body no further, for this reason.
+    pub(super) fn refuse(&mut self, problem: Problem) {
+        self.problem.get_or_insert(problem);
+    }
+
+    /// Returns true if the body is read no further.
+    pub(super) const fn is_refused(&self) -> bool {
+        self.problem.is_some()
+    }
+
+    /// Begins the next chunk if this one is full.
+    pub(super) fn cut(&mut self) {
+        if self.is_full() {
+            let next = Chunk::new(self.chunk.room.another());
+            let mut chunk = std::mem::replace(&mut self.chunk, next);
+            if let Err(problem) = chunk.fit() {
+                self.refuse(problem);
+            }
+            self.full.push_back(chunk);
+        }
+    }
+
+    /// Gives a record its place, and counts its bytes. Returns its index.
+    pub(super) fn place(&mut self, line: u64, row: Option<u64>, bytes: usize) -> u64 {
+        let index = self.next_index;
+        self.next_index += 1;
+        self.chunk.bytes += bytes;
+        self.chunk.places.push(Place { index, line, row });
+        index
+    }
+
+    /// Returns the key of a record that has none of its own: that of the batch, with its index.
+    pub(super) fn key_of(&self, index: u64) -> Option<String> {
+        self.terms.key.as_ref().map(|key| format!("{}:{index}", key.as_str()))
+    }
+
+    /// Examines the record that was placed last.
+    pub(super) fn prepare(&mut self, record: Submitted) {
         let Terms { service, principal, options, .. } = &self.terms;
         if let Err(Forbidden(permission)) = service.prepare_next(principal, record, options, &mut self.chunk.prepared) {
-            self.problem = Some(Problem::forbidden(permission));
+            self.refuse(Problem::forbidden(permission));
         }
     }
 
