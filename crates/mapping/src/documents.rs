@@ -23,7 +23,8 @@ pub(crate) enum DocumentReader {
 
 /// A record of a JSON document, or a text that is none.
 pub(crate) enum Found<'a> {
-    Record { place: Place<'a>, line: u64, original: Original<'a> },
+    /// A record; `number` counts those before it in the document.
+    Record { place: Place<'a>, line: u64, original: Original<'a>, number: u64 },
     Refused { line: u64, original: &'a str, refusal: Refusal },
 }
 
@@ -32,6 +33,15 @@ impl DocumentReader {
         match format {
             Format::Ndjson => Self::Split(Splitter::new(records::Format::Ndjson, MAX_ROW_BYTES)),
             Format::Csv | Format::Tsv | Format::Json => Self::Undecided,
+        }
+    }
+
+    /// Returns the number of bytes that are held, of a part of the input and of one document that is the whole input.
+    pub(crate) const fn held(&self) -> (usize, usize) {
+        match self {
+            Self::Split(splitter) => (splitter.held(), 0),
+            Self::Whole { text } => (text.capacity(), text.len()),
+            Self::Undecided => (0, 0),
         }
     }
 
@@ -106,7 +116,7 @@ fn take_document(plan: &Plan, text: &str, line: u64, each: &mut dyn FnMut(Found<
         let mut take = |record: &Value, stars: &[usize]| {
             let original =
                 if std::ptr::eq(record, &raw const root) { Original::Text(text) } else { Original::Json(record) };
-            each(Found::Record { place: Place { root: &root, record, stars }, line, original });
+            each(Found::Record { place: Place { root: &root, record, stars }, line, original, number: records });
             records += 1;
         };
         found_any |= expand(tokens, &root, &mut stars, &mut take);

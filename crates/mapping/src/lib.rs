@@ -25,7 +25,7 @@ mod units;
 mod values;
 
 pub use errors::{BrokenInput, ProfileError, Refusal, RefusalCode};
-pub use limits::{MAX_DOCUMENT_BYTES, MAX_ROW_BYTES};
+pub use limits::{MAX_DOCUMENT_BYTES, MAX_MAPPED_BYTES, MAX_RECORD_BYTES, MAX_RECORDS, MAX_ROW_BYTES};
 pub use mapper::Mapper;
 pub use profile::{
     Absent, Doubled, Format, Ignore, Long, LongMetric, MAX_MEMBERS, MAX_PROFILE_BYTES, Member, Others, Profile, Read,

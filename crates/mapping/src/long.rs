@@ -10,11 +10,13 @@ use crate::plan::{Input, LongPlan, NumberPlan, Plan};
 use crate::profile::{Absent, Unlisted};
 use crate::record::{Original, Outcome, Record};
 use crate::sources::Cell;
-use crate::values::{Members, RowReader, object_at, text_of};
+use crate::values::{Members, OVERHEAD, RowReader, object_at, text_of};
 
 /// The maximum number of metrics in a reading.
 const MOST_METRICS: usize = 256;
-/// The maximum size of all incomplete readings, in bytes of their rows.
+/// The maximum size of the values by which rows are joined, in bytes.
+const MOST_KEY: usize = 64 * 1024;
+/// The maximum size of all incomplete readings, in bytes of their rows, keys and documents.
 const MOST_HELD: usize = 8 * 1024 * 1024;
 /// The number of completed readings that are remembered, so that a late row is refused.
 const MOST_CLOSED: usize = 4096;
@@ -40,6 +42,8 @@ struct Pending {
     original: String,
     document: Members,
     metrics: Members,
+    /// About the size of the document with its metrics.
+    bytes: usize,
 }
 
 /// The position of a row.
@@ -75,6 +79,11 @@ impl Readings {
         let (Some(metric), time) = (metric, time.flatten()) else { return };
         self.key.clear();
         write_key(reader, time.as_deref(), metric.device.as_deref(), &mut self.key);
+        if self.key.len() > MOST_KEY {
+            let detail = format!("the time and the members of the reading are longer than {MOST_KEY} bytes");
+            reader.refuse(None, (RefusalCode::TooLong, detail));
+            return;
+        }
         let place = self.pending.iter().rposition(|pending| pending.key == self.key);
         let place = match place {
             Some(place) => place,
@@ -87,17 +96,27 @@ impl Readings {
                 }
                 let Some(document) = begin(reader, time.as_deref(), metric.device) else { return };
                 let key = self.key.clone();
-                let (Position { line, row }, metrics) = (position, Vec::new());
-                self.pending.push_back(Pending { key, line, row, rows: 0, original: String::new(), document, metrics });
+                let (Position { line, row }, metrics, bytes) = (position, Vec::new(), reader.bytes());
+                let original = String::new();
+                let pending = Pending { key, line, row, rows: 0, original, document, metrics, bytes };
+                self.held += pending.held();
+                self.pending.push_back(pending);
                 self.pending.len() - 1
             }
         };
         if let Some(pending) = self.pending.get_mut(place) {
-            self.held += pending.add(reader, plan, (metric.name, metric.value), original);
+            let before = pending.held();
+            pending.add(reader, plan, (metric.name, metric.value), original);
+            self.held += pending.held() - before;
         }
         while self.pending.len() > plan.window || (self.held > MOST_HELD && !self.pending.is_empty()) {
             self.close(plan, reader.plan, each);
         }
+    }
+
+    /// Returns the number of bytes that incomplete readings hold.
+    pub(crate) const fn held(&self) -> usize {
+        self.held
     }
 
     /// Hands on all incomplete readings.
@@ -110,7 +129,7 @@ impl Readings {
     /// Hands on the oldest reading.
     fn close(&mut self, plan: &LongPlan, of: &Plan, each: &mut dyn FnMut(Outcome<'_>)) {
         let Some(pending) = self.pending.pop_front() else { return };
-        self.held = self.held.saturating_sub(pending.original.len());
+        self.held = self.held.saturating_sub(pending.held());
         let hash = hash_of(&pending.key);
         if self.closed_set.insert(hash) {
             self.closed.push_back(hash);
@@ -124,24 +143,29 @@ impl Readings {
         if pending.rows == 0 {
             return;
         }
-        let Pending { line, row, rows, original, mut document, metrics, .. } = pending;
+        let Pending { line, row, rows, original, mut document, metrics, bytes, .. } = pending;
         if let Some(object) = object_at(&mut document, &plan.into) {
             object.extend(metrics);
         }
         let document = of.with_marker(document);
-        each(Outcome::Record(Record { line, row, rows, original: Original::Text(&original), document }));
+        each(Outcome::Record(Record { line, row, rows, original: Original::Text(&original), document, bytes }));
     }
 }
 
 impl Pending {
-    /// Adds a metric. Returns the bytes by which the reading grew.
+    /// Returns the number of bytes that are held.
+    fn held(&self) -> usize {
+        self.key.len() + self.original.len() + self.bytes
+    }
+
+    /// Adds a metric.
     fn add(
         &mut self,
         reader: &mut RowReader<'_>,
         plan: &LongPlan,
         metric: (String, Value),
         original: Original<'_>,
-    ) -> usize {
+    ) {
         let members = object_at(&mut self.document, &plan.into).map_or(&[][..], |object| object.as_slice());
         let known = members.iter().chain(&self.metrics).find(|(name, _)| *name == metric.0);
         match known.map(|(_, value)| *value == metric.1) {
@@ -149,16 +173,18 @@ impl Pending {
             Some(false) => {
                 let detail = format!("the reading already has another value of {}", metric.0);
                 reader.refuse(None, (RefusalCode::Repeated, detail));
-                return 0;
+                return;
             }
             None if self.metrics.len() >= MOST_METRICS => {
                 let detail = format!("the reading has more than {MOST_METRICS} metrics");
                 reader.refuse(None, (RefusalCode::TooMany, detail));
-                return 0;
+                return;
             }
-            None => self.metrics.push(metric),
+            None => {
+                self.bytes += metric.0.len() + OVERHEAD;
+                self.metrics.push(metric);
+            }
         }
-        let before = self.original.len();
         if self.rows > 0 {
             self.original.push('\n');
         }
@@ -167,7 +193,6 @@ impl Pending {
             Original::Json(_) => self.original.push_str(&original.to_text()),
         }
         self.rows += 1;
-        self.original.len() - before
     }
 }
 
@@ -233,8 +258,10 @@ pub(crate) fn metric_name(name: &str) -> String {
 /// Writes the values that rows of one reading share.
 fn write_key(reader: &RowReader<'_>, time: Option<&str>, device: Option<&str>, key: &mut String) {
     let mut part = |text: &str| {
-        key.push_str(text);
-        key.push('\u{1f}');
+        if key.len() <= MOST_KEY {
+            key.push_str(text);
+            key.push('\u{1f}');
+        }
     };
     part(time.unwrap_or_default());
     part(device.unwrap_or_default());

@@ -1,18 +1,21 @@
 //! The mapper: bytes in, records out.
 
+use std::collections::HashSet;
+
 use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8};
 use mass_domain::contracts;
 use mass_domain::json::{Number, Value};
 
 use crate::documents::{DocumentReader, Found};
-use crate::errors::{BrokenInput, ProfileError, Refusal, RefusalCode};
+use crate::errors::{BrokenInput, ProfileError, Refusal, RefusalCode, shown};
+use crate::limits::{MAX_MAPPED_BYTES, MAX_RECORD_BYTES, MAX_RECORDS};
 use crate::long::{Position, Readings, metric_name};
 use crate::plan::{OthersPlan, Plan};
 use crate::profile::{Profile, escaped};
 use crate::record::{Original, Outcome, Record, Refused};
 use crate::sources::{Cell, Row};
 use crate::table::{TableReader, TableRow};
-use crate::values::{Members, RowReader, object_at};
+use crate::values::{Members, OVERHEAD, RowReader, object_at};
 
 /// Maps an input by a profile.
 ///
@@ -43,6 +46,10 @@ struct Rows {
     readings: Readings,
     count: u64,
     ignored: u64,
+    /// About the size of the documents that the records of the current JSON document became.
+    mapped: usize,
+    /// The reason why the input is not read any further.
+    broken: Option<BrokenInput>,
 }
 
 impl std::fmt::Debug for Mapper {
@@ -80,6 +87,17 @@ impl Mapper {
         self.rows.ignored
     }
 
+    /// Returns about the number of bytes that are held: in buffers and incomplete readings, and in a JSON document that
+    /// is read as a whole, which takes several times as much once it is complete.
+    #[must_use]
+    pub fn held(&self) -> (usize, usize) {
+        let (buffered, whole) = match &self.input {
+            Input::Table(reader) => (reader.held(), 0),
+            Input::Documents(reader) => reader.held(),
+        };
+        (buffered + self.text.capacity() + self.rows.readings.held(), whole)
+    }
+
     /// Takes the next chunk of the input and hands on the results that are complete.
     ///
     /// # Errors
@@ -106,6 +124,7 @@ impl Mapper {
                 reader.finish(plan, &mut |found| rows.take_found(plan, found, *malformed, each))
             }
         });
+        let read = read.and_then(|()| rows.broken.take().map_or(Ok(()), Err));
         if let Some(long) = &plan.long {
             rows.readings.finish(long, plan, each);
         }
@@ -131,6 +150,9 @@ impl Mapper {
                     reader.push(plan, text, &mut |found| rows.take_found(plan, found, *malformed, each))?;
                 }
             }
+            if let Some(broken) = rows.broken.take() {
+                return Err(broken);
+            }
             if result == CoderResult::InputEmpty {
                 return Ok(());
             }
@@ -154,7 +176,8 @@ impl Rows {
 
     fn take_found(&mut self, plan: &Plan, found: Found<'_>, malformed: bool, each: &mut dyn FnMut(Outcome<'_>)) {
         match found {
-            Found::Record { place, line, original } => {
+            Found::Record { number, line, .. } if self.is_over(number, line) => {}
+            Found::Record { place, line, original, number: _ } => {
                 let fault = match original {
                     Original::Text(text) => encoding_fault(text, malformed),
                     Original::Json(_) if malformed => encoding_fault(&original.to_text(), malformed),
@@ -169,6 +192,20 @@ impl Rows {
         }
     }
 
+    /// Tells whether a record is one too many of its JSON document; `number` counts those before it.
+    fn is_over(&mut self, number: u64, line: u64) -> bool {
+        if number == 0 {
+            self.mapped = 0;
+        }
+        if self.broken.is_none() && (number >= MAX_RECORDS || self.mapped > MAX_MAPPED_BYTES) {
+            let detail = format!(
+                "expected at most {MAX_RECORDS} records in a JSON document, of {MAX_MAPPED_BYTES} bytes once they are mapped"
+            );
+            self.broken = Some(BrokenInput { detail, line });
+        }
+        self.broken.is_some()
+    }
+
     #[expect(clippy::too_many_arguments, reason = "the parts of a row are borrowed from different places")]
     fn take_row(
         &mut self,
@@ -180,7 +217,8 @@ impl Rows {
         header: &[String],
         each: &mut dyn FnMut(Outcome<'_>),
     ) {
-        let mut reader = RowReader { plan, row, scratch: &mut self.scratch, refusals: Vec::new() };
+        let (scratch, room) = (&mut self.scratch, MAX_RECORD_BYTES);
+        let mut reader = RowReader { plan, row, scratch, room, refusals: Vec::new() };
         if reader.is_ignored() {
             self.ignored += 1;
             return;
@@ -198,8 +236,9 @@ impl Rows {
                 add_others(&mut reader, others, header, &mut members);
             }
             if reader.refusals.is_empty() {
-                let document = plan.with_marker(members);
-                return each(Outcome::Record(Record { line, row: self.count, rows: 1, original, document }));
+                let (document, bytes) = (plan.with_marker(members), reader.bytes());
+                self.mapped += bytes;
+                return each(Outcome::Record(Record { line, row: self.count, rows: 1, original, document, bytes }));
             }
         }
         if !reader.refusals.is_empty() {
@@ -214,7 +253,7 @@ fn add_others(reader: &mut RowReader<'_>, others: &OthersPlan, header: &[String]
     let mut found: Members = Vec::new();
     match (reader.row, others.from) {
         (Row::Table { cells, columns }, _) => {
-            let named: Vec<usize> =
+            let named: HashSet<usize> =
                 reader.plan.named.iter().filter_map(|id| columns.get(*id).copied().flatten()).collect();
             for (index, (cell, name)) in cells.iter().zip(header).enumerate() {
                 if named.contains(&index) {
@@ -227,10 +266,8 @@ fn add_others(reader: &mut RowReader<'_>, others: &OthersPlan, header: &[String]
         (Row::Json(_), Some(from)) => {
             if let Cell::Value(Value::Object(sent)) = reader.cell(from) {
                 let object = reader.plan.sources.name(from);
-                let is_named = |key: &str| {
-                    let pointer = format!("{object}/{}", escaped(key));
-                    reader.plan.named.iter().any(|id| reader.plan.sources.name(*id) == pointer)
-                };
+                let named: HashSet<&str> = reader.plan.named.iter().map(|id| reader.plan.sources.name(*id)).collect();
+                let is_named = |key: &str| named.contains(format!("{object}/{}", escaped(key)).as_str());
                 let numbers = sent.iter().filter(|(_, value)| matches!(value, Value::Number(_)));
                 let numbers = numbers.filter(|(key, _)| !is_named(key));
                 found.extend(numbers.map(|(key, value)| (metric_name(key), value.clone())));
@@ -239,12 +276,16 @@ fn add_others(reader: &mut RowReader<'_>, others: &OthersPlan, header: &[String]
         (Row::Json(_), None) => {}
     }
     let Some(object) = object_at(members, &others.into) else { return };
+    let mut names: HashSet<String> = object.iter().map(|(name, _)| name.clone()).collect();
     for (name, value) in found {
-        if object.iter().any(|(known, _)| *known == name) {
-            let detail = format!("two values of the row have the name {name}");
-            reader.refuse(None, (RefusalCode::Repeated, detail));
-        } else {
+        if !reader.grow(None, name.len() + OVERHEAD) {
+            return;
+        }
+        if names.insert(name.clone()) {
             object.push((name, value));
+        } else {
+            let detail = format!("two values of the row have the name {}", shown(&name));
+            reader.refuse(None, (RefusalCode::Repeated, detail));
         }
     }
 }

@@ -9,6 +9,7 @@ use mass_domain::contracts::{self, ContractId};
 use mass_domain::json::{self, Value};
 
 use crate::errors::ProfileError;
+use crate::limits::MAX_ALTERNATIVES;
 use crate::numbers::Notation;
 use crate::profile::{
     Absent, Ignore, Long, LongMetric, MAX_MEMBERS, Member, Profile, Read, Unlisted, ValueType, escaped,
@@ -280,6 +281,15 @@ impl<'a> Compiler<'a> {
         if table && !read.records.is_empty() {
             self.fail("/read/records", "expected pointers only for ndjson and json");
         }
+        self.check_count("/read/absent", read.absent.len());
+        self.check_count("/read/records", read.records.len());
+    }
+
+    /// Refuses a list that each row would be compared with for too long.
+    fn check_count(&mut self, pointer: impl Into<String>, count: usize) {
+        if count > MAX_ALTERNATIVES {
+            self.fail(pointer, format!("expected at most {MAX_ALTERNATIVES} entries, found {count}"));
+        }
     }
 
     fn records(&mut self) -> Vec<Vec<Token>> {
@@ -308,6 +318,7 @@ impl<'a> Compiler<'a> {
 
     /// Adds the alternatives of a value, of which a header row must have one.
     fn any_of(&mut self, texts: &[String], pointer: &str) -> Vec<SourceId> {
+        self.check_count(pointer, texts.len());
         let ids: Vec<_> = texts.iter().filter_map(|text| self.source(text, pointer)).collect();
         if texts.is_empty() {
             self.fail(pointer, "expected a column or pointer");
@@ -338,6 +349,7 @@ impl<'a> Compiler<'a> {
 
     fn time(&mut self) -> Option<TimePlan> {
         let time = self.profile.time.as_ref()?;
+        self.check_count("/time/from", time.from.len());
         let from = self.all_of(&time.from, "/time/from");
         if from.is_empty() {
             self.fail("/time/from", "expected a column or pointer");
@@ -394,6 +406,7 @@ impl<'a> Compiler<'a> {
         if let (Some(unit), None) = (unit, &conversion) {
             self.fail(format!("{pointer}/unit"), format!("expected a conversion such as w->kw, found \"{unit}\""));
         }
+        self.check_count(format!("{pointer}/suffix"), suffix.len());
         NumberPlan { unit: conversion, suffix: suffix.to_vec() }
     }
 

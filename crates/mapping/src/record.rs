@@ -27,6 +27,8 @@ pub struct Record<'a> {
     pub original: Original<'a>,
     /// The document, with the marker of its contract.
     pub document: Value,
+    /// About the size of the document's text in bytes.
+    pub bytes: usize,
 }
 
 /// A row that does not become a record.

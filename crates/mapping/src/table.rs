@@ -3,7 +3,7 @@
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 
 use crate::errors::{BrokenInput, Refusal, RefusalCode};
-use crate::limits::MAX_ROW_BYTES;
+use crate::limits::{MAX_COLUMNS, MAX_ROW_BYTES};
 use crate::plan::Plan;
 use crate::profile::{Format, Read};
 use crate::sources::Cells;
@@ -70,6 +70,12 @@ impl TableReader {
             header: Vec::new(),
             columns: None,
         }
+    }
+
+    /// Returns the number of bytes that are held.
+    pub(crate) const fn held(&self) -> usize {
+        let ends = self.ends.len() + self.cells.ends.capacity();
+        self.held.capacity() + self.output.len() + self.cells.text.capacity() + ends * size_of::<usize>()
     }
 
     /// Takes the next part of the text and hands on the rows that end in it.
@@ -219,6 +225,9 @@ fn header(plan: &Plan, first: &Cells) -> Vec<String> {
 /// Finds the columns of all sources.
 fn columns(plan: &Plan, header: &[String], line: u64) -> Result<Vec<Option<usize>>, BrokenInput> {
     let broken = |detail: String| BrokenInput { detail, line };
+    if header.len() > MAX_COLUMNS {
+        return Err(broken(format!("expected at most {MAX_COLUMNS} columns, found {}", header.len())));
+    }
     let columns = plan.sources.columns(header).map_err(|name| {
         broken(format!("the header \"{name}\" occurs twice; #1 is the first column, whatever its header"))
     })?;

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use mass_domain::json::{Number, Value};
 
 use crate::errors::{Refusal, RefusalCode, shown};
+use crate::limits::MAX_RECORD_BYTES;
 use crate::numbers::{Notation, without_suffix};
 use crate::plan::{Child, Input, Leaf, LeafKind, Node, NumberPlan, Part, Plan, TimePlan};
 use crate::profile::Absent;
@@ -15,12 +16,19 @@ pub(crate) type Members = Vec<(String, Value)>;
 
 type Fault = (RefusalCode, String);
 
+/// About the size of a number, or of the punctuation around a value.
+pub(crate) const OVERHEAD: usize = 8;
+/// The maximum size of a time that is joined of several sources.
+const MOST_TIME: usize = 1024;
+
 /// A row that is being mapped.
 pub(crate) struct RowReader<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) row: Row<'a>,
     /// A buffer for numbers in other notations.
     pub(crate) scratch: &'a mut String,
+    /// The bytes that the document may still grow by.
+    pub(crate) room: usize,
     pub(crate) refusals: Vec<Refusal>,
 }
 
@@ -37,6 +45,22 @@ impl<'a> RowReader<'a> {
     pub(crate) fn refuse(&mut self, source: Option<SourceId>, (code, detail): Fault) {
         let name = source.map_or("", |id| self.plan.sources.name(id));
         self.refusals.push(Refusal::new(code, name, detail));
+    }
+
+    /// Returns about the size of the document so far.
+    pub(crate) const fn bytes(&self) -> usize {
+        MAX_RECORD_BYTES - self.room
+    }
+
+    /// Lets the document grow. Refuses the row if it gets too long.
+    pub(crate) fn grow(&mut self, source: Option<SourceId>, bytes: usize) -> bool {
+        let left = self.room.checked_sub(bytes);
+        self.room = left.unwrap_or(0);
+        if left.is_none() {
+            let detail = format!("the document is longer than {MAX_RECORD_BYTES} bytes");
+            self.refuse(source, (RefusalCode::TooLong, detail));
+        }
+        left.is_some()
     }
 
     /// Tells whether a rule of the profile leaves the row out.
@@ -57,6 +81,11 @@ impl<'a> RowReader<'a> {
         for (index, id) in time.from.iter().enumerate() {
             match text_of(self.cell(*id)) {
                 Ok(Some(part)) if index == 0 => text = part,
+                Ok(Some(part)) if text.len() + part.len() > MOST_TIME => {
+                    let detail = format!("the time is longer than {MOST_TIME} bytes");
+                    self.refuse(Some(*id), (RefusalCode::Time, detail));
+                    return None;
+                }
                 Ok(Some(part)) => text = Cow::Owned(format!("{text} {part}")),
                 Ok(None) => {
                     self.refuse(Some(*id), (RefusalCode::Absent, "the time has no value".to_owned()));
@@ -81,6 +110,9 @@ impl<'a> RowReader<'a> {
     pub(crate) fn members(&mut self, nodes: &[Node], time: Option<&str>) -> Members {
         let mut members = Vec::with_capacity(nodes.len() + 1);
         for node in nodes {
+            if !self.grow(None, node.key.len() + OVERHEAD) {
+                return members;
+            }
             let value = match &node.child {
                 Child::Leaf(index) => self.plan.leaves.get(*index).and_then(|leaf| self.leaf(leaf, time)),
                 Child::Object(children) => {
@@ -95,7 +127,7 @@ impl<'a> RowReader<'a> {
 
     fn leaf(&mut self, leaf: &Leaf, time: Option<&str>) -> Option<Value> {
         let (source, cell) = match &leaf.input {
-            Input::Constant(value) => return Some(value.clone()),
+            Input::Constant(value) => return self.grow(None, size_of_value(value)).then(|| value.clone()),
             Input::Time => return time.map(|time| Value::String(time.to_owned())),
             Input::Template(parts) => return self.template(leaf, parts),
             Input::First(ids) => {
@@ -106,6 +138,14 @@ impl<'a> RowReader<'a> {
                 }
             }
         };
+        let size = match cell {
+            Cell::Absent => 0,
+            Cell::Text(text) => text.len(),
+            Cell::Value(value) => size_of_value(value),
+        };
+        if !self.grow(source, size) {
+            return None;
+        }
         let value = match &leaf.kind {
             LeafKind::Number(number) => self.number(number, cell),
             LeafKind::Text { .. } => text_of(cell).and_then(|text| text_value(leaf, text.unwrap_or_default())),
@@ -138,6 +178,7 @@ impl<'a> RowReader<'a> {
             match part {
                 Part::Literal(literal) => filled.push_str(literal),
                 Part::Source(id) => match text_of(self.cell(*id)) {
+                    Ok(Some(text)) if !self.grow(Some(*id), text.len()) => return None,
                     Ok(Some(text)) => filled.push_str(&text),
                     Ok(None) => return self.absent(leaf.absent, Some(*id), &leaf.path),
                     Err(fault) => {
@@ -183,6 +224,19 @@ impl<'a> RowReader<'a> {
             }
         };
         number.map(Value::Number).ok_or_else(|| not_a_number(&text))
+    }
+}
+
+/// Returns about the size of a value's text.
+fn size_of_value(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => OVERHEAD,
+        Value::String(text) => OVERHEAD + text.len(),
+        Value::Array(items) => OVERHEAD + items.iter().map(size_of_value).sum::<usize>(),
+        Value::Object(members) => {
+            let size = |(key, value): &(String, Value)| key.len() + size_of_value(value);
+            OVERHEAD + members.iter().map(size).sum::<usize>()
+        }
     }
 }
 

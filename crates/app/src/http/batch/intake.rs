@@ -154,7 +154,7 @@ impl Source {
     }
 
     /// Returns the number of bytes that it holds.
-    const fn held(&self) -> usize {
+    fn held(&self) -> usize {
         match self {
             Self::Documents(records) => records.held(),
             Self::Mapped(records) => records.held(),

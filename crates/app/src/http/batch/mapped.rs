@@ -73,7 +73,7 @@ impl MappedRecords {
     }
 
     /// Returns the number of bytes that it holds.
-    pub(super) const fn held(&self) -> usize {
+    pub(super) fn held(&self) -> usize {
         let (buffered, whole) = self.mapper.held();
         buffered + whole * PARSED
     }
