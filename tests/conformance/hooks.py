@@ -13,6 +13,6 @@ def before_call(context, case, kwargs):
         parameters["id"] = str(uuid.uuid4())
 
 
-@schemathesis.serializer("application/x-ndjson", "text/csv")
+@schemathesis.serializer("application/x-ndjson", "text/csv", "application/toml")
 def lines(context, value):
     return value if isinstance(value, bytes) else str(value).encode()

@@ -229,6 +229,7 @@ impl Rows {
             reader.refusals.push(fault);
         } else if let Some(long) = &plan.long {
             self.readings.add(long, &mut reader, position, original, each);
+            self.mapped += reader.bytes();
         } else {
             let time = plan.time.as_ref().and_then(|time| reader.time(time));
             let mut members = reader.members(&plan.tree, time.as_deref());

@@ -26,6 +26,7 @@ on_both!(
     records_changes_to_keys,
     records_changes_to_quotas,
     records_changes_to_settings,
+    records_changes_to_mappings,
     records_a_new_tenant_in_its_own_log,
     records_a_registration_once,
     records_denied_operations,
@@ -46,6 +47,7 @@ also_restricted!(
     records_changes_to_keys,
     records_changes_to_quotas,
     records_changes_to_settings,
+    records_changes_to_mappings,
     records_a_new_tenant_in_its_own_log,
     records_a_registration_once,
     records_denied_operations,
@@ -382,6 +384,33 @@ async fn records_changes_to_settings(app: TestApp) {
         logs.expect_nothing();
         before = decided;
     }
+}
+
+async fn records_changes_to_mappings(app: TestApp) {
+    let founder = user(app.founder()).await;
+    let mut logs = Logs::new(&app);
+    let path = "/v1/mappings/site-7";
+    let object = json!({"kind": "mapping", "id": "site-7"});
+    let mut before = Value::Null;
+    for text in ["contract = \"simple/1.0\"\nmembers.a = \"A\"\n", "contract = \"simple/1.0\"\nmembers.a = \"B\"\n"] {
+        let put = async || {
+            app.founder().put(path).header("Content-Type", "application/toml").bytes(text).await
+        };
+        let answer = put().await;
+        let after = json!(Fingerprint::of(text).to_string());
+        let detail = json!({"before": before, "after": after, "contract": "simple/1.0"});
+        logs.expect(&answer, &done("mapping_set", &founder, object.clone(), detail));
+        put().await.expect(200);
+        logs.expect_nothing();
+        before = after;
+    }
+    let bad = app.founder().put(path).json(&json!({"contract": "device/9.9"})).await;
+    bad.expect_problem(422, "contract-violation");
+    logs.expect_nothing();
+    let deleted = app.delete(path).await.expect(204);
+    logs.expect(&deleted, &done("mapping_deleted", &founder, object, json!({"before": before})));
+    app.delete(path).await.expect_problem(404, "not-found");
+    logs.expect_nothing();
 }
 
 async fn records_a_new_tenant_in_its_own_log(app: TestApp) {

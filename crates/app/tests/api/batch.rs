@@ -2,10 +2,13 @@
 
 mod atomic;
 mod breaking;
+mod document;
 mod held;
+mod mapped;
 mod processes;
 mod revocation;
 pub(crate) mod streaming;
+mod strict;
 
 use std::io::Write;
 
@@ -330,9 +333,6 @@ async fn refuses_bodies_that_cannot_be_a_batch_before_reading(app: TestApp) {
         "?results parameter",
     ];
     assert_eq!(violations, expected);
-    send_ndjson(app.founder(), "", &[])
-        .header("Accept", "application/json")
-        .await
-        .expect_problem(406, "not-acceptable");
+    send_ndjson(app.founder(), "", &[]).header("Accept", "text/csv").await.expect_problem(406, "not-acceptable");
     app.get(BATCH).await.expect_problem(405, "method-not-allowed");
 }

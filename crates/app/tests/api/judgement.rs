@@ -304,15 +304,18 @@ struct Ids {
     request: String,
     user: String,
     api_key: String,
+    mapping: String,
 }
 
 impl Ids {
     async fn of(app: &TestApp) -> Self {
         let key = json!({"name": "gateway", "permissions": ["mass:read"]});
+        let mapping = json!({"contract": "simple/1.0", "members": {"a": "A"}});
         Self {
             request: app.post("/v1/mass-requests").json(&reading("dev-1")).await.id(),
             user: app.get("/v1/auth/me").await.id(),
             api_key: app.post("/v1/admin/api-keys").json(&key).await.id(),
+            mapping: app.founder().put("/v1/mappings/site").json(&mapping).await.text("/name"),
         }
     }
 
@@ -322,6 +325,7 @@ impl Ids {
             "/v1/admin/users/{id}" => &self.user,
             "/v1/admin/api-keys/{id}" => &self.api_key,
             "/v1/admin/tenants/{tenant}" => TENANT,
+            "/v1/mappings/{name}" => &self.mapping,
             _ => &self.request,
         }
     }

@@ -34,6 +34,7 @@ mod import;
 mod ingestion_pipeline;
 mod judgement;
 mod limits;
+mod mappings;
 mod mass_requests;
 mod matrix;
 mod metrics;

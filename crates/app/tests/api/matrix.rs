@@ -53,6 +53,10 @@ const TABLE: &[(&str, Needs, u16, Object)] = &[
     ("POST /v1/mass-requests/{id}/send", Permits(MassWrite), 202, Object::Request),
     ("GET /v1/mass-requests/{id}/recommendations", Permits(MassRead), 200, Object::Request),
     ("GET /v1/recommendations", Permits(MassRead), 200, Object::None),
+    ("GET /v1/mappings", Permits(MassRead), 200, Object::None),
+    ("GET /v1/mappings/{name}", Permits(MassRead), 200, Object::Mapping),
+    ("PUT /v1/mappings/{name}", Permits(SettingsManage), 201, Object::NewMapping),
+    ("DELETE /v1/mappings/{name}", Permits(SettingsManage), 204, Object::Mapping),
     ("GET /v1/admin/deliveries", Permits(DeliveriesManage), 200, Object::None),
     ("GET /v1/admin/deliveries/{id}", Permits(DeliveriesManage), 200, Object::Delivery),
     ("POST /v1/admin/deliveries/{id}/replay", Permits(DeliveriesManage), 200, Object::Delivery),
@@ -118,6 +122,9 @@ enum Object {
     Delivery,
     User,
     ApiKey,
+    Mapping,
+    /// A name that no mapping profile has yet.
+    NewMapping,
     /// Belongs to nobody: a caller who may see tenants sees all of them.
     Tenant,
 }
@@ -134,8 +141,8 @@ enum Whose {
 impl Object {
     const fn cases(self) -> &'static [Whose] {
         match self {
-            Self::None => &[Whose::Own],
-            Self::Request | Self::Delivery | Self::User | Self::ApiKey | Self::Tenant => {
+            Self::None | Self::NewMapping => &[Whose::Own],
+            Self::Request | Self::Delivery | Self::User | Self::ApiKey | Self::Mapping | Self::Tenant => {
                 &[Whose::Own, Whose::Foreign, Whose::Nobodys, Whose::Malformed]
             }
         }
@@ -242,7 +249,7 @@ struct Row<'a> {
     object: Object,
 }
 
-/// A request with its delivery, a user and an API key of a tenant, with the role that may read them.
+/// A request with its delivery, a user, an API key and a mapping profile of a tenant, with the role that may read them.
 struct Belongings {
     operator: Client,
     admin: Client,
@@ -250,6 +257,7 @@ struct Belongings {
     delivery: String,
     user: String,
     key: String,
+    mapping: String,
 }
 
 /// All callers, who belong to one tenant, and the objects of that tenant and of another one.
@@ -278,12 +286,13 @@ impl<'a> Stage<'a> {
     /// The objects of both tenants, which no call may change.
     async fn standing(&self) -> Vec<Value> {
         let mut found = Vec::new();
-        for Belongings { operator, admin, request, delivery, user, key } in [&self.own, &self.foreign] {
+        for Belongings { operator, admin, request, delivery, user, key, mapping } in [&self.own, &self.foreign] {
             for (reader, path) in [
                 (operator, format!("/v1/mass-requests/{request}")),
                 (operator, format!("/v1/admin/deliveries/{delivery}")),
                 (admin, format!("/v1/admin/users/{user}")),
                 (admin, format!("/v1/admin/api-keys/{key}")),
+                (admin, format!("/v1/mappings/{mapping}")),
             ] {
                 found.push(reader.get(&path).await.expect(200).json());
             }
@@ -301,8 +310,8 @@ impl<'a> Stage<'a> {
             let (status, problem) = row.expected(caller, *whose);
             assert_eq!(answer.status, status, "{case}: {body}");
             let Some(slug) = problem else {
-                let Belongings { request, delivery, user, key, .. } = &self.foreign;
-                let leaked = [request, delivery, user, key];
+                let Belongings { request, delivery, user, key, mapping, .. } = &self.foreign;
+                let leaked = [request, delivery, user, key, mapping];
                 assert!(!leaked.iter().any(|id| body.contains(*id)), "{case}: {body}");
                 continue;
             };
@@ -356,6 +365,8 @@ impl<'a> Stage<'a> {
             Object::Delivery => deliver(self.app.founder(), &send(self.app.founder()).await).await,
             Object::User => invite(self.app.founder()).await,
             Object::ApiKey => give_key(self.app.founder()).await,
+            Object::Mapping => keep_mapping(self.app.founder()).await,
+            Object::NewMapping => Uuid::now_v7().to_string(),
         }
     }
 
@@ -400,8 +411,8 @@ impl Row<'_> {
 impl Belongings {
     async fn of(operator: Client, admin: Client) -> Self {
         let (request, user, key) = (send(&operator).await, invite(&admin).await, give_key(&admin).await);
-        let delivery = deliver(&operator, &request).await;
-        Self { operator, admin, request, delivery, user, key }
+        let (delivery, mapping) = (deliver(&operator, &request).await, keep_mapping(&admin).await);
+        Self { operator, admin, request, delivery, user, key, mapping }
     }
 
     fn id(&self, object: Object, tenant: &str) -> String {
@@ -411,6 +422,8 @@ impl Belongings {
             Object::Delivery => self.delivery.clone(),
             Object::User => self.user.clone(),
             Object::ApiKey => self.key.clone(),
+            Object::Mapping => self.mapping.clone(),
+            Object::NewMapping => "new".to_owned(),
             Object::Tenant => tenant.to_owned(),
         }
     }
@@ -434,6 +447,13 @@ async fn invite(client: &Client) -> String {
 /// Creates an API key; returns its id.
 async fn give_key(client: &Client) -> String {
     create_key(client, MassRead).await.id()
+}
+
+/// Stores a mapping profile; returns its name.
+async fn keep_mapping(client: &Client) -> String {
+    let name = Uuid::now_v7().to_string();
+    let profile = json!({"contract": "simple/1.0", "members": {"a": "A"}});
+    client.put(&format!("/v1/mappings/{name}")).json(&profile).await.expect(201).text("/name")
 }
 
 async fn create_key(client: &Client, permission: Permission) -> Answer {

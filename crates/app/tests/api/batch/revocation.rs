@@ -75,7 +75,7 @@ async fn assert_halted(app: &TestApp, batch: (Sending, Receiving), slug: &str, s
 }
 
 /// Creates a key; returns its client and the path to revoke it.
-async fn key(app: &TestApp) -> (Client, String) {
+pub(super) async fn key(app: &TestApp) -> (Client, String) {
     let key = json!({"name": "gateway", "permissions": ["mass:write"]});
     let key = app.post(KEYS).json(&key).await.expect(201);
     (app.bearer(&key.text("/token")), format!("{KEYS}/{}", key.id()))

@@ -53,11 +53,11 @@ pub(crate) fn on_a_request() -> Vec<Operation> {
 }
 
 /// Panics if the document does not allow this answer of the operation.
-pub(crate) fn check(method: &Method, path: &str, status: u16, body: &[u8]) {
+pub(crate) fn check(method: &Method, path: &str, status: u16, media_type: &str, body: &[u8]) {
     let asked = if *method == Method::HEAD { &Method::GET } else { method };
     let here = at(path);
     match here.iter().find(|operation| operation.method == *asked) {
-        Some(operation) => operation.check(status, (*method != Method::HEAD).then_some(body)),
+        Some(operation) => operation.check(status, media_type, (*method != Method::HEAD).then_some(body)),
         // A preflight comes from browsers, not from clients of the API.
         None if *method == Method::OPTIONS && status == 204 => {}
         None if here.is_empty() => {}
@@ -95,6 +95,9 @@ impl Operation {
 
     /// Returns its path with this id.
     pub(crate) fn path_to(&self, id: &str) -> String {
+        if self.path.starts_with("/v1/mappings/") {
+            return self.path.replace("{name}", id);
+        }
         self.path.replace("{id}", id).replace("{name}", "device").replace("{version}", "1.1").replace("{tenant}", id)
     }
 
@@ -124,20 +127,23 @@ impl Operation {
         })
     }
 
-    fn check(&self, status: u16, body: Option<&[u8]>) {
+    fn check(&self, status: u16, media_type: &str, body: Option<&[u8]>) {
         let answer = &self.described["responses"][status.to_string()];
         assert!(answer.is_object(), "{status} is not documented for {} {}", self.method, self.path);
-        let content = answer["content"].as_object().and_then(|content| content.iter().next());
-        let in_lines = content.is_some_and(|(media_type, _)| media_type == "application/x-ndjson");
+        let Some(body) = body else { return };
+        let Some(content) = answer["content"].as_object() else {
+            return assert_eq!(body, b"", "{status} is documented without a body for {}", self.path);
+        };
+        let described = content.get(media_type);
+        let described = described.unwrap_or_else(|| panic!("{status} {media_type} is not documented for {}", self.path));
+        let in_lines = media_type == "application/x-ndjson";
         let model = if in_lines { "/schema/contentSchema/items/$ref" } else { "/schema/$ref" };
-        match (content.and_then(|(_, content)| content.pointer(model)?.as_str()), body) {
-            (_, None) => {}
-            (None, Some(_)) if content.is_some_and(|(media_type, _)| media_type == "text/plain") => {}
-            (None, Some(body)) => assert_eq!(body, b"", "{status} is documented without a body for {}", self.path),
-            (Some(model), Some(body)) if in_lines => {
+        match described.pointer(model).and_then(Value::as_str) {
+            None => assert_eq!(media_type, "text/plain", "{status} has no model for {}", self.path),
+            Some(model) if in_lines => {
                 body.split_inclusive(|byte| *byte == b'\n').for_each(|line| self.check_model(model, line));
             }
-            (Some(model), Some(body)) => self.check_model(model, body),
+            Some(model) => self.check_model(model, body),
         }
     }
 
