@@ -40,7 +40,7 @@ def run_python() -> None:
     assert refused.type_ == "/problems/contract-violation"
     assert [(each.pointer, each.code) for each in refused.violations] == [("/metrics/humidity_percent", "range")]
 
-    assert page["answer"].totals.accepted == 2
+    assert page["batch"].totals.accepted == 2
     assert [line.outcome.value for line in page["streamed"][:-1]] == ["accepted"] * 3
 
     listed = list(page["requests"](limit=2))
