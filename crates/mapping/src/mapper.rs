@@ -108,8 +108,8 @@ impl Mapper {
         read
     }
 
-    /// Takes the end of the input and hands on the last results. After an error, only the incomplete readings of a long
-    /// input are left.
+    /// Takes the end of the input and hands on the last results. After an error, the incomplete readings of a long input
+    /// are dropped: rows of theirs may be missing.
     ///
     /// # Errors
     /// [`BrokenInput`] if the input is incomplete, or if it has ended before.
@@ -125,7 +125,7 @@ impl Mapper {
             }
         });
         let read = read.and_then(|()| rows.broken.take().map_or(Ok(()), Err));
-        if let Some(long) = &plan.long {
+        if let (Ok(()), Some(long)) = (&read, &plan.long) {
             rows.readings.finish(long, plan, each);
         }
         read
