@@ -24,8 +24,17 @@ pub(crate) enum DocumentReader {
 /// A record of a JSON document, or a text that is none.
 pub(crate) enum Found<'a> {
     /// A record; `number` counts those before it in the document.
-    Record { place: Place<'a>, line: u64, original: Original<'a>, number: u64 },
-    Refused { line: u64, original: &'a str, refusal: Refusal },
+    Record {
+        place: Place<'a>,
+        line: u64,
+        original: Original<'a>,
+        number: u64,
+    },
+    Refused {
+        line: u64,
+        original: &'a str,
+        refusal: Refusal,
+    },
 }
 
 impl DocumentReader {

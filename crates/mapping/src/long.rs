@@ -159,13 +159,7 @@ impl Pending {
     }
 
     /// Adds a metric.
-    fn add(
-        &mut self,
-        reader: &mut RowReader<'_>,
-        plan: &LongPlan,
-        metric: (String, Value),
-        original: Original<'_>,
-    ) {
+    fn add(&mut self, reader: &mut RowReader<'_>, plan: &LongPlan, metric: (String, Value), original: Original<'_>) {
         let members = object_at(&mut self.document, &plan.into).map_or(&[][..], |object| object.as_slice());
         let known = members.iter().chain(&self.metrics).find(|(name, _)| *name == metric.0);
         match known.map(|(_, value)| *value == metric.1) {

@@ -50,7 +50,8 @@ fn times_and_keys_of_readings_are_bounded() {
     let time = "contract = \"device/2.0\"\n[time]\nfrom = [\"a\", \"b\"]\nformat = \"%Y %H\"\nzone = \"+00:00\"\n\
         [members]\n\"device.id\" = \"b\"\n\"metrics.power_kw\" = \"c\"\n";
     assert_eq!(map(time, &format!("a,b,c\n{long},{long},1\n")).0, ["time"]);
-    let readings = "contract = \"simple/1.0\"\n[members]\nx = \"a\"\n[long]\nname = \"b\"\nvalue = \"c\"\nunlisted = \"keep\"\n";
+    let readings =
+        "contract = \"simple/1.0\"\n[members]\nx = \"a\"\n[long]\nname = \"b\"\nvalue = \"c\"\nunlisted = \"keep\"\n";
     let (codes, records, ..) = map(readings, &format!("a,b,c\n{long},m,1\nshort,m,1\n"));
     assert_eq!((codes, records), (vec!["too_long"], 1));
 }
@@ -59,7 +60,9 @@ fn times_and_keys_of_readings_are_bounded() {
 fn a_json_document_becomes_a_bounded_number_and_size_of_records() {
     let list = |count: u64| format!("{{\"list\":[{}{{}}]}}", "{},".repeat(usize::try_from(count - 1).unwrap()));
     let profile = |members: &str| {
-        format!("contract = \"simple/1.0\"\nread = {{ format = \"json\", records = [\"/list\"] }}\n[members]\n{members}")
+        format!(
+            "contract = \"simple/1.0\"\nread = {{ format = \"json\", records = [\"/list\"] }}\n[members]\n{members}"
+        )
     };
     let one = profile("a = { value = 1 }\n");
     let (codes, records, _, ended) = map(&one, &list(MAX_RECORDS));
@@ -91,7 +94,10 @@ fn lists_that_every_row_is_compared_with_are_bounded() {
     let simple = |rest: &str| format!("contract = \"simple/1.0\"\n{rest}");
     assert_eq!(pointers(simple(&format!("[read]\nabsent = [{names}]\n[members]\na = \"A\"\n"))), ["/read/absent"]);
     assert_eq!(pointers(simple(&format!("[members]\na = {{ from = [{names}] }}\n"))), ["/members/a/from"]);
-    assert_eq!(pointers(simple(&format!("[members]\na = {{ from = \"A\", suffix = [{names}] }}\n"))), ["/members/a/suffix"]);
+    assert_eq!(
+        pointers(simple(&format!("[members]\na = {{ from = \"A\", suffix = [{names}] }}\n"))),
+        ["/members/a/suffix"]
+    );
     let header: Vec<String> = (0..10_001).map(|number| format!("c{number}")).collect();
     let (_, _, _, ended) = map(&simple("[members]\na = \"c1\"\n"), &format!("{}\n", header.join(",")));
     assert!(ended.unwrap_err().detail.contains("at most 10000 columns"));

@@ -413,7 +413,8 @@ mod tests {
             (Precondition { matches: None, differs: one_of(other) }, true, true),
         ];
         for (precondition, if_stored, if_absent) in cases {
-            let judged = |stored: Option<&MappingSummary>| change(PROFILE, precondition.clone()).judge(stored, 0).is_ok();
+            let judged =
+                |stored: Option<&MappingSummary>| change(PROFILE, precondition.clone()).judge(stored, 0).is_ok();
             assert_eq!((judged(Some(&stored())), judged(None)), (if_stored, if_absent), "{precondition:?}");
         }
         let full = change(PROFILE, Precondition::default()).judge(None, MAX_MAPPINGS);

@@ -257,7 +257,9 @@ impl Wishes {
             SentKey::None => None,
         };
         let (mapper, mapping) = match map {
-            Some(name) => mapped::mapper(call, tools, &name).await.map(|(mapper, source)| (Some(mapper), Some(source)))?,
+            Some(name) => {
+                mapped::mapper(call, tools, &name).await.map(|(mapper, source)| (Some(mapper), Some(source)))?
+            }
             None => (None, mapping),
         };
         let (auto_send, origin) = (tools.engine.auto_send(), call.origin.clone());

@@ -132,9 +132,10 @@ fn announced(headers: &HeaderMap) -> Option<usize> {
 
 /// Returns the media type of a body, which is one of these, in UTF-8 and without a coding.
 fn judge_headers(req: &HttpRequest, types: &'static str) -> Result<&'static str, Problem> {
-    let mime = req.mime_type().ok().flatten().filter(|mime| {
-        mime.get_param("charset").is_none_or(|charset| charset.as_str().eq_ignore_ascii_case("utf-8"))
-    });
+    let mime =
+        req.mime_type().ok().flatten().filter(|mime| {
+            mime.get_param("charset").is_none_or(|charset| charset.as_str().eq_ignore_ascii_case("utf-8"))
+        });
     let mime = mime.filter(|_| req.headers().get_all(header::CONTENT_TYPE).count() == 1);
     let media_type = mime.and_then(|mime| types.split(", ").find(|media_type| mime.essence_str() == *media_type));
     let Some(media_type) = media_type else {

@@ -51,8 +51,11 @@ const IF_MATCH: Parameter = Parameter::new(
     entity_tag,
 );
 
-const IF_NONE_MATCH: Parameter =
-    Parameter::new("If-None-Match", "The entity tag that the client knows; the same one at the server gives 304.", entity_tag);
+const IF_NONE_MATCH: Parameter = Parameter::new(
+    "If-None-Match",
+    "The entity tag that the client knows; the same one at the server gives 304.",
+    entity_tag,
+);
 
 const UNLESS_MATCH: Parameter = Parameter::new(
     "If-None-Match",
@@ -106,12 +109,7 @@ const GET: Operation = Operation {
     ..Operation::get("/v1/mappings/{name}", READ, || web::to(get))
 };
 
-async fn get(
-    call: Call,
-    service: Service,
-    name: PathId<MappingName>,
-    query: Query,
-) -> Result<Reply<Mapping>, Problem> {
+async fn get(call: Call, service: Service, name: PathId<MappingName>, query: Query) -> Result<Reply<Mapping>, Problem> {
     query.finish()?;
     let mapping = service.get(&call.principal, &name.read()?).await?;
     let digest = mapping.summary.digest;
@@ -166,12 +164,7 @@ const DELETE: Operation = Operation {
     ..Operation::delete("/v1/mappings/{name}", CHANGE, || web::to(delete))
 };
 
-async fn delete(
-    call: Call,
-    service: Service,
-    name: PathId<MappingName>,
-    query: Query,
-) -> Result<NoContent, Problem> {
+async fn delete(call: Call, service: Service, name: PathId<MappingName>, query: Query) -> Result<NoContent, Problem> {
     query.finish()?;
     service.delete(&call.principal, name.read()?, precondition(call.request()), &call.origin).await?;
     Ok(NoContent)

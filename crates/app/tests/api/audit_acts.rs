@@ -393,9 +393,7 @@ async fn records_changes_to_mappings(app: TestApp) {
     let object = json!({"kind": "mapping", "id": "site-7"});
     let mut before = Value::Null;
     for text in ["contract = \"simple/1.0\"\nmembers.a = \"A\"\n", "contract = \"simple/1.0\"\nmembers.a = \"B\"\n"] {
-        let put = async || {
-            app.founder().put(path).header("Content-Type", "application/toml").bytes(text).await
-        };
+        let put = async || app.founder().put(path).header("Content-Type", "application/toml").bytes(text).await;
         let answer = put().await;
         let after = json!(Fingerprint::of(text).to_string());
         let detail = json!({"before": before, "after": after, "contract": "simple/1.0"});

@@ -64,9 +64,8 @@ async fn a_contract_is_found_by_its_exact_name_and_version(app: TestApp) {
 
 async fn a_contract_can_be_named_beside_a_document_without_a_marker(app: TestApp) {
     let bare = reading("dev-1").without("/mass_version");
-    let post = |path: &str, query: &str, document: &Value| {
-        app.post(&format!("/v1/mass-requests{path}{query}")).json(document)
-    };
+    let post =
+        |path: &str, query: &str, document: &Value| app.post(&format!("/v1/mass-requests{path}{query}")).json(document);
     let named = "?contract=device/1.1";
     post("", "", &bare).await.expect_violations("contract-violation", &[" no_contract"]);
     assert_eq!(post("/validate", "", &bare).await.expect(200).at("/valid"), false);

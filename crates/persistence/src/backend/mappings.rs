@@ -42,11 +42,7 @@ impl MappingStore for Store {
 }
 
 /// Finds a profile.
-pub(super) fn find(
-    connection: &mut Connection,
-    tenant: &TenantId,
-    name: &MappingName,
-) -> QueryResult<Option<Mapping>> {
+pub(super) fn find(connection: &mut Connection, tenant: &TenantId, name: &MappingName) -> QueryResult<Option<Mapping>> {
     mapping_profiles::table
         .find((tenant.as_str(), name.as_str()))
         .select(MappingRow::as_select())

@@ -58,11 +58,7 @@ impl Conclusion {
     }
 
     /// Builds the answer. An error among the results ends the connection without the answer's end.
-    pub(super) fn answer<E>(
-        &self,
-        form: Form,
-        results: impl Stream<Item = Result<Bytes, E>> + 'static,
-    ) -> HttpResponse
+    pub(super) fn answer<E>(&self, form: Form, results: impl Stream<Item = Result<Bytes, E>> + 'static) -> HttpResponse
     where
         E: std::error::Error + 'static,
     {

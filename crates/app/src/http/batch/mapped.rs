@@ -22,16 +22,12 @@ const PARSED: usize = 8;
 ///
 /// # Errors
 /// The [`Problem`] if the tenant has no such profile.
-pub(super) async fn mapper(
-    call: &Call,
-    tools: &Tools,
-    name: &MappingName,
-) -> Result<(Mapper, MappingSource), Problem> {
+pub(super) async fn mapper(call: &Call, tools: &Tools, name: &MappingName) -> Result<(Mapper, MappingSource), Problem> {
     let mapping = tools.mappings.find_for_sending(&call.principal, name).await?;
     let Some(mapping) = mapping else {
         return Err(wrong_parameter("map", format!("The tenant has no mapping profile {name}.")));
     };
-    let source = MappingSource { name: name.to_string(), digest: mapping.digest };
+    let source = MappingSource { name: name.to_string(), digest: mapping.summary.digest };
     let compiled = block(move || mapping.text.mapper()).await.map_err(|_| Problem::after_logging())?;
     let mapper = compiled.map_err(|errors| {
         let first = errors.first().map(ToString::to_string).unwrap_or_default();

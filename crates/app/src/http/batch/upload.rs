@@ -17,7 +17,7 @@ const TYPES: &str = "application/x-ndjson, application/json, text/csv";
 const MAPPED_TYPES: [&str; 3] = ["text/tab-separated-values", "text/plain", "application/octet-stream"];
 
 /// A body of records that has not been read yet.
-pub struct Upload {
+pub(super) struct Upload {
     pub(super) payload: Payload,
     /// The format by the media type; a mapping profile names its own.
     pub(super) format: Format,

@@ -70,7 +70,10 @@ async fn a_failed_strict_batch_is_a_problem_with_results_and_totals(app: TestApp
     let answer = answer.expect_problem(422, "records-refused");
     let (results, whole) = document(&answer, "application/problem+json");
     assert_eq!(outcomes(&results), ["accepted", "rejected"]);
-    assert_eq!((counts(&whole), &whole["truncated"]), (json!({"read": 2, "accepted": 1, "rejected": 1}), &json!(false)));
+    assert_eq!(
+        (counts(&whole), &whole["truncated"]),
+        (json!({"read": 2, "accepted": 1, "rejected": 1}), &json!(false))
+    );
     app.drain();
     let answer = post(&app, "?mode=strict", &readings(3)).await.expect_problem(503, "unavailable");
     assert_eq!(answer.header("retry-after"), Some("5"));

@@ -40,7 +40,8 @@ from = "time"
 "#;
 
 /// Records without a natural key, at a place in a document.
-const LIST: &str = "contract = \"simple/1.0\"\n[read]\nformat = \"json\"\nrecords = [\"/list\"]\n[members]\na = \"/a\"\n";
+const LIST: &str =
+    "contract = \"simple/1.0\"\n[read]\nformat = \"json\"\nrecords = [\"/list\"]\n[members]\na = \"/a\"\n";
 
 fn mapped(app: &TestApp, query: &str, media_type: &str, body: impl Into<Vec<u8>>) -> Call {
     send(app.founder(), &format!("{BATCH}?map={query}"), media_type, body)
@@ -95,7 +96,8 @@ async fn events_name_the_profile_and_its_version(app: TestApp) {
 
 async fn refusals_name_the_row_and_its_column(app: TestApp) {
     keep_text(&app, "powers", POWERS).await;
-    let body = "time,device,watts\n\n2026-01-31T10:00:00Z,pdu-1,1500\nnoon,pdu-1,many\n2026-01-31T10:00:00Z,pdu 2,1\n1,2\n";
+    let body =
+        "time,device,watts\n\n2026-01-31T10:00:00Z,pdu-1,1500\nnoon,pdu-1,many\n2026-01-31T10:00:00Z,pdu 2,1\n1,2\n";
     let (lines, last) = mapped(&app, "powers", "text/csv", body).await.lines();
     assert_eq!(outcomes(&lines), ["accepted", "rejected", "rejected", "rejected"], "{lines:?}");
     assert_eq!(counts(&last), json!({"read": 4, "accepted": 1, "rejected": 3}));

@@ -158,7 +158,8 @@ async fn results_after_the_first_10000_are_errors_alone(app: TestApp) {
 }
 
 async fn results_without_room_are_left_out_and_the_totals_count_them(app: TestApp) {
-    let flags = [("--batch-unread-bytes", "1048576"), ("--batch-refused-in-a-row", "0"), ("--rate-limit-per-minute", "0")];
+    let flags =
+        [("--batch-unread-bytes", "1048576"), ("--batch-refused-in-a-row", "0"), ("--rate-limit-per-minute", "0")];
     let app = app.another_with(&flags).await;
     let documents = vec![json!({}); 12_000];
     let answer = send_ndjson(app.founder(), STRICT, &documents).await;

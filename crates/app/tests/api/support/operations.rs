@@ -135,7 +135,8 @@ impl Operation {
             return assert_eq!(body, b"", "{status} is documented without a body for {}", self.path);
         };
         let described = content.get(media_type);
-        let described = described.unwrap_or_else(|| panic!("{status} {media_type} is not documented for {}", self.path));
+        let described =
+            described.unwrap_or_else(|| panic!("{status} {media_type} is not documented for {}", self.path));
         let in_lines = media_type == "application/x-ndjson";
         let model = if in_lines { "/schema/contentSchema/items/$ref" } else { "/schema/$ref" };
         match described.pointer(model).and_then(Value::as_str) {
