@@ -11,17 +11,17 @@ use mass_domain::access::{Forbidden, Principal};
 use mass_domain::contracts::ContractId;
 use mass_domain::mass_request::IdempotencyKey;
 use mass_domain::records::Format;
-use mass_mapping::Mapper;
+use mass_mapping::{Mapper, Outcome};
 use mass_service::{MassService, Options, Prepared, Record as Submitted};
 
 use super::coding::Decoder;
 use super::halt::Halt;
-use super::mapped::MappedRecords;
+use super::mapped::{self, MappedRecords};
 use super::upload::Upload;
 use crate::http::body::sentence;
 use crate::http::problem::{Problem, ProblemKind};
 use crate::http::streams::{Room, Stream};
-use crate::records::{Record, Records, UnreadableStream, in_words, submitted};
+use crate::records::{Record, Records, UnreadableStream, in_words, submitted, submitted_document};
 
 /// The read timeout of a body.
 const PAUSE: Duration = Duration::from_secs(60);
@@ -137,7 +137,10 @@ impl Source {
                 let taken = records.take(part, |record| collecting.take(&record));
                 taken.map_err(|error| collecting.unreadable(&error))
             }
-            Self::Mapped(records) => records.take(part, collecting),
+            Self::Mapped(records) => {
+                let contract = records.contract();
+                records.take(part, |outcome| collecting.take_mapped(outcome, contract))
+            }
         };
         collecting.sound()?;
         taken
@@ -163,7 +166,7 @@ impl Source {
 }
 
 /// Examines records and keeps them together.
-pub(super) struct Collecting {
+struct Collecting {
     terms: Terms,
     /// Whole chunks that wait to be handed on: a JSON document that is mapped can become several.
     full: VecDeque<Chunk>,
@@ -342,28 +345,53 @@ impl Collecting {
         self.prepare(record);
     }
 
+    /// Takes a record that a mapping profile made, or a row of which it made none.
+    fn take_mapped(&mut self, outcome: Outcome<'_>, contract: ContractId) {
+        if self.problem.is_some() {
+            return;
+        }
+        self.cut();
+        match outcome {
+            Outcome::Record(record) => {
+                let index = self.place(record.line, Some(record.row), record.bytes);
+                if !self.is_storing_over() {
+                    let record = submitted_document(record.document, record.bytes, || self.key_of(index));
+                    self.prepare(record);
+                }
+            }
+            Outcome::Refused(row) => {
+                if self.is_first()
+                    && let Some(problem) = mapped::other_format(&row)
+                {
+                    return self.refuse(problem);
+                }
+                let text = row.original.to_text();
+                self.place(row.line, Some(row.row).filter(|row| *row > 0), text.len());
+                if !self.is_storing_over() {
+                    let violations = row.refusals.iter().map(mapped::violation).collect();
+                    self.prepare(Submitted::unmapped(text.as_bytes(), contract, violations));
+                }
+            }
+        }
+    }
+
     /// Returns true if no record was found yet.
-    pub(super) const fn is_first(&self) -> bool {
+    const fn is_first(&self) -> bool {
         self.next_index == 0
     }
 
     /// Returns true if records are only counted any more.
-    pub(super) fn is_storing_over(&self) -> bool {
+    fn is_storing_over(&self) -> bool {
         self.halt.is_storing_over()
     }
 
     /// Reads the body no further, for this reason.
-    pub(super) fn refuse(&mut self, problem: Problem) {
+    fn refuse(&mut self, problem: Problem) {
         self.problem.get_or_insert(problem);
     }
 
-    /// Returns true if the body is read no further.
-    pub(super) const fn is_refused(&self) -> bool {
-        self.problem.is_some()
-    }
-
     /// Begins the next chunk if this one is full.
-    pub(super) fn cut(&mut self) {
+    fn cut(&mut self) {
         if self.is_full() {
             let next = Chunk::new(self.chunk.room.another());
             let mut chunk = std::mem::replace(&mut self.chunk, next);
@@ -375,7 +403,7 @@ impl Collecting {
     }
 
     /// Gives a record its place, and counts its bytes. Returns its index.
-    pub(super) fn place(&mut self, line: u64, row: Option<u64>, bytes: usize) -> u64 {
+    fn place(&mut self, line: u64, row: Option<u64>, bytes: usize) -> u64 {
         let index = self.next_index;
         self.next_index += 1;
         self.chunk.bytes += bytes;
@@ -384,12 +412,12 @@ impl Collecting {
     }
 
     /// Returns the key of a record that has none of its own: that of the batch, with its index.
-    pub(super) fn key_of(&self, index: u64) -> Option<String> {
+    fn key_of(&self, index: u64) -> Option<String> {
         self.terms.key.as_ref().map(|key| format!("{}:{index}", key.as_str()))
     }
 
     /// Examines the record that was placed last.
-    pub(super) fn prepare(&mut self, record: Submitted) {
+    fn prepare(&mut self, record: Submitted) {
         let Terms { service, principal, options, .. } = &self.terms;
         if let Err(Forbidden(permission)) = service.prepare_next(principal, record, options, &mut self.chunk.prepared) {
             self.refuse(Problem::forbidden(permission));

@@ -4,16 +4,14 @@ use actix_web::web::block;
 use mass_domain::contracts::ContractId;
 use mass_domain::mappings::MappingName;
 use mass_domain::validation::{Stage, Violation};
-use mass_mapping::{BrokenInput, Mapper, Outcome, Record, Refusal, RefusalCode, Refused};
-use mass_service::{MappingSource, Record as Submitted};
+use mass_mapping::{BrokenInput, Mapper, Outcome, Refusal, RefusalCode, Refused};
+use mass_service::MappingSource;
 
 use super::Tools;
-use super::intake::Collecting;
 use crate::http::body::sentence;
 use crate::http::problem::{Problem, ProblemKind};
 use crate::http::query::wrong_parameter;
 use crate::http::reply::Call;
-use crate::records::submitted_document;
 
 /// The number of bytes of memory that the text of a whole JSON document takes while it is parsed, for each of its own.
 const PARSED: usize = 8;
@@ -48,19 +46,22 @@ impl MappedRecords {
         Self { mapper, is_blank: true }
     }
 
+    /// Returns the contract of the records.
+    pub(super) const fn contract(&self) -> ContractId {
+        self.mapper.contract()
+    }
+
     /// Takes the next part of a body, `None` at its end.
-    pub(super) fn take(&mut self, part: Option<&[u8]>, collecting: &mut Collecting) -> Result<(), Problem> {
-        let contract = self.mapper.contract();
-        let mut each = |outcome: Outcome<'_>| collect(outcome, contract, collecting);
+    pub(super) fn take(&mut self, part: Option<&[u8]>, each: impl FnMut(Outcome<'_>)) -> Result<(), Problem> {
         let taken = match part {
             Some(part) => {
                 self.is_blank &= part.iter().all(u8::is_ascii_whitespace);
-                self.mapper.push(part, &mut each)
+                self.mapper.push(part, each)
             }
             None if self.is_blank => Ok(()),
-            None => self.mapper.finish(&mut each),
+            None => self.mapper.finish(each),
         };
-        taken.map_err(|error| unreadable(&error))
+        taken.map_err(|BrokenInput { detail, line }| unfit(&detail, line))
     }
 
     /// Returns true if there was nothing to make records of.
@@ -75,43 +76,15 @@ impl MappedRecords {
     }
 }
 
-/// Adds a record, or a row that is none.
-fn collect(outcome: Outcome<'_>, contract: ContractId, collecting: &mut Collecting) {
-    if collecting.is_refused() {
-        return;
-    }
-    collecting.cut();
-    match outcome {
-        Outcome::Record(record) => {
-            let Record { line, row, bytes, document, .. } = record;
-            let index = collecting.place(line, Some(row), bytes);
-            if !collecting.is_storing_over() {
-                let record = submitted_document(document, bytes, || collecting.key_of(index));
-                collecting.prepare(record);
-            }
-        }
-        Outcome::Refused(refused) => collect_refused(&refused, contract, collecting),
-    }
-}
-
-fn collect_refused(refused: &Refused<'_>, contract: ContractId, collecting: &mut Collecting) {
-    let Refused { line, row, original, refusals } = refused;
-    // The first text shows whether the body is of the profile's format at all.
-    if let (true, [refusal, ..]) = (collecting.is_first(), &refusals[..])
-        && matches!(refusal.code, RefusalCode::Json | RefusalCode::NoRecords)
-    {
-        return collecting.refuse(unfit(&refusal.to_string(), *line));
-    }
-    let text = original.to_text();
-    collecting.place(*line, Some(*row).filter(|row| *row > 0), text.len());
-    if !collecting.is_storing_over() {
-        let violations = refusals.iter().map(violation).collect();
-        collecting.prepare(Submitted::unmapped(text.as_bytes(), contract, violations));
-    }
+/// Returns the problem of a body whose first text shows that it is not of the profile's format at all.
+pub(super) fn other_format(Refused { line, refusals, .. }: &Refused<'_>) -> Option<Problem> {
+    let refusal = refusals.first()?;
+    let is_format = matches!(refusal.code, RefusalCode::Json | RefusalCode::NoRecords);
+    is_format.then(|| unfit(&refusal.to_string(), *line))
 }
 
 /// Converts a refusal; its pointer is the column, or the pointer into the row.
-fn violation(refusal: &Refusal) -> Violation {
+pub(super) fn violation(refusal: &Refusal) -> Violation {
     Violation {
         stage: Stage::Structural,
         pointer: refusal.source_name.clone(),
@@ -120,10 +93,6 @@ fn violation(refusal: &Refusal) -> Violation {
         expected: None,
         actual: None,
     }
-}
-
-fn unreadable(error: &BrokenInput) -> Problem {
-    unfit(&error.detail, error.line)
 }
 
 /// The problem of a body that the profile cannot read, or not any further.
