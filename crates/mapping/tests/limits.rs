@@ -39,7 +39,7 @@ fn a_row_that_becomes_too_long_a_document_is_refused() {
     let lines = format!("{{\"a\":[{}1]}}\n{{\"a\":[1]}}\n", "1,".repeat(5000));
     assert_eq!(map(&json, &lines).0, ["too_long"]);
     let others = "contract = \"simple/1.0\"\nread = { format = \"ndjson\" }\n[others]\nfrom = \"\"\n";
-    let members: Vec<String> = (0..70_000).map(|number| format!("\"m{number}\":1")).collect();
+    let members: Vec<String> = (0..90_000).map(|number| format!("\"m{number}\":1")).collect();
     let (codes, records, ..) = map(others, &format!("{{{}}}\n{{\"a\":1}}\n", members.join(",")));
     assert_eq!((codes, records), (vec!["too_long"], 1));
 }
