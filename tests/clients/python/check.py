@@ -3,6 +3,7 @@
 The requests of the blocks in other languages, which nothing here can run, are sent as they stand there.
 """
 
+import json
 import os
 import re
 from importlib.machinery import SourceFileLoader
@@ -47,8 +48,8 @@ def run_python() -> None:
     assert len(listed) == 6 and listed[-1].id == page["sent"].parsed.id, listed
 
     assert page["readings"]["temperature_celsius"].tolist() == [4.4]
-    assert page["hourly"].iloc[0].to_dict()["temperature"] == 4.4
-    assert Path("readings.parquet").stat().st_size > 0
+    assert [(row[0], row[2]) for row in page["hourly"].fetchall()] == [("lga-asos-2", 4.4)]
+    assert Path("hourly.parquet").stat().st_size > 0
 
 
 def get(path: str, query: dict | None = None) -> dict:
@@ -65,20 +66,21 @@ def send_grafana_requests() -> None:
         target = target.replace(macro, time)
     [item] = get(target.strip())["items"]
     assert item["device_id"] == "lga-asos-2" and item["observed_at"] and item["status"] == "pending"
+    assert item["document"]["metrics"]["temperature_celsius"] == 4.4
 
 
 def send_excel_requests() -> None:
     [query] = documented.blocks("powerquery")
-    [list_call] = re.findall(r'Get\("([^"]+)", \[([^\]]+)\] & cursor\)', query)
-    parameters = dict(re.findall(r'(\w+) = "([^"]*)"', list_call[1]))
-    assert set(parameters) == {"contract", "limit"}, parameters
-    page = get(list_call[0], parameters)
-    [item] = page["items"]
-    assert page["next_cursor"] is None
-    [prefix] = re.findall(r'Get\("([^"]+/)" & \[id\], \[\]\)', query)
-    metrics = get(prefix + item["id"])["document"]["metrics"]
+    [(path, wanted)] = re.findall(r'RelativePath = "([^"]+)", Query = \[([^\]]+)\]', query)
+    parameters = dict(re.findall(r'(\w+) = "([^"]*)"', wanted))
+    answer = httpx.get(f"{URL}/{path}", params=parameters, headers=HEADERS)
+    answer.raise_for_status()
+    [request, last] = [json.loads(line) for line in answer.text.splitlines()]
+    assert last == {"totals": {"requests": 1}} and request["corrected_by"] is None
+    [columns] = re.findall(r"each \[corrected_by\] = null\), \{([^}]+)\}", query)
+    assert set(re.findall(r'"(\w+)"', columns)) <= set(request)
     [names] = re.findall(r'"metrics", \{([^}]+)\}', query)
-    assert set(re.findall(r'"(\w+)"', names)) == set(metrics)
+    assert set(re.findall(r'"(\w+)"', names)) == set(request["document"]["metrics"])
 
 
 if __name__ == "__main__":
