@@ -66,8 +66,17 @@ fn shipped() -> Vec<(String, String, &'static str, Vec<u8>)> {
 async fn every_shipped_profile_reads_its_sample(app: TestApp) {
     let shipped = shipped();
     let names: Vec<&str> = shipped.iter().map(|(name, ..)| name.as_str()).collect();
-    let expected =
-        ["fluent-bit", "home-assistant", "mosquitto", "node-red", "otlp", "prometheus", "telegraf", "vector"];
+    let expected = [
+        "collectd",
+        "fluent-bit",
+        "home-assistant",
+        "mosquitto",
+        "node-red",
+        "otlp",
+        "prometheus",
+        "telegraf",
+        "vector",
+    ];
     assert_eq!(names, expected);
     for (name, profile, media_type, body) in shipped {
         keep_text(&app, &name, &profile).await;
