@@ -54,7 +54,8 @@ pub enum Command {
     #[command(after_help = with_secrets(
         IMPORT,
         "Example: mass import readings.csv --contract device/1.1\n\n\
-         Exit status: 0 when every record was taken, 2 when any was refused, 1 on failure."
+         Exit status: 0 when every record was taken, 2 when any was refused, 1 on failure.\n\
+         docs/import.md tells how to undo an import."
     ))]
     Import(import::Arguments),
     /// Export stored requests with their documents.

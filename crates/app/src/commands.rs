@@ -6,6 +6,7 @@ pub mod config;
 pub mod engine;
 pub mod export;
 pub mod import;
+mod input_file;
 pub mod migrate;
 mod new_file;
 pub mod openapi;

@@ -13,6 +13,7 @@ pub mod logging;
 pub mod periodic;
 pub mod program;
 pub mod records;
+mod retry_after;
 pub mod rows;
 pub mod startup;
 pub mod telemetry;

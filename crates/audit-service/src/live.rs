@@ -133,6 +133,10 @@ pub struct RequestRecord {
     pub observed_at: Option<String>,
     /// The column.
     pub natural_key: Option<String>,
+    /// The column.
+    pub batch_id: Option<String>,
+    /// The column.
+    pub call_id: Option<String>,
     /// The column: JSON text.
     pub warnings: String,
     /// The stored fingerprint.
@@ -163,6 +167,8 @@ impl RequestRecord {
     /// Returns the values whose digest its acceptance event carries.
     fn indexed(&self) -> IndexedValues<'_> {
         IndexedValues {
+            batch_id: self.batch_id.as_deref(),
+            call_id: self.call_id.as_deref(),
             correlation_id: self.correlation_id.as_deref(),
             device_id: self.device_id.as_deref(),
             idempotency_key: self.idempotency_key.as_deref(),

@@ -10,6 +10,7 @@ mod authenticate;
 mod cache;
 mod change_password;
 mod common_passwords;
+mod confirmations;
 #[cfg(test)]
 mod double;
 mod ed25519;
@@ -44,6 +45,7 @@ use version_reads::VersionReads;
 pub use accounts::{BootstrapError, Bootstrapped, ResetPasswordError, created_user};
 pub use authenticate::{AuthenticateError, CachedPrincipal, RefusedCredential};
 pub use change_password::ChangePasswordError;
+pub use confirmations::{ConfirmationToken, Extent, RefusedConfirmation};
 pub use hasher::{Cost, InvalidCost, Pepper, ShortPepper, UnreadableHash, Verification};
 pub use login::LoginError;
 pub use new_password::{NewPassword, WeakPassword};

@@ -16,6 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::confirmations::ConfirmationKey;
 use crate::fingerprint::fingerprint;
 use crate::{ed25519, uuid_v7};
 
@@ -103,12 +104,14 @@ pub struct PublicKey {
     pub x: String,
 }
 
-/// A secret that signs access tokens: directly with HMAC-SHA-256, or through the Ed25519 key derived from it.
+/// A secret that signs access tokens: directly with HMAC-SHA-256, or through the Ed25519 key derived from it. Another key
+/// derived from it signs confirmation tokens.
 #[derive(Clone)]
 pub struct SigningKey {
     hs256: Key,
     eddsa: Key,
     public: PublicKey,
+    confirmations: ConfirmationKey,
 }
 
 /// The reasons for which a secret cannot be a signing key.
@@ -117,8 +120,8 @@ pub enum InvalidSigningKey {
     /// Too short for the algorithm.
     #[error("expected a signing key of at least {} bytes", SigningKey::MIN_BYTES)]
     TooShort,
-    /// The cryptographic library cannot derive an Ed25519 key from it.
-    #[error("no Ed25519 key can be derived from the secret")]
+    /// The cryptographic library cannot derive the other keys from it.
+    #[error("no keys can be derived from the secret")]
     Underivable,
 }
 
@@ -151,7 +154,8 @@ impl SigningKey {
             verifies: DecodingKey::from_ed_der(public),
         };
         let public = PublicKey { id: eddsa.id.clone(), x: URL_SAFE_NO_PAD.encode(public) };
-        Ok(Self { hs256, eddsa, public })
+        let confirmations = ConfirmationKey::derive(secret).map_err(|_| InvalidSigningKey::Underivable)?;
+        Ok(Self { hs256, eddsa, public, confirmations })
     }
 
     const fn key(&self, algorithm: TokenAlgorithm) -> &Key {
@@ -321,6 +325,16 @@ impl AccessTokens {
             TokenAlgorithm::Hs256 => Vec::new(),
             TokenAlgorithm::EdDsa => self.keys.all().map(|key| key.public.clone()).collect(),
         }
+    }
+
+    /// Returns the key that signs confirmation tokens.
+    pub(crate) const fn confirmation_key(&self) -> &ConfirmationKey {
+        &self.keys.current.confirmations
+    }
+
+    /// Returns the keys that verify confirmation tokens.
+    pub(crate) fn confirmation_keys(&self) -> impl Iterator<Item = &ConfirmationKey> {
+        self.keys.all().map(|key| &key.confirmations)
     }
 
     /// Returns the lifetime of new tokens.

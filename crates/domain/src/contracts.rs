@@ -124,6 +124,7 @@ struct Sources {
     device_id: Option<&'static str>,
     observed_at: Option<&'static str>,
     correlation_id: Option<&'static str>,
+    batch_id: Option<&'static str>,
     /// The parts of the natural key, joined with `@`.
     natural_key: &'static [&'static str],
     idempotency_key: Option<&'static str>,
@@ -136,6 +137,7 @@ impl Sources {
         device_id: None,
         observed_at: None,
         correlation_id: None,
+        batch_id: None,
         natural_key: &[],
         idempotency_key: None,
         tenant: None,
@@ -149,6 +151,7 @@ impl Sources {
             device_id: text(self.device_id),
             observed_at: self.observed_at.and_then(|pointer| view.time(pointer)),
             correlation_id: text(self.correlation_id),
+            batch_id: text(self.batch_id),
             natural_key: key.filter(|parts| !parts.is_empty()).map(|parts| parts.join("@")),
             idempotency_key: text(self.idempotency_key).and_then(|key| IdempotencyKey::parse(&key).ok()),
             tenant: text(self.tenant),
@@ -294,6 +297,8 @@ pub struct Index {
     pub observed_at: Option<Timestamp>,
     /// The sender's correlation id.
     pub correlation_id: Option<String>,
+    /// The batch that the sender names.
+    pub batch_id: Option<String>,
     /// The natural key: equal for two documents about the same thing, unique within tenant and contract. `simple/1.0`
     /// has none.
     pub natural_key: Option<String>,

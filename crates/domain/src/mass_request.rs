@@ -156,6 +156,10 @@ pub struct Filter {
     pub device_id: Option<String>,
     /// Only requests with this correlation id.
     pub correlation_id: Option<String>,
+    /// Only requests whose documents name this batch.
+    pub batch_id: Option<String>,
+    /// Only requests that the batch or import with this id stored.
+    pub call_id: Option<String>,
     /// Only requests stored at or after this instant.
     pub created_from: Option<Timestamp>,
     /// Only requests stored before this instant.
@@ -164,6 +168,46 @@ pub struct Filter {
     pub observed_from: Option<Timestamp>,
     /// Only requests that describe an instant before this one.
     pub observed_to: Option<Timestamp>,
+}
+
+impl Filter {
+    /// Returns all conditions in a fixed order, by their names in queries.
+    #[must_use]
+    pub fn conditions(&self) -> [(&'static str, Option<String>); 11] {
+        let Self {
+            status,
+            contract,
+            site_id,
+            device_id,
+            correlation_id,
+            batch_id,
+            call_id,
+            created_from,
+            created_to,
+            observed_from,
+            observed_to,
+        } = self;
+        let time = |instant: &Option<Timestamp>| instant.map(|instant| instant.to_string());
+        [
+            ("status", status.map(|status| status.to_string())),
+            ("contract", contract.map(|contract| contract.to_string())),
+            ("site_id", site_id.clone()),
+            ("device_id", device_id.clone()),
+            ("correlation_id", correlation_id.clone()),
+            ("batch_id", batch_id.clone()),
+            ("call_id", call_id.clone()),
+            ("created_from", time(created_from)),
+            ("created_to", time(created_to)),
+            ("observed_from", time(observed_from)),
+            ("observed_to", time(observed_to)),
+        ]
+    }
+
+    /// Returns whether there is no condition.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 #[cfg(test)]

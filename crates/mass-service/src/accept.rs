@@ -4,7 +4,7 @@ use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::audit::{Act, NewEvent, Refusals};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::{AutoSend, CredentialsVersion};
-use mass_domain::trace::{Origin, SPANS};
+use mass_domain::trace::{Origin, RequestId, SPANS};
 
 use crate::MassService;
 use crate::decision::{Receipt, Refusal};
@@ -27,6 +27,16 @@ pub struct Options {
     pub renew_keys: bool,
     /// The mapping profile that the documents were made by.
     pub mapping: Option<MappingSource>,
+    /// The id by which the requests of a batch are found again, if it is not the call's request id.
+    pub call_id: Option<RequestId>,
+}
+
+impl Options {
+    /// Builds the options for a single document.
+    #[must_use]
+    pub const fn for_one(on_conflict: OnConflict, auto_send: AutoSend, origin: Origin) -> Self {
+        Self { on_conflict, auto_send, origin, renew_keys: false, mapping: None, call_id: None }
+    }
 }
 
 /// Reason for which a document is not accepted.
@@ -130,7 +140,7 @@ impl MassService {
     ) -> Result<Submission, (Box<Sent>, DocumentError)> {
         let at = self.clock.now();
         let id = self.next_id(at);
-        let Options { on_conflict, auto_send, origin, renew_keys: _, mapping } = options.clone();
+        let Options { on_conflict, auto_send, origin, renew_keys: _, mapping, call_id: _ } = options.clone();
         let actor = principal.actor();
         let span = tracing::Span::current();
         match examine(principal, record, at) {
@@ -148,6 +158,7 @@ impl MassService {
                     auto_send,
                     origin,
                     mapping,
+                    call_id: None,
                 })
             }
             Err(error) => {

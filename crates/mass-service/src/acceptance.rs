@@ -76,13 +76,24 @@ impl StoredState {
     }
 }
 
+/// The values that a request is looked up by and that are not shown with it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LookUpValues {
+    /// The natural key within the contract.
+    pub natural_key: Option<String>,
+    /// The batch that the document names.
+    pub batch_id: Option<String>,
+    /// The id of the batch or import that stores it; `None` for a single document.
+    pub call_id: Option<String>,
+}
+
 /// A request to insert.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewRequest {
     /// The request.
     pub request: MassRequest,
-    /// Its natural key within the contract.
-    pub natural_key: Option<String>,
+    /// The values that it is looked up by.
+    pub look_up: LookUpValues,
     /// The index of its first event among [`Additions::events`].
     event: usize,
 }
@@ -185,8 +196,8 @@ impl Judgement {
 struct Judge<'a> {
     tenant: &'a TenantId,
     stored: StoredState,
-    /// New requests, whose present state is in `stored`: natural key and index of the first event.
-    added: Vec<(MassRequestId, Option<String>, usize)>,
+    /// New requests, whose present state is in `stored`: values to look them up by, and index of the first event.
+    added: Vec<(MassRequestId, LookUpValues, usize)>,
     keys: Vec<NewKey>,
     superseded: Vec<MassRequestId>,
     sendings: Vec<(MassRequestId, Act)>,
@@ -242,22 +253,28 @@ impl<'a> Judge<'a> {
         let act = Act::new(submission.actor, submission.at, &submission.origin);
         let request = submission.clone().into_request(self.tenant, corrects);
         let id = request.summary.id;
-        let key = natural_key.as_ref().map(|(_, key)| key.clone());
-
+        let look_up = LookUpValues {
+            natural_key: natural_key.as_ref().map(|(_, key)| key.clone()),
+            batch_id: submission.examined.index.batch_id.clone(),
+            call_id: submission.call_id.as_ref().map(ToString::to_string),
+        };
         let mut accepted = NewEvent { input: Some(submission.input), ..request.summary.event(&act, Action::Accepted) };
-        accepted = accepted.with(IndexedValues::DETAIL, index_digest(&request, key.as_deref()).to_string());
+        accepted = accepted.with(IndexedValues::DETAIL, index_digest(&request, &look_up).to_string());
         if let Some(corrected) = corrects {
             accepted = accepted.with("corrects", corrected.to_string());
         }
         if let Some(MappingSource { name, digest }) = &submission.mapping {
             accepted = accepted.with("mapping", json!({"digest": digest.to_string(), "name": name}));
         }
+        if let Some(call_id) = submission.call_id.as_ref().filter(|id| **id != submission.origin.request_id) {
+            accepted = accepted.with("call_id", call_id.as_str());
+        }
         let sent = submission.auto_send.is_in_force(&self.stored.tenant.settings);
         if sent {
             accepted = accepted.with("delivery", DeliveryId::of(id).to_string());
             self.sendings.push((id, act.clone()));
         }
-        self.added.push((id, key, self.events.len()));
+        self.added.push((id, look_up, self.events.len()));
         self.events.push(accepted);
         if let Some(corrected) = corrects {
             self.supersede(corrected, id, &act)?;
@@ -304,23 +321,25 @@ impl<'a> Judge<'a> {
         let (mut requests, usage) = (stored.requests, stored.tenant.usage);
         let superseded = superseded.iter().filter_map(|id| requests.remove(id)).map(|request| request.summary);
         let superseded = superseded.collect();
-        let new = |(id, natural_key, event)| Some(NewRequest { request: requests.remove(&id)?, natural_key, event });
+        let new = |(id, look_up, event)| Some(NewRequest { request: requests.remove(&id)?, look_up, event });
         let requests = added.into_iter().filter_map(new).collect();
         Additions { requests, keys, superseded, sendings, events, usage }
     }
 }
 
 /// Computes the digest of the values by which a request is looked up.
-fn index_digest(request: &MassRequest, natural_key: Option<&str>) -> Fingerprint {
+fn index_digest(request: &MassRequest, look_up: &LookUpValues) -> Fingerprint {
     let Summary { correlation_id, device_id, idempotency_key, observed_at, site_id, .. } = &request.summary;
     let observed_at = observed_at.map(|at| at.to_string());
     // As the column has them. Only a map whose keys are no strings could fail, and there is none.
     let warnings = serde_json::to_string(&request.warnings).unwrap_or_default();
     let values = IndexedValues {
+        batch_id: look_up.batch_id.as_deref(),
+        call_id: look_up.call_id.as_deref(),
         correlation_id: correlation_id.as_deref(),
         device_id: device_id.as_deref(),
         idempotency_key: idempotency_key.as_deref(),
-        natural_key,
+        natural_key: look_up.natural_key.as_deref(),
         observed_at: observed_at.as_deref(),
         site_id: site_id.as_deref(),
         warnings: &warnings,

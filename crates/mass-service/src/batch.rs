@@ -83,7 +83,8 @@ impl MassService {
         prepared.verdicts.push(match self.prepare(principal, &record, options) {
             Ok(submission) => {
                 let sent = Sent::of(&submission);
-                prepared.submissions.push(submission);
+                let call_id = Some(options.call_id.as_ref().unwrap_or(&options.origin.request_id).clone());
+                prepared.submissions.push(Submission { call_id, ..submission });
                 (sent, Ok(()))
             }
             Err((sent, error)) => (*sent, Err(error)),

@@ -11,6 +11,7 @@ mod batch;
 mod claim;
 mod decision;
 mod delete;
+mod deletions;
 mod deliver;
 mod deliveries;
 mod document;
@@ -34,13 +35,14 @@ use uuid::{ContextV7, Uuid};
 
 pub use accept::{AcceptError, Options};
 pub use acceptance::{
-    Additions, JudgeError, Judgement, NaturalKey, NewKey, NewRequest, StoredState, SubmissionResults, TenantState,
-    judge,
+    Additions, JudgeError, Judgement, LookUpValues, NaturalKey, NewKey, NewRequest, StoredState, SubmissionResults,
+    TenantState, judge,
 };
 pub use batch::{Prepared, Results, Verdicts};
 pub use claim::{Claim, Claimed, Conclusion, Question, Recorded, Restraint};
 pub use decision::{Decision, KeyRecord, Receipt, Refusal, Snapshot, StoredVersion, decide};
 pub use delete::{DeleteError, Deletion};
+pub use deletions::{CountedSet, DeletedSet, DeletedStep, DeletionStep, DeletionsError, MOST_DELETED};
 pub use deliver::{Answer, Deliverer, DeliverySettings, Randomness, Recommender, RecommenderError};
 pub use deliveries::{DeliveryError, DeliveryQuery, DeliveryService};
 pub use document::{DocumentError, Record, SentKey};

@@ -3,7 +3,7 @@
 use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::audit::Event;
 use mass_domain::ids::MassRequestId;
-use mass_domain::mass_request::{Filter, MassRequest, Status, Summary};
+use mass_domain::mass_request::{Filter, MassRequest, Summary};
 use mass_domain::page::{CursorScope, ForeignCursor, Limit, Page, decode_cursor, encode_cursor};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::CredentialsVersion;
@@ -124,21 +124,7 @@ pub(crate) fn present<T>(found: Found<T>) -> Result<T, ReadError> {
 }
 
 fn scope(principal: &Principal, filter: &Filter) -> CursorScope {
-    let Filter {
-        status,
-        contract,
-        site_id,
-        device_id,
-        correlation_id,
-        created_from,
-        created_to,
-        observed_from,
-        observed_to,
-    } = filter;
-    let contract = contract.map(|id| id.to_string());
-    let times = [created_from, created_to, observed_from, observed_to].map(|time| time.map(|time| time.to_string()));
-    let texts = [Some(principal.tenant().as_str()), status.map(Status::as_str), contract.as_deref()];
-    let ids = [site_id.as_deref(), device_id.as_deref(), correlation_id.as_deref()];
-    let times = times.iter().map(Option::as_deref);
-    CursorScope::of("mass-requests", texts.into_iter().chain(ids).chain(times))
+    let conditions = filter.conditions();
+    let values = conditions.iter().map(|(_, value)| value.as_deref());
+    CursorScope::of("mass-requests", std::iter::once(Some(principal.tenant().as_str())).chain(values))
 }

@@ -15,6 +15,7 @@ use tokio::sync::mpsc::Sender;
 use crate::acceptance::SubmissionResults;
 use crate::claim::{Claim, Claimed, Conclusion, Recorded, Restraint};
 use crate::delete::{DeleteError, Deletion};
+use crate::deletions::{CountedSet, DeletedStep, DeletionStep};
 use crate::export::ExportedRequest;
 use crate::outbox::{HandleError, SendError};
 use crate::submission::Submission;
@@ -123,6 +124,28 @@ pub trait MassStore: Send + Sync {
     /// Erases a request's document and all values extracted from it. Its id, contract and fingerprint remain. Its
     /// natural key is free again: a version that it had superseded becomes the current one.
     async fn delete(&self, tenant: &TenantId, id: MassRequestId, deletion: Deletion) -> Result<(), DeleteError>;
+
+    /// Counts the requests that match the filter, with ids above `after`: those stored within the first `log_size`
+    /// events of the audit log, or by default all, with the present number of events.
+    async fn count(
+        &self,
+        tenant: &TenantId,
+        filter: &Filter,
+        log_size: Option<u64>,
+        after: Option<MassRequestId>,
+    ) -> Result<CountedSet, PortError>;
+
+    /// Deletes the first requests of a counted set as [`delete`](Self::delete) does, smallest id first, except those that
+    /// have events after the count. Erased content may stay in the database's own log until [`sweep`](Self::sweep).
+    async fn delete_step(
+        &self,
+        tenant: &TenantId,
+        filter: &Filter,
+        step: DeletionStep,
+    ) -> Result<DeletedStep, PortError>;
+
+    /// Removes erased content from the database's own log, now or once its readers have ended.
+    async fn sweep(&self);
 }
 
 /// The queue for the engine, for its workers: over all tenants.

@@ -8,7 +8,7 @@ use mass_domain::mappings::MappingName;
 use mass_domain::mass_request::{IdempotencyKey, MassRequest, Outcome, Status, Summary};
 use mass_domain::tenancy::{AutoSend, TenantId};
 use mass_domain::time::Timestamp;
-use mass_domain::trace::Origin;
+use mass_domain::trace::{Origin, RequestId};
 
 /// Treatment of another document under a natural key that is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -70,6 +70,8 @@ pub struct Submission {
     pub origin: Origin,
     /// The mapping profile that the document was made by, which the audit event names.
     pub mapping: Option<MappingSource>,
+    /// The id by which the requests of a batch or import are found again; `None` for a single document.
+    pub call_id: Option<RequestId>,
 }
 
 impl Submission {

@@ -20,7 +20,7 @@ use mass_domain::tenancy::{Quotas, TenantId, Usage};
 use mass_domain::time::Timestamp;
 use mass_domain::users::{Email, User};
 use mass_domain::validation::Warning;
-use mass_service::{KeyRecord, Snapshot};
+use mass_service::{KeyRecord, NewRequest, Snapshot};
 use uuid::Uuid;
 
 pub(crate) use addition::{Addition, Assumed};
@@ -147,16 +147,20 @@ pub(crate) struct NewRequestRow<'a> {
     #[diesel(embed)]
     summary: SummaryRow,
     natural_key: Option<&'a str>,
+    batch_id: Option<&'a str>,
+    call_id: Option<&'a str>,
     document: &'a str,
     warnings: Json<&'a [Warning]>,
 }
 
 impl<'a> NewRequestRow<'a> {
-    /// Builds the row of a request with its natural key.
-    pub(crate) fn new(request: &'a MassRequest, natural_key: Option<&'a str>) -> Self {
+    /// Builds the row of a new request.
+    pub(crate) fn new(NewRequest { request, look_up, .. }: &'a NewRequest) -> Self {
         Self {
             summary: request.summary.clone().into(),
-            natural_key,
+            natural_key: look_up.natural_key.as_deref(),
+            batch_id: look_up.batch_id.as_deref(),
+            call_id: look_up.call_id.as_deref(),
             document: &request.document,
             warnings: Json(&request.warnings),
         }

@@ -197,6 +197,8 @@ table! {
         device_id -> Nullable<Text>,
         observed_at -> Nullable<Instant>,
         natural_key -> Nullable<Text>,
+        batch_id -> Nullable<Text>,
+        call_id -> Nullable<Text>,
         fingerprint -> Binary,
         document -> Text,
         warnings -> Text,

@@ -22,9 +22,9 @@ use serde_json::value::RawValue;
 
 use self::server::Server;
 use super::new_file::NewFile;
+use super::remote::read_token;
 use super::{print, print_first_password, require_free, tenant, write_out};
 use crate::config::{LocalSettings, Secrets};
-use crate::engine::EngineToken as BearerToken;
 use crate::exported::{self, CsvRows};
 use crate::startup::Installation;
 use crate::terminal::write_stderr;
@@ -41,6 +41,12 @@ pub struct Arguments {
     /// A server's address [default: the local database].
     #[arg(long)]
     url: Option<String>,
+    /// A file with the server's bearer token; `-` is standard input.
+    #[arg(long, value_name = "PATH", requires = "url")]
+    token_file: Option<PathBuf>,
+    /// The time that an absent or busy server is asked again.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    retry_seconds: u64,
     /// The tenant, in the local database [default: MASS_TENANT].
     #[arg(long, conflicts_with = "url", value_parser = TenantId::parse)]
     tenant: Option<TenantId>,
@@ -76,6 +82,12 @@ struct Filters {
     /// Only requests with this correlation id.
     #[arg(long)]
     correlation_id: Option<String>,
+    /// Only requests whose documents name this batch.
+    #[arg(long)]
+    batch_id: Option<String>,
+    /// Only requests that the batch or import with this id stored.
+    #[arg(long)]
+    call_id: Option<String>,
     /// Only requests stored at or after this instant.
     #[arg(long, value_name = "INSTANT")]
     created_from: Option<Timestamp>,
@@ -98,6 +110,8 @@ impl From<Filters> for Filter {
             site_id: filters.site_id,
             device_id: filters.device_id,
             correlation_id: filters.correlation_id,
+            batch_id: filters.batch_id,
+            call_id: filters.call_id,
             created_from: filters.created_from,
             created_to: filters.created_to,
             observed_from: filters.observed_from,
@@ -112,7 +126,7 @@ impl From<Filters> for Filter {
 /// When the database or the server cannot be reached or does not let the caller in, the export is not whole, or the file
 /// cannot be written. No file is left then.
 pub async fn run(arguments: Arguments, secrets: &Secrets) -> anyhow::Result<ExitCode> {
-    let Arguments { out, format, url, tenant, filters, local } = arguments;
+    let Arguments { out, format, url, token_file, retry_seconds, tenant, filters, local } = arguments;
     out.as_deref().map(require_free).transpose()?;
     let named = out.as_ref().and_then(|path| path.extension()).is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
     let format = format.unwrap_or(if named { Format::Csv } else { Format::Ndjson });
@@ -122,7 +136,11 @@ pub async fn run(arguments: Arguments, secrets: &Secrets) -> anyhow::Result<Exit
         (Format::Csv, None) => bail!("CSV needs --contract NAME/VERSION, such as device/1.1"),
     };
     let source = match url {
-        Some(url) => Source::server(&url, secrets, &filters.into()).await?,
+        Some(url) => {
+            let token = read_token(token_file.as_deref(), secrets)?;
+            let patience = Duration::from_secs(retry_seconds);
+            Source::Server(Box::new(Server::open(&url, &token, &filters.into(), patience).await?))
+        }
         None => Source::local(&local, secrets, tenant, filters.into()).await?,
     };
     let target = out.as_deref().map_or(Ok(Target::Out), |path| NewFile::create(path).map(Target::File))?;
@@ -146,15 +164,6 @@ enum Source {
 }
 
 impl Source {
-    async fn server(url: &str, secrets: &Secrets, filter: &Filter) -> anyhow::Result<Self> {
-        let token = secrets.token.as_ref().context(
-            "--url needs a bearer token for that server: set the variable MASS_TOKEN, or MASS_TOKEN_FILE to the path of a \
-             file that holds it",
-        )?;
-        BearerToken::parse(token).context("MASS_TOKEN")?;
-        Ok(Self::Server(Box::new(Server::open(url, token, filter).await?)))
-    }
-
     async fn local(
         settings: &LocalSettings,
         secrets: &Secrets,

@@ -9,12 +9,10 @@ mod local;
 mod mapped;
 mod outcome;
 mod rejected;
-mod retry;
 mod server;
 mod source;
 mod summary;
 mod table;
-mod token;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,15 +25,15 @@ use mass_domain::tenancy::TenantId;
 use mass_service::OnConflict;
 use serde_json::{Value, json};
 
-use self::answer::TokenRefused;
 use self::destination::Destination;
-use self::input::STDIN;
 use self::mapped::Map;
 use self::outcome::ImportOutcome;
 use self::rejected::Rejected;
 use self::source::{FileFormat, Source};
 use self::summary::ImportSummary;
+use super::input_file::{STDIN, open_file};
 use super::print;
+use super::remote::TokenRefused;
 use crate::config::{EngineSettings, LocalSettings, Secrets};
 use crate::terminal::{visible_line, write_stderr};
 
@@ -143,10 +141,13 @@ pub async fn run(arguments: Arguments, secrets: &Secrets) -> anyhow::Result<Exit
         }
     }
     progress.finish_and_clear();
+    let call_id = destination.call_id().map(ToString::to_string);
     let recorded = destination.finish().await.context("the refusals cannot be recorded in the audit trail");
     let total = total(&files, arguments.dry_run);
     if failure.is_none() || !total.is_empty() {
-        print(&if arguments.json { format!("{}\n", in_json(&files, &total)) } else { in_words(&files, &total) })?;
+        let call_id = call_id.as_deref().filter(|_| total.has_stored());
+        let in_json = || format!("{}\n", in_json(&files, &total, call_id));
+        print(&if arguments.json { in_json() } else { in_words(&files, &total, call_id) })?;
     }
     if let Some(error) = failure {
         advise(&error, &total);
@@ -167,7 +168,7 @@ fn check(arguments: &Arguments, map: Option<&Map>) -> anyhow::Result<(Source, Re
         bail!("expected `-` at most once, because standard input can be read only once");
     }
     for path in others.iter().filter(|path| *path != Path::new(STDIN)) {
-        input::open_file(path).with_context(|| named(path))?;
+        open_file(path).with_context(|| named(path))?;
     }
     open(arguments, map, first)
 }
@@ -237,28 +238,32 @@ fn total(files: &[ImportedFile<'_>], is_dry_run: bool) -> ImportSummary {
 }
 
 /// Formats the results for people: of several files each, and the totals.
-fn in_words(files: &[ImportedFile<'_>], total: &ImportSummary) -> String {
+fn in_words(files: &[ImportedFile<'_>], total: &ImportSummary, call_id: Option<&str>) -> String {
     let of = |file: &ImportedFile<'_>| file.summary.text(file.rejected.as_deref());
+    let call = call_id.map_or_else(String::new, |id| format!("Import id: {id}\n"));
     if let [file] = files {
-        return of(file);
+        return of(file) + &call;
     }
     let name = |path: &Path| visible_line(&path.display().to_string()).into_owned();
     let each: String = files.iter().map(|file| format!("{}: {}", name(file.path), of(file))).collect();
-    format!("{each}In all: {}\n", total.numbers())
+    format!("{each}In all: {}\n{call}", total.numbers())
 }
 
 /// Formats the results for programs.
-fn in_json(files: &[ImportedFile<'_>], total: &ImportSummary) -> Value {
-    if let [file] = files {
-        return file.summary.json(file.rejected.as_deref());
-    }
-    let of = |file: &ImportedFile<'_>| {
-        let mut object = file.summary.json(file.rejected.as_deref());
-        object["file"] = json!(file.path);
+fn in_json(files: &[ImportedFile<'_>], total: &ImportSummary, call_id: Option<&str>) -> Value {
+    let mut object = if let [file] = files {
+        file.summary.json(file.rejected.as_deref())
+    } else {
+        let of = |file: &ImportedFile<'_>| {
+            let mut object = file.summary.json(file.rejected.as_deref());
+            object["file"] = json!(file.path);
+            object
+        };
+        let mut object = total.json(None);
+        object["files"] = files.iter().map(of).collect();
         object
     };
-    let mut object = total.json(None);
-    object["files"] = files.iter().map(of).collect();
+    object["call_id"] = json!(call_id);
     object
 }
 

@@ -4,15 +4,14 @@
 
 use std::error::Error as _;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use actix_web::http::header::HttpDate;
 use futures_util::future::BoxFuture;
 use mass_domain::delivery::{Failure, FailureCode};
 use mass_domain::recommendation::MAX_ANSWER_BYTES;
 use mass_domain::trace::TraceParent;
 use mass_service::{Answer, Question, RecommenderError};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Request, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -23,6 +22,7 @@ use tracing::{Instrument, Span};
 
 use super::EngineOptions;
 use super::resolver::{AllRefused, FilteringResolver};
+use crate::retry_after::retry_after;
 use crate::telemetry::spans;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -243,7 +243,7 @@ fn broken_off(error: &reqwest::Error) -> RecommenderError {
 
 /// Maps a status other than 200. The body is not stored, because it may quote the document.
 fn refusal(status: StatusCode, headers: &HeaderMap) -> RecommenderError {
-    let retry_after = headers.get(RETRY_AFTER).and_then(|value| pause(value.to_str().ok()?, SystemTime::now()));
+    let retry_after = retry_after(headers);
     let (code, retryable) = match status {
         StatusCode::REQUEST_TIMEOUT => (FailureCode::Timeout, true),
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => (FailureCode::Busy, true),
@@ -254,36 +254,11 @@ fn refusal(status: StatusCode, headers: &HeaderMap) -> RecommenderError {
     failed(code, format!("The engine answered with status {}.", status.as_u16()), retryable, retry_after)
 }
 
-/// Parses a `Retry-After`: seconds or an instant (RFC 9110, section 10.2.3).
-fn pause(text: &str, now: SystemTime) -> Option<Duration> {
-    let text = text.trim();
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
-    }
-    let until: SystemTime = text.parse::<HttpDate>().ok()?.into();
-    Some(until.duration_since(now).unwrap_or(Duration::ZERO))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use reqwest::header::RETRY_AFTER;
 
-    #[test]
-    fn a_pause_is_seconds_or_an_instant() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_770);
-        for (text, seconds) in [
-            ("7", Some(7)),
-            (" 0 ", Some(0)),
-            ("99999999999999999999999", Some(u64::MAX)),
-            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(7)),
-            ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0)),
-            ("", None),
-            ("-1", None),
-            ("soon", None),
-        ] {
-            assert_eq!(pause(text, now), seconds.map(Duration::from_secs), "{text}");
-        }
-    }
+    use super::*;
 
     #[test]
     fn a_status_tells_whether_to_ask_again() {

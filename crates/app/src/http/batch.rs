@@ -27,6 +27,7 @@ use mass_domain::contracts::ContractId;
 use mass_domain::mappings::MappingName;
 use mass_domain::mass_request::IdempotencyKey;
 use mass_domain::records::Format;
+use mass_domain::trace::RequestId;
 use mass_mapping::Mapper;
 use mass_service::{MappingService, MappingSource, MassService, Options, SentKey};
 use serde_json::json;
@@ -96,10 +97,17 @@ const MAP: Parameter = Parameter::new(
     || json!({"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}),
 );
 
+const CALL_ID: Parameter = Parameter::new(
+    "call_id",
+    "The id by which the stored requests are found again, such as one for all batches of an import [default: `X-Request-Id`].",
+    || json!({"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"}),
+);
+
 const PARAMETERS: &[Parameter] = &[
     KEYED,
     MAP,
     MAPPED_BY,
+    CALL_ID,
     Parameter::new(
         "contract",
         "The records' contract: needed for CSV; adds the contract's marker to JSON without one.",
@@ -241,6 +249,10 @@ impl Wishes {
         let mapping = query.take_with("mapped_by", |text| {
             MappingSource::parse(text).ok_or_else(|| "Expected NAME@DIGEST.".to_owned())
         });
+        let call_id = query.take_with("call_id", |text| {
+            RequestId::parse(text)
+                .map_err(|_| "Expected 1 to 128 letters, digits, dots, hyphens and underscores.".to_owned())
+        });
         query.finish()?;
         if upload.format == Format::Csv && map.is_none() && contract.is_none() {
             return Err(wrong_parameter("contract", "Rows of CSV do not tell their contract: name it.".to_owned()));
@@ -263,7 +275,7 @@ impl Wishes {
             None => (None, mapping),
         };
         let (auto_send, origin) = (tools.engine.auto_send(), call.origin.clone());
-        let options = Options { on_conflict, auto_send, origin, renew_keys: keyed, mapping };
+        let options = Options { on_conflict, auto_send, origin, renew_keys: keyed, mapping, call_id };
         let (mode, shown, form) = (mode.unwrap_or_default(), shown.unwrap_or_default(), Form::wanted(call.headers()));
         Ok(Self { mode, form, shown, contract, mapper, keyed, key, options })
     }

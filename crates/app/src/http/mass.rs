@@ -1,5 +1,6 @@
 //! MASS requests: send, look at, move on, delete.
 
+mod deletions;
 pub mod problems;
 pub mod shapes;
 
@@ -43,7 +44,8 @@ impl InPath for MassRequestId {
 }
 
 /// The operations.
-pub const OPERATIONS: &[Operation] = &[CREATE, VALIDATE, NORMALIZE, LIST, GET, EVENTS, SET_STATUS, DELETE];
+pub const OPERATIONS: &[Operation] =
+    &[CREATE, VALIDATE, NORMALIZE, LIST, deletions::DELETE, GET, EVENTS, SET_STATUS, DELETE];
 
 /// The header that names an attempt.
 const IDEMPOTENCY_KEY: Parameter = Parameter::new(
@@ -84,7 +86,7 @@ const CONTRACT: Parameter = Parameter::new(
 );
 
 /// The parameters that choose among requests.
-pub(super) const FILTERS: [Parameter; 9] = [
+pub(super) const FILTERS: [Parameter; 11] = [
     Parameter::new(
         "status",
         "Requests in this status.",
@@ -94,6 +96,17 @@ pub(super) const FILTERS: [Parameter; 9] = [
     Parameter::new("site_id", "Requests of this site.", parameters::short_text),
     Parameter::new("device_id", "Requests of this device.", parameters::short_text),
     Parameter::new("correlation_id", "Requests with this correlation id.", parameters::short_text),
+    Parameter::new(
+        "batch_id",
+        "Requests whose documents name this batch (`metadata.batch_id`).",
+        parameters::short_text,
+    ),
+    Parameter::new(
+        "call_id",
+        "Requests that one batch or import stored: its `call_id` or the `X-Request-Id` of its call, or the id that `mass import` \
+         prints.",
+        parameters::short_text,
+    ),
     Parameter::new("created_from", "Stored at or after this instant.", parameters::instant),
     Parameter::new("created_to", "Stored before this instant.", parameters::instant),
     Parameter::new("observed_from", "Telling of an instant at or after this one.", parameters::instant),
@@ -107,14 +120,28 @@ const INCLUDE: Parameter = Parameter::new(
     || json!({"type": "string", "enum": ["document"]}),
 );
 
-const LISTED: [Parameter; 12] = {
-    let [status, contract, site, device, correlation, created_from, created_to, observed_from, observed_to] = FILTERS;
+const LISTED: [Parameter; 14] = {
+    let [
+        status,
+        contract,
+        site,
+        device,
+        correlation,
+        batch,
+        call,
+        created_from,
+        created_to,
+        observed_from,
+        observed_to,
+    ] = FILTERS;
     [
         status,
         contract,
         site,
         device,
         correlation,
+        batch,
+        call,
         created_from,
         created_to,
         observed_from,
@@ -171,13 +198,7 @@ async fn create(
 ) -> Result<Reply<MassRequest>, Problem> {
     let on_conflict = query.take_with("on_conflict", on_conflict).unwrap_or_default();
     let record = record(&call, document, query)?;
-    let options = Options {
-        on_conflict,
-        auto_send: engine.auto_send(),
-        origin: call.origin.clone(),
-        renew_keys: false,
-        mapping: None,
-    };
+    let options = Options::for_one(on_conflict, engine.auto_send(), call.origin.clone());
     let receipt = accept(&call, &service, &record, &options).await?;
     engine.accepted([&receipt]);
     let status = if receipt.outcome == Outcome::Duplicate { StatusCode::OK } else { StatusCode::CREATED };
@@ -463,6 +484,8 @@ pub(super) fn filter(query: &mut Query) -> Filter {
         site_id: query.take_with("site_id", short_text),
         device_id: query.take_with("device_id", short_text),
         correlation_id: query.take_with("correlation_id", short_text),
+        batch_id: query.take_with("batch_id", short_text),
+        call_id: query.take_with("call_id", short_text),
         created_from: query.take("created_from"),
         created_to: query.take("created_to"),
         observed_from: query.take("observed_from"),

@@ -133,6 +133,12 @@ pub fn wrong_parameter(name: &str, detail: String) -> Problem {
     wrong(vec![violation(&format!("?{name}"), "parameter", detail)])
 }
 
+/// A problem for an operation that needs any of its filters.
+#[must_use]
+pub fn unfiltered() -> Problem {
+    wrong(vec![violation("?", "missing_parameter", "Expected at least one filter, found none.".to_owned())])
+}
+
 /// A problem for a header that cannot be read.
 #[must_use]
 pub fn wrong_header(name: &str, detail: String) -> Problem {

@@ -153,3 +153,49 @@ fn stub(body: String, is_whole: bool) -> (String, JoinHandle<()>) {
     };
     (url, std::thread::spawn(serve))
 }
+
+#[test]
+fn a_busy_server_is_asked_again_with_the_token_of_a_file() {
+    let workplace = Workplace::sqlite();
+    workplace.write("token", "t\n");
+    let busy = |after: &str| {
+        format!("HTTP/1.1 503 Busy\r\nRetry-After: {after}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+    };
+    let body = "{\"totals\":{\"requests\":0}}\n";
+    let whole = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let past = "Sun, 06 Nov 1994 08:49:37 GMT";
+    let (url, server) = answering(vec![busy("0"), busy(past), whole]);
+    let ended = good(export(&workplace, &["--url", &url, "--token-file", "token"]));
+    server.join().unwrap();
+    assert_eq!(ended.stdout, body);
+    assert_eq!(ended.stderr.matches("the server answered 503").count(), 2, "{ended:?}");
+
+    let (url, server) = answering(vec![busy("3600")]);
+    let ended = export(&workplace, &["--url", &url, "--token-file", "token", "--retry-seconds", "60"]);
+    server.join().unwrap();
+    assert!(ended.status == Some(1) && ended.stderr.contains("--retry-seconds"), "{ended:?}");
+
+    let moved = "HTTP/1.1 308 Moved\r\nLocation: https://mass.example/m/v1/mass-requests/export\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    let (url, server) = answering(vec![moved.to_owned()]);
+    let ended = export(&workplace, &["--url", &url, "--token-file", "token"]);
+    server.join().unwrap();
+    assert!(ended.status == Some(1) && ended.stderr.contains("refers to https://mass.example/m,"), "{ended:?}");
+}
+
+/// A server that gives these answers, one for each connection.
+fn answering(answers: Vec<String>) -> (String, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serve = move || {
+        for answer in answers {
+            let (mut connection, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(connection.try_clone().unwrap());
+            let mut line = String::new();
+            while reader.read_line(&mut line).unwrap() > 2 {
+                line.clear();
+            }
+            connection.write_all(answer.as_bytes()).unwrap();
+        }
+    };
+    (url, std::thread::spawn(serve))
+}

@@ -21,6 +21,7 @@ mod batch;
 mod clients;
 mod contracts;
 mod credentials;
+mod deletions;
 mod delivery;
 mod door;
 mod engine;

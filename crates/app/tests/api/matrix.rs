@@ -44,6 +44,7 @@ const TABLE: &[(&str, Needs, u16, Object)] = &[
     ("POST /v1/mass-requests", Permits(MassWrite), 201, Object::None),
     ("POST /v1/mass-requests/batch", Permits(MassWrite), 200, Object::None),
     ("GET /v1/mass-requests", Permits(MassRead), 200, Object::None),
+    ("DELETE /v1/mass-requests", Permits(MassWrite), 200, Object::None),
     ("GET /v1/mass-requests/export", Permits(MassRead), 200, Object::None),
     ("GET /v1/mass-requests/{id}", Permits(MassRead), 200, Object::Request),
     ("GET /v1/mass-requests/{id}/events", Permits(MassRead), 200, Object::Request),

@@ -1,14 +1,19 @@
-//! The sessions of README.md, executed as written.
+//! The sessions of README.md and of the pages in docs, executed as written.
 
 use std::fs;
 use std::process::{Command, Output};
 
 use crate::support::process::{Workplace, repository};
 
-/// Returns the ```bash blocks under a heading, up to the next of its level.
+/// Returns the ```bash blocks under a heading of the README, up to the next of its level.
 fn blocks_under(heading: &str) -> String {
-    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
-    let lines = readme.lines().skip_while(|line| *line != heading).skip(1).take_while(|line| !line.starts_with("## "));
+    blocks_of("README.md", heading)
+}
+
+/// Returns the ```bash blocks under a heading of a page, up to the next of its level.
+fn blocks_of(page: &str, heading: &str) -> String {
+    let text = fs::read_to_string(repository().join(page)).unwrap();
+    let lines = text.lines().skip_while(|line| *line != heading).skip(1).take_while(|line| !line.starts_with("## "));
     let mut script = String::new();
     let mut inside = false;
     for line in lines {
@@ -82,4 +87,21 @@ fn the_engine_session_of_the_readme_works() {
     assert!(session.status.success(), "{printed}\n{}", String::from_utf8_lossy(&session.stderr));
     assert!(printed.contains(r#""state":"queued""#) && printed.contains(r#""valid":true"#), "{printed}");
     assert!(printed.contains(r#""target":"tampa-1/cooling_setpoint_c","current":22.0,"suggested":23.0"#), "{printed}");
+}
+
+#[tokio::test]
+async fn a_wrong_import_is_undone_as_documented() {
+    let workplace = Workplace::sqlite();
+    let server = workplace.serve();
+    let token = server.token().await;
+    let workplace = workplace.with("MASS_TOKEN", &token);
+    fs::copy(repository().join("tests/data/import/weather-lga-2013.csv"), workplace.path("wrong.csv")).unwrap();
+    let script = blocks_of("docs/import.md", "## Undoing an import");
+    assert!(script.contains("wrong.csv") && script.contains("confirm="), "{script}");
+    let session = workplace.shell(&format!("set -eu\n{}", adapted(&script, &server.url, "")));
+    assert_eq!(session.status, Some(0), "{session:?}");
+    for told in [r#""matched":155"#, r#""deleted":155"#, r#""remaining":0"#] {
+        assert!(session.stdout.contains(told), "{told}: {session:?}");
+    }
+    assert_eq!(server.list(&token).await.len(), 0);
 }

@@ -14,8 +14,8 @@ use uuid::Uuid;
 use super::*;
 use crate::double::{Double, Stored, settle};
 use crate::{
-    AccessTokens, AuthStores, Capacity, Cost, Passwords, SigningKey, SigningKeys, StoredKey, TokenAlgorithm,
-    TokenLifetime,
+    AccessTokens, AuthStores, Capacity, Cost, Extent, Passwords, RefusedConfirmation, SigningKey, SigningKeys,
+    StoredKey, TokenAlgorithm, TokenLifetime,
 };
 
 /// A clock that the test sets.
@@ -281,4 +281,29 @@ async fn refuses_callers_if_the_credentials_version_cannot_be_read() {
     let token = scene.auth.tokens.issue(&subject(), at(0)).unwrap();
     let refused = scene.auth.authenticate(token.expose_secret(), None).await;
     assert!(matches!(refused, Err(AuthenticateError::Store(PortError::Unavailable(_)))));
+}
+
+#[tokio::test]
+async fn a_confirmation_is_for_one_caller_and_one_action_within_an_hour() {
+    let scene = Scene::new();
+    let (principal, other) = (scene.call().await.unwrap(), Principal::system(tenant()));
+    let extent = Extent { count: 7, log_size: 42 };
+    let token = scene.auth.issue_confirmation(&principal, "delete all", extent);
+    assert_eq!(token.expires_at, at(3600));
+    let verify = |principal, action, token: &str| scene.auth.verify_confirmation(principal, action, token);
+    assert_eq!(verify(&principal, "delete all", &token.text), Ok(extent));
+    for (principal, action, text) in [
+        (&other, "delete all", token.text.as_str()),
+        (&principal, "delete some", &token.text),
+        (&principal, "delete all", &token.text[1..]),
+        (&principal, "delete all", &token.text[..token.text.len() - 1]),
+        (&principal, "delete all", ""),
+        (&principal, "delete all", "?"),
+    ] {
+        assert_eq!(verify(principal, action, text), Err(RefusedConfirmation::Foreign), "{action} {text}");
+    }
+    scene.set_clock(3599);
+    assert_eq!(verify(&principal, "delete all", &token.text), Ok(extent));
+    scene.set_clock(3600);
+    assert_eq!(verify(&principal, "delete all", &token.text), Err(RefusedConfirmation::Expired));
 }

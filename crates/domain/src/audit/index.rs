@@ -8,6 +8,12 @@ use crate::canonical::Fingerprint;
 /// carries their digest, so that the verification finds a change of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct IndexedValues<'a> {
+    /// The batch that the document names. Left out of the digest if there is none, as before it was stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_id: Option<&'a str>,
+    /// The id of the batch or import that stored the document. Left out like `batch_id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call_id: Option<&'a str>,
     /// The sender's correlation id.
     pub correlation_id: Option<&'a str>,
     /// The device that the document is about.
@@ -30,6 +36,8 @@ impl IndexedValues<'_> {
 
     /// The values of a request whose document was erased.
     pub const ERASED: Self = Self {
+        batch_id: None,
+        call_id: None,
         correlation_id: None,
         device_id: None,
         idempotency_key: None,

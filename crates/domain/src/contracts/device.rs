@@ -43,6 +43,7 @@ pub(super) static CONTRACT: Contract = Contract {
 pub(super) const SOURCES: Sources = Sources {
     device_id: Some("/device/id"),
     observed_at: Some(TIMESTAMP),
+    batch_id: Some("/metadata/batch_id"),
     natural_key: &["/device/id", TIMESTAMP],
     ..Sources::NONE
 };

@@ -149,6 +149,7 @@ fn found_by(index: &Index) -> BTreeMap<String, String> {
         ("device_id", index.device_id.clone()),
         ("observed_at", index.observed_at.map(|time| time.to_string())),
         ("correlation_id", index.correlation_id.clone()),
+        ("batch_id", index.batch_id.clone()),
         ("natural_key", index.natural_key.clone()),
         ("idempotency_key", index.idempotency_key.as_ref().map(|key| key.as_str().to_owned())),
         ("tenant", index.tenant.clone()),

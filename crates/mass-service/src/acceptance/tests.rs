@@ -55,6 +55,7 @@ fn reading(number: u128, device: &str, value: i64) -> Submission {
         on_conflict: OnConflict::Refuse,
         auto_send: AutoSend::NoEngine,
         mapping: None,
+        call_id: None,
         origin: Origin { request_id: RequestId::parse("req-1").unwrap(), trace: None, address: None },
     }
 }
@@ -104,13 +105,13 @@ fn stores_a_new_document_with_its_event_keys_and_usage() {
         [Ok(Receipt { outcome: Outcome::Accepted, replayed: false, sent: false, request: request.clone() })]
     );
     let [new] = &additions.requests[..] else { panic!("{additions:?}") };
-    assert_eq!((&new.request, new.natural_key.as_deref()), (&request, Some("dev-1")));
+    assert_eq!((&new.request, new.look_up.natural_key.as_deref()), (&request, Some("dev-1")));
     let [kept] = &additions.keys[..] else { panic!("{additions:?}") };
     assert_eq!((&kept.key, kept.record.request_id, kept.at), (&key("k"), id(1), sent.at));
     assert_eq!(kept.answer, Snapshot::of(&request.summary, Outcome::Accepted));
     let [event] = &additions.events[..] else { panic!("{additions:?}") };
     assert_eq!((event.action, event.input), (Action::Accepted, Some(sent.input)));
-    assert_eq!(event.detail[IndexedValues::DETAIL], index_digest(&request, Some("dev-1")).to_string());
+    assert_eq!(event.detail[IndexedValues::DETAIL], index_digest(&request, &new.look_up).to_string());
     let Usage { requests, stored_bytes, .. } = additions.usage;
     assert_eq!((requests, stored_bytes), (1, request.document.len() as u64));
 }

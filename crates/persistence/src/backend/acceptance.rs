@@ -214,7 +214,7 @@ fn add(
     if events.is_empty() && keys.is_empty() {
         return Ok(Some(head.frontier));
     }
-    let requests = requests.iter().map(|new| NewRequestRow::new(&new.request, new.natural_key.as_deref())).collect();
+    let requests = requests.iter().map(NewRequestRow::new).collect();
     let keys =
         keys.iter().map(|new| KeyRow::new(tenant, &new.key, &new.record, &new.answer, Instant(new.at))).collect();
     let queue = sendings.iter().map(|(request, act)| QueueRow::first(tenant, *request, act)).collect();

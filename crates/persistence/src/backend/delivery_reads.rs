@@ -3,6 +3,8 @@
 //! An automatically sent request has only a place in the queue at first, which costs little where much is accepted; the
 //! row of its delivery is written at the first change. The query here reads both as one.
 
+use std::collections::HashSet;
+
 use diesel::dsl::{count_star, sql};
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
@@ -73,6 +75,28 @@ pub(super) fn of_request(
     let query = diesel::sql_query(BY_REQUEST).bind::<Text, _>(tenant.as_str());
     let query = query.bind::<types::Id, _>(Id(DeliveryId::of(id).as_uuid()));
     query.get_result(connection).optional()?.map(QueuedDeliveryRow::into_delivery).transpose()
+}
+
+/// Returns those of these requests that have a delivery.
+pub(super) fn requests_with_deliveries(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    ids: &[MassRequestId],
+) -> QueryResult<HashSet<MassRequestId>> {
+    let ids = || ids.iter().map(|id| Id(id.as_uuid()));
+    let waiting: Vec<Id> = delivery_queue::table
+        .filter(delivery_queue::tenant_id.eq(tenant.as_str()))
+        .filter(delivery_queue::delivery_id.eq_any(ids()))
+        .select(delivery_queue::delivery_id)
+        .load(connection)?;
+    let written: Vec<Id> = deliveries::table
+        .filter(deliveries::tenant_id.eq(tenant.as_str()))
+        .filter(deliveries::request_id.eq_any(ids()))
+        // Repeating this predicate lets the planner use the partial index.
+        .filter(sql::<Bool>("length(tenant_id) > 0"))
+        .select(deliveries::request_id)
+        .load(connection)?;
+    Ok(waiting.into_iter().chain(written).map(|id| MassRequestId::from_uuid(id.0)).collect())
 }
 
 /// Lists deliveries, newest first.

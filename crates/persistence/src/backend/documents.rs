@@ -32,6 +32,8 @@ pub(super) fn matching<'a>(tenant: &'a TenantId, filter: &'a Filter) -> mass_req
         site_id,
         device_id,
         correlation_id,
+        batch_id,
+        call_id,
         created_from,
         created_to,
         observed_from,
@@ -55,6 +57,12 @@ pub(super) fn matching<'a>(tenant: &'a TenantId, filter: &'a Filter) -> mass_req
     }
     if let Some(correlation_id) = correlation_id {
         query = query.filter(mass_requests::correlation_id.eq(correlation_id));
+    }
+    if let Some(batch_id) = batch_id {
+        query = query.filter(mass_requests::batch_id.eq(batch_id));
+    }
+    if let Some(call_id) = call_id {
+        query = query.filter(mass_requests::call_id.eq(call_id));
     }
     if let Some(from) = created_from {
         let lowest = Id(lowest_id_from(*from));

@@ -10,17 +10,16 @@ use mass_domain::page::Limit;
 use mass_domain::port::PortError;
 use mass_domain::tenancy::{CredentialsVersion, TenantId};
 use mass_domain::time::Timestamp;
-use mass_domain::validation::Warning;
 use mass_service::{
-    DeleteError, Deletion, DocumentPage, ExportedRequest, Found, MassStore, Submission, SubmissionResults, Transition,
-    TransitionError,
+    CountedSet, DeleteError, DeletedStep, Deletion, DeletionStep, DocumentPage, ExportedRequest, Found, MassStore,
+    Submission, SubmissionResults, Transition, TransitionError,
 };
 use tokio::sync::mpsc::Sender;
 
 use super::audit::{self, Head};
 use super::requests::{find, find_as_of, update};
-use super::{Connection, Store, acceptance, deliveries, documents, quotas, recommendations};
-use crate::columns::{Id, Instant, Json};
+use super::{Connection, Store, acceptance, deletions, deliveries, documents};
+use crate::columns::{Id, Instant};
 use crate::rows::SummaryRow;
 use crate::schema::{idempotency_keys, mass_requests};
 
@@ -118,12 +117,44 @@ impl MassStore for Store {
     }
 
     async fn delete(&self, tenant: &TenantId, id: MassRequestId, deletion: Deletion) -> Result<(), DeleteError> {
-        let delete = move |connection: &mut Connection, tenant: &TenantId| delete(connection, tenant, id, deletion);
+        let delete =
+            move |connection: &mut Connection, tenant: &TenantId| deletions::delete(connection, tenant, id, deletion);
         let deleted = self.writes.run_for(tenant, delete).await?;
         if deleted.is_ok() {
             super::sweep(self).await;
         }
         deleted
+    }
+
+    async fn count(
+        &self,
+        tenant: &TenantId,
+        filter: &Filter,
+        log_size: Option<u64>,
+        after: Option<MassRequestId>,
+    ) -> Result<CountedSet, PortError> {
+        let filter = filter.clone();
+        let count = move |connection: &mut Connection, tenant: &TenantId| {
+            deletions::count_matching(connection, tenant, &filter, log_size, after)
+        };
+        self.reads.read_for(tenant, count).await
+    }
+
+    async fn delete_step(
+        &self,
+        tenant: &TenantId,
+        filter: &Filter,
+        step: DeletionStep,
+    ) -> Result<DeletedStep, PortError> {
+        let filter = filter.clone();
+        let delete = move |connection: &mut Connection, tenant: &TenantId| {
+            deletions::delete_step(connection, tenant, &filter, step)
+        };
+        self.writes.run_for(tenant, delete).await
+    }
+
+    async fn sweep(&self) {
+        super::sweep(self).await;
     }
 }
 
@@ -207,86 +238,6 @@ pub(super) fn transition(
         head.append(connection, [event].into_iter().chain(abandoned))?;
         Ok(Ok(request))
     })
-}
-
-/// Erases a request, and reinstates the version that it had superseded.
-pub(super) fn delete(
-    connection: &mut Connection,
-    tenant: &TenantId,
-    id: MassRequestId,
-    deletion: Deletion,
-) -> QueryResult<Result<(), DeleteError>> {
-    super::write(connection, |connection| {
-        let head = Head::lock(connection, tenant)?;
-        let MassRequest { summary: mut request, document, .. } = match find(connection, tenant, id)? {
-            Found::Present(request) => request,
-            Found::Deleted => return Ok(Err(DeleteError::Gone)),
-            Found::Absent => return Ok(Err(DeleteError::NotFound)),
-        };
-        if let Err(error) = deletion.judge(&request) {
-            return Ok(Err(error));
-        }
-        let Deletion { expected: _, actor, at, origin } = deletion;
-        let act = Act { actor, at, origin };
-        request.touch(&act);
-        erase(connection, &request)?;
-        quotas::give_back(connection, tenant, document.len())?;
-        recommendations::erase(connection, tenant, id)?;
-        let mut events = vec![request.event(&act, Action::Deleted)];
-        let without_answer = [State::Queued, State::Leased, State::Dead];
-        events.extend(deliveries::abandon(connection, &request, &act, &without_answer)?);
-        if let Some(mut older) = version_to_reinstate(connection, tenant, &request)? {
-            older.corrected_by = None;
-            older.touch(&act);
-            update(connection, &older)?;
-            events.push(older.event(&act, Action::Reinstated).with("deleted", id.to_string()));
-        }
-        head.append(connection, events)?;
-        Ok(Ok(()))
-    })
-}
-
-/// Erases all of a request except its id, contract and fingerprint.
-fn erase(connection: &mut Connection, request: &Summary) -> QueryResult<()> {
-    let nothing = None::<&str>;
-    diesel::update(mass_requests::table.find((request.tenant_id.as_str(), Id(request.id.as_uuid()))))
-        .set((
-            mass_requests::version.eq(request.version),
-            mass_requests::updated_at.eq(Instant(request.updated_at)),
-            mass_requests::deleted_at.eq(Instant(request.updated_at)),
-            mass_requests::document.eq(""),
-            mass_requests::warnings.eq(Json(&[] as &[Warning])),
-            mass_requests::correlation_id.eq(nothing),
-            mass_requests::idempotency_key.eq(nothing),
-            mass_requests::site_id.eq(nothing),
-            mass_requests::device_id.eq(nothing),
-            mass_requests::observed_at.eq(None::<Instant>),
-            mass_requests::natural_key.eq(nothing),
-        ))
-        .execute(connection)?;
-    Ok(())
-}
-
-/// Finds the version to reinstate when the current one is deleted: the nearest in its chain of corrections that is not
-/// deleted. None if the deleted version was superseded.
-fn version_to_reinstate(
-    connection: &mut Connection,
-    tenant: &TenantId,
-    deleted: &Summary,
-) -> QueryResult<Option<Summary>> {
-    let mut next = deleted.corrects.filter(|_| deleted.corrected_by.is_none());
-    while let Some(id) = next {
-        let (row, deleted): (SummaryRow, bool) = mass_requests::table
-            .find((tenant.as_str(), Id(id.as_uuid())))
-            .select((SummaryRow::as_select(), mass_requests::deleted_at.is_not_null()))
-            .first(connection)?;
-        let older = row.into_summary()?;
-        if !deleted {
-            return Ok(Some(older));
-        }
-        next = older.corrects;
-    }
-    Ok(None)
 }
 
 /// Deletes idempotency keys whose first use was before an instant. Returns their number.

@@ -12,6 +12,7 @@ mod audit_live;
 mod audit_log;
 mod audit_tree;
 mod claims;
+mod deletions;
 mod deliveries;
 mod delivery_reads;
 mod delivery_rows;

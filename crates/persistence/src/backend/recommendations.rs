@@ -109,10 +109,10 @@ pub(super) fn list(
 }
 
 /// Deletes the recommendations on a request, which show values of its document.
-pub(super) fn erase(connection: &mut Connection, tenant: &TenantId, id: MassRequestId) -> QueryResult<()> {
+pub(super) fn erase(connection: &mut Connection, tenant: &TenantId, ids: &[MassRequestId]) -> QueryResult<()> {
     diesel::delete(recommendations::table)
         .filter(recommendations::tenant_id.eq(tenant.as_str()))
-        .filter(recommendations::request_id.eq(Id(id.as_uuid())))
+        .filter(recommendations::request_id.eq_any(ids.iter().map(|id| Id(id.as_uuid()))))
         .execute(connection)?;
     Ok(())
 }

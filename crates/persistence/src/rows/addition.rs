@@ -125,6 +125,8 @@ unnested!(Requests<'a> of NewRequestRow<'a>, into "mass_requests",
     audit_sequence: BigInt, i64 = |row| row.summary.audit_sequence;
     audit_leaf_hash: Binary, &'a [u8] = |row| row.summary.audit_leaf_hash.as_slice();
     natural_key: Nullable<Text>, Option<&'a str> = |row| row.natural_key;
+    batch_id: Nullable<Text>, Option<&'a str> = |row| row.batch_id;
+    call_id: Nullable<Text>, Option<&'a str> = |row| row.call_id;
     document: Text, &'a str = |row| row.document;
     warnings: Text, &'a super::Json<&'a [super::Warning]> = |row| &row.warnings;
 );

@@ -7,7 +7,10 @@ use mass_domain::audit::{Action, Event, Object};
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{Filter, MassRequest, Status};
 use mass_domain::page::Limit;
-use mass_service::{DeleteError, Deletion, Found, Refusal, Transition, TransitionError};
+use mass_domain::trace::RequestId;
+use mass_service::{
+    CountedSet, DeleteError, DeletedStep, Deletion, DeletionStep, Found, Refusal, Transition, TransitionError,
+};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -24,6 +27,8 @@ on_both!(
     deleting_a_superseded_version_reinstates_nothing,
     a_chain_of_corrections_skips_deleted_versions,
     a_freed_natural_key_can_be_used_again,
+    steps_of_a_deletion_follow_the_ids_and_leave_later_changes,
+    a_request_that_a_step_reinstates_and_deletes_keeps_its_versions_in_order,
 );
 
 async fn find(db: &TestDatabase, id: MassRequestId) -> Found<MassRequest> {
@@ -109,10 +114,13 @@ async fn a_deleted_request_is_gone_for_every_operation(db: TestDatabase) {
 }
 
 async fn deletion_erases_everything_but_the_fingerprint(db: TestDatabase) {
-    let stored = db.stored(reading("dev-1", 20).keyed("k")).await.summary;
+    let mut sent = reading("dev-1", 20).keyed("k");
+    sent.examined.index.batch_id = Some("batch-1".to_owned());
+    sent.call_id = RequestId::parse("call-1").ok();
+    let stored = db.stored(sent).await.summary;
     delete(&db, stored.id).await;
     let request = "SELECT document || warnings || version || coalesce(natural_key, correlation_id, site_id, device_id, \
-                   idempotency_key, ' and nothing else') AS line FROM mass_requests WHERE observed_at IS NULL";
+                   idempotency_key, batch_id, call_id, ' and nothing else') AS line FROM mass_requests WHERE observed_at IS NULL";
     assert_eq!(db.place.lines(request), ["[]2 and nothing else"]);
     let deleted = db.place.lines("SELECT event AS line FROM audit_events WHERE action = 'deleted'");
     let event = Event::read(&deleted[0]).unwrap().event;
@@ -161,6 +169,48 @@ async fn a_freed_natural_key_can_be_used_again(db: TestDatabase) {
     delete(&db, second).await;
     let again = db.stored(reading("dev-1", 0)).await;
     assert_eq!((again.summary.corrects, again.summary.version), (None, 1));
+}
+
+fn step(log_size: u64, after: Option<MassRequestId>, limit: u16) -> DeletionStep {
+    let Deletion { actor, at, origin, .. } = deletion();
+    DeletionStep { log_size, after, limit, actor, at, origin }
+}
+
+async fn steps_of_a_deletion_follow_the_ids_and_leave_later_changes(db: TestDatabase) {
+    let mut ids = Vec::new();
+    for number in 0..5 {
+        ids.push(db.stored(simple(number)).await.summary.id);
+    }
+    let filter = Filter { contract: Some("simple/1.0".parse().unwrap()), ..Filter::default() };
+    let counted = db.mass().count(&tenant(), &filter, None, None).await.unwrap();
+    assert_eq!(counted, CountedSet { matched: 5, log_size: 5 });
+    db.mass().transition(&tenant(), ids[1], transition(Status::Failed)).await.unwrap();
+    let late = db.stored(simple(9)).await.summary.id;
+
+    let first = db.mass().delete_step(&tenant(), &filter, step(5, None, 3)).await.unwrap();
+    assert_eq!(first, DeletedStep { deleted: 2, changed: 1, last: Some(ids[2]) });
+    let rest = db.mass().count(&tenant(), &filter, Some(5), first.last).await.unwrap();
+    assert_eq!(rest.matched, 2);
+    let second = db.mass().delete_step(&tenant(), &filter, step(5, first.last, 3)).await.unwrap();
+    assert_eq!(second, DeletedStep { deleted: 2, changed: 0, last: Some(ids[4]) });
+    let third = db.mass().delete_step(&tenant(), &filter, step(5, second.last, 3)).await.unwrap();
+    assert_eq!(third, DeletedStep::default());
+    db.present(ids[1]).await;
+    db.present(late).await;
+    assert_eq!(db.events(late).await.len(), 1);
+    assert_eq!(db.mass().count(&tenant(), &filter, None, None).await.unwrap(), CountedSet { matched: 2, log_size: 11 });
+}
+
+/// Ids of another server, whose clock is behind, precede those of the requests that theirs correct.
+async fn a_request_that_a_step_reinstates_and_deletes_keeps_its_versions_in_order(db: TestDatabase) {
+    let older = db.stored(reading("dev-1", 20).sent(at(1000))).await.summary.id;
+    let newer = db.stored(reading("dev-1", 21).correcting().sent(at(0))).await.summary.id;
+    assert!(newer < older);
+    let filter = Filter { device_id: Some("dev-1".to_owned()), ..Filter::default() };
+    let done = db.mass().delete_step(&tenant(), &filter, step(3, None, 10)).await.unwrap();
+    assert_eq!(done, DeletedStep { deleted: 2, changed: 0, last: Some(older) });
+    let versions = db.place.lines("SELECT CAST(version AS TEXT) AS line FROM mass_requests ORDER BY version");
+    assert_eq!(versions, ["2", "4"], "accepted, corrected, reinstated, deleted");
 }
 
 /// Returns true if any file of an SQLite database contains a text.

@@ -120,6 +120,7 @@ fn submission(contract: &str, canonical: String, index: Index) -> Submission {
         on_conflict: OnConflict::Refuse,
         auto_send: AutoSend::NoEngine,
         mapping: None,
+        call_id: None,
         origin: origin(),
     }
 }

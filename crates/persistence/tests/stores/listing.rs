@@ -3,6 +3,7 @@
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{Filter, Status};
 use mass_domain::page::Limit;
+use mass_domain::trace::RequestId;
 
 use crate::databases::TestDatabase;
 use crate::fixtures::{Vary, at, deletion, reading, simple, tenant, transition, unplaced};
@@ -61,6 +62,8 @@ async fn each_filter_returns_exactly_the_matching_rows(db: TestDatabase) {
     let mut odd = reading("dev-odd", 1);
     odd.examined.index.site_id = Some("site-odd".to_owned());
     odd.examined.index.correlation_id = Some("correlation-odd".to_owned());
+    odd.examined.index.batch_id = Some("batch-odd".to_owned());
+    odd.call_id = RequestId::parse("call-odd").ok();
     odd.examined.index.observed_at = Some(at(HOUR));
     odd.examined.contract = "enterprise/1.1".parse().unwrap();
     let id = odd.id;
@@ -77,6 +80,8 @@ async fn each_filter_returns_exactly_the_matching_rows(db: TestDatabase) {
         site_id: Some("site-odd".to_owned()),
         device_id: Some("dev-odd".to_owned()),
         correlation_id: Some("correlation-odd".to_owned()),
+        batch_id: Some("batch-odd".to_owned()),
+        call_id: Some("call-odd".to_owned()),
         observed_from: Some(at(HOUR)),
         ..Filter::default()
     };
@@ -86,6 +91,8 @@ async fn each_filter_returns_exactly_the_matching_rows(db: TestDatabase) {
         Filter { site_id: all().site_id, ..Filter::default() },
         Filter { device_id: all().device_id, ..Filter::default() },
         Filter { correlation_id: all().correlation_id, ..Filter::default() },
+        Filter { batch_id: all().batch_id, ..Filter::default() },
+        Filter { call_id: all().call_id, ..Filter::default() },
         Filter { observed_from: all().observed_from, ..Filter::default() },
         all(),
     ];

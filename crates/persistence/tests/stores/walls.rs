@@ -268,7 +268,7 @@ const RIGHTS: [(&str, &str, &str); 21] = [
     (
         "mass_requests",
         "INSERT SELECT",
-        "corrected_by correlation_id deleted_at device_id document idempotency_key natural_key observed_at site_id status \
+        "batch_id call_id corrected_by correlation_id deleted_at device_id document idempotency_key natural_key observed_at site_id status \
          updated_at version warnings",
     ),
     ("quotas", "INSERT SELECT", "requests_per_day stored_bytes updated_at"),

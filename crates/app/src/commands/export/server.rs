@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
+use indicatif::ProgressBar;
 use mass_domain::mass_request::Filter;
-use reqwest::{Client, Response, StatusCode, Url};
-use secrecy::{ExposeSecret, SecretString};
+use reqwest::{Response, StatusCode, Url};
+use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::commands::remote::{endpoint, retry_after};
+use crate::commands::remote::{Problem, Retries, attempt, client, endpoint, error_of};
 
 /// The path of the operation, below the server's address.
 const EXPORT: &str = "/v1/mass-requests/export";
@@ -18,13 +19,6 @@ const END: &[u8] = b"{\"totals\":";
 
 /// The most bytes of a line: many times as many as a document may have by default.
 const LONGEST_LINE: usize = 256 << 20;
-
-/// The time without a byte after which the server counts as gone.
-const SILENCE: Duration = Duration::from_secs(120);
-
-/// The number of times that a busy server is asked, and the wait in between if the server does not say.
-const ATTEMPTS: u32 = 6;
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// An export that is being downloaded.
 pub(super) struct Server {
@@ -46,43 +40,29 @@ struct Totals {
     requests: u64,
 }
 
-#[derive(Deserialize)]
-struct Problem {
-    title: String,
-    status: u16,
-    #[serde(default)]
-    detail: String,
-}
-
 impl Server {
-    /// Asks for an export.
-    pub(super) async fn open(url: &str, token: &SecretString, filter: &Filter) -> anyhow::Result<Self> {
+    /// Asks for an export, again and again while the server cannot be reached or is busy.
+    pub(super) async fn open(
+        url: &str,
+        token: &SecretString,
+        filter: &Filter,
+        patience: Duration,
+    ) -> anyhow::Result<Self> {
         let mut endpoint = endpoint(url, EXPORT)?;
         add_filter(&mut endpoint, filter);
-        let redirects = reqwest::redirect::Policy::none();
-        let client = Client::builder().redirect(redirects).read_timeout(SILENCE).build()?;
-        for attempt in 1.. {
-            let request = client.get(endpoint.clone()).bearer_auth(token.expose_secret());
-            let request = request.header("Accept", "application/x-ndjson");
-            let response = request.send().await.context("the server cannot be reached")?;
-            match response.status() {
-                StatusCode::OK => {
-                    return Ok(Self { response, rest: Vec::new(), requests: 0, has_ended: false });
-                }
-                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE if attempt < ATTEMPTS => {
-                    tokio::time::sleep(retry_after(&response).unwrap_or(PATIENCE)).await;
-                }
-                status if status.is_redirection() => bail!(
-                    "the server answered {status} and refers elsewhere, where the token was not sent; give the address \
-                     of the MASS server itself to --url"
-                ),
-                status => {
-                    let problem: Result<Problem, _> = response.json().await;
-                    return Err(refusal(&problem.with_context(|| format!("the server answered {status}"))?));
-                }
+        let (client, progress) = (client()?, ProgressBar::hidden());
+        let mut retries = Retries::new(patience, &progress);
+        let response = loop {
+            let request = client.get(endpoint.clone()).header("Accept", "application/x-ndjson");
+            match attempt(request, token).await? {
+                Ok(response) => break response,
+                Err(failure) => retries.wait(failure).await?,
             }
+        };
+        match response.status() {
+            StatusCode::OK => Ok(Self { response, rest: Vec::new(), requests: 0, has_ended: false }),
+            _ => Err(error_of(response, EXPORT).await),
         }
-        bail!("the server is busy")
     }
 
     /// Returns the next lines, each a request, with their line feeds; `None` once the export has ended whole.
@@ -119,7 +99,9 @@ impl Server {
     fn end(&mut self, line: &[u8]) -> anyhow::Result<()> {
         let End { totals, error } = serde_json::from_slice(line).context("the end of the server's answer")?;
         if let Some(problem) = error {
-            return Err(refusal(&problem).context(format!("the export ended early, after {} requests", self.requests)));
+            return Err(problem
+                .into_error()
+                .context(format!("the export ended early, after {} requests", self.requests)));
         }
         if totals.requests != self.requests {
             bail!("the server's answer was damaged: expected {} requests, found {}", totals.requests, self.requests);
@@ -130,35 +112,9 @@ impl Server {
 }
 
 fn add_filter(endpoint: &mut Url, filter: &Filter) {
-    let Filter {
-        status,
-        contract,
-        site_id,
-        device_id,
-        correlation_id,
-        created_from,
-        created_to,
-        observed_from,
-        observed_to,
-    } = filter;
-    let pairs = [
-        ("status", status.map(|status| status.to_string())),
-        ("contract", contract.map(|contract| contract.to_string())),
-        ("site_id", site_id.clone()),
-        ("device_id", device_id.clone()),
-        ("correlation_id", correlation_id.clone()),
-        ("created_from", created_from.map(|at| at.to_string())),
-        ("created_to", created_to.map(|at| at.to_string())),
-        ("observed_from", observed_from.map(|at| at.to_string())),
-        ("observed_to", observed_to.map(|at| at.to_string())),
-    ];
-    for (name, value) in pairs.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
+    for (name, value) in filter.conditions().iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
         endpoint.query_pairs_mut().append_pair(name, value);
     }
-}
-
-fn refusal(Problem { title, status, detail }: &Problem) -> anyhow::Error {
-    anyhow!("the server answered {status}: {title}. {detail}")
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! The answers of a server to a batch and to a validation.
 
-use std::time::Duration;
-
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use mass_domain::validation::{Violation, Warning};
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
@@ -10,6 +8,7 @@ use serde::de::IgnoredAny;
 
 use super::fault::Fault;
 use super::outcome::ImportOutcome;
+use crate::commands::remote::{PassingFailure, Problem};
 use crate::terminal::in_one_line;
 
 /// The result of sending a batch once.
@@ -28,18 +27,8 @@ pub(super) enum End {
     /// The body is too large for the server or a proxy before it.
     TooLarge,
     /// A failure that may pass.
-    Failed {
-        /// A sentence for people, without a full stop.
-        failure: String,
-        /// The pause before the next attempt, if the server states one.
-        after: Option<Duration>,
-    },
+    Failed(PassingFailure),
 }
-
-/// Error for a token that the server does not accept, or no longer.
-#[derive(Debug, thiserror::Error)]
-#[error("the server answered {0}")]
-pub(super) struct TokenRefused(pub(super) String);
 
 /// A line of the answer to a batch: about one record, or the last line.
 #[derive(Deserialize)]
@@ -53,37 +42,15 @@ struct ResultLine {
     error: Option<Problem>,
 }
 
-/// A problem document (RFC 9457).
-#[derive(Debug, Deserialize)]
-pub(super) struct Problem {
-    #[serde(default, rename = "type")]
-    kind: String,
-    title: String,
-    status: u16,
-    #[serde(default)]
-    detail: String,
-}
-
-impl Problem {
-    /// Converts a problem that concerns the whole import.
-    pub(super) fn into_error(self) -> anyhow::Error {
-        let Self { title, status, detail, .. } = self;
-        if status == StatusCode::UNAUTHORIZED {
-            return TokenRefused(format!("{status}: {title}. {detail}")).into();
-        }
-        anyhow!("the server answered {status}: {title}. {detail}")
-    }
-
-    /// Converts the refusal of one document. A problem with the caller is an error.
-    pub(super) fn into_outcome(self) -> anyhow::Result<ImportOutcome> {
-        let code = match self.kind.rsplit('/').next() {
-            Some("foreign-tenant") => "foreign_tenant",
-            Some("malformed-json") => "syntax",
-            _ => return Err(self.into_error()),
-        };
-        let detail = if self.detail.is_empty() { self.title } else { self.detail };
-        Ok(ImportOutcome::Refused(vec![Fault::of_record(code, detail)]))
-    }
+/// Converts the refusal of one document. A problem with the caller is an error.
+pub(super) fn refusal(problem: Problem) -> anyhow::Result<ImportOutcome> {
+    let code = match problem.kind.rsplit('/').next() {
+        Some("foreign-tenant") => "foreign_tenant",
+        Some("malformed-json") => "syntax",
+        _ => return Err(problem.into_error()),
+    };
+    let detail = if problem.detail.is_empty() { problem.title } else { problem.detail };
+    Ok(ImportOutcome::Refused(vec![Fault::of_record(code, detail)]))
 }
 
 /// The verdict on a document.
@@ -127,7 +94,7 @@ pub(super) async fn read(mut response: Response) -> anyhow::Result<BatchAnswer> 
     let (results, end) = results(&String::from_utf8(text).context("the server's answer")?)?;
     let end = match (end, broken) {
         (Some(end), _) => end,
-        (None, Some(error)) => End::Failed { failure: in_one_line(&error), after: None },
+        (None, Some(error)) => End::Failed(PassingFailure { failure: in_one_line(&error), after: None }),
         (None, None) => bail!("the server's answer ends without its last line"),
     };
     Ok(BatchAnswer { results, end })
@@ -147,7 +114,7 @@ fn results(answer: &str) -> anyhow::Result<(Results, Option<End>)> {
             (None, Some(_), None) => return Ok((results, Some(End::Complete))),
             (None, Some(_), Some(problem)) if may_pass(problem.status) => {
                 let failure = format!("the server answered {}: {}", problem.status, problem.title);
-                return Ok((results, Some(End::Failed { failure, after: None })));
+                return Ok((results, Some(End::Failed(PassingFailure { failure, after: None }))));
             }
             (None, _, Some(problem)) => return Err(problem.into_error()),
             (None, None, None) => {

@@ -6,6 +6,7 @@ use indicatif::ProgressBar;
 use mass_domain::contracts;
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Clock;
+use mass_domain::trace::RequestId;
 use mass_service::{MappingSource, OnConflict};
 
 use super::Arguments;
@@ -13,7 +14,7 @@ use super::local::{Local, document_faults, foreign_tenant};
 use super::outcome::ImportOutcome;
 use super::server::{self, Server};
 use super::source::Row;
-use super::token;
+use crate::commands::remote::read_token;
 use crate::config::Secrets;
 use crate::startup::SystemClock;
 
@@ -42,7 +43,7 @@ impl Destination {
     ) -> anyhow::Result<Self> {
         let on_conflict: OnConflict = arguments.on_conflict.into();
         if let Some(url) = &arguments.url {
-            let token = token::read(arguments.token_file.as_deref(), secrets)?;
+            let token = read_token(arguments.token_file.as_deref(), secrets)?;
             let patience = Duration::from_secs(arguments.retry_seconds);
             let mut server = Box::new(Server::new(url, token, on_conflict, patience, progress)?);
             if let Some(mapping) = &mapping {
@@ -62,6 +63,15 @@ impl Destination {
         match self {
             Self::Local(_) | Self::Contracts(_) => CHUNK,
             Self::Server(_) | Self::ContractsOf(_) => server::BATCH,
+        }
+    }
+
+    /// Returns the request id by which the stored records are found again; `None` for a dry run.
+    pub(super) fn call_id(&self) -> Option<&RequestId> {
+        match self {
+            Self::Local(local) => Some(local.call_id()),
+            Self::Server(server) => Some(server.call_id()),
+            Self::Contracts(_) | Self::ContractsOf(_) => None,
         }
     }
 

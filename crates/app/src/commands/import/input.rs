@@ -1,17 +1,14 @@
 //! The bytes of an import: a file or standard input, decompressed.
 
 use std::cell::Cell;
-use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
 use std::path::Path;
 use std::rc::Rc;
 
-use anyhow::bail;
 use flate2::read::MultiGzDecoder;
 use zstd::stream::read::Decoder as ZstdDecoder;
 
-/// The path that stands for standard input.
-pub(super) const STDIN: &str = "-";
+use crate::commands::input_file::{STDIN, open_file};
 
 /// The number of bytes that are read at a time.
 pub(super) const PIECE: usize = 1 << 16;
@@ -79,15 +76,6 @@ impl Read for Input {
     fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
         self.reader.read(piece)
     }
-}
-
-/// Opens a file that is to be imported.
-pub(super) fn open_file(path: &Path) -> anyhow::Result<File> {
-    let file = File::open(path)?;
-    if file.metadata()?.is_dir() {
-        bail!("expected a file, found a folder");
-    }
-    Ok(file)
 }
 
 /// Reads the first bytes, at least this many if there are as many, and returns them with a reader of everything.

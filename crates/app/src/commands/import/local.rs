@@ -4,7 +4,7 @@ use mass_domain::access::Principal;
 use mass_domain::audit::Refusals;
 use mass_domain::contracts::InvalidDocument;
 use mass_domain::mass_request::Outcome;
-use mass_domain::trace::Origin;
+use mass_domain::trace::{Origin, RequestId};
 use mass_domain::validation::Violation;
 use mass_service::{AcceptError, DocumentError, MappingSource, MassService, OnConflict, Options, Receipt, Refusal};
 
@@ -39,9 +39,14 @@ impl Local {
         print_first_password(installation.bootstrapped.as_ref());
         let tenant = tenant(&arguments.local, &installation, arguments.tenant.clone()).await?;
         let origin = Origin { request_id: new_request_id(), trace: None, address: None };
-        let options = Options { on_conflict, auto_send, origin, renew_keys: true, mapping };
+        let options = Options { on_conflict, auto_send, origin, renew_keys: true, mapping, call_id: None };
         let refusals = Refusals::default();
         Ok(Self { mass: installation.mass(), principal: Principal::system(tenant), options, refusals })
+    }
+
+    /// Returns the request id of the import.
+    pub(super) const fn call_id(&self) -> &RequestId {
+        &self.options.origin.request_id
     }
 
     /// Stores records in one transaction; returns one outcome per record, in order.

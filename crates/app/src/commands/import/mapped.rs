@@ -11,8 +11,9 @@ use mass_mapping::{Format, MAX_PROFILE_BYTES, Mapper, Outcome, Profile, Refusal,
 use mass_service::MappingSource;
 
 use super::fault::{Fault, Unreadable};
-use super::input::{Input, open_file};
+use super::input::Input;
 use super::table::TableForm;
+use crate::commands::input_file::open_file;
 use crate::http::body::sentence;
 
 /// The number of bytes of a file from which a profile is suggested, and in which its header row is looked for.

@@ -2,22 +2,22 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::ProgressBar;
 use mass_domain::canonical;
 use mass_domain::json::Value;
+use mass_domain::trace::RequestId;
 use mass_service::{MappingSource, OnConflict};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
-use secrecy::{ExposeSecret, SecretString};
+use reqwest::{Client, Response, StatusCode, Url};
+use secrecy::SecretString;
 
-use super::answer::{self, BatchAnswer, End, Problem, TokenRefused, Verdict};
+use super::answer::{self, BatchAnswer, End, Verdict};
 use super::fault::Fault;
 use super::outcome::ImportOutcome;
-use super::retry::Retries;
 use super::source::Row;
-use crate::commands::remote::{endpoint, retry_after};
-use crate::terminal::in_one_line;
+use crate::commands::remote::{Problem, Retries, attempt, client, endpoint, error_of};
+use crate::http::context::new_request_id;
 
 /// The maximum number of records in a batch.
 pub(super) const BATCH: usize = 2000;
@@ -34,18 +34,14 @@ const VALIDATE: &str = "/v1/mass-requests/validate";
 /// The number of documents that a dry run has validated at the same time.
 const VALIDATIONS: usize = 8;
 
-/// The maximum time to connect.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The maximum time between two pieces of an answer. It is longer than a server takes to store a chunk.
-const READ_TIMEOUT: Duration = Duration::from_secs(120);
-
 /// The client of a server's batch operation.
 pub(super) struct Server {
     client: Client,
     batches: Url,
     validate: Url,
     token: SecretString,
+    /// The id of all batches, by which what they store is found again.
+    call_id: RequestId,
     /// The time for retries while the server takes nothing.
     patience: Duration,
     progress: ProgressBar,
@@ -67,15 +63,20 @@ impl Server {
         if on_conflict == OnConflict::Correct {
             batches.query_pairs_mut().append_pair("on_conflict", "correct");
         }
+        let (client, call_id) = (client()?, new_request_id());
+        batches.query_pairs_mut().append_pair("call_id", call_id.as_str());
         let validate = endpoint(url, VALIDATE)?;
-        let client = Client::builder().redirect(reqwest::redirect::Policy::none());
-        let client = client.connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT).build()?;
-        Ok(Self { client, batches, validate, token, patience, progress, most_bytes: BATCH_BYTES })
+        Ok(Self { client, batches, validate, token, call_id, patience, progress, most_bytes: BATCH_BYTES })
     }
 
     /// Names the mapping profile of the records, for the server's audit trail.
     pub(super) fn name_mapping(&mut self, MappingSource { name, digest }: &MappingSource) {
         self.batches.query_pairs_mut().append_pair("mapped_by", &format!("{name}@{digest}"));
+    }
+
+    /// Returns the id of all batches.
+    pub(super) const fn call_id(&self) -> &RequestId {
+        &self.call_id
     }
 
     /// Sends records until each has an outcome; returns them in order.
@@ -133,23 +134,24 @@ impl Server {
                 End::TooLarge => return Ok(None),
                 End::Complete if outcomes.iter().any(Option::is_none) => bail!("the server's answer lacks records"),
                 End::Complete => return Ok(Some(outcomes.into_iter().flatten().collect())),
-                End::Failed { .. } if outcomes.iter().all(Option::is_some) => {
+                End::Failed(_) if outcomes.iter().all(Option::is_some) => {
                     return Ok(Some(outcomes.into_iter().flatten().collect()));
                 }
-                End::Failed { failure, after } => retries.wait(&failure, after).await?,
+                End::Failed(failure) => retries.wait(failure).await?,
             }
         }
     }
 
     async fn attempt(&self, body: &str) -> anyhow::Result<BatchAnswer> {
         let request = self.client.post(self.batches.clone()).header("Content-Type", "application/x-ndjson");
-        let response = match self.call(request.body(body.to_owned())).await? {
+        let response = match attempt(request.body(body.to_owned()), &self.token).await? {
             Ok(response) => response,
-            Err(failed) => return Ok(BatchAnswer { results: Vec::new(), end: failed }),
+            Err(failure) => return Ok(BatchAnswer { results: Vec::new(), end: End::Failed(failure) }),
         };
         match response.status() {
             StatusCode::OK => answer::read(response).await,
-            _ => Err(error_of(response).await),
+            StatusCode::PAYLOAD_TOO_LARGE => Ok(BatchAnswer { results: Vec::new(), end: End::TooLarge }),
+            _ => Err(error_of(response, BATCHES).await),
         }
     }
 
@@ -166,46 +168,18 @@ impl Server {
         let mut retries = Retries::new(self.patience, &self.progress);
         let response = loop {
             let request = self.client.post(self.validate.clone()).header("Content-Type", "application/json");
-            match self.call(request.body(document.clone())).await? {
+            match attempt(request.body(document.clone()), &self.token).await? {
                 Ok(response) => break response,
-                Err(End::Failed { failure, after }) => retries.wait(&failure, after).await?,
-                Err(End::TooLarge | End::Complete) => return Ok(too_large()),
+                Err(failure) => retries.wait(failure).await?,
             }
         };
-        if response.status() != StatusCode::OK {
-            return error_of_one(response).await;
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::PAYLOAD_TOO_LARGE => return Ok(too_large()),
+            _ => return error_of_one(response).await,
         }
         let verdict: Verdict = response.json().await.context("the server's verdict")?;
         Ok(verdict.into_outcome())
-    }
-
-    /// Sends a request. Failures that may pass are returned as the end of the attempt.
-    async fn call(&self, request: RequestBuilder) -> anyhow::Result<Result<Response, End>> {
-        let response = match request.bearer_auth(self.token.expose_secret()).send().await {
-            Ok(response) => response,
-            Err(error) if error.is_builder() || error.is_redirect() => return Err(error.into()),
-            Err(error) => {
-                let error = anyhow::Error::from(error.without_url()).context("the server cannot be reached");
-                return Ok(Err(End::Failed { failure: in_one_line(&error), after: None }));
-            }
-        };
-        Ok(match response.status() {
-            StatusCode::REQUEST_TIMEOUT
-            | StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::BAD_GATEWAY
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT => {
-                let (status, after) = (response.status(), retry_after(&response));
-                let problem: Option<Problem> = response.json().await.ok();
-                let failure = problem.map_or_else(
-                    || format!("the server answered {status}"),
-                    |problem| problem.into_error().to_string(),
-                );
-                Err(End::Failed { failure, after })
-            }
-            StatusCode::PAYLOAD_TOO_LARGE => Err(End::TooLarge),
-            _ => Ok(response),
-        })
     }
 }
 
@@ -229,47 +203,12 @@ fn too_large() -> ImportOutcome {
     ImportOutcome::Refused(vec![Fault::of_record("too_long", detail.to_owned())])
 }
 
-/// Builds the error of an answer that refuses a call.
-async fn error_of(response: Response) -> anyhow::Error {
-    let status = response.status();
-    if status.is_redirection() {
-        return redirected(&response);
-    }
-    let problem: Result<Problem, _> = response.json().await;
-    match problem {
-        Ok(problem) => problem.into_error(),
-        Err(_) if status == StatusCode::UNAUTHORIZED => TokenRefused(status.to_string()).into(),
-        Err(error) => anyhow::Error::from(error).context(format!("the server answered {status}")),
-    }
-}
-
 /// Converts the answer that refuses one document; an answer that refuses the caller is an error.
 async fn error_of_one(response: Response) -> anyhow::Result<ImportOutcome> {
     let status = response.status();
     if status.is_redirection() || !matches!(status, StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN) {
-        return Err(error_of(response).await);
+        return Err(error_of(response, VALIDATE).await);
     }
     let problem: Problem = response.json().await.with_context(|| format!("the server answered {status}"))?;
-    problem.into_outcome()
-}
-
-/// Builds the error of a redirect. Redirects are not followed, because the token is for the named server only.
-fn redirected(response: &Response) -> anyhow::Error {
-    let target = response.headers().get("Location").and_then(|value| value.to_str().ok());
-    let target = target.and_then(|target| response.url().join(target).ok()).filter(Url::has_host);
-    let target = target.map_or_else(
-        || "elsewhere".to_owned(),
-        |target| {
-            format!(
-                "to {}{}",
-                target.origin().ascii_serialization(),
-                target.path().trim_end_matches(BATCHES).trim_end_matches(VALIDATE)
-            )
-        },
-    );
-    anyhow!(
-        "the server answered {} and refers {target}, where the token was not sent; if that is the MASS server, give its \
-         address to --url",
-        response.status()
-    )
+    answer::refusal(problem)
 }

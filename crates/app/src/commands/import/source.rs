@@ -12,10 +12,11 @@ use mass_domain::records::Format;
 use mass_mapping::Profile;
 
 use super::fault::Unreadable;
-use super::input::{Input, PIECE, STDIN};
+use super::input::{Input, PIECE};
 use super::keys::RowKeys;
 use super::mapped::MappedReader;
 use super::table::RefusedForm;
+use crate::commands::input_file::STDIN;
 use crate::http::body::sentence;
 use crate::records::{Record, Records, UnreadableStream};
 use crate::rows::Header;

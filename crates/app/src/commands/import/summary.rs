@@ -1,4 +1,4 @@
-//! The summary of an import: the number of records per outcome, and the first warnings.
+//! The summary of an import: the number of records per outcome, and the first warning of each kind.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::outcome::ImportOutcome;
 use crate::terminal::visible_line;
 
-/// The number of warnings that are shown; all of them are stored with their records.
-const SHOWN: usize = 5;
+/// The number of kinds of warnings that are shown; all warnings are stored with their records.
+const KINDS: usize = 10;
 
 /// Counts the outcomes of records.
 #[derive(Debug, Default)]
@@ -32,8 +32,18 @@ struct Warnings {
     records: u64,
     /// The number of warnings per code.
     codes: BTreeMap<String, u64>,
-    /// The first warnings, each with the line of its record.
-    first: Vec<(u64, Warning)>,
+    /// The first kinds, in the order of their first warnings.
+    kinds: Vec<Kind>,
+}
+
+/// The warnings with the same code about the same member.
+#[derive(Debug)]
+struct Kind {
+    count: u64,
+    /// The line of the first record.
+    line: u64,
+    /// The first warning.
+    first: Warning,
 }
 
 impl ImportSummary {
@@ -85,6 +95,11 @@ impl ImportSummary {
         })
     }
 
+    /// Returns true if a record was stored that was not stored before.
+    pub(super) const fn has_stored(&self) -> bool {
+        self.accepted + self.corrections > 0 && !self.is_dry_run
+    }
+
     /// Returns true if a record was refused.
     pub(super) const fn has_refused(&self) -> bool {
         self.refused > 0
@@ -129,9 +144,9 @@ impl ImportSummary {
     /// Converts the summary to JSON.
     pub(super) fn json(&self, rejected: Option<&Path>) -> Value {
         let Self { read, accepted, corrections, duplicates, refused, warnings, is_dry_run } = self;
-        let first = warnings.first.iter().map(|(line, warning)| {
-            let Warning { pointer, code, detail } = warning;
-            json!({"line": line, "pointer": pointer, "code": code, "detail": detail})
+        let first = warnings.kinds.iter().map(|Kind { count, line, first }| {
+            let Warning { pointer, code, detail } = first;
+            json!({"line": line, "pointer": pointer, "code": code, "detail": detail, "count": count})
         });
         json!({
             "dry_run": is_dry_run, "read": read, "accepted": accepted, "corrections": corrections, "duplicates": duplicates, "refused": refused,
@@ -150,8 +165,12 @@ impl Warnings {
         for warning in warnings {
             self.count += 1;
             *self.codes.entry(warning.code.clone()).or_default() += 1;
-            if self.first.len() < SHOWN {
-                self.first.push((line, warning.clone()));
+            let is_alike = |kind: &Kind| kind.first.code == warning.code && kind.first.pointer == warning.pointer;
+            let has_room = self.kinds.len() < KINDS;
+            if let Some(kind) = self.kinds.iter_mut().find(|kind| is_alike(kind)) {
+                kind.count += 1;
+            } else if has_room {
+                self.kinds.push(Kind { count: 1, line, first: warning.clone() });
             }
         }
     }
@@ -162,13 +181,14 @@ impl Warnings {
         }
         let codes: Vec<_> = self.codes.iter().map(|(code, count)| format!("{} {code}", grouped(*count))).collect();
         let mut text = format!("Warnings: {} (records: {})\n", codes.join(", "), grouped(self.records));
-        for (line, Warning { pointer, detail, .. }) in &self.first {
-            text += &visible_line(&format!("  line {line}: {pointer}: {detail}"));
+        for Kind { count, line, first: Warning { pointer, detail, .. } } in &self.kinds {
+            let times = if *count > 1 { format!(" ({} times)", grouped(*count)) } else { String::new() };
+            text += &visible_line(&format!("  line {line}: {pointer}: {detail}{times}"));
             text.push('\n');
         }
-        let shown = self.first.len();
-        if self.count > shown as u64 {
-            text += &format!("  and {} more\n", grouped(self.count - shown as u64));
+        let shown: u64 = self.kinds.iter().map(|kind| kind.count).sum();
+        if self.count > shown && !self.kinds.is_empty() {
+            text += &format!("  and {} of other kinds\n", grouped(self.count - shown));
         }
         text
     }
@@ -200,16 +220,32 @@ mod tests {
     }
 
     #[test]
-    fn shows_the_first_warnings_and_counts_all() {
-        let warning =
-            |code: &str| Warning { pointer: "/a".to_owned(), code: code.to_owned(), detail: "Odd.\u{1b}".to_owned() };
+    fn shows_the_first_warning_of_each_kind_and_counts_all() {
+        let warning = |pointer: &str, code: &str, detail: &str| Warning {
+            pointer: pointer.to_owned(),
+            code: code.to_owned(),
+            detail: detail.to_owned(),
+        };
         let mut summary = ImportSummary::default();
-        summary.count(2, &ImportOutcome::Accepted(vec![warning("odd"), warning("old")]));
-        (3..9).for_each(|line| summary.count(line, &ImportOutcome::Duplicate(vec![warning("odd")])));
+        let both = vec![warning("/a", "odd", "Odd.\u{1b}"), warning("/a", "old", "Old.")];
+        summary.count(2, &ImportOutcome::Accepted(both));
+        (3..9).for_each(|line| {
+            summary.count(line, &ImportOutcome::Duplicate(vec![warning("/a", "odd", "Odder.")]));
+        });
+        summary.count(9, &ImportOutcome::Accepted(vec![warning("/b", "odd", "Odd.")]));
+        let expected = [
+            "Warnings: 8 odd, 1 old (records: 8)",
+            "  line 2: /a: Odd.\\u001b (7 times)",
+            "  line 2: /a: Old.",
+            "  line 9: /b: Odd.",
+        ];
+        assert_eq!(summary.text(None).lines().skip(1).take(4).collect::<Vec<_>>(), expected);
+
+        let many: Vec<Warning> = (0..30).map(|number| warning(&format!("/{number}"), "odd", "Odd.")).collect();
+        let mut summary = ImportSummary::default();
+        summary.count(1, &ImportOutcome::Accepted(many));
         let text = summary.text(None);
-        let lines: Vec<&str> = text.lines().skip(1).collect();
-        assert_eq!(lines[0], "Warnings: 7 odd, 1 old (records: 7)");
-        assert_eq!((lines[1], lines[5]), ("  line 2: /a: Odd.\\u001b", "  line 5: /a: Odd.\\u001b"));
-        assert_eq!((lines[6], lines.len()), ("  and 3 more", 8));
+        assert_eq!(text.lines().filter(|line| line.starts_with("  line 1: ")).count(), KINDS);
+        assert!(text.contains("\n  and 20 of other kinds\n"), "{text}");
     }
 }

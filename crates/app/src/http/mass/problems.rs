@@ -5,12 +5,14 @@ use std::time::SystemTime;
 use actix_web::http::header;
 use mass_domain::ids::MassRequestId;
 use mass_domain::tenancy::OverQuota;
-use mass_service::{AcceptError, DeleteError, DocumentError, DryRunError, ReadError, Refusal, TransitionError};
+use mass_service::{
+    AcceptError, DeleteError, DeletionsError, DocumentError, DryRunError, ReadError, Refusal, TransitionError,
+};
 
 use crate::http::body::{broken, sentence};
 use crate::http::path::InPath;
 use crate::http::problem::{Problem, ProblemKind, problem_from};
-use crate::http::query::foreign_cursor;
+use crate::http::query::{foreign_cursor, unfiltered};
 
 problem_from! {
     AcceptError: Forbidden, Refused, Store;
@@ -93,6 +95,11 @@ problem_from! {
         DeleteError::NotFound => MassRequestId::absent(),
         DeleteError::Gone => gone(),
         DeleteError::Stale => stale(),
+}
+
+problem_from! {
+    DeletionsError: Forbidden, Store;
+        DeletionsError::Unfiltered => unfiltered(),
 }
 
 /// The problem of a request whose document is erased.

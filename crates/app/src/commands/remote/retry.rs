@@ -6,6 +6,7 @@ use anyhow::bail;
 use indicatif::ProgressBar;
 use tokio::time::Instant;
 
+use super::PassingFailure;
 use crate::terminal::{visible_line, write_stderr};
 
 /// The pause before the first retry, if the server states none. Each further pause is twice as long.
@@ -15,7 +16,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The retries of one call. They end with an error once the server has answered nothing useful for too long.
-pub(super) struct Retries<'a> {
+pub(crate) struct Retries<'a> {
     limit: Duration,
     progress: &'a ProgressBar,
     /// The time of the first failure since the last success.
@@ -25,7 +26,7 @@ pub(super) struct Retries<'a> {
 
 impl<'a> Retries<'a> {
     /// Begins without a failure.
-    pub(super) const fn new(limit: Duration, progress: &'a ProgressBar) -> Self {
+    pub(crate) const fn new(limit: Duration, progress: &'a ProgressBar) -> Self {
         Self { limit, progress, since: None, pause: FIRST_PAUSE }
     }
 
@@ -33,7 +34,10 @@ impl<'a> Retries<'a> {
     ///
     /// # Errors
     /// The failure, if the time for retries is over, or would be before the server wants the next attempt.
-    pub(super) async fn wait(&mut self, failure: &str, stated: Option<Duration>) -> anyhow::Result<()> {
+    pub(crate) async fn wait(
+        &mut self,
+        PassingFailure { failure, after: stated }: PassingFailure,
+    ) -> anyhow::Result<()> {
         let since = *self.since.get_or_insert_with(Instant::now);
         let left = self.limit.saturating_sub(since.elapsed());
         let pause = stated.unwrap_or(self.pause);
@@ -51,7 +55,7 @@ impl<'a> Retries<'a> {
     }
 
     /// Gives the next failure the whole time again.
-    pub(super) const fn restart(&mut self) {
+    pub(crate) const fn restart(&mut self) {
         self.since = None;
         self.pause = FIRST_PAUSE;
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::input::{STDIN, open_file};
+use crate::commands::input_file::{STDIN, open_file};
 use crate::config::Secrets;
 use crate::engine::EngineToken as BearerToken;
 
@@ -17,7 +17,7 @@ const MAX_BYTES: u64 = 64 << 10;
 ///
 /// # Errors
 /// If there is none, or it is not a bearer token. No message contains a part of it.
-pub(super) fn read(file: Option<&Path>, secrets: &Secrets) -> anyhow::Result<SecretString> {
+pub(crate) fn read_token(file: Option<&Path>, secrets: &Secrets) -> anyhow::Result<SecretString> {
     let (token, name) = match file {
         Some(path) => {
             let name = format!("the token in {}", path.display());
