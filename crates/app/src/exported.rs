@@ -1,4 +1,10 @@
-//! Requests as they are exported: lines of JSON, or rows of CSV under the columns of a contract.
+//! Requests as they are exported: lines of JSON, or rows of CSV or Parquet under the columns of a contract.
+
+#[cfg(not(feature = "parquet"))]
+#[path = "exported/no_parquet.rs"]
+mod parquet_rows;
+#[cfg(feature = "parquet")]
+mod parquet_rows;
 
 use anyhow::Context;
 use csv::WriterBuilder;
@@ -10,6 +16,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+pub use self::parquet_rows::ParquetRows;
 use crate::http::mass::shapes::MassRequestSummary;
 
 /// The columns before those of a document, where a document has a row for each metric.

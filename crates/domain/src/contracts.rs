@@ -4,6 +4,7 @@
 //! module and a line to `REGISTRY`.
 
 mod air;
+mod cells;
 mod columns;
 mod device;
 mod device_2_0;
@@ -23,6 +24,7 @@ use crate::tenancy::TenantId;
 use crate::time::Timestamp;
 use crate::validation::{Code, Findings, Pointer, Violation, Warning, WarningCode};
 
+pub use cells::CellType;
 pub use columns::{Columns, HeaderError};
 pub use device::ID as DEVICE_1_1;
 pub use device_2_0::ID as DEVICE_2_0;

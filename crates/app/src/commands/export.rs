@@ -3,7 +3,7 @@
 
 mod server;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use super::new_file::NewFile;
 use super::remote::read_token;
 use super::{print, print_first_password, require_free, tenant, write_out};
 use crate::config::{LocalSettings, Secrets};
-use crate::exported::{self, CsvRows};
+use crate::exported::{self, CsvRows, ParquetRows};
 use crate::startup::Installation;
 use crate::terminal::write_stderr;
 
@@ -35,7 +35,7 @@ pub struct Arguments {
     /// The file to write, which must not be there yet [default: standard output].
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Lines of JSON, or rows under the columns of --contract [default: csv if FILE ends in .csv, else ndjson].
+    /// Lines of JSON, or rows under the columns of --contract [default: by the ending of FILE, else ndjson].
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// A server's address [default: the local database].
@@ -62,6 +62,20 @@ enum Format {
     Ndjson,
     /// A document a row, or a metric a row where the contract takes any.
     Csv,
+    /// The same rows in typed columns; not in every build.
+    Parquet,
+}
+
+impl Format {
+    /// Returns the format of a file by its ending.
+    fn of(out: Option<&Path>) -> Self {
+        let ending = out.and_then(Path::extension).map(|ending| ending.to_ascii_lowercase());
+        match ending.as_ref().and_then(|ending| ending.to_str()) {
+            Some("csv") => Self::Csv,
+            Some("parquet") => Self::Parquet,
+            _ => Self::Ndjson,
+        }
+    }
 }
 
 /// The filters of an export.
@@ -70,7 +84,7 @@ struct Filters {
     /// Only requests in this status.
     #[arg(long)]
     status: Option<Status>,
-    /// Only requests under this contract, NAME/VERSION: needed for CSV.
+    /// Only requests under this contract, NAME/VERSION: needed for rows.
     #[arg(long)]
     contract: Option<ContractId>,
     /// Only requests of this site.
@@ -128,13 +142,7 @@ impl From<Filters> for Filter {
 pub async fn run(arguments: Arguments, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     let Arguments { out, format, url, token_file, retry_seconds, tenant, filters, local } = arguments;
     out.as_deref().map(require_free).transpose()?;
-    let named = out.as_ref().and_then(|path| path.extension()).is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
-    let format = format.unwrap_or(if named { Format::Csv } else { Format::Ndjson });
-    let form = match (format, filters.contract) {
-        (Format::Ndjson, _) => Form::Lines,
-        (Format::Csv, Some(contract)) => Form::Rows(CsvRows::new(contract)),
-        (Format::Csv, None) => bail!("CSV needs --contract NAME/VERSION, such as device/1.1"),
-    };
+    let form = Form::new(format.unwrap_or_else(|| Format::of(out.as_deref())), filters.contract)?;
     let source = match url {
         Some(url) => {
             let token = read_token(token_file.as_deref(), secrets)?;
@@ -213,6 +221,18 @@ impl Target {
 enum Form {
     Lines,
     Rows(CsvRows),
+    Parquet(Box<ParquetRows>),
+}
+
+impl Form {
+    fn new(format: Format, contract: Option<ContractId>) -> anyhow::Result<Self> {
+        Ok(match (format, contract) {
+            (Format::Ndjson, _) => Self::Lines,
+            (Format::Csv, Some(contract)) => Self::Rows(CsvRows::new(contract)),
+            (Format::Parquet, Some(contract)) => Self::Parquet(Box::new(ParquetRows::new(contract)?)),
+            (Format::Csv | Format::Parquet, None) => bail!("rows need --contract NAME/VERSION, such as device/1.1"),
+        })
+    }
 }
 
 /// The members of a line that are checked.
@@ -244,6 +264,10 @@ async fn export(mut source: Source, mut form: Form, mut target: Target) -> anyho
     }
     let incomplete = match form {
         Form::Rows(rows) => rows.incomplete(),
+        Form::Parquet(mut rows) => {
+            target.write(&rows.finish()?)?;
+            rows.incomplete()
+        }
         Form::Lines => {
             target.write(format!("{{\"totals\":{{\"requests\":{requests}}}}}\n").as_bytes())?;
             0
@@ -265,6 +289,7 @@ fn add(form: &mut Form, line: &[u8], text: &mut Vec<u8>) -> anyhow::Result<()> {
     match form {
         Form::Lines => text.extend_from_slice(line),
         Form::Rows(rows) => text.append(&mut rows.rows(id, created_at, document.get())?),
+        Form::Parquet(rows) => text.append(&mut rows.add(id, created_at, document.get())?),
     }
     Ok(())
 }

@@ -24,13 +24,18 @@ use super::problem::{Problem, ProblemDocument, ProblemKind, problem_from};
 use super::query::{Query, wrong_parameter};
 use super::reply::Call;
 use super::streams::{self, Room, Streams};
-use crate::exported::{self, CsvRows};
+use crate::exported::{self, CsvRows, ParquetRows};
 
 /// The operations.
 pub const OPERATIONS: &[Operation] = &[EXPORT];
 
 /// The memory that an export takes besides its coding: the pages that are read, written and sent.
 const MEMORY: usize = 1 << 20;
+
+/// The memory that Parquet takes besides: a row group, as cells and as it is encoded.
+const ROW_GROUP: usize = 24 << 20;
+
+const PARQUET: &str = "application/vnd.apache.parquet";
 
 const EXPORT: Operation = Operation {
     id: "exportMassRequests",
@@ -39,7 +44,8 @@ const EXPORT: Operation = Operation {
         many they are. As lines (NDJSON): a request a line; **the last line has the totals, and an export without it is \
         cut**. As CSV, for which `contract` is needed: a row a document with the columns that a batch reads, or a row a \
         metric where the contract takes any metrics; an export that fails ends the connection. Compressed as \
-        `Accept-Encoding` says: `zstd` or `gzip`.",
+        `Accept-Encoding` says: `zstd` or `gzip`. Builds with Parquet, such as the container image, also answer \
+        `Accept: application/vnd.apache.parquet`, with the columns of the CSV.",
     tag: Some(mass::TAG),
     query: &FILTERS,
     produces: Produces::NdjsonOrCsv(model::<MassRequestExportLine>),
@@ -57,10 +63,10 @@ async fn export(
     let filter = mass::filter(&mut query);
     query.finish()?;
     let form = Form::wanted(call.headers(), &filter)?;
-    let coding = Coding::wanted(call.headers());
+    let coding = form.coding(call.headers());
     let stream = streams::open(&streams, &call.principal)?;
     let mut room = Room::new(Arc::clone(&stream));
-    room.fit(MEMORY + coding.memory())?;
+    room.fit(form.memory() + coding.memory())?;
     let export = service.export(&call.principal, filter)?;
     let writer = Writer { form, encoder: Encoder::new(coding).map_err(anyhow::Error::from)?, requests: 0 };
     let download = Download::begin(call, export, writer, room).await?;
@@ -78,16 +84,45 @@ problem_from! {
 enum Form {
     Lines,
     Rows(CsvRows),
+    Parquet(Box<ParquetRows>),
 }
 
 impl Form {
     /// Returns the form that the client prefers.
     fn wanted(headers: &HeaderMap, filter: &Filter) -> Result<Self, Problem> {
-        if accept::media_type(headers, "text/csv") <= accept::media_type(headers, "application/x-ndjson") {
+        let weight = |media_type| accept::media_type(headers, media_type);
+        let (lines, csv) = (weight("application/x-ndjson"), weight("text/csv"));
+        let parquet = if ParquetRows::IS_BUILT { weight(PARQUET) } else { 0.0 };
+        if lines.max(csv).max(parquet) <= 0.0 {
+            let detail = "This build of MASS does not write Parquet. The container image does; others are built with the \
+                          feature parquet.";
+            return Err(Problem::new(ProblemKind::NotAcceptable).detail(detail));
+        }
+        if lines >= csv && lines >= parquet {
             return Ok(Self::Lines);
         }
-        let missing = || wrong_parameter("contract", "CSV has the columns of one contract: name it.".to_owned());
-        filter.contract.map(|contract| Self::Rows(CsvRows::new(contract))).ok_or_else(missing)
+        let missing = || wrong_parameter("contract", "Rows have the columns of one contract: name it.".to_owned());
+        let contract = filter.contract.ok_or_else(missing)?;
+        Ok(if parquet > csv {
+            Self::Parquet(Box::new(ParquetRows::new(contract)?))
+        } else {
+            Self::Rows(CsvRows::new(contract))
+        })
+    }
+
+    /// Returns the coding of the answer. Parquet is compressed within.
+    fn coding(&self, headers: &HeaderMap) -> Coding {
+        match self {
+            Self::Lines | Self::Rows(_) => Coding::wanted(headers),
+            Self::Parquet(_) => Coding::Identity,
+        }
+    }
+
+    const fn memory(&self) -> usize {
+        match self {
+            Self::Lines | Self::Rows(_) => MEMORY,
+            Self::Parquet(_) => MEMORY + ROW_GROUP,
+        }
     }
 }
 
@@ -101,7 +136,7 @@ struct Writer {
 impl Writer {
     fn begin(&mut self) -> anyhow::Result<Vec<u8>> {
         let header = match &self.form {
-            Form::Lines => Vec::new(),
+            Form::Lines | Form::Parquet(_) => Vec::new(),
             Form::Rows(rows) => rows.header()?,
         };
         Ok(self.encoder.push(header)?)
@@ -118,6 +153,11 @@ impl Writer {
                     let (id, created_at) = (summary.id.to_string(), summary.created_at.to_string());
                     text.append(&mut rows.rows(&id, &created_at, &document)?);
                 }
+                Form::Parquet(rows) => {
+                    let MassRequest { summary, document, .. } = exported.request;
+                    let (id, created_at) = (summary.id.to_string(), summary.created_at.to_string());
+                    text.append(&mut rows.add(&id, &created_at, &document)?);
+                }
             }
         }
         Ok(self.encoder.push(text)?)
@@ -126,8 +166,11 @@ impl Writer {
     /// Writes the end. Rows have none that could tell of a problem.
     fn end(self, error: Option<ProblemDocument>) -> anyhow::Result<Vec<u8>> {
         let end = match self.form {
-            Form::Rows(_) if error.is_some() => return Err(anyhow!("an export of rows ended early")),
+            Form::Rows(_) | Form::Parquet(_) if error.is_some() => {
+                return Err(anyhow!("an export of rows ended early"));
+            }
             Form::Rows(_) => Vec::new(),
+            Form::Parquet(mut rows) => rows.finish()?,
             Form::Lines => {
                 let totals = MassRequestExportTotals { requests: self.requests };
                 let line = MassRequestExportLine::End(MassRequestExportEnd { totals, error });
@@ -216,6 +259,7 @@ fn answer(coding: Coding, download: Download) -> HttpResponse {
     let (media_type, ending) = match download.writer.form {
         Form::Lines => ("application/x-ndjson", "ndjson"),
         Form::Rows(_) => ("text/csv; charset=utf-8", "csv"),
+        Form::Parquet(_) => (PARQUET, "parquet"),
     };
     let name = format!("attachment; filename=\"mass-requests-{tenant}.{ending}\"");
     let mut response = HttpResponse::Ok();

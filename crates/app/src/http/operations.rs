@@ -49,7 +49,7 @@ pub enum Produces {
     Json(Describe),
     /// One JSON object a line (`application/x-ndjson`), which the client has to accept.
     Ndjson(Describe),
-    /// One JSON object a line, or rows of CSV (`text/csv`): what the client prefers.
+    /// One JSON object a line, or rows of CSV (`text/csv`) or Parquet: what the client prefers.
     NdjsonOrCsv(Describe),
     /// One JSON object a line, or one JSON document: what the client prefers. A failure can have lines, too.
     NdjsonOrJson(Describe, Describe),
@@ -68,7 +68,8 @@ impl Produces {
         match self {
             Self::Json(_) => &["application/json"],
             Self::Ndjson(_) => &["application/x-ndjson"],
-            Self::NdjsonOrCsv(_) => &["application/x-ndjson", "text/csv"],
+            // The last is not in every build, and no part of the document.
+            Self::NdjsonOrCsv(_) => &["application/x-ndjson", "text/csv", "application/vnd.apache.parquet"],
             Self::NdjsonOrJson(..) => &["application/x-ndjson", "application/json"],
             Self::Text => &["text/plain"],
             Self::Nothing | Self::File => &[],

@@ -18,6 +18,7 @@ on_both!(
     rows_are_imported_again_as_duplicates,
     each_metric_of_an_open_contract_is_a_row,
     rows_need_the_contract,
+    parquet_is_written_by_builds_that_have_it,
     exported_documents_have_their_fingerprints_elsewhere,
     another_tenant_has_an_export_of_its_own,
 );
@@ -136,6 +137,22 @@ async fn rows_need_the_contract(app: TestApp) {
     csv(&app, "").await.expect_violations("invalid-parameter", &["?contract parameter"]);
     let empty = csv(&app, "?contract=device/1.1").await.expect(200);
     assert_eq!(String::from_utf8(empty.body).unwrap().lines().count(), 1);
+}
+
+async fn parquet_is_written_by_builds_that_have_it(app: TestApp) {
+    app.post(REQUESTS).json(&reading("dev-1")).await.expect(201);
+    let parquet = "application/vnd.apache.parquet";
+    let export = |query: &str, accept: &str| app.get(&format!("{EXPORT}{query}")).header("Accept", accept);
+    let or_lines = export("?contract=device/1.1", &format!("{parquet}, application/x-ndjson;q=0.5")).await.expect(200);
+    if cfg!(feature = "parquet") {
+        assert_eq!(or_lines.header("content-type"), Some(parquet));
+        assert!(or_lines.body.starts_with(b"PAR1") && or_lines.body.ends_with(b"PAR1"));
+        export("", parquet).await.expect_violations("invalid-parameter", &["?contract parameter"]);
+    } else {
+        assert_eq!(requests(&or_lines.body).len(), 1);
+        let refused = export("?contract=device/1.1", parquet).await.expect_problem(406, "not-acceptable");
+        assert!(refused.text("/detail").contains("container image"), "{refused:?}");
+    }
 }
 
 async fn exported_documents_have_their_fingerprints_elsewhere(app: TestApp) {

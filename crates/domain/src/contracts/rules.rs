@@ -8,6 +8,7 @@ mod text;
 
 use serde_json::Value as Schema;
 
+use super::cells::CellType;
 use crate::json::{MAX_DEPTH, Number, NumberFault, Value};
 use crate::time::{DocumentTime, Timestamp};
 use crate::validation::{Code, Findings, Pointer, shown};
@@ -57,6 +58,11 @@ pub(super) trait Kind: Sync {
     /// Returns the members that an object declares.
     fn fields(&self) -> &'static [Field] {
         &[]
+    }
+
+    /// Returns the type of a column of such values.
+    fn cell_type(&self) -> CellType {
+        CellType::Text
     }
 
     /// Tells whether the kind is the boolean.

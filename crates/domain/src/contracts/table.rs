@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::cells::CellType;
 use super::rules::Field;
 use super::{Contract, ContractId, Marker, get};
 use crate::canonical;
@@ -15,6 +16,8 @@ use crate::json::Value;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     columns: Vec<Vec<&'static str>>,
+    /// The type of each column.
+    types: Vec<CellType>,
     /// The name of the member with any further members.
     open: Option<&'static str>,
 }
@@ -32,7 +35,7 @@ impl Table {
     /// Builds the table of a contract.
     #[must_use]
     pub fn of(contract: ContractId) -> Self {
-        let mut table = Self { columns: Vec::new(), open: None };
+        let mut table = Self { columns: Vec::new(), types: Vec::new(), open: None };
         if let Some(contract) = get(contract) {
             table.add(contract);
         }
@@ -43,19 +46,27 @@ impl Table {
         let is_version = matches!(contract.marker, Marker::Version(_));
         let is_marker = |field: &&Field| is_version && field.name == contract.marker.member();
         let fields = contract.body.fields().iter().filter(|field| !is_marker(field));
+        let mut values = CellType::Text;
         for field in fields {
             if self.open.is_none() && is_open(field) {
                 self.open = Some(field.name);
+                values = field.kind.fields().first().map_or(CellType::Text, |known| known.kind.cell_type());
             } else {
                 self.add_field(Vec::new(), field);
             }
+        }
+        if self.is_long() {
+            self.types.extend([CellType::Text, values]);
         }
     }
 
     fn add_field(&mut self, mut path: Vec<&'static str>, field: &'static Field) {
         path.push(field.name);
         match field.kind.fields() {
-            [] => self.columns.push(path),
+            [] => {
+                self.columns.push(path);
+                self.types.push(field.kind.cell_type());
+            }
             fields => fields.iter().for_each(|field| self.add_field(path.clone(), field)),
         }
     }
@@ -71,6 +82,12 @@ impl Table {
     pub fn header(&self) -> Vec<String> {
         let own = if self.is_long() { &["metric", "value"][..] } else { &[] };
         self.columns.iter().map(|path| path.join(".")).chain(own.iter().map(|name| (*name).to_owned())).collect()
+    }
+
+    /// Returns the types of the columns of the [header row](Self::header).
+    #[must_use]
+    pub fn types(&self) -> &[CellType] {
+        &self.types
     }
 
     /// Returns the rows of a document. What is absent or `null` is an empty cell; an array or an object is JSON.
@@ -142,7 +159,7 @@ fn metrics(open: &Value) -> Vec<(String, &Value)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Columns, DEVICE_1_1, ENTERPRISE_1_1, SIMPLE_1_0, ValidationContext, all, validate};
+    use super::super::{Columns, DEVICE_1_1, DEVICE_2_0, ENTERPRISE_1_1, SIMPLE_1_0, ValidationContext, all, validate};
     use super::*;
     use crate::json;
     use crate::tenancy::TenantId;
@@ -207,6 +224,31 @@ mod tests {
         for name in ["request.assets.rack_ids", "request.preferences", "payload", "request.signals.thermal.pue_current"]
         {
             assert!(header.iter().any(|found| found == name), "{name}: {header:?}");
+        }
+    }
+
+    #[test]
+    fn each_column_has_the_type_of_its_member() {
+        use CellType::{Number, Text, Time};
+        let typed = |contract| {
+            let table = Table::of(contract);
+            table.header().into_iter().zip(table.types().to_vec()).collect::<Vec<_>>()
+        };
+        for contract in all() {
+            assert_eq!(Table::of(contract.id()).types().len(), typed(contract.id()).len(), "{}", contract.id());
+        }
+        assert_eq!(typed(SIMPLE_1_0), [("metric".to_owned(), Text), ("value".to_owned(), Text)]);
+        for (contract, name, expected) in [
+            (DEVICE_1_1, "timestamp", Time),
+            (DEVICE_1_1, "device.id", Text),
+            (DEVICE_1_1, "metrics.humidity_percent", Number),
+            (DEVICE_2_0, "value", Number),
+            (DEVICE_2_0, "metric", Text),
+            (ENTERPRISE_1_1, "request.time_window.end_utc", Time),
+            (ENTERPRISE_1_1, "request.time_window.granularity_seconds", Number),
+            (ENTERPRISE_1_1, "request.assets.rack_ids", Text),
+        ] {
+            assert!(typed(contract).contains(&(name.to_owned(), expected)), "{contract} {name}: {:?}", typed(contract));
         }
     }
 

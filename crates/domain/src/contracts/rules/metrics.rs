@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Value as Schema, json};
 
+use super::super::cells::CellType;
 use super::shape::members_schema;
 use super::{Field, Kind, Quantity, note_type, optional};
 use crate::json::{MAX_SAFE, Value};
@@ -48,6 +49,10 @@ fn read(
 impl Kind for Metric {
     fn noun(&self) -> &'static str {
         "a number or null"
+    }
+
+    fn cell_type(&self) -> CellType {
+        CellType::Number
     }
 
     fn read(&self, sent: &Value, pointer: &Pointer<'_>, now: Timestamp, findings: &mut Findings) -> Option<Value> {

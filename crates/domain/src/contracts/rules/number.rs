@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Schema, json};
 
+use super::super::cells::CellType;
 use super::text::trimmed;
 use super::{Kind, note_fault, note_type};
 use crate::json::{MAX_SAFE, Number, Value};
@@ -80,6 +81,10 @@ impl Quantity {
 impl Kind for Quantity {
     fn noun(&self) -> &'static str {
         if self.whole { "an integer" } else { "a number" }
+    }
+
+    fn cell_type(&self) -> CellType {
+        CellType::Number
     }
 
     fn read(&self, sent: &Value, pointer: &Pointer<'_>, _: Timestamp, findings: &mut Findings) -> Option<Value> {

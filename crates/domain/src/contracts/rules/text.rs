@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Schema, json};
 
+use super::super::cells::CellType;
 use super::{Kind, note_type};
 use crate::characters::{HIDDEN, Hidden, is_hidden};
 use crate::json::Value;
@@ -191,6 +192,10 @@ impl Time {
 impl Kind for Time {
     fn noun(&self) -> &'static str {
         "a string"
+    }
+
+    fn cell_type(&self) -> CellType {
+        CellType::Time
     }
 
     fn read(&self, sent: &Value, pointer: &Pointer<'_>, now: Timestamp, findings: &mut Findings) -> Option<Value> {
