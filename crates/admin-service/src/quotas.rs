@@ -41,7 +41,8 @@ impl QuotaChange {
 }
 
 fn shown(quotas: &Quotas) -> Value {
-    json!({"requests_per_day": quotas.requests_per_day, "stored_bytes": quotas.stored_bytes})
+    let Quotas { requests_per_day, stored_bytes, quarantine_bytes } = quotas;
+    json!({"requests_per_day": requests_per_day, "stored_bytes": stored_bytes, "quarantine_bytes": quarantine_bytes})
 }
 
 /// Reason why quotas cannot be read or changed.

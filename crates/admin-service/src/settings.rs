@@ -41,7 +41,7 @@ impl SettingsChange {
 }
 
 fn shown(settings: &TenantSettings) -> Value {
-    json!({"auto_send": settings.auto_send})
+    json!({"auto_send": settings.auto_send, "quarantine": settings.quarantine})
 }
 
 /// The settings of a tenant, and their effective values on this server.

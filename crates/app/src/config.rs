@@ -7,6 +7,7 @@ mod connections;
 mod engine;
 mod environment;
 mod local;
+mod quarantine;
 mod secrets;
 mod server;
 mod streams;
@@ -25,6 +26,7 @@ pub use self::local::{
     AuditSettings, CheckpointSettings, DatabaseSettings, Environment, FolderSettings, LocalSettings, StageSettings,
     TokenSettings,
 };
+pub use self::quarantine::QuarantineSettings;
 pub use self::secrets::{SECRETS, Secrets};
 pub use self::server::{HttpSettings, LimitSettings, PublicSettings};
 pub use self::streams::StreamSettings;
@@ -52,6 +54,9 @@ pub struct Settings {
     /// The limits on concurrent batches and exports, and their memory.
     #[command(flatten)]
     pub streams: StreamSettings,
+    /// The bounds of the quarantine.
+    #[command(flatten)]
+    pub quarantine: QuarantineSettings,
     /// The rate limits.
     #[command(flatten)]
     pub limits: LimitSettings,

@@ -18,6 +18,7 @@ pub mod docs;
 pub mod export;
 mod gate;
 pub mod headers;
+mod keeping;
 pub mod limits;
 pub mod mappings;
 pub mod mass;
@@ -30,6 +31,7 @@ pub mod path;
 mod pieces;
 pub mod problem;
 pub mod public;
+pub mod quarantine;
 pub mod query;
 pub mod recommendations;
 mod refusal;
@@ -55,7 +57,7 @@ use mass_audit_service::AuditService;
 use mass_auth::AuthService;
 use mass_domain::time::Clock;
 use mass_persistence::Database;
-use mass_service::{DeliveryService, MappingService, MassService};
+use mass_service::{DeliveryService, MappingService, MassService, QuarantineService};
 use paperclip::actix::OpenApiExt;
 use tokio::net::TcpStream;
 
@@ -83,6 +85,7 @@ pub const OPERATIONS: Operations = Operations(&[
     export::OPERATIONS,
     batch::OPERATIONS,
     mappings::OPERATIONS,
+    quarantine::OPERATIONS,
     delivery::OPERATIONS,
     recommendations::OPERATIONS,
     audit::OPERATIONS,
@@ -118,6 +121,8 @@ pub struct Services {
     pub mass: web::Data<MassService>,
     /// Mapping profiles.
     pub mappings: web::Data<MappingService>,
+    /// Refused records that are kept.
+    pub quarantine: web::Data<QuarantineService>,
     /// Deliveries to the engine, and what it recommends.
     pub deliveries: web::Data<DeliveryService>,
     /// The engine, if there is one.
@@ -167,6 +172,7 @@ pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Serve
             .app_data(services.audit)
             .app_data(services.mass)
             .app_data(services.mappings)
+            .app_data(services.quarantine)
             .app_data(services.deliveries)
             .app_data(services.engine)
             .app_data(services.database)

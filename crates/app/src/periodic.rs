@@ -40,6 +40,7 @@ impl Periodic {
         all.add("checkpoints", checkpoints, services, sign_checkpoints);
         all.add("delivery_queue", Duration::from_secs(15), services, measure_delivery_queue);
         all.add("idempotency_keys", Duration::from_secs(3600), services, delete_idempotency_keys);
+        all.add("quarantine", Duration::from_secs(600), services, delete_expired_records);
         all.add("rate_limits", Duration::from_secs(60), services, shrink_rate_limits);
         all.add("sessions", Duration::from_secs(3600), services, delete_sessions);
         all
@@ -127,6 +128,16 @@ async fn delete_sessions(services: Services) -> anyhow::Result<()> {
     match deleted.context("ended sessions cannot be deleted")? {
         0 => {}
         logins => tracing::info!(logins, "ended sessions and old attempts to log in are deleted"),
+    }
+    Ok(())
+}
+
+/// Deletes expired records of the quarantine.
+async fn delete_expired_records(services: Services) -> anyhow::Result<()> {
+    let deleted = services.database.purge_quarantine(services.clock.now()).await;
+    match deleted.context("expired records of the quarantine cannot be deleted")? {
+        0 => {}
+        records => tracing::info!(records, "expired records of the quarantine are deleted"),
     }
     Ok(())
 }

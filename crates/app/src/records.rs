@@ -3,6 +3,7 @@
 use mass_domain::contracts::{self, ContractId};
 use mass_domain::json::{self, SyntaxError, Value};
 use mass_domain::mass_request::IdempotencyKey;
+use mass_domain::quarantine::RecordForm;
 use mass_domain::records::{BrokenStream, Format, RawRecord, Splitter};
 use mass_service::{Record as Submitted, SentKey};
 
@@ -50,7 +51,7 @@ enum DocumentSource {
     /// A JSON text, under this contract if it names none itself.
     Json(Option<ContractId>),
     /// A row below this header.
-    Row(Header),
+    Row(Box<Header>),
 }
 
 /// A record whose document has not been parsed yet.
@@ -101,7 +102,7 @@ impl Records {
         let take = |raw: RawRecord<'_>| match form {
             Form::Header(_) if refused.is_some() => {}
             Form::Header(contract) => match Header::parse(*contract, &raw, ignored) {
-                Ok(header) => *form = Form::Document(DocumentSource::Row(header)),
+                Ok(header) => *form = Form::Document(DocumentSource::Row(Box::new(header))),
                 Err(error) => refused = Some(error),
             },
             Form::Document(source) => each(Record { raw, source, limit, accepts_refused, keyed }),
@@ -115,7 +116,7 @@ impl Records {
 
     /// Returns the header row, once it has been read.
     #[must_use]
-    pub const fn header(&self) -> Option<&Header> {
+    pub fn header(&self) -> Option<&Header> {
         match &self.form {
             Form::Document(DocumentSource::Row(header)) => Some(header),
             Form::Document(DocumentSource::Json(_)) | Form::Header(_) => None,
@@ -141,6 +142,25 @@ impl Record<'_> {
     pub fn ends_export(&self) -> bool {
         let is_json = matches!(self.source, DocumentSource::Json(_));
         self.accepts_refused && is_json && self.raw.bytes.starts_with(b"{\"totals\":")
+    }
+
+    /// Returns the form of the record, and bytes from which it can be [reread] alone: of a row also its header row.
+    #[must_use]
+    pub fn with_header(&self) -> (RecordForm, Vec<u8>) {
+        match self.source {
+            DocumentSource::Row(header) => (RecordForm::Csv, [header.text(), b"\r\n", self.raw.bytes].concat()),
+            DocumentSource::Json(_) if self.keyed => (RecordForm::Keyed, self.raw.bytes.to_vec()),
+            DocumentSource::Json(_) => (RecordForm::Json, self.raw.bytes.to_vec()),
+        }
+    }
+
+    /// Returns the contract that was named beside the stream.
+    #[must_use]
+    pub fn named_contract(&self) -> Option<ContractId> {
+        match self.source {
+            DocumentSource::Row(header) => Some(header.contract()),
+            DocumentSource::Json(contract) => *contract,
+        }
     }
 
     /// Parses the document.
@@ -172,6 +192,35 @@ impl Record<'_> {
             None => value,
         };
         Ok((key, document))
+    }
+}
+
+/// Parses a record that was kept alone: the document, and the idempotency key beside it. `contract` is that of a document
+/// without a marker, which CSV requires.
+///
+/// # Errors
+/// The syntax error.
+pub fn reread(
+    form: RecordForm,
+    contract: Option<ContractId>,
+    bytes: &[u8],
+) -> Result<(Option<String>, Value), SyntaxError> {
+    let unreadable = |detail| SyntaxError { code: "syntax", detail, line: 1, column: 1 };
+    if form == RecordForm::Text {
+        return Err(unreadable("Expected a mended document: the mapping profile made none of the record.".to_owned()));
+    }
+    if form != RecordForm::Csv {
+        let raw = RawRecord { line: 1, bytes, too_long: false };
+        let (source, keyed) = (DocumentSource::Json(contract), form == RecordForm::Keyed);
+        return Record { raw, source: &source, limit: bytes.len(), accepts_refused: false, keyed }.keyed_document();
+    }
+    let (mut records, mut found) = (Records::new(Format::Csv, contract, bytes.len()), None);
+    let mut each = |record: Record<'_>| found = Some(record.keyed_document());
+    let read = records.take(Some(bytes), &mut each).and_then(|()| records.take(None, &mut each));
+    match (found, read) {
+        (Some(found), _) => found,
+        (None, Err(error)) => Err(unreadable(error.to_string())),
+        (None, Ok(())) => Err(unreadable("Expected a row after the header row.".to_owned())),
     }
 }
 
@@ -316,5 +365,22 @@ mod tests {
         let row = b"a,_line\n1,7\n";
         assert_eq!(read(csv().accepting_refused(), row).0, [r#"2: {"payload":{"a":"1"}}"#]);
         assert!(read(csv(), row).0[0].contains("_line"));
+    }
+
+    #[test]
+    fn a_record_that_was_kept_alone_is_read_as_it_was_in_its_stream() {
+        let mut kept = Vec::new();
+        let each = |record: Record<'_>| kept.push((record.with_header(), record.named_contract(), record.document()));
+        Records::new(Format::Csv, Some(SIMPLE_1_0), 100).take(Some(b"\"a\",c\n1,\"2\n3\"\n1\n"), each).unwrap();
+        let each = |record: Record<'_>| kept.push((record.with_header(), record.named_contract(), record.document()));
+        let array = b"[{\"a\":\n1}, {\"payload\":{}}, x]";
+        Records::new(Format::Array, Some(SIMPLE_1_0), 100).take(Some(array), each).unwrap();
+        assert_eq!(kept.len(), 5);
+        for ((form, bytes), contract, document) in kept {
+            assert_eq!(reread(form, contract, &bytes).map(|(_, document)| document), document, "{form}");
+        }
+        let (key, document) = reread(RecordForm::Keyed, None, b"{\"key\":\"k\",\"document\":{}}").unwrap();
+        assert_eq!((key.as_deref(), canonical::write(&document)), (Some("k"), "{}".to_owned()));
+        assert!(reread(RecordForm::Csv, Some(SIMPLE_1_0), b"a,b").is_err());
     }
 }

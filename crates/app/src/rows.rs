@@ -25,7 +25,10 @@ pub enum InvalidHeader {
 /// A parsed header row.
 #[derive(Debug)]
 pub struct Header {
+    contract: ContractId,
     columns: Columns,
+    /// The row as it stands in the stream.
+    text: Vec<u8>,
     /// The headers that name members.
     names: Vec<String>,
     /// The indexes of their columns.
@@ -56,7 +59,19 @@ impl Header {
         let names = names.into_iter().map(str::to_owned).enumerate();
         let (places, names): (_, Vec<_>) = names.filter(|(_, name)| !ignored.contains(&name.trim())).unzip();
         let columns = Columns::new(contract, names.iter().map(String::as_str))?;
-        Ok(Self { columns, names, places, width, nameless })
+        Ok(Self { contract, columns, text: row.bytes.to_vec(), names, places, width, nameless })
+    }
+
+    /// Returns the contract of the documents.
+    #[must_use]
+    pub const fn contract(&self) -> ContractId {
+        self.contract
+    }
+
+    /// Returns the row as it stands in the stream.
+    #[must_use]
+    pub fn text(&self) -> &[u8] {
+        &self.text
     }
 
     /// Returns the headers that name members, as written.

@@ -23,7 +23,9 @@ use mass_domain::hex::Hex;
 use mass_domain::tenancy::AutoSend;
 use mass_domain::time::{Clock, Timestamp};
 use mass_persistence::{CommitObserver, Database, MigrateError, OpenError};
-use mass_service::{Deliverer, DeliveryService, DeliverySettings, MappingService, MassService};
+use mass_service::{
+    Deliverer, DeliveryService, DeliverySettings, MappingService, MassService, QuarantineLimits, QuarantineService,
+};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{
@@ -128,6 +130,12 @@ impl Installation {
         MappingService::new(Arc::clone(&self.database.stores().mappings), Arc::clone(&self.clock))
     }
 
+    /// Returns the use cases on the quarantine.
+    fn quarantine(&self, limits: QuarantineLimits) -> QuarantineService {
+        let store = Arc::clone(&self.database.stores().quarantine);
+        QuarantineService::new(store, Arc::clone(&self.clock), limits)
+    }
+
     /// Returns the use cases on deliveries.
     fn deliveries(&self, engine: &Engine) -> DeliveryService {
         let stores = self.database.stores();
@@ -162,6 +170,7 @@ impl Application {
         let audit = installation.audit(signer);
         let mass = installation.mass().observed_by(metrics);
         let mappings = installation.mappings();
+        let quarantine = installation.quarantine(settings.quarantine.limits());
         let deliveries = installation.deliveries(&engine);
         let Installation { database, auth, bootstrapped, clock, .. } = installation;
         let database = web::Data::new(database);
@@ -173,6 +182,7 @@ impl Application {
             audit: web::Data::new(audit),
             mass: web::Data::new(mass),
             mappings: web::Data::new(mappings),
+            quarantine: web::Data::new(quarantine),
             deliveries: web::Data::new(deliveries),
             engine: web::Data::new(engine),
             database,

@@ -86,6 +86,10 @@ uuid_id!(
     /// Identifies a stored recommendation.
     RecommendationId
 );
+uuid_id!(
+    /// Identifies a record in the quarantine.
+    QuarantineId
+);
 
 #[cfg(test)]
 mod tests {

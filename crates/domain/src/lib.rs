@@ -24,6 +24,7 @@ mod names;
 pub mod normalisation;
 pub mod page;
 pub mod port;
+pub mod quarantine;
 pub mod recommendation;
 pub mod records;
 pub mod tenancy;

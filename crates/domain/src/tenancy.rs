@@ -78,6 +78,16 @@ pub struct Tenant {
 pub struct TenantSettings {
     /// True to send accepted documents to the engine automatically.
     pub auto_send: Option<bool>,
+    /// True to keep refused records in the quarantine, where a call does not say otherwise.
+    pub quarantine: Option<bool>,
+}
+
+impl TenantSettings {
+    /// Tells whether refused records are kept where a call does not say otherwise: not unless the tenant enables it.
+    #[must_use]
+    pub fn quarantines(&self) -> bool {
+        self.quarantine.unwrap_or(false)
+    }
 }
 
 /// The server's default for sending accepted documents to the engine automatically.
@@ -117,6 +127,8 @@ pub struct Quotas {
     pub requests_per_day: Option<u64>,
     /// Bytes of stored documents.
     pub stored_bytes: Option<u64>,
+    /// Bytes of records in the quarantine; `None` means the server's limit.
+    pub quarantine_bytes: Option<u64>,
 }
 
 /// The usage counted against the quotas.
@@ -200,7 +212,7 @@ mod tests {
 
     #[test]
     fn counts_requests_per_day_until_midnight_utc() {
-        let quotas = Quotas { requests_per_day: Some(2), stored_bytes: None };
+        let quotas = Quotas { requests_per_day: Some(2), ..Quotas::default() };
         let mut usage = Usage::default();
         for time in ["2026-11-24T00:00:00Z", "2026-11-24T23:59:59.999999Z"] {
             assert_eq!(usage.admit(&quotas, at(time), 10), Ok(()));
@@ -214,7 +226,7 @@ mod tests {
 
     #[test]
     fn counts_a_refused_call_as_a_request_and_records_one_beyond_the_quota() {
-        let quotas = Quotas { requests_per_day: Some(3), stored_bytes: Some(1) };
+        let quotas = Quotas { requests_per_day: Some(3), stored_bytes: Some(1), ..Quotas::default() };
         let mut usage = Usage { stored_bytes: 10, ..Usage::default() };
         let (noon, next) = (at("2026-11-24T12:00:00Z"), at("2026-11-25T12:00:00Z"));
         assert_eq!([noon; 6].map(|at| usage.admit_refusal(&quotas, at)), [true, true, true, true, false, false]);
@@ -227,7 +239,7 @@ mod tests {
 
     #[test]
     fn accepts_documents_up_to_the_last_byte_of_the_quota() {
-        let quotas = Quotas { requests_per_day: None, stored_bytes: Some(100) };
+        let quotas = Quotas { stored_bytes: Some(100), ..Quotas::default() };
         let mut usage = Usage { stored_bytes: 90, ..Usage::default() };
         let (before, now) = (usage, at("2026-11-24T12:00:00Z"));
         let over = OverQuota::StoredBytes { allowed: 100, used: 90, needed: 11 };
@@ -242,7 +254,7 @@ mod tests {
         for (server, by_default, can) in
             [(AutoSend::NoEngine, false, false), (AutoSend::Off, false, true), (AutoSend::On, true, true)]
         {
-            let in_force = |auto_send| server.is_in_force(&TenantSettings { auto_send });
+            let in_force = |auto_send| server.is_in_force(&TenantSettings { auto_send, ..TenantSettings::default() });
             assert_eq!([None, Some(true), Some(false)].map(in_force), [by_default, can, false], "{server:?}");
         }
     }

@@ -159,6 +159,7 @@ impl MassService {
                     origin,
                     mapping,
                     call_id: None,
+                    quarantined: None,
                 })
             }
             Err(error) => {

@@ -269,6 +269,9 @@ impl<'a> Judge<'a> {
         if let Some(call_id) = submission.call_id.as_ref().filter(|id| **id != submission.origin.request_id) {
             accepted = accepted.with("call_id", call_id.as_str());
         }
+        if let Some(record) = submission.quarantined {
+            accepted = accepted.with("quarantine", record.to_string());
+        }
         let sent = submission.auto_send.is_in_force(&self.stored.tenant.settings);
         if sent {
             accepted = accepted.with("delivery", DeliveryId::of(id).to_string());

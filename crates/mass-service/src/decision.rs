@@ -158,3 +158,16 @@ pub enum Refusal {
     #[error(transparent)]
     OverQuota(#[from] OverQuota),
 }
+
+impl Refusal {
+    /// Returns the stored request that stands against the document.
+    #[must_use]
+    pub const fn met(&self) -> Option<MassRequestId> {
+        match self {
+            Self::KeyReused { request_id } | Self::KeyOfDeleted { request_id } | Self::Conflict { request_id, .. } => {
+                Some(*request_id)
+            }
+            Self::OverQuota(_) => None,
+        }
+    }
+}

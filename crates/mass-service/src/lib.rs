@@ -20,6 +20,7 @@ mod export;
 mod mappings;
 mod observer;
 mod outbox;
+mod quarantine;
 mod read;
 mod recommendations;
 mod refused;
@@ -54,6 +55,10 @@ pub use mappings::{
 };
 pub use observer::{Attempt, DeliveryObserver, IntakeObserver, RefusedAt};
 pub use outbox::{Dispatch, HandleError, SendError, judge_cancel, judge_replay};
+pub use quarantine::{
+    Admission, Deleted, Kept, NewRecord, QuarantineError, QuarantineLimits, QuarantineQuery, QuarantineService,
+    QuarantineStore, Rejected, RetryError, admit,
+};
 pub use read::{ListQuery, PAGE_BYTES, ReadError};
 pub use recommendations::RecommendationQuery;
 pub use store::{DeliveryStore, DocumentPage, Found, MassStore, OutboxStore, RecommendationStore};

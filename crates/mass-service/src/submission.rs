@@ -1,9 +1,11 @@
 //! Submissions: validated documents that wait to be stored.
 
+use std::fmt;
+
 use mass_domain::access::Actor;
 use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::ValidDocument;
-use mass_domain::ids::MassRequestId;
+use mass_domain::ids::{MassRequestId, QuarantineId};
 use mass_domain::mappings::MappingName;
 use mass_domain::mass_request::{IdempotencyKey, MassRequest, Outcome, Status, Summary};
 use mass_domain::tenancy::{AutoSend, TenantId};
@@ -47,6 +49,13 @@ impl MappingSource {
     }
 }
 
+/// Writes `NAME@DIGEST`.
+impl fmt::Display for MappingSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.name, self.digest)
+    }
+}
+
 /// A validated document with all that its request will need.
 #[derive(Debug, Clone)]
 pub struct Submission {
@@ -72,6 +81,8 @@ pub struct Submission {
     pub mapping: Option<MappingSource>,
     /// The id by which the requests of a batch or import are found again; `None` for a single document.
     pub call_id: Option<RequestId>,
+    /// The record of the quarantine that the document was made of, which the audit event names.
+    pub quarantined: Option<QuarantineId>,
 }
 
 impl Submission {

@@ -37,7 +37,7 @@ use mass_auth::{ApiKeyStore, AttemptStore, AuthStores, SessionStore, UserStore};
 use mass_domain::audit::Program;
 use mass_domain::port::PortError;
 use mass_domain::time::Timestamp;
-use mass_service::{DeliveryStore, MappingStore, MassStore, OutboxStore, RecommendationStore};
+use mass_service::{DeliveryStore, MappingStore, MassStore, OutboxStore, QuarantineStore, RecommendationStore};
 
 pub use load::{CommitObserver, Load, PoolUse};
 pub use target::InvalidUrl;
@@ -168,6 +168,8 @@ pub struct Stores {
     pub recommendations: Arc<dyn RecommendationStore>,
     /// Mapping profiles.
     pub mappings: Arc<dyn MappingStore>,
+    /// The quarantine.
+    pub quarantine: Arc<dyn QuarantineStore>,
     /// Accounts, sessions, log-in attempts and API keys.
     pub auth: AuthStores,
     /// Administration.
@@ -220,7 +222,7 @@ impl Database {
     where
         S: MassStore + UserStore + SessionStore + AttemptStore + ApiKeyStore + Upkeep + 'static,
         S: TenantStore + AccountStore + KeyStore + QuotaStore + SettingsStore + LiveStore,
-        S: DeliveryStore + OutboxStore + RecommendationStore + MappingStore,
+        S: DeliveryStore + OutboxStore + RecommendationStore + MappingStore + QuarantineStore,
     {
         let store = Arc::new(store);
         let auth = AuthStores {
@@ -242,6 +244,7 @@ impl Database {
             outbox: store.clone(),
             recommendations: store.clone(),
             mappings: store.clone(),
+            quarantine: store.clone(),
             auth,
             admin,
             audit: store.clone(),
@@ -301,5 +304,13 @@ impl Database {
     /// [`PortError`]; attempts may remain then.
     pub async fn purge_logins(&self, before: Timestamp, known_before: Timestamp) -> Result<usize, PortError> {
         self.upkeep.purge_logins(before, known_before).await
+    }
+
+    /// Deletes records of the quarantine that have expired at this instant. Returns their number.
+    ///
+    /// # Errors
+    /// [`PortError`]; records of some tenants may be deleted then.
+    pub async fn purge_quarantine(&self, now: Timestamp) -> Result<usize, PortError> {
+        self.upkeep.purge_quarantine(now).await
     }
 }

@@ -3,6 +3,7 @@
 mod addition;
 mod delivery;
 mod mapping;
+mod quarantine;
 
 use std::borrow::Cow;
 
@@ -26,6 +27,7 @@ use uuid::Uuid;
 pub(crate) use addition::{Addition, Assumed};
 pub(crate) use delivery::{DeliveryRow, DueAtRow, DueRow, QueueRow, QueuedDeliveryRow, RecommendationRow};
 pub(crate) use mapping::{MappingChangeset, MappingRow, MappingSummaryRow};
+pub(crate) use quarantine::{NewQuarantineRow, QuarantineRow, QuarantineSummaryRow};
 
 use crate::columns::{Hash, Id, Instant, Json, Node, Set, Word};
 use crate::schema::{
@@ -437,6 +439,7 @@ pub(crate) struct QuotaRow {
     tenant_id: Word<TenantId>,
     requests_per_day: Option<i64>,
     stored_bytes: Option<i64>,
+    quarantine_bytes: Option<i64>,
     updated_at: Instant,
 }
 
@@ -449,6 +452,7 @@ impl QuotaRow {
             tenant_id: Word(tenant.clone()),
             requests_per_day: column(quotas.requests_per_day),
             stored_bytes: column(quotas.stored_bytes),
+            quarantine_bytes: column(quotas.quarantine_bytes),
             updated_at: Instant(at),
         }
     }
@@ -456,7 +460,11 @@ impl QuotaRow {
     /// Builds the quotas.
     pub(crate) fn into_quotas(self) -> Quotas {
         let quota = |column: Option<i64>| column.map(|quota| u64::try_from(quota).unwrap_or(0));
-        Quotas { requests_per_day: quota(self.requests_per_day), stored_bytes: quota(self.stored_bytes) }
+        Quotas {
+            requests_per_day: quota(self.requests_per_day),
+            stored_bytes: quota(self.stored_bytes),
+            quarantine_bytes: quota(self.quarantine_bytes),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ table! {
         created_at -> Instant,
         credentials_version -> BigInt,
         auto_send -> Nullable<Bool>,
+        quarantine -> Nullable<Bool>,
     }
 }
 
@@ -72,6 +73,7 @@ table! {
         requests_per_day -> Nullable<BigInt>,
         stored_bytes -> Nullable<BigInt>,
         updated_at -> Instant,
+        quarantine_bytes -> Nullable<BigInt>,
     }
 }
 
@@ -316,6 +318,40 @@ table! {
         updated_at -> Instant,
         updated_by_kind -> Text,
         updated_by_id -> Nullable<Id>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+    use crate::columns::sql::{Id, Instant};
+
+    quarantined_records (tenant_id, id) {
+        tenant_id -> Text,
+        id -> Id,
+        received_at -> Instant,
+        expires_at -> Instant,
+        call_id -> Text,
+        created_by_kind -> Text,
+        created_by_id -> Nullable<Id>,
+        form -> Text,
+        contract -> Nullable<Text>,
+        idempotency_key -> Nullable<Text>,
+        mapping -> Nullable<Text>,
+        codes -> Text,
+        violation_count -> BigInt,
+        bytes -> BigInt,
+        digest -> Nullable<Binary>,
+        violations -> Text,
+        record -> Binary,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Text};
+
+    quarantine_usage (tenant_id) {
+        tenant_id -> Text,
+        bytes -> BigInt,
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) trait Upkeep: Send + Sync {
 
     async fn purge_logins(&self, before: Timestamp, known_before: Timestamp) -> Result<usize, PortError>;
 
+    async fn purge_quarantine(&self, now: Timestamp) -> Result<usize, PortError>;
+
     fn load(&self) -> Load;
 
     fn migrate(&self) -> Result<Vec<String>, MigrateError>;

@@ -29,7 +29,7 @@ use mass_domain::mass_request::IdempotencyKey;
 use mass_domain::records::Format;
 use mass_domain::trace::RequestId;
 use mass_mapping::Mapper;
-use mass_service::{MappingService, MappingSource, MassService, Options, SentKey};
+use mass_service::{MappingService, MappingSource, MassService, Options, QuarantineService, SentKey};
 use serde_json::json;
 use std::future::{Ready, ready};
 use tokio::sync::oneshot;
@@ -45,6 +45,7 @@ use self::upload::Upload;
 use super::body::BodyLimit;
 use super::contracts;
 use super::headers::idempotency_key;
+use super::keeping::QUARANTINE;
 use super::limits::Limits;
 use super::mass::{self, ON_CONFLICT, on_conflict};
 use super::operations::{Access, Operation, Parameter, Produces, model};
@@ -114,6 +115,7 @@ const PARAMETERS: &[Parameter] = &[
         parameters::contract_name,
     ),
     ON_CONFLICT,
+    QUARANTINE,
     Parameter::new(
         "results",
         "Which records have a result in the answer: `all`, or those that are neither stored nor duplicates (`errors`). \
@@ -174,6 +176,7 @@ async fn create(call: Call, upload: Upload, query: Query, tools: Tools) -> Resul
 pub struct Tools {
     service: web::Data<MassService>,
     mappings: web::Data<MappingService>,
+    quarantine: web::Data<QuarantineService>,
     engine: web::Data<Engine>,
     folder: TemporaryFolder,
     limit: usize,
@@ -189,6 +192,7 @@ impl FromRequest for Tools {
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let service = req.app_data::<web::Data<MassService>>().cloned();
         let mappings = req.app_data::<web::Data<MappingService>>().cloned();
+        let quarantine = req.app_data::<web::Data<QuarantineService>>().cloned();
         let engine = req.app_data::<web::Data<Engine>>().cloned();
         let folder = req.app_data::<web::Data<TemporaryFolder>>().map(|folder| folder.get_ref().clone());
         let limit = req.app_data::<web::Data<BodyLimit>>().map(|limit| limit.0);
@@ -196,9 +200,9 @@ impl FromRequest for Tools {
         let limits = req.app_data::<web::Data<Limits>>().cloned();
         let draining = req.app_data::<web::Data<Draining>>().cloned();
         let tools = (|| {
-            let (service, mappings, engine, folder) = (service?, mappings?, engine?, folder?);
-            let (limit, streams, limits, draining) = (limit?, streams?, limits?, draining?);
-            Some(Self { service, mappings, engine, folder, limit, streams, limits, draining })
+            let (service, mappings, quarantine, engine) = (service?, mappings?, quarantine?, engine?);
+            let (folder, limit, streams, limits, draining) = (folder?, limit?, streams?, limits?, draining?);
+            Some(Self { service, mappings, quarantine, engine, folder, limit, streams, limits, draining })
         })();
         ready(tools.ok_or_else(|| Problem::internal(&anyhow::anyhow!("batches are not wired"))))
     }
@@ -215,6 +219,8 @@ struct Wishes {
     /// True if the records come with keys.
     keyed: bool,
     key: Option<IdempotencyKey>,
+    /// True or false if the call says whether refused records are kept.
+    quarantine: Option<bool>,
     options: Options,
 }
 
@@ -253,6 +259,10 @@ impl Wishes {
             RequestId::parse(text)
                 .map_err(|_| "Expected 1 to 128 letters, digits, dots, hyphens and underscores.".to_owned())
         });
+        let quarantine = query.take::<bool>("quarantine");
+        if quarantine == Some(true) && matches!(mode, Some(Mode::Atomic)) {
+            query.refuse("quarantine", "An atomic batch keeps nothing of what it refuses: send it again whole.");
+        }
         query.finish()?;
         if upload.format == Format::Csv && map.is_none() && contract.is_none() {
             return Err(wrong_parameter("contract", "Rows of CSV do not tell their contract: name it.".to_owned()));
@@ -277,10 +287,10 @@ impl Wishes {
         let (auto_send, origin) = (tools.engine.auto_send(), call.origin.clone());
         let options = Options { on_conflict, auto_send, origin, renew_keys: keyed, mapping, call_id };
         let (mode, shown, form) = (mode.unwrap_or_default(), shown.unwrap_or_default(), Form::wanted(call.headers()));
-        Ok(Self { mode, form, shown, contract, mapper, keyed, key, options })
+        Ok(Self { mode, form, shown, contract, mapper, keyed, key, quarantine, options })
     }
 
-    fn terms(&mut self, call: &Call, tools: &Tools, stream: Arc<Stream>) -> Terms {
+    fn terms(&mut self, call: &Call, tools: &Tools, stream: Arc<Stream>, keeps: bool) -> Terms {
         Terms {
             stream,
             service: tools.service.clone(),
@@ -290,6 +300,7 @@ impl Wishes {
             mapper: self.mapper.take(),
             keyed: self.keyed,
             key: self.key.clone(),
+            keeps,
             limit: tools.limit,
         }
     }
@@ -316,7 +327,8 @@ fn map(query: &mut Query) -> Option<MappingName> {
 async fn streamed(call: Call, mut upload: Upload, mut wishes: Wishes, tools: Tools) -> Result<HttpResponse, Problem> {
     let stream = streams::open(&tools.streams, &call.principal)?;
     let halt = Arc::new(Halt::default());
-    let terms = wishes.terms(&call, &tools, Arc::clone(&stream));
+    let keeps = tools.quarantine.is_on(&call.principal, wishes.quarantine).await?;
+    let terms = wishes.terms(&call, &tools, Arc::clone(&stream), keeps);
     let reading = Reading::new(&upload, terms, CHUNK, Arc::clone(&halt))?;
     let begun = pipeline::begin(&mut upload.payload, Box::new(reading)).await?;
     let (writer, results) = outbox(tools.folder.clone(), tools.streams.limits().unread_bytes);

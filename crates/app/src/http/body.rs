@@ -51,6 +51,28 @@ impl FromRequest for Document {
     }
 }
 
+/// A JSON document or nothing: a request without a body needs no type.
+pub struct OptionalDocument(pub Option<(Value, BytesMut)>);
+
+impl FromRequest for OptionalDocument {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let headers = req.headers();
+        let has_body = headers.contains_key(header::TRANSFER_ENCODING) || announced(headers).is_some_and(|it| it > 0);
+        if !has_body && !headers.contains_key(header::CONTENT_TYPE) {
+            return Box::pin(std::future::ready(Ok(Self(None))));
+        }
+        let body = receive(req, payload);
+        Box::pin(async move {
+            let body = body.await?;
+            let document = if body.is_empty() { None } else { Some((json::parse(&body)?, body)) };
+            Ok(Self(document))
+        })
+    }
+}
+
 /// A body of a fixed shape, valid by its own rules.
 pub struct Valid<T>(pub T);
 

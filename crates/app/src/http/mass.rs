@@ -7,11 +7,12 @@ pub mod shapes;
 use actix_web::http::{StatusCode, header};
 use actix_web::web;
 use mass_domain::access::Permission;
-use mass_domain::contracts::with_marker;
+use mass_domain::contracts::{ContractId, with_marker};
 use mass_domain::ids::MassRequestId;
+use mass_domain::json::{SyntaxError, Value};
 use mass_domain::mass_request::{Filter, MassRequest as Stored, Outcome};
 use mass_domain::page::{self, Limit};
-use mass_service::{ListQuery, MassService, OnConflict, Options, Receipt, Record};
+use mass_service::{AcceptError, ListQuery, MassService, OnConflict, Options, QuarantineService, Receipt, Record};
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -19,6 +20,7 @@ use self::shapes::{EventList, ListedRequest, MassRequest, Normalised, Page, Stat
 use super::body::{Document, Valid};
 use super::contracts;
 use super::headers::{IDEMPOTENT_REPLAYED, entity_tag, idempotency_key, if_match, if_none_match};
+use super::keeping::{self, QUARANTINE};
 use super::operations::{Access, AnswerHeader, Operation, Parameter, Produces, Tag, model};
 use super::parameters::{self, CURSOR, LIMIT};
 use super::path::{InPath, PathId, uuid};
@@ -152,10 +154,12 @@ const LISTED: [Parameter; 14] = {
     ]
 };
 
-const ETAG: AnswerHeader =
+/// The header with the version of a request.
+pub(super) const ETAG: AnswerHeader =
     AnswerHeader { name: "ETag", description: "The request's present version.", example: "\"v1\"" };
 
-const REPLAYED: AnswerHeader = AnswerHeader {
+/// The header of an answer that repeats the first one to its key.
+pub(super) const REPLAYED: AnswerHeader = AnswerHeader {
     name: "Idempotent-Replayed",
     description: "There and `true` when this repeats the first answer to the key.",
     example: "true",
@@ -168,7 +172,7 @@ const CREATE: Operation = Operation {
         event. The same natural key again gives the first request (200) or, for another document, 409; see the \
         contracts.",
     tag: Some(TAG),
-    query: &[ON_CONFLICT, CONTRACT],
+    query: &[ON_CONFLICT, CONTRACT, QUARANTINE],
     headers: &[IDEMPOTENCY_KEY],
     body: &[("application/json", contracts::document)],
     produces: Produces::Json(model::<MassRequest>),
@@ -193,14 +197,25 @@ async fn create(
     call: Call,
     service: Service,
     engine: web::Data<Engine>,
-    document: Document,
+    quarantine: web::Data<QuarantineService>,
+    Document { value, text }: Document,
     mut query: Query,
 ) -> Result<Reply<MassRequest>, Problem> {
     let on_conflict = query.take_with("on_conflict", on_conflict).unwrap_or_default();
-    let record = record(&call, document, query)?;
+    let (asked, named) = (query.take("quarantine"), query.take("contract"));
+    let record = record(&call, value, &text, named, query)?;
     let options = Options::for_one(on_conflict, engine.auto_send(), call.origin.clone());
-    let receipt = accept(&call, &service, &record, &options).await?;
-    engine.accepted([&receipt]);
+    match accept(&call, &service, &record, &options).await? {
+        Ok(receipt) => {
+            engine.accepted([&receipt]);
+            created(receipt)
+        }
+        Err(error) => Err(keeping::refused(&call, &quarantine, asked, named, &text, error).await),
+    }
+}
+
+/// Builds the answer to a document that was accepted.
+pub(super) fn created(receipt: Receipt) -> Result<Reply<MassRequest>, Problem> {
     let status = if receipt.outcome == Outcome::Duplicate { StatusCode::OK } else { StatusCode::CREATED };
     let location = format!("/v1/mass-requests/{}", receipt.request.summary.id);
     let reply = representation(status, receipt.request, receipt.outcome)?.header(header::LOCATION, &location);
@@ -223,8 +238,14 @@ const VALIDATE: Operation = Operation {
     ..Operation::post("/v1/mass-requests/validate", WRITE, || web::to(validate))
 };
 
-async fn validate(call: Call, service: Service, document: Document, query: Query) -> Result<Reply<Verdict>, Problem> {
-    let record = record(&call, document, query)?;
+async fn validate(
+    call: Call,
+    service: Service,
+    Document { value, text }: Document,
+    mut query: Query,
+) -> Result<Reply<Verdict>, Problem> {
+    let named = query.take("contract");
+    let record = record(&call, value, &text, named, query)?;
     let verdict = service.validate(&call.principal, record)?;
     Reply::ok(&Verdict {
         valid: verdict.violations.is_empty(),
@@ -252,10 +273,11 @@ const NORMALIZE: Operation = Operation {
 async fn normalize(
     call: Call,
     service: Service,
-    document: Document,
-    query: Query,
+    Document { value, text }: Document,
+    mut query: Query,
 ) -> Result<Reply<Normalised>, Problem> {
-    let record = record(&call, document, query)?;
+    let named = query.take("contract");
+    let record = record(&call, value, &text, named, query)?;
     let examined = service.normalize(&call.principal, record)?;
     Reply::ok(&Normalised {
         contract: examined.contract.to_string(),
@@ -405,13 +427,19 @@ async fn delete(call: Call, service: Service, id: PathId<MassRequestId>, query: 
 }
 
 /// Accepts a document of a caller who may only be remembered: the store is asked about both at once.
-async fn accept(call: &Call, service: &MassService, record: &Record, options: &Options) -> Result<Receipt, Problem> {
-    if let Some(receipt) = service.accept(&call.principal, record, options, call.as_of()).await? {
-        return Ok(receipt);
+async fn accept(
+    call: &Call,
+    service: &MassService,
+    record: &Record,
+    options: &Options,
+) -> Result<Result<Receipt, AcceptError>, Problem> {
+    let accepted = service.accept(&call.principal, record, options, call.as_of()).await;
+    if let Some(result) = accepted.transpose() {
+        return Ok(result);
     }
     let principal = call.confirmed().await?;
-    let receipt = service.accept(&principal, record, options, None).await?;
-    receipt
+    let accepted = service.accept(&principal, record, options, None).await.transpose();
+    accepted
         .ok_or_else(|| Problem::internal(&anyhow::anyhow!("a document was not accepted, although under no condition")))
 }
 
@@ -426,12 +454,17 @@ async fn fetch(call: &Call, service: &MassService, id: MassRequestId) -> Result<
 }
 
 /// Builds the record of a call. A text that is no document is refused as such, before anything else about the call.
-fn record(call: &Call, Document { value, text }: Document, mut query: Query) -> Result<Record, Problem> {
+fn record(
+    call: &Call,
+    value: Result<Value, SyntaxError>,
+    text: &[u8],
+    contract: Option<ContractId>,
+    query: Query,
+) -> Result<Record, Problem> {
     let value = match value {
         Ok(value) => value,
-        Err(error) => return Ok(Record::unreadable(&text, error)),
+        Err(error) => return Ok(Record::unreadable(text, error)),
     };
-    let contract = query.take("contract");
     query.finish()?;
     let value = match contract {
         Some(contract) => with_marker(contract, value),

@@ -151,7 +151,7 @@ fn described(operation: &Operation, generator: &mut SchemaGenerator) -> Map<Stri
     if operation.reads_body() {
         let media = |(media_type, describe): &(&str, Describe)| ((*media_type).to_owned(), describe(generator));
         let content: Map<String, Value> = operation.body.iter().map(media).collect();
-        set("requestBody", json!({"required": true, "content": content}));
+        set("requestBody", json!({"required": !operation.optional_body, "content": content}));
     }
     set("responses", responses(operation, generator));
     members

@@ -151,6 +151,8 @@ pub struct Operation {
     pub headers: &'static [Parameter],
     /// The types that its body may have, the one to prefer first; none if it reads no body.
     pub body: &'static [(&'static str, Describe)],
+    /// True if it may be called without a body.
+    pub optional_body: bool,
     /// The kind of body of its successes.
     pub produces: Produces,
     /// Its successes: each status with its meaning.
@@ -182,6 +184,7 @@ impl Operation {
             query: &[],
             headers: &[],
             body: &[],
+            optional_body: false,
             produces: Produces::Nothing,
             answers: &[],
             answer_headers: &[],

@@ -302,17 +302,19 @@ async fn tenants_are_listed_in_order_of_their_slugs(app: TestApp) {
 }
 
 async fn quotas_are_off_until_they_are_set(app: TestApp) {
-    let off = json!({"requests_per_day": null, "stored_bytes": null});
+    let off = json!({"requests_per_day": null, "stored_bytes": null, "quarantine_bytes": null});
     assert_eq!(app.get(QUOTAS).await.expect(200).json(), off);
-    let set = json!({"requests_per_day": 1_000_000, "stored_bytes": 9_007_199_254_740_991_u64});
+    let most = 9_007_199_254_740_991_u64;
+    let set = json!({"requests_per_day": 1_000_000, "stored_bytes": most, "quarantine_bytes": 5});
     assert_eq!(app.founder().put(QUOTAS).json(&set).await.expect(200).json(), set);
     assert_eq!(app.get(QUOTAS).await.expect(200).json(), set);
-    let written_otherwise = r#"{"requests_per_day": 1e6, "stored_bytes": 9007199254740991.0}"#;
+    let written_otherwise = r#"{"requests_per_day": 1e6, "stored_bytes": 9007199254740991.0, "quarantine_bytes": 5.0}"#;
     assert_eq!(app.founder().put(QUOTAS).body(written_otherwise).await.expect(200).json(), set);
     let foreigner = app.foreigner(Role::Admin).await;
     assert_eq!(foreigner.get(QUOTAS).await.expect(200).json(), off, "{OTHER_TENANT}");
     for (wrong, violation) in [
         (json!({"stored_bytes": 0}), "/stored_bytes rule"),
+        (json!({"quarantine_bytes": 0}), "/quarantine_bytes rule"),
         (json!({"requests_per_day": 1.5}), "/requests_per_day shape"),
         (json!({"requests_per_day": -1}), "/requests_per_day shape"),
         (json!({"requests_per_hour": 1}), "/requests_per_hour shape"),
@@ -321,5 +323,6 @@ async fn quotas_are_off_until_they_are_set(app: TestApp) {
     }
     let half = json!({"requests_per_day": 1_000_000});
     app.founder().put(QUOTAS).json(&half).await.expect(200);
-    assert_eq!(app.get(QUOTAS).await.json(), json!({"requests_per_day": 1_000_000, "stored_bytes": null}));
+    let half = json!({"requests_per_day": 1_000_000, "stored_bytes": null, "quarantine_bytes": null});
+    assert_eq!(app.get(QUOTAS).await.json(), half);
 }

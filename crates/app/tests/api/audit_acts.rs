@@ -358,8 +358,8 @@ async fn records_changes_to_quotas(app: TestApp) {
     let mut logs = Logs::new(&app);
     let set = async |quotas: Value| app.founder().put("/v1/admin/quotas").json(&quotas).await.expect(200);
     let first = set(json!({"requests_per_day": 7})).await;
-    let none = json!({"requests_per_day": null, "stored_bytes": null});
-    let seven = json!({"requests_per_day": 7, "stored_bytes": null});
+    let none = json!({"requests_per_day": null, "stored_bytes": null, "quarantine_bytes": null});
+    let seven = json!({"requests_per_day": 7, "stored_bytes": null, "quarantine_bytes": null});
     let detail = json!({"before": none, "after": seven});
     logs.expect(&first, &done("quotas_set", &founder, json!({"kind": "quotas"}), detail));
     set(json!({"requests_per_day": 7})).await;
@@ -378,7 +378,8 @@ async fn records_changes_to_settings(app: TestApp) {
     let mut before = Value::Null;
     for decided in [json!(true), json!(false), Value::Null] {
         let answer = set(decided.clone()).await;
-        let detail = json!({"before": {"auto_send": before}, "after": {"auto_send": decided}});
+        let shown = |auto_send: &Value| json!({"auto_send": auto_send, "quarantine": null});
+        let detail = json!({"before": shown(&before), "after": shown(&decided)});
         logs.expect(&answer, &done("settings_set", &founder, json!({"kind": "settings"}), detail));
         set(decided.clone()).await;
         logs.expect_nothing();

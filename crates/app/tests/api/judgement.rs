@@ -305,6 +305,7 @@ struct Ids {
     user: String,
     api_key: String,
     mapping: String,
+    quarantined: String,
 }
 
 impl Ids {
@@ -316,6 +317,7 @@ impl Ids {
             user: app.get("/v1/auth/me").await.id(),
             api_key: app.post("/v1/admin/api-keys").json(&key).await.id(),
             mapping: app.founder().put("/v1/mappings/site").json(&mapping).await.text("/name"),
+            quarantined: app.post("/v1/mass-requests?quarantine=true").json(&json!({})).await.text("/quarantine_id"),
         }
     }
 
@@ -326,6 +328,7 @@ impl Ids {
             "/v1/admin/api-keys/{id}" => &self.api_key,
             "/v1/admin/tenants/{tenant}" => TENANT,
             "/v1/mappings/{name}" => &self.mapping,
+            "/v1/quarantine/{id}" => &self.quarantined,
             _ => &self.request,
         }
     }

@@ -44,6 +44,7 @@ mod openapi;
 mod passwords;
 mod program;
 mod proxy;
+mod quarantine;
 mod quotas;
 mod readme;
 mod registration;

@@ -58,6 +58,11 @@ const TABLE: &[(&str, Needs, u16, Object)] = &[
     ("GET /v1/mappings/{name}", Permits(MassRead), 200, Object::Mapping),
     ("PUT /v1/mappings/{name}", Permits(SettingsManage), 201, Object::NewMapping),
     ("DELETE /v1/mappings/{name}", Permits(SettingsManage), 204, Object::Mapping),
+    ("GET /v1/quarantine", Permits(MassRead), 200, Object::None),
+    ("GET /v1/quarantine/{id}", Permits(MassRead), 200, Object::Quarantined),
+    ("POST /v1/quarantine/{id}/retry", Permits(MassWrite), 201, Object::Quarantined),
+    ("DELETE /v1/quarantine/{id}", Permits(MassWrite), 204, Object::Quarantined),
+    ("DELETE /v1/quarantine", Permits(MassWrite), 200, Object::None),
     ("GET /v1/admin/deliveries", Permits(DeliveriesManage), 200, Object::None),
     ("GET /v1/admin/deliveries/{id}", Permits(DeliveriesManage), 200, Object::Delivery),
     ("POST /v1/admin/deliveries/{id}/replay", Permits(DeliveriesManage), 200, Object::Delivery),
@@ -126,6 +131,7 @@ enum Object {
     Mapping,
     /// A name that no mapping profile has yet.
     NewMapping,
+    Quarantined,
     /// Belongs to nobody: a caller who may see tenants sees all of them.
     Tenant,
 }
@@ -143,9 +149,13 @@ impl Object {
     const fn cases(self) -> &'static [Whose] {
         match self {
             Self::None | Self::NewMapping => &[Whose::Own],
-            Self::Request | Self::Delivery | Self::User | Self::ApiKey | Self::Mapping | Self::Tenant => {
-                &[Whose::Own, Whose::Foreign, Whose::Nobodys, Whose::Malformed]
-            }
+            Self::Request
+            | Self::Delivery
+            | Self::User
+            | Self::ApiKey
+            | Self::Mapping
+            | Self::Quarantined
+            | Self::Tenant => &[Whose::Own, Whose::Foreign, Whose::Nobodys, Whose::Malformed],
         }
     }
 }
@@ -250,7 +260,8 @@ struct Row<'a> {
     object: Object,
 }
 
-/// A request with its delivery, a user, an API key and a mapping profile of a tenant, with the role that may read them.
+/// A request with its delivery, a user, an API key, a mapping profile and a record in the quarantine of a tenant, with the
+/// role that may read them.
 struct Belongings {
     operator: Client,
     admin: Client,
@@ -259,6 +270,7 @@ struct Belongings {
     user: String,
     key: String,
     mapping: String,
+    quarantined: String,
 }
 
 /// All callers, who belong to one tenant, and the objects of that tenant and of another one.
@@ -287,13 +299,16 @@ impl<'a> Stage<'a> {
     /// The objects of both tenants, which no call may change.
     async fn standing(&self) -> Vec<Value> {
         let mut found = Vec::new();
-        for Belongings { operator, admin, request, delivery, user, key, mapping } in [&self.own, &self.foreign] {
+        for Belongings { operator, admin, request, delivery, user, key, mapping, quarantined } in
+            [&self.own, &self.foreign]
+        {
             for (reader, path) in [
                 (operator, format!("/v1/mass-requests/{request}")),
                 (operator, format!("/v1/admin/deliveries/{delivery}")),
                 (admin, format!("/v1/admin/users/{user}")),
                 (admin, format!("/v1/admin/api-keys/{key}")),
                 (admin, format!("/v1/mappings/{mapping}")),
+                (operator, format!("/v1/quarantine/{quarantined}")),
             ] {
                 found.push(reader.get(&path).await.expect(200).json());
             }
@@ -311,8 +326,8 @@ impl<'a> Stage<'a> {
             let (status, problem) = row.expected(caller, *whose);
             assert_eq!(answer.status, status, "{case}: {body}");
             let Some(slug) = problem else {
-                let Belongings { request, delivery, user, key, mapping, .. } = &self.foreign;
-                let leaked = [request, delivery, user, key, mapping];
+                let Belongings { request, delivery, user, key, mapping, quarantined, .. } = &self.foreign;
+                let leaked = [request, delivery, user, key, mapping, quarantined];
                 assert!(!leaked.iter().any(|id| body.contains(*id)), "{case}: {body}");
                 continue;
             };
@@ -368,6 +383,7 @@ impl<'a> Stage<'a> {
             Object::ApiKey => give_key(self.app.founder()).await,
             Object::Mapping => keep_mapping(self.app.founder()).await,
             Object::NewMapping => Uuid::now_v7().to_string(),
+            Object::Quarantined => quarantine(self.app.founder()).await,
         }
     }
 
@@ -376,7 +392,7 @@ impl<'a> Stage<'a> {
         let unique = Uuid::now_v7();
         let account = || json!({"email": format!("{unique}@example.test"), "password": PASSWORD});
         Some(match name(operation).as_str() {
-            "POST /v1/mass-requests" => reading(&unique.to_string()),
+            "POST /v1/mass-requests" | "POST /v1/quarantine/{id}/retry" => reading(&unique.to_string()),
             "POST /v1/auth/refresh" => {
                 let credentials = json!({"email": FOUNDER, "password": PASSWORD});
                 let login = self.app.anonymous().post("/v1/auth/login").json(&credentials).await.expect(200);
@@ -413,7 +429,8 @@ impl Belongings {
     async fn of(operator: Client, admin: Client) -> Self {
         let (request, user, key) = (send(&operator).await, invite(&admin).await, give_key(&admin).await);
         let (delivery, mapping) = (deliver(&operator, &request).await, keep_mapping(&admin).await);
-        Self { operator, admin, request, delivery, user, key, mapping }
+        let quarantined = quarantine(&operator).await;
+        Self { operator, admin, request, delivery, user, key, mapping, quarantined }
     }
 
     fn id(&self, object: Object, tenant: &str) -> String {
@@ -425,6 +442,7 @@ impl Belongings {
             Object::ApiKey => self.key.clone(),
             Object::Mapping => self.mapping.clone(),
             Object::NewMapping => "new".to_owned(),
+            Object::Quarantined => self.quarantined.clone(),
             Object::Tenant => tenant.to_owned(),
         }
     }
@@ -438,6 +456,12 @@ async fn send(client: &Client) -> String {
 /// Queues a request for the engine; returns the id of the delivery.
 async fn deliver(client: &Client, request: &str) -> String {
     client.post(&format!("/v1/mass-requests/{request}/send")).await.expect(202).id()
+}
+
+/// Sends a document that is refused and kept; returns its id in the quarantine.
+async fn quarantine(client: &Client) -> String {
+    let refused = json!({"number": Uuid::now_v7().to_string()});
+    client.post("/v1/mass-requests?quarantine=true").json(&refused).await.expect(422).text("/quarantine_id")
 }
 
 /// Creates a user; returns its id.

@@ -181,7 +181,7 @@ async fn runs(app: &TestApp, task: &str, outcome: &str) {
 
 async fn runs_of_periodic_work_are_measured_by_task_and_outcome(app: TestApp) {
     let periodic = app.periodic();
-    for task in ["checkpoints", "delivery_queue", "idempotency_keys", "rate_limits", "sessions"] {
+    for task in ["checkpoints", "delivery_queue", "idempotency_keys", "quarantine", "rate_limits", "sessions"] {
         runs(&app, task, "succeeded").await;
     }
     periodic.finish().await;

@@ -324,6 +324,8 @@ fn json_is_the_first_of_several_media_types_and_lines_are_strings() {
 /// A body of a fixed shape is refused without its first member, or for not being an object.
 async fn a_refused_body_is_answered_as_its_example_says(app: TestApp) {
     let app = app.restart(&[("--allow-registration", "true")]).await;
+    // A mended record is judged only if there is one to mend.
+    let kept = app.post("/v1/mass-requests?quarantine=true").json(&json!({})).await.expect(422).text("/quarantine_id");
     let mut examples = 0;
     for operation in operations::all() {
         let described = &DOCUMENT["paths"][&operation.path][operation.method.as_str().to_lowercase()];
@@ -335,7 +337,7 @@ async fn a_refused_body_is_answered_as_its_example_says(app: TestApp) {
             Some("range") => humid(),
             _ => continue,
         };
-        let path = operation.path_to("0199d3a0-0000-7000-8000-000000000002");
+        let path = operation.path_to(&kept);
         let answer = app.founder().call(operation.method.clone(), &path).json(&body).await;
         assert_eq!(answer.expect_problem(422, "contract-violation").at("/violations"), *example, "{path}");
         examples += 1;

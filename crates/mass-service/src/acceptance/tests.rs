@@ -56,6 +56,7 @@ fn reading(number: u128, device: &str, value: i64) -> Submission {
         auto_send: AutoSend::NoEngine,
         mapping: None,
         call_id: None,
+        quarantined: None,
         origin: Origin { request_id: RequestId::parse("req-1").unwrap(), trace: None, address: None },
     }
 }
@@ -182,7 +183,7 @@ fn a_correction_within_the_group_changes_the_new_request_and_not_its_receipt() {
 
 #[test]
 fn refuses_beyond_the_quota_and_counts_refused_calls() {
-    let quotas = Quotas { requests_per_day: Some(2), stored_bytes: None };
+    let quotas = Quotas { requests_per_day: Some(2), ..Quotas::default() };
     let before = StoredState::without_matches(TenantState { quotas, ..state() });
     let submissions = [reading(1, "dev-1", 20), reading(2, "dev-2", 20)];
     let act = Act::new(Actor::System, submissions[0].at, &submissions[0].origin);
@@ -201,7 +202,7 @@ fn sends_new_requests_unless_the_tenant_has_switched_it_off() {
     assert!(judgement.results[0].as_ref().unwrap().sent);
     assert_eq!(judgement.additions.sendings.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [id(1)]);
     assert_eq!(judgement.additions.events[0].detail["delivery"], DeliveryId::of(id(1)).to_string());
-    let settings = TenantSettings { auto_send: Some(false) };
+    let settings = TenantSettings { auto_send: Some(false), ..TenantSettings::default() };
     let judgement = judged(StoredState::without_matches(TenantState { settings, ..state() }), &sent());
     assert_eq!((judgement.results[0].as_ref().unwrap().sent, judgement.additions.sendings.len()), (false, 0));
 }

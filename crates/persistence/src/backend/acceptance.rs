@@ -100,15 +100,22 @@ pub(super) fn store_all_or_none(
     tenant: &TenantId,
     submissions: &[Submission],
 ) -> QueryResult<SubmissionResults> {
-    super::write(connection, |connection| {
-        let head = Head::lock(connection, tenant)?;
-        let stored = stored_state(connection, tenant, submissions)?;
-        let mut judgement = judged(tenant, stored, submissions, &[])?;
-        if judgement.results.iter().all(Result::is_ok) {
-            store(connection, tenant, head, &mut judgement)?;
-        }
-        Ok(judgement.results)
-    })
+    super::write(connection, |connection| store_together(connection, tenant, submissions))
+}
+
+/// Judges submissions within a transaction that writes, and stores them if none is refused.
+pub(super) fn store_together(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    submissions: &[Submission],
+) -> QueryResult<SubmissionResults> {
+    let head = Head::lock(connection, tenant)?;
+    let stored = stored_state(connection, tenant, submissions)?;
+    let mut judgement = judged(tenant, stored, submissions, &[])?;
+    if judgement.results.iter().all(Result::is_ok) {
+        store(connection, tenant, head, &mut judgement)?;
+    }
+    Ok(judgement.results)
 }
 
 fn judged(

@@ -23,6 +23,7 @@ mod live_requests;
 mod live_users;
 mod mappings;
 mod mass;
+mod quarantine;
 mod quotas;
 mod recommendations;
 mod requests;

@@ -51,12 +51,14 @@ pub(super) fn set(connection: &mut Connection, tenant: &TenantId, change: &Quota
 
 /// Reads the values of a tenant that its documents are judged by.
 pub(super) fn tenant_state(connection: &mut Connection, tenant: &TenantId) -> QueryResult<TenantState> {
-    let (auto_send, version, quotas, usage): (Option<bool>, i64, Option<QuotaRow>, Option<UsageRow>) = tenants::table
+    type Row = (Option<bool>, Option<bool>, i64, Option<QuotaRow>, Option<UsageRow>);
+    let (auto_send, quarantine, version, quotas, usage): Row = tenants::table
         .find(tenant.as_str())
         .left_join(quotas::table.on(quotas::tenant_id.eq(tenants::id)))
         .left_join(tenant_usage::table.on(tenant_usage::tenant_id.eq(tenants::id)))
         .select((
             tenants::auto_send,
+            tenants::quarantine,
             tenants::credentials_version,
             Option::<QuotaRow>::as_select(),
             Option::<UsageRow>::as_select(),
@@ -64,7 +66,8 @@ pub(super) fn tenant_state(connection: &mut Connection, tenant: &TenantId) -> Qu
         .first(connection)?;
     let quotas = quotas.map_or_else(Quotas::default, QuotaRow::into_quotas);
     let usage = usage.map_or_else(Usage::default, UsageRow::into_usage);
-    Ok(TenantState { settings: TenantSettings { auto_send }, quotas, usage, credentials: CredentialsVersion(version) })
+    let settings = TenantSettings { auto_send, quarantine };
+    Ok(TenantState { settings, quotas, usage, credentials: CredentialsVersion(version) })
 }
 
 /// Subtracts the size of an erased document from the usage.

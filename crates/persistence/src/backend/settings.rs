@@ -23,8 +23,9 @@ impl SettingsStore for Store {
 
 /// Reads the settings of a tenant.
 pub(super) fn get(connection: &mut Connection, tenant: &TenantId) -> QueryResult<TenantSettings> {
-    let auto_send = tenants::table.find(tenant.as_str()).select(tenants::auto_send).first(connection)?;
-    Ok(TenantSettings { auto_send })
+    let row = tenants::table.find(tenant.as_str()).select((tenants::auto_send, tenants::quarantine));
+    let (auto_send, quarantine) = row.first(connection)?;
+    Ok(TenantSettings { auto_send, quarantine })
 }
 
 /// Replaces the settings of a tenant.
@@ -36,7 +37,7 @@ pub(super) fn set(connection: &mut Connection, tenant: &TenantId, change: &Setti
             return Ok(());
         }
         diesel::update(tenants::table.find(tenant.as_str()))
-            .set(tenants::auto_send.eq(change.settings.auto_send))
+            .set((tenants::auto_send.eq(change.settings.auto_send), tenants::quarantine.eq(change.settings.quarantine)))
             .execute(connection)?;
         head.append(connection, [change.event(tenant, &before)])?;
         Ok(())

@@ -6,7 +6,7 @@ use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 
-use super::{Connection, Store, attempts, mass, sessions, tenants};
+use super::{Connection, Store, attempts, mass, quarantine, sessions, tenants};
 use crate::store::Upkeep;
 use crate::{Load, MigrateError};
 
@@ -50,6 +50,13 @@ impl Upkeep for Store {
             self.writes.run_outside(move |connection| attempts::purge(connection, before, known_before)).await?;
         super::sweep(self).await;
         Ok(sessions + attempts)
+    }
+
+    async fn purge_quarantine(&self, now: Timestamp) -> Result<usize, PortError> {
+        let purge = move |connection: &mut Connection, tenant: &TenantId| quarantine::purge(connection, tenant, now);
+        let records = self.in_each_tenant(purge).await?;
+        super::sweep(self).await;
+        Ok(records)
     }
 
     fn load(&self) -> Load {

@@ -29,12 +29,14 @@ const NEEDS: &str = "
         ('login_attempts', '{SELECT,INSERT,DELETE}', '{failures,failed_at,succeeded_at}'),
         ('mapping_profiles', '{SELECT,INSERT,DELETE}', '{format,digest,contract,profile,updated_at,updated_by_kind,updated_by_id}'),
         ('mass_requests', '{SELECT,INSERT}', '{status,version,updated_at,corrected_by,deleted_at,document,warnings,correlation_id,idempotency_key,site_id,device_id,observed_at,natural_key,batch_id,call_id}'),
-        ('quotas', '{SELECT,INSERT}', '{requests_per_day,stored_bytes,updated_at}'),
+        ('quarantine_usage', '{SELECT,INSERT}', '{bytes}'),
+        ('quarantined_records', '{SELECT,INSERT,DELETE}', '{}'),
+        ('quotas', '{SELECT,INSERT}', '{requests_per_day,stored_bytes,quarantine_bytes,updated_at}'),
         ('recommendations', '{SELECT,INSERT,DELETE}', '{}'),
         ('refresh_tokens', '{SELECT,INSERT}', '{spent_at}'),
         ('sessions', '{SELECT,INSERT,DELETE}', '{expires_at,revoked_at}'),
         ('tenant_usage', '{SELECT,INSERT}', '{day,requests,stored_bytes}'),
-        ('tenants', '{SELECT,INSERT}', '{auto_send}'),
+        ('tenants', '{SELECT,INSERT}', '{auto_send,quarantine}'),
         ('users', '{SELECT,INSERT}', '{password_hash,roles,disabled_at,updated_at}')
     )";
 

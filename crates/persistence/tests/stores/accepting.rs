@@ -360,7 +360,7 @@ async fn atomic_documents_are_not_stored_beside_a_refused_one(db: TestDatabase) 
 
 async fn refused_calls_count_towards_the_daily_quota_and_one_more_is_recorded(db: TestDatabase) {
     let allow = async |requests_per_day: Option<u64>| {
-        let quotas = Quotas { requests_per_day, stored_bytes: None };
+        let quotas = Quotas { requests_per_day, ..Quotas::default() };
         db.quotas().set(&tenant(), QuotaChange { quotas, act: act(at(2)) }).await.unwrap();
     };
     let told = || log(&db).iter().filter(|event| event.event.action == Action::PayloadRefused).count();
@@ -396,7 +396,7 @@ async fn refused_calls_count_towards_the_daily_quota_and_one_more_is_recorded(db
 async fn a_quota_raised_by_another_process_applies_at_once(db: TestDatabase) {
     let other = db.place.open();
     let allow = async |requests_per_day: u64| {
-        let quotas = Quotas { requests_per_day: Some(requests_per_day), stored_bytes: None };
+        let quotas = Quotas { requests_per_day: Some(requests_per_day), ..Quotas::default() };
         other.stores().admin.quotas.set(&tenant(), QuotaChange { quotas, act: act(at(2)) }).await.unwrap();
     };
     for round in 1..10 {

@@ -207,8 +207,8 @@ async fn only_a_later_use_of_a_key_replaces_the_last_one(db: TestDatabase) {
 async fn quotas_are_replaced_as_a_whole(db: TestDatabase) {
     assert_eq!(db.quotas().get(&tenant()).await.unwrap(), Quotas::default());
     for quotas in [
-        Quotas { requests_per_day: Some(1), stored_bytes: None },
-        Quotas { requests_per_day: None, stored_bytes: Some(1 << 53) },
+        Quotas { requests_per_day: Some(1), ..Quotas::default() },
+        Quotas { stored_bytes: Some(1 << 53), quarantine_bytes: Some(7), ..Quotas::default() },
         Quotas::default(),
     ] {
         db.quotas().set(&tenant(), QuotaChange { quotas, act: act(at(5)) }).await.unwrap();
@@ -220,7 +220,7 @@ async fn quotas_are_replaced_as_a_whole(db: TestDatabase) {
 async fn settings_are_replaced_and_every_change_is_recorded(db: TestDatabase) {
     assert_eq!(db.settings().get(&tenant()).await.unwrap(), TenantSettings::default());
     for auto_send in [Some(true), Some(true), Some(false), None, None] {
-        let settings = TenantSettings { auto_send };
+        let settings = TenantSettings { auto_send, ..TenantSettings::default() };
         db.settings().set(&tenant(), SettingsChange { settings, act: act(at(5)) }).await.unwrap();
         assert_eq!(db.settings().get(&tenant()).await.unwrap(), settings);
         assert_eq!(db.settings().get(&other_tenant()).await.unwrap(), TenantSettings::default());

@@ -212,7 +212,7 @@ async fn concurrent_writers_leave_a_gapless_log(db: TestDatabase) {
                     let submissions = (0..9).map(simple).collect();
                     stores.mass.accept(&tenant(), submissions, vec![record(at(n))], None).await.unwrap().unwrap();
                     // A value of its own each time, so that it is a change.
-                    let quotas = Quotas { requests_per_day: Some(1_000_000 + n.unsigned_abs()), stored_bytes: None };
+                    let quotas = Quotas { requests_per_day: Some(1_000_000 + n.unsigned_abs()), ..Quotas::default() };
                     stores.admin.quotas.set(&tenant(), QuotaChange { quotas, act: act(at(n)) }).await.unwrap();
                     let size = stores.audit.head(&tenant()).await.unwrap().size();
                     let checkpoint = StoredCheckpoint { size, at: at(n), note: String::new() };
@@ -268,7 +268,7 @@ async fn changes_by_another_process_are_seen(db: TestDatabase) {
             }
             2 => {
                 let used = db.place.lines("SELECT CAST(requests AS text) AS line FROM tenant_usage").remove(0);
-                let quotas = Quotas { requests_per_day: Some(used.parse().unwrap()), stored_bytes: None };
+                let quotas = Quotas { requests_per_day: Some(used.parse().unwrap()), ..Quotas::default() };
                 other.admin.quotas.set(&tenant(), QuotaChange { quotas, act: act(at(1)) }).await.unwrap();
                 let refused = db.accept(simple(0)).await;
                 assert!(matches!(refused, Err(Refusal::OverQuota(_))), "{refused:?}");

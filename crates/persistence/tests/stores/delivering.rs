@@ -426,7 +426,8 @@ async fn the_tenants_auto_send_overrides_the_servers(db: TestDatabase) {
     let other = db.place.open();
     let mut value = 0;
     for auto_send in [None, Some(true), Some(false), None] {
-        let change = SettingsChange { settings: TenantSettings { auto_send }, act: act(at(5)) };
+        let change =
+            SettingsChange { settings: TenantSettings { auto_send, ..TenantSettings::default() }, act: act(at(5)) };
         db.settings().set(&tenant(), change).await.unwrap();
         for (server, by_default) in [(AutoSend::NoEngine, false), (AutoSend::Off, false), (AutoSend::On, true)] {
             let sent = server != AutoSend::NoEngine && auto_send.unwrap_or(by_default);
@@ -443,7 +444,10 @@ async fn the_tenants_auto_send_overrides_the_servers(db: TestDatabase) {
                     assert_eq!(accepted.detail.contains_key("delivery"), sent, "{auto_send:?} {server:?}");
                 }
             }
-            let change = SettingsChange { settings: TenantSettings { auto_send: Some(!sent) }, act: act(at(6)) };
+            let change = SettingsChange {
+                settings: TenantSettings { auto_send: Some(!sent), ..TenantSettings::default() },
+                act: act(at(6)),
+            };
             db.settings().set(&other_tenant(), change).await.unwrap();
         }
     }

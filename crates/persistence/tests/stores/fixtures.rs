@@ -121,6 +121,7 @@ fn submission(contract: &str, canonical: String, index: Index) -> Submission {
         auto_send: AutoSend::NoEngine,
         mapping: None,
         call_id: None,
+        quarantined: None,
         origin: origin(),
     }
 }

@@ -69,10 +69,10 @@ async fn every_change_of_judged_state_appends_to_the_log(db: TestDatabase) {
         assert_ne!(after.1, before.1, "{name} appended nothing");
         before = after;
     };
-    let settings = TenantSettings { auto_send: Some(false) };
+    let settings = TenantSettings { auto_send: Some(false), ..TenantSettings::default() };
     db.settings().set(&tenant(), SettingsChange { settings, act: act(at(1)) }).await.unwrap();
     step("settings");
-    let quotas = Quotas { requests_per_day: Some(100), stored_bytes: None };
+    let quotas = Quotas { requests_per_day: Some(100), ..Quotas::default() };
     db.quotas().set(&tenant(), QuotaChange { quotas, act: act(at(1)) }).await.unwrap();
     step("quotas");
     db.stored(reading("dev-1", 20)).await;

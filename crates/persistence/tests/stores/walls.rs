@@ -243,7 +243,7 @@ async fn the_serving_role_cannot_alter_tables_or_the_audit_trail() {
 
 /// The rights of the serving role: per table, its rights on the whole table and the columns that it may update. A new
 /// table or column needs a decision here.
-const RIGHTS: [(&str, &str, &str); 21] = [
+const RIGHTS: [(&str, &str, &str); 23] = [
     ("__diesel_schema_migrations", "SELECT", ""),
     ("api_keys", "INSERT SELECT", "last_used_at revoked_at"),
     ("audit_archived_leaves", "SELECT", ""),
@@ -271,17 +271,19 @@ const RIGHTS: [(&str, &str, &str); 21] = [
         "batch_id call_id corrected_by correlation_id deleted_at device_id document idempotency_key natural_key observed_at site_id status \
          updated_at version warnings",
     ),
-    ("quotas", "INSERT SELECT", "requests_per_day stored_bytes updated_at"),
+    ("quarantine_usage", "INSERT SELECT", "bytes"),
+    ("quarantined_records", "DELETE INSERT SELECT", ""),
+    ("quotas", "INSERT SELECT", "quarantine_bytes requests_per_day stored_bytes updated_at"),
     ("recommendations", "DELETE INSERT SELECT", ""),
     ("refresh_tokens", "INSERT SELECT", "spent_at"),
     ("sessions", "DELETE INSERT SELECT", "expires_at revoked_at"),
     ("tenant_usage", "INSERT SELECT", "day requests stored_bytes"),
-    ("tenants", "INSERT SELECT", "auto_send"),
+    ("tenants", "INSERT SELECT", "auto_send quarantine"),
     ("users", "INSERT SELECT", "disabled_at password_hash roles updated_at"),
 ];
 
 /// The columns that the serving role may not update, because they never change.
-const FIXED: [(&str, &str); 21] = [
+const FIXED: [(&str, &str); 23] = [
     ("__diesel_schema_migrations", "run_on version"),
     (
         "api_keys",
@@ -304,6 +306,12 @@ const FIXED: [(&str, &str); 21] = [
     (
         "mass_requests",
         "audit_leaf_hash audit_sequence contract corrects created_at created_by_id created_by_kind fingerprint id outcome tenant_id",
+    ),
+    ("quarantine_usage", "tenant_id"),
+    (
+        "quarantined_records",
+        "bytes call_id codes contract created_by_id created_by_kind digest expires_at form id idempotency_key mapping \
+         received_at record tenant_id violation_count violations",
     ),
     ("quotas", "tenant_id"),
     (

@@ -59,7 +59,8 @@ impl Server {
         progress: ProgressBar,
     ) -> anyhow::Result<Self> {
         let mut batches = endpoint(url, BATCHES)?;
-        batches.query_pairs_mut().append_pair("keyed", "true");
+        // What is refused stays here, in a file.
+        batches.query_pairs_mut().append_pair("keyed", "true").append_pair("quarantine", "false");
         if on_conflict == OnConflict::Correct {
             batches.query_pairs_mut().append_pair("on_conflict", "correct");
         }

@@ -140,7 +140,7 @@ impl Source {
     }
 
     /// Returns the header row of a CSV file, which its rows are read by.
-    pub(super) const fn header(&self) -> Option<&Header> {
+    pub(super) fn header(&self) -> Option<&Header> {
         match &self.reader {
             Reader::Documents { records, .. } => records.header(),
             Reader::Mapped(_) => None,

@@ -23,7 +23,7 @@ pub const OPERATIONS: &[Operation] = &[GET, SET];
 const GET: Operation = Operation {
     id: "getQuotas",
     summary: "Show the quotas.",
-    description: "Those of the caller's tenant; null where there is no limit.",
+    description: "Those of the caller's tenant; null where there is no limit, or, for the quarantine, the server's.",
     tag: Some(TAG),
     produces: Produces::Json(model::<Quotas>),
     answers: &[(200, "The quotas.")],
@@ -38,7 +38,8 @@ async fn get(call: Call, service: Service, query: Query) -> Result<Reply<Quotas>
 const SET: Operation = Operation {
     id: "setQuotas",
     summary: "Set the quotas.",
-    description: "Replaces those of the caller's tenant; what is absent or null is not limited.",
+    description: "Replaces those of the caller's tenant; what is absent or null is not limited, or, for the quarantine, \
+        as the server is configured.",
     tag: Some(TAG),
     body: &[("application/json", model::<Quotas>)],
     produces: Produces::Json(model::<Quotas>),
@@ -56,7 +57,7 @@ async fn set(call: Call, service: Service, query: Query, body: Valid<Quotas>) ->
 #[derive(Serialize, Deserialize, JsonSchema, Validate)]
 #[schemars(rename = "TenantQuotas")]
 #[serde(deny_unknown_fields)]
-#[schemars(example = json!({"requests_per_day": 1_000_000, "stored_bytes": null}))]
+#[schemars(example = json!({"requests_per_day": 1_000_000, "stored_bytes": null, "quarantine_bytes": null}))]
 pub struct Quotas {
     /// MASS requests that are stored in a day of UTC.
     #[serde(default, deserialize_with = "whole")]
@@ -68,6 +69,11 @@ pub struct Quotas {
     #[garde(inner(range(min = 1, max = MAX_QUOTA)))]
     #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
     pub stored_bytes: Option<u64>,
+    /// Bytes of refused records in the quarantine; null for the server's limit (`MASS_QUARANTINE_BYTES`).
+    #[serde(default, deserialize_with = "whole")]
+    #[garde(inner(range(min = 1, max = MAX_QUOTA)))]
+    #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
+    pub quarantine_bytes: Option<u64>,
 }
 
 /// The greatest integer that every JSON reader keeps exactly (RFC 8259, section 6).
@@ -83,13 +89,15 @@ fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::E
 
 impl From<&Quotas> for tenancy::Quotas {
     fn from(quotas: &Quotas) -> Self {
-        Self { requests_per_day: quotas.requests_per_day, stored_bytes: quotas.stored_bytes }
+        let Quotas { requests_per_day, stored_bytes, quarantine_bytes } = *quotas;
+        Self { requests_per_day, stored_bytes, quarantine_bytes }
     }
 }
 
 impl From<tenancy::Quotas> for Quotas {
-    fn from(tenancy::Quotas { requests_per_day, stored_bytes }: tenancy::Quotas) -> Self {
-        Self { requests_per_day, stored_bytes }
+    fn from(quotas: tenancy::Quotas) -> Self {
+        let tenancy::Quotas { requests_per_day, stored_bytes, quarantine_bytes } = quotas;
+        Self { requests_per_day, stored_bytes, quarantine_bytes }
     }
 }
 

@@ -65,26 +65,33 @@ async fn set(
 #[schemars(rename = "TenantSettingsChange")]
 #[garde(allow_unvalidated)]
 #[serde(deny_unknown_fields)]
-#[schemars(example = json!({"auto_send": true}))]
+#[schemars(example = json!({"auto_send": true, "quarantine": true}))]
 pub struct SettingsChange {
     /// True to send each accepted request to the engine.
     #[serde(default)]
     pub auto_send: Option<bool>,
+    /// True to keep refused records in the quarantine where a call does not say otherwise.
+    #[serde(default)]
+    pub quarantine: Option<bool>,
 }
 
 impl From<SettingsChange> for tenancy::TenantSettings {
-    fn from(SettingsChange { auto_send }: SettingsChange) -> Self {
-        Self { auto_send }
+    fn from(SettingsChange { auto_send, quarantine }: SettingsChange) -> Self {
+        Self { auto_send, quarantine }
     }
 }
 
 /// Settings of a tenant, and the values in effect.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "TenantSettings")]
-#[schemars(example = json!({"auto_send": null, "in_force": {"auto_send": false}}))]
+#[schemars(example = json!({
+    "auto_send": null, "quarantine": true, "in_force": {"auto_send": false, "quarantine": true},
+}))]
 pub struct Settings {
     /// True if each accepted request is sent to the engine; null to follow the server's configuration.
     pub auto_send: Option<bool>,
+    /// True if refused records are kept in the quarantine where a call does not say otherwise; null for no.
+    pub quarantine: Option<bool>,
     /// Values in effect: the tenant's settings, else the server's configuration.
     pub in_force: SettingsInForce,
 }
@@ -95,11 +102,15 @@ pub struct Settings {
 pub struct SettingsInForce {
     /// True if each accepted request is sent to the engine. Always false without a configured engine.
     pub auto_send: bool,
+    /// True if refused records are kept in the quarantine where a call does not say otherwise.
+    pub quarantine: bool,
 }
 
 impl From<service::EffectiveSettings> for Settings {
     fn from(service::EffectiveSettings { settings, auto_send }: service::EffectiveSettings) -> Self {
-        Self { auto_send: settings.auto_send, in_force: SettingsInForce { auto_send } }
+        let tenancy::TenantSettings { auto_send: wanted, quarantine } = settings;
+        let in_force = SettingsInForce { auto_send, quarantine: settings.quarantines() };
+        Self { auto_send: wanted, quarantine, in_force }
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) async fn atomic(
 ) -> Result<HttpResponse, Problem> {
     let stream = streams::open(&tools.streams, &call.principal)?;
     let bounds = Bounds { records: ATOMIC_RECORDS + 1, bytes: ATOMIC_BYTES.max(tools.limit) };
-    let reading = Reading::new(&upload, wishes.terms(&call, &tools, stream), bounds, Arc::default())?;
+    let reading = Reading::new(&upload, wishes.terms(&call, &tools, stream, false), bounds, Arc::default())?;
     let reading = read_whole(upload.payload, Box::new(reading));
     let read = tokio::time::timeout(ATOMIC_TIMEOUT, reading).await.unwrap_or_else(|_| {
         let seconds = ATOMIC_TIMEOUT.as_secs();

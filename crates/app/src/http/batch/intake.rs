@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use mass_domain::access::{Forbidden, Principal};
 use mass_domain::contracts::ContractId;
 use mass_domain::mass_request::IdempotencyKey;
+use mass_domain::quarantine::{NotKept, Received};
 use mass_domain::records::Format;
 use mass_mapping::{Mapper, Outcome};
 use mass_service::{MassService, Options, Prepared, Record as Submitted};
@@ -19,6 +20,7 @@ use super::halt::Halt;
 use super::mapped::{self, MappedRecords};
 use super::upload::Upload;
 use crate::http::body::sentence;
+use crate::http::keeping;
 use crate::http::problem::{Problem, ProblemKind};
 use crate::http::streams::{Room, Stream};
 use crate::records::{Record, Records, UnreadableStream, in_words, submitted, submitted_document};
@@ -58,19 +60,29 @@ pub(super) struct Chunk {
     pub(super) places: Vec<Place>,
     /// Their documents; none where nothing is stored any more.
     pub(super) prepared: Prepared,
+    /// Copies of them for the quarantine; none where nothing is kept.
+    pub(super) copies: Vec<Result<Received, NotKept>>,
     bytes: usize,
+    copied_bytes: usize,
     /// The memory that they take, until they are stored.
     pub(super) room: Room,
 }
 
 impl Chunk {
     fn new(room: Room) -> Self {
-        Self { places: Vec::new(), prepared: Prepared::default(), bytes: 0, room }
+        let (places, copies) = (Vec::new(), Vec::new());
+        Self { places, prepared: Prepared::default(), copies, bytes: 0, copied_bytes: 0, room }
     }
 
-    /// Reserves what the records take: each is held as it came and as it is stored.
+    /// Keeps a copy of a record for the quarantine.
+    fn push_copy(&mut self, copy: Result<Received, NotKept>) {
+        self.copied_bytes += copy.as_ref().map_or(0, |copy| copy.bytes.len());
+        self.copies.push(copy);
+    }
+
+    /// Reserves what the records take: each is held as it came and as it is stored, and perhaps copied.
     fn fit(&mut self) -> Result<(), Problem> {
-        self.room.fit(2 * self.bytes + self.places.len() * size_of::<Place>())
+        self.room.fit(2 * self.bytes + self.copied_bytes + self.places.len() * size_of::<Place>())
     }
 }
 
@@ -95,6 +107,8 @@ pub(super) struct Terms {
     pub(super) keyed: bool,
     /// The key of the whole batch.
     pub(super) key: Option<IdempotencyKey>,
+    /// True to copy records for the quarantine.
+    pub(super) keeps: bool,
     /// The most bytes of a record.
     pub(super) limit: usize,
 }
@@ -317,8 +331,9 @@ impl Piece {
 
 impl Collecting {
     fn is_full(&self) -> bool {
-        let Chunk { places, bytes, .. } = &self.chunk;
-        places.len() >= self.bounds.records || *bytes >= self.bounds.bytes
+        let Chunk { places, bytes, copied_bytes, .. } = &self.chunk;
+        let is_long = *bytes >= self.bounds.bytes || *copied_bytes >= self.bounds.bytes;
+        places.len() >= self.bounds.records || is_long
     }
 
     fn take(&mut self, found: &Record<'_>) {
@@ -341,7 +356,11 @@ impl Collecting {
             Ok((key, document)) => (key, Ok(document)),
             Err(error) => (None, Err(error)),
         };
-        let record = submitted(found.raw.bytes, document, || own_key.or_else(|| self.key_of(index)));
+        let key = || own_key.clone().or_else(|| self.key_of(index));
+        let mapping = self.terms.options.mapping.as_ref();
+        let copy = self.terms.keeps.then(|| keeping::copy(found, document.as_ref().ok(), key(), mapping));
+        let record = submitted(found.raw.bytes, document, key);
+        self.keep(copy);
         self.prepare(record);
     }
 
@@ -355,7 +374,11 @@ impl Collecting {
             Outcome::Record(record) => {
                 let index = self.place(record.line, Some(record.row), record.bytes);
                 if !self.is_storing_over() {
+                    let Terms { keeps, options: Options { mapping, .. }, .. } = &self.terms;
+                    let copy = || keeping::copy_of_mapped(&record.document, self.key_of(index), mapping.as_ref());
+                    let copy = keeps.then(copy).map(Ok);
                     let record = submitted_document(record.document, record.bytes, || self.key_of(index));
+                    self.keep(copy);
                     self.prepare(record);
                 }
             }
@@ -366,12 +389,23 @@ impl Collecting {
                     return self.refuse(problem);
                 }
                 let text = row.original.to_text();
-                self.place(row.line, Some(row.row).filter(|row| *row > 0), text.len());
+                let index = self.place(row.line, Some(row.row).filter(|row| *row > 0), text.len());
                 if !self.is_storing_over() {
+                    let Terms { keeps, options: Options { mapping, .. }, .. } = &self.terms;
+                    let copy = || keeping::copy_of_unmapped(&text, contract, self.key_of(index), mapping.as_ref());
+                    let copy = keeps.then(copy).map(Ok);
+                    self.keep(copy);
                     let violations = row.refusals.iter().map(mapped::violation).collect();
                     self.prepare(Submitted::unmapped(text.as_bytes(), contract, violations));
                 }
             }
+        }
+    }
+
+    /// Keeps the copy of the record that was placed last, if there is one.
+    fn keep(&mut self, copy: Option<Result<Received, NotKept>>) {
+        if let Some(copy) = copy {
+            self.chunk.push_copy(copy);
         }
     }
 

@@ -1,5 +1,6 @@
 //! The lines of a batch, and those of its answer.
 
+use mass_domain::quarantine::NotKept;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -51,6 +52,12 @@ pub(super) struct BatchLine {
     /// column, or the pointer into the row.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(super) violations: Vec<Violation>,
+    /// Its id in the quarantine, if it is refused and kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) quarantine_id: Option<String>,
+    /// Why it is not kept in the quarantine, although that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) not_quarantined: Option<NotQuarantined>,
     /// Warnings: values that are possible but unlikely.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(super) warnings: Vec<Warning>,
@@ -121,6 +128,28 @@ pub(super) enum BatchOutcome {
     Rejected,
     /// It was not stored, for a reason that is not its own: send it again.
     Unprocessed,
+}
+
+/// The reason for which a refused record is not kept.
+#[derive(Serialize, JsonSchema, Debug, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum NotQuarantined {
+    /// The tenant's quarantine is full.
+    Quota,
+    /// The record is longer than a body may be, so that its end was not read.
+    TooLong,
+    /// The database did not take it.
+    Unavailable,
+}
+
+impl From<NotKept> for NotQuarantined {
+    fn from(reason: NotKept) -> Self {
+        match reason {
+            NotKept::Quota => Self::Quota,
+            NotKept::TooLong => Self::TooLong,
+            NotKept::Unavailable => Self::Unavailable,
+        }
+    }
 }
 
 /// The totals of a batch by outcome. `read` is the sum of the others.

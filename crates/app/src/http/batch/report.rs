@@ -1,16 +1,14 @@
 //! The way out: a result for each record, and the totals, as lines or as one JSON document.
 
 use mass_domain::mass_request::Outcome;
-use mass_domain::validation as domain;
-use mass_service::{AcceptError, DocumentError, Receipt, Refusal};
+use mass_service::{AcceptError, Kept, Receipt};
 use serde::Serialize;
 
 use super::answer::Form;
 use super::intake::Place;
 use super::line::{BatchEnd, BatchFailure, BatchLine, BatchOutcome, BatchTotals};
+use crate::http::keeping::faults;
 use crate::http::problem::{Problem, ProblemDocument};
-use crate::http::violations::Violation;
-use crate::records::in_words;
 
 /// The number of results after which a document, and the answer to a strict batch, lists only errors.
 pub(super) const MOST_RESULTS: u64 = 10_000;
@@ -36,6 +34,7 @@ pub(super) struct Report {
     /// True if results were left out that should have been shown.
     truncated: bool,
     totals: BatchTotals,
+    quarantined: u64,
     written: Vec<u8>,
 }
 
@@ -43,7 +42,7 @@ impl Report {
     pub(super) fn new(shown: Shown, form: Form) -> Self {
         let most = (form == Form::Document).then_some(MOST_RESULTS);
         let totals = BatchTotals::default();
-        Self { shown, form, most, listed: 0, truncated: false, totals, written: Vec::new() }
+        Self { shown, form, most, listed: 0, truncated: false, totals, quarantined: 0, written: Vec::new() }
     }
 
     /// Lists only errors after so many results.
@@ -75,10 +74,24 @@ impl Report {
         }
     }
 
-    /// The record was not stored; a problem that is not its own is handed back.
-    pub(super) fn refused(&mut self, place: Place, error: AcceptError) -> Option<Problem> {
+    /// The record was not stored; a problem that is not its own is handed back. `kept` are the results of the quarantine
+    /// for this record and the refused ones after it; none where it keeps nothing.
+    pub(super) fn refused(
+        &mut self,
+        place: Place,
+        error: AcceptError,
+        kept: &mut impl Iterator<Item = Kept>,
+    ) -> Option<Problem> {
         match against(place, error) {
-            Ok(line) => {
+            Ok(mut line) => {
+                match kept.next() {
+                    Some(Ok(id)) => {
+                        self.quarantined += 1;
+                        line.quarantine_id = Some(id.to_string());
+                    }
+                    Some(Err(reason)) => line.not_quarantined = Some(reason.into()),
+                    None => {}
+                }
                 self.totals.count(line.outcome.unwrap_or(BatchOutcome::Rejected));
                 self.result(&line);
                 None
@@ -88,6 +101,11 @@ impl Report {
                 Some(problem)
             }
         }
+    }
+
+    /// The number of refused records that are in the quarantine.
+    pub(super) const fn quarantined(&self) -> u64 {
+        self.quarantined
     }
 
     /// Nobody tried to store the record, or it is not known what came of it.
@@ -167,39 +185,17 @@ const OPENING: &[u8] = b"{\"results\":[\n";
 
 /// The line that tells what is against a record, or the problem that is not its own.
 pub(super) fn against(place: Place, error: AcceptError) -> Result<BatchLine, Problem> {
-    let rejected = |violations| Ok(BatchLine { violations, ..about(place, BatchOutcome::Rejected) });
-    match error {
-        AcceptError::Document(DocumentError::Invalid(refused)) => {
-            rejected(refused.violations.into_iter().map(Into::into).collect())
-        }
-        AcceptError::Document(DocumentError::Malformed(error)) => {
-            rejected(vec![violation(error.code, in_words(&error))])
-        }
-        AcceptError::Document(error @ DocumentError::ForeignTenant) => {
-            rejected(vec![violation("foreign_tenant", error.to_string())])
-        }
-        AcceptError::Refused(refusal) => {
-            let (code, first) = match refusal {
-                Refusal::Conflict { request_id, .. } => ("conflict", request_id),
-                Refusal::KeyReused { request_id } => ("idempotency_key_reused", request_id),
-                Refusal::KeyOfDeleted { request_id } => ("gone", request_id),
-                Refusal::OverQuota(over) => return Err(over.into()),
-            };
-            let violations = vec![violation(code, refusal.to_string())];
-            Ok(BatchLine { id: Some(first.to_string()), violations, ..about(place, BatchOutcome::Conflict) })
-        }
-        error @ (AcceptError::Forbidden(_) | AcceptError::Store(_)) => Err(error.into()),
-    }
+    let Some(violations) = faults(&error) else { return Err(error.into()) };
+    let (outcome, first) = match &error {
+        AcceptError::Refused(refusal) => (BatchOutcome::Conflict, refusal.met()),
+        AcceptError::Document(_) | AcceptError::Forbidden(_) | AcceptError::Store(_) => (BatchOutcome::Rejected, None),
+    };
+    let violations = violations.into_iter().map(Into::into).collect();
+    Ok(BatchLine { id: first.map(|id| id.to_string()), violations, ..about(place, outcome) })
 }
 
 /// A line about a record.
 pub(super) fn about(place: Place, outcome: BatchOutcome) -> BatchLine {
     let Place { index, line, row } = place;
     BatchLine { index: Some(index), line: Some(line), row, outcome: Some(outcome), ..BatchLine::default() }
-}
-
-fn violation(code: &str, detail: String) -> Violation {
-    let stage = domain::Stage::Structural;
-    let (pointer, code) = (String::new(), code.to_owned());
-    domain::Violation { stage, pointer, code, detail, expected: None, actual: None }.into()
 }

@@ -13,10 +13,10 @@ use super::Tools;
 use super::answer::Conclusion;
 use super::halt::Halt;
 use super::intake::Chunk;
-use super::line::BatchTotals;
 use super::outbox::{PutError, Writer};
 use super::report::Report;
 use crate::http::context::RequestSpans;
+use crate::http::keeping;
 use crate::http::problem::{Problem, ProblemKind};
 use crate::http::reply::Call;
 
@@ -91,7 +91,7 @@ impl Storing {
 
     /// Stores a chunk, and answers what became of its records.
     pub(super) async fn store(&mut self, chunk: Chunk) -> Result<(), Abandoned> {
-        let Chunk { places, prepared, room: _until_stored, .. } = chunk;
+        let Chunk { places, prepared, copies, room: _until_stored, .. } = chunk;
         if self.concluded {
             return Ok(());
         }
@@ -112,6 +112,8 @@ impl Storing {
                 }
             },
         };
+        let rejected = keeping::rejected(results.as_deref().unwrap_or_default(), copies);
+        let mut kept = keeping::keep(&self.tools.quarantine, &self.call, rejected).await.into_iter();
         let mut results = results.into_iter().flatten();
         for place in places {
             match results.next() {
@@ -119,7 +121,7 @@ impl Storing {
                     self.refused_in_a_row = 0;
                     self.report.stored(place, receipt);
                 }
-                Some(Err(error)) => match self.report.refused(place, error) {
+                Some(Err(error)) => match self.report.refused(place, error, &mut kept) {
                     Some(problem) => self.halt(problem),
                     None => self.count_refused(),
                 },
@@ -236,7 +238,7 @@ impl Storing {
         self.record_refusals().await;
         let awaited = self.awaited.take();
         let problem = self.problem.take().or(unread);
-        let problem = problem.or_else(|| awaited.as_ref().and_then(|_| records_refused(self.report.totals())));
+        let problem = problem.or_else(|| awaited.as_ref().and_then(|_| records_refused(&self.report)));
         let conclusion = Conclusion::of(problem.as_ref());
         let problem = problem.map(|problem| problem.document(self.call.path(), &self.origin.request_id));
         tracing::info!(totals = ?self.report.totals(), error = problem.as_ref().map(|it| &it.kind), "a batch was read");
@@ -264,9 +266,10 @@ impl Storing {
     }
 }
 
-/// Returns the problem of a strict batch of which records are refused, if any is.
-fn records_refused(totals: &BatchTotals) -> Option<Problem> {
-    let (refused, read) = (totals.refused(), totals.read);
-    let detail = format!("{refused} of {read} records are refused; the others are stored.");
-    (refused > 0).then(|| Problem::new(ProblemKind::RecordsRefused).detail(detail))
+/// Returns the problem of a strict batch of which records are refused and not in the quarantine, if any is.
+fn records_refused(report: &Report) -> Option<Problem> {
+    let (refused, kept, read) = (report.totals().refused(), report.quarantined(), report.totals().read);
+    let kept_too = if kept > 0 { format!(", {kept} of them kept in the quarantine") } else { String::new() };
+    let detail = format!("{refused} of {read} records are refused{kept_too}; the others are stored.");
+    (refused > kept).then(|| Problem::new(ProblemKind::RecordsRefused).detail(detail))
 }

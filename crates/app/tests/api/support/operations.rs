@@ -111,7 +111,11 @@ impl Operation {
             return format!("{path}?device_id=no-such-device");
         }
         let pairs: Vec<String> = needed
-            .map(|parameter| format!("{}={}", parameter["name"].as_str().unwrap(), parameter["schema"]["examples"][0]))
+            .map(|parameter| {
+                let example = &parameter["schema"]["examples"][0];
+                let example = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
+                format!("{}={example}", parameter["name"].as_str().unwrap())
+            })
             .collect();
         if pairs.is_empty() { path } else { format!("{path}?{}", pairs.join("&")) }
     }
