@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 from . import machine
@@ -19,6 +20,8 @@ from .server import HangingEngine, Mass, PASSWORD, Peer
 PAGE = 50
 COLUMNS = """tenant_id, id, contract, status, outcome, version, created_at, updated_at, created_by_kind, device_id,
     observed_at, natural_key, fingerprint, document, warnings"""
+EXPORTED = """id, tenant_id, contract, status, outcome, version, created_at, updated_at, created_by_kind, created_by_id,
+    correlation_id, idempotency_key, site_id, device_id, observed_at, fingerprint, natural_key, document"""
 FILLED_FROM_MS = 1_767_225_600_000  # 2026-01-01
 
 
@@ -195,6 +198,120 @@ def indexes_without(source, columns):
 
 def sqlite3_command(database, script):
     subprocess.run(["sqlite3", "-bail", database], input=script, text=True, check=True, stdout=subprocess.DEVNULL)
+
+
+MAPPING = """
+contract = "device/1.1"
+[read]
+format = "ndjson"
+[time]
+from = "/at"
+[members]
+"device.id" = "/sensor/name"
+"device.type" = "/sensor/kind"
+"device.location" = "/sensor/place"
+"metrics.temperature_celsius" = { from = "/fahrenheit", unit = "fahrenheit->celsius" }
+"metrics.humidity_percent" = "/humidity"
+"metrics.pressure_hpa" = "/pressure"
+"metadata.operator" = "/by"
+"metadata.batch_id" = "/run"
+"metadata.notes" = "/text"
+"""
+
+
+def unmapped(line):
+    """A reading as a logger of another form would write it."""
+    reading = json.loads(line)
+    device, metrics, metadata = reading["device"], reading["metrics"], reading["metadata"]
+    return json.dumps({
+        "at": reading["timestamp"],
+        "sensor": {"name": device["id"], "kind": device["type"], "place": device["location"]},
+        "fahrenheit": round(metrics["temperature_celsius"] * 1.8 + 32, 3), "humidity": metrics["humidity_percent"],
+        "pressure": metrics["pressure_hpa"], "by": metadata["operator"], "run": metadata["batch_id"],
+        "text": metadata["notes"],
+    })
+
+
+def mapping(run):
+    """A batch that a mapping profile makes of another form, beside one of the same readings that needs none."""
+    ready, other = run.work / "readings.ndjson", run.work / "other.ndjson"
+    for number in run.rounds():
+        run.loader.readings(ready, run.plan.batch_records)
+        with open(ready) as lines, open(other, "w") as out:
+            out.writelines(unmapped(line) + "\n" for line in lines)
+        for database in ["postgres", "sqlite"]:
+            def batch(subject, file, **query):
+                with run.mass_on(database) as server:
+                    server.put("/v1/mappings/bench", MAPPING, "application/toml")
+                    before = server.cpu_seconds()
+                    seconds = run.loader.batch(server, file=file, **query)["seconds"]
+                    run.add("mapping", subject=subject, database=database, round=number, seconds=seconds,
+                            per_second=run.plan.batch_records / seconds,
+                            server_cpu_per_1000=(server.cpu_seconds() - before) / run.plan.batch_records * 1000)
+
+            in_turn(number, lambda: batch("ready", ready),
+                    lambda: batch("mapped", other, path="/v1/mass-requests/batch?map=bench"))
+
+
+def export(run):
+    """All documents in one answer beside \\copy of the same, what it adds to the memory, and what those who send notice."""
+    file, documents = run.work / "readings.ndjson", run.plan.events
+    run.loader.readings(file, documents)
+    for database in ["postgres", "sqlite"]:
+        with run.mass_on(database) as server:
+            run.loader.batch(server, file=file)
+            if database == "postgres":
+                run.cluster.analyse(server.environment["DATABASE_URL"])
+            for number in run.rounds():
+                what = {"database": database, "round": number, "documents": documents}
+
+                def ours():
+                    before = server.measure_peak()
+                    size, seconds = exported(server)
+                    growth = machine.memory_mib(server.pid)[1] - before
+                    run.add("export", subject="mass", bytes=size, seconds=seconds, per_second=documents / seconds,
+                            growth_mib=growth, **what)
+
+                def theirs():
+                    seconds = copied_out(run, server)
+                    run.add("export", subject="\\copy", seconds=seconds, per_second=documents / seconds, **what)
+
+                in_turn(number, ours, *([theirs] if database == "postgres" else []))
+                run.add("sending", subject="alone", database=database, round=number,
+                        **run.post(server, database, "simple", 16))
+                enough, beside = threading.Event(), {}
+                with Beside(lambda: export_until(server, enough), beside):
+                    try:
+                        sent = run.post(server, database, "simple", 16)
+                    finally:
+                        enough.set()
+                run.add("sending", subject="beside exports", database=database, round=number, **sent)
+
+
+def exported(server):
+    """Bytes and seconds of an export of device readings."""
+    request = urllib.request.Request(f"{server.url}/v1/mass-requests/export?contract=device/1.1", headers={
+        "Authorization": f"Bearer {server.token.read_text()}", "Accept": "application/x-ndjson"})
+    size, buffer, begin = 0, memoryview(bytearray(1 << 20)), time.perf_counter()
+    with urllib.request.urlopen(request, timeout=600) as response:
+        while count := response.readinto(buffer):
+            size += count
+    return size, time.perf_counter() - begin
+
+
+def export_until(server, enough):
+    while not enough.is_set():
+        exported(server)
+
+
+def copied_out(run, server):
+    """How long \\copy takes to write the columns that a line of an export shows."""
+    database = server.environment["DATABASE_URL"].rpartition("/")[2]
+    columns = " ".join(EXPORTED.split())
+    query = f"SELECT {columns} FROM mass_requests WHERE contract = 'device/1.1' ORDER BY id"
+    begin = time.perf_counter()
+    run.cluster.psql(database, f"\\copy ({query}) to '/dev/null'")
+    return time.perf_counter() - begin
 
 
 # --- 3. Reading, logging in -------------------------------------------------------------------------------------------
@@ -512,6 +629,8 @@ CASES = {
     "singles": singles,
     "singles-sqlite": singles_sqlite,
     "batches": batches,
+    "mapping": mapping,
+    "export": export,
     "reads": reads,
     "logins": logins,
     "starts": starts,

@@ -82,6 +82,13 @@ def targets(results):
     verification = results.median("seconds", "verification")
     batch_ratio = middle(results.ratios("per_second", "batch", {"subject": "mass", "database": "postgres"},
                                         {"subject": "\\copy", "database": "postgres"}))
+    mapped = [ratio for database in ("postgres", "sqlite") for ratio in [middle(results.ratios(
+        "per_second", "mapping", {"subject": "mapped", "database": database},
+        {"subject": "ready", "database": database}))] if ratio is not None]
+    beside = [ratio for database in ("postgres", "sqlite") for ratio in [middle(results.ratios(
+        "per_second", "sending", {"subject": "beside exports", "database": database},
+        {"subject": "alone", "database": database}))] if ratio is not None]
+    of_export = {"database": "postgres"}
     rows = [
         ("single POST, PostgreSQL, 64 connections ÷ pgbench", ">=", 1.0, beside_pgbench(64), "", 2),
         ("the same at 16", ">=", 0.8, beside_pgbench(16), "", 2),
@@ -102,6 +109,13 @@ def targets(results):
          min(asking, default=None), "", 2),
         ("verifying 1,000,000 events on one core", "<=", 10.0,
          verification / events * 1e6 if verification else None, " s", 2),
+        ("verifying a log in its database on one core, events a second", ">=", 50_000.0,
+         min(results.values("per_second", "live"), default=None), "", 0),
+        ("batch that a mapping profile makes ÷ one that needs none", ">=", 0.75, min(mapped, default=None), "", 2),
+        ("export of documents ÷ `\\copy` of the same lines", ">=", 0.5, middle(results.ratios(
+            "per_second", "export", of_export | {"subject": "mass"}, of_export | {"subject": "\\copy"})), "", 2),
+        ("growth of memory over an export", "<=", 32.0, max(results.values("growth_mib", "export"), default=None), " MiB", 1),
+        ("16 connections that send beside exports ÷ alone", ">=", 0.8, min(beside, default=None), "", 2),
     ]
     return rows
 
@@ -233,6 +247,26 @@ def former(results):
     return table(["database", "connections", "former build, a second", "this build", "ratio"], rows)
 
 
+def mapping(results):
+    rows = [[database, *(spread(results.values("per_second", "mapping", database=database, subject=subject))
+             for subject in ("ready", "mapped")), spread(results.ratios(
+                 "per_second", "mapping", {"database": database, "subject": "mapped"},
+                 {"database": database, "subject": "ready"}), 3)] for database in ("postgres", "sqlite")]
+    return table(["database", "records that need no mapping, a second", "mapped records", "ratio"], rows)
+
+
+def export(results):
+    rows = []
+    for database in ("postgres", "sqlite"):
+        of = {"database": database}
+        rows.append([
+            database, *(spread(results.values("per_second", "export", subject=subject, **of)) for subject in ("mass", "\\copy")),
+            spread(results.ratios("per_second", "export", of | {"subject": "mass"}, of | {"subject": "\\copy"}), 2),
+            spread(results.values("growth_mib", "export", **of), 1),
+            spread(results.ratios("per_second", "sending", of | {"subject": "beside exports"}, of | {"subject": "alone"}), 2)])
+    return table(["database", "documents a second", "\\copy", "ratio", "memory, MiB", "rate of 16 that send beside it ÷ alone"], rows)
+
+
 def audit(results):
     rows = [[database, *(spread(results.values("per_second", "audit", database=database, subject=subject))
              for subject in ("with the tree", "without")), spread(results.ratios(
@@ -263,6 +297,11 @@ SECTIONS = [
     ("Batches", ["batches"], batches,
      "One batch of device/1.1 as NDJSON into an empty database, against copying the rows that it left into a table with "
      "the same indexes."),
+    ("Mapping", ["mapping"], mapping,
+     "The same readings in turns: as device/1.1, and as lines of another form with Fahrenheit, through a mapping profile that "
+     "the server keeps."),
+    ("Export", ["export"], export,
+     "All documents as NDJSON in one answer, from a database that holds nothing else; \\copy writes the same members to nowhere."),
     ("Reading", ["reads"], reads,
      "`bench/peers/axum-sqlx` verifies the same token, reads the same row of the same table and answers the same JSON."),
     ("Logging in", ["logins"], logins, "With the default cost of bcrypt, 12, on PostgreSQL."),

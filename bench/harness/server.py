@@ -110,11 +110,15 @@ class Mass(Server):
     def post(self, path, body):
         return self._ask(path, json.dumps(body).encode(), {"Content-Type": "application/json"})
 
+    def put(self, path, text, media_type):
+        headers = {"Authorization": f"Bearer {self.token.read_text()}", "Content-Type": media_type}
+        return self._ask(path, text.encode(), headers, method="PUT")
+
     def get(self, path):
         return self._ask(path, None, {"Authorization": f"Bearer {self.token.read_text()}"})
 
-    def _ask(self, path, body, headers):
-        request = urllib.request.Request(f"{self.url}{path}", data=body, headers=headers)
+    def _ask(self, path, body, headers, method=None):
+        request = urllib.request.Request(f"{self.url}{path}", data=body, headers=headers, method=method)
         with urllib.request.urlopen(request, timeout=60) as response:
             return json.load(response)
 
