@@ -8,6 +8,7 @@ use std::time::Instant;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
+use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpResponse, web};
@@ -82,16 +83,7 @@ pub async fn layer(mut req: ServiceRequest, next: Next<impl MessageBody + 'stati
     let caller = text(&req, &TRACEPARENT).and_then(|value| value.parse().ok());
     let traced = spans::server(&method, route, scheme, caller);
     let origin = origin_of(&req, address, spans::place(&traced).or_else(|| own_place(caller)));
-    let logged = tracing::info_span!(
-        "request",
-        request_id = origin.request_id.as_str(),
-        trace_id = origin.trace.map(|trace| trace.trace_id()),
-        method = method.as_str(),
-        path,
-        // Known to the gate.
-        actor = tracing::field::Empty,
-    );
-    let spans = RequestSpans { traced: traced.clone(), logged };
+    let spans = RequestSpans { traced: traced.clone(), logged: log_span(&origin, &method, &path) };
     {
         let mut known = req.extensions_mut();
         known.insert(origin.clone());
@@ -104,41 +96,42 @@ pub async fn layer(mut req: ServiceRequest, next: Next<impl MessageBody + 'stati
             Ok(slot) => (AssertUnwindSafe(next.call(req)).catch_unwind().await, slot),
             Err(full) => (Ok(Err(full.problem().into())), None),
         };
-        let answer = match outcome {
+        let (request, mut response) = match outcome {
             Ok(Ok(response)) => {
-                let (req, response) = response.into_parts();
-                Ok(ServiceResponse::new(req, in_words(response.map_into_boxed_body(), &path, &origin)))
+                let (request, response) = response.into_parts();
+                (Some(request), in_words(response.map_into_boxed_body(), &path, &origin))
             }
-            Ok(Err(error)) => Err(in_words(error.error_response(), &path, &origin)),
-            Err(_) => Err(Problem::after_logging().render(&path, &origin.request_id)),
+            Ok(Err(error)) => (None, in_words(error.error_response(), &path, &origin)),
+            Err(_) => (None, Problem::after_logging().render(&path, &origin.request_id)),
         };
-        let below = public.as_ref().map_or("", |public| public.path());
-        let answer = match answer {
-            Ok(mut response) => {
-                place(response.headers_mut(), below);
-                complete(response.headers_mut(), &path, tls, &origin);
-                Ok(response.map_body(|_, body| in_pieces(body, slot)))
-            }
-            Err(mut response) => {
-                place(response.headers_mut(), below);
-                complete(response.headers_mut(), &path, tls, &origin);
-                Err(response.map_body(|_, body| in_pieces(body, slot)))
-            }
-        };
-        let status = match &answer {
-            Ok(response) => response.status(),
-            Err(response) => response.status(),
-        };
-        let took = started.elapsed();
+        place(response.headers_mut(), public.as_ref().map_or("", |public| public.path()));
+        complete(response.headers_mut(), &path, tls, &origin);
+        let response = response.map_body(|_, body| in_pieces(body, slot));
+        let (status, took) = (response.status(), started.elapsed());
         spans::answered(&traced, status);
         if let Some(telemetry) = telemetry {
             telemetry.metrics.answered(Answered { method: &method, route, scheme, status, took });
         }
         let millis = took.as_secs_f64() * 1000.0;
         tracing::info!(status = status.as_u16(), millis = (millis * 1000.0).round() / 1000.0, "answered");
-        answer.map_err(|response| InternalError::from_response("an error with its answer", response).into())
+        match request {
+            Some(request) => Ok(ServiceResponse::new(request, response)),
+            None => Err(InternalError::from_response("an error with its answer", response).into()),
+        }
     };
     spans.around(answering).await
+}
+
+fn log_span(origin: &Origin, method: &Method, path: &str) -> Span {
+    tracing::info_span!(
+        "request",
+        request_id = origin.request_id.as_str(),
+        trace_id = origin.trace.map(|trace| trace.trace_id()),
+        method = method.as_str(),
+        path,
+        // Known to the gate.
+        actor = tracing::field::Empty,
+    )
 }
 
 fn text<'a>(req: &'a ServiceRequest, name: &HeaderName) -> Option<&'a str> {
