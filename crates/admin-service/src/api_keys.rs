@@ -25,7 +25,7 @@ pub trait KeyStore: Send + Sync {
     ///
     /// # Errors
     /// [`CreateKeyError::CallerEnded`] if the creator may not act any more.
-    async fn create(&self, key: ApiKey, secret: SecretDigest, event: NewEvent) -> Result<bool, CreateKeyError>;
+    async fn insert(&self, key: ApiKey, secret: SecretDigest, event: NewEvent) -> Result<bool, CreateKeyError>;
 
     /// Finds a key.
     async fn find(&self, tenant: &TenantId, id: ApiKeyId) -> Result<Option<ApiKey>, PortError>;
@@ -167,7 +167,7 @@ impl AdminService {
             revoked_at: None,
         };
         let event = created(&Act::new(principal.actor(), now, origin), &key);
-        if !self.stores.api_keys.create(key.clone(), token.digest(), event).await? {
+        if !self.stores.api_keys.insert(key.clone(), token.digest(), event).await? {
             return Err(anyhow::anyhow!("60 random bits are taken: the source of randomness is broken").into());
         }
         Ok(CreatedKey { key, token: SecretString::from(token.expose()) })

@@ -17,7 +17,7 @@ pub trait QuotaStore: Send + Sync {
     async fn get(&self, tenant: &TenantId) -> Result<Quotas, PortError>;
 
     /// Replaces the quotas of a tenant, and appends [`QuotaChange::event`] if they differ.
-    async fn set(&self, tenant: &TenantId, change: QuotaChange) -> Result<(), PortError>;
+    async fn update(&self, tenant: &TenantId, change: QuotaChange) -> Result<(), PortError>;
 }
 
 /// A requested change of a tenant's quotas.
@@ -73,6 +73,6 @@ impl AdminService {
     pub async fn set_quotas(&self, principal: &Principal, quotas: Quotas, origin: &Origin) -> Result<(), QuotaError> {
         principal.require(Permission::SettingsManage)?;
         let act = Act::new(principal.actor(), self.clock.now(), origin);
-        Ok(self.stores.quotas.set(principal.tenant(), QuotaChange { quotas, act }).await?)
+        Ok(self.stores.quotas.update(principal.tenant(), QuotaChange { quotas, act }).await?)
     }
 }

@@ -17,7 +17,7 @@ pub trait SettingsStore: Send + Sync {
     async fn get(&self, tenant: &TenantId) -> Result<TenantSettings, PortError>;
 
     /// Replaces the settings of a tenant, and appends [`SettingsChange::event`] if they differ.
-    async fn set(&self, tenant: &TenantId, change: SettingsChange) -> Result<(), PortError>;
+    async fn update(&self, tenant: &TenantId, change: SettingsChange) -> Result<(), PortError>;
 }
 
 /// A requested change of a tenant's settings.
@@ -98,7 +98,7 @@ impl AdminService {
             return Err(SettingsError::EngineMissing);
         }
         let act = Act::new(principal.actor(), self.clock.now(), origin);
-        self.stores.settings.set(principal.tenant(), SettingsChange { settings, act }).await?;
+        self.stores.settings.update(principal.tenant(), SettingsChange { settings, act }).await?;
         Ok(EffectiveSettings::on(self.auto_send, settings))
     }
 }

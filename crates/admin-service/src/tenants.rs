@@ -22,7 +22,7 @@ use crate::users::CreatedUser;
 #[async_trait]
 pub trait TenantStore: Send + Sync {
     /// Creates a tenant, the account of its administrator and the first events of its audit log, or nothing.
-    async fn create(&self, tenant: Tenant, admin: Account, events: Vec<NewEvent>) -> Result<(), CreateTenantError>;
+    async fn insert(&self, tenant: Tenant, admin: Account, events: Vec<NewEvent>) -> Result<(), CreateTenantError>;
 
     /// Finds a tenant.
     async fn find(&self, id: &TenantId) -> Result<Option<Tenant>, PortError>;
@@ -103,7 +103,7 @@ impl AdminService {
         let created = act.done(&tenant.id, Action::TenantCreated, Object::Tenant(tenant.id.clone()));
         let events = vec![created, created_user(&act, &user, &password.hash)];
         let account = Account { user: user.clone(), password: password.hash };
-        self.stores.tenants.create(tenant.clone(), account, events).await?;
+        self.stores.tenants.insert(tenant.clone(), account, events).await?;
         Ok(CreatedTenant { tenant, admin: CreatedUser { user, generated_password: password.generated } })
     }
 

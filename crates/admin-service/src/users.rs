@@ -31,7 +31,7 @@ pub trait AccountStore: Send + Sync {
     ///
     /// # Errors
     /// [`CreateUserError::CallerEnded`] if the caller may not act any more.
-    async fn create(&self, account: Account, event: NewEvent) -> Result<(), CreateUserError>;
+    async fn insert(&self, account: Account, event: NewEvent) -> Result<(), CreateUserError>;
 
     /// Finds a user.
     async fn find(&self, tenant: &TenantId, id: UserId) -> Result<Option<User>, PortError>;
@@ -42,7 +42,7 @@ pub trait AccountStore: Send + Sync {
     /// Applies a change with [`UserChange::apply`] to the stored user, and appends [`UserChange::event`] if the user
     /// differs. Changes within a tenant are serialised. Also revokes the user's keys if [`UserChange::revokes_keys`]
     /// says so.
-    async fn change(&self, tenant: &TenantId, id: UserId, change: UserChange) -> Result<ChangedUser, ChangeUserError>;
+    async fn update(&self, tenant: &TenantId, id: UserId, change: UserChange) -> Result<ChangedUser, ChangeUserError>;
 }
 
 /// The input for creating a user in the caller's tenant.
@@ -233,7 +233,7 @@ impl AdminService {
         let act = Act::new(actor, self.clock.now(), origin);
         let user = self.new_user(tenant.clone(), new.email, new.roles, act.at);
         let event = created_user(&act, &user, &password.hash);
-        self.stores.accounts.create(Account { user: user.clone(), password: password.hash }, event).await?;
+        self.stores.accounts.insert(Account { user: user.clone(), password: password.hash }, event).await?;
         Ok(CreatedUser { user, generated_password: password.generated })
     }
 
@@ -290,7 +290,7 @@ impl AdminService {
         }
         let (at, origin) = (self.clock.now(), origin.clone());
         let change = UserChange { principal: principal.clone(), roles, disabled, keep_keys, at, origin };
-        self.stores.accounts.change(principal.tenant(), id, change).await
+        self.stores.accounts.update(principal.tenant(), id, change).await
     }
 }
 

@@ -180,7 +180,7 @@ pub struct Delivery {
 
 /// Filter of a list of deliveries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct DeliveryFilter {
     /// Only deliveries in this state.
     pub state: Option<State>,
 }

@@ -76,7 +76,7 @@ pub struct AuditLeaf {
 
 /// A stored request without its document, as shown in lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Summary {
+pub struct RequestSummary {
     /// The request's id; newer requests have greater ids.
     pub id: MassRequestId,
     /// The tenant that owns it.
@@ -117,7 +117,7 @@ pub struct Summary {
     pub audit: Option<AuditLeaf>,
 }
 
-impl Summary {
+impl RequestSummary {
     /// Builds the audit event of an action on the request.
     #[must_use]
     pub fn event(&self, act: &Act, action: Action) -> NewEvent {
@@ -136,7 +136,7 @@ impl Summary {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MassRequest {
     /// Everything except the document.
-    pub summary: Summary,
+    pub summary: RequestSummary,
     /// The normalised document as canonical text (RFC 8785). Its hash is the fingerprint.
     pub document: String,
     /// Warnings from its validation.
@@ -145,7 +145,7 @@ pub struct MassRequest {
 
 /// Filter of a list of requests. Time bounds include `from` and exclude `to`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct RequestFilter {
     /// Only requests with this status.
     pub status: Option<Status>,
     /// Only requests of this contract.
@@ -170,7 +170,7 @@ pub struct Filter {
     pub observed_to: Option<Timestamp>,
 }
 
-impl Filter {
+impl RequestFilter {
     /// Returns all conditions in a fixed order, by their names in queries.
     #[must_use]
     pub fn conditions(&self) -> [(&'static str, Option<String>); 11] {

@@ -207,7 +207,7 @@ impl Recommendation {
 
 /// Filter of a list of recommendations. Time bounds include `from` and exclude `to`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct RecommendationFilter {
     /// Only valid ones, or only invalid ones.
     pub valid: Option<bool>,
     /// Only those of the model with this name.

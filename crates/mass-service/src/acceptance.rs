@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use mass_domain::audit::{Act, Action, IndexedValues, NewEvent};
 use mass_domain::canonical::Fingerprint;
 use mass_domain::ids::{DeliveryId, MassRequestId};
-use mass_domain::mass_request::{AuditLeaf, IdempotencyKey, MassRequest, Outcome, Summary};
+use mass_domain::mass_request::{AuditLeaf, IdempotencyKey, MassRequest, Outcome, RequestSummary};
 use mass_domain::tenancy::{CredentialsVersion, Quotas, TenantId, TenantSettings, Usage};
 use mass_domain::time::Timestamp;
 
@@ -120,7 +120,7 @@ pub struct Additions {
     pub keys: Vec<NewKey>,
     /// Requests that were stored before and are superseded now. They are to be updated before the new requests are
     /// inserted: a natural key has one current version.
-    pub superseded: Vec<Summary>,
+    pub superseded: Vec<RequestSummary>,
     /// New requests to put in the queue for the engine, each with the act that sends it.
     pub sendings: Vec<(MassRequestId, Act)>,
     /// Events to append to the tenant's audit log, in this order.
@@ -306,7 +306,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Keeps the answer to a submission with an idempotency key.
-    fn remember(&mut self, submission: &Submission, request: &Summary, outcome: Outcome) {
+    fn remember(&mut self, submission: &Submission, request: &RequestSummary, outcome: Outcome) {
         let Some(key) = submission.idempotency_key.clone() else { return };
         let (request_id, contract, fingerprint) = (request.id, request.contract, request.fingerprint);
         let record = KeyRecord { request_id, contract, fingerprint, deleted: false };
@@ -332,7 +332,7 @@ impl<'a> Judge<'a> {
 
 /// Computes the digest of the values by which a request is looked up.
 fn index_digest(request: &MassRequest, look_up: &LookUpValues) -> Fingerprint {
-    let Summary { correlation_id, device_id, idempotency_key, observed_at, site_id, .. } = &request.summary;
+    let RequestSummary { correlation_id, device_id, idempotency_key, observed_at, site_id, .. } = &request.summary;
     let observed_at = observed_at.map(|at| at.to_string());
     // As the column has them. Only a map whose keys are no strings could fail, and there is none.
     let warnings = serde_json::to_string(&request.warnings).unwrap_or_default();

@@ -3,7 +3,7 @@
 use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::{ContractId, ValidDocument};
 use mass_domain::ids::MassRequestId;
-use mass_domain::mass_request::{MassRequest, Outcome, Status, Summary};
+use mass_domain::mass_request::{MassRequest, Outcome, RequestSummary, Status};
 use mass_domain::tenancy::OverQuota;
 use mass_domain::time::Timestamp;
 
@@ -27,7 +27,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// Takes the values of a request.
     #[must_use]
-    pub const fn of(request: &Summary, outcome: Outcome) -> Self {
+    pub const fn of(request: &RequestSummary, outcome: Outcome) -> Self {
         Self {
             outcome,
             status: request.status,

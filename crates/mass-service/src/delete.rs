@@ -2,7 +2,7 @@
 
 use mass_domain::access::{Actor, Forbidden, Permission, Principal};
 use mass_domain::ids::MassRequestId;
-use mass_domain::mass_request::Summary;
+use mass_domain::mass_request::RequestSummary;
 use mass_domain::port::PortError;
 use mass_domain::time::Timestamp;
 use mass_domain::trace::Origin;
@@ -27,7 +27,7 @@ impl Deletion {
     ///
     /// # Errors
     /// [`DeleteError::Stale`].
-    pub fn judge(&self, request: &Summary) -> Result<(), DeleteError> {
+    pub fn judge(&self, request: &RequestSummary) -> Result<(), DeleteError> {
         match &self.expected {
             Some(versions) if !versions.contains(&request.version) => Err(DeleteError::Stale),
             Some(_) | None => Ok(()),

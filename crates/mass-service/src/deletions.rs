@@ -2,7 +2,7 @@
 
 use mass_domain::access::{Actor, Forbidden, Permission, Principal};
 use mass_domain::ids::MassRequestId;
-use mass_domain::mass_request::Filter;
+use mass_domain::mass_request::RequestFilter;
 use mass_domain::port::PortError;
 use mass_domain::time::Timestamp;
 use mass_domain::trace::Origin;
@@ -91,7 +91,7 @@ impl MassService {
     pub async fn count_for_deletion(
         &self,
         principal: &Principal,
-        filter: &Filter,
+        filter: &RequestFilter,
     ) -> Result<CountedSet, DeletionsError> {
         principal.require(Permission::MassWrite)?;
         require_condition(filter)?;
@@ -106,7 +106,7 @@ impl MassService {
     pub async fn delete_counted(
         &self,
         principal: &Principal,
-        filter: &Filter,
+        filter: &RequestFilter,
         log_size: u64,
         limit: u16,
         origin: &Origin,
@@ -122,7 +122,7 @@ impl MassService {
     async fn delete_in_steps(
         &self,
         principal: &Principal,
-        filter: &Filter,
+        filter: &RequestFilter,
         log_size: u64,
         limit: u16,
         origin: &Origin,
@@ -152,6 +152,6 @@ impl MassService {
 }
 
 /// Refuses a filter that lets everything through.
-fn require_condition(filter: &Filter) -> Result<(), DeletionsError> {
+fn require_condition(filter: &RequestFilter) -> Result<(), DeletionsError> {
     if filter.is_empty() { Err(DeletionsError::Unfiltered) } else { Ok(()) }
 }

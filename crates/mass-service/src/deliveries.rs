@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::audit::Act;
-use mass_domain::delivery::{Backlog, Delivery, Filter, Overview, State};
+use mass_domain::delivery::{Backlog, Delivery, DeliveryFilter, Overview, State};
 use mass_domain::ids::{DeliveryId, MassRequestId};
 use mass_domain::page::{CursorScope, ForeignCursor, Limit, Page, decode_cursor};
 use mass_domain::port::PortError;
@@ -26,7 +26,7 @@ pub struct DeliveryService {
 #[derive(Debug, Clone)]
 pub struct DeliveryQuery {
     /// The filter. Dead letters are in the state [`State::Dead`].
-    pub filter: Filter,
+    pub filter: DeliveryFilter,
     /// The size of the page.
     pub limit: Limit,
     /// The cursor that the page before ended with.

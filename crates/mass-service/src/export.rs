@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use futures_util::future::poll_fn;
 use mass_domain::access::{Forbidden, Permission, Principal};
-use mass_domain::mass_request::{Filter, MassRequest};
+use mass_domain::mass_request::{MassRequest, RequestFilter};
 use mass_domain::port::PortError;
 use mass_domain::time::{Clock, Timestamp};
 use tokio::sync::mpsc;
@@ -57,7 +57,7 @@ impl MassService {
     ///
     /// # Errors
     /// [`Forbidden`].
-    pub fn export(&self, principal: &Principal, filter: Filter) -> Result<Export, Forbidden> {
+    pub fn export(&self, principal: &Principal, filter: RequestFilter) -> Result<Export, Forbidden> {
         principal.require(Permission::MassRead)?;
         let (store, tenant) = (Arc::clone(&self.store), principal.tenant().clone());
         let (sender, pages) = mpsc::channel(1);

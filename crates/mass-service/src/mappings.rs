@@ -262,7 +262,7 @@ pub trait MappingStore: Send + Sync {
     ) -> Result<Vec<MappingSummary>, PortError>;
 
     /// Stores a profile as [`MappingChange::judge`] decides, and appends [`MappingChange::event`] if it changes.
-    async fn set(&self, tenant: &TenantId, change: MappingChange) -> Result<ChangedMapping, MappingError>;
+    async fn upsert(&self, tenant: &TenantId, change: MappingChange) -> Result<ChangedMapping, MappingError>;
 
     /// Deletes a profile if [`MappingDeletion::judge`] allows it, and appends the event that it builds.
     async fn delete(&self, tenant: &TenantId, deletion: MappingDeletion) -> Result<(), MappingError>;
@@ -335,7 +335,7 @@ impl MappingService {
     ) -> Result<ChangedMapping, MappingError> {
         principal.require(Permission::SettingsManage)?;
         let act = Act::new(principal.actor(), self.clock.now(), origin);
-        self.store.set(principal.tenant(), MappingChange { name, profile, precondition, act }).await
+        self.store.upsert(principal.tenant(), MappingChange { name, profile, precondition, act }).await
     }
 
     /// Deletes a profile of the caller's tenant.

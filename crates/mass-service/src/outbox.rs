@@ -2,7 +2,7 @@
 
 use mass_domain::access::Forbidden;
 use mass_domain::delivery::{Delivery, State};
-use mass_domain::mass_request::{Status, Summary};
+use mass_domain::mass_request::{RequestSummary, Status};
 use mass_domain::port::PortError;
 
 /// The treatment of a request that is to be sent.
@@ -19,7 +19,7 @@ impl Dispatch {
     ///
     /// # Errors
     /// [`SendError::Ended`].
-    pub fn judge(request: &Summary, delivery: Option<&Delivery>) -> Result<Self, SendError> {
+    pub fn judge(request: &RequestSummary, delivery: Option<&Delivery>) -> Result<Self, SendError> {
         use mass_domain::delivery::State::{Cancelled, Dead, Delivered, Leased, Queued};
         match (delivery.map(|delivery| delivery.state), request.status) {
             (Some(Queued | Leased | Delivered), _) => Ok(Self::Keep),

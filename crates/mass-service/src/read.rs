@@ -3,7 +3,7 @@
 use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::audit::Event;
 use mass_domain::ids::MassRequestId;
-use mass_domain::mass_request::{Filter, MassRequest, Summary};
+use mass_domain::mass_request::{MassRequest, RequestFilter, RequestSummary};
 use mass_domain::page::{CursorScope, ForeignCursor, Limit, Page, decode_cursor, encode_cursor};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::CredentialsVersion;
@@ -38,7 +38,7 @@ pub const PAGE_BYTES: u64 = 4 << 20;
 #[derive(Debug, Clone)]
 pub struct ListQuery {
     /// The filter.
-    pub filter: Filter,
+    pub filter: RequestFilter,
     /// The size of the page.
     pub limit: Limit,
     /// The cursor that the page before ended with.
@@ -74,7 +74,7 @@ impl MassService {
     ///
     /// # Errors
     /// [`ReadError::Forbidden`], [`ReadError::ForeignCursor`] or [`ReadError::Store`].
-    pub async fn list(&self, principal: &Principal, query: &ListQuery) -> Result<Page<Summary>, ReadError> {
+    pub async fn list(&self, principal: &Principal, query: &ListQuery) -> Result<Page<RequestSummary>, ReadError> {
         principal.require(Permission::MassRead)?;
         let scope = scope(principal, &query.filter);
         let before = query.cursor.as_deref().map(|cursor| decode_cursor(scope, cursor)).transpose()?;
@@ -123,7 +123,7 @@ pub(crate) fn present<T>(found: Found<T>) -> Result<T, ReadError> {
     }
 }
 
-fn scope(principal: &Principal, filter: &Filter) -> CursorScope {
+fn scope(principal: &Principal, filter: &RequestFilter) -> CursorScope {
     let conditions = filter.conditions();
     let values = conditions.iter().map(|(_, value)| value.as_deref());
     CursorScope::of("mass-requests", std::iter::once(Some(principal.tenant().as_str())).chain(values))

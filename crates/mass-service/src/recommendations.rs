@@ -3,7 +3,7 @@
 use mass_domain::access::{Permission, Principal};
 use mass_domain::ids::{MassRequestId, RecommendationId};
 use mass_domain::page::{CursorScope, Limit, Page, decode_cursor};
-use mass_domain::recommendation::{Filter, Recommendation};
+use mass_domain::recommendation::{Recommendation, RecommendationFilter};
 
 use crate::deliveries::DeliveryService;
 use crate::read::{ReadError, present};
@@ -12,7 +12,7 @@ use crate::read::{ReadError, present};
 #[derive(Debug, Clone)]
 pub struct RecommendationQuery {
     /// The filter.
-    pub filter: Filter,
+    pub filter: RecommendationFilter,
     /// The size of the page.
     pub limit: Limit,
     /// The cursor that the page before ended with.
@@ -51,8 +51,8 @@ impl DeliveryService {
     }
 }
 
-fn scope(principal: &Principal, filter: &Filter) -> CursorScope {
-    let Filter { valid, model, site_id, device_id, from, to } = filter;
+fn scope(principal: &Principal, filter: &RecommendationFilter) -> CursorScope {
+    let RecommendationFilter { valid, model, site_id, device_id, from, to } = filter;
     let valid = valid.map(|valid| if valid { "valid" } else { "flagged" });
     let times = [from, to].map(|time| time.map(|time| time.to_string()));
     let texts = [Some(principal.tenant().as_str()), valid, model.as_deref(), site_id.as_deref(), device_id.as_deref()];

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use mass_domain::audit::{Act, Event, NewEvent};
 use mass_domain::delivery::{self, Backlog, Delivery, Overview, WorkerName};
 use mass_domain::ids::{DeliveryId, MassRequestId, RecommendationId};
-use mass_domain::mass_request::{Filter, MassRequest, Summary};
+use mass_domain::mass_request::{MassRequest, RequestFilter, RequestSummary};
 use mass_domain::page::Limit;
 use mass_domain::port::PortError;
 use mass_domain::recommendation::{self, Recommendation};
@@ -83,17 +83,17 @@ pub trait MassStore: Send + Sync {
     async fn list(
         &self,
         tenant: &TenantId,
-        filter: &Filter,
+        filter: &RequestFilter,
         before: Option<MassRequestId>,
         limit: Limit,
-    ) -> Result<Vec<Summary>, PortError>;
+    ) -> Result<Vec<RequestSummary>, PortError>;
 
     /// Lists requests as [`list`](Self::list) does, with their documents: as many as have at most this number of bytes
     /// of documents together, but at least one.
     async fn list_documents(
         &self,
         tenant: &TenantId,
-        filter: &Filter,
+        filter: &RequestFilter,
         before: Option<MassRequestId>,
         limit: Limit,
         bytes: u64,
@@ -105,7 +105,7 @@ pub trait MassStore: Send + Sync {
     async fn export(
         &self,
         tenant: &TenantId,
-        filter: &Filter,
+        filter: &RequestFilter,
         bytes: u64,
         pages: Sender<Vec<ExportedRequest>>,
     ) -> Result<(), PortError>;
@@ -130,7 +130,7 @@ pub trait MassStore: Send + Sync {
     async fn count(
         &self,
         tenant: &TenantId,
-        filter: &Filter,
+        filter: &RequestFilter,
         log_size: Option<u64>,
         after: Option<MassRequestId>,
     ) -> Result<CountedSet, PortError>;
@@ -140,7 +140,7 @@ pub trait MassStore: Send + Sync {
     async fn delete_step(
         &self,
         tenant: &TenantId,
-        filter: &Filter,
+        filter: &RequestFilter,
         step: DeletionStep,
     ) -> Result<DeletedStep, PortError>;
 
@@ -197,7 +197,7 @@ pub trait OutboxStore: Send + Sync {
     async fn list(
         &self,
         tenant: &TenantId,
-        filter: delivery::Filter,
+        filter: delivery::DeliveryFilter,
         before: Option<DeliveryId>,
         limit: Limit,
     ) -> Result<Vec<Delivery>, PortError>;
@@ -229,7 +229,7 @@ pub trait RecommendationStore: Send + Sync {
     async fn list(
         &self,
         tenant: &TenantId,
-        filter: &recommendation::Filter,
+        filter: &recommendation::RecommendationFilter,
         before: Option<RecommendationId>,
         limit: Limit,
     ) -> Result<Vec<Recommendation>, PortError>;

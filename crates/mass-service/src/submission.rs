@@ -7,7 +7,7 @@ use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::ValidDocument;
 use mass_domain::ids::{MassRequestId, QuarantineId};
 use mass_domain::mappings::MappingName;
-use mass_domain::mass_request::{IdempotencyKey, MassRequest, Outcome, Status, Summary};
+use mass_domain::mass_request::{IdempotencyKey, MassRequest, Outcome, RequestSummary, Status};
 use mass_domain::tenancy::{AutoSend, TenantId};
 use mass_domain::time::Timestamp;
 use mass_domain::trace::{Origin, RequestId};
@@ -91,7 +91,7 @@ impl Submission {
     pub fn into_request(self, tenant: &TenantId, corrects: Option<MassRequestId>) -> MassRequest {
         let ValidDocument { contract, canonical, fingerprint, index, warnings } = self.examined;
         let outcome = if corrects.is_some() { Outcome::Correction } else { Outcome::Accepted };
-        let summary = Summary {
+        let summary = RequestSummary {
             id: self.id,
             tenant_id: tenant.clone(),
             contract,

@@ -2,7 +2,7 @@
 
 use mass_domain::access::{Actor, Forbidden, Permission, Principal};
 use mass_domain::ids::MassRequestId;
-use mass_domain::mass_request::{MassRequest, Status, Summary};
+use mass_domain::mass_request::{MassRequest, RequestSummary, Status};
 use mass_domain::port::PortError;
 use mass_domain::time::Timestamp;
 use mass_domain::trace::Origin;
@@ -32,7 +32,7 @@ impl Transition {
     ///
     /// # Errors
     /// [`TransitionError::Stale`] before [`TransitionError::NotAllowed`].
-    pub fn judge(&self, request: &Summary) -> Result<bool, TransitionError> {
+    pub fn judge(&self, request: &RequestSummary) -> Result<bool, TransitionError> {
         if self.expected.as_ref().is_some_and(|versions| !versions.contains(&request.version)) {
             return Err(TransitionError::Stale);
         }

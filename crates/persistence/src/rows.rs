@@ -16,7 +16,7 @@ use mass_domain::audit::tree::TreeHash;
 use mass_domain::audit::{self, Action, Event, NewEvent};
 use mass_domain::contracts::ContractId;
 use mass_domain::ids::{ApiKeyId, MassRequestId, SessionId, UserId};
-use mass_domain::mass_request::{AuditLeaf, IdempotencyKey, MassRequest, Outcome, Status, Summary};
+use mass_domain::mass_request::{AuditLeaf, IdempotencyKey, MassRequest, Outcome, RequestSummary, Status};
 use mass_domain::tenancy::{Quotas, TenantId, Usage};
 use mass_domain::time::Timestamp;
 use mass_domain::users::{Email, User};
@@ -63,8 +63,8 @@ pub(crate) struct SummaryRow {
     audit_leaf_hash: Vec<u8>,
 }
 
-impl From<Summary> for SummaryRow {
-    fn from(summary: Summary) -> Self {
+impl From<RequestSummary> for SummaryRow {
+    fn from(summary: RequestSummary) -> Self {
         Self {
             tenant_id: Word(summary.tenant_id),
             id: Id(summary.id.as_uuid()),
@@ -92,8 +92,8 @@ impl From<Summary> for SummaryRow {
 
 impl SummaryRow {
     /// Builds the summary.
-    pub(crate) fn into_summary(self) -> QueryResult<Summary> {
-        Ok(Summary {
+    pub(crate) fn into_summary(self) -> QueryResult<RequestSummary> {
+        Ok(RequestSummary {
             id: MassRequestId::from_uuid(self.id.0),
             tenant_id: self.tenant_id.0,
             contract: self.contract.0,

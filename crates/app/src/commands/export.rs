@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use mass_domain::access::Principal;
 use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::ContractId;
-use mass_domain::mass_request::{Filter, Status};
+use mass_domain::mass_request::{RequestFilter, Status};
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 use mass_service::Export;
@@ -116,7 +116,7 @@ struct Filters {
     observed_to: Option<Timestamp>,
 }
 
-impl From<Filters> for Filter {
+impl From<Filters> for RequestFilter {
     fn from(filters: Filters) -> Self {
         Self {
             status: filters.status,
@@ -176,7 +176,7 @@ impl Source {
         settings: &LocalSettings,
         secrets: &Secrets,
         named: Option<TenantId>,
-        filter: Filter,
+        filter: RequestFilter,
     ) -> anyhow::Result<Self> {
         let installation = Installation::open(settings, secrets).await?;
         print_first_password(installation.bootstrapped.as_ref());

@@ -11,7 +11,7 @@ use actix_web::{HttpResponse, Responder};
 use anyhow::anyhow;
 use futures_util::Stream;
 use mass_domain::access::Permission;
-use mass_domain::mass_request::{Filter, MassRequest};
+use mass_domain::mass_request::{MassRequest, RequestFilter};
 use mass_domain::port::PortError;
 use mass_service::{Export, ExportError, ExportedRequest, MassService};
 
@@ -89,7 +89,7 @@ enum Form {
 
 impl Form {
     /// Returns the form that the client prefers.
-    fn wanted(headers: &HeaderMap, filter: &Filter) -> Result<Self, Problem> {
+    fn wanted(headers: &HeaderMap, filter: &RequestFilter) -> Result<Self, Problem> {
         let weight = |media_type| accept::media_type(headers, media_type);
         let (lines, csv) = (weight("application/x-ndjson"), weight("text/csv"));
         let parquet = if ParquetRows::IS_BUILT { weight(PARQUET) } else { 0.0 };

@@ -10,7 +10,7 @@ use mass_domain::access::Permission;
 use mass_domain::contracts::{ContractId, with_marker};
 use mass_domain::ids::MassRequestId;
 use mass_domain::json::{SyntaxError, Value};
-use mass_domain::mass_request::{Filter, MassRequest as Stored, Outcome};
+use mass_domain::mass_request::{MassRequest as Stored, Outcome, RequestFilter};
 use mass_domain::page::{self, Limit};
 use mass_service::{AcceptError, ListQuery, MassService, OnConflict, Options, QuarantineService, Receipt, Record};
 use serde_json::json;
@@ -510,8 +510,8 @@ fn list_query(mut query: Query) -> Result<ListQuery, Problem> {
 }
 
 /// Reads the parameters that choose among requests.
-pub(super) fn filter(query: &mut Query) -> Filter {
-    Filter {
+pub(super) fn filter(query: &mut Query) -> RequestFilter {
+    RequestFilter {
         status: query.take("status"),
         contract: query.take("contract"),
         site_id: query.take_with("site_id", short_text),

@@ -4,7 +4,7 @@ use actix_web::web;
 use mass_domain::access::Permission;
 use mass_domain::ids::MassRequestId;
 use mass_domain::page::{self, Limit};
-use mass_domain::recommendation::{self as advice, Filter};
+use mass_domain::recommendation::{self as advice, RecommendationFilter};
 use mass_service::{DeliveryService, RecommendationQuery};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -83,7 +83,7 @@ async fn list(call: Call, service: Service, query: Query) -> Result<Reply<Recomm
 
 fn recommendation_query(mut query: Query) -> Result<RecommendationQuery, Problem> {
     let valid = |text: &str| text.parse().map_err(|_| "Either true or false.".to_owned());
-    let filter = Filter {
+    let filter = RecommendationFilter {
         valid: query.take_with("valid", valid),
         model: query.take_with("model", short_text),
         site_id: query.take_with("site_id", short_text),

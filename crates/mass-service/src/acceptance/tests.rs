@@ -72,7 +72,7 @@ fn correcting(submission: Submission) -> Submission {
 /// State in which a submission has been stored under an idempotency key.
 fn stored(submission: &Submission, text: &str) -> StoredState {
     let request = submission.clone().into_request(&tenant(), None);
-    let Summary { id, contract, fingerprint, .. } = request.summary;
+    let RequestSummary { id, contract, fingerprint, .. } = request.summary;
     let record = KeyRecord { request_id: id, contract, fingerprint, deleted: false };
     let version = StoredVersion { id, fingerprint, superseded: false };
     let natural_key = submission.examined.index.natural_key.as_deref().unwrap();

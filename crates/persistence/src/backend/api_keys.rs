@@ -36,7 +36,7 @@ impl ApiKeyStore for Store {
 
 #[async_trait]
 impl KeyStore for Store {
-    async fn create(&self, key: ApiKey, secret: SecretDigest, event: NewEvent) -> Result<bool, CreateKeyError> {
+    async fn insert(&self, key: ApiKey, secret: SecretDigest, event: NewEvent) -> Result<bool, CreateKeyError> {
         let tenant = key.tenant_id.clone();
         self.writes.run_for(&tenant, move |connection, _| create(connection, key, secret, event)).await?
     }

@@ -17,7 +17,7 @@ use mass_domain::audit::{Act, Action, NewEvent};
 use mass_domain::delivery::{Delivery, DeliveryRequirements, Failure, State, WorkerName};
 use mass_domain::ids::DeliveryId;
 use mass_domain::json;
-use mass_domain::mass_request::{MassRequest, Status, Summary};
+use mass_domain::mass_request::{MassRequest, RequestSummary, Status};
 use mass_domain::port::PortError;
 use mass_domain::recommendation::Recommendation;
 use mass_domain::tenancy::TenantId;
@@ -257,7 +257,11 @@ fn held(
 }
 
 /// Moves a request to `processing` at its first attempt. Returns the event of the change.
-fn start_processing(connection: &mut Connection, request: &mut Summary, act: &Act) -> QueryResult<Option<NewEvent>> {
+fn start_processing(
+    connection: &mut Connection,
+    request: &mut RequestSummary,
+    act: &Act,
+) -> QueryResult<Option<NewEvent>> {
     if request.status == Status::Processing {
         return Ok(None);
     }

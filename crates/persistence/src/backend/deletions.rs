@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use mass_domain::audit::{Act, Action, NewEvent};
 use mass_domain::delivery::State;
 use mass_domain::ids::MassRequestId;
-use mass_domain::mass_request::{Filter, MassRequest, Summary};
+use mass_domain::mass_request::{MassRequest, RequestFilter, RequestSummary};
 use mass_domain::tenancy::TenantId;
 use mass_domain::validation::Warning;
 use mass_service::{CountedSet, DeleteError, DeletedStep, Deletion, DeletionStep, Found};
@@ -53,7 +53,7 @@ pub(super) fn delete(
 pub(super) fn count_matching(
     connection: &mut Connection,
     tenant: &TenantId,
-    filter: &Filter,
+    filter: &RequestFilter,
     log_size: Option<u64>,
     after: Option<MassRequestId>,
 ) -> QueryResult<CountedSet> {
@@ -71,7 +71,7 @@ pub(super) fn count_matching(
 pub(super) fn delete_step(
     connection: &mut Connection,
     tenant: &TenantId,
-    filter: &Filter,
+    filter: &RequestFilter,
     step: DeletionStep,
 ) -> QueryResult<DeletedStep> {
     super::write(connection, |connection| {
@@ -83,7 +83,7 @@ pub(super) fn delete_step(
             .select((SummaryRow::as_select(), octet_length(mass_requests::document)))
             .load(connection)?;
         let requests = rows.into_iter().map(|(row, bytes)| Ok((row.into_summary()?, bytes.unsigned_abs() as usize)));
-        let requests: Vec<(Summary, usize)> = requests.collect::<QueryResult<_>>()?;
+        let requests: Vec<(RequestSummary, usize)> = requests.collect::<QueryResult<_>>()?;
         let ids: Vec<MassRequestId> = requests.iter().map(|(request, _)| request.id).collect();
         let changed = changed_since(connection, tenant, &ids, log_size)?;
         let delivered = requests_with_deliveries(connection, tenant, &ids)?;
@@ -91,7 +91,7 @@ pub(super) fn delete_step(
         recommendations::erase(connection, tenant, &unchanged)?;
         let mut result = DeletedStep { last: ids.last().copied(), ..DeletedStep::default() };
         let (act, mut events, mut erased) = (Act { actor, at, origin }, Vec::new(), 0);
-        let mut reinstated: HashMap<MassRequestId, Summary> = HashMap::new();
+        let mut reinstated: HashMap<MassRequestId, RequestSummary> = HashMap::new();
         for (request, bytes) in requests {
             if changed.contains(&request.id) {
                 result.changed += 1;
@@ -116,7 +116,7 @@ pub(super) fn delete_step(
 /// Builds the query for the requests of a counted set with ids above `after`.
 fn counted<'a>(
     tenant: &'a TenantId,
-    filter: &'a Filter,
+    filter: &'a RequestFilter,
     log_size: u64,
     after: Option<MassRequestId>,
 ) -> mass_requests::BoxedQuery<'a, Backend> {
@@ -148,11 +148,11 @@ fn changed_since(
 /// Erases a request, cancels its delivery, and adds the events. Returns the version that it reinstates.
 fn delete_request(
     connection: &mut Connection,
-    mut request: Summary,
+    mut request: RequestSummary,
     act: &Act,
     has_delivery: bool,
     events: &mut Vec<NewEvent>,
-) -> QueryResult<Option<Summary>> {
+) -> QueryResult<Option<RequestSummary>> {
     request.touch(act);
     erase(connection, &request)?;
     events.push(request.event(act, Action::Deleted));
@@ -169,7 +169,7 @@ fn delete_request(
 }
 
 /// Erases all of a request except its id, contract and fingerprint.
-fn erase(connection: &mut Connection, request: &Summary) -> QueryResult<()> {
+fn erase(connection: &mut Connection, request: &RequestSummary) -> QueryResult<()> {
     let nothing = None::<&str>;
     diesel::update(mass_requests::table.find((request.tenant_id.as_str(), Id(request.id.as_uuid()))))
         .set((
@@ -193,7 +193,7 @@ fn erase(connection: &mut Connection, request: &Summary) -> QueryResult<()> {
 
 /// Finds the version to reinstate when the current one is deleted: the nearest in its chain of corrections that is not
 /// deleted. None if the deleted version was superseded.
-fn version_to_reinstate(connection: &mut Connection, deleted: &Summary) -> QueryResult<Option<Summary>> {
+fn version_to_reinstate(connection: &mut Connection, deleted: &RequestSummary) -> QueryResult<Option<RequestSummary>> {
     let mut next = deleted.corrects.filter(|_| deleted.corrected_by.is_none());
     while let Some(id) = next {
         let (row, is_deleted): (SummaryRow, bool) = mass_requests::table

@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use diesel::prelude::*;
 use mass_domain::audit::{Act, Action, NewEvent};
-use mass_domain::delivery::{Backlog, Delivery, Filter, Overview, State};
+use mass_domain::delivery::{Backlog, Delivery, DeliveryFilter, Overview, State};
 use mass_domain::ids::{DeliveryId, MassRequestId};
-use mass_domain::mass_request::{MassRequest, Status, Summary};
+use mass_domain::mass_request::{MassRequest, RequestSummary, Status};
 use mass_domain::page::Limit;
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
@@ -34,7 +34,7 @@ impl OutboxStore for Store {
     async fn list(
         &self,
         tenant: &TenantId,
-        filter: Filter,
+        filter: DeliveryFilter,
         before: Option<DeliveryId>,
         limit: Limit,
     ) -> Result<Vec<Delivery>, PortError> {
@@ -198,7 +198,7 @@ fn cancel(
 /// cancellation.
 pub(super) fn abandon(
     connection: &mut Connection,
-    request: &Summary,
+    request: &RequestSummary,
     act: &Act,
     states: &[State],
 ) -> QueryResult<Option<NewEvent>> {

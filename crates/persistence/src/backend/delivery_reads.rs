@@ -9,7 +9,7 @@ use diesel::dsl::{count_star, sql};
 use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
-use mass_domain::delivery::{Backlog, Delivery, Filter, Overview, State};
+use mass_domain::delivery::{Backlog, Delivery, DeliveryFilter, Overview, State};
 use mass_domain::ids::{DeliveryId, MassRequestId};
 use mass_domain::page::Limit;
 use mass_domain::tenancy::TenantId;
@@ -103,7 +103,7 @@ pub(super) fn requests_with_deliveries(
 pub(super) fn list(
     connection: &mut Connection,
     tenant: &TenantId,
-    filter: Filter,
+    filter: DeliveryFilter,
     before: Option<DeliveryId>,
     limit: Limit,
 ) -> QueryResult<Vec<Delivery>> {

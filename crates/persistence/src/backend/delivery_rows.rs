@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use mass_domain::audit::{Act, Action, NewEvent};
 use mass_domain::delivery::{Delivery, State};
 use mass_domain::ids::{DeliveryId, MassRequestId};
-use mass_domain::mass_request::{Status, Summary};
+use mass_domain::mass_request::{RequestSummary, Status};
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 use mass_domain::trace::{Origin, RequestId};
@@ -60,7 +60,7 @@ fn unwritten<'a>(tenant: &'a str) -> _ {
 /// Moves a request to a status. Returns the event of the change.
 pub(super) fn move_request(
     connection: &mut Connection,
-    request: &mut Summary,
+    request: &mut RequestSummary,
     to: Status,
     act: &Act,
     action: Action,

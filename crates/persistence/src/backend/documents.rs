@@ -4,7 +4,7 @@ use diesel::define_sql_function;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use mass_domain::ids::MassRequestId;
-use mass_domain::mass_request::Filter;
+use mass_domain::mass_request::RequestFilter;
 use mass_domain::page::Limit;
 use mass_domain::tenancy::TenantId;
 use mass_service::{DocumentPage, ExportedRequest};
@@ -25,8 +25,8 @@ define_sql_function! {
 }
 
 /// Builds the query for the requests that match a filter and are not deleted.
-pub(super) fn matching<'a>(tenant: &'a TenantId, filter: &'a Filter) -> mass_requests::BoxedQuery<'a, Backend> {
-    let Filter {
+pub(super) fn matching<'a>(tenant: &'a TenantId, filter: &'a RequestFilter) -> mass_requests::BoxedQuery<'a, Backend> {
+    let RequestFilter {
         status,
         contract,
         site_id,
@@ -92,7 +92,7 @@ struct Ids {
 pub(super) fn list(
     connection: &mut Connection,
     tenant: &TenantId,
-    filter: &Filter,
+    filter: &RequestFilter,
     before: Option<MassRequestId>,
     limit: Limit,
     bytes: u64,
@@ -114,7 +114,7 @@ pub(super) fn list(
 pub(super) fn export(
     connection: &mut Connection,
     tenant: &TenantId,
-    filter: &Filter,
+    filter: &RequestFilter,
     bytes: u64,
     pages: &Sender<Vec<ExportedRequest>>,
 ) -> QueryResult<()> {

@@ -32,7 +32,7 @@ impl MappingStore for Store {
         self.reads.read_for(tenant, move |connection, tenant| list(connection, tenant, after.as_ref(), limit)).await
     }
 
-    async fn set(&self, tenant: &TenantId, change: MappingChange) -> Result<ChangedMapping, MappingError> {
+    async fn upsert(&self, tenant: &TenantId, change: MappingChange) -> Result<ChangedMapping, MappingError> {
         self.writes.run_for(tenant, move |connection, tenant| set(connection, tenant, &change)).await?
     }
 

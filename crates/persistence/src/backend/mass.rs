@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use mass_domain::audit::{Act, Action, Event, NewEvent};
 use mass_domain::delivery::State;
 use mass_domain::ids::MassRequestId;
-use mass_domain::mass_request::{Filter, MassRequest, Status, Summary};
+use mass_domain::mass_request::{MassRequest, RequestFilter, RequestSummary, Status};
 use mass_domain::page::Limit;
 use mass_domain::port::PortError;
 use mass_domain::tenancy::{CredentialsVersion, TenantId};
@@ -63,10 +63,10 @@ impl MassStore for Store {
     async fn list(
         &self,
         tenant: &TenantId,
-        filter: &Filter,
+        filter: &RequestFilter,
         before: Option<MassRequestId>,
         limit: Limit,
-    ) -> Result<Vec<Summary>, PortError> {
+    ) -> Result<Vec<RequestSummary>, PortError> {
         let filter = filter.clone();
         self.reads.read_for(tenant, move |connection, tenant| list(connection, tenant, &filter, before, limit)).await
     }
@@ -74,7 +74,7 @@ impl MassStore for Store {
     async fn list_documents(
         &self,
         tenant: &TenantId,
-        filter: &Filter,
+        filter: &RequestFilter,
         before: Option<MassRequestId>,
         limit: Limit,
         bytes: u64,
@@ -90,7 +90,7 @@ impl MassStore for Store {
     async fn export(
         &self,
         tenant: &TenantId,
-        filter: &Filter,
+        filter: &RequestFilter,
         bytes: u64,
         pages: Sender<Vec<ExportedRequest>>,
     ) -> Result<(), PortError> {
@@ -129,7 +129,7 @@ impl MassStore for Store {
     async fn count(
         &self,
         tenant: &TenantId,
-        filter: &Filter,
+        filter: &RequestFilter,
         log_size: Option<u64>,
         after: Option<MassRequestId>,
     ) -> Result<CountedSet, PortError> {
@@ -143,7 +143,7 @@ impl MassStore for Store {
     async fn delete_step(
         &self,
         tenant: &TenantId,
-        filter: &Filter,
+        filter: &RequestFilter,
         step: DeletionStep,
     ) -> Result<DeletedStep, PortError> {
         let filter = filter.clone();
@@ -162,10 +162,10 @@ impl MassStore for Store {
 pub(super) fn list(
     connection: &mut Connection,
     tenant: &TenantId,
-    filter: &Filter,
+    filter: &RequestFilter,
     before: Option<MassRequestId>,
     limit: Limit,
-) -> QueryResult<Vec<Summary>> {
+) -> QueryResult<Vec<RequestSummary>> {
     let mut query = documents::matching(tenant, filter);
     if let Some(before) = before {
         query = query.filter(mass_requests::id.lt(Id(before.as_uuid())));

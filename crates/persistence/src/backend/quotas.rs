@@ -18,7 +18,7 @@ impl QuotaStore for Store {
         self.reads.read_for(tenant, get).await
     }
 
-    async fn set(&self, tenant: &TenantId, change: QuotaChange) -> Result<(), PortError> {
+    async fn update(&self, tenant: &TenantId, change: QuotaChange) -> Result<(), PortError> {
         self.writes.run_for(tenant, move |connection, tenant| set(connection, tenant, &change)).await
     }
 }

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 use mass_domain::ids::{MassRequestId, RecommendationId};
 use mass_domain::page::Limit;
 use mass_domain::port::PortError;
-use mass_domain::recommendation::{Filter, Recommendation};
+use mass_domain::recommendation::{Recommendation, RecommendationFilter};
 use mass_domain::tenancy::TenantId;
 use mass_service::{Found, RecommendationStore};
 
@@ -28,7 +28,7 @@ impl RecommendationStore for Store {
     async fn list(
         &self,
         tenant: &TenantId,
-        filter: &Filter,
+        filter: &RecommendationFilter,
         before: Option<RecommendationId>,
         limit: Limit,
     ) -> Result<Vec<Recommendation>, PortError> {
@@ -66,11 +66,11 @@ fn list_of_request(
 pub(super) fn list(
     connection: &mut Connection,
     tenant: &TenantId,
-    filter: &Filter,
+    filter: &RecommendationFilter,
     before: Option<RecommendationId>,
     limit: Limit,
 ) -> QueryResult<Vec<Recommendation>> {
-    let Filter { valid, model, site_id, device_id, from, to } = filter;
+    let RecommendationFilter { valid, model, site_id, device_id, from, to } = filter;
     let mut query = recommendations::table
         .filter(recommendations::tenant_id.eq(tenant.as_str()))
         .select(RecommendationRow::as_select())

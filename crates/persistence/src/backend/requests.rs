@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use mass_domain::ids::MassRequestId;
-use mass_domain::mass_request::{MassRequest, Summary};
+use mass_domain::mass_request::{MassRequest, RequestSummary};
 use mass_domain::tenancy::{CredentialsVersion, TenantId};
 use mass_service::Found;
 
@@ -28,7 +28,7 @@ pub(super) fn load(
 }
 
 /// Updates the changeable columns of a request.
-pub(super) fn update(connection: &mut Connection, request: &Summary) -> QueryResult<()> {
+pub(super) fn update(connection: &mut Connection, request: &RequestSummary) -> QueryResult<()> {
     diesel::update(mass_requests::table.find((request.tenant_id.as_str(), Id(request.id.as_uuid()))))
         .set((
             mass_requests::status.eq(Word(request.status)),

@@ -16,7 +16,7 @@ impl SettingsStore for Store {
         self.reads.read_for(tenant, get).await
     }
 
-    async fn set(&self, tenant: &TenantId, change: SettingsChange) -> Result<(), PortError> {
+    async fn update(&self, tenant: &TenantId, change: SettingsChange) -> Result<(), PortError> {
         self.writes.run_for(tenant, move |connection, tenant| set(connection, tenant, &change)).await
     }
 }

@@ -18,7 +18,7 @@ use crate::schema::tenants;
 
 #[async_trait]
 impl TenantStore for Store {
-    async fn create(&self, tenant: Tenant, admin: Account, events: Vec<NewEvent>) -> Result<(), CreateTenantError> {
+    async fn insert(&self, tenant: Tenant, admin: Account, events: Vec<NewEvent>) -> Result<(), CreateTenantError> {
         let id = tenant.id.clone();
         self.writes.run_for(&id, move |connection, _| create(connection, &tenant, admin, events)).await?
     }

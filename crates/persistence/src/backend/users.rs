@@ -66,7 +66,7 @@ impl UserStore for Store {
 
 #[async_trait]
 impl AccountStore for Store {
-    async fn create(&self, account: Account, event: NewEvent) -> Result<(), CreateUserError> {
+    async fn insert(&self, account: Account, event: NewEvent) -> Result<(), CreateUserError> {
         let tenant = account.user.tenant_id.clone();
         self.writes.run_for(&tenant, move |connection, _| create(connection, account, event)).await?
     }
@@ -79,7 +79,7 @@ impl AccountStore for Store {
         self.reads.read_for(tenant, move |connection, tenant| list(connection, tenant, before, limit)).await
     }
 
-    async fn change(&self, tenant: &TenantId, id: UserId, change: UserChange) -> Result<ChangedUser, ChangeUserError> {
+    async fn update(&self, tenant: &TenantId, id: UserId, change: UserChange) -> Result<ChangedUser, ChangeUserError> {
         self.writes.run_for(tenant, move |connection, tenant| self::change(connection, tenant, id, &change)).await?
     }
 }

@@ -3,7 +3,7 @@
 use mass_admin_service::QuotaChange;
 use mass_domain::audit::tree::TreeHash;
 use mass_domain::audit::{Act, Action, Event, NewEvent, Object};
-use mass_domain::mass_request::{AuditLeaf, Filter, Outcome, Status};
+use mass_domain::mass_request::{AuditLeaf, Outcome, RequestFilter, Status};
 use mass_domain::page::Limit;
 use mass_domain::tenancy::{OverQuota, Quotas, TenantId};
 use mass_service::{Found, Receipt, Refusal};
@@ -334,7 +334,7 @@ async fn every_receipt_has_the_position_of_its_event(db: TestDatabase) {
         assert_eq!(again.audit, Some(leaf));
         assert_eq!(db.present(again.id).await.summary.audit, Some(leaf));
     }
-    let listed = db.mass().list(&tenant(), &Filter::default(), None, Limit::DEFAULT).await.unwrap();
+    let listed = db.mass().list(&tenant(), &RequestFilter::default(), None, Limit::DEFAULT).await.unwrap();
     assert_eq!(listed.iter().map(|row| row.audit).collect::<Vec<_>>(), [Some(correction), Some(first)]);
 }
 
@@ -361,7 +361,7 @@ async fn atomic_documents_are_not_stored_beside_a_refused_one(db: TestDatabase) 
 async fn refused_calls_count_towards_the_daily_quota_and_one_more_is_recorded(db: TestDatabase) {
     let allow = async |requests_per_day: Option<u64>| {
         let quotas = Quotas { requests_per_day, ..Quotas::default() };
-        db.quotas().set(&tenant(), QuotaChange { quotas, act: act(at(2)) }).await.unwrap();
+        db.quotas().update(&tenant(), QuotaChange { quotas, act: act(at(2)) }).await.unwrap();
     };
     let told = || log(&db).iter().filter(|event| event.event.action == Action::PayloadRefused).count();
     let refuse = async |number: i64| {
@@ -397,7 +397,7 @@ async fn a_quota_raised_by_another_process_applies_at_once(db: TestDatabase) {
     let other = db.place.open();
     let allow = async |requests_per_day: u64| {
         let quotas = Quotas { requests_per_day: Some(requests_per_day), ..Quotas::default() };
-        other.stores().admin.quotas.set(&tenant(), QuotaChange { quotas, act: act(at(2)) }).await.unwrap();
+        other.stores().admin.quotas.update(&tenant(), QuotaChange { quotas, act: act(at(2)) }).await.unwrap();
     };
     for round in 1..10 {
         allow(round).await;

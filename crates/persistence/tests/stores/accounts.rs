@@ -31,7 +31,7 @@ async fn the_first_account_is_created_once(db: TestDatabase) {
     let late = account("late@example.test", &third);
     assert!(!db.users().bootstrap(founded(third.clone()), late.clone(), vec![event(&third, at(0))]).await.unwrap());
     assert_eq!(db.users().find_by_email(&late.user.email).await.unwrap(), None);
-    assert!(matches!(db.accounts().create(late, event(&third, at(0))).await, Err(CreateUserError::NoSuchTenant)));
+    assert!(matches!(db.accounts().insert(late, event(&third, at(0))).await, Err(CreateUserError::NoSuchTenant)));
 }
 
 async fn an_account_is_found_by_address_and_by_id(db: TestDatabase) {
@@ -39,7 +39,7 @@ async fn an_account_is_found_by_address_and_by_id(db: TestDatabase) {
         let mut account = account(&format!("ana-{}@example.test", roles.len()), &other_tenant());
         account.user.roles = roles.iter().copied().collect::<BTreeSet<_>>();
         account.user.disabled_at = roles.is_empty().then(|| at(5));
-        db.accounts().create(account.clone(), event(&account.user.tenant_id, at(0))).await.unwrap();
+        db.accounts().insert(account.clone(), event(&account.user.tenant_id, at(0))).await.unwrap();
         assert_eq!(db.accounts().find(&other_tenant(), account.user.id).await.unwrap(), Some(account.user.clone()));
         assert_eq!(db.users().find_by_email(&account.user.email).await.unwrap(), Some(account));
     }
@@ -49,11 +49,11 @@ async fn an_account_is_found_by_address_and_by_id(db: TestDatabase) {
 
 async fn an_email_address_is_unique_across_tenants(db: TestDatabase) {
     let first = account("ana@example.test", &tenant());
-    db.accounts().create(first.clone(), event(&first.user.tenant_id, at(0))).await.unwrap();
+    db.accounts().insert(first.clone(), event(&first.user.tenant_id, at(0))).await.unwrap();
     for tenant in [tenant(), other_tenant()] {
         let second = account("ana@example.test", &tenant);
         assert!(matches!(
-            db.accounts().create(second.clone(), event(&second.user.tenant_id, at(0))).await,
+            db.accounts().insert(second.clone(), event(&second.user.tenant_id, at(0))).await,
             Err(CreateUserError::EmailTaken)
         ));
         assert_eq!(db.accounts().find(&tenant, second.user.id).await.unwrap(), None);
@@ -63,12 +63,12 @@ async fn an_email_address_is_unique_across_tenants(db: TestDatabase) {
 
 async fn an_account_needs_a_tenant(db: TestDatabase) {
     let stray = account("ana@example.test", &TenantId::parse("nowhere").unwrap());
-    assert!(matches!(db.accounts().create(stray, event(&tenant(), at(0))).await, Err(CreateUserError::NoSuchTenant)));
+    assert!(matches!(db.accounts().insert(stray, event(&tenant(), at(0))).await, Err(CreateUserError::NoSuchTenant)));
 }
 
 async fn a_password_is_changed(db: TestDatabase) {
     let account = account("ana@example.test", &tenant());
-    db.accounts().create(account.clone(), event(&account.user.tenant_id, at(0))).await.unwrap();
+    db.accounts().insert(account.clone(), event(&account.user.tenant_id, at(0))).await.unwrap();
     assert!(db.users().set_password(&tenant(), account.user.id, hash("new"), event(&tenant(), at(5))).await.unwrap());
     let changed = Account { password: hash("new"), ..account.clone() };
     assert_eq!(db.users().find_by_email(&account.user.email).await.unwrap(), Some(changed));

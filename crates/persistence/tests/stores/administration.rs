@@ -65,17 +65,17 @@ async fn a_tenant_is_created_with_its_administrator_or_not_at_all(db: TestDataba
     let third = slug("third");
     let taken = account("founder@example.test", &third);
     assert!(matches!(
-        db.tenants().create(founded(third.clone()), taken, founding(&third)).await,
+        db.tenants().insert(founded(third.clone()), taken, founding(&third)).await,
         Err(CreateTenantError::EmailTaken)
     ));
     assert_eq!(db.tenants().find(&third).await.unwrap(), None);
     let admin = account("ana@example.test", &third);
-    db.tenants().create(founded(third.clone()), admin.clone(), founding(&third)).await.unwrap();
+    db.tenants().insert(founded(third.clone()), admin.clone(), founding(&third)).await.unwrap();
     assert_eq!(db.tenants().find(&third).await.unwrap(), Some(founded(third.clone())));
     assert_eq!(db.accounts().find(&third, admin.user.id).await.unwrap(), Some(admin.user));
     let second = account("second@example.test", &third);
     assert!(matches!(
-        db.tenants().create(founded(third.clone()), second.clone(), founding(&third)).await,
+        db.tenants().insert(founded(third.clone()), second.clone(), founding(&third)).await,
         Err(CreateTenantError::Taken)
     ));
     assert_eq!(db.accounts().find(&third, second.user.id).await.unwrap(), None);
@@ -84,7 +84,7 @@ async fn a_tenant_is_created_with_its_administrator_or_not_at_all(db: TestDataba
 async fn tenants_are_listed_in_order_of_their_slugs(db: TestDatabase) {
     for id in ["alpha", "zeta"] {
         db.tenants()
-            .create(founded(slug(id)), account(&format!("ana@{id}.test"), &slug(id)), founding(&slug(id)))
+            .insert(founded(slug(id)), account(&format!("ana@{id}.test"), &slug(id)), founding(&slug(id)))
             .await
             .unwrap();
     }
@@ -102,7 +102,7 @@ async fn users_of_one_tenant_are_listed_newest_first(db: TestDatabase) {
     for n in 0..4 {
         let mut account = account(&format!("user-{n}@example.test"), &other_tenant());
         account.user.id = UserId::from_uuid(Uuid::from_u128(n));
-        db.accounts().create(account.clone(), event(&account.user.tenant_id, at(0))).await.unwrap();
+        db.accounts().insert(account.clone(), event(&account.user.tenant_id, at(0))).await.unwrap();
         users.insert(0, account.user);
     }
     assert_eq!(db.accounts().list(&other_tenant(), None, two()).await.unwrap(), users[..3]);
@@ -117,12 +117,12 @@ pub(crate) fn change(roles: &[Role], disabled: bool) -> UserChange {
 
 async fn a_change_to_a_user_is_stored(db: TestDatabase) {
     let account = account("ana@example.test", &tenant());
-    db.accounts().create(account.clone(), event(&account.user.tenant_id, at(0))).await.unwrap();
+    db.accounts().insert(account.clone(), event(&account.user.tenant_id, at(0))).await.unwrap();
     let id = account.user.id;
-    let changed = db.accounts().change(&tenant(), id, change(&[Role::Viewer], true)).await.unwrap().user;
+    let changed = db.accounts().update(&tenant(), id, change(&[Role::Viewer], true)).await.unwrap().user;
     assert_eq!((&changed.roles, changed.disabled_at), (&BTreeSet::from([Role::Viewer]), Some(at(7))));
     assert_eq!(db.accounts().find(&tenant(), id).await.unwrap(), Some(changed));
-    let foreign = db.accounts().change(&other_tenant(), id, change(&[Role::Admin], false)).await;
+    let foreign = db.accounts().update(&other_tenant(), id, change(&[Role::Admin], false)).await;
     assert!(matches!(foreign, Err(ChangeUserError::NotFound)));
 }
 
@@ -132,12 +132,12 @@ async fn concurrent_resignations_leave_one_administrator(db: TestDatabase) {
     let mut admins = Vec::new();
     for n in 0..10 {
         let account = account(&format!("admin-{n}@example.test"), &other_tenant());
-        db.accounts().create(account.clone(), event(&account.user.tenant_id, at(0))).await.unwrap();
+        db.accounts().insert(account.clone(), event(&account.user.tenant_id, at(0))).await.unwrap();
         admins.push(account.user.id);
     }
     let mut calls = JoinSet::new();
     for (id, store) in admins.into_iter().zip(stores.into_iter().cycle()) {
-        calls.spawn(async move { store.change(&other_tenant(), id, change(&[Role::Viewer], false)).await });
+        calls.spawn(async move { store.update(&other_tenant(), id, change(&[Role::Viewer], false)).await });
     }
     let results = calls.join_all().await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 9);
@@ -150,7 +150,7 @@ async fn stored_keys_are_read_back_unchanged(db: TestDatabase) {
         if plain {
             (key.addresses, key.permissions, key.expires_at) = (BTreeSet::new(), BTreeSet::new(), None);
         }
-        assert!(db.keys().create(key.clone(), secret, event(&key.tenant_id, at(1))).await.unwrap());
+        assert!(db.keys().insert(key.clone(), secret, event(&key.tenant_id, at(1))).await.unwrap());
         assert_eq!(db.keys().find(&tenant(), key.id).await.unwrap(), Some(key.clone()));
         assert_eq!(db.keys().find(&other_tenant(), key.id).await.unwrap(), None);
         let found = db.key_ring().find_by_prefix(&key.prefix).await.unwrap().unwrap().found;
@@ -161,9 +161,9 @@ async fn stored_keys_are_read_back_unchanged(db: TestDatabase) {
 
 async fn a_key_prefix_is_unique(db: TestDatabase) {
     let (first, secret) = key(&tenant(), 1);
-    assert!(db.keys().create(first.clone(), secret, event(&first.tenant_id, at(1))).await.unwrap());
+    assert!(db.keys().insert(first.clone(), secret, event(&first.tenant_id, at(1))).await.unwrap());
     let (second, secret) = key(&other_tenant(), 1);
-    assert!(!db.keys().create(second.clone(), secret, event(&second.tenant_id, at(1))).await.unwrap());
+    assert!(!db.keys().insert(second.clone(), secret, event(&second.tenant_id, at(1))).await.unwrap());
     assert_eq!(db.keys().find(&other_tenant(), second.id).await.unwrap(), None);
     assert_eq!(db.key_ring().find_by_prefix(&first.prefix).await.unwrap().unwrap().found.key, first);
 }
@@ -172,7 +172,7 @@ async fn keys_of_one_tenant_are_listed_newest_first(db: TestDatabase) {
     let mut keys = Vec::new();
     for byte in 1..5 {
         let (key, secret) = key(&tenant(), byte);
-        assert!(db.keys().create(key.clone(), secret, event(&key.tenant_id, at(1))).await.unwrap());
+        assert!(db.keys().insert(key.clone(), secret, event(&key.tenant_id, at(1))).await.unwrap());
         keys.insert(0, key);
     }
     assert_eq!(db.keys().list(&tenant(), None, None, two()).await.unwrap(), keys[..3]);
@@ -184,7 +184,7 @@ async fn keys_of_one_tenant_are_listed_newest_first(db: TestDatabase) {
 
 async fn a_revoked_key_stays_revoked(db: TestDatabase) {
     let (key, secret) = key(&tenant(), 1);
-    assert!(db.keys().create(key.clone(), secret, event(&key.tenant_id, at(1))).await.unwrap());
+    assert!(db.keys().insert(key.clone(), secret, event(&key.tenant_id, at(1))).await.unwrap());
     assert!(!db.keys().revoke(&other_tenant(), key.id, event(&other_tenant(), at(4))).await.unwrap());
     for later in [5, 6] {
         assert!(db.keys().revoke(&tenant(), key.id, event(&tenant(), at(later))).await.unwrap());
@@ -195,7 +195,7 @@ async fn a_revoked_key_stays_revoked(db: TestDatabase) {
 
 async fn only_a_later_use_of_a_key_replaces_the_last_one(db: TestDatabase) {
     let (key, secret) = key(&tenant(), 1);
-    assert!(db.keys().create(key.clone(), secret, event(&key.tenant_id, at(1))).await.unwrap());
+    assert!(db.keys().insert(key.clone(), secret, event(&key.tenant_id, at(1))).await.unwrap());
     for (used, kept) in [(5, 5), (8, 8), (7, 8)] {
         db.key_ring().mark_used(&tenant(), key.id, at(used)).await.unwrap();
         db.key_ring().mark_used(&other_tenant(), key.id, at(9)).await.unwrap();
@@ -211,7 +211,7 @@ async fn quotas_are_replaced_as_a_whole(db: TestDatabase) {
         Quotas { stored_bytes: Some(1 << 53), quarantine_bytes: Some(7), ..Quotas::default() },
         Quotas::default(),
     ] {
-        db.quotas().set(&tenant(), QuotaChange { quotas, act: act(at(5)) }).await.unwrap();
+        db.quotas().update(&tenant(), QuotaChange { quotas, act: act(at(5)) }).await.unwrap();
         assert_eq!(db.quotas().get(&tenant()).await.unwrap(), quotas);
         assert_eq!(db.quotas().get(&other_tenant()).await.unwrap(), Quotas::default());
     }
@@ -221,7 +221,7 @@ async fn settings_are_replaced_and_every_change_is_recorded(db: TestDatabase) {
     assert_eq!(db.settings().get(&tenant()).await.unwrap(), TenantSettings::default());
     for auto_send in [Some(true), Some(true), Some(false), None, None] {
         let settings = TenantSettings { auto_send, ..TenantSettings::default() };
-        db.settings().set(&tenant(), SettingsChange { settings, act: act(at(5)) }).await.unwrap();
+        db.settings().update(&tenant(), SettingsChange { settings, act: act(at(5)) }).await.unwrap();
         assert_eq!(db.settings().get(&tenant()).await.unwrap(), settings);
         assert_eq!(db.settings().get(&other_tenant()).await.unwrap(), TenantSettings::default());
     }

@@ -520,9 +520,9 @@ async fn administered(db: &TestDatabase) -> [UserId; 2] {
     let at_creation = act(at(0));
     let created = at_creation.done(&other, Action::TenantCreated, Object::Tenant(other.clone()));
     let founding = vec![created, created_user(&at_creation, &first.user, &first.password)];
-    db.tenants().create(founded(other.clone()), first, founding).await.unwrap();
+    db.tenants().insert(founded(other.clone()), first, founding).await.unwrap();
     let event = created_user(&at_creation, &second.user, &second.password);
-    db.accounts().create(second, event).await.unwrap();
+    db.accounts().insert(second, event).await.unwrap();
     let hash = PasswordHash::from_stored("another".to_owned());
     let event = act(at(2)).done(&other, Action::PasswordReset, Object::User(ids[1]));
     let event = event.with(CREDENTIALS, hash.digest().to_string());
@@ -583,7 +583,7 @@ async fn an_inserted_or_removed_account_is_found(db: TestDatabase) {
 async fn accounts_of_older_logs_are_not_reported(db: TestDatabase) {
     let old = account("old@example.com", &tenant());
     let id = old.user.id;
-    db.accounts().create(old, event(&tenant(), at(0))).await.unwrap();
+    db.accounts().insert(old, event(&tenant(), at(0))).await.unwrap();
     let live = &*db.database.stores().live;
     let verify = async || verify(live, &tenant(), None, &[""; 0], |_| {}).await;
     let report = verify().await.unwrap();
@@ -716,7 +716,7 @@ async fn sqlite_refuses_to_replace_rows_of_the_audit_trail() {
 #[tokio::test]
 async fn sqlite_counts_replaced_credentials() {
     let db = TestDatabase::sqlite().await;
-    db.accounts().create(account("ana@example.test", &tenant()), event(&tenant(), at(0))).await.unwrap();
+    db.accounts().insert(account("ana@example.test", &tenant()), event(&tenant(), at(0))).await.unwrap();
     let version = || -> i64 {
         let version = "SELECT CAST(credentials_version AS TEXT) AS line FROM tenants WHERE id = 'default'";
         db.place.lines(version)[0].parse().unwrap()

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use mass_domain::delivery::{DeadReason, Failure, FailureCode, WorkerName};
-use mass_domain::mass_request::{Filter, Status};
+use mass_domain::mass_request::{RequestFilter, Status};
 use mass_domain::page::Limit;
 use mass_domain::port::PortError;
 use mass_domain::tenancy::AutoSend;
@@ -195,9 +195,9 @@ async fn a_page_of_a_new_table_reads_no_more_than_a_page() {
     }
     let before = fetched();
     let database = place.open();
-    let of_status = Filter { status: Some(Status::Pending), ..Filter::default() };
-    let of_two = Filter { site_id: Some("site-1".to_owned()), ..of_status.clone() };
-    let filters = [Filter::default(), of_status, of_two];
+    let of_status = RequestFilter { status: Some(Status::Pending), ..RequestFilter::default() };
+    let of_two = RequestFilter { site_id: Some("site-1".to_owned()), ..of_status.clone() };
+    let filters = [RequestFilter::default(), of_status, of_two];
     for filter in &filters {
         let page = database.stores().mass.list(&tenant(), filter, None, Limit::DEFAULT).await.unwrap();
         assert!(page.len() > 20);
@@ -417,7 +417,7 @@ async fn silently_lost_connections_fail_no_request() {
             way.lose_connections();
             stores.mass.find(&tenant(), id).await.unwrap();
             way.lose_connections();
-            stores.mass.list(&tenant(), &Filter::default(), None, Limit::DEFAULT).await.unwrap();
+            stores.mass.list(&tenant(), &RequestFilter::default(), None, Limit::DEFAULT).await.unwrap();
             way.lose_connections();
             stores.auth.users.credentials_version(&tenant()).await.unwrap();
             way.lose_connections();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use mass_domain::audit::{Action, Event, Object};
 use mass_domain::ids::MassRequestId;
-use mass_domain::mass_request::{Filter, MassRequest, Status};
+use mass_domain::mass_request::{MassRequest, RequestFilter, Status};
 use mass_domain::page::Limit;
 use mass_domain::trace::RequestId;
 use mass_service::{
@@ -103,7 +103,7 @@ async fn a_deleted_request_is_gone_for_every_operation(db: TestDatabase) {
     let moved = db.mass().transition(&tenant(), id, transition(Status::Processing)).await;
     assert!(matches!(moved, Err(TransitionError::Gone)));
     assert!(matches!(db.mass().delete(&tenant(), id, deletion()).await, Err(DeleteError::Gone)));
-    assert_eq!(db.mass().list(&tenant(), &Filter::default(), None, Limit::DEFAULT).await.unwrap(), []);
+    assert_eq!(db.mass().list(&tenant(), &RequestFilter::default(), None, Limit::DEFAULT).await.unwrap(), []);
 
     let unknown = MassRequestId::from_uuid(Uuid::nil());
     assert_eq!(find(&db, unknown).await, Found::Absent);
@@ -181,7 +181,7 @@ async fn steps_of_a_deletion_follow_the_ids_and_leave_later_changes(db: TestData
     for number in 0..5 {
         ids.push(db.stored(simple(number)).await.summary.id);
     }
-    let filter = Filter { contract: Some("simple/1.0".parse().unwrap()), ..Filter::default() };
+    let filter = RequestFilter { contract: Some("simple/1.0".parse().unwrap()), ..RequestFilter::default() };
     let counted = db.mass().count(&tenant(), &filter, None, None).await.unwrap();
     assert_eq!(counted, CountedSet { matched: 5, log_size: 5 });
     db.mass().transition(&tenant(), ids[1], transition(Status::Failed)).await.unwrap();
@@ -206,7 +206,7 @@ async fn a_request_that_a_step_reinstates_and_deletes_keeps_its_versions_in_orde
     let older = db.stored(reading("dev-1", 20).sent(at(1000))).await.summary.id;
     let newer = db.stored(reading("dev-1", 21).correcting().sent(at(0))).await.summary.id;
     assert!(newer < older);
-    let filter = Filter { device_id: Some("dev-1".to_owned()), ..Filter::default() };
+    let filter = RequestFilter { device_id: Some("dev-1".to_owned()), ..RequestFilter::default() };
     let done = db.mass().delete_step(&tenant(), &filter, step(3, None, 10)).await.unwrap();
     assert_eq!(done, DeletedStep { deleted: 2, changed: 0, last: Some(older) });
     let versions = db.place.lines("SELECT CAST(version AS TEXT) AS line FROM mass_requests ORDER BY version");

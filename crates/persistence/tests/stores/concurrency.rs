@@ -9,7 +9,7 @@ use mass_admin_service::{CreateUserError, QuotaChange};
 use mass_audit_service::StoredCheckpoint;
 use mass_domain::audit::tree::{Frontier, TreeHash};
 use mass_domain::audit::{Act, Action, Event, Object};
-use mass_domain::mass_request::{Filter, Outcome, Status};
+use mass_domain::mass_request::{Outcome, RequestFilter, Status};
 use mass_domain::page::Limit;
 use mass_domain::port::PortError;
 use mass_domain::tenancy::Quotas;
@@ -86,7 +86,7 @@ async fn a_key_used_a_hundred_times_concurrently_stores_one_request(db: TestData
 async fn concurrent_corrections_form_one_chain(db: TestDatabase) {
     let submissions = (0..40).map(|celsius| reading("dev-1", celsius).correcting()).collect();
     assert_eq!(accept_at_once(&db, submissions).await, counts([("accepted", 1), ("correction", 39)]));
-    let rows = db.mass().list(&tenant(), &Filter::default(), None, Limit::DEFAULT).await.unwrap();
+    let rows = db.mass().list(&tenant(), &RequestFilter::default(), None, Limit::DEFAULT).await.unwrap();
     let by_id: HashMap<_, _> = rows.iter().map(|row| (row.id, row)).collect();
     let standing: Vec<_> = rows.iter().filter(|row| row.corrected_by.is_none()).collect();
     assert_eq!(standing.len(), 1);
@@ -178,7 +178,7 @@ async fn an_email_address_is_given_once(db: TestDatabase) {
     for (n, store) in (0..20).zip(stores.into_iter().cycle()) {
         let tenant = if n % 3 == 0 { tenant() } else { other_tenant() };
         let account = account("ana@example.test", &tenant);
-        calls.spawn(async move { store.create(account, event(&tenant, at(0))).await });
+        calls.spawn(async move { store.insert(account, event(&tenant, at(0))).await });
     }
     let results = calls.join_all().await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
@@ -205,7 +205,7 @@ async fn concurrent_writers_leave_a_gapless_log(db: TestDatabase) {
                 }
                 1 => {
                     let account = account(&format!("user-{n}@example.test"), &tenant());
-                    stores.admin.accounts.create(account, record(at(n))).await.unwrap();
+                    stores.admin.accounts.insert(account, record(at(n))).await.unwrap();
                     stores.audit.record(&tenant(), (0..10).map(|m| record(at(m))).collect()).await.unwrap();
                 }
                 _ => {
@@ -213,7 +213,7 @@ async fn concurrent_writers_leave_a_gapless_log(db: TestDatabase) {
                     stores.mass.accept(&tenant(), submissions, vec![record(at(n))], None).await.unwrap().unwrap();
                     // A value of its own each time, so that it is a change.
                     let quotas = Quotas { requests_per_day: Some(1_000_000 + n.unsigned_abs()), ..Quotas::default() };
-                    stores.admin.quotas.set(&tenant(), QuotaChange { quotas, act: act(at(n)) }).await.unwrap();
+                    stores.admin.quotas.update(&tenant(), QuotaChange { quotas, act: act(at(n)) }).await.unwrap();
                     let size = stores.audit.head(&tenant()).await.unwrap().size();
                     let checkpoint = StoredCheckpoint { size, at: at(n), note: String::new() };
                     stores.audit.keep_checkpoint(&tenant(), checkpoint).await.unwrap();
@@ -269,11 +269,11 @@ async fn changes_by_another_process_are_seen(db: TestDatabase) {
             2 => {
                 let used = db.place.lines("SELECT CAST(requests AS text) AS line FROM tenant_usage").remove(0);
                 let quotas = Quotas { requests_per_day: Some(used.parse().unwrap()), ..Quotas::default() };
-                other.admin.quotas.set(&tenant(), QuotaChange { quotas, act: act(at(1)) }).await.unwrap();
+                other.admin.quotas.update(&tenant(), QuotaChange { quotas, act: act(at(1)) }).await.unwrap();
                 let refused = db.accept(simple(0)).await;
                 assert!(matches!(refused, Err(Refusal::OverQuota(_))), "{refused:?}");
                 let quotas = Quotas::default();
-                other.admin.quotas.set(&tenant(), QuotaChange { quotas, act: act(at(2)) }).await.unwrap();
+                other.admin.quotas.update(&tenant(), QuotaChange { quotas, act: act(at(2)) }).await.unwrap();
                 events += 70 + 2;
             }
             _ => {

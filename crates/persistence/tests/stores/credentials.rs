@@ -29,7 +29,7 @@ fn hash(text: &str) -> PasswordHash {
 
 async fn user(db: &TestDatabase) -> Account {
     let account = account(&format!("{}@example.test", Uuid::now_v7()), &tenant());
-    db.accounts().create(account.clone(), event(&tenant(), at(0))).await.unwrap();
+    db.accounts().insert(account.clone(), event(&tenant(), at(0))).await.unwrap();
     account
 }
 
@@ -66,7 +66,7 @@ async fn changes_of_credentials_increment_the_version(db: TestDatabase) {
     let id = ana.user.id;
     let (first, second) = (open(&db, &ana, 1).await, open(&db, &ana, 2).await);
     let (gateway, secret) = key(&tenant(), 1);
-    assert!(db.keys().create(gateway.clone(), secret, event(&tenant(), at(1))).await.unwrap());
+    assert!(db.keys().insert(gateway.clone(), secret, event(&tenant(), at(1))).await.unwrap());
     let other = version_of(&db, &other_tenant()).await;
 
     let logged_out = async || db.sessions().revoke(&tenant(), first.id, event(&tenant(), at(2))).await.unwrap();
@@ -89,7 +89,7 @@ async fn changes_of_credentials_increment_the_version(db: TestDatabase) {
         async || assert!(db.users().set_password(&tenant(), id, hash("hash"), event(&tenant(), at(4))).await.unwrap());
     assert_eq!(growth(&db, reset).await, 1);
     for (roles, disabled) in [(Role::Operator, false), (Role::Operator, true), (Role::Operator, false)] {
-        let changed = async || drop(db.accounts().change(&tenant(), id, change(&[roles], disabled)).await.unwrap());
+        let changed = async || drop(db.accounts().update(&tenant(), id, change(&[roles], disabled)).await.unwrap());
         assert_eq!(growth(&db, changed).await, 1, "{roles} {disabled}");
     }
     let revoked = async || assert!(db.keys().revoke(&tenant(), gateway.id, event(&tenant(), at(5))).await.unwrap());
@@ -110,10 +110,10 @@ async fn other_changes_keep_the_version(db: TestDatabase) {
     assert!(db.sessions().open(rehashing, event(&tenant(), at(1))).await.unwrap());
     assert!(matches!(refresh(&db, 1, 3).await, Refreshed::Rotated(_)));
     let (gateway, secret) = key(&tenant(), 1);
-    assert!(db.keys().create(gateway.clone(), secret, event(&tenant(), at(1))).await.unwrap());
+    assert!(db.keys().insert(gateway.clone(), secret, event(&tenant(), at(1))).await.unwrap());
     db.key_ring().mark_used(&tenant(), gateway.id, at(2)).await.unwrap();
     let same = change(&[Role::Admin, Role::Operator], false);
-    db.accounts().change(&tenant(), ana.user.id, same).await.unwrap();
+    db.accounts().update(&tenant(), ana.user.id, same).await.unwrap();
     assert_eq!(version_of(&db, &tenant()).await, before);
 }
 
@@ -121,7 +121,7 @@ async fn changes_by_sql_increment_the_version(db: TestDatabase) {
     let ana = user(&db).await;
     open(&db, &ana, 1).await;
     let (gateway, secret) = key(&tenant(), 1);
-    assert!(db.keys().create(gateway, secret, event(&tenant(), at(1))).await.unwrap());
+    assert!(db.keys().insert(gateway, secret, event(&tenant(), at(1))).await.unwrap());
     for statement in [
         "UPDATE users SET email = 'another-' || email",
         "UPDATE users SET roles = 'viewer'",
@@ -157,7 +157,7 @@ async fn credentials_are_read_with_their_version(db: TestDatabase) {
     let ana = user(&db).await;
     let session = open(&db, &ana, 1).await;
     let (gateway, secret) = key(&tenant(), 1);
-    assert!(db.keys().create(gateway.clone(), secret, event(&tenant(), at(1))).await.unwrap());
+    assert!(db.keys().insert(gateway.clone(), secret, event(&tenant(), at(1))).await.unwrap());
     for _ in 0..3 {
         let version = CredentialsVersion(version_of(&db, &tenant()).await);
         assert_eq!(db.sessions().find(&tenant(), session.id).await.unwrap().unwrap().version, version);

@@ -14,7 +14,7 @@ use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::audit::{Action, Event};
 use mass_domain::canonical::Fingerprint;
 use mass_domain::delivery::{
-    Backlog, DeadReason, Delivery, Failure, FailureCode, Filter, RetryPolicy, State, WorkerName,
+    Backlog, DeadReason, Delivery, DeliveryFilter, Failure, FailureCode, RetryPolicy, State, WorkerName,
 };
 use mass_domain::ids::{ApiKeyId, DeliveryId, MassRequestId, RecommendationId};
 use mass_domain::mass_request::Status;
@@ -244,7 +244,7 @@ async fn requests_are_stored_and_queued_in_one_transaction(db: TestDatabase) {
     let first = sent(simple(3));
     let second = Submission { id: first.id, ..sent(simple(4)) };
     assert!(db.mass().accept(&tenant(), vec![first, second], Vec::new(), None).await.is_err());
-    assert_eq!(db.outbox().list(&tenant(), Filter::default(), None, Limit::DEFAULT).await.unwrap().len(), 2);
+    assert_eq!(db.outbox().list(&tenant(), DeliveryFilter::default(), None, Limit::DEFAULT).await.unwrap().len(), 2);
     assert_eq!(db.outbox().get_backlog(at(3)).await.unwrap(), Backlog { waiting: 0, leased: 2, oldest_due: None });
 }
 
@@ -284,7 +284,7 @@ async fn auto_sent_deliveries_behave_like_others(db: TestDatabase) {
     let pages = async |state: Option<State>| {
         let (mut listed, limit) = (Vec::new(), Limit::new(2).unwrap());
         for _ in 0..4 {
-            let page = outbox.list(&tenant(), Filter { state }, listed.last().copied(), limit).await.unwrap();
+            let page = outbox.list(&tenant(), DeliveryFilter { state }, listed.last().copied(), limit).await.unwrap();
             listed.extend(page.iter().take(2).map(|delivery| delivery.id));
         }
         listed
@@ -364,7 +364,7 @@ async fn a_delivery_may_have_an_id_of_its_own(db: TestDatabase) {
     assert_eq!(found(&db, new).await, renamed);
     assert_eq!(db.outbox().find(&tenant(), old).await.unwrap(), None);
     assert_eq!(db.outbox().enqueue(&tenant(), renamed.request_id, act(second(3))).await.unwrap(), renamed);
-    let listed = db.outbox().list(&tenant(), Filter::default(), None, Limit::DEFAULT).await.unwrap();
+    let listed = db.outbox().list(&tenant(), DeliveryFilter::default(), None, Limit::DEFAULT).await.unwrap();
     assert_eq!(listed, slice::from_ref(&renamed));
     assert_eq!(claim_one(&db, "a", 3).await.claim.delivery_id, new);
     db.mass().delete(&tenant(), renamed.request_id, deletion()).await.unwrap();
@@ -417,7 +417,7 @@ async fn documents_that_are_not_stored_are_not_queued(db: TestDatabase) {
     }
     let submissions = vec![sent(simple(1)), sent(reading("dev-1", 22))];
     assert!(db.mass().store_all_or_none(&tenant(), submissions).await.unwrap().iter().any(Result::is_err));
-    assert_eq!(db.outbox().list(&tenant(), Filter::default(), None, Limit::DEFAULT).await.unwrap(), []);
+    assert_eq!(db.outbox().list(&tenant(), DeliveryFilter::default(), None, Limit::DEFAULT).await.unwrap(), []);
     assert_eq!(db.outbox().get_backlog(second(1)).await.unwrap(), Backlog::default());
 }
 
@@ -428,7 +428,7 @@ async fn the_tenants_auto_send_overrides_the_servers(db: TestDatabase) {
     for auto_send in [None, Some(true), Some(false), None] {
         let change =
             SettingsChange { settings: TenantSettings { auto_send, ..TenantSettings::default() }, act: act(at(5)) };
-        db.settings().set(&tenant(), change).await.unwrap();
+        db.settings().update(&tenant(), change).await.unwrap();
         for (server, by_default) in [(AutoSend::NoEngine, false), (AutoSend::Off, false), (AutoSend::On, true)] {
             let sent = server != AutoSend::NoEngine && auto_send.unwrap_or(by_default);
             for stores in [db.database.stores(), other.stores()] {
@@ -448,7 +448,7 @@ async fn the_tenants_auto_send_overrides_the_servers(db: TestDatabase) {
                 settings: TenantSettings { auto_send: Some(!sent), ..TenantSettings::default() },
                 act: act(at(6)),
             };
-            db.settings().set(&other_tenant(), change).await.unwrap();
+            db.settings().update(&other_tenant(), change).await.unwrap();
         }
     }
     let sent = db.outbox().get_overview(&tenant()).await.unwrap();
@@ -539,7 +539,7 @@ async fn claims_respect_open_and_half_open_circuits(db: TestDatabase) {
     let but_one = Restraint { none_of: vec![other_tenant()], one_of: Vec::new() };
     let claimed = claim_but(&db, "a", 2, &but_one).await;
     assert_eq!((claimed.len(), of(&claimed, &tenant())), (10, 10));
-    for delivery in db.outbox().list(&other_tenant(), Filter::default(), None, Limit::DEFAULT).await.unwrap() {
+    for delivery in db.outbox().list(&other_tenant(), DeliveryFilter::default(), None, Limit::DEFAULT).await.unwrap() {
         let attempts = i64::from(delivery.state == State::Leased);
         assert_eq!((delivery.attempts, delivery.updated_at > delivery.created_at), (attempts, attempts == 1));
     }
@@ -582,7 +582,7 @@ async fn remaining_slots_go_to_the_tenants_in_turn(db: TestDatabase) {
     assert_eq!(counts, [3, 2, 3, 2]);
     // Of each tenant, the delivery that has waited longest.
     for whose in [tenant(), other_tenant()] {
-        let waiting = Filter { state: Some(State::Queued) };
+        let waiting = DeliveryFilter { state: Some(State::Queued) };
         let waiting = db.outbox().list(&whose, waiting, None, Limit::DEFAULT).await.unwrap();
         let since: HashSet<_> = waiting.iter().map(|delivery| delivery.queued_at).collect();
         assert_eq!(since, (10..20).map(second).collect());
@@ -701,7 +701,7 @@ async fn deleting_a_request_cancels_its_delivery(db: TestDatabase) {
     assert_eq!(found(&db, waiting.id).await.state, State::Cancelled);
     assert_eq!(found(&db, delivered.id).await.state, State::Delivered);
     assert_eq!(claim(&db, "b", 5000).await, []);
-    let all = recommendation::Filter::default();
+    let all = recommendation::RecommendationFilter::default();
     assert_eq!(db.recommendations().list(&tenant(), &all, None, Limit::DEFAULT).await.unwrap(), []);
     let replay = db.outbox().replay(&tenant(), waiting.id, act(second(9))).await;
     assert!(matches!(replay, Err(HandleError::NotAllowed { state: State::Cancelled })), "{replay:?}");
@@ -810,14 +810,14 @@ async fn a_tenant_sees_the_state_of_its_own_deliveries(db: TestDatabase) {
     let backlog = outbox.get_backlog(second(2)).await.unwrap();
     assert_eq!(backlog, Backlog { waiting: 3, leased: 0, oldest_due: Some(second(1)) });
 
-    let first = outbox.list(&tenant(), Filter::default(), None, limit).await.unwrap();
+    let first = outbox.list(&tenant(), DeliveryFilter::default(), None, limit).await.unwrap();
     let first: Vec<_> = first.iter().map(|delivery| delivery.id).collect();
     assert_eq!(first, [ids[4], ids[3], ids[2]]);
-    let next = outbox.list(&tenant(), Filter::default(), Some(ids[3]), limit).await.unwrap();
+    let next = outbox.list(&tenant(), DeliveryFilter::default(), Some(ids[3]), limit).await.unwrap();
     assert_eq!(next.iter().map(|delivery| delivery.id).collect::<Vec<_>>(), [ids[2], ids[1], ids[0]]);
-    let letters = outbox.list(&tenant(), Filter { state: Some(State::Dead) }, None, limit).await.unwrap();
+    let letters = outbox.list(&tenant(), DeliveryFilter { state: Some(State::Dead) }, None, limit).await.unwrap();
     assert_eq!(letters.iter().map(|letter| letter.id).collect::<Vec<_>>(), [claimed[1].claim.delivery_id]);
-    assert_eq!(outbox.list(&other_tenant(), Filter::default(), None, limit).await.unwrap(), []);
+    assert_eq!(outbox.list(&other_tenant(), DeliveryFilter::default(), None, limit).await.unwrap(), []);
 }
 
 /// A caller with only these permissions.
@@ -848,7 +848,7 @@ async fn callers_need_a_permission_and_an_engine(db: TestDatabase) {
     assert_eq!((delivery.created_at, delivery.state), (second(5), State::Queued));
 
     let nobody = but(Permission::DeliveriesManage);
-    let query = DeliveryQuery { filter: Filter::default(), limit: Limit::DEFAULT, cursor: None };
+    let query = DeliveryQuery { filter: DeliveryFilter::default(), limit: Limit::DEFAULT, cursor: None };
     assert!(matches!(service.overview(&nobody).await, Err(DeliveryError::Forbidden(_))));
     assert!(matches!(service.deliveries(&nobody, &query).await, Err(DeliveryError::Forbidden(_))));
     assert!(matches!(service.delivery(&nobody, delivery.id).await, Err(DeliveryError::Forbidden(_))));
@@ -872,7 +872,8 @@ async fn cursors_work_only_in_their_own_list(db: TestDatabase) {
         queued(&db, simple(value)).await;
     }
     let (service, operator) = (service(&db, true), caller(&[Permission::DeliveriesManage, Permission::MassRead]));
-    let query = |state, cursor| DeliveryQuery { filter: Filter { state }, limit: Limit::new(2).unwrap(), cursor };
+    let query =
+        |state, cursor| DeliveryQuery { filter: DeliveryFilter { state }, limit: Limit::new(2).unwrap(), cursor };
     let first = service.deliveries(&operator, &query(None, None)).await.unwrap();
     assert_eq!((first.items.len(), first.next_cursor.is_some()), (2, true));
     let second = service.deliveries(&operator, &query(None, first.next_cursor.clone())).await.unwrap();
@@ -880,7 +881,7 @@ async fn cursors_work_only_in_their_own_list(db: TestDatabase) {
     assert!(second.items[0].id < first.items[1].id);
     let foreign = service.deliveries(&operator, &query(Some(State::Queued), first.next_cursor.clone())).await;
     assert!(matches!(foreign, Err(DeliveryError::ForeignCursor(_))), "{foreign:?}");
-    let filter = recommendation::Filter::default();
+    let filter = recommendation::RecommendationFilter::default();
     let other_list = RecommendationQuery { filter, limit: Limit::DEFAULT, cursor: first.next_cursor };
     let foreign = service.list_recommendations(&operator, &other_list).await;
     assert!(matches!(foreign, Err(ReadError::ForeignCursor(_))), "{foreign:?}");
@@ -904,16 +905,16 @@ async fn recommendations_are_found_by_their_filters(db: TestDatabase) {
         kept.push(recommendation);
     }
     assert_eq!(recommended(&db, kept[1].request_id).await, [kept[1].clone()]);
-    let none = || recommendation::Filter::default();
+    let none = || recommendation::RecommendationFilter::default();
     let text = |text: &str| Some(text.to_owned());
     let cases = [
         (none(), vec![2, 1, 0]),
-        (recommendation::Filter { valid: Some(true), ..none() }, vec![2, 0]),
-        (recommendation::Filter { valid: Some(false), ..none() }, vec![1]),
-        (recommendation::Filter { model: text("n"), ..none() }, vec![1]),
-        (recommendation::Filter { site_id: text("site-1"), ..none() }, vec![1, 0]),
-        (recommendation::Filter { device_id: text("dev-1"), ..none() }, vec![0]),
-        (recommendation::Filter { device_id: text("dev-1"), model: text("n"), ..none() }, vec![]),
+        (recommendation::RecommendationFilter { valid: Some(true), ..none() }, vec![2, 0]),
+        (recommendation::RecommendationFilter { valid: Some(false), ..none() }, vec![1]),
+        (recommendation::RecommendationFilter { model: text("n"), ..none() }, vec![1]),
+        (recommendation::RecommendationFilter { site_id: text("site-1"), ..none() }, vec![1, 0]),
+        (recommendation::RecommendationFilter { device_id: text("dev-1"), ..none() }, vec![0]),
+        (recommendation::RecommendationFilter { device_id: text("dev-1"), model: text("n"), ..none() }, vec![]),
     ];
     for (filter, expected) in cases {
         let found = db.recommendations().list(&tenant(), &filter, None, Limit::DEFAULT).await.unwrap();

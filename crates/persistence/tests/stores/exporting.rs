@@ -2,7 +2,7 @@
 
 use mass_domain::canonical::Fingerprint;
 use mass_domain::ids::MassRequestId;
-use mass_domain::mass_request::Filter;
+use mass_domain::mass_request::RequestFilter;
 use mass_domain::page::Limit;
 use mass_service::{ExportedRequest, Submission};
 use tokio::sync::mpsc;
@@ -38,7 +38,7 @@ async fn store(db: &TestDatabase, submissions: Vec<Submission>) -> Vec<MassReque
 }
 
 /// Exports everything, page by page.
-async fn export(db: &TestDatabase, filter: &Filter, bytes: u64) -> Vec<Vec<ExportedRequest>> {
+async fn export(db: &TestDatabase, filter: &RequestFilter, bytes: u64) -> Vec<Vec<ExportedRequest>> {
     let (sender, mut receiver) = mpsc::channel::<Vec<ExportedRequest>>(1);
     let receive = async {
         let mut pages = Vec::new();
@@ -54,12 +54,12 @@ async fn export(db: &TestDatabase, filter: &Filter, bytes: u64) -> Vec<Vec<Expor
 }
 
 async fn an_export_has_all_requests_of_the_tenant_oldest_first(db: TestDatabase) {
-    assert_eq!(export(&db, &Filter::default(), 1 << 20).await, Vec::<Vec<ExportedRequest>>::new());
+    assert_eq!(export(&db, &RequestFilter::default(), 1 << 20).await, Vec::<Vec<ExportedRequest>>::new());
     let mut expected = store(&db, (0..600).map(simple).collect()).await;
     expected.extend(store(&db, vec![reading("dev-1", 20), reading("dev-2", 20)]).await);
     db.mass().accept(&other_tenant(), vec![simple(7)], Vec::new(), None).await.unwrap().unwrap();
     db.mass().delete(&tenant(), expected.remove(3), deletion()).await.unwrap();
-    let pages = export(&db, &Filter::default(), 1 << 20).await;
+    let pages = export(&db, &RequestFilter::default(), 1 << 20).await;
     assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [500, 101]);
     let exported = pages.concat();
     assert_eq!(ids(&exported), expected);
@@ -67,14 +67,14 @@ async fn an_export_has_all_requests_of_the_tenant_oldest_first(db: TestDatabase)
     assert_eq!(last.natural_key.as_deref(), Some("dev-2"));
     assert_eq!(last.request, db.present(last.request.summary.id).await);
     assert_eq!(exported[0].natural_key, None);
-    let filter = Filter { device_id: Some("dev-1".to_owned()), ..Filter::default() };
+    let filter = RequestFilter { device_id: Some("dev-1".to_owned()), ..RequestFilter::default() };
     assert_eq!(ids(&export(&db, &filter, 1 << 20).await.concat()), [expected[599]]);
 }
 
 async fn an_export_is_one_snapshot_whatever_is_changed_meanwhile(db: TestDatabase) {
     let stored = store(&db, (0..6).map(simple).collect()).await;
     let (sender, mut receiver) = mpsc::channel::<Vec<ExportedRequest>>(1);
-    let (tenant, filter) = (tenant(), Filter::default());
+    let (tenant, filter) = (tenant(), RequestFilter::default());
     let receive = async {
         let mut seen = receiver.recv().await.unwrap();
         store(&db, vec![simple(9)]).await;
@@ -101,11 +101,11 @@ async fn an_export_that_nobody_reads_any_more_ends(db: TestDatabase) {
             receiver.recv().await.unwrap();
             drop(receiver);
         };
-        let (tenant, filter) = (tenant(), Filter::default());
+        let (tenant, filter) = (tenant(), RequestFilter::default());
         let (exported, ()) = tokio::join!(db.mass().export(&tenant, &filter, 1, sender), receive);
         exported.unwrap();
     }
-    assert_eq!(export(&db, &Filter::default(), 1 << 20).await.concat().len(), 20);
+    assert_eq!(export(&db, &RequestFilter::default(), 1 << 20).await.concat().len(), 20);
 }
 
 async fn pages_with_documents_are_bounded_by_bytes_and_meet_without_a_gap(db: TestDatabase) {
@@ -114,12 +114,12 @@ async fn pages_with_documents_are_bounded_by_bytes_and_meet_without_a_gap(db: Te
     let lengths = |pages: Vec<Vec<ExportedRequest>>| -> Vec<Vec<usize>> {
         pages.iter().map(|page| page.iter().map(|exported| exported.request.document.len()).collect()).collect()
     };
-    let pages = lengths(export(&db, &Filter::default(), 300).await);
+    let pages = lengths(export(&db, &RequestFilter::default(), 300).await);
     assert_eq!(pages, [vec![100, 100, 100], vec![500], vec![100], vec![250, 50]]);
 
     let (mut before, mut seen) = (None, Vec::new());
     loop {
-        let filter = Filter::default();
+        let filter = RequestFilter::default();
         let page = db.mass().list_documents(&tenant(), &filter, before, Limit::new(2).unwrap(), 300).await.unwrap();
         before = page.requests.last().map(|request| request.summary.id);
         seen.push(page.requests.iter().map(|request| request.document.len()).collect::<Vec<_>>());

@@ -1,7 +1,7 @@
 //! No call reaches another tenant's data.
 
 use mass_auth::PasswordHash;
-use mass_domain::mass_request::{Filter, Outcome, Status};
+use mass_domain::mass_request::{Outcome, RequestFilter, Status};
 use mass_domain::page::Limit;
 use mass_service::{DeleteError, Found, TransitionError};
 
@@ -16,7 +16,7 @@ async fn another_tenants_request_is_absent(db: TestDatabase) {
     let (other, id) = (other_tenant(), sent.id);
     assert_eq!(db.mass().find(&other, id).await.unwrap(), Found::Absent);
     assert_eq!(db.mass().list_events(&other, id).await.unwrap(), Found::Absent);
-    assert_eq!(db.mass().list(&other, &Filter::default(), None, Limit::DEFAULT).await.unwrap(), []);
+    assert_eq!(db.mass().list(&other, &RequestFilter::default(), None, Limit::DEFAULT).await.unwrap(), []);
     let moved = db.mass().transition(&other, id, transition(Status::Processing)).await;
     assert!(matches!(moved, Err(TransitionError::NotFound)));
     assert!(matches!(db.mass().delete(&other, id, deletion()).await, Err(DeleteError::NotFound)));
@@ -38,7 +38,7 @@ async fn tenants_share_no_key_and_no_sequence(db: TestDatabase) {
 
 async fn another_tenants_user_is_absent(db: TestDatabase) {
     let account = account("ana@example.test", &tenant());
-    db.accounts().create(account.clone(), event(&account.user.tenant_id, at(0))).await.unwrap();
+    db.accounts().insert(account.clone(), event(&account.user.tenant_id, at(0))).await.unwrap();
     let (other, id) = (other_tenant(), account.user.id);
     let hash = || PasswordHash::from_stored("foreign".to_owned());
     assert_eq!(db.accounts().find(&other, id).await.unwrap(), None);

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
-use mass_domain::delivery::Filter;
+use mass_domain::delivery::DeliveryFilter;
 use mass_domain::ids::{DeliveryId, SessionId};
 use mass_domain::page::Limit;
 use mass_domain::tenancy::{AutoSend, CredentialsVersion};
@@ -399,9 +399,9 @@ async fn every_join_in_the_sources_is_checked() {
     db.mass().find_as_of(&tenant(), CredentialsVersion(0), reading("dev-1", 20).id).await.unwrap();
     db.sessions().find(&tenant(), SessionId::from_uuid(Uuid::now_v7())).await.unwrap();
     let (gateway, digest) = key(&tenant(), 1);
-    db.keys().create(gateway.clone(), digest, event(&tenant(), at(0))).await.unwrap();
+    db.keys().insert(gateway.clone(), digest, event(&tenant(), at(0))).await.unwrap();
     db.key_ring().find_by_prefix(&gateway.prefix).await.unwrap();
-    db.outbox().list(&tenant(), Filter::default(), None, Limit::DEFAULT).await.unwrap();
+    db.outbox().list(&tenant(), DeliveryFilter::default(), None, Limit::DEFAULT).await.unwrap();
     let sent = db.stored(Submission { auto_send: AutoSend::On, ..reading("dev-2", 20) }).await;
     db.outbox().cancel(&tenant(), DeliveryId::of(sent.summary.id), act(at(2))).await.unwrap();
     for (tables, _) in JOINS {

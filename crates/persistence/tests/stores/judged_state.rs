@@ -70,10 +70,10 @@ async fn every_change_of_judged_state_appends_to_the_log(db: TestDatabase) {
         before = after;
     };
     let settings = TenantSettings { auto_send: Some(false), ..TenantSettings::default() };
-    db.settings().set(&tenant(), SettingsChange { settings, act: act(at(1)) }).await.unwrap();
+    db.settings().update(&tenant(), SettingsChange { settings, act: act(at(1)) }).await.unwrap();
     step("settings");
     let quotas = Quotas { requests_per_day: Some(100), ..Quotas::default() };
-    db.quotas().set(&tenant(), QuotaChange { quotas, act: act(at(1)) }).await.unwrap();
+    db.quotas().update(&tenant(), QuotaChange { quotas, act: act(at(1)) }).await.unwrap();
     step("quotas");
     db.stored(reading("dev-1", 20)).await;
     step("a natural key");

@@ -1,7 +1,7 @@
 //! Lists of requests: filters, order and pages.
 
 use mass_domain::ids::MassRequestId;
-use mass_domain::mass_request::{Filter, Status};
+use mass_domain::mass_request::{RequestFilter, Status};
 use mass_domain::page::Limit;
 use mass_domain::trace::RequestId;
 
@@ -18,7 +18,7 @@ on_both!(
 
 const HOUR: i64 = 3_600_000_000;
 
-async fn list(db: &TestDatabase, filter: Filter) -> Vec<MassRequestId> {
+async fn list(db: &TestDatabase, filter: RequestFilter) -> Vec<MassRequestId> {
     let rows = db.mass().list(&tenant(), &filter, None, Limit::DEFAULT).await.unwrap();
     rows.iter().map(|row| row.id).collect()
 }
@@ -26,7 +26,7 @@ async fn list(db: &TestDatabase, filter: Filter) -> Vec<MassRequestId> {
 async fn lists_show_the_newest_first(db: TestDatabase) {
     let submissions: Vec<_> = (0..3).map(|n| reading(&format!("dev-{n}"), n).keyed(&format!("k-{n}"))).collect();
     db.mass().accept(&tenant(), submissions.clone(), Vec::new(), None).await.unwrap().unwrap();
-    let listed = db.mass().list(&tenant(), &Filter::default(), None, Limit::DEFAULT).await.unwrap();
+    let listed = db.mass().list(&tenant(), &RequestFilter::default(), None, Limit::DEFAULT).await.unwrap();
     let mut stored = Vec::new();
     for sent in submissions.into_iter().rev() {
         let request = db.present(sent.id).await;
@@ -44,7 +44,7 @@ async fn pages_join_without_gaps(db: TestDatabase) {
 
     let (limit, mut before, mut seen) = (Limit::new(2).unwrap(), None, Vec::new());
     loop {
-        let mut rows = db.mass().list(&tenant(), &Filter::default(), before, limit).await.unwrap();
+        let mut rows = db.mass().list(&tenant(), &RequestFilter::default(), before, limit).await.unwrap();
         let more = rows.len() > 2;
         rows.truncate(2);
         before = rows.last().map(|row| row.id);
@@ -74,7 +74,7 @@ async fn each_filter_returns_exactly_the_matching_rows(db: TestDatabase) {
         .unwrap();
     db.mass().transition(&tenant(), id, transition(Status::Processing)).await.unwrap();
 
-    let all = || Filter {
+    let all = || RequestFilter {
         status: Some(Status::Processing),
         contract: Some("enterprise/1.1".parse().unwrap()),
         site_id: Some("site-odd".to_owned()),
@@ -83,24 +83,24 @@ async fn each_filter_returns_exactly_the_matching_rows(db: TestDatabase) {
         batch_id: Some("batch-odd".to_owned()),
         call_id: Some("call-odd".to_owned()),
         observed_from: Some(at(HOUR)),
-        ..Filter::default()
+        ..RequestFilter::default()
     };
     let one_by_one = [
-        Filter { status: all().status, ..Filter::default() },
-        Filter { contract: all().contract, ..Filter::default() },
-        Filter { site_id: all().site_id, ..Filter::default() },
-        Filter { device_id: all().device_id, ..Filter::default() },
-        Filter { correlation_id: all().correlation_id, ..Filter::default() },
-        Filter { batch_id: all().batch_id, ..Filter::default() },
-        Filter { call_id: all().call_id, ..Filter::default() },
-        Filter { observed_from: all().observed_from, ..Filter::default() },
+        RequestFilter { status: all().status, ..RequestFilter::default() },
+        RequestFilter { contract: all().contract, ..RequestFilter::default() },
+        RequestFilter { site_id: all().site_id, ..RequestFilter::default() },
+        RequestFilter { device_id: all().device_id, ..RequestFilter::default() },
+        RequestFilter { correlation_id: all().correlation_id, ..RequestFilter::default() },
+        RequestFilter { batch_id: all().batch_id, ..RequestFilter::default() },
+        RequestFilter { call_id: all().call_id, ..RequestFilter::default() },
+        RequestFilter { observed_from: all().observed_from, ..RequestFilter::default() },
         all(),
     ];
     for filter in one_by_one {
         assert_eq!(list(&db, filter.clone()).await, [id], "{filter:?}");
     }
-    assert_eq!(list(&db, Filter { status: Some(Status::Done), ..all() }).await, []);
-    assert_eq!(list(&db, Filter { site_id: Some("SITE-ODD".to_owned()), ..all() }).await, []);
+    assert_eq!(list(&db, RequestFilter { status: Some(Status::Done), ..all() }).await, []);
+    assert_eq!(list(&db, RequestFilter { site_id: Some("SITE-ODD".to_owned()), ..all() }).await, []);
 }
 
 async fn bounds_in_time_include_from_and_exclude_to(db: TestDatabase) {
@@ -113,7 +113,7 @@ async fn bounds_in_time_include_from_and_exclude_to(db: TestDatabase) {
     let ids: Vec<_> = submissions.iter().map(|sent| sent.id).collect();
     db.mass().accept(&tenant(), submissions, Vec::new(), None).await.unwrap().unwrap();
 
-    let created = |from, to| Filter { created_from: from, created_to: to, ..Filter::default() };
+    let created = |from, to| RequestFilter { created_from: from, created_to: to, ..RequestFilter::default() };
     assert_eq!(list(&db, created(Some(at(0)), Some(at(1)))).await, [ids[1]]);
     assert_eq!(list(&db, created(None, Some(at(1)))).await, [ids[1], ids[0]]);
     assert_eq!(list(&db, created(Some(at(1000)), None)).await, [ids[4], ids[3]]);
@@ -122,7 +122,7 @@ async fn bounds_in_time_include_from_and_exclude_to(db: TestDatabase) {
         created(Some("0001-01-01T00:00:00Z".parse().unwrap()), Some("9999-12-31T00:00:00Z".parse().unwrap()));
     assert_eq!(list(&db, everything).await.len(), 5);
 
-    let observed = |from, to| Filter { observed_from: from, observed_to: to, ..Filter::default() };
+    let observed = |from, to| RequestFilter { observed_from: from, observed_to: to, ..RequestFilter::default() };
     assert_eq!(list(&db, observed(Some(at(0)), Some(at(1)))).await, [ids[1]]);
     assert_eq!(list(&db, observed(None, Some(at(0)))).await, [ids[4], ids[3], ids[2]]);
 }
@@ -132,6 +132,6 @@ async fn the_time_filter_finds_ids_ahead_of_their_instant(db: TestDatabase) {
     let mut sent = simple(1).sent(at(HOUR - 1_000_000));
     sent.at = at(0);
     db.mass().accept(&tenant(), vec![sent.clone()], Vec::new(), None).await.unwrap().unwrap();
-    let found = Filter { created_from: Some(at(0)), created_to: Some(at(1)), ..Filter::default() };
+    let found = RequestFilter { created_from: Some(at(0)), created_to: Some(at(1)), ..RequestFilter::default() };
     assert_eq!(list(&db, found).await, [sent.id]);
 }

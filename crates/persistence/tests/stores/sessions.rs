@@ -34,7 +34,7 @@ const fn token(n: u8) -> RefreshTokenHash {
 
 async fn user(db: &TestDatabase) -> Account {
     let account = account(&format!("{}@example.test", Uuid::now_v7()), &tenant());
-    db.accounts().create(account.clone(), event(&tenant(), at(0))).await.unwrap();
+    db.accounts().insert(account.clone(), event(&tenant(), at(0))).await.unwrap();
     account
 }
 

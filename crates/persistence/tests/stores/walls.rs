@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::Text;
 use diesel::{Connection, PgConnection, QueryResult, QueryableByName, RunQueryDsl, sql_query};
-use mass_domain::mass_request::Filter;
+use mass_domain::mass_request::RequestFilter;
 use mass_domain::page::Limit;
 use mass_domain::tenancy::{AutoSend, TenantId};
 use mass_persistence::{Database, MigrateError, Options, open};
@@ -21,7 +21,7 @@ fn with_one_connection(db: &TestDatabase) -> Database {
 }
 
 async fn listed(mass: &dyn MassStore, of: &TenantId) -> usize {
-    let rows = mass.list(of, &Filter::default(), None, Limit::DEFAULT).await.unwrap();
+    let rows = mass.list(of, &RequestFilter::default(), None, Limit::DEFAULT).await.unwrap();
     assert!(rows.iter().all(|row| row.tenant_id == *of), "{rows:?}");
     rows.len()
 }
@@ -63,7 +63,7 @@ async fn populated() -> TestDatabase {
     for tenant in [tenant(), other_tenant()] {
         db.mass().accept(&tenant, vec![reading("dev-1", 20).keyed("k")], Vec::new(), None).await.unwrap().unwrap();
     }
-    db.accounts().create(account("ana@example.test", &other_tenant()), event(&other_tenant(), at(0))).await.unwrap();
+    db.accounts().insert(account("ana@example.test", &other_tenant()), event(&other_tenant(), at(0))).await.unwrap();
     db
 }
 

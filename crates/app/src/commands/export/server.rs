@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
-use mass_domain::mass_request::Filter;
+use mass_domain::mass_request::RequestFilter;
 use reqwest::{Response, StatusCode, Url};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -45,7 +45,7 @@ impl Server {
     pub(super) async fn open(
         url: &str,
         token: &SecretString,
-        filter: &Filter,
+        filter: &RequestFilter,
         patience: Duration,
     ) -> anyhow::Result<Self> {
         let mut endpoint = endpoint(url, EXPORT)?;
@@ -111,7 +111,7 @@ impl Server {
     }
 }
 
-fn add_filter(endpoint: &mut Url, filter: &Filter) {
+fn add_filter(endpoint: &mut Url, filter: &RequestFilter) {
     for (name, value) in filter.conditions().iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
         endpoint.query_pairs_mut().append_pair(name, value);
     }
@@ -124,11 +124,11 @@ mod tests {
     #[test]
     fn the_filters_are_in_the_address() {
         let mut endpoint = endpoint("https://mass.example/mass/", EXPORT).unwrap();
-        let filter = Filter {
+        let filter = RequestFilter {
             device_id: Some("a&b=c".to_owned()),
             observed_from: Some("2026-11-24T18:00:00+01:00".parse().unwrap()),
             contract: "device/1.1".parse().ok(),
-            ..Filter::default()
+            ..RequestFilter::default()
         };
         add_filter(&mut endpoint, &filter);
         let expected = "https://mass.example/mass/v1/mass-requests/export?contract=device%2F1.1&device_id=a%26b%3Dc\

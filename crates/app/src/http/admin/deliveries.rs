@@ -2,7 +2,7 @@
 
 use actix_web::web;
 use mass_domain::access::Permission;
-use mass_domain::delivery::{self as domain, Filter};
+use mass_domain::delivery::{self as domain, DeliveryFilter};
 use mass_domain::ids::DeliveryId;
 use mass_domain::page::Limit;
 use mass_service::{DeliveryError, DeliveryQuery, DeliveryService, HandleError};
@@ -135,7 +135,7 @@ async fn cancel(
 }
 
 fn delivery_query(mut query: Query) -> Result<DeliveryQuery, Problem> {
-    let filter = Filter { state: query.take("state") };
+    let filter = DeliveryFilter { state: query.take("state") };
     let limit = query.take_with("limit", page_limit).unwrap_or(Limit::DEFAULT);
     let cursor = query.take("cursor");
     query.finish()?;

@@ -2,7 +2,7 @@
 
 use actix_web::web;
 use mass_auth::{AuthService, Extent};
-use mass_domain::mass_request::Filter;
+use mass_domain::mass_request::RequestFilter;
 use mass_service::{CountedSet, MOST_DELETED};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -123,7 +123,7 @@ async fn count(
     call: &Call,
     service: &Service,
     auth: &AuthService,
-    filter: &Filter,
+    filter: &RequestFilter,
 ) -> Result<Reply<MassRequestDeletion>, Problem> {
     let CountedSet { matched, log_size } = service.count_for_deletion(&call.principal, filter).await?;
     let extent = Extent { count: matched, log_size };
@@ -133,7 +133,7 @@ async fn count(
 }
 
 /// Returns the text that stands for a deletion with this filter.
-fn action(filter: &Filter) -> String {
+fn action(filter: &RequestFilter) -> String {
     json!(["deleteMassRequests", filter.conditions()]).to_string()
 }
 

@@ -2,7 +2,7 @@
 
 use garde::Validate;
 use mass_domain::audit::Event;
-use mass_domain::mass_request::{AuditLeaf, Status, Summary};
+use mass_domain::mass_request::{AuditLeaf, RequestSummary, Status};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -115,8 +115,8 @@ impl From<AuditLeaf> for AuditLeafModel {
     }
 }
 
-impl From<Summary> for MassRequestSummary {
-    fn from(summary: Summary) -> Self {
+impl From<RequestSummary> for MassRequestSummary {
+    fn from(summary: RequestSummary) -> Self {
         Self {
             id: summary.id.to_string(),
             tenant_id: summary.tenant_id.to_string(),
@@ -185,8 +185,8 @@ pub struct ListedRequest {
     pub document: Option<Box<RawValue>>,
 }
 
-impl From<Summary> for ListedRequest {
-    fn from(summary: Summary) -> Self {
+impl From<RequestSummary> for ListedRequest {
+    fn from(summary: RequestSummary) -> Self {
         Self { summary: summary.into(), document: None }
     }
 }
