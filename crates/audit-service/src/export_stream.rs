@@ -55,7 +55,7 @@ impl AuditService {
         let after = self.store.archived(tenant).await?;
         let act = self.act(principal.actor(), origin);
         let event = act.done(tenant, Action::AuditExported, Object::AuditTrail).with("after", after);
-        match self.store.record(tenant, vec![event]).await {
+        match self.store.append(tenant, vec![event]).await {
             // Nothing can be appended to a log with an unreadable head. The log is exported all the same, and the
             // checkpoints below reveal the fault.
             Err(error) if error.corrupt_value().is_some() => {}

@@ -107,6 +107,6 @@ impl AuditService {
 
     async fn record(&self, event: NewEvent) -> Result<(), PortError> {
         let tenant = event.tenant_id.clone();
-        self.store.record(&tenant, vec![event]).await
+        self.store.append(&tenant, vec![event]).await
     }
 }

@@ -67,7 +67,7 @@ pub struct StoredCheckpoint {
 #[async_trait]
 pub trait AuditStore: Send + Sync {
     /// Appends events durably to a tenant's log, in their order.
-    async fn record(&self, tenant: &TenantId, events: Vec<NewEvent>) -> Result<(), PortError>;
+    async fn append(&self, tenant: &TenantId, events: Vec<NewEvent>) -> Result<(), PortError>;
 
     /// Lists events below `before`, newest first: at most one more than the limit.
     async fn list(

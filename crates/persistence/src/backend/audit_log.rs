@@ -25,7 +25,7 @@ use crate::schema::{audit_archived_leaves, audit_checkpoints, audit_events, audi
 
 #[async_trait]
 impl AuditStore for Store {
-    async fn record(&self, tenant: &TenantId, events: Vec<NewEvent>) -> Result<(), PortError> {
+    async fn append(&self, tenant: &TenantId, events: Vec<NewEvent>) -> Result<(), PortError> {
         super::in_place(self)?;
         self.writes.run_for(tenant, move |connection, tenant| record(connection, tenant, events)).await
     }

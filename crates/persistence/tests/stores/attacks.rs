@@ -70,7 +70,7 @@ impl Log {
         }
         db.mass().delete(&tenant(), ids[1], deletion()).await.unwrap();
         let rest = (4..EVENTS).map(|second| event(&tenant(), at(4_000_000 + i64::try_from(second).unwrap())));
-        db.database.stores().audit.record(&tenant(), rest.collect()).await.unwrap();
+        db.database.stores().audit.append(&tenant(), rest.collect()).await.unwrap();
         let mut log = Self { db, requests: ids, notes: Vec::new() };
         for size in SIGNED {
             let root = log.audit().frontier_at(&tenant(), size).await.unwrap().unwrap().root();

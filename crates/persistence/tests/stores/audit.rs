@@ -34,7 +34,7 @@ fn system() -> TenantId {
 }
 
 async fn record(db: &TestDatabase, events: impl IntoIterator<Item = NewEvent>) {
-    trail(db).record(&tenant(), events.into_iter().collect()).await.unwrap();
+    trail(db).append(&tenant(), events.into_iter().collect()).await.unwrap();
 }
 
 fn some(count: i64) -> impl Iterator<Item = NewEvent> {
@@ -204,7 +204,7 @@ async fn archived_events_keep_their_leaves(db: TestDatabase) {
 }
 
 async fn the_system_tenant_has_a_log_but_is_not_listed(db: TestDatabase) {
-    trail(&db).record(&system(), vec![event(&system(), at(1))]).await.unwrap();
+    trail(&db).append(&system(), vec![event(&system(), at(1))]).await.unwrap();
     record(&db, some(1)).await;
     // Including a tenant without events.
     assert_eq!(trail(&db).tenants().await.unwrap(), [tenant(), other_tenant(), system()]);

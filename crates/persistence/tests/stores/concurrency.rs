@@ -206,7 +206,7 @@ async fn concurrent_writers_leave_a_gapless_log(db: TestDatabase) {
                 1 => {
                     let account = account(&format!("user-{n}@example.test"), &tenant());
                     stores.admin.accounts.insert(account, record(at(n))).await.unwrap();
-                    stores.audit.record(&tenant(), (0..10).map(|m| record(at(m))).collect()).await.unwrap();
+                    stores.audit.append(&tenant(), (0..10).map(|m| record(at(m))).collect()).await.unwrap();
                 }
                 _ => {
                     let submissions = (0..9).map(simple).collect();
