@@ -63,7 +63,7 @@ pub struct StoredCheckpoint {
 
 /// Port to the audit trail: one append-only log per tenant. Each call is one transaction, within one tenant's log.
 ///
-/// Other use cases append their events in their own transactions; [`record`](Self::record) is for events without any.
+/// Other use cases append their events in their own transactions; [`append`](Self::append) is for events without any.
 #[async_trait]
 pub trait AuditStore: Send + Sync {
     /// Appends events durably to a tenant's log, in their order.

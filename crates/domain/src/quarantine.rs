@@ -86,7 +86,7 @@ impl Received {
 
 /// A record in the quarantine, without its bytes and violations.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Summary {
+pub struct QuarantinedSummary {
     /// Its id; newer records have greater ids.
     pub id: QuarantineId,
     /// The instant at which it was received.
@@ -117,7 +117,7 @@ pub struct Summary {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quarantined {
     /// Everything except its bytes and violations.
-    pub summary: Summary,
+    pub summary: QuarantinedSummary,
     /// Its bytes as they were received.
     pub record: Vec<u8>,
     /// Its violations, of which the first [`MAX_VIOLATIONS`] are kept.
@@ -149,7 +149,7 @@ impl Quarantined {
         let violation_count = violations.len() as u64;
         violations.truncate(MAX_VIOLATIONS);
         let text = violations.iter().map(length).sum::<u64>();
-        let summary = Summary {
+        let summary = QuarantinedSummary {
             id,
             received_at,
             expires_at,
@@ -175,7 +175,7 @@ fn length(violation: &Violation) -> u64 {
 
 /// Filter of records in the quarantine. Time bounds include `from` and exclude `to`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct QuarantineFilter {
     /// Only records of this contract.
     pub contract: Option<ContractId>,
     /// Only records with a violation of this code.

@@ -10,7 +10,7 @@ use mass_domain::canonical::Fingerprint;
 use mass_domain::ids::QuarantineId;
 use mass_domain::page::{CursorScope, ForeignCursor, Limit, Page, decode_cursor};
 use mass_domain::port::PortError;
-use mass_domain::quarantine::{Arrival, Filter, NotKept, Quarantined, Received, Summary};
+use mass_domain::quarantine::{Arrival, NotKept, QuarantineFilter, Quarantined, QuarantinedSummary, Received};
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::{Clock, Timestamp};
 use mass_domain::trace::Origin;
@@ -52,11 +52,11 @@ pub trait QuarantineStore: Send + Sync {
     async fn list(
         &self,
         tenant: &TenantId,
-        filter: &Filter,
+        filter: &QuarantineFilter,
         before: Option<QuarantineId>,
         limit: Limit,
         now: Timestamp,
-    ) -> Result<Vec<Summary>, PortError>;
+    ) -> Result<Vec<QuarantinedSummary>, PortError>;
 
     /// Finds a record.
     async fn find(&self, tenant: &TenantId, id: QuarantineId, now: Timestamp)
@@ -79,7 +79,7 @@ pub trait QuarantineStore: Send + Sync {
     async fn delete_matching(
         &self,
         tenant: &TenantId,
-        filter: &Filter,
+        filter: &QuarantineFilter,
         limit: u16,
         now: Timestamp,
     ) -> Result<Deleted, PortError>;
@@ -120,7 +120,7 @@ pub struct Admission {
 pub fn admit(records: Vec<NewRecord>, mut met: HashMap<Fingerprint, QuarantineId>, used: u64, quota: u64) -> Admission {
     let mut admission = Admission { results: Vec::with_capacity(records.len()), added: Vec::new(), bytes: used };
     for record in records {
-        let Summary { id, bytes, .. } = record.quarantined.summary;
+        let QuarantinedSummary { id, bytes, .. } = record.quarantined.summary;
         let bytes = admission.bytes.saturating_add(bytes);
         let result = match record.digest.and_then(|digest| met.get(&digest).copied()) {
             Some(known) => Ok(known),
@@ -159,7 +159,7 @@ pub struct Rejected {
 #[derive(Debug, Clone)]
 pub struct QuarantineQuery {
     /// The filter.
-    pub filter: Filter,
+    pub filter: QuarantineFilter,
     /// The size of the page.
     pub limit: Limit,
     /// The cursor that the page before ended with.
@@ -258,7 +258,11 @@ impl QuarantineService {
     ///
     /// # Errors
     /// [`QuarantineError`], but never [`QuarantineError::NotFound`].
-    pub async fn list(&self, principal: &Principal, query: &QuarantineQuery) -> Result<Page<Summary>, QuarantineError> {
+    pub async fn list(
+        &self,
+        principal: &Principal,
+        query: &QuarantineQuery,
+    ) -> Result<Page<QuarantinedSummary>, QuarantineError> {
         principal.require(Permission::MassRead)?;
         let scope = scope(principal, &query.filter);
         let before = query.cursor.as_deref().map(|cursor| decode_cursor(scope, cursor)).transpose()?;
@@ -339,14 +343,18 @@ impl QuarantineService {
     ///
     /// # Errors
     /// [`QuarantineError::Forbidden`] or [`QuarantineError::Store`].
-    pub async fn delete_matching(&self, principal: &Principal, filter: &Filter) -> Result<Deleted, QuarantineError> {
+    pub async fn delete_matching(
+        &self,
+        principal: &Principal,
+        filter: &QuarantineFilter,
+    ) -> Result<Deleted, QuarantineError> {
         principal.require(Permission::MassWrite)?;
         Ok(self.store.delete_matching(principal.tenant(), filter, DELETIONS, self.clock.now()).await?)
     }
 }
 
-fn scope(principal: &Principal, filter: &Filter) -> CursorScope {
-    let Filter { contract, code, request_id, received_from, received_to } = filter;
+fn scope(principal: &Principal, filter: &QuarantineFilter) -> CursorScope {
+    let QuarantineFilter { contract, code, request_id, received_from, received_to } = filter;
     let contract = contract.map(|id| id.to_string());
     let times = [received_from, received_to].map(|time| time.map(|time| time.to_string()));
     let texts = [

@@ -21,7 +21,7 @@ use super::body::{Document, Valid};
 use super::contracts;
 use super::headers::{IDEMPOTENT_REPLAYED, entity_tag, idempotency_key, if_match, if_none_match};
 use super::keeping::{self, QUARANTINE};
-use super::operations::{Access, AnswerHeader, Operation, Parameter, Produces, Tag, model};
+use super::operations::{Access, AnswerHeader, Operation, Parameter, Produces, Tag, joined, model};
 use super::parameters::{self, CURSOR, LIMIT};
 use super::path::{InPath, PathId, uuid};
 use super::problem::{Problem, ProblemKind};
@@ -122,37 +122,7 @@ const INCLUDE: Parameter = Parameter::new(
     || json!({"type": "string", "enum": ["document"]}),
 );
 
-const LISTED: [Parameter; 14] = {
-    let [
-        status,
-        contract,
-        site,
-        device,
-        correlation,
-        batch,
-        call,
-        created_from,
-        created_to,
-        observed_from,
-        observed_to,
-    ] = FILTERS;
-    [
-        status,
-        contract,
-        site,
-        device,
-        correlation,
-        batch,
-        call,
-        created_from,
-        created_to,
-        observed_from,
-        observed_to,
-        INCLUDE,
-        LIMIT,
-        CURSOR,
-    ]
-};
+const LISTED: [Parameter; 14] = joined(FILTERS, [INCLUDE, LIMIT, CURSOR]);
 
 /// The header with the version of a request.
 pub(super) const ETAG: AnswerHeader =

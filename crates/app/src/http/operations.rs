@@ -86,6 +86,20 @@ pub struct Tag {
     pub description: &'static str,
 }
 
+/// Joins two lists of parameters; `N` is the sum of their lengths.
+pub(super) const fn joined<const A: usize, const B: usize, const N: usize>(
+    first: [Parameter; A],
+    then: [Parameter; B],
+) -> [Parameter; N] {
+    let mut all = [first[0]; N];
+    let mut index = 1;
+    while index < A + B {
+        all[index] = if index < A { first[index] } else { then[index - A] };
+        index += 1;
+    }
+    all
+}
+
 /// A parameter in the path, the query or a header.
 #[derive(Debug, Clone, Copy)]
 pub struct Parameter {

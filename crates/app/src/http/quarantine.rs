@@ -7,7 +7,7 @@ use mass_domain::access::Permission;
 use mass_domain::ids::QuarantineId;
 use mass_domain::json::Value;
 use mass_domain::page::Limit;
-use mass_domain::quarantine::{Filter, Quarantined};
+use mass_domain::quarantine::{QuarantineFilter, Quarantined};
 use mass_domain::time::Timestamp;
 use mass_domain::trace::RequestId;
 use mass_service::{
@@ -235,15 +235,15 @@ const DELETE_MATCHING: Operation = Operation {
 async fn delete_matching(call: Call, service: Service, mut query: Query) -> Result<Reply<QuarantineDeletion>, Problem> {
     let received_to =
         query.need_with("received_to", |text| text.parse::<Timestamp>().map_err(|error| error.to_string()));
-    let filter = Filter { received_to, ..filter(&mut query) };
+    let filter = QuarantineFilter { received_to, ..filter(&mut query) };
     query.finish()?;
     Reply::ok(&service.delete_matching(&call.principal, &filter).await?.into())
 }
 
 /// Reads the parameters that choose among records.
-fn filter(query: &mut Query) -> Filter {
+fn filter(query: &mut Query) -> QuarantineFilter {
     let request_id = |text: &str| RequestId::parse(text).map_err(|error| error.to_string());
-    Filter {
+    QuarantineFilter {
         contract: query.take("contract"),
         code: query.take("code"),
         request_id: query.take_with("request_id", request_id),

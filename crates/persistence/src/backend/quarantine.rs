@@ -8,7 +8,7 @@ use mass_domain::canonical::Fingerprint;
 use mass_domain::ids::QuarantineId;
 use mass_domain::page::Limit;
 use mass_domain::port::PortError;
-use mass_domain::quarantine::{Filter, Quarantined, Summary};
+use mass_domain::quarantine::{QuarantineFilter, Quarantined, QuarantinedSummary};
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 use mass_service::{Admission, Deleted, Kept, NewRecord, QuarantineStore, Receipt, Refusal, Submission, admit};
@@ -46,11 +46,11 @@ impl QuarantineStore for Store {
     async fn list(
         &self,
         tenant: &TenantId,
-        filter: &Filter,
+        filter: &QuarantineFilter,
         before: Option<QuarantineId>,
         limit: Limit,
         now: Timestamp,
-    ) -> Result<Vec<Summary>, PortError> {
+    ) -> Result<Vec<QuarantinedSummary>, PortError> {
         let filter = filter.clone();
         let list =
             move |connection: &mut Connection, tenant: &TenantId| list(connection, tenant, &filter, before, limit, now);
@@ -95,7 +95,7 @@ impl QuarantineStore for Store {
     async fn delete_matching(
         &self,
         tenant: &TenantId,
-        filter: &Filter,
+        filter: &QuarantineFilter,
         limit: u16,
         now: Timestamp,
     ) -> Result<Deleted, PortError> {
@@ -114,10 +114,10 @@ impl QuarantineStore for Store {
 /// Builds the query for the records that match a filter and have not expired.
 fn matching<'a>(
     tenant: &'a TenantId,
-    filter: &'a Filter,
+    filter: &'a QuarantineFilter,
     now: Timestamp,
 ) -> quarantined_records::BoxedQuery<'a, Backend> {
-    let Filter { contract, code, request_id, received_from, received_to } = filter;
+    let QuarantineFilter { contract, code, request_id, received_from, received_to } = filter;
     let mut query = quarantined_records::table
         .filter(quarantined_records::tenant_id.eq(tenant.as_str()))
         .filter(quarantined_records::expires_at.gt(Instant(now)))
@@ -149,11 +149,11 @@ fn matching<'a>(
 fn list(
     connection: &mut Connection,
     tenant: &TenantId,
-    filter: &Filter,
+    filter: &QuarantineFilter,
     before: Option<QuarantineId>,
     limit: Limit,
     now: Timestamp,
-) -> QueryResult<Vec<Summary>> {
+) -> QueryResult<Vec<QuarantinedSummary>> {
     let mut query = matching(tenant, filter, now);
     if let Some(before) = before {
         query = query.filter(quarantined_records::id.lt(Id(before.as_uuid())));
@@ -283,7 +283,7 @@ fn delete(connection: &mut Connection, tenant: &TenantId, id: QuarantineId, now:
 fn delete_matching(
     connection: &mut Connection,
     tenant: &TenantId,
-    filter: &Filter,
+    filter: &QuarantineFilter,
     limit: u16,
     now: Timestamp,
 ) -> QueryResult<Deleted> {

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use mass_domain::contracts::ContractId;
 use mass_domain::ids::QuarantineId;
-use mass_domain::quarantine::{Quarantined, RecordForm, Summary};
+use mass_domain::quarantine::{Quarantined, QuarantinedSummary, RecordForm};
 use mass_domain::tenancy::TenantId;
 use mass_domain::trace::RequestId;
 use mass_domain::validation::Violation;
@@ -35,7 +35,7 @@ pub(crate) struct QuarantineSummaryRow {
 }
 
 impl QuarantineSummaryRow {
-    fn new(tenant: &TenantId, summary: &Summary) -> Self {
+    fn new(tenant: &TenantId, summary: &QuarantinedSummary) -> Self {
         let column = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         Self {
             tenant_id: Word(tenant.clone()),
@@ -56,9 +56,9 @@ impl QuarantineSummaryRow {
     }
 
     /// Builds the summary.
-    pub(crate) fn into_summary(self) -> QueryResult<Summary> {
+    pub(crate) fn into_summary(self) -> QueryResult<QuarantinedSummary> {
         let count = |column: i64| u64::try_from(column).unwrap_or(0);
-        Ok(Summary {
+        Ok(QuarantinedSummary {
             id: QuarantineId::from_uuid(self.id.0),
             received_at: self.received_at.0,
             expires_at: self.expires_at.0,

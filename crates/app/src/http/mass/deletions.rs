@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{FILTERS, Service, TAG, WRITE, filter};
-use crate::http::operations::{Operation, Parameter, Produces, model};
+use crate::http::operations::{Operation, Parameter, Produces, joined, model};
 use crate::http::problem::Problem;
 use crate::http::query::{Query, wrong_parameter};
 use crate::http::reply::{Call, Reply};
@@ -26,36 +26,7 @@ const MOST: Parameter = Parameter::new(
     || json!({"type": "integer", "minimum": 1, "maximum": MOST_DELETED, "default": MOST_DELETED}),
 );
 
-const PARAMETERS: [Parameter; 13] = {
-    let [
-        status,
-        contract,
-        site,
-        device,
-        correlation,
-        batch,
-        call,
-        created_from,
-        created_to,
-        observed_from,
-        observed_to,
-    ] = FILTERS;
-    [
-        status,
-        contract,
-        site,
-        device,
-        correlation,
-        batch,
-        call,
-        created_from,
-        created_to,
-        observed_from,
-        observed_to,
-        CONFIRM,
-        MOST,
-    ]
-};
+const PARAMETERS: [Parameter; 13] = joined(FILTERS, [CONFIRM, MOST]);
 
 pub(super) const DELETE: Operation = Operation {
     id: "deleteMassRequests",

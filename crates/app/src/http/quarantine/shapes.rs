@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use mass_domain::page::Page;
-use mass_domain::quarantine::{Quarantined, Summary};
+use mass_domain::quarantine::{Quarantined, QuarantinedSummary};
 use mass_service::Deleted;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -66,8 +66,8 @@ pub struct QuarantinedRecordSummary {
     pub bytes: u64,
 }
 
-impl From<Summary> for QuarantinedRecordSummary {
-    fn from(summary: Summary) -> Self {
+impl From<QuarantinedSummary> for QuarantinedRecordSummary {
+    fn from(summary: QuarantinedSummary) -> Self {
         Self {
             id: summary.id.to_string(),
             received_at: summary.received_at.to_string(),
@@ -121,8 +121,8 @@ pub struct QuarantinePage {
     pub next_cursor: Option<String>,
 }
 
-impl From<Page<Summary>> for QuarantinePage {
-    fn from(Page { items, next_cursor }: Page<Summary>) -> Self {
+impl From<Page<QuarantinedSummary>> for QuarantinePage {
+    fn from(Page { items, next_cursor }: Page<QuarantinedSummary>) -> Self {
         Self { items: items.into_iter().map(Into::into).collect(), next_cursor }
     }
 }
