@@ -160,6 +160,8 @@ fn a_wrong_setting_is_named() {
         ("MASS_PASSWORD_PEPPER", "short"),
         ("MASS_PORT", "65536"),
         ("MASS_PUBLIC_URL", "example.org/mass"),
+        ("MASS_QUARANTINE_BYTES", "-1"),
+        ("MASS_QUARANTINE_DAYS", "0"),
         ("MASS_RATE_LIMIT_PER_MINUTE", "many"),
         ("MASS_STATEMENT_CACHE", "perhaps"),
         ("MASS_STREAMS_PER_CREDENTIAL", "-1"),
