@@ -289,7 +289,7 @@ pub async fn verify(
     checker.check_users(&store.users(tenant, checker.size()).await?)?;
     let verified = checker.verified();
     let count = store.count_requests(tenant, verified.clone()).await?;
-    let skip = checker.accounts_for(count.within).then_some(verified);
+    let skip = checker.account_for(count.within).then_some(verified);
     let mut after = None;
     while skip.is_none() || count.all > count.within {
         let page = store.requests(tenant, skip.clone(), after, PAGE).await?;

@@ -263,9 +263,9 @@ impl<'a> Checker<'a> {
         self.archived + 1..=self.tree.size()
     }
 
-    /// Returns true if this number of requests, all that name an acceptance event among the verified ones, are those that were
-    /// compared beside it; each of these events was compared with a request of its own.
-    pub(super) const fn accounts_for(&mut self, requests: u64) -> bool {
+    /// Counts all requests that name an acceptance event among the verified ones, if they are those that were compared
+    /// beside it; each of these events was compared with a request of its own. Returns whether they are.
+    pub(super) const fn account_for(&mut self, requests: u64) -> bool {
         let is_all = requests == self.accepted;
         if is_all {
             self.requests += requests;

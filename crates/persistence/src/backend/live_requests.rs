@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
+use diesel::dsl::{case_when, count_star};
 use diesel::prelude::*;
 use mass_audit_service::live::{RequestCount, RequestPage, RequestRecord};
 use mass_domain::audit::{Action, Object};
@@ -149,14 +150,13 @@ pub(super) fn count(
     tenant: &TenantId,
     within: &RangeInclusive<u64>,
 ) -> QueryResult<RequestCount> {
-    super::read(connection, |connection| {
-        let of_tenant = || mass_requests::table.filter(mass_requests::tenant_id.eq(tenant.as_str())).count();
-        let all: i64 = of_tenant().get_result(connection)?;
-        let (first, last) = (column(*within.start()), column(*within.end()));
-        let accepted_within = of_tenant().filter(mass_requests::audit_sequence.between(first, last));
-        let within: i64 = accepted_within.get_result(connection)?;
-        Ok(RequestCount { within: number(within), all: number(all) })
-    })
+    let place = mass_requests::audit_sequence;
+    let accepted_within = case_when(place.between(column(*within.start()), column(*within.end())), place);
+    let (all, within): (i64, i64) = mass_requests::table
+        .filter(mass_requests::tenant_id.eq(tenant.as_str()))
+        .select((count_star(), diesel::dsl::count(accepted_within)))
+        .first(connection)?;
+    Ok(RequestCount { within: number(within), all: number(all) })
 }
 
 /// Reads the next requests in the order of their ids.
