@@ -33,7 +33,7 @@ impl MappingStore for Store {
     }
 
     async fn upsert(&self, tenant: &TenantId, change: MappingChange) -> Result<ChangedMapping, MappingError> {
-        self.writes.run_for(tenant, move |connection, tenant| set(connection, tenant, &change)).await?
+        self.writes.run_for(tenant, move |connection, tenant| upsert(connection, tenant, &change)).await?
     }
 
     async fn delete(&self, tenant: &TenantId, deletion: MappingDeletion) -> Result<(), MappingError> {
@@ -72,7 +72,7 @@ pub(super) fn list(
 }
 
 /// Stores a profile as it is judged.
-pub(super) fn set(
+pub(super) fn upsert(
     connection: &mut Connection,
     tenant: &TenantId,
     change: &MappingChange,

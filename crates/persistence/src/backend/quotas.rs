@@ -19,7 +19,7 @@ impl QuotaStore for Store {
     }
 
     async fn update(&self, tenant: &TenantId, change: QuotaChange) -> Result<(), PortError> {
-        self.writes.run_for(tenant, move |connection, tenant| set(connection, tenant, &change)).await
+        self.writes.run_for(tenant, move |connection, tenant| update(connection, tenant, &change)).await
     }
 }
 
@@ -30,7 +30,7 @@ pub(super) fn get(connection: &mut Connection, tenant: &TenantId) -> QueryResult
 }
 
 /// Replaces the quotas of a tenant.
-pub(super) fn set(connection: &mut Connection, tenant: &TenantId, change: &QuotaChange) -> QueryResult<()> {
+pub(super) fn update(connection: &mut Connection, tenant: &TenantId, change: &QuotaChange) -> QueryResult<()> {
     super::write(connection, |connection| {
         let head = Head::lock(connection, tenant)?;
         let before = get(connection, tenant)?;

@@ -17,7 +17,7 @@ impl SettingsStore for Store {
     }
 
     async fn update(&self, tenant: &TenantId, change: SettingsChange) -> Result<(), PortError> {
-        self.writes.run_for(tenant, move |connection, tenant| set(connection, tenant, &change)).await
+        self.writes.run_for(tenant, move |connection, tenant| update(connection, tenant, &change)).await
     }
 }
 
@@ -29,7 +29,7 @@ pub(super) fn get(connection: &mut Connection, tenant: &TenantId) -> QueryResult
 }
 
 /// Replaces the settings of a tenant.
-pub(super) fn set(connection: &mut Connection, tenant: &TenantId, change: &SettingsChange) -> QueryResult<()> {
+pub(super) fn update(connection: &mut Connection, tenant: &TenantId, change: &SettingsChange) -> QueryResult<()> {
     super::write(connection, |connection| {
         let head = Head::lock(connection, tenant)?;
         let before = get(connection, tenant)?;
