@@ -1,0 +1,25 @@
+//! Figures of a tenant's data: the series that documents fill, and what follows from their points.
+//!
+//! Everything here is a pure function of the points of a series. What a series has for an hour therefore depends neither
+//! on the order in which its documents came, nor on how many of them were read at once.
+
+mod figures;
+mod fold;
+mod keys;
+mod readings;
+mod signals;
+
+pub use figures::Figures;
+pub use fold::{CONTEXT, LONGEST_SPAN, Point, fold, interval_at};
+pub use keys::{SeriesId, SeriesKey, Source, SourceId};
+pub use readings::{Reading, UnreadableDocument, reading};
+pub use signals::{SIGNALS, Signal, kind_of, unit_of};
+
+/// Microseconds since 1970-01-01T00:00:00Z, or a number of microseconds.
+pub type Micros = i64;
+
+/// An hour, in microseconds.
+pub const HOUR: Micros = 3_600_000_000;
+
+/// A day in UTC, in microseconds.
+pub const DAY: Micros = 24 * HOUR;

@@ -1,0 +1,72 @@
+//! What is kept of a series for an hour, a day or another stretch of time.
+
+use super::Micros;
+
+/// The figures of a stretch of time.
+///
+/// A value holds from its point until the next one, at most for three learned intervals, or for its window. `min`, `max`,
+/// `first` and `last` are those of the values that hold at some time of the stretch, or have their point in it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Figures {
+    /// The number of points.
+    pub count: u64,
+    /// The sum of their values.
+    pub sum: f64,
+    /// The least value.
+    pub min: f64,
+    /// The greatest value.
+    pub max: f64,
+    /// The first value.
+    pub first: f64,
+    /// The last value.
+    pub last: f64,
+    /// Gauges and powers: the integral of the values over the covered time, in value × hours, which is kWh for a power in
+    /// kW. Counters: the consumption of the covered time.
+    pub integral: f64,
+    /// The time in which a value holds.
+    pub covered: Micros,
+    /// The number of gaps that begin: points that are followed by none in time.
+    pub gaps: u64,
+    /// The number of points of a counter that are less than the one before.
+    pub resets: u64,
+    /// The integral of what exceeds the recommended 27 °C, in K·h. Zero but for air temperatures.
+    pub above: f64,
+    /// The integral of what lies below the recommended 18 °C, in K·h. Zero but for air temperatures.
+    pub below: f64,
+}
+
+impl Figures {
+    /// Adds the figures of the stretch that follows. The order matters: floating-point sums are not associative.
+    #[must_use]
+    pub fn then(self, next: &Self) -> Self {
+        Self {
+            count: self.count + next.count,
+            sum: self.sum + next.sum,
+            min: self.min.min(next.min),
+            max: self.max.max(next.max),
+            first: self.first,
+            last: next.last,
+            integral: self.integral + next.integral,
+            covered: self.covered + next.covered,
+            gaps: self.gaps + next.gaps,
+            resets: self.resets + next.resets,
+            above: self.above + next.above,
+            below: self.below + next.below,
+        }
+    }
+
+    /// Adds up figures in the order of time; `None` for none.
+    pub fn total<'a>(figures: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
+        figures.into_iter().fold(None, |total: Option<Self>, next| Some(total.map_or(*next, |total| total.then(next))))
+    }
+
+    /// Returns the mean of the points' values; without points, the mean over the covered time.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "counts and spans are far below 2^53")]
+    pub fn mean(&self) -> Option<f64> {
+        if self.count > 0 {
+            return Some(self.sum / self.count as f64);
+        }
+        (self.covered > 0).then(|| self.integral / (self.covered as f64 / super::HOUR as f64))
+    }
+}

@@ -1,0 +1,99 @@
+//! What a document tells about its source at one time.
+
+use super::keys::Source;
+use super::signals::SIGNALS;
+use super::{Micros, fold};
+use crate::contracts::ContractId;
+use crate::json::Value;
+use crate::time::DocumentTime;
+
+/// The values of a source at one time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// The source.
+    pub source: Source,
+    /// The type of the device.
+    pub device_type: Option<String>,
+    /// The location of the device.
+    pub location: Option<String>,
+    /// The time of the reading, or the start of its window.
+    pub at: Micros,
+    /// The length of the window for which the values hold; `None` if they hold until the next reading.
+    pub span: Option<Micros>,
+    /// The values by metric. None is infinite or not a number.
+    pub values: Vec<(String, f64)>,
+}
+
+/// A stored document lacks what its contract requires, or its contract is not known here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnreadableDocument {
+    /// A required value is missing or has another type.
+    #[error("the document has no readable {0}")]
+    Value(&'static str),
+    /// A newer program accepted it.
+    #[error("the contract {0} is not known to this program")]
+    Contract(ContractId),
+}
+
+/// Reads a stored document: device readings, and the signals of a site. Other contracts have no values: `None`.
+///
+/// # Errors
+/// [`UnreadableDocument`], which no document has that was accepted under a known contract.
+pub fn reading(contract: ContractId, document: &Value) -> Result<Option<Reading>, UnreadableDocument> {
+    match (contract.name(), contract.version()) {
+        ("device", "1.1" | "2.0") => of_device(document).map(Some),
+        ("enterprise", "1.1") => of_site(document).map(Some),
+        ("simple", _) => Ok(None),
+        _ => Err(UnreadableDocument::Contract(contract)),
+    }
+}
+
+fn of_device(document: &Value) -> Result<Reading, UnreadableDocument> {
+    let device = |name: &str| text(document, &format!("/device/{name}"));
+    let Some(Value::Object(metrics)) = document.get("metrics") else {
+        return Err(UnreadableDocument::Value("metrics"));
+    };
+    let value = |(name, value): &(String, Value)| Some((name.clone(), number(Some(value))?));
+    Ok(Reading {
+        source: Source {
+            site_id: device("site_id"),
+            device_id: Some(device("id").ok_or(UnreadableDocument::Value("device id"))?),
+        },
+        device_type: device("type"),
+        location: device("location"),
+        at: time(document, "/timestamp").ok_or(UnreadableDocument::Value("time"))?,
+        span: None,
+        values: metrics.iter().filter_map(value).collect(),
+    })
+}
+
+fn of_site(document: &Value) -> Result<Reading, UnreadableDocument> {
+    let start = time(document, "/request/time_window/start_utc").ok_or(UnreadableDocument::Value("window"))?;
+    let end = time(document, "/request/time_window/end_utc").ok_or(UnreadableDocument::Value("window"))?;
+    let site_id = text(document, "/request/assets/site_id").ok_or(UnreadableDocument::Value("site"))?;
+    let values = SIGNALS.iter().filter_map(|signal| {
+        let value = number(document.pointer(signal.pointer?))?;
+        Some((signal.name.to_owned(), value))
+    });
+    Ok(Reading {
+        source: Source { site_id: Some(site_id), device_id: None },
+        device_type: None,
+        location: None,
+        at: start,
+        span: Some((end - start).clamp(0, fold::LONGEST_SPAN)),
+        values: values.collect(),
+    })
+}
+
+fn text(document: &Value, pointer: &str) -> Option<String> {
+    if let Some(Value::String(text)) = document.pointer(pointer) { Some(text.clone()) } else { None }
+}
+
+fn time(document: &Value, pointer: &str) -> Option<Micros> {
+    let time: DocumentTime = text(document, pointer)?.parse().ok()?;
+    Some(time.instant().unix_micros())
+}
+
+fn number(value: Option<&Value>) -> Option<f64> {
+    if let Some(Value::Number(number)) = value { Some(number.value()) } else { None }
+}
