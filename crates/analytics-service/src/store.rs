@@ -33,6 +33,14 @@ pub struct Position {
     pub stopped: Option<Unreadable>,
 }
 
+impl Position {
+    /// Returns the number of events that are not projected yet.
+    #[must_use]
+    pub const fn behind(&self) -> i64 {
+        self.head - self.sequence
+    }
+}
+
 /// A stored document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredDocument {

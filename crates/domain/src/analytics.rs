@@ -3,12 +3,17 @@
 //! Everything here is a pure function of the points of a series. What a series has for an hour therefore depends neither
 //! on the order in which its documents came, nor on how many of them were read at once.
 
+mod choices;
 mod figures;
 mod fold;
 mod keys;
 mod readings;
 mod signals;
 
+pub use choices::{
+    Aggregate, Finding, Freshness, Indicator, Resolution, Split, UnknownAggregate, UnknownFinding, UnknownFreshness,
+    UnknownIndicator, UnknownResolution, UnknownSplit,
+};
 pub use figures::Figures;
 pub use fold::{CONTEXT, LONGEST_SPAN, Point, fold, interval_at};
 pub use keys::{SeriesId, SeriesKey, Source, SourceId};
