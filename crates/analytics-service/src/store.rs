@@ -214,9 +214,9 @@ pub struct Update {
     pub upto: i64,
     /// The event behind `upto`, if the projection cannot go past it.
     pub stopped: Option<Unreadable>,
-    /// Sources to be inserted or replaced.
+    /// Sources to be inserted, or to replace stored ones that are not newer by `at` and then `accepted`.
     pub sources: Vec<SourceRow>,
-    /// Sources to be deleted.
+    /// Sources to be deleted before `sources` are written, since what they describe is gone.
     pub gone_sources: Vec<SourceId>,
     /// Requests to be inserted, whose points are in `points`.
     pub requests: Vec<ProjectedRequest>,
@@ -238,8 +238,8 @@ pub struct Update {
     pub gone_hours: Vec<(SeriesId, Micros)>,
     /// Days to be inserted or replaced, by their begin.
     pub days: Vec<(SeriesId, Micros, Figures)>,
-    /// Days to be deleted, if they are there: all of a series from this one on.
-    pub gone_days: Vec<(SeriesId, Micros)>,
+    /// Days to be deleted before `days` are written, if they are there: those of a series that begin within a stretch.
+    pub gone_days: Vec<(SeriesId, Range<Micros>)>,
 }
 
 /// Reason for which an update is not applied.
