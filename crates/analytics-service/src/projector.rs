@@ -1,11 +1,26 @@
 //! The projector: it brings a tenant's series up to the end of the audit log.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 
-use crate::store::{ProjectionStore, Unreadable};
+use crate::judge::{Collision, judge};
+use crate::plan::{Plan, PlanError, plan};
+use crate::store::{ApplyError, LogBatch, ProjectionStore, Unreadable, Update, WindowState};
+
+/// The most events of a batch.
+const EVENTS: u32 = 5000;
+
+/// The most bytes of documents in a batch. One document may have more.
+const BYTES: u64 = 4 << 20;
+
+/// The number of windows from which on no further series is read together with them.
+const WINDOWS: usize = 200;
+
+/// The most rows that a batch changes, unless one event changes more. It bounds the memory.
+const ROWS: usize = 200_000;
 
 /// Reason for which a projection was not moved.
 #[derive(Debug, thiserror::Error)]
@@ -16,12 +31,14 @@ pub enum ProjectError {
 }
 
 /// How far a projection has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
     /// The sequence of the last projected event.
     pub position: i64,
     /// The number of events in the log when it was read.
     pub head: i64,
+    /// The number of events that were projected.
+    pub events: u64,
     /// The number of points that were added and removed.
     pub points: u64,
     /// The event behind `position`, if the projection cannot go past it.
@@ -39,13 +56,59 @@ impl Progress {
 /// Projects audit logs. Several servers may do so at once: each batch is applied exactly once.
 pub struct Projector {
     store: Arc<dyn ProjectionStore>,
+    /// The positions at which projections have stopped. They are tried once by each program.
+    stopped: Mutex<HashMap<TenantId, (i64, Unreadable)>>,
+}
+
+/// Reason for which an update was not computed or not applied.
+enum Failure {
+    /// A document cannot be read.
+    Unreadable(Unreadable),
+    /// Two series or sources have the same id.
+    Collision(i64),
+    /// It changes too many rows.
+    TooMany,
+    /// Another server has moved the projection.
+    Stale,
+    Store(PortError),
+}
+
+impl From<PortError> for Failure {
+    fn from(error: PortError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Unreadable(unreadable) => Self::Unreadable(unreadable),
+            PlanError::Collision(id) => Self::Collision(id),
+        }
+    }
+}
+
+impl From<Collision> for Failure {
+    fn from(Collision(id): Collision) -> Self {
+        Self::Collision(id)
+    }
+}
+
+impl From<ApplyError> for Failure {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Stale => Self::Stale,
+            ApplyError::Collision(id) => Self::Collision(id),
+            ApplyError::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 impl Projector {
     /// Puts a projector on top of a store.
     #[must_use]
     pub fn new(store: Arc<dyn ProjectionStore>) -> Self {
-        Self { store }
+        Self { store, stopped: Mutex::new(HashMap::new()) }
     }
 
     /// Lists the tenants.
@@ -62,16 +125,55 @@ impl Projector {
     /// # Errors
     /// [`ProjectError`]. The projection is then unchanged.
     pub async fn step(&self, tenant: &TenantId) -> Result<Progress, ProjectError> {
-        let batch = self.store.next(tenant, 1, 1).await?;
-        Ok(Progress { position: batch.from, head: batch.head, points: 0, stopped: batch.stopped })
+        let known = self.known_stop(tenant);
+        let mut limit = if known.is_some() { 1 } else { EVENTS };
+        loop {
+            let batch = self.store.next(tenant, limit, BYTES).await?;
+            if let Some((at, unreadable)) = &known {
+                if *at == batch.from {
+                    let stopped = Some(unreadable.clone());
+                    return Ok(Progress { position: batch.from, head: batch.head, stopped, ..Progress::default() });
+                }
+                // The projection was moved or rebuilt by another program.
+                self.remember(tenant, batch.from, None);
+            }
+            let (from, head, read) = (batch.from, batch.head, batch.upto - batch.from);
+            let failure = match self.project(tenant, batch, limit == 1).await {
+                Ok(progress) => return Ok(progress),
+                Err(failure) => failure,
+            };
+            let (fits, stopped) = match failure {
+                Failure::Store(error) => return Err(error.into()),
+                Failure::Stale => return Ok(Progress { position: from, head, ..Progress::default() }),
+                Failure::TooMany => (read / 2, None),
+                Failure::Unreadable(stopped) => (stopped.sequence - 1 - from, Some(stopped)),
+                Failure::Collision(id) => {
+                    let reason = ApplyError::Collision(id).to_string();
+                    (read / 2, Some(Unreadable { sequence: from + 1, reason }))
+                }
+            };
+            match (u32::try_from(fits).unwrap_or(0), stopped) {
+                (0, Some(stopped)) => return self.stop(tenant, from, head, stopped).await,
+                (0, None) => limit = 1,
+                (fewer, _) => limit = fewer,
+            }
+        }
     }
 
-    /// Projects a tenant's log up to the end that it had at the last step.
+    /// Projects a tenant's log up to the end that it has at the last step.
     ///
     /// # Errors
     /// [`ProjectError`]. The batches before it are projected.
     pub async fn catch_up(&self, tenant: &TenantId) -> Result<Progress, ProjectError> {
-        self.step(tenant).await
+        let (mut events, mut points) = (0, 0);
+        loop {
+            let progress = self.step(tenant).await?;
+            events += progress.events;
+            points += progress.points;
+            if progress.is_done() {
+                return Ok(Progress { events, points, ..progress });
+            }
+        }
     }
 
     /// Deletes a tenant's projection, and projects its log from the beginning.
@@ -80,6 +182,98 @@ impl Projector {
     /// [`ProjectError`]. The next step goes on.
     pub async fn rebuild(&self, tenant: &TenantId) -> Result<Progress, ProjectError> {
         self.store.clear(tenant).await?;
+        self.remember(tenant, 0, None);
         self.catch_up(tenant).await
+    }
+
+    /// Computes and applies the update of a batch. `is_least`: it cannot be made smaller.
+    async fn project(&self, tenant: &TenantId, batch: LogBatch, is_least: bool) -> Result<Progress, Failure> {
+        let LogBatch { from, upto, head, .. } = batch;
+        let stopped = batch.stopped.clone();
+        if upto == from && stopped.is_none() {
+            return Ok(Progress { position: from, head, ..Progress::default() });
+        }
+        let mut plan = plan(batch)?;
+        let mut update = Update {
+            from,
+            upto,
+            stopped: stopped.clone(),
+            sources: std::mem::take(&mut plan.sources),
+            gone_sources: std::mem::take(&mut plan.gone_sources),
+            requests: std::mem::take(&mut plan.requests),
+            gone_requests: std::mem::take(&mut plan.gone_requests),
+            intake: std::mem::take(&mut plan.intake),
+            ..Update::default()
+        };
+        self.judge_series(tenant, &plan, &mut update, is_least).await?;
+        let points = (update.points.len() + update.gone_points.len()) as u64;
+        self.store.apply(tenant, update).await?;
+        self.remember(tenant, upto, stopped.clone());
+        Ok(Progress { position: upto, head, events: (upto - from).unsigned_abs(), points, stopped })
+    }
+
+    /// Judges the series of a plan, some at a time. All windows of a series are read together.
+    async fn judge_series(
+        &self,
+        tenant: &TenantId,
+        plan: &Plan,
+        update: &mut Update,
+        is_least: bool,
+    ) -> Result<(), Failure> {
+        let mut series = plan.series.iter().peekable();
+        while series.peek().is_some() {
+            let (mut windows, mut changes) = (Vec::new(), HashMap::new());
+            while windows.len() < WINDOWS
+                && let Some((id, change)) = series.next()
+            {
+                windows.extend(change.windows(*id));
+                changes.insert(*id, change);
+            }
+            let mut states: HashMap<_, Vec<WindowState>> = HashMap::new();
+            for state in self.store.windows(tenant, windows).await? {
+                states.entry(state.window.series).or_default().push(state);
+            }
+            let mut ids: Vec<_> = changes.into_iter().collect();
+            ids.sort_unstable_by_key(|(id, _)| *id);
+            for (id, change) in ids {
+                judge(id, change, states.remove(&id).unwrap_or_default(), update)?;
+                if !is_least && update.points.len() + update.hours.len() + update.days.len() > ROWS {
+                    return Err(Failure::TooMany);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops a projection at an event.
+    async fn stop(
+        &self,
+        tenant: &TenantId,
+        from: i64,
+        head: i64,
+        stopped: Unreadable,
+    ) -> Result<Progress, ProjectError> {
+        let progress = Progress { position: from, head, stopped: Some(stopped.clone()), ..Progress::default() };
+        let update = Update { from, upto: from, stopped: Some(stopped.clone()), ..Update::default() };
+        match self.store.apply(tenant, update).await {
+            Ok(()) => self.remember(tenant, from, Some(stopped)),
+            Err(ApplyError::Stale | ApplyError::Collision(_)) => {
+                return Ok(Progress { stopped: None, ..progress });
+            }
+            Err(ApplyError::Store(error)) => return Err(error.into()),
+        }
+        Ok(progress)
+    }
+
+    fn known_stop(&self, tenant: &TenantId) -> Option<(i64, Unreadable)> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner).get(tenant).cloned()
+    }
+
+    fn remember(&self, tenant: &TenantId, at: i64, stopped: Option<Unreadable>) {
+        let mut known = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        match stopped {
+            Some(unreadable) => known.insert(tenant.clone(), (at, unreadable)),
+            None => known.remove(tenant),
+        };
     }
 }

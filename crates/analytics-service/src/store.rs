@@ -297,6 +297,8 @@ pub struct SeriesFilter {
     pub devices: Vec<String>,
     /// With one of these metrics.
     pub metrics: Vec<String>,
+    /// Whether those of devices are left out, so that those of sites as a whole remain.
+    pub without_devices: bool,
 }
 
 /// A tenant's projection, as it was at one moment. The methods read and block.
@@ -307,8 +309,8 @@ pub trait Snapshot {
     /// Lists devices, by device and then site: at most `limit`.
     fn devices(&mut self, filter: &SourceFilter, limit: u32) -> Result<Vec<SourceRow>, PortError>;
 
-    /// Lists the ids of all sites that documents name, in order.
-    fn sites(&mut self, after: Option<&str>, limit: u32) -> Result<Vec<String>, PortError>;
+    /// Lists all sites that documents name, by id, with the numbers of their devices.
+    fn sites(&mut self, after: Option<&str>, limit: u32) -> Result<Vec<(String, u64)>, PortError>;
 
     /// Lists the days of intake that begin within the stretch, in their order.
     fn intake(&mut self, within: Range<Micros>) -> Result<Vec<Intake>, PortError>;
@@ -316,7 +318,7 @@ pub trait Snapshot {
     /// Counts the devices and the series.
     fn counts(&mut self) -> Result<(u64, u64), PortError>;
 
-    /// Lists series by their keys: at most `limit`.
+    /// Lists series in the order of their keys, in which a missing name comes first: at most `limit`.
     fn series(&mut self, filter: &SeriesFilter, limit: u32) -> Result<Vec<SeriesRow>, PortError>;
 
     /// Returns the hours of series that begin within the stretch: by series, and then by hour.

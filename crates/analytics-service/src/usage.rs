@@ -4,7 +4,7 @@ use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::port::PortError;
 use mass_domain::time::Timestamp;
 
-use crate::period::PeriodError;
+use crate::period::{self, PeriodError};
 use crate::store::Intake;
 use crate::{AnalyticsService, Answer};
 
@@ -45,7 +45,12 @@ impl AnalyticsService {
         to: Timestamp,
     ) -> Result<Answer<Usage>, UsageError> {
         principal.require(Permission::SettingsManage)?;
-        let _ = (from, to);
-        Err(PeriodError::Empty { from, to }.into())
+        let period = period::check(from, to, &[("day", 1096)])?;
+        self.answer(principal.tenant(), move |snapshot| {
+            let days = snapshot.intake(period)?;
+            let (devices, series) = snapshot.counts()?;
+            Ok(Usage { days, devices, series })
+        })
+        .await
     }
 }

@@ -15,7 +15,9 @@ pub use choices::{
     UnknownIndicator, UnknownResolution, UnknownSplit,
 };
 pub use figures::Figures;
-pub use fold::{CONTEXT, LONGEST_SPAN, Point, fold, interval_at};
+pub use fold::{
+    CONTEXT, LONGEST_SPAN, PATIENCE, Point, Segment, floor, fold, fold_hours, interval_at, segments, valid,
+};
 pub use keys::{SeriesId, SeriesKey, Source, SourceId};
 pub use readings::{Reading, UnreadableDocument, reading};
 pub use signals::{SIGNALS, Signal, kind_of, unit_of};

@@ -41,17 +41,17 @@ impl Figures {
     pub fn then(self, next: &Self) -> Self {
         Self {
             count: self.count + next.count,
-            sum: self.sum + next.sum,
+            sum: finite(self.sum + next.sum),
             min: self.min.min(next.min),
             max: self.max.max(next.max),
             first: self.first,
             last: next.last,
-            integral: self.integral + next.integral,
+            integral: finite(self.integral + next.integral),
             covered: self.covered + next.covered,
             gaps: self.gaps + next.gaps,
             resets: self.resets + next.resets,
-            above: self.above + next.above,
-            below: self.below + next.below,
+            above: finite(self.above + next.above),
+            below: finite(self.below + next.below),
         }
     }
 
@@ -67,6 +67,24 @@ impl Figures {
         if self.count > 0 {
             return Some(self.sum / self.count as f64);
         }
-        (self.covered > 0).then(|| self.integral / (self.covered as f64 / super::HOUR as f64))
+        self.rate()
     }
+
+    /// Returns the mean over the covered time, in which every value has the weight of the time for which it holds. Of a
+    /// counter: the consumption per hour. `None` without covered time.
+    #[must_use]
+    pub fn rate(&self) -> Option<f64> {
+        (self.covered > 0).then(|| finite(self.integral / super::fold::hours(self.covered)))
+    }
+
+    /// Tells whether one value holds throughout a stretch of this length.
+    #[must_use]
+    pub fn is_constant(&self, length: Micros) -> bool {
+        self.covered == length && self.min.to_bits() == self.max.to_bits()
+    }
+}
+
+/// Replaces the infinite by the greatest number, and −0 by 0, since not every database stores them.
+pub(super) const fn finite(value: f64) -> f64 {
+    value.clamp(f64::MIN, f64::MAX) + 0.0
 }

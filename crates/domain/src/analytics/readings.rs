@@ -95,5 +95,6 @@ fn time(document: &Value, pointer: &str) -> Option<Micros> {
 }
 
 fn number(value: Option<&Value>) -> Option<f64> {
-    if let Some(Value::Number(number)) = value { Some(number.value()) } else { None }
+    // Not every database stores −0.
+    if let Some(Value::Number(number)) = value { Some(number.value() + 0.0) } else { None }
 }
