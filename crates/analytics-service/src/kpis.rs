@@ -1,15 +1,39 @@
 //! Indicators of sites.
 
-use mass_domain::access::{Forbidden, Principal};
-use mass_domain::analytics::{Indicator, Split};
+mod read;
+mod roles;
+mod tally;
+mod values;
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use mass_domain::access::{Forbidden, Permission, Principal};
+use mass_domain::analytics::{Figures, HOUR, Indicator, Micros, Resolution, Split};
 use mass_domain::port::PortError;
 use mass_domain::time::Timestamp;
 
-use crate::period::PeriodError;
+use crate::answer::Halt;
+use crate::period::{self, Buckets, PeriodError, instant};
+use crate::store::{SeriesFilter, SeriesRow, Snapshot, SourceFilter};
+use crate::stretches::{self, read_hours};
 use crate::{AnalyticsService, AnswerStream, TooSlow};
+use read::Reader;
+use roles::Roles;
+use tally::{Tally, float};
+use values::values;
 
 /// The most sites of one answer.
 pub const MAX_SITES: usize = 1000;
+
+/// The number of sites that shows that there are too many.
+const LOOKAHEAD: u32 = 1001;
+
+/// The most days of each step.
+const LIMITS: [(&str, i64); 2] = [("day", 1096), ("month", 7305)];
+
+/// The most buckets of a page.
+const PAGE: usize = 100;
 
 /// Reason for which indicators are not shown.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +119,103 @@ impl AnalyticsService {
     /// # Errors
     /// [`KpiError`].
     pub async fn kpis(&self, principal: &Principal, query: KpiQuery) -> Result<KpiStream, KpiError> {
-        let _ = (principal, query);
-        Err(KpiError::TooMany)
+        principal.require(Permission::AnalyticsRead)?;
+        let KpiQuery { sites, from, to, step, zone, tariff, carbon } = query;
+        let limits = if step == Split::Day { &LIMITS[..] } else { &LIMITS[1..] };
+        let period = period::check(from, to, limits)?;
+        let zone = period::zone(zone.as_deref())?;
+        if let Some(rate) = [tariff, carbon].into_iter().flatten().find(|rate| !(0.0..f64::INFINITY).contains(rate)) {
+            return Err(KpiError::Rate(rate));
+        }
+        if sites.len() > MAX_SITES {
+            return Err(KpiError::TooMany);
+        }
+        let buckets: Vec<Range<Micros>> = match step {
+            Split::Period => vec![period.clone()],
+            Split::Day => Buckets::new(period.clone(), Resolution::Day, zone).collect(),
+            Split::Month => Buckets::new(period.clone(), Resolution::Month, zone).collect(),
+        };
+        self.stream(principal.tenant(), move |snapshot, output| {
+            let as_of = snapshot.position()?;
+            let sites = select(snapshot, sites).map_err(Halt::Failed)?;
+            output.head(as_of, sites.clone())?;
+            for site in &sites {
+                let roles = Roles::find(snapshot, site, &period, (tariff, carbon))?;
+                let tallies = Reader::tally(snapshot, &roles, &buckets)?;
+                for (buckets, tallies) in buckets.chunks(PAGE).zip(tallies.chunks(PAGE)) {
+                    output.page(page(snapshot, site, &roles, buckets, tallies)?)?;
+                }
+            }
+            Ok(())
+        })
+        .await
     }
+}
+
+/// Returns the sites in their order, once each. Requires that documents name them.
+fn select(snapshot: &mut dyn Snapshot, named: Vec<String>) -> Result<Vec<String>, KpiError> {
+    if named.is_empty() {
+        let sites = snapshot.sites(None, LOOKAHEAD)?;
+        let is_too_many = sites.len() > MAX_SITES;
+        return if is_too_many { Err(KpiError::TooMany) } else { Ok(sites.into_iter().map(|(id, _)| id).collect()) };
+    }
+    let mut sites = Vec::new();
+    for site in BTreeSet::from_iter(named) {
+        let series = SeriesFilter { sites: vec![site.clone()], ..SeriesFilter::default() };
+        let devices = SourceFilter { site_id: Some(site.clone()), ..SourceFilter::default() };
+        if snapshot.series(&series, 1)?.is_empty() && snapshot.devices(&devices, 1)?.is_empty() {
+            return Err(KpiError::UnknownSite(site));
+        }
+        sites.push(site);
+    }
+    Ok(sites)
+}
+
+/// Computes the indicators of some buckets of a site.
+fn page(
+    snapshot: &mut dyn Snapshot,
+    site: &str,
+    roles: &Roles,
+    buckets: &[Range<Micros>],
+    tallies: &[Tally],
+) -> Result<Vec<SiteKpis>, PortError> {
+    let intake = intake(snapshot, &roles.intake, buckets)?;
+    let mut page = Vec::with_capacity(buckets.len());
+    for ((bucket, tally), intake) in buckets.iter().zip(tallies).zip(intake) {
+        page.push(SiteKpis {
+            site_id: site.to_owned(),
+            from: instant(bucket.start)?,
+            to: instant(bucket.end)?,
+            kpis: values(roles, tally, intake, float(bucket.end - bucket.start)),
+            peak_at: peak_at(snapshot, roles, tally)?,
+        });
+    }
+    Ok(page)
+}
+
+/// Adds up what the series of intake temperatures have in each of some buckets.
+fn intake(
+    snapshot: &mut dyn Snapshot,
+    rows: &[SeriesRow],
+    buckets: &[Range<Micros>],
+) -> Result<Vec<Option<Figures>>, PortError> {
+    let mut totals: Vec<Option<Figures>> = vec![None; buckets.len()];
+    for row in rows {
+        for (total, next) in totals.iter_mut().zip(stretches::read(snapshot, row, buckets)?) {
+            *total = Figures::total(total.iter().chain(&next));
+        }
+    }
+    Ok(totals)
+}
+
+/// Finds the hour with the greatest power of the facility.
+fn peak_at(snapshot: &mut dyn Snapshot, roles: &Roles, tally: &Tally) -> Result<Option<Timestamp>, PortError> {
+    let Some((peak, cell)) = &tally.peak else { return Ok(None) };
+    let mut begin = cell.start;
+    if cell.end - cell.start > HOUR {
+        let hours = read_hours(snapshot, &roles.facility, cell)?;
+        let first = hours.into_iter().find(|(_, figures)| figures.max.to_bits() == peak.to_bits());
+        begin = first.map_or(begin, |((_, hour), _)| hour);
+    }
+    instant(begin).map(Some)
 }

@@ -4,13 +4,16 @@
 //! Does not belong here: HTTP, SQL, and rules that can be decided without a port (those are `mass-domain`'s).
 
 mod answer;
+mod judge;
 mod kpis;
 mod period;
+mod plan;
 mod projector;
 mod quality;
 mod series;
 mod sources;
 mod store;
+mod stretches;
 mod usage;
 
 use std::sync::Arc;

@@ -1,13 +1,21 @@
 //! Doubts about the points of series.
 
-use mass_domain::access::{Forbidden, Principal};
-use mass_domain::analytics::Finding;
+mod detector;
+
+use std::ops::Range;
+
+use mass_domain::access::{Forbidden, Permission, Principal};
+use mass_domain::analytics::{Finding, Micros};
 use mass_domain::port::PortError;
 use mass_domain::time::Timestamp;
 
-use crate::period::PeriodError;
-use crate::series::SeriesHead;
+use crate::answer::Halt;
+use crate::period::{self, PeriodError, instant};
+use crate::series::{SeriesHead, select};
+use crate::store::{SeriesFilter, SeriesRow, Snapshot, SourceFilter};
+use crate::stretches::each_part;
 use crate::{AnalyticsService, AnswerStream, TooSlow};
+use detector::{Detector, Found};
 
 /// Reason for which quality is not shown.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +82,57 @@ impl AnalyticsService {
     /// # Errors
     /// [`QualityError`].
     pub async fn quality(&self, principal: &Principal, query: QualityQuery) -> Result<QualityStream, QualityError> {
-        let _ = (principal, query);
-        Err(QualityError::TooMany)
+        principal.require(Permission::AnalyticsRead)?;
+        let QualityQuery { metrics, sites, devices, from, to } = query;
+        let period = period::check(from, to, &[("day", 31)])?;
+        let filter = SeriesFilter { sites, devices, metrics, ..SeriesFilter::default() };
+        let now = self.clock.now().unix_micros();
+        self.stream(principal.tenant(), move |snapshot, output| {
+            let as_of = snapshot.position()?;
+            let rows = select(snapshot, &filter)?.ok_or(Halt::Failed(QualityError::TooMany))?;
+            output.head(as_of, rows.iter().map(|row| SeriesHead::new(row, None)).collect())?;
+            for (series, row) in rows.iter().enumerate() {
+                let findings = find(snapshot, row, &period, now)?;
+                let shown = |found: &Found| show(series, found);
+                let page: Vec<SeriesFinding> = findings.iter().map(shown).collect::<Result<_, PortError>>()?;
+                if !page.is_empty() {
+                    output.page(page)?;
+                }
+            }
+            Ok(())
+        })
+        .await
     }
+}
+
+/// Looks for doubts about a series.
+fn find(
+    snapshot: &mut dyn Snapshot,
+    row: &SeriesRow,
+    period: &Range<Micros>,
+    now: Micros,
+) -> Result<Vec<Found>, PortError> {
+    let device_id = row.key.source.device_id.clone();
+    let filter = SourceFilter { site_id: row.key.source.site_id.clone(), device_id, after: None };
+    let device = if filter.device_id.is_some() { snapshot.devices(&filter, 1)?.pop() } else { None };
+    let device_type = device.and_then(|device| device.device_type).unwrap_or_default();
+    let mut detector = Detector::new(&row.key.metric, row.kind, &device_type, now);
+    each_part(snapshot, row, period, |part, points| {
+        detector.read(&part, points);
+        Ok::<(), PortError>(())
+    })?;
+    Ok(detector.finish())
+}
+
+fn show(series: usize, found: &Found) -> Result<SeriesFinding, PortError> {
+    Ok(SeriesFinding {
+        series,
+        day: instant(found.day)?,
+        kind: found.kind,
+        count: found.count,
+        first: instant(found.first)?,
+        last: instant(found.last)?,
+        value: found.value,
+        detail: found.detail.clone(),
+    })
 }

@@ -133,7 +133,7 @@ impl AnalyticsService {
         let period = period::check(query.from, query.to, LIMITS.get(finer..).unwrap_or_default())?;
         let zone = period::zone(query.zone.as_deref())?;
         let SeriesQuery { metrics, sites, devices, step, aggregate, .. } = query;
-        let filter = SeriesFilter { sites, devices, metrics };
+        let filter = SeriesFilter { sites, devices, metrics, ..SeriesFilter::default() };
         self.stream(principal.tenant(), move |snapshot, output| {
             let as_of = snapshot.position()?;
             for metric in &filter.metrics {

@@ -110,29 +110,52 @@ pub(crate) fn read_hours(
     Ok(rows.into_iter().map(|(id, hour, figures)| ((id, hour), figures)).collect())
 }
 
-/// Reads the points within a stretch, part by part. Hands on each part with the points that its figures depend on.
+/// The points of a series within a stretch, in parts of bounded size.
+pub(crate) struct Parts<'a> {
+    series: &'a SeriesRow,
+    rest: Range<Micros>,
+    limit: usize,
+}
+
+impl<'a> Parts<'a> {
+    pub(crate) const fn new(series: &'a SeriesRow, stretch: Range<Micros>) -> Self {
+        Self { series, rest: stretch, limit: POINTS }
+    }
+
+    /// Reads the next part: its stretch, and the points that its figures depend on.
+    pub(crate) fn next(
+        &mut self,
+        snapshot: &mut dyn Snapshot,
+    ) -> Result<Option<(Range<Micros>, Vec<Point>)>, PortError> {
+        while !living(self.series, &self.rest).is_empty() {
+            let points = snapshot.points(self.series.key.id(), self.rest.clone(), CONTEXT, self.limit)?;
+            let within = points.iter().filter(|point| self.rest.contains(&point.at)).count();
+            let mut part = self.rest.clone();
+            if within >= self.limit {
+                // The last time may have more points.
+                part.end = points.last().map_or(part.end, |last| last.at.min(part.end));
+                if part.is_empty() {
+                    self.limit *= 2;
+                    continue;
+                }
+            }
+            self.rest.start = part.end;
+            self.limit = POINTS;
+            return Ok(Some((part, points)));
+        }
+        Ok(None)
+    }
+}
+
+/// Visits the points of a series within a stretch, part by part.
 pub(crate) fn each_part<E: From<PortError>>(
     snapshot: &mut dyn Snapshot,
     series: &SeriesRow,
     stretch: &Range<Micros>,
     mut visit: impl FnMut(Range<Micros>, &[Point]) -> Result<(), E>,
 ) -> Result<(), E> {
-    let (id, mut rest) = (series.key.id(), stretch.clone());
-    let mut limit = POINTS;
-    while !rest.is_empty() && !living(series, &rest).is_empty() {
-        let points = snapshot.points(id, rest.clone(), CONTEXT, limit)?;
-        let within = points.iter().filter(|point| rest.contains(&point.at)).count();
-        let mut part = rest.clone();
-        if within >= limit {
-            // The last time may have more points.
-            part.end = points.last().map_or(rest.end, |last| last.at.min(rest.end));
-            if part.is_empty() {
-                limit *= 2;
-                continue;
-            }
-        }
-        rest.start = part.end;
-        limit = POINTS;
+    let mut parts = Parts::new(series, stretch.clone());
+    while let Some((part, points)) = parts.next(snapshot)? {
         visit(part, &points)?;
     }
     Ok(())
@@ -192,13 +215,17 @@ pub(crate) fn read(
 }
 
 /// Pieces of one kind that follow each other without a gap.
-enum Run {
+pub(crate) enum Run {
+    /// Whole days.
     Days(Range<Micros>),
+    /// Whole hours.
     Hours(Range<Micros>),
+    /// Parts of hours.
     Parts(Vec<Range<Micros>>),
 }
 
-fn runs<'a>(pieces: impl Iterator<Item = &'a Piece>) -> Vec<Run> {
+/// Puts pieces together that follow each other.
+pub(crate) fn runs<'a>(pieces: impl Iterator<Item = &'a Piece>) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for piece in pieces {
         match (runs.last_mut(), piece) {
