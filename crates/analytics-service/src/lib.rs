@@ -6,6 +6,8 @@
 mod answer;
 mod judge;
 mod kpis;
+#[cfg(test)]
+mod memory;
 mod period;
 mod plan;
 mod projector;

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use mass_domain::analytics::{DAY, HOUR, Micros, Point, Reading, SeriesId, SeriesKey, SourceId, floor, reading};
 use mass_domain::json;
 
-use crate::store::{Change, Intake, Latest, LogBatch, Place, ProjectedRequest, SourceRow, StoredDocument, Unreadable, Window};
+use crate::store::{
+    Change, Intake, Latest, LogBatch, Place, ProjectedRequest, SourceRow, StoredDocument, Unreadable, Window,
+};
 
 /// The time between two changed points of a series from which on they are in separate windows.
 const APART: Micros = 6 * HOUR;
@@ -142,7 +144,10 @@ impl Plan {
     ) -> Result<(), PlanError> {
         let mut rows: BTreeMap<SourceId, SourceRow> = BTreeMap::new();
         let mut consider = |reading: &Reading, accepted: i64| match rows.entry(reading.source.id()) {
-            Entry::Vacant(entry) => Ok(drop(entry.insert(row(reading, accepted)))),
+            Entry::Vacant(entry) => {
+                entry.insert(row(reading, accepted));
+                Ok(())
+            }
             Entry::Occupied(entry) if entry.get().source != reading.source => {
                 Err(PlanError::Collision(entry.key().as_i64()))
             }

@@ -183,10 +183,7 @@ impl SeriesHead {
 }
 
 /// Lists the series that match; `None` if there are more than [`MAX_SERIES`].
-pub(crate) fn select(
-    snapshot: &mut dyn Snapshot,
-    filter: &SeriesFilter,
-) -> Result<Option<Vec<SeriesRow>>, PortError> {
+pub(crate) fn select(snapshot: &mut dyn Snapshot, filter: &SeriesFilter) -> Result<Option<Vec<SeriesRow>>, PortError> {
     let rows = snapshot.series(filter, LOOKAHEAD)?;
     Ok((rows.len() <= MAX_SERIES).then_some(rows))
 }

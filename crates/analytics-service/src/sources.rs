@@ -143,7 +143,11 @@ impl AnalyticsService {
     ///
     /// # Errors
     /// [`SourceError`], but never [`SourceError::NotFound`].
-    pub async fn sites(&self, principal: &Principal, query: &SiteQuery) -> Result<Answer<Page<SiteState>>, SourceError> {
+    pub async fn sites(
+        &self,
+        principal: &Principal,
+        query: &SiteQuery,
+    ) -> Result<Answer<Page<SiteState>>, SourceError> {
         principal.require(Permission::AnalyticsRead)?;
         let scope = CursorScope::of("sites", []);
         let after = query.cursor.as_deref().map(|cursor| decode_cursor(scope, cursor)).transpose()?;

@@ -110,6 +110,9 @@ pub(crate) fn read_hours(
     Ok(rows.into_iter().map(|(id, hour, figures)| ((id, hour), figures)).collect())
 }
 
+/// A stretch, and the points that its figures depend on.
+type Part = (Range<Micros>, Vec<Point>);
+
 /// The points of a series within a stretch, in parts of bounded size.
 pub(crate) struct Parts<'a> {
     series: &'a SeriesRow,
@@ -123,10 +126,7 @@ impl<'a> Parts<'a> {
     }
 
     /// Reads the next part: its stretch, and the points that its figures depend on.
-    pub(crate) fn next(
-        &mut self,
-        snapshot: &mut dyn Snapshot,
-    ) -> Result<Option<(Range<Micros>, Vec<Point>)>, PortError> {
+    pub(crate) fn next(&mut self, snapshot: &mut dyn Snapshot) -> Result<Option<Part>, PortError> {
         while !living(self.series, &self.rest).is_empty() {
             let points = snapshot.points(self.series.key.id(), self.rest.clone(), CONTEXT, self.limit)?;
             let within = points.iter().filter(|point| self.rest.contains(&point.at)).count();

@@ -149,7 +149,8 @@ impl Cell {
             (Some(over), Some(under)) => over.covered >= whole && under.covered >= whole,
             _ => true,
         };
-        self.varying.is_empty() && RATIOS.iter().all(|(_, over, under)| is_comparable(self.get(*over), self.get(*under)))
+        self.varying.is_empty()
+            && RATIOS.iter().all(|(_, over, under)| is_comparable(self.get(*over), self.get(*under)))
     }
 }
 

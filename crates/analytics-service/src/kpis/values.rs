@@ -43,9 +43,7 @@ fn value(indicator: Indicator, roles: &Roles, tally: &Tally, intake: Option<Figu
         Indicator::LoadFactor => load_factor(roles, tally, length),
         Indicator::Cost => product(Quantity::Cost, &roles.price, roles, tally, length),
         Indicator::Carbon => product(Quantity::Carbon, &roles.carbon, roles, tally, length),
-        Indicator::Pue | Indicator::Wue | Indicator::Cue | Indicator::Erf => {
-            ratio(indicator, roles, tally, length)
-        }
+        Indicator::Pue | Indicator::Wue | Indicator::Cue | Indicator::Erf => ratio(indicator, roles, tally, length),
         Indicator::RciHi => rack_cooling(roles, intake, length, |figures| figures.above / TOO_WARM),
         Indicator::RciLo => rack_cooling(roles, intake, length, |figures| figures.below / TOO_COLD),
         Indicator::Completeness => completeness(roles, tally, length).map(|share| (share, share)),
@@ -73,8 +71,7 @@ fn peak(roles: &Roles, tally: &Tally, length: f64) -> Outcome {
 
 fn load_factor(roles: &Roles, tally: &Tally, length: f64) -> Outcome {
     let (peak, coverage) = peak(roles, tally, length)?;
-    let Amount { value, covered } =
-        tally.get(Quantity::Facility).ok_or_else(|| absent(FACILITY, &roles.facility))?;
+    let Amount { value, covered } = tally.get(Quantity::Facility).ok_or_else(|| absent(FACILITY, &roles.facility))?;
     if peak > 0.0 {
         Ok((value / (covered / float(HOUR)) / peak, coverage))
     } else {
@@ -149,11 +146,7 @@ fn rack_cooling(roles: &Roles, intake: Option<Figures>, length: f64, excess: imp
 
 /// Returns the mean share that the site's powers cover.
 fn completeness(roles: &Roles, tally: &Tally, length: f64) -> Result<f64, String> {
-    let all = [
-        (Quantity::It, &roles.it),
-        (Quantity::Hvac, &roles.hvac),
-        (Quantity::Facility, &roles.facility),
-    ];
+    let all = [(Quantity::It, &roles.it), (Quantity::Hvac, &roles.hvac), (Quantity::Facility, &roles.facility)];
     let present = all.iter().filter(|(_, rows)| !rows.is_empty());
     let shares: Vec<f64> =
         present.map(|(quantity, _)| tally.get(*quantity).unwrap_or_default().covered / length).collect();

@@ -100,13 +100,15 @@ fn unit(metric: &str, kind: MetricKind, device_type: &str) -> Unit {
     if metric.ends_with("_percent") {
         return Unit::Percent;
     }
-    let is_air = ["temperature_celsius", "dew_point_celsius", "wet_bulb_celsius"].iter().any(|end| metric.ends_with(end));
+    let is_air =
+        ["temperature_celsius", "dew_point_celsius", "wet_bulb_celsius"].iter().any(|end| metric.ends_with(end));
     if is_air { Unit::Celsius } else { Unit::Other }
 }
 
 /// Tells whether values of a metric change all the time, unless the sensor is stuck.
 fn is_moving(metric: &str, kind: MetricKind) -> bool {
-    let moves = ["temperature_celsius", "humidity_percent", "pressure_hpa", "dew_point_celsius", "wet_bulb_celsius", "co2_ppm"];
+    let moves =
+        ["temperature_celsius", "humidity_percent", "pressure_hpa", "dew_point_celsius", "wet_bulb_celsius", "co2_ppm"];
     kind == MetricKind::Power || moves.iter().any(|end| metric.ends_with(end))
 }
 

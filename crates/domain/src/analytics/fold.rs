@@ -69,7 +69,8 @@ pub fn interval_at(points: &[Point], index: usize) -> Micros {
     for (distance, pair) in distances.iter_mut().zip(known.windows(2)) {
         *distance = pair[1].at - pair[0].at;
     }
-    let Some(distances) = distances.get_mut(..known.len().saturating_sub(1)).filter(|found| found.len() >= ENOUGH) else {
+    let Some(distances) = distances.get_mut(..known.len().saturating_sub(1)).filter(|found| found.len() >= ENOUGH)
+    else {
         return UNKNOWN;
     };
     let middle = (distances.len() - 1) / 2;
@@ -200,12 +201,7 @@ pub fn fold(metric: &str, kind: MetricKind, points: &[Point], stretches: &[Range
 /// Computes the figures of all hours within a stretch, which begins and ends with an hour: as [`fold`], by the begins of
 /// the hours, in order. Hours without a value are left out.
 #[must_use]
-pub fn fold_hours(
-    metric: &str,
-    kind: MetricKind,
-    points: &[Point],
-    within: &Range<Micros>,
-) -> Vec<(Micros, Figures)> {
+pub fn fold_hours(metric: &str, kind: MetricKind, points: &[Point], within: &Range<Micros>) -> Vec<(Micros, Figures)> {
     let is_air = is_air(metric);
     let mut hours: Vec<(Micros, Figures)> = Vec::new();
     for segment in segments(kind, points) {
