@@ -18,7 +18,7 @@ use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 
 use crate::columns::{Id, Instant, Json, Word, sql};
-use crate::connections::{Connections, EXPORTS, Walled};
+use crate::connections::{ANALYTICS, ANALYTICS_OF_TENANT, Connections, EXPORTS, PROJECTIONS, Walled};
 use crate::group_commit::GroupCommit;
 use crate::round_robin::round_robin;
 use crate::rows::{
@@ -33,6 +33,7 @@ use crate::{LockedFile, MigrateError, NewerDatabase, OpenError, Options};
 
 #[path = "backend/ports.rs"]
 mod backend;
+mod projecting;
 mod sweeping;
 
 use backend::{Share, names};
@@ -66,6 +67,10 @@ pub(crate) struct Store {
     writes: Arc<Connections<Connection>>,
     // A separate pool, so that a client which reads an export slowly keeps no connection from other reads.
     exports: Connections<Connection>,
+    // A separate pool, so that a client which reads figures slowly keeps no connection from other reads.
+    analytics: Connections<Connection>,
+    // A separate pool, so that the projector keeps no connection from requests while it reads.
+    projections: Connections<Connection>,
     accepting: GroupCommit<Connection>,
     /// The tenant whose delivery was claimed last.
     last_served: Mutex<Option<TenantId>>,
@@ -100,8 +105,13 @@ impl Store {
         let accepting = GroupCommit::new(Arc::clone(&writes), backend::commit_documents, Arc::clone(&options.observer));
         let reads = Connections::new("database read", url, options.pool_size.get(), options.timeout, Setup);
         let exports = Connections::new("database export", url, EXPORTS, options.timeout, Setup).one_for_each_tenant();
+        let analytics = Connections::new("database analytics", url, ANALYTICS, options.timeout, Setup)
+            .at_most_for_each_tenant(ANALYTICS_OF_TENANT);
+        let projections =
+            Connections::new("database projection", url, PROJECTIONS, options.timeout, Setup).one_for_each_tenant();
         let (last_served, sweeping) = (Mutex::default(), Arc::default());
-        Ok(Self { reads, writes, exports, accepting, last_served, sweeping, path: url.to_owned(), file })
+        let path = url.to_owned();
+        Ok(Self { reads, writes, exports, analytics, projections, accepting, last_served, sweeping, path, file })
     }
 }
 
@@ -223,6 +233,11 @@ fn may_archive(_connection: &mut Connection) -> QueryResult<bool> {
 
 /// Returns the pool for archiving.
 fn archiving(store: &Store) -> &Connections<Connection> {
+    &store.writes
+}
+
+/// Returns the pool for the updates of projections: that of all writes, whose queue is fair.
+fn applying(store: &Store) -> &Connections<Connection> {
     &store.writes
 }
 
