@@ -189,8 +189,11 @@ impl ProjectionStore for Memory {
         for place in removed.values().filter_map(|request| request.place) {
             let keys = rows.series.values().map(|row| row.key.clone()).filter(|key| key.source.id() == place.source);
             series.insert(place.source, keys.collect());
-            if removed.contains_key(&rows.sources[&place.source].accepted) {
-                let left = rows.requests.values().filter(|request| !removed.contains_key(&request.accepted));
+            if rows.sources.get(&place.source).is_some_and(|row| removed.contains_key(&row.accepted)) {
+                let is_left = |request: &&ProjectedRequest| {
+                    !removed.contains_key(&request.accepted) && documents.contains_key(&request.accepted)
+                };
+                let left = rows.requests.values().filter(is_left);
                 let left = left.filter_map(|request| Some((request.place?, request.accepted)));
                 let newest = left.filter(|(other, _)| other.source == place.source).max_by_key(|(p, a)| (p.at, *a));
                 let newest =

@@ -56,6 +56,10 @@ impl Progress {
 /// Projects audit logs. Several servers may do so at once: each batch is applied exactly once.
 pub struct Projector {
     store: Arc<dyn ProjectionStore>,
+    /// The most events of a batch.
+    events: u32,
+    /// The most rows that a batch changes, unless one event changes more.
+    rows: usize,
     /// The positions at which projections have stopped. They are tried once by each program.
     stopped: Mutex<HashMap<TenantId, (i64, Unreadable)>>,
 }
@@ -108,7 +112,7 @@ impl Projector {
     /// Puts a projector on top of a store.
     #[must_use]
     pub fn new(store: Arc<dyn ProjectionStore>) -> Self {
-        Self { store, stopped: Mutex::new(HashMap::new()) }
+        Self { store, events: EVENTS, rows: ROWS, stopped: Mutex::new(HashMap::new()) }
     }
 
     /// Lists the tenants.
@@ -126,7 +130,7 @@ impl Projector {
     /// [`ProjectError`]. The projection is then unchanged.
     pub async fn step(&self, tenant: &TenantId) -> Result<Progress, ProjectError> {
         let known = self.known_stop(tenant);
-        let mut limit = if known.is_some() { 1 } else { EVENTS };
+        let mut limit = if known.is_some() { 1 } else { self.events };
         loop {
             let batch = self.store.next(tenant, limit, BYTES).await?;
             if let Some((at, unreadable)) = &known {
@@ -237,7 +241,7 @@ impl Projector {
             ids.sort_unstable_by_key(|(id, _)| *id);
             for (id, change) in ids {
                 judge(id, change, states.remove(&id).unwrap_or_default(), update)?;
-                if !is_least && update.points.len() + update.hours.len() + update.days.len() > ROWS {
+                if !is_least && update.points.len() + update.hours.len() + update.days.len() > self.rows {
                     return Err(Failure::TooMany);
                 }
             }
@@ -277,3 +281,6 @@ impl Projector {
         };
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -133,7 +133,7 @@ pub struct LogBatch {
     /// The first event that cannot be read: behind `upto`.
     pub stopped: Option<Unreadable>,
     /// For each source of which a step removes the request that its stored row describes: the newest stored request that
-    /// no step of this batch removes. `None` if there is none.
+    /// no step of this batch removes, and whose document has not been erased. `None` if there is none.
     pub latest: HashMap<SourceId, Option<Latest>>,
     /// For each source of which a step removes a stored request: its stored series.
     pub series: HashMap<SourceId, Vec<SeriesKey>>,
