@@ -163,6 +163,42 @@ proptest! {
     }
 }
 
+/// Distances of which a few more or less change the median, and with it where gaps begin.
+fn distances() -> impl Strategy<Value = Vec<i64>> {
+    prop::collection::vec(prop::sample::select(vec![1_i64, 1, 4, 13, 40]), 40..90)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    /// A change within a long series changes what depends on it, up to the last point that learns from it.
+    #[test]
+    fn changes_within_a_series_reach_as_far_as_its_intervals_are_learned(
+        distances in distances(),
+        changes in prop::collection::vec((0_usize..90, any::<bool>()), 1..6),
+    ) {
+        let mut log = Log::default();
+        let mut minute = 0;
+        let mut minutes = Vec::new();
+        for distance in distances {
+            log.add(&Act::Read { device: 0, minute, value: 7, metrics: 3 });
+            minutes.push(minute);
+            minute += distance;
+        }
+        run(log.memory.projector().catch_up(&tenant())).unwrap();
+        for (which, is_added) in changes {
+            if is_added {
+                let minute = minutes[which % minutes.len()] + 1;
+                log.add(&Act::Read { device: 0, minute, value: 8, metrics: 3 });
+            } else {
+                log.add(&Act::Remove { which, is_erased: true });
+            }
+            run(log.memory.projector().step(&tenant())).unwrap();
+            prop_assert_eq!(&log.memory.rows(), &log.expected());
+        }
+    }
+}
+
 /// Returns the numbers of all hours, days and last values, bit for bit.
 fn bits(rows: &Rows) -> Vec<u64> {
     let figures = rows.hours.values().chain(rows.days.values());
