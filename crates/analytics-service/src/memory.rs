@@ -201,7 +201,7 @@ impl ProjectionStore for Memory {
                 latest.insert(place.source, newest);
             }
         }
-        Ok(LogBatch { from, upto, head, steps, stopped, latest, series })
+        Ok(LogBatch { deletions: 0, from, upto, head, steps, stopped, latest, series })
     }
 
     async fn windows(&self, _: &TenantId, windows: Vec<Window>) -> Result<Vec<WindowState>, PortError> {

@@ -141,7 +141,8 @@ impl Projector {
                 // The projection was moved or rebuilt by another program.
                 self.remember(tenant, batch.from, None);
             }
-            let (from, head, read) = (batch.from, batch.head, batch.upto - batch.from);
+            let (at, head, read) = ((batch.deletions, batch.from), batch.head, batch.upto - batch.from);
+            let from = batch.from;
             let failure = match self.project(tenant, batch, limit == 1).await {
                 Ok(progress) => return Ok(progress),
                 Err(failure) => failure,
@@ -157,7 +158,7 @@ impl Projector {
                 }
             };
             match (u32::try_from(fits).unwrap_or(0), stopped) {
-                (0, Some(stopped)) => return self.stop(tenant, from, head, stopped).await,
+                (0, Some(stopped)) => return self.stop(tenant, at, head, stopped).await,
                 (0, None) => limit = 1,
                 (fewer, _) => limit = fewer,
             }
@@ -192,13 +193,14 @@ impl Projector {
 
     /// Computes and applies the update of a batch. `is_least`: it cannot be made smaller.
     async fn project(&self, tenant: &TenantId, batch: LogBatch, is_least: bool) -> Result<Progress, Failure> {
-        let LogBatch { from, upto, head, .. } = batch;
+        let LogBatch { deletions, from, upto, head, .. } = batch;
         let stopped = batch.stopped.clone();
         if upto == from && stopped.is_none() {
             return Ok(Progress { position: from, head, ..Progress::default() });
         }
         let mut plan = plan(batch)?;
         let mut update = Update {
+            deletions,
             from,
             upto,
             stopped: stopped.clone(),
@@ -253,12 +255,12 @@ impl Projector {
     async fn stop(
         &self,
         tenant: &TenantId,
-        from: i64,
+        (deletions, from): (i64, i64),
         head: i64,
         stopped: Unreadable,
     ) -> Result<Progress, ProjectError> {
         let progress = Progress { position: from, head, stopped: Some(stopped.clone()), ..Progress::default() };
-        let update = Update { from, upto: from, stopped: Some(stopped.clone()), ..Update::default() };
+        let update = Update { deletions, from, upto: from, stopped: Some(stopped.clone()), ..Update::default() };
         match self.store.apply(tenant, update).await {
             Ok(()) => self.remember(tenant, from, Some(stopped)),
             Err(ApplyError::Stale | ApplyError::Collision(_)) => {

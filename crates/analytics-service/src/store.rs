@@ -122,6 +122,8 @@ pub struct Latest {
 /// The part of the log that is projected next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogBatch {
+    /// The number of times that the projection has been deleted.
+    pub deletions: i64,
     /// The position of the projection.
     pub from: i64,
     /// The sequence of the last event of the batch that can be read; `from` if there is none.
@@ -208,6 +210,8 @@ pub struct SeriesRow {
 /// Everything that a batch changes in a projection. Keys that are in no list stay as they are.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Update {
+    /// The number of times that the projection had been deleted when the update was computed.
+    pub deletions: i64,
     /// The position from which the update was computed.
     pub from: i64,
     /// The position after it.
@@ -270,7 +274,7 @@ pub trait ProjectionStore: Send + Sync {
     /// touch: of which a later one's `from` is before the `stop` of an earlier one, or the earlier one has no `stop`.
     async fn windows(&self, tenant: &TenantId, windows: Vec<Window>) -> Result<Vec<WindowState>, PortError>;
 
-    /// Applies an update if the projection still is at its `from`, and moves it to `upto`.
+    /// Applies an update if the projection still is at its `from`, and has not been deleted since; and moves it to `upto`.
     async fn apply(&self, tenant: &TenantId, update: Update) -> Result<(), ApplyError>;
 
     /// Deletes the projection of a tenant: its position becomes 0. In several transactions, the position first.

@@ -372,6 +372,7 @@ table! {
     projections (tenant_id) {
         tenant_id -> Text,
         position -> BigInt,
+        deletions -> BigInt,
         stopped_sequence -> Nullable<BigInt>,
         stopped_reason -> Nullable<Text>,
     }

@@ -4,6 +4,8 @@
 CREATE TABLE projections (
     tenant_id text NOT NULL PRIMARY KEY REFERENCES tenants (id),
     position bigint NOT NULL,
+    -- The number of times that they were deleted.
+    deletions bigint NOT NULL,
     -- The event behind it, if the projection cannot go past it.
     stopped_sequence bigint,
     stopped_reason text

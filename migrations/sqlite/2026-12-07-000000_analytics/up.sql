@@ -4,6 +4,8 @@
 CREATE TABLE projections (
     tenant_id TEXT NOT NULL PRIMARY KEY REFERENCES tenants (id),
     position INTEGER NOT NULL,
+    -- The number of times that they were deleted.
+    deletions INTEGER NOT NULL,
     -- The event behind it, if the projection cannot go past it.
     stopped_sequence INTEGER,
     stopped_reason TEXT

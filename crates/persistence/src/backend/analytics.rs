@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::result::Error;
 use diesel::sql_types::Bool;
 use mass_analytics_service::{
-    AnalyticsStore, Intake, Job, Position, SeriesFilter, SeriesRow, Snapshot, SourceFilter, SourceRow, Unreadable,
+    AnalyticsStore, Intake, Job, Position, SeriesFilter, SeriesRow, Snapshot, SourceFilter, SourceRow,
 };
 use mass_domain::analytics::{Figures, Micros, Point, SeriesId};
 use mass_domain::audit::tree::{Frontier, TreeHash};
@@ -18,7 +18,6 @@ use mass_domain::tenancy::TenantId;
 
 use super::audit::{column, count};
 use super::audit_tree::StoredTree;
-use super::projection_log::CLEARED;
 use super::{Connection, Store, audit_log, projecting};
 use crate::error_classifier::is_unavailable;
 use crate::rows::{ProjectionRow, StoredPoint, StoredSeries, StoredSource, Stretch, point};
@@ -42,11 +41,8 @@ impl AnalyticsStore for Store {
 /// Runs a job in one snapshot.
 fn read(connection: &mut Connection, tenant: &TenantId, job: Job) -> QueryResult<Result<(), PortError>> {
     super::read(connection, |connection| {
-        let projection = projections::table
-            .find(tenant.as_str())
-            .select((projections::position, projections::stopped_sequence, projections::stopped_reason))
-            .first(connection)
-            .optional()?;
+        let projection =
+            projections::table.find(tenant.as_str()).select(ProjectionRow::as_select()).first(connection).optional()?;
         let mut reader = Reader { connection, tenant, projection: projection.unwrap_or_default(), failed: None };
         let done = job(&mut reader);
         reader.failed.map_or(Ok(done), Err)
@@ -70,7 +66,7 @@ impl Reader<'_> {
         &mut self,
         read: impl FnOnce(&mut Connection, &TenantId) -> QueryResult<T>,
     ) -> Result<T, PortError> {
-        if self.projection.0 == CLEARED { Ok(T::default()) } else { self.query(read) }
+        if self.projection.position == ProjectionRow::CLEARED { Ok(T::default()) } else { self.query(read) }
     }
 
     fn query<T>(&mut self, read: impl FnOnce(&mut Connection, &TenantId) -> QueryResult<T>) -> Result<T, PortError> {
@@ -86,10 +82,7 @@ impl Reader<'_> {
 
 impl Snapshot for Reader<'_> {
     fn position(&mut self) -> Result<Position, PortError> {
-        let (sequence, stopped_sequence, stopped_reason) = self.projection.clone();
-        let sequence = sequence.max(0);
-        let stopped = stopped_sequence.zip(stopped_reason);
-        let stopped = stopped.map(|(sequence, reason)| Unreadable { sequence, reason });
+        let (sequence, stopped) = (self.projection.position.max(0), self.projection.stopped());
         let (root, head) = self.query(|connection, tenant| roots(connection, tenant, sequence))?;
         Ok(Position { sequence, root, head, stopped })
     }

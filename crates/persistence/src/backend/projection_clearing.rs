@@ -6,10 +6,10 @@ use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 
 use super::Connection;
-use super::projection_log::CLEARED;
 use super::projection_update::{lock, move_to};
 use crate::connections::Connections;
-use crate::schema::{intake, projected_requests, series, sources};
+use crate::rows::ProjectionRow;
+use crate::schema::{intake, projected_requests, projections, series, sources};
 use crate::statement::statement;
 
 /// The rows that a transaction deletes.
@@ -63,7 +63,10 @@ delete_some!(delete_days, "days", "starts_at");
 pub(super) fn begin(connection: &mut Connection, tenant: &TenantId) -> QueryResult<()> {
     super::write(connection, |connection| {
         lock(connection, tenant)?;
-        move_to(connection, tenant, CLEARED, None)
+        diesel::update(projections::table.find(tenant.as_str()))
+            .set(projections::deletions.eq(projections::deletions + 1))
+            .execute(connection)?;
+        move_to(connection, tenant, ProjectionRow::CLEARED, None)
     })
 }
 
@@ -98,12 +101,9 @@ fn while_cleared<T>(
     otherwise: T,
     work: impl FnOnce(&mut Connection) -> QueryResult<T>,
 ) -> QueryResult<T> {
-    super::write(
-        connection,
-        |connection| {
-            if lock(connection, tenant)?.0 == CLEARED { work(connection) } else { Ok(otherwise) }
-        },
-    )
+    super::write(connection, |connection| {
+        if lock(connection, tenant)?.position == ProjectionRow::CLEARED { work(connection) } else { Ok(otherwise) }
+    })
 }
 
 /// Deletes projected requests from an acceptance on. Returns the next one.

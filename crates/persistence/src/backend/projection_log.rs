@@ -13,10 +13,8 @@ use super::audit_log::archived;
 use super::projection_documents::{Documents, Found};
 use super::projection_effects::{Effect, effect};
 use super::projection_removals as removals;
+use crate::rows::ProjectionRow;
 use crate::schema::{audit_archived_changes, audit_events, audit_heads, projections};
-
-/// The position of a projection whose rows are being deleted.
-pub(super) const CLEARED: i64 = -1;
 
 /// An event as far as it matters.
 struct LogEvent {
@@ -49,11 +47,12 @@ pub(super) fn next(
     bytes: u64,
 ) -> QueryResult<Option<LogBatch>> {
     super::read(connection, |connection| {
-        let (from, head) = extent(connection, tenant)?;
-        if from == CLEARED {
+        let (ProjectionRow { position: from, deletions, .. }, head) = extent(connection, tenant)?;
+        if from == ProjectionRow::CLEARED {
             return Ok(None);
         }
         let mut batch = LogBatch {
+            deletions,
             from,
             upto: from,
             head,
@@ -73,16 +72,11 @@ pub(super) fn next(
     })
 }
 
-/// Returns the position of the projection and the number of events in the log.
-fn extent(connection: &mut Connection, tenant: &TenantId) -> QueryResult<(i64, i64)> {
-    let position = projections::table
-        .filter(projections::tenant_id.eq(tenant.as_str()))
-        .select(projections::position)
-        .single_value();
-    let size =
-        audit_heads::table.filter(audit_heads::tenant_id.eq(tenant.as_str())).select(audit_heads::size).single_value();
-    let (position, size): (Option<i64>, Option<i64>) = diesel::select((position, size)).first(connection)?;
-    Ok((position.unwrap_or(0), size.unwrap_or(0)))
+/// Returns the state of the projection and the number of events in the log.
+fn extent(connection: &mut Connection, tenant: &TenantId) -> QueryResult<(ProjectionRow, i64)> {
+    let state = projections::table.find(tenant.as_str()).select(ProjectionRow::as_select()).first(connection);
+    let size = audit_heads::table.find(tenant.as_str()).select(audit_heads::size).first(connection);
+    Ok((state.optional()?.unwrap_or_default(), size.optional()?.unwrap_or(0)))
 }
 
 /// Reads at most `limit` events behind a position. What was archived of them stands in a table of its own.

@@ -8,7 +8,7 @@ use mass_domain::analytics::{Point, SeriesId, SeriesKey, Source};
 use mass_domain::tenancy::TenantId;
 
 use super::{Connection, projecting};
-use crate::rows::FiguresRow;
+use crate::rows::{FiguresRow, ProjectionRow};
 use crate::schema::{intake, projected_requests, projections, series, sources};
 use crate::store::KEYS_PER_STATEMENT;
 
@@ -19,8 +19,8 @@ pub(super) fn apply(
     mut update: Update,
 ) -> QueryResult<Result<(), ApplyError>> {
     super::write(connection, |connection| {
-        let (position, stopped) = lock(connection, tenant)?;
-        if position != update.from {
+        let state = lock(connection, tenant)?;
+        if (state.position, state.deletions) != (update.from, update.deletions) {
             return Ok(Err(ApplyError::Stale));
         }
         if let Some(id) = collision(connection, tenant, &update)? {
@@ -29,27 +29,23 @@ pub(super) fn apply(
         delete(connection, tenant, &update)?;
         insert(connection, tenant, &mut update)?;
         // A projection that waits for a mended program stops at the same event again and again.
-        if (update.upto, &update.stopped) != (position, &stopped) {
+        if (update.upto, &update.stopped) != (state.position, &state.stopped()) {
             move_to(connection, tenant, update.upto, update.stopped.as_ref())?;
         }
         Ok(Ok(()))
     })
 }
 
-/// Waits until no other update of the tenant is applied, and returns the position and the event at which it has stopped.
-pub(super) fn lock(connection: &mut Connection, tenant: &TenantId) -> QueryResult<(i64, Option<Unreadable>)> {
-    let locked = match projecting::lock(connection, tenant)? {
-        Some(locked) => locked,
-        None => {
-            diesel::insert_into(projections::table)
-                .values((projections::tenant_id.eq(tenant.as_str()), projections::position.eq(0)))
-                .on_conflict_do_nothing()
-                .execute(connection)?;
-            projecting::lock(connection, tenant)?.ok_or(diesel::NotFound)?
-        }
-    };
-    let (position, sequence, reason) = locked;
-    Ok((position, sequence.zip(reason).map(|(sequence, reason)| Unreadable { sequence, reason })))
+/// Waits until no other update of the tenant is applied, and returns the state of the projection.
+pub(super) fn lock(connection: &mut Connection, tenant: &TenantId) -> QueryResult<ProjectionRow> {
+    if let Some(locked) = projecting::lock(connection, tenant)? {
+        return Ok(locked);
+    }
+    diesel::insert_into(projections::table)
+        .values((projections::tenant_id.eq(tenant.as_str()), projections::position.eq(0), projections::deletions.eq(0)))
+        .on_conflict_do_nothing()
+        .execute(connection)?;
+    projecting::lock(connection, tenant)?.ok_or(diesel::NotFound)
 }
 
 /// Moves the position.

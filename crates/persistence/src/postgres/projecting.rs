@@ -19,8 +19,12 @@ use crate::statement::statement;
 
 /// Locks and reads the row of a tenant's projection.
 pub(super) fn lock(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Option<ProjectionRow>> {
-    let columns = (projections::position, projections::stopped_sequence, projections::stopped_reason);
-    projections::table.find(tenant.as_str()).select(columns).for_update().first(connection).optional()
+    projections::table
+        .find(tenant.as_str())
+        .select(ProjectionRow::as_select())
+        .for_update()
+        .first(connection)
+        .optional()
 }
 
 statement!(

@@ -35,7 +35,7 @@ const NEEDS: &str = "
         ('mass_requests', '{SELECT,INSERT}', '{status,version,updated_at,corrected_by,deleted_at,document,warnings,correlation_id,idempotency_key,site_id,device_id,observed_at,natural_key,batch_id,call_id}'),
         ('points', '{SELECT,INSERT,DELETE}', '{}'),
         ('projected_requests', '{SELECT,INSERT,DELETE}', '{}'),
-        ('projections', '{SELECT,INSERT}', '{position,stopped_sequence,stopped_reason}'),
+        ('projections', '{SELECT,INSERT}', '{position,deletions,stopped_sequence,stopped_reason}'),
         ('quarantine_usage', '{SELECT,INSERT}', '{bytes}'),
         ('quarantined_records', '{SELECT,INSERT,DELETE}', '{}'),
         ('quotas', '{SELECT,INSERT}', '{requests_per_day,stored_bytes,quarantine_bytes,updated_at}'),

@@ -2,14 +2,32 @@
 
 use diesel::prelude::*;
 use diesel::result::Error::DeserializationError;
-use mass_analytics_service::{Place, ProjectedRequest, SeriesRow, SourceRow};
+use mass_analytics_service::{Place, ProjectedRequest, SeriesRow, SourceRow, Unreadable};
 use mass_domain::analytics::{Figures, Micros, Point, SeriesId, SeriesKey, Source, SourceId};
 use mass_domain::metrics::MetricKind;
 
-use crate::schema::{projected_requests, series, sources};
+use crate::schema::{projected_requests, projections, series, sources};
 
-/// A position, and the sequence and reason of the event at which the projection has stopped.
-pub(crate) type ProjectionRow = (i64, Option<i64>, Option<String>);
+/// The state of a projection.
+#[derive(Debug, Default, Queryable, Selectable)]
+#[diesel(table_name = projections)]
+pub(crate) struct ProjectionRow {
+    pub(crate) position: i64,
+    pub(crate) deletions: i64,
+    stopped_sequence: Option<i64>,
+    stopped_reason: Option<String>,
+}
+
+impl ProjectionRow {
+    /// The position while the rows of a projection are deleted.
+    pub(crate) const CLEARED: i64 = -1;
+
+    /// Returns the event at which the projection has stopped.
+    pub(crate) fn stopped(&self) -> Option<Unreadable> {
+        let reason = self.stopped_reason.clone();
+        self.stopped_sequence.zip(reason).map(|(sequence, reason)| Unreadable { sequence, reason })
+    }
+}
 
 /// A stretch of a series, up to its end and without it.
 #[derive(Debug, Clone, Copy)]

@@ -17,8 +17,7 @@ use crate::statement::statement;
 
 /// Reads the row of a tenant's projection; the transaction has the write lock already.
 pub(super) fn lock(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Option<ProjectionRow>> {
-    let columns = (projections::position, projections::stopped_sequence, projections::stopped_reason);
-    projections::table.find(tenant.as_str()).select(columns).first(connection).optional()
+    projections::table.find(tenant.as_str()).select(ProjectionRow::as_select()).first(connection).optional()
 }
 
 /// Builds the query for the times of a series.

@@ -277,7 +277,7 @@ const RIGHTS: [(&str, &str, &str); 32] = [
     ),
     ("points", "DELETE INSERT SELECT", ""),
     ("projected_requests", "DELETE INSERT SELECT", ""),
-    ("projections", "INSERT SELECT", "position stopped_reason stopped_sequence"),
+    ("projections", "INSERT SELECT", "deletions position stopped_reason stopped_sequence"),
     ("quarantine_usage", "INSERT SELECT", "bytes"),
     ("quarantined_records", "DELETE INSERT SELECT", ""),
     ("quotas", "INSERT SELECT", "quarantine_bytes requests_per_day stored_bytes updated_at"),
