@@ -3,6 +3,8 @@
 mod read;
 mod roles;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use std::collections::BTreeSet;

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use mass_domain::analytics::{
-    CONTEXT, DAY, Figures, HOUR, Micros, Point, SeriesId, SeriesKey, Source, SourceId, floor, kind_of,
+    CONTEXT, DAY, Figures, HOUR, Micros, Point, SeriesId, SeriesKey, Source, SourceId, floor, fold, interval_at,
+    kind_of, valid,
 };
 use mass_domain::audit::tree::TreeHash;
 use mass_domain::contracts::{self, ContractId};
@@ -69,6 +70,10 @@ impl Clock for Still {
     fn now(&self) -> Timestamp {
         self.0
     }
+}
+
+pub(crate) fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
 }
 
 pub(crate) fn tenant() -> TenantId {
@@ -276,7 +281,9 @@ impl Rows {
                 *stored = row;
             }
         }
-        update.gone_requests.iter().for_each(|accepted| drop(self.requests.remove(accepted).unwrap()));
+        for accepted in &update.gone_requests {
+            self.requests.remove(accepted).unwrap();
+        }
         for request in update.requests {
             assert_eq!(self.requests.insert(request.accepted, request), None);
         }
@@ -311,13 +318,14 @@ impl Rows {
         for key in keys {
             let (id, kind) = (key.id(), kind_of(&key.metric));
             let points = self.points.values_of(id, Micros::MIN..Micros::MAX);
-            let valid = mass_domain::analytics::valid(&points);
-            let (Some(first), Some(last)) = (valid.first(), valid.last()) else { continue };
+            let points_of_times = valid(&points);
+            let (Some(first), Some(last)) = (points_of_times.first(), points_of_times.last()) else { continue };
             let end = floor(last.at + last.span.unwrap_or(0), HOUR) + HOUR;
             let mut begin = floor(first.at, HOUR);
             while begin < end {
-                let figures = mass_domain::analytics::fold(&key.metric, kind, &points, &[begin..begin + HOUR]);
-                if let Some(figures) = figures[0] {
+                let hour = begin..begin + HOUR;
+                let hour = std::slice::from_ref(&hour);
+                if let Some(figures) = fold(&key.metric, kind, &points, hour)[0] {
                     new.hours.insert((id, begin), figures);
                     if floor(begin, DAY) < floor(last.at, DAY) {
                         let day = new.days.entry((id, floor(begin, DAY)));
@@ -326,7 +334,7 @@ impl Rows {
                 }
                 begin += HOUR;
             }
-            let interval = mass_domain::analytics::interval_at(&valid, valid.len() - 1);
+            let interval = interval_at(&points_of_times, points_of_times.len() - 1);
             let (first_at, last_at, last_value) = (first.at, last.at, last.value);
             let row = SeriesRow { key: key.clone(), kind, first_at, last_at, last_value, interval };
             new.series.insert(id, row);

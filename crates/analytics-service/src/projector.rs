@@ -262,7 +262,11 @@ impl Projector {
         let progress = Progress { position: from, head, stopped: Some(stopped.clone()), ..Progress::default() };
         let update = Update { deletions, from, upto: from, stopped: Some(stopped.clone()), ..Update::default() };
         match self.store.apply(tenant, update).await {
-            Ok(()) => self.remember(tenant, from, Some(stopped)),
+            Ok(()) => {
+                let Unreadable { sequence, reason } = &stopped;
+                tracing::error!(%tenant, sequence, reason, "a projection has stopped");
+                self.remember(tenant, from, Some(stopped));
+            }
             Err(ApplyError::Stale | ApplyError::Collision(_)) => {
                 return Ok(Progress { stopped: None, ..progress });
             }

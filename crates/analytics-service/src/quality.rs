@@ -136,3 +136,6 @@ fn show(series: usize, found: &Found) -> Result<SeriesFinding, PortError> {
         detail: found.detail.clone(),
     })
 }
+
+#[cfg(test)]
+mod tests;

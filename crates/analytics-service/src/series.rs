@@ -274,3 +274,6 @@ fn send_buckets(
 pub(crate) fn share(part: Micros, whole: Micros) -> f64 {
     if whole > 0 { part as f64 / whole as f64 } else { 0.0 }
 }
+
+#[cfg(test)]
+mod tests;

@@ -374,37 +374,4 @@ fn complete(rows: &[SeriesRow], covered: &HashMap<SeriesId, Micros>, stretch: Ra
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MINUTE: Micros = HOUR / 60;
-
-    #[test]
-    fn a_source_is_fresh_for_three_intervals_and_late_for_twelve_or_a_day() {
-        use Freshness::{Fresh, Late, Silent};
-        for (age, interval, expected) in [
-            (-MINUTE, MINUTE, Fresh),
-            (2 * MINUTE, MINUTE / 60, Fresh),
-            (2 * MINUTE + 1, MINUTE / 60, Late),
-            (3 * MINUTE, MINUTE, Fresh),
-            (3 * MINUTE + 1, MINUTE, Late),
-            (DAY, MINUTE, Late),
-            (DAY + 1, MINUTE, Silent),
-            (12 * DAY, DAY, Late),
-            (12 * DAY + 1, DAY, Silent),
-        ] {
-            assert_eq!(freshness(age, interval), expected, "{age} {interval}");
-        }
-    }
-
-    #[test]
-    fn a_cursor_keeps_names_of_any_form() {
-        for (site, device) in [(None, "a"), (Some(""), ""), (Some("@b"), "a@"), (Some("ü"), "ß")] {
-            let source = Source { site_id: site.map(str::to_owned), device_id: Some(device.to_owned()) };
-            let bytes = SourceKey(source.clone()).to_bytes();
-            assert_eq!(SourceKey::from_bytes(&bytes).map(|key| key.0), Some(source));
-        }
-        assert!(SourceKey::from_bytes(&[0, 0, 0, 9, b'a']).is_none());
-        assert!(SourceKey::from_bytes(&[0, 0]).is_none());
-    }
-}
+mod tests;

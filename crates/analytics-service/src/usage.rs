@@ -54,3 +54,29 @@ impl AnalyticsService {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{Event, Memory, at, run, tenant};
+
+    #[test]
+    fn counts_the_requests_that_are_current_by_the_day_of_their_acceptance() {
+        let memory = Memory::default();
+        let begin = at("2026-03-01T00:00:00Z");
+        // One acceptance an hour from 2026-06-01T01:00:00Z on.
+        for hour in 0..30 {
+            memory.read_device(Some("a"), "rack-1", begin + hour, &[("power_kw", 1.0)]);
+        }
+        memory.append(Event::Removed(2));
+        let usage = run(async {
+            let service = memory.service("2026-12-01T00:00:00Z").await;
+            let (from, to) = ("2026-06-01T00:00:00Z".parse().unwrap(), "2026-06-30T00:00:00Z".parse().unwrap());
+            assert!(service.usage(&Principal::system(tenant()), to, from).await.is_err());
+            service.usage(&Principal::system(tenant()), from, to).await.unwrap()
+        });
+        let days: Vec<i64> = usage.data.days.iter().map(|day| day.requests).collect();
+        assert_eq!((days, usage.data.devices, usage.data.series), (vec![22, 7], 1, 1));
+        assert_eq!((usage.as_of.sequence, usage.as_of.head), (31, 31));
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use mass_domain::analytics::{Micros, Source};
+use mass_domain::analytics::{LONGEST_SPAN, Micros, Source};
 use mass_domain::port::PortError;
 
 use crate::store::{SeriesFilter, SeriesRow, Snapshot, SourceFilter};
@@ -65,7 +65,8 @@ impl Roles {
         let metrics = METRICS.iter().map(|metric| (*metric).to_owned()).collect();
         let filter = SeriesFilter { sites: vec![site.to_owned()], metrics, ..SeriesFilter::default() };
         let mut rows = snapshot.series(&filter, MOST_SERIES)?;
-        rows.retain(|row| row.first_at < period.end && row.last_at >= period.start);
+        // A value may hold from before the period.
+        rows.retain(|row| row.first_at < period.end && row.last_at + LONGEST_SPAN > period.start);
         let reused = pick(&rows, REUSED_POWER);
         Ok(Self {
             it: pick(&rows, IT),

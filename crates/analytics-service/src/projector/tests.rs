@@ -5,7 +5,7 @@ use mass_domain::json;
 use proptest::prelude::*;
 
 use super::*;
-use crate::memory::{Event, Memory, Rows, at, tenant};
+use crate::memory::{Event, Memory, Rows, at, run, tenant};
 use crate::store::{Place, ProjectedRequest, SourceRow};
 
 const MINUTE: i64 = HOUR / 60;
@@ -129,10 +129,6 @@ fn pick(among: &BTreeSet<i64>, which: usize) -> Option<i64> {
 
 fn projector(memory: &Memory, events: u32, rows: usize) -> Projector {
     Projector { events, rows, ..memory.projector() }
-}
-
-fn run<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
 }
 
 proptest! {

@@ -238,7 +238,7 @@ impl Detector {
                 self.tell(Finding::Unit, point, point.at, detail);
             }
             Unit::Power(most) if value.abs() > most => {
-                let detail = format!("{value} kW; {value} W would be {} kW", value / 1000.0);
+                let detail = format!("{value} kW; {value} W would be {} kW", shown(value / 1000.0));
                 self.tell(Finding::Unit, point, point.at, detail);
             }
             Unit::Percent => self.fraction(point),
@@ -263,7 +263,8 @@ impl Detector {
     fn end_fractions(&mut self) {
         let Some(Fractions { first, last, count, greatest }) = self.fractions.take() else { return };
         if count >= ENOUGH_FRACTIONS && greatest > 0.0 && greatest <= 1.0 {
-            let detail = format!("at most {greatest} % all day; as a fraction it would be {} %", greatest * 100.0);
+            let (most, percent) = (shown(greatest), shown(greatest * 100.0));
+            let detail = format!("at most {most} % all day; as a fraction it would be {percent} %");
             self.tell(Finding::Unit, first, last, detail);
         }
     }
@@ -276,6 +277,11 @@ impl Detector {
         found.count += 1;
         found.last = at;
     }
+}
+
+/// Rounds a number for being shown.
+fn shown(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6
 }
 
 /// Shows a length of time in its two greatest units.

@@ -12,9 +12,12 @@ fn every(minutes: i64, values: &[f64]) -> Vec<Point> {
     values.iter().zip(0..).map(|(value, index)| point(index * minutes, *value)).collect()
 }
 
+fn one(metric: &str, kind: MetricKind, points: &[Point], stretch: &Range<Micros>) -> Option<Figures> {
+    fold(metric, kind, points, std::slice::from_ref(stretch)).remove(0)
+}
+
 fn power(points: &[Point], minutes: Range<i64>) -> Option<Figures> {
-    let stretch = minutes.start * MINUTE..minutes.end * MINUTE;
-    fold("power_kw", MetricKind::Power, points, &[stretch]).remove(0)
+    one("power_kw", MetricKind::Power, points, &(minutes.start * MINUTE..minutes.end * MINUTE))
 }
 
 #[test]
@@ -65,7 +68,7 @@ fn the_last_point_without_a_window_covers_no_time() {
 fn a_counter_is_read_by_differences_and_its_resets_are_noticed() {
     let mut points = every(10, &[100.0, 101.0, 102.5, 103.0, 1.0, 2.0, 4.0]);
     points.push(point(200, 50.0));
-    let figures = fold("energy_kwh", MetricKind::Counter, &points, &[0..4 * HOUR]).remove(0).unwrap();
+    let figures = one("energy_kwh", MetricKind::Counter, &points, &(0..4 * HOUR)).unwrap();
     // 100 to 103, and 1 to 4. Neither the reset nor the gap is made up.
     assert_eq!((figures.integral, figures.resets, figures.gaps), (6.0, 1, 1));
     assert_eq!((figures.covered, figures.count), (50 * MINUTE, 8));
@@ -104,10 +107,10 @@ fn intervals_are_medians_of_up_to_sixteen_distances_and_an_hour_until_there_are_
 #[test]
 fn air_outside_of_the_recommended_range_is_integrated() {
     let points = every(30, &[30.0, 16.0, 27.0, 18.0, 20.0]);
-    let stretches = [0..2 * HOUR];
-    let figures = fold("inlet_temperature_celsius", MetricKind::Gauge, &points, &stretches).remove(0).unwrap();
+    let stretch = 0..2 * HOUR;
+    let figures = one("inlet_temperature_celsius", MetricKind::Gauge, &points, &stretch).unwrap();
     assert_eq!((figures.above, figures.below), (1.5, 1.0));
-    let other = fold("outlet_temperature_celsius", MetricKind::Gauge, &points, &stretches).remove(0).unwrap();
+    let other = one("outlet_temperature_celsius", MetricKind::Gauge, &points, &stretch).unwrap();
     assert_eq!((other.above, other.below), (0.0, 0.0));
 }
 
@@ -115,7 +118,7 @@ fn air_outside_of_the_recommended_range_is_integrated() {
 fn figures_stay_finite_and_without_negative_zero() {
     let points = [point(0, f64::MAX), point(1, f64::MAX), point(2, f64::MIN), point(3, -0.0)];
     for kind in [MetricKind::Power, MetricKind::Counter, MetricKind::Gauge] {
-        let total = fold("inlet_temperature_celsius", kind, &points, &[0..HOUR]).remove(0).unwrap();
+        let total = one("inlet_temperature_celsius", kind, &points, &(0..HOUR)).unwrap();
         for value in [total.sum, total.integral, total.above, total.below] {
             assert!(value.is_finite() && value.to_bits() != (-0.0_f64).to_bits(), "{total:?}");
         }
@@ -155,7 +158,7 @@ proptest! {
             let first = times.iter().rev().filter(|at| **at < hour.start).nth(CONTEXT - 1).copied().unwrap_or(Micros::MIN);
             let last = times.iter().find(|at| **at >= hour.end).copied().unwrap_or(Micros::MAX);
             let least: Vec<Point> = points.iter().filter(|point| (first..=last).contains(&point.at)).copied().collect();
-            let figures = fold("temperature_celsius", kind, &least, std::slice::from_ref(&hour)).remove(0);
+            let figures = one("temperature_celsius", kind, &least, &hour);
             one_by_one.extend(figures.map(|figures| (begin, figures)));
             begin += HOUR;
         }
