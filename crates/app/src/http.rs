@@ -75,6 +75,7 @@ use streams::Streams;
 use system::Draining;
 
 use crate::engine::Engine;
+use crate::pace::Pace;
 use crate::telemetry::Telemetry;
 
 /// Every operation, domain by domain.
@@ -135,6 +136,8 @@ pub struct Services {
     pub draining: web::Data<Draining>,
     /// Traces and metrics.
     pub telemetry: web::Data<Telemetry>,
+    /// How work in the background gives way.
+    pub pace: web::Data<Pace>,
     /// Rate limits.
     pub limits: web::Data<Limits>,
     /// The connections that are open, and how many may be.
@@ -181,6 +184,7 @@ pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Serve
             .app_data(services.telemetry)
             .app_data(services.body_limit)
             .app_data(services.temporary)
+            .app_data(services.pace)
             .app_data(services.limits)
             .app_data(services.connections.clone())
             .app_data(services.streams)

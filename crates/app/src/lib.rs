@@ -10,6 +10,7 @@ pub mod engine;
 pub mod exported;
 pub mod http;
 pub mod logging;
+pub mod pace;
 pub mod periodic;
 pub mod program;
 pub mod records;

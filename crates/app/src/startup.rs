@@ -46,6 +46,7 @@ use crate::http::openapi::Document;
 use crate::http::streams::Streams;
 use crate::http::system::Draining;
 use crate::http::{OPERATIONS, Services};
+use crate::pace::{CommitCounts, Pace};
 use crate::program::program;
 use crate::telemetry::Telemetry;
 
@@ -165,7 +166,9 @@ impl Application {
         let signer = checkpoint_signer(&local.stage, &local.database.folder, &settings.audit, secrets)?;
         let tokens =
             AccessTokens::new(keys, settings.tokens.token_algorithm, settings.tokens.access_token_expire_minutes);
-        let installation = Installation::open_with(local, secrets, tokens, metrics.clone()).await?;
+        let pace = Arc::new(Pace::default());
+        let counts = CommitCounts { metrics: telemetry.metrics.clone(), pace: Arc::clone(&pace) };
+        let installation = Installation::open_with(local, secrets, tokens, Arc::new(counts)).await?;
         let admin = installation.admin(registration(settings), engine.auto_send());
         let audit = installation.audit(signer);
         let mass = installation.mass().observed_by(metrics);
@@ -189,6 +192,7 @@ impl Application {
             clock: web::Data::new(clock),
             draining: web::Data::new(Draining::default()),
             telemetry: web::Data::new(telemetry),
+            pace: web::Data::from(pace),
             limits: web::Data::new(Limits::new(settings.limits.per_minute())),
             connections: web::Data::new(Connections::new(settings.connections.limits(), proxies.clone())),
             streams: web::Data::new(Streams::new(settings.streams.limits(settings.http.body_limit_bytes))),

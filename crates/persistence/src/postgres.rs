@@ -32,6 +32,9 @@ use backend::{Share, names};
 type Connection = PgConnection;
 type Backend = diesel::pg::Pg;
 
+/// Reading rows one by one, instead of all of an answer at once.
+type RowByRow = diesel::pg::PgRowByRowLoadingMode;
+
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
 // Advisory locks are numbers that a whole database shares; these begin with "MASS" in ASCII.

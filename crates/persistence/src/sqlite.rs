@@ -27,7 +27,6 @@ use crate::rows::{
 use crate::schema::{
     self, audit_events, audit_heads, delivery_queue, idempotency_keys, login_attempts, mass_requests, tenant_usage,
 };
-use crate::store::ROWS_PER_STATEMENT;
 use crate::versions::refuse_newer;
 use crate::{LockedFile, MigrateError, NewerDatabase, OpenError, Options};
 
@@ -41,6 +40,9 @@ use sweeping::{Sweeping, sweep};
 
 type Connection = SqliteConnection;
 type Backend = diesel::sqlite::Sqlite;
+
+/// Reading rows one by one, instead of all of an answer at once.
+type RowByRow = diesel::connection::DefaultLoadingMode;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
@@ -367,18 +369,19 @@ const HEAD_FIRST: bool = false;
 /// Writes the additions of an acceptance. The assumptions were checked in the same transaction.
 fn add(connection: &mut Connection, addition: &Addition<'_>) -> QueryResult<bool> {
     let Addition { tenant, before: _, assumed: _, head, usage, events, nodes, requests, keys, queue } = addition;
-    for rows in events.chunks(ROWS_PER_STATEMENT) {
-        diesel::insert_into(audit_events::table).values(rows).execute(connection)?;
+    // Row by row, since a statement for one row is prepared once, and one for many rows each time.
+    for row in events {
+        diesel::insert_into(audit_events::table).values(row).execute(connection)?;
     }
     diesel::update(audit_heads::table.find(tenant.as_str())).set(head).execute(connection)?;
-    for rows in requests.chunks(ROWS_PER_STATEMENT) {
-        diesel::insert_into(mass_requests::table).values(rows).execute(connection)?;
+    for row in requests {
+        diesel::insert_into(mass_requests::table).values(row).execute(connection)?;
     }
-    for rows in keys.chunks(ROWS_PER_STATEMENT) {
-        diesel::insert_into(idempotency_keys::table).values(rows).execute(connection)?;
+    for row in keys {
+        diesel::insert_into(idempotency_keys::table).values(row).execute(connection)?;
     }
-    for rows in queue.chunks(ROWS_PER_STATEMENT) {
-        diesel::insert_into(delivery_queue::table).values(rows).execute(connection)?;
+    for row in queue {
+        diesel::insert_into(delivery_queue::table).values(row).execute(connection)?;
     }
     diesel::insert_into(tenant_usage::table)
         .values(usage)

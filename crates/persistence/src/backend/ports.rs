@@ -43,9 +43,9 @@ mod upkeep;
 mod users;
 
 use super::{
-    Backend, Connection, HEAD_FIRST, ROUND_TRIPS_COST, Store, add, applying, archiving, events_at, events_of_requests,
-    has_room, in_place, is_due, lock_attempts, lock_bootstrap, lock_due, lock_head, lock_session, may_archive,
-    met_keys, met_versions, migrate, projecting, read, sweep, try_to_write, write,
+    Backend, Connection, HEAD_FIRST, ROUND_TRIPS_COST, RowByRow, Store, add, applying, archiving, events_at,
+    events_of_requests, has_room, in_place, is_due, lock_attempts, lock_bootstrap, lock_due, lock_head, lock_session,
+    may_archive, met_keys, met_versions, migrate, projecting, read, sweep, try_to_write, write,
 };
 
 pub(crate) use acceptance::commit_documents;
