@@ -11,6 +11,9 @@ use crate::telemetry::metrics::Metrics;
 /// How many times as long as it worked a stretch of work rests: it takes a fifth of the time beside ingestion.
 const RESTS: u32 = 4;
 
+/// The shortest rest, since a stretch may have work prepared by other threads, whose time it does not see.
+const SHORTEST_REST: Duration = Duration::from_millis(10);
+
 /// The longest rest, so that work in long stretches goes on, too.
 const LONGEST_REST: Duration = Duration::from_millis(50);
 
@@ -40,7 +43,7 @@ impl Stretch {
     /// Returns the rest that is due: none unless documents were committed since the beginning.
     fn due(&self) -> Option<Duration> {
         let is_busy = self.pace.committed.load(Ordering::Relaxed) != self.committed;
-        is_busy.then(|| (self.begun.elapsed() * RESTS).min(LONGEST_REST))
+        is_busy.then(|| (self.begun.elapsed() * RESTS).clamp(SHORTEST_REST, LONGEST_REST))
     }
 
     /// Ends the stretch, and rests if documents were committed meanwhile.
@@ -76,7 +79,7 @@ mod tests {
         let stretch = pace.begin();
         assert_eq!(stretch.due(), None);
         pace.committed.fetch_add(1, Ordering::Relaxed);
-        assert!(stretch.due().is_some_and(|rest| rest <= LONGEST_REST));
+        assert!(stretch.due().is_some_and(|rest| (SHORTEST_REST..=LONGEST_REST).contains(&rest)));
         let long = Stretch { begun: Instant::now().checked_sub(Duration::from_secs(60)).unwrap(), ..stretch };
         assert_eq!(long.due(), Some(LONGEST_REST));
         assert_eq!(pace.begin().due(), None);
