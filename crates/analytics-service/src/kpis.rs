@@ -3,8 +3,6 @@
 mod read;
 mod roles;
 mod tally;
-#[cfg(test)]
-mod tests;
 mod values;
 
 use std::collections::BTreeSet;
@@ -221,3 +219,6 @@ fn peak_at(snapshot: &mut dyn Snapshot, roles: &Roles, tally: &Tally) -> Result<
     }
     instant(begin).map(Some)
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,7 @@ fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         8 => (0_u8..3, prop_oneof![minute, burst], -3_i8..40, 1_u8..8)
             .prop_map(|(device, minute, value, metrics)| Act::Read { device, minute, value, metrics }),
-        2 => (0_i64..60, 1_i64..9, 0_i8..9).prop_map(|(hour, length, value)| Act::ReadSite { hour, length, value }),
+        2 => (0_i64..90, prop_oneof![1_i64..9, 1_i64..400], 0_i8..9).prop_map(|(hour, length, value)| Act::ReadSite { hour, length, value }),
         4 => (0_usize..1000, any::<bool>()).prop_map(|(which, is_erased)| Act::Remove { which, is_erased }),
         1 => (0_usize..1000).prop_map(|which| Act::Reinstate { which }),
         1 => Just(Act::Other),

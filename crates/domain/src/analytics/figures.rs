@@ -1,6 +1,6 @@
 //! What is kept of a series for an hour, a day or another stretch of time.
 
-use super::Micros;
+use super::{HOUR, Micros};
 
 /// The figures of a stretch of time.
 ///
@@ -74,7 +74,7 @@ impl Figures {
     /// counter: the consumption per hour. `None` without covered time.
     #[must_use]
     pub fn rate(&self) -> Option<f64> {
-        (self.covered > 0).then(|| finite(self.integral / super::fold::hours(self.covered)))
+        (self.covered > 0).then(|| finite(self.integral / hours(self.covered)))
     }
 
     /// Tells whether one value holds throughout a stretch of this length.
@@ -87,4 +87,10 @@ impl Figures {
 /// Replaces the infinite by the greatest number, and −0 by 0, since not every database stores them.
 pub(super) const fn finite(value: f64) -> f64 {
     value.clamp(f64::MIN, f64::MAX) + 0.0
+}
+
+/// Returns a length of time in hours.
+#[expect(clippy::cast_precision_loss, reason = "spans are far below 2^53 microseconds")]
+pub(super) fn hours(span: Micros) -> f64 {
+    span as f64 / HOUR as f64
 }

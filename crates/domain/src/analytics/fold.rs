@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::figures::{Figures, finite};
+use super::figures::{Figures, finite, hours};
 use super::{DAY, HOUR, Micros};
 use crate::metrics::MetricKind;
 
@@ -228,11 +228,6 @@ pub const fn floor(at: Micros, length: Micros) -> Micros {
 
 fn is_air(metric: &str) -> bool {
     matches!(metric, "temperature_celsius" | "inlet_temperature_celsius")
-}
-
-#[expect(clippy::cast_precision_loss, reason = "spans are far below 2^53 microseconds")]
-pub(super) fn hours(span: Micros) -> f64 {
-    span as f64 / HOUR as f64
 }
 
 #[cfg(test)]
