@@ -94,3 +94,49 @@ pub(super) const fn finite(value: f64) -> f64 {
 pub(super) fn hours(span: Micros) -> f64 {
     span as f64 / HOUR as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(count: u64, value: f64, covered: Micros) -> Figures {
+        Figures {
+            count,
+            sum: value,
+            min: value,
+            max: value,
+            first: value,
+            last: value,
+            integral: value * hours(covered),
+            covered,
+            gaps: 1,
+            resets: 0,
+            above: 0.5,
+            below: 0.0,
+        }
+    }
+
+    #[test]
+    fn stretches_add_up_in_their_order() {
+        let total = Figures::total([&figures(1, 4.0, HOUR), &figures(1, 2.0, HOUR / 2)]).unwrap();
+        assert_eq!((total.count, total.sum, total.integral, total.covered), (2, 6.0, 5.0, HOUR * 3 / 2));
+        assert_eq!((total.min, total.max, total.first, total.last), (2.0, 4.0, 4.0, 2.0));
+        assert_eq!((total.gaps, total.above), (2, 1.0));
+        assert_eq!((total.mean(), total.rate()), (Some(3.0), Some(10.0 / 3.0)));
+        assert_eq!(Figures::total([]), None);
+    }
+
+    #[test]
+    fn without_points_the_mean_is_that_of_the_value_that_holds() {
+        assert_eq!(figures(0, 4.0, HOUR / 4).mean(), Some(4.0));
+        assert_eq!(figures(0, 4.0, 0).mean(), None);
+        assert!(figures(1, 4.0, HOUR).is_constant(HOUR));
+        assert!(!figures(1, 4.0, HOUR - 1).is_constant(HOUR));
+    }
+
+    #[test]
+    fn sums_stay_finite() {
+        let greatest = figures(1, f64::MAX, HOUR);
+        assert_eq!(greatest.then(&greatest).sum, f64::MAX);
+    }
+}

@@ -98,3 +98,57 @@ fn number(value: Option<&Value>) -> Option<f64> {
     // Not every database stores −0.
     if let Some(Value::Number(number)) = value { Some(number.value() + 0.0) } else { None }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contracts::{DEVICE_1_1, DEVICE_2_0, ENTERPRISE_1_1, SIMPLE_1_0};
+    use crate::json;
+
+    fn read(contract: ContractId, document: &str) -> Result<Option<Reading>, UnreadableDocument> {
+        reading(contract, &json::parse(document.as_bytes()).unwrap())
+    }
+
+    fn name(name: &str) -> Option<String> {
+        Some(name.to_owned())
+    }
+
+    #[test]
+    fn a_device_tells_its_metrics_which_hold_until_the_next_reading() {
+        let document = r#"{"device":{"id":"rack-1","location":"hall 2","site_id":"a","type":"rack"},
+            "metrics":{"power_kw":1.5,"temperature_celsius":-0.0},"timestamp":"1970-01-01T00:00:01.5Z"}"#;
+        for contract in [DEVICE_1_1, DEVICE_2_0] {
+            let reading = read(contract, document).unwrap().unwrap();
+            assert_eq!(reading.source, Source { site_id: name("a"), device_id: name("rack-1") });
+            assert_eq!((reading.device_type, reading.location), (name("rack"), name("hall 2")));
+            assert_eq!((reading.at, reading.span), (1_500_000, None));
+            assert_eq!(reading.values, [("power_kw".to_owned(), 1.5), ("temperature_celsius".to_owned(), 0.0)]);
+            assert!(reading.values[1].1.is_sign_positive());
+        }
+    }
+
+    #[test]
+    fn a_site_tells_its_signals_which_hold_for_the_window() {
+        let document = r#"{"request":{"assets":{"site_id":"a"},
+            "signals":{"energy":{"it_load_kw":4,"unknown":5},"thermal":{"pue_current":1.25}},
+            "time_window":{"end_utc":"1970-01-01T00:15:00Z","start_utc":"1970-01-01T00:00:00Z"}}}"#;
+        let reading = read(ENTERPRISE_1_1, document).unwrap().unwrap();
+        assert_eq!(reading.source, Source { site_id: name("a"), device_id: None });
+        assert_eq!((reading.at, reading.span), (0, Some(900_000_000)));
+        assert_eq!(reading.values, [("it_power_kw".to_owned(), 4.0), ("pue".to_owned(), 1.25)]);
+        let long = document.replace("1970-01-01T00:15:00Z", "1970-03-01T00:00:00Z");
+        assert_eq!(read(ENTERPRISE_1_1, &long).unwrap().unwrap().span, Some(fold::LONGEST_SPAN));
+        let backwards = document.replace("1970-01-01T00:15:00Z", "1969-03-01T00:00:00Z");
+        assert_eq!(read(ENTERPRISE_1_1, &backwards).unwrap().unwrap().span, Some(0));
+    }
+
+    #[test]
+    fn a_document_without_what_its_contract_requires_is_unreadable() {
+        assert_eq!(read(SIMPLE_1_0, "{}"), Ok(None));
+        assert_eq!(read(DEVICE_1_1, "{}"), Err(UnreadableDocument::Value("metrics")));
+        assert_eq!(read(DEVICE_1_1, r#"{"metrics":{}}"#), Err(UnreadableDocument::Value("device id")));
+        let without_time = r#"{"device":{"id":"x"},"metrics":{}}"#;
+        assert_eq!(read(DEVICE_2_0, without_time), Err(UnreadableDocument::Value("time")));
+        assert_eq!(read(ENTERPRISE_1_1, "{}"), Err(UnreadableDocument::Value("window")));
+    }
+}

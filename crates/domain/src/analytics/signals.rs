@@ -127,6 +127,8 @@ pub fn unit_of(metric: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contracts;
+    use crate::tenancy::TenantId;
 
     #[test]
     fn a_signal_that_is_a_known_metric_has_its_unit_and_kind() {
@@ -137,5 +139,15 @@ mod tests {
         }
         assert_eq!((kind_of("outlets_on"), unit_of("outlets_on")), (MetricKind::Gauge, None));
         assert_eq!((kind_of("reused_energy_kwh"), unit_of("energy_kwh")), (MetricKind::Counter, Some("kWh")));
+    }
+
+    #[test]
+    fn every_place_of_a_signal_is_a_number_in_the_example_of_the_contract() {
+        let contract = contracts::find("enterprise", "1.1").unwrap();
+        let now = "2026-03-01T00:00:00Z".parse().unwrap();
+        let example = contract.example(&TenantId::parse("pilot").unwrap(), now);
+        for pointer in SIGNALS.iter().filter_map(|signal| signal.pointer) {
+            assert!(example.pointer(pointer).is_some_and(serde_json::Value::is_number), "{pointer}");
+        }
     }
 }
