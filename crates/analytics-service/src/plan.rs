@@ -42,6 +42,8 @@ pub(crate) struct Plan {
     pub(crate) requests: Vec<ProjectedRequest>,
     pub(crate) gone_requests: Vec<i64>,
     pub(crate) intake: Vec<Intake>,
+    /// The ids of the series, since computing one takes longer than finding it.
+    ids: HashMap<SeriesKey, SeriesId>,
 }
 
 impl SeriesChange {
@@ -143,7 +145,7 @@ impl Plan {
         latest: HashMap<SourceId, Option<Latest>>,
     ) -> Result<(), PlanError> {
         let mut rows: BTreeMap<SourceId, SourceRow> = BTreeMap::new();
-        let mut consider = |reading: &Reading, accepted: i64| match rows.entry(reading.source.id()) {
+        let mut consider = |id: SourceId, reading: &Reading, accepted: i64| match rows.entry(id) {
             Entry::Vacant(entry) => {
                 entry.insert(row(reading, accepted));
                 Ok(())
@@ -159,7 +161,9 @@ impl Plan {
             }
         };
         for (accepted, new) in added {
-            new.reading.iter().try_for_each(|reading| consider(reading, *accepted))?;
+            if let (Some(reading), Some(place)) = (&new.reading, new.request.place) {
+                consider(place.source, reading, *accepted)?;
+            }
         }
         for (source, latest) in latest {
             self.gone_sources.push(source);
@@ -167,7 +171,7 @@ impl Plan {
                 let accepted = latest.document.accepted;
                 let unreadable = |reason| PlanError::Unreadable(Unreadable { sequence: accepted, reason });
                 let reading = read(&latest.document).map_err(unreadable)?;
-                reading.iter().try_for_each(|reading| consider(reading, accepted))?;
+                reading.iter().try_for_each(|reading| consider(source, reading, accepted))?;
             }
         }
         self.gone_sources.sort_unstable();
@@ -203,10 +207,14 @@ impl Plan {
     }
 
     fn change(&mut self, key: &SeriesKey) -> Result<&mut SeriesChange, PlanError> {
-        let id = key.id();
+        let known = self.ids.get(key).copied();
+        let id = known.unwrap_or_else(|| key.id());
+        if known.is_none() {
+            self.ids.insert(key.clone(), id);
+        }
         let new = || SeriesChange { key: key.clone(), added: Vec::new(), removed: Vec::new() };
         let change = self.series.entry(id).or_insert_with(new);
-        if change.key == *key { Ok(change) } else { Err(PlanError::Collision(id.as_i64())) }
+        if known.is_some() || change.key == *key { Ok(change) } else { Err(PlanError::Collision(id.as_i64())) }
     }
 }
 

@@ -22,6 +22,9 @@ const WINDOWS: usize = 200;
 /// The most rows that a batch changes, unless one event changes more. It bounds the memory.
 const ROWS: usize = 200_000;
 
+/// The number of steps in a row that another server may be faster with, until catching up is left to it.
+const PATIENCE: u32 = 100;
+
 /// Reason for which a projection was not moved.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectError {
@@ -165,17 +168,18 @@ impl Projector {
         }
     }
 
-    /// Projects a tenant's log up to the end that it has at the last step.
+    /// Projects a tenant's log up to the end that it has at the last step, unless another server is faster all the time.
     ///
     /// # Errors
     /// [`ProjectError`]. The batches before it are projected.
     pub async fn catch_up(&self, tenant: &TenantId) -> Result<Progress, ProjectError> {
-        let (mut events, mut points) = (0, 0);
+        let (mut events, mut points, mut idle) = (0, 0, 0);
         loop {
             let progress = self.step(tenant).await?;
             events += progress.events;
             points += progress.points;
-            if progress.is_done() {
+            idle = if progress.events > 0 { 0 } else { idle + 1 };
+            if progress.is_done() || idle > PATIENCE {
                 return Ok(Progress { events, points, ..progress });
             }
         }
@@ -228,20 +232,18 @@ impl Projector {
     ) -> Result<(), Failure> {
         let mut series = plan.series.iter().peekable();
         while series.peek().is_some() {
-            let (mut windows, mut changes) = (Vec::new(), HashMap::new());
+            let (mut windows, mut changes) = (Vec::new(), Vec::new());
             while windows.len() < WINDOWS
                 && let Some((id, change)) = series.next()
             {
                 windows.extend(change.windows(*id));
-                changes.insert(*id, change);
+                changes.push((*id, change));
             }
             let mut states: HashMap<_, Vec<WindowState>> = HashMap::new();
             for state in self.store.windows(tenant, windows).await? {
                 states.entry(state.window.series).or_default().push(state);
             }
-            let mut ids: Vec<_> = changes.into_iter().collect();
-            ids.sort_unstable_by_key(|(id, _)| *id);
-            for (id, change) in ids {
+            for (id, change) in changes {
                 judge(id, change, states.remove(&id).unwrap_or_default(), update)?;
                 if !is_least && update.points.len() + update.hours.len() + update.days.len() > self.rows {
                     return Err(Failure::TooMany);
@@ -262,11 +264,7 @@ impl Projector {
         let progress = Progress { position: from, head, stopped: Some(stopped.clone()), ..Progress::default() };
         let update = Update { deletions, from, upto: from, stopped: Some(stopped.clone()), ..Update::default() };
         match self.store.apply(tenant, update).await {
-            Ok(()) => {
-                let Unreadable { sequence, reason } = &stopped;
-                tracing::error!(%tenant, sequence, reason, "a projection has stopped");
-                self.remember(tenant, from, Some(stopped));
-            }
+            Ok(()) => self.remember(tenant, from, Some(stopped)),
             Err(ApplyError::Stale | ApplyError::Collision(_)) => {
                 return Ok(Progress { stopped: None, ..progress });
             }
@@ -281,6 +279,9 @@ impl Projector {
 
     fn remember(&self, tenant: &TenantId, at: i64, stopped: Option<Unreadable>) {
         let mut known = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Unreadable { sequence, reason }) = &stopped {
+            tracing::error!(%tenant, sequence, reason, "a projection has stopped");
+        }
         match stopped {
             Some(unreadable) => known.insert(tenant.clone(), (at, unreadable)),
             None => known.remove(tenant),
