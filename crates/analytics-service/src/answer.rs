@@ -1,4 +1,4 @@
-//! Answers: what was asked for, and the prefix of the audit log that it is computed from.
+//! Answers, each with the prefix of the audit log that it is computed from.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ const LIMIT_SECONDS: i64 = 600;
 pub struct Answer<T> {
     /// The position of the projection in the snapshot.
     pub as_of: Position,
-    /// What was asked for.
+    /// The content.
     pub data: T,
 }
 
@@ -76,7 +76,7 @@ type Reading = Pin<Box<dyn Future<Output = Result<(), PortError>> + Send>>;
 pub struct AnswerStream<H, P, E> {
     /// The position of the projection in the snapshot.
     pub as_of: Position,
-    /// What is known before the first page.
+    /// The part that comes before the first page.
     pub head: H,
     source: Source<H, P, E>,
 }

@@ -1,4 +1,4 @@
-//! What becomes of a series: its hours, days and last point, recomputed where points change. Pure.
+//! Recomputes the hours, the days and the row of a series where its points change. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -30,7 +30,7 @@ struct NewWindow {
     is_first: bool,
 }
 
-/// Adds to an update what becomes of one series. `states` are all of its windows.
+/// Adds the changes of one series to an update. `states` are all of its windows.
 pub(crate) fn judge(
     id: SeriesId,
     change: &SeriesChange,

@@ -193,7 +193,7 @@ fn page(
     Ok(page)
 }
 
-/// Adds up what the series of intake temperatures have in each of some buckets.
+/// Adds up the figures of all intake temperatures, for each of some buckets.
 fn intake(
     snapshot: &mut dyn Snapshot,
     rows: &[SeriesRow],

@@ -1,4 +1,4 @@
-//! The use cases on figures: the projection of the audit trail into series, and what is computed from them.
+//! The use cases on figures: projecting the audit trail into series, and computing answers from them.
 //!
 //! Belongs here: the projector, the use cases with their permissions and errors, and the ports that they need.
 //! Does not belong here: HTTP, SQL, and rules that can be decided without a port (those are `mass-domain`'s).

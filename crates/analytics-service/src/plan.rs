@@ -1,4 +1,4 @@
-//! What a part of the log changes: points of series, requests, sources and days of intake. Pure.
+//! Plans the changes that a part of the log makes: to points of series, requests, sources and days of intake. Pure.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -22,7 +22,7 @@ pub(crate) enum PlanError {
     Collision(i64),
 }
 
-/// What changes in a series.
+/// The changes of a series.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SeriesChange {
     /// Its names.
@@ -33,7 +33,7 @@ pub(crate) struct SeriesChange {
     pub(crate) removed: Vec<(Micros, i64)>,
 }
 
-/// What a batch changes.
+/// The changes that a batch makes.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Plan {
     pub(crate) series: BTreeMap<SeriesId, SeriesChange>,
@@ -95,7 +95,7 @@ pub(crate) fn plan(batch: LogBatch) -> Result<Plan, PlanError> {
 /// A request that becomes current.
 struct Added {
     request: ProjectedRequest,
-    /// What it tells; `None` if it is stored already.
+    /// Its reading; `None` if its contract has no values.
     reading: Option<Reading>,
     /// Whether the request is stored already: it was removed and reinstated within the batch.
     is_stored: bool,

@@ -1,4 +1,4 @@
-//! Doubts about the points of series.
+//! Anomalies in the points of series.
 
 mod detector;
 
@@ -52,7 +52,7 @@ pub struct QualityQuery {
     pub to: Timestamp,
 }
 
-/// The doubts of one kind about a series on one day.
+/// The anomalies of one kind in a series on one day.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeriesFinding {
     /// The index of the series in the head.
@@ -69,15 +69,15 @@ pub struct SeriesFinding {
     pub last: Timestamp,
     /// The value of the first one's point.
     pub value: f64,
-    /// What was found first, as a sentence.
+    /// Describes the first one.
     pub detail: String,
 }
 
-/// Doubts, page by page: by series, day and kind. The head has the series.
+/// Anomalies, page by page: by series, day and kind. The head has the series.
 pub type QualityStream = AnswerStream<Vec<SeriesHead>, Vec<SeriesFinding>, QualityError>;
 
 impl AnalyticsService {
-    /// Begins to look for doubts about series.
+    /// Begins to look for anomalies in series.
     ///
     /// # Errors
     /// [`QualityError`].
@@ -105,7 +105,7 @@ impl AnalyticsService {
     }
 }
 
-/// Looks for doubts about a series.
+/// Looks for anomalies in a series.
 fn find(
     snapshot: &mut dyn Snapshot,
     row: &SeriesRow,

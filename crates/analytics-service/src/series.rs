@@ -80,7 +80,7 @@ pub struct SeriesQuery {
     pub aggregate: Option<Aggregate>,
 }
 
-/// What is known of a series before its buckets.
+/// The description of a series, which comes before its buckets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeriesHead {
     /// Its names.

@@ -1,4 +1,4 @@
-//! Sites and devices: what they last said, and how complete it is.
+//! Sites and devices: last values, freshness and completeness.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -95,7 +95,7 @@ pub struct Completeness {
     pub month: Option<f64>,
 }
 
-/// What is known of a source.
+/// The state of a source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceState {
     /// How recent the last point is.
@@ -119,7 +119,7 @@ pub struct SiteState {
     pub site_id: String,
     /// The number of devices that name it.
     pub devices: u64,
-    /// What its own documents say, which no device sent. `None` if there are none.
+    /// The state of its own series, which no device reports. `None` if there are none.
     pub state: Option<SourceState>,
 }
 
@@ -134,7 +134,7 @@ pub struct DeviceState {
     pub device_type: Option<String>,
     /// The location that its newest document tells.
     pub location: Option<String>,
-    /// What its documents say. `None` if none of them has a value.
+    /// The state of its series. `None` if there are none.
     pub state: Option<SourceState>,
 }
 
@@ -259,7 +259,7 @@ impl RowKey for SourceKey {
     }
 }
 
-/// Adds to the rows of devices what their series say.
+/// Adds the states of their series to the rows of devices.
 fn describe(
     snapshot: &mut dyn Snapshot,
     rows: Vec<SourceRow>,
@@ -281,7 +281,7 @@ fn describe(
     Ok(rows.into_iter().map(item).collect())
 }
 
-/// Reads what series say, by their sources.
+/// Computes the states of sources from their series.
 fn read_states(
     snapshot: &mut dyn Snapshot,
     filter: &SeriesFilter,
@@ -312,7 +312,7 @@ fn read_states(
     Ok(states)
 }
 
-/// Returns what the series of one source say.
+/// Computes the state of one source from its series, without completeness.
 fn state(rows: &[SeriesRow], now: Micros) -> Result<Option<SourceState>, PortError> {
     let first = rows.iter().map(|row| row.first_at).min();
     let last = rows.iter().map(|row| row.last_at).max();

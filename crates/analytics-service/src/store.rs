@@ -16,7 +16,7 @@ use mass_domain::tenancy::TenantId;
 pub struct Unreadable {
     /// Its sequence.
     pub sequence: i64,
-    /// What is wrong with it, or with the document that it names.
+    /// The fault of it, or of the document that it names.
     pub reason: String,
 }
 
@@ -76,7 +76,7 @@ pub struct ProjectedRequest {
     pub place: Option<Place>,
 }
 
-/// What a day brought: the current requests that were accepted on it.
+/// The current requests that were accepted on a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Intake {
     /// The day in UTC, by its begin.
@@ -87,7 +87,7 @@ pub struct Intake {
     pub bytes: i64,
 }
 
-/// What an event changes.
+/// The effect of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// A request became current: it was accepted, or reinstated. `None` if its document has been erased since.
@@ -96,7 +96,7 @@ pub enum Change {
     Removed {
         /// The sequence of its acceptance.
         accepted: i64,
-        /// What the projection has of it as stored, before this batch.
+        /// The request as it was projected before this batch.
         stored: Option<ProjectedRequest>,
     },
 }
@@ -152,9 +152,10 @@ pub struct Window {
     pub last: Micros,
 }
 
-/// What is stored of a series around a [`Window`], or around several windows that depend on each other.
+/// The rows of a series around a [`Window`], or around several windows that depend on each other.
 ///
-/// What changes depends on `CONTEXT` times before the stretch `from .. stop`, and changes nothing outside of it.
+/// The figures of the stretch `from .. stop` depend on `CONTEXT` times before it. No change within the window has an
+/// effect outside of the stretch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WindowState {
     /// The window: from the first changed point of all to the last.
@@ -226,7 +227,7 @@ pub struct Update {
     pub requests: Vec<ProjectedRequest>,
     /// Requests to be deleted, by their acceptance.
     pub gone_requests: Vec<i64>,
-    /// What is added to days. A day without requests is deleted.
+    /// Numbers to be added to days. A day without requests is deleted.
     pub intake: Vec<Intake>,
     /// Series to be inserted or replaced.
     pub series: Vec<SeriesRow>,

@@ -1,4 +1,4 @@
-//! What a tenant has sent, day by day.
+//! Requests and bytes that a tenant has sent, day by day.
 
 use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::port::PortError;
@@ -22,7 +22,7 @@ pub enum UsageError {
     Store(#[from] PortError),
 }
 
-/// What a tenant has sent.
+/// The current requests of a tenant by day, and the size of its projection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usage {
     /// The days in UTC on which requests were accepted that are current now.
@@ -34,7 +34,7 @@ pub struct Usage {
 }
 
 impl AnalyticsService {
-    /// Returns what the caller's tenant sent on the days in UTC that begin within a period of at most three years.
+    /// Returns the usage of the caller's tenant: of the days in UTC that begin within a period of at most three years.
     ///
     /// # Errors
     /// [`UsageError`].

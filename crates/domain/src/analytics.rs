@@ -1,7 +1,7 @@
 //! Figures of a tenant's data: the series that documents fill, and what follows from their points.
 //!
-//! Everything here is a pure function of the points of a series. What a series has for an hour therefore depends neither
-//! on the order in which its documents came, nor on how many of them were read at once.
+//! Everything here is a pure function of the points of a series. The figures of an hour therefore depend neither on the
+//! order in which its documents came, nor on how many of them were read at once.
 
 mod choices;
 mod figures;

@@ -1,4 +1,4 @@
-//! The series of a site, by what they say of it.
+//! The series of a site, by their roles.
 
 use std::collections::HashSet;
 use std::ops::Range;

@@ -14,7 +14,7 @@ const WHOLE: f64 = 0.99;
 /// The greatest difference of the shares of an hour that two series cover, for their sums over it to be comparable.
 const EQUAL: f64 = 0.01;
 
-/// What is added up.
+/// A quantity that is added up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Quantity {
     It,
@@ -72,7 +72,7 @@ pub(super) struct Cell {
     gaps: u64,
 }
 
-/// What is added up over a stretch of time.
+/// The sums over a stretch of time.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Tally {
     sums: [Option<Amount>; QUANTITIES],
@@ -154,7 +154,7 @@ impl Cell {
     }
 }
 
-/// Adds up what series have in a cell. `expected` is the number of series that exist by its end.
+/// Adds up the figures of series in a cell. `expected` is the number of series that exist by its end.
 fn amount(found: &[Figures], expected: usize) -> Option<Amount> {
     let covered: Micros = found.iter().map(|figures| figures.covered).sum();
     let expected = Micros::try_from(expected.max(found.len())).unwrap_or(Micros::MAX);

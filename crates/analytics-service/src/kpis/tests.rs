@@ -255,7 +255,7 @@ fn holding(segments: &[Segment], at: Micros) -> Option<&Segment> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// Whatever is read from days, hours and points: energy and cost are those that are counted minute by minute.
+    /// Energy and cost are those that are counted minute by minute, be they read from days, hours or points.
     #[test]
     fn energy_and_cost_are_those_of_every_minute(
         powers in prop::collection::btree_map(0_i64..4500, 0_u8..100, 1..200),

@@ -10,7 +10,7 @@ use crate::store::{Place, ProjectedRequest, SourceRow};
 
 const MINUTE: i64 = HOUR / 60;
 
-/// What happens to a log.
+/// A change of a log, or a step of the projector.
 #[derive(Debug, Clone)]
 enum Act {
     Read { device: u8, minute: i64, value: i8, metrics: u8 },

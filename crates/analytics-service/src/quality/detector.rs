@@ -1,4 +1,4 @@
-//! Finds doubts about the points of one series, in one pass. Pure.
+//! Finds anomalies in the points of one series, in one pass. Pure.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -20,7 +20,7 @@ const SPIKE: f64 = 6.0;
 /// The standard deviation of a normal distribution ÷ its median absolute deviation (Hampel).
 const PER_MEDIAN: f64 = 1.4826;
 
-/// The least standard deviation of differences, as a share of the value: what sensors resolve.
+/// The least standard deviation of differences, as a share of the value: the resolution of sensors.
 const RESOLUTION: f64 = 0.001;
 
 /// The time by which a clock may be ahead.
@@ -29,7 +29,7 @@ const AHEAD: Micros = HOUR / 12;
 /// The number of percentages of a day from which on they may be fractions.
 const ENOUGH_FRACTIONS: u64 = 10;
 
-/// The doubts of one kind on one day.
+/// The anomalies of one kind on one day.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Found {
     /// The day in UTC, by its begin.
@@ -40,7 +40,7 @@ pub(super) struct Found {
     pub(super) last: Micros,
     /// The value of the first one's point.
     pub(super) value: f64,
-    /// What was found first.
+    /// Describes the first one.
     pub(super) detail: String,
 }
 
@@ -62,7 +62,7 @@ struct Fractions {
     greatest: f64,
 }
 
-/// Finds doubts about the points of one series.
+/// Finds anomalies in the points of one series.
 pub(super) struct Detector {
     kind: MetricKind,
     is_moving: bool,
@@ -78,7 +78,7 @@ pub(super) struct Detector {
     differences: VecDeque<f64>,
 }
 
-/// What values of another unit look like.
+/// The unit of a metric, by which values of another unit are told.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Unit {
     /// Air in °C.
@@ -147,7 +147,7 @@ impl Detector {
         }
     }
 
-    /// Returns what was found, by day and kind.
+    /// Returns the findings, by day and kind.
     pub(super) fn finish(mut self) -> Vec<Found> {
         self.end_fractions();
         self.found.into_values().collect()
@@ -269,7 +269,7 @@ impl Detector {
         }
     }
 
-    /// Counts a doubt on the day of the time at which it was found.
+    /// Counts an anomaly on the day of the time at which it was found.
     fn tell(&mut self, kind: Finding, point: Point, at: Micros, detail: String) {
         let day = floor(at, DAY);
         let new = || Found { day, kind, count: 0, first: point.at, last: at, value: point.value, detail };

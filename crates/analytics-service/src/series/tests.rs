@@ -155,7 +155,7 @@ fn pages_are_read_from_one_snapshot_and_end_when_nobody_reads_them() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// Whatever a bucket is read from, it has the figures that are folded from all points.
+    /// A bucket has the figures that are folded from all points, be it read from days, hours or points.
     #[test]
     fn buckets_are_those_folded_from_all_points(
         points in prop::collection::btree_map(0_i64..30_000, -20_i8..90, 1..150),

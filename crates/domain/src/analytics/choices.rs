@@ -142,7 +142,7 @@ impl Indicator {
 }
 
 named_enum!(
-    /// A kind of doubt about the points of a series.
+    /// A kind of anomaly in the points of a series.
     Finding, UnknownFinding {
         /// No point for longer than three learned intervals.
         Gap = "gap",

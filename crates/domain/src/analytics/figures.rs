@@ -1,4 +1,4 @@
-//! What is kept of a series for an hour, a day or another stretch of time.
+//! The figures of a series for an hour, a day or another stretch of time.
 
 use super::{HOUR, Micros};
 

@@ -50,8 +50,8 @@ pub struct Segment {
     pub point: Point,
     /// The end of the stretch, which begins at the point.
     pub to: Micros,
-    /// What is counted in it: for a counter the consumption until the next point, for others `None`, since their value
-    /// holds throughout.
+    /// The consumption of a counter until the next point. `None` for the other kinds, since their value holds
+    /// throughout.
     consumption: Option<f64>,
     /// Whether a gap follows: no value until the next point.
     pub is_before_gap: bool,

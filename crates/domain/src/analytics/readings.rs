@@ -1,4 +1,4 @@
-//! What a document tells about its source at one time.
+//! The values that a document has of its source at one time.
 
 use super::keys::Source;
 use super::signals::SIGNALS;
