@@ -145,10 +145,8 @@ struct Setup {
 const FOR_PREPARED: &str = "SET enable_seqscan = off; SET enable_sort = off; SET jit = off; \
                             SET default_transaction_isolation = 'read committed'";
 
-/// A batch of the projector looks up its rows by their keys, too. One that a crash of the server loses is computed again, so
-/// that its commit need not wait for the disk.
-const FOR_PROJECTIONS: &str =
-    "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off; SET synchronous_commit = off";
+/// A batch of the projector that a crash of the server loses is computed again, so that its commit need not wait for the disk.
+const FOR_PROJECTIONS: &str = "SET synchronous_commit = off";
 
 /// Errors are classified by their English text where the driver gives no SQLSTATE. Setting the language needs a
 /// superuser or a grant.

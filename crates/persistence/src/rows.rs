@@ -29,7 +29,8 @@ pub(crate) use addition::{Addition, Assumed};
 pub(crate) use delivery::{DeliveryRow, DueAtRow, DueRow, QueueRow, QueuedDeliveryRow, RecommendationRow};
 pub(crate) use mapping::{MappingChangeset, MappingRow, MappingSummaryRow};
 pub(crate) use projection::{
-    FiguresRow, ProjectionRow, StoredPoint, StoredRequest, StoredSeries, StoredSource, Stretch, point, real,
+    FiguresRow, ProjectionRow, RequestDocument, SeriesOfSource, StoredPoint, StoredRequest, StoredSeries, StoredSource,
+    Stretch, point, real,
 };
 pub(crate) use quarantine::{NewQuarantineRow, QuarantineRow, QuarantineSummaryRow};
 

@@ -2,16 +2,15 @@
 
 use std::collections::HashMap;
 
-use diesel::dsl::case_when;
 use diesel::prelude::*;
 use mass_analytics_service::StoredDocument;
 use mass_domain::contracts::ContractId;
 use mass_domain::tenancy::TenantId;
 use uuid::Uuid;
 
-use super::Connection;
-use super::documents::octet_length;
-use crate::columns::{Id, Instant};
+use super::{Connection, projecting};
+use crate::columns::Id;
+use crate::rows::RequestDocument;
 use crate::schema::mass_requests;
 
 /// The requests that one statement reads.
@@ -19,19 +18,6 @@ const PAGE: usize = 200;
 
 /// The size of a document, in bytes, beyond which it is read alone, and only if it fits.
 const LONG: i32 = 32 << 10;
-
-/// A request with its document.
-#[derive(Debug, Clone, Queryable)]
-struct RequestDocument {
-    id: Id,
-    accepted: i64,
-    accepted_at: Instant,
-    contract: String,
-    size: i32,
-    /// `None` for a long one.
-    text: Option<String>,
-    is_erased: bool,
-}
 
 /// The outcome of the search for a document.
 pub(super) enum Found {
@@ -71,7 +57,7 @@ impl<'a> Documents<'a> {
             let rest = wanted.iter().enumerate().skip(index).filter(|(_, (_, is_wanted))| *is_wanted);
             let page: Vec<(usize, Uuid)> = rest.take(PAGE).map(|(index, (id, _))| (index, *id)).collect();
             self.read = page.last().map_or(index, |(index, _)| *index) + 1;
-            self.page = load(connection, self.tenant, page.into_iter().map(|(_, id)| Id(id)).collect())?;
+            self.page = load(connection, self.tenant, &page.into_iter().map(|(_, id)| Id(id)).collect::<Vec<_>>())?;
         }
         let Some(request) = wanted.get(index).and_then(|(id, _)| self.page.get(id)) else {
             return Ok(Found::Unreadable("the request of the event is missing".to_owned()));
@@ -100,7 +86,7 @@ pub(super) fn of_requests(
 ) -> QueryResult<HashMap<i64, StoredDocument>> {
     let mut documents = HashMap::with_capacity(ids.len());
     for ids in ids.chunks(PAGE) {
-        for request in load(connection, tenant, ids.iter().copied().map(Id).collect())?.into_values() {
+        for request in load(connection, tenant, &ids.iter().copied().map(Id).collect::<Vec<_>>())?.into_values() {
             let text = match &request.text {
                 Some(_) if request.is_erased => continue,
                 Some(text) => text.clone(),
@@ -121,25 +107,12 @@ fn document(request: &RequestDocument, text: String) -> Found {
             return Found::Unreadable(format!("the contract {:?} is not known to this program", request.contract));
         }
     };
-    let (accepted, accepted_at) = (request.accepted, request.accepted_at.0.unix_micros());
+    let (accepted, accepted_at) = (request.accepted, request.created_at.0.unix_micros());
     Found::Document(Some(StoredDocument { accepted, accepted_at, contract, text }))
 }
 
-fn load(connection: &mut Connection, tenant: &TenantId, ids: Vec<Id>) -> QueryResult<HashMap<Uuid, RequestDocument>> {
-    let size = octet_length(mass_requests::document);
-    let rows: Vec<RequestDocument> = mass_requests::table
-        .filter(mass_requests::tenant_id.eq(tenant.as_str()))
-        .filter(mass_requests::id.eq_any(ids))
-        .select((
-            mass_requests::id,
-            mass_requests::audit_sequence,
-            mass_requests::created_at,
-            mass_requests::contract,
-            size,
-            case_when(size.le(LONG), mass_requests::document),
-            mass_requests::deleted_at.is_not_null(),
-        ))
-        .load(connection)?;
+fn load(connection: &mut Connection, tenant: &TenantId, ids: &[Id]) -> QueryResult<HashMap<Uuid, RequestDocument>> {
+    let rows = projecting::documents(connection, tenant, ids, LONG)?;
     Ok(rows.into_iter().map(|request| (request.id.0, request)).collect())
 }
 

@@ -8,15 +8,12 @@ use mass_domain::analytics::{SeriesKey, Source, SourceId};
 use mass_domain::tenancy::TenantId;
 use uuid::Uuid;
 
-use super::Connection;
 use super::projection_documents::of_requests;
+use super::{Connection, projecting};
 use crate::columns::Id;
 use crate::rows::StoredRequest;
-use crate::schema::{audit_archived_changes, mass_requests, projected_requests, series, sources};
+use crate::schema::{audit_archived_changes, projected_requests, sources};
 use crate::store::KEYS_PER_STATEMENT;
-
-/// The condition of the index by which the series of a source are found. It is true of every row.
-const OF_SOURCES: &str = "length(series.tenant_id) > 0";
 
 /// Requests that become current again or are removed.
 pub(super) struct Known {
@@ -36,11 +33,8 @@ impl Known {
 pub(super) fn stored(connection: &mut Connection, tenant: &TenantId, ids: Vec<Uuid>) -> QueryResult<Known> {
     let mut known = Known { accepted: HashMap::new(), requests: HashMap::new() };
     for ids in ids.chunks(KEYS_PER_STATEMENT) {
-        let places: Vec<(Id, i64)> = mass_requests::table
-            .filter(mass_requests::tenant_id.eq(tenant.as_str()))
-            .filter(mass_requests::id.eq_any(ids.iter().copied().map(Id)))
-            .select((mass_requests::id, mass_requests::audit_sequence))
-            .load(connection)?;
+        let ids: Vec<Id> = ids.iter().copied().map(Id).collect();
+        let places = projecting::acceptances(connection, tenant, &ids)?;
         let accepted: Vec<i64> = places.iter().map(|(_, accepted)| *accepted).collect();
         let rows: Vec<StoredRequest> = projected_requests::table
             .filter(projected_requests::tenant_id.eq(tenant.as_str()))
@@ -70,13 +64,7 @@ pub(super) fn describe(connection: &mut Connection, tenant: &TenantId, batch: &m
             .select((sources::id, sources::accepted))
             .load(connection)?;
         described.extend(rows.into_iter().map(|(id, accepted)| (SourceId::from_i64(id), accepted)));
-        let keys: Vec<(i64, Option<String>, Option<String>, String)> = series::table
-            .filter(series::tenant_id.eq(tenant.as_str()))
-            .filter(series::source_id.eq_any(ids))
-            .filter(diesel::dsl::sql::<diesel::sql_types::Bool>(OF_SOURCES))
-            .select((series::source_id, series::site_id, series::device_id, series::metric))
-            .load(connection)?;
-        for (source, site_id, device_id, metric) in keys {
+        for (source, site_id, device_id, metric) in projecting::series_of_sources(connection, tenant, ids)? {
             let key = SeriesKey { source: Source { site_id, device_id }, metric };
             batch.series.entry(SourceId::from_i64(source)).or_default().push(key);
         }

@@ -1,19 +1,20 @@
 //! The statements on projections that differ from those of SQLite. Rows are sent as one array for each column.
 //!
-//! Each key is looked up separately: conditions on sent keys stand in the SELECT list, or before OFFSET 0. Without statistics,
-//! PostgreSQL would take reading all of a tenant's rows for cheaper.
+//! Queries look up each key separately: conditions on sent keys stand in the SELECT list, or before OFFSET 0. Without
+//! statistics, PostgreSQL would take reading all of a tenant's rows for cheaper, and it keeps the plan.
 
 use std::ops::Range;
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Double, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Double, Integer, Nullable, Text};
 use mass_analytics_service::{Intake, ProjectedRequest, SeriesRow, SourceRow, Window};
 use mass_domain::analytics::{CONTEXT, Micros, Point, SeriesId};
 use mass_domain::tenancy::TenantId;
 
 use super::Connection;
 use super::backend::column;
-use crate::rows::{FiguresRow, ProjectionRow, StoredPoint, Stretch, point, real};
+use crate::columns::{Id, sql};
+use crate::rows::{FiguresRow, ProjectionRow, RequestDocument, SeriesOfSource, StoredPoint, Stretch, point, real};
 use crate::schema::projections;
 use crate::statement::statement;
 
@@ -25,6 +26,67 @@ pub(super) fn lock(connection: &mut Connection, tenant: &TenantId) -> QueryResul
         .for_update()
         .first(connection)
         .optional()
+}
+
+statement!(
+    Documents<'a>(
+        ids: &'a [Id] as Array<sql::Id>,
+        long: i32 as Integer,
+        tenant: &'a str as Text,
+    ) -> (sql::Id, BigInt, sql::Instant, Text, Integer, Nullable<Text>, Bool),
+    "WITH sent AS (SELECT * FROM unnest(?) AS sent (id))
+    SELECT stored.* FROM sent
+    CROSS JOIN LATERAL (
+        SELECT id, audit_sequence, created_at, contract, octet_length(document),
+            CASE WHEN octet_length(document) <= ? THEN document END, deleted_at IS NOT NULL
+        FROM mass_requests WHERE tenant_id = ? AND id = sent.id OFFSET 0
+    ) AS stored"
+);
+
+/// Reads requests with their documents, without those that are longer than `long` bytes.
+pub(super) fn documents(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    ids: &[Id],
+    long: i32,
+) -> QueryResult<Vec<RequestDocument>> {
+    Documents { ids, long, tenant: tenant.as_str() }.load(connection)
+}
+
+statement!(
+    Acceptances<'a>(ids: &'a [Id] as Array<sql::Id>, tenant: &'a str as Text) -> (sql::Id, BigInt),
+    "WITH sent AS (SELECT * FROM unnest(?) AS sent (id))
+    SELECT stored.* FROM sent
+    CROSS JOIN LATERAL (
+        SELECT id, audit_sequence FROM mass_requests WHERE tenant_id = ? AND id = sent.id OFFSET 0
+    ) AS stored"
+);
+
+/// Reads the sequences of the acceptances of requests.
+pub(super) fn acceptances(connection: &mut Connection, tenant: &TenantId, ids: &[Id]) -> QueryResult<Vec<(Id, i64)>> {
+    Acceptances { ids, tenant: tenant.as_str() }.load(connection)
+}
+
+statement!(
+    SeriesOfSources<'a>(
+        sources: &'a [i64] as Array<BigInt>,
+        tenant: &'a str as Text,
+    ) -> (BigInt, Nullable<Text>, Nullable<Text>, Text),
+    "WITH sent AS (SELECT * FROM unnest(?) AS sent (source_id))
+    SELECT stored.* FROM sent
+    CROSS JOIN LATERAL (
+        SELECT source_id, site_id, device_id, metric FROM series
+        WHERE tenant_id = ? AND source_id = sent.source_id AND length(tenant_id) > 0 OFFSET 0
+    ) AS stored"
+);
+
+/// Reads the names of the series of sources.
+pub(super) fn series_of_sources(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    sources: &[i64],
+) -> QueryResult<Vec<SeriesOfSource>> {
+    SeriesOfSources { sources, tenant: tenant.as_str() }.load(connection)
 }
 
 statement!(
@@ -254,17 +316,8 @@ pub(super) fn insert_points(
     Ok(())
 }
 
-statement!(
-    DeletePoints<'a>(
-        series: Vec<i64> as Array<BigInt>,
-        at: Vec<i64> as Array<BigInt>,
-        sequence: Vec<i64> as Array<BigInt>,
-        tenant: &'a str as Text,
-    ) -> (),
-    "DELETE FROM points USING unnest(?, ?, ?) AS gone (series_id, at, sequence)
-    WHERE points.tenant_id = ? AND points.series_id = gone.series_id AND points.at = gone.at
-        AND points.sequence = gone.sequence"
-);
+// Statements that delete are planned each time, when the size of their tables is known: no form of them makes PostgreSQL look up
+// each key.
 
 /// Deletes points.
 pub(super) fn delete_points(
@@ -272,25 +325,18 @@ pub(super) fn delete_points(
     tenant: &TenantId,
     gone: &[(SeriesId, Micros, i64)],
 ) -> QueryResult<()> {
-    let delete = DeletePoints {
-        series: gone.iter().map(|(series, ..)| series.as_i64()).collect(),
-        at: gone.iter().map(|(_, at, _)| *at).collect(),
-        sequence: gone.iter().map(|(.., sequence)| *sequence).collect(),
-        tenant: tenant.as_str(),
-    };
-    delete.execute(connection)?;
+    const DELETE: &str = "
+        DELETE FROM points USING unnest($2, $3, $4) AS gone (series_id, at, sequence)
+        WHERE points.tenant_id = $1 AND points.series_id = gone.series_id AND points.at = gone.at
+            AND points.sequence = gone.sequence";
+    diesel::sql_query(DELETE)
+        .bind::<Text, _>(tenant.as_str())
+        .bind::<Array<BigInt>, _>(gone.iter().map(|(series, ..)| series.as_i64()).collect::<Vec<_>>())
+        .bind::<Array<BigInt>, _>(gone.iter().map(|(_, at, _)| *at).collect::<Vec<_>>())
+        .bind::<Array<BigInt>, _>(gone.iter().map(|(.., sequence)| *sequence).collect::<Vec<_>>())
+        .execute(connection)?;
     Ok(())
 }
-
-statement!(
-    DeleteHours<'a>(
-        series: Vec<i64> as Array<BigInt>,
-        starts_at: Vec<i64> as Array<BigInt>,
-        tenant: &'a str as Text,
-    ) -> (),
-    "DELETE FROM hours USING unnest(?, ?) AS gone (series_id, starts_at)
-    WHERE hours.tenant_id = ? AND hours.series_id = gone.series_id AND hours.starts_at = gone.starts_at"
-);
 
 /// Deletes hours.
 pub(super) fn delete_hours(
@@ -298,26 +344,16 @@ pub(super) fn delete_hours(
     tenant: &TenantId,
     gone: &[(SeriesId, Micros)],
 ) -> QueryResult<()> {
-    let delete = DeleteHours {
-        series: gone.iter().map(|(series, _)| series.as_i64()).collect(),
-        starts_at: gone.iter().map(|(_, starts_at)| *starts_at).collect(),
-        tenant: tenant.as_str(),
-    };
-    delete.execute(connection)?;
+    const DELETE: &str = "
+        DELETE FROM hours USING unnest($2, $3) AS gone (series_id, starts_at)
+        WHERE hours.tenant_id = $1 AND hours.series_id = gone.series_id AND hours.starts_at = gone.starts_at";
+    diesel::sql_query(DELETE)
+        .bind::<Text, _>(tenant.as_str())
+        .bind::<Array<BigInt>, _>(gone.iter().map(|(series, _)| series.as_i64()).collect::<Vec<_>>())
+        .bind::<Array<BigInt>, _>(gone.iter().map(|(_, starts_at)| *starts_at).collect::<Vec<_>>())
+        .execute(connection)?;
     Ok(())
 }
-
-statement!(
-    DeleteDays<'a>(
-        series: Vec<i64> as Array<BigInt>,
-        from: Vec<i64> as Array<BigInt>,
-        to: Vec<i64> as Array<BigInt>,
-        tenant: &'a str as Text,
-    ) -> (),
-    "DELETE FROM days USING unnest(?, ?, ?) AS gone (series_id, since, upto)
-    WHERE days.tenant_id = ? AND days.series_id = gone.series_id AND days.starts_at >= gone.since
-        AND days.starts_at < gone.upto"
-);
 
 /// Deletes the days that begin within stretches.
 pub(super) fn delete_days(
@@ -325,13 +361,16 @@ pub(super) fn delete_days(
     tenant: &TenantId,
     gone: &[(SeriesId, Range<Micros>)],
 ) -> QueryResult<()> {
-    let delete = DeleteDays {
-        series: gone.iter().map(|(series, _)| series.as_i64()).collect(),
-        from: gone.iter().map(|(_, within)| within.start).collect(),
-        to: gone.iter().map(|(_, within)| within.end).collect(),
-        tenant: tenant.as_str(),
-    };
-    delete.execute(connection)?;
+    const DELETE: &str = "
+        DELETE FROM days USING unnest($2, $3, $4) AS gone (series_id, since, upto)
+        WHERE days.tenant_id = $1 AND days.series_id = gone.series_id AND days.starts_at >= gone.since
+            AND days.starts_at < gone.upto";
+    diesel::sql_query(DELETE)
+        .bind::<Text, _>(tenant.as_str())
+        .bind::<Array<BigInt>, _>(gone.iter().map(|(series, _)| series.as_i64()).collect::<Vec<_>>())
+        .bind::<Array<BigInt>, _>(gone.iter().map(|(_, within)| within.start).collect::<Vec<_>>())
+        .bind::<Array<BigInt>, _>(gone.iter().map(|(_, within)| within.end).collect::<Vec<_>>())
+        .execute(connection)?;
     Ok(())
 }
 

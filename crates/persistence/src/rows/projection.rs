@@ -6,6 +6,7 @@ use mass_analytics_service::{Place, ProjectedRequest, SeriesRow, SourceRow, Unre
 use mass_domain::analytics::{Figures, Micros, Point, SeriesId, SeriesKey, Source, SourceId};
 use mass_domain::metrics::MetricKind;
 
+use crate::columns::{Id, Instant};
 use crate::schema::{projected_requests, projections, series, sources};
 
 /// The state of a projection.
@@ -109,6 +110,24 @@ impl From<StoredRequest> for ProjectedRequest {
         Self { accepted, day, bytes: u64::try_from(bytes).unwrap_or(0), place }
     }
 }
+
+/// A request with its document.
+#[derive(Debug, Queryable)]
+pub(crate) struct RequestDocument {
+    pub(crate) id: Id,
+    /// The sequence of its acceptance.
+    pub(crate) accepted: i64,
+    pub(crate) created_at: Instant,
+    pub(crate) contract: String,
+    /// The size of the document, in bytes.
+    pub(crate) size: i32,
+    /// `None` for a long one.
+    pub(crate) text: Option<String>,
+    pub(crate) is_erased: bool,
+}
+
+/// The source of a series, and the names of the series.
+pub(crate) type SeriesOfSource = (i64, Option<String>, Option<String>, String);
 
 /// The columns of a point, without its series.
 pub(crate) type StoredPoint = (Micros, i64, f64, Option<Micros>);

@@ -3,21 +3,74 @@
 
 use std::ops::Range;
 
+use diesel::dsl::{case_when, sql};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Double, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, Double, Nullable, Text};
 use mass_analytics_service::{Intake, ProjectedRequest, SeriesRow, SourceRow, Window};
 use mass_domain::analytics::{CONTEXT, Micros, Point, SeriesId};
 use mass_domain::tenancy::TenantId;
 
 use super::Connection;
 use super::backend::column;
-use crate::rows::{FiguresRow, ProjectionRow, StoredPoint, Stretch, point, real};
-use crate::schema::{days, hours, points, projections};
+use crate::columns::Id;
+use crate::rows::{FiguresRow, ProjectionRow, RequestDocument, SeriesOfSource, StoredPoint, Stretch, point, real};
+use crate::schema::{days, hours, mass_requests, points, projections, series};
 use crate::statement::statement;
 
 /// Reads the row of a tenant's projection; the transaction has the write lock already.
 pub(super) fn lock(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Option<ProjectionRow>> {
     projections::table.find(tenant.as_str()).select(ProjectionRow::as_select()).first(connection).optional()
+}
+
+define_sql_function! {
+    /// Returns the number of bytes of a text, without reading it.
+    fn octet_length(text: Text) -> Integer;
+}
+
+/// Reads requests with their documents, without those that are longer than `long` bytes.
+pub(super) fn documents(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    ids: &[Id],
+    long: i32,
+) -> QueryResult<Vec<RequestDocument>> {
+    let size = octet_length(mass_requests::document);
+    mass_requests::table
+        .filter(mass_requests::tenant_id.eq(tenant.as_str()))
+        .filter(mass_requests::id.eq_any(ids))
+        .select((
+            mass_requests::id,
+            mass_requests::audit_sequence,
+            mass_requests::created_at,
+            mass_requests::contract,
+            size,
+            case_when(size.le(long), mass_requests::document),
+            mass_requests::deleted_at.is_not_null(),
+        ))
+        .load(connection)
+}
+
+/// Reads the sequences of the acceptances of requests.
+pub(super) fn acceptances(connection: &mut Connection, tenant: &TenantId, ids: &[Id]) -> QueryResult<Vec<(Id, i64)>> {
+    mass_requests::table
+        .filter(mass_requests::tenant_id.eq(tenant.as_str()))
+        .filter(mass_requests::id.eq_any(ids))
+        .select((mass_requests::id, mass_requests::audit_sequence))
+        .load(connection)
+}
+
+/// Reads the names of the series of sources.
+pub(super) fn series_of_sources(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    sources: &[i64],
+) -> QueryResult<Vec<SeriesOfSource>> {
+    series::table
+        .filter(series::tenant_id.eq(tenant.as_str()))
+        .filter(series::source_id.eq_any(sources))
+        .filter(sql::<Bool>("length(series.tenant_id) > 0"))
+        .select((series::source_id, series::site_id, series::device_id, series::metric))
+        .load(connection)
 }
 
 /// Builds the query for the times of a series.
