@@ -54,9 +54,10 @@ CREATE TABLE series (
     learned_interval bigint NOT NULL,
     PRIMARY KEY (tenant_id, id)
 ) WITH (fillfactor = 50);
-CREATE INDEX series_by_site ON series (tenant_id, site_id, device_id, metric) WHERE site_id IS NOT NULL;
 CREATE INDEX series_by_device ON series (tenant_id, device_id, metric) WHERE device_id IS NOT NULL;
--- The condition, which is true of every row, keeps the index from look-ups by the key.
+-- The condition, which is true of every row, keeps these indexes from look-ups by the key.
+CREATE INDEX series_by_names ON series (tenant_id, site_id NULLS FIRST, device_id NULLS FIRST, metric) WHERE length(tenant_id) > 0;
+CREATE INDEX series_by_metric ON series (tenant_id, metric, site_id NULLS FIRST, device_id NULLS FIRST) WHERE length(tenant_id) > 0;
 CREATE INDEX series_by_source ON series (tenant_id, source_id) WHERE length(tenant_id) > 0;
 
 -- `sequence` is that of the acceptance: of several points of one time, the last one is valid. `span` is the length of the window for

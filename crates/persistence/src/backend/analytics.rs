@@ -18,7 +18,7 @@ use mass_domain::tenancy::TenantId;
 
 use super::audit::{column, count};
 use super::audit_tree::StoredTree;
-use super::{Connection, Store, audit_log, projecting};
+use super::{Backend, Connection, Store, audit_log, projecting};
 use crate::error_classifier::is_unavailable;
 use crate::rows::{ProjectionRow, StoredPoint, StoredSeries, StoredSource, Stretch, point};
 use crate::schema::{intake, points, projections, series, sources};
@@ -211,31 +211,59 @@ fn devices(
     Ok(query.load(connection)?.into_iter().map(StoredSource::into).collect())
 }
 
-/// Lists series by their keys.
+/// The condition of the indexes by names, which is true of every row.
+const BY_NAMES: &str = "length(series.tenant_id) > 0";
+
+/// Builds the query for the series of a tenant that have one of these metrics, if any are given.
+fn series_with<'a>(
+    tenant: &'a TenantId,
+    metrics: &'a [String],
+) -> diesel::dsl::IntoBoxed<'a, diesel::dsl::Select<series::table, diesel::dsl::AsSelect<StoredSeries, Backend>>, Backend>
+{
+    let query = series::table.select(StoredSeries::as_select()).into_boxed();
+    let query = query.filter(series::tenant_id.eq(tenant.as_str()));
+    if metrics.is_empty() { query } else { query.filter(series::metric.eq_any(metrics)) }
+}
+
+/// Lists series by their keys, of which missing names come first.
 fn series_like(
     connection: &mut Connection,
     tenant: &TenantId,
-    SeriesFilter { sites, devices, metrics, without_devices }: &SeriesFilter,
+    filter: &SeriesFilter,
     limit: u32,
 ) -> QueryResult<Vec<SeriesRow>> {
-    let mut query =
-        series::table.filter(series::tenant_id.eq(tenant.as_str())).select(StoredSeries::as_select()).into_boxed();
-    // The second condition is that of an index.
-    if !sites.is_empty() {
-        query = query.filter(series::site_id.eq_any(sites)).filter(series::site_id.is_not_null());
-    }
-    if !devices.is_empty() {
-        query = query.filter(series::device_id.eq_any(devices)).filter(series::device_id.is_not_null());
-    }
-    if *without_devices {
-        query = query.filter(series::device_id.is_null());
-    }
-    if !metrics.is_empty() {
-        query = query.filter(series::metric.eq_any(metrics));
-    }
-    let rows: Vec<StoredSeries> = query.load(connection)?;
+    let SeriesFilter { sites, devices, metrics, without_devices } = filter;
+    let of_sources = |metrics| {
+        let query = series_with(tenant, metrics);
+        if *without_devices { query.filter(series::device_id.is_null()) } else { query }
+    };
+    let first = |metrics| {
+        of_sources(metrics)
+            .filter(sql::<Bool>(BY_NAMES))
+            .order(sql::<Bool>("series.site_id NULLS FIRST, series.device_id NULLS FIRST, series.metric"))
+            .limit(limit.into())
+    };
+    let rows: Vec<StoredSeries> = match (devices.as_slice(), sites.as_slice(), metrics.as_slice()) {
+        ([], [], []) => first(&[]).load(connection)?,
+        // Each has its own in their order.
+        ([], [], metrics) => {
+            let of_each = metrics.iter().map(|metric| first(&[]).filter(series::metric.eq(metric)).load(connection));
+            of_each.collect::<QueryResult<Vec<_>>>()?.into_iter().flatten().collect()
+        }
+        ([], [site], metrics) => first(metrics).filter(series::site_id.eq(site)).load(connection)?,
+        ([], sites, metrics) => {
+            of_sources(metrics).filter(series::site_id.eq_any(sites)).filter(sql::<Bool>(BY_NAMES)).load(connection)?
+        }
+        (devices, sites, metrics) => {
+            let query = of_sources(metrics).filter(series::device_id.eq_any(devices));
+            let query = query.filter(series::device_id.is_not_null());
+            let query = if sites.is_empty() { query } else { query.filter(series::site_id.eq_any(sites)) };
+            query.load(connection)?
+        }
+    };
     let mut rows: Vec<SeriesRow> = rows.into_iter().map(StoredSeries::into_row).collect::<QueryResult<_>>()?;
     rows.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+    rows.dedup_by(|one, other| one.key == other.key);
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     Ok(rows)
 }

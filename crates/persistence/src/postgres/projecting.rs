@@ -1,7 +1,8 @@
 //! The statements on projections that differ from those of SQLite. Rows are sent as one array for each column.
 //!
 //! Queries look up each key separately: conditions on sent keys stand in the SELECT list, or before OFFSET 0. Without
-//! statistics, PostgreSQL would take reading all of a tenant's rows for cheaper, and it keeps the plan.
+//! statistics, PostgreSQL would take reading all of a tenant's rows for cheaper, and it keeps the plan. Under row-level
+//! security an index serves plain comparisons alone, so that bounds are computed before they are compared with.
 
 use std::ops::Range;
 
@@ -139,19 +140,22 @@ statement!(
     "WITH sent AS (SELECT * FROM unnest(?, ?, ?) WITH ORDINALITY AS sent (series_id, since, upto, place))
     SELECT sent.place, stored.* FROM sent
     CROSS JOIN LATERAL (
-        SELECT at, sequence, value, span FROM points
-        WHERE tenant_id = ? AND series_id = sent.series_id
-            AND at >= coalesce((
+        SELECT
+            coalesce((
                 SELECT min(time) FROM (
                     SELECT DISTINCT at AS time FROM points
-                    WHERE tenant_id = $4 AND series_id = sent.series_id AND at < sent.since ORDER BY at DESC LIMIT ?
+                    WHERE tenant_id = ? AND series_id = sent.series_id AND at < sent.since ORDER BY at DESC LIMIT ?
                 ) AS earlier
-            ), sent.since)
-            AND at <= coalesce((
+            ), sent.since) AS since,
+            coalesce((
                 SELECT at FROM points
                 WHERE tenant_id = $4 AND series_id = sent.series_id AND at >= sent.upto ORDER BY at LIMIT 1
-            ), sent.upto)
+            ), sent.upto) AS upto
         OFFSET 0
+    ) AS bounds
+    CROSS JOIN LATERAL (
+        SELECT at, sequence, value, span FROM points
+        WHERE tenant_id = $4 AND series_id = sent.series_id AND at >= bounds.since AND at <= bounds.upto OFFSET 0
     ) AS stored"
 );
 

@@ -136,7 +136,9 @@ async fn series_are_listed_by_their_keys(db: TestDatabase) {
     let filters = [
         SeriesFilter { sites: texts(&["a", "none", "B"]), ..SeriesFilter::default() },
         SeriesFilter { devices: texts(&["dev-2"]), ..SeriesFilter::default() },
-        SeriesFilter { metrics: texts(&["pue", "power_kw"]), ..SeriesFilter::default() },
+        SeriesFilter { sites: texts(&["B"]), metrics: texts(&["pue", "power_kw"]), ..SeriesFilter::default() },
+        SeriesFilter { metrics: texts(&["pue"]), ..SeriesFilter::default() },
+        SeriesFilter { metrics: texts(&["pue", "power_kw", "pue"]), ..SeriesFilter::default() },
         SeriesFilter { sites: texts(&["a"]), without_devices: true, ..SeriesFilter::default() },
         SeriesFilter { without_devices: true, ..SeriesFilter::default() },
         SeriesFilter {
@@ -159,7 +161,10 @@ async fn series_are_listed_by_their_keys(db: TestDatabase) {
             .cloned()
             .collect();
         assert!(!expected.is_empty());
-        assert_eq!(listed(filter, 99).await, expected);
+        for limit in [1, 2, 99] {
+            let first = &expected[..expected.len().min(usize::try_from(limit).unwrap())];
+            assert_eq!(listed(filter.clone(), limit).await, first);
+        }
     }
 }
 
