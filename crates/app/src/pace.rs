@@ -32,6 +32,12 @@ pub struct Stretch {
 }
 
 impl Pace {
+    /// Returns the number of documents that were committed since the process began.
+    #[must_use]
+    pub fn committed(&self) -> u64 {
+        self.committed.load(Ordering::Relaxed)
+    }
+
     /// Begins a stretch of work: some milliseconds.
     #[must_use]
     pub fn begin(self: &Arc<Self>) -> Stretch {

@@ -12,6 +12,7 @@ use actix_web::web;
 use anyhow::{Context, bail};
 use chrono::Utc;
 use mass_admin_service::{AdminService, RegistrationPolicy};
+use mass_analytics_service::{AnalyticsService, Projector};
 use mass_audit_service::{AuditService, CheckpointSigner, write_seed};
 use mass_auth::{
     AccessTokens, AuthService, Bootstrapped, Capacity, NewPassword, Passwords, Pepper, SigningKey, SigningKeys,
@@ -48,6 +49,7 @@ use crate::http::system::Draining;
 use crate::http::{OPERATIONS, Services};
 use crate::pace::{CommitCounts, Pace};
 use crate::program::program;
+use crate::projector::Projection;
 use crate::telemetry::Telemetry;
 
 /// The maximum number of database connections.
@@ -137,6 +139,18 @@ impl Installation {
         QuarantineService::new(store, Arc::clone(&self.clock), limits)
     }
 
+    /// Returns the use cases on figures.
+    #[must_use]
+    pub fn analytics(&self) -> AnalyticsService {
+        AnalyticsService::new(Arc::clone(&self.database.stores().analytics), Arc::clone(&self.clock))
+    }
+
+    /// Returns the projector of the audit trail.
+    #[must_use]
+    pub fn projector(&self) -> Projector {
+        Projector::new(Arc::clone(&self.database.stores().projection))
+    }
+
     /// Returns the use cases on deliveries.
     fn deliveries(&self, engine: &Engine) -> DeliveryService {
         let stores = self.database.stores();
@@ -175,6 +189,8 @@ impl Application {
         let mappings = installation.mappings();
         let quarantine = installation.quarantine(settings.quarantine.limits());
         let deliveries = installation.deliveries(&engine);
+        let analytics = installation.analytics();
+        let projection = Projection::new(installation.projector(), settings.analytics.analytics);
         let Installation { database, auth, bootstrapped, clock, .. } = installation;
         let database = web::Data::new(database);
         telemetry.metrics.watch(&database);
@@ -187,6 +203,8 @@ impl Application {
             mappings: web::Data::new(mappings),
             quarantine: web::Data::new(quarantine),
             deliveries: web::Data::new(deliveries),
+            analytics: web::Data::new(analytics),
+            projection: web::Data::new(projection),
             engine: web::Data::new(engine),
             database,
             clock: web::Data::new(clock),
