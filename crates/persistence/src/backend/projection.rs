@@ -39,11 +39,16 @@ impl ProjectionStore for Store {
     async fn apply(&self, tenant: &TenantId, update: Update) -> Result<(), ApplyError> {
         let apply =
             move |connection: &mut Connection, tenant: &TenantId| projection_update::apply(connection, tenant, update);
-        super::applying(self).run_for(tenant, apply).await?
+        if super::applying(self).run_for(tenant, apply).await?? {
+            super::sweep(self).await;
+        }
+        Ok(())
     }
 
     async fn clear(&self, tenant: &TenantId) -> Result<(), PortError> {
         super::applying(self).run_for(tenant, clearing::begin).await?;
-        clearing::finish(super::applying(self), tenant).await
+        clearing::finish(super::applying(self), tenant).await?;
+        super::sweep(self).await;
+        Ok(())
     }
 }

@@ -2,22 +2,26 @@
 
 use std::collections::HashMap;
 
+use diesel::dsl::exists;
 use diesel::prelude::*;
 use mass_analytics_service::{ApplyError, Unreadable, Update};
 use mass_domain::analytics::{Point, SeriesId, SeriesKey, Source};
+use mass_domain::audit::Action;
 use mass_domain::tenancy::TenantId;
 
 use super::{Connection, projecting};
+use crate::columns::Word;
 use crate::rows::{FiguresRow, ProjectionRow};
-use crate::schema::{intake, projected_requests, projections, series, sources};
+use crate::schema::{audit_events, intake, projected_requests, projections, series, sources};
 use crate::store::KEYS_PER_STATEMENT;
 
-/// Applies an update, if the projection still is where the update was computed from.
+/// Applies an update, if the projection still is where the update was computed from. Returns whether it removes what was
+/// told by documents that have been erased.
 pub(super) fn apply(
     connection: &mut Connection,
     tenant: &TenantId,
     mut update: Update,
-) -> QueryResult<Result<(), ApplyError>> {
+) -> QueryResult<Result<bool, ApplyError>> {
     super::write(connection, |connection| {
         let state = lock(connection, tenant)?;
         if (state.position, state.deletions) != (update.from, update.deletions) {
@@ -32,8 +36,18 @@ pub(super) fn apply(
         if (update.upto, &update.stopped) != (state.position, &state.stopped()) {
             move_to(connection, tenant, update.upto, update.stopped.as_ref())?;
         }
-        Ok(Ok(()))
+        Ok(Ok(!update.gone_requests.is_empty() && has_deletions(connection, tenant, update.from, update.upto)?))
     })
+}
+
+/// Tells whether documents were erased by the events of a part of the log, the first one excluded.
+fn has_deletions(connection: &mut Connection, tenant: &TenantId, from: i64, upto: i64) -> QueryResult<bool> {
+    let deletions = audit_events::table
+        .filter(audit_events::tenant_id.eq(tenant.as_str()))
+        .filter(audit_events::sequence.gt(from))
+        .filter(audit_events::sequence.le(upto))
+        .filter(audit_events::action.eq(Word(Action::Deleted)));
+    diesel::select(exists(deletions)).get_result(connection)
 }
 
 /// Waits until no other update of the tenant is applied, and returns the state of the projection.

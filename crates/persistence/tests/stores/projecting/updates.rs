@@ -4,8 +4,9 @@ use mass_analytics_service::{ApplyError, Intake, Place, ProjectedRequest, Source
 use mass_domain::analytics::{DAY, HOUR, Source};
 
 use super::{dump, key, measured, moving, point, projector, series_row, some_figures, store};
+use crate::changing::is_in_a_file;
 use crate::databases::TestDatabase;
-use crate::fixtures::{other_tenant, simple, tenant};
+use crate::fixtures::{deletion, other_tenant, simple, tenant};
 
 on_both!(
     an_update_is_applied_once,
@@ -189,4 +190,23 @@ async fn a_projection_that_waits_at_an_event_is_not_written_again(db: TestDataba
     assert_eq!(version(), before);
     store(&db).apply(&tenant(), moving(0, 1)).await.unwrap();
     assert_ne!(version(), before);
+}
+
+#[tokio::test]
+async fn sqlite_files_contain_nothing_of_what_deleted_documents_told() {
+    let db = TestDatabase::sqlite().await;
+    let projector = projector(&db);
+    let mut ids = Vec::new();
+    for n in 0..8 {
+        let device = format!("to-be-erased-{n}-{}", "x".repeat(200));
+        ids.push(db.stored(measured(Some(&device), &device, n, r#""temperature_celsius":20"#)).await.summary.id);
+    }
+    projector.catch_up(&tenant()).await.unwrap();
+    for (n, id) in ids.into_iter().enumerate() {
+        db.mass().delete(&tenant(), id, deletion()).await.unwrap();
+        let marked = format!("to-be-erased-{n}-");
+        assert!(is_in_a_file(&db.place, &marked), "the series is there until the deletion is projected");
+        projector.catch_up(&tenant()).await.unwrap();
+        assert!(!is_in_a_file(&db.place, &marked), "{n}");
+    }
 }
