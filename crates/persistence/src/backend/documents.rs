@@ -20,8 +20,8 @@ use crate::schema::mass_requests;
 /// rest of them is read, too.
 const ROWS: i64 = 10_000;
 
-/// What a request without its document counts for in the page of an export.
-const ROW_BYTES: u64 = 512;
+/// The most requests of a page of an export.
+const ROWS_OF_PAGE: usize = Limit::MAX as usize;
 
 define_sql_function! {
     /// Returns the number of bytes of a text, without reading it.
@@ -137,8 +137,8 @@ pub(super) fn export(
                 let request = row.into_request()?;
                 after = Some(Id(request.summary.id.as_uuid()));
                 found += 1;
-                let size = ROW_BYTES + u64::try_from(request.document.len()).unwrap_or(u64::MAX - ROW_BYTES);
-                if size > room && !page.is_empty() {
+                let size = u64::try_from(request.document.len()).unwrap_or(u64::MAX);
+                if page.len() >= ROWS_OF_PAGE || (size > room && !page.is_empty()) {
                     if pages.blocking_send(std::mem::take(&mut page)).is_err() {
                         return Ok(());
                     }
