@@ -438,6 +438,28 @@ mod tests {
         assert_eq!((series(2, "metric"), series(2, "buckets")), (json!("three"), json!([])));
     }
 
+    #[cfg(feature = "parquet")]
+    #[test]
+    fn rows_of_parquet_have_types() {
+        use std::io::{Seek, Write as _};
+
+        use parquet::file::reader::{FileReader, SerializedFileReader};
+        use parquet::record::RowAccessor;
+
+        let mut writer = ParquetSeries::new(["one", "two"].map(head).to_vec()).unwrap();
+        let mut file = tempfile::tempfile().unwrap();
+        for page in pages() {
+            file.write_all(&writer.page(page).unwrap().0).unwrap();
+        }
+        file.write_all(&writer.end().unwrap()).unwrap();
+        file.rewind().unwrap();
+        let reader = SerializedFileReader::new(file).unwrap();
+        let rows: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
+        assert_eq!((rows.len(), rows[1].get_string(2).unwrap().as_str()), (2, "two"));
+        assert_eq!((rows[1].get_timestamp_micros(4).unwrap(), rows[1].get_double(6).unwrap()), (3_600_000_000, 1e-7));
+        assert!(rows[1].get_string(1).is_err(), "a site's own series has no device");
+    }
+
     #[test]
     fn rows_spell_numbers_as_json_does() {
         let rows = text(CsvSeries(["one", "two"].map(head).to_vec()));

@@ -21,6 +21,7 @@ on_both!(
     wrong_parameters_are_named,
     a_period_without_data_is_empty,
     rows_of_csv_are_the_values_of_the_document,
+    series_are_written_as_parquet_by_builds_that_have_it,
     corrections_and_deletions_repair_figures,
     a_rebuild_gives_the_same_bytes,
     answers_name_the_events_that_a_checkpoint_covers,
@@ -251,6 +252,22 @@ async fn rows_of_csv_are_the_values_of_the_document(app: TestApp) {
         }
         assert!(expected.len() > 1);
         assert_eq!(rows(std::str::from_utf8(&table.body).unwrap()), expected, "{query}");
+    }
+}
+
+async fn series_are_written_as_parquet_by_builds_that_have_it(app: TestApp) {
+    send(app.founder(), &powers("pdu-1")).await;
+    app.project().await;
+    let parquet = "application/vnd.apache.parquet";
+    let fetch = |accept: &str| app.get(&format!("{SERIES}?metric=power_kw&{DAY}")).header("Accept", accept);
+    let or_rows = fetch(&format!("{parquet}, text/csv;q=0.5")).await.expect(200);
+    if cfg!(feature = "parquet") {
+        assert_eq!(or_rows.header("content-type"), Some(parquet));
+        assert!(or_rows.body.starts_with(b"PAR1") && or_rows.body.ends_with(b"PAR1"));
+    } else {
+        assert_eq!(rows(std::str::from_utf8(&or_rows.body).unwrap()).len(), 2);
+        let refused = fetch(parquet).await.expect_problem(406, "not-acceptable");
+        assert!(refused.text("/detail").contains("container image"), "{refused:?}");
     }
 }
 
