@@ -372,6 +372,12 @@ SECTIONS = [
      "the server keeps."),
     ("Export", ["export"], export,
      "All documents as NDJSON in one answer, from a database that holds nothing else; \\copy writes the same members to nowhere."),
+    ("Projection", ["projection"], projection,
+     "Readings of a thousand devices, three points each. `mass analytics rebuild` from nothing, beside a plain copy of the "
+     "points that came of it into a table with the same key."),
+    ("Figures of a year", ["figures"], figures,
+     "A point a minute of one series of each site, and hours and days of four, filled in by SQL; the price of energy differs "
+     "from hour to hour. One question after the other."),
     ("Reading", ["reads"], reads,
      "`bench/peers/axum-sqlx` verifies the same token, reads the same row of the same table and answers the same JSON."),
     ("Logging in", ["logins"], logins, "With the default cost of bcrypt, 12, on PostgreSQL."),
