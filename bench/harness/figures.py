@@ -260,7 +260,7 @@ def by_hand(run, ask, database, tenant, sites, server):
         begin = time.perf_counter()
         answer = server.get(f"/v1/analytics/kpis?{YEAR}{query}")
         ours = time.perf_counter() - begin
-        found = sum(item["facility_energy_kwh"]["value"] for item in answer["items"])
+        found = sum(item["kpis"]["facility_energy_kwh"]["value"] for item in answer["items"])
         # Of the last point nobody knows for how long it holds.
         if abs(found - energy) > energy / 1e4:
             raise RuntimeError(f"energy of {what}: {found} instead of {energy}")
