@@ -161,7 +161,7 @@ def year(run):
     for database in ["postgres", "sqlite"]:
         with run.mass_on(database, settings=OFF) as server:
             ask = asker(run, server, database)
-            tenant = ask("SELECT id FROM tenants")
+            tenant = ask("SELECT tenant_id FROM users")
             fill(ask, database, tenant, sites)
             if database == "postgres":
                 run.cluster.settle()
@@ -190,7 +190,7 @@ def asker(run, server, database):
 def fill(ask, database, tenant, sites):
     # The library's generate_series is not in every build of SQLite.
     numbers = {
-        "postgres": "SELECT generate_series(0, {count} - 1) AS n",
+        "postgres": "SELECT generate_series(0::bigint, {count} - 1) AS n",
         "sqlite": "WITH RECURSIVE counted (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM counted LIMIT {count}) "
                   "SELECT n FROM counted",
     }[database]

@@ -156,10 +156,12 @@ impl ProjectionStore for Memory {
         Ok(vec![tenant()])
     }
 
-    async fn next(&self, _: &TenantId, limit: u32, bytes: u64) -> Result<LogBatch, PortError> {
+    async fn next(&self, _: &TenantId, after: Option<i64>, limit: u32, bytes: u64) -> Result<LogBatch, PortError> {
         let state = self.0.lock().unwrap().clone();
         let State { rows, log, documents } = state;
-        let (from, head) = (rows.position, i64::try_from(log.len()).unwrap());
+        let (from, head) = (after.unwrap_or(rows.position), i64::try_from(log.len()).unwrap());
+        let earlier = &log[..usize::try_from(from).unwrap()];
+        let mut is_independent = true;
         let (mut upto, mut steps, mut stopped, mut read) = (from, Vec::new(), None, 0);
         for sequence in from + 1..=head.min(from + i64::from(limit)) {
             match &log[usize::try_from(sequence - 1).unwrap()] {
@@ -169,9 +171,11 @@ impl ProjectionStore for Memory {
                     if read > bytes && upto > from {
                         break;
                     }
+                    is_independent &= !earlier.contains(&log[usize::try_from(sequence - 1).unwrap()]);
                     steps.push(Step { sequence, change: Change::Added(document) });
                 }
                 Event::Removed(accepted) => {
+                    is_independent = false;
                     let stored = rows.requests.get(accepted).copied();
                     steps.push(Step { sequence, change: Change::Removed { accepted: *accepted, stored } });
                 }
@@ -206,7 +210,7 @@ impl ProjectionStore for Memory {
                 latest.insert(place.source, newest);
             }
         }
-        Ok(LogBatch { deletions: 0, from, upto, head, steps, stopped, latest, series })
+        Ok(LogBatch { deletions: 0, from, upto, head, steps, stopped, is_independent, latest, series })
     }
 
     async fn windows(&self, _: &TenantId, windows: Vec<Window>) -> Result<Vec<WindowState>, PortError> {

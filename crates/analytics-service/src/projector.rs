@@ -13,14 +13,17 @@ use crate::store::{ApplyError, LogBatch, ProjectionStore, Unreadable, Update, Wi
 /// The most events of a batch.
 const EVENTS: u32 = 5000;
 
+/// The most events of a batch when catching up: it changes a series fewer times.
+const MORE_EVENTS: u32 = 20_000;
+
 /// The most bytes of documents in a batch. One document may have more.
-const BYTES: u64 = 4 << 20;
+const BYTES: u64 = 12 << 20;
 
 /// The number of windows from which on no further series is read together with them.
-const WINDOWS: usize = 200;
+const WINDOWS: usize = 1000;
 
 /// The most rows that a batch changes, unless one event changes more. It bounds the memory.
-const ROWS: usize = 200_000;
+const ROWS: usize = 400_000;
 
 /// The number of steps in a row that another server may be faster with, until catching up is left to it.
 const PATIENCE: u32 = 100;
@@ -61,6 +64,8 @@ pub struct Projector {
     store: Arc<dyn ProjectionStore>,
     /// The most events of a batch.
     events: u32,
+    /// The most events of a batch when catching up.
+    more_events: u32,
     /// The most rows that a batch changes, unless one event changes more.
     rows: usize,
     /// The positions at which projections have stopped. They are tried once by each program.
@@ -115,7 +120,7 @@ impl Projector {
     /// Puts a projector on top of a store.
     #[must_use]
     pub fn new(store: Arc<dyn ProjectionStore>) -> Self {
-        Self { store, events: EVENTS, rows: ROWS, stopped: Mutex::new(HashMap::new()) }
+        Self { store, events: EVENTS, more_events: MORE_EVENTS, rows: ROWS, stopped: Mutex::new(HashMap::new()) }
     }
 
     /// Lists the tenants.
@@ -126,27 +131,69 @@ impl Projector {
         Ok(self.store.tenants().await?)
     }
 
-    /// Projects the next batch of a tenant's log, if there is any. If another server has moved the projection meanwhile,
-    /// nothing is changed and nothing was added.
+    /// Projects the next batch of a tenant's log, if there is any: a short one, so that others have their turn soon. If
+    /// another server has moved the projection meanwhile, nothing is changed and nothing was added.
     ///
     /// # Errors
     /// [`ProjectError`]. The projection is then unchanged.
     pub async fn step(&self, tenant: &TenantId) -> Result<Progress, ProjectError> {
-        let known = self.known_stop(tenant);
-        let mut limit = if known.is_some() { 1 } else { self.events };
+        let batch = self.store.next(tenant, None, self.limit(tenant, self.events), BYTES).await?;
+        self.project_what_can_be(tenant, batch).await
+    }
+
+    /// Projects a tenant's log up to the end that it has at the last batch, unless another server is faster all the time.
+    /// While a batch is projected, the next one is read.
+    ///
+    /// # Errors
+    /// [`ProjectError`]. The batches before it are projected.
+    pub async fn catch_up(&self, tenant: &TenantId) -> Result<Progress, ProjectError> {
+        let (mut events, mut points, mut idle) = (0, 0, 0);
+        let mut ahead = None;
         loop {
-            let batch = self.store.next(tenant, limit, BYTES).await?;
-            if let Some((at, unreadable)) = &known {
-                if *at == batch.from {
-                    let stopped = Some(unreadable.clone());
-                    return Ok(Progress { position: batch.from, head: batch.head, stopped, ..Progress::default() });
+            let limit = self.limit(tenant, self.more_events);
+            let batch = match ahead.take() {
+                Some(batch) => batch,
+                None => self.store.next(tenant, None, limit, BYTES).await?,
+            };
+            let behind = Some(batch.upto).filter(|upto| *upto < batch.head && batch.stopped.is_none() && limit > 1);
+            let reading = async {
+                match behind {
+                    Some(upto) => self.store.next(tenant, Some(upto), limit, BYTES).await.map(Some),
+                    None => Ok(None),
                 }
-                // The projection was moved or rebuilt by another program.
-                self.remember(tenant, batch.from, None);
+            };
+            let (progress, read) = tokio::join!(self.project_what_can_be(tenant, batch), reading);
+            let progress = progress?;
+            let is_next = |batch: &LogBatch| batch.is_independent && batch.from == progress.position;
+            ahead = read?.filter(|batch| progress.events > 0 && is_next(batch));
+            events += progress.events;
+            points += progress.points;
+            idle = if progress.events > 0 { 0 } else { idle + 1 };
+            if progress.is_done() || idle > PATIENCE {
+                return Ok(Progress { events, points, ..progress });
             }
+        }
+    }
+
+    /// Returns the number of events to read: one where the projection is known to have stopped.
+    fn limit(&self, tenant: &TenantId, events: u32) -> u32 {
+        if self.known_stop(tenant).is_some() { 1 } else { events }
+    }
+
+    /// Projects a batch, or as much of it as fits and can be read.
+    async fn project_what_can_be(&self, tenant: &TenantId, mut batch: LogBatch) -> Result<Progress, ProjectError> {
+        if let Some((at, unreadable)) = self.known_stop(tenant) {
+            if at == batch.from {
+                let stopped = Some(unreadable);
+                return Ok(Progress { position: batch.from, head: batch.head, stopped, ..Progress::default() });
+            }
+            // The projection was moved or rebuilt by another program.
+            self.remember(tenant, batch.from, None);
+        }
+        loop {
             let (at, head, read) = ((batch.deletions, batch.from), batch.head, batch.upto - batch.from);
             let from = batch.from;
-            let failure = match self.project(tenant, batch, limit == 1).await {
+            let failure = match self.project(tenant, batch, read <= 1).await {
                 Ok(progress) => return Ok(progress),
                 Err(failure) => failure,
             };
@@ -160,28 +207,12 @@ impl Projector {
                     (read / 2, Some(Unreadable { sequence: from + 1, reason }))
                 }
             };
-            match (u32::try_from(fits).unwrap_or(0), stopped) {
+            let limit = match (u32::try_from(fits).unwrap_or(0), stopped) {
                 (0, Some(stopped)) => return self.stop(tenant, at, head, stopped).await,
-                (0, None) => limit = 1,
-                (fewer, _) => limit = fewer,
-            }
-        }
-    }
-
-    /// Projects a tenant's log up to the end that it has at the last step, unless another server is faster all the time.
-    ///
-    /// # Errors
-    /// [`ProjectError`]. The batches before it are projected.
-    pub async fn catch_up(&self, tenant: &TenantId) -> Result<Progress, ProjectError> {
-        let (mut events, mut points, mut idle) = (0, 0, 0);
-        loop {
-            let progress = self.step(tenant).await?;
-            events += progress.events;
-            points += progress.points;
-            idle = if progress.events > 0 { 0 } else { idle + 1 };
-            if progress.is_done() || idle > PATIENCE {
-                return Ok(Progress { events, points, ..progress });
-            }
+                (0, None) => 1,
+                (fewer, _) => fewer,
+            };
+            batch = self.store.next(tenant, None, limit, BYTES).await?;
         }
     }
 

@@ -134,6 +134,8 @@ pub struct LogBatch {
     pub steps: Vec<Step>,
     /// The first event that cannot be read: behind `upto`.
     pub stopped: Option<Unreadable>,
+    /// True if nothing of it depends on what is projected before it: its events only add requests, each for the first time.
+    pub is_independent: bool,
     /// For each source of which a step removes the request that its stored row describes: the newest stored request that
     /// no step of this batch removes, and whose document has not been erased. `None` if there is none.
     pub latest: HashMap<SourceId, Option<Latest>>,
@@ -268,8 +270,8 @@ pub trait ProjectionStore: Send + Sync {
     async fn tenants(&self) -> Result<Vec<TenantId>, PortError>;
 
     /// Reads the next part of the log: at most `limit` events, and of them as many as have `bytes` of documents, but at
-    /// least one. From one snapshot.
-    async fn next(&self, tenant: &TenantId, limit: u32, bytes: u64) -> Result<LogBatch, PortError>;
+    /// least one. From one snapshot. It begins behind the position of the projection, or behind `after`, to read ahead.
+    async fn next(&self, tenant: &TenantId, after: Option<i64>, limit: u32, bytes: u64) -> Result<LogBatch, PortError>;
 
     /// Reads what is stored around windows, which are in the order of series and time. Makes one of those of a series that
     /// touch: of which a later one's `from` is before the `stop` of an earlier one, or the earlier one has no `stop`.

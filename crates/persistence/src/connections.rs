@@ -36,7 +36,7 @@ pub(crate) const ANALYTICS: u32 = 8;
 /// The number of answers from figures that a process computes at the same time for one tenant.
 pub(crate) const ANALYTICS_OF_TENANT: usize = 4;
 
-/// The number of tenants whose logs a process projects at the same time.
+/// The number of connections on which a process projects logs: one of them reads ahead.
 pub(crate) const PROJECTIONS: u32 = 2;
 
 /// A connection with row-level security, where the database has it: it keeps a unit of work within one tenant whatever

@@ -88,8 +88,7 @@ impl Store {
             .at_most_for_each_tenant(ANALYTICS_OF_TENANT);
         let projects = Setup { projects: true, ..setup };
         let projections =
-            Connections::new("database projection", &url.with_defaults(), PROJECTIONS, options.timeout, projects)
-                .one_for_each_tenant();
+            Connections::new("database projection", &url.with_defaults(), PROJECTIONS, options.timeout, projects);
         Ok(Self {
             reads: connections("database read"),
             writes,

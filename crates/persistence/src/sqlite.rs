@@ -109,8 +109,7 @@ impl Store {
         let exports = Connections::new("database export", url, EXPORTS, options.timeout, Setup).one_for_each_tenant();
         let analytics = Connections::new("database analytics", url, ANALYTICS, options.timeout, Setup)
             .at_most_for_each_tenant(ANALYTICS_OF_TENANT);
-        let projections =
-            Connections::new("database projection", url, PROJECTIONS, options.timeout, Setup).one_for_each_tenant();
+        let projections = Connections::new("database projection", url, PROJECTIONS, options.timeout, Setup);
         let (last_served, sweeping) = (Mutex::default(), Arc::default());
         let path = url.to_owned();
         Ok(Self { reads, writes, exports, analytics, projections, accepting, last_served, sweeping, path, file })

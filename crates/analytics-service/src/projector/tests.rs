@@ -214,7 +214,7 @@ async fn appending_in_order_touches_the_last_hours_and_no_day_before() {
     let before = memory.rows();
     assert_eq!((before.hours.len(), before.days.len()), (50, 2));
     memory.read_device(Some("a"), "rack-1", begin + 3000 * MINUTE, &[("power_kw", 2.0)]);
-    let batch = memory.next(&tenant(), 10, 1000).await.unwrap();
+    let batch = memory.next(&tenant(), None, 10, 1000).await.unwrap();
     let plan = plan(batch).unwrap();
     let mut update = Update::default();
     assert!(projector.judge_series(&tenant(), &plan, &mut update, false).await.is_ok());
@@ -254,7 +254,7 @@ async fn an_update_from_another_position_changes_nothing() {
     let memory = Memory::default();
     memory.read_device(None, "rack-1", at("2026-03-01T00:00:00Z"), &[("power_kw", 2.0)]);
     let projector = memory.projector();
-    let batch = memory.next(&tenant(), 10, 1000).await.unwrap();
+    let batch = memory.next(&tenant(), None, 10, 1000).await.unwrap();
     memory.projector().catch_up(&tenant()).await.unwrap();
     let rows = memory.rows();
     assert!(matches!(projector.project(&tenant(), batch, false).await, Err(Failure::Stale)));

@@ -16,10 +16,10 @@ impl ProjectionStore for Store {
         Ok(tenants.into_iter().filter(|tenant| tenant.as_str() != TenantId::SYSTEM).collect())
     }
 
-    async fn next(&self, tenant: &TenantId, limit: u32, bytes: u64) -> Result<LogBatch, PortError> {
+    async fn next(&self, tenant: &TenantId, after: Option<i64>, limit: u32, bytes: u64) -> Result<LogBatch, PortError> {
         loop {
             let next = move |connection: &mut Connection, tenant: &TenantId| {
-                projection_log::next(connection, tenant, limit, bytes)
+                projection_log::next(connection, tenant, after, limit, bytes)
             };
             match self.projections.read_for(tenant, next).await? {
                 Some(batch) => return Ok(batch),

@@ -43,6 +43,7 @@ struct Part {
 pub(super) fn next(
     connection: &mut Connection,
     tenant: &TenantId,
+    after: Option<i64>,
     limit: u32,
     bytes: u64,
 ) -> QueryResult<Option<LogBatch>> {
@@ -51,6 +52,7 @@ pub(super) fn next(
         if from == ProjectionRow::CLEARED {
             return Ok(None);
         }
+        let from = after.unwrap_or(from);
         let mut batch = LogBatch {
             deletions,
             from,
@@ -58,6 +60,7 @@ pub(super) fn next(
             head,
             steps: Vec::new(),
             stopped: None,
+            is_independent: true,
             latest: HashMap::new(),
             series: HashMap::new(),
         };
@@ -177,6 +180,7 @@ fn fill(
 ) -> QueryResult<()> {
     batch.upto = part.upto;
     batch.stopped = part.stopped;
+    batch.is_independent = part.events.iter().all(|event| event.effect == Effect::Adds);
     let again = part.events.iter().filter(|event| event.effect != Effect::Adds).map(|event| event.request);
     let known = removals::stored(connection, tenant, again.collect())?;
     let mut present: HashSet<i64> = known.requests.keys().copied().collect();

@@ -90,9 +90,9 @@ impl ProjectionStore for Unreliable {
         self.store.tenants().await
     }
 
-    async fn next(&self, tenant: &TenantId, limit: u32, bytes: u64) -> Result<LogBatch, PortError> {
+    async fn next(&self, tenant: &TenantId, after: Option<i64>, limit: u32, bytes: u64) -> Result<LogBatch, PortError> {
         let limit = limit.min(1 + u32::try_from(self.below(40)).unwrap());
-        self.store.next(tenant, limit, bytes.min(self.below(4000) as u64)).await
+        self.store.next(tenant, after, limit, bytes.min(self.below(4000) as u64)).await
     }
 
     async fn windows(&self, tenant: &TenantId, windows: Vec<Window>) -> Result<Vec<WindowState>, PortError> {

@@ -23,7 +23,7 @@ on_both!(
 );
 
 async fn next(db: &TestDatabase) -> LogBatch {
-    store(db).next(&tenant(), 1000, 1 << 20).await.unwrap()
+    store(db).next(&tenant(), None, 1000, 1 << 20).await.unwrap()
 }
 
 async fn delete(db: &TestDatabase, id: MassRequestId) {
@@ -61,7 +61,7 @@ async fn a_batch_has_the_events_that_change_figures_with_their_documents(db: Tes
     assert_eq!((&document.text, document.accepted_at), (&text, at(7).unix_micros()));
     assert_eq!(document.contract.to_string(), "device/1.1");
     assert!(batch.latest.is_empty() && batch.series.is_empty());
-    let of_other = store(&db).next(&other_tenant(), 9, 9).await.unwrap();
+    let of_other = store(&db).next(&other_tenant(), None, 9, 9).await.unwrap();
     assert_eq!((of_other.head, of_other.steps), (0, Vec::new()));
 }
 
@@ -70,7 +70,7 @@ async fn a_batch_is_bounded_by_events_and_by_bytes(db: TestDatabase) {
         db.stored(simple(value)).await;
     }
     let read = async |limit, bytes| {
-        let batch = store(&db).next(&tenant(), limit, bytes).await.unwrap();
+        let batch = store(&db).next(&tenant(), None, limit, bytes).await.unwrap();
         assert_eq!(i64::try_from(batch.steps.len()).unwrap(), batch.upto);
         (batch.upto, batch.head)
     };
@@ -122,7 +122,7 @@ async fn the_newest_remaining_request_of_a_source_is_not_an_erased_one(db: TestD
         delete(&db, ids[id]).await;
     }
     let latest = async |limit| {
-        let batch = store(&db).next(&tenant(), limit, 1 << 20).await.unwrap();
+        let batch = store(&db).next(&tenant(), None, limit, 1 << 20).await.unwrap();
         batch.latest.into_values().next().unwrap().map(|latest| latest.document.accepted)
     };
     assert_eq!(latest(1).await, Some(1), "what the next events remove is erased already");
@@ -162,7 +162,7 @@ async fn archived_events_have_the_same_steps_as_before(db: TestDatabase) {
         let mut steps = Vec::new();
         let mut from = 0;
         while from < head {
-            let batch = store(&db).next(&tenant(), 1, 1 << 20).await.unwrap();
+            let batch = store(&db).next(&tenant(), None, 1, 1 << 20).await.unwrap();
             assert!(batch.from == from && batch.upto > from, "{batch:?}");
             assert!(batch.steps.iter().all(|step| step.sequence > from && step.sequence <= batch.upto));
             steps.extend(batch.steps);

@@ -137,7 +137,7 @@ async fn a_deleted_projection_can_be_rebuilt_and_takes_no_earlier_update(db: Tes
     let projector = projector(&db);
     projector.catch_up(&tenant()).await.unwrap();
     let before = dump(&db.place);
-    let ahead = store(&db).next(&tenant(), 9, 9).await.unwrap();
+    let ahead = store(&db).next(&tenant(), None, 9, 9).await.unwrap();
     store(&db).clear(&tenant()).await.unwrap();
     assert_eq!(dump(&db.place), [""; 0]);
     let update = Update { deletions: ahead.deletions, ..moving(ahead.from, ahead.from + 1) };
@@ -155,7 +155,7 @@ async fn whoever_comes_next_finishes_a_deletion(db: TestDatabase) {
     let before = dump(&db.place);
     db.place.execute("UPDATE projections SET position = -1; DELETE FROM points");
     assert!(matches!(store(&db).apply(&tenant(), moving(1, 2)).await, Err(ApplyError::Stale)));
-    let batch = store(&db).next(&tenant(), 9, 1 << 20).await.unwrap();
+    let batch = store(&db).next(&tenant(), None, 9, 1 << 20).await.unwrap();
     assert_eq!((batch.from, batch.steps.len()), (0, 1));
     assert_eq!(dump(&db.place), [""; 0]);
     projector(&db).catch_up(&tenant()).await.unwrap();
