@@ -55,6 +55,8 @@ def table(head, rows):
 YEAR_BARS = [
     ("indicators of one site", 50.0),
     ("indicators of all sites", 300.0),
+    ("indicators of one site, hourly prices", 50.0),
+    ("indicators of all sites, hourly prices", 300.0),
     ("a year by day of one series", 50.0),
     ("latest of 1,000 devices", 50.0),
 ]
@@ -376,8 +378,8 @@ SECTIONS = [
      "Readings of a thousand devices, three points each. `mass analytics rebuild` from nothing, beside a plain copy of the "
      "points that came of it into a table with the same key."),
     ("Figures of a year", ["figures"], figures,
-     "A point a minute of one series of each site, and hours and days of four, filled in by SQL; the price of energy differs "
-     "from hour to hour. One question after the other."),
+     "A point a minute of one series of each site, and hours and days of four, filled in by SQL. The price of energy is one "
+     "tariff or, where it says so, a series that differs from hour to hour. One question after the other."),
     ("Reading", ["reads"], reads,
      "`bench/peers/axum-sqlx` verifies the same token, reads the same row of the same table and answers the same JSON."),
     ("Logging in", ["logins"], logins, "With the default cost of bcrypt, 12, on PostgreSQL."),
