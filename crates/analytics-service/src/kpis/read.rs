@@ -46,22 +46,51 @@ impl<'a> Reader<'a> {
     fn days(&mut self, days: &Range<Micros>) -> Result<(), PortError> {
         for chunk in chunks(days, DAY, self.rows.len()) {
             let table = read_days(self.snapshot, &self.rows, &chunk)?;
-            let mut open: Vec<Range<Micros>> = Vec::new();
-            for day in steps(&chunk, DAY) {
-                let cell = Cell::new(self.roles, &table, day.clone());
-                if cell.is_settled() {
-                    self.add(&cell);
-                } else {
-                    match open.last_mut() {
-                        Some(last) if last.end == day.start => last.end = day.end,
-                        _ => open.push(day),
+            let cells = steps(&chunk, DAY).map(|day| Cell::new(self.roles, &table, day));
+            let (settled, mut open): (Vec<Cell>, Vec<Cell>) = cells.partition(Cell::is_settled);
+            let (rated, whole): (Vec<Cell>, Vec<Cell>) = settled.into_iter().partition(|day| !day.varying.is_empty());
+            drop(table);
+            whole.iter().for_each(|day| self.add(day));
+            open.extend(self.rated(rated)?);
+            open.sort_by_key(|day| day.range.start);
+            for together in open.chunk_by(follows) {
+                if let Some(hours) = stretch(together) {
+                    self.hours(&hours)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds days after all in which rates change but nothing else asks for hours: of their hours only those of the facility
+    /// and of the rates are read. Returns the days that have to be divided nevertheless.
+    fn rated(&mut self, mut days: Vec<Cell>) -> Result<Vec<Cell>, PortError> {
+        let rows = self.roles.rated();
+        let most = (ROWS / (24 * rows.len().max(1))).max(1);
+        for together in days.chunk_by_mut(follows) {
+            for days in together.chunks_mut(most) {
+                let Some(range) = stretch(days) else { continue };
+                let table = read_hours(self.snapshot, &rows, &range)?;
+                let hours = self.resolved(&table, steps(&range, HOUR))?;
+                for day in days {
+                    let first = hours.partition_point(|hour| hour.range.end <= day.range.start);
+                    let end = day.range.end;
+                    let of_day = || hours.iter().skip(first).take_while(|hour| hour.range.start < end);
+                    for quantity in std::mem::take(&mut day.varying) {
+                        let amounts = of_day().filter_map(|hour| hour.get(quantity));
+                        let sum = amounts.fold(None, |sum: Option<Amount>, amount| {
+                            let mut sum = sum.unwrap_or_default();
+                            sum.add(amount);
+                            Some(sum)
+                        });
+                        day.set(quantity, sum);
                     }
                 }
             }
-            drop(table);
-            open.iter().try_for_each(|hours| self.hours(hours))?;
         }
-        Ok(())
+        let (settled, open): (Vec<Cell>, Vec<Cell>) = days.into_iter().partition(Cell::is_settled);
+        settled.iter().for_each(|day| self.add(day));
+        Ok(open)
     }
 
     fn hours(&mut self, hours: &Range<Micros>) -> Result<(), PortError> {
@@ -84,6 +113,12 @@ impl<'a> Reader<'a> {
 
     /// Adds cells that are not divided any more.
     fn cells(&mut self, table: &Table, ranges: impl Iterator<Item = Range<Micros>>) -> Result<(), PortError> {
+        self.resolved(table, ranges)?.iter().for_each(|cell| self.add(cell));
+        Ok(())
+    }
+
+    /// Builds cells. What follows from rates that change within a cell is computed from points.
+    fn resolved(&mut self, table: &Table, ranges: impl Iterator<Item = Range<Micros>>) -> Result<Vec<Cell>, PortError> {
         let mut cells: Vec<Cell> = ranges.map(|range| Cell::new(self.roles, table, range)).collect();
         for (quantity, rate) in [(Quantity::Cost, &self.roles.price), (Quantity::Carbon, &self.roles.carbon)] {
             if let Rate::Series(row, factor) = rate {
@@ -99,8 +134,7 @@ impl<'a> Reader<'a> {
                 }
             }
         }
-        cells.iter().for_each(|cell| self.add(cell));
-        Ok(())
+        Ok(cells)
     }
 
     fn add(&mut self, cell: &Cell) {
@@ -109,6 +143,16 @@ impl<'a> Reader<'a> {
             tally.add(cell);
         }
     }
+}
+
+/// Tells whether a cell follows another one without a pause.
+fn follows(cell: &Cell, next: &Cell) -> bool {
+    cell.range.end == next.range.start
+}
+
+/// Returns the stretch of cells that follow each other; `None` without cells.
+fn stretch(cells: &[Cell]) -> Option<Range<Micros>> {
+    Some(cells.first()?.range.start..cells.last()?.range.end)
 }
 
 /// Divides a stretch so that a part has a bounded number of rows: one for each series and step.

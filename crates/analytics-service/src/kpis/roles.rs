@@ -82,12 +82,20 @@ impl Roles {
 
     /// Returns all series but those of temperatures.
     pub(super) fn counted(&self) -> Vec<SeriesRow> {
-        let Self { it, hvac, facility, water, reused, price, carbon, .. } = self;
-        let rates = [price, carbon].into_iter().filter_map(|rate| match rate {
+        let Self { it, hvac, facility, water, reused, .. } = self;
+        [it, hvac, facility, water, reused].into_iter().flatten().chain(self.rates()).cloned().collect()
+    }
+
+    /// Returns the series that cost and CO₂e follow from.
+    pub(super) fn rated(&self) -> Vec<SeriesRow> {
+        self.facility.iter().chain(self.rates()).cloned().collect()
+    }
+
+    fn rates(&self) -> impl Iterator<Item = &SeriesRow> {
+        [&self.price, &self.carbon].into_iter().filter_map(|rate| match rate {
             Rate::Series(row, _) => Some(&**row),
             Rate::Fixed(_) | Rate::Missing(_) => None,
-        });
-        [it, hvac, facility, water, reused].into_iter().flatten().chain(rates).cloned().collect()
+        })
     }
 }
 

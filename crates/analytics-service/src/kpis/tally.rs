@@ -45,7 +45,7 @@ pub(super) struct Amount {
 }
 
 impl Amount {
-    fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: Self) {
         self.value += other.value;
         self.covered += other.covered;
     }
@@ -141,16 +141,15 @@ impl Cell {
         self.amounts[quantity as usize] = amount;
     }
 
-    /// Tells whether the cell need not be divided: no rate changes in it, and quantities that are compared both cover
-    /// it, or one of them has no value.
+    /// Tells whether the cell need not be divided: quantities that are compared both cover it, or one of them has no
+    /// value. Those whose rate changes are not asked for.
     pub(super) fn is_settled(&self) -> bool {
         let whole = WHOLE * float(self.range.end - self.range.start);
         let is_comparable = |over: Option<Amount>, under: Option<Amount>| match (over, under) {
             (Some(over), Some(under)) => over.covered >= whole && under.covered >= whole,
             _ => true,
         };
-        self.varying.is_empty()
-            && RATIOS.iter().all(|(_, over, under)| is_comparable(self.get(*over), self.get(*under)))
+        RATIOS.iter().all(|(_, over, under)| is_comparable(self.get(*over), self.get(*under)))
     }
 }
 
