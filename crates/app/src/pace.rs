@@ -8,14 +8,14 @@ use mass_persistence::CommitObserver;
 
 use crate::telemetry::metrics::Metrics;
 
-/// How many times as long as it worked a stretch of work rests: it takes a tenth of the time beside ingestion.
-const RESTS: u32 = 9;
+/// How many times as long as it worked a stretch of work rests: it takes a fifth of the time beside ingestion.
+const RESTS: u32 = 4;
 
 /// The shortest rest, since a stretch may have work prepared by other threads, whose time it does not see.
-const SHORTEST_REST: Duration = Duration::from_millis(20);
+const SHORTEST_REST: Duration = Duration::from_millis(10);
 
 /// The longest rest, so that work in long stretches goes on, too.
-const LONGEST_REST: Duration = Duration::from_millis(100);
+const LONGEST_REST: Duration = Duration::from_millis(50);
 
 /// Tells whether documents are being accepted.
 #[derive(Debug, Default)]
