@@ -18,7 +18,7 @@ use crate::period::{self, Buckets, PeriodError, instant};
 use crate::store::{SeriesFilter, SeriesRow, Snapshot, SourceFilter};
 use crate::stretches::{self, read_hours};
 use crate::{AnalyticsService, AnswerStream, TooSlow};
-use read::Reader;
+use read::{ROWS, Reader};
 use roles::Roles;
 use tally::{Tally, float};
 use values::values;
@@ -34,6 +34,9 @@ const LIMITS: [(&str, i64); 2] = [("day", 1096), ("month", 7305)];
 
 /// The most buckets of a page.
 const PAGE: usize = 100;
+
+/// The most series of which rows are read together.
+const SERIES: usize = 1000;
 
 /// Reason for which indicators are not shown.
 #[derive(Debug, thiserror::Error)]
@@ -200,9 +203,12 @@ fn intake(
     buckets: &[Range<Micros>],
 ) -> Result<Vec<Option<Figures>>, PortError> {
     let mut totals: Vec<Option<Figures>> = vec![None; buckets.len()];
-    for row in rows {
-        for (total, next) in totals.iter_mut().zip(stretches::read(snapshot, row, buckets)?) {
-            *total = Figures::total(total.iter().chain(&next));
+    let together = (ROWS / stretches::rows_of(buckets).max(1)).clamp(1, SERIES);
+    for rows in rows.chunks(together) {
+        for figures in stretches::read_together(snapshot, rows, buckets)? {
+            for (total, next) in totals.iter_mut().zip(figures) {
+                *total = Figures::total(total.iter().chain(&next));
+            }
         }
     }
     Ok(totals)

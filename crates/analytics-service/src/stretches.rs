@@ -192,26 +192,51 @@ pub(crate) fn read(
     series: &SeriesRow,
     stretches: &[Range<Micros>],
 ) -> Result<Vec<Option<Figures>>, PortError> {
+    Ok(read_together(snapshot, std::slice::from_ref(series), stretches)?.pop().unwrap_or_default())
+}
+
+/// Reads the figures of stretches of several series, as [`read`] does of one: those of each series.
+pub(crate) fn read_together(
+    snapshot: &mut dyn Snapshot,
+    series: &[SeriesRow],
+    stretches: &[Range<Micros>],
+) -> Result<Vec<Vec<Option<Figures>>>, PortError> {
     let pieces: Vec<Vec<Piece>> = stretches.iter().map(pieces).collect();
-    let (mut days, mut hours, mut parts) = (Table::new(), Table::new(), Vec::new());
-    let row = std::slice::from_ref(series);
+    let (mut days, mut hours, mut parts) = (Table::new(), Table::new(), vec![Vec::new(); series.len()]);
     for run in runs(pieces.iter().flatten()) {
         match run {
-            Run::Days(range) => days.append(&mut read_days(snapshot, row, &range)?),
-            Run::Hours(range) => hours.append(&mut read_hours(snapshot, row, &range)?),
-            Run::Parts(ranges) => parts.append(&mut fold_points(snapshot, series, &ranges)?),
+            Run::Days(range) => days.append(&mut read_days(snapshot, series, &range)?),
+            Run::Hours(range) => hours.append(&mut read_hours(snapshot, series, &range)?),
+            Run::Parts(ranges) => {
+                for (row, parts) in series.iter().zip(&mut parts) {
+                    parts.append(&mut fold_points(snapshot, row, &ranges)?);
+                }
+            }
         }
     }
-    let (id, mut parts) = (series.key.id(), parts.into_iter());
-    let total = |pieces: &Vec<Piece>| {
-        let figures = pieces.iter().filter_map(|piece| match piece {
-            Piece::Days(range) => sum(&days, id, range),
-            Piece::Hours(range) => sum(&hours, id, range),
-            Piece::Part(_) => parts.next().flatten(),
-        });
-        figures.fold(None, |total: Option<Figures>, next| Some(total.map_or(next, |total| total.then(&next))))
+    let totals = |(row, parts): (&SeriesRow, Vec<Option<Figures>>)| {
+        let (id, mut parts) = (row.key.id(), parts.into_iter());
+        let total = |pieces: &Vec<Piece>| {
+            let figures = pieces.iter().filter_map(|piece| match piece {
+                Piece::Days(range) => sum(&days, id, range),
+                Piece::Hours(range) => sum(&hours, id, range),
+                Piece::Part(_) => parts.next().flatten(),
+            });
+            figures.fold(None, |total: Option<Figures>, next| Some(total.map_or(next, |total| total.then(&next))))
+        };
+        pieces.iter().map(total).collect()
     };
-    Ok(pieces.iter().map(total).collect())
+    Ok(series.iter().zip(parts).map(totals).collect())
+}
+
+/// Returns the most rows of a table that stretches of one series have.
+pub(crate) fn rows_of(stretches: &[Range<Micros>]) -> usize {
+    let rows = stretches.iter().flat_map(pieces).map(|piece| match piece {
+        Piece::Days(range) => (range.end - range.start) / DAY,
+        Piece::Hours(range) => (range.end - range.start) / HOUR,
+        Piece::Part(_) => 0,
+    });
+    usize::try_from(rows.sum::<Micros>()).unwrap_or(usize::MAX)
 }
 
 /// Pieces of one kind that follow each other without a gap.

@@ -11,7 +11,7 @@ use crate::store::{SeriesRow, Snapshot};
 use crate::stretches::{Parts, Piece, Run, Table, each_part, fold_points, pieces, read_days, read_hours, runs};
 
 /// The most rows that are read at once, unless one day has more.
-const ROWS: usize = 20_000;
+pub(super) const ROWS: usize = 20_000;
 
 /// The sums of a site's buckets while they are read.
 pub(super) struct Reader<'a> {
