@@ -392,7 +392,7 @@ SECTIONS = [
     ("A hanging engine", ["engine"], engine,
      "enterprise/1.1 at 64 connections, with `MASS_AUTO_SEND=true` and an engine that takes each question and answers none."),
     ("Beside an earlier build", ["former"], former,
-     "Single POST of simple/1.0 by this build and by the one that `--former` names, in turns."),
+     "Single POST of simple/1.0 by this build, without keeping figures up to date, and by the one that `--former` names, in turns."),
     ("Micro-benchmarks", ["micro"], micro, ""),
 ]
 
