@@ -1,0 +1,59 @@
+//! Savings of pilots: hours in, report figures out.
+//!
+//! Two designs of measurement and verification (IPMVP, option C on a sub-meter):
+//!
+//! - [`report`] evaluates a **pre/post** pilot: models of the baseline predict what the reporting period would have used
+//!   without the retrofit; [`Verdict`] says what may be claimed, decided before the saving is known; [`Uncertainty`] is
+//!   the half-width at 90 % confidence.
+//!
+//! Energies are in kWh, temperatures in °C, differences of temperature in K, times in seconds since
+//! 1970-01-01T00:00:00Z. The same input gives the same bits on every machine: sums have a fixed order, mathematical
+//! functions come from `libm`, random numbers from ChaCha with a seed.
+//!
+//! Belongs here: everything that follows from the hours and the settings alone.
+//! Does not belong here: I/O, a clock, prices, and the reading of stored energy.
+
+mod adjustments;
+mod alternatives;
+mod boosting;
+mod covariates;
+mod coverage;
+mod design;
+mod errors;
+mod errors_in_variables;
+mod evidence;
+mod guideline14;
+mod hour;
+mod linear;
+mod models;
+mod neighbours;
+mod numbers;
+mod observations;
+mod placebo;
+mod problem;
+mod psychrometrics;
+mod random;
+mod report;
+mod spline;
+mod support;
+#[cfg(test)]
+mod testing;
+mod uncertainty;
+mod verdict;
+
+pub use adjustments::Adjustment;
+pub use alternatives::Alternative;
+pub use covariates::Mode;
+pub use coverage::{Bin, Coverage};
+pub use errors::Error;
+pub use guideline14::guideline_14;
+pub use hour::{Boundary, Completeness, Hour, Period};
+pub use models::Model;
+pub use placebo::{Placebo, PlaceboPilot, placebo_battery, placebo_pilot};
+pub use psychrometrics::{dew_point, saturation_pressure, wet_bulb};
+pub use report::{ItEffect, PrePost, Report, Saving, Score, Settings, Total, report};
+pub use uncertainty::Uncertainty;
+pub use verdict::{
+    Evidence, FULL_SUPPORT, LEAST_COMPLETENESS, LEAST_SUPPORT, LEAST_WEEKS, MOST_CV_RMSE, MOST_HUMIDITY_ERROR,
+    MOST_INLET_SHIFT, MOST_IT_OUTSIDE, Reason, Scope, Standing, Verdict, decide,
+};
