@@ -5,6 +5,9 @@
 //! - [`report`] evaluates a **pre/post** pilot: models of the baseline predict what the reporting period would have used
 //!   without the retrofit; [`Verdict`] says what may be claimed, decided before the saving is known; [`Uncertainty`] is
 //!   the half-width at 90 % confidence.
+//! - [`evaluate_crossover`] evaluates a **crossover**: days with the retrofit on and off, drawn by [`draw_schedule`].
+//!
+//! [`plan`] predicts from a baseline what either could show.
 //!
 //! Energies are in kWh, temperatures in °C, differences of temperature in K, times in seconds since
 //! 1970-01-01T00:00:00Z. The same input gives the same bits on every machine: sums have a fixed order, mathematical
@@ -18,6 +21,7 @@ mod alternatives;
 mod boosting;
 mod covariates;
 mod coverage;
+mod crossover;
 mod design;
 mod errors;
 mod errors_in_variables;
@@ -30,6 +34,7 @@ mod neighbours;
 mod numbers;
 mod observations;
 mod placebo;
+mod planner;
 mod problem;
 mod psychrometrics;
 mod random;
@@ -45,11 +50,13 @@ pub use adjustments::Adjustment;
 pub use alternatives::Alternative;
 pub use covariates::Mode;
 pub use coverage::{Bin, Coverage};
+pub use crossover::{Confirmation, Crossover, CrossoverReport, Day, Effect, draw_schedule, evaluate_crossover};
 pub use errors::Error;
 pub use guideline14::guideline_14;
 pub use hour::{Boundary, Completeness, Hour, Period};
 pub use models::Model;
 pub use placebo::{Placebo, PlaceboPilot, placebo_battery, placebo_pilot};
+pub use planner::{PlanRow, Prediction, plan};
 pub use psychrometrics::{dew_point, saturation_pressure, wet_bulb};
 pub use report::{ItEffect, PrePost, Report, Saving, Score, Settings, Total, report};
 pub use uncertainty::Uncertainty;

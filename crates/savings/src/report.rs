@@ -24,7 +24,7 @@ use crate::{
 /// The number of bootstraps of a report.
 const DRAWS: usize = 150;
 /// The least number of usable hours of either period, below which nothing is fitted.
-const LEAST_HOURS: usize = 7 * 24;
+pub(crate) const LEAST_HOURS: usize = 7 * 24;
 
 /// What applies to both periods.
 #[derive(Debug, Clone, PartialEq, Serialize)]
