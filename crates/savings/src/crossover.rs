@@ -4,7 +4,8 @@ use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::{
-    design::{DEW_POINT, Design, Frame, IT, TEMPERATURE, Term, WET_BULB},
+    covariates::{Covariates, Mode},
+    design::{Design, Frame, IT, TEMPERATURE, Term, WET_BULB},
     errors::Error,
     hour::{Boundary, Hour, Period},
     numbers::{mean, real},
@@ -21,12 +22,6 @@ const EFFECT_FUNCTIONS: usize = 6;
 const WASHOUT_HOURS: usize = 3;
 /// The stream of the schedule.
 const PURPOSE: u64 = 4;
-/// The frame's column of the treatment: 0 off, 1 on.
-const ON: usize = 4;
-/// The frame's column of the pair's number.
-const PAIR: usize = 5;
-/// The frame's column of hour of day × weekend.
-const DAY_TYPE: usize = 6;
 
 /// The confirmation of a day by the operators.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -95,6 +90,8 @@ pub struct Crossover<'a> {
     pub boundary: Boundary,
     /// Local standard time, in seconds east of Greenwich: days begin at its midnight.
     pub utc_offset_seconds: i32,
+    /// Declared operating modes.
+    pub modes: &'a [Mode],
     /// Whether 3 h after each switch are dropped.
     pub washout: bool,
     /// The outdoor temperatures in °C of the hours that the saving is claimed for; `None` for the pilot's own hours of
@@ -130,8 +127,8 @@ pub struct CrossoverReport {
     pub cv_rmse: f64,
 }
 
-/// Evaluates a crossover: y = covariates + on·s₆(T), where the covariates are splines of weather and IT load, and a
-/// level per pair.
+/// Evaluates a crossover: y = covariates + on·s₆(T), where the covariates are splines of weather and IT load, the inlet
+/// profile, declared modes, and a level per pair.
 ///
 /// # Errors
 ///
@@ -169,6 +166,8 @@ struct Selected {
     /// The number of the complete pair of each hour.
     pair: Vec<usize>,
     pairs: usize,
+    /// The inlet profile of the hours planned off, and the modes.
+    covariates: Covariates,
 }
 
 impl Selected {
@@ -208,8 +207,11 @@ impl Selected {
             all.hours.iter().zip(&kept).filter(|(_, day)| day.is_some()).map(|(hour, _)| *hour).collect();
         let days: Vec<Day> = kept.into_iter().flatten().collect();
         let pair = days.iter().map(|day| numbers[day.pair].unwrap_or_default()).collect();
-        let observations = Observations::new(&hours, period, pilot.boundary, pilot.utc_offset_seconds)?;
-        Ok(Self { observations, days, pair, pairs })
+        // The retrofit may move the inlet temperature, so its profile comes from the days without it.
+        let off: Vec<Hour> = hours.iter().zip(&days).filter(|(_, day)| !day.on).map(|(hour, _)| *hour).collect();
+        let observe = |hours: &[Hour]| Observations::new(hours, period, pilot.boundary, pilot.utc_offset_seconds);
+        let covariates = Covariates::of(&observe(&off)?, pilot.modes);
+        Ok(Self { observations: observe(&hours)?, days, pair, pairs, covariates })
     }
 }
 
@@ -228,25 +230,23 @@ fn effect(
     claim: &[f64],
 ) -> Result<(Effect, f64), Error> {
     let observations = &hours.observations;
-    let frame = Frame(vec![
-        observations.temperature(),
-        observations.wet_bulb.clone(),
-        observations.dew_point.clone(),
-        observations.it(),
-        treatment.to_vec(),
-        hours.pair.iter().map(|pair| real(*pair)).collect(),
-        (0..observations.len()).map(|hour| real(observations.hour_of_day_type(hour))).collect(),
-    ]);
-    let mut terms = vec![Term::Spline(TEMPERATURE, 16), Term::Spline(WET_BULB, 8), Term::Category(PAIR, hours.pairs)];
+    let mut frame = hours.covariates.frame(observations, observations.it());
+    let on = frame.0.len();
+    let (pair, day_type) = (on + 1, on + 2);
+    frame.0.push(treatment.to_vec());
+    frame.0.push(hours.pair.iter().map(|pair| real(*pair)).collect());
+    frame.0.push((0..observations.len()).map(|hour| real(observations.hour_of_day_type(hour))).collect());
+    let mut terms = vec![Term::Spline(TEMPERATURE, 16), Term::Spline(WET_BULB, 8), Term::Category(pair, hours.pairs)];
     if with_it {
         terms.push(Term::Varying(IT, TEMPERATURE, 12));
+        terms.extend(hours.covariates.terms());
     } else {
-        terms.push(Term::Category(DAY_TYPE, 48));
+        terms.push(Term::Category(day_type, 48));
     }
-    terms.push(Term::Varying(ON, TEMPERATURE, EFFECT_FUNCTIONS));
+    terms.push(Term::Varying(on, TEMPERATURE, EFFECT_FUNCTIONS));
     let design = Design::new(&terms, &[&frame]);
     let blocks = Blocks { of: &hours.pair, count: hours.pairs };
-    let claim_sums = claim_sums(&design, claim);
+    let claim_sums = claim_sums(&design, claim, on);
     let problem = Problem::new(design, &frame, &frame, outcome, blocks);
     let validation = problem.validate(outcome, blocks)?;
     let total = |coefficients: &[f64]| -> f64 { claim_sums.iter().zip(coefficients).map(|(a, b)| a * b).sum() };
@@ -263,22 +263,24 @@ fn effect(
 }
 
 /// Returns the sums over the hours of a claim of the effect's basis; zero for all other columns.
-fn claim_sums(design: &Design, claim: &[f64]) -> Vec<f64> {
-    let count = claim.len();
-    let mut on = vec![claim.to_vec()];
-    let mut off = on.clone();
-    for column in [WET_BULB, DEW_POINT, IT, ON, PAIR, DAY_TYPE] {
-        on.push(vec![if column == ON { 1.0 } else { 0.0 }; count]);
-        off.push(vec![0.0; count]);
-    }
-    let (on, off) = (design.rows(&Frame(on)), design.rows(&Frame(off)));
+///
+/// `on` is the column of the treatment.
+fn claim_sums(design: &Design, claim: &[f64], on: usize) -> Vec<f64> {
+    // The difference between an hour with the treatment and one without; what both have does not matter.
+    let columns = |treatment: f64| {
+        let mut columns = vec![vec![0.0; claim.len()]; on + 3];
+        columns[TEMPERATURE] = claim.to_vec();
+        columns[on] = vec![treatment; claim.len()];
+        design.rows(&Frame(columns))
+    };
+    let (treated, untreated) = (columns(1.0), columns(0.0));
     let mut sums = vec![0.0; design.columns()];
     let mut others = sums.clone();
-    for hour in 0..count {
-        on.add_to(hour, &mut sums);
-        off.add_to(hour, &mut others);
+    for hour in 0..claim.len() {
+        treated.add_to(hour, &mut sums);
+        untreated.add_to(hour, &mut others);
     }
-    sums.iter().zip(&others).map(|(on, off)| on - off).collect()
+    sums.iter().zip(&others).map(|(treated, untreated)| treated - untreated).collect()
 }
 
 /// Returns the quantile of Student's t distribution, rounded to 10⁻⁹, so that it does not depend on a library's last
@@ -310,8 +312,15 @@ mod tests {
     }
 
     fn evaluate(hours: &[Hour], days: &[Day]) -> CrossoverReport {
-        let pilot =
-            Crossover { hours, days, boundary: Boundary::Hvac, utc_offset_seconds: 0, washout: false, claim: None };
+        let pilot = Crossover {
+            hours,
+            days,
+            boundary: Boundary::Hvac,
+            utc_offset_seconds: 0,
+            modes: &[],
+            washout: false,
+            claim: None,
+        };
         evaluate_crossover(&pilot).unwrap()
     }
 
@@ -400,6 +409,7 @@ mod tests {
             days: &days,
             boundary: Boundary::Hvac,
             utc_offset_seconds: 0,
+            modes: &[],
             washout: true,
             claim: None,
         };
@@ -417,6 +427,7 @@ mod tests {
             days: &days,
             boundary: Boundary::Hvac,
             utc_offset_seconds: 0,
+            modes: &[],
             washout: false,
             claim: None,
         };

@@ -111,6 +111,7 @@ fn try_crossovers(
             days: &draw_schedule(day, length / 2, seed),
             boundary: settings.boundary,
             utc_offset_seconds: settings.utc_offset_seconds,
+            modes: &settings.modes,
             washout: false,
             claim: None,
         });

@@ -5,6 +5,7 @@
 //! `crossover`, `planner` (all, if none is named).
 #![expect(clippy::print_stdout, reason = "a table for people is what it makes")]
 
+mod crossover;
 mod data;
 mod prepost;
 
@@ -31,6 +32,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     if wanted("placebo") {
         prepost::placebo(&sites)?;
+    }
+    if wanted("crossover") {
+        crossover::crossover(&sites)?;
+    }
+    if wanted("planner") {
+        crossover::planner(&sites)?;
     }
     Ok(())
 }
