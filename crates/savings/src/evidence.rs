@@ -12,20 +12,23 @@ use crate::{
     verdict::Evidence,
 };
 
-/// The humidity noise that the baseline is tried with, in % (absolute).
+/// The humidity noise that the models are tried with, in % (absolute).
 const HUMIDITY_NOISE: f64 = 3.0;
 /// The stream of that noise.
 const PURPOSE: u64 = 2;
 
 /// Gathers the evidence of a pilot. It does not look at the energy of the reporting period.
+///
+/// # Errors
+///
+/// [`Error::Singular`], if a fit fails.
 pub(crate) fn evidence(
     baseline: &Baseline<'_>,
     reporting: &Observations,
     best: &Candidate,
-    main: &Main,
     supported: &[bool],
     seed: u64,
-) -> Evidence {
+) -> Result<Evidence, Error> {
     let before = baseline.observations;
     let energy: f64 = best.predictions.iter().sum();
     let within: f64 = best.predictions.iter().zip(supported).filter(|(_, it)| **it).map(|(value, _)| value).sum();
@@ -34,7 +37,7 @@ pub(crate) fn evidence(
     let low = loads.iter().copied().fold(f64::INFINITY, f64::min);
     let high = loads.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let share = |count: usize| real(count) / real(reporting.len().max(1));
-    Evidence {
+    Ok(Evidence {
         baseline_weeks: before.period.weeks(),
         reporting_weeks: reporting.period.weeks(),
         baseline_completeness: before.completeness.share,
@@ -44,22 +47,47 @@ pub(crate) fn evidence(
         inlet_shift_k: (!inlets.is_empty() && !shifted.is_empty()).then(|| mean(&shifted) - mean(&inlets)),
         it_outside: share(reporting.hours.iter().filter(|hour| !(low..=high).contains(&hour.it_kwh)).count()),
         mode_unseen: share(reporting.hours.iter().filter(|hour| baseline.covariates.is_unseen(hour.start)).count()),
-        humidity_error: humidity_error(baseline, main, seed),
-    }
+        humidity_error: humidity_error(baseline, reporting, best, seed)?,
+    })
 }
 
-/// Returns by how much the baseline's predicted total changes if its humidity is measured with noise, relative.
-fn humidity_error(baseline: &Baseline<'_>, main: &Main, seed: u64) -> f64 {
+/// Returns by how much the predicted total changes, relative, if humidity is measured with noise in both periods, and
+/// the main model is fitted to that (the simulation step of SIMEX, J. Cook and L. Stefanski 1994).
+///
+/// # Errors
+///
+/// [`Error::Singular`], if the fit fails.
+fn humidity_error(
+    baseline: &Baseline<'_>,
+    reporting: &Observations,
+    best: &Candidate,
+    seed: u64,
+) -> Result<f64, Error> {
     let mut random = Random::new(seed, PURPOSE);
-    let mut noisy = baseline.own.clone();
-    for (index, hour) in baseline.observations.hours.iter().enumerate() {
-        let humidity = hour.relative_humidity_percent + HUMIDITY_NOISE * random.normal();
-        noisy.0[WET_BULB][index] = wet_bulb(hour.temperature_c, humidity, hour.pressure_hpa);
-        noisy.0[DEW_POINT][index] = dew_point(hour.temperature_c, humidity);
+    let mut noisy = baseline.clone();
+    let (wet, dew) = disturbed(baseline.observations, &mut random);
+    for frame in [&mut noisy.train, &mut noisy.own] {
+        frame.0[WET_BULB].clone_from(&wet);
+        frame.0[DEW_POINT].clone_from(&dew);
     }
-    let clean: f64 = main.predict(&baseline.own).iter().sum();
-    let found: f64 = main.predict(&noisy).iter().sum();
-    if clean > 0.0 { found / clean - 1.0 } else { 0.0 }
+    let mut frame = baseline.covariates.frame(reporting, reporting.it());
+    (frame.0[WET_BULB], frame.0[DEW_POINT]) = disturbed(reporting, &mut random);
+    let clean: f64 = best.predictions.iter().sum();
+    let found: f64 = Main::new(&noisy, best)?.predict(&frame).iter().sum();
+    Ok(if clean > 0.0 { found / clean - 1.0 } else { 0.0 })
+}
+
+/// Returns wet bulb and dew point of all hours with noise on their humidity.
+fn disturbed(observations: &Observations, random: &mut Random) -> (Vec<f64>, Vec<f64>) {
+    observations
+        .hours
+        .iter()
+        .map(|hour| {
+            let humidity = hour.relative_humidity_percent + HUMIDITY_NOISE * random.normal();
+            let wet = wet_bulb(hour.temperature_c, humidity, hour.pressure_hpa);
+            (wet, dew_point(hour.temperature_c, humidity))
+        })
+        .unzip()
 }
 
 /// Returns the IT energy that hour of day × weekend and weather would have given in the baseline, for each reporting

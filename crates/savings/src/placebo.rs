@@ -74,8 +74,8 @@ pub fn placebo_battery(hours: &[Hour], period: Period, settings: &Settings) -> R
     let mut pilots = Vec::new();
     for (before, after, count) in PILOTS {
         let Ok(room) = usize::try_from(weeks - before - after) else { continue };
-        for _ in 0..count {
-            let from = period.from + i64::try_from(random.below(room + 1)).unwrap_or_default() * WEEK;
+        for first in distinct(&mut random, room + 1, count) {
+            let from = period.from + i64::try_from(first).unwrap_or_default() * WEEK;
             if let Some(pilot) = placebo_pilot(hours, from, before, after, settings)? {
                 pilots.push(pilot);
             }
@@ -85,6 +85,12 @@ pub fn placebo_battery(hours: &[Hour], period: Period, settings: &Settings) -> R
     let finds: Vec<f64> =
         pilots.iter().filter_map(PlaceboPilot::finds_saving).map(|it| real(usize::from(it))).collect();
     Ok(Placebo { supported: covers.len(), coverage: mean(&covers), false_savings: mean(&finds), pilots })
+}
+
+/// Draws up to `count` distinct numbers below `limit`.
+fn distinct(random: &mut Random, limit: usize, count: usize) -> Vec<usize> {
+    let mut left: Vec<usize> = (0..limit).collect();
+    (0..count.min(limit)).map(|_| left.swap_remove(random.below(left.len()))).collect()
 }
 
 /// Runs one placebo pilot; `None` if its periods lack the hours for any fit.

@@ -170,7 +170,7 @@ impl<'a> Fitted<'a> {
         let main = Main::new(&baseline, best)?;
         let alternatives = fit_alternatives(&baseline, after, &frame, &candidates, &main)?;
         let supported = supported(before, after, &baseline.covariates);
-        let evidence = evidence(&baseline, after, best, &main, &supported, seed);
+        let evidence = evidence(&baseline, after, best, &supported, seed)?;
         let verdict = decide(&evidence);
         Ok(Self { baseline, reporting: after, frame, candidates, main, alternatives, supported, evidence, verdict })
     }
@@ -296,3 +296,6 @@ const fn score(candidate: &Candidate) -> Score {
         nmbe: candidate.validation.nmbe,
     }
 }
+
+#[cfg(test)]
+mod tests;

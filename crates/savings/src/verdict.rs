@@ -19,7 +19,7 @@ pub const LEAST_COMPLETENESS: f64 = 0.9;
 pub const MOST_INLET_SHIFT: f64 = 0.5;
 /// A share of hours with the IT load outside the baseline's range that is warned of.
 pub const MOST_IT_OUTSIDE: f64 = 0.05;
-/// A relative error of the baseline's total under 3 % of humidity noise that is warned of.
+/// A relative change of the predicted total under 3 % of humidity noise that is warned of.
 pub const MOST_HUMIDITY_ERROR: f64 = 0.005;
 
 /// What a report claims.
@@ -68,7 +68,7 @@ pub enum Reason {
     ItOutsideRange(f64),
     /// Warning: share of hours in a declared mode that the baseline never had.
     ModeUnseen(f64),
-    /// Warning: relative error of the baseline's total under humidity noise of 3 %, above [`MOST_HUMIDITY_ERROR`]: the
+    /// Warning: relative change of the predicted total under humidity noise of 3 %, above [`MOST_HUMIDITY_ERROR`]: the
     /// plant runs near a limit of humidity or wet bulb.
     HumiditySensitive(f64),
 }
@@ -113,7 +113,7 @@ pub struct Evidence {
     pub it_outside: f64,
     /// The share of reporting hours in a declared mode that the baseline never had.
     pub mode_unseen: f64,
-    /// Relative error of the baseline's predicted total under independent humidity noise of 3 %.
+    /// Relative change of the predicted total under independent humidity noise of 3 % in both periods.
     pub humidity_error: f64,
 }
 
