@@ -23,7 +23,7 @@ static METADATA: LazyLock<Value> = LazyLock::new(|| {
 });
 
 /// The crates of the workspace that each crate may depend on.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("mass-admin-service", &["mass-auth", "mass-domain"]),
     (
         "mass-app",
@@ -44,6 +44,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("mass-mapping", &["mass-domain"]),
     ("mass-persistence", &["mass-admin-service", "mass-audit-service", "mass-auth", "mass-domain", "mass-service"]),
     ("mass-reference-engine", &[]),
+    ("mass-savings", &[]),
     ("mass-service", &["mass-domain", "mass-mapping"]),
 ];
 

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p mass-savings --example bars -- FOLDER [STEP…]`, where the folder holds
 //! `pilot-SITE-{baseline,retrofit,counterfactual}.csv` or `.csv.gz`, and a step is one of `years`, `noise`, `placebo`,
-//! `crossover`, `planner` (all, if none is named).
+//! `crossover`, `cost`, `planner` (all, if none is named).
 #![expect(clippy::print_stdout, reason = "a table for people is what it makes")]
 
 mod crossover;
@@ -35,6 +35,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     if wanted("crossover") {
         crossover::crossover(&sites)?;
+    }
+    if wanted("cost") {
+        prepost::cost(&sites)?;
     }
     if wanted("planner") {
         crossover::planner(&sites)?;

@@ -157,6 +157,27 @@ pub(crate) fn noise(sites: &[Site]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// The time of a whole report with its placebo battery, and whether it repeats byte by byte.
+pub(crate) fn cost(sites: &[Site]) -> Result<(), Box<dyn Error>> {
+    for site in sites {
+        let settings = mass_savings::Settings { placebo: true, ..settings(1) };
+        let pilot = PrePost {
+            baseline: &site.baseline,
+            baseline_period: span(&site.baseline),
+            reporting: &site.retrofit,
+            reporting_period: span(&site.retrofit),
+            settings: &settings,
+        };
+        let started = Instant::now();
+        let first = report(&pilot)?;
+        let seconds = started.elapsed().as_secs_f64();
+        let same = serde_json::to_vec(&first)? == serde_json::to_vec(&report(&pilot)?)?;
+        let placebo = first.placebo.map(|it| (it.pilots.len(), it.supported, it.coverage, it.false_savings));
+        println!("| cost {} | {seconds:.1} s | same bytes: {same} | placebo battery: {placebo:?} |", site.name);
+    }
+    Ok(())
+}
+
 /// Placebo pilots over both years without the retrofit.
 pub(crate) fn placebo(sites: &[Site]) -> Result<(), Box<dyn Error>> {
     const WEEKS: [i64; 6] = [4, 8, 12, 20, 26, 52];
