@@ -43,12 +43,13 @@ pub(crate) fn check(adjustments: &[Adjustment], reporting: Period) -> Result<(),
 
 /// Returns the sum of the adjustments in kWh, each in the proportion of its usable hours that are in scope.
 pub(crate) fn total(adjustments: &[Adjustment], reporting: &Observations, scope: &[bool]) -> f64 {
-    adjustments
+    // Starts at a positive zero, which the sum of no number is not.
+    0.0 + adjustments
         .iter()
         .map(|adjustment| {
             let hours = reporting.hours.iter().zip(scope).filter(|(hour, _)| adjustment.period.contains(hour.start));
             let (within, all) = hours.fold((0, 0), |(within, all), (_, it)| (within + usize::from(*it), all + 1));
             if all == 0 { 0.0 } else { adjustment.kwh * real(within) / real(all) }
         })
-        .sum()
+        .sum::<f64>()
 }

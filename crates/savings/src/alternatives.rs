@@ -7,7 +7,7 @@ use crate::{
     design::{COVARIATES, Frame, IT, TEMPERATURE, Term, WET_BULB},
     errors::Error,
     linear::Normal,
-    models::{Baseline, Candidate, Main, Model, predict},
+    models::{Baseline, Candidate, Main, Model, WEEKS_FOR_PRODUCTS},
     neighbours::Cloud,
     numbers::{deviation, mean, real},
     observations::Observations,
@@ -123,15 +123,10 @@ fn boosted_residual(baseline: &Baseline<'_>, reporting: &Observations, frame: &F
 
 fn per_it(baseline: &Baseline<'_>, frame: &Frame, lambda: f64) -> Result<Vec<f64>, Error> {
     // y = IT · (s(T) + s(TW) + s(IT)), so that hours weigh by their load.
-    let terms = vec![Term::Varying(IT, TEMPERATURE, 32), Term::Varying(IT, WET_BULB, 8), Term::Varying(IT, IT, 8)];
-    let small = baseline.observations.period.weeks() < 13.0;
-    let terms = if small {
-        vec![Term::Varying(IT, TEMPERATURE, 16), Term::Varying(IT, WET_BULB, 8), Term::Varying(IT, IT, 6)]
-    } else {
-        terms
-    };
-    let problem = baseline.problem(terms, &baseline.observations.energy);
-    Ok(predict(&problem.rows(frame), &problem.fit(lambda)?))
+    let (temperature, it) = if baseline.observations.period.weeks() < WEEKS_FOR_PRODUCTS { (16, 6) } else { (32, 8) };
+    let terms =
+        vec![Term::Varying(IT, TEMPERATURE, temperature), Term::Varying(IT, WET_BULB, 8), Term::Varying(IT, IT, it)];
+    Ok(baseline.fit(terms, &baseline.observations.energy, lambda)?.predict(frame))
 }
 
 fn log_surface(baseline: &Baseline<'_>, frame: &Frame, lambda: f64) -> Result<Vec<f64>, Error> {
@@ -139,10 +134,9 @@ fn log_surface(baseline: &Baseline<'_>, frame: &Frame, lambda: f64) -> Result<Ve
     let least = 1e-3 * mean(outcome).max(1e-6);
     let logarithms: Vec<f64> = outcome.iter().map(|energy| libm::log(energy.max(least))).collect();
     let terms = Model::Surf32.terms(baseline.observations.period.weeks());
-    let problem = baseline.problem(terms, &logarithms);
-    let coefficients = problem.fit(lambda)?;
+    let fit = baseline.fit(terms, &logarithms, lambda)?;
     let exponential = |values: Vec<f64>| values.into_iter().map(libm::exp);
-    let fitted: f64 = exponential(predict(&problem.rows(&baseline.train), &coefficients)).sum();
+    let fitted: f64 = exponential(fit.predict(&baseline.train)).sum();
     let smearing = outcome.iter().sum::<f64>() / fitted;
-    Ok(exponential(predict(&problem.rows(frame), &coefficients)).map(|value| value * smearing).collect())
+    Ok(exponential(fit.predict(frame)).map(|value| value * smearing).collect())
 }

@@ -4,7 +4,7 @@ use crate::{
     design::{DEW_POINT, Design, Frame, Term, WET_BULB},
     errors::Error,
     linear::Normal,
-    models::{Baseline, Candidate, Main, predict},
+    models::{Baseline, Candidate, predict},
     numbers::{mean, real},
     observations::Observations,
     psychrometrics::{dew_point, wet_bulb},
@@ -73,7 +73,9 @@ fn humidity_error(
     let mut frame = baseline.covariates.frame(reporting, reporting.it());
     (frame.0[WET_BULB], frame.0[DEW_POINT]) = disturbed(reporting, &mut random);
     let clean: f64 = best.predictions.iter().sum();
-    let found: f64 = Main::new(&noisy, best)?.predict(&frame).iter().sum();
+    let before = baseline.observations;
+    let fit = noisy.fit(best.model.terms(before.period.weeks()), &before.energy, best.validation.lambda)?;
+    let found: f64 = fit.predict(&frame).iter().sum();
     Ok(if clean > 0.0 { found / clean - 1.0 } else { 0.0 })
 }
 

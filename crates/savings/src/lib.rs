@@ -9,6 +9,30 @@
 //!
 //! [`plan`] predicts from a baseline what either could show.
 //!
+//! # Method of pre/post
+//!
+//! 1. Wet bulb and dew point follow from temperature, humidity and pressure; implausible hours are dropped.
+//! 2. Errors in variables: models train on an IT load whose meter noise is taken out, and predict on the measured one.
+//! 3. The candidates ([`Model`]) are penalised B-splines; blocked cross-validation over weeks chooses the penalty and the
+//!    main model. A weekly profile of the inlet temperature and declared [`Mode`]s are covariates.
+//! 4. The [`Alternative`]s are fitted for the spread of their totals alone.
+//! 5. The half-width joins hold-outs, a bootstrap of weeks, and that spread.
+//! 6. An hour is supported if the baseline has hours like it; [`decide`] makes the verdict of the support, the
+//!    cross-validation and the data.
+//!
+//! # Known limits
+//!
+//! - A plant whose state no variable shows (staged chillers with hysteresis, compressors that cycle) is not predicted
+//!   better than that state varies; the verdict is then [`Standing::Indicative`], and the half-width is too narrow where
+//!   the state drifts from year to year. A declared mode or a crossover helps.
+//! - Hours outside the baseline's support are extrapolated on straight lines; below 90 % of supported energy they are
+//!   left out of the claim.
+//! - Noise of the humidity sensor biases plants that run near a limit of wet bulb or dew point; the verdict names it
+//!   ([`Reason::HumiditySensitive`]).
+//! - A model on the measured IT load cannot see what a retrofit does to the IT load itself ([`ItEffect`]).
+//!
+//! # Conventions
+//!
 //! Energies are in kWh, temperatures in °C, differences of temperature in K, times in seconds since
 //! 1970-01-01T00:00:00Z. The same input gives the same bits on every machine: sums have a fixed order, mathematical
 //! functions come from `libm`, random numbers from ChaCha with a seed.

@@ -7,13 +7,13 @@ use crate::{
     design::{DEW_POINT, Design, Frame, IT, TEMPERATURE, Term, WET_BULB},
     errors::Error,
     errors_in_variables::fitted_it,
-    linear::Rows,
+    linear::{Normal, Rows},
     observations::Observations,
     problem::{Blocks, Problem, Validation},
 };
 
 /// Below this many weeks of baseline there are no products, and no basis has more than [`SMALL_BASIS`] functions.
-const WEEKS_FOR_PRODUCTS: f64 = 13.0;
+pub(crate) const WEEKS_FOR_PRODUCTS: f64 = 13.0;
 /// The most functions of a basis on a short baseline.
 const SMALL_BASIS: usize = 16;
 
@@ -94,6 +94,38 @@ impl<'a> Baseline<'a> {
         terms.extend(self.covariates.terms());
         let design = Design::new(&terms, &[&self.train, &self.own]);
         Problem::new(design, &self.train, &self.own, outcome, self.blocks())
+    }
+
+    /// Fits an outcome on terms and covariates. Keeps no equations per block.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Singular`], if the fit fails.
+    pub(crate) fn fit(&self, mut terms: Vec<Term>, outcome: &[f64], lambda: f64) -> Result<Pooled, Error> {
+        terms.extend(self.covariates.terms());
+        let design = Design::new(&terms, &[&self.train, &self.own]);
+        let rows = design.rows(&self.train);
+        let mut normal = Normal::zero(design.columns());
+        for (hour, outcome) in outcome.iter().enumerate() {
+            let (columns, values) = rows.row(hour);
+            normal.add_row(columns, values, *outcome);
+        }
+        let coefficients = normal.solve(&design.penalty(), lambda)?;
+        Ok(Pooled { design, coefficients })
+    }
+}
+
+/// A regression of the whole baseline, without its equations.
+#[derive(Debug, Clone)]
+pub(crate) struct Pooled {
+    design: Design,
+    coefficients: Vec<f64>,
+}
+
+impl Pooled {
+    /// Predicts all hours of a frame.
+    pub(crate) fn predict(&self, frame: &Frame) -> Vec<f64> {
+        predict(&self.design.rows(frame), &self.coefficients)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The weeks before and after of the battery's pilots, and how many there are of each.
-const PILOTS: [(i64, i64, usize); 5] = [(4, 4, 6), (8, 4, 6), (12, 8, 6), (26, 8, 1), (36, 12, 1)];
+const PILOTS: [(i64, i64, usize); 5] = [(4, 4, 6), (8, 4, 6), (12, 8, 6), (26, 8, 2), (36, 12, 2)];
 /// The bootstraps of a placebo pilot.
 const DRAWS: usize = 50;
 /// The stream of the pilots' starts.

@@ -18,7 +18,7 @@ use crate::{
     placebo::{Placebo, placebo_battery},
     support::supported,
     uncertainty::{Claim, Uncertainty, uncertainty},
-    verdict::{Evidence, Scope, Standing, Verdict, decide},
+    verdict::{Evidence, Reason, Scope, Standing, Verdict, decide},
 };
 
 /// The number of bootstraps of a report.
@@ -129,7 +129,8 @@ pub struct Report {
     pub alternatives: Vec<Total>,
     /// Whether the weekly profile of the inlet temperature is a covariate.
     pub inlet_profile: bool,
-    /// The band of the IT effect, if the IT load left the baseline's range.
+    /// The band of the IT effect, if the IT load left the baseline's range or the inlet temperature shifted: the saving
+    /// is one "at measured IT".
     pub it_effect: Option<ItEffect>,
     /// How the baseline covers temperature and IT load.
     pub coverage: Coverage,
@@ -261,14 +262,15 @@ pub fn report(pilot: &PrePost<'_>) -> Result<Report, Error> {
     let refusals: Vec<_> =
         fitted.verdict.reasons.iter().filter(|reason| reason.standing() == Standing::Refused).collect();
     let only_support =
-        refusals.len() == 1 && fitted.verdict.reasons.iter().any(|it| matches!(it, crate::Reason::SupportTooLow(_)));
+        refusals.len() == 1 && fitted.verdict.reasons.iter().any(|it| matches!(it, Reason::SupportTooLow(_)));
     let computed = if refusals.is_empty() || only_support {
         fitted.saving(&settings.adjustments, settings.seed, DRAWS)?
     } else {
         None
     };
     let scope = fitted.scope();
-    let outside = fitted.verdict.reasons.iter().any(|it| matches!(it, crate::Reason::ItOutsideRange(_)));
+    let at_measured_it = |reason: &Reason| matches!(reason, Reason::ItOutsideRange(_) | Reason::InletShifted(_));
+    let banded = fitted.verdict.reasons.iter().any(at_measured_it);
     let total_of = |(alternative, values): &(Alternative, Vec<f64>)| Total {
         alternative: *alternative,
         predicted_kwh: total(values, &scope),
@@ -280,7 +282,7 @@ pub fn report(pilot: &PrePost<'_>) -> Result<Report, Error> {
         candidates: fitted.candidates.iter().map(score).collect(),
         alternatives: fitted.alternatives.iter().map(total_of).collect(),
         inlet_profile: fitted.baseline.covariates.has_profile(),
-        it_effect: if outside { Some(fitted.it_effect()?) } else { None },
+        it_effect: if banded { Some(fitted.it_effect()?) } else { None },
         coverage: coverage(&before, &after),
         placebo: if settings.placebo { Some(placebo_battery(pilot.baseline, first, settings)?) } else { None },
         evidence: fitted.evidence,

@@ -61,7 +61,8 @@ pub enum Reason {
     BaselineIncomplete(f64),
     /// Refused: completeness of the reporting period below [`LEAST_COMPLETENESS`].
     ReportingIncomplete(f64),
-    /// Warning: shift of the mean inlet temperature in K, beyond [`MOST_INLET_SHIFT`].
+    /// Warning: shift of the mean inlet temperature in K, beyond [`MOST_INLET_SHIFT`], which may have moved the IT load.
+    /// The saving is one "at measured IT": a model on the measured load cannot see what a retrofit does to it.
     InletShifted(f64),
     /// Warning: share of hours with the IT load outside the baseline's range, above [`MOST_IT_OUTSIDE`]. The saving is
     /// one "at measured IT".

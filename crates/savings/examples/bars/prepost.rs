@@ -75,6 +75,7 @@ fn print(name: &str, report: &Report, trial: Option<&Trial>, seconds: f64) {
         seconds,
     );
     if std::env::args().any(|it| it == "detail") {
+        println!("  {:?}", report.evidence);
         println!("  {:?}", report.candidates);
         println!("  {:?} {:?}", report.alternatives, saving);
     }

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::{
-    Adjustment, Reason,
     hour::{HOUR, WEEK},
     testing::{Site, site},
 };
@@ -112,6 +111,25 @@ fn the_same_input_gives_the_same_bytes() {
 }
 
 #[test]
+fn every_machine_and_profile_gives_the_same_bits() {
+    let hours = plain().hours(0, 20 * 168);
+    let settings = settings();
+    let pilot = PrePost {
+        baseline: &hours,
+        baseline_period: period(0, 14 * 168),
+        reporting: &hours,
+        reporting_period: period(14 * 168, 6 * 168),
+        settings: &settings,
+    };
+    let found = report(&pilot).unwrap();
+    let saving = found.saving.or(found.offer).unwrap();
+    let bits = [saving.saving_kwh, saving.uncertainty.half_width_kwh, found.evidence.cv_rmse].map(f64::to_bits);
+    // A change of the method changes them, a change of machine, compiler or profile must not.
+    let expected = [4_621_487_058_036_578_304, 4_626_224_255_011_889_678, 4_576_991_732_284_008_502];
+    assert_eq!(bits, expected, "{saving:?}");
+}
+
+#[test]
 fn another_seed_moves_the_bootstrap_alone() {
     let (before, after_hours) = (year_of(plain(), 0), year_of(after(), MIDDLE));
     let with = |seed| years(&before, &after_hours, &Settings { seed, ..settings() }).unwrap().saving.unwrap();
@@ -196,6 +214,7 @@ fn warns_of_a_shifted_inlet() {
     let found = report_after(Site { inlet: 1.0, ..after() });
     assert!(matches!(found.verdict.reasons[..], [Reason::InletShifted(shift)] if (shift - 1.0).abs() < 1e-9));
     assert_eq!(found.verdict.standing, Standing::Claimed);
+    assert!(found.it_effect.is_some() && report_after(after()).it_effect.is_none());
 }
 
 #[test]
