@@ -2,12 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{
-    errors::Error,
-    hour::{Period, WEEK},
-    numbers::real,
-    observations::Observations,
-};
+use crate::{errors::Error, hour::Period, numbers::real, observations::Observations};
 
 /// A non-routine adjustment. None is ever made without such a record.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -34,7 +29,6 @@ pub(crate) fn check(adjustments: &[Adjustment], reporting: Period) -> Result<(),
             && !it.author.trim().is_empty()
             && !it.reason.trim().is_empty()
             && it.period.from < it.period.until
-            && it.period.until - it.period.from <= 520 * WEEK
             && reporting.from <= it.period.from
             && it.period.until <= reporting.until
     };

@@ -1,5 +1,7 @@
 //! Crossover pilots: days drawn at random, in pairs, with the retrofit on or off.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
@@ -7,7 +9,7 @@ use crate::{
     covariates::{Covariates, Mode},
     design::{Design, Frame, IT, TEMPERATURE, Term, WET_BULB},
     errors::Error,
-    hour::{Boundary, Hour, Period},
+    hour::{Boundary, HOUR, Hour, Period},
     numbers::{mean, real},
     observations::Observations,
     problem::{Blocks, Problem},
@@ -67,7 +69,7 @@ impl Day {
 #[must_use]
 pub fn draw_schedule(first_day: i64, pairs: usize, seed: u64) -> Vec<Day> {
     let mut random = Random::new(seed, PURPOSE);
-    let mut days = Vec::with_capacity(2 * pairs);
+    let mut days = Vec::new();
     let mut day = first_day;
     for pair in 0..pairs {
         let first_on = random.coin();
@@ -173,7 +175,7 @@ struct Selected {
 impl Selected {
     fn new(pilot: &Crossover<'_>) -> Result<Self, Error> {
         let period = match (pilot.hours.first(), pilot.hours.last()) {
-            (Some(first), Some(last)) => Period { from: first.start, until: last.start + crate::hour::HOUR },
+            (Some(first), Some(last)) => Period { from: first.start, until: last.start.saturating_add(HOUR) },
             _ => return Err(Error::TooFewPairs { found: 0 }),
         };
         let all = Observations::new(pilot.hours, period, pilot.boundary, pilot.utc_offset_seconds)?;
@@ -185,28 +187,22 @@ impl Selected {
                 (!dropped).then_some(found)
             })
             .collect();
-        let most = pilot.days.iter().map(|day| day.pair + 1).max().unwrap_or_default();
-        let mut seen = vec![[false; 2]; most];
+        let mut seen: BTreeMap<usize, [bool; 2]> = BTreeMap::new();
         for day in days.iter().flatten() {
-            seen[day.pair][usize::from(day.on)] = true;
+            seen.entry(day.pair).or_default()[usize::from(day.on)] = true;
         }
-        let mut numbers = vec![None; most];
-        let mut pairs = 0;
-        for (number, seen) in numbers.iter_mut().zip(&seen) {
-            if *seen == [true, true] {
-                *number = Some(pairs);
-                pairs += 1;
-            }
-        }
+        let complete = seen.into_iter().filter(|(_, seen)| *seen == [true, true]);
+        let numbers: BTreeMap<usize, usize> = complete.map(|(pair, _)| pair).zip(0..).collect();
+        let pairs = numbers.len();
         if pairs < LEAST_PAIRS {
             return Err(Error::TooFewPairs { found: pairs });
         }
-        let complete = |day: &Option<Day>| day.filter(|day| numbers[day.pair].is_some());
+        let complete = |day: &Option<Day>| day.filter(|day| numbers.contains_key(&day.pair));
         let kept: Vec<Option<Day>> = days.iter().map(complete).collect();
         let hours: Vec<Hour> =
             all.hours.iter().zip(&kept).filter(|(_, day)| day.is_some()).map(|(hour, _)| *hour).collect();
         let days: Vec<Day> = kept.into_iter().flatten().collect();
-        let pair = days.iter().map(|day| numbers[day.pair].unwrap_or_default()).collect();
+        let pair = days.iter().map(|day| numbers.get(&day.pair).copied().unwrap_or_default()).collect();
         // The retrofit may move the inlet temperature, so its profile comes from the days without it.
         let off: Vec<Hour> = hours.iter().zip(&days).filter(|(_, day)| !day.on).map(|(hour, _)| *hour).collect();
         let observe = |hours: &[Hour]| Observations::new(hours, period, pilot.boundary, pilot.utc_offset_seconds);
@@ -416,6 +412,18 @@ mod tests {
         let found = evaluate_crossover(&pilot).unwrap();
         let switched = days.iter().filter(|day| day.on && switches(&days, **day)).count();
         assert_eq!(found.claim_hours, 28 * 24 - 3 * switched);
+    }
+
+    #[test]
+    fn pairs_may_have_any_numbers_and_gaps() {
+        let mut days = draw_schedule(0, 28, 5);
+        let (mut hours, _) = pilot(1, 0.1, &days);
+        for day in &mut days {
+            day.pair = usize::MAX - 3 * day.pair;
+        }
+        // A day without hours takes its pair out.
+        hours.retain(|hour| hour.start.div_euclid(86400) != 11);
+        assert_eq!(evaluate(&hours, &days).pairs, 27);
     }
 
     #[test]

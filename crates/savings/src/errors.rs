@@ -15,8 +15,9 @@ pub enum Error {
         /// The start, in seconds since 1970.
         start: i64,
     },
-    /// A period ends before it starts, or the reporting period overlaps the baseline.
-    #[error("expected periods of positive length that do not overlap")]
+    /// A period ends before it starts, is longer than five years, lies after the year 9999, or the reporting period
+    /// overlaps the baseline.
+    #[error("expected periods of at most five years that do not overlap")]
     Periods,
     /// There are too few usable hours to fit anything.
     #[error("expected at least {expected} usable hours, found {found}")]

@@ -71,13 +71,13 @@ impl Period {
     /// Returns the length in weeks.
     #[must_use]
     pub const fn weeks(&self) -> f64 {
-        seconds(self.until - self.from) / seconds(WEEK)
+        seconds(self.until.saturating_sub(self.from)) / seconds(WEEK)
     }
 
     /// Returns the length in hours.
     #[must_use]
     pub const fn hours(&self) -> f64 {
-        seconds(self.until - self.from) / seconds(HOUR)
+        seconds(self.until.saturating_sub(self.from)) / seconds(HOUR)
     }
 }
 

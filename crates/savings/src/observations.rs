@@ -10,6 +10,11 @@ use crate::{
 /// Baselines shorter than this are cut into half weeks for cross-validation, bootstrap and hold-outs.
 const WEEKS_FOR_WHOLE_BLOCKS: f64 = 8.0;
 
+/// The longest period, in weeks: five years. It bounds the memory of a report.
+const MOST_WEEKS: f64 = 261.0;
+/// Periods lie within this many seconds of 1970.
+const MOST_SECONDS: i64 = 253_402_300_800;
+
 /// The usable hours of a period.
 #[derive(Debug, Clone)]
 pub(crate) struct Observations {
@@ -39,9 +44,11 @@ impl Observations {
     ///
     /// # Errors
     ///
-    /// [`Error`], if the period is empty, the hours are out of order or off the hour, or lack the facility's energy.
+    /// [`Error`], if the period is empty or longer than five years, the hours are out of order or off the hour, or lack the facility's energy.
     pub(crate) fn new(hours: &[Hour], period: Period, boundary: Boundary, offset: i32) -> Result<Self, Error> {
-        if period.from >= period.until {
+        let range = -MOST_SECONDS..=MOST_SECONDS;
+        let known = range.contains(&period.from) && range.contains(&period.until);
+        if !known || period.from >= period.until || period.weeks() > MOST_WEEKS {
             return Err(Error::Periods);
         }
         for pair in hours.windows(2) {

@@ -105,8 +105,8 @@ pub fn placebo_pilot(
     reporting_weeks: i64,
     settings: &Settings,
 ) -> Result<Option<PlaceboPilot>, Error> {
-    let middle = from + baseline_weeks * WEEK;
-    let until = middle + reporting_weeks * WEEK;
+    let middle = from.saturating_add(baseline_weeks.saturating_mul(WEEK));
+    let until = middle.saturating_add(reporting_weeks.saturating_mul(WEEK));
     let observe =
         |from, until| Observations::new(hours, Period { from, until }, settings.boundary, settings.utc_offset_seconds);
     let (before, after) = (observe(from, middle)?, observe(middle, until)?);

@@ -159,8 +159,13 @@ impl Problem {
         }
         let total: f64 = outcome.iter().sum();
         let count = real(outcome.len().max(1));
+        let lambda = LAMBDAS[best];
+        if total <= 0.0 {
+            // A plant that uses nothing: there is no mean to set the error against.
+            return Ok(Validation { lambda, cv_rmse: 1.0, nmbe: 0.0 });
+        }
         let cv_rmse = (squares[best] / count).sqrt() / (total / count);
-        Ok(Validation { lambda: LAMBDAS[best], cv_rmse, nmbe: biases[best] / total })
+        Ok(Validation { lambda, cv_rmse, nmbe: biases[best] / total })
     }
 }
 

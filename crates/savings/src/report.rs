@@ -184,7 +184,7 @@ impl<'a> Fitted<'a> {
         }
     }
 
-    /// Computes the saving of the verdict's scope; `None` if no hour is in it.
+    /// Computes the saving of the verdict's scope; `None` if it has no hours, or no energy is predicted.
     pub(crate) fn saving(&self, adjustments: &[Adjustment], seed: u64, draws: usize) -> Result<Option<Saving>, Error> {
         let scope = self.scope();
         let sum = |values: &[f64]| total(values, &scope);
@@ -195,6 +195,10 @@ impl<'a> Fitted<'a> {
         let rows = self.main.problem.rows(&self.frame);
         let mut sums = vec![0.0; self.main.coefficients.len()];
         (0..rows.len()).filter(|hour| scope[*hour]).for_each(|hour| rows.add_to(hour, &mut sums));
+        let predicted_kwh: f64 = sums.iter().zip(&self.main.coefficients).map(|(a, b)| a * b).sum();
+        if predicted_kwh <= 0.0 {
+            return Ok(None);
+        }
         let observations = self.baseline.observations;
         let alternatives: Vec<f64> = self.alternatives.iter().map(|(_, values)| sum(values)).collect();
         let claim = Claim {
@@ -206,7 +210,6 @@ impl<'a> Fitted<'a> {
             block_hours: &observations.hours_per_block(),
         };
         let uncertainty = uncertainty(&self.main, &claim, seed, draws)?;
-        let predicted_kwh: f64 = sums.iter().zip(&self.main.coefficients).map(|(a, b)| a * b).sum();
         let measured_kwh = sum(&self.reporting.energy);
         let adjustments_kwh = adjustments::total(adjustments, self.reporting, &scope);
         let saving_kwh = predicted_kwh + adjustments_kwh - measured_kwh;

@@ -77,17 +77,21 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 }
 
 /// Returns the relative errors of the sums of all windows of `h` consecutive blocks, each predicted from the others.
+///
+/// Windows without predicted energy are left out.
 pub(crate) fn hold_out_errors(main: &Main, h: usize) -> Result<Vec<f64>, Error> {
     let blocks = main.problem.len();
-    (0..=blocks.saturating_sub(h))
-        .map(|first| {
-            let window = first..(first + h).min(blocks);
-            let coefficients = main.problem.fit_without(|block| window.contains(&block), main.lambda)?;
-            let predicted: f64 = window.clone().map(|block| main.problem.predicted(block, &coefficients)).sum();
-            let measured: f64 = window.map(|block| main.problem.outcome(block)).sum();
-            Ok((measured - predicted) / predicted)
-        })
-        .collect()
+    let mut errors = Vec::new();
+    for first in 0..=blocks.saturating_sub(h) {
+        let window = first..(first + h).min(blocks);
+        let coefficients = main.problem.fit_without(|block| window.contains(&block), main.lambda)?;
+        let predicted: f64 = window.clone().map(|block| main.problem.predicted(block, &coefficients)).sum();
+        let measured: f64 = window.map(|block| main.problem.outcome(block)).sum();
+        if predicted > 0.0 {
+            errors.push((measured - predicted) / predicted);
+        }
+    }
+    Ok(errors)
 }
 
 /// Returns the totals of the bootstraps: predicted, plus a reporting period of resampled residuals.

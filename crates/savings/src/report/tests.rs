@@ -340,6 +340,8 @@ fn refuses_malformed_input() {
     };
     assert_eq!(run(period(0, 1000), period(900, 1000)), Err(Error::Periods));
     assert_eq!(run(period(0, 0), period(900, 1000)), Err(Error::Periods));
+    assert_eq!(run(period(0, 6 * 8760), period(60_000, 1000)), Err(Error::Periods));
+    assert_eq!(run(Period { from: i64::MIN, until: i64::MAX }, period(900, 1000)), Err(Error::Periods));
     assert_eq!(run(period(0, 100), period(900, 1000)), Err(Error::TooFewHours { expected: 168, found: 100 }));
 }
 
