@@ -13,7 +13,8 @@ import time
 import urllib.request
 from pathlib import Path
 
-from . import machine
+from . import figures, machine
+from .common import in_turn, sqlite3_command
 from .load import TABLE, Refused, pgbench
 from .server import HangingEngine, Mass, PASSWORD, Peer
 
@@ -79,12 +80,6 @@ class Run:
 
     def note_peak(self, server, where):
         self.results["peaks"].append({"of": self.case, "where": where, "mib": server.peak_mib()})
-
-
-def in_turn(number, *turns):
-    """Does all of these, in an order that changes from round to round: what the machine does falls on all alike."""
-    for turn in turns if number % 2 else reversed(turns):
-        turn()
 
 
 # --- 1. Single requests -----------------------------------------------------------------------------------------------
@@ -194,10 +189,6 @@ def indexes_without(source, columns):
         "SELECT sql FROM sqlite_master WHERE tbl_name = 'mass_requests' AND type = 'index' AND sql IS NOT NULL")
     kept = (re.sub(rf"\s+(WHERE|AND) ({names}) IS NULL", "", sql) for (sql,) in found.fetchall())
     return "".join(f"{sql};\n" for sql in kept if not re.search(rf"\b({names})\b", sql))
-
-
-def sqlite3_command(database, script):
-    subprocess.run(["sqlite3", "-bail", database], input=script, text=True, check=True, stdout=subprocess.DEVNULL)
 
 
 MAPPING = """
@@ -544,9 +535,10 @@ def audit_cost(run):
 
 
 def former(run):
-    """Single requests beside an earlier build (`--former`), each on databases of its own."""
+    """Single requests beside an earlier build (`--former`), each on databases of its own. Without figures, which the case
+    `projection` measures, and which a build before them does not have."""
     for database in ["postgres", "sqlite"]:
-        with run.mass_on(database) as now, run.mass_on(database, "former") as before:
+        with run.mass_on(database, settings=figures.OFF) as now, run.mass_on(database, "former") as before:
             for connections in [1, 64]:
                 for number in run.rounds():
                     turns = [lambda subject=subject, server=server: run.add(
@@ -641,6 +633,8 @@ CASES = {
     "former": former,
     "verification": verification,
     "live-verification": live_verification,
+    "projection": figures.projection,
+    "figures": figures.year,
     "micro": micro,
 }
 

@@ -45,6 +45,13 @@ class Loader:
             contract, "--seed", next(_seeds), "--connections", connections, "--seconds", seconds, "--warm-up", warm_up,
             "--path", path)
 
+    def post_readings(self, server, database_cpu, connections, seconds, warm_up, rate=None):
+        """Single readings of a thousand devices; so many a second, or as many as are answered."""
+        paced = [] if rate is None else ["--rate", rate]
+        return self._closed_loop(
+            server, database_cpu, "post-readings", "--address", server.address, "--token", server.token, "--seed",
+            next(_seeds), "--connections", connections, "--seconds", seconds, "--warm-up", warm_up, *paced)
+
     def get(self, server, database_cpu, paths, connections, seconds, warm_up, token_of=None):
         token = [] if token_of is None else ["--token", token_of.token]
         return self._closed_loop(

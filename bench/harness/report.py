@@ -52,6 +52,22 @@ def table(head, rows):
 # --- Targets ----------------------------------------------------------------------------------------------------------
 
 
+YEAR_BARS = [
+    ("indicators of one site", 50.0),
+    ("indicators of all sites", 300.0),
+    ("indicators of one site, hourly prices", 50.0),
+    ("indicators of all sites, hourly prices", 300.0),
+    ("a year by day of one series", 50.0),
+    ("latest of 1,000 devices", 50.0),
+]
+
+
+def projection_ratio(results, database):
+    copy = "\\copy" if database == "postgres" else ".import"
+    return middle(results.ratios("per_second", "projection", {"database": database, "subject": "mass"},
+                                 {"database": database, "subject": copy}))
+
+
 def targets(results):
     """(what, the bar in words, what was measured, digits, whether it is met)"""
     ours = {"subject": "mass", "database": "postgres", "contract": "simple"}
@@ -89,6 +105,21 @@ def targets(results):
         "per_second", "sending", {"subject": "beside exports", "database": database},
         {"subject": "alone", "database": database}))] if ratio is not None]
     of_export = {"database": "postgres"}
+    databases = ("postgres", "sqlite")
+    projector = [ratio for database in databases for ratio in [middle(results.ratios(
+        "per_second", "projector", {"subject": "on", "database": database}, {"subject": "off", "database": database}))]
+        if ratio is not None]
+    projected = [ratio for database in databases for ratio in [projection_ratio(results, database)] if ratio is not None]
+    taken_in = [middle([one / two for one, two in zip(
+        results.values("per_second", "projection", subject="mass", database=database),
+        results.values("ingested_by_one_core", "projection", subject="mass", database=database))])
+        for database in databases if results.values("per_second", "projection", subject="mass", database=database)]
+    sites = max(results.values("sites", "year"), default=0)
+
+    def worst_ms(sites, question):
+        values = results.values("p95", "year", subject=question, sites=sites)
+        return max(values) * 1000 if values else None
+
     rows = [
         ("single POST, PostgreSQL, 64 connections ÷ pgbench", ">=", 1.0, beside_pgbench(64), "", 2),
         ("the same at 16", ">=", 0.8, beside_pgbench(16), "", 2),
@@ -116,6 +147,16 @@ def targets(results):
         ("export of documents ÷ `\\copy` of the same lines", ">=", 0.5, middle(results.ratios(
             "per_second", "export", of_export | {"subject": "mass"}, of_export | {"subject": "\\copy"})), "", 2),
         ("growth of memory over an export", "<=", 32.0, max(results.values("growth_mib", "export"), default=None), " MiB", 1),
+        ("single POST of readings with the projector ÷ without, 64 connections", ">=", 0.9, min(projector, default=None), "", 2),
+        ("projection of points ÷ a plain copy of them", ">=", 0.3, min(projected, default=None), "", 2),
+        ("projected points a second ÷ those that one core takes in", ">=", 4.0, min(taken_in, default=None), "", 1),
+        ("lag of the projection under 2,000 POSTs a second", "<=", 2.0, max(results.values("seconds", "lag"), default=None), " s", 2),
+        *((f"a year of {number(sites)} sites, {question}, p95", "<=", bar, worst_ms(sites, question), " ms", 0)
+          for question, bar in YEAR_BARS),
+        ("energy of a year by SQL over the points ÷ by indicators, one site", ">=", 20.0,
+         min(results.values("ratio", "year by hand", subject="one site"), default=None), "", 0),
+        ("the same, all sites", ">=", 20.0, min(results.values("ratio", "year by hand", subject="all sites"), default=None), "", 0),
+        ("peak memory of a server that answers them", "<=", 128.0, max(results.values("mib", "year"), default=None), " MiB", 1),
         ("16 connections that send beside exports ÷ alone", ">=", 0.8, min(beside, default=None), "", 2),
     ]
     return rows
@@ -268,6 +309,36 @@ def export(results):
     return table(["database", "documents a second", "\\copy", "ratio", "memory, MiB", "rate of 16 that send beside it ÷ alone"], rows)
 
 
+def projection(results):
+    rows = []
+    for database in ("postgres", "sqlite"):
+        of = {"database": database}
+        copy = "\\copy" if database == "postgres" else ".import"
+        rows.append([
+            database, spread(results.ratios("per_second", "projector", of | {"subject": "on"}, of | {"subject": "off"}), 2),
+            spread(results.values("seconds", "lag", **of), 2), spread(results.values("caught_up_after", "lag", **of), 2),
+            spread(results.values("per_second", "projection", subject="mass", **of)),
+            spread(results.values("per_second", "projection", subject=copy, **of)),
+            spread(results.ratios("per_second", "projection", of | {"subject": "mass"}, of | {"subject": copy}), 2)])
+    return table(["database", "single POST with ÷ without it", "lag at 2,000 POSTs a second, s", "caught up after, s",
+                  "points a second", "plain copy", "ratio"], rows)
+
+
+def figures(results):
+    rows = []
+    for database in ("postgres", "sqlite"):
+        for question, _ in YEAR_BARS:
+            for sites in sorted(set(results.values("sites", "year", database=database, subject=question))):
+                of = {"database": database, "subject": question, "sites": sites}
+                rows.append([database, number(sites), question, *(
+                    spread([it * 1000 for it in results.values(quantile, "year", **of)], 1) for quantile in ("p50", "p95"))])
+    out = table(["database", "sites", "question", "p50, ms", "p95, ms"], rows)
+    rows = [[database, what, *(spread(results.values(value, "year by hand", database=database, subject=what), digits)
+                               for value, digits in (("seconds", 2), ("ours", 3), ("ratio", 0)))]
+            for database in ("postgres", "sqlite") for what in ("one site", "all sites")]
+    return out + table(["database", "energy of a year of", "SQL over the points, s", "indicators, s", "ratio"], rows)
+
+
 def audit(results):
     rows = [[database, *(spread(results.values("per_second", "audit", database=database, subject=subject))
              for subject in ("with the tree", "without")), spread(results.ratios(
@@ -303,6 +374,12 @@ SECTIONS = [
      "the server keeps."),
     ("Export", ["export"], export,
      "All documents as NDJSON in one answer, from a database that holds nothing else; \\copy writes the same members to nowhere."),
+    ("Projection", ["projection"], projection,
+     "Readings of a thousand devices, three points each. `mass analytics rebuild` from nothing, beside a plain copy of the "
+     "points that came of it into a table with the same key."),
+    ("Figures of a year", ["figures"], figures,
+     "A point a minute of one series of each site, and hours and days of four, filled in by SQL. The price of energy is one "
+     "tariff or, where it says so, a series that differs from hour to hour. One question after the other."),
     ("Reading", ["reads"], reads,
      "`bench/peers/axum-sqlx` verifies the same token, reads the same row of the same table and answers the same JSON."),
     ("Logging in", ["logins"], logins, "With the default cost of bcrypt, 12, on PostgreSQL."),
@@ -315,7 +392,7 @@ SECTIONS = [
     ("A hanging engine", ["engine"], engine,
      "enterprise/1.1 at 64 connections, with `MASS_AUTO_SEND=true` and an engine that takes each question and answers none."),
     ("Beside an earlier build", ["former"], former,
-     "Single POST of simple/1.0 by this build and by the one that `--former` names, in turns."),
+     "Single POST of simple/1.0 by this build, without keeping figures up to date, and by the one that `--former` names, in turns."),
     ("Micro-benchmarks", ["micro"], micro, ""),
 ]
 

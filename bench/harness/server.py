@@ -5,6 +5,7 @@ import os
 import subprocess
 import threading
 import time
+import urllib.error
 import urllib.request
 
 from . import machine
@@ -119,8 +120,11 @@ class Mass(Server):
 
     def _ask(self, path, body, headers, method=None):
         request = urllib.request.Request(f"{self.url}{path}", data=body, headers=headers, method=method)
-        with urllib.request.urlopen(request, timeout=60) as response:
-            return json.load(response)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(f"{path}: {error.read().decode()[:500]}") from error
 
     def command(self, *arguments, text=""):
         """Runs another command of the program on the same database."""

@@ -25,6 +25,8 @@ pub(crate) struct Plan {
     pub(crate) connections: usize,
     pub(crate) warm_up: Duration,
     pub(crate) measured: Duration,
+    /// The requests a second of all connections together; as many as are answered, without it.
+    pub(crate) rate: Option<f64>,
 }
 
 /// What came of it.
@@ -67,6 +69,7 @@ pub(crate) async fn run<R: Requests + 'static>(plan: Plan, requests: R) -> anyho
     let (record, requests) = (Rc::new(RefCell::new(Record::default())), Rc::new(RefCell::new(requests)));
     let begin = Instant::now() + plan.warm_up;
     let end = begin + plan.measured;
+    let every = plan.rate.map(|rate| Duration::from_secs_f64(plan.connections as f64 / rate));
     let cpu_before = cpu::seconds();
     let local = LocalSet::new();
     let mut connections = JoinSet::new();
@@ -75,7 +78,7 @@ pub(crate) async fn run<R: Requests + 'static>(plan: Plan, requests: R) -> anyho
         connections.spawn_local_on(
             async move {
                 let window = begin..end;
-                one(&address, number, &window, &requests, &record).await
+                one(&address, number, &window, every, &requests, &record).await
             },
             &local,
         );
@@ -113,13 +116,19 @@ async fn one<R: Requests>(
     address: &str,
     number: usize,
     window: &std::ops::Range<Instant>,
+    every: Option<Duration>,
     requests: &RefCell<R>,
     record: &RefCell<Record>,
 ) -> anyhow::Result<()> {
     let (mut answers, mut writer) = connection::open(address).await?;
     let mut buffer = Vec::new();
     let mut failure = Vec::new();
+    let mut due = Instant::now();
     loop {
+        if let Some(every) = every {
+            tokio::time::sleep_until(due.into()).await;
+            due += every;
+        }
         requests.borrow_mut().next(number, &mut buffer);
         let sent = Instant::now();
         if sent >= window.end {

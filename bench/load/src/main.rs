@@ -41,6 +41,15 @@ enum Command {
         #[arg(long, default_value = "/v1/mass-requests")]
         path: String,
     },
+    /// POST device readings one by one: those of a thousand devices, one a second of each.
+    PostReadings {
+        #[command(flatten)]
+        load: Load,
+        #[command(flatten)]
+        readings: ReadingsOf,
+        #[arg(long, default_value = "/v1/mass-requests")]
+        path: String,
+    },
     /// GET the paths of a file, one a line, over and over.
     Get {
         #[command(flatten)]
@@ -105,6 +114,9 @@ struct Load {
     /// Seconds before them that do not count.
     #[arg(long, default_value_t = 0.0)]
     warm_up: f64,
+    /// Requests a second of all connections together, instead of as many as are answered.
+    #[arg(long)]
+    rate: Option<f64>,
 }
 
 #[derive(Debug, Args)]
@@ -135,6 +147,7 @@ impl Load {
             connections: self.connections,
             warm_up: Duration::from_secs_f64(self.warm_up),
             measured: Duration::from_secs_f64(self.seconds),
+            rate: self.rate,
         }
     }
 }
@@ -154,6 +167,20 @@ impl Requests for Documents {
         }
         self.template.fill(buffer, self.head.len(), self.next);
         self.next += 1;
+    }
+}
+
+/// Device readings, each a request.
+struct SingleReadings {
+    readings: Readings,
+    head: String,
+}
+
+impl Requests for SingleReadings {
+    fn next(&mut self, _connection: usize, buffer: &mut Vec<u8>) {
+        let line = self.readings.next_line();
+        buffer.clear();
+        buffer.extend_from_slice(format!("{}Content-Length: {}\r\n\r\n{line}", self.head, line.len()).as_bytes());
     }
 }
 
@@ -202,6 +229,11 @@ async fn run(command: Command) -> anyhow::Result<()> {
             let head = post_head(&load.server, &path, template.text().len())?;
             let next = u64::from(seed) << 32;
             print(&closed_loop::run(load.plan(), Documents { template, head, next }).await?)
+        }
+        Command::PostReadings { load, readings, path } => {
+            let head = load.server.head("POST", &path)? + "Content-Type: application/json\r\n";
+            let readings = Readings::new(readings.seed, readings.notes);
+            print(&closed_loop::run(load.plan(), SingleReadings { readings, head }).await?)
         }
         Command::Get { load, paths } => {
             let request = |path: &String| Ok(format!("{}\r\n", load.server.head("GET", path)?).into_bytes());

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::audit::{Act, Action, NewEvent, Object};
 use mass_domain::port::PortError;
-use mass_domain::tenancy::{Quotas, TenantId};
+use mass_domain::tenancy::{Quotas, TenantId, Usage};
 use mass_domain::trace::Origin;
 use serde_json::{Value, json};
 
@@ -15,6 +15,9 @@ use crate::AdminService;
 pub trait QuotaStore: Send + Sync {
     /// Returns the quotas of a tenant; the default if none were set.
     async fn get(&self, tenant: &TenantId) -> Result<Quotas, PortError>;
+
+    /// Returns what counts against the quotas of a tenant.
+    async fn get_usage(&self, tenant: &TenantId) -> Result<Usage, PortError>;
 
     /// Replaces the quotas of a tenant, and appends [`QuotaChange::event`] if they differ.
     async fn update(&self, tenant: &TenantId, change: QuotaChange) -> Result<(), PortError>;
@@ -64,6 +67,15 @@ impl AdminService {
     pub async fn quotas(&self, principal: &Principal) -> Result<Quotas, QuotaError> {
         principal.require(Permission::SettingsManage)?;
         Ok(self.stores.quotas.get(principal.tenant()).await?)
+    }
+
+    /// Returns what counts against the quotas of the caller's tenant at present: of requests, those of the present day.
+    ///
+    /// # Errors
+    /// [`QuotaError`].
+    pub async fn usage(&self, principal: &Principal) -> Result<Usage, QuotaError> {
+        principal.require(Permission::SettingsManage)?;
+        Ok(self.stores.quotas.get_usage(principal.tenant()).await?.on_day_of(self.clock.now()))
     }
 
     /// Replaces the quotas of the caller's tenant.

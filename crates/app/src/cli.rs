@@ -9,7 +9,9 @@ use anyhow::bail;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::commands::{OutputClosed, accounts, audit, closed, config, engine, export, import, migrate, openapi, serve};
+use crate::commands::{
+    OutputClosed, accounts, analytics, audit, closed, config, engine, export, import, migrate, openapi, serve,
+};
 use crate::config::{self as settings, LogSettings, SECRETS, Secrets};
 use crate::telemetry::Telemetry;
 use crate::terminal::visible_line;
@@ -67,6 +69,12 @@ pub enum Command {
     /// Verify, export, sign or archive the audit trail.
     #[command(subcommand, after_help = "Example: mass audit verify export.ndjson --key mass.key")]
     Audit(audit::Command),
+    /// Print figures of the local database, or compute them anew from the audit trail.
+    #[command(
+        subcommand,
+        after_help = "Example: mass analytics kpis --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z"
+    )]
+    Analytics(analytics::Command),
     /// Run a small recommendation engine of rules, for a first look and for tests.
     #[command(after_help = "Example: mass engine --port 8001 --error-rate 0.2 --retry-after 1 --seed 7")]
     Engine(engine::Arguments),
@@ -157,6 +165,7 @@ impl Cli {
             Command::Import(arguments) => import::run(arguments, &secrets).await,
             Command::Export(arguments) => export::run(arguments, &secrets).await,
             Command::Audit(command) => audit::run(command, &secrets).await,
+            Command::Analytics(command) => analytics::run(command, &secrets).await,
             Command::Engine(arguments) => engine::run(&arguments).await,
             Command::Openapi(arguments) => openapi::run(&arguments),
             Command::Config(arguments) => config::run(&arguments, &secrets),

@@ -1,6 +1,7 @@
 //! One module per command of the program.
 
 pub mod accounts;
+pub mod analytics;
 pub mod audit;
 pub mod config;
 pub mod engine;

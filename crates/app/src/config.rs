@@ -3,6 +3,7 @@
 //! A setting is one field of a group. Its name gives its flag, its variable and its value in the help: the field `port`
 //! is `--port <PORT>` and `MASS_PORT`. Each command takes the groups that it uses as arguments.
 
+mod analytics;
 mod connections;
 mod engine;
 mod environment;
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 
+pub use self::analytics::AnalyticsSettings;
 pub use self::connections::ConnectionSettings;
 pub use self::engine::{Address, AllowedHost, EngineSettings, WorkerSettings};
 pub use self::environment::{Unknown, load_dotenv, unknown_variables, variable, wants_no_colour};
@@ -57,6 +59,9 @@ pub struct Settings {
     /// The bounds of the quarantine.
     #[command(flatten)]
     pub quarantine: QuarantineSettings,
+    /// The projection of the audit trail into figures.
+    #[command(flatten)]
+    pub analytics: AnalyticsSettings,
     /// The rate limits.
     #[command(flatten)]
     pub limits: LimitSettings,

@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-pub use self::parquet_rows::ParquetRows;
+pub use self::parquet_rows::{ParquetRows, ParquetTable};
 use crate::http::mass::shapes::MassRequestSummary;
 
 /// The columns before those of a document, where a document has a row for each metric.

@@ -3,6 +3,7 @@
 mod accept;
 pub mod actor;
 pub mod admin;
+pub mod analytics;
 pub mod audit;
 pub mod auth;
 pub mod batch;
@@ -53,6 +54,7 @@ use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::{App, web};
 use mass_admin_service::AdminService;
+use mass_analytics_service::AnalyticsService;
 use mass_audit_service::AuditService;
 use mass_auth::AuthService;
 use mass_domain::time::Clock;
@@ -75,6 +77,8 @@ use streams::Streams;
 use system::Draining;
 
 use crate::engine::Engine;
+use crate::pace::Pace;
+use crate::projector::Projection;
 use crate::telemetry::Telemetry;
 
 /// Every operation, domain by domain.
@@ -88,6 +92,7 @@ pub const OPERATIONS: Operations = Operations(&[
     quarantine::OPERATIONS,
     delivery::OPERATIONS,
     recommendations::OPERATIONS,
+    analytics::OPERATIONS,
     audit::OPERATIONS,
     admin::tenants::OPERATIONS,
     admin::users::OPERATIONS,
@@ -125,9 +130,13 @@ pub struct Services {
     pub quarantine: web::Data<QuarantineService>,
     /// Deliveries to the engine, and what it recommends.
     pub deliveries: web::Data<DeliveryService>,
+    /// Figures.
+    pub analytics: web::Data<AnalyticsService>,
+    /// The projector that keeps figures up to date.
+    pub projection: web::Data<Projection>,
     /// The engine, if there is one.
     pub engine: web::Data<Engine>,
-    /// For the readiness check alone.
+    /// For the readiness check and periodic work alone.
     pub database: web::Data<Database>,
     /// Tells the time.
     pub clock: web::Data<Arc<dyn Clock>>,
@@ -135,6 +144,8 @@ pub struct Services {
     pub draining: web::Data<Draining>,
     /// Traces and metrics.
     pub telemetry: web::Data<Telemetry>,
+    /// How work in the background gives way.
+    pub pace: web::Data<Pace>,
     /// Rate limits.
     pub limits: web::Data<Limits>,
     /// The connections that are open, and how many may be.
@@ -174,6 +185,8 @@ pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Serve
             .app_data(services.mappings)
             .app_data(services.quarantine)
             .app_data(services.deliveries)
+            .app_data(services.analytics)
+            .app_data(services.projection)
             .app_data(services.engine)
             .app_data(services.database)
             .app_data(services.clock)
@@ -181,6 +194,7 @@ pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Serve
             .app_data(services.telemetry)
             .app_data(services.body_limit)
             .app_data(services.temporary)
+            .app_data(services.pace)
             .app_data(services.limits)
             .app_data(services.connections.clone())
             .app_data(services.streams)

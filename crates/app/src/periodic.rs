@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::http::Services;
+use crate::projector;
 use crate::telemetry::metrics::Metrics;
 
 /// The retention of idempotency keys: twice the promised 24 hours.
@@ -43,6 +44,9 @@ impl Periodic {
         all.add("quarantine", Duration::from_secs(600), services, delete_expired_records);
         all.add("rate_limits", Duration::from_secs(60), services, shrink_rate_limits);
         all.add("sessions", Duration::from_secs(3600), services, delete_sessions);
+        if services.projection.is_on() {
+            all.project(services);
+        }
         all
     }
 
@@ -74,6 +78,17 @@ impl Periodic {
                 }
             }
         }));
+    }
+
+    /// Adds the projector, which paces itself.
+    fn project(&mut self, services: &Services) {
+        let worker = projector::Worker::new(
+            services.projection.clone().into_inner(),
+            services.database.clone().into_inner(),
+            services.pace.clone().into_inner(),
+            self.metrics.clone(),
+        );
+        self.tasks.push(tokio::spawn(worker.run(self.stop.subscribe())));
     }
 
     /// Returns a sender that stops the tasks: no run begins after `true`.

@@ -12,6 +12,7 @@ use actix_web::web;
 use anyhow::{Context, bail};
 use chrono::Utc;
 use mass_admin_service::{AdminService, RegistrationPolicy};
+use mass_analytics_service::{AnalyticsService, Projector};
 use mass_audit_service::{AuditService, CheckpointSigner, write_seed};
 use mass_auth::{
     AccessTokens, AuthService, Bootstrapped, Capacity, NewPassword, Passwords, Pepper, SigningKey, SigningKeys,
@@ -46,7 +47,9 @@ use crate::http::openapi::Document;
 use crate::http::streams::Streams;
 use crate::http::system::Draining;
 use crate::http::{OPERATIONS, Services};
+use crate::pace::{CommitCounts, Pace};
 use crate::program::program;
+use crate::projector::Projection;
 use crate::telemetry::Telemetry;
 
 /// The maximum number of database connections.
@@ -136,6 +139,18 @@ impl Installation {
         QuarantineService::new(store, Arc::clone(&self.clock), limits)
     }
 
+    /// Returns the use cases on figures.
+    #[must_use]
+    pub fn analytics(&self) -> AnalyticsService {
+        AnalyticsService::new(Arc::clone(&self.database.stores().analytics), Arc::clone(&self.clock))
+    }
+
+    /// Returns the projector of the audit trail.
+    #[must_use]
+    pub fn projector(&self) -> Projector {
+        Projector::new(Arc::clone(&self.database.stores().projection))
+    }
+
     /// Returns the use cases on deliveries.
     fn deliveries(&self, engine: &Engine) -> DeliveryService {
         let stores = self.database.stores();
@@ -165,13 +180,17 @@ impl Application {
         let signer = checkpoint_signer(&local.stage, &local.database.folder, &settings.audit, secrets)?;
         let tokens =
             AccessTokens::new(keys, settings.tokens.token_algorithm, settings.tokens.access_token_expire_minutes);
-        let installation = Installation::open_with(local, secrets, tokens, metrics.clone()).await?;
+        let pace = Arc::new(Pace::default());
+        let counts = CommitCounts { metrics: telemetry.metrics.clone(), pace: Arc::clone(&pace) };
+        let installation = Installation::open_with(local, secrets, tokens, Arc::new(counts)).await?;
         let admin = installation.admin(registration(settings), engine.auto_send());
         let audit = installation.audit(signer);
         let mass = installation.mass().observed_by(metrics);
         let mappings = installation.mappings();
         let quarantine = installation.quarantine(settings.quarantine.limits());
         let deliveries = installation.deliveries(&engine);
+        let analytics = installation.analytics();
+        let projection = Projection::new(installation.projector(), settings.analytics.analytics);
         let Installation { database, auth, bootstrapped, clock, .. } = installation;
         let database = web::Data::new(database);
         telemetry.metrics.watch(&database);
@@ -184,11 +203,14 @@ impl Application {
             mappings: web::Data::new(mappings),
             quarantine: web::Data::new(quarantine),
             deliveries: web::Data::new(deliveries),
+            analytics: web::Data::new(analytics),
+            projection: web::Data::new(projection),
             engine: web::Data::new(engine),
             database,
             clock: web::Data::new(clock),
             draining: web::Data::new(Draining::default()),
             telemetry: web::Data::new(telemetry),
+            pace: web::Data::from(pace),
             limits: web::Data::new(Limits::new(settings.limits.per_minute())),
             connections: web::Data::new(Connections::new(settings.connections.limits(), proxies.clone())),
             streams: web::Data::new(Streams::new(settings.streams.limits(settings.http.body_limit_bytes))),

@@ -5,6 +5,7 @@
 //! refuses those dependencies.
 
 pub mod access;
+pub mod analytics;
 pub mod api_keys;
 pub mod audit;
 pub mod canonical;

@@ -34,6 +34,9 @@ pub fn key(sent: &str) -> String {
         if next.is_empty() || next == key {
             return key;
         }
+        if is_plain_key(&next) {
+            return next;
+        }
         key = next;
     }
 }

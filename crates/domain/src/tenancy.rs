@@ -168,6 +168,13 @@ pub enum OverQuota {
 }
 
 impl Usage {
+    /// Returns the usage as it counts at an instant: on another day than the counted one, no requests have been stored.
+    #[must_use]
+    pub fn on_day_of(self, at: Timestamp) -> Self {
+        let day = at.unix_micros().div_euclid(MICROS_OF_A_DAY);
+        if day == self.day { self } else { Self { day, requests: 0, ..self } }
+    }
+
     /// Counts a stored document.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use std::fmt::{Debug, Display};
 use std::io::Write;
 use std::str::FromStr;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Datelike, NaiveDateTime, Timelike, Utc};
 use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
@@ -84,6 +84,26 @@ pub(crate) struct Instant(pub(crate) Timestamp);
 /// Fixed width, so that texts sort as the instants do.
 const SQLITE_INSTANT: &str = "%Y-%m-%dT%H:%M:%S%.6fZ";
 
+/// Writes an instant as [`SQLITE_INSTANT`] says, without reading the format for each of them.
+fn sqlite_instant(instant: Timestamp) -> String {
+    let instant = instant.as_datetime();
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    let mut put = |ends: usize, digits: usize, mut number: u32| {
+        for place in (ends - digits..ends).rev() {
+            text[place] = b'0' + u8::try_from(number % 10).unwrap_or_default();
+            number /= 10;
+        }
+    };
+    put(4, 4, instant.year().unsigned_abs());
+    put(7, 2, instant.month());
+    put(10, 2, instant.day());
+    put(13, 2, instant.hour());
+    put(16, 2, instant.minute());
+    put(19, 2, instant.second());
+    put(26, 6, instant.timestamp_subsec_micros());
+    text.iter().copied().map(char::from).collect()
+}
+
 impl ToSql<sql::Instant, Pg> for Instant {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
         ToSql::<Timestamptz, Pg>::to_sql(&self.0.as_datetime(), &mut out.reborrow())
@@ -99,7 +119,7 @@ impl FromSql<sql::Instant, Pg> for Instant {
 
 impl ToSql<sql::Instant, Sqlite> for Instant {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
-        out.set_value(self.0.as_datetime().format(SQLITE_INSTANT).to_string());
+        out.set_value(sqlite_instant(self.0));
         Ok(IsNull::No)
     }
 }
@@ -247,5 +267,23 @@ impl<T: FromStr + Ord> FromStr for Set<T> {
 
     fn from_str(text: &str) -> Result<Self, T::Err> {
         text.split(',').filter(|word| !word.is_empty()).map(str::parse).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_are_written_as_their_format_says() {
+        for text in [
+            "0001-01-01T00:00:00Z",
+            "1969-12-31T23:59:59.000001Z",
+            "2026-11-30T03:07:09.12Z",
+            "9999-12-31T23:59:59.999999Z",
+        ] {
+            let instant: Timestamp = text.parse().unwrap();
+            assert_eq!(sqlite_instant(instant), instant.as_datetime().format(SQLITE_INSTANT).to_string());
+        }
     }
 }

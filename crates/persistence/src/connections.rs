@@ -12,7 +12,7 @@ use diesel::result::Error;
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 use mass_domain::trace::SPANS;
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::{Instrument, Span};
@@ -29,6 +29,15 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The number of exports that a process reads at the same time, one for each tenant.
 pub(crate) const EXPORTS: u32 = 8;
+
+/// The number of answers from figures that a process computes at the same time.
+pub(crate) const ANALYTICS: u32 = 8;
+
+/// The number of answers from figures that a process computes at the same time for one tenant.
+pub(crate) const ANALYTICS_OF_TENANT: usize = 4;
+
+/// The number of connections on which a process projects logs: one of them reads ahead.
+pub(crate) const PROJECTIONS: u32 = 2;
 
 /// A connection with row-level security, where the database has it: it keeps a unit of work within one tenant whatever
 /// its statements say.
@@ -49,7 +58,8 @@ pub(crate) trait Walled: R2D2Connection + Sized + 'static {
     fn within<T>(&mut self, work: impl FnOnce(&mut Self) -> QueryResult<T>) -> QueryResult<T>;
 }
 
-type Turn = Arc<tokio::sync::Mutex<()>>;
+/// The turns of a tenant: as many as it may have units of work at a time.
+type Turns = Arc<Semaphore>;
 
 /// Establishes connections, and checks an idle one before it is used again.
 struct Manager<C: Walled>(ConnectionManager<C>);
@@ -82,8 +92,9 @@ pub(crate) struct Connections<C: Walled> {
     limit: Duration,
     limiter: Arc<Limiter>,
     errors: Arc<ErrorClassifier>,
-    /// A lock per tenant, where the units of work of a tenant are serial.
-    turns: Option<Mutex<HashMap<TenantId, Turn>>>,
+    /// The turns of each tenant, where its units of work at a time are limited.
+    turns: Option<Mutex<HashMap<TenantId, Turns>>>,
+    turns_of_each: usize,
     // Asked once. Were the answer out of date, a unit of work would find nothing, rather than too much.
     has_walls: Arc<OnceLock<bool>>,
 }
@@ -108,7 +119,7 @@ impl<C: Walled> Connections<C> {
             .build_unchecked(Manager(ConnectionManager::new(url)));
         let limiter = Limiter::new(size);
         let (turns, has_walls, errors) = (None, Arc::default(), Arc::default());
-        Self { purpose, pool, size, limit, limiter, errors, turns, has_walls }
+        Self { purpose, pool, size, limit, limiter, errors, turns, turns_of_each: 0, has_walls }
     }
 
     /// Returns the present use of the pool.
@@ -124,7 +135,12 @@ impl<C: Walled> Connections<C> {
     /// Limits each tenant to one connection at a time. Its writes are serial in the database anyway; waiting here
     /// leaves the other connections to the other tenants.
     pub(crate) fn one_for_each_tenant(self) -> Self {
-        Self { turns: Some(Mutex::default()), ..self }
+        self.at_most_for_each_tenant(1)
+    }
+
+    /// Limits each tenant to this number of connections at a time.
+    pub(crate) fn at_most_for_each_tenant(self, turns_of_each: usize) -> Self {
+        Self { turns: Some(Mutex::default()), turns_of_each, ..self }
     }
 
     /// Returns the classifier of errors.
@@ -198,21 +214,22 @@ impl<C: Walled> Connections<C> {
         self.with(limit, span, in_turn).await
     }
 
-    async fn turn_of(&self, tenant: &TenantId) -> Result<Option<OwnedMutexGuard<()>>, PortError> {
-        let Some(turns) = &self.turns else { return Ok(None) };
-        let turn = {
-            let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(turns.entry(tenant.clone()).or_default())
+    async fn turn_of(&self, tenant: &TenantId) -> Result<Option<OwnedSemaphorePermit>, PortError> {
+        let Some(known) = &self.turns else { return Ok(None) };
+        let turns = {
+            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+            let turns = known.entry(tenant.clone()).or_insert_with(|| Arc::new(Semaphore::new(self.turns_of_each)));
+            Arc::clone(turns)
         };
         let patience = self.patience();
-        if let Ok(held) = timeout(patience, Arc::clone(&turn).lock_owned()).await {
-            return Ok(Some(held));
+        if let Ok(turn) = timeout(patience, Arc::clone(&turns).acquire_owned()).await {
+            return turn.map(Some).map_err(|error| PortError::Unexpected(error.into()));
         }
         if self.is_stuck() {
-            // The holder of the lock may never release it: later units of work get another lock.
-            let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
-            if turns.get(tenant).is_some_and(|present| Arc::ptr_eq(present, &turn)) {
-                turns.remove(tenant);
+            // The holder of a turn may never give it back: later units of work get other ones.
+            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.get(tenant).is_some_and(|present| Arc::ptr_eq(present, &turns)) {
+                known.remove(tenant);
             }
         }
         Err(PortError::Unavailable(anyhow!("tenant {tenant} had other work under way for {patience:?}")))

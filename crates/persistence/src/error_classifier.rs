@@ -41,7 +41,8 @@ impl ErrorClassifier {
     }
 }
 
-fn is_unavailable(error: &Error) -> bool {
+/// Tells whether an error says by itself that a later attempt may succeed.
+pub(crate) fn is_unavailable(error: &Error) -> bool {
     use DatabaseErrorKind::{ClosedConnection, ReadOnlyTransaction, SerializationFailure};
     matches!(
         error,

@@ -20,6 +20,7 @@ mod round_robin;
 mod rows;
 mod schema;
 mod sqlite;
+mod statement;
 mod store;
 mod target;
 mod versions;
@@ -31,6 +32,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use mass_admin_service::{AccountStore, KeyStore, QuotaStore, SettingsStore, TenantStore};
+use mass_analytics_service::{AnalyticsStore, ProjectionStore};
 use mass_audit_service::AuditStore;
 use mass_audit_service::live::LiveStore;
 use mass_auth::{ApiKeyStore, AttemptStore, AuthStores, SessionStore, UserStore};
@@ -178,6 +180,10 @@ pub struct Stores {
     pub audit: Arc<dyn AuditStore>,
     /// The audit trail as it is stored, for verification.
     pub live: Arc<dyn LiveStore>,
+    /// The projections of the audit trail, for the projector.
+    pub projection: Arc<dyn ProjectionStore>,
+    /// The projections of the audit trail, for those who read figures.
+    pub analytics: Arc<dyn AnalyticsStore>,
 }
 
 /// An open database.
@@ -223,6 +229,7 @@ impl Database {
         S: MassStore + UserStore + SessionStore + AttemptStore + ApiKeyStore + Upkeep + 'static,
         S: TenantStore + AccountStore + KeyStore + QuotaStore + SettingsStore + LiveStore,
         S: DeliveryStore + OutboxStore + RecommendationStore + MappingStore + QuarantineStore,
+        S: ProjectionStore + AnalyticsStore,
     {
         let store = Arc::new(store);
         let auth = AuthStores {
@@ -249,6 +256,8 @@ impl Database {
             admin,
             audit: store.clone(),
             live: store.clone(),
+            projection: store.clone(),
+            analytics: store.clone(),
         };
         Self { stores, upkeep: store, description }
     }

@@ -13,7 +13,7 @@ use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 
 use crate::columns::{Id, Instant, Word, sql};
-use crate::connections::{Connections, EXPORTS, Walled};
+use crate::connections::{ANALYTICS, ANALYTICS_OF_TENANT, Connections, EXPORTS, PROJECTIONS, Walled};
 use crate::group_commit::GroupCommit;
 use crate::round_robin::round_robin;
 use crate::rows::{Addition, AttemptRow, DueRow, MetKeyRow, ObjectEventRow, PlacedEventRow, SessionRow, VersionRow};
@@ -24,12 +24,16 @@ use crate::{MigrateError, OpenError, Options};
 
 #[path = "backend/ports.rs"]
 mod backend;
+mod projecting;
 mod roles;
 
 use backend::{Share, names};
 
 type Connection = PgConnection;
 type Backend = diesel::pg::Pg;
+
+/// Reading rows one by one, instead of all of an answer at once.
+type RowByRow = diesel::pg::PgRowByRowLoadingMode;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
@@ -44,6 +48,10 @@ pub(crate) struct Store {
     writes: Arc<Connections<Connection>>,
     // A separate pool, so that a client which reads an export slowly keeps no connection from other reads.
     exports: Connections<Connection>,
+    // A separate pool, so that a client which reads figures slowly keeps no connection from other reads.
+    analytics: Connections<Connection>,
+    // A separate pool, so that the projector keeps no connection from requests.
+    projections: Connections<Connection>,
     accepting: GroupCommit<Connection>,
     /// The tenant whose delivery was claimed last.
     last_served: Mutex<Option<TenantId>>,
@@ -60,7 +68,7 @@ impl Store {
         let applied = applied_migrations(&mut connection);
         let applied = applied.map_err(|error| OpenError::Unreachable(url.redact(&error.to_string())))?;
         refuse_newer::<Backend>(applied, MIGRATIONS)?;
-        let setup = Setup { statement_cache: options.statement_cache };
+        let setup = Setup { statement_cache: options.statement_cache, projects: false };
         let language = language(&mut connection, setup);
         let language = language.map_err(|error| OpenError::Unreachable(url.redact(&error.to_string())))?;
         if !is_english(&language) {
@@ -76,10 +84,17 @@ impl Store {
         let archiving = Connections::new("database archive", &migration_url.with_defaults(), 1, options.timeout, setup);
         let exports = Connections::new("database export", &url.with_defaults(), EXPORTS, options.timeout, setup)
             .one_for_each_tenant();
+        let analytics = Connections::new("database analytics", &url.with_defaults(), ANALYTICS, options.timeout, setup)
+            .at_most_for_each_tenant(ANALYTICS_OF_TENANT);
+        let projects = Setup { projects: true, ..setup };
+        let projections =
+            Connections::new("database projection", &url.with_defaults(), PROJECTIONS, options.timeout, projects);
         Ok(Self {
             reads: connections("database read"),
             writes,
             exports,
+            analytics,
+            projections,
             accepting,
             last_served: Mutex::default(),
             archiving,
@@ -104,7 +119,7 @@ fn applied_migrations(connection: &mut Connection) -> QueryResult<Vec<String>> {
 }
 
 /// Returns the language of the server's messages on connections with this setup.
-fn language(connection: &mut Connection, Setup { statement_cache }: Setup) -> QueryResult<String> {
+fn language(connection: &mut Connection, Setup { statement_cache, .. }: Setup) -> QueryResult<String> {
     if statement_cache {
         connection.batch_execute(IN_ENGLISH)?;
     }
@@ -118,6 +133,7 @@ fn is_english(language: &str) -> bool {
 #[derive(Debug, Clone, Copy)]
 struct Setup {
     statement_cache: bool,
+    projects: bool,
 }
 
 /// A statement that is planned while its table is empty or not analysed yet may scan the whole table, or sort all rows
@@ -128,6 +144,9 @@ struct Setup {
 const FOR_PREPARED: &str = "SET enable_seqscan = off; SET enable_sort = off; SET jit = off; \
                             SET default_transaction_isolation = 'read committed'";
 
+/// A batch of the projector that a crash of the server loses is computed again, so that its commit need not wait for the disk.
+const FOR_PROJECTIONS: &str = "SET synchronous_commit = off";
+
 /// Errors are classified by their English text where the driver gives no SQLSTATE. Setting the language needs a
 /// superuser or a grant.
 const IN_ENGLISH: &str = "SELECT set_config('lc_messages', 'C', false) \
@@ -136,7 +155,8 @@ const IN_ENGLISH: &str = "SELECT set_config('lc_messages', 'C', false) \
 impl CustomizeConnection<Connection, diesel::r2d2::Error> for Setup {
     fn on_acquire(&self, connection: &mut Connection) -> Result<(), diesel::r2d2::Error> {
         if self.statement_cache {
-            let prepare = format!("{FOR_PREPARED}; {IN_ENGLISH}");
+            let further = if self.projects { FOR_PROJECTIONS } else { "" };
+            let prepare = format!("{FOR_PREPARED}; {IN_ENGLISH}; {further}");
             connection.batch_execute(&prepare).map_err(diesel::r2d2::Error::QueryError)
         } else {
             connection.set_prepared_statement_cache_size(CacheSize::Disabled);
@@ -211,6 +231,11 @@ fn may_archive(connection: &mut Connection) -> QueryResult<bool> {
 /// Returns the pool for archiving.
 fn archiving(store: &Store) -> &Connections<Connection> {
     &store.archiving
+}
+
+/// Returns the pool for the updates of projections.
+fn applying(store: &Store) -> &Connections<Connection> {
+    &store.projections
 }
 
 /// Locks and reads the head of a tenant's log.

@@ -3,6 +3,7 @@
 mod addition;
 mod delivery;
 mod mapping;
+mod projection;
 mod quarantine;
 
 use std::borrow::Cow;
@@ -27,6 +28,10 @@ use uuid::Uuid;
 pub(crate) use addition::{Addition, Assumed};
 pub(crate) use delivery::{DeliveryRow, DueAtRow, DueRow, QueueRow, QueuedDeliveryRow, RecommendationRow};
 pub(crate) use mapping::{MappingChangeset, MappingRow, MappingSummaryRow};
+pub(crate) use projection::{
+    FiguresRow, ProjectionRow, RequestDocument, SeriesOfSource, StoredPoint, StoredRequest, StoredSeries, StoredSource,
+    Stretch, point, real,
+};
 pub(crate) use quarantine::{NewQuarantineRow, QuarantineRow, QuarantineSummaryRow};
 
 use crate::columns::{Hash, Id, Instant, Json, Node, Set, Word};

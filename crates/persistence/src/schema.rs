@@ -355,6 +355,143 @@ table! {
     }
 }
 
+table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+
+    audit_archived_changes (tenant_id, sequence) {
+        tenant_id -> Text,
+        sequence -> BigInt,
+        action -> Text,
+        object_id -> Nullable<Text>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+
+    projections (tenant_id) {
+        tenant_id -> Text,
+        position -> BigInt,
+        deletions -> BigInt,
+        stopped_sequence -> Nullable<BigInt>,
+        stopped_reason -> Nullable<Text>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+
+    sources (tenant_id, id) {
+        tenant_id -> Text,
+        id -> BigInt,
+        site_id -> Nullable<Text>,
+        device_id -> Nullable<Text>,
+        device_type -> Nullable<Text>,
+        location -> Nullable<Text>,
+        at -> BigInt,
+        accepted -> BigInt,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+
+    projected_requests (tenant_id, accepted) {
+        tenant_id -> Text,
+        accepted -> BigInt,
+        day -> BigInt,
+        bytes -> BigInt,
+        source_id -> Nullable<BigInt>,
+        at -> Nullable<BigInt>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Double, Nullable, Text};
+
+    series (tenant_id, id) {
+        tenant_id -> Text,
+        id -> BigInt,
+        site_id -> Nullable<Text>,
+        device_id -> Nullable<Text>,
+        metric -> Text,
+        kind -> Text,
+        source_id -> BigInt,
+        first_at -> BigInt,
+        last_at -> BigInt,
+        last_value -> Double,
+        learned_interval -> BigInt,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Double, Nullable, Text};
+
+    points (tenant_id, series_id, at, sequence) {
+        tenant_id -> Text,
+        series_id -> BigInt,
+        at -> BigInt,
+        sequence -> BigInt,
+        value -> Double,
+        span -> Nullable<BigInt>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Double, Text};
+
+    hours (tenant_id, series_id, starts_at) {
+        tenant_id -> Text,
+        series_id -> BigInt,
+        starts_at -> BigInt,
+        count -> BigInt,
+        sum -> Double,
+        min -> Double,
+        max -> Double,
+        first -> Double,
+        last -> Double,
+        integral -> Double,
+        covered -> BigInt,
+        gaps -> BigInt,
+        resets -> BigInt,
+        above -> Double,
+        below -> Double,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Double, Text};
+
+    days (tenant_id, series_id, starts_at) {
+        tenant_id -> Text,
+        series_id -> BigInt,
+        starts_at -> BigInt,
+        count -> BigInt,
+        sum -> Double,
+        min -> Double,
+        max -> Double,
+        first -> Double,
+        last -> Double,
+        integral -> Double,
+        covered -> BigInt,
+        gaps -> BigInt,
+        resets -> BigInt,
+        above -> Double,
+        below -> Double,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Text};
+
+    intake (tenant_id, day) {
+        tenant_id -> Text,
+        day -> BigInt,
+        requests -> BigInt,
+        bytes -> BigInt,
+    }
+}
+
 allow_tables_to_appear_in_same_query!(audit_archived_leaves, audit_events);
 allow_tables_to_appear_in_same_query!(deliveries, delivery_queue, mass_requests);
 allow_tables_to_appear_in_same_query!(idempotency_keys, mass_requests);

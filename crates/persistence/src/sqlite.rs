@@ -18,7 +18,7 @@ use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 
 use crate::columns::{Id, Instant, Json, Word, sql};
-use crate::connections::{Connections, EXPORTS, Walled};
+use crate::connections::{ANALYTICS, ANALYTICS_OF_TENANT, Connections, EXPORTS, PROJECTIONS, Walled};
 use crate::group_commit::GroupCommit;
 use crate::round_robin::round_robin;
 use crate::rows::{
@@ -27,12 +27,12 @@ use crate::rows::{
 use crate::schema::{
     self, audit_events, audit_heads, delivery_queue, idempotency_keys, login_attempts, mass_requests, tenant_usage,
 };
-use crate::store::ROWS_PER_STATEMENT;
 use crate::versions::refuse_newer;
 use crate::{LockedFile, MigrateError, NewerDatabase, OpenError, Options};
 
 #[path = "backend/ports.rs"]
 mod backend;
+mod projecting;
 mod sweeping;
 
 use backend::{Share, names};
@@ -40,6 +40,9 @@ use sweeping::{Sweeping, sweep};
 
 type Connection = SqliteConnection;
 type Backend = diesel::sqlite::Sqlite;
+
+/// Reading rows one by one, instead of all of an answer at once.
+type RowByRow = diesel::connection::DefaultLoadingMode;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 
@@ -66,6 +69,10 @@ pub(crate) struct Store {
     writes: Arc<Connections<Connection>>,
     // A separate pool, so that a client which reads an export slowly keeps no connection from other reads.
     exports: Connections<Connection>,
+    // A separate pool, so that a client which reads figures slowly keeps no connection from other reads.
+    analytics: Connections<Connection>,
+    // A separate pool, so that the projector keeps no connection from requests while it reads.
+    projections: Connections<Connection>,
     accepting: GroupCommit<Connection>,
     /// The tenant whose delivery was claimed last.
     last_served: Mutex<Option<TenantId>>,
@@ -100,8 +107,12 @@ impl Store {
         let accepting = GroupCommit::new(Arc::clone(&writes), backend::commit_documents, Arc::clone(&options.observer));
         let reads = Connections::new("database read", url, options.pool_size.get(), options.timeout, Setup);
         let exports = Connections::new("database export", url, EXPORTS, options.timeout, Setup).one_for_each_tenant();
+        let analytics = Connections::new("database analytics", url, ANALYTICS, options.timeout, Setup)
+            .at_most_for_each_tenant(ANALYTICS_OF_TENANT);
+        let projections = Connections::new("database projection", url, PROJECTIONS, options.timeout, Setup);
         let (last_served, sweeping) = (Mutex::default(), Arc::default());
-        Ok(Self { reads, writes, exports, accepting, last_served, sweeping, path: url.to_owned(), file })
+        let path = url.to_owned();
+        Ok(Self { reads, writes, exports, analytics, projections, accepting, last_served, sweeping, path, file })
     }
 }
 
@@ -223,6 +234,11 @@ fn may_archive(_connection: &mut Connection) -> QueryResult<bool> {
 
 /// Returns the pool for archiving.
 fn archiving(store: &Store) -> &Connections<Connection> {
+    &store.writes
+}
+
+/// Returns the pool for the updates of projections: that of all writes, whose queue is fair.
+fn applying(store: &Store) -> &Connections<Connection> {
     &store.writes
 }
 
@@ -352,18 +368,19 @@ const HEAD_FIRST: bool = false;
 /// Writes the additions of an acceptance. The assumptions were checked in the same transaction.
 fn add(connection: &mut Connection, addition: &Addition<'_>) -> QueryResult<bool> {
     let Addition { tenant, before: _, assumed: _, head, usage, events, nodes, requests, keys, queue } = addition;
-    for rows in events.chunks(ROWS_PER_STATEMENT) {
-        diesel::insert_into(audit_events::table).values(rows).execute(connection)?;
+    // Row by row, since a statement for one row is prepared once, and one for many rows each time.
+    for row in events {
+        diesel::insert_into(audit_events::table).values(row).execute(connection)?;
     }
     diesel::update(audit_heads::table.find(tenant.as_str())).set(head).execute(connection)?;
-    for rows in requests.chunks(ROWS_PER_STATEMENT) {
-        diesel::insert_into(mass_requests::table).values(rows).execute(connection)?;
+    for row in requests {
+        diesel::insert_into(mass_requests::table).values(row).execute(connection)?;
     }
-    for rows in keys.chunks(ROWS_PER_STATEMENT) {
-        diesel::insert_into(idempotency_keys::table).values(rows).execute(connection)?;
+    for row in keys {
+        diesel::insert_into(idempotency_keys::table).values(row).execute(connection)?;
     }
-    for rows in queue.chunks(ROWS_PER_STATEMENT) {
-        diesel::insert_into(delivery_queue::table).values(rows).execute(connection)?;
+    for row in queue {
+        diesel::insert_into(delivery_queue::table).values(row).execute(connection)?;
     }
     diesel::insert_into(tenant_usage::table)
         .values(usage)

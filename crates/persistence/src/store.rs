@@ -10,6 +10,9 @@ use crate::{Load, MigrateError};
 /// the round trips that it saves, and SQLite takes 32,766 at most.
 pub(crate) const ROWS_PER_STATEMENT: usize = 100;
 
+/// The keys that one statement looks up: PostgreSQL gets them as one parameter, and SQLite takes 32,766 parameters at most.
+pub(crate) const KEYS_PER_STATEMENT: usize = 10_000;
+
 /// Maintenance of a database.
 #[async_trait]
 pub(crate) trait Upkeep: Send + Sync {

@@ -85,32 +85,24 @@ impl Cells {
     }
 }
 
-/// Writes documents of one contract as rows of Parquet, under the columns of the CSV.
-pub struct ParquetRows {
-    table: Table,
+/// Writes rows of Parquet under typed columns.
+pub struct ParquetTable {
     writer: SerializedFileWriter<Sink>,
     sink: Sink,
     columns: Vec<Cells>,
     rows: usize,
     bytes: usize,
-    /// The number of documents with a value that no cell shows.
-    incomplete: u64,
 }
 
-impl ParquetRows {
+impl ParquetTable {
     /// True if this build writes Parquet.
     pub const IS_BUILT: bool = true;
 
     /// Begins with no rows.
     ///
     /// # Errors
-    /// None in practice: the columns of every contract have a schema.
-    pub fn new(contract: ContractId) -> anyhow::Result<Self> {
-        let table = Table::of(contract);
-        let own = if table.is_long() { &OF_REQUEST[..] } else { &[] };
-        let own = own.iter().map(|name| (*name).to_owned()).zip([CellType::Text, CellType::Time]);
-        let columns: Vec<(String, CellType)> =
-            own.chain(table.header().into_iter().zip(table.types().to_vec())).collect();
+    /// When two columns have the same name.
+    pub fn new(columns: &[(String, CellType)]) -> anyhow::Result<Self> {
         let fields = columns.iter().map(|(name, of)| Ok(Arc::new(field(name, *of)?)));
         let fields = fields.collect::<Result<_, ParquetError>>()?;
         let schema = Type::group_type_builder("document").with_fields(fields).build()?;
@@ -124,26 +116,27 @@ impl ParquetRows {
         let sink = Sink::default();
         let writer = SerializedFileWriter::new(sink.clone(), Arc::new(schema), Arc::new(properties))?;
         let columns = columns.iter().map(|(_, of)| Cells::new(*of)).collect();
-        Ok(Self { table, writer, sink, columns, rows: 0, bytes: 0, incomplete: 0 })
+        Ok(Self { writer, sink, columns, rows: 0, bytes: 0 })
     }
 
-    /// Adds the rows of a document: of the request with this id, stored at this instant. Returns what can be sent by now.
+    /// Adds a row, with a cell for each column; an empty one is null.
     ///
     /// # Errors
-    /// When the document is not one of the contract.
-    pub fn add(&mut self, id: &str, created_at: &str, document: &str) -> anyhow::Result<Vec<u8>> {
-        let document = json::parse(document.as_bytes()).context("a stored document is no JSON")?;
-        let Rows { rows, has_more } = self.table.rows(&document);
-        self.incomplete += u64::from(has_more);
-        let own = if self.table.is_long() { &[id, created_at][..] } else { &[] };
-        for row in rows {
-            self.rows += 1;
-            let cells = own.iter().copied().chain(row.iter().map(String::as_str));
-            for (column, cell) in self.columns.iter_mut().zip(cells) {
-                self.bytes += cell.len() + size_of::<ByteArray>();
-                column.push(cell)?;
-            }
+    /// When a cell is not of its column's type.
+    pub fn push<'a>(&mut self, cells: impl IntoIterator<Item = &'a str>) -> anyhow::Result<()> {
+        self.rows += 1;
+        for (column, cell) in self.columns.iter_mut().zip(cells) {
+            self.bytes += cell.len() + size_of::<ByteArray>();
+            column.push(cell)?;
         }
+        Ok(())
+    }
+
+    /// Returns what can be sent by now.
+    ///
+    /// # Errors
+    /// None in practice: the file is written to memory.
+    pub fn written(&mut self) -> anyhow::Result<Vec<u8>> {
         if self.rows >= ROWS || self.bytes >= BYTES {
             self.write_group()?;
         }
@@ -160,12 +153,6 @@ impl ParquetRows {
         }
         self.writer.finish()?;
         Ok(self.sink.take())
-    }
-
-    /// Returns the number of documents with a value that no cell shows, since the contract does not name its member.
-    #[must_use]
-    pub const fn incomplete(&self) -> u64 {
-        self.incomplete
     }
 
     fn write_group(&mut self) -> anyhow::Result<()> {
@@ -188,6 +175,61 @@ impl ParquetRows {
         group.close()?;
         (self.rows, self.bytes) = (0, 0);
         Ok(())
+    }
+}
+
+/// Writes documents of one contract as rows of Parquet, under the columns of the CSV.
+pub struct ParquetRows {
+    table: Table,
+    file: ParquetTable,
+    /// The number of documents with a value that no cell shows.
+    incomplete: u64,
+}
+
+impl ParquetRows {
+    /// True if this build writes Parquet.
+    pub const IS_BUILT: bool = true;
+
+    /// Begins with no rows.
+    ///
+    /// # Errors
+    /// None in practice: the columns of every contract have a schema.
+    pub fn new(contract: ContractId) -> anyhow::Result<Self> {
+        let table = Table::of(contract);
+        let own = if table.is_long() { &OF_REQUEST[..] } else { &[] };
+        let own = own.iter().map(|name| (*name).to_owned()).zip([CellType::Text, CellType::Time]);
+        let columns: Vec<(String, CellType)> =
+            own.chain(table.header().into_iter().zip(table.types().to_vec())).collect();
+        Ok(Self { table, file: ParquetTable::new(&columns)?, incomplete: 0 })
+    }
+
+    /// Adds the rows of a document: of the request with this id, stored at this instant. Returns what can be sent by now.
+    ///
+    /// # Errors
+    /// When the document is not one of the contract.
+    pub fn add(&mut self, id: &str, created_at: &str, document: &str) -> anyhow::Result<Vec<u8>> {
+        let document = json::parse(document.as_bytes()).context("a stored document is no JSON")?;
+        let Rows { rows, has_more } = self.table.rows(&document);
+        self.incomplete += u64::from(has_more);
+        let own = if self.table.is_long() { &[id, created_at][..] } else { &[] };
+        for row in rows {
+            self.file.push(own.iter().copied().chain(row.iter().map(String::as_str)))?;
+        }
+        self.file.written()
+    }
+
+    /// Writes the last row group and the end of the file.
+    ///
+    /// # Errors
+    /// None in practice: the file is written to memory.
+    pub fn finish(&mut self) -> anyhow::Result<Vec<u8>> {
+        self.file.finish()
+    }
+
+    /// Returns the number of documents with a value that no cell shows, since the contract does not name its member.
+    #[must_use]
+    pub const fn incomplete(&self) -> u64 {
+        self.incomplete
     }
 }
 

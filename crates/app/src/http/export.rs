@@ -25,6 +25,7 @@ use super::query::{Query, wrong_parameter};
 use super::reply::Call;
 use super::streams::{self, Room, Streams};
 use crate::exported::{self, CsvRows, ParquetRows};
+use crate::pace::Pace;
 
 /// The operations.
 pub const OPERATIONS: &[Operation] = &[EXPORT];
@@ -58,6 +59,7 @@ async fn export(
     call: Call,
     service: web::Data<MassService>,
     streams: web::Data<Streams>,
+    pace: web::Data<Pace>,
     mut query: Query,
 ) -> Result<impl Responder, Problem> {
     let filter = mass::filter(&mut query);
@@ -69,7 +71,7 @@ async fn export(
     room.fit(form.memory() + coding.memory())?;
     let export = service.export(&call.principal, filter)?;
     let writer = Writer { form, encoder: Encoder::new(coding).map_err(anyhow::Error::from)?, requests: 0 };
-    let download = Download::begin(call, export, writer, room).await?;
+    let download = Download::begin(call, export, writer, pace.into_inner(), room).await?;
     Ok(answer(coding, download))
 }
 
@@ -188,6 +190,7 @@ struct Download {
     call: Call,
     export: Export,
     writer: Writer,
+    pace: Arc<Pace>,
     /// The pages that were read before the answer began.
     next: Option<Option<Vec<ExportedRequest>>>,
     has_begun: bool,
@@ -196,9 +199,15 @@ struct Download {
 
 impl Download {
     /// Reads the first page, so that a failure until then is a problem of its own.
-    async fn begin(call: Call, mut export: Export, writer: Writer, room: Room) -> Result<Self, Problem> {
+    async fn begin(
+        call: Call,
+        mut export: Export,
+        writer: Writer,
+        pace: Arc<Pace>,
+        room: Room,
+    ) -> Result<Self, Problem> {
         let next = Some(export.next().await?);
-        Ok(Self { call, export, writer, next, has_begun: false, _room: room })
+        Ok(Self { call, export, writer, pace, next, has_begun: false, _room: room })
     }
 
     /// Reads the next page, as long as the caller may read requests.
@@ -218,8 +227,9 @@ impl Download {
 
     /// Returns the next piece of the answer, and what is left to send.
     async fn step(mut self) -> Result<(Bytes, Option<Self>), PortError> {
+        let stretch = self.pace.begin();
         let read = self.read().await;
-        let Self { call, export, mut writer, has_begun, _room, .. } = self;
+        let Self { call, export, mut writer, pace, has_begun, _room, .. } = self;
         let error = read.as_ref().err().map(|problem| {
             tracing::info!(%problem, "an export ended early");
             problem.document(call.path(), &call.origin.request_id)
@@ -239,7 +249,8 @@ impl Download {
             }
         });
         let (piece, writer) = written.await.map_err(|error| PortError::Unexpected(error.into()))??;
-        let rest = writer.map(|writer| Self { call, export, writer, next: None, has_begun: true, _room });
+        stretch.rest().await;
+        let rest = writer.map(|writer| Self { call, export, writer, pace, next: None, has_begun: true, _room });
         Ok((piece.into(), rest))
     }
 }

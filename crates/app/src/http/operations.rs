@@ -51,6 +51,8 @@ pub enum Produces {
     Ndjson(Describe),
     /// One JSON object a line, or rows of CSV (`text/csv`) or Parquet: what the client prefers.
     NdjsonOrCsv(Describe),
+    /// One JSON document, or rows of CSV (`text/csv`) or Parquet: what the client prefers.
+    JsonOrCsv(Describe),
     /// One JSON object a line, or one JSON document: what the client prefers. A failure can have lines, too.
     NdjsonOrJson(Describe, Describe),
     /// Plain text, which the client has to accept.
@@ -68,8 +70,9 @@ impl Produces {
         match self {
             Self::Json(_) => &["application/json"],
             Self::Ndjson(_) => &["application/x-ndjson"],
-            // The last is not in every build, and no part of the document.
+            // Parquet is not in every build, and no part of the document.
             Self::NdjsonOrCsv(_) => &["application/x-ndjson", "text/csv", "application/vnd.apache.parquet"],
+            Self::JsonOrCsv(_) => &["application/json", "text/csv", "application/vnd.apache.parquet"],
             Self::NdjsonOrJson(..) => &["application/x-ndjson", "application/json"],
             Self::Text => &["text/plain"],
             Self::Nothing | Self::File => &[],
@@ -124,6 +127,12 @@ impl Parameter {
     #[must_use]
     pub const fn required(self) -> Self {
         Self { required: true, ..self }
+    }
+
+    /// The same parameter, which may be left out.
+    #[must_use]
+    pub const fn optional(self) -> Self {
+        Self { required: false, ..self }
     }
 }
 

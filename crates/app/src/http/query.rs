@@ -133,6 +133,13 @@ pub fn wrong_parameter(name: &str, detail: String) -> Problem {
     wrong(vec![violation(&format!("?{name}"), "parameter", detail)])
 }
 
+/// A problem for a parameter whose fault shows only when it is used, with what would have been right.
+#[must_use]
+pub fn unexpected_parameter(name: &str, detail: String, expected: String) -> Problem {
+    let violation = violation(&format!("?{name}"), "parameter", detail);
+    wrong(vec![Violation { expected: Some(expected), ..violation }])
+}
+
 /// A problem for an operation that needs any of its filters.
 #[must_use]
 pub fn unfiltered() -> Problem {

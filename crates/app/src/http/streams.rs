@@ -78,6 +78,12 @@ impl Streams {
         &self.limits
     }
 
+    /// Returns the number of streams that a tenant has open.
+    #[must_use]
+    pub fn open_of(&self, tenant: &TenantId) -> usize {
+        self.open().by_tenant.get(tenant).copied().unwrap_or_default()
+    }
+
     fn open(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }

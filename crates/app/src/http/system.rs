@@ -14,6 +14,7 @@ use super::operations::{Access, Operation, Produces, Tag, model};
 use super::problem::{Problem, ProblemKind};
 use super::query::Query;
 use super::reply::Reply;
+use crate::projector::{Projection, State};
 
 /// The group of the operations on the process.
 pub const TAG: Tag = Tag { name: "system", description: "For operators and orchestrators." };
@@ -57,7 +58,9 @@ async fn health(query: Query) -> Result<Reply<Health>, Problem> {
 const READY: Operation = Operation {
     id: "getReadiness",
     summary: "Can requests be served?",
-    description: "Asks the database. Send no requests while this fails; the answer names the check.",
+    description: "Asks the database. Send no requests while this fails; the answer names the check. `analytics` tells \
+        whether figures are kept up to date (`ok`), stay as they are since a projection has stopped (`stopped`), or are \
+        left to other servers (`off`); requests are served all the same.",
     tag: Some(TAG),
     produces: Produces::Json(model::<Readiness>),
     answers: &[(200, "Requests can be served.")],
@@ -69,17 +72,31 @@ async fn ready(
     query: Query,
     database: web::Data<Database>,
     draining: web::Data<Draining>,
+    projection: web::Data<Projection>,
 ) -> Result<Reply<Readiness>, Problem> {
     query.finish()?;
     if draining.is_begun() {
         return Err(not_ready("process", "The server is stopping."));
     }
     match database.check().await {
-        Ok(()) => Reply::ok(&Readiness { status: "ready", checks: BTreeMap::from([("database", "ok")]) }),
+        Ok(()) => {
+            let checks = BTreeMap::from([("analytics", analytics(&projection)), ("database", "ok")]);
+            Reply::ok(&Readiness { status: "ready", checks })
+        }
         Err(error) => {
             tracing::warn!(error = format!("{error:#}"), "not ready");
             Err(not_ready("database", "The database cannot be reached, does not answer, or has no room."))
         }
+    }
+}
+
+/// Names the state of the projector. It does not make a server unready: neither a restart nor another server would mend it,
+/// and requests are taken all the same.
+fn analytics(projection: &Projection) -> &'static str {
+    match projection.state() {
+        State::Ok => "ok",
+        State::Stopped => "stopped",
+        State::Off => "off",
     }
 }
 
@@ -119,7 +136,7 @@ pub struct Health {
 /// Requests can be served.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "ServerReadiness")]
-#[schemars(example = json!({"status": "ready", "checks": {"database": "ok"}}))]
+#[schemars(example = json!({"status": "ready", "checks": {"analytics": "ok", "database": "ok"}}))]
 pub struct Readiness {
     /// Always `ready`; a server that is not answers with a problem.
     pub status: &'static str,

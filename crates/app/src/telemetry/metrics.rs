@@ -35,6 +35,29 @@ pub struct Metrics {
     deliveries: Counter<u64>,
     backlog: Gauge<u64>,
     periodic: Histogram<f64>,
+    projections: Projections,
+}
+
+/// The metrics of the projector.
+#[derive(Clone)]
+struct Projections {
+    batches: Histogram<f64>,
+    events: Counter<u64>,
+    points: Counter<u64>,
+    lag: Gauge<u64>,
+    age: Gauge<f64>,
+    stopped: Gauge<u64>,
+}
+
+/// How far figures are behind the audit trail, over all tenants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProjectionLag {
+    /// The most events of a tenant that are not projected.
+    pub events: u64,
+    /// The time since the oldest of them was seen.
+    pub age: Duration,
+    /// The tenants whose projection cannot go past an event.
+    pub stopped: usize,
 }
 
 /// An answered request to be measured.
@@ -81,6 +104,7 @@ impl Metrics {
             deliveries: deliveries.build(),
             backlog: backlog.build(),
             periodic: periodic.with_boundaries(SECONDS.into()).build(),
+            projections: Projections::new(&meter),
             provider,
             registry,
             meter,
@@ -137,6 +161,22 @@ impl Metrics {
         self.periodic.record(took.as_secs_f64(), &[KeyValue::new("task", task), KeyValue::new("outcome", outcome)]);
     }
 
+    /// Records a batch that was projected, or could not be.
+    pub fn projected(&self, has_succeeded: bool, events: u64, points: u64, took: Duration) {
+        let outcome = if has_succeeded { "succeeded" } else { "failed" };
+        let Projections { batches, events: all_events, points: all_points, .. } = &self.projections;
+        batches.record(took.as_secs_f64(), &[KeyValue::new("outcome", outcome)]);
+        all_events.add(events, &[]);
+        all_points.add(points, &[]);
+    }
+
+    /// Updates the gauges of the projector.
+    pub fn lags(&self, lag: ProjectionLag) {
+        self.projections.lag.record(lag.events, &[]);
+        self.projections.age.record(lag.age.as_secs_f64(), &[]);
+        self.projections.stopped.record(lag.stopped as u64, &[]);
+    }
+
     /// Records an answered request.
     pub fn answered(&self, answered: Answered<'_>) {
         let Answered { method, route, scheme, status, took } = answered;
@@ -161,6 +201,31 @@ impl Metrics {
     /// Sends the rest to the collector, if there is one. Blocks.
     pub(super) fn stop(&self) -> OTelSdkResult {
         self.provider.shutdown()
+    }
+}
+
+impl Projections {
+    fn new(meter: &Meter) -> Self {
+        let batches = meter.f64_histogram("mass.projection.duration").with_unit("s");
+        let batches = batches.with_description("How long batches of the audit trail took until they were projected.");
+        let events = meter.u64_counter("mass.projection.events").with_unit("{event}");
+        let events = events.with_description("Events of the audit trail that were projected.");
+        let points = meter.u64_counter("mass.projection.points").with_unit("{point}");
+        let points = points.with_description("Points of series that were added or removed.");
+        let lag = meter.u64_gauge("mass.projection.lag").with_unit("{event}");
+        let lag = lag.with_description("The most events of a tenant that are not projected yet.");
+        let age = meter.f64_gauge("mass.projection.lag.duration").with_unit("s");
+        let age = age.with_description("How long the oldest event that is not projected has been waiting.");
+        let stopped = meter.u64_gauge("mass.projection.stopped").with_unit("{tenant}");
+        let stopped = stopped.with_description("How many tenants' projections cannot go past an event.");
+        Self {
+            batches: batches.with_boundaries(SECONDS.into()).build(),
+            events: events.build(),
+            points: points.build(),
+            lag: lag.build(),
+            age: age.build(),
+            stopped: stopped.build(),
+        }
     }
 }
 

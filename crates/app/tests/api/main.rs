@@ -10,6 +10,7 @@
 mod support;
 
 mod admin;
+mod analytics;
 mod api_keys;
 mod architecture;
 mod audit;

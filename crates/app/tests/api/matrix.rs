@@ -15,8 +15,8 @@ use crate::support::{FOUNDER, OTHER_TENANT, PASSWORD, TENANT, TestApp};
 
 use Needs::{Nothing, Permits, PermitsToGive, Person, Token};
 use Permission::{
-    AuditRead, DeliveriesManage, KeysManage, MassRead, MassWrite, MetricsRead, SettingsManage, TenantsManage,
-    UsersManage,
+    AnalyticsRead, AuditRead, DeliveriesManage, KeysManage, MassRead, MassWrite, MetricsRead, SettingsManage,
+    TenantsManage, UsersManage,
 };
 
 on_both!(every_caller_gets_what_the_table_says);
@@ -63,6 +63,13 @@ const TABLE: &[(&str, Needs, u16, Object)] = &[
     ("POST /v1/quarantine/{id}/retry", Permits(MassWrite), 201, Object::Quarantined),
     ("DELETE /v1/quarantine/{id}", Permits(MassWrite), 204, Object::Quarantined),
     ("DELETE /v1/quarantine", Permits(MassWrite), 200, Object::None),
+    ("GET /v1/sites", Permits(AnalyticsRead), 200, Object::None),
+    ("GET /v1/devices", Permits(AnalyticsRead), 200, Object::None),
+    ("GET /v1/devices/{id}", Permits(AnalyticsRead), 200, Object::Device),
+    ("GET /v1/analytics/series", Permits(AnalyticsRead), 200, Object::None),
+    ("GET /v1/analytics/kpis", Permits(AnalyticsRead), 200, Object::None),
+    ("GET /v1/analytics/quality", Permits(AnalyticsRead), 200, Object::None),
+    ("GET /v1/analytics/usage", Permits(SettingsManage), 200, Object::None),
     ("GET /v1/admin/deliveries", Permits(DeliveriesManage), 200, Object::None),
     ("GET /v1/admin/deliveries/{id}", Permits(DeliveriesManage), 200, Object::Delivery),
     ("POST /v1/admin/deliveries/{id}/replay", Permits(DeliveriesManage), 200, Object::Delivery),
@@ -126,6 +133,7 @@ enum Object {
     None,
     Request,
     Delivery,
+    Device,
     User,
     ApiKey,
     Mapping,
@@ -151,6 +159,7 @@ impl Object {
             Self::None | Self::NewMapping => &[Whose::Own],
             Self::Request
             | Self::Delivery
+            | Self::Device
             | Self::User
             | Self::ApiKey
             | Self::Mapping
@@ -260,13 +269,14 @@ struct Row<'a> {
     object: Object,
 }
 
-/// A request with its delivery, a user, an API key, a mapping profile and a record in the quarantine of a tenant, with the
-/// role that may read them.
+/// A request with its delivery, a device with figures, a user, an API key, a mapping profile and a record in the quarantine
+/// of a tenant, with the role that may read them.
 struct Belongings {
     operator: Client,
     admin: Client,
     request: String,
     delivery: String,
+    device: String,
     user: String,
     key: String,
     mapping: String,
@@ -291,26 +301,30 @@ impl<'a> Stage<'a> {
             let token = create_key(app.founder(), *permission).await.text("/token");
             callers.push(Caller { kind: Kind::Key(*permission), client: app.bearer(&token) });
         }
-        let own = Belongings::of(app.founder().clone(), app.founder().clone()).await;
-        let foreign = Belongings::of(app.foreigner(Role::Operator).await, app.foreigner(Role::Admin).await).await;
+        let own = Belongings::of(app, app.founder().clone(), app.founder().clone()).await;
+        let (operator, admin) = (app.foreigner(Role::Operator).await, app.foreigner(Role::Admin).await);
+        let foreign = Belongings::of(app, operator, admin).await;
         Self { app, callers, own, foreign }
     }
 
     /// The objects of both tenants, which no call may change.
     async fn standing(&self) -> Vec<Value> {
         let mut found = Vec::new();
-        for Belongings { operator, admin, request, delivery, user, key, mapping, quarantined } in
+        for Belongings { operator, admin, request, delivery, device, user, key, mapping, quarantined } in
             [&self.own, &self.foreign]
         {
             for (reader, path) in [
                 (operator, format!("/v1/mass-requests/{request}")),
                 (operator, format!("/v1/admin/deliveries/{delivery}")),
+                (operator, format!("/v1/devices/{device}")),
                 (admin, format!("/v1/admin/users/{user}")),
                 (admin, format!("/v1/admin/api-keys/{key}")),
                 (admin, format!("/v1/mappings/{mapping}")),
                 (operator, format!("/v1/quarantine/{quarantined}")),
             ] {
-                found.push(reader.get(&path).await.expect(200).json());
+                let mut shown = reader.get(&path).await.expect(200).json();
+                // How recent and complete values are changes by itself.
+                found.push(shown.pointer_mut("/items/0/state/values").map(Value::take).unwrap_or(shown));
             }
         }
         found
@@ -326,8 +340,8 @@ impl<'a> Stage<'a> {
             let (status, problem) = row.expected(caller, *whose);
             assert_eq!(answer.status, status, "{case}: {body}");
             let Some(slug) = problem else {
-                let Belongings { request, delivery, user, key, mapping, quarantined, .. } = &self.foreign;
-                let leaked = [request, delivery, user, key, mapping, quarantined];
+                let Belongings { request, delivery, device, user, key, mapping, quarantined, .. } = &self.foreign;
+                let leaked = [request, delivery, device, user, key, mapping, quarantined];
                 assert!(!leaked.iter().any(|id| body.contains(*id)), "{case}: {body}");
                 continue;
             };
@@ -379,6 +393,7 @@ impl<'a> Stage<'a> {
             Object::Tenant => TENANT.to_owned(),
             Object::Request => send(self.app.founder()).await,
             Object::Delivery => deliver(self.app.founder(), &send(self.app.founder()).await).await,
+            Object::Device => measure(self.app, self.app.founder()).await,
             Object::User => invite(self.app.founder()).await,
             Object::ApiKey => give_key(self.app.founder()).await,
             Object::Mapping => keep_mapping(self.app.founder()).await,
@@ -426,11 +441,11 @@ impl Row<'_> {
 }
 
 impl Belongings {
-    async fn of(operator: Client, admin: Client) -> Self {
+    async fn of(app: &TestApp, operator: Client, admin: Client) -> Self {
         let (request, user, key) = (send(&operator).await, invite(&admin).await, give_key(&admin).await);
         let (delivery, mapping) = (deliver(&operator, &request).await, keep_mapping(&admin).await);
-        let quarantined = quarantine(&operator).await;
-        Self { operator, admin, request, delivery, user, key, mapping, quarantined }
+        let (quarantined, device) = (quarantine(&operator).await, measure(app, &operator).await);
+        Self { operator, admin, request, delivery, device, user, key, mapping, quarantined }
     }
 
     fn id(&self, object: Object, tenant: &str) -> String {
@@ -438,6 +453,7 @@ impl Belongings {
             Object::None => String::new(),
             Object::Request => self.request.clone(),
             Object::Delivery => self.delivery.clone(),
+            Object::Device => self.device.clone(),
             Object::User => self.user.clone(),
             Object::ApiKey => self.key.clone(),
             Object::Mapping => self.mapping.clone(),
@@ -451,6 +467,14 @@ impl Belongings {
 /// Sends a request; returns its id.
 async fn send(client: &Client) -> String {
     client.post("/v1/mass-requests").json(&reading(&Uuid::now_v7().to_string())).await.expect(201).id()
+}
+
+/// Sends a reading and projects it; returns the id of its device.
+async fn measure(app: &TestApp, client: &Client) -> String {
+    let device = Uuid::now_v7().to_string();
+    client.post("/v1/mass-requests").json(&reading(&device)).await.expect(201);
+    app.project().await;
+    device
 }
 
 /// Queues a request for the engine; returns the id of the delivery.

@@ -204,6 +204,11 @@ async fn operations_md_explains_exactly_the_metrics(app: TestApp) {
     app.post("/v1/mass-requests").body("{").await.expect(400);
     let periodic = app.periodic();
     runs(&app, "rate_limits", "succeeded").await;
+    for metric in ["mass_projection_points_total", "mass_projection_stopped"] {
+        while lines(&app, metric, &[]).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
     periodic.finish().await;
     let shown = String::from_utf8(app.get("/metrics").await.expect(200).body).unwrap();
     let shown = shown.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());

@@ -132,6 +132,7 @@ fn a_wrong_setting_is_named() {
         ("MASS_ADMIN_EMAIL", "nobody"),
         ("MASS_ADMIN_PASSWORD", "short"),
         ("MASS_ALLOW_REGISTRATION", "perhaps"),
+        ("MASS_ANALYTICS", "perhaps"),
         ("MASS_AUDIT_CHECKPOINT_SECONDS", "0"),
         ("MASS_AUDIT_KEY", "short"),
         ("MASS_AUDIT_NAME", "a name"),

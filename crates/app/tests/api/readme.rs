@@ -80,13 +80,17 @@ fn the_engine_session_of_the_readme_works() {
     let server = workplace.serve_with(&["--with-engine"]);
     let first = blocks_under("## A first session");
     let (login, _) = first.split_once("curl -sS --fail-with-body http://127.0.0.1:8000/v1/mass-requests").unwrap();
-    let script = format!("{login}{}", blocks_under("## Ask an engine"));
+    let figures = blocks_under("## See the figures");
+    let script = format!("{login}{}{figures}", blocks_under("## Ask an engine"));
     let password = server.announcement["admin"]["password"].as_str().unwrap();
     let session = bash(&workplace, &adapted(&script, &server.url, password));
     let printed = String::from_utf8_lossy(&session.stdout);
     assert!(session.status.success(), "{printed}\n{}", String::from_utf8_lossy(&session.stderr));
     assert!(printed.contains(r#""state":"queued""#) && printed.contains(r#""valid":true"#), "{printed}");
     assert!(printed.contains(r#""target":"tampa-1/cooling_setpoint_c","current":22.0,"suggested":23.0"#), "{printed}");
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    let (_, rows) = readme.split_once("```csv\n").unwrap();
+    assert!(printed.contains(rows.split("```").next().unwrap()), "{printed}");
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use clap::Parser;
 use mass_admin_service::NewUser;
+use mass_analytics_service::Projector;
 use mass_app::config::{SECRETS, Secrets, Settings};
 use mass_app::engine::{RunningWorker, Worker};
 use mass_app::http::Services;
@@ -215,6 +216,22 @@ impl TestApp {
 
     pub(crate) fn delete(&self, path: &str) -> Call {
         self.founder.delete(path)
+    }
+
+    /// Projects all that the audit trail has.
+    pub(crate) async fn project(&self) {
+        let projector = Projector::new(Arc::clone(&self.services.database.stores().projection));
+        for tenant in projector.tenants().await.unwrap() {
+            while !projector.step(&tenant).await.unwrap().is_done() {}
+        }
+    }
+
+    /// Deletes all figures, and projects the audit trail anew.
+    pub(crate) async fn rebuild(&self) {
+        let projector = Projector::new(Arc::clone(&self.services.database.stores().projection));
+        for tenant in projector.tenants().await.unwrap() {
+            projector.rebuild(&tenant).await.unwrap();
+        }
     }
 
     /// Starts the worker.

@@ -25,7 +25,7 @@ on_both!(
 async fn a_serving_process_is_live_and_ready(app: TestApp) {
     assert_eq!(app.anonymous().get("/health").await.expect(200).json(), json!({"status": "ok"}));
     let ready = app.anonymous().get("/ready").await.expect(200).json();
-    assert_eq!(ready, json!({"status": "ready", "checks": {"database": "ok"}}));
+    assert_eq!(ready, json!({"status": "ready", "checks": {"analytics": "ok", "database": "ok"}}));
 }
 
 async fn a_draining_process_is_live_but_not_ready(app: TestApp) {

@@ -18,7 +18,7 @@ use mass_domain::time::Timestamp;
 
 use super::audit::{Head, column, count, frontier};
 use super::audit_tree::StoredTree;
-use super::{Connection, Store, tenants};
+use super::{Connection, Store, projection_effects, tenants};
 use crate::columns::{Id, Instant, Node, Word};
 use crate::rows;
 use crate::schema::{audit_archived_leaves, audit_checkpoints, audit_events, audit_heads};
@@ -371,8 +371,8 @@ pub(super) fn archived(connection: &mut Connection, tenant: &TenantId) -> QueryR
     Ok(last.map_or(0, count))
 }
 
-/// Removes archived events, keeps their leaves, and appends an event about it. Returns `false` if they are not the next
-/// ones.
+/// Removes archived events, keeps their leaves and what figures depend on, and appends an event about it. Returns `false`
+/// if they are not the next ones.
 pub(super) fn archive(
     connection: &mut Connection,
     tenant: &TenantId,
@@ -400,6 +400,7 @@ pub(super) fn archive(
                 audit_archived_leaves::leaf_hash,
             ))
             .execute(connection)?;
+        projection_effects::keep(connection, tenant, *events.end())?;
         diesel::delete(audit_events::table)
             .filter(audit_events::tenant_id.eq(tenant.as_str()))
             .filter(audit_events::sequence.le(events.end()))

@@ -10,14 +10,18 @@ use mass_domain::tenancy::TenantId;
 use mass_service::{DocumentPage, ExportedRequest};
 use tokio::sync::mpsc::Sender;
 
-use super::{Backend, Connection};
+use super::{Backend, Connection, RowByRow};
 use crate::columns::{Id, Instant, Word};
 use crate::id_bounds::{lowest_id_after, lowest_id_from};
 use crate::rows::RequestRow;
 use crate::schema::mass_requests;
 
+/// The most requests that an export asks for at once. They are read one by one; but of an export that is abandoned, the
+/// rest of them is read, too.
+const ROWS: i64 = 10_000;
+
 /// The most requests of a page of an export.
-const ROWS: u16 = Limit::MAX;
+const ROWS_OF_PAGE: usize = Limit::MAX as usize;
 
 define_sql_function! {
     /// Returns the number of bytes of a text, without reading it.
@@ -121,16 +125,30 @@ pub(super) fn export(
     super::read(connection, |connection| {
         let mut after: Option<Id> = None;
         loop {
-            let mut query = matching(tenant, filter).order(mass_requests::id.asc());
+            let mut query = matching(tenant, filter).order(mass_requests::id.asc()).limit(ROWS);
             if let Some(after) = after {
                 query = query.filter(mass_requests::id.gt(after));
             }
-            let query = query.select((mass_requests::id, octet_length(mass_requests::document)));
-            let Ids { ids, more } = first(query.limit(i64::from(ROWS) + 1).load(connection)?, ROWS, bytes);
-            after = ids.last().copied();
-            let page = load(connection, tenant, &ids)?;
+            let query = query.select((RequestRow::as_select(), mass_requests::natural_key));
+            let rows = query.load_iter::<(RequestRow, Option<String>), RowByRow>(connection)?;
+            let (mut page, mut room, mut found) = (Vec::new(), bytes, 0);
+            for row in rows {
+                let (row, natural_key) = row?;
+                let request = row.into_request()?;
+                after = Some(Id(request.summary.id.as_uuid()));
+                found += 1;
+                let size = u64::try_from(request.document.len()).unwrap_or(u64::MAX);
+                if page.len() >= ROWS_OF_PAGE || (size > room && !page.is_empty()) {
+                    if pages.blocking_send(std::mem::take(&mut page)).is_err() {
+                        return Ok(());
+                    }
+                    room = bytes;
+                }
+                room = room.saturating_sub(size);
+                page.push(ExportedRequest { request, natural_key });
+            }
             let is_abandoned = !page.is_empty() && pages.blocking_send(page).is_err();
-            if !more || is_abandoned {
+            if found < ROWS || is_abandoned {
                 return Ok(());
             }
         }

@@ -5,6 +5,7 @@
 
 mod acceptance;
 mod accounts;
+mod analytics;
 mod api_keys;
 mod attempts;
 pub(super) mod audit;
@@ -23,6 +24,14 @@ mod live_requests;
 mod live_users;
 mod mappings;
 mod mass;
+mod projection;
+mod projection_clearing;
+mod projection_documents;
+mod projection_effects;
+mod projection_log;
+mod projection_removals;
+mod projection_update;
+mod projection_windows;
 mod quarantine;
 mod quotas;
 mod recommendations;
@@ -34,9 +43,9 @@ mod upkeep;
 mod users;
 
 use super::{
-    Backend, Connection, HEAD_FIRST, ROUND_TRIPS_COST, Store, add, archiving, events_at, events_of_requests, has_room,
-    in_place, is_due, lock_attempts, lock_bootstrap, lock_due, lock_head, lock_session, may_archive, met_keys,
-    met_versions, migrate, read, sweep, try_to_write, write,
+    Backend, Connection, HEAD_FIRST, ROUND_TRIPS_COST, RowByRow, Store, add, applying, archiving, events_at,
+    events_of_requests, has_room, in_place, is_due, lock_attempts, lock_bootstrap, lock_due, lock_head, lock_session,
+    may_archive, met_keys, met_versions, migrate, projecting, read, sweep, try_to_write, write,
 };
 
 pub(crate) use acceptance::commit_documents;

@@ -18,6 +18,10 @@ impl QuotaStore for Store {
         self.reads.read_for(tenant, get).await
     }
 
+    async fn get_usage(&self, tenant: &TenantId) -> Result<Usage, PortError> {
+        self.reads.read_for(tenant, usage).await
+    }
+
     async fn update(&self, tenant: &TenantId, change: QuotaChange) -> Result<(), PortError> {
         self.writes.run_for(tenant, move |connection, tenant| update(connection, tenant, &change)).await
     }
@@ -27,6 +31,12 @@ impl QuotaStore for Store {
 pub(super) fn get(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Quotas> {
     let row = quotas::table.find(tenant.as_str()).select(QuotaRow::as_select()).first(connection).optional()?;
     Ok(row.map_or_else(Quotas::default, QuotaRow::into_quotas))
+}
+
+/// Reads what counts against the quotas of a tenant.
+fn usage(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Usage> {
+    let row = tenant_usage::table.find(tenant.as_str()).select(UsageRow::as_select()).first(connection).optional()?;
+    Ok(row.map_or_else(Usage::default, UsageRow::into_usage))
 }
 
 /// Replaces the quotas of a tenant.

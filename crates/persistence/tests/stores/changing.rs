@@ -214,7 +214,7 @@ async fn a_request_that_a_step_reinstates_and_deletes_keeps_its_versions_in_orde
 }
 
 /// Returns true if any file of an SQLite database contains a text.
-fn is_in_a_file(place: &DatabaseLocation, text: &str) -> bool {
+pub(crate) fn is_in_a_file(place: &DatabaseLocation, text: &str) -> bool {
     let DatabaseLocation::Sqlite(folder) = place else { panic!("not SQLite") };
     let files = std::fs::read_dir(folder.path().join("data")).unwrap().map(|file| file.unwrap().path());
     let contents: Vec<_> = files.map(|file| std::fs::read(file).unwrap()).collect();

@@ -22,6 +22,7 @@ mod joins;
 mod judged_state;
 mod listing;
 mod older_logs;
+mod projecting;
 mod schema;
 mod sessions;
 mod walls;

@@ -243,14 +243,16 @@ async fn the_serving_role_cannot_alter_tables_or_the_audit_trail() {
 
 /// The rights of the serving role: per table, its rights on the whole table and the columns that it may update. A new
 /// table or column needs a decision here.
-const RIGHTS: [(&str, &str, &str); 23] = [
+const RIGHTS: [(&str, &str, &str); 32] = [
     ("__diesel_schema_migrations", "SELECT", ""),
     ("api_keys", "INSERT SELECT", "last_used_at revoked_at"),
+    ("audit_archived_changes", "SELECT", ""),
     ("audit_archived_leaves", "SELECT", ""),
     ("audit_checkpoints", "INSERT SELECT", ""),
     ("audit_events", "INSERT SELECT", ""),
     ("audit_heads", "INSERT SELECT", "frontier size"),
     ("audit_nodes", "INSERT SELECT", ""),
+    ("days", "DELETE INSERT SELECT", "above below count covered first gaps integral last max min resets sum"),
     (
         "deliveries",
         "INSERT SELECT",
@@ -258,7 +260,9 @@ const RIGHTS: [(&str, &str, &str); 23] = [
     ),
     ("delivery_queue", "DELETE INSERT SELECT", "due_at fence worker"),
     ("directory", "INSERT SELECT", ""),
+    ("hours", "DELETE INSERT SELECT", "above below count covered first gaps integral last max min resets sum"),
     ("idempotency_keys", "DELETE INSERT SELECT", ""),
+    ("intake", "DELETE INSERT SELECT", "bytes requests"),
     ("login_attempts", "DELETE INSERT SELECT", "failed_at failures succeeded_at"),
     (
         "mapping_profiles",
@@ -271,42 +275,54 @@ const RIGHTS: [(&str, &str, &str); 23] = [
         "batch_id call_id corrected_by correlation_id deleted_at device_id document idempotency_key natural_key observed_at site_id status \
          updated_at version warnings",
     ),
+    ("points", "DELETE INSERT SELECT", ""),
+    ("projected_requests", "DELETE INSERT SELECT", ""),
+    ("projections", "INSERT SELECT", "deletions position stopped_reason stopped_sequence"),
     ("quarantine_usage", "INSERT SELECT", "bytes"),
     ("quarantined_records", "DELETE INSERT SELECT", ""),
     ("quotas", "INSERT SELECT", "quarantine_bytes requests_per_day stored_bytes updated_at"),
     ("recommendations", "DELETE INSERT SELECT", ""),
     ("refresh_tokens", "INSERT SELECT", "spent_at"),
+    ("series", "DELETE INSERT SELECT", "first_at kind last_at last_value learned_interval"),
     ("sessions", "DELETE INSERT SELECT", "expires_at revoked_at"),
+    ("sources", "DELETE INSERT SELECT", "accepted at device_type location"),
     ("tenant_usage", "INSERT SELECT", "day requests stored_bytes"),
     ("tenants", "INSERT SELECT", "auto_send quarantine"),
     ("users", "INSERT SELECT", "disabled_at password_hash roles updated_at"),
 ];
 
 /// The columns that the serving role may not update, because they never change.
-const FIXED: [(&str, &str); 23] = [
+const FIXED: [(&str, &str); 32] = [
     ("__diesel_schema_migrations", "run_on version"),
     (
         "api_keys",
         "addresses created_at created_by_id created_by_kind expires_at id name permissions prefix secret_hash tenant_id",
     ),
+    ("audit_archived_changes", "action object_id sequence tenant_id"),
     ("audit_archived_leaves", "leaf_hash sequence tenant_id"),
     ("audit_checkpoints", "at note size tenant_id"),
     ("audit_events", "action actor_id actor_kind at event leaf_hash object_id object_kind outcome sequence tenant_id"),
     ("audit_heads", "tenant_id"),
     ("audit_nodes", "hash level position tenant_id"),
+    ("days", "series_id starts_at tenant_id"),
     ("deliveries", "created_at id request_id tenant_id"),
     ("delivery_queue", "delivery_id tenant_id trace_flags"),
     ("directory", "key kind object_id tenant_id"),
+    ("hours", "series_id starts_at tenant_id"),
     (
         "idempotency_keys",
         "contract corrected_by created_at fingerprint key outcome request_id status tenant_id updated_at version",
     ),
+    ("intake", "day tenant_id"),
     ("login_attempts", "key"),
     ("mapping_profiles", "created_at created_by_id created_by_kind name tenant_id"),
     (
         "mass_requests",
         "audit_leaf_hash audit_sequence contract corrects created_at created_by_id created_by_kind fingerprint id outcome tenant_id",
     ),
+    ("points", "at sequence series_id span tenant_id value"),
+    ("projected_requests", "accepted at bytes day source_id tenant_id"),
+    ("projections", "tenant_id"),
     ("quarantine_usage", "tenant_id"),
     (
         "quarantined_records",
@@ -320,7 +336,9 @@ const FIXED: [(&str, &str); 23] = [
          tenant_id valid",
     ),
     ("refresh_tokens", "created_at hash session_id tenant_id"),
+    ("series", "device_id id metric site_id source_id tenant_id"),
     ("sessions", "created_at id tenant_id user_id"),
+    ("sources", "device_id id site_id tenant_id"),
     ("tenant_usage", "tenant_id"),
     ("tenants", "created_at credentials_version id"),
     ("users", "created_at email id tenant_id"),

@@ -1,0 +1,9 @@
+DROP TABLE audit_archived_changes;
+DROP TABLE intake;
+DROP TABLE days;
+DROP TABLE hours;
+DROP TABLE points;
+DROP TABLE series;
+DROP TABLE projected_requests;
+DROP TABLE sources;
+DROP TABLE projections;
