@@ -50,6 +50,7 @@ mod design;
 mod errors;
 mod errors_in_variables;
 mod evidence;
+mod fitted;
 mod guideline14;
 mod hour;
 mod linear;
@@ -76,13 +77,14 @@ pub use covariates::Mode;
 pub use coverage::{Bin, Coverage};
 pub use crossover::{Confirmation, Crossover, CrossoverReport, Day, Effect, draw_schedule, evaluate_crossover};
 pub use errors::Error;
+pub use fitted::{ItEffect, Saving, Settings};
 pub use guideline14::guideline_14;
 pub use hour::{Boundary, Completeness, Hour, Period};
 pub use models::Model;
 pub use placebo::{Placebo, PlaceboPilot, placebo_battery, placebo_pilot};
 pub use planner::{PlanRow, Prediction, plan};
 pub use psychrometrics::{dew_point, saturation_pressure, wet_bulb};
-pub use report::{ItEffect, PrePost, Report, Saving, Score, Settings, Total, report};
+pub use report::{PrePost, Report, Score, Total, report};
 pub use uncertainty::Uncertainty;
 pub use verdict::{
     Evidence, FULL_SUPPORT, LEAST_COMPLETENESS, LEAST_SUPPORT, LEAST_WEEKS, MOST_CV_RMSE, MOST_HUMIDITY_ERROR,

@@ -4,11 +4,11 @@ use serde::Serialize;
 
 use crate::{
     errors::Error,
+    fitted::{Fitted, Settings},
     hour::{Hour, Period, WEEK},
     numbers::{floor, mean, real},
     observations::Observations,
     random::Random,
-    report::{Fitted, Settings},
     verdict::Standing,
 };
 

@@ -5,12 +5,12 @@ use serde::Serialize;
 use crate::{
     crossover::{Crossover, draw_schedule, evaluate_crossover, student},
     errors::Error,
+    fitted::Settings,
     hour::{DAY, Hour, Period, WEEK},
     models::{Baseline, Main, Model, fit_candidates},
     numbers::{floor, quantile, real, root_mean_square, round},
     observations::Observations,
     random::Random,
-    report::Settings,
     uncertainty::{Z90, hold_out_errors},
 };
 
@@ -55,7 +55,7 @@ pub struct PlanRow {
 /// [`Error`], if the hours are malformed, or a fit fails.
 pub fn plan(hours: &[Hour], period: Period, settings: &Settings) -> Result<Vec<PlanRow>, Error> {
     let observations = Observations::new(hours, period, settings.boundary, settings.utc_offset_seconds)?;
-    let least = crate::report::LEAST_HOURS;
+    let least = crate::fitted::LEAST_HOURS;
     if observations.len() < least {
         return Err(Error::TooFewHours { expected: least, found: observations.len() });
     }

@@ -2,8 +2,11 @@
 
 use super::*;
 use crate::{
-    hour::{HOUR, WEEK},
+    adjustments::Adjustment,
+    covariates::Mode,
+    hour::{Boundary, HOUR, WEEK},
     testing::{Site, site},
+    verdict::Scope,
 };
 
 /// The first hour of the reporting period in pilots of a year before and half a year after.
