@@ -56,6 +56,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
         ],
     ),
     ("mass-reference-engine", &[]),
+    ("mass-savings", &[]),
     ("mass-service", &["mass-domain", "mass-mapping"]),
 ];
 

@@ -1,0 +1,451 @@
+//! Crossover pilots: days drawn at random, in pairs, with the retrofit on or off.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+use crate::{
+    covariates::{Covariates, Mode},
+    design::{Design, Frame, IT, TEMPERATURE, Term, WET_BULB},
+    errors::Error,
+    hour::{Boundary, HOUR, Hour, Period},
+    numbers::{mean, real},
+    observations::Observations,
+    problem::{Blocks, Problem},
+    random::Random,
+};
+
+/// The least number of complete pairs.
+const LEAST_PAIRS: usize = 3;
+/// The functions of the effect of temperature.
+const EFFECT_FUNCTIONS: usize = 6;
+/// The hours after a switch that may be dropped.
+const WASHOUT_HOURS: usize = 3;
+/// The stream of the schedule.
+const PURPOSE: u64 = 4;
+
+/// The confirmation of a day by the operators.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "applied", content = "share")]
+pub enum Confirmation {
+    /// The day ran as planned.
+    AsPlanned,
+    /// The day ran the other way.
+    Opposite,
+    /// The retrofit was on for a share of the day, 0…1.
+    Partly(f64),
+}
+
+/// A day of the schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Day {
+    /// The local day, counted from 1970-01-01.
+    pub day: i64,
+    /// The pair it belongs to, from 0.
+    pub pair: usize,
+    /// Whether the retrofit is planned to be on.
+    pub on: bool,
+    /// What operators confirmed; `None` counts as planned.
+    pub confirmation: Option<Confirmation>,
+}
+
+impl Day {
+    /// Returns the share of the day that the retrofit was on.
+    #[must_use]
+    pub fn treated(&self) -> f64 {
+        let planned = if self.on { 1.0 } else { 0.0 };
+        match self.confirmation {
+            None | Some(Confirmation::AsPlanned) => planned,
+            Some(Confirmation::Opposite) => 1.0 - planned,
+            Some(Confirmation::Partly(share)) => share.clamp(0.0, 1.0),
+        }
+    }
+}
+
+/// Draws a schedule: pairs of consecutive days, in each of which chance decides the day with the retrofit on.
+///
+/// The seed is published before the pilot starts, so that everybody can draw the same schedule.
+#[must_use]
+pub fn draw_schedule(first_day: i64, pairs: usize, seed: u64) -> Vec<Day> {
+    let mut random = Random::new(seed, PURPOSE);
+    let mut days = Vec::new();
+    let mut day = first_day;
+    for pair in 0..pairs {
+        let first_on = random.coin();
+        for on in [first_on, !first_on] {
+            days.push(Day { day, pair, on, confirmation: None });
+            day += 1;
+        }
+    }
+    days
+}
+
+/// A crossover pilot.
+#[derive(Debug, Clone, Copy)]
+pub struct Crossover<'a> {
+    /// The hours, in the order of time.
+    pub hours: &'a [Hour],
+    /// The days. Hours of other days are ignored.
+    pub days: &'a [Day],
+    /// The energy that the saving is measured in.
+    pub boundary: Boundary,
+    /// Local standard time, in seconds east of Greenwich: days begin at its midnight.
+    pub utc_offset_seconds: i32,
+    /// Declared operating modes.
+    pub modes: &'a [Mode],
+    /// Whether 3 h after each switch are dropped.
+    pub washout: bool,
+    /// The outdoor temperatures in °C of the hours that the saving is claimed for; `None` for the pilot's own hours of
+    /// the days planned on.
+    pub claim: Option<&'a [f64]>,
+}
+
+/// An effect, summed over the hours of the claim.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Effect {
+    /// The saving in kWh: what would have been used more without the retrofit.
+    pub saving_kwh: f64,
+    /// The half-width at 90 % confidence in kWh: jackknife over pairs, Student's t.
+    pub half_width_kwh: f64,
+}
+
+/// The evaluation of a crossover.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CrossoverReport {
+    /// The number of complete pairs.
+    pub pairs: usize,
+    /// The number of hours of the claim.
+    pub claim_hours: usize,
+    /// The headline: days count as planned (intention to treat).
+    pub intention_to_treat: Effect,
+    /// Days count as the operators confirmed them.
+    pub as_treated: Effect,
+    /// The effect on IT energy, without IT among the covariates; as planned.
+    pub it: Effect,
+    /// The effect on the facility's energy, likewise; `None` if hours lack it.
+    pub facility: Option<Effect>,
+    /// CV(RMSE) of hours out of sample, over pairs.
+    pub cv_rmse: f64,
+}
+
+/// Evaluates a crossover: y = covariates + on·s₆(T), where the covariates are splines of weather and IT load, the inlet
+/// profile, declared modes, and a level per pair.
+///
+/// # Errors
+///
+/// [`Error`], if the hours are malformed, or fewer than three pairs have hours on both days.
+pub fn evaluate_crossover(pilot: &Crossover<'_>) -> Result<CrossoverReport, Error> {
+    let hours = Selected::new(pilot)?;
+    let observations = &hours.observations;
+    let planned: Vec<f64> = hours.days.iter().map(|day| if day.on { 1.0 } else { 0.0 }).collect();
+    let treated: Vec<f64> = hours.days.iter().map(Day::treated).collect();
+    let own: Vec<f64> = observations
+        .hours
+        .iter()
+        .zip(&planned)
+        .filter(|(_, on)| **on > 0.0)
+        .map(|(hour, _)| hour.temperature_c)
+        .collect();
+    let claim = pilot.claim.unwrap_or(&own);
+    let (intention_to_treat, cv_rmse) = effect(&hours, &planned, &observations.energy, true, claim)?;
+    let (as_treated, _) = effect(&hours, &treated, &observations.energy, true, claim)?;
+    let (it, _) = effect(&hours, &planned, &observations.it(), false, claim)?;
+    let facility: Option<Vec<f64>> = observations.hours.iter().map(|hour| hour.facility_kwh).collect();
+    let facility = match facility {
+        Some(energy) => Some(effect(&hours, &planned, &energy, false, claim)?.0),
+        None => None,
+    };
+    let claim_hours = claim.len();
+    Ok(CrossoverReport { pairs: hours.pairs, claim_hours, intention_to_treat, as_treated, it, facility, cv_rmse })
+}
+
+/// The hours of complete pairs.
+struct Selected {
+    observations: Observations,
+    /// The day of each hour.
+    days: Vec<Day>,
+    /// The number of the complete pair of each hour.
+    pair: Vec<usize>,
+    pairs: usize,
+    /// The inlet profile of the hours planned off, and the modes.
+    covariates: Covariates,
+}
+
+impl Selected {
+    fn new(pilot: &Crossover<'_>) -> Result<Self, Error> {
+        let period = match (pilot.hours.first(), pilot.hours.last()) {
+            (Some(first), Some(last)) => Period { from: first.start, until: last.start.saturating_add(HOUR) },
+            _ => return Err(Error::TooFewPairs { found: 0 }),
+        };
+        let all = Observations::new(pilot.hours, period, pilot.boundary, pilot.utc_offset_seconds)?;
+        let days: Vec<Option<Day>> = (0..all.len())
+            .map(|index| {
+                let found = pilot.days.iter().find(|day| day.day == all.day(index)).copied()?;
+                let dropped =
+                    pilot.washout && all.hour_of_week(index) % 24 < WASHOUT_HOURS && switches(pilot.days, found);
+                (!dropped).then_some(found)
+            })
+            .collect();
+        let mut seen: BTreeMap<usize, [bool; 2]> = BTreeMap::new();
+        for day in days.iter().flatten() {
+            seen.entry(day.pair).or_default()[usize::from(day.on)] = true;
+        }
+        let complete = seen.into_iter().filter(|(_, seen)| *seen == [true, true]);
+        let numbers: BTreeMap<usize, usize> = complete.map(|(pair, _)| pair).zip(0..).collect();
+        let pairs = numbers.len();
+        if pairs < LEAST_PAIRS {
+            return Err(Error::TooFewPairs { found: pairs });
+        }
+        let complete = |day: &Option<Day>| day.filter(|day| numbers.contains_key(&day.pair));
+        let kept: Vec<Option<Day>> = days.iter().map(complete).collect();
+        let hours: Vec<Hour> =
+            all.hours.iter().zip(&kept).filter(|(_, day)| day.is_some()).map(|(hour, _)| *hour).collect();
+        let days: Vec<Day> = kept.into_iter().flatten().collect();
+        let pair = days.iter().map(|day| numbers.get(&day.pair).copied().unwrap_or_default()).collect();
+        // The retrofit may move the inlet temperature, so its profile comes from the days without it.
+        let off: Vec<Hour> = hours.iter().zip(&days).filter(|(_, day)| !day.on).map(|(hour, _)| *hour).collect();
+        let observe = |hours: &[Hour]| Observations::new(hours, period, pilot.boundary, pilot.utc_offset_seconds);
+        let covariates = Covariates::of(&observe(&off)?, pilot.modes);
+        Ok(Self { observations: observe(&hours)?, days, pair, pairs, covariates })
+    }
+}
+
+/// Returns whether the day before a day is planned the other way, or not planned at all and this one is on.
+fn switches(days: &[Day], day: Day) -> bool {
+    let before = days.iter().find(|other| other.day == day.day - 1).is_some_and(|other| other.on);
+    before != day.on
+}
+
+/// Estimates an effect; returns it with the CV(RMSE) of its model.
+fn effect(
+    hours: &Selected,
+    treatment: &[f64],
+    outcome: &[f64],
+    with_it: bool,
+    claim: &[f64],
+) -> Result<(Effect, f64), Error> {
+    let observations = &hours.observations;
+    let mut frame = hours.covariates.frame(observations, observations.it());
+    let on = frame.0.len();
+    let (pair, day_type) = (on + 1, on + 2);
+    frame.0.push(treatment.to_vec());
+    frame.0.push(hours.pair.iter().map(|pair| real(*pair)).collect());
+    frame.0.push((0..observations.len()).map(|hour| real(observations.hour_of_day_type(hour))).collect());
+    let mut terms = vec![Term::Spline(TEMPERATURE, 16), Term::Spline(WET_BULB, 8), Term::Category(pair, hours.pairs)];
+    if with_it {
+        terms.push(Term::Varying(IT, TEMPERATURE, 12));
+        terms.extend(hours.covariates.terms());
+    } else {
+        terms.push(Term::Category(day_type, 48));
+    }
+    terms.push(Term::Varying(on, TEMPERATURE, EFFECT_FUNCTIONS));
+    let design = Design::new(&terms, &[&frame]);
+    let blocks = Blocks { of: &hours.pair, count: hours.pairs };
+    let claim_sums = claim_sums(&design, claim, on);
+    let problem = Problem::new(design, &frame, &frame, outcome, blocks);
+    let validation = problem.validate(outcome, blocks)?;
+    let total = |coefficients: &[f64]| -> f64 { claim_sums.iter().zip(coefficients).map(|(a, b)| a * b).sum() };
+    let saving_kwh = -total(&problem.fit(validation.lambda)?);
+    let without = (0..hours.pairs)
+        .map(|pair| Ok(-total(&problem.fit_without(|other| other == pair, validation.lambda)?)))
+        .collect::<Result<Vec<f64>, Error>>()?;
+    let centre = mean(&without);
+    let squares: f64 = without.iter().map(|value| (value - centre) * (value - centre)).sum();
+    let pairs = real(hours.pairs);
+    let error = ((pairs - 1.0) / pairs * squares).sqrt();
+    let half_width_kwh = student(0.95, hours.pairs - 1) * error;
+    Ok((Effect { saving_kwh, half_width_kwh }, validation.cv_rmse))
+}
+
+/// Returns the sums over the hours of a claim of the effect's basis; zero for all other columns.
+///
+/// `on` is the column of the treatment.
+fn claim_sums(design: &Design, claim: &[f64], on: usize) -> Vec<f64> {
+    // The difference between an hour with the treatment and one without; what both have does not matter.
+    let columns = |treatment: f64| {
+        let mut columns = vec![vec![0.0; claim.len()]; on + 3];
+        columns[TEMPERATURE] = claim.to_vec();
+        columns[on] = vec![treatment; claim.len()];
+        design.rows(&Frame(columns))
+    };
+    let (treated, untreated) = (columns(1.0), columns(0.0));
+    let mut sums = vec![0.0; design.columns()];
+    let mut others = sums.clone();
+    for hour in 0..claim.len() {
+        treated.add_to(hour, &mut sums);
+        untreated.add_to(hour, &mut others);
+    }
+    sums.iter().zip(&others).map(|(treated, untreated)| treated - untreated).collect()
+}
+
+/// Returns the quantile of Student's t distribution, rounded to 10⁻⁹, so that it does not depend on a library's last
+/// bits.
+pub(crate) fn student(share: f64, freedom: usize) -> f64 {
+    let quantile = StudentsT::new(0.0, 1.0, real(freedom.max(1))).map_or(f64::NAN, |it| it.inverse_cdf(share));
+    (quantile * 1e9).round() / 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Site, site};
+
+    /// Eight weeks of a site whose retrofit is on as the days say.
+    fn pilot(seed: u64, saving: f64, days: &[Day]) -> (Vec<Hour>, f64) {
+        let plain = Site { noise: 0.01, ..site(seed) }.hours(0, 56 * 24);
+        let mut saved = 0.0;
+        let hours = plain
+            .iter()
+            .map(|hour| {
+                let day = days.iter().find(|day| day.day == hour.start.div_euclid(86400));
+                let part = saving * day.map_or(0.0, Day::treated) * hour.hvac_kwh;
+                saved += part;
+                Hour { hvac_kwh: hour.hvac_kwh - part, facility_kwh: hour.facility_kwh.map(|it| it - part), ..*hour }
+            })
+            .collect();
+        (hours, saved)
+    }
+
+    fn evaluate(hours: &[Hour], days: &[Day]) -> CrossoverReport {
+        let pilot = Crossover {
+            hours,
+            days,
+            boundary: Boundary::Hvac,
+            utc_offset_seconds: 0,
+            modes: &[],
+            washout: false,
+            claim: None,
+        };
+        evaluate_crossover(&pilot).unwrap()
+    }
+
+    #[test]
+    fn schedules_depend_on_the_seed_and_balance_each_pair() {
+        let days = draw_schedule(100, 28, 5);
+        assert_eq!(days, draw_schedule(100, 28, 5));
+        assert_ne!(days, draw_schedule(100, 28, 6));
+        for pair in days.chunks(2) {
+            assert!(pair[0].on != pair[1].on && pair[0].pair == pair[1].pair && pair[1].day == pair[0].day + 1);
+        }
+        assert!(days.iter().step_by(2).any(|day| day.on) && days.iter().step_by(2).any(|day| !day.on));
+    }
+
+    #[test]
+    fn finds_the_saving_and_covers_it() {
+        let mut covered = 0;
+        for seed in 0..20 {
+            let days = draw_schedule(0, 28, seed);
+            let (hours, saved) = pilot(seed, 0.1, &days);
+            let found = evaluate(&hours, &days);
+            let effect = found.intention_to_treat;
+            covered += usize::from((effect.saving_kwh - saved).abs() <= effect.half_width_kwh);
+            assert!((effect.saving_kwh / saved - 1.0).abs() < 0.05, "{effect:?} {saved}");
+            assert!(effect.half_width_kwh < 0.06 * saved, "{effect:?} {saved}");
+            assert_eq!((found.pairs, found.claim_hours), (28, 28 * 24));
+            assert_eq!(found.as_treated, effect);
+        }
+        assert!(covered >= 16, "{covered}");
+    }
+
+    #[test]
+    fn finds_no_saving_where_there_is_none() {
+        let found: Vec<bool> = (0..20)
+            .map(|seed| {
+                let days = draw_schedule(0, 28, seed);
+                let effect = evaluate(&pilot(seed, 0.0, &days).0, &days).intention_to_treat;
+                effect.saving_kwh.abs() <= effect.half_width_kwh
+            })
+            .collect();
+        assert!(found.iter().filter(|covers| **covers).count() >= 16, "{found:?}");
+    }
+
+    #[test]
+    fn as_treated_corrects_for_days_that_ran_the_other_way() {
+        let mut days = draw_schedule(0, 28, 5);
+        for day in days.iter_mut().step_by(9) {
+            day.confirmation = Some(Confirmation::Opposite);
+        }
+        days[5].confirmation = Some(Confirmation::Partly(0.5));
+        let (hours, _) = pilot(1, 0.1, &days);
+        let found = evaluate(&hours, &days);
+        let on: f64 = hours
+            .iter()
+            .filter(|hour| days.iter().any(|day| day.day == hour.start.div_euclid(86400) && day.on))
+            .map(|hour| {
+                let day = days.iter().find(|day| day.day == hour.start.div_euclid(86400)).unwrap();
+                0.1 * hour.hvac_kwh / (1.0 - 0.1 * day.treated())
+            })
+            .sum();
+        assert!((found.as_treated.saving_kwh / on - 1.0).abs() < 0.1, "{found:?} {on}");
+        assert!(found.intention_to_treat.saving_kwh < 0.95 * found.as_treated.saving_kwh, "{found:?}");
+    }
+
+    #[test]
+    fn shows_an_effect_on_the_it_load() {
+        let days = draw_schedule(0, 28, 5);
+        let (mut hours, _) = pilot(1, 0.0, &days);
+        for hour in &mut hours {
+            if days.iter().any(|day| day.on && day.day == hour.start.div_euclid(86400)) {
+                hour.it_kwh += 2.0;
+                hour.facility_kwh = hour.facility_kwh.map(|it| it + 2.0);
+            }
+        }
+        let found = evaluate(&hours, &days);
+        assert!(found.it.saving_kwh < -found.it.half_width_kwh, "{found:?}");
+        assert!((found.it.saving_kwh / (-2.0 * 28.0 * 24.0) - 1.0).abs() < 0.35, "{found:?}");
+    }
+
+    #[test]
+    fn washout_drops_three_hours_after_switches() {
+        let days = draw_schedule(0, 28, 5);
+        let (hours, _) = pilot(1, 0.1, &days);
+        let pilot = Crossover {
+            hours: &hours,
+            days: &days,
+            boundary: Boundary::Hvac,
+            utc_offset_seconds: 0,
+            modes: &[],
+            washout: true,
+            claim: None,
+        };
+        let found = evaluate_crossover(&pilot).unwrap();
+        let switched = days.iter().filter(|day| day.on && switches(&days, **day)).count();
+        assert_eq!(found.claim_hours, 28 * 24 - 3 * switched);
+    }
+
+    #[test]
+    fn pairs_may_have_any_numbers_and_gaps() {
+        let mut days = draw_schedule(0, 28, 5);
+        let (mut hours, _) = pilot(1, 0.1, &days);
+        for day in &mut days {
+            day.pair = usize::MAX - 3 * day.pair;
+        }
+        // A day without hours takes its pair out.
+        hours.retain(|hour| hour.start.div_euclid(86400) != 11);
+        assert_eq!(evaluate(&hours, &days).pairs, 27);
+    }
+
+    #[test]
+    fn refuses_too_few_pairs() {
+        let days = draw_schedule(0, 2, 5);
+        let (hours, _) = pilot(1, 0.1, &days);
+        let pilot = Crossover {
+            hours: &hours,
+            days: &days,
+            boundary: Boundary::Hvac,
+            utc_offset_seconds: 0,
+            modes: &[],
+            washout: false,
+            claim: None,
+        };
+        assert_eq!(evaluate_crossover(&pilot), Err(Error::TooFewPairs { found: 2 }));
+    }
+
+    #[test]
+    fn quantiles_follow_the_tables_of_student() {
+        for (share, freedom, expected) in [(0.95, 27, 1.703_288), (0.95, 5, 2.015_048), (0.8, 27, 0.855_137)] {
+            assert!((student(share, freedom) - expected).abs() < 1e-5, "{}", student(share, freedom));
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The half-width of the interval at 90 % confidence: U = √(noise² + B² + D²).
+//!
+//! - noise: 1.645 · rms(e_h) · Ŷ · √min(1, h/M), where e_h are the relative errors of the sums of hold-outs of h weeks
+//!   that slide over the baseline, h = min(M, N/6). N and M are the weeks of baseline and reporting period.
+//! - B, parameters: 1.645 standard deviations of the totals of 150 bootstraps, each of weeks drawn with replacement
+//!   (H. Künsch 1989), with resampled sums of leave-one-week-out residuals added.
+//! - D, spread: the largest difference between the total of an alternative and the main model's.
+
+use serde::Serialize;
+
+use crate::{
+    errors::Error,
+    models::Main,
+    numbers::{deviation, real, root_mean_square, round},
+    random::Random,
+};
+
+/// The two-sided 90 % quantile of the standard normal distribution.
+pub(crate) const Z90: f64 = 1.645;
+/// The stream of the bootstrap.
+const PURPOSE: u64 = 1;
+
+/// A half-width and its three parts, in kWh, at 90 % confidence.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Uncertainty {
+    /// The half-width U: the root of the sum of the squares of the parts.
+    pub half_width_kwh: f64,
+    /// What hold-outs of the baseline miss.
+    pub noise_kwh: f64,
+    /// What the baseline's weeks leave open of the parameters (B).
+    pub parameters_kwh: f64,
+    /// What the choice of the model makes (D).
+    pub spread_kwh: f64,
+    /// The root mean square of the relative errors of the hold-outs.
+    pub hold_out_rms: f64,
+    /// The length of the hold-outs in weeks (h).
+    pub hold_out_weeks: f64,
+}
+
+/// What a claim consists of.
+#[derive(Debug, Clone)]
+pub(crate) struct Claim<'a> {
+    /// The sums of the rows of the claimed hours, one per coefficient.
+    pub(crate) sums: &'a [f64],
+    /// The number of claimed hours.
+    pub(crate) hours: f64,
+    /// The length of the reporting period in weeks.
+    pub(crate) weeks: f64,
+    /// The totals of the alternatives over the claimed hours, in kWh.
+    pub(crate) alternatives: &'a [f64],
+    /// The length of the baseline's blocks in weeks, and the hours of each.
+    pub(crate) block_weeks: f64,
+    /// The hours of each block of the baseline.
+    pub(crate) block_hours: &'a [f64],
+}
+
+/// Computes the half-width of a claim.
+///
+/// # Errors
+///
+/// [`Error::Singular`], if a fit fails.
+pub(crate) fn uncertainty(main: &Main, claim: &Claim<'_>, seed: u64, draws: usize) -> Result<Uncertainty, Error> {
+    let total = dot(claim.sums, &main.coefficients);
+    let baseline_weeks = real(main.problem.len()) * claim.block_weeks;
+    let h = round(claim.weeks.min(baseline_weeks / 6.0) / claim.block_weeks).clamp(1, main.problem.len().max(3) - 2);
+    let hold_out_weeks = real(h) * claim.block_weeks;
+    let hold_out_rms = root_mean_square(&hold_out_errors(main, h)?);
+    let noise_kwh = Z90 * hold_out_rms * total.abs() * (hold_out_weeks / claim.weeks).min(1.0).sqrt();
+    let parameters_kwh = Z90 * deviation(&bootstrap(main, claim, seed, draws)?);
+    let spread_kwh = claim.alternatives.iter().map(|alternative| (alternative - total).abs()).fold(0.0, f64::max);
+    let half_width_kwh = (noise_kwh * noise_kwh + parameters_kwh * parameters_kwh + spread_kwh * spread_kwh).sqrt();
+    Ok(Uncertainty { half_width_kwh, noise_kwh, parameters_kwh, spread_kwh, hold_out_rms, hold_out_weeks })
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// Returns the relative errors of the sums of all windows of `h` consecutive blocks, each predicted from the others.
+///
+/// Windows without predicted energy are left out.
+pub(crate) fn hold_out_errors(main: &Main, h: usize) -> Result<Vec<f64>, Error> {
+    let blocks = main.problem.len();
+    let mut errors = Vec::new();
+    for first in 0..=blocks.saturating_sub(h) {
+        let window = first..(first + h).min(blocks);
+        let coefficients = main.problem.fit_without(|block| window.contains(&block), main.lambda)?;
+        let predicted: f64 = window.clone().map(|block| main.problem.predicted(block, &coefficients)).sum();
+        let measured: f64 = window.map(|block| main.problem.outcome(block)).sum();
+        if predicted > 0.0 {
+            errors.push((measured - predicted) / predicted);
+        }
+    }
+    Ok(errors)
+}
+
+/// Returns the totals of the bootstraps: predicted, plus a reporting period of resampled residuals.
+fn bootstrap(main: &Main, claim: &Claim<'_>, seed: u64, draws: usize) -> Result<Vec<f64>, Error> {
+    let blocks = main.problem.len();
+    // Per hour, since blocks differ in their hours.
+    let residuals = (0..blocks)
+        .map(|block| {
+            let coefficients = main.problem.fit_without(|other| other == block, main.lambda)?;
+            let error = main.problem.outcome(block) - main.problem.predicted(block, &coefficients);
+            Ok(error / claim.block_hours[block].max(1.0))
+        })
+        .collect::<Result<Vec<f64>, Error>>()?;
+    let resampled = round(claim.weeks / claim.block_weeks).max(1);
+    let mut random = Random::new(seed, PURPOSE);
+    (0..draws)
+        .map(|_| {
+            let mut counts = vec![0; blocks];
+            (0..blocks).for_each(|_| counts[random.below(blocks)] += 1);
+            let coefficients = main.problem.fit_weighed(&counts, main.lambda)?;
+            let errors: f64 = (0..resampled).map(|_| residuals[random.below(blocks)]).sum();
+            Ok(dot(claim.sums, &coefficients) + errors * claim.hours / real(resampled))
+        })
+        .collect()
+}
