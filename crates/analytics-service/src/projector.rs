@@ -19,8 +19,9 @@ const MORE_EVENTS: u32 = 20_000;
 /// The most bytes of documents in a batch. One document may have more.
 const BYTES: u64 = 12 << 20;
 
-/// The number of windows from which on no further series is read together with them.
-const WINDOWS: usize = 1000;
+/// The number of windows from which on no further series is read together with them. It bounds the memory: a window of
+/// a series with a value a second has an hour of 3,600 points.
+const WINDOWS: usize = 100;
 
 /// The most rows that a batch changes, unless one event changes more. It bounds the memory.
 const ROWS: usize = 400_000;
