@@ -23,7 +23,7 @@ static METADATA: LazyLock<Value> = LazyLock::new(|| {
 });
 
 /// The crates of the workspace that each crate may depend on.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("mass-admin-service", &["mass-auth", "mass-domain"]),
     ("mass-analytics-service", &["mass-domain"]),
     (
