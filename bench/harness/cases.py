@@ -1,10 +1,8 @@
 """What is measured. Each case adds to the results what came of it, and leaves no server behind."""
 
 import base64
-import csv
 import json
 import random
-import re
 import shutil
 import sqlite3
 import subprocess
@@ -14,7 +12,7 @@ import urllib.request
 from pathlib import Path
 
 from . import figures, machine
-from .common import in_turn, sqlite3_command
+from .common import copied_again, in_turn
 from .load import TABLE, Refused, pgbench
 from .server import HangingEngine, Mass, PASSWORD, Peer
 
@@ -136,59 +134,9 @@ def batches(run):
                         server_cpu_per_1000=(server.cpu_seconds() - server_before) / records * 1000,
                         database_cpu_per_1000=(run.database_cpu(database)() - database_before) / records * 1000)
                 run.note_peak(server, f"batch of {records:,}, {database}")
-                copied = copy_again(run, server) if database == "postgres" else import_again(server)
+                copied = copied_again(run, server, database, "mass_requests")
             run.add("batch", subject="\\copy" if database == "postgres" else ".import", database=database,
                     round=number, records=records, seconds=copied, per_second=records / copied)
-
-
-def copy_again(run, server):
-    """How long \\copy takes for the same rows into a table with the same indexes."""
-    database = server.environment["DATABASE_URL"].rpartition("/")[2]
-    file = server.folder / "rows"
-    run.cluster.psql(database, f"\\copy mass_requests to '{file}'")
-    run.cluster.psql(database, "CREATE TABLE copied (LIKE mass_requests INCLUDING ALL)")
-    run.cluster.settle()
-    begin = time.perf_counter()
-    run.cluster.psql(database, f"\\copy copied from '{file}'")
-    return time.perf_counter() - begin
-
-
-def import_again(server):
-    """How long .import takes for the same rows into a table with the same indexes, as safe from a power cut.
-
-    It reads text alone: the bytes of ids and fingerprints come as hexadecimal digits, columns without values not at all.
-    """
-    source = sqlite3.connect(server.environment["DATABASE_URL"].removeprefix("sqlite://"))
-    columns = source.execute("SELECT name, type FROM pragma_table_info('mass_requests')").fetchall()
-    used = source.execute(f"SELECT {', '.join(f'count({name})' for name, _ in columns)} FROM mass_requests").fetchone()
-    empty = {name for (name, _), count in zip(columns, used) if not count}
-    columns = [column for column in columns if column[0] not in empty]
-    selected = ", ".join(f"lower(hex({name}))" if kind == "BLOB" else name for name, kind in columns)
-    rows, target = server.folder / "rows.csv", server.folder / "imported.db"
-    with open(rows, "w", newline="") as out:
-        csv.writer(out).writerows(source.execute(f"SELECT {selected} FROM mass_requests"))
-    setup = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;\n"
-    declared = ", ".join(f"{name} {'TEXT' if kind == 'BLOB' else kind} NOT NULL" for name, kind in columns)
-    table = f"CREATE TABLE mass_requests ({declared}, PRIMARY KEY (tenant_id, id)) STRICT;\n"
-    sqlite3_command(target, setup + table + indexes_without(source, empty))
-    begin = time.perf_counter()
-    sqlite3_command(target, f"{setup}.import --csv {rows} mass_requests\n")
-    took = time.perf_counter() - begin
-    imported, stored = (database.execute("SELECT count(*) FROM mass_requests").fetchone()[0]
-                        for database in (sqlite3.connect(target), source))
-    if imported != stored:
-        raise RuntimeError(f".import took {imported} of {stored} rows")
-    return took
-
-
-def indexes_without(source, columns):
-    """The indexes of MASS's table that hold anything when these columns do not."""
-    names = "|".join(columns)
-    # That of the primary key has no text.
-    found = source.execute(
-        "SELECT sql FROM sqlite_master WHERE tbl_name = 'mass_requests' AND type = 'index' AND sql IS NOT NULL")
-    kept = (re.sub(rf"\s+(WHERE|AND) ({names}) IS NULL", "", sql) for (sql,) in found.fetchall())
-    return "".join(f"{sql};\n" for sql in kept if not re.search(rf"\b({names})\b", sql))
 
 
 MAPPING = """

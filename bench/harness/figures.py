@@ -7,7 +7,7 @@ import statistics
 import threading
 import time
 
-from .common import in_turn, sqlite3_command
+from .common import copied_again, in_turn
 
 OFF = {"MASS_ANALYTICS": "false"}
 POINTS_OF_READING = 3
@@ -100,40 +100,9 @@ def rates(run):
                 points = records * POINTS_OF_READING
                 run.add("projection", subject="mass", database=database, round=number, points=points, seconds=seconds,
                         per_second=points / seconds, ingested_by_one_core=intake)
-                copied = copied_points(run, server) if database == "postgres" else imported_points(server, points)
+                copied = copied_again(run, server, database, "points")
             run.add("projection", subject="\\copy" if database == "postgres" else ".import", database=database,
                     round=number, points=points, seconds=copied, per_second=points / copied)
-
-
-def copied_points(run, server):
-    database = server.environment["DATABASE_URL"].rpartition("/")[2]
-    file = server.folder / "points"
-    run.cluster.psql(database, f"\\copy points to '{file}'")
-    run.cluster.psql(database, "CREATE TABLE copied (LIKE points INCLUDING ALL)")
-    run.cluster.settle()
-    begin = time.perf_counter()
-    run.cluster.psql(database, f"\\copy copied from '{file}'")
-    return time.perf_counter() - begin
-
-
-def imported_points(server, points):
-    """As safe from a power cut, into a table with the same key; the column that has no values is left out."""
-    source = sqlite3.connect(server.environment["DATABASE_URL"].removeprefix("sqlite://"))
-    rows, target = server.folder / "points.csv", server.folder / "points.db"
-    with open(rows, "w") as out:
-        for row in source.execute("SELECT tenant_id, series_id, at, sequence, value FROM points"):
-            out.write(",".join(map(str, row)) + "\n")
-    setup = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;\n"
-    sqlite3_command(target, setup + "CREATE TABLE points (tenant_id TEXT NOT NULL, series_id INTEGER NOT NULL, "
-                    "at INTEGER NOT NULL, sequence INTEGER NOT NULL, value REAL NOT NULL, "
-                    "PRIMARY KEY (tenant_id, series_id, at, sequence)) STRICT, WITHOUT ROWID;\n")
-    begin = time.perf_counter()
-    sqlite3_command(target, f"{setup}.import --csv {rows} points\n")
-    took = time.perf_counter() - begin
-    found = sqlite3.connect(target).execute("SELECT count(*) FROM points").fetchone()[0]
-    if found != points:
-        raise RuntimeError(f".import took {found} of {points} points")
-    return took
 
 
 # --- Figures of a year ------------------------------------------------------------------------------------------------
