@@ -70,7 +70,7 @@ impl CsvRows {
     /// None in practice: the row is written to memory.
     pub fn header(&self) -> anyhow::Result<Vec<u8>> {
         let own = if self.table.is_long() { &OF_REQUEST[..] } else { &[] };
-        csv([own.iter().map(|name| (*name).to_owned()).chain(self.table.header()).collect()])
+        csv([own.iter().map(|name| (*name).to_owned()).chain(self.table.header()).collect::<Vec<_>>()])
     }
 
     /// Returns the rows of a document: of the request with this id, stored at this instant.
@@ -93,7 +93,15 @@ impl CsvRows {
     }
 }
 
-fn csv(rows: impl IntoIterator<Item = Vec<String>>) -> anyhow::Result<Vec<u8>> {
+/// Returns rows as CSV.
+///
+/// # Errors
+/// None in practice: it is written to memory.
+pub fn csv<R, C>(rows: impl IntoIterator<Item = R>) -> anyhow::Result<Vec<u8>>
+where
+    R: IntoIterator<Item = C>,
+    C: AsRef<[u8]>,
+{
     let mut writer = WriterBuilder::new().from_writer(Vec::new());
     for row in rows {
         writer.write_record(row)?;

@@ -1,12 +1,11 @@
 //! Figures as they are written: JSON piece by piece, and rows of CSV or Parquet.
 
 use anyhow::{Context, bail};
-use csv::WriterBuilder;
 use mass_analytics_service::{Kpi, SeriesFinding, SeriesHead, SeriesPage, SiteKpis};
 use mass_domain::contracts::CellType;
 use serde::Serialize;
 
-use crate::exported::ParquetTable;
+use crate::exported::{ParquetTable, csv};
 use crate::http::analytics::shapes::{
     AnalyticsBucket, AnalyticsFinding, AnalyticsKpiQuery, AnalyticsPeriod, AnalyticsSeriesName, AnalyticsSeriesQuery,
     AnalyticsSiteKpis,
@@ -168,22 +167,6 @@ fn cells(heads: &[SeriesHead], page: SeriesPage) -> anyhow::Result<Vec<[String; 
 
 fn number(value: &f64) -> anyhow::Result<String> {
     Ok(serde_json::to_string(value)?)
-}
-
-/// Returns rows as CSV.
-///
-/// # Errors
-/// None in practice: it is written to memory.
-pub fn csv<R, C>(rows: impl IntoIterator<Item = R>) -> anyhow::Result<Vec<u8>>
-where
-    R: IntoIterator<Item = C>,
-    C: AsRef<[u8]>,
-{
-    let mut writer = WriterBuilder::new().from_writer(Vec::new());
-    for row in rows {
-        writer.write_record(row)?;
-    }
-    writer.into_inner().context("rows in memory")
 }
 
 /// Writes series as rows of CSV.

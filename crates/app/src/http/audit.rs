@@ -188,8 +188,7 @@ async fn export(
 /// The lines of an export, as long as its caller may read them.
 fn lines(export: Export, call: Call) -> impl Stream<Item = Result<Bytes, PortError>> {
     futures_util::stream::try_unfold((export, call), |(mut export, call)| async {
-        if let Err(problem) = still_reads(&call).await {
-            call.refused(problem).await;
+        if call.require_still(Permission::AuditRead).await.is_err() {
             tracing::info!("an export of the audit trail ended early: its caller may no longer read it");
             return Err(PortError::Unexpected(anyhow::anyhow!("the caller may no longer read the audit trail")));
         }
@@ -198,11 +197,6 @@ fn lines(export: Export, call: Call) -> impl Stream<Item = Result<Bytes, PortErr
         })?;
         Ok(lines.map(|lines| (lines.into(), (export, call))))
     })
-}
-
-/// Checks that the caller may still read the audit trail.
-async fn still_reads(call: &Call) -> Result<(), Problem> {
-    Ok(call.recognised().await?.require(Permission::AuditRead)?)
 }
 
 const RECEIPT: Operation = Operation {

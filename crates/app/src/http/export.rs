@@ -215,13 +215,7 @@ impl Download {
         if let Some(first) = self.next.take() {
             return Ok(first);
         }
-        let allowed = match self.call.recognised().await {
-            Ok(principal) => principal.require(Permission::MassRead).map_err(Problem::from),
-            Err(problem) => Err(problem),
-        };
-        if let Err(problem) = allowed {
-            return Err(self.call.refused(problem).await);
-        }
+        self.call.require_still(Permission::MassRead).await?;
         Ok(self.export.next().await?)
     }
 

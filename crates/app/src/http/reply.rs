@@ -9,7 +9,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web::Bytes;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, Responder, web};
 use futures_util::Stream;
-use mass_domain::access::Principal;
+use mass_domain::access::{Permission, Principal};
 use mass_domain::tenancy::CredentialsVersion;
 use mass_domain::trace::Origin;
 use serde::Serialize;
@@ -176,6 +176,21 @@ impl Call {
     /// The [`Problem`] if the credential is nobody's any more.
     pub async fn recognised(&self) -> Result<Principal, Problem> {
         authenticate(&self.request).await
+    }
+
+    /// Checks in the middle of the call that its caller still has a permission, and tells the audit trail if not.
+    ///
+    /// # Errors
+    /// The [`Problem`] that the call ends with.
+    pub async fn require_still(&self, permission: Permission) -> Result<(), Problem> {
+        let allowed = match self.recognised().await {
+            Ok(principal) => principal.require(permission).map_err(Problem::from),
+            Err(problem) => Err(problem),
+        };
+        match allowed {
+            Ok(()) => Ok(()),
+            Err(problem) => Err(self.refused(problem).await),
+        }
     }
 
     /// Tells the audit trail of a refusal in the middle of the call: the problem that the call ends with.

@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use anyhow::anyhow;
 use futures_util::{Stream, StreamExt, stream};
 use mass_analytics_service::{AnswerStream, TooSlow};
-use mass_domain::access::{Forbidden, Permission};
+use mass_domain::access::Permission;
 use mass_domain::port::PortError;
 
 use super::parameters::PARQUET;
@@ -27,7 +27,7 @@ const PLAIN_ROWS: usize = 10_000;
 /// The memory that a streamed answer takes: the pages that are computed, written and sent.
 const MEMORY: usize = 4 << 20;
 
-/// What an answer needs besides its pages.
+/// The parts of an answer besides its pages.
 pub(super) struct Answers {
     pub(super) call: Call,
     pub(super) streams: web::Data<Streams>,
@@ -69,13 +69,7 @@ where
 
     /// Returns the next piece, as long as the caller may read figures.
     async fn next_allowed(&mut self) -> Result<(Vec<u8>, bool), Problem> {
-        let allowed = match self.call.recognised().await {
-            Ok(principal) => principal.require(Permission::AnalyticsRead).map_err(<Problem as From<Forbidden>>::from),
-            Err(problem) => Err(problem),
-        };
-        if let Err(problem) = allowed {
-            return Err(self.call.refused(problem).await);
-        }
+        self.call.require_still(Permission::AnalyticsRead).await?;
         let (text, _, is_last) = self.next().await?;
         Ok((text, is_last))
     }
