@@ -95,7 +95,7 @@ pub struct Worker {
     committed: u64,
 }
 
-/// What is known of a tenant's projection.
+/// The last known state of a tenant's projection.
 #[derive(Default)]
 struct Backlog {
     /// The sizes of the log that were seen and are not projected, with the time at which they were seen first.
@@ -232,12 +232,7 @@ impl Worker {
         let took = begun.elapsed();
         match result {
             Ok(progress) => {
-                let known = self.tenants.entry(tenant.clone()).or_default();
-                if let Some(stop) = progress.stopped.as_ref().filter(|_| !known.is_stopped) {
-                    let (tenant, sequence) = (tenant.as_str(), stop.sequence);
-                    tracing::error!(tenant, sequence, reason = stop.reason, "the projection has stopped at an event");
-                }
-                known.note(&progress, Instant::now());
+                self.tenants.entry(tenant.clone()).or_default().note(&progress, Instant::now());
                 if progress.events == 0 {
                     return Duration::ZERO;
                 }
