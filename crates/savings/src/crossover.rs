@@ -46,7 +46,7 @@ pub struct Day {
     pub pair: usize,
     /// Whether the retrofit is planned to be on.
     pub on: bool,
-    /// What operators confirmed; `None` counts as planned.
+    /// The confirmation of the operators; `None` counts as planned.
     pub confirmation: Option<Confirmation>,
 }
 

@@ -22,7 +22,7 @@ use crate::{
 /// The least number of usable hours of either period, below which nothing is fitted.
 pub(crate) const LEAST_HOURS: usize = 7 * 24;
 
-/// What applies to both periods.
+/// The settings of both periods.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Settings {
     /// The energy that the saving is measured in.
@@ -46,9 +46,9 @@ pub struct Saving {
     pub scope: Scope,
     /// The number of those hours.
     pub hours: usize,
-    /// What the baseline's model predicts, in kWh (Ŷ).
+    /// The energy that the baseline's model predicts, in kWh (Ŷ).
     pub predicted_kwh: f64,
-    /// What was measured, in kWh.
+    /// The measured energy, in kWh.
     pub measured_kwh: f64,
     /// The sum of the adjustments, in kWh: added to the prediction.
     pub adjustments_kwh: f64,

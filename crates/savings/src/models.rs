@@ -134,7 +134,7 @@ impl Pooled {
 pub(crate) struct Candidate {
     /// The model.
     pub(crate) model: Model,
-    /// What cross-validation found.
+    /// The result of cross-validation.
     pub(crate) validation: Validation,
     /// The predicted energy of each reporting hour, in kWh.
     pub(crate) predictions: Vec<f64>,

@@ -34,7 +34,7 @@ pub(crate) struct Observations {
     pub(crate) blocks: usize,
     /// The length of a block in weeks: 1 or 0.5.
     pub(crate) block_weeks: f64,
-    /// What the period has of hours.
+    /// The completeness of the period's hours.
     pub(crate) completeness: Completeness,
     offset: i64,
 }

@@ -23,7 +23,7 @@ const PURPOSE: u64 = 5;
 /// The standard normal quantile of a power of 80 %.
 const Z80: f64 = 0.842;
 
-/// What a design is predicted to show in so many weeks, in % of the energy that is used without the retrofit.
+/// The prediction for a design of so many weeks, in % of the energy that is used without the retrofit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Prediction {
     /// The half-width at 90 % confidence.

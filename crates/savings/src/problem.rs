@@ -38,7 +38,7 @@ pub(crate) struct Problem {
     outcomes: Vec<f64>,
 }
 
-/// What a cross-validation finds.
+/// The result of a cross-validation.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Validation {
     /// The weight of the penalty with the least error.

@@ -28,7 +28,7 @@ pub struct PrePost<'a> {
     pub reporting: &'a [Hour],
     /// The period after.
     pub reporting_period: Period,
-    /// What applies to both.
+    /// The settings of both.
     pub settings: &'a Settings,
 }
 
@@ -57,9 +57,9 @@ pub struct Total {
 /// The report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// What is claimed, and why.
+    /// The claim, and the reasons for it.
     pub verdict: Verdict,
-    /// What the verdict was decided on.
+    /// The evidence for the verdict.
     pub evidence: Evidence,
     /// The saving; `None` if it is refused.
     pub saving: Option<Saving>,

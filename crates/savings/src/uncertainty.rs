@@ -25,11 +25,11 @@ const PURPOSE: u64 = 1;
 pub struct Uncertainty {
     /// The half-width U: the root of the sum of the squares of the parts.
     pub half_width_kwh: f64,
-    /// What hold-outs of the baseline miss.
+    /// The error of the baseline's hold-outs.
     pub noise_kwh: f64,
-    /// What the baseline's weeks leave open of the parameters (B).
+    /// The spread of the parameters over the baseline's weeks (B).
     pub parameters_kwh: f64,
-    /// What the choice of the model makes (D).
+    /// The spread over the choice of the model (D).
     pub spread_kwh: f64,
     /// The root mean square of the relative errors of the hold-outs.
     pub hold_out_rms: f64,
@@ -37,7 +37,7 @@ pub struct Uncertainty {
     pub hold_out_weeks: f64,
 }
 
-/// What a claim consists of.
+/// The parts of a claim.
 #[derive(Debug, Clone)]
 pub(crate) struct Claim<'a> {
     /// The sums of the rows of the claimed hours, one per coefficient.

@@ -22,7 +22,7 @@ pub const MOST_IT_OUTSIDE: f64 = 0.05;
 /// A relative change of the predicted total under 3 % of humidity noise that is warned of.
 pub const MOST_HUMIDITY_ERROR: f64 = 0.005;
 
-/// What a report claims.
+/// The claim of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
@@ -93,7 +93,7 @@ impl Reason {
     }
 }
 
-/// What a verdict is decided on. All of it is known without the energy that the reporting period measured.
+/// The evidence for a verdict. All of it is known without the energy that the reporting period measured.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Evidence {
     /// Weeks of baseline (N).
@@ -121,7 +121,7 @@ pub struct Evidence {
 /// A verdict.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Verdict {
-    /// What is claimed.
+    /// The claim.
     pub standing: Standing,
     /// The hours it is claimed for.
     pub scope: Scope,

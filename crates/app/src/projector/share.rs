@@ -25,7 +25,7 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// The time between two samples of the rate of ingestion.
 const SAMPLE: Duration = Duration::from_millis(250);
 
-/// What ingestion does at one moment.
+/// The state of ingestion at one moment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ingestion {
     /// The documents that were committed since the process began.
@@ -34,7 +34,7 @@ pub(super) struct Ingestion {
     pub(super) waiting: usize,
 }
 
-/// What is known of ingestion, by its last samples.
+/// The load of ingestion, by its last samples.
 #[derive(Debug, Default)]
 pub(super) struct Share {
     sampled: Option<(Instant, u64)>,

@@ -1,4 +1,4 @@
-//! What a projection has of the requests that events remove.
+//! The projected rows of the requests that events remove.
 
 use std::collections::{HashMap, HashSet};
 

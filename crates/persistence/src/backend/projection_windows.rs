@@ -1,4 +1,4 @@
-//! What is stored around the windows of an update.
+//! Reads the stored rows around the windows of an update.
 
 use std::collections::HashMap;
 

@@ -6,7 +6,7 @@ use mass_savings::{Hour, PrePost, Report, Saving, Scope, Standing, placebo_pilot
 
 use crate::data::{Noise, Site, mean, median, settings, span};
 
-/// What a trial gave.
+/// The result of a trial.
 struct Trial {
     error_percent: f64,
     half_percent: f64,

@@ -34,7 +34,7 @@ pub struct AnalyticsAsOf {
 pub struct AnalyticsStop {
     /// Its sequence.
     pub sequence: i64,
-    /// What is wrong with it, or with the document that it names.
+    /// The fault of the event, or of the document that it names.
     pub reason: String,
 }
 
@@ -146,7 +146,7 @@ impl AnalyticsPeriod {
     }
 }
 
-/// What is known of an answer before its series.
+/// The members of an answer before its series.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct AnalyticsSeriesQuery {
     /// The period.
@@ -246,7 +246,7 @@ impl From<service::SiteKpis> for AnalyticsSiteKpis {
     }
 }
 
-/// What is known of an answer before its indicators.
+/// The members of an answer before its indicators.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct AnalyticsKpiQuery {
     /// The period.
@@ -309,7 +309,7 @@ pub struct AnalyticsFinding {
     /// The day in UTC, by its begin.
     #[schemars(extend("format" = "date-time"))]
     pub day: String,
-    /// What is doubtful.
+    /// The kind of doubt.
     #[schemars(extend("enum" = ["gap", "stuck", "spike", "duplicate", "clock_jump", "unit"]))]
     pub kind: &'static str,
     /// The number of times on that day.
@@ -368,7 +368,7 @@ fn quality_example() -> Value {
     })
 }
 
-/// What was accepted on a day in UTC.
+/// The requests that were accepted on a day in UTC.
 #[derive(Serialize, JsonSchema)]
 pub struct AnalyticsDay {
     /// The day, by its begin.
@@ -380,14 +380,14 @@ pub struct AnalyticsDay {
     pub bytes: i64,
 }
 
-/// What is left of a quota.
+/// A quota, and the rest of it.
 #[derive(Serialize, JsonSchema)]
 pub struct AnalyticsQuota {
     /// The quota; null for none.
     pub allowed: Option<u64>,
-    /// What counts against it.
+    /// The amount that counts against it.
     pub used: u64,
-    /// What is left; null without a quota.
+    /// The rest; null without a quota.
     pub left: Option<u64>,
 }
 
@@ -397,7 +397,7 @@ impl AnalyticsQuota {
     }
 }
 
-/// What a tenant has sent and holds.
+/// The usage of a tenant: its requests, and its sources.
 #[derive(Serialize, JsonSchema)]
 #[schemars(extend("examples" = [usage_example()]))]
 pub struct AnalyticsUsage {

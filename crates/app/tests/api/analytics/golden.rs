@@ -23,7 +23,7 @@ fn rows(name: &str) -> Vec<Vec<String>> {
     text.lines().skip(1).map(|line| line.split(',').map(str::to_owned).collect()).collect()
 }
 
-/// What the site and its devices send, in the order of the files.
+/// The documents of the site and its devices, in the order of the files.
 fn documents() -> Vec<Value> {
     let number = |text: &str| json!(text.parse::<f64>().unwrap());
     let site = rows("site.csv").into_iter().map(|row| {

@@ -1,4 +1,4 @@
-//! What is read around windows, compared with its definition.
+//! Compares the rows that are read around windows with their definition.
 
 use std::collections::BTreeSet;
 

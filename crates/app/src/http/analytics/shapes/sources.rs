@@ -35,7 +35,7 @@ pub struct AnalyticsCompleteness {
     pub last_30_days: Option<f64>,
 }
 
-/// What a site or device has said.
+/// The reports of a site or device.
 #[derive(Serialize, JsonSchema)]
 pub struct AnalyticsSourceState {
     /// How recent the last value is: `fresh` up to three learned intervals (or two minutes), `late` up to twelve (or a day),
@@ -101,7 +101,7 @@ pub struct AnalyticsSite {
     pub site_id: String,
     /// The number of devices that name it.
     pub devices: u64,
-    /// What its own reports say, without its devices; null if there are none.
+    /// Its own reports, without those of its devices; null if there are none.
     pub state: Option<AnalyticsSourceState>,
 }
 
@@ -143,7 +143,7 @@ pub struct AnalyticsDevice {
     pub device_type: Option<String>,
     /// The location that the newest document tells.
     pub location: Option<String>,
-    /// What it has said; null if none of its documents has a value.
+    /// Its reports; null if none of its documents has a value.
     pub state: Option<AnalyticsSourceState>,
 }
 
