@@ -1,24 +1,25 @@
-//! Exporting requests with their documents: all that match a filter, from one snapshot.
+//! Exporting requests with their documents: all that match a filter and were stored when it began, page by page.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 
-use futures_util::future::poll_fn;
 use mass_domain::access::{Forbidden, Permission, Principal};
+use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{MassRequest, RequestFilter};
 use mass_domain::port::PortError;
-use mass_domain::time::{Clock, Timestamp};
-use tokio::sync::mpsc;
+use mass_domain::tenancy::TenantId;
+use tokio::task::JoinSet;
 
 use crate::MassService;
+use crate::store::MassStore;
 
 /// The most bytes that the documents of a page have together. A page with one request may have more.
 const PAGE_BYTES: u64 = 256 << 10;
 
-/// The time that an export may take, in seconds. Until its end, the database keeps what has been deleted or replaced
-/// since its beginning.
-const LIMIT_SECONDS: i64 = 3600;
+/// The most requests of a page.
+const MOST_REQUESTS: u64 = 1000;
+
+/// The number of requests that the first page asks for, whose size is not known yet.
+const FIRST_REQUESTS: u64 = 50;
 
 /// A request as it is exported.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,42 +30,72 @@ pub struct ExportedRequest {
     pub natural_key: Option<String>,
 }
 
-/// Reason for which an export ends early.
+/// A page of an export, as it is asked of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExportSpan {
+    /// The last request of the page before.
+    pub after: Option<MassRequestId>,
+    /// The last request of the export.
+    pub until: MassRequestId,
+    /// The most requests of the page.
+    pub requests: u64,
+    /// The most bytes that the documents have together. One request may have more.
+    pub bytes: u64,
+}
+
+/// A page of an export, as a store reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportPage {
+    /// The requests, oldest first.
+    pub requests: Vec<ExportedRequest>,
+    /// True if another page may follow.
+    pub more: bool,
+}
+
+/// Reason for which no export begins.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// It has taken too long.
-    #[error("an export takes at most {LIMIT_SECONDS} seconds")]
-    TooLong,
+    /// The caller may not read requests.
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] PortError),
 }
 
-type Reading = Pin<Box<dyn Future<Output = Result<(), PortError>> + Send>>;
-
 /// An export under way. It ends when this is dropped.
 pub struct Export {
-    /// The work of the store, until it is done.
-    reading: Option<Reading>,
-    pages: mpsc::Receiver<Vec<ExportedRequest>>,
-    clock: Arc<dyn Clock>,
-    until: Timestamp,
+    store: Arc<dyn MassStore>,
+    tenant: TenantId,
+    filter: Arc<RequestFilter>,
+    until: MassRequestId,
+    /// The page that is read while the one before it is written; none after the last.
+    reading: JoinSet<Result<ExportPage, PortError>>,
 }
 
 impl MassService {
-    /// Begins to export the requests of the caller's tenant that match the filter, oldest first. All of them are read
-    /// from one snapshot, which the first call of [`Export::next`] takes.
+    /// Begins to export the requests of the caller's tenant that match the filter, oldest first: those up to the
+    /// newest that is stored now. Each page is read by itself, so that an export holds no snapshot of the database for
+    /// longer than a page takes, however slowly it is taken. A request that is deleted before its page is read is left
+    /// out.
     ///
     /// # Errors
-    /// [`Forbidden`].
-    pub fn export(&self, principal: &Principal, filter: RequestFilter) -> Result<Export, Forbidden> {
+    /// [`ExportError`].
+    pub async fn export(&self, principal: &Principal, filter: RequestFilter) -> Result<Export, ExportError> {
         principal.require(Permission::MassRead)?;
-        let (store, tenant) = (Arc::clone(&self.store), principal.tenant().clone());
-        let (sender, pages) = mpsc::channel(1);
-        let reading = async move { store.export(&tenant, &filter, PAGE_BYTES, sender).await };
-        let now = self.clock.now();
-        let until = now.plus_seconds(LIMIT_SECONDS).unwrap_or(now);
-        Ok(Export { reading: Some(Box::pin(reading)), pages, clock: Arc::clone(&self.clock), until })
+        let tenant = principal.tenant().clone();
+        let newest = self.store.newest(&tenant).await?;
+        let mut export = Export {
+            store: Arc::clone(&self.store),
+            tenant,
+            filter: Arc::new(filter),
+            until: newest.unwrap_or_else(|| MassRequestId::from_uuid(uuid::Uuid::nil())),
+            reading: JoinSet::new(),
+        };
+        if newest.is_some() {
+            export.read(None, FIRST_REQUESTS);
+        }
+        Ok(export)
     }
 }
 
@@ -72,23 +103,28 @@ impl Export {
     /// Returns the next requests, or `None` after the last ones.
     ///
     /// # Errors
-    /// [`ExportError`]; nothing follows it.
-    pub async fn next(&mut self) -> Result<Option<Vec<ExportedRequest>>, ExportError> {
-        if self.clock.now() > self.until {
-            return Err(ExportError::TooLong);
+    /// [`PortError`]; nothing follows it.
+    pub async fn next(&mut self) -> Result<Option<Vec<ExportedRequest>>, PortError> {
+        let Some(read) = self.reading.join_next().await else { return Ok(None) };
+        let page = read.map_err(|error| PortError::Unexpected(error.into()))??;
+        let Some(last) = page.requests.last() else { return Ok(None) };
+        if page.more {
+            self.read(Some(last.request.summary.id), requests_after(&page.requests));
         }
-        let Self { reading, pages, .. } = self;
-        poll_fn(|context| {
-            if let Some(work) = reading
-                && let Poll::Ready(done) = work.as_mut().poll(context)
-            {
-                *reading = None;
-                if let Err(error) = done {
-                    return Poll::Ready(Err(error.into()));
-                }
-            }
-            pages.poll_recv(context).map(Ok)
-        })
-        .await
+        Ok(Some(page.requests))
     }
+
+    /// Begins to read a page.
+    fn read(&mut self, after: Option<MassRequestId>, requests: u64) {
+        let (store, tenant, filter) = (Arc::clone(&self.store), self.tenant.clone(), Arc::clone(&self.filter));
+        let span = ExportSpan { after, until: self.until, requests, bytes: PAGE_BYTES };
+        self.reading.spawn(async move { store.export(&tenant, &filter, span).await });
+    }
+}
+
+/// Returns the number of requests to ask for after a page: as many of its size as fit, so that few are read in vain.
+fn requests_after(page: &[ExportedRequest]) -> u64 {
+    let bytes: usize = page.iter().map(|exported| exported.request.document.len()).sum();
+    let (requests, bytes) = (page.len() as u64, bytes as u64);
+    (requests * PAGE_BYTES / bytes.max(1)).clamp(1, MOST_REQUESTS)
 }

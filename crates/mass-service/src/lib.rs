@@ -48,7 +48,7 @@ pub use deliver::{Answer, Deliverer, DeliverySettings, Randomness, Recommender, 
 pub use deliveries::{DeliveryError, DeliveryQuery, DeliveryService};
 pub use document::{DocumentError, Record, SentKey};
 pub use dry_run::{DryRunError, Verdict};
-pub use export::{Export, ExportError, ExportedRequest};
+pub use export::{Export, ExportError, ExportPage, ExportSpan, ExportedRequest};
 pub use mappings::{
     ChangedMapping, CheckedProfile, Digests, MAX_MAPPINGS, Mapping, MappingChange, MappingDeletion, MappingError,
     MappingService, MappingStore, MappingSummary, Precondition, ProfileText,

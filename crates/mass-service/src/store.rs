@@ -10,13 +10,12 @@ use mass_domain::port::PortError;
 use mass_domain::recommendation::{self, Recommendation};
 use mass_domain::tenancy::{CredentialsVersion, TenantId};
 use mass_domain::time::Timestamp;
-use tokio::sync::mpsc::Sender;
 
 use crate::acceptance::SubmissionResults;
 use crate::claim::{Claim, Claimed, Conclusion, Recorded, Restraint};
 use crate::delete::{DeleteError, Deletion};
 use crate::deletions::{CountedSet, DeletedStep, DeletionStep};
-use crate::export::ExportedRequest;
+use crate::export::{ExportPage, ExportSpan};
 use crate::outbox::{HandleError, SendError};
 use crate::submission::Submission;
 use crate::transition::{Transition, TransitionError};
@@ -99,16 +98,17 @@ pub trait MassStore: Send + Sync {
         bytes: u64,
     ) -> Result<DocumentPage, PortError>;
 
-    /// Reads all requests that match the filter from one snapshot, oldest (smallest id) first, and sends them page by
-    /// page, each with at most this number of bytes of documents, but at least one request. Waits while the channel is
-    /// full, and ends early once the receiver is dropped.
+    /// Returns the tenant's newest request (of the largest id), if there is any; a deleted one, too.
+    async fn newest(&self, tenant: &TenantId) -> Result<Option<MassRequestId>, PortError>;
+
+    /// Reads the requests of the span that match the filter, oldest (smallest id) first, with their documents: as many
+    /// as the span lets in, but at least one if there is any.
     async fn export(
         &self,
         tenant: &TenantId,
         filter: &RequestFilter,
-        bytes: u64,
-        pages: Sender<Vec<ExportedRequest>>,
-    ) -> Result<(), PortError>;
+        span: ExportSpan,
+    ) -> Result<ExportPage, PortError>;
 
     /// Lists the events of a request, in their order.
     async fn list_events(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<Vec<Event>>, PortError>;

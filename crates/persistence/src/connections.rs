@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The time to establish a connection, beyond which the database counts as unreachable.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The number of exports that a process reads at the same time, one for each tenant.
+/// The number of exports of which a process reads a page at the same time, one for each tenant.
 pub(crate) const EXPORTS: u32 = 8;
 
 /// The number of answers from figures that a process computes at the same time.
@@ -192,6 +192,15 @@ impl<C: Walled> Connections<C> {
         work: impl FnOnce(&mut C, &TenantId) -> QueryResult<T> + Send + 'static,
     ) -> Result<T, PortError> {
         self.with_tenant(None, tenant, |mut connection| connection.run(work)).await?
+    }
+
+    /// Runs a unit of work for a tenant that only reads, as [`read_for`](Self::read_for) does, without a time limit.
+    pub(crate) async fn read_at_length_for<T: Send + 'static>(
+        &self,
+        tenant: &TenantId,
+        work: impl Fn(&mut C, &TenantId) -> QueryResult<T> + Send + 'static,
+    ) -> Result<T, PortError> {
+        self.with_tenant(None, tenant, |mut connection| connection.read(work)).await?
     }
 
     /// Lends a connection for several units of work of a tenant. Fails only if there is no turn or no connection in time,

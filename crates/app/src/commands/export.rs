@@ -181,7 +181,7 @@ impl Source {
         let installation = Installation::open(settings, secrets).await?;
         print_first_password(installation.bootstrapped.as_ref());
         let tenant = tenant(settings, &installation, named).await?;
-        Ok(Self::Local(installation.mass().export(&Principal::system(tenant), filter)?))
+        Ok(Self::Local(installation.mass().export(&Principal::system(tenant), filter).await?))
     }
 
     /// Returns the next lines, each a request; `None` at the end.

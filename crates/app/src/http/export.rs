@@ -41,8 +41,8 @@ const PARQUET: &str = "application/vnd.apache.parquet";
 const EXPORT: Operation = Operation {
     id: "exportMassRequests",
     summary: "Export MASS requests.",
-    description: "All that the filters let through, with their documents, oldest first and from one snapshot, however \
-        many they are. As lines (NDJSON): a request a line; **the last line has the totals, and an export without it is \
+    description: "All that the filters let through, with their documents, oldest first, up to the newest that is stored \
+        when the export begins, however many they are. As lines (NDJSON): a request a line; **the last line has the totals, and an export without it is \
         cut**. As CSV, for which `contract` is needed: a row a document with the columns that a batch reads, or a row a \
         metric where the contract takes any metrics; an export that fails ends the connection. Compressed as \
         `Accept-Encoding` says: `zstd` or `gzip`. Builds with Parquet, such as the container image, also answer \
@@ -69,18 +69,13 @@ async fn export(
     let stream = streams::open(&streams, &call.principal)?;
     let mut room = Room::new(Arc::clone(&stream));
     room.fit(form.memory() + coding.memory())?;
-    let export = service.export(&call.principal, filter)?;
+    let export = service.export(&call.principal, filter).await?;
     let writer = Writer { form, encoder: Encoder::new(coding).map_err(anyhow::Error::from)?, requests: 0 };
     let download = Download::begin(call, export, writer, pace.into_inner(), room).await?;
     Ok(answer(coding, download))
 }
 
-problem_from! {
-    ExportError: Store;
-        ExportError::TooLong => Self::unavailable(
-            "An export takes at most an hour: export less at once, by filters.", std::time::Duration::from_secs(5),
-        ),
-}
+problem_from! { ExportError: Forbidden, Store }
 
 /// The form of an export.
 enum Form {

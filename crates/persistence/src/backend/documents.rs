@@ -7,21 +7,13 @@ use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::RequestFilter;
 use mass_domain::page::Limit;
 use mass_domain::tenancy::TenantId;
-use mass_service::{DocumentPage, ExportedRequest};
-use tokio::sync::mpsc::Sender;
+use mass_service::{DocumentPage, ExportPage, ExportSpan, ExportedRequest};
 
 use super::{Backend, Connection, RowByRow};
 use crate::columns::{Id, Instant, Word};
 use crate::id_bounds::{lowest_id_after, lowest_id_from};
 use crate::rows::RequestRow;
 use crate::schema::mass_requests;
-
-/// The most requests that an export asks for at once. They are read one by one; but of an export that is abandoned, the
-/// rest of them is read, too.
-const ROWS: i64 = 10_000;
-
-/// The most requests of a page of an export.
-const ROWS_OF_PAGE: usize = Limit::MAX as usize;
 
 define_sql_function! {
     /// Returns the number of bytes of a text, without reading it.
@@ -114,45 +106,43 @@ pub(super) fn list(
     })
 }
 
-/// Sends all requests that match the filter, oldest first, until the receiver is dropped.
+/// Returns the newest request.
+pub(super) fn newest(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Option<MassRequestId>> {
+    let newest = mass_requests::table
+        .filter(mass_requests::tenant_id.eq(tenant.as_str()))
+        .order(mass_requests::id.desc())
+        .select(mass_requests::id);
+    let newest: Option<Id> = newest.first(connection).optional()?;
+    Ok(newest.map(|id| MassRequestId::from_uuid(id.0)))
+}
+
+/// Reads a page of an export, row by row, so that rows beyond its bytes take no memory.
 pub(super) fn export(
     connection: &mut Connection,
     tenant: &TenantId,
     filter: &RequestFilter,
-    bytes: u64,
-    pages: &Sender<Vec<ExportedRequest>>,
-) -> QueryResult<()> {
-    super::read(connection, |connection| {
-        let mut after: Option<Id> = None;
-        loop {
-            let mut query = matching(tenant, filter).order(mass_requests::id.asc()).limit(ROWS);
-            if let Some(after) = after {
-                query = query.filter(mass_requests::id.gt(after));
-            }
-            let query = query.select((RequestRow::as_select(), mass_requests::natural_key));
-            let rows = query.load_iter::<(RequestRow, Option<String>), RowByRow>(connection)?;
-            let (mut page, mut room, mut found) = (Vec::new(), bytes, 0);
-            for row in rows {
-                let (row, natural_key) = row?;
-                let request = row.into_request()?;
-                after = Some(Id(request.summary.id.as_uuid()));
-                found += 1;
-                let size = u64::try_from(request.document.len()).unwrap_or(u64::MAX);
-                if page.len() >= ROWS_OF_PAGE || (size > room && !page.is_empty()) {
-                    if pages.blocking_send(std::mem::take(&mut page)).is_err() {
-                        return Ok(());
-                    }
-                    room = bytes;
-                }
-                room = room.saturating_sub(size);
-                page.push(ExportedRequest { request, natural_key });
-            }
-            let is_abandoned = !page.is_empty() && pages.blocking_send(page).is_err();
-            if found < ROWS || is_abandoned {
-                return Ok(());
-            }
+    span: ExportSpan,
+) -> QueryResult<ExportPage> {
+    let limit = i64::try_from(span.requests).unwrap_or(i64::MAX);
+    let mut query = matching(tenant, filter).filter(mass_requests::id.le(Id(span.until.as_uuid())));
+    if let Some(after) = span.after {
+        query = query.filter(mass_requests::id.gt(Id(after.as_uuid())));
+    }
+    let query = query.order(mass_requests::id.asc()).limit(limit);
+    let query = query.select((RequestRow::as_select(), mass_requests::natural_key));
+    let (mut requests, mut room) = (Vec::new(), span.bytes);
+    for row in query.load_iter::<(RequestRow, Option<String>), RowByRow>(connection)? {
+        let (row, natural_key) = row?;
+        let request = row.into_request()?;
+        let rest = room.checked_sub(u64::try_from(request.document.len()).unwrap_or(u64::MAX));
+        if rest.is_none() && !requests.is_empty() {
+            return Ok(ExportPage { requests, more: true });
         }
-    })
+        room = rest.unwrap_or_default();
+        requests.push(ExportedRequest { request, natural_key });
+    }
+    let more = requests.len() as u64 == span.requests;
+    Ok(ExportPage { requests, more })
 }
 
 /// Returns the first of these requests, with the numbers of their documents' bytes: as many as fit, but at least one.

@@ -11,10 +11,9 @@ use mass_domain::port::PortError;
 use mass_domain::tenancy::{CredentialsVersion, TenantId};
 use mass_domain::time::Timestamp;
 use mass_service::{
-    CountedSet, DeleteError, DeletedStep, Deletion, DeletionStep, DocumentPage, ExportedRequest, Found, MassStore,
-    Submission, SubmissionResults, Transition, TransitionError,
+    CountedSet, DeleteError, DeletedStep, Deletion, DeletionStep, DocumentPage, ExportPage, ExportSpan, Found,
+    MassStore, Submission, SubmissionResults, Transition, TransitionError,
 };
-use tokio::sync::mpsc::Sender;
 
 use super::audit::{self, Head};
 use super::requests::{find, find_as_of, update};
@@ -87,18 +86,20 @@ impl MassStore for Store {
             .await
     }
 
+    async fn newest(&self, tenant: &TenantId) -> Result<Option<MassRequestId>, PortError> {
+        self.reads.read_for(tenant, documents::newest).await
+    }
+
     async fn export(
         &self,
         tenant: &TenantId,
         filter: &RequestFilter,
-        bytes: u64,
-        pages: Sender<Vec<ExportedRequest>>,
-    ) -> Result<(), PortError> {
+        span: ExportSpan,
+    ) -> Result<ExportPage, PortError> {
         let filter = filter.clone();
-        let export = move |connection: &mut Connection, tenant: &TenantId| {
-            documents::export(connection, tenant, &filter, bytes, &pages)
-        };
-        self.exports.run_at_length_for(tenant, export).await
+        self.exports
+            .read_at_length_for(tenant, move |connection, tenant| documents::export(connection, tenant, &filter, span))
+            .await
     }
 
     async fn list_events(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<Vec<Event>>, PortError> {
