@@ -90,6 +90,14 @@ uuid_id!(
     /// Identifies a record in the quarantine.
     QuarantineId
 );
+uuid_id!(
+    /// Identifies a savings project.
+    SavingsProjectId
+);
+uuid_id!(
+    /// Identifies a report of a savings project.
+    SavingsReportId
+);
 
 #[cfg(test)]
 mod tests {

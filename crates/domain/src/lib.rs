@@ -28,6 +28,7 @@ pub mod port;
 pub mod quarantine;
 pub mod recommendation;
 pub mod records;
+pub mod savings;
 pub mod tenancy;
 pub mod time;
 pub mod trace;
