@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 
 from . import figures, machine
-from .common import copied_again, in_turn
+from .common import copied_again, in_turn, until_projected
 from .load import TABLE, Refused, pgbench
 from .server import HangingEngine, Mass, PASSWORD, Peer
 
@@ -205,6 +205,7 @@ def export(run):
                 what = {"database": database, "round": number, "documents": documents}
 
                 def ours():
+                    until_projected(server)
                     before = server.measure_peak()
                     size, seconds = exported(server)
                     growth = machine.memory_mib(server.pid)[1] - before
