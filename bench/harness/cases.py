@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 
 from . import figures, machine
-from .common import copied_again, in_turn, until_projected
+from .common import copied_again, in_turn
 from .load import TABLE, Refused, pgbench
 from .server import HangingEngine, Mass, PASSWORD, Peer
 
@@ -193,11 +193,14 @@ def mapping(run):
 
 
 def export(run):
-    """All documents in one answer beside \\copy of the same, what it adds to the memory, and what those who send notice."""
+    """All documents in one answer beside \\copy of the same, what it adds to the memory, and what those who send notice.
+
+    Figures are not kept meanwhile: they would be behind by as many documents as are stored here at once.
+    """
     file, documents = run.work / "readings.ndjson", run.plan.events
     run.loader.readings(file, documents)
     for database in ["postgres", "sqlite"]:
-        with run.mass_on(database) as server:
+        with run.mass_on(database, settings=figures.OFF) as server:
             run.loader.batch(server, file=file)
             if database == "postgres":
                 run.cluster.analyse(server.environment["DATABASE_URL"])
@@ -205,7 +208,6 @@ def export(run):
                 what = {"database": database, "round": number, "documents": documents}
 
                 def ours():
-                    until_projected(server)
                     before = server.measure_peak()
                     size, seconds = exported(server)
                     growth = machine.memory_mib(server.pid)[1] - before

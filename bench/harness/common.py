@@ -13,12 +13,6 @@ def in_turn(number, *turns):
         turn()
 
 
-def until_projected(server):
-    """Waits until figures follow from all that is stored, so that the projection does no work beside what is measured."""
-    while server.get("/v1/sites?limit=1")["as_of"]["behind"]:
-        time.sleep(0.05)
-
-
 def sqlite3_command(database, script):
     subprocess.run(["sqlite3", "-bail", database], input=script, text=True, check=True, stdout=subprocess.DEVNULL)
 

@@ -35,16 +35,17 @@ pub struct MassRequestExport {
     pub document: Box<RawValue>,
 }
 
-/// Returns the line of a request, with its line feed.
+/// Appends the line of a request, with its line feed.
 ///
 /// # Errors
 /// When the stored document is no JSON: something else than MASS wrote it.
-pub fn line(exported: ExportedRequest) -> anyhow::Result<Vec<u8>> {
+pub fn write_line(exported: ExportedRequest, text: &mut Vec<u8>) -> anyhow::Result<()> {
     let ExportedRequest { request, natural_key } = exported;
     let document = RawValue::from_string(request.document).context("a stored document is no JSON")?;
-    let mut line = serde_json::to_vec(&MassRequestExport { summary: request.summary.into(), natural_key, document })?;
-    line.push(b'\n');
-    Ok(line)
+    let export = MassRequestExport { summary: request.summary.into(), natural_key, document };
+    serde_json::to_writer(&mut *text, &export)?;
+    text.push(b'\n');
+    Ok(())
 }
 
 /// Writes documents of one contract as rows of CSV.

@@ -16,7 +16,7 @@ use mass_domain::contracts::ContractId;
 use mass_domain::mass_request::{RequestFilter, Status};
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
-use mass_service::Export;
+use mass_service::{Export, ExportedRequest};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -189,11 +189,17 @@ impl Source {
         match self {
             Self::Local(export) => {
                 let page = export.next().await?;
-                page.map(|page| page.into_iter().map(exported::line).collect()).transpose()
+                page.map(|page| page.into_iter().map(line).collect()).transpose()
             }
             Self::Server(server) => server.next().await,
         }
     }
+}
+
+fn line(exported: ExportedRequest) -> anyhow::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    exported::write_line(exported, &mut line)?;
+    Ok(line)
 }
 
 /// The destination of the export.

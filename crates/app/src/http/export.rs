@@ -33,6 +33,9 @@ pub const OPERATIONS: &[Operation] = &[EXPORT];
 /// The memory that an export takes besides its coding: the pages that are read, written and sent.
 const MEMORY: usize = 1 << 20;
 
+/// About as many bytes as a line has besides its document.
+const LINE: usize = 1 << 10;
+
 /// The memory that Parquet takes besides: a row group, as cells and as it is encoded.
 const ROW_GROUP: usize = 24 << 20;
 
@@ -140,11 +143,12 @@ impl Writer {
     }
 
     fn write(&mut self, requests: Vec<ExportedRequest>) -> anyhow::Result<Vec<u8>> {
-        let mut text = Vec::new();
+        let documents: usize = requests.iter().map(|exported| exported.request.document.len()).sum();
+        let mut text = Vec::with_capacity(documents + LINE * requests.len());
         for exported in requests {
             self.requests += 1;
             match &mut self.form {
-                Form::Lines => text.append(&mut exported::line(exported)?),
+                Form::Lines => exported::write_line(exported, &mut text)?,
                 Form::Rows(rows) => {
                     let MassRequest { summary, document, .. } = exported.request;
                     let (id, created_at) = (summary.id.to_string(), summary.created_at.to_string());
