@@ -1,11 +1,11 @@
 //! Non-routine adjustments (IPMVP): events that change the energy use and are no part of the retrofit.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{errors::Error, hour::Period, numbers::real, observations::Observations};
 
 /// A non-routine adjustment. None is ever made without such a record.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Adjustment {
     /// The person who is responsible for it.
     pub author: String,

@@ -1,6 +1,6 @@
 //! Alternatives to the main model, fitted for the spread of their totals alone.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     boosting::Boosted,
@@ -19,7 +19,7 @@ const NEIGHBOURS: usize = 60;
 const SLOPE_RIDGE: f64 = 1e-3;
 
 /// The kind of an alternative.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Alternative {
     /// Another candidate.

@@ -1,6 +1,6 @@
 //! Covariates beside weather and IT load: the weekly profile of the inlet temperature, and declared operating modes.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     design::{COVARIATES, DEW_POINT, Frame, IT, TEMPERATURE, Term},
@@ -16,7 +16,7 @@ const HOURS_OF_WEEK: usize = 168;
 
 /// A declared operating mode: times in which the plant runs in another way (an economiser on by calendar, a changed
 /// set-point).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mode {
     /// The name, for people.
     pub name: String,

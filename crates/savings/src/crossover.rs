@@ -2,31 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-use statrs::distribution::{ContinuousCDF, StudentsT};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     covariates::{Covariates, Mode},
-    design::{Design, Frame, IT, TEMPERATURE, Term, WET_BULB},
     errors::Error,
+    estimate::Estimate,
     hour::{Boundary, HOUR, Hour, Period},
-    numbers::{mean, real},
     observations::Observations,
-    problem::{Blocks, Problem},
     random::Random,
+    verdict::LEAST_PAIRS,
 };
 
-/// The least number of complete pairs.
-const LEAST_PAIRS: usize = 3;
-/// The functions of the effect of temperature.
-const EFFECT_FUNCTIONS: usize = 6;
 /// The hours after a switch that may be dropped.
 const WASHOUT_HOURS: usize = 3;
 /// The stream of the schedule.
 const PURPOSE: u64 = 4;
 
 /// The confirmation of a day by the operators.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "applied", content = "share")]
 pub enum Confirmation {
     /// The day ran as planned.
@@ -38,7 +32,7 @@ pub enum Confirmation {
 }
 
 /// A day of the schedule.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Day {
     /// The local day, counted from 1970-01-01.
     pub day: i64,
@@ -102,7 +96,7 @@ pub struct Crossover<'a> {
 }
 
 /// An effect, summed over the hours of the claim.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Effect {
     /// The saving in kWh: what would have been used more without the retrofit.
     pub saving_kwh: f64,
@@ -111,7 +105,7 @@ pub struct Effect {
 }
 
 /// The evaluation of a crossover.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CrossoverReport {
     /// The number of complete pairs.
     pub pairs: usize,
@@ -125,8 +119,33 @@ pub struct CrossoverReport {
     pub it: Effect,
     /// The effect on the facility's energy, likewise; `None` if hours lack it.
     pub facility: Option<Effect>,
+    /// The weight of the penalty (λ) of the headline's model.
+    pub lambda: f64,
     /// CV(RMSE) of hours out of sample, over pairs.
     pub cv_rmse: f64,
+    /// Normalised mean bias error out of sample.
+    pub nmbe: f64,
+    /// The days of complete pairs, in the order of time.
+    pub days: Vec<CrossoverDay>,
+}
+
+/// A day of a crossover.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CrossoverDay {
+    /// The local day, counted from 1970-01-01.
+    pub day: i64,
+    /// The pair it belongs to, from 0.
+    pub pair: usize,
+    /// Whether the retrofit was planned to be on.
+    pub on: bool,
+    /// The share of the day that the retrofit was on, as confirmed.
+    pub treated: f64,
+    /// Its usable hours.
+    pub hours: usize,
+    /// Their measured energy, in kWh.
+    pub measured_kwh: f64,
+    /// The energy that the model expects of them without the retrofit, in kWh.
+    pub expected_kwh: f64,
 }
 
 /// Evaluates a crossover: y = covariates + on·s₆(T), where the covariates are splines of weather and IT load, the inlet
@@ -148,32 +167,64 @@ pub fn evaluate_crossover(pilot: &Crossover<'_>) -> Result<CrossoverReport, Erro
         .map(|(hour, _)| hour.temperature_c)
         .collect();
     let claim = pilot.claim.unwrap_or(&own);
-    let (intention_to_treat, cv_rmse) = effect(&hours, &planned, &observations.energy, true, claim)?;
-    let (as_treated, _) = effect(&hours, &treated, &observations.energy, true, claim)?;
-    let (it, _) = effect(&hours, &planned, &observations.it(), false, claim)?;
-    let facility: Option<Vec<f64>> = observations.hours.iter().map(|hour| hour.facility_kwh).collect();
-    let facility = match facility {
-        Some(energy) => Some(effect(&hours, &planned, &energy, false, claim)?.0),
-        None => None,
+    let main = Estimate::new(&hours, &planned, &observations.energy, true, claim);
+    let validation = main.validate()?;
+    let effect = |treatment: &[f64], outcome: &[f64], with_it| {
+        let estimate = Estimate::new(&hours, treatment, outcome, with_it, claim);
+        estimate.effect(estimate.validate()?.lambda)
     };
-    let claim_hours = claim.len();
-    Ok(CrossoverReport { pairs: hours.pairs, claim_hours, intention_to_treat, as_treated, it, facility, cv_rmse })
+    let facility: Option<Vec<f64>> = observations.hours.iter().map(|hour| hour.facility_kwh).collect();
+    Ok(CrossoverReport {
+        pairs: hours.pairs,
+        claim_hours: claim.len(),
+        intention_to_treat: main.effect(validation.lambda)?,
+        as_treated: effect(&treated, &observations.energy, true)?,
+        it: effect(&planned, &observations.it(), false)?,
+        facility: facility.map(|energy| effect(&planned, &energy, false)).transpose()?,
+        lambda: validation.lambda,
+        cv_rmse: validation.cv_rmse,
+        nmbe: validation.nmbe,
+        days: days(&hours, &main, validation.lambda)?,
+    })
+}
+
+/// Sums hours by day, with what the model expects without the retrofit.
+fn days(hours: &Selected, main: &Estimate<'_>, lambda: f64) -> Result<Vec<CrossoverDay>, Error> {
+    let expected = main.untreated(lambda)?;
+    let mut days: BTreeMap<i64, CrossoverDay> = BTreeMap::new();
+    for (hour, day) in hours.days.iter().enumerate() {
+        let Day { day: number, pair, on, .. } = *day;
+        let empty = CrossoverDay {
+            day: number,
+            pair,
+            on,
+            treated: day.treated(),
+            hours: 0,
+            measured_kwh: 0.0,
+            expected_kwh: 0.0,
+        };
+        let sums = days.entry(number).or_insert(empty);
+        sums.hours += 1;
+        sums.measured_kwh += hours.observations.energy[hour];
+        sums.expected_kwh += expected[hour];
+    }
+    Ok(days.into_values().collect())
 }
 
 /// The hours of complete pairs.
-struct Selected {
-    observations: Observations,
+pub(crate) struct Selected {
+    pub(crate) observations: Observations,
     /// The day of each hour.
-    days: Vec<Day>,
+    pub(crate) days: Vec<Day>,
     /// The number of the complete pair of each hour.
-    pair: Vec<usize>,
-    pairs: usize,
+    pub(crate) pair: Vec<usize>,
+    pub(crate) pairs: usize,
     /// The inlet profile of the hours planned off, and the modes.
-    covariates: Covariates,
+    pub(crate) covariates: Covariates,
 }
 
 impl Selected {
-    fn new(pilot: &Crossover<'_>) -> Result<Self, Error> {
+    pub(crate) fn new(pilot: &Crossover<'_>) -> Result<Self, Error> {
         let period = match (pilot.hours.first(), pilot.hours.last()) {
             (Some(first), Some(last)) => Period { from: first.start, until: last.start.saturating_add(HOUR) },
             _ => return Err(Error::TooFewPairs { found: 0 }),
@@ -215,75 +266,6 @@ impl Selected {
 fn switches(days: &[Day], day: Day) -> bool {
     let before = days.iter().find(|other| other.day == day.day - 1).is_some_and(|other| other.on);
     before != day.on
-}
-
-/// Estimates an effect; returns it with the CV(RMSE) of its model.
-fn effect(
-    hours: &Selected,
-    treatment: &[f64],
-    outcome: &[f64],
-    with_it: bool,
-    claim: &[f64],
-) -> Result<(Effect, f64), Error> {
-    let observations = &hours.observations;
-    let mut frame = hours.covariates.frame(observations, observations.it());
-    let on = frame.0.len();
-    let (pair, day_type) = (on + 1, on + 2);
-    frame.0.push(treatment.to_vec());
-    frame.0.push(hours.pair.iter().map(|pair| real(*pair)).collect());
-    frame.0.push((0..observations.len()).map(|hour| real(observations.hour_of_day_type(hour))).collect());
-    let mut terms = vec![Term::Spline(TEMPERATURE, 16), Term::Spline(WET_BULB, 8), Term::Category(pair, hours.pairs)];
-    if with_it {
-        terms.push(Term::Varying(IT, TEMPERATURE, 12));
-        terms.extend(hours.covariates.terms());
-    } else {
-        terms.push(Term::Category(day_type, 48));
-    }
-    terms.push(Term::Varying(on, TEMPERATURE, EFFECT_FUNCTIONS));
-    let design = Design::new(&terms, &[&frame]);
-    let blocks = Blocks { of: &hours.pair, count: hours.pairs };
-    let claim_sums = claim_sums(&design, claim, on);
-    let problem = Problem::new(design, &frame, &frame, outcome, blocks);
-    let validation = problem.validate(outcome, blocks)?;
-    let total = |coefficients: &[f64]| -> f64 { claim_sums.iter().zip(coefficients).map(|(a, b)| a * b).sum() };
-    let saving_kwh = -total(&problem.fit(validation.lambda)?);
-    let without = (0..hours.pairs)
-        .map(|pair| Ok(-total(&problem.fit_without(|other| other == pair, validation.lambda)?)))
-        .collect::<Result<Vec<f64>, Error>>()?;
-    let centre = mean(&without);
-    let squares: f64 = without.iter().map(|value| (value - centre) * (value - centre)).sum();
-    let pairs = real(hours.pairs);
-    let error = ((pairs - 1.0) / pairs * squares).sqrt();
-    let half_width_kwh = student(0.95, hours.pairs - 1) * error;
-    Ok((Effect { saving_kwh, half_width_kwh }, validation.cv_rmse))
-}
-
-/// Returns the sums over the hours of a claim of the effect's basis; zero for all other columns.
-///
-/// `on` is the column of the treatment.
-fn claim_sums(design: &Design, claim: &[f64], on: usize) -> Vec<f64> {
-    // The difference between an hour with the treatment and one without; what both have does not matter.
-    let columns = |treatment: f64| {
-        let mut columns = vec![vec![0.0; claim.len()]; on + 3];
-        columns[TEMPERATURE] = claim.to_vec();
-        columns[on] = vec![treatment; claim.len()];
-        design.rows(&Frame(columns))
-    };
-    let (treated, untreated) = (columns(1.0), columns(0.0));
-    let mut sums = vec![0.0; design.columns()];
-    let mut others = sums.clone();
-    for hour in 0..claim.len() {
-        treated.add_to(hour, &mut sums);
-        untreated.add_to(hour, &mut others);
-    }
-    sums.iter().zip(&others).map(|(treated, untreated)| treated - untreated).collect()
-}
-
-/// Returns the quantile of Student's t distribution, rounded to 10⁻⁹, so that it does not depend on a library's last
-/// bits.
-pub(crate) fn student(share: f64, freedom: usize) -> f64 {
-    let quantile = StudentsT::new(0.0, 1.0, real(freedom.max(1))).map_or(f64::NAN, |it| it.inverse_cdf(share));
-    (quantile * 1e9).round() / 1e9
 }
 
 #[cfg(test)]
@@ -440,12 +422,5 @@ mod tests {
             claim: None,
         };
         assert_eq!(evaluate_crossover(&pilot), Err(Error::TooFewPairs { found: 2 }));
-    }
-
-    #[test]
-    fn quantiles_follow_the_tables_of_student() {
-        for (share, freedom, expected) in [(0.95, 27, 1.703_288), (0.95, 5, 2.015_048), (0.8, 27, 0.855_137)] {
-            assert!((student(share, freedom) - expected).abs() < 1e-5, "{}", student(share, freedom));
-        }
     }
 }

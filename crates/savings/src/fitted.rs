@@ -1,6 +1,6 @@
 //! The models of a pre/post pilot, fitted: the verdict, and the saving over its scope.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     adjustments::{self, Adjustment},
@@ -23,7 +23,7 @@ use crate::{
 pub(crate) const LEAST_HOURS: usize = 7 * 24;
 
 /// The settings of both periods.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// The energy that the saving is measured in.
     pub boundary: Boundary,
@@ -40,7 +40,7 @@ pub struct Settings {
 }
 
 /// A saving over some hours.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Saving {
     /// The hours it is summed over.
     pub scope: Scope,
@@ -63,7 +63,7 @@ pub struct Saving {
 }
 
 /// The band of an effect that the retrofit may have had on the IT load itself, over the hours of the saving.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ItEffect {
     /// The prediction at the measured IT load, in kWh.
     pub at_measured_kwh: f64,
@@ -74,12 +74,12 @@ pub struct ItEffect {
 /// The models of a pilot, fitted, without the measured energy of the reporting period.
 pub(crate) struct Fitted<'a> {
     pub(crate) baseline: Baseline<'a>,
-    reporting: &'a Observations,
-    frame: Frame,
+    pub(crate) reporting: &'a Observations,
+    pub(crate) frame: Frame,
     pub(crate) candidates: Vec<Candidate>,
-    main: Main,
+    pub(crate) main: Main,
     pub(crate) alternatives: Vec<(Alternative, Vec<f64>)>,
-    supported: Vec<bool>,
+    pub(crate) supported: Vec<bool>,
     pub(crate) evidence: Evidence,
     pub(crate) verdict: Verdict,
 }

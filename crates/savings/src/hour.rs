@@ -1,6 +1,6 @@
 //! The hours that go in, and the periods they belong to.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{numbers::real, numbers::seconds};
 
@@ -11,11 +11,14 @@ pub(crate) const DAY: i64 = 24 * HOUR;
 /// The length of a week in seconds.
 pub(crate) const WEEK: i64 = 7 * DAY;
 
+/// The most energy of an hour that is physically possible, in kWh: what all power plants of the world make.
+const MOST_KWH: f64 = 1e10;
+
 /// One hour of a site, fully covered by readings.
 ///
 /// Energies are sums over the hour, everything else is a mean. Hours that are not fully covered are left out by the
 /// caller: they are never imputed.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Hour {
     /// The start of the hour, in seconds since 1970-01-01T00:00:00Z; a multiple of 3600.
     pub start: i64,
@@ -41,7 +44,7 @@ impl Hour {
     /// Hours that are not are treated as missing.
     #[must_use]
     pub fn is_plausible(&self) -> bool {
-        let energy = |value: f64| value.is_finite() && value >= 0.0;
+        let energy = |value: f64| (0.0..=MOST_KWH).contains(&value);
         energy(self.hvac_kwh)
             && energy(self.it_kwh)
             && self.facility_kwh.is_none_or(energy)
@@ -53,7 +56,7 @@ impl Hour {
 }
 
 /// A span of time: from its start (included) to its end (excluded).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Period {
     /// The start, in seconds since 1970-01-01T00:00:00Z.
     pub from: i64,
@@ -82,7 +85,7 @@ impl Period {
 }
 
 /// The share of a period's hours that a series has.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Completeness {
     /// The number of usable hours.
     pub hours: usize,
@@ -113,7 +116,7 @@ impl Completeness {
 /// The energy that a saving is measured in (IPMVP option C on a sub-meter).
 ///
 /// The facility's energy without the IT load taken out is not offered: IT dominates it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Boundary {
     /// The HVAC sub-meter.

@@ -46,9 +46,11 @@ mod boosting;
 mod covariates;
 mod coverage;
 mod crossover;
+mod crossover_report;
 mod design;
 mod errors;
 mod errors_in_variables;
+mod estimate;
 mod evidence;
 mod fitted;
 mod guideline14;
@@ -70,12 +72,16 @@ mod support;
 mod testing;
 mod uncertainty;
 mod verdict;
+mod weeks;
 
 pub use adjustments::Adjustment;
 pub use alternatives::Alternative;
 pub use covariates::Mode;
-pub use coverage::{Bin, Coverage};
-pub use crossover::{Confirmation, Crossover, CrossoverReport, Day, Effect, draw_schedule, evaluate_crossover};
+pub use coverage::{Bin, Cell, Coverage};
+pub use crossover::{
+    Confirmation, Crossover, CrossoverDay, CrossoverReport, Day, Effect, draw_schedule, evaluate_crossover,
+};
+pub use crossover_report::{CrossoverOutcome, REDRAWS, Redrawn, crossover_report};
 pub use errors::Error;
 pub use fitted::{ItEffect, Saving, Settings};
 pub use guideline14::guideline_14;
@@ -84,9 +90,11 @@ pub use models::Model;
 pub use placebo::{Placebo, PlaceboPilot, placebo_battery, placebo_pilot};
 pub use planner::{PlanRow, Prediction, plan};
 pub use psychrometrics::{dew_point, saturation_pressure, wet_bulb};
-pub use report::{PrePost, Report, Score, Total, report};
+pub use report::{BOOTSTRAPS, PrePost, Report, Score, Total, report};
 pub use uncertainty::Uncertainty;
 pub use verdict::{
-    Evidence, FULL_SUPPORT, LEAST_COMPLETENESS, LEAST_SUPPORT, LEAST_WEEKS, MOST_CV_RMSE, MOST_HUMIDITY_ERROR,
-    MOST_INLET_SHIFT, MOST_IT_OUTSIDE, Reason, Scope, Standing, Verdict, decide,
+    CrossoverEvidence, Evidence, FULL_SUPPORT, LEAST_COMPLETENESS, LEAST_PAIRS, LEAST_SUPPORT, LEAST_WEEKS,
+    MOST_CV_RMSE, MOST_HUMIDITY_ERROR, MOST_INLET_SHIFT, MOST_IT_OUTSIDE, MOST_OFF_PLAN, Reason, Scope, Standing,
+    Verdict, decide, decide_crossover,
 };
+pub use weeks::{Week, Weeks};

@@ -7,7 +7,10 @@ use crate::{errors::Error, numbers::real};
 
 /// A share of the mean diagonal that is added to the diagonal, so that directions that the data leave open (a constant
 /// that two splines share) have one solution: the shortest.
-const RIDGE: f64 = 1e-8;
+///
+/// The greater ones serve matrices whose rounding errors exceed the first: a variable that hardly varies beside
+/// thousands of hours.
+const RIDGES: [f64; 3] = [1e-8, 1e-6, 1e-4];
 
 /// Sparse rows of a design matrix.
 #[derive(Debug, Clone, Default)]
@@ -104,14 +107,18 @@ impl Normal {
     /// [`Error::Singular`], if the matrix is not positive definite.
     pub(crate) fn solve(&self, penalty: &[f64], lambda: f64) -> Result<Vec<f64>, Error> {
         let size = self.moment.len();
-        let mut matrix: Vec<f64> = self.gram.iter().zip(penalty).map(|(gram, p)| gram + lambda * p).collect();
+        let penalised: Vec<f64> = self.gram.iter().zip(penalty).map(|(gram, p)| gram + lambda * p).collect();
         let trace: f64 = (0..size).map(|i| self.gram[start_of(i) + i]).sum();
-        let ridge = RIDGE * (trace / real(size.max(1))).max(1e-6);
-        for i in 0..size {
-            matrix[start_of(i) + i] += ridge;
+        let mut matrix = Vec::new();
+        for ridge in RIDGES {
+            matrix.clone_from(&penalised);
+            let ridge = ridge * (trace / real(size.max(1))).max(1e-6);
+            (0..size).for_each(|i| matrix[start_of(i) + i] += ridge);
+            if let Ok(firsts) = factor(&mut matrix, size) {
+                return Ok(substitute(&matrix, &firsts, &self.moment));
+            }
         }
-        let firsts = factor(&mut matrix, size)?;
-        Ok(substitute(&matrix, &firsts, &self.moment))
+        Err(Error::Singular)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The candidate models of a baseline, and the selection of the main one.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     covariates::{Covariates, Mode},
@@ -18,7 +18,7 @@ pub(crate) const WEEKS_FOR_PRODUCTS: f64 = 13.0;
 const SMALL_BASIS: usize = 16;
 
 /// A candidate: the energy of an hour as a function of outdoor temperature T, wet bulb TW, dew point Td and IT load.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Model {
     /// s₃₂(T) + s₈(TW) + β·IT + IT·s₁₂(T).
     #[serde(rename = "surf32")]

@@ -1,6 +1,6 @@
 //! Placebo pilots: parts of a baseline play baseline and reporting period, though nothing was changed between them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     errors::Error,
@@ -20,7 +20,7 @@ const DRAWS: usize = 50;
 const PURPOSE: u64 = 3;
 
 /// One placebo pilot.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PlaceboPilot {
     /// The start of its baseline, in seconds since 1970.
     pub from: i64,
@@ -51,7 +51,7 @@ impl PlaceboPilot {
 }
 
 /// The battery of placebo pilots on a site's own baseline.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Placebo {
     /// The pilots.
     pub pilots: Vec<PlaceboPilot>,
@@ -93,7 +93,7 @@ fn distinct(random: &mut Random, limit: usize, count: usize) -> Vec<usize> {
     (0..count.min(limit)).map(|_| left.swap_remove(random.below(left.len()))).collect()
 }
 
-/// Runs one placebo pilot; `None` if its periods lack the hours for any fit.
+/// Runs one placebo pilot; `None` if its periods lack the hours for any fit, or the models have no solution.
 ///
 /// # Errors
 ///
@@ -111,7 +111,7 @@ pub fn placebo_pilot(
         |from, until| Observations::new(hours, Period { from, until }, settings.boundary, settings.utc_offset_seconds);
     let (before, after) = (observe(from, middle)?, observe(middle, until)?);
     let fitted = match Fitted::new(&before, &after, &settings.modes, settings.seed) {
-        Err(Error::TooFewHours { .. }) => return Ok(None),
+        Err(Error::TooFewHours { .. } | Error::Singular) => return Ok(None),
         other => other?,
     };
     let standing = fitted.verdict.standing;

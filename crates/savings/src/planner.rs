@@ -1,10 +1,11 @@
 //! The planner: what a pilot of so many weeks could show, from the baseline alone.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    crossover::{Crossover, draw_schedule, evaluate_crossover, student},
+    crossover::{Crossover, draw_schedule, evaluate_crossover},
     errors::Error,
+    estimate::student,
     fitted::Settings,
     hour::{DAY, Hour, Period, WEEK},
     models::{Baseline, Main, Model, fit_candidates},
@@ -24,7 +25,7 @@ const PURPOSE: u64 = 5;
 const Z80: f64 = 0.842;
 
 /// The prediction for a design of so many weeks, in % of the energy that is used without the retrofit.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     /// The half-width at 90 % confidence.
     pub half_width_percent: f64,
@@ -33,7 +34,7 @@ pub struct Prediction {
 }
 
 /// A row of the plan.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PlanRow {
     /// The length of the pilot in weeks: for pre/post the reporting period.
     pub weeks: usize,

@@ -1,6 +1,6 @@
 //! The report of a pre/post pilot.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     adjustments,
@@ -8,15 +8,18 @@ use crate::{
     coverage::{Coverage, coverage},
     errors::Error,
     fitted::{Fitted, ItEffect, Saving, Settings, total},
-    hour::{Hour, Period},
+    hour::{Completeness, Hour, Period},
     models::{Candidate, Model},
+    numbers::real,
     observations::Observations,
     placebo::{Placebo, placebo_battery},
-    verdict::{Evidence, Reason, Standing, Verdict},
+    verdict::{Evidence, Reason, Scope, Standing, Verdict},
+    weeks::{Weeks, weeks},
 };
 
 /// The number of bootstraps of a report.
-const DRAWS: usize = 150;
+pub const BOOTSTRAPS: usize = 150;
+
 /// A pre/post pilot: hours of a period before the retrofit and of one after it.
 #[derive(Debug, Clone, Copy)]
 pub struct PrePost<'a> {
@@ -33,7 +36,7 @@ pub struct PrePost<'a> {
 }
 
 /// A candidate and what cross-validation found of it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Score {
     /// The candidate.
     pub model: Model,
@@ -46,7 +49,7 @@ pub struct Score {
 }
 
 /// The total of an alternative over the hours of the saving.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Total {
     /// The alternative.
     pub alternative: Alternative,
@@ -55,12 +58,16 @@ pub struct Total {
 }
 
 /// The report.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// The claim, and the reasons for it.
     pub verdict: Verdict,
-    /// The evidence for the verdict.
-    pub evidence: Evidence,
+    /// The evidence for the verdict; `None` if nothing could be fitted.
+    pub evidence: Option<Evidence>,
+    /// The hours of the baseline.
+    pub baseline: Completeness,
+    /// The hours of the reporting period.
+    pub reporting: Completeness,
     /// The saving; `None` if it is refused.
     pub saving: Option<Saving>,
     /// The saving of the supported hours alone, if too few are supported, and nothing else stands against it.
@@ -76,6 +83,8 @@ pub struct Report {
     pub it_effect: Option<ItEffect>,
     /// How the baseline covers temperature and IT load.
     pub coverage: Coverage,
+    /// Both periods week by week; empty if nothing could be fitted.
+    pub weeks: Weeks,
     /// Pilots without a retrofit within the baseline.
     pub placebo: Option<Placebo>,
 }
@@ -84,8 +93,8 @@ pub struct Report {
 ///
 /// # Errors
 ///
-/// [`Error`], if the input is malformed, or has too few hours for any fit. What cannot be claimed for other reasons is
-/// a report whose verdict says so.
+/// [`Error`], if the input is malformed. What cannot be claimed or computed for other reasons is a report whose verdict
+/// says so.
 pub fn report(pilot: &PrePost<'_>) -> Result<Report, Error> {
     let settings = pilot.settings;
     let (first, second) = (pilot.baseline_period, pilot.reporting_period);
@@ -96,13 +105,44 @@ pub fn report(pilot: &PrePost<'_>) -> Result<Report, Error> {
     let observe = |hours, period| Observations::new(hours, period, settings.boundary, settings.utc_offset_seconds);
     let before = observe(pilot.baseline, first)?;
     let after = observe(pilot.reporting, second)?;
-    let fitted = Fitted::new(&before, &after, &settings.modes, settings.seed)?;
+    match fitted_report(pilot, &before, &after) {
+        Err(Error::TooFewHours { found, .. }) => Ok(refused(Reason::TooFewHours(real(found)), &before, &after)),
+        Err(Error::Singular) => Ok(refused(Reason::Unsolvable, &before, &after)),
+        other => other,
+    }
+}
+
+/// The report of a pilot without models.
+fn refused(reason: Reason, before: &Observations, after: &Observations) -> Report {
+    Report {
+        verdict: Verdict::of(Scope::All, vec![reason]),
+        evidence: None,
+        baseline: before.completeness,
+        reporting: after.completeness,
+        saving: None,
+        offer: None,
+        candidates: Vec::new(),
+        alternatives: Vec::new(),
+        inlet_profile: false,
+        it_effect: None,
+        coverage: coverage(before, after, &vec![false; after.len()]),
+        weeks: Weeks::default(),
+        placebo: None,
+    }
+}
+
+/// # Errors
+///
+/// [`Error`].
+fn fitted_report(pilot: &PrePost<'_>, before: &Observations, after: &Observations) -> Result<Report, Error> {
+    let (settings, first) = (pilot.settings, pilot.baseline_period);
+    let fitted = Fitted::new(before, after, &settings.modes, settings.seed)?;
     let refusals: Vec<_> =
         fitted.verdict.reasons.iter().filter(|reason| reason.standing() == Standing::Refused).collect();
     let only_support =
         refusals.len() == 1 && fitted.verdict.reasons.iter().any(|it| matches!(it, Reason::SupportTooLow(_)));
     let computed = if refusals.is_empty() || only_support {
-        fitted.saving(&settings.adjustments, settings.seed, DRAWS)?
+        fitted.saving(&settings.adjustments, settings.seed, BOOTSTRAPS)?
     } else {
         None
     };
@@ -121,9 +161,12 @@ pub fn report(pilot: &PrePost<'_>) -> Result<Report, Error> {
         alternatives: fitted.alternatives.iter().map(total_of).collect(),
         inlet_profile: fitted.baseline.covariates.has_profile(),
         it_effect: if banded { Some(fitted.it_effect()?) } else { None },
-        coverage: coverage(&before, &after),
+        coverage: coverage(before, after, &fitted.supported),
+        weeks: weeks(&fitted)?,
+        baseline: before.completeness,
+        reporting: after.completeness,
         placebo: if settings.placebo { Some(placebo_battery(pilot.baseline, first, settings)?) } else { None },
-        evidence: fitted.evidence,
+        evidence: Some(fitted.evidence),
         verdict: fitted.verdict,
     })
 }

@@ -6,7 +6,7 @@
 //!   (H. Künsch 1989), with resampled sums of leave-one-week-out residuals added.
 //! - D, spread: the largest difference between the total of an alternative and the main model's.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     errors::Error,
@@ -21,7 +21,7 @@ pub(crate) const Z90: f64 = 1.645;
 const PURPOSE: u64 = 1;
 
 /// A half-width and its three parts, in kWh, at 90 % confidence.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Uncertainty {
     /// The half-width U: the root of the sum of the squares of the parts.
     pub half_width_kwh: f64,

@@ -3,7 +3,9 @@
 //! [`decide`] sees how well the baseline is known, and how much of the reporting period resembles it; it sees neither
 //! the saving nor the half-width. A gate on half-width ÷ saving would select over-estimates.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::numbers::real;
 
 /// Below this share of supported energy nothing is claimed.
 pub const LEAST_SUPPORT: f64 = 0.6;
@@ -15,15 +17,19 @@ pub const MOST_CV_RMSE: f64 = 0.1;
 pub const LEAST_WEEKS: f64 = 4.0;
 /// Below this completeness of either period nothing is claimed.
 pub const LEAST_COMPLETENESS: f64 = 0.9;
+/// The least number of complete pairs of a crossover.
+pub const LEAST_PAIRS: usize = 3;
 /// A shift of the mean inlet temperature that is warned of, in K.
 pub const MOST_INLET_SHIFT: f64 = 0.5;
 /// A share of hours with the IT load outside the baseline's range that is warned of.
 pub const MOST_IT_OUTSIDE: f64 = 0.05;
 /// A relative change of the predicted total under 3 % of humidity noise that is warned of.
 pub const MOST_HUMIDITY_ERROR: f64 = 0.005;
+/// A share of a crossover's days off the plan that is warned of.
+pub const MOST_OFF_PLAN: f64 = 0.1;
 
 /// The claim of a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// A saving with its interval.
@@ -35,7 +41,7 @@ pub enum Standing {
 }
 
 /// The hours that a saving is summed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// All usable hours of the reporting period.
@@ -45,7 +51,7 @@ pub enum Scope {
 }
 
 /// Why a verdict is as it is, with the measured value.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "reason", content = "value")]
 pub enum Reason {
     /// Refused: supported share of the predicted energy below [`LEAST_SUPPORT`]. The supported hours alone are offered;
@@ -55,6 +61,12 @@ pub enum Reason {
     SupportPartial(f64),
     /// Indicative: CV(RMSE) of hours above [`MOST_CV_RMSE`]. A crossover does not depend on the model.
     ModelTooCoarse(f64),
+    /// Refused: usable hours of the shorter period, too few to fit anything.
+    TooFewHours(f64),
+    /// Refused: the models have no solution, since values are too large, or hardly vary.
+    Unsolvable,
+    /// Refused: complete pairs of days of a crossover, fewer than three.
+    TooFewPairs(f64),
     /// Refused: fewer weeks of baseline than [`LEAST_WEEKS`].
     BaselineTooShort(f64),
     /// Refused: completeness of the baseline below [`LEAST_COMPLETENESS`].
@@ -72,6 +84,11 @@ pub enum Reason {
     /// Warning: relative change of the predicted total under humidity noise of 3 %, above [`MOST_HUMIDITY_ERROR`]: the
     /// plant runs near a limit of humidity or wet bulb.
     HumiditySensitive(f64),
+    /// Warning: share of a crossover's days that nobody has confirmed; they count as planned.
+    DaysUnconfirmed(f64),
+    /// Warning: share of a crossover's days that did not follow the plan, above [`MOST_OFF_PLAN`]. The headline counts
+    /// them as planned, which makes it smaller than the effect of the retrofit.
+    PlanNotFollowed(f64),
 }
 
 impl Reason {
@@ -80,6 +97,9 @@ impl Reason {
     pub const fn standing(self) -> Standing {
         match self {
             Self::SupportTooLow(_)
+            | Self::TooFewHours(_)
+            | Self::Unsolvable
+            | Self::TooFewPairs(_)
             | Self::BaselineTooShort(_)
             | Self::BaselineIncomplete(_)
             | Self::ReportingIncomplete(_) => Standing::Refused,
@@ -88,13 +108,15 @@ impl Reason {
             | Self::InletShifted(_)
             | Self::ItOutsideRange(_)
             | Self::ModeUnseen(_)
-            | Self::HumiditySensitive(_) => Standing::Claimed,
+            | Self::HumiditySensitive(_)
+            | Self::DaysUnconfirmed(_)
+            | Self::PlanNotFollowed(_) => Standing::Claimed,
         }
     }
 }
 
 /// The evidence for a verdict. All of it is known without the energy that the reporting period measured.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Weeks of baseline (N).
     pub baseline_weeks: f64,
@@ -119,7 +141,7 @@ pub struct Evidence {
 }
 
 /// A verdict.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The claim.
     pub standing: Standing,
@@ -151,12 +173,47 @@ pub fn decide(evidence: &Evidence) -> Verdict {
     note(evidence.it_outside > MOST_IT_OUTSIDE, Reason::ItOutsideRange(evidence.it_outside));
     note(evidence.mode_unseen > 0.0, Reason::ModeUnseen(evidence.mode_unseen));
     note(evidence.humidity_error.abs() > MOST_HUMIDITY_ERROR, Reason::HumiditySensitive(evidence.humidity_error));
-    let standing = [Standing::Refused, Standing::Indicative]
-        .into_iter()
-        .find(|standing| reasons.iter().any(|reason| reason.standing() == *standing))
-        .unwrap_or(Standing::Claimed);
     let scope = if support < FULL_SUPPORT { Scope::Supported } else { Scope::All };
-    Verdict { standing, scope, reasons }
+    Verdict::of(scope, reasons)
+}
+
+impl Verdict {
+    /// Returns the verdict of some reasons: the gravest decides.
+    pub(crate) fn of(scope: Scope, reasons: Vec<Reason>) -> Self {
+        let standing = [Standing::Refused, Standing::Indicative]
+            .into_iter()
+            .find(|standing| reasons.iter().any(|reason| reason.standing() == *standing))
+            .unwrap_or(Standing::Claimed);
+        Self { standing, scope, reasons }
+    }
+}
+
+/// The evidence for the verdict of a crossover. All of it is known without the measured energy.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CrossoverEvidence {
+    /// The planned days.
+    pub days: usize,
+    /// The pairs with usable hours on both days.
+    pub pairs: usize,
+    /// Usable hours ÷ hours of the planned days.
+    pub completeness: f64,
+    /// The share of the days that is confirmed.
+    pub confirmed: f64,
+    /// The share of the days that did not follow the plan, as confirmed.
+    pub off_plan: f64,
+}
+
+/// Decides the verdict of a crossover.
+#[must_use]
+pub fn decide_crossover(evidence: &CrossoverEvidence) -> Verdict {
+    let CrossoverEvidence { pairs, completeness, confirmed, off_plan, .. } = *evidence;
+    let cases = [
+        (pairs < LEAST_PAIRS, Reason::TooFewPairs(real(pairs))),
+        (completeness < LEAST_COMPLETENESS, Reason::ReportingIncomplete(completeness)),
+        (confirmed < 1.0, Reason::DaysUnconfirmed(1.0 - confirmed)),
+        (off_plan > MOST_OFF_PLAN, Reason::PlanNotFollowed(off_plan)),
+    ];
+    Verdict::of(Scope::All, cases.into_iter().filter(|(applies, _)| *applies).map(|(_, reason)| reason).collect())
 }
 
 #[cfg(test)]
@@ -199,6 +256,23 @@ mod tests {
         ];
         for (evidence, standing, reason) in cases {
             let found = decide(&evidence);
+            assert_eq!((found.standing, found.reasons), (standing, vec![reason]));
+        }
+    }
+
+    #[test]
+    fn each_gate_of_a_crossover_gives_its_reason() {
+        use Standing::{Claimed, Refused};
+        let good = CrossoverEvidence { days: 56, pairs: 28, completeness: 1.0, confirmed: 1.0, off_plan: 0.05 };
+        assert_eq!(decide_crossover(&good), Verdict::of(Scope::All, vec![]));
+        let cases = [
+            (CrossoverEvidence { pairs: 2, ..good }, Refused, Reason::TooFewPairs(2.0)),
+            (CrossoverEvidence { completeness: 0.89, ..good }, Refused, Reason::ReportingIncomplete(0.89)),
+            (CrossoverEvidence { confirmed: 0.75, ..good }, Claimed, Reason::DaysUnconfirmed(0.25)),
+            (CrossoverEvidence { off_plan: 0.11, ..good }, Claimed, Reason::PlanNotFollowed(0.11)),
+        ];
+        for (evidence, standing, reason) in cases {
+            let found = decide_crossover(&evidence);
             assert_eq!((found.standing, found.reasons), (standing, vec![reason]));
         }
     }

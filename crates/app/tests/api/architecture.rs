@@ -23,7 +23,7 @@ static METADATA: LazyLock<Value> = LazyLock::new(|| {
 });
 
 /// The crates of the workspace that each crate may depend on.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("mass-admin-service", &["mass-auth", "mass-domain"]),
     ("mass-analytics-service", &["mass-domain"]),
     (
@@ -57,6 +57,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ),
     ("mass-reference-engine", &[]),
     ("mass-savings", &[]),
+    ("mass-savings-report", &["mass-domain", "mass-savings"]),
     ("mass-service", &["mass-domain", "mass-mapping"]),
 ];
 

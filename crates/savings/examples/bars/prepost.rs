@@ -65,7 +65,7 @@ fn print(name: &str, report: &Report, trial: Option<&Trial>, seconds: f64) {
         "| {name} | {:?} | {:.2} | {:.3} | {} | {} | {} | {:.1} s |",
         main.map(|it| it.model),
         main.map_or(f64::NAN, |it| 100.0 * it.cv_rmse),
-        report.evidence.supported_energy,
+        report.evidence.map_or(f64::NAN, |it| it.supported_energy),
         trial.map_or("–".into(), |it| format!("{:+.2} | {:.1} | {}", it.error_percent, it.half_percent, it.covered)),
         saving.map_or("–".into(), |it| {
             let u = it.uncertainty;

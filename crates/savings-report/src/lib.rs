@@ -1,0 +1,23 @@
+//! Reports of savings as documents.
+//!
+//! [`compose`] makes a [`ReportDocument`] of a project's version and its hours; the same input gives the same bytes, on
+//! every machine. [`Signed`] is what is stored and handed out.
+//!
+//! Belongs here: the document's form, and what is drawn and written of it.
+//! Does not belong here: the method (`mass-savings`), I/O, a clock, keys.
+
+mod compose;
+mod document;
+mod project;
+mod signed;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use compose::{ComposeError, Inputs, compose};
+pub use document::{
+    Co2e, Contract, Cost, CrossoverResult, DesignResult, FORMAT, Figures, Hours, InvalidReport, Parameters,
+    PrePostResult, ReportDocument, Thresholds,
+};
+pub use signed::{Signed, statement};
