@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use mass_domain::access::{Forbidden, Permission, Principal};
 use mass_domain::ids::MassRequestId;
-use mass_domain::mass_request::{MassRequest, RequestFilter};
+use mass_domain::mass_request::RequestFilter;
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 use tokio::task::JoinSet;
 
 use crate::MassService;
-use crate::store::MassStore;
+use crate::store::{ExportPage, ExportSpan, ExportedRequest, MassStore};
 
 /// The most bytes that the documents of a page have together. A page with one request may have more.
 const PAGE_BYTES: u64 = 256 << 10;
@@ -20,37 +20,6 @@ const MOST_REQUESTS: u64 = 1000;
 
 /// The number of requests that the first page asks for, whose size is not known yet.
 const FIRST_REQUESTS: u64 = 50;
-
-/// A request as it is exported.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExportedRequest {
-    /// The request.
-    pub request: MassRequest,
-    /// The natural key of its document. `simple/1.0` has none.
-    pub natural_key: Option<String>,
-}
-
-/// A page of an export, as it is asked of a store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ExportSpan {
-    /// The last request of the page before.
-    pub after: Option<MassRequestId>,
-    /// The last request of the export.
-    pub until: MassRequestId,
-    /// The most requests of the page.
-    pub requests: u64,
-    /// The most bytes that the documents have together. One request may have more.
-    pub bytes: u64,
-}
-
-/// A page of an export, as a store reads it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExportPage {
-    /// The requests, oldest first.
-    pub requests: Vec<ExportedRequest>,
-    /// True if another page may follow.
-    pub more: bool,
-}
 
 /// Reason for which no export begins.
 #[derive(Debug, thiserror::Error)]

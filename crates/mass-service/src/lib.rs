@@ -48,7 +48,7 @@ pub use deliver::{Answer, Deliverer, DeliverySettings, Randomness, Recommender, 
 pub use deliveries::{DeliveryError, DeliveryQuery, DeliveryService};
 pub use document::{DocumentError, Record, SentKey};
 pub use dry_run::{DryRunError, Verdict};
-pub use export::{Export, ExportError, ExportPage, ExportSpan, ExportedRequest};
+pub use export::{Export, ExportError};
 pub use mappings::{
     ChangedMapping, CheckedProfile, Digests, MAX_MAPPINGS, Mapping, MappingChange, MappingDeletion, MappingError,
     MappingService, MappingStore, MappingSummary, Precondition, ProfileText,
@@ -61,7 +61,10 @@ pub use quarantine::{
 };
 pub use read::{ListQuery, PAGE_BYTES, ReadError};
 pub use recommendations::RecommendationQuery;
-pub use store::{DeliveryStore, DocumentPage, Found, MassStore, OutboxStore, RecommendationStore};
+pub use store::{
+    DeliveryStore, DocumentPage, ExportPage, ExportSpan, ExportedRequest, Found, MassStore, OutboxStore,
+    RecommendationStore,
+};
 pub use submission::{MappingSource, OnConflict, Submission};
 pub use transition::{Transition, TransitionError};
 

@@ -15,7 +15,6 @@ use crate::acceptance::SubmissionResults;
 use crate::claim::{Claim, Claimed, Conclusion, Recorded, Restraint};
 use crate::delete::{DeleteError, Deletion};
 use crate::deletions::{CountedSet, DeletedStep, DeletionStep};
-use crate::export::{ExportPage, ExportSpan};
 use crate::outbox::{HandleError, SendError};
 use crate::submission::Submission;
 use crate::transition::{Transition, TransitionError};
@@ -29,6 +28,37 @@ pub enum Found<T> {
     Deleted,
     /// The tenant never had such an object.
     Absent,
+}
+
+/// A request as it is exported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportedRequest {
+    /// The request.
+    pub request: MassRequest,
+    /// The natural key of its document. `simple/1.0` has none.
+    pub natural_key: Option<String>,
+}
+
+/// A page of an export, as it is asked of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExportSpan {
+    /// The last request of the page before.
+    pub after: Option<MassRequestId>,
+    /// The last request of the export.
+    pub until: MassRequestId,
+    /// The most requests of the page.
+    pub requests: u64,
+    /// The most bytes that the documents have together. One request may have more.
+    pub bytes: u64,
+}
+
+/// A page of an export, as a store reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportPage {
+    /// The requests, oldest first.
+    pub requests: Vec<ExportedRequest>,
+    /// True if another page may follow.
+    pub more: bool,
 }
 
 /// A page of requests with their documents, as a store reads it.

@@ -10,6 +10,8 @@ pub(crate) mod operations;
 pub(crate) mod own_postgres;
 pub(crate) mod pooler;
 pub(crate) mod process;
+#[path = "../../../persistence/tests/stores/template.rs"]
+pub(crate) mod template;
 pub(crate) mod tokens;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,7 +112,7 @@ impl TestApp {
     }
 
     pub(crate) async fn postgres() -> Self {
-        Self::boot(TestDatabase::postgres()).await
+        Self::boot(TestDatabase::migrated()).await
     }
 
     pub(crate) async fn postgres_restricted() -> Self {

@@ -17,7 +17,7 @@ use mass_service::{DeliveryStore, Found, MassStore, OutboxStore, Receipt, Recomm
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::fixtures;
+use crate::{fixtures, template};
 
 /// Creates three tests of each function: on SQLite, on PostgreSQL as the owner of the tables, and on PostgreSQL as a
 /// role that is subject to row-level security.
@@ -64,7 +64,7 @@ impl TestDatabase {
     }
 
     pub(crate) async fn postgres() -> Self {
-        Self::with_tenants(DatabaseLocation::postgres()).await
+        Self::with_tenants(DatabaseLocation::migrated()).await
     }
 
     pub(crate) async fn postgres_restricted() -> Self {
@@ -177,6 +177,11 @@ impl DatabaseLocation {
         Self::Postgres(PostgresDatabase::create())
     }
 
+    /// A database on PostgreSQL that is migrated already.
+    pub(crate) fn migrated() -> Self {
+        Self::Postgres(PostgresDatabase::copy())
+    }
+
     pub(crate) fn postgres_restricted() -> Self {
         Self::Postgres(PostgresDatabase::create_restricted())
     }
@@ -247,6 +252,18 @@ impl PostgresDatabase {
     fn create() -> Self {
         let name = format!("mass_test_{}", Uuid::now_v7().simple());
         administration().batch_execute(&format!("CREATE DATABASE {name}")).unwrap();
+        Self { name, roles: None }
+    }
+
+    fn copy() -> Self {
+        let template = template::migrated(&server_url(), |name| {
+            let place = DatabaseLocation::Postgres(Self { name: name.to_owned(), roles: None });
+            place.open().migrate().unwrap();
+            // It stays.
+            std::mem::forget(place);
+        });
+        let name = format!("mass_test_{}", Uuid::now_v7().simple());
+        administration().batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template}")).unwrap();
         Self { name, roles: None }
     }
 

@@ -4,6 +4,7 @@
 #[macro_use]
 mod databases;
 mod fixtures;
+mod template;
 
 mod accepting;
 mod accounts;

@@ -1,10 +1,18 @@
 //! A database for each test, removed at its end.
 
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
 use diesel::connection::SimpleConnection;
 use diesel::sql_types::{BigInt, Text};
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
+use mass_app::program::program;
+use mass_persistence::Options;
 use tempfile::TempDir;
 use uuid::Uuid;
+
+use super::template;
 
 /// The database of a test.
 pub(crate) enum TestDatabase {
@@ -33,6 +41,28 @@ impl TestDatabase {
     pub(crate) fn postgres() -> Self {
         let name = format!("mass_api_{}", Uuid::now_v7().simple());
         on_cluster(&format!("CREATE DATABASE {name}"));
+        Self::Postgres { name, restricted: false }
+    }
+
+    /// A database on PostgreSQL that is migrated already.
+    pub(crate) fn migrated() -> Self {
+        let template = template::migrated(&cluster_url(), |name| {
+            let place = Self::Postgres { name: name.to_owned(), restricted: false };
+            let options = Options {
+                url: place.url(),
+                migration_url: None,
+                statement_cache: true,
+                program: program(),
+                pool_size: NonZeroU32::MIN,
+                timeout: Duration::from_secs(60),
+                observer: Arc::new(()),
+            };
+            mass_persistence::open(&options).unwrap().migrate().unwrap();
+            // It stays.
+            std::mem::forget(place);
+        });
+        let name = format!("mass_api_{}", Uuid::now_v7().simple());
+        on_cluster(&format!("CREATE DATABASE {name} TEMPLATE {template}"));
         Self::Postgres { name, restricted: false }
     }
 
