@@ -301,7 +301,7 @@ impl Rows {
         update.gone_series.iter().for_each(|id| drop(self.series.remove(id).unwrap()));
         self.series.extend(update.series.into_iter().map(|row| (row.key.id(), row)));
         for (id, at, sequence) in update.gone_points {
-            self.points.remove(&(id, at, sequence)).unwrap();
+            self.points.remove(&(id, at, sequence));
         }
         for (id, point) in update.points {
             assert_eq!(self.points.insert((id, point.at, point.sequence), point), None);

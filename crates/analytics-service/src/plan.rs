@@ -42,6 +42,10 @@ pub(crate) struct Plan {
     pub(crate) requests: Vec<ProjectedRequest>,
     pub(crate) gone_requests: Vec<i64>,
     pub(crate) intake: Vec<Intake>,
+    /// Marks of added readings without values, as points of no series.
+    pub(crate) marks: Vec<(SeriesId, Point)>,
+    /// The places at which such marks of removed requests would be.
+    pub(crate) gone_marks: Vec<(SeriesId, Micros, i64)>,
     /// The ids of the series, since computing one takes longer than finding it.
     ids: HashMap<SeriesKey, SeriesId>,
 }
@@ -186,6 +190,7 @@ impl Plan {
     ) -> Result<(), PlanError> {
         self.gone_requests.push(request.accepted);
         let Some(place) = request.place else { return Ok(()) };
+        self.gone_marks.push((place.source.without_values(), place.at, request.accepted));
         for key in series.get(&place.source).into_iter().flatten() {
             self.change(key)?.removed.push((place.at, request.accepted));
         }
@@ -198,6 +203,9 @@ impl Plan {
         }
         self.requests.push(new.request);
         let Some(Reading { source, at, span, values, .. }) = new.reading else { return Ok(()) };
+        if let Some(place) = new.request.place.filter(|_| values.is_empty()) {
+            self.marks.push((place.source.without_values(), Point { at, sequence, value: 0.0, span }));
+        }
         let mut key = SeriesKey { source, metric: String::new() };
         for (metric, value) in values {
             key.metric = metric;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
+use tokio::task::spawn_blocking;
 
 use crate::judge::{Collision, judge};
 use crate::plan::{Plan, PlanError, plan};
@@ -14,7 +15,7 @@ use crate::store::{ApplyError, LogBatch, ProjectionStore, Unreadable, Update, Wi
 const EVENTS: u32 = 5000;
 
 /// The most events of a batch when catching up: it changes a series fewer times.
-const MORE_EVENTS: u32 = 20_000;
+const MORE_EVENTS: u32 = 40_000;
 
 /// The most bytes of documents in a batch. One document may have more.
 const BYTES: u64 = 12 << 20;
@@ -117,6 +118,24 @@ impl From<ApplyError> for Failure {
     }
 }
 
+/// A part of the log, and the changes that it makes.
+struct Planned {
+    deletions: i64,
+    from: i64,
+    upto: i64,
+    head: i64,
+    stopped: Option<Unreadable>,
+    is_independent: bool,
+    plan: Result<Plan, PlanError>,
+}
+
+impl Planned {
+    fn new(batch: LogBatch) -> Self {
+        let LogBatch { deletions, from, upto, head, is_independent, .. } = batch;
+        Self { deletions, from, upto, head, stopped: batch.stopped.clone(), is_independent, plan: plan(batch) }
+    }
+}
+
 impl Projector {
     /// Puts a projector on top of a store.
     #[must_use]
@@ -138,12 +157,18 @@ impl Projector {
     /// # Errors
     /// [`ProjectError`]. The projection is then unchanged.
     pub async fn step(&self, tenant: &TenantId) -> Result<Progress, ProjectError> {
-        let batch = self.store.next(tenant, None, self.limit(tenant, self.events), BYTES).await?;
+        let batch = self.read(tenant, None, self.limit(tenant, self.events)).await?;
         self.project_what_can_be(tenant, batch).await
     }
 
+    /// Reads the next part of the log and plans its changes: on a thread of its own, since documents are parsed.
+    async fn read(&self, tenant: &TenantId, after: Option<i64>, limit: u32) -> Result<Planned, PortError> {
+        let batch = self.store.next(tenant, after, limit, BYTES).await?;
+        spawn_blocking(move || Planned::new(batch)).await.map_err(|error| PortError::Unexpected(error.into()))
+    }
+
     /// Projects a tenant's log up to the end that it has at the last batch, unless another server is faster all the time.
-    /// While a batch is projected, the next one is read.
+    /// While a batch is projected, the next one is read and planned.
     ///
     /// # Errors
     /// [`ProjectError`]. The batches before it are projected.
@@ -154,18 +179,18 @@ impl Projector {
             let limit = self.limit(tenant, self.more_events);
             let batch = match ahead.take() {
                 Some(batch) => batch,
-                None => self.store.next(tenant, None, limit, BYTES).await?,
+                None => self.read(tenant, None, limit).await?,
             };
             let behind = Some(batch.upto).filter(|upto| *upto < batch.head && batch.stopped.is_none() && limit > 1);
             let reading = async {
                 match behind {
-                    Some(upto) => self.store.next(tenant, Some(upto), limit, BYTES).await.map(Some),
+                    Some(upto) => self.read(tenant, Some(upto), limit).await.map(Some),
                     None => Ok(None),
                 }
             };
             let (progress, read) = tokio::join!(self.project_what_can_be(tenant, batch), reading);
             let progress = progress?;
-            let is_next = |batch: &LogBatch| batch.is_independent && batch.from == progress.position;
+            let is_next = |batch: &Planned| batch.is_independent && batch.from == progress.position;
             ahead = read?.filter(|batch| progress.events > 0 && is_next(batch));
             events += progress.events;
             points += progress.points;
@@ -182,7 +207,7 @@ impl Projector {
     }
 
     /// Projects a batch, or as much of it as fits and can be read.
-    async fn project_what_can_be(&self, tenant: &TenantId, mut batch: LogBatch) -> Result<Progress, ProjectError> {
+    async fn project_what_can_be(&self, tenant: &TenantId, mut batch: Planned) -> Result<Progress, ProjectError> {
         if let Some((at, unreadable)) = self.known_stop(tenant) {
             if at == batch.from {
                 let stopped = Some(unreadable);
@@ -213,7 +238,7 @@ impl Projector {
                 (0, None) => 1,
                 (fewer, _) => fewer,
             };
-            batch = self.store.next(tenant, None, limit, BYTES).await?;
+            batch = self.read(tenant, None, limit).await?;
         }
     }
 
@@ -228,13 +253,12 @@ impl Projector {
     }
 
     /// Computes and applies the update of a batch. `is_least`: it cannot be made smaller.
-    async fn project(&self, tenant: &TenantId, batch: LogBatch, is_least: bool) -> Result<Progress, Failure> {
-        let LogBatch { deletions, from, upto, head, .. } = batch;
-        let stopped = batch.stopped.clone();
+    async fn project(&self, tenant: &TenantId, batch: Planned, is_least: bool) -> Result<Progress, Failure> {
+        let Planned { deletions, from, upto, head, stopped, plan, .. } = batch;
         if upto == from && stopped.is_none() {
             return Ok(Progress { position: from, head, ..Progress::default() });
         }
-        let mut plan = plan(batch)?;
+        let mut plan = plan?;
         let mut update = Update {
             deletions,
             from,
@@ -249,6 +273,8 @@ impl Projector {
         };
         self.judge_series(tenant, &plan, &mut update, is_least).await?;
         let points = (update.points.len() + update.gone_points.len()) as u64;
+        update.points.append(&mut plan.marks);
+        update.gone_points.append(&mut plan.gone_marks);
         self.store.apply(tenant, update).await?;
         self.remember(tenant, upto, stopped.clone());
         Ok(Progress { position: upto, head, events: (upto - from).unsigned_abs(), points, stopped })

@@ -235,7 +235,7 @@ pub struct Update {
     pub series: Vec<SeriesRow>,
     /// Series to be deleted.
     pub gone_series: Vec<SeriesId>,
-    /// Points to be inserted.
+    /// Points to be inserted. A reading without values has one of no series, so that the source's newest reading is found.
     pub points: Vec<(SeriesId, Point)>,
     /// Points to be deleted, if they are there: series, time and acceptance.
     pub gone_points: Vec<(SeriesId, Micros, i64)>,

@@ -1,6 +1,7 @@
 //! Row types, where the columns differ from the domain type, and their conversions.
 
 mod addition;
+mod block;
 mod delivery;
 mod mapping;
 mod projection;
@@ -26,11 +27,12 @@ use mass_service::{KeyRecord, NewRequest, Snapshot};
 use uuid::Uuid;
 
 pub(crate) use addition::{Addition, Assumed};
+pub(crate) use block::{Block, block_of};
 pub(crate) use delivery::{DeliveryRow, DueAtRow, DueRow, QueueRow, QueuedDeliveryRow, RecommendationRow};
 pub(crate) use mapping::{MappingChangeset, MappingRow, MappingSummaryRow};
 pub(crate) use projection::{
-    FiguresRow, ProjectionRow, RequestDocument, SeriesOfSource, StoredPoint, StoredRequest, StoredSeries, StoredSource,
-    Stretch, point, real,
+    FiguresRow, ProjectionRow, RequestDocument, SeriesOfSource, StoredPoint, StoredSeries, StoredSource, Stretch,
+    point, real,
 };
 pub(crate) use quarantine::{NewQuarantineRow, QuarantineRow, QuarantineSummaryRow};
 

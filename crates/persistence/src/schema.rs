@@ -394,15 +394,12 @@ table! {
 }
 
 table! {
-    use diesel::sql_types::{BigInt, Nullable, Text};
+    use diesel::sql_types::{BigInt, Binary, Text};
 
-    projected_requests (tenant_id, accepted) {
+    projected_blocks (tenant_id, block) {
         tenant_id -> Text,
-        accepted -> BigInt,
-        day -> BigInt,
-        bytes -> BigInt,
-        source_id -> Nullable<BigInt>,
-        at -> Nullable<BigInt>,
+        block -> BigInt,
+        requests -> Binary,
     }
 }
 

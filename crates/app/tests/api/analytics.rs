@@ -318,7 +318,7 @@ async fn corrections_and_deletions_repair_figures(app: TestApp) {
 
 /// Every row of every table of figures, as text.
 fn tables(app: &TestApp) -> String {
-    let tables = ["sources", "projected_requests", "series", "points", "hours", "days", "intake"];
+    let tables = ["sources", "projected_blocks", "series", "points", "hours", "days", "intake"];
     let mut all = String::new();
     for table in tables {
         let rows = if app.database().url().starts_with("sqlite") {

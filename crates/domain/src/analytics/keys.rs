@@ -60,6 +60,14 @@ id!(
     SeriesId
 );
 
+impl SourceId {
+    /// Returns the id under which readings of the source that have no values are marked, as points of no series.
+    #[must_use]
+    pub const fn without_values(self) -> SeriesId {
+        SeriesId(self.0)
+    }
+}
+
 impl Source {
     /// Returns the id.
     #[must_use]

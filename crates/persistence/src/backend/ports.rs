@@ -25,6 +25,7 @@ mod live_users;
 mod mappings;
 mod mass;
 mod projection;
+mod projection_blocks;
 mod projection_clearing;
 mod projection_documents;
 mod projection_effects;

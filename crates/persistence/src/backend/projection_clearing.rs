@@ -9,11 +9,14 @@ use super::Connection;
 use super::projection_update::{lock, move_to};
 use crate::connections::Connections;
 use crate::rows::ProjectionRow;
-use crate::schema::{intake, projected_requests, projections, series, sources};
+use crate::schema::{intake, projected_blocks, projections, series, sources};
 use crate::statement::statement;
 
 /// The rows that a transaction deletes.
 const ROWS: i64 = 10_000;
+
+/// The blocks of requests that a transaction deletes.
+const BLOCKS: i64 = 1_000;
 
 /// A place in a table: series and time.
 type Key = (i64, i64);
@@ -84,7 +87,7 @@ pub(super) async fn finish(connections: &Connections<Connection>, tenant: &Tenan
     let mut from = Some(i64::MIN);
     while let Some(place) = from {
         let delete = move |connection: &mut Connection, tenant: &TenantId| {
-            while_cleared(connection, tenant, None, |connection| delete_requests(connection, tenant, place))
+            while_cleared(connection, tenant, None, |connection| delete_blocks(connection, tenant, place))
         };
         from = connections.run_for(tenant, delete).await?;
     }
@@ -106,21 +109,21 @@ fn while_cleared<T>(
     })
 }
 
-/// Deletes projected requests from an acceptance on. Returns the next one.
-fn delete_requests(connection: &mut Connection, tenant: &TenantId, from: i64) -> QueryResult<Option<i64>> {
-    let next: Option<i64> = projected_requests::table
-        .filter(projected_requests::tenant_id.eq(tenant.as_str()))
-        .filter(projected_requests::accepted.ge(from))
-        .order(projected_requests::accepted)
-        .select(projected_requests::accepted)
-        .offset(ROWS)
+/// Deletes blocks of projected requests from one on. Returns the next one.
+fn delete_blocks(connection: &mut Connection, tenant: &TenantId, from: i64) -> QueryResult<Option<i64>> {
+    let next: Option<i64> = projected_blocks::table
+        .filter(projected_blocks::tenant_id.eq(tenant.as_str()))
+        .filter(projected_blocks::block.ge(from))
+        .order(projected_blocks::block)
+        .select(projected_blocks::block)
+        .offset(BLOCKS)
         .limit(1)
         .first(connection)
         .optional()?;
-    diesel::delete(projected_requests::table)
-        .filter(projected_requests::tenant_id.eq(tenant.as_str()))
-        .filter(projected_requests::accepted.ge(from))
-        .filter(projected_requests::accepted.lt(next.unwrap_or(i64::MAX)))
+    diesel::delete(projected_blocks::table)
+        .filter(projected_blocks::tenant_id.eq(tenant.as_str()))
+        .filter(projected_blocks::block.ge(from))
+        .filter(projected_blocks::block.lt(next.unwrap_or(i64::MAX)))
         .execute(connection)?;
     Ok(next)
 }

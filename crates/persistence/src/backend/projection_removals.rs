@@ -4,15 +4,14 @@ use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 use mass_analytics_service::{Change, Latest, LogBatch, ProjectedRequest};
-use mass_domain::analytics::{SeriesKey, Source, SourceId};
+use mass_domain::analytics::{Micros, SeriesId, SeriesKey, Source, SourceId};
 use mass_domain::tenancy::TenantId;
 use uuid::Uuid;
 
 use super::projection_documents::of_requests;
-use super::{Connection, projecting};
+use super::{Connection, projecting, projection_blocks as blocks};
 use crate::columns::Id;
-use crate::rows::StoredRequest;
-use crate::schema::{audit_archived_changes, projected_requests, sources};
+use crate::schema::{audit_archived_changes, points, sources};
 use crate::store::KEYS_PER_STATEMENT;
 
 /// Requests that become current again or are removed.
@@ -36,13 +35,8 @@ pub(super) fn stored(connection: &mut Connection, tenant: &TenantId, ids: Vec<Uu
         let ids: Vec<Id> = ids.iter().copied().map(Id).collect();
         let places = projecting::acceptances(connection, tenant, &ids)?;
         let accepted: Vec<i64> = places.iter().map(|(_, accepted)| *accepted).collect();
-        let rows: Vec<StoredRequest> = projected_requests::table
-            .filter(projected_requests::tenant_id.eq(tenant.as_str()))
-            .filter(projected_requests::accepted.eq_any(accepted))
-            .select(StoredRequest::as_select())
-            .load(connection)?;
         known.accepted.extend(places.into_iter().map(|(id, accepted)| (id.0, accepted)));
-        known.requests.extend(rows.into_iter().map(ProjectedRequest::from).map(|request| (request.accepted, request)));
+        known.requests.extend(blocks::stored(connection, tenant, &accepted)?);
     }
     Ok(known)
 }
@@ -70,45 +64,59 @@ pub(super) fn describe(connection: &mut Connection, tenant: &TenantId, batch: &m
         }
     }
     for (source, removed) in &removed {
-        batch.series.entry(*source).or_default();
+        let series = batch.series.entry(*source).or_default();
         if described.get(source).is_some_and(|accepted| removed.contains(accepted)) {
-            batch.latest.insert(*source, latest(connection, tenant, *source, removed)?);
+            let latest = latest(connection, tenant, *source, series, removed)?;
+            batch.latest.insert(*source, latest);
         }
     }
     batch.series.values_mut().for_each(|keys| keys.sort());
     Ok(())
 }
 
-/// Reads the newest projected request of a source that is not among the removed ones, and whose document is there.
+/// Reads the newest projected request of a source that is not among the removed ones, and whose document is there. Its
+/// points tell of it.
 fn latest(
     connection: &mut Connection,
     tenant: &TenantId,
     source: SourceId,
+    series: &[SeriesKey],
     removed: &HashSet<i64>,
 ) -> QueryResult<Option<Latest>> {
-    let mut before = (i64::MAX, i64::MAX);
+    let marked: Vec<SeriesId> = series.iter().map(SeriesKey::id).chain([source.without_values()]).collect();
+    let mut before = (Micros::MAX, i64::MAX);
     loop {
-        let (at, accepted) = before;
-        let page = i64::try_from(removed.len() + 1).unwrap_or(i64::MAX);
-        let rows: Vec<(Option<i64>, i64)> = projected_requests::table
-            .filter(projected_requests::tenant_id.eq(tenant.as_str()))
-            .filter(projected_requests::source_id.eq(source.as_i64()))
-            .filter(projected_requests::at.le(at))
-            .filter(projected_requests::at.lt(at).or(projected_requests::accepted.lt(accepted)))
-            .order((projected_requests::at.desc(), projected_requests::accepted.desc()))
-            .select((projected_requests::at, projected_requests::accepted))
-            .limit(page)
-            .load(connection)?;
-        let remaining = rows.into_iter().filter_map(|(at, accepted)| Some((at?, accepted)));
-        let Some((at, accepted)) = remaining.into_iter().find(|(_, accepted)| !removed.contains(accepted)) else {
-            return Ok(None);
-        };
+        let mut newest = None;
+        for series in &marked {
+            newest = newest.max(newest_of(connection, tenant, *series, before, removed)?);
+        }
+        let Some((at, accepted)) = newest else { return Ok(None) };
         let ids = accepted_at(connection, tenant, accepted)?.into_iter().collect();
         if let Some(document) = of_requests(connection, tenant, ids)?.remove(&accepted) {
             return Ok(Some(Latest { at, document }));
         }
         before = (at, accepted);
     }
+}
+
+/// Reads time and acceptance of the last point of a series before a place that is not of a removed request.
+fn newest_of(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    series: SeriesId,
+    (at, accepted): (Micros, i64),
+    removed: &HashSet<i64>,
+) -> QueryResult<Option<(Micros, i64)>> {
+    let rows: Vec<(Micros, i64)> = points::table
+        .filter(points::tenant_id.eq(tenant.as_str()))
+        .filter(points::series_id.eq(series.as_i64()))
+        .filter(points::at.le(at))
+        .filter(points::at.lt(at).or(points::sequence.lt(accepted)))
+        .order((points::at.desc(), points::sequence.desc()))
+        .select((points::at, points::sequence))
+        .limit(i64::try_from(removed.len() + 1).unwrap_or(i64::MAX))
+        .load(connection)?;
+    Ok(rows.into_iter().find(|(_, accepted)| !removed.contains(accepted)))
 }
 
 /// Finds the request of which the event at a position tells.

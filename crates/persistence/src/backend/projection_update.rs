@@ -9,10 +9,10 @@ use mass_domain::analytics::{Point, SeriesId, SeriesKey, Source};
 use mass_domain::audit::Action;
 use mass_domain::tenancy::TenantId;
 
-use super::{Connection, projecting};
+use super::{Connection, projecting, projection_blocks as blocks};
 use crate::columns::Word;
 use crate::rows::{FiguresRow, ProjectionRow};
-use crate::schema::{audit_events, intake, projected_requests, projections, series, sources};
+use crate::schema::{audit_events, intake, projections, series, sources};
 use crate::store::KEYS_PER_STATEMENT;
 
 /// Applies an update, if the projection still is where the update was computed from. Returns whether it removes what was
@@ -30,6 +30,7 @@ pub(super) fn apply(
         if let Some(id) = collision(connection, tenant, &update)? {
             return Ok(Err(ApplyError::Collision(id)));
         }
+        blocks::replace(connection, tenant, &update.gone_requests, &update.requests)?;
         delete(connection, tenant, &update)?;
         insert(connection, tenant, &mut update)?;
         // A projection that waits for a mended program stops at the same event again and again.
@@ -127,12 +128,6 @@ fn collision(connection: &mut Connection, tenant: &TenantId, update: &Update) ->
 
 /// Deletes what an update says is gone.
 fn delete(connection: &mut Connection, tenant: &TenantId, update: &Update) -> QueryResult<()> {
-    for accepted in update.gone_requests.chunks(KEYS_PER_STATEMENT) {
-        diesel::delete(projected_requests::table)
-            .filter(projected_requests::tenant_id.eq(tenant.as_str()))
-            .filter(projected_requests::accepted.eq_any(accepted))
-            .execute(connection)?;
-    }
     for ids in update.gone_sources.chunks(KEYS_PER_STATEMENT) {
         diesel::delete(sources::table)
             .filter(sources::tenant_id.eq(tenant.as_str()))
@@ -159,9 +154,6 @@ fn delete(connection: &mut Connection, tenant: &TenantId, update: &Update) -> Qu
 
 /// Inserts and replaces what an update has.
 fn insert(connection: &mut Connection, tenant: &TenantId, update: &mut Update) -> QueryResult<()> {
-    if !update.requests.is_empty() {
-        projecting::insert_requests(connection, tenant, &update.requests)?;
-    }
     if !update.sources.is_empty() {
         projecting::upsert_sources(connection, tenant, &update.sources)?;
     }

@@ -26,25 +26,63 @@ pub(super) fn windows(
     windows: &[Window],
 ) -> QueryResult<Vec<WindowState>> {
     super::read(connection, |connection| {
-        let bounds = projecting::window_bounds(connection, tenant, windows)?;
+        let known = series_of(connection, tenant, windows)?;
+        let bounds = bounds(connection, tenant, windows, &known)?;
         let widened = merge(windows.iter().zip(bounds).map(|(window, bounds)| widen(*window, bounds)));
-        let known = series_of(connection, tenant, &widened)?;
-        let stretches: Vec<Stretch> = widened.iter().map(stretch).collect();
-        let points = projecting::window_points(connection, tenant, &stretches)?;
-        let days =
-            widened.iter().map(|widened| in_days(widened, known.get(&widened.window.series))).collect::<Vec<_>>();
-        let states = widened.into_iter().zip(points).map(|(Widened { window, from, stop }, points)| {
+        // Of a series that is not stored there is nothing to read.
+        let is_stored = |widened: &&Widened| known.contains_key(&widened.window.series);
+        let stored = || widened.iter().filter(is_stored);
+        let stretches: Vec<Stretch> = stored().map(stretch).collect();
+        let days: Vec<Stretch> = stored().map(|widened| in_days(widened, known.get(&widened.window.series))).collect();
+        let mut points = projecting::window_points(connection, tenant, &stretches)?.into_iter();
+        let mut hours = hours(connection, tenant, &days)?.into_iter();
+        let states = widened.into_iter().map(|Widened { window, from, stop }| {
             let series = known.get(&window.series).cloned();
-            WindowState { window, series, from, stop, points, hours: Vec::new() }
+            let mut next = || Some((points.next()?, hours.next()?));
+            let (points, hours) = series.as_ref().and_then(|_| next()).unwrap_or_default();
+            WindowState { window, series, from, stop, points, hours }
         });
-        let mut states: Vec<WindowState> = states.collect();
-        for (index, row) in projecting::hours_within(connection, tenant, &days)? {
-            if let Some(state) = states.get_mut(index) {
-                state.hours.push(begun(row));
-            }
-        }
-        Ok(states)
+        Ok(states.collect())
     })
+}
+
+/// Returns the last time before each window, and the last of those behind it that depend on it, if there are so many. Only
+/// what the rows of the series do not tell is looked up.
+fn bounds(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    windows: &[Window],
+    known: &HashMap<SeriesId, SeriesRow>,
+) -> QueryResult<Vec<(Option<Micros>, Option<Micros>)>> {
+    let mut bounds = Vec::with_capacity(windows.len());
+    let (mut unknown, mut places) = (Vec::new(), Vec::new());
+    for window in windows {
+        let last_at = known.get(&window.series).map(|row| row.last_at);
+        bounds.push((last_at.filter(|last_at| *last_at < window.first), None));
+        if last_at.is_some_and(|last_at| last_at >= window.first) {
+            places.push(bounds.len() - 1);
+            unknown.push(*window);
+        }
+    }
+    for (place, found) in places.into_iter().zip(projecting::window_bounds(connection, tenant, &unknown)?) {
+        bounds[place] = found;
+    }
+    Ok(bounds)
+}
+
+/// Reads the hours of each stretch.
+fn hours(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    stretches: &[Stretch],
+) -> QueryResult<Vec<Vec<(Micros, Figures)>>> {
+    let mut hours = vec![Vec::new(); stretches.len()];
+    for (index, row) in projecting::hours_within(connection, tenant, stretches)? {
+        if let Some(hours) = hours.get_mut(index) {
+            hours.push(begun(row));
+        }
+    }
+    Ok(hours)
 }
 
 /// Rounds down to the begin of an hour or a day.
@@ -92,9 +130,9 @@ fn in_days(widened: &Widened, known: Option<&SeriesRow>) -> Stretch {
 fn series_of(
     connection: &mut Connection,
     tenant: &TenantId,
-    windows: &[Widened],
+    windows: &[Window],
 ) -> QueryResult<HashMap<SeriesId, SeriesRow>> {
-    let mut ids: Vec<i64> = windows.iter().map(|widened| widened.window.series.as_i64()).collect();
+    let mut ids: Vec<i64> = windows.iter().map(|window| window.series.as_i64()).collect();
     ids.dedup();
     let mut known = HashMap::with_capacity(ids.len());
     for ids in ids.chunks(KEYS_PER_STATEMENT) {

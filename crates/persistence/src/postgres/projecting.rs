@@ -7,8 +7,8 @@
 use std::ops::Range;
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Double, Integer, Nullable, Text};
-use mass_analytics_service::{Intake, ProjectedRequest, SeriesRow, SourceRow, Window};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Double, Integer, Nullable, Text};
+use mass_analytics_service::{Intake, SeriesRow, SourceRow, Window};
 use mass_domain::analytics::{CONTEXT, Micros, Point, SeriesId};
 use mass_domain::tenancy::TenantId;
 
@@ -117,6 +117,9 @@ pub(super) fn window_bounds(
     tenant: &TenantId,
     windows: &[Window],
 ) -> QueryResult<Vec<(Option<Micros>, Option<Micros>)>> {
+    if windows.is_empty() {
+        return Ok(Vec::new());
+    }
     let bounds = Bounds {
         series: windows.iter().map(|window| window.series.as_i64()).collect(),
         first: windows.iter().map(|window| window.first).collect(),
@@ -165,6 +168,9 @@ pub(super) fn window_points(
     tenant: &TenantId,
     stretches: &[Stretch],
 ) -> QueryResult<Vec<Vec<Point>>> {
+    if stretches.is_empty() {
+        return Ok(Vec::new());
+    }
     let (series, from, to) = columns(stretches);
     let read = Points { series, from, to, tenant: tenant.as_str(), context: column(CONTEXT as u64) };
     let rows: Vec<(i64, StoredPoint)> = read.load(connection)?;
@@ -201,6 +207,9 @@ macro_rules! figures {
             tenant: &TenantId,
             stretches: &[Stretch],
         ) -> QueryResult<Vec<(usize, FiguresRow)>> {
+            if stretches.is_empty() {
+                return Ok(Vec::new());
+            }
             statement!(
                 Within<'a>(
                     series: Vec<i64> as Array<BigInt>,
@@ -379,33 +388,27 @@ pub(super) fn delete_days(
 }
 
 statement!(
-    InsertRequests<'a>(
+    UpsertBlocks<'a>(
         tenant: &'a str as Text,
-        accepted: Vec<i64> as Array<BigInt>,
-        day: Vec<i64> as Array<BigInt>,
-        bytes: Vec<i64> as Array<BigInt>,
-        source: Vec<Option<i64>> as Array<Nullable<BigInt>>,
-        at: Vec<Option<i64>> as Array<Nullable<BigInt>>,
+        block: Vec<i64> as Array<BigInt>,
+        requests: Vec<&'a [u8]> as Array<Binary>,
     ) -> (),
-    "INSERT INTO projected_requests (tenant_id, accepted, day, bytes, source_id, at)
-    SELECT ?, * FROM unnest(?, ?, ?, ?, ?)"
+    "INSERT INTO projected_blocks (tenant_id, block, requests) SELECT ?, * FROM unnest(?, ?)
+    ON CONFLICT (tenant_id, block) DO UPDATE SET requests = excluded.requests"
 );
 
-/// Inserts projected requests.
-pub(super) fn insert_requests(
+/// Inserts or replaces blocks of projected requests.
+pub(super) fn upsert_blocks(
     connection: &mut Connection,
     tenant: &TenantId,
-    requests: &[ProjectedRequest],
+    rows: &[(i64, Vec<u8>)],
 ) -> QueryResult<()> {
-    let insert = InsertRequests {
+    let upsert = UpsertBlocks {
         tenant: tenant.as_str(),
-        accepted: requests.iter().map(|request| request.accepted).collect(),
-        day: requests.iter().map(|request| request.day).collect(),
-        bytes: requests.iter().map(|request| column(request.bytes)).collect(),
-        source: requests.iter().map(|request| request.place.map(|place| place.source.as_i64())).collect(),
-        at: requests.iter().map(|request| request.place.map(|place| place.at)).collect(),
+        block: rows.iter().map(|(block, _)| *block).collect(),
+        requests: rows.iter().map(|(_, requests)| requests.as_slice()).collect(),
     };
-    insert.execute(connection)?;
+    upsert.execute(connection)?;
     Ok(())
 }
 

@@ -2,12 +2,12 @@
 
 use diesel::prelude::*;
 use diesel::result::Error::DeserializationError;
-use mass_analytics_service::{Place, ProjectedRequest, SeriesRow, SourceRow, Unreadable};
-use mass_domain::analytics::{Figures, Micros, Point, SeriesId, SeriesKey, Source, SourceId};
+use mass_analytics_service::{SeriesRow, SourceRow, Unreadable};
+use mass_domain::analytics::{Figures, Micros, Point, SeriesId, SeriesKey, Source};
 use mass_domain::metrics::MetricKind;
 
 use crate::columns::{Id, Instant};
-use crate::schema::{projected_requests, projections, series, sources};
+use crate::schema::{projections, series, sources};
 
 /// The state of a projection.
 #[derive(Debug, Default, Queryable, Selectable)]
@@ -89,25 +89,6 @@ impl StoredSeries {
         };
         let key = SeriesKey { source: Source { site_id, device_id }, metric };
         Ok(SeriesRow { key, kind, first_at, last_at, last_value, interval: learned_interval })
-    }
-}
-
-/// The columns of a projected request.
-#[derive(Debug, Queryable, Selectable)]
-#[diesel(table_name = projected_requests)]
-pub(crate) struct StoredRequest {
-    accepted: i64,
-    day: Micros,
-    bytes: i64,
-    source_id: Option<i64>,
-    at: Option<Micros>,
-}
-
-impl From<StoredRequest> for ProjectedRequest {
-    fn from(stored: StoredRequest) -> Self {
-        let StoredRequest { accepted, day, bytes, source_id, at } = stored;
-        let place = source_id.zip(at).map(|(source, at)| Place { source: SourceId::from_i64(source), at });
-        Self { accepted, day, bytes: u64::try_from(bytes).unwrap_or(0), place }
     }
 }
 

@@ -5,13 +5,12 @@ use std::ops::Range;
 
 use diesel::dsl::{case_when, sql};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Double, Nullable, Text};
-use mass_analytics_service::{Intake, ProjectedRequest, SeriesRow, SourceRow, Window};
+use diesel::sql_types::{BigInt, Binary, Bool, Double, Nullable, Text};
+use mass_analytics_service::{Intake, SeriesRow, SourceRow, Window};
 use mass_domain::analytics::{CONTEXT, Micros, Point, SeriesId};
 use mass_domain::tenancy::TenantId;
 
 use super::Connection;
-use super::backend::column;
 use crate::columns::Id;
 use crate::rows::{FiguresRow, ProjectionRow, RequestDocument, SeriesOfSource, StoredPoint, Stretch, point, real};
 use crate::schema::{days, hours, mass_requests, points, projections, series};
@@ -73,16 +72,18 @@ pub(super) fn series_of_sources(
         .load(connection)
 }
 
-/// Builds the query for the times of a series.
-macro_rules! times {
-    ($tenant:expr, $series_id:expr) => {
-        points::table
-            .filter(points::tenant_id.eq($tenant.as_str()))
-            .filter(points::series_id.eq($series_id))
-            .select(points::at)
-            .distinct()
-    };
-}
+// SQLite prepares a statement with a bound LIMIT anew for each value.
+const _: () = assert!(CONTEXT == 17, "the statements below have this limit");
+
+statement!(
+    Before<'a>(tenant: &'a str as Text, series: i64 as BigInt, first: i64 as BigInt) -> BigInt,
+    "SELECT at FROM points WHERE tenant_id = ? AND series_id = ? AND at < ? ORDER BY at DESC LIMIT 1"
+);
+
+statement!(
+    After<'a>(tenant: &'a str as Text, series: i64 as BigInt, last: i64 as BigInt) -> BigInt,
+    "SELECT DISTINCT at FROM points WHERE tenant_id = ? AND series_id = ? AND at > ? ORDER BY at LIMIT 1 OFFSET 16"
+);
 
 /// Reads the last time before each window, and the last of those behind it that depend on it, if there are so many.
 pub(super) fn window_bounds(
@@ -90,14 +91,42 @@ pub(super) fn window_bounds(
     tenant: &TenantId,
     windows: &[Window],
 ) -> QueryResult<Vec<(Option<Micros>, Option<Micros>)>> {
+    let tenant = tenant.as_str();
     let bounds = windows.iter().map(|Window { series, first, last }| {
-        let before = times!(tenant, series.as_i64()).filter(points::at.lt(first)).order(points::at.desc()).limit(1);
-        let after = times!(tenant, series.as_i64()).filter(points::at.gt(last)).order(points::at.asc());
-        let after = after.limit(1).offset(column(CONTEXT as u64 - 1));
-        Ok((before.first(connection).optional()?, after.get_result(connection).optional()?))
+        let series = series.as_i64();
+        let before = Before { tenant, series, first: *first }.get_result(connection).optional()?;
+        let after = After { tenant, series, last: *last }.get_result(connection).optional()?;
+        Ok((before, after))
     });
     bounds.collect()
 }
+
+statement!(
+    Points<'a>(
+        tenant: &'a str as Text,
+        series: i64 as BigInt,
+        earlier_tenant: &'a str as Text,
+        earlier_series: i64 as BigInt,
+        before: i64 as BigInt,
+        from: i64 as BigInt,
+        later_tenant: &'a str as Text,
+        later_series: i64 as BigInt,
+        behind: i64 as BigInt,
+        to: i64 as BigInt,
+    ) -> (BigInt, BigInt, Double, Nullable<BigInt>),
+    "SELECT at, sequence, value, span FROM points
+    WHERE tenant_id = ? AND series_id = ?
+        AND at >= coalesce((
+            SELECT min(time) FROM (
+                SELECT DISTINCT at AS time FROM points WHERE tenant_id = ? AND series_id = ? AND at < ?
+                ORDER BY at DESC LIMIT 17
+            )
+        ), ?)
+        AND at <= coalesce((
+            SELECT at FROM points WHERE tenant_id = ? AND series_id = ? AND at >= ? ORDER BY at LIMIT 1
+        ), ?)
+    ORDER BY at, sequence"
+);
 
 /// Reads the points of stretches, with the times before each that its figures depend on, and the first time behind it.
 pub(super) fn window_points(
@@ -105,19 +134,22 @@ pub(super) fn window_points(
     tenant: &TenantId,
     stretches: &[Stretch],
 ) -> QueryResult<Vec<Vec<Point>>> {
+    let tenant = tenant.as_str();
     let points = stretches.iter().map(|Stretch { series_id, from, to }| {
-        let earlier = times!(tenant, series_id).filter(points::at.lt(from)).order(points::at.desc());
-        let earlier: Vec<Micros> = earlier.limit(column(CONTEXT as u64)).load(connection)?;
-        let next = times!(tenant, series_id).filter(points::at.ge(to)).order(points::at.asc()).limit(1);
-        let next: Option<Micros> = next.get_result(connection).optional()?;
-        let rows: Vec<StoredPoint> = points::table
-            .filter(points::tenant_id.eq(tenant.as_str()))
-            .filter(points::series_id.eq(series_id))
-            .filter(points::at.ge(earlier.last().copied().unwrap_or(*from)))
-            .filter(points::at.le(next.unwrap_or(*to)))
-            .order((points::at, points::sequence))
-            .select((points::at, points::sequence, points::value, points::span))
-            .load(connection)?;
+        let (series, from, to) = (*series_id, *from, *to);
+        let read = Points {
+            tenant,
+            series,
+            earlier_tenant: tenant,
+            earlier_series: series,
+            before: from,
+            from,
+            later_tenant: tenant,
+            later_series: series,
+            behind: to,
+            to,
+        };
+        let rows: Vec<StoredPoint> = read.load(connection)?;
         Ok(rows.into_iter().map(point).collect())
     });
     points.collect()
@@ -277,33 +309,19 @@ pub(super) fn delete_days(
 }
 
 statement!(
-    InsertRequest<'a>(
-        tenant: &'a str as Text,
-        accepted: i64 as BigInt,
-        day: i64 as BigInt,
-        bytes: i64 as BigInt,
-        source: Option<i64> as Nullable<BigInt>,
-        at: Option<i64> as Nullable<BigInt>,
-    ) -> (),
-    "INSERT INTO projected_requests (tenant_id, accepted, day, bytes, source_id, at) VALUES (?, ?, ?, ?, ?, ?)"
+    UpsertBlock<'a>(tenant: &'a str as Text, block: i64 as BigInt, requests: &'a [u8] as Binary) -> (),
+    "INSERT INTO projected_blocks (tenant_id, block, requests) VALUES (?, ?, ?)
+    ON CONFLICT (tenant_id, block) DO UPDATE SET requests = excluded.requests"
 );
 
-/// Inserts projected requests.
-pub(super) fn insert_requests(
+/// Inserts or replaces blocks of projected requests.
+pub(super) fn upsert_blocks(
     connection: &mut Connection,
     tenant: &TenantId,
-    requests: &[ProjectedRequest],
+    rows: &[(i64, Vec<u8>)],
 ) -> QueryResult<()> {
-    for ProjectedRequest { accepted, day, bytes, place } in requests {
-        let insert = InsertRequest {
-            tenant: tenant.as_str(),
-            accepted: *accepted,
-            day: *day,
-            bytes: column(*bytes),
-            source: place.map(|place| place.source.as_i64()),
-            at: place.map(|place| place.at),
-        };
-        insert.execute(connection)?;
+    for (block, requests) in rows {
+        UpsertBlock { tenant: tenant.as_str(), block: *block, requests }.execute(connection)?;
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ use crate::databases::{DatabaseLocation, TestDatabase};
 use crate::fixtures::{Vary, at, simple};
 
 /// The tables of projections, but for their positions.
-const TABLES: [&str; 7] = ["sources", "projected_requests", "series", "points", "hours", "days", "intake"];
+const TABLES: [&str; 7] = ["sources", "projected_blocks", "series", "points", "hours", "days", "intake"];
 
 fn store(db: &TestDatabase) -> &dyn ProjectionStore {
     &*db.database.stores().projection

@@ -243,7 +243,7 @@ async fn the_serving_role_cannot_alter_tables_or_the_audit_trail() {
 
 /// The rights of the serving role: per table, its rights on the whole table and the columns that it may update. A new
 /// table or column needs a decision here.
-const RIGHTS: [(&str, &str, &str); 32] = [
+const RIGHTS: [(&str, &str, &str); 33] = [
     ("__diesel_schema_migrations", "SELECT", ""),
     ("api_keys", "INSERT SELECT", "last_used_at revoked_at"),
     ("audit_archived_changes", "SELECT", ""),
@@ -276,7 +276,8 @@ const RIGHTS: [(&str, &str, &str); 32] = [
          updated_at version warnings",
     ),
     ("points", "DELETE INSERT SELECT", ""),
-    ("projected_requests", "DELETE INSERT SELECT", ""),
+    ("projected_blocks", "DELETE INSERT SELECT", "requests"),
+    ("projected_requests", "", ""),
     ("projections", "INSERT SELECT", "deletions position stopped_reason stopped_sequence"),
     ("quarantine_usage", "INSERT SELECT", "bytes"),
     ("quarantined_records", "DELETE INSERT SELECT", ""),
@@ -292,7 +293,7 @@ const RIGHTS: [(&str, &str, &str); 32] = [
 ];
 
 /// The columns that the serving role may not update, because they never change.
-const FIXED: [(&str, &str); 32] = [
+const FIXED: [(&str, &str); 33] = [
     ("__diesel_schema_migrations", "run_on version"),
     (
         "api_keys",
@@ -321,6 +322,7 @@ const FIXED: [(&str, &str); 32] = [
         "audit_leaf_hash audit_sequence contract corrects created_at created_by_id created_by_kind fingerprint id outcome tenant_id",
     ),
     ("points", "at sequence series_id span tenant_id value"),
+    ("projected_blocks", "block tenant_id"),
     ("projected_requests", "accepted at bytes day source_id tenant_id"),
     ("projections", "tenant_id"),
     ("quarantine_usage", "tenant_id"),

@@ -194,15 +194,15 @@ async fn requests_stand_for_what_was_archived(db: TestDatabase) {
     assert!(db.database.stores().audit.archive(&tenant(), 1..=7, archived()).await.unwrap());
     let place = db.place;
     drop(db.database);
-    let reverted = match &place {
+    let revert = || match &place {
         DatabaseLocation::Sqlite(_) => place.sqlite_connection().revert_last_migration(SQLITE).unwrap().to_string(),
         DatabaseLocation::Postgres(database) => {
             database.connection().revert_last_migration(POSTGRES).unwrap().to_string()
         }
     };
-    assert_eq!(reverted, "20261207000000");
+    while revert() != "20261207000000" {}
     let database = place.open();
-    assert_eq!(database.migrate().unwrap(), ["20261207000000"]);
+    assert_eq!(database.migrate().unwrap()[0], "20261207000000");
     let db = TestDatabase { database, place };
     // The first request is current again, after an event that is still there and adds nothing: it stands for the archive.
     let batch = next(&db).await;

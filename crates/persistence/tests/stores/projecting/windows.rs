@@ -111,7 +111,8 @@ async fn windows_are_what_their_definition_says(db: TestDatabase) {
 async fn windows_of_a_series_that_touch_become_one(db: TestDatabase) {
     let id = key("a").id();
     let points: Vec<_> = (0..200).map(|minute| (id, point(minute * MINUTE, minute + 1))).collect();
-    store(&db).apply(&tenant(), Update { points, ..moving(0, 1) }).await.unwrap();
+    let series = vec![series_row(key("a"), 0, 199 * MINUTE)];
+    store(&db).apply(&tenant(), Update { series, points, ..moving(0, 1) }).await.unwrap();
     let read = async |times: &[(i64, i64)]| -> Vec<(i64, i64, Micros, Option<Micros>)> {
         let window = |(first, last): &(i64, i64)| Window { series: id, first: first * MINUTE, last: last * MINUTE };
         let states = store(&db).windows(&tenant(), times.iter().map(window).collect()).await.unwrap();

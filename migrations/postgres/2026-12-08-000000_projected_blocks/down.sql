@@ -1,0 +1,3 @@
+ALTER TABLE projected_requests DROP CONSTRAINT projected_requests_end;
+DROP TABLE projected_blocks;
+UPDATE projections SET position = -1, deletions = deletions + 1, stopped_sequence = NULL, stopped_reason = NULL;

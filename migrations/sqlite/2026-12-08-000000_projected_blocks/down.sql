@@ -1,0 +1,3 @@
+DROP TRIGGER projected_requests_end;
+DROP TABLE projected_blocks;
+UPDATE projections SET position = -1, deletions = deletions + 1, stopped_sequence = NULL, stopped_reason = NULL;
