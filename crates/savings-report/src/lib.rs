@@ -7,7 +7,11 @@
 //! Does not belong here: the method (`mass-savings`), I/O, a clock, keys.
 
 mod compose;
+mod csv;
 mod document;
+mod figure;
+mod language;
+mod pdf;
 mod project;
 mod signed;
 #[cfg(test)]
@@ -16,8 +20,12 @@ mod testing;
 mod tests;
 
 pub use compose::{ComposeError, Inputs, compose};
+pub use csv::csv;
 pub use document::{
     Co2e, Contract, Cost, CrossoverResult, DesignResult, FORMAT, Figures, Hours, InvalidReport, Parameters,
     PrePostResult, ReportDocument, Thresholds,
 };
+pub use figure::{DrawError, Figure, svg};
+pub use language::Language;
+pub use pdf::pdf;
 pub use signed::{Signed, statement};

@@ -16,7 +16,7 @@ use crate::{
     observations::Observations,
     support::supported,
     uncertainty::{Claim, Uncertainty, uncertainty},
-    verdict::{Evidence, Scope, Verdict, decide},
+    verdict::{Evidence, MOST_CV_RMSE, Scope, Verdict, decide},
 };
 
 /// The least number of usable hours of either period, below which nothing is fitted.
@@ -138,6 +138,8 @@ impl<'a> Fitted<'a> {
             sums: &sums,
             hours: real(hours),
             weeks: self.reporting.period.weeks(),
+            // A hidden state drifts over months and years: its errors do not average out.
+            averages: self.evidence.cv_rmse <= MOST_CV_RMSE,
             alternatives: &alternatives,
             block_weeks: observations.block_weeks,
             block_hours: &observations.hours_per_block(),

@@ -1,6 +1,6 @@
 //! The half-width of the interval at 90 % confidence: U = √(noise² + B² + D²).
 //!
-//! - noise: 1.645 · rms(e_h) · Ŷ · √min(1, h/M), where e_h are the relative errors of the sums of hold-outs of h weeks
+//! - noise: 1.645 · rms(e_h) · Ŷ · √min(1, h/M) (where the model misses hidden states, 1.645 · rms(e_h) · Ŷ), where e_h are the relative errors of the sums of hold-outs of h weeks
 //!   that slide over the baseline, h = min(M, N/6). N and M are the weeks of baseline and reporting period.
 //! - B, parameters: 1.645 standard deviations of the totals of 150 bootstraps, each of weeks drawn with replacement
 //!   (H. Künsch 1989), with resampled sums of leave-one-week-out residuals added.
@@ -46,6 +46,8 @@ pub(crate) struct Claim<'a> {
     pub(crate) hours: f64,
     /// The length of the reporting period in weeks.
     pub(crate) weeks: f64,
+    /// Whether the errors of hold-outs are independent, so that those of a longer period average out.
+    pub(crate) averages: bool,
     /// The totals of the alternatives over the claimed hours, in kWh.
     pub(crate) alternatives: &'a [f64],
     /// The length of the baseline's blocks in weeks, and the hours of each.
@@ -65,7 +67,8 @@ pub(crate) fn uncertainty(main: &Main, claim: &Claim<'_>, seed: u64, draws: usiz
     let h = round(claim.weeks.min(baseline_weeks / 6.0) / claim.block_weeks).clamp(1, main.problem.len().max(3) - 2);
     let hold_out_weeks = real(h) * claim.block_weeks;
     let hold_out_rms = root_mean_square(&hold_out_errors(main, h)?);
-    let noise_kwh = Z90 * hold_out_rms * total.abs() * (hold_out_weeks / claim.weeks).min(1.0).sqrt();
+    let averaging = if claim.averages { (hold_out_weeks / claim.weeks).min(1.0).sqrt() } else { 1.0 };
+    let noise_kwh = Z90 * hold_out_rms * total.abs() * averaging;
     let parameters_kwh = Z90 * deviation(&bootstrap(main, claim, seed, draws)?);
     let spread_kwh = claim.alternatives.iter().map(|alternative| (alternative - total).abs()).fold(0.0, f64::max);
     let half_width_kwh = (noise_kwh * noise_kwh + parameters_kwh * parameters_kwh + spread_kwh * spread_kwh).sqrt();
