@@ -18,6 +18,7 @@ mod signed;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 pub use compose::{ComposeError, Inputs, compose};
 pub use csv::csv;
@@ -29,3 +30,4 @@ pub use figure::{DrawError, Figure, svg};
 pub use language::Language;
 pub use pdf::pdf;
 pub use signed::{Signed, statement};
+pub use verify::{Difference, Trail, VerifyError, first_difference, recompute, verify};

@@ -104,14 +104,20 @@ pub(crate) fn crossover() -> (Project, Vec<Hour>) {
     (project, hours(56 * 24, 0.1, |number| on[usize::try_from(number / 24).unwrap()]))
 }
 
+/// Returns the contracts of a pilot, as they come: out of order, and one of them twice.
+pub(crate) fn contracts() -> Vec<Contract> {
+    ["enterprise", "device", "device"]
+        .map(|name| Contract { name: name.to_owned(), version: "1.1".to_owned() })
+        .to_vec()
+}
+
 /// Composes the report of a pilot.
 pub(crate) fn report((project, hours): &(Project, Vec<Hour>)) -> ReportDocument {
-    let contract = |name: &str| Contract { name: name.to_owned(), version: "1.1".to_owned() };
     compose(&Inputs {
         project,
         hours,
         as_of: &AsOf { sequence: 321, root: "ab".repeat(32) },
-        contracts: &[contract("enterprise"), contract("device"), contract("device")],
+        contracts: &contracts(),
         program: "0.1.0",
     })
     .unwrap()
