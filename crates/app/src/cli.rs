@@ -10,7 +10,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
-    OutputClosed, accounts, analytics, audit, closed, config, engine, export, import, migrate, openapi, serve,
+    OutputClosed, accounts, analytics, audit, closed, config, engine, export, import, migrate, openapi, savings, serve,
 };
 use crate::config::{self as settings, LogSettings, SECRETS, Secrets};
 use crate::telemetry::Telemetry;
@@ -75,6 +75,9 @@ pub enum Command {
         after_help = "Example: mass analytics kpis --from 2026-11-01T00:00:00Z --to 2026-12-01T00:00:00Z"
     )]
     Analytics(analytics::Command),
+    /// Plan pilots, and print savings reports, from the local database.
+    #[command(subcommand, after_help = "Example: mass savings report 0199d3a0-0000-7000-8000-000000000001")]
+    Savings(savings::Command),
     /// Run a small recommendation engine of rules, for a first look and for tests.
     #[command(after_help = "Example: mass engine --port 8001 --error-rate 0.2 --retry-after 1 --seed 7")]
     Engine(engine::Arguments),
@@ -166,6 +169,7 @@ impl Cli {
             Command::Export(arguments) => export::run(arguments, &secrets).await,
             Command::Audit(command) => audit::run(command, &secrets).await,
             Command::Analytics(command) => analytics::run(command, &secrets).await,
+            Command::Savings(command) => savings::run(command, &secrets).await,
             Command::Engine(arguments) => engine::run(&arguments).await,
             Command::Openapi(arguments) => openapi::run(&arguments),
             Command::Config(arguments) => config::run(&arguments, &secrets),

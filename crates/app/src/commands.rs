@@ -12,6 +12,7 @@ pub mod migrate;
 mod new_file;
 pub mod openapi;
 mod remote;
+pub mod savings;
 pub mod serve;
 
 use std::fs::File;

@@ -38,6 +38,7 @@ pub mod recommendations;
 mod refusal;
 pub mod reply;
 mod routing;
+pub mod savings;
 pub mod streams;
 pub mod system;
 pub mod text;
@@ -59,6 +60,7 @@ use mass_audit_service::AuditService;
 use mass_auth::AuthService;
 use mass_domain::time::Clock;
 use mass_persistence::Database;
+use mass_savings_service::SavingsService;
 use mass_service::{DeliveryService, MappingService, MassService, QuarantineService};
 use paperclip::actix::OpenApiExt;
 use tokio::net::TcpStream;
@@ -79,6 +81,7 @@ use system::Draining;
 use crate::engine::Engine;
 use crate::pace::Pace;
 use crate::projector::Projection;
+use crate::reporter::Reporting;
 use crate::telemetry::Telemetry;
 
 /// Every operation, domain by domain.
@@ -93,6 +96,7 @@ pub const OPERATIONS: Operations = Operations(&[
     delivery::OPERATIONS,
     recommendations::OPERATIONS,
     analytics::OPERATIONS,
+    savings::OPERATIONS,
     audit::OPERATIONS,
     admin::tenants::OPERATIONS,
     admin::users::OPERATIONS,
@@ -132,6 +136,10 @@ pub struct Services {
     pub deliveries: web::Data<DeliveryService>,
     /// Figures.
     pub analytics: web::Data<AnalyticsService>,
+    /// Savings projects and their reports.
+    pub savings: web::Data<SavingsService>,
+    /// Computes savings reports.
+    pub reporting: web::Data<Reporting>,
     /// The projector that keeps figures up to date.
     pub projection: web::Data<Projection>,
     /// The engine, if there is one.
@@ -186,6 +194,7 @@ pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Serve
             .app_data(services.quarantine)
             .app_data(services.deliveries)
             .app_data(services.analytics)
+            .app_data(services.savings)
             .app_data(services.projection)
             .app_data(services.engine)
             .app_data(services.database)

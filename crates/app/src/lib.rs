@@ -16,6 +16,7 @@ pub mod periodic;
 pub mod program;
 pub mod projector;
 pub mod records;
+pub mod reporter;
 mod retry_after;
 pub mod rows;
 pub mod startup;

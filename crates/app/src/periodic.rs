@@ -11,6 +11,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::http::Services;
 use crate::projector;
+use crate::reporter;
+use crate::startup::worker_name;
 use crate::telemetry::metrics::Metrics;
 
 /// The retention of idempotency keys: twice the promised 24 hours.
@@ -46,6 +48,7 @@ impl Periodic {
         all.add("sessions", Duration::from_secs(3600), services, delete_sessions);
         if services.projection.is_on() {
             all.project(services);
+            all.report(services);
         }
         all
     }
@@ -88,6 +91,13 @@ impl Periodic {
             services.pace.clone().into_inner(),
             self.metrics.clone(),
         );
+        self.tasks.push(tokio::spawn(worker.run(self.stop.subscribe())));
+    }
+
+    /// Adds the worker that computes savings reports, which follow from figures.
+    fn report(&mut self, services: &Services) {
+        let Some(name) = worker_name() else { return };
+        let worker = reporter::Worker::new(services.reporting.reporter(name), self.metrics.clone());
         self.tasks.push(tokio::spawn(worker.run(self.stop.subscribe())));
     }
 

@@ -24,6 +24,7 @@ use mass_domain::hex::Hex;
 use mass_domain::tenancy::AutoSend;
 use mass_domain::time::{Clock, Timestamp};
 use mass_persistence::{CommitObserver, Database, MigrateError, OpenError};
+use mass_savings_service::SavingsService;
 use mass_service::{
     Deliverer, DeliveryService, DeliverySettings, MappingService, MassService, QuarantineLimits, QuarantineService,
 };
@@ -50,6 +51,7 @@ use crate::http::{OPERATIONS, Services};
 use crate::pace::{CommitCounts, Pace};
 use crate::program::program;
 use crate::projector::Projection;
+use crate::reporter::{Reporting, SignedReports};
 use crate::telemetry::Telemetry;
 
 /// The maximum number of database connections.
@@ -145,6 +147,22 @@ impl Installation {
         AnalyticsService::new(Arc::clone(&self.database.stores().analytics), Arc::clone(&self.clock))
     }
 
+    /// Returns the use cases on savings projects.
+    #[must_use]
+    pub fn savings(&self, analytics: &Arc<AnalyticsService>) -> SavingsService {
+        let store = Arc::clone(&self.database.stores().savings);
+        let random = Arc::new(rand::random::<u64>);
+        SavingsService::new(store, Arc::clone(analytics), Arc::clone(&self.clock), random)
+    }
+
+    /// Returns what computes savings reports.
+    #[must_use]
+    pub fn reporting(&self, analytics: &Arc<AnalyticsService>, audit: &Arc<AuditService>) -> Reporting {
+        let queue = Arc::clone(&self.database.stores().report_queue);
+        let writer = Arc::new(SignedReports::new(Arc::clone(audit), program()));
+        Reporting::new(queue, Arc::clone(analytics), writer, Arc::clone(&self.clock))
+    }
+
     /// Returns the projector of the audit trail.
     #[must_use]
     pub fn projector(&self) -> Projector {
@@ -189,7 +207,10 @@ impl Application {
         let mappings = installation.mappings();
         let quarantine = installation.quarantine(settings.quarantine.limits());
         let deliveries = installation.deliveries(&engine);
-        let analytics = installation.analytics();
+        let analytics = Arc::new(installation.analytics());
+        let savings = installation.savings(&analytics);
+        let audit = Arc::new(audit);
+        let reporting = installation.reporting(&analytics, &audit);
         let projection = Projection::new(installation.projector(), settings.analytics.analytics);
         let Installation { database, auth, bootstrapped, clock, .. } = installation;
         let database = web::Data::new(database);
@@ -198,12 +219,14 @@ impl Application {
         let services = Services {
             auth: web::Data::new(auth),
             admin: web::Data::new(admin),
-            audit: web::Data::new(audit),
+            audit: web::Data::from(audit),
             mass: web::Data::new(mass),
             mappings: web::Data::new(mappings),
             quarantine: web::Data::new(quarantine),
             deliveries: web::Data::new(deliveries),
-            analytics: web::Data::new(analytics),
+            analytics: web::Data::from(analytics),
+            savings: web::Data::new(savings),
+            reporting: web::Data::new(reporting),
             projection: web::Data::new(projection),
             engine: web::Data::new(engine),
             database,
@@ -262,6 +285,11 @@ fn engine(settings: &Settings, secrets: &Secrets) -> anyhow::Result<Engine> {
     Engine::new(&options).context("the client for the engine cannot be made")
 }
 
+/// Returns a name that is unique across processes, machines and containers.
+pub(crate) fn worker_name() -> Option<WorkerName> {
+    WorkerName::parse(&format!("mass-{}-{:08x}", std::process::id(), rand::random::<u32>())).ok()
+}
+
 /// Builds the worker that calls the engine, if one is configured.
 #[must_use]
 pub fn worker(settings: &WorkerSettings, services: &Services) -> Option<Worker> {
@@ -276,9 +304,7 @@ pub fn worker(settings: &WorkerSettings, services: &Services) -> Option<Worker> 
         DeliverySettings { lease, retry: RetryPolicy { deadline, ..RetryPolicy::default() } },
     );
     let deliverer = Arc::new(deliverer.observed_by(Arc::new(services.telemetry.metrics.clone())));
-    // Unique across processes, machines and containers.
-    let name = format!("mass-{}-{:08x}", std::process::id(), rand::random::<u32>());
-    let name = WorkerName::parse(&name).ok()?;
+    let name = worker_name()?;
     let concurrency = settings.engine_concurrency;
     Some(Worker { deliverer, engine, name, poll: POLL, concurrency, lease, drain: DELIVERY_DRAIN })
 }

@@ -46,4 +46,11 @@ impl AuditService {
     pub fn new(store: Arc<dyn AuditStore>, signer: CheckpointSigner, clock: Arc<dyn Clock>) -> Self {
         Self { store, signer, clock }
     }
+
+    /// Returns the note by which the key of the audit trail signs a text of this program, such as that of a report. Anything
+    /// that a caller chooses stays out of such a text.
+    #[must_use]
+    pub fn sign_text(&self, text: String) -> String {
+        self.signer.sign_text(text)
+    }
 }

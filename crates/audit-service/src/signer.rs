@@ -38,7 +38,12 @@ impl CheckpointSigner {
     /// Returns the signed note of a checkpoint.
     #[must_use]
     pub fn sign(&self, checkpoint: &Checkpoint) -> String {
-        let text = checkpoint.text();
+        self.sign_text(checkpoint.text())
+    }
+
+    /// Returns the signed note of a text that is no checkpoint and cannot be read as one. It ends with a line break.
+    #[must_use]
+    pub fn sign_text(&self, text: String) -> String {
         let bytes = self.pair.sign(text.as_bytes()).as_ref().to_vec();
         let signature = NoteSignature { name: self.key.name().clone(), key_id: self.key.id(), bytes };
         SignedNote { text, signatures: vec![signature] }.to_string()

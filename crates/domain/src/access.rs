@@ -36,6 +36,8 @@ named_enum!(
         SettingsManage = "settings:manage",
         /// Replay and cancel deliveries to the engine.
         DeliveriesManage = "deliveries:manage",
+        /// Plan pilots, and change, confirm and report savings projects.
+        SavingsManage = "savings:manage",
         /// Administer tenants.
         TenantsManage = "tenants:manage",
         /// Read the program's metrics.
@@ -48,7 +50,7 @@ named_enum!(
     Role, UnknownRole {
         /// Reads telemetry and figures.
         Viewer = "viewer",
-        /// A viewer who also sends requests and handles deliveries.
+        /// A viewer who also sends requests, handles deliveries and runs savings projects.
         Operator = "operator",
         /// Reads everything of a tenant, its audit trail included.
         Auditor = "auditor",
@@ -64,12 +66,12 @@ impl Role {
     #[must_use]
     pub const fn permissions(self) -> &'static [Permission] {
         use Permission::{
-            AnalyticsRead, AuditRead, DeliveriesManage, KeysManage, MassRead, MassWrite, MetricsRead, SettingsManage,
-            TenantsManage, UsersManage,
+            AnalyticsRead, AuditRead, DeliveriesManage, KeysManage, MassRead, MassWrite, MetricsRead, SavingsManage,
+            SettingsManage, TenantsManage, UsersManage,
         };
         match self {
             Self::Viewer => &[MassRead, AnalyticsRead],
-            Self::Operator => &[MassRead, AnalyticsRead, MassWrite, DeliveriesManage],
+            Self::Operator => &[MassRead, AnalyticsRead, MassWrite, DeliveriesManage, SavingsManage],
             Self::Auditor => &[MassRead, AnalyticsRead, AuditRead],
             Self::Admin => &[
                 MassRead,
@@ -79,6 +81,7 @@ impl Role {
                 KeysManage,
                 SettingsManage,
                 DeliveriesManage,
+                SavingsManage,
                 MetricsRead,
             ],
             Self::PlatformAdmin => &[TenantsManage, MetricsRead],

@@ -39,6 +39,7 @@ use mass_auth::{ApiKeyStore, AttemptStore, AuthStores, SessionStore, UserStore};
 use mass_domain::audit::Program;
 use mass_domain::port::PortError;
 use mass_domain::time::Timestamp;
+use mass_savings_service::{ReportQueue, SavingsStore};
 use mass_service::{DeliveryStore, MappingStore, MassStore, OutboxStore, QuarantineStore, RecommendationStore};
 
 pub use load::{CommitObserver, Load, PoolUse};
@@ -184,6 +185,10 @@ pub struct Stores {
     pub projection: Arc<dyn ProjectionStore>,
     /// The projections of the audit trail, for those who read figures.
     pub analytics: Arc<dyn AnalyticsStore>,
+    /// Savings projects and their reports.
+    pub savings: Arc<dyn SavingsStore>,
+    /// The queue of savings reports, for its workers.
+    pub report_queue: Arc<dyn ReportQueue>,
 }
 
 /// An open database.
@@ -229,7 +234,7 @@ impl Database {
         S: MassStore + UserStore + SessionStore + AttemptStore + ApiKeyStore + Upkeep + 'static,
         S: TenantStore + AccountStore + KeyStore + QuotaStore + SettingsStore + LiveStore,
         S: DeliveryStore + OutboxStore + RecommendationStore + MappingStore + QuarantineStore,
-        S: ProjectionStore + AnalyticsStore,
+        S: ProjectionStore + AnalyticsStore + SavingsStore + ReportQueue,
     {
         let store = Arc::new(store);
         let auth = AuthStores {
@@ -258,6 +263,8 @@ impl Database {
             live: store.clone(),
             projection: store.clone(),
             analytics: store.clone(),
+            savings: store.clone(),
+            report_queue: store.clone(),
         };
         Self { stores, upkeep: store, description }
     }

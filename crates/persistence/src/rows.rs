@@ -6,6 +6,7 @@ mod delivery;
 mod mapping;
 mod projection;
 mod quarantine;
+mod savings;
 
 use std::borrow::Cow;
 
@@ -35,6 +36,10 @@ pub(crate) use projection::{
     point, real,
 };
 pub(crate) use quarantine::{NewQuarantineRow, QuarantineRow, QuarantineSummaryRow};
+pub(crate) use savings::{
+    ClaimedReportRow, NewSavingsReportRow, SavingsProjectChangeset, SavingsProjectRow, SavingsProjectSummaryRow,
+    SavingsReportRow, SavingsReportSummaryRow,
+};
 
 use crate::columns::{Hash, Id, Instant, Json, Node, Set, Word};
 use crate::schema::{

@@ -489,6 +489,67 @@ table! {
     }
 }
 
+table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+    use crate::columns::sql::{Id, Instant};
+
+    savings_projects (tenant_id, id) {
+        tenant_id -> Text,
+        id -> Id,
+        version -> BigInt,
+        name -> Text,
+        site_id -> Text,
+        project -> Text,
+        created_at -> Instant,
+        created_by_kind -> Text,
+        created_by_id -> Nullable<Id>,
+        updated_at -> Instant,
+        updated_by_kind -> Text,
+        updated_by_id -> Nullable<Id>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+    use crate::columns::sql::{Id, Instant};
+
+    savings_reports (tenant_id, id) {
+        tenant_id -> Text,
+        id -> Id,
+        project_id -> Id,
+        project_version -> BigInt,
+        project -> Text,
+        sequence -> BigInt,
+        state -> Text,
+        attempts -> BigInt,
+        requested_at -> Instant,
+        requested_by_kind -> Text,
+        requested_by_id -> Nullable<Id>,
+        call_id -> Text,
+        traceparent -> Nullable<Text>,
+        finished_at -> Nullable<Instant>,
+        failure -> Nullable<Text>,
+        as_of_sequence -> Nullable<BigInt>,
+        as_of_root -> Nullable<Text>,
+        bytes -> BigInt,
+        document -> Nullable<Text>,
+        note -> Nullable<Text>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+    use crate::columns::sql::{Id, Instant};
+
+    savings_queue (tenant_id, report_id) {
+        tenant_id -> Text,
+        report_id -> Id,
+        due_at -> Instant,
+        worker -> Nullable<Text>,
+        fence -> BigInt,
+    }
+}
+
 allow_tables_to_appear_in_same_query!(audit_archived_leaves, audit_events);
 allow_tables_to_appear_in_same_query!(deliveries, delivery_queue, mass_requests);
 allow_tables_to_appear_in_same_query!(idempotency_keys, mass_requests);

@@ -92,6 +92,10 @@ problem_kinds! {
     LastAdministrator = "last-administrator", CONFLICT, "The tenant would be left without an administrator";
     /// The tenant has as many mapping profiles as it may.
     TooManyMappings = "too-many-mappings", CONFLICT, "The tenant has as many mapping profiles as it may";
+    /// The tenant has as many savings projects or reports as it may.
+    TooManySavings = "too-many-savings", CONFLICT, "The tenant has as many savings projects or reports as it may";
+    /// The state of the savings project does not allow the change or the report.
+    SavingsNotAllowed = "savings-not-allowed", CONFLICT, "The savings project does not allow it now";
     /// Nothing can be sent, since there is nobody to send it to.
     EngineMissing = "engine-not-configured", CONFLICT, "No engine is configured";
     /// The engine has nothing to answer any more.
@@ -108,6 +112,8 @@ problem_kinds! {
     ContractViolation = "contract-violation", UNPROCESSABLE_ENTITY, "The document breaks rules of its contract";
     /// A query parameter or header is wrong.
     InvalidParameter = "invalid-parameter", UNPROCESSABLE_ENTITY, "A parameter is wrong";
+    /// The data do not suffice for an answer.
+    InsufficientData = "insufficient-data", UNPROCESSABLE_ENTITY, "The data do not suffice";
     /// The idempotency key was used for another document.
     KeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The idempotency key was used for another document";
     /// A record of an atomic batch cannot be stored.

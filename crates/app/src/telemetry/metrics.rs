@@ -10,6 +10,7 @@ use anyhow::Context;
 use mass_domain::contracts::ContractId;
 use mass_domain::delivery::{Backlog, FailureCode};
 use mass_persistence::{CommitObserver, Database, PoolUse};
+use mass_savings_service::Worked;
 use mass_service::{Attempt, DeliveryObserver, IntakeObserver, RefusedAt};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, MeterProvider};
@@ -35,6 +36,7 @@ pub struct Metrics {
     deliveries: Counter<u64>,
     backlog: Gauge<u64>,
     periodic: Histogram<f64>,
+    reports: Histogram<f64>,
     projections: Projections,
 }
 
@@ -97,6 +99,8 @@ impl Metrics {
         let backlog = backlog.with_description("How many deliveries to the engine there are in all, by their state.");
         let periodic = meter.f64_histogram("mass.periodic.duration").with_unit("s");
         let periodic = periodic.with_description("How long runs of periodic work took, by what came of them.");
+        let reports = meter.f64_histogram("mass.savings.report.duration").with_unit("s");
+        let reports = reports.with_description("How long savings reports took to compute, by what came of them.");
         Ok(Self {
             requests: requests.with_boundaries(SECONDS.into()).build(),
             commits: commits.with_boundaries(DOCUMENTS.into()).build(),
@@ -104,6 +108,7 @@ impl Metrics {
             deliveries: deliveries.build(),
             backlog: backlog.build(),
             periodic: periodic.with_boundaries(SECONDS.into()).build(),
+            reports: reports.with_boundaries(SECONDS.into()).build(),
             projections: Projections::new(&meter),
             provider,
             registry,
@@ -168,6 +173,17 @@ impl Metrics {
         batches.record(took.as_secs_f64(), &[KeyValue::new("outcome", outcome)]);
         all_events.add(events, &[]);
         all_points.add(points, &[]);
+    }
+
+    /// Records a savings report that was computed, or could not be.
+    pub fn reported(&self, worked: Worked, took: Duration) {
+        let outcome = match worked {
+            Worked::Nothing | Worked::Postponed => return,
+            Worked::Done => "done",
+            Worked::Failed => "failed",
+            Worked::Lost => "lost",
+        };
+        self.reports.record(took.as_secs_f64(), &[KeyValue::new("outcome", outcome)]);
     }
 
     /// Updates the gauges of the projector.

@@ -23,7 +23,7 @@ static METADATA: LazyLock<Value> = LazyLock::new(|| {
 });
 
 /// The crates of the workspace that each crate may depend on.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("mass-admin-service", &["mass-auth", "mass-domain"]),
     ("mass-analytics-service", &["mass-domain"]),
     (
@@ -37,6 +37,8 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "mass-mapping",
             "mass-persistence",
             "mass-reference-engine",
+            "mass-savings-report",
+            "mass-savings-service",
             "mass-service",
         ],
     ),
@@ -52,12 +54,14 @@ const ARROWS: [(&str, &[&str]); 12] = [
             "mass-audit-service",
             "mass-auth",
             "mass-domain",
+            "mass-savings-service",
             "mass-service",
         ],
     ),
     ("mass-reference-engine", &[]),
     ("mass-savings", &[]),
     ("mass-savings-report", &["mass-domain", "mass-savings"]),
+    ("mass-savings-service", &["mass-analytics-service", "mass-domain", "mass-savings"]),
     ("mass-service", &["mass-domain", "mass-mapping"]),
 ];
 

@@ -49,6 +49,7 @@ mod quarantine;
 mod quotas;
 mod readme;
 mod registration;
+mod savings;
 mod scale_out;
 mod sessions;
 mod settings;

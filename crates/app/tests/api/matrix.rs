@@ -15,8 +15,8 @@ use crate::support::{FOUNDER, OTHER_TENANT, PASSWORD, TENANT, TestApp};
 
 use Needs::{Nothing, Permits, PermitsToGive, Person, Token};
 use Permission::{
-    AnalyticsRead, AuditRead, DeliveriesManage, KeysManage, MassRead, MassWrite, MetricsRead, SettingsManage,
-    TenantsManage, UsersManage,
+    AnalyticsRead, AuditRead, DeliveriesManage, KeysManage, MassRead, MassWrite, MetricsRead, SavingsManage,
+    SettingsManage, TenantsManage, UsersManage,
 };
 
 on_both!(every_caller_gets_what_the_table_says);
@@ -70,6 +70,19 @@ const TABLE: &[(&str, Needs, u16, Object)] = &[
     ("GET /v1/analytics/kpis", Permits(AnalyticsRead), 200, Object::None),
     ("GET /v1/analytics/quality", Permits(AnalyticsRead), 200, Object::None),
     ("GET /v1/analytics/usage", Permits(SettingsManage), 200, Object::None),
+    ("POST /v1/savings/plans", Permits(SavingsManage), 422, Object::None),
+    ("POST /v1/savings/projects", Permits(SavingsManage), 201, Object::None),
+    ("GET /v1/savings/projects", Permits(AnalyticsRead), 200, Object::None),
+    ("GET /v1/savings/projects/{id}", Permits(AnalyticsRead), 200, Object::Project),
+    ("PUT /v1/savings/projects/{id}", Permits(SavingsManage), 200, Object::Project),
+    ("POST /v1/savings/projects/{id}/adjustments", Permits(SavingsManage), 201, Object::Project),
+    ("POST /v1/savings/projects/{id}/schedule", Permits(SavingsManage), 201, Object::Undrawn),
+    ("GET /v1/savings/projects/{id}/schedule", Permits(AnalyticsRead), 200, Object::Drawn),
+    // The day is in the future.
+    ("PUT /v1/savings/projects/{id}/days/{date}", Permits(SavingsManage), 409, Object::Drawn),
+    ("POST /v1/savings/projects/{id}/reports", Permits(SavingsManage), 202, Object::Project),
+    ("GET /v1/savings/projects/{id}/reports", Permits(AnalyticsRead), 200, Object::Project),
+    ("GET /v1/savings/reports/{id}", Permits(AnalyticsRead), 200, Object::Report),
     ("GET /v1/admin/deliveries", Permits(DeliveriesManage), 200, Object::None),
     ("GET /v1/admin/deliveries/{id}", Permits(DeliveriesManage), 200, Object::Delivery),
     ("POST /v1/admin/deliveries/{id}/replay", Permits(DeliveriesManage), 200, Object::Delivery),
@@ -107,7 +120,7 @@ const fn roles_with(permission: Permission) -> &'static [Role] {
     match permission {
         Permission::MassRead | Permission::AnalyticsRead => &[Viewer, Operator, Auditor, Admin],
         Permission::MassWrite => &[Operator],
-        Permission::DeliveriesManage => &[Operator, Admin],
+        Permission::DeliveriesManage | Permission::SavingsManage => &[Operator, Admin],
         Permission::AuditRead => &[Auditor, Admin],
         Permission::UsersManage | Permission::KeysManage | Permission::SettingsManage => &[Admin],
         Permission::TenantsManage => &[PlatformAdmin],
@@ -140,6 +153,14 @@ enum Object {
     /// A name that no mapping profile has yet.
     NewMapping,
     Quarantined,
+    /// A savings project with a baseline.
+    Project,
+    /// A crossover without a schedule.
+    Undrawn,
+    /// A crossover with one, in the future.
+    Drawn,
+    /// A savings report.
+    Report,
     /// Belongs to nobody: a caller who may see tenants sees all of them.
     Tenant,
 }
@@ -164,6 +185,10 @@ impl Object {
             | Self::ApiKey
             | Self::Mapping
             | Self::Quarantined
+            | Self::Project
+            | Self::Undrawn
+            | Self::Drawn
+            | Self::Report
             | Self::Tenant => &[Whose::Own, Whose::Foreign, Whose::Nobodys, Whose::Malformed],
         }
     }
@@ -281,6 +306,15 @@ struct Belongings {
     key: String,
     mapping: String,
     quarantined: String,
+    savings: Savings,
+}
+
+/// The ids of savings projects and of a report.
+struct Savings {
+    project: String,
+    undrawn: String,
+    drawn: String,
+    report: String,
 }
 
 /// All callers, who belong to one tenant, and the objects of that tenant and of another one.
@@ -310,7 +344,7 @@ impl<'a> Stage<'a> {
     /// The objects of both tenants, which no call may change.
     async fn standing(&self) -> Vec<Value> {
         let mut found = Vec::new();
-        for Belongings { operator, admin, request, delivery, device, user, key, mapping, quarantined } in
+        for Belongings { operator, admin, request, delivery, device, user, key, mapping, quarantined, savings } in
             [&self.own, &self.foreign]
         {
             for (reader, path) in [
@@ -321,6 +355,10 @@ impl<'a> Stage<'a> {
                 (admin, format!("/v1/admin/api-keys/{key}")),
                 (admin, format!("/v1/mappings/{mapping}")),
                 (operator, format!("/v1/quarantine/{quarantined}")),
+                (operator, format!("/v1/savings/projects/{}", savings.project)),
+                (operator, format!("/v1/savings/projects/{}", savings.undrawn)),
+                (operator, format!("/v1/savings/projects/{}", savings.drawn)),
+                (operator, format!("/v1/savings/reports/{}", savings.report)),
             ] {
                 let mut shown = reader.get(&path).await.expect(200).json();
                 // How recent and complete values are changes by itself.
@@ -341,7 +379,9 @@ impl<'a> Stage<'a> {
             assert_eq!(answer.status, status, "{case}: {body}");
             let Some(slug) = problem else {
                 let Belongings { request, delivery, device, user, key, mapping, quarantined, .. } = &self.foreign;
-                let leaked = [request, delivery, device, user, key, mapping, quarantined];
+                let Savings { project, undrawn, drawn, report } = &self.foreign.savings;
+                let leaked =
+                    [request, delivery, device, user, key, mapping, quarantined, project, undrawn, drawn, report];
                 assert!(!leaked.iter().any(|id| body.contains(*id)), "{case}: {body}");
                 continue;
             };
@@ -399,6 +439,10 @@ impl<'a> Stage<'a> {
             Object::Mapping => keep_mapping(self.app.founder()).await,
             Object::NewMapping => Uuid::now_v7().to_string(),
             Object::Quarantined => quarantine(self.app.founder()).await,
+            Object::Project => plan_pilot(self.app.founder()).await,
+            Object::Undrawn => plan_crossover(self.app.founder()).await,
+            Object::Drawn => draw_crossover(self.app.founder()).await,
+            Object::Report => ask_for_report(self.app.founder()).await,
         }
     }
 
@@ -445,7 +489,10 @@ impl Belongings {
         let (request, user, key) = (send(&operator).await, invite(&admin).await, give_key(&admin).await);
         let (delivery, mapping) = (deliver(&operator, &request).await, keep_mapping(&admin).await);
         let (quarantined, device) = (quarantine(&operator).await, measure(app, &operator).await);
-        Self { operator, admin, request, delivery, device, user, key, mapping, quarantined }
+        let (project, report) = (plan_pilot(&operator).await, ask_for_report(&operator).await);
+        let (undrawn, drawn) = (plan_crossover(&operator).await, draw_crossover(&operator).await);
+        let savings = Savings { project, undrawn, drawn, report };
+        Self { operator, admin, request, delivery, device, user, key, mapping, quarantined, savings }
     }
 
     fn id(&self, object: Object, tenant: &str) -> String {
@@ -459,6 +506,10 @@ impl Belongings {
             Object::Mapping => self.mapping.clone(),
             Object::NewMapping => "new".to_owned(),
             Object::Quarantined => self.quarantined.clone(),
+            Object::Project => self.savings.project.clone(),
+            Object::Undrawn => self.savings.undrawn.clone(),
+            Object::Drawn => self.savings.drawn.clone(),
+            Object::Report => self.savings.report.clone(),
             Object::Tenant => tenant.to_owned(),
         }
     }
@@ -486,6 +537,37 @@ async fn deliver(client: &Client, request: &str) -> String {
 async fn quarantine(client: &Client) -> String {
     let refused = json!({"number": Uuid::now_v7().to_string()});
     client.post("/v1/mass-requests?quarantine=true").json(&refused).await.expect(422).text("/quarantine_id")
+}
+
+/// The terms of the document's example.
+fn terms() -> Value {
+    let operations = operations::all();
+    operations.iter().find(|each| name(each) == "POST /v1/savings/projects").unwrap().body().unwrap()
+}
+
+/// Creates a savings project with a baseline; returns its id.
+async fn plan_pilot(client: &Client) -> String {
+    client.post("/v1/savings/projects").json(&terms()).await.expect(201).id()
+}
+
+/// Creates a crossover without a schedule; returns its id.
+async fn plan_crossover(client: &Client) -> String {
+    let mut terms = terms();
+    terms["design"] = json!({"kind": "crossover", "first_day": "9000-01-01", "pairs": 3, "washout": true});
+    client.post("/v1/savings/projects").json(&terms).await.expect(201).id()
+}
+
+/// Creates a crossover with a schedule; returns its id.
+async fn draw_crossover(client: &Client) -> String {
+    let id = plan_crossover(client).await;
+    client.post(&format!("/v1/savings/projects/{id}/schedule")).await.expect(201);
+    id
+}
+
+/// Asks for a savings report; returns its id.
+async fn ask_for_report(client: &Client) -> String {
+    let project = plan_pilot(client).await;
+    client.post(&format!("/v1/savings/projects/{project}/reports")).await.expect(202).id()
 }
 
 /// Creates a user; returns its id.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::access::Actor;
 use crate::canonical::Fingerprint;
 use crate::contracts::ContractId;
-use crate::ids::{ApiKeyId, MassRequestId, SessionId, UserId};
+use crate::ids::{ApiKeyId, MassRequestId, SavingsProjectId, SavingsReportId, SessionId, UserId};
 use crate::mappings::MappingName;
 use crate::names::named_enum;
 use crate::tenancy::TenantId;
@@ -79,6 +79,22 @@ named_enum!(
         MappingSet = "mapping_set",
         /// A mapping profile was deleted.
         MappingDeleted = "mapping_deleted",
+        /// A savings project was created.
+        SavingsCreated = "savings_created",
+        /// The terms of a savings project were replaced.
+        SavingsChanged = "savings_changed",
+        /// A non-routine adjustment of a savings project was recorded.
+        SavingsAdjusted = "savings_adjusted",
+        /// The schedule of a savings project was drawn.
+        SavingsScheduled = "savings_scheduled",
+        /// A day of a savings project's schedule was confirmed.
+        SavingsDayConfirmed = "savings_day_confirmed",
+        /// A savings report was asked for.
+        SavingsReportRequested = "savings_report_requested",
+        /// A savings report was computed and signed.
+        SavingsReported = "savings_reported",
+        /// A savings report could not be computed.
+        SavingsReportFailed = "savings_report_failed",
         /// The audit trail was exported.
         AuditExported = "audit_exported",
         /// Events were moved from the database to an export file.
@@ -127,6 +143,10 @@ pub enum Object {
     Settings,
     /// A mapping profile of the event's tenant.
     Mapping(MappingName),
+    /// A savings project of the event's tenant.
+    SavingsProject(SavingsProjectId),
+    /// A report of a savings project of the event's tenant.
+    SavingsReport(SavingsReportId),
     /// The audit trail of the event's tenant.
     AuditTrail,
     /// An operation of the API: method and path pattern.
@@ -155,6 +175,8 @@ impl Object {
             Self::Quotas => "quotas",
             Self::Settings => "settings",
             Self::Mapping(_) => "mapping",
+            Self::SavingsProject(_) => "savings_project",
+            Self::SavingsReport(_) => "savings_report",
             Self::AuditTrail => "audit_trail",
             Self::Operation(_) => "operation",
             Self::Server => "server",
@@ -171,6 +193,8 @@ impl Object {
             Self::ApiKey(id) => Some(Cow::Owned(id.to_string())),
             Self::Tenant(id) => Some(Cow::Borrowed(id.as_str())),
             Self::Mapping(name) => Some(Cow::Borrowed(name.as_str())),
+            Self::SavingsProject(id) => Some(Cow::Owned(id.to_string())),
+            Self::SavingsReport(id) => Some(Cow::Owned(id.to_string())),
             Self::Operation(text) => Some(Cow::Borrowed(text)),
             Self::Quotas | Self::Settings | Self::AuditTrail | Self::Server => None,
         }
@@ -190,6 +214,8 @@ impl Object {
             ("api_key", Some(id)) => Self::ApiKey(ApiKeyId::from_uuid(uuid(id)?)),
             ("tenant", Some(id)) => Self::Tenant(TenantId::parse(id).map_err(|_| unknown())?),
             ("mapping", Some(id)) => Self::Mapping(MappingName::parse(id).map_err(|_| unknown())?),
+            ("savings_project", Some(id)) => Self::SavingsProject(SavingsProjectId::from_uuid(uuid(id)?)),
+            ("savings_report", Some(id)) => Self::SavingsReport(SavingsReportId::from_uuid(uuid(id)?)),
             ("operation", Some(id)) => Self::Operation(id.to_owned()),
             ("quotas", None) => Self::Quotas,
             ("settings", None) => Self::Settings,
@@ -454,6 +480,8 @@ mod tests {
             Object::Tenant(TenantId::parse("acme").unwrap()),
             Object::Operation("POST /v1/x".to_owned()),
             Object::ApiKey(ApiKeyId::from_uuid(Uuid::from_u128(5))),
+            Object::SavingsProject(SavingsProjectId::from_uuid(Uuid::from_u128(7))),
+            Object::SavingsReport(SavingsReportId::from_uuid(Uuid::from_u128(8))),
             Object::Session(SessionId::from_uuid(Uuid::from_u128(6))),
         ] {
             assert_eq!(Object::from_parts(object.kind(), object.id().as_deref()), Ok(object));

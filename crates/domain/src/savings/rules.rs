@@ -1,7 +1,7 @@
 //! The rules of projects that can be checked without a calendar of zones.
 
 use super::calendar::Period;
-use super::project::{Design, Price, Terms};
+use super::project::{Adjustment, Confirmation, Design, Mode, PlanFollowed, Price, Terms};
 use crate::analytics::{DAY, HOUR};
 use crate::characters::is_hidden;
 
@@ -17,6 +17,8 @@ pub const MAX_MODES: usize = 8;
 pub const MAX_MODE_PERIODS: usize = 200;
 /// The most adjustments of a project.
 pub const MAX_ADJUSTMENTS: usize = 100;
+/// The largest adjustment, in kWh: what a gigawatt is in three years.
+pub const MAX_ADJUSTMENT_KWH: f64 = 3e10;
 /// The longest baseline, reporting period or period of a plan, in days: three years.
 pub const LONGEST_PERIOD_DAYS: i64 = 1096;
 /// The fewest pairs of a crossover.
@@ -39,6 +41,17 @@ impl Fault {
     pub fn new(pointer: &str, expected: impl Into<String>) -> Self {
         Self { pointer: pointer.to_owned(), expected: expected.into() }
     }
+
+    /// Returns a fault if a name is empty or too long, or has hidden characters.
+    #[must_use]
+    pub fn in_name(pointer: &str, name: &str) -> Option<Self> {
+        Self::in_text(pointer, name, MAX_NAME)
+    }
+
+    fn in_text(pointer: &str, text: &str, most: usize) -> Option<Self> {
+        let is_good = !text.trim().is_empty() && text.chars().count() <= most && !text.chars().any(is_hidden);
+        (!is_good).then(|| Self::new(pointer, format!("1 to {most} visible characters")))
+    }
 }
 
 impl Terms {
@@ -46,31 +59,64 @@ impl Terms {
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
-        faults.extend(self::text("/name", &self.name, MAX_NAME));
-        faults.extend(self::text("/site_id", &self.site_id, MAX_NAME));
-        faults.extend(self::text("/weather_device", &self.weather_device, MAX_NAME));
-        faults.extend(self::text("/zone", &self.zone, MAX_NAME));
+        faults.extend(Fault::in_name("/name", &self.name));
+        faults.extend(Fault::in_name("/site_id", &self.site_id));
+        faults.extend(Fault::in_name("/weather_device", &self.weather_device));
+        faults.extend(Fault::in_name("/zone", &self.zone));
         faults.extend(self.design.faults());
         faults.extend(self.price.iter().flat_map(Price::faults));
         let factor = self.co2e_kg_per_kwh.unwrap_or_default();
         faults.extend(within("/co2e_kg_per_kwh", factor, 0.0, 100.0));
         faults.extend(at_most("/assumptions", self.assumptions.len(), MAX_ASSUMPTIONS));
         for (place, assumption) in self.assumptions.iter().enumerate() {
-            faults.extend(self::text(&format!("/assumptions/{place}"), assumption, MAX_TEXT));
+            faults.extend(Fault::in_text(&format!("/assumptions/{place}"), assumption, MAX_TEXT));
         }
-        faults.extend(self.mode_faults());
+        faults.extend(Mode::faults(&self.modes));
         faults
     }
+}
 
-    fn mode_faults(&self) -> Vec<Fault> {
-        let mut faults: Vec<Fault> = at_most("/modes", self.modes.len(), MAX_MODES).into_iter().collect();
-        for (place, mode) in self.modes.iter().enumerate() {
+impl Mode {
+    /// Returns the rules that declared modes break, with pointers from the member `modes` on.
+    #[must_use]
+    pub fn faults(modes: &[Self]) -> Vec<Fault> {
+        let mut faults: Vec<Fault> = at_most("/modes", modes.len(), MAX_MODES).into_iter().collect();
+        for (place, mode) in modes.iter().enumerate() {
             let pointer = format!("/modes/{place}");
-            faults.extend(text(&format!("{pointer}/name"), &mode.name, MAX_NAME));
+            faults.extend(Fault::in_name(&format!("{pointer}/name"), &mode.name));
             faults.extend(at_most(&format!("{pointer}/periods"), mode.periods.len(), MAX_MODE_PERIODS));
             for (place, period) in mode.periods.iter().enumerate() {
                 faults.extend(period.order(&format!("{pointer}/periods/{place}")));
             }
+        }
+        faults
+    }
+}
+
+impl Adjustment {
+    /// Returns the rules that the adjustment breaks by itself.
+    #[must_use]
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut faults: Vec<Fault> = self.period.order("/period").into_iter().collect();
+        faults.extend(Fault::in_name("/author", &self.author));
+        faults.extend(Fault::in_text("/reason", &self.reason, MAX_TEXT));
+        faults.extend(within("/kwh", self.kwh, -MAX_ADJUSTMENT_KWH, MAX_ADJUSTMENT_KWH));
+        faults
+    }
+}
+
+impl Confirmation {
+    /// Returns the rules that the confirmation breaks by itself.
+    #[must_use]
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut faults: Vec<Fault> = Fault::in_name("/author", &self.author).into_iter().collect();
+        if let PlanFollowed::Partly { share } = self.followed {
+            faults.extend(within("/share", share, 0.0, 1.0));
+        }
+        match &self.reason {
+            Some(reason) => faults.extend(Fault::in_text("/reason", reason, MAX_TEXT)),
+            None if self.followed == PlanFollowed::Applied => {}
+            None => faults.push(Fault::new("/reason", "a reason why the plan was not followed")),
         }
         faults
     }
@@ -130,13 +176,6 @@ impl Period {
         (self.from >= self.until)
             .then(|| Fault::new(&format!("{pointer}/until"), format!("a time after {}", self.from)))
     }
-}
-
-/// Returns a fault if a text is empty or too long, or has hidden characters.
-#[must_use]
-pub(super) fn text(pointer: &str, text: &str, most: usize) -> Option<Fault> {
-    let is_good = !text.trim().is_empty() && text.chars().count() <= most && !text.chars().any(is_hidden);
-    (!is_good).then(|| Fault::new(pointer, format!("1 to {most} visible characters")))
 }
 
 fn within(pointer: &str, value: f64, least: f64, most: f64) -> Option<Fault> {

@@ -37,6 +37,8 @@ mod quarantine;
 mod quotas;
 mod recommendations;
 mod requests;
+mod savings;
+mod savings_queue;
 mod sessions;
 mod settings;
 mod tenants;

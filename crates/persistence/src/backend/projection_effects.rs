@@ -47,6 +47,14 @@ pub(super) const fn effect(action: Action) -> Option<Effect> {
         | Action::QuotasSet
         | Action::SettingsSet
         | Action::MappingSet
+        | Action::SavingsAdjusted
+        | Action::SavingsChanged
+        | Action::SavingsCreated
+        | Action::SavingsDayConfirmed
+        | Action::SavingsReportFailed
+        | Action::SavingsReportRequested
+        | Action::SavingsReported
+        | Action::SavingsScheduled
         | Action::MappingDeleted
         | Action::AuditExported
         | Action::AuditArchived

@@ -13,6 +13,7 @@ use mass_domain::audit::{Event, Program};
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{MassRequest, Outcome};
 use mass_persistence::{Database, Options, open};
+use mass_savings_service::{ReportQueue, SavingsStore};
 use mass_service::{DeliveryStore, Found, MassStore, OutboxStore, Receipt, RecommendationStore, Refusal, Submission};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -129,6 +130,14 @@ impl TestDatabase {
 
     pub(crate) fn settings(&self) -> &dyn SettingsStore {
         &*self.database.stores().admin.settings
+    }
+
+    pub(crate) fn savings(&self) -> &dyn SavingsStore {
+        &*self.database.stores().savings
+    }
+
+    pub(crate) fn report_queue(&self) -> &dyn ReportQueue {
+        &*self.database.stores().report_queue
     }
 
     pub(crate) fn quotas(&self) -> &dyn QuotaStore {

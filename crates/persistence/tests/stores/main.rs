@@ -24,6 +24,7 @@ mod judged_state;
 mod listing;
 mod older_logs;
 mod projecting;
+mod savings;
 mod schema;
 mod sessions;
 mod walls;

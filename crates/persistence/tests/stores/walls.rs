@@ -139,7 +139,7 @@ async fn without_a_tenant_only_the_queue_is_visible() {
     }
     let mut server = server_of(&db);
     assert_eq!(tenants_in(&mut server, "delivery_queue"), ["default", "other"]);
-    for table in ["deliveries", "recommendations"] {
+    for table in ["deliveries", "recommendations", "savings_projects", "savings_reports"] {
         assert_eq!(tenants_in(&mut server, table), [""; 0], "{table}");
     }
     let columns = "SELECT string_agg(attname::text, ' ' ORDER BY attnum) AS line FROM pg_attribute
@@ -243,7 +243,7 @@ async fn the_serving_role_cannot_alter_tables_or_the_audit_trail() {
 
 /// The rights of the serving role: per table, its rights on the whole table and the columns that it may update. A new
 /// table or column needs a decision here.
-const RIGHTS: [(&str, &str, &str); 33] = [
+const RIGHTS: [(&str, &str, &str); 36] = [
     ("__diesel_schema_migrations", "SELECT", ""),
     ("api_keys", "INSERT SELECT", "last_used_at revoked_at"),
     ("audit_archived_changes", "SELECT", ""),
@@ -284,6 +284,13 @@ const RIGHTS: [(&str, &str, &str); 33] = [
     ("quotas", "INSERT SELECT", "quarantine_bytes requests_per_day stored_bytes updated_at"),
     ("recommendations", "DELETE INSERT SELECT", ""),
     ("refresh_tokens", "INSERT SELECT", "spent_at"),
+    ("savings_projects", "INSERT SELECT", "name project site_id updated_at updated_by_id updated_by_kind version"),
+    ("savings_queue", "DELETE INSERT SELECT", "due_at fence worker"),
+    (
+        "savings_reports",
+        "INSERT SELECT",
+        "as_of_root as_of_sequence attempts bytes document failure finished_at note state",
+    ),
     ("series", "DELETE INSERT SELECT", "first_at kind last_at last_value learned_interval"),
     ("sessions", "DELETE INSERT SELECT", "expires_at revoked_at"),
     ("sources", "DELETE INSERT SELECT", "accepted at device_type location"),
@@ -293,7 +300,7 @@ const RIGHTS: [(&str, &str, &str); 33] = [
 ];
 
 /// The columns that the serving role may not update, because they never change.
-const FIXED: [(&str, &str); 33] = [
+const FIXED: [(&str, &str); 36] = [
     ("__diesel_schema_migrations", "run_on version"),
     (
         "api_keys",
@@ -338,6 +345,13 @@ const FIXED: [(&str, &str); 33] = [
          tenant_id valid",
     ),
     ("refresh_tokens", "created_at hash session_id tenant_id"),
+    ("savings_projects", "created_at created_by_id created_by_kind id tenant_id"),
+    ("savings_queue", "report_id tenant_id"),
+    (
+        "savings_reports",
+        "call_id id project project_id project_version requested_at requested_by_id requested_by_kind sequence tenant_id \
+         traceparent",
+    ),
     ("series", "device_id id metric site_id source_id tenant_id"),
     ("sessions", "created_at id tenant_id user_id"),
     ("sources", "device_id id site_id tenant_id"),

@@ -98,7 +98,8 @@ impl Operation {
         if self.path.starts_with("/v1/mappings/") {
             return self.path.replace("{name}", id);
         }
-        self.path.replace("{id}", id).replace("{name}", "device").replace("{version}", "1.1").replace("{tenant}", id)
+        let path = self.path.replace("{date}", "9000-01-01");
+        path.replace("{id}", id).replace("{name}", "device").replace("{version}", "1.1").replace("{tenant}", id)
     }
 
     /// Returns its path with this id and its required query.

@@ -1,0 +1,67 @@
+//! `mass savings`: plans of pilots, and reports on the projects of the local database.
+
+mod plan;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use mass_domain::access::Principal;
+use mass_domain::savings::Fault;
+use mass_domain::tenancy::TenantId;
+
+use super::{print_first_password, tenant};
+use crate::config::{LocalSettings, Secrets};
+use crate::startup::Installation;
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Predict from a baseline what pilots of 4 to 12 weeks could show.
+    #[command(
+        after_help = "Example: mass savings plan --site-id tampa-1 --weather-device weather-1 --zone America/New_York \
+                      --from 2026-01-01T05:00:00Z --to 2026-04-01T05:00:00Z"
+    )]
+    Plan(plan::Arguments),
+    /// Compute a report on a project now, and print it. It is neither stored nor signed; the API does both.
+    #[command(after_help = "Example: mass savings report 0199d3a0-0000-7000-8000-000000000001 --json")]
+    Report(report::Arguments),
+}
+
+/// The database and the form of the output.
+#[derive(Debug, Args)]
+struct Output {
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+    /// The tenant [default: MASS_TENANT].
+    #[arg(long, value_parser = TenantId::parse)]
+    tenant: Option<TenantId>,
+    #[command(flatten)]
+    local: LocalSettings,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The error to show on the terminal.
+pub async fn run(command: Command, secrets: &Secrets) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Plan(arguments) => plan::run(arguments, secrets).await,
+        Command::Report(arguments) => report::run(arguments, secrets).await,
+    }
+}
+
+/// Opens the database on behalf of the system.
+async fn open(output: &Output, secrets: &Secrets) -> anyhow::Result<(Installation, Principal)> {
+    let installation = Installation::open(&output.local, secrets).await?;
+    print_first_password(installation.bootstrapped.as_ref());
+    let tenant = tenant(&output.local, &installation, output.tenant.clone()).await?;
+    Ok((installation, Principal::system(tenant)))
+}
+
+/// Returns faults as one line.
+fn told(faults: &[Fault]) -> String {
+    let fault = |Fault { pointer, expected }: &Fault| format!("{pointer}: expected {expected}");
+    faults.iter().map(fault).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,3 @@
+DROP TABLE savings_queue;
+DROP TABLE savings_reports;
+DROP TABLE savings_projects;
