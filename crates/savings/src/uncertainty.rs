@@ -1,6 +1,7 @@
 //! The half-width of the interval at 90 % confidence: U = √(noise² + B² + D²).
 //!
-//! - noise: 1.645 · rms(e_h) · Ŷ · √min(1, h/M) (where the model misses hidden states, 1.645 · rms(e_h) · Ŷ), where e_h are the relative errors of the sums of hold-outs of h weeks
+//! - noise: t · rms(e_h) · Ŷ · √min(1, h/M) (where the model misses hidden states, t · rms(e_h) · Ŷ), where t is the
+//!   two-sided 90 % quantile of Student's t for as many degrees of freedom as hold-outs that do not overlap, and where e_h are the relative errors of the sums of hold-outs of h weeks
 //!   that slide over the baseline, h = min(M, N/6). N and M are the weeks of baseline and reporting period.
 //! - B, parameters: 1.645 standard deviations of the totals of 150 bootstraps, each of weeks drawn with replacement
 //!   (H. Künsch 1989), with resampled sums of leave-one-week-out residuals added.
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     errors::Error,
+    estimate::student,
     models::Main,
     numbers::{deviation, real, root_mean_square, round},
     random::Random,
@@ -68,7 +70,7 @@ pub(crate) fn uncertainty(main: &Main, claim: &Claim<'_>, seed: u64, draws: usiz
     let hold_out_weeks = real(h) * claim.block_weeks;
     let hold_out_rms = root_mean_square(&hold_out_errors(main, h)?);
     let averaging = if claim.averages { (hold_out_weeks / claim.weeks).min(1.0).sqrt() } else { 1.0 };
-    let noise_kwh = Z90 * hold_out_rms * total.abs() * averaging;
+    let noise_kwh = student(0.95, main.problem.len() / h) * hold_out_rms * total.abs() * averaging;
     let parameters_kwh = Z90 * deviation(&bootstrap(main, claim, seed, draws)?);
     let spread_kwh = claim.alternatives.iter().map(|alternative| (alternative - total).abs()).fold(0.0, f64::max);
     let half_width_kwh = (noise_kwh * noise_kwh + parameters_kwh * parameters_kwh + spread_kwh * spread_kwh).sqrt();

@@ -289,8 +289,8 @@ impl Paper<'_, '_> {
         let document = self.document;
         self.pages.heading(self.language.of("How to check this report", "Cómo comprobar este informe"));
         let text = self.of(
-            "The report follows from the audit trail alone. Anybody who has the report as JSON, an export of the trail and the public key computes it again with: mass savings verify REPORT --export audit.ndjson --key public.pem",
-            "El informe se deduce solo del registro de auditoría. Quien tenga el informe en JSON, una exportación del registro y la clave pública lo recalcula con: mass savings verify REPORT --export audit.ndjson --key public.pem",
+            "The report follows from the audit trail alone: from the same events the same program computes the same document, to the byte. This paper is made of the document. The note states the fingerprint of the document, and is signed with the key of the audit trail.",
+            "El informe se deduce solo del registro de auditoría: de los mismos eventos el mismo programa calcula el mismo documento, byte a byte. Este papel se hace a partir del documento. La nota declara la huella del documento y está firmada con la clave del registro de auditoría.",
         );
         self.pages.paragraph(text, BODY);
         self.row(("fingerprint of the report", "huella del informe"), &fingerprint.to_string());
