@@ -4,6 +4,7 @@ mod accept;
 pub mod actor;
 pub mod admin;
 pub mod analytics;
+mod assets;
 pub mod audit;
 pub mod auth;
 pub mod batch;
@@ -11,6 +12,7 @@ pub mod body;
 pub mod client;
 mod connection;
 pub mod connections;
+pub mod console;
 pub mod context;
 pub mod contracts;
 pub mod cors;
@@ -108,6 +110,7 @@ pub const OPERATIONS: Operations = Operations(&[
     metrics::OPERATIONS,
     openapi::OPERATIONS,
     docs::OPERATIONS,
+    console::OPERATIONS,
 ]);
 
 /// The time that requests under way may take once the server stops. With the grace before it, that is less than the 30 seconds

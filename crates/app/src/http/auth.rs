@@ -1,5 +1,6 @@
 //! Logging in and being recognised.
 
+mod cookie;
 pub mod shapes;
 
 use std::future::{Ready, ready};
@@ -7,12 +8,12 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, ReqData};
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use mass_admin_service::{AdminService, RegisterError};
-use mass_auth::{AuthService, ChangePasswordError, LoginError, RefreshError, ThrottleScope, Throttled};
+use mass_auth::{AuthService, ChangePasswordError, LoggedIn, LoginError, RefreshError, ThrottleScope, Throttled};
 use mass_domain::trace::Origin;
 
-use self::shapes::{Caller, JsonWebKeySet, Login, PasswordChange, Refresh, Registration, Token};
+use self::shapes::{Caller, JsonWebKeySet, Login, PasswordChange, Refresh, Registration, Remember, Token};
 use super::body::{Valid, violation};
 use super::operations::{Access, Operation, Produces, Tag, model};
 use super::passwords::{busy, new_password, weak_password};
@@ -29,7 +30,8 @@ const LOGIN: Operation = Operation {
     id: "login",
     summary: "Log in.",
     description: "Exchanges an e-mail address and a password for a bearer token and a refresh token. An unknown \
-        address and a wrong password are answered alike; after several failures the next attempt has to wait.",
+        address and a wrong password are answered alike; after several failures the next attempt has to wait. With \
+        `remember` the refresh token comes as a cookie (`HttpOnly`, `SameSite=Strict`) that goes to its refreshing alone.",
     tag: Some(TAG),
     body: &[("application/json", model::<Login>)],
     produces: Produces::Json(model::<Token>),
@@ -39,53 +41,72 @@ const LOGIN: Operation = Operation {
 };
 
 async fn login(
+    request: HttpRequest,
     origin: ReqData<Origin>,
     auth: web::Data<AuthService>,
     query: Query,
     body: Valid<Login>,
 ) -> Result<Reply<Token>, Problem> {
     query.finish()?;
-    let logged_in = auth.login(&body.0.email, &body.0.password, &origin).await?;
-    Reply::ok(&Token::from(logged_in))
+    let Login { email, password, remember } = body.0;
+    let logged_in = auth.login(&email, &password, &origin).await?;
+    tokens(&request, &logged_in, remember)
+}
+
+/// Answers with the tokens of a session, the refresh token in its cookie if it is to be remembered there.
+fn tokens(request: &HttpRequest, logged_in: &LoggedIn, remember: Option<Remember>) -> Result<Reply<Token>, Problem> {
+    let reply = Reply::ok(&Token::of(logged_in, remember))?;
+    Ok(match remember {
+        Some(Remember::Cookie) => reply.header(header::SET_COOKIE, &cookie::keep(request, &logged_in.refresh_token)),
+        None => reply,
+    })
 }
 
 const REFRESH: Operation = Operation {
     id: "refresh",
     summary: "Refresh the session.",
     description: "Exchanges a refresh token for a new pair of tokens. It is good once: presented again, it ends the \
-        session with all its tokens, since two hold it then.",
+        session with all its tokens, since two hold it then. A page of this server sends `remember` instead, with the \
+        header `X-Mass-Session: cookie`, and the token comes from its cookie.",
     tag: Some(TAG),
     body: &[("application/json", model::<Refresh>)],
     produces: Produces::Json(model::<Token>),
     answers: &[(200, "The session's next tokens.")],
-    problems: &[ProblemKind::InvalidRefreshToken],
+    problems: &[ProblemKind::InvalidRefreshToken, ProblemKind::ForeignOrigin],
     ..Operation::post("/v1/auth/refresh", Access::Public, || web::to(refresh))
 };
 
 async fn refresh(
+    request: HttpRequest,
     origin: ReqData<Origin>,
     auth: web::Data<AuthService>,
     query: Query,
     body: Valid<Refresh>,
 ) -> Result<Reply<Token>, Problem> {
     query.finish()?;
-    let logged_in = auth.refresh(&body.0.refresh_token, &origin).await?;
-    Reply::ok(&Token::from(logged_in))
+    let Refresh { refresh_token, remember } = body.0;
+    let refresh_token = refresh_token.map_or_else(|| cookie::read(&request), Ok)?;
+    let logged_in = auth.refresh(&refresh_token, &origin).await?;
+    tokens(&request, &logged_in, remember)
 }
 
 const LOGOUT: Operation = Operation {
     id: "logout",
     summary: "Log out.",
-    description: "Ends the session with all its tokens. An API key has no session, and nothing happens.",
+    description: "Ends the session with all its tokens, and removes its cookie. An API key has no session, and nothing happens.",
     tag: Some(TAG),
     answers: &[(204, "The session is over.")],
     ..Operation::post("/v1/auth/logout", Access::Authenticated, || web::to(logout))
 };
 
-async fn logout(call: Call, auth: web::Data<AuthService>, query: Query) -> Result<NoContent, Problem> {
+async fn logout(call: Call, auth: web::Data<AuthService>, query: Query) -> Result<HttpResponse, Problem> {
     query.finish()?;
     auth.logout(&call.principal, &call.origin).await?;
-    Ok(NoContent)
+    let mut response = HttpResponse::NoContent();
+    if cookie::is_kept(call.request()) {
+        response.insert_header((header::SET_COOKIE, cookie::forget(call.request())));
+    }
+    Ok(response.finish())
 }
 
 const CHANGE_PASSWORD: Operation = Operation {

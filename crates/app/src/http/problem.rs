@@ -68,6 +68,8 @@ problem_kinds! {
     BoundKey = "bound-key", FORBIDDEN, "A key with bounds lets nobody log in";
     /// The document names another tenant.
     ForeignTenant = "foreign-tenant", FORBIDDEN, "The document belongs to another tenant";
+    /// A session's cookie comes from elsewhere than a page of this server.
+    ForeignOrigin = "foreign-origin", FORBIDDEN, "The page is not one of this server";
     /// The configuration lets nobody register.
     RegistrationClosed = "registration-closed", FORBIDDEN, "Registration is closed";
     /// The tenant has used up its space.

@@ -44,6 +44,12 @@ impl PublicUrl {
         &self.url
     }
 
+    /// The origin of pages at this address, as browsers send it (RFC 6454, section 6.2); none where no address is set.
+    #[must_use]
+    pub fn origin(&self) -> Option<String> {
+        Url::parse(&self.url).ok().map(|url| url.origin().ascii_serialization())
+    }
+
     /// The base path before each operation's path.
     #[must_use]
     pub fn path(&self) -> &str {
@@ -66,6 +72,8 @@ mod tests {
         ] {
             let parsed: PublicUrl = text.parse().unwrap();
             assert_eq!((parsed.as_str(), parsed.path()), (url, path));
+            assert!(parsed.origin().is_none_or(|origin| format!("{origin}{path}") == url));
+            assert_eq!(parsed.origin().is_none(), url.is_empty());
         }
         for text in [
             "example.org/mass",

@@ -33,6 +33,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
             "mass-analytics-service",
             "mass-audit-service",
             "mass-auth",
+            "mass-console",
             "mass-domain",
             "mass-mapping",
             "mass-persistence",
@@ -44,6 +45,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ),
     ("mass-audit-service", &["mass-domain"]),
     ("mass-auth", &["mass-domain"]),
+    ("mass-console", &[]),
     ("mass-domain", &[]),
     ("mass-mapping", &["mass-domain"]),
     (

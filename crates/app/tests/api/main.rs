@@ -20,6 +20,7 @@ mod audit_requests;
 mod auth;
 mod batch;
 mod clients;
+mod console;
 mod contracts;
 mod credentials;
 mod deletions;

@@ -54,14 +54,22 @@ async fn a_server_below_a_path_returns_working_urls(workplace: Workplace) {
     };
     let location = |headers: &HeaderMap| root.join(headers["location"].to_str().unwrap()).unwrap();
 
-    // The page, and all that it loads.
-    let page = root.join("docs").unwrap();
-    for path in ["", "docs/"] {
-        let from = root.join(path).unwrap();
-        let (status, headers, _) = ask(from.clone()).await;
-        assert!(status.is_redirection(), "{from}: {status}");
-        assert_eq!(from.join(headers["location"].to_str().unwrap()).unwrap(), page);
+    // The console, and all that it loads.
+    let (status, _, html) = ask(root.clone()).await;
+    assert_eq!(status, 200);
+    assert!(html.contains("<base href=\"/mass/\">"), "{html}");
+    let links: Vec<&str> = html.split('"').filter(|text| text.starts_with("console/")).collect();
+    assert!(links.len() > 10, "{links:?}");
+    for link in links {
+        assert_eq!(ask(root.join(link).unwrap()).await.0, 200, "{link}");
     }
+
+    // The documentation, and all that it loads.
+    let page = root.join("docs").unwrap();
+    let from = root.join("docs/").unwrap();
+    let (status, headers, _) = ask(from.clone()).await;
+    assert!(status.is_redirection(), "{from}: {status}");
+    assert_eq!(from.join(headers["location"].to_str().unwrap()).unwrap(), page);
     let (status, _, html) = ask(page.clone()).await;
     assert_eq!(status, 200);
     let (_, _, script) = ask(page.join("docs/init.js").unwrap()).await;

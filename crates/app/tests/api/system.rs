@@ -18,7 +18,7 @@ on_both!(
     answers_with_data_are_never_cached,
     the_document_of_the_api_is_served_to_anybody,
     pages_load_nothing_from_other_origins,
-    the_root_and_a_trailing_slash_redirect_to_the_page,
+    a_trailing_slash_redirects_to_the_page,
     an_unknown_asset_is_not_found,
 );
 
@@ -138,12 +138,10 @@ async fn pages_load_nothing_from_other_origins(app: TestApp) {
     }
 }
 
-async fn the_root_and_a_trailing_slash_redirect_to_the_page(app: TestApp) {
-    for (path, status, to) in [("/", 307, "docs"), ("/docs/", 308, "../docs")] {
-        let answer = app.anonymous().get(path).header("Accept", "text/html").await.expect(status);
-        assert_eq!(answer.header("location"), Some(to), "{path}");
-        app.anonymous().head(path).await.expect(status);
-    }
+async fn a_trailing_slash_redirects_to_the_page(app: TestApp) {
+    let answer = app.anonymous().get("/docs/").header("Accept", "text/html").await.expect(308);
+    assert_eq!(answer.header("location"), Some("../docs"));
+    app.anonymous().head("/docs/").await.expect(308);
 }
 
 async fn an_unknown_asset_is_not_found(app: TestApp) {

@@ -5,7 +5,7 @@ use mass_auth::{LoggedIn, PublicKey};
 use mass_domain::users::Email;
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
 use crate::http::passwords::{password, secret};
@@ -26,25 +26,65 @@ pub struct Login {
     #[serde(deserialize_with = "secret")]
     #[schemars(with = "String", length(min = 1, max = 256), extend("format" = "password", "writeOnly" = true))]
     pub password: SecretString,
+    /// `cookie` for a page of this server: the refresh token is not in the answer, but in a cookie that no script can read.
+    #[garde(skip)]
+    #[serde(default, deserialize_with = "remember")]
+    #[schemars(with = "Remember")]
+    pub remember: Option<Remember>,
 }
 
-/// A refresh token.
+/// Where a session's refresh token is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Remember {
+    /// In a cookie.
+    Cookie,
+}
+
+/// Reads a member that may be absent, but not null.
+fn remember<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Remember>, D::Error> {
+    Remember::deserialize(deserializer).map(Some)
+}
+
+/// A refresh token, or the word that it is in the cookie.
 #[derive(Deserialize, JsonSchema, Validate)]
 #[schemars(rename = "TokenRefresh")]
 #[serde(deny_unknown_fields)]
 #[schemars(example = json!({"refresh_token": "mrt_B2RlZmF1bHQ0p6Z2x0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}))]
+#[schemars(extend("oneOf" = [{"required": ["refresh_token"]}, {"required": ["remember"]}]))]
 pub struct Refresh {
     /// `refresh_token` of the last answer to a login or a refresh.
     #[garde(custom(refresh_token_length))]
-    #[serde(deserialize_with = "secret")]
+    #[serde(default, deserialize_with = "some_secret")]
     #[schemars(with = "String", length(min = 1, max = 1024), extend("writeOnly" = true))]
-    pub refresh_token: SecretString,
+    pub refresh_token: Option<SecretString>,
+    /// `cookie` if the token is in the cookie of a log-in with the same member.
+    #[garde(custom(one_of_both(&self.refresh_token)))]
+    #[serde(default, deserialize_with = "remember")]
+    #[schemars(with = "Remember")]
+    pub remember: Option<Remember>,
 }
 
-fn refresh_token_length(token: &SecretString, (): &()) -> garde::Result {
-    match token.expose_secret().len() {
-        1..=1024 => Ok(()),
-        _ => Err(garde::Error::new("a refresh token has 1 to 1024 characters")),
+/// Reads a secret that may be absent, but not null.
+fn some_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+    secret(deserializer).map(Some)
+}
+
+fn refresh_token_length(token: &Option<SecretString>, (): &()) -> garde::Result {
+    match token.as_ref().map(|token| token.expose_secret().len()) {
+        None | Some(1..=1024) => Ok(()),
+        Some(_) => Err(garde::Error::new("a refresh token has 1 to 1024 characters")),
+    }
+}
+
+fn one_of_both(token: &Option<SecretString>) -> impl FnOnce(&Option<Remember>, &()) -> garde::Result {
+    let is_sent = token.is_some();
+    move |remember, ()| {
+        if is_sent == remember.is_some() {
+            return Err(garde::Error::new("expected either refresh_token or remember"));
+        }
+        Ok(())
     }
 }
 
@@ -87,19 +127,24 @@ fn some_password(password: &SecretString, (): &()) -> garde::Result {
 pub struct Token {
     /// To be sent as `Authorization: Bearer …`.
     pub access_token: String,
-    /// Buys the next pair of tokens at `POST /v1/auth/refresh`, once.
-    pub refresh_token: String,
+    /// Buys the next pair of tokens at `POST /v1/auth/refresh`, once. Always there, but for a session whose refresh token is
+    /// in a cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub refresh_token: Option<String>,
     /// Always `Bearer` (RFC 6750).
     pub token_type: &'static str,
     /// For how many seconds it is good.
     pub expires_in: u64,
 }
 
-impl From<LoggedIn> for Token {
-    fn from(logged_in: LoggedIn) -> Self {
+impl Token {
+    /// Tells of the tokens of a session, without the one that its cookie has.
+    pub fn of(logged_in: &LoggedIn, remember: Option<Remember>) -> Self {
+        let refresh_token = logged_in.refresh_token.expose_secret();
         Self {
             access_token: logged_in.access_token.expose_secret().to_owned(),
-            refresh_token: logged_in.refresh_token.expose_secret().to_owned(),
+            refresh_token: remember.is_none().then(|| refresh_token.to_owned()),
             token_type: "Bearer",
             expires_in: logged_in.expires_in_seconds,
         }

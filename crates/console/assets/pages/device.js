@@ -1,0 +1,98 @@
+// A device: all its metrics over time, and the doubts about them.
+import { download, get, part } from "../core/api.js";
+import * as format from "../core/format.js";
+import { useAction, useLoaded } from "../core/loading.js";
+import { ask, to } from "../core/router.js";
+import { html, useMemo } from "../core/view.js";
+import { named, t } from "../core/words.js";
+import { Chart } from "../parts/chart.js";
+import { Badge, Card, Empty, PageHead, Segments, Skeleton } from "../parts/controls.js";
+import { Icon } from "../parts/icons.js";
+import { ProblemNotice } from "../parts/problem.js";
+import { seconds, stepFor, summed } from "../parts/series.js";
+
+const DAY = 86_400;
+/** The longest period of doubts, as the API has it. */
+const LONGEST_DOUBTS = 31 * DAY;
+/** @type {[string, number][]} */
+const SPANS = [["1d", 1], ["7d", 7], ["30d", 30], ["90d", 90], ["1y", 365]];
+
+/** @param {number} at */
+const iso = (at) => new Date(at * 1000).toISOString().replace(/\.\d+Z$/, "Z");
+
+/** @param {{ id: string, query: Record<string, string> }} properties */
+export function Device({ id, query }) {
+  const { data, problem, reload } = useLoaded((signal) => get(`/v1/devices/${part(id)}`, { signal }), [id]);
+  if (problem) return html`<div class="page"><${PageHead} title=${id} /><${ProblemNotice} problem=${problem} onRetry=${reload} /></div>`;
+  if (!data) return html`<div class="page"><${PageHead} title=${id} /><div class="card"><${Skeleton} rows=${6} height=${60} /></div></div>`;
+  return html`<${Known} id=${id} sources=${data.items} query=${query} />`;
+}
+
+/** @param {{ id: string, sources: any[], query: Record<string, string> }} properties */
+function Known({ id, sources, query }) {
+  const values = sources.flatMap((source) => source.state?.values ?? []);
+  const metrics = [...new Set(values.map((value) => value.metric))].sort().slice(0, 50);
+  const last = Math.max(...sources.map((source) => seconds(source.state?.last_seen ?? "")).filter(Number.isFinite), 0) || Date.now() / 1000;
+  const end = query.to ? seconds(query.to) : Math.ceil(last / 3600) * 3600;
+  const from = query.from ? seconds(query.from) : end - 7 * DAY;
+  const period = { device_id: id, from: iso(from), to: iso(end) };
+  const shared = { ...period, metric: metrics.join(","), step: stepFor(from, end) };
+  const series = useLoaded((signal) => (metrics.length > 0 ? get("/v1/analytics/series", { query: shared, signal }) : Promise.resolve({ series: [] })), [id, from, end]);
+  const doubts = useLoaded((signal) => get("/v1/analytics/quality", { query: { ...period, from: iso(Math.max(from, end - LONGEST_DOUBTS)) }, signal }), [id, from, end]);
+  const saving = useAction(() => download("/v1/analytics/series", `${id}.csv`, { query: shared, headers: { Accept: "text/csv" } }));
+  const days = (end - from) / DAY;
+  const [first] = sources;
+  return html`<div class="page">
+    <${PageHead} title=${id} lead=${[first?.type, first?.location, ...sources.map((source) => source.site_id)].filter(Boolean).join(" · ")}>
+      ${first?.state && html`<${Badge} name=${first.state.freshness} />`}
+      <a class="button" href=${to("/requests", { device_id: id })}>${t("requests")}</a>
+      <button type="button" class="button" disabled=${saving.isBusy} onClick=${() => void saving.run()}><${Icon} name="download" />CSV</button>
+    <//>
+    <${ProblemNotice} problem=${saving.problem} />
+    <dl class="figures">
+      <${Seen} term=${t("last.seen")} value=${format.ago(first?.state?.last_seen)} note=${format.instant(first?.state?.last_seen)} />
+      <${Seen} term=${t("first.seen")} value=${format.day(first?.state?.first_seen)} note=" " />
+      <${Seen} term=${t("interval")} value=${format.duration(first?.state?.interval_seconds)} note=${t("interval.note")} />
+      <${Seen} term=${t("complete.30")} value=${format.percent(first?.state?.completeness?.last_30_days)} note=${t("complete.24", { share: format.percent(first?.state?.completeness?.last_24_hours) })} />
+    </dl>
+    <${Segments} label=${t("period")} value=${SPANS.find(([, length]) => Math.abs(length - days) < 0.01)?.[0] ?? ""} options=${SPANS.map(([name]) => [name, t(/** @type {any} */ (`span.${name}`))])}
+      set=${(/** @type {string} */ name) => ask({ from: iso(end - (SPANS.find(([one]) => one === name)?.[1] ?? 7) * DAY), to: iso(end) })} />
+    ${series.problem && html`<${ProblemNotice} problem=${series.problem} onRetry=${series.reload} />`}
+    <div class="grid-2">${metrics.map((metric) => html`<${Metric} key=${metric} metric=${metric} loaded=${series} from=${from} until=${end}
+      value=${values.find((value) => value.metric === metric)} />`)}</div>
+    ${metrics.length === 0 && html`<div class="card"><${Empty} icon="devices" title=${t("latest.empty")}><p>${t("latest.empty.detail")}</p><//></div>`}
+    <${Doubts} loaded=${doubts} />
+  </div>`;
+}
+
+/** @param {{ term: string, value: string, note: string }} properties */
+const Seen = ({ term, value, note }) => html`<div class="figure"><dt>${term}</dt><dd>${value}<div class="note">${note}</div></dd></div>`;
+
+/** @param {{ metric: string, loaded: import("../core/loading.js").Loaded<any>, from: number, until: number, value: any }} properties */
+function Metric({ metric, loaded, from, until, value }) {
+  const lines = useMemo(() => {
+    const found = (loaded.data?.series ?? []).filter((/** @type {any} */ one) => one.metric === metric && one.buckets.length > 0);
+    return found.map((/** @type {any} */ one, /** @type {number} */ index) => ({
+      label: one.site_id ?? named("metric", metric), unit: format.unitOf(one.unit), color: `c${(index % 6) + 1}`, ...summed([one]),
+    }));
+  }, [loaded.data, metric]);
+  const unit = format.unitOf(value?.unit);
+  return html`<${Card} title=${named("metric", metric)} note=${value ? `${format.number(value.value)} ${unit} · ${format.instant(value.at)}` : ""}>
+    ${!loaded.data ? html`<div class="skeleton" style=${{ height: "180px" }}></div>`
+      : lines.length === 0 ? html`<p class="muted">${t("chart.empty")}</p>`
+      : html`<${Chart} lines=${lines} unit=${unit} label=${named("metric", metric)} height=${170} from=${from} to=${until} sync="device"
+          onZoom=${(/** @type {number} */ a, /** @type {number} */ b) => ask({ from: iso(Math.floor(a)), to: iso(Math.ceil(b)) })} />`}
+  <//>`;
+}
+
+/** @param {{ loaded: import("../core/loading.js").Loaded<any> }} properties */
+function Doubts({ loaded }) {
+  const items = loaded.data?.items ?? [];
+  return html`<${Card} title=${t("doubts")} note=${t("doubts.note")} bare>
+    ${loaded.problem && html`<${ProblemNotice} problem=${loaded.problem} onRetry=${loaded.reload} />`}
+    ${items.length === 0 ? html`<p class="card-body muted">${t(loaded.data ? "doubts.none" : "loading")}</p>`
+      : html`<div class="table-wrap" tabindex="0" role="region" aria-label=${t("doubts")}><table class="table"><thead><tr><th scope="col">${t("day")}</th><th scope="col">${t("kind")}</th><th scope="col">${t("metric")}</th><th scope="col" class="num">${t("count")}</th><th scope="col">${t("detail")}</th></tr></thead>
+        <tbody>${items.slice(0, 100).map((/** @type {any} */ one) => html`<tr><td class="nowrap">${format.day(one.day, "UTC")}</td><td>${named("doubt", one.kind)}</td>
+          <td>${named("metric", one.metric)}</td><td class="num">${format.count(one.count)}</td><td>${one.detail}</td></tr>`)}</tbody></table></div>`}
+  <//>`;
+}

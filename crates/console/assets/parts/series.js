@@ -1,0 +1,85 @@
+// Series of the API as what a chart draws.
+
+/**
+ * @typedef {{ begin: string, end: string, value: number | null, count: number, coverage: number }} Bucket
+ * @typedef {{ metric: string, unit?: string | null, site_id?: string | null, device_id?: string | null, kind: string, coverage: number,
+ *   buckets: Bucket[] }} Series
+ * @typedef {{ label: string, unit: string, color: string, dash?: number[], values: Map<number, number | null>, ends: Map<number, number> }} Line
+ */
+
+/** @param {string} instant */
+export const seconds = (instant) => Date.parse(instant) / 1000;
+
+/**
+ * Adds series up, instant by instant; where one of them has nothing, neither has the sum.
+ * @param {Series[]} series
+ */
+export function summed(series) {
+  /** @type {Map<number, { sum: number, count: number, end: number }>} */
+  const sums = new Map();
+  const filled = series.filter(({ buckets }) => buckets.length > 0);
+  for (const { buckets } of filled) {
+    for (const { begin, end, value } of buckets) {
+      if (value === null || value === undefined) continue;
+      const at = seconds(begin);
+      const known = sums.get(at) ?? { sum: 0, count: 0, end: seconds(end) };
+      sums.set(at, { sum: known.sum + value, count: known.count + 1, end: known.end });
+    }
+  }
+  const values = new Map();
+  const ends = new Map();
+  for (const [at, { sum, count, end }] of [...sums].sort(([a], [b]) => a - b)) {
+    values.set(at, count === filled.length ? sum : null);
+    ends.set(at, end);
+  }
+  return { values, ends };
+}
+
+/**
+ * Returns the series that stand for a site: its own reports if there are any, its devices otherwise.
+ * @param {Series[]} series
+ * @param {string} metric
+ */
+export function ofSite(series, metric) {
+  const all = series.filter((one) => one.metric === metric && one.buckets.length > 0);
+  const own = all.filter((one) => !one.device_id);
+  return own.length > 0 ? own : all;
+}
+
+/**
+ * Puts lines on one axis of time. Where a stretch is not followed by the next one, the line breaks.
+ * @param {Line[]} lines
+ * @param {boolean} areInstants true for single values, which are joined unless they are far apart
+ * @returns {[number[], ...(number | null)[][]]}
+ */
+export function aligned(lines, areInstants = false) {
+  const instants = new Set(lines.flatMap(({ values }) => [...values.keys()]));
+  const sorted = [...instants].sort((a, b) => a - b);
+  const step = typicalStep(sorted);
+  for (let index = 1; index < sorted.length; index += 1) {
+    const before = /** @type {number} */ (sorted[index - 1]);
+    const end = areInstants ? before + 3 * step : Math.max(...lines.map(({ ends }) => ends.get(before) ?? 0));
+    const gap = /** @type {number} */ (sorted[index]) - end;
+    if (gap > 1) instants.add(before + Math.max(1, step / 2));
+  }
+  const xs = [...instants].sort((a, b) => a - b);
+  return [xs, ...lines.map(({ values }) => xs.map((x) => values.get(x) ?? null))];
+}
+
+/** @param {number[]} sorted */
+function typicalStep(sorted) {
+  const distances = sorted.slice(1).map((at, index) => at - /** @type {number} */ (sorted[index])).sort((a, b) => a - b);
+  return distances[Math.floor(distances.length / 2)] ?? 3600;
+}
+
+/**
+ * Returns the step for a period: as fine as a screen shows.
+ * @param {number} from seconds
+ * @param {number} to seconds
+ */
+export function stepFor(from, to) {
+  const days = (to - from) / 86_400;
+  if (days <= 0.26) return "raw";
+  if (days <= 4) return "5m";
+  return days <= 120 ? "hour" : days <= 3000 ? "day" : "month";
+}

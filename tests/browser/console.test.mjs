@@ -1,0 +1,186 @@
+// Goes through the console in a real Chromium as its users do: in both languages, both themes, on a wide and a narrow screen.
+// Needs a running server (scripts/with-server) and CHROMIUM, the browser's path. VARIANTS names what each run looks like
+// (`es-1280-light,en-390-dark`); SCREENSHOTS, a folder, is optional.
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+import { chromium } from "playwright-core";
+
+const { CHROMIUM, MASS_EMAIL, MASS_PASSWORD, MASS_TOKEN, MASS_URL, SCREENSHOTS, VARIANTS = "es-1280-light,en-390-dark" } = process.env;
+
+// Long enough for a machine that compiles and tests beside: nothing here is about time.
+const PATIENCE = 180_000;
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+const HOUR = 3_600_000;
+const SITE = "madrid-1";
+
+let browser;
+const words = {};
+
+before(async () => {
+  browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+  for (const language of ["en", "es"]) {
+    const { default: dictionary } = await import(`../../crates/console/assets/words/${language}.js`);
+    words[language] = dictionary;
+  }
+  await send();
+});
+
+after(() => browser?.close());
+
+/** Sends two days of a small site, and two records that are refused. */
+async function send() {
+  const begin = Math.floor(Date.now() / HOUR) * HOUR - 48 * HOUR;
+  const lines = Array.from({ length: 49 }, (_, index) => ({
+    mass_version: "2.0",
+    timestamp: new Date(begin + index * HOUR).toISOString().replace(".000", ""),
+    device: { id: "meter-1", type: "meter", location: "Sala 1", site_id: SITE },
+    metrics: { facility_power_kw: 400 + 10 * (index % 7), it_power_kw: 300 + 5 * (index % 5), temperature_celsius: 20 + (index % 9), energy_price_usd_per_kwh: 0.14 },
+  }));
+  lines.push({ ...lines[0], timestamp: "yesterday" }, { ...lines[1], metrics: { temperature_celsius: 4000 } });
+  const body = lines.map((line) => JSON.stringify(line)).join("\n");
+  const headers = { Authorization: `Bearer ${MASS_TOKEN}`, "Content-Type": "application/x-ndjson", Accept: "application/json" };
+  const answer = await fetch(`${MASS_URL}/v1/mass-requests/batch?quarantine=true`, { method: "POST", headers, body });
+  const { totals } = await answer.json();
+  assert.deepEqual([totals.accepted + totals.duplicate, totals.rejected], [49, 2]);
+}
+
+/** Opens a page that keeps what it must not do. */
+async function open(variant) {
+  const [language, width, theme] = variant.split("-");
+  const context = await browser.newContext({
+    viewport: { width: Number(width), height: 844 }, colorScheme: theme, locale: language === "es" ? "es-ES" : "en-GB",
+    timezoneId: "Europe/Madrid", reducedMotion: "reduce",
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE);
+  const strays = [];
+  const complaints = [];
+  page.on("request", (request) => {
+    const { protocol, origin } = new URL(request.url());
+    if (!["data:", "blob:"].includes(protocol) && origin !== MASS_URL) strays.push(request.url());
+  });
+  // A violation of the content security policy is a console error as well.
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  const t = (key, values = {}) => words[language][key].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
+  return { variant, context, page, t, strays, complaints };
+}
+
+/** Finds nothing that shuts somebody out, nothing that is cut off, and keeps a picture. */
+async function look({ page, variant }, name) {
+  await page.waitForFunction(() => !document.querySelector(".skeleton, [aria-busy=true]"));
+  await page.evaluate(AXE);
+  const violations = await page.evaluate(async (rules) => {
+    const { violations } = await globalThis.axe.run({ runOnly: rules });
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target).join(", ")}`);
+  }, RULES);
+  assert.deepEqual(violations, [], `${name} in ${variant}`);
+  const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  assert.ok(overflow <= 0, `${name} in ${variant} is ${overflow} px too wide`);
+  if (SCREENSHOTS) {
+    mkdirSync(SCREENSHOTS, { recursive: true });
+    await page.screenshot({ path: `${SCREENSHOTS}/${name}-${variant}.png`, fullPage: true });
+  }
+}
+
+async function logIn({ page, t }) {
+  await page.goto(`${MASS_URL}/`);
+  await page.getByLabel(t("email")).fill(MASS_EMAIL);
+  await page.getByLabel(t("password")).fill(MASS_PASSWORD);
+  await page.getByRole("button", { name: t("log.in") }).click();
+  await page.locator(".shell").waitFor();
+}
+
+/** Goes to an address of the console. */
+const visit = ({ page }, hash) => page.evaluate((hash) => { location.hash = hash; }, hash);
+
+/** Every page with what shows that it is useful. */
+const PAGES = [
+  ["overview", "/", (page) => page.getByRole("heading", { name: SITE })],
+  ["site", `/sites/${SITE}`, (page) => page.locator(".chart canvas").first()],
+  ["devices", "/devices", (page) => page.getByRole("link", { name: "meter-1" })],
+  ["device", "/devices/meter-1", (page) => page.locator(".chart canvas").first()],
+];
+
+for (const variant of VARIANTS.split(",")) {
+  test(`${variant}: every page is useful, accessible and of this server alone`, { timeout: PATIENCE }, async () => {
+    const opened = await open(variant);
+    const { page, context, t, strays, complaints } = opened;
+    await page.goto(`${MASS_URL}/`);
+    await page.getByLabel(t("email")).waitFor();
+    await look(opened, "log-in");
+    await logIn(opened);
+    for (const [name, hash, useful] of PAGES) {
+      const asked = [];
+      const count = (request) => request.url().includes("/v1/") && asked.push(request.url());
+      page.on("request", count);
+      await visit(opened, hash);
+      await useful(page).waitFor();
+      page.off("request", count);
+      assert.ok(asked.length <= 6, `${name} asks ${asked.length} times: ${asked.join(" ")}`);
+      await look(opened, name);
+    }
+    assert.deepEqual(strays, []);
+    assert.deepEqual(complaints, []);
+    await context.close();
+  });
+}
+
+const [FIRST] = VARIANTS.split(",");
+
+test("a session goes on after a reload, in other tabs, and ends in all of them", { timeout: PATIENCE }, async () => {
+  const opened = await open(FIRST);
+  const { page, context, t, complaints } = opened;
+  await logIn(opened);
+  assert.equal(await page.evaluate(() => document.cookie), "");
+  for (let round = 0; round < 3; round += 1) {
+    await page.reload();
+    await page.locator(".shell").waitFor();
+  }
+  const others = await Promise.all([context.newPage(), context.newPage()]);
+  await Promise.all(others.map((other) => other.goto(`${MASS_URL}/#/devices`)));
+  await Promise.all(others.map((other) => other.locator(".shell").waitFor({ timeout: PATIENCE })));
+  if (await page.getByRole("button", { name: t("menu") }).isVisible()) await page.getByRole("button", { name: t("menu") }).click();
+  await page.getByRole("button", { name: t("log.out") }).click();
+  await Promise.all([page, ...others].map((one) => one.getByLabel(t("password")).waitFor({ timeout: PATIENCE })));
+  await page.reload();
+  await page.getByLabel(t("password")).waitFor();
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+test("an expired session, a wrong password and an absent server are told", { timeout: PATIENCE }, async () => {
+  const opened = await open(FIRST);
+  const { page, context, t } = opened;
+  await page.goto(`${MASS_URL}/`);
+  await page.getByLabel(t("email")).fill("nobody@example.test");
+  await page.getByLabel(t("password")).fill("not the password");
+  await page.getByRole("button", { name: t("log.in") }).click();
+  await page.getByText(t("log.in.wrong")).waitFor();
+  await logIn(opened);
+  await context.setOffline(true);
+  await visit(opened, "/devices");
+  await page.getByText(t("problem.offline"), { exact: true }).or(page.getByText(t("problem.offline.detail"))).first().waitFor();
+  await context.setOffline(false);
+  await context.clearCookies();
+  await page.route("**/v1/devices**", (route) => route.fulfill({ status: 401, contentType: "application/problem+json", body: JSON.stringify({ type: "/problems/unauthenticated", title: "x", status: 401, instance: "/", request_id: "r" }) }));
+  await visit(opened, "/");
+  await page.getByText(t("session.ended")).waitFor();
+  await context.close();
+});
+
+test("both languages have the same words", () => {
+  assert.deepEqual(Object.keys(words.es).sort(), Object.keys(words.en).sort());
+  for (const [key, text] of Object.entries(words.en)) {
+    const names = (sentence) => [...sentence.matchAll(/\{\w+\}/g)].map(([name]) => name).sort();
+    assert.deepEqual(names(words.es[key]), names(text), key);
+  }
+});
