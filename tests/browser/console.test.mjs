@@ -91,9 +91,9 @@ async function look({ page, variant }, name) {
   }
 }
 
-async function logIn({ page, t }) {
+async function logIn({ page, t }, email = MASS_EMAIL) {
   await page.goto(`${MASS_URL}/`);
-  await page.getByLabel(t("email")).fill(MASS_EMAIL);
+  await page.getByLabel(t("email")).fill(email);
   await page.getByLabel(t("password")).fill(MASS_PASSWORD);
   await page.getByRole("button", { name: t("log.in") }).click();
   await page.locator(".shell").waitFor();
@@ -108,6 +108,18 @@ const PAGES = [
   ["site", `/sites/${SITE}`, (page) => page.locator(".chart canvas").first()],
   ["devices", "/devices", (page) => page.getByRole("link", { name: "meter-1" })],
   ["device", "/devices/meter-1", (page) => page.locator(".chart canvas").first()],
+  ["requests", `/requests?site_id=${SITE}`, (page) => page.locator("tbody tr").first()],
+  ["import", "/import", (page) => page.locator(".drop")],
+  ["quarantine", "/quarantine", (page) => page.locator("tbody tr").first()],
+  ["audit", "/audit", (page) => page.locator(".badge.good").first()],
+  ["audit-events", "/audit/events", (page) => page.locator("tbody tr").first()],
+  ["admin", "/admin", (page) => page.locator("form")],
+  ["admin-users", "/admin/users", (page) => page.getByRole("cell", { name: MASS_EMAIL, exact: true })],
+  ["admin-keys", "/admin/keys", (page) => page.locator(".empty, tbody tr").first()],
+  ["admin-usage", "/admin/usage", (page) => page.locator(".figures")],
+  ["admin-settings", "/admin/settings", (page) => page.locator(".segments").nth(2)],
+  ["admin-mappings", "/admin/mappings", (page) => page.locator(".empty, tbody tr").first()],
+  ["admin-deliveries", "/admin/deliveries", (page) => page.locator(".empty, tbody tr").first()],
 ];
 
 for (const variant of VARIANTS.split(",")) {
@@ -175,6 +187,94 @@ test("an expired session, a wrong password and an absent server are told", { tim
   await visit(opened, "/");
   await page.getByText(t("session.ended")).waitFor();
   await context.close();
+});
+
+test("a file is looked at, imported, shown, and its import undone", { timeout: PATIENCE }, async () => {
+  const opened = await open(FIRST);
+  const { page, context, t, complaints } = opened;
+  await logIn(opened);
+  await visit(opened, "/import");
+  const rows = ["20.5", "21.5", "4000"].map((value, index) => `2.0,2026-01-0${index + 1}T00:00:00Z,imported,hall-1,${value}`);
+  const csv = ["mass_version,timestamp,device.id,device.site_id,metrics.temperature_celsius", ...rows, ""].join("\n");
+  await page.locator("input[type=file]").setInputFiles({ name: "readings.csv", mimeType: "text/csv", buffer: Buffer.from(csv) });
+  await page.getByText(t("import.look.verdict", { refused: 1, count: 3 })).waitFor();
+  await look(opened, "import-look");
+  await page.locator(".card").getByRole("button", { name: t("import"), exact: true }).click();
+  await page.getByText(t("import.done")).waitFor();
+  await look(opened, "import-result");
+  const mend = page.getByRole("link", { name: t("import.mend") });
+  const record = await mend.getAttribute("href");
+  await page.getByRole("link", { name: t("import.show") }).click();
+  await page.getByRole("cell", { name: "imported", exact: true }).first().waitFor();
+  assert.equal(await page.locator("tbody tr").count(), 2);
+  await page.goBack();
+  await visit(opened, record.split("#")[1]);
+  await page.getByText("/metrics/temperature_celsius").waitFor();
+  await look(opened, "quarantine-record");
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+test("a receipt is verified in the browser, and a changed one is not", { timeout: PATIENCE }, async () => {
+  const opened = await open(FIRST);
+  const { page, context, t, complaints } = opened;
+  await logIn(opened);
+  await visit(opened, `/requests?site_id=${SITE}`);
+  await page.locator("tbody a").first().click();
+  await page.getByRole("link", { name: t("verify"), exact: true }).waitFor();
+  await look(opened, "request");
+  await page.getByRole("link", { name: t("verify"), exact: true }).click();
+  const receipt = page.getByLabel(t("receipt"), { exact: true });
+  await page.waitForFunction(() => document.querySelector("textarea")?.value.includes("inclusion"));
+  await page.waitForFunction(() => document.querySelector("input.mono")?.value.includes("+"));
+  const verify = page.getByRole("button", { name: t("verify"), exact: true });
+  await verify.click();
+  await page.getByText(t("audit.verdict.good")).waitFor();
+  assert.equal(await page.locator(".steps .badge.good").count(), 5);
+  await look(opened, "audit-verify");
+  const genuine = await receipt.inputValue();
+  // One letter of the event, one hash of the proof, the number of events, and the document.
+  for (const changed of [
+    genuine.replace('\\"outcome\\":\\"success', '\\"outcome\\":\\"sucess'),
+    genuine.replace(/("hashes": \[\s*")(.)/, (_, begin, digit) => begin + (digit === "0" ? "1" : "0")),
+    genuine.replace(/"tree_size": (\d+)/, (_, size) => `"tree_size": ${Number(size) + 1}`),
+  ]) {
+    assert.notEqual(changed, genuine);
+    await receipt.fill(changed);
+    await verify.click();
+    await page.getByText(t("audit.verdict.bad")).waitFor();
+  }
+  await receipt.fill(genuine);
+  await page.getByLabel(t("audit.document"), { exact: true }).fill("{}");
+  await verify.click();
+  await page.getByText(t("audit.verdict.bad")).waitFor();
+  assert.equal(await page.locator(".steps .badge.bad").count(), 1);
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+test("a viewer sees what a viewer may do, and an auditor the audit trail", { timeout: PATIENCE }, async () => {
+  const headers = { Authorization: `Bearer ${MASS_TOKEN}`, "Content-Type": "application/json" };
+  for (const [role, shown, hidden] of [["viewer", ["overview", "quarantine"], ["import"]], ["auditor", ["overview", "audit"], ["import"]]]) {
+    const email = `${role}@console.example`;
+    const made = await fetch(`${MASS_URL}/v1/admin/users`, { method: "POST", headers, body: JSON.stringify({ email, password: MASS_PASSWORD, roles: [role] }) });
+    assert.equal(made.status, 201);
+    const opened = await open(FIRST);
+    const { page, context, t, complaints } = opened;
+    await logIn(opened, email);
+    await page.getByRole("heading", { name: SITE }).waitFor();
+    const pages = await page.locator("#pages a").allInnerTexts();
+    for (const name of shown) assert.ok(pages.includes(t(name)), `${role}: ${pages}`);
+    for (const name of hidden) assert.ok(!pages.includes(t(name)), `${role}: ${pages}`);
+    await visit(opened, "/quarantine");
+    await page.locator("tbody tr").first().waitFor();
+    assert.equal(await page.getByRole("button", { name: t("quarantine.retry.all") }).count(), 0);
+    await visit(opened, "/audit");
+    await page.getByRole("heading", { name: t("audit"), exact: true }).waitFor();
+    assert.equal(await page.getByRole("link", { name: t("audit.tab.events") }).count(), role === "auditor" ? 1 : 0);
+    assert.deepEqual(complaints, []);
+    await context.close();
+  }
 });
 
 test("both languages have the same words", () => {
