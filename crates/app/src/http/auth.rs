@@ -85,7 +85,8 @@ async fn refresh(
 ) -> Result<Reply<Token>, Problem> {
     query.finish()?;
     let Refresh { refresh_token, remember } = body.0;
-    let refresh_token = refresh_token.map_or_else(|| cookie::read(&request), Ok)?;
+    let refresh_token = refresh_token.map_or_else(|| cookie::read(&request), |sent| Ok(Some(sent)))?;
+    let refresh_token = refresh_token.ok_or_else(invalid_refresh_token)?;
     let logged_in = auth.refresh(&refresh_token, &origin).await?;
     tokens(&request, &logged_in, remember)
 }

@@ -67,11 +67,11 @@ pub(super) fn is_kept(req: &HttpRequest) -> bool {
     req.headers().contains_key(&SESSION_HEADER)
 }
 
-/// Reads the refresh token of the cookie.
+/// Reads the refresh token of the cookie, if there is one.
 ///
 /// # Errors
-/// 403 if the request does not come from a page of this server; 401 if there is no cookie.
-pub(super) fn read(req: &HttpRequest) -> Result<SecretString, Problem> {
+/// 403 if the request does not come from a page of this server.
+pub(super) fn read(req: &HttpRequest) -> Result<Option<SecretString>, Problem> {
     if !is_kept(req) {
         return Err(foreign("The cookie is taken together with the header X-Mass-Session alone."));
     }
@@ -79,7 +79,7 @@ pub(super) fn read(req: &HttpRequest) -> Result<SecretString, Problem> {
         return Err(foreign("The cookie is taken from pages of this server alone: Origin names another one, or none."));
     }
     let name = if reached(req).is_tls { SECURE_NAME } else { PLAIN_NAME };
-    find(req.headers(), name).ok_or_else(super::invalid_refresh_token)
+    Ok(find(req.headers(), name))
 }
 
 fn foreign(detail: &str) -> Problem {

@@ -130,7 +130,6 @@ pub struct Token {
     /// Buys the next pair of tokens at `POST /v1/auth/refresh`, once. Always there, but for a session whose refresh token is
     /// in a cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
     pub refresh_token: Option<String>,
     /// Always `Bearer` (RFC 6750).
     pub token_type: &'static str,
