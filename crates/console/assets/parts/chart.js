@@ -12,9 +12,10 @@ const ink = (name) => getComputedStyle(document.documentElement).getPropertyValu
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif';
 
 /**
+ * With `band`, the first two lines are the edges of one.
  * @param {{ lines: import("./series.js").Line[], height?: number, label: string, unit?: string, areInstants?: boolean, from?: number,
  *   to?: number, zone?: string, fill?: boolean, zero?: boolean, marks?: { at: number, words: string }[], bare?: boolean,
- *   selected?: [number, number] | null, onZoom?: (from: number, to: number) => void, sync?: string }} properties
+ *   selected?: [number, number] | null, onZoom?: (from: number, to: number) => void, sync?: string, band?: boolean }} properties
  */
 export function Chart(properties) {
   const { lines, label, height = 260, onZoom } = properties;
@@ -84,6 +85,7 @@ function options(properties, width, setAt, zoom) {
       stroke: ink(line.color), width: bare ? 1.25 : 1.75, spanGaps: false, points: { show: line.values.size < 3 },
       ...(line.dash ? { dash: line.dash } : {}), ...(fill && index === 0 ? { fill: `${ink(line.color)}1f` } : {}),
     }))],
+    ...(properties.band ? { bands: [{ series: /** @type {[number, number]} */ ([1, 2]), fill: `${ink("c2")}26` }] } : {}),
     hooks: {
       setCursor: [(plot) => setAt(plot.cursor.idx ?? null)],
       setSelect: [(plot) => {

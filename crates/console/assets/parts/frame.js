@@ -21,6 +21,7 @@ const PAGES = [
   { name: "requests", path: "/requests", words: "requests", shown: () => can("mass:read"), load: () => import("../pages/requests.js") },
   { name: "import", path: "/import", words: "import", shown: () => can("mass:write"), load: () => import("../pages/import.js") },
   { name: "quarantine", path: "/quarantine", words: "quarantine", shown: () => can("mass:read"), load: () => import("../pages/quarantine.js") },
+  { name: "pilot", path: "/pilot", words: "pilot", shown: () => can("savings:manage"), load: () => import("../pages/pilot.js") },
   { name: "audit", path: "/audit", words: "audit", shown: () => can("mass:read"), load: () => import("../pages/audit.js") },
   { name: "admin", path: "/admin", words: "admin", shown: () => caller.value !== null, load: () => import("../pages/admin.js") },
 ];
