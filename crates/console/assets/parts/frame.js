@@ -1,4 +1,6 @@
 // The frame: who is logged in, where one can go, and the page that the address names.
+import { get } from "../core/api.js";
+import { asProblem } from "../core/loading.js";
 import { place, to } from "../core/router.js";
 import { can, caller, logOut } from "../core/session.js";
 import { html, useEffect, useRef, useState } from "../core/view.js";
@@ -75,30 +77,35 @@ const pageOf = (name) => PAGES.find((page) => page.path === `/${name}`);
 /** Where somebody begins who may not see the overview. */
 const home = () => PAGES.find((page) => page.shown()) ?? PAGES[PAGES.length - 1];
 
+/** Loads the page anew if the server answers, but has other files by now. */
+function reloadOnce() {
+  if (sessionStorage.getItem(STALE)) return;
+  sessionStorage.setItem(STALE, "1");
+  location.reload();
+}
+
 function Content() {
   const first = place.value.parts[0] ?? "";
   const named = pageOf(first);
   const page = first === "" && !named?.shown() ? home() : named;
   const [Shown, setShown] = useState(/** @type {{ of: Page, view: any } | null} */ (null));
+  const [missing, setMissing] = useState(/** @type {import("../core/api.js").Problem | null} */ (null));
+  const [round, setRound] = useState(0);
   const isFirst = useRef(true);
   useEffect(() => {
     let isCurrent = true;
+    setMissing(null);
     page?.load().then(
       ({ default: view }) => {
         sessionStorage.removeItem(STALE);
         if (isCurrent) setShown({ of: page, view });
       },
-      // The server has other files by now: its page has to be loaded again, once.
-      () => {
-        if (sessionStorage.getItem(STALE)) return;
-        sessionStorage.setItem(STALE, "1");
-        location.reload();
-      },
+      () => get("/version", { anonymous: true }).then(reloadOnce).catch((error) => isCurrent && setMissing(asProblem(error))),
     );
     return () => {
       isCurrent = false;
     };
-  }, [page]);
+  }, [page, round]);
   useEffect(() => {
     if (isFirst.current) isFirst.current = false;
     else {
@@ -107,6 +114,7 @@ function Content() {
     }
   }, [place.value.path, Shown?.of]);
   if (!page) return html`<div class="page"><h1 id="title" tabindex="-1">${t("nothing.here")}</h1><p><a href=${to("/")}>${t("overview")}</a></p></div>`;
+  if (missing) return html`<div class="page"><h1 id="title" tabindex="-1">${t(page.words)}</h1><${ProblemNotice} problem=${missing} onRetry=${() => setRound(round + 1)} /></div>`;
   if (Shown?.of !== page) return html`<div class="page" aria-busy="true"><div class="skeleton" style=${{ height: "36px", width: "40%" }}></div></div>`;
   return html`<${Shown.view} key=${place.value.path} parts=${place.value.parts.slice(1)} query=${place.value.query} />`;
 }
