@@ -23,7 +23,7 @@ static METADATA: LazyLock<Value> = LazyLock::new(|| {
 });
 
 /// The crates of the workspace that each crate may depend on.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("mass-admin-service", &["mass-auth", "mass-domain"]),
     ("mass-analytics-service", &["mass-domain"]),
     (
