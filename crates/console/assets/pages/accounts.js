@@ -10,9 +10,9 @@ import { ProblemNotice, wrongAt } from "../parts/problem.js";
 import { PagedTable, usePages } from "../parts/table.js";
 
 const ROLES = ["viewer", "operator", "auditor", "admin"];
-const PERMISSIONS = ["mass:read", "mass:write", "analytics:read", "audit:read", "users:manage", "keys:manage", "settings:manage", "deliveries:manage", "metrics:read"];
+const PERMISSIONS = ["mass:read", "mass:write", "analytics:read", "audit:read", "users:manage", "keys:manage", "settings:manage", "deliveries:manage", "savings:manage", "metrics:read"];
 /** What everybody who manages keys may grant: the permissions of an operator. */
-const ORDINARY = ["mass:read", "mass:write", "analytics:read", "deliveries:manage"];
+const ORDINARY = ["mass:read", "mass:write", "analytics:read", "deliveries:manage", "savings:manage"];
 
 export function Account() {
   const [current, setCurrent] = useState("");

@@ -66,7 +66,7 @@ function Log() {
   <//>`;
 }
 
-const ACTIONS = ["accepted", "payload_refused", "corrected", "reinstated", "status_changed", "deleted", "sent", "delivered", "delivery_failed", "delivery_replayed", "delivery_cancelled", "logged_in", "logged_out", "session_revoked", "credentials_refused", "access_refused", "password_changed", "password_reset", "tenant_created", "user_created", "user_changed", "api_key_created", "api_key_revoked", "quotas_set", "settings_set", "mapping_set", "mapping_deleted", "audit_exported", "audit_archived"];
+const ACTIONS = ["accepted", "payload_refused", "corrected", "reinstated", "status_changed", "deleted", "sent", "delivered", "delivery_failed", "delivery_replayed", "delivery_cancelled", "logged_in", "logged_out", "session_revoked", "credentials_refused", "access_refused", "password_changed", "password_reset", "tenant_created", "user_created", "user_changed", "api_key_created", "api_key_revoked", "quotas_set", "settings_set", "mapping_set", "mapping_deleted", "savings_created", "savings_changed", "savings_adjusted", "savings_scheduled", "savings_day_confirmed", "savings_report_requested", "savings_reported", "savings_report_failed", "audit_exported", "audit_archived"];
 
 /** @param {{ query: Record<string, string> }} properties */
 function Events({ query }) {
