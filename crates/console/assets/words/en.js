@@ -189,7 +189,6 @@ const words = {
   "audit.step.tree": "The proof leads to the signed root",
   "audit.step.signature": "The checkpoint is signed with the key",
   "audit.step.document": "The document has the fingerprint",
-  "audit.step.event": "The event can be read",
   "object.mass_request": "Request",
   "object.user": "User",
   "object.session": "Session",

@@ -190,7 +190,6 @@ const words = {
   "audit.step.tree": "La prueba conduce a la raíz firmada",
   "audit.step.signature": "El punto de control está firmado con la clave",
   "audit.step.document": "El documento tiene la huella",
-  "audit.step.event": "El evento se puede leer",
   "object.mass_request": "Solicitud",
   "object.user": "Usuario",
   "object.session": "Sesión",
