@@ -394,7 +394,8 @@ SECTIONS = [
      "tariff or, where it says so, a series that differs from hour to hour. One question after the other."),
     ("Savings", ["savings"], savings,
      "Simulated pilots whose true saving is known: a year before the retrofit predicts the year after it. Beside the error "
-     "stands the half-width that each method gives, at 90 % confidence. `bench/savings/run FOLDER` repeats it."),
+     "stands the half-width that each method gives, at 90 % confidence. Where MASS claims the supported hours alone "
+     "(`SupportPartial`), error and saving are those of these hours. `bench/savings/run FOLDER` repeats it."),
     ("Reading", ["reads"], reads,
      "`bench/peers/axum-sqlx` verifies the same token, reads the same row of the same table and answers the same JSON."),
     ("Logging in", ["logins"], logins, "With the default cost of bcrypt, 12, on PostgreSQL."),
