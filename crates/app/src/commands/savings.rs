@@ -1,5 +1,6 @@
-//! `mass savings`: plans of pilots, and reports on the projects of the local database.
+//! `mass savings`: plans of pilots, reports on the projects of the local database, and papers of reports.
 
+mod paper;
 mod plan;
 mod report;
 
@@ -26,6 +27,9 @@ pub enum Command {
     /// Compute a report on a project now, and print it. It is neither stored nor signed; the API does both.
     #[command(after_help = "Example: mass savings report 0199d3a0-0000-7000-8000-000000000001 --json")]
     Report(report::Arguments),
+    /// Write a report as PDF, its figures as SVG and its series as CSV, without a server and without a database.
+    #[command(after_help = "Example: mass savings paper report.json --to papers --language es")]
+    Paper(paper::Arguments),
 }
 
 /// The database and the form of the output.
@@ -49,6 +53,7 @@ pub async fn run(command: Command, secrets: &Secrets) -> anyhow::Result<ExitCode
     match command {
         Command::Plan(arguments) => plan::run(arguments, secrets).await,
         Command::Report(arguments) => report::run(arguments, secrets).await,
+        Command::Paper(arguments) => paper::run(&arguments),
     }
 }
 

@@ -73,11 +73,31 @@ async fn plans_and_reports_are_printed(workplace: Workplace) {
     assert_eq!((&document["hours"], &document["pilots"][3]["weeks"]), (&1344.into(), &12.into()));
     let report = good(workplace.mass(&["savings", "report", &id]));
     assert!(report.stdout.contains("\nverdict   claimed\n") && report.stdout.contains("\nsaving    "), "{report:?}");
-    let document: Value =
-        serde_json::from_str(&good(workplace.mass(&["savings", "report", &id, "--json"])).stdout).unwrap();
+    let printed = good(workplace.mass(&["savings", "report", &id, "--json"])).stdout;
+    let document: Value = serde_json::from_str(&printed).unwrap();
     assert_eq!(document["verdict"]["standing"], "claimed");
+    papers_are_written(&workplace, &printed);
     let wrong = workplace.mass(&[&plan[..], &["--zone", "Mars/Olympus"]].concat());
     assert!(wrong.status == Some(1) && wrong.stderr.contains("/zone: expected a zone"), "{wrong:?}");
     let absent = workplace.mass(&["savings", "report", "0199d3a0-0000-7000-8000-000000000001"]);
     assert_eq!(absent.status, Some(1), "{absent:?}");
+}
+
+fn papers_are_written(workplace: &Workplace, report: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.json");
+    std::fs::write(&file, report).unwrap();
+    let (file, to) = (file.to_str().unwrap(), folder.path().to_str().unwrap());
+    let command = ["savings", "paper", file, "--to", to, "--language", "es"];
+    good(workplace.mass(&command));
+    let written = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    assert!(written("report.pdf").starts_with(b"%PDF-"));
+    assert!(written("report.csv").starts_with(b"section,from,name,value,half_width,unit\n"));
+    for figure in ["before-after", "support-map", "residuals", "placebo"] {
+        assert!(written(&format!("{figure}.svg")).starts_with(b"<svg"));
+    }
+    let again = workplace.mass(&command);
+    assert_eq!(again.status, Some(1), "nothing is overwritten: {again:?}");
+    let wrong = workplace.mass(&["savings", "paper", to]);
+    assert!(wrong.status == Some(1) && wrong.stderr.contains("the report "), "{wrong:?}");
 }
