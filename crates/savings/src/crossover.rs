@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use crate::{
     covariates::{Covariates, Mode},
     errors::Error,
-    estimate::Estimate,
     hour::{Boundary, HOUR, Hour, Period},
     observations::Observations,
     random::Random,
@@ -148,69 +147,6 @@ pub struct CrossoverDay {
     pub expected_kwh: f64,
 }
 
-/// Evaluates a crossover: y = covariates + on·s₆(T), where the covariates are splines of weather and IT load, the inlet
-/// profile, declared modes, and a level per pair.
-///
-/// # Errors
-///
-/// [`Error`], if the hours are malformed, or fewer than three pairs have hours on both days.
-pub fn evaluate_crossover(pilot: &Crossover<'_>) -> Result<CrossoverReport, Error> {
-    let hours = Selected::new(pilot)?;
-    let observations = &hours.observations;
-    let planned: Vec<f64> = hours.days.iter().map(|day| if day.on { 1.0 } else { 0.0 }).collect();
-    let treated: Vec<f64> = hours.days.iter().map(Day::treated).collect();
-    let own: Vec<f64> = observations
-        .hours
-        .iter()
-        .zip(&planned)
-        .filter(|(_, on)| **on > 0.0)
-        .map(|(hour, _)| hour.temperature_c)
-        .collect();
-    let claim = pilot.claim.unwrap_or(&own);
-    let main = Estimate::new(&hours, &planned, &observations.energy, true, claim);
-    let validation = main.validate()?;
-    let effect = |treatment: &[f64], outcome: &[f64], with_it| {
-        let estimate = Estimate::new(&hours, treatment, outcome, with_it, claim);
-        estimate.effect(estimate.validate()?.lambda)
-    };
-    let facility: Option<Vec<f64>> = observations.hours.iter().map(|hour| hour.facility_kwh).collect();
-    Ok(CrossoverReport {
-        pairs: hours.pairs,
-        claim_hours: claim.len(),
-        intention_to_treat: main.effect(validation.lambda)?,
-        as_treated: effect(&treated, &observations.energy, true)?,
-        it: effect(&planned, &observations.it(), false)?,
-        facility: facility.map(|energy| effect(&planned, &energy, false)).transpose()?,
-        lambda: validation.lambda,
-        cv_rmse: validation.cv_rmse,
-        nmbe: validation.nmbe,
-        days: days(&hours, &main, validation.lambda)?,
-    })
-}
-
-/// Sums hours by day, with what the model expects without the retrofit.
-fn days(hours: &Selected, main: &Estimate<'_>, lambda: f64) -> Result<Vec<CrossoverDay>, Error> {
-    let expected = main.untreated(lambda)?;
-    let mut days: BTreeMap<i64, CrossoverDay> = BTreeMap::new();
-    for (hour, day) in hours.days.iter().enumerate() {
-        let Day { day: number, pair, on, .. } = *day;
-        let empty = CrossoverDay {
-            day: number,
-            pair,
-            on,
-            treated: day.treated(),
-            hours: 0,
-            measured_kwh: 0.0,
-            expected_kwh: 0.0,
-        };
-        let sums = days.entry(number).or_insert(empty);
-        sums.hours += 1;
-        sums.measured_kwh += hours.observations.energy[hour];
-        sums.expected_kwh += expected[hour];
-    }
-    Ok(days.into_values().collect())
-}
-
 /// The hours of complete pairs.
 pub(crate) struct Selected {
     pub(crate) observations: Observations,
@@ -271,6 +207,7 @@ fn switches(days: &[Day], day: Day) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crossover_report::evaluate_crossover;
     use crate::testing::{Site, site};
 
     /// Eight weeks of a site whose retrofit is on as the days say.

@@ -78,10 +78,8 @@ pub use adjustments::Adjustment;
 pub use alternatives::Alternative;
 pub use covariates::Mode;
 pub use coverage::{Bin, Cell, Coverage};
-pub use crossover::{
-    Confirmation, Crossover, CrossoverDay, CrossoverReport, Day, Effect, draw_schedule, evaluate_crossover,
-};
-pub use crossover_report::{CrossoverOutcome, REDRAWS, Redrawn, crossover_report};
+pub use crossover::{Confirmation, Crossover, CrossoverDay, CrossoverReport, Day, Effect, draw_schedule};
+pub use crossover_report::{CrossoverOutcome, REDRAWS, Redrawn, crossover_report, evaluate_crossover};
 pub use errors::Error;
 pub use fitted::{ItEffect, Saving, Settings};
 pub use guideline14::guideline_14;

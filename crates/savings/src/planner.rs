@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    crossover::{Crossover, draw_schedule, evaluate_crossover},
+    crossover::{Crossover, draw_schedule},
+    crossover_report::evaluate_crossover,
     errors::Error,
     estimate::student,
     fitted::Settings,

@@ -9,8 +9,7 @@ use plotters_backend::{
     BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind, FontTransform,
 };
 
-use super::font::{Fonts, Weight};
-use super::pages::write_text;
+use super::font::{Fonts, Weight, write_text};
 use crate::figure::SIZE;
 
 /// The height of capital letters, as a share of the letters' size.

@@ -1,10 +1,13 @@
 //! The fonts: DejaVu Sans, embedded as they are, with a glyph per character.
 
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use pdf_writer::types::{CidFontType, FontFlags, SystemInfo, UnicodeCmap};
-use pdf_writer::{Filter, Finish, Name, Pdf, Rect, Ref, Str};
+use pdf_writer::{Content, Filter, Finish, Name, Pdf, Rect, Ref, Str};
 use ttf_parser::{Face, GlyphId};
 
-use super::pages::deflated;
 use crate::figure::{DrawError, failed};
 
 static REGULAR: &[u8] = include_bytes!("../../assets/dejavu/DejaVuSans.ttf");
@@ -128,4 +131,25 @@ impl Font {
         seen.into_iter().for_each(|(glyph, character)| map.pair(glyph, character));
         map.finish().into_vec()
     }
+}
+
+/// Writes a text at a place that a matrix tells.
+pub(super) fn write_text(
+    page: &mut Content,
+    fonts: &Fonts,
+    text: &str,
+    (weight, size): (Weight, f32),
+    matrix: [f32; 6],
+) {
+    let font = fonts.of(weight);
+    let text = font.encode(text);
+    page.begin_text().set_font(font.key, size).set_text_matrix(matrix).show(Str(&text)).end_text();
+}
+
+/// Compresses bytes.
+pub(super) fn deflated(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+    // Writing into memory does not fail.
+    let _ = encoder.write_all(bytes);
+    encoder.finish().unwrap_or_default()
 }

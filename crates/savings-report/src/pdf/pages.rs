@@ -1,13 +1,9 @@
 //! Pages that fill from top to bottom.
 
-use std::io::Write;
-
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
-use pdf_writer::{Content, Filter, Finish, Pdf, Rect, Ref, Str, TextStr};
+use pdf_writer::{Content, Filter, Finish, Pdf, Rect, Ref, TextStr};
 
 use super::backend::FigureBackend;
-use super::font::{Fonts, Weight};
+use super::font::{Fonts, Weight, deflated, write_text};
 use crate::document::ReportDocument;
 use crate::figure::{DrawError, Figure, SIZE, draw};
 use crate::language::Language;
@@ -211,27 +207,6 @@ impl<'a> Pages<'a> {
         }
         assemble(pages, self.fonts, title, language)
     }
-}
-
-/// Writes a text at a place that a matrix tells.
-pub(super) fn write_text(
-    page: &mut Content,
-    fonts: &Fonts,
-    text: &str,
-    (weight, size): (Weight, f32),
-    matrix: [f32; 6],
-) {
-    let font = fonts.of(weight);
-    let text = font.encode(text);
-    page.begin_text().set_font(font.key, size).set_text_matrix(matrix).show(Str(&text)).end_text();
-}
-
-/// Compresses bytes.
-pub(super) fn deflated(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
-    // Writing into memory does not fail.
-    let _ = encoder.write_all(bytes);
-    encoder.finish().unwrap_or_default()
 }
 
 /// Puts a file together: catalogue, fonts, pages. It has neither a date nor a random id.
