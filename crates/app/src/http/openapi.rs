@@ -176,6 +176,7 @@ fn responses(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
         Produces::Ndjson(describe) => vec![described_lines(describe, generator)],
         Produces::NdjsonOrCsv(describe) => vec![described_lines(describe, generator), text],
         Produces::JsonOrCsv(describe) => vec![describe(generator), text],
+        Produces::JsonCsvOrPdf(describe) => vec![describe(generator), text.clone(), text],
         Produces::NdjsonOrJson(line, document) => vec![described_lines(line, generator), document(generator)],
         Produces::Text => vec![text],
         Produces::Nothing | Produces::File => Vec::new(),

@@ -53,6 +53,8 @@ pub enum Produces {
     NdjsonOrCsv(Describe),
     /// One JSON document, or rows of CSV (`text/csv`) or Parquet: what the client prefers.
     JsonOrCsv(Describe),
+    /// One JSON document, rows of CSV (`text/csv`), or a paper (`application/pdf`): what the client prefers.
+    JsonCsvOrPdf(Describe),
     /// One JSON object a line, or one JSON document: what the client prefers. A failure can have lines, too.
     NdjsonOrJson(Describe, Describe),
     /// Plain text, which the client has to accept.
@@ -73,6 +75,7 @@ impl Produces {
             // Parquet is not in every build, and no part of the document.
             Self::NdjsonOrCsv(_) => &["application/x-ndjson", "text/csv", "application/vnd.apache.parquet"],
             Self::JsonOrCsv(_) => &["application/json", "text/csv", "application/vnd.apache.parquet"],
+            Self::JsonCsvOrPdf(_) => &["application/json", "text/csv", "application/pdf"],
             Self::NdjsonOrJson(..) => &["application/x-ndjson", "application/json"],
             Self::Text => &["text/plain"],
             Self::Nothing | Self::File => &[],

@@ -1,14 +1,16 @@
 //! Savings: plans of pilots, projects, schedules, confirmations and reports.
 
+mod download;
 mod problems;
 pub mod shapes;
 
 use actix_web::http::{StatusCode, header};
-use actix_web::web;
+use actix_web::{HttpResponse, web};
 use mass_domain::access::Permission;
 use mass_domain::ids::{SavingsProjectId, SavingsReportId};
 use mass_domain::page::Limit;
 use mass_domain::savings::Day;
+use mass_savings_report::Language;
 use mass_savings_service::{SavingsService, StoredProject};
 use serde_json::json;
 
@@ -51,6 +53,12 @@ const DATE: Parameter = Parameter::new(
     || json!({"type": "string", "format": "date", "examples": ["2026-03-02"]}),
 )
 .required();
+
+const LANGUAGE: Parameter = Parameter::new(
+    "language",
+    "The language of a paper: English or Spanish.",
+    || json!({"type": "string", "enum": ["en", "es"], "default": "en"}),
+);
 
 const IF_MATCH: Parameter = Parameter::new(
     "If-Match",
@@ -372,12 +380,14 @@ const REPORT: Operation = Operation {
     id: "getSavingsReport",
     summary: "Fetch a report.",
     description: "Its state, and once it is done its document with the note that signs the document's fingerprint by the key of the \
-        audit trail. A refusal to claim a saving is a report like others.",
+        audit trail. A refusal to claim a saving is a report like others. A report that is done can be had as CSV (`Accept: \
+        text/csv`) and as a paper with figures (`Accept: application/pdf`), too; another one gives 409 then.",
     tag: Some(TAG),
     in_path: &[SavingsReportId::PARAMETER],
-    produces: Produces::Json(model::<SavingsReport>),
+    query: &[LANGUAGE],
+    produces: Produces::JsonCsvOrPdf(model::<SavingsReport>),
     answers: &[(200, "The report.")],
-    problems: &[ProblemKind::NotFound],
+    problems: &[ProblemKind::NotFound, ProblemKind::SavingsNotAllowed],
     ..Operation::get("/v1/savings/reports/{id}", READ, || web::to(report))
 };
 
@@ -385,11 +395,20 @@ async fn report(
     call: Call,
     service: Service,
     id: PathId<SavingsReportId>,
-    query: Query,
-) -> Result<Reply<SavingsReport>, Problem> {
+    mut query: Query,
+) -> Result<HttpResponse, Problem> {
+    let language = query.take_with("language", language).unwrap_or_default();
     query.finish()?;
     let report = service.get_report(&call.principal, id.read()?).await?;
-    Reply::ok(&SavingsReport::new(report)?)
+    download::respond(call.headers(), report, language).await
+}
+
+fn language(text: &str) -> Result<Language, String> {
+    match text {
+        "en" => Ok(Language::English),
+        "es" => Ok(Language::Spanish),
+        _ => Err("Expected en or es.".to_owned()),
+    }
 }
 
 fn representation(status: StatusCode, stored: StoredProject) -> Result<Reply<SavingsProject>, Problem> {

@@ -1,0 +1,36 @@
+//! Reports as JSON, CSV and PDF.
+
+use actix_web::http::header::HeaderMap;
+use actix_web::{HttpResponse, web};
+use mass_savings_report::{Language, ReportDocument, csv, pdf};
+use mass_savings_service::{SignedDocument, StoredReport};
+
+use super::shapes::SavingsReport;
+use crate::http::accept;
+use crate::http::problem::{Problem, ProblemKind};
+
+/// Answers with a report in the form that the client prefers. A report that is not done has no other form than JSON.
+pub(super) async fn respond(
+    headers: &HeaderMap,
+    report: StoredReport,
+    language: Language,
+) -> Result<HttpResponse, Problem> {
+    let weight = |media_type| accept::media_type(headers, media_type);
+    let (json, csv, pdf) = (weight("application/json"), weight("text/csv"), weight("application/pdf"));
+    if json >= csv && json >= pdf {
+        return Ok(HttpResponse::Ok().json(SavingsReport::new(report)?));
+    }
+    let signed = report.signed.ok_or_else(|| {
+        let detail = "The report is not done: ask for application/json to see its state.";
+        Problem::new(ProblemKind::SavingsNotAllowed).detail(detail)
+    })?;
+    let written = web::block(move || write(&signed, pdf > csv, language)).await.map_err(anyhow::Error::from)??;
+    let media_type = if pdf > csv { "application/pdf" } else { "text/csv; charset=utf-8" };
+    Ok(HttpResponse::Ok().content_type(media_type).body(written))
+}
+
+/// Writes a report as PDF, or else as CSV.
+fn write(signed: &SignedDocument, as_pdf: bool, language: Language) -> anyhow::Result<Vec<u8>> {
+    let document = ReportDocument::parse(&signed.document)?;
+    if as_pdf { Ok(pdf(&document, Some(&signed.note), language)?) } else { Ok(csv(&document).into_bytes()) }
+}
