@@ -21,7 +21,7 @@ pub const REDRAWS: usize = 200;
 /// The stream of those draws.
 const PURPOSE: u64 = 6;
 
-/// The savings that other schedules would have found in the same hours (R. Fisher's randomisation test, 1935): if the
+/// The savings that other schedules would have found in the same hours (a randomisation test): if the
 /// retrofit does nothing, the drawn schedule is one like all others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Redrawn {
