@@ -137,7 +137,7 @@ impl SavingsService {
     /// # Errors
     /// [`PlanError`].
     pub async fn plan(&self, principal: &Principal, query: PlanQuery) -> Result<SavingsPlan, PlanError> {
-        principal.require(Permission::SavingsManage)?;
+        principal.require(Permission::AnalyticsRead)?;
         let settings = query.settings()?;
         let permit = timeout(PATIENCE, Arc::clone(&self.planning).acquire_owned()).await;
         let permit = permit.ok().and_then(Result::ok).ok_or(PlanError::Busy)?;

@@ -99,7 +99,7 @@ const PLAN: Operation = Operation {
     produces: Produces::Json(model::<SavingsPlan>),
     answers: &[(200, "The plan.")],
     problems: &[ProblemKind::InsufficientData],
-    ..Operation::post("/v1/savings/plans", MANAGE, || web::to(plan))
+    ..Operation::post("/v1/savings/plans", READ, || web::to(plan))
 };
 
 async fn plan(

@@ -70,7 +70,7 @@ const TABLE: &[(&str, Needs, u16, Object)] = &[
     ("GET /v1/analytics/kpis", Permits(AnalyticsRead), 200, Object::None),
     ("GET /v1/analytics/quality", Permits(AnalyticsRead), 200, Object::None),
     ("GET /v1/analytics/usage", Permits(SettingsManage), 200, Object::None),
-    ("POST /v1/savings/plans", Permits(SavingsManage), 422, Object::None),
+    ("POST /v1/savings/plans", Permits(AnalyticsRead), 422, Object::None),
     ("POST /v1/savings/projects", Permits(SavingsManage), 201, Object::None),
     ("GET /v1/savings/projects", Permits(AnalyticsRead), 200, Object::None),
     ("GET /v1/savings/projects/{id}", Permits(AnalyticsRead), 200, Object::Project),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use mass_domain::access::Role;
 use serde_json::json;
 
+use crate::savings;
 use crate::support::TestApp;
 use crate::support::documents::{Edit, reading, simple};
 use crate::support::engines::{ReferenceEngine, ScriptedEngine, reply};
@@ -202,9 +203,13 @@ async fn operations_md_explains_exactly_the_metrics(app: TestApp) {
     ends(&app, "dev-1", "done").await;
     worker.finish().await;
     app.post("/v1/mass-requests").body("{").await.expect(400);
+    let project = app.post("/v1/savings/projects").json(&savings::whole("hall-2")).await.expect(201).id();
+    app.post(&format!("/v1/savings/projects/{project}/reports")).await.expect(202);
     let periodic = app.periodic();
     runs(&app, "rate_limits", "succeeded").await;
-    for metric in ["mass_projection_points_total", "mass_projection_stopped"] {
+    for metric in
+        ["mass_projection_points_total", "mass_projection_stopped", "mass_savings_report_duration_seconds_count"]
+    {
         while lines(&app, metric, &[]).await.is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

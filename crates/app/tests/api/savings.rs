@@ -52,7 +52,7 @@ fn terms(site: &str, baseline: [&str; 2], reporting: [&str; 2]) -> Value {
     })
 }
 
-fn whole(site: &str) -> Value {
+pub(crate) fn whole(site: &str) -> Value {
     terms(site, [BEGIN, AFTER_8_WEEKS], [AFTER_8_WEEKS, AFTER_12_WEEKS])
 }
 
