@@ -256,7 +256,9 @@ fn says_the_same(stored: &Confirmation, new: &Confirmation) -> bool {
 pub(crate) fn standard_time(zone: &str, begin: Timestamp) -> Option<i32> {
     let zone = TimeZone::get(zone).ok()?;
     let at = |after: i64| {
-        let at = jiff::Timestamp::from_second(begin.unix_micros().div_euclid(1_000_000) + after).ok()?;
+        // The last hours of the year 9999 are beyond what the library of time zones knows.
+        let seconds = (begin.unix_micros().div_euclid(1_000_000) + after).min(jiff::Timestamp::MAX.as_second());
+        let at = jiff::Timestamp::from_second(seconds).ok()?;
         let info = zone.to_offset_info(at);
         Some((info.dst().is_dst(), info.offset().seconds()))
     };

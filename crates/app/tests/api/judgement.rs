@@ -7,6 +7,7 @@ use mass_domain::trace::TraceParent;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::savings;
 use crate::support::client::{Answer, Call, Client};
 use crate::support::documents::{Edit, reading, report};
 use crate::support::operations::{self, Operation};
@@ -308,13 +309,23 @@ struct Ids {
     api_key: String,
     mapping: String,
     quarantined: String,
+    project: String,
+    drawn: String,
+    report: String,
 }
 
 impl Ids {
     async fn of(app: &TestApp) -> Self {
         let key = json!({"name": "gateway", "permissions": ["mass:read"]});
         let mapping = json!({"contract": "simple/1.0", "members": {"a": "A"}});
+        let project = app.post("/v1/savings/projects").json(&savings::whole("hall-2")).await.id();
+        let drawn = app.post("/v1/savings/projects").json(&savings::crossover("9000-01-01", 3)).await.id();
+        app.post(&format!("/v1/savings/projects/{drawn}/schedule")).await.expect(201);
+        let report = app.post(&format!("/v1/savings/projects/{project}/reports")).await.id();
         Self {
+            project,
+            drawn,
+            report,
             request: app.post("/v1/mass-requests").json(&reading("dev-1")).await.id(),
             user: app.get("/v1/auth/me").await.id(),
             api_key: app.post("/v1/admin/api-keys").json(&key).await.id(),
@@ -331,6 +342,9 @@ impl Ids {
             "/v1/admin/tenants/{tenant}" => TENANT,
             "/v1/mappings/{name}" => &self.mapping,
             "/v1/quarantine/{id}" => &self.quarantined,
+            "/v1/savings/projects/{id}/schedule" => &self.drawn,
+            "/v1/savings/reports/{id}" => &self.report,
+            _ if path.starts_with("/v1/savings/projects/") => &self.project,
             _ => &self.request,
         }
     }

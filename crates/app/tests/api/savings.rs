@@ -56,7 +56,7 @@ pub(crate) fn whole(site: &str) -> Value {
     terms(site, [BEGIN, AFTER_8_WEEKS], [AFTER_8_WEEKS, AFTER_12_WEEKS])
 }
 
-fn crossover(first_day: &str, pairs: u32) -> Value {
+pub(crate) fn crossover(first_day: &str, pairs: u32) -> Value {
     let mut terms = whole("steady");
     terms["design"] = json!({"kind": "crossover", "first_day": first_day, "pairs": pairs, "washout": false});
     terms
