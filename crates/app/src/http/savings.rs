@@ -225,7 +225,7 @@ const ADJUST: Operation = Operation {
     body: &[("application/json", model::<SavingsNewAdjustment>)],
     produces: Produces::Json(model::<SavingsProject>),
     answers: &[(201, "The project with the adjustment.")],
-    answer_headers: &[ETAG],
+    answer_headers: &[ETAG, LOCATION],
     problems: &[ProblemKind::NotFound, ProblemKind::PreconditionFailed],
     ..Operation::post("/v1/savings/projects/{id}/adjustments", MANAGE, || web::to(adjust))
 };
@@ -240,7 +240,8 @@ async fn adjust(
     query.finish()?;
     let (id, expected) = (id.read()?, if_match(call.request()));
     let stored = service.adjust(&call.principal, id, body.0.into(), expected, &call.origin).await?;
-    representation(StatusCode::CREATED, stored)
+    let location = format!("/v1/savings/projects/{id}");
+    Ok(representation(StatusCode::CREATED, stored)?.header(header::LOCATION, &location))
 }
 
 const DRAW: Operation = Operation {
@@ -253,7 +254,10 @@ const DRAW: Operation = Operation {
     headers: &[IF_MATCH],
     produces: Produces::Json(model::<SavingsProject>),
     answers: &[(201, "The project with its schedule.")],
-    answer_headers: &[ETAG],
+    answer_headers: &[
+        ETAG,
+        AnswerHeader { example: "/v1/savings/projects/0199d3a0-0000-7000-8000-000000000001/schedule", ..LOCATION },
+    ],
     problems: &[ProblemKind::NotFound, ProblemKind::PreconditionFailed, ProblemKind::SavingsNotAllowed],
     ..Operation::post("/v1/savings/projects/{id}/schedule", MANAGE, || web::to(draw))
 };
@@ -266,7 +270,9 @@ async fn draw(
 ) -> Result<Reply<SavingsProject>, Problem> {
     query.finish()?;
     let (id, expected) = (id.read()?, if_match(call.request()));
-    representation(StatusCode::CREATED, service.draw_schedule(&call.principal, id, expected, &call.origin).await?)
+    let stored = service.draw_schedule(&call.principal, id, expected, &call.origin).await?;
+    let location = format!("/v1/savings/projects/{id}/schedule");
+    Ok(representation(StatusCode::CREATED, stored)?.header(header::LOCATION, &location))
 }
 
 const SCHEDULE: Operation = Operation {
