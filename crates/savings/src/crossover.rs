@@ -208,7 +208,7 @@ fn switches(days: &[Day], day: Day) -> bool {
 mod tests {
     use super::*;
     use crate::crossover_report::evaluate_crossover;
-    use crate::testing::{Site, site};
+    use crate::testing::{Site, crossover, site};
 
     /// Eight weeks of a site whose retrofit is on as the days say.
     fn pilot(seed: u64, saving: f64, days: &[Day]) -> (Vec<Hour>, f64) {
@@ -227,16 +227,7 @@ mod tests {
     }
 
     fn evaluate(hours: &[Hour], days: &[Day]) -> CrossoverReport {
-        let pilot = Crossover {
-            hours,
-            days,
-            boundary: Boundary::Hvac,
-            utc_offset_seconds: 0,
-            modes: &[],
-            washout: false,
-            claim: None,
-        };
-        evaluate_crossover(&pilot).unwrap()
+        evaluate_crossover(&crossover(hours, days)).unwrap()
     }
 
     #[test]
@@ -319,15 +310,7 @@ mod tests {
     fn washout_drops_three_hours_after_switches() {
         let days = draw_schedule(0, 28, 5);
         let (hours, _) = pilot(1, 0.1, &days);
-        let pilot = Crossover {
-            hours: &hours,
-            days: &days,
-            boundary: Boundary::Hvac,
-            utc_offset_seconds: 0,
-            modes: &[],
-            washout: true,
-            claim: None,
-        };
+        let pilot = Crossover { washout: true, ..crossover(&hours, &days) };
         let found = evaluate_crossover(&pilot).unwrap();
         let switched = days.iter().filter(|day| day.on && switches(&days, **day)).count();
         assert_eq!(found.claim_hours, 28 * 24 - 3 * switched);
@@ -349,15 +332,6 @@ mod tests {
     fn refuses_too_few_pairs() {
         let days = draw_schedule(0, 2, 5);
         let (hours, _) = pilot(1, 0.1, &days);
-        let pilot = Crossover {
-            hours: &hours,
-            days: &days,
-            boundary: Boundary::Hvac,
-            utc_offset_seconds: 0,
-            modes: &[],
-            washout: false,
-            claim: None,
-        };
-        assert_eq!(evaluate_crossover(&pilot), Err(Error::TooFewPairs { found: 2 }));
+        assert_eq!(evaluate_crossover(&crossover(&hours, &days)), Err(Error::TooFewPairs { found: 2 }));
     }
 }

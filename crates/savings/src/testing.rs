@@ -1,7 +1,8 @@
 //! A site of formulas for the tests: weather, IT load, and a plant whose HVAC energy is a smooth function of both.
 
 use crate::{
-    hour::{HOUR, Hour},
+    crossover::{Crossover, Day},
+    hour::{Boundary, HOUR, Hour},
     numbers::seconds,
     random::Random,
 };
@@ -69,4 +70,9 @@ impl Site {
             inlet_temperature_c: Some(22.0 + self.inlet),
         }
     }
+}
+
+/// Returns a crossover in the zone UTC, without modes and washout.
+pub(crate) const fn crossover<'a>(hours: &'a [Hour], days: &'a [Day]) -> Crossover<'a> {
+    Crossover { hours, days, boundary: Boundary::Hvac, utc_offset_seconds: 0, modes: &[], washout: false, claim: None }
 }

@@ -3,8 +3,7 @@
 use super::*;
 use crate::{
     crossover::draw_schedule,
-    hour::Boundary,
-    testing::{Site, site},
+    testing::{Site, crossover, site},
 };
 
 /// Eight weeks of a site whose retrofit saves a share while it is on.
@@ -25,16 +24,7 @@ fn confirmed(mut days: Vec<Day>) -> Vec<Day> {
 }
 
 fn run(hours: &[Hour], days: &[Day]) -> CrossoverOutcome {
-    let pilot = Crossover {
-        hours,
-        days,
-        boundary: Boundary::Hvac,
-        utc_offset_seconds: 0,
-        modes: &[],
-        washout: false,
-        claim: None,
-    };
-    crossover_report(&pilot, 1).unwrap()
+    crossover_report(&crossover(hours, days), 1).unwrap()
 }
 
 #[test]
