@@ -8,8 +8,8 @@ use mass_savings::{
 };
 
 use crate::document::{
-    Co2e, Contract, Cost, CrossoverResult, DesignResult, FORMAT, Figures, Hours, Parameters, PrePostResult,
-    ReportDocument, Thresholds, canonical_text,
+    Co2e, Contract, Cost, CrossoverResult, DesignResult, FORMAT, Figures, Hours, Parameters, ReportDocument,
+    Thresholds, canonical_text,
 };
 use crate::project;
 
@@ -111,21 +111,7 @@ fn pre_post(inputs: &Inputs<'_>, baseline: &Period, reporting: &Period) -> Resul
     let project = inputs.project;
     let hours = project::measured(project, inputs.hours);
     let settings = project::settings(project);
-    let Report {
-        verdict,
-        evidence,
-        baseline,
-        reporting,
-        saving,
-        offer,
-        candidates,
-        alternatives,
-        inlet_profile,
-        it_effect,
-        coverage,
-        weeks,
-        placebo,
-    } = report(&PrePost {
+    let Report { verdict, result } = report(&PrePost {
         baseline: &hours,
         baseline_period: project::period(baseline),
         reporting: &hours,
@@ -137,22 +123,9 @@ fn pre_post(inputs: &Inputs<'_>, baseline: &Period, reporting: &Period) -> Resul
     };
     Ok(Outcome {
         verdict,
-        saving: saving.as_ref().map(of),
-        offer: offer.as_ref().map(of),
-        result: DesignResult::PrePost(Box::new(PrePostResult {
-            evidence,
-            baseline,
-            reporting,
-            saving,
-            offer,
-            candidates,
-            alternatives,
-            inlet_profile,
-            it_effect,
-            coverage,
-            weeks,
-            placebo,
-        })),
+        saving: result.saving.as_ref().map(of),
+        offer: result.offer.as_ref().map(of),
+        result: DesignResult::PrePost(Box::new(result)),
     })
 }
 

@@ -3,10 +3,7 @@
 use mass_domain::canonical::{self, Fingerprint};
 use mass_domain::json;
 use mass_domain::savings::{AsOf, Project};
-use mass_savings::{
-    Completeness, Coverage, CrossoverEvidence, CrossoverReport, Evidence, ItEffect, Placebo, Redrawn, Saving, Score,
-    Total, Verdict, Weeks,
-};
+use mass_savings::{Coverage, CrossoverEvidence, CrossoverReport, PrePostResult, Redrawn, Verdict};
 use serde::{Deserialize, Serialize};
 
 /// The name and version of the form.
@@ -147,36 +144,6 @@ pub enum DesignResult {
     PrePost(Box<PrePostResult>),
     /// Days with the retrofit on and off.
     Crossover(Box<CrossoverResult>),
-}
-
-/// What the figures of a pre/post pilot follow from.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PrePostResult {
-    /// The evidence for the verdict; `null` if nothing could be fitted.
-    pub evidence: Option<Evidence>,
-    /// The usable hours of the baseline.
-    pub baseline: Completeness,
-    /// The usable hours of the reporting period.
-    pub reporting: Completeness,
-    /// The saving with the three parts of its half-width, and Guideline 14's half-width for comparison; `null` if it is
-    /// refused.
-    pub saving: Option<Saving>,
-    /// The saving of the supported hours alone, if that is all that is offered.
-    pub offer: Option<Saving>,
-    /// The candidates, the main model first.
-    pub candidates: Vec<Score>,
-    /// The totals of the alternatives over the hours of the saving.
-    pub alternatives: Vec<Total>,
-    /// Whether the weekly profile of the inlet temperature is a covariate.
-    pub inlet_profile: bool,
-    /// The band of the effect that the retrofit may have had on the IT load itself.
-    pub it_effect: Option<ItEffect>,
-    /// How the baseline covers outdoor temperature and IT load.
-    pub coverage: Coverage,
-    /// Both periods week by week.
-    pub weeks: Weeks,
-    /// Pilots without a retrofit within the baseline.
-    pub placebo: Option<Placebo>,
 }
 
 /// What the figures of a crossover follow from.

@@ -24,7 +24,7 @@ pub use compose::{ComposeError, Inputs, compose};
 pub use csv::csv;
 pub use document::{
     Co2e, Contract, Cost, CrossoverResult, DesignResult, FORMAT, Figures, Hours, InvalidReport, Parameters,
-    PrePostResult, ReportDocument, Thresholds,
+    ReportDocument, Thresholds,
 };
 pub use figure::{DrawError, Figure, svg};
 pub use language::Language;

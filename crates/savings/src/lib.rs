@@ -88,7 +88,7 @@ pub use models::Model;
 pub use placebo::{Placebo, PlaceboPilot, placebo_battery, placebo_pilot};
 pub use planner::{PlanRow, Prediction, plan};
 pub use psychrometrics::{dew_point, saturation_pressure, wet_bulb};
-pub use report::{BOOTSTRAPS, PrePost, Report, Score, Total, report};
+pub use report::{BOOTSTRAPS, PrePost, PrePostResult, Report, Score, Total, report};
 pub use uncertainty::Uncertainty;
 pub use verdict::{
     CrossoverEvidence, Evidence, FULL_SUPPORT, LEAST_COMPLETENESS, LEAST_PAIRS, LEAST_SUPPORT, LEAST_WEEKS,

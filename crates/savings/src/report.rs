@@ -62,26 +62,34 @@ pub struct Total {
 pub struct Report {
     /// The claim, and the reasons for it.
     pub verdict: Verdict,
+    /// What the claim follows from.
+    pub result: PrePostResult,
+}
+
+/// What the figures of a pre/post pilot follow from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PrePostResult {
     /// The evidence for the verdict; `None` if nothing could be fitted.
     pub evidence: Option<Evidence>,
-    /// The hours of the baseline.
+    /// The usable hours of the baseline.
     pub baseline: Completeness,
-    /// The hours of the reporting period.
+    /// The usable hours of the reporting period.
     pub reporting: Completeness,
-    /// The saving; `None` if it is refused.
+    /// The saving with the three parts of its half-width, and Guideline 14's half-width for comparison; `None` if it is
+    /// refused.
     pub saving: Option<Saving>,
     /// The saving of the supported hours alone, if too few are supported, and nothing else stands against it.
     pub offer: Option<Saving>,
     /// The candidates, the main model first.
     pub candidates: Vec<Score>,
-    /// The totals of the alternatives.
+    /// The totals of the alternatives over the hours of the saving.
     pub alternatives: Vec<Total>,
     /// Whether the weekly profile of the inlet temperature is a covariate.
     pub inlet_profile: bool,
     /// The band of the IT effect, if the IT load left the baseline's range or the inlet temperature shifted: the saving
     /// is one "at measured IT".
     pub it_effect: Option<ItEffect>,
-    /// How the baseline covers temperature and IT load.
+    /// How the baseline covers outdoor temperature and IT load.
     pub coverage: Coverage,
     /// Both periods week by week; empty if nothing could be fitted.
     pub weeks: Weeks,
@@ -112,10 +120,9 @@ pub fn report(pilot: &PrePost<'_>) -> Result<Report, Error> {
     }
 }
 
-/// The report of a pilot without models.
+/// Builds the report of a pilot without a model.
 fn refused(reason: Reason, before: &Observations, after: &Observations) -> Report {
-    Report {
-        verdict: Verdict::of(Scope::All, vec![reason]),
+    let result = PrePostResult {
         evidence: None,
         baseline: before.completeness,
         reporting: after.completeness,
@@ -128,12 +135,11 @@ fn refused(reason: Reason, before: &Observations, after: &Observations) -> Repor
         coverage: coverage(before, after, &vec![false; after.len()]),
         weeks: Weeks::default(),
         placebo: None,
-    }
+    };
+    Report { verdict: Verdict::of(Scope::All, vec![reason]), result }
 }
 
-/// # Errors
-///
-/// [`Error`].
+/// Computes the report of a pilot whose baseline has a model.
 fn fitted_report(pilot: &PrePost<'_>, before: &Observations, after: &Observations) -> Result<Report, Error> {
     let (settings, first) = (pilot.settings, pilot.baseline_period);
     let fitted = Fitted::new(before, after, &settings.modes, settings.seed)?;
@@ -154,7 +160,7 @@ fn fitted_report(pilot: &PrePost<'_>, before: &Observations, after: &Observation
         predicted_kwh: total(values, &scope),
     };
     let (saving, offer) = if only_support { (None, computed) } else { (computed, None) };
-    Ok(Report {
+    let result = PrePostResult {
         saving,
         offer,
         candidates: fitted.candidates.iter().map(score).collect(),
@@ -167,8 +173,8 @@ fn fitted_report(pilot: &PrePost<'_>, before: &Observations, after: &Observation
         reporting: after.completeness,
         placebo: if settings.placebo { Some(placebo_battery(pilot.baseline, first, settings)?) } else { None },
         evidence: Some(fitted.evidence),
-        verdict: fitted.verdict,
-    })
+    };
+    Ok(Report { verdict: fitted.verdict, result })
 }
 
 const fn score(candidate: &Candidate) -> Score {

@@ -63,7 +63,7 @@ fn pre_post_covers_the_truth() {
     })
     .unwrap();
     assert_eq!(found.verdict.standing, Standing::Claimed, "{:?}", found.verdict);
-    let saving = found.saving.unwrap();
+    let saving = found.result.saving.unwrap();
     assert_eq!(saving.hours, retrofit.len(), "all hours are supported");
     let truth = energy(&hours("counterfactual")) - energy(&retrofit);
     let error = (saving.saving_kwh - truth).abs();

@@ -1,6 +1,6 @@
 //! The figures of a pre/post pilot.
 
-use mass_savings::Week;
+use mass_savings::{PrePostResult, Week};
 use plotters::prelude::{DrawingBackend, Polygon};
 use plotters::style::Color;
 
@@ -8,7 +8,6 @@ use super::parts::{
     Axis, BAD, BAND, GOOD, MEASURED, PREDICTED, QUIET, around, chart, decimals, empty, legend, line, mesh, points, real,
 };
 use super::{Area, DrawError, failed};
-use crate::document::PrePostResult;
 use crate::language::{Language, date};
 
 const DAY: f64 = 86_400.0;

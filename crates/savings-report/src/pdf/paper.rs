@@ -2,12 +2,12 @@
 
 use mass_domain::canonical::Fingerprint;
 use mass_domain::savings::{Boundary, Design, PlanFollowed};
-use mass_savings::{Effect, Saving, Standing};
+use mass_savings::{Effect, PrePostResult, Saving, Standing};
 
 use super::font::Weight;
 use super::pages::{BODY, Letters, Pages, QUIET, Rgb, SMALL};
 use super::sentences::{alternative, model, reason, standing};
-use crate::document::{CrossoverResult, DesignResult, Figures, PrePostResult, ReportDocument};
+use crate::document::{CrossoverResult, DesignResult, Figures, ReportDocument};
 use crate::figure::{DrawError, Figure};
 use crate::language::Language;
 

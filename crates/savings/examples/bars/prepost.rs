@@ -32,7 +32,7 @@ fn trial(
         })?)
     };
     let found = of(reporting)?;
-    let Some(saving) = found.saving.or(found.offer) else { return Ok((found, None)) };
+    let Some(saving) = found.result.saving.or(found.result.offer) else { return Ok((found, None)) };
     let truth = match saving.scope {
         Scope::All => energy(without) - energy(reporting),
         Scope::Supported => {
@@ -40,7 +40,8 @@ fn trial(
             let swapped: Vec<Hour> =
                 reporting.iter().zip(without).map(|(hour, other)| Hour { hvac_kwh: other.hvac_kwh, ..*hour }).collect();
             let other = of(&swapped)?;
-            other.saving.or(other.offer).map_or(f64::NAN, |it: Saving| it.measured_kwh) - saving.measured_kwh
+            other.result.saving.or(other.result.offer).map_or(f64::NAN, |it: Saving| it.measured_kwh)
+                - saving.measured_kwh
         }
     };
     let error = saving.saving_kwh - truth;
@@ -59,13 +60,13 @@ fn energy(hours: &[Hour]) -> f64 {
 
 fn print(name: &str, report: &Report, trial: Option<&Trial>, seconds: f64) {
     let part = |value: f64, saving: &Saving| 100.0 * value / saving.predicted_kwh;
-    let main = report.candidates.first();
-    let saving = report.saving.or(report.offer);
+    let main = report.result.candidates.first();
+    let saving = report.result.saving.or(report.result.offer);
     println!(
         "| {name} | {:?} | {:.2} | {:.3} | {} | {} | {} | {:.1} s |",
         main.map(|it| it.model),
         main.map_or(f64::NAN, |it| 100.0 * it.cv_rmse),
-        report.evidence.map_or(f64::NAN, |it| it.supported_energy),
+        report.result.evidence.map_or(f64::NAN, |it| it.supported_energy),
         trial.map_or("–".into(), |it| format!("{:+.2} | {:.1} | {}", it.error_percent, it.half_percent, it.covered)),
         saving.map_or("–".into(), |it| {
             let u = it.uncertainty;
@@ -75,9 +76,9 @@ fn print(name: &str, report: &Report, trial: Option<&Trial>, seconds: f64) {
         seconds,
     );
     if std::env::args().any(|it| it == "detail") {
-        println!("  {:?}", report.evidence);
-        println!("  {:?}", report.candidates);
-        println!("  {:?} {:?}", report.alternatives, saving);
+        println!("  {:?}", report.result.evidence);
+        println!("  {:?}", report.result.candidates);
+        println!("  {:?} {:?}", report.result.alternatives, saving);
     }
 }
 
@@ -173,7 +174,7 @@ pub(crate) fn cost(sites: &[Site]) -> Result<(), Box<dyn Error>> {
         let first = report(&pilot)?;
         let seconds = started.elapsed().as_secs_f64();
         let same = serde_json::to_vec(&first)? == serde_json::to_vec(&report(&pilot)?)?;
-        let placebo = first.placebo.map(|it| (it.pilots.len(), it.supported, it.coverage, it.false_savings));
+        let placebo = first.result.placebo.map(|it| (it.pilots.len(), it.supported, it.coverage, it.false_savings));
         println!("| cost {} | {seconds:.1} s | same bytes: {same} | placebo battery: {placebo:?} |", site.name);
     }
     Ok(())

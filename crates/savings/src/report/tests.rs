@@ -55,7 +55,7 @@ fn energy(hours: &[Hour]) -> f64 {
 }
 
 fn evidence(report: &Report) -> &Evidence {
-    report.evidence.as_ref().unwrap()
+    report.result.evidence.as_ref().unwrap()
 }
 
 /// A report on the plain site before, and another one after.
@@ -67,7 +67,7 @@ fn report_after(after: Site) -> Report {
 fn finds_a_known_saving_and_covers_it() {
     let found = report_after(after());
     assert_eq!(found.verdict.standing, Standing::Claimed, "{:?}", found.verdict);
-    let saving = found.saving.unwrap();
+    let saving = found.result.saving.unwrap();
     assert_eq!(saving.scope, Scope::All);
     let truth = energy(&year_of(after(), MIDDLE)) / 0.9 * 0.1;
     let error = saving.saving_kwh - truth;
@@ -78,8 +78,8 @@ fn finds_a_known_saving_and_covers_it() {
     let parts = [uncertainty.noise_kwh, uncertainty.parameters_kwh, uncertainty.spread_kwh];
     let squares: f64 = parts.iter().map(|part| part * part).sum();
     assert!((squares.sqrt() / uncertainty.half_width_kwh - 1.0).abs() < 1e-12);
-    assert_eq!((found.candidates.len(), found.alternatives.len()), (4, 7));
-    assert!(found.candidates.windows(2).all(|pair| pair[0].cv_rmse <= pair[1].cv_rmse));
+    assert_eq!((found.result.candidates.len(), found.result.alternatives.len()), (4, 7));
+    assert!(found.result.candidates.windows(2).all(|pair| pair[0].cv_rmse <= pair[1].cv_rmse));
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn noise_of_the_it_meter_does_not_bias_the_saving() {
     };
     let (before, after_hours) = (disturb(plain(), 0), disturb(Site { more_it: 3.0, ..after() }, MIDDLE));
     let found = years(&before, &after_hours, &settings()).unwrap();
-    let saving = found.saving.or(found.offer).unwrap();
+    let saving = found.result.saving.or(found.result.offer).unwrap();
     let truth = saving.measured_kwh / 0.9 * 0.1;
     assert!((saving.saving_kwh / truth - 1.0).abs() < 0.03, "{saving:?} {truth}");
 }
@@ -128,7 +128,7 @@ fn every_machine_and_profile_gives_the_same_bits() {
         settings: &settings,
     };
     let found = report(&pilot).unwrap();
-    let saving = found.saving.or(found.offer).unwrap();
+    let saving = found.result.saving.or(found.result.offer).unwrap();
     let bits = [saving.saving_kwh, saving.uncertainty.half_width_kwh, evidence(&found).cv_rmse].map(f64::to_bits);
     // A change of the method changes them, a change of machine, compiler or profile must not.
     let expected = [4_621_487_058_036_578_304, 4_626_233_858_999_763_449, 4_576_991_732_284_008_502];
@@ -138,7 +138,7 @@ fn every_machine_and_profile_gives_the_same_bits() {
 #[test]
 fn another_seed_moves_the_bootstrap_alone() {
     let (before, after_hours) = (year_of(plain(), 0), year_of(after(), MIDDLE));
-    let with = |seed| years(&before, &after_hours, &Settings { seed, ..settings() }).unwrap().saving.unwrap();
+    let with = |seed| years(&before, &after_hours, &Settings { seed, ..settings() }).unwrap().result.saving.unwrap();
     let (a, b) = (with(1), with(2));
     assert_eq!((a.saving_kwh, a.uncertainty.spread_kwh), (b.saving_kwh, b.uncertainty.spread_kwh));
     assert_ne!(a.uncertainty.parameters_kwh, b.uncertainty.parameters_kwh);
@@ -158,7 +158,7 @@ fn refuses_a_baseline_that_is_too_short() {
     .unwrap();
     assert_eq!(found.verdict.standing, Standing::Refused);
     assert!(found.verdict.reasons.contains(&Reason::BaselineTooShort(3.0)), "{:?}", found.verdict);
-    assert_eq!((found.saving, found.offer), (None, None));
+    assert_eq!((found.result.saving, found.result.offer), (None, None));
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn refuses_incomplete_periods() {
     let (before, after_hours) = (year_of(plain(), 0), year_of(after(), MIDDLE));
     let found = years(&thin(before.clone()), &after_hours, &settings()).unwrap();
     assert!(matches!(found.verdict.reasons[..], [Reason::BaselineIncomplete(share)] if share == 0.8));
-    assert_eq!((found.verdict.standing, found.saving, found.offer), (Standing::Refused, None, None));
+    assert_eq!((found.verdict.standing, found.result.saving, found.result.offer), (Standing::Refused, None, None));
     let found = years(&before, &thin(after_hours), &settings()).unwrap();
     assert!(matches!(found.verdict.reasons[..], [Reason::ReportingIncomplete(share)] if share == 0.8));
 }
@@ -186,9 +186,9 @@ fn refuses_another_season_and_offers_its_supported_hours() {
         settings: &settings,
     })
     .unwrap();
-    assert_eq!((found.verdict.standing, found.saving), (Standing::Refused, None));
+    assert_eq!((found.verdict.standing, found.result.saving), (Standing::Refused, None));
     assert!(found.verdict.reasons.iter().any(|it| matches!(it, Reason::SupportTooLow(_))), "{:?}", found.verdict);
-    if let Some(offer) = found.offer {
+    if let Some(offer) = found.result.offer {
         assert!(offer.scope == Scope::Supported && offer.hours < 8 * 168, "{offer:?}");
     }
 }
@@ -198,7 +198,7 @@ fn claims_the_supported_hours_of_a_warmer_year() {
     let warmer = Site { warmer: 4.0, ..after() };
     let found = report_after(warmer);
     assert!(matches!(found.verdict.reasons[..], [Reason::SupportPartial(_)]), "{:?}", found.verdict);
-    let saving = found.saving.unwrap();
+    let saving = found.result.saving.unwrap();
     assert_eq!((found.verdict.standing, saving.scope), (Standing::Claimed, Scope::Supported));
     assert!(saving.hours < 8760);
     let truth = saving.measured_kwh / 0.9 * 0.1;
@@ -212,7 +212,7 @@ fn a_hidden_state_makes_the_saving_indicative() {
     let found = years(&year_of(before, 0), &after_hours, &settings()).unwrap();
     assert_eq!(found.verdict.standing, Standing::Indicative);
     assert!(matches!(found.verdict.reasons[..], [Reason::ModelTooCoarse(cv)] if cv > 0.15), "{:?}", found.verdict);
-    assert!(found.saving.is_some());
+    assert!(found.result.saving.is_some());
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn warns_of_a_shifted_inlet() {
     let found = report_after(Site { inlet: 1.0, ..after() });
     assert!(matches!(found.verdict.reasons[..], [Reason::InletShifted(shift)] if (shift - 1.0).abs() < 1e-9));
     assert_eq!(found.verdict.standing, Standing::Claimed);
-    assert!(found.it_effect.is_some() && report_after(after()).it_effect.is_none());
+    assert!(found.result.it_effect.is_some() && report_after(after()).result.it_effect.is_none());
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn warns_of_an_it_load_outside_the_range_with_a_band() {
     let found = report_after(Site { more_it: 12.0, ..after() });
     let outside = |reason: &Reason| matches!(reason, Reason::ItOutsideRange(share) if *share > 0.05);
     assert!(found.verdict.reasons.iter().any(outside), "{:?}", found.verdict);
-    let band = found.it_effect.unwrap();
+    let band = found.result.it_effect.unwrap();
     assert!(band.at_measured_kwh > 1.05 * band.at_expected_kwh, "{band:?}");
 }
 
@@ -276,7 +276,7 @@ fn a_declared_mode_is_a_covariate() {
     let declared = Settings { modes: vec![mode], ..settings() };
     let found = years(&before, &after_hours, &declared).unwrap();
     let truth = energy(&after_hours) / 0.9 * 0.1;
-    let saving = found.saving.unwrap();
+    let saving = found.result.saving.unwrap();
     assert!((saving.saving_kwh / truth - 1.0).abs() < 0.02, "{saving:?} {truth}");
     assert!(evidence(&found).cv_rmse < 0.02);
     let undeclared = years(&before, &after_hours, &settings()).unwrap();
@@ -294,13 +294,13 @@ fn a_schedule_of_the_inlet_is_a_covariate() {
     };
     let (before, after_hours) = (schedule(year_of(plain(), 0)), schedule(year_of(after(), MIDDLE)));
     let found = years(&before, &after_hours, &settings()).unwrap();
-    assert!(found.inlet_profile);
+    assert!(found.result.inlet_profile);
     assert!(evidence(&found).cv_rmse < 0.02, "{:?}", evidence(&found));
     let blind = |hours: &[Hour]| -> Vec<Hour> {
         hours.iter().map(|hour| Hour { inlet_temperature_c: None, ..*hour }).collect()
     };
     let without = years(&blind(&before), &blind(&after_hours), &settings()).unwrap();
-    assert!(!without.inlet_profile && evidence(&without).cv_rmse > evidence(&found).cv_rmse * 2.0);
+    assert!(!without.result.inlet_profile && evidence(&without).cv_rmse > evidence(&found).cv_rmse * 2.0);
     assert_eq!(evidence(&without).inlet_shift_k, None);
 }
 
@@ -314,7 +314,7 @@ fn adjustments_are_added_and_told() {
     };
     let (before, after_hours) = (year_of(plain(), 0), year_of(after(), MIDDLE));
     let with = |adjustments| {
-        years(&before, &after_hours, &Settings { adjustments, ..settings() }).map(|it| it.saving.unwrap())
+        years(&before, &after_hours, &Settings { adjustments, ..settings() }).map(|it| it.result.saving.unwrap())
     };
     let (plain, adjusted) = (with(vec![]).unwrap(), with(vec![adjustment(500.0), adjustment(-100.0)]).unwrap());
     assert_eq!(adjusted.adjustments_kwh, 400.0);
@@ -330,7 +330,7 @@ fn adjustments_are_added_and_told() {
 fn measures_facility_minus_it() {
     let settings = Settings { boundary: Boundary::FacilityMinusIt, ..settings() };
     let (before, mut after_hours) = (year_of(plain(), 0), year_of(after(), MIDDLE));
-    let found = years(&before, &after_hours, &settings).unwrap().saving.unwrap();
+    let found = years(&before, &after_hours, &settings).unwrap().result.saving.unwrap();
     let truth = energy(&after_hours) / 0.9 * 0.1;
     assert!((found.saving_kwh / truth - 1.0).abs() < 0.01, "{found:?} {truth}");
     after_hours[7].facility_kwh = None;
@@ -387,7 +387,7 @@ fn refuses_periods_with_hardly_any_hours() {
     })
     .unwrap();
     assert_eq!(found.verdict.reasons, [Reason::TooFewHours(100.0)]);
-    assert_eq!((found.verdict.standing, found.evidence, found.saving), (Standing::Refused, None, None));
+    assert_eq!((found.verdict.standing, found.result.evidence, found.result.saving), (Standing::Refused, None, None));
 }
 
 /// Plants of which a variable does not vary, or nothing does.
@@ -424,9 +424,9 @@ fn degenerate_plants_get_a_verdict() {
             .unwrap();
             let finite =
                 |saving: &Saving| saving.saving_kwh.is_finite() && saving.uncertainty.half_width_kwh.is_finite();
-            let figure = found.saving.or(found.offer);
+            let figure = found.result.saving.or(found.result.offer);
             assert!(figure.as_ref().is_none_or(finite), "{name} {figure:?}");
-            assert_eq!(found.saving.is_some(), found.verdict.standing != Standing::Refused, "{name} {found:?}");
+            assert_eq!(found.result.saving.is_some(), found.verdict.standing != Standing::Refused, "{name} {found:?}");
             assert!(found.verdict.reasons != [Reason::Unsolvable], "{name}");
         }
     }
@@ -436,20 +436,24 @@ fn degenerate_plants_get_a_verdict() {
 fn weeks_and_cells_count_every_hour() {
     let (before, after_hours) = (year_of(plain(), 0), year_of(after(), MIDDLE));
     let found = years(&before, &after_hours, &settings()).unwrap();
-    for (weeks, hours) in [(&found.weeks.baseline, &before), (&found.weeks.reporting, &after_hours)] {
+    for (weeks, hours) in [(&found.result.weeks.baseline, &before), (&found.result.weeks.reporting, &after_hours)] {
         assert_eq!(weeks.iter().map(|week| week.hours).sum::<usize>(), hours.len());
         let measured: f64 = weeks.iter().map(|week| week.measured_kwh).sum();
         assert!((measured / energy(hours) - 1.0).abs() < 1e-9);
     }
-    let saving = found.saving.unwrap();
-    let predicted: f64 = found.weeks.reporting.iter().map(|week| week.predicted_kwh).sum();
+    let saving = found.result.saving.unwrap();
+    let predicted: f64 = found.result.weeks.reporting.iter().map(|week| week.predicted_kwh).sum();
     assert!((predicted / saving.predicted_kwh - 1.0).abs() < 1e-9);
-    let covered =
-        found.weeks.baseline.iter().filter(|week| (week.measured_kwh - week.predicted_kwh).abs() < week.half_width_kwh);
-    assert!((0.8..=1.0).contains(&(real(covered.count()) / real(found.weeks.baseline.len()))));
-    let cells = &found.coverage.cells;
+    let covered = found
+        .result
+        .weeks
+        .baseline
+        .iter()
+        .filter(|week| (week.measured_kwh - week.predicted_kwh).abs() < week.half_width_kwh);
+    assert!((0.8..=1.0).contains(&(real(covered.count()) / real(found.result.weeks.baseline.len()))));
+    let cells = &found.result.coverage.cells;
     assert_eq!(cells.iter().map(|cell| cell.baseline_hours).sum::<usize>(), 8760);
     assert_eq!(cells.iter().map(|cell| cell.supported_hours + cell.unsupported_hours).sum::<usize>(), 8760);
-    let supported: usize = found.weeks.reporting.iter().map(|week| week.supported_hours).sum();
+    let supported: usize = found.result.weeks.reporting.iter().map(|week| week.supported_hours).sum();
     assert_eq!(cells.iter().map(|cell| cell.supported_hours).sum::<usize>(), supported);
 }
