@@ -21,11 +21,12 @@ use std::path::Path;
 
 use anyhow::bail;
 use mass_auth::Bootstrapped;
+use mass_domain::access::Principal;
 use mass_domain::tenancy::TenantId;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
-use crate::config::LocalSettings;
+use crate::config::{LocalSettings, Secrets};
 use crate::startup::Installation;
 use crate::terminal::{visible, write_stderr};
 
@@ -82,6 +83,21 @@ fn require_tenant(tenant: &TenantId, tenants: &[TenantId]) -> anyhow::Result<()>
         more => format!(" and {more} more"),
     };
     bail!("there is no tenant {tenant}; expected one of: {}{more}", named.join(", "))
+}
+
+/// Opens the local database for a command on one tenant, on behalf of the system.
+///
+/// # Errors
+/// If the database cannot be opened, or as [`tenant`] fails.
+async fn open(
+    settings: &LocalSettings,
+    secrets: &Secrets,
+    named: Option<TenantId>,
+) -> anyhow::Result<(Installation, Principal)> {
+    let installation = Installation::open(settings, secrets).await?;
+    print_first_password(installation.bootstrapped.as_ref());
+    let tenant = tenant(settings, &installation, named).await?;
+    Ok((installation, Principal::system(tenant)))
 }
 
 /// Returns the tenant that a command works on: the named one or the default.

@@ -7,15 +7,14 @@ use anyhow::Context;
 use clap::Args;
 use mass_admin_service::{NewUser, RegistrationPolicy};
 use mass_auth::NewPassword;
-use mass_domain::access::{Principal, Role};
+use mass_domain::access::Role;
 use mass_domain::tenancy::{AutoSend, TenantId};
 use mass_domain::users::Email;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{print, print_first_password, tenant};
+use super::{open, print};
 use crate::config::{LocalSettings, Secrets};
 use crate::http::context::local_origin;
-use crate::startup::Installation;
 
 /// The user to create.
 #[derive(Debug, Args)]
@@ -78,13 +77,11 @@ impl PasswordSource {
 /// If the address is taken, the tenant does not exist, or the database cannot be reached.
 pub async fn create_user(arguments: CreateUser, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     let (password, shown) = arguments.password.password(&arguments.email)?;
-    let installation = Installation::open(&arguments.settings, secrets).await?;
-    print_first_password(installation.bootstrapped.as_ref());
-    let tenant = tenant(&arguments.settings, &installation, arguments.tenant).await?;
+    let (installation, principal) = open(&arguments.settings, secrets, arguments.tenant).await?;
     let roles = arguments.roles.into_iter().collect();
     let new = NewUser { email: arguments.email, roles, password: Some(password) };
     let admin = installation.admin(RegistrationPolicy::Closed, AutoSend::default());
-    let created = admin.create_user(&Principal::system(tenant), new, &local_origin()).await?;
+    let created = admin.create_user(&principal, new, &local_origin()).await?;
     let line = password_line(shown.as_ref());
     print(&format!("created {} with id {}\n{line}", created.user.email, created.user.id))?;
     Ok(ExitCode::SUCCESS)
@@ -96,10 +93,7 @@ pub async fn create_user(arguments: CreateUser, secrets: &Secrets) -> anyhow::Re
 /// If there is no such user, or the database cannot be reached.
 pub async fn reset_password(arguments: ResetPassword, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     let (password, shown) = arguments.password.password(&arguments.email)?;
-    let installation = Installation::open(&arguments.settings, secrets).await?;
-    print_first_password(installation.bootstrapped.as_ref());
-    let tenant = tenant(&arguments.settings, &installation, arguments.tenant).await?;
-    let principal = Principal::system(tenant);
+    let (installation, principal) = open(&arguments.settings, secrets, arguments.tenant).await?;
     installation.auth.reset_password(&principal, &arguments.email, &password, &local_origin()).await?;
     print(&format!("the password of {} is reset\n{}", arguments.email, password_line(shown.as_ref())))?;
     Ok(ExitCode::SUCCESS)

@@ -10,7 +10,6 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use mass_domain::access::Principal;
 use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::ContractId;
 use mass_domain::mass_request::{RequestFilter, Status};
@@ -23,10 +22,9 @@ use serde_json::value::RawValue;
 use self::server::Server;
 use super::new_file::NewFile;
 use super::remote::read_token;
-use super::{print, print_first_password, require_free, tenant, write_out};
+use super::{open, print, require_free, write_out};
 use crate::config::{LocalSettings, Secrets};
 use crate::exported::{self, CsvRows, ParquetRows};
-use crate::startup::Installation;
 use crate::terminal::write_stderr;
 
 /// The arguments: the requests to export, their source and their destination.
@@ -178,10 +176,8 @@ impl Source {
         named: Option<TenantId>,
         filter: RequestFilter,
     ) -> anyhow::Result<Self> {
-        let installation = Installation::open(settings, secrets).await?;
-        print_first_password(installation.bootstrapped.as_ref());
-        let tenant = tenant(settings, &installation, named).await?;
-        Ok(Self::Local(installation.mass().export(&Principal::system(tenant), filter).await?))
+        let (installation, principal) = open(settings, secrets, named).await?;
+        Ok(Self::Local(installation.mass().export(&principal, filter).await?))
     }
 
     /// Returns the next lines, each a request; `None` at the end.

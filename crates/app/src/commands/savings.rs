@@ -7,13 +7,10 @@ mod report;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use mass_domain::access::Principal;
 use mass_domain::savings::Fault;
 use mass_domain::tenancy::TenantId;
 
-use super::{print_first_password, tenant};
 use crate::config::{LocalSettings, Secrets};
-use crate::startup::Installation;
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
@@ -55,14 +52,6 @@ pub async fn run(command: Command, secrets: &Secrets) -> anyhow::Result<ExitCode
         Command::Report(arguments) => report::run(arguments, secrets).await,
         Command::Paper(arguments) => paper::run(&arguments),
     }
-}
-
-/// Opens the database on behalf of the system.
-async fn open(output: &Output, secrets: &Secrets) -> anyhow::Result<(Installation, Principal)> {
-    let installation = Installation::open(&output.local, secrets).await?;
-    print_first_password(installation.bootstrapped.as_ref());
-    let tenant = tenant(&output.local, &installation, output.tenant.clone()).await?;
-    Ok((installation, Principal::system(tenant)))
 }
 
 /// Returns faults as one line.

@@ -5,17 +5,15 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Args;
 use mass_analytics_service::{AnswerStream, KpiQuery, Position, SeriesQuery, SiteKpis, TooSlow};
-use mass_domain::access::Principal;
 use mass_domain::analytics::{Aggregate, Resolution, Split};
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 
-use crate::commands::{print_first_password, tenant, write_out};
+use crate::commands::{open, write_out};
 use crate::config::{LocalSettings, Secrets};
 use crate::figures::{self, CsvKpis, Form, JsonKpis, Write};
 use crate::http::analytics::shapes::{AnalyticsKpiQuery, AnalyticsSeriesQuery};
-use crate::startup::Installation;
 use crate::terminal::write_stderr;
 
 /// The period, and what it is cut into.
@@ -94,7 +92,7 @@ pub struct Series {
 pub(super) async fn kpis(arguments: Kpis, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     let Kpis { site_id: sites, period, step, tariff, carbon, output } = arguments;
     let Period { from, to, zone } = period;
-    let (installation, principal) = open(&output, secrets).await?;
+    let (installation, principal) = open(&output.local, secrets, output.tenant.clone()).await?;
     let query = KpiQuery { sites, from, to, step, zone, tariff, carbon };
     let pages = installation.analytics().kpis(&principal, query.clone()).await?;
     let told = AnalyticsKpiQuery::new(pages.as_of.clone(), &query);
@@ -107,21 +105,13 @@ pub(super) async fn kpis(arguments: Kpis, secrets: &Secrets) -> anyhow::Result<E
 pub(super) async fn series(arguments: Series, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     let Series { metric: metrics, site_id: sites, device_id: devices, period, step, aggregate, output } = arguments;
     let Period { from, to, zone } = period;
-    let (installation, principal) = open(&output, secrets).await?;
+    let (installation, principal) = open(&output.local, secrets, output.tenant.clone()).await?;
     let query = SeriesQuery { metrics, sites, devices, from, to, step, zone, aggregate };
     let pages = installation.analytics().series(&principal, query.clone()).await?;
     let told = AnalyticsSeriesQuery::new(pages.as_of.clone(), &query);
     let form = if output.json { Form::Json } else { Form::Csv };
     let writer = figures::series(form, told, pages.head.clone())?;
     write(pages, writer, output.json).await
-}
-
-/// Opens the database on behalf of the system.
-async fn open(output: &Output, secrets: &Secrets) -> anyhow::Result<(Installation, Principal)> {
-    let installation = Installation::open(&output.local, secrets).await?;
-    print_first_password(installation.bootstrapped.as_ref());
-    let tenant = tenant(&output.local, &installation, output.tenant.clone()).await?;
-    Ok((installation, Principal::system(tenant)))
 }
 
 /// Writes an answer to standard output; beside CSV, which has no place for it, the events that it is computed from to

@@ -6,9 +6,8 @@ use anyhow::{Context, bail};
 use clap::Args;
 use mass_domain::tenancy::TenantId;
 
-use crate::commands::{print, print_first_password, tenant};
+use crate::commands::{open, print};
 use crate::config::{LocalSettings, Secrets};
-use crate::startup::Installation;
 
 /// The arguments: the tenant whose figures are made anew.
 #[derive(Debug, Args)]
@@ -26,10 +25,9 @@ pub struct Arguments {
 /// Deletes the figures of a tenant, and computes them again from the audit trail. A server may go on meanwhile.
 pub(super) async fn run(arguments: Arguments, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     let Arguments { tenant: named, json, local } = arguments;
-    let installation = Installation::open(&local, secrets).await?;
-    print_first_password(installation.bootstrapped.as_ref());
-    let tenant = tenant(&local, &installation, named).await?;
-    let progress = installation.projector().rebuild(&tenant).await.context("the figures cannot be rebuilt")?;
+    let (installation, principal) = open(&local, secrets, named).await?;
+    let tenant = principal.tenant();
+    let progress = installation.projector().rebuild(tenant).await.context("the figures cannot be rebuilt")?;
     if json {
         let result = serde_json::json!({
             "tenant": tenant.as_str(), "sequence": progress.position, "head": progress.head, "points": progress.points,

@@ -12,11 +12,11 @@ use super::Arguments;
 use super::fault::{Fault, unreadable};
 use super::outcome::ImportOutcome;
 use super::source::Row;
-use crate::commands::{print_first_password, tenant};
+use crate::commands;
 use crate::config::Secrets;
 use crate::http::context::new_request_id;
 use crate::records::submitted;
-use crate::startup::{self, Installation};
+use crate::startup;
 
 /// The local database as a destination.
 pub(super) struct Local {
@@ -35,13 +35,11 @@ impl Local {
         secrets: &Secrets,
     ) -> anyhow::Result<Self> {
         let auto_send = startup::auto_send(&arguments.engine)?;
-        let installation = Installation::open(&arguments.local, secrets).await?;
-        print_first_password(installation.bootstrapped.as_ref());
-        let tenant = tenant(&arguments.local, &installation, arguments.tenant.clone()).await?;
+        let (installation, principal) = commands::open(&arguments.local, secrets, arguments.tenant.clone()).await?;
         let origin = Origin { request_id: new_request_id(), trace: None, address: None };
         let options = Options { on_conflict, auto_send, origin, renew_keys: true, mapping, call_id: None };
         let refusals = Refusals::default();
-        Ok(Self { mass: installation.mass(), principal: Principal::system(tenant), options, refusals })
+        Ok(Self { mass: installation.mass(), principal, options, refusals })
     }
 
     /// Returns the request id of the import.

@@ -10,8 +10,8 @@ use mass_domain::savings::{Boundary, Period};
 use mass_domain::time::Timestamp;
 use mass_savings_service::{PlanError, PlanQuery, Prediction, SavingsPlan};
 
-use super::{Output, open, told};
-use crate::commands::write_out;
+use super::{Output, told};
+use crate::commands::{open, write_out};
 use crate::config::Secrets;
 use crate::http::savings::shapes;
 
@@ -54,7 +54,7 @@ fn boundary(text: &str) -> Result<Boundary, &'static str> {
 /// Prints a plan.
 pub(super) async fn run(arguments: Arguments, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     let Arguments { site_id, weather_device, boundary, from, to, zone, seed, output } = arguments;
-    let (installation, principal) = open(&output, secrets).await?;
+    let (installation, principal) = open(&output.local, secrets, output.tenant.clone()).await?;
     let baseline = Period { from, until: to };
     let query = PlanQuery { site_id, weather_device, boundary, baseline, zone, modes: Vec::new(), seed };
     let service = installation.savings(&Arc::new(installation.analytics()));

@@ -8,8 +8,8 @@ use clap::Args;
 use mass_domain::ids::SavingsProjectId;
 use mass_savings_report::{Figures, ReportDocument};
 
-use super::{Output, open};
-use crate::commands::write_out;
+use super::Output;
+use crate::commands::{open, write_out};
 use crate::config::Secrets;
 use crate::program::program;
 use crate::reporter::document;
@@ -26,7 +26,7 @@ pub struct Arguments {
 /// Prints a report on the present version of a project, from the figures as they are.
 pub(super) async fn run(arguments: Arguments, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     let Arguments { project, output } = arguments;
-    let (installation, principal) = open(&output, secrets).await?;
+    let (installation, principal) = open(&output.local, secrets, output.tenant.clone()).await?;
     let service = installation.savings(&Arc::new(installation.analytics()));
     let data = service.report_data(&principal, project).await?;
     let report = document(&data, &program())?;
