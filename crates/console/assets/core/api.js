@@ -23,9 +23,6 @@ export const base = new URL(".", document.baseURI).href;
 /** @type {{ token: string | null, renew: () => Promise<boolean>, ended: () => void }} */
 export const credentials = { token: null, renew: async () => false, ended: () => {} };
 
-/** The number of calls that have been made, for tests. */
-export const calls = { made: 0 };
-
 /**
  * @typedef {{ method?: string, query?: Record<string, unknown>, json?: unknown, body?: BodyInit, headers?: Record<string, string>,
  *   signal?: AbortSignal, anonymous?: boolean }} Options
@@ -68,7 +65,6 @@ async function send(path, { method = "GET", query = {}, json, body, headers = {}
   const sent = new Headers({ Accept: "application/json", ...headers });
   if (credentials.token && !anonymous) sent.set("Authorization", `Bearer ${credentials.token}`);
   if (json !== undefined) sent.set("Content-Type", "application/json");
-  calls.made += 1;
   try {
     return await fetch(base + path.slice(1) + search(query), {
       method, headers: sent, signal: signal ?? null, body: json === undefined ? (body ?? null) : JSON.stringify(json), cache: "no-store",

@@ -3,19 +3,30 @@ import { locale } from "./choices.js";
 
 const NOTHING = "–";
 
-/** @type {Map<string, Intl.NumberFormat>} */
-const numbers = new Map();
+/** The zone of days and hours: the browser's, which is the site's for those who work there. */
+export const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
-/** @param {Intl.NumberFormatOptions} options */
-function formatter(options) {
-  const key = locale() + JSON.stringify(options);
-  let found = numbers.get(key);
-  if (!found) {
-    found = new Intl.NumberFormat(locale(), options);
-    numbers.set(key, found);
-  }
+/** What has been made once: it costs more than its use. @type {Map<string, any>} */
+const formats = new Map();
+
+/**
+ * @template Options, Format
+ * @param {new (locale: string, options: Options) => Format} kind
+ * @param {Options} options
+ * @returns {Format}
+ */
+function kept(kind, options) {
+  const key = kind.name + locale() + JSON.stringify(options);
+  const found = formats.get(key) ?? new kind(locale(), options);
+  formats.set(key, found);
   return found;
 }
+
+/** @param {Intl.NumberFormatOptions} options */
+const formatter = (options) => kept(Intl.NumberFormat, options);
+
+/** @param {Intl.DateTimeFormatOptions} options */
+const dates = (options) => kept(Intl.DateTimeFormat, options);
 
 /**
  * @param {number | null | undefined} value
@@ -97,20 +108,6 @@ export function day(instant, zone = "") {
 
 /** @param {string} zone */
 const zoned = (zone) => (zone ? { timeZone: zone } : {});
-
-/** @type {Map<string, Intl.DateTimeFormat>} */
-const dateFormats = new Map();
-
-/** @param {Intl.DateTimeFormatOptions} options */
-function dates(options) {
-  const key = locale() + JSON.stringify(options);
-  let found = dateFormats.get(key);
-  if (!found) {
-    found = new Intl.DateTimeFormat(locale(), options);
-    dateFormats.set(key, found);
-  }
-  return found;
-}
 
 /** @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const UNITS = [["year", 31_557_600], ["month", 2_629_800], ["day", 86_400], ["hour", 3600], ["minute", 60], ["second", 1]];

@@ -110,7 +110,7 @@ export async function isSigned(note, key) {
   return false;
 }
 
-/** @typedef {"event" | "leaf" | "tree" | "signature" | "request" | "document"} Step */
+/** @typedef {"leaf" | "tree" | "signature" | "request" | "document"} Step */
 
 /**
  * Verifies a receipt: that its request's acceptance is among the events that the key has signed.

@@ -8,9 +8,6 @@ import { signal } from "./view.js";
 /** @type {import("../vendor/signals.js").Signal<Caller | null>} */
 export const caller = signal(/** @type {Caller | null} */ (null));
 
-/** True once it is known whether a session goes on. */
-export const known = signal(false);
-
 /** True if a session has ended by itself. */
 export const expired = signal(false);
 
@@ -19,9 +16,6 @@ const SESSION = { "X-Mass-Session": "cookie" };
 
 /** @param {string} permission */
 export const can = (permission) => caller.value?.permissions.includes(permission) ?? false;
-
-/** @param {string} role */
-export const is = (role) => caller.value?.roles.includes(role) ?? false;
 
 /**
  * Runs one refresh at a time, over all tabs: the cookie's token is good once.
@@ -59,11 +53,7 @@ credentials.ended = () => {
 
 /** Goes on with the session of the cookie, if there is one. */
 export async function resume() {
-  try {
-    if (await credentials.renew()) caller.value = await get("/v1/auth/me");
-  } finally {
-    known.value = true;
-  }
+  if (await credentials.renew()) caller.value = await get("/v1/auth/me");
 }
 
 /**

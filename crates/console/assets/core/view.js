@@ -4,7 +4,7 @@ import htm from "../vendor/htm.js";
 
 export { Fragment, render } from "../vendor/preact.js";
 export { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "../vendor/hooks.js";
-export { computed, effect, signal } from "../vendor/signals.js";
+export { effect, signal } from "../vendor/signals.js";
 
 /** @typedef {import("../vendor/preact.js").ComponentChildren} Children */
 

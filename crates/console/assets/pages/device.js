@@ -6,19 +6,13 @@ import { ask, to } from "../core/router.js";
 import { html, useMemo } from "../core/view.js";
 import { named, t } from "../core/words.js";
 import { Chart } from "../parts/chart.js";
-import { Badge, Card, Empty, PageHead, Segments, Skeleton } from "../parts/controls.js";
+import { Badge, Card, Empty, Figure, PageHead, Skeleton } from "../parts/controls.js";
 import { Icon } from "../parts/icons.js";
 import { ProblemNotice } from "../parts/problem.js";
-import { seconds, stepFor, summed } from "../parts/series.js";
+import { DAY, Spans, iso, seconds, stepFor, summed } from "../parts/series.js";
 
-const DAY = 86_400;
 /** The longest period of doubts, as the API has it. */
 const LONGEST_DOUBTS = 31 * DAY;
-/** @type {[string, number][]} */
-const SPANS = [["1d", 1], ["7d", 7], ["30d", 30], ["90d", 90], ["1y", 365]];
-
-/** @param {number} at */
-const iso = (at) => new Date(at * 1000).toISOString().replace(/\.\d+Z$/, "Z");
 
 /** @param {{ id: string, query: Record<string, string> }} properties */
 export function Device({ id, query }) {
@@ -40,7 +34,6 @@ function Known({ id, sources, query }) {
   const series = useLoaded((signal) => (metrics.length > 0 ? get("/v1/analytics/series", { query: shared, signal }) : Promise.resolve({ series: [] })), [id, from, end]);
   const doubts = useLoaded((signal) => get("/v1/analytics/quality", { query: { ...period, from: iso(Math.max(from, end - LONGEST_DOUBTS)) }, signal }), [id, from, end]);
   const saving = useAction(() => download("/v1/analytics/series", `${id}.csv`, { query: shared, headers: { Accept: "text/csv" } }));
-  const days = (end - from) / DAY;
   const [first] = sources;
   return html`<div class="page">
     <${PageHead} title=${id} lead=${[first?.type, first?.location, ...sources.map((source) => source.site_id)].filter(Boolean).join(" · ")}>
@@ -50,13 +43,12 @@ function Known({ id, sources, query }) {
     <//>
     <${ProblemNotice} problem=${saving.problem} />
     <dl class="figures">
-      <${Seen} term=${t("last.seen")} value=${format.ago(first?.state?.last_seen)} note=${format.instant(first?.state?.last_seen)} />
-      <${Seen} term=${t("first.seen")} value=${format.day(first?.state?.first_seen)} note=" " />
-      <${Seen} term=${t("interval")} value=${format.duration(first?.state?.interval_seconds)} note=${t("interval.note")} />
-      <${Seen} term=${t("complete.30")} value=${format.percent(first?.state?.completeness?.last_30_days)} note=${t("complete.24", { share: format.percent(first?.state?.completeness?.last_24_hours) })} />
+      <${Figure} term=${t("last.seen")} value=${format.ago(first?.state?.last_seen)} note=${format.instant(first?.state?.last_seen)} />
+      <${Figure} term=${t("first.seen")} value=${format.day(first?.state?.first_seen)} note=" " />
+      <${Figure} term=${t("interval")} value=${format.duration(first?.state?.interval_seconds)} note=${t("interval.note")} />
+      <${Figure} term=${t("complete.30")} value=${format.percent(first?.state?.completeness?.last_30_days)} note=${t("complete.24", { share: format.percent(first?.state?.completeness?.last_24_hours) })} />
     </dl>
-    <${Segments} label=${t("period")} value=${SPANS.find(([, length]) => Math.abs(length - days) < 0.01)?.[0] ?? ""} options=${SPANS.map(([name]) => [name, t(/** @type {any} */ (`span.${name}`))])}
-      set=${(/** @type {string} */ name) => ask({ from: iso(end - (SPANS.find(([one]) => one === name)?.[1] ?? 7) * DAY), to: iso(end) })} />
+    <${Spans} days=${(end - from) / DAY} set=${(/** @type {number} */ days) => ask({ from: iso(end - days * DAY), to: iso(end) })} />
     ${series.problem && html`<${ProblemNotice} problem=${series.problem} onRetry=${series.reload} />`}
     <div class="grid-2">${metrics.map((metric) => html`<${Metric} key=${metric} metric=${metric} loaded=${series} from=${from} until=${end}
       value=${values.find((value) => value.metric === metric)} />`)}</div>
@@ -64,9 +56,6 @@ function Known({ id, sources, query }) {
     <${Doubts} loaded=${doubts} />
   </div>`;
 }
-
-/** @param {{ term: string, value: string, note: string }} properties */
-const Seen = ({ term, value, note }) => html`<div class="figure"><dt>${term}</dt><dd>${value}<div class="note">${note}</div></dd></div>`;
 
 /** @param {{ metric: string, loaded: import("../core/loading.js").Loaded<any>, from: number, until: number, value: any }} properties */
 function Metric({ metric, loaded, from, until, value }) {

@@ -6,15 +6,14 @@ import { to } from "../core/router.js";
 import { html, useRef, useState } from "../core/view.js";
 import { upload } from "../core/upload.js";
 import { named, t } from "../core/words.js";
-import { Card, Check, Dialog, Empty, Field, PageHead } from "../parts/controls.js";
+import { Card, Check, Dialog, Empty, Field, Figure, PageHead } from "../parts/controls.js";
 import { JsonDocument } from "../parts/document.js";
 import { Icon } from "../parts/icons.js";
 import { ProblemNotice } from "../parts/problem.js";
-import { HEAD_BYTES, documentOf, preview } from "../parts/records.js";
+import { CONTRACTS, HEAD_BYTES, documentOf, preview } from "../parts/records.js";
 
 /** @typedef {{ contract: string, map: string, quarantine: boolean, correct: boolean }} Choices */
 
-const CONTRACTS = ["device/2.0", "device/1.1", "enterprise/1.1", "simple/1.0"];
 /** The most results of an answer that the page keeps. */
 const MOST = 1000;
 const TYPES = { ndjson: "application/x-ndjson", json: "application/json", csv: "text/csv", other: "text/plain" };
@@ -130,7 +129,7 @@ function Result({ answer, call, name, kept }) {
   const stored = totals.accepted + totals.correction;
   const [isUndoing, setUndoing] = useState(false);
   return html`
-    <dl class="figures">${["read", "accepted", "duplicate", "correction", "conflict", "rejected"].map((member) => html`<div class="figure" key=${member}><dt>${named("total", member)}</dt><dd>${format.count(totals[member])}</dd></div>`)}</dl>
+    <dl class="figures">${["read", "accepted", "duplicate", "correction", "conflict", "rejected"].map((member) => html`<${Figure} key=${member} term=${named("total", member)} value=${format.count(totals[member])} />`)}</dl>
     ${answer.error && html`<div class="notice bad" role="alert"><strong>${answer.error.title}</strong><p>${answer.error.detail}</p></div>`}
     <${Card} title=${t("import.done")} note=${html`<span class="mono">${call}</span>`}><div class="buttons">
       ${stored > 0 && html`<a class="button primary" href=${to("/requests", { call_id: call })}>${t("import.show")}</a><a class="button" href=${to("/")}>${t("overview")}</a>

@@ -6,7 +6,7 @@ import { to } from "../core/router.js";
 import { can } from "../core/session.js";
 import { html } from "../core/view.js";
 import { t } from "../core/words.js";
-import { Badge, Card, Empty, PageHead, Skeleton } from "../parts/controls.js";
+import { Badge, Card, Empty, Figure, PageHead, Skeleton } from "../parts/controls.js";
 import { Icon } from "../parts/icons.js";
 import { ProblemNotice } from "../parts/problem.js";
 import { latestPue, stateOf } from "../parts/sources.js";
@@ -87,15 +87,9 @@ function Totals({ data }) {
 /** PUE over the sites that have one: of summed energies, as for each of them. @param {any[]} kpis */
 function pueOf(kpis) {
   const measured = kpis.filter((site) => site.kpis.pue?.value !== null && site.kpis.it_energy_kwh?.value);
-  if (measured.length === 1) return measured[0].kpis.pue.value;
   const it = measured.reduce((sum, site) => sum + site.kpis.it_energy_kwh.value, 0);
   return it > 0 ? measured.reduce((sum, site) => sum + site.kpis.pue.value * site.kpis.it_energy_kwh.value, 0) / it : null;
 }
-
-/** @param {{ term: string, value: string | null, unit?: string, note?: string }} properties */
-const Figure = ({ term, value, unit, note }) => html`<div class="figure"><dt>${term}</dt>
-  <dd>${value === null ? html`<span class="skeleton" style=${{ display: "inline-block", width: "4em" }}></span>` : html`${value}${unit && html`<small>${unit}</small>`}`}
-  ${note && html`<div class="note">${note}</div>`}</dd></div>`;
 
 /** @param {any} source */
 const isSilent = (source) => source.state?.freshness === "silent";

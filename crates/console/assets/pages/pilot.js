@@ -14,7 +14,6 @@ import { Report } from "./report.js";
 
 const DAY = 86_400_000;
 const HOUR = 3_600_000;
-const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 /** @param {{ parts: string[], query: Record<string, string> }} properties */
 export default function Pilot({ parts, query }) {
@@ -50,7 +49,7 @@ function useBasics(query) {
   const sites = [...new Set(devices.map((/** @type {any} */ device) => device.site_id).filter(Boolean))];
   const stations = devices.filter((/** @type {any} */ device) => device.state?.values.some((/** @type {any} */ value) => value.metric === "temperature_celsius")).map((/** @type {any} */ device) => device.device_id);
   const [draft, setDraft] = useState(/** @type {Record<string, string>} */ ({
-    site_id: query.site_id ?? "", weather_device: "", boundary: "hvac", zone: ZONE, from: dayOf(Date.now() - 91 * DAY), until: dayOf(Date.now()),
+    site_id: query.site_id ?? "", weather_device: "", boundary: "hvac", zone: format.ZONE, from: dayOf(Date.now() - 91 * DAY), until: dayOf(Date.now()),
   }));
   const set = (/** @type {string} */ name) => (/** @type {string} */ value) => setDraft({ ...draft, [name]: value });
   /** @type {Record<string, string>} */

@@ -6,7 +6,7 @@ import { to } from "../core/router.js";
 import { html, useMemo } from "../core/view.js";
 import { named, t } from "../core/words.js";
 import { Chart } from "../parts/chart.js";
-import { Badge, Card, Fact, PageHead, Skeleton } from "../parts/controls.js";
+import { Badge, Card, Fact, Figure, PageHead, Skeleton } from "../parts/controls.js";
 import { Icon } from "../parts/icons.js";
 import { ProblemNotice } from "../parts/problem.js";
 import { Table } from "../parts/table.js";
@@ -41,12 +41,11 @@ const Verdict = ({ verdict }) => html`<div class="notice ${LOOKS[verdict.standin
 function Saving({ figures, isOffer }) {
   if (!figures) return null;
   const [energy, unit] = format.energy(figures.energy_kwh);
-  const figure = (/** @type {any} */ term, /** @type {string} */ value, /** @type {string} */ of, /** @type {string} */ range) => html`<div class="figure"><dt>${term}</dt><dd>${value}${of && html`<small>${of}</small>`}<div class="note">± ${range}</div></dd></div>`;
   return html`${isOffer && html`<p class="small muted">${t("pilot.offer")}</p>`}<dl class="figures">
-    ${figure(t("pilot.saved"), energy, unit, format.energy(figures.half_width_kwh).join(" "))}
-    ${figure(t("pilot.saved.share"), format.number(figures.percent, 1), "%", `${format.number(figures.half_width_percent, 1)} %`)}
-    ${figures.cost && figure(t("kpi.cost"), format.money(figures.cost.amount, figures.cost.currency), "", format.money(figures.cost.half_width, figures.cost.currency))}
-    ${figures.co2e && figure(t("kpi.co2e_kg"), format.number(figures.co2e.kg), "kg", `${format.number(figures.co2e.half_width_kg)} kg`)}
+    <${Figure} term=${t("pilot.saved")} value=${energy} unit=${unit} note="± ${format.energy(figures.half_width_kwh).join(" ")}" />
+    <${Figure} term=${t("pilot.saved.share")} value=${format.number(figures.percent, 1)} unit="%" note="± ${format.number(figures.half_width_percent, 1)} %" />
+    ${figures.cost && html`<${Figure} term=${t("kpi.cost")} value=${format.money(figures.cost.amount, figures.cost.currency)} note="± ${format.money(figures.cost.half_width, figures.cost.currency)}" />`}
+    ${figures.co2e && html`<${Figure} term=${t("kpi.co2e_kg")} value=${format.number(figures.co2e.kg)} unit="kg" note="± ${format.number(figures.co2e.half_width_kg)} kg" />`}
   </dl><p class="small muted">${t("pilot.confidence")}</p>`;
 }
 

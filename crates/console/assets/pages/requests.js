@@ -8,6 +8,7 @@ import { named, t } from "../core/words.js";
 import { Badge, Card, Empty, Field, PageHead } from "../parts/controls.js";
 import { Icon } from "../parts/icons.js";
 import { ProblemNotice, wrongAt } from "../parts/problem.js";
+import { CONTRACTS } from "../parts/records.js";
 import { PagedTable, usePages } from "../parts/table.js";
 import { Request } from "./request.js";
 
@@ -17,7 +18,6 @@ export default function Requests({ parts, query }) {
 }
 
 const STATUSES = ["pending", "processing", "done", "failed", "cancelled"];
-const CONTRACTS = ["simple/1.0", "device/1.1", "device/2.0", "enterprise/1.1"];
 /** @type {[string, import("../core/words.js").Key][]} */
 const TEXTS = [["site_id", "site"], ["device_id", "device"], ["batch_id", "batch"], ["call_id", "call"], ["correlation_id", "correlation"]];
 /** @type {[string, import("../core/words.js").Key][]} */

@@ -7,31 +7,22 @@ import { can } from "../core/session.js";
 import { html, useMemo } from "../core/view.js";
 import { named, t } from "../core/words.js";
 import { Chart } from "../parts/chart.js";
-import { Badge, Card, Empty, PageHead, Segments, Skeleton } from "../parts/controls.js";
+import { Badge, Card, Empty, Figure, PageHead, Segments, Skeleton } from "../parts/controls.js";
 import { Icon } from "../parts/icons.js";
 import { ProblemNotice } from "../parts/problem.js";
-import { ofSite, seconds, stepFor, summed } from "../parts/series.js";
+import { DAY, Spans, iso, ofSite, seconds, stepFor, summed } from "../parts/series.js";
 import { stateOf } from "../parts/sources.js";
 import { Table } from "../parts/table.js";
 
 /** @typedef {import("../parts/series.js").Line} Line */
 
-const DAY = 86_400;
 const POWERS = ["facility_power_kw", "it_power_kw", "hvac_power_kw"];
 /** @type {Record<string, string>} */
 const COLORS = { facility_power_kw: "c1", it_power_kw: "c2", hvac_power_kw: "c3" };
-/** @type {[string, number][]} */
-const SPANS = [["1d", 1], ["7d", 7], ["30d", 30], ["90d", 90], ["1y", 365]];
 const STEPS = ["raw", "5m", "hour", "day", "month"];
 /** The longest period of each step, in days, as the API has it. @type {Record<string, number>} */
 const LONGEST = { raw: 31, "5m": 92, hour: 1095, day: 7300, month: 7300 };
 const KPIS = ["pue", "facility_energy_kwh", "it_energy_kwh", "hvac_energy_kwh", "cost", "peak_kw", "load_factor", "co2e_kg", "wue", "cue", "completeness"];
-
-/** The zone of days and hours: the browser's, which is the site's for those who work there. */
-const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
-
-/** @param {number} at */
-const iso = (at) => new Date(at * 1000).toISOString().replace(/\.\d+Z$/, "Z");
 
 /** @param {{ parts: string[], query: Record<string, string> }} properties */
 export default function Site({ parts, query }) {
@@ -73,9 +64,9 @@ async function findSite(id, signal) {
 function Known({ id, site, query }) {
   const period = usePeriod(site, query);
   const { from, to: until, step } = period;
-  const shared = { site_id: id, from: iso(from), to: iso(until), step, zone: ZONE };
+  const shared = { site_id: id, from: iso(from), to: iso(until), step, zone: format.ZONE };
   const powers = useLoaded((signal) => get("/v1/analytics/series", { query: { ...shared, metric: POWERS.join(",") }, signal }), [id, from, until, step]);
-  const kpis = useLoaded((signal) => get("/v1/analytics/kpis", { query: { site_id: id, from: shared.from, to: shared.to, zone: ZONE }, signal }), [id, from, until]);
+  const kpis = useLoaded((signal) => get("/v1/analytics/kpis", { query: { site_id: id, from: shared.from, to: shared.to, zone: format.ZONE }, signal }), [id, from, until]);
   const weather = useLoaded((signal) => get("/v1/analytics/series", { query: { ...shared, metric: "temperature_celsius,wet_bulb_celsius" }, signal }), [id, from, until, step]);
   const advice = useLoaded((signal) => (can("mass:read") ? get("/v1/recommendations", { query: { site_id: id, from: shared.from, to: shared.to, limit: 100 }, signal }) : Promise.resolve({ items: [] })), [id, from, until]);
   const saving = useAction(() => download("/v1/analytics/series", `${id}.csv`, { query: { ...shared, metric: POWERS.join(",") }, headers: { Accept: "text/csv" } }));
@@ -123,12 +114,10 @@ const show = (from, until) => ask({ from: iso(Math.floor(from)), to: iso(Math.ce
 function Period({ period }) {
   const { from, to: until, step, begin, end } = period;
   const days = (until - from) / DAY;
-  const span = until === end ? (SPANS.find(([, length]) => Math.abs(length - days) < 0.01)?.[0] ?? "") : "";
   const width = until - from;
   const steps = STEPS.filter((name) => days <= (LONGEST[name] ?? 0) && (name !== "month" || days > 60) && (name !== "day" || days > 2));
   return html`<div class="buttons">
-    <${Segments} label=${t("period")} value=${span} options=${SPANS.map(([name]) => [name, t(/** @type {any} */ (`span.${name}`))])}
-      set=${(/** @type {string} */ name) => show(end - (SPANS.find(([one]) => one === name)?.[1] ?? 7) * DAY, end)} />
+    <${Spans} days=${until === end ? days : null} set=${(/** @type {number} */ length) => show(end - length * DAY, end)} />
     <button type="button" class="button small" onClick=${() => show(begin, end)}>${t("span.all")}</button>
     <span class="buttons"><button type="button" class="button small" aria-label=${t("earlier")} onClick=${() => show(from - width / 2, until - width / 2)}>←</button>
     <button type="button" class="button small" aria-label=${t("later")} onClick=${() => show(from + width / 2, until + width / 2)}>→</button>
@@ -145,9 +134,8 @@ function Kpis({ loaded }) {
   return html`<dl class="figures" aria-busy=${String(loaded.isLoading)}>${KPIS.filter((name) => !loaded.data || name === "pue" || kpis[name]?.value !== null && kpis[name] !== undefined).map((name) => {
     const kpi = kpis[name];
     const [value, unit] = written(name, kpi);
-    return html`<div class="figure" key=${name} title=${kpi?.reason ?? ""}><dt>${named("kpi", name)}</dt>
-      <dd>${loaded.data ? html`${value}${unit && html`<small>${unit}</small>`}` : html`<span class="skeleton" style=${{ display: "inline-block", width: "4em" }}></span>`}
-      <div class="note">${kpi?.value === null || !kpi ? (kpi?.reason ?? " ") : name === "completeness" ? " " : t("coverage", { share: format.percent(kpi.coverage) })}</div></dd></div>`;
+    return html`<${Figure} key=${name} title=${kpi?.reason ?? ""} term=${named("kpi", name)} value=${loaded.data ? value : null} unit=${unit}
+      note=${kpi?.value === null || !kpi ? (kpi?.reason ?? " ") : name === "completeness" ? " " : t("coverage", { share: format.percent(kpi.coverage) })} />`;
   })}</dl>`;
 }
 

@@ -6,7 +6,7 @@ import { ask, to } from "../core/router.js";
 import { can } from "../core/session.js";
 import { html, useState } from "../core/view.js";
 import { named, t } from "../core/words.js";
-import { Badge, Card, Dialog, Empty, Field, Meter, Segments, Skeleton } from "../parts/controls.js";
+import { Badge, Card, Dialog, Empty, Field, Figure, Meter, Segments, Skeleton } from "../parts/controls.js";
 import { ProblemNotice } from "../parts/problem.js";
 import { PagedTable, Table, usePages } from "../parts/table.js";
 
@@ -28,9 +28,9 @@ export function Usage() {
   return html`<dl class="figures">
       <${Quota} term=${t("usage.today")} quota=${usage.requests_today} write=${format.count} />
       <${Quota} term=${t("usage.stored")} quota=${usage.stored_bytes} write=${format.size} />
-      <div class="figure"><dt>${t("devices")}</dt><dd>${format.count(usage.devices)}</dd></div>
-      <div class="figure"><dt>${t("usage.series")}</dt><dd>${format.count(usage.series)}</dd></div>
-      <div class="figure"><dt>${t("usage.streams")}</dt><dd>${format.count(usage.open_streams)}</dd></div></dl>
+      <${Figure} term=${t("devices")} value=${format.count(usage.devices)} />
+      <${Figure} term=${t("usage.series")} value=${format.count(usage.series)} />
+      <${Figure} term=${t("usage.streams")} value=${format.count(usage.open_streams)} /></dl>
     <div class="grid-2"><${QuotaForm} key=${JSON.stringify(quotas)} quotas=${quotas} reload=${reload} />
       <${Card} title=${t("usage.days")} bare>${usage.days.length === 0 ? html`<p class="card-body muted">${t("usage.days.none")}</p>`
         : html`<${Table} caption=${t("usage.days")} rows=${[...usage.days].reverse()} keyOf=${(/** @type {any} */ row) => row.day} columns=${[
@@ -121,8 +121,8 @@ export function Deliveries({ query }) {
   const [queue, setQueue] = useState(/** @type {any} */ (null));
   const list = usePages("/v1/admin/deliveries", { state: query.state, limit: 50 }, (page) => setQueue(page.queue));
   const acting = useAction(async (/** @type {string} */ id, /** @type {string} */ deed) => { await get(`/v1/admin/deliveries/${part(id)}/${deed}`, { method: "POST" }); await list.reload(); });
-  return html`${queue && html`<dl class="figures">${["queued", "retrying", "delivered", "dead"].map((name) => html`<div class="figure" key=${name}><dt>${named("queue", name)}</dt><dd>${format.count(queue[name])}</dd></div>`)}
-      <div class="figure"><dt>${t("queue.circuit")}</dt><dd><span class="small">${queue.circuit ? named("circuit", queue.circuit) : t("circuit.none")}</span></dd></div></dl>`}
+  return html`${queue && html`<dl class="figures">${["queued", "retrying", "delivered", "dead"].map((name) => html`<${Figure} key=${name} term=${named("queue", name)} value=${format.count(queue[name])} />`)}
+      <${Figure} term=${t("queue.circuit")} value=${html`<span class="small">${queue.circuit ? named("circuit", queue.circuit) : t("circuit.none")}</span>`} /></dl>`}
     <${ProblemNotice} problem=${acting.problem} />
     <${Segments} label=${t("state")} value=${query.state ?? ""} set=${(/** @type {string} */ state) => ask({ state })} options=${[["", t("all")], ...STATES.map((name) => [name, named("state", name)])]} />
     <${Card} bare><${PagedTable} list=${list} caption=${t("admin.deliveries")} keyOf=${(/** @type {any} */ row) => row.id} empty=${html`<${Empty} icon="check" title=${t("admin.deliveries.none")}><p>${t("recommendations.empty.detail")}</p><//>`}

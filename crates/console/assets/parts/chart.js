@@ -1,7 +1,7 @@
 // A chart of series over time, drawn by uPlot.
 import uPlot from "../vendor/uplot.js";
 import { isDark, language, locale } from "../core/choices.js";
-import { number } from "../core/format.js";
+import { instant, number } from "../core/format.js";
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../core/view.js";
 import { aligned } from "./series.js";
 
@@ -14,28 +14,26 @@ const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "Liberation San
 /**
  * With `band`, the first two lines are the edges of one.
  * @param {{ lines: import("./series.js").Line[], height?: number, label: string, unit?: string, areInstants?: boolean, from?: number,
- *   to?: number, zone?: string, fill?: boolean, zero?: boolean, marks?: { at: number, words: string }[], bare?: boolean,
- *   selected?: [number, number] | null, onZoom?: (from: number, to: number) => void, sync?: string, band?: boolean }} properties
+ *   to?: number, fill?: boolean, zero?: boolean, marks?: { at: number, words: string }[],
+ *   onZoom?: (from: number, to: number) => void, sync?: string, band?: boolean }} properties
  */
 export function Chart(properties) {
-  const { lines, label, height = 260, onZoom } = properties;
+  const { lines, label, height = 260, areInstants, onZoom } = properties;
   const place = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [at, setAt] = useState(/** @type {number | null} */ (null));
   const zoom = useRef(onZoom);
   zoom.current = onZoom;
   const dark = isDark();
   const tongue = language.value;
+  const data = useMemo(() => aligned(lines, areInstants), [lines, areInstants]);
   const key = JSON.stringify([lines.map((line) => [line.label, line.values.size, [...line.values].slice(0, 2), [...line.values].slice(-2)]),
-    properties.from, properties.to, properties.selected, properties.marks, height, properties.zone]);
+    properties.from, properties.to, properties.marks, height]);
   useLayoutEffect(() => {
     const target = place.current;
     if (!target) return undefined;
-    const plot = new uPlot(options(properties, target.clientWidth, setAt, zoom), /** @type {any} */ (aligned(lines, properties.areInstants)), target);
-    if (properties.selected) select(plot, properties.selected);
+    const plot = new uPlot(options(properties, target.clientWidth, setAt, zoom), /** @type {any} */ (data), target);
     const watch = new ResizeObserver(() => {
-      if (target.clientWidth === plot.width || target.clientWidth === 0) return;
-      plot.setSize({ width: target.clientWidth, height });
-      if (properties.selected) select(plot, properties.selected);
+      if (target.clientWidth !== plot.width && target.clientWidth !== 0) plot.setSize({ width: target.clientWidth, height });
     });
     watch.observe(target);
     return () => {
@@ -45,19 +43,9 @@ export function Chart(properties) {
   }, [key, dark, tongue]);
   useEffect(() => setAt(null), [key]);
   return html`<figure class="chart">
-    ${!properties.bare && html`<${Legend} lines=${lines} at=${at} zone=${properties.zone} areInstants=${properties.areInstants} />`}
+    <${Legend} lines=${lines} data=${data} at=${at} />
     <div ref=${place} role="img" aria-label=${label} style=${{ minHeight: `${height}px` }}></div>
   </figure>`;
-}
-
-/**
- * @param {uPlot} plot
- * @param {[number, number]} selected
- */
-function select(plot, [from, to]) {
-  const left = Math.max(0, plot.valToPos(from, "x"));
-  const width = Math.max(2, Math.min(plot.over.clientWidth, plot.valToPos(to, "x")) - left);
-  plot.setSelect({ left, top: 0, width, height: plot.over.clientHeight }, false);
 }
 
 /**
@@ -68,21 +56,20 @@ function select(plot, [from, to]) {
  * @returns {uPlot.Options}
  */
 function options(properties, width, setAt, zoom) {
-  const { lines, height = 260, unit = "", from, to, zone, fill, zero, marks = [], bare, sync } = properties;
+  const { lines, height = 260, unit = "", from, to, fill, zero, marks = [], sync } = properties;
   const grid = { stroke: ink("line"), width: 1 };
   const axis = { stroke: ink("ink-2"), font: FONT, grid, ticks: { show: false } };
   const range = from !== undefined && to !== undefined ? { range: /** @type {[number, number]} */ ([from, to]) } : {};
   return {
-    width, height, legend: { show: false }, padding: [bare ? 4 : 12, 12, 0, bare ? 4 : 0],
-    ...(zone ? { tzDate: (/** @type {number} */ seconds) => uPlot.tzDate(new Date(seconds * 1000), zone) } : {}),
+    width, height, legend: { show: false }, padding: [12, 12, 0, 0],
     cursor: { drag: { x: zoom.current !== undefined, y: false, setScale: false }, points: { size: 7 }, ...(sync ? { sync: { key: sync } } : {}) },
     scales: { x: { time: true, ...range }, y: { range: (_plot, low, high) => limits(low, high, zero ?? false) } },
     axes: [
-      { ...axis, grid: { show: false }, space: 70, size: 28, values: timeTicks(zone) },
-      { ...axis, show: !bare, size: 62, values: (_plot, ticks) => ticks.map((tick) => number(tick, digits(ticks))), label: unit || " ", labelSize: 18, labelFont: FONT, labelGap: 0 },
+      { ...axis, grid: { show: false }, space: 70, size: 28, values: timeTicks() },
+      { ...axis, size: 62, values: (_plot, ticks) => ticks.map((tick) => number(tick, digits(ticks))), label: unit || " ", labelSize: 18, labelFont: FONT, labelGap: 0 },
     ],
     series: [{}, ...lines.map((line, index) => ({
-      stroke: ink(line.color), width: bare ? 1.25 : 1.75, spanGaps: false, points: { show: line.values.size < 3 },
+      stroke: ink(line.color), width: 1.75, spanGaps: false, points: { show: line.values.size < 3 },
       ...(line.dash ? { dash: line.dash } : {}), ...(fill && index === 0 ? { fill: `${ink(line.color)}1f` } : {}),
     }))],
     ...(properties.band ? { bands: [{ series: /** @type {[number, number]} */ ([1, 2]), fill: `${ink("c2")}26` }] } : {}),
@@ -111,20 +98,18 @@ function limits(low, high, zero) {
   return [zero && bottom === 0 ? 0 : bottom - room, high + room];
 }
 
-/** @param {string | undefined} zone */
-function timeTicks(zone) {
-  const inZone = zone ? { timeZone: zone } : {};
+function timeTicks() {
   /** @param {Intl.DateTimeFormatOptions} form */
-  const format = (form) => new Intl.DateTimeFormat(locale(), { ...form, ...inZone });
+  const format = (form) => new Intl.DateTimeFormat(locale(), form);
   const [clock, date, month] = [format({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" }), format({ day: "numeric", month: "short" }), format({ month: "short", year: "numeric" })];
   /** @param {uPlot} _plot @param {number[]} ticks @param {number} _axis @param {number} _space @param {number} step */
   return (_plot, ticks, _axis, _space, step) => ticks.map((tick, index) => {
-    const instant = new Date(tick * 1000);
-    if (step >= 28 * 86_400) return month.format(instant);
-    if (step >= 86_400) return date.format(instant);
-    const today = date.format(instant);
+    const at = new Date(tick * 1000);
+    if (step >= 28 * 86_400) return month.format(at);
+    if (step >= 86_400) return date.format(at);
+    const today = date.format(at);
     const before = index > 0 ? date.format(new Date(/** @type {number} */ (ticks[index - 1]) * 1000)) : "";
-    return today === before ? clock.format(instant) : index === 0 && clock.format(instant) !== "00:00" ? clock.format(instant) : today;
+    return today === before ? clock.format(at) : index === 0 && clock.format(at) !== "00:00" ? clock.format(at) : today;
   });
 }
 
@@ -152,13 +137,10 @@ function drawMarks(plot, marks) {
   ctx.restore();
 }
 
-/** @param {{ lines: import("./series.js").Line[], at: number | null, zone?: string, areInstants?: boolean }} properties */
-function Legend({ lines, at, zone, areInstants = false }) {
-  const [xs, ...values] = useMemo(() => aligned(lines, areInstants), [lines, areInstants]);
-  const instant = at === null ? undefined : xs[at];
-  const when = instant === undefined ? "" : new Intl.DateTimeFormat(locale(), {
-    dateStyle: "medium", timeStyle: "short", ...(zone ? { timeZone: zone } : {}),
-  }).format(new Date(instant * 1000));
+/** @param {{ lines: import("./series.js").Line[], data: ReturnType<typeof aligned>, at: number | null }} properties */
+function Legend({ lines, data: [xs, ...values], at }) {
+  const seconds = at === null ? undefined : xs[at];
+  const when = seconds === undefined ? "" : instant(seconds * 1000);
   return html`<figcaption class="legend">
     ${lines.map((line, index) => html`<span key=${line.label}>
       <svg viewBox="0 0 20 8" aria-hidden="true"><line x1="0" y1="4" x2="20" y2="4" stroke=${`var(--${line.color})`} stroke-width="3"

@@ -45,9 +45,9 @@ export function Field({ label, value, set, type = "text", hint, wrong, options, 
     ${wrong && html`<span class="wrong" id="${id}-wrong">${wrong}</span>`}</div>`;
 }
 
-/** @param {{ label: Children, value: boolean, set: (value: boolean) => void, disabled?: boolean }} properties */
-export const Check = ({ label, value, set, disabled }) => html`<label class="check"><input type="checkbox" checked=${value}
-  disabled=${disabled} onChange=${(/** @type {Event} */ event) => set(/** @type {HTMLInputElement} */ (event.target).checked)} />
+/** @param {{ label: Children, value: boolean, set: (value: boolean) => void }} properties */
+export const Check = ({ label, value, set }) => html`<label class="check"><input type="checkbox" checked=${value}
+  onChange=${(/** @type {Event} */ event) => set(/** @type {HTMLInputElement} */ (event.target).checked)} />
   <span>${label}</span></label>`;
 
 /** @param {{ label: string, value: string, options: [string, string][], set: (value: string) => void }} properties */
@@ -62,7 +62,7 @@ const LOOKS = {
   pending: ["", "clock"], processing: ["accent", "clock"], done: ["good", "check"], failed: ["bad", "cross"], cancelled: ["", "minus"],
   queued: ["", "clock"], leased: ["accent", "clock"], delivered: ["good", "check"], dead: ["bad", "cross"],
   accepted: ["", "check"], correction: ["accent", "check"], duplicate: ["", "minus"],
-  success: ["good", "check"], refused: ["bad", "cross"], rejected: ["bad", "cross"], conflict: ["warn", "alert"],
+  success: ["good", "check"], refused: ["bad", "cross"],
   enabled: ["good", "check"], disabled: ["", "minus"], revoked: ["bad", "cross"], expired: ["warn", "clock"], active: ["good", "check"],
   true: ["good", "check"], false: ["bad", "cross"],
 };
@@ -72,6 +72,14 @@ export function Badge({ name, words }) {
   const [look, icon] = LOOKS[name] ?? ["", "minus"];
   return html`<span class="badge ${look}"><${Icon} name=${icon} />${words ?? named("state", name)}</span>`;
 }
+
+/**
+ * A figure of a list of them; its value is still to come if it is null.
+ * @param {{ term: Children, value: Children, unit?: string, note?: Children, title?: string }} properties
+ */
+export const Figure = ({ term, value, unit, note, title }) => html`<div class="figure" title=${title}><dt>${term}</dt>
+  <dd>${value === null ? html`<span class="skeleton" style=${{ display: "inline-block", width: "4em" }}></span>` : html`${value}${unit && html`<small>${unit}</small>`}`}
+  ${note && html`<div class="note">${note}</div>`}</dd></div>`;
 
 /** @param {{ icon?: string, title: string, children?: Children }} properties */
 export const Empty = ({ icon = "requests", title, children }) => html`<div class="empty">

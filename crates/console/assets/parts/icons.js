@@ -19,7 +19,6 @@ const PATHS = {
   alert: "M12 8v5M12 16.500h.01M12 21a9 9 0 100-18 9 9 0 000 18z",
   minus: "M5 12h14",
   download: "M12 4v11M7 10l5 5 5-5M4 20h16",
-  next: "M9 6l6 6-6 6",
 };
 
 /** @param {{ name: string }} properties */

@@ -2,6 +2,9 @@
 
 /** @typedef {{ form: "ndjson" | "json" | "csv" | "other", delimiter: string, records: unknown[], header: string[], rows: string[][] }} Preview */
 
+/** The contracts of documents. */
+export const CONTRACTS = ["device/2.0", "device/1.1", "enterprise/1.1", "simple/1.0"];
+
 /** The part of a file that is looked at. */
 export const HEAD_BYTES = 256 * 1024;
 const MOST = 20;

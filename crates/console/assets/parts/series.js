@@ -1,4 +1,7 @@
-// Series of the API as what a chart draws.
+// Series of the API as what a chart draws, and the periods that they are asked for.
+import { html } from "../core/view.js";
+import { t } from "../core/words.js";
+import { Segments } from "./controls.js";
 
 /**
  * @typedef {{ begin: string, end: string, value: number | null, count: number, coverage: number }} Bucket
@@ -7,8 +10,25 @@
  * @typedef {{ label: string, unit: string, color: string, dash?: number[], values: Map<number, number | null>, ends: Map<number, number> }} Line
  */
 
+/** A day in seconds. */
+export const DAY = 86_400;
+
+/** The usual periods, in days. @type {[string, number][]} */
+const SPANS = [["1d", 1], ["7d", 7], ["30d", 30], ["90d", 90], ["1y", 365]];
+
 /** @param {string} instant */
 export const seconds = (instant) => Date.parse(instant) / 1000;
+
+/** @param {number} at seconds */
+export const iso = (at) => new Date(at * 1000).toISOString().replace(/\.\d+Z$/, "Z");
+
+/**
+ * The usual periods to choose from.
+ * @param {{ days: number | null, set: (days: number) => void }} properties the days that are shown, or null for another period
+ */
+export const Spans = ({ days, set }) => html`<${Segments} label=${t("period")} value=${SPANS.find(([, length]) => days !== null && Math.abs(length - days) < 0.01)?.[0] ?? ""}
+  options=${SPANS.map(([name]) => [name, t(/** @type {any} */ (`span.${name}`))])}
+  set=${(/** @type {string} */ name) => set(SPANS.find(([one]) => one === name)?.[1] ?? 7)} />`;
 
 /**
  * Adds series up, instant by instant; where one of them has nothing, neither has the sum.
@@ -78,7 +98,7 @@ function typicalStep(sorted) {
  * @param {number} to seconds
  */
 export function stepFor(from, to) {
-  const days = (to - from) / 86_400;
+  const days = (to - from) / DAY;
   if (days <= 0.26) return "raw";
   if (days <= 4) return "5m";
   return days <= 120 ? "hour" : days <= 3000 ? "day" : "month";

@@ -505,8 +505,6 @@ const words = {
   "state.accepted": "Accepted",
   "state.correction": "Correction",
   "state.duplicate": "Duplicate",
-  "state.conflict": "Conflict",
-  "state.rejected": "Refused",
   "state.success": "Done",
   "state.refused": "Refused",
   "state.enabled": "Enabled",

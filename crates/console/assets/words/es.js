@@ -506,8 +506,6 @@ const words = {
   "state.accepted": "Aceptada",
   "state.correction": "Corrección",
   "state.duplicate": "Duplicada",
-  "state.conflict": "Conflicto",
-  "state.rejected": "Rechazada",
   "state.success": "Hecho",
   "state.refused": "Rechazado",
   "state.enabled": "Activo",
