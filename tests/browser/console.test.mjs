@@ -15,9 +15,12 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.mi
 const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
 const HOUR = 3_600_000;
 const SITE = "madrid-1";
+const PILOT_SITE = "getafe-1";
 
 let browser;
 const words = {};
+/** The ids of what `sendPilots` has made. */
+const pilots = {};
 
 before(async () => {
   browser = await chromium.launch({
@@ -33,7 +36,16 @@ before(async () => {
 
 after(() => browser?.close());
 
-/** Sends two days of a small site, and two records that are refused. */
+/** Calls an operation as the administrator, and returns its JSON. */
+async function call(path, { method = "POST", body, type = "application/json" } = {}) {
+  const headers = { Authorization: `Bearer ${MASS_TOKEN}`, Accept: "application/json", ...(body === undefined ? {} : { "Content-Type": type }) };
+  const answer = await fetch(`${MASS_URL}${path}`, { method, headers, body });
+  const text = await answer.text();
+  assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${text}`);
+  return JSON.parse(text);
+}
+
+/** Sends two days of a small site, two records that are refused, and pilots. */
 async function send() {
   const begin = Math.floor(Date.now() / HOUR) * HOUR - 48 * HOUR;
   const lines = Array.from({ length: 49 }, (_, index) => ({
@@ -43,11 +55,57 @@ async function send() {
     metrics: { facility_power_kw: 400 + 10 * (index % 7), it_power_kw: 300 + 5 * (index % 5), temperature_celsius: 20 + (index % 9), energy_price_usd_per_kwh: 0.14 },
   }));
   lines.push({ ...lines[0], timestamp: "yesterday" }, { ...lines[1], metrics: { temperature_celsius: 4000 } });
-  const body = lines.map((line) => JSON.stringify(line)).join("\n");
-  const headers = { Authorization: `Bearer ${MASS_TOKEN}`, "Content-Type": "application/x-ndjson", Accept: "application/json" };
-  const answer = await fetch(`${MASS_URL}/v1/mass-requests/batch?quarantine=true`, { method: "POST", headers, body });
-  const { totals } = await answer.json();
+  const totals = await sendBatch(lines);
   assert.deepEqual([totals.accepted + totals.duplicate, totals.rejected], [49, 2]);
+  await sendPilots();
+}
+
+/** Sends documents, of which those that are refused are kept. */
+async function sendBatch(lines) {
+  const body = lines.map((line) => JSON.stringify(line)).join("\n");
+  const { totals } = await call("/v1/mass-requests/batch?quarantine=true", { body, type: "application/x-ndjson" });
+  return totals;
+}
+
+/** Twelve weeks of a plant that saves 10 % of its energy after eight of them. */
+function pilotHours(begin) {
+  return Array.from({ length: 12 * 168 + 1 }, (_, hour) => {
+    const daily = Math.sin((hour * Math.PI) / 12 - 2);
+    const temperature = 15 + 4 * daily + 3 * Math.sin(hour / 61) + Math.sin(hour / 17);
+    const it = 80 + 6 * daily + 2 * Math.sin(hour / 29);
+    const hvac = it * (0.12 + 0.004 * Math.max(0, temperature - 12)) * (hour >= 8 * 168 ? 0.9 : 1) * (1 + 0.01 * Math.sin(hour * hour));
+    return {
+      mass_version: "2.0",
+      timestamp: new Date(begin + hour * HOUR).toISOString().replace(".000", ""),
+      device: { id: "plant-1", type: "meter", location: "Sala 2", site_id: PILOT_SITE },
+      metrics: {
+        it_power_kw: it, hvac_power_kw: hvac, facility_power_kw: 1.1 * it + hvac, temperature_celsius: temperature,
+        humidity_percent: 60 - 15 * daily, pressure_hpa: 1010, inlet_temperature_celsius: 22,
+      },
+    };
+  });
+}
+
+/** Makes a crossover project with its schedule, and a project before and after with a report; keeps their addresses. */
+async function sendPilots() {
+  const begin = Date.parse("2025-03-03T00:00:00Z");
+  const totals = await sendBatch(pilotHours(begin));
+  assert.equal(totals.rejected, 0);
+  const period = (from, until) => ({ from: new Date(begin + from * 168 * HOUR).toISOString(), until: new Date(begin + until * 168 * HOUR).toISOString() });
+  const create = (name, design) => call("/v1/savings/projects", { body: JSON.stringify({
+    name, site_id: PILOT_SITE, weather_device: "plant-1", boundary: "hvac", zone: "UTC", design,
+    price: { per_kwh: 0.25, currency: "EUR" }, co2e_kg_per_kwh: 0.4,
+  }) });
+  const crossover = await create("Crossover", { kind: "crossover", first_day: new Date(Date.now() + 48 * HOUR).toISOString().slice(0, 10), pairs: 14, washout: false });
+  await call(`/v1/savings/projects/${crossover.id}/schedule`);
+  const before = await create("Fans", { kind: "pre_post", baseline: period(0, 8), reporting: period(8, 12) });
+  let report = await call(`/v1/savings/projects/${before.id}/reports`);
+  while (!["done", "failed"].includes(report.state)) {
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    report = await call(`/v1/savings/reports/${report.id}`, { method: "GET" });
+  }
+  assert.equal(report.state, "done", report.failure);
+  Object.assign(pilots, { crossover: crossover.id, report: report.id });
 }
 
 /** Opens a page that keeps what it must not do. */
@@ -66,12 +124,15 @@ async function open(variant) {
     if (!["data:", "blob:"].includes(protocol) && origin !== MASS_URL) strays.push(request.url());
   });
   // A violation of the content security policy is a console error as well.
-  page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(String(error)));
+  const listen = (page) => {
+    page.on("console", (message) => {
+      if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+    });
+    page.on("pageerror", (error) => complaints.push(String(error)));
+  };
+  listen(page);
   const t = (key, values = {}) => words[language][key].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
-  return { variant, context, page, t, strays, complaints };
+  return { variant, context, page, t, strays, complaints, listen };
 }
 
 /** Finds nothing that shuts somebody out, nothing that is cut off, and keeps a picture. */
@@ -102,7 +163,7 @@ async function logIn({ page, t }, email = MASS_EMAIL) {
 /** Goes to an address of the console. */
 const visit = ({ page }, hash) => page.evaluate((hash) => { location.hash = hash; }, hash);
 
-/** Every page with what shows that it is useful. */
+/** Every page with its address, or what returns it, and what shows that it is useful. */
 const PAGES = [
   ["overview", "/", (page) => page.getByRole("heading", { name: SITE })],
   ["site", `/sites/${SITE}`, (page) => page.locator(".chart canvas").first()],
@@ -111,7 +172,9 @@ const PAGES = [
   ["requests", `/requests?site_id=${SITE}`, (page) => page.locator("tbody tr").first()],
   ["import", "/import", (page) => page.locator(".drop")],
   ["quarantine", "/quarantine", (page) => page.locator("tbody tr").first()],
-  ["pilot", "/pilot", (page) => page.locator(".empty")],
+  ["pilot", "/pilot", (page) => page.locator("tbody tr").first()],
+  ["pilot-project", () => `/pilot/${pilots.crossover}`, (page) => page.locator(".days li").first()],
+  ["pilot-report", () => `/pilot/reports/${pilots.report}`, (page) => page.locator(".chart canvas").first()],
   ["pilot-plan", "/pilot/plan", (page) => page.locator("form select").nth(1)],
   ["pilot-new", "/pilot/new", (page) => page.locator("form textarea")],
   ["audit", "/audit", (page) => page.locator(".badge.good").first()],
@@ -137,7 +200,7 @@ for (const variant of VARIANTS.split(",")) {
       const asked = [];
       const count = (request) => request.url().includes("/v1/") && asked.push(request.url());
       page.on("request", count);
-      await visit(opened, hash);
+      await visit(opened, typeof hash === "string" ? hash : hash());
       await useful(page).waitFor();
       page.off("request", count);
       assert.ok(asked.length <= 6, `${name} asks ${asked.length} times: ${asked.join(" ")}`);
@@ -194,7 +257,7 @@ test("an expired session, a wrong password and an absent server are told", { tim
 
 test("a file is looked at, imported, shown, and its import undone", { timeout: PATIENCE }, async () => {
   const opened = await open(FIRST);
-  const { page, context, t, complaints } = opened;
+  const { page, context, t, complaints, listen } = opened;
   await logIn(opened);
   await visit(opened, "/import");
   const rows = ["20.5", "21.5", "4000"].map((value, index) => `2.0,2026-01-0${index + 1}T00:00:00Z,imported,hall-1,${value}`);
@@ -207,10 +270,22 @@ test("a file is looked at, imported, shown, and its import undone", { timeout: P
   await look(opened, "import-result");
   const mend = page.getByRole("link", { name: t("import.mend") });
   const record = await mend.getAttribute("href");
-  await page.getByRole("link", { name: t("import.show") }).click();
-  await page.getByRole("cell", { name: "imported", exact: true }).first().waitFor();
-  assert.equal(await page.locator("tbody tr").count(), 2);
-  await page.goBack();
+  // In another tab, since the result of an import goes with its page.
+  const shown = await context.newPage();
+  shown.setDefaultTimeout(PATIENCE);
+  listen(shown);
+  await shown.goto(new URL(await page.getByRole("link", { name: t("import.show") }).getAttribute("href"), `${MASS_URL}/`).href);
+  await shown.getByRole("cell", { name: "imported", exact: true }).first().waitFor();
+  assert.equal(await shown.locator("tbody tr").count(), 2);
+  await page.getByRole("button", { name: t("import.undo"), exact: true }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByText(t("import.undo.detail", { count: 2 })).waitFor();
+  await look(opened, "import-undo");
+  await dialog.getByRole("button", { name: t("import.undo"), exact: true }).click();
+  await dialog.getByText(t("import.undone", { count: 2 })).waitFor();
+  await dialog.getByRole("button", { name: t("close"), exact: true }).click();
+  await shown.reload();
+  await shown.getByText(t("requests.none.such"), { exact: true }).waitFor();
   await visit(opened, record.split("#")[1]);
   await page.getByText("/metrics/temperature_celsius").waitFor();
   await look(opened, "quarantine-record");
