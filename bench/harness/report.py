@@ -395,7 +395,8 @@ SECTIONS = [
     ("Savings", ["savings"], savings,
      "Simulated pilots whose true saving is known: a year before the retrofit predicts the year after it. Beside the error "
      "stands the half-width that each method gives, at 90 % confidence. Where MASS claims the supported hours alone "
-     "(`SupportPartial`), error and saving are those of these hours. `bench/savings/run FOLDER` repeats it."),
+     "(`SupportPartial`), error and saving are those of these hours. The pilots' files are not part of the repository; "
+     "`bench/savings/run FOLDER` repeats it with them."),
     ("Reading", ["reads"], reads,
      "`bench/peers/axum-sqlx` verifies the same token, reads the same row of the same table and answers the same JSON."),
     ("Logging in", ["logins"], logins, "With the default cost of bcrypt, 12, on PostgreSQL."),
