@@ -41,6 +41,15 @@ picture:
 bench *arguments:
     ./bench/run {{ arguments }}
 
+# Break what MASS stands on, under load (half an hour); one case: `just faults --only kill-mass`
+faults *arguments:
+    ./scripts/test --faults {{ arguments }}
+
+# Serve steady load for 30 minutes, and look whether anything grows; longer: `just soak --minutes 480`
+soak *arguments:
+    cargo build --release --bin mass
+    ./tests/faults/soak --binary target/release/mass {{ arguments }}
+
 # Show how long log-ins are refused, for an unknown user and for a wrong password
 login-timing *arguments:
     cargo run --release --example login-timing -- {{ arguments }}

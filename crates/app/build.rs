@@ -1,6 +1,7 @@
 //! Tells the program its commit and the time of its build, for `GET /version`.
 
 use std::env;
+use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,7 +9,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 fn main() {
     println!("cargo::rerun-if-env-changed=MASS_COMMIT");
     println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
-    println!("cargo::rerun-if-changed=../../.git/logs/HEAD");
+    // A file that is missing would make each build a new one.
+    if let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]).filter(|log| Path::new(log).exists()) {
+        println!("cargo::rerun-if-changed={log}");
+    }
+    let head = || git(&["rev-parse", "--short=12", "HEAD"]);
     let commit = env::var("MASS_COMMIT").ok().or_else(head).unwrap_or_else(|| "unknown".to_owned());
     // Reproducible builds give the time (reproducible-builds.org, SOURCE_DATE_EPOCH).
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -17,10 +22,11 @@ fn main() {
     println!("cargo::rustc-env=MASS_BUILT_AT={}", rfc3339(built_at));
 }
 
-fn head() -> Option<String> {
-    let output = Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output().ok()?;
-    let commit = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-    (output.status.success() && !commit.is_empty()).then_some(commit)
+/// Returns the line that git prints, if there is git and a repository.
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).output().ok()?;
+    let line = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !line.is_empty()).then_some(line)
 }
 
 fn rfc3339(seconds: u64) -> String {

@@ -14,6 +14,7 @@ const PACKAGES = [
   { name: "@preact/signals-core", version: "1.14.5", files: { "signals-core.js": "dist/signals-core.mjs" } },
   { name: "@preact/signals", version: "2.11.4", files: { "signals.js": "dist/signals.mjs" } },
   { name: "htm", version: "3.1.1", files: { "htm.js": "dist/htm.mjs" } },
+  { name: "uqr", version: "0.1.3", files: { "qr.js": "dist/index.mjs" } },
   { name: "uplot", version: "1.6.32", files: { "uplot.js": "dist/uPlot.iife.min.js", "uplot.css": "dist/uPlot.min.css" } },
 ];
 

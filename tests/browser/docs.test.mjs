@@ -1,32 +1,12 @@
 // Opens the Swagger UI in a real Chromium as a newcomer would: authorise, try an operation, read the answer.
 // Needs a running server (scripts/with-server) and CHROMIUM, the browser's path; SCREENSHOT, a path, is optional.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { chromium } from "playwright-core";
+import { after, test } from "node:test";
+import { MASS_EMAIL, MASS_TOKEN, MASS_URL, PATIENCE, browser } from "./visitor.mjs";
 
-const { CHROMIUM, MASS_EMAIL, MASS_TOKEN, MASS_URL, SCREENSHOT } = process.env;
+const { SCREENSHOT } = process.env;
 
-// Long enough for a machine that compiles and tests beside: nothing here is about time.
-const PATIENCE = 180_000;
-
-let browser;
-
-before(async () => {
-  browser = await chromium.launch({
-    executablePath: CHROMIUM,
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
-});
-
-after(() => browser?.close());
+after(() => browser.close());
 
 test("the documentation page authorises and executes an operation, offline", { timeout: PATIENCE }, async () => {
   const page = await browser.newPage({ viewport: { width: 1280, height: 1000 } });

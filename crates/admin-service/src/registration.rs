@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use mass_auth::NewPassword;
 use mass_domain::access::{Actor, Role};
 use mass_domain::port::PortError;
-use mass_domain::tenancy::TenantId;
+use mass_domain::tenancy::{Suspended, TenantId};
 use mass_domain::trace::Origin;
 use mass_domain::users::Email;
 
@@ -28,6 +28,9 @@ pub enum RegisterError {
     /// The configuration does not allow it.
     #[error("registration is closed")]
     Closed,
+    /// The tenant of new users is suspended.
+    #[error(transparent)]
+    Suspended(#[from] Suspended),
     /// Too many passwords are being hashed. A later attempt may succeed.
     #[error("too many passwords are being hashed at the moment")]
     Busy,
@@ -62,6 +65,8 @@ impl AdminService {
         let new = NewUser { email, roles: BTreeSet::from([Role::Viewer]), password: Some(password) };
         match self.store_user(tenant, new, Actor::Anonymous, origin).await {
             Ok(_) | Err(CreateUserError::EmailTaken) => Ok(()),
+            // A tenant that is deleted is none, but it was one when the server was configured.
+            Err(CreateUserError::Suspended(error)) => Err(error.into()),
             Err(CreateUserError::Busy) => Err(RegisterError::Busy),
             Err(CreateUserError::Store(error)) => Err(RegisterError::Store(error)),
             Err(

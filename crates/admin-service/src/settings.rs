@@ -41,7 +41,9 @@ impl SettingsChange {
 }
 
 fn shown(settings: &TenantSettings) -> Value {
-    json!({"auto_send": settings.auto_send, "quarantine": settings.quarantine})
+    json!({
+        "auto_send": settings.auto_send, "quarantine": settings.quarantine, "second_factor": settings.second_factor,
+    })
 }
 
 /// The settings of a tenant, and their effective values on this server.

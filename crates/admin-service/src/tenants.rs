@@ -8,7 +8,7 @@ use mass_domain::access::{Forbidden, Permission, Principal, Role};
 use mass_domain::audit::{Act, Action, NewEvent, Object};
 use mass_domain::page::{CursorScope, Limit, Page};
 use mass_domain::port::PortError;
-use mass_domain::tenancy::{Tenant, TenantId};
+use mass_domain::tenancy::{Lifecycle, Tenant, TenantId};
 use mass_domain::trace::Origin;
 use mass_domain::users::Email;
 
@@ -96,7 +96,7 @@ impl AdminService {
             return Err(CreateTenantError::Taken);
         }
         let password = self.initial_password(new.admin_password).await?;
-        let tenant = Tenant { id: new.id, created_at: self.clock.now() };
+        let tenant = Tenant { id: new.id, created_at: self.clock.now(), lifecycle: Lifecycle::default() };
         let roles = BTreeSet::from([Role::Admin, Role::Operator]);
         let user = self.new_user(tenant.id.clone(), new.admin_email, roles, tenant.created_at);
         let act = Act::new(principal.actor(), tenant.created_at, origin);

@@ -1,6 +1,6 @@
 //! The users of a tenant: creation, lists, and changes of roles and status.
 //!
-//! Users are never deleted, because audit events refer to them permanently.
+//! The row of a user who is deleted stays, because audit events refer to its id permanently.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use mass_domain::audit::{Act, Action, NewEvent, Object};
 use mass_domain::ids::UserId;
 use mass_domain::page::{CursorScope, Limit, Page};
 use mass_domain::port::PortError;
-use mass_domain::tenancy::TenantId;
+use mass_domain::tenancy::{Suspended, TenantId};
 use mass_domain::time::Timestamp;
 use mass_domain::trace::Origin;
 use mass_domain::users::{Email, User};
@@ -83,6 +83,9 @@ pub enum CreateUserError {
     /// The tenant does not exist, or nobody can log in to it.
     #[error("the tenant does not exist")]
     NoSuchTenant,
+    /// The tenant is suspended.
+    #[error(transparent)]
+    Suspended(#[from] Suspended),
     /// Too many passwords are being hashed. A later attempt may succeed.
     #[error("too many passwords are being hashed at the moment")]
     Busy,
@@ -100,6 +103,8 @@ from_passwords_error!(CreateUserError);
 pub struct UserChange {
     /// The caller.
     pub principal: Principal,
+    /// The new address.
+    pub email: Option<Email>,
     /// The new roles.
     pub roles: Option<BTreeSet<Role>>,
     /// The new status: `true` disables the user.
@@ -116,9 +121,16 @@ impl UserChange {
     /// Computes the changed user. `other_admins` is the number of other enabled administrators of the tenant.
     ///
     /// # Errors
-    /// [`ChangeUserError::Forbidden`] before [`ChangeUserError::LastAdmin`].
+    /// [`ChangeUserError::NotFound`] for a user who is deleted, then [`ChangeUserError::Forbidden`] before
+    /// [`ChangeUserError::LastAdmin`].
     pub fn apply(&self, user: &User, other_admins: usize) -> Result<User, ChangeUserError> {
+        if user.deleted_at.is_some() {
+            return Err(ChangeUserError::NotFound);
+        }
         let mut changed = user.clone();
+        if let Some(email) = &self.email {
+            changed.email = email.clone();
+        }
         if let Some(roles) = &self.roles {
             changed.roles.clone_from(roles);
         }
@@ -149,6 +161,8 @@ impl UserChange {
             .done(&after.tenant_id, Action::UserChanged, Object::User(after.id))
             .with("before", shown(before))
             .with("after", shown(after));
+        // Not the address itself: the log cannot forget personal data.
+        let event = if before.email == after.email { event } else { event.with("email_changed", true) };
         if self.disabled == Some(true) { event.with("revoked_keys", revoked_keys) } else { event }
     }
 }
@@ -165,6 +179,8 @@ pub struct ChangedUser {
 /// The part of a [`UserChange`] that the caller requests. `None` leaves a value unchanged.
 #[derive(Debug, Clone, Default)]
 pub struct UserPatch {
+    /// The new address.
+    pub email: Option<Email>,
     /// The new roles.
     pub roles: Option<BTreeSet<Role>>,
     /// The new status: `true` disables the user.
@@ -173,7 +189,8 @@ pub struct UserPatch {
     pub keep_keys: bool,
 }
 
-fn shown(user: &User) -> Value {
+/// Shows the roles and the status of a user, as events have them.
+pub(crate) fn shown(user: &User) -> Value {
     let roles: Vec<&str> = user.roles.iter().map(|role| role.as_str()).collect();
     json!({"roles": roles, "disabled": user.disabled_at.is_some()})
 }
@@ -193,6 +210,9 @@ pub enum ChangeUserError {
     /// The caller's tenant has no such user.
     #[error("the user does not exist")]
     NotFound,
+    /// The address is another user's, in any tenant.
+    #[error("a user with this e-mail address exists already")]
+    EmailTaken,
     /// The tenant would have no enabled administrator left.
     #[error("the user is the last administrator of the tenant")]
     LastAdmin,
@@ -246,7 +266,7 @@ impl AdminService {
         created_at: Timestamp,
     ) -> User {
         let id = UserId::from_uuid(self.next_id(created_at));
-        User { id, tenant_id, email, roles, disabled_at: None, created_at }
+        User { id, tenant_id, email, roles, disabled_at: None, deleted_at: None, second_factor_at: None, created_at }
     }
 
     /// Returns a user of the caller's tenant.
@@ -270,7 +290,7 @@ impl AdminService {
         Ok(Page::from_lookahead(rows, query.limit, scope, |row| row.id.as_uuid()))
     }
 
-    /// Changes the roles or the status of a user of the caller's tenant. It takes effect on the user's next request.
+    /// Changes the address, the roles or the status of a user of the caller's tenant. It takes effect on the user's next request.
     /// Disabling a user also revokes the keys that it created, directly or through other keys, unless `keep_keys` is
     /// set.
     ///
@@ -284,12 +304,12 @@ impl AdminService {
         origin: &Origin,
     ) -> Result<ChangedUser, ChangeUserError> {
         principal.require(Permission::UsersManage)?;
-        let UserPatch { roles, disabled, keep_keys } = patch;
-        if roles.is_some() || disabled == Some(false) {
+        let UserPatch { email, roles, disabled, keep_keys } = patch;
+        if email.is_some() || roles.is_some() || disabled == Some(false) {
             self.require_unbound::<ChangeUserError>(principal).await?;
         }
         let (at, origin) = (self.clock.now(), origin.clone());
-        let change = UserChange { principal: principal.clone(), roles, disabled, keep_keys, at, origin };
+        let change = UserChange { principal: principal.clone(), email, roles, disabled, keep_keys, at, origin };
         self.stores.accounts.update(principal.tenant(), id, change).await
     }
 }
@@ -313,6 +333,8 @@ mod tests {
             email: Email::parse("a@example.test").unwrap(),
             roles: roles.iter().copied().collect(),
             disabled_at: None,
+            deleted_at: None,
+            second_factor_at: None,
             created_at: at(0),
         }
     }
@@ -321,7 +343,7 @@ mod tests {
         let principal = user(by).into_principal(SessionId::from_uuid(Uuid::nil())).unwrap();
         let roles = roles.map(|roles| roles.iter().copied().collect());
         let origin = Origin { request_id: RequestId::parse("r-1").unwrap(), trace: None, address: None };
-        UserChange { principal, roles, disabled, keep_keys: false, at: at(9), origin }
+        UserChange { principal, email: None, roles, disabled, keep_keys: false, at: at(9), origin }
     }
 
     #[test]
@@ -334,6 +356,24 @@ mod tests {
         assert_eq!(change(&[Role::Admin], None, Some(false)).apply(&earlier, 1).unwrap(), viewer);
         let promoted = change(&[Role::Admin], Some(&[Role::Operator]), None).apply(&viewer, 1).unwrap();
         assert_eq!(promoted, user(&[Role::Operator]));
+    }
+
+    #[test]
+    fn a_new_address_is_told_of_and_not_told() {
+        let viewer = user(&[Role::Viewer]);
+        let email = Some(Email::parse("b@example.test").unwrap());
+        let change = UserChange { email, ..change(&[Role::Admin], None, None) };
+        let changed = change.apply(&viewer, 1).unwrap();
+        assert_eq!(changed, User { email: Email::parse("b@example.test").unwrap(), ..viewer.clone() });
+        let detail = Value::Object(change.event(&viewer, &changed, 0).detail);
+        assert!(detail["email_changed"] == true && !detail.to_string().contains('@'), "{detail}");
+    }
+
+    #[test]
+    fn a_deleted_user_is_not_changed() {
+        let deleted = User { deleted_at: Some(at(1)), ..user(&[Role::Viewer]) };
+        let refused = change(&[Role::Admin], None, Some(false)).apply(&deleted, 1);
+        assert!(matches!(refused, Err(ChangeUserError::NotFound)), "{refused:?}");
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub(crate) fn judge(
         let is_first = state.points.iter().all(|point| point.at >= state.window.first);
         windows.push(NewWindow { stretch, points, hours, is_first });
     }
-    let row = row(change, kind, stored.as_ref(), &windows);
+    let row = row(id, change, kind, stored.as_ref(), &windows);
     match &row {
         Some(row) if stored.as_ref() != Some(row) => update.series.push(row.clone()),
         None if stored.is_some() => update.gone_series.push(id),
@@ -82,6 +82,7 @@ fn replace_points(id: SeriesId, change: &SeriesChange, state: &WindowState, upda
 
 /// Returns the row of a series after the change; `None` if it has no points any more.
 fn row(
+    id: SeriesId,
     change: &SeriesChange,
     kind: MetricKind,
     stored: Option<&SeriesRow>,
@@ -100,6 +101,7 @@ fn row(
     let points = valid(&last.points);
     let newest = points.last()?;
     Some(SeriesRow {
+        id,
         key: change.key.clone(),
         kind,
         first_at,

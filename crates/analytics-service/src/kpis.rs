@@ -9,16 +9,16 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use mass_domain::access::{Forbidden, Permission, Principal};
-use mass_domain::analytics::{Figures, HOUR, Indicator, Micros, Resolution, Split};
+use mass_domain::analytics::{AbsenceCode, Figures, HOUR, Indicator, Micros, Resolution, SeriesId, Split};
 use mass_domain::port::PortError;
 use mass_domain::time::Timestamp;
 
-use crate::answer::Halt;
+use crate::answer::{Halt, Output};
 use crate::period::{self, Buckets, PeriodError, instant};
 use crate::store::{SeriesFilter, SeriesRow, Snapshot, SourceFilter};
-use crate::stretches::{self, read_hours};
+use crate::stretches::{self, Table};
 use crate::{AnalyticsService, AnswerStream, TooSlow};
-use read::{ROWS, Reader};
+use read::{ROWS, add_up};
 use roles::Roles;
 use tally::{Tally, float};
 use values::values;
@@ -34,6 +34,12 @@ const LIMITS: [(&str, i64); 2] = [("day", 1096), ("month", 7305)];
 
 /// The most buckets of a page.
 const PAGE: usize = 100;
+
+/// The most sites and devices whose series are found together.
+const SOURCES: u64 = 900;
+
+/// The most days whose hours are read together to find the greatest powers.
+const PEAKS: usize = 800;
 
 /// The most series of which rows are read together.
 const SERIES: usize = 1000;
@@ -94,8 +100,23 @@ pub struct Kpi {
     pub unit: &'static str,
     /// The share of the stretch that the value is computed from, of 0 to 1.
     pub coverage: f64,
-    /// The reason for which there is no value, as a phrase. Exactly those without a value have one.
-    pub reason: Option<String>,
+    /// The reason for which there is no value. Exactly those without a value have one.
+    pub absence: Option<Absence>,
+}
+
+/// The reason for which an indicator has no value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Absence {
+    /// The code, for programs.
+    pub code: AbsenceCode,
+    /// A phrase for people.
+    pub reason: String,
+}
+
+impl Absence {
+    pub(crate) fn new(code: AbsenceCode, reason: impl Into<String>) -> Self {
+        Self { code, reason: reason.into() }
+    }
 }
 
 /// The indicators of a site for a stretch of time.
@@ -115,6 +136,8 @@ pub struct SiteKpis {
 
 /// Indicators, page by page: by site, and then by stretch. The head has the sites.
 pub type KpiStream = AnswerStream<Vec<String>, Vec<SiteKpis>, KpiError>;
+
+type Pages = Output<Vec<String>, Vec<SiteKpis>, KpiError>;
 
 impl AnalyticsService {
     /// Begins to compute the indicators of sites.
@@ -141,12 +164,14 @@ impl AnalyticsService {
         self.stream(principal.tenant(), move |snapshot, output| {
             let as_of = snapshot.position()?;
             let sites = select(snapshot, sites).map_err(Halt::Failed)?;
-            output.head(as_of, sites.clone())?;
-            for site in &sites {
-                let roles = Roles::find(snapshot, site, &period, (tariff, carbon))?;
-                let tallies = Reader::tally(snapshot, &roles, &buckets)?;
-                for (buckets, tallies) in buckets.chunks(PAGE).zip(tallies.chunks(PAGE)) {
-                    output.page(page(snapshot, site, &roles, buckets, tallies)?)?;
+            output.head(as_of, sites.iter().map(|(site, _)| site.clone()).collect())?;
+            for sites in together(&sites) {
+                let found = Roles::find(snapshot, &sites, &period, (tariff, carbon))?;
+                let mut rest = found.as_slice();
+                while !rest.is_empty() {
+                    let (next, others) = rest.split_at(readable(rest, &buckets));
+                    send(snapshot, output, next, &buckets)?;
+                    rest = others;
                 }
             }
             Ok(())
@@ -155,58 +180,97 @@ impl AnalyticsService {
     }
 }
 
-/// Returns the sites in their order, once each. Requires that documents name them.
-fn select(snapshot: &mut dyn Snapshot, named: Vec<String>) -> Result<Vec<String>, KpiError> {
+/// A site with the number of its devices.
+type Site = (String, u64);
+
+/// Returns the sites in their order, once each. Requires that documents name them. The devices of named ones are not counted.
+fn select(snapshot: &mut dyn Snapshot, named: Vec<String>) -> Result<Vec<Site>, KpiError> {
     if named.is_empty() {
         let sites = snapshot.sites(None, LOOKAHEAD)?;
-        let is_too_many = sites.len() > MAX_SITES;
-        return if is_too_many { Err(KpiError::TooMany) } else { Ok(sites.into_iter().map(|(id, _)| id).collect()) };
+        return if sites.len() > MAX_SITES { Err(KpiError::TooMany) } else { Ok(sites) };
     }
     let mut sites = Vec::new();
     for site in BTreeSet::from_iter(named) {
         let series = SeriesFilter { sites: vec![site.clone()], ..SeriesFilter::default() };
-        let devices = SourceFilter { site_id: Some(site.clone()), ..SourceFilter::default() };
+        let devices = SourceFilter { sites: vec![site.clone()], ..SourceFilter::default() };
         if snapshot.series(&series, 1)?.is_empty() && snapshot.devices(&devices, 1)?.is_empty() {
             return Err(KpiError::UnknownSite(site));
         }
-        sites.push(site);
+        sites.push((site, u64::MAX));
     }
     Ok(sites)
 }
 
-/// Computes the indicators of some buckets of a site.
-fn page(
+/// Divides sites so that a part has a bounded number of sources, or one site.
+fn together(sites: &[Site]) -> Vec<Vec<String>> {
+    let (mut parts, mut sources): (Vec<Vec<String>>, u64) = (Vec::new(), 0);
+    for (site, devices) in sites {
+        sources = sources.saturating_add(*devices).saturating_add(1);
+        match parts.last_mut() {
+            Some(part) if sources <= SOURCES => part.push(site.clone()),
+            _ => {
+                parts.push(vec![site.clone()]);
+                sources = devices.saturating_add(1);
+            }
+        }
+    }
+    parts
+}
+
+/// Returns the number of sites, at least one, of which rows are read together.
+fn readable(sites: &[Roles], buckets: &[Range<Micros>]) -> usize {
+    let rows = stretches::rows_of(buckets).max(1);
+    let mut room = ROWS / rows;
+    let fits = |roles: &&Roles| {
+        let left = room.checked_sub(roles.counted().len().max(1));
+        room = left.unwrap_or(0);
+        left.is_some()
+    };
+    sites.iter().take_while(fits).count().max(1)
+}
+
+/// Computes and sends the indicators of sites.
+fn send(
     snapshot: &mut dyn Snapshot,
-    site: &str,
-    roles: &Roles,
+    output: &Pages,
+    sites: &[Roles],
     buckets: &[Range<Micros>],
-    tallies: &[Tally],
-) -> Result<Vec<SiteKpis>, PortError> {
-    let intake = intake(snapshot, &roles.intake, buckets)?;
-    let mut page = Vec::with_capacity(buckets.len());
-    for ((bucket, tally), intake) in buckets.iter().zip(tallies).zip(intake) {
+) -> Result<(), Halt<KpiError>> {
+    let tallies = add_up(snapshot, sites, buckets)?;
+    let peaks = peaks(snapshot, sites, &tallies)?;
+    let intake = intake(snapshot, sites, buckets)?;
+    let of_site = |(roles, tallies)| buckets.iter().zip(tallies).map(move |(bucket, tally)| (roles, bucket, tally));
+    let cells = sites.iter().zip(&tallies).flat_map(of_site);
+    let mut page = Vec::new();
+    for (((roles, bucket, tally), peak), intake) in cells.zip(peaks).zip(intake.into_iter().flatten()) {
         page.push(SiteKpis {
-            site_id: site.to_owned(),
+            site_id: roles.site_id.clone(),
             from: instant(bucket.start)?,
             to: instant(bucket.end)?,
             kpis: values(roles, tally, intake, float(bucket.end - bucket.start)),
-            peak_at: peak_at(snapshot, roles, tally)?,
+            peak_at: peak.map(instant).transpose()?,
         });
+        if page.len() == PAGE {
+            output.page(std::mem::take(&mut page))?;
+        }
     }
-    Ok(page)
+    if page.is_empty() { Ok(()) } else { output.page(page) }
 }
 
-/// Adds up the figures of all intake temperatures, for each of some buckets.
+/// Adds up the figures of all intake temperatures of each site, for each of some buckets.
 fn intake(
     snapshot: &mut dyn Snapshot,
-    rows: &[SeriesRow],
+    sites: &[Roles],
     buckets: &[Range<Micros>],
-) -> Result<Vec<Option<Figures>>, PortError> {
-    let mut totals: Vec<Option<Figures>> = vec![None; buckets.len()];
+) -> Result<Vec<Vec<Option<Figures>>>, PortError> {
+    let mut totals: Vec<Vec<Option<Figures>>> = vec![vec![None; buckets.len()]; sites.len()];
+    let of_site = |(site, roles): (usize, &Roles)| roles.intake.iter().cloned().map(move |row| (site, row)).collect();
+    let rows: Vec<(usize, SeriesRow)> = sites.iter().enumerate().flat_map::<Vec<_>, _>(of_site).collect();
+    let (sites, rows): (Vec<usize>, Vec<SeriesRow>) = rows.into_iter().unzip();
     let together = (ROWS / stretches::rows_of(buckets).max(1)).clamp(1, SERIES);
-    for rows in rows.chunks(together) {
-        for figures in stretches::read_together(snapshot, rows, buckets)? {
-            for (total, next) in totals.iter_mut().zip(figures) {
+    for (sites, rows) in sites.chunks(together).zip(rows.chunks(together)) {
+        for (site, figures) in sites.iter().zip(stretches::read_together(snapshot, rows, buckets)?) {
+            for (total, next) in totals[*site].iter_mut().zip(figures) {
                 *total = Figures::total(total.iter().chain(&next));
             }
         }
@@ -214,16 +278,35 @@ fn intake(
     Ok(totals)
 }
 
-/// Finds the hour with the greatest power of the facility.
-fn peak_at(snapshot: &mut dyn Snapshot, roles: &Roles, tally: &Tally) -> Result<Option<Timestamp>, PortError> {
-    let Some((peak, cell)) = &tally.peak else { return Ok(None) };
-    let mut begin = cell.start;
-    if cell.end - cell.start > HOUR {
-        let hours = read_hours(snapshot, &roles.facility, cell)?;
-        let first = hours.into_iter().find(|(_, figures)| figures.max.to_bits() == peak.to_bits());
-        begin = first.map_or(begin, |((_, hour), _)| hour);
+/// Finds the hours with the greatest power of the facility, in the order of sites and buckets.
+fn peaks(
+    snapshot: &mut dyn Snapshot,
+    sites: &[Roles],
+    tallies: &[Vec<Tally>],
+) -> Result<Vec<Option<Micros>>, PortError> {
+    let (mut begins, mut days) = (Vec::new(), Vec::new());
+    for (roles, tallies) in sites.iter().zip(tallies) {
+        for Tally { peak, .. } in tallies {
+            if let (Some((peak, cell)), [row]) = (peak, roles.facility.as_slice())
+                && cell.end - cell.start > HOUR
+            {
+                days.push((begins.len(), *peak, (row.id, cell.clone())));
+            }
+            begins.push(peak.as_ref().map(|(_, cell)| cell.start));
+        }
     }
-    instant(begin).map(Some)
+    for days in days.chunks(PEAKS) {
+        let stretches: Vec<(SeriesId, Range<Micros>)> = days.iter().map(|(.., stretch)| stretch.clone()).collect();
+        let table: Table =
+            snapshot.hours(&stretches)?.into_iter().map(|(id, hour, figures)| ((id, hour), figures)).collect();
+        for (place, peak, (id, day)) in days {
+            let mut hours = table.range((*id, day.start)..(*id, day.end));
+            if let Some(((_, hour), _)) = hours.find(|(_, figures)| figures.max.to_bits() == peak.to_bits()) {
+                begins[*place] = Some(*hour);
+            }
+        }
+    }
+    Ok(begins)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! Does not belong here: HTTP, SQL, and rules that can be decided without a port (those are `mass-domain`'s).
 
 mod answer;
+mod documents;
 mod hours;
 mod judge;
 mod kpis;
@@ -24,8 +25,9 @@ use std::sync::Arc;
 use mass_domain::time::Clock;
 
 pub use answer::{Answer, AnswerStream, TooSlow};
-pub use hours::{HoursError, HoursQuery, MAX_HOUR_SERIES, SiteHour, site_hours};
-pub use kpis::{Kpi, KpiError, KpiQuery, KpiStream, MAX_SITES, SiteKpis};
+pub use documents::SiteDocuments;
+pub use hours::{HoursError, HoursQuery, SiteHour};
+pub use kpis::{Absence, Kpi, KpiError, KpiQuery, KpiStream, MAX_SITES, SiteKpis};
 pub use period::PeriodError;
 pub use projector::{Progress, ProjectError, Projector};
 pub use quality::{QualityError, QualityQuery, QualityStream, SeriesFinding};

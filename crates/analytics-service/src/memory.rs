@@ -299,7 +299,7 @@ impl Rows {
             }
         }
         update.gone_series.iter().for_each(|id| drop(self.series.remove(id).unwrap()));
-        self.series.extend(update.series.into_iter().map(|row| (row.key.id(), row)));
+        self.series.extend(update.series.into_iter().map(|row| (row.id, row)));
         for (id, at, sequence) in update.gone_points {
             self.points.remove(&(id, at, sequence));
         }
@@ -340,7 +340,7 @@ impl Rows {
             }
             let interval = interval_at(&points_of_times, points_of_times.len() - 1);
             let (first_at, last_at, last_value) = (first.at, last.at, last.value);
-            let row = SeriesRow { key: key.clone(), kind, first_at, last_at, last_value, interval };
+            let row = SeriesRow { id, key: key.clone(), kind, first_at, last_at, last_value, interval };
             new.series.insert(id, row);
         }
         new
@@ -387,7 +387,8 @@ impl Snapshot for View {
         rows.retain(|row| {
             let Source { site_id, device_id } = &row.source;
             let is_behind = filter.after.as_ref().is_none_or(|after| order(&row.source) > order(after));
-            let is_of_site = filter.site_id.is_none() || filter.site_id == *site_id;
+            let is_of_site =
+                filter.sites.is_empty() || site_id.as_ref().is_some_and(|site| filter.sites.contains(site));
             let is_it = filter.device_id.is_none() || filter.device_id == *device_id;
             device_id.is_some() && is_behind && is_of_site && is_it
         });
@@ -419,24 +420,16 @@ impl Snapshot for View {
     fn series(&mut self, filter: &SeriesFilter, limit: u32) -> Result<Vec<SeriesRow>, PortError> {
         let mut rows: Vec<SeriesRow> = self.0.rows.series.values().cloned().collect();
         rows.sort_by(|row, other| row.key.cmp(&other.key));
-        rows.retain(|SeriesRow { key: SeriesKey { source: Source { site_id, device_id }, metric }, .. }| {
-            let is_in = |names: &[String], name: &Option<String>| {
-                names.is_empty() || name.as_ref().is_some_and(|name| names.contains(name))
-            };
-            let is_left = !filter.without_devices || device_id.is_none();
-            let is_metric = filter.metrics.is_empty() || filter.metrics.contains(metric);
-            is_in(&filter.sites, site_id) && is_in(&filter.devices, device_id) && is_metric && is_left
-        });
+        rows.retain(|row| filter.admits(&row.key));
         rows.truncate(usize::try_from(limit).unwrap());
         Ok(rows)
     }
 
     fn hours(
         &mut self,
-        series: &[SeriesId],
-        within: Range<Micros>,
+        stretches: &[(SeriesId, Range<Micros>)],
     ) -> Result<Vec<(SeriesId, Micros, Figures)>, PortError> {
-        Ok(select(&self.0.rows.hours, series, &within))
+        Ok(stretches.iter().flat_map(|(id, within)| select(&self.0.rows.hours, &[*id], within)).collect())
     }
 
     fn days(

@@ -3,7 +3,9 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
-use mass_domain::analytics::{DAY, HOUR, Micros, Point, Reading, SeriesId, SeriesKey, SourceId, floor, reading};
+use mass_domain::analytics::{
+    DAY, HOUR, Micros, Point, Reading, SeriesId, SeriesKey, Source, SourceId, floor, has_readings, reading,
+};
 use mass_domain::json;
 
 use crate::store::{
@@ -46,7 +48,7 @@ pub(crate) struct Plan {
     pub(crate) marks: Vec<(SeriesId, Point)>,
     /// The places at which such marks of removed requests would be.
     pub(crate) gone_marks: Vec<(SeriesId, Micros, i64)>,
-    /// The ids of the series, since computing one takes longer than finding it.
+    /// The ids of the series: to compute one takes longer than to find it.
     ids: HashMap<SeriesKey, SeriesId>,
 }
 
@@ -71,11 +73,12 @@ impl SeriesChange {
 pub(crate) fn plan(batch: LogBatch) -> Result<Plan, PlanError> {
     let LogBatch { steps, latest, series, .. } = batch;
     let (mut added, mut removed) = (BTreeMap::new(), BTreeMap::new());
+    let mut sources = HashMap::new();
     for step in steps {
         match step.change {
             // It has been erased since: its deletion follows.
             Change::Added(None) => {}
-            Change::Added(Some(document)) => add(step.sequence, document, &mut added, &mut removed)?,
+            Change::Added(Some(document)) => add(step.sequence, document, &mut sources, &mut added, &mut removed)?,
             Change::Removed { accepted, stored } => {
                 let is_new = added.remove(&accepted).is_some_and(|new| !new.is_stored);
                 if let Some(request) = stored.filter(|_| !is_new) {
@@ -108,11 +111,17 @@ struct Added {
 fn add(
     sequence: i64,
     document: StoredDocument,
+    sources: &mut HashMap<Source, SourceId>,
     added: &mut BTreeMap<i64, Added>,
     removed: &mut BTreeMap<i64, ProjectedRequest>,
 ) -> Result<(), PlanError> {
     let reading = read(&document).map_err(|reason| PlanError::Unreadable(Unreadable { sequence, reason }))?;
-    let place = reading.as_ref().map(|reading| Place { source: reading.source.id(), at: reading.at });
+    let mut place = |Reading { source, at, .. }: &Reading| {
+        let known = sources.get(source).copied();
+        let id = known.unwrap_or_else(|| *sources.entry(source.clone()).or_insert_with(|| source.id()));
+        Place { source: id, at: *at }
+    };
+    let place = reading.as_ref().map(&mut place);
     let StoredDocument { accepted, accepted_at, text, .. } = document;
     let request = ProjectedRequest { accepted, day: floor(accepted_at, DAY), bytes: text.len() as u64, place };
     let is_stored = removed.remove(&accepted).is_some();
@@ -122,6 +131,9 @@ fn add(
 
 /// Reads a document, or returns the reason for which that is not possible.
 fn read(document: &StoredDocument) -> Result<Option<Reading>, String> {
+    if !has_readings(document.contract) {
+        return Ok(None);
+    }
     let value = json::parse(document.text.as_bytes()).map_err(|error| error.to_string())?;
     reading(document.contract, &value).map_err(|error| error.to_string())
 }

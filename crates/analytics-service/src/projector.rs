@@ -17,8 +17,16 @@ const EVENTS: u32 = 5000;
 /// The most events of a batch when catching up: it changes a series fewer times.
 const MORE_EVENTS: u32 = 40_000;
 
-/// The most bytes of documents in a batch. One document may have more.
-const BYTES: u64 = 12 << 20;
+/// How many times as many events a batch has as the one before, when catching up: the first one is there to be projected
+/// soon, while the next one is read.
+const GROWTH: u32 = 4;
+
+/// The most bytes of documents in a batch. One document may have more. It bounds the memory beside ingestion: the points
+/// of a document, with the hours and days that they change, take several times its size.
+const BYTES: u64 = 3 << 20;
+
+/// The most bytes of documents in a batch when catching up.
+const MORE_BYTES: u64 = 12 << 20;
 
 /// The number of windows from which on no further series is read together with them. It bounds the memory: a window of
 /// a series with a value a second has an hour of 3,600 points.
@@ -157,13 +165,13 @@ impl Projector {
     /// # Errors
     /// [`ProjectError`]. The projection is then unchanged.
     pub async fn step(&self, tenant: &TenantId) -> Result<Progress, ProjectError> {
-        let batch = self.read(tenant, None, self.limit(tenant, self.events)).await?;
+        let batch = self.read(tenant, None, self.limit(tenant, self.events), BYTES).await?;
         self.project_what_can_be(tenant, batch).await
     }
 
     /// Reads the next part of the log and plans its changes: on a thread of its own, since documents are parsed.
-    async fn read(&self, tenant: &TenantId, after: Option<i64>, limit: u32) -> Result<Planned, PortError> {
-        let batch = self.store.next(tenant, after, limit, BYTES).await?;
+    async fn read(&self, tenant: &TenantId, after: Option<i64>, limit: u32, bytes: u64) -> Result<Planned, PortError> {
+        let batch = self.store.next(tenant, after, limit, bytes).await?;
         spawn_blocking(move || Planned::new(batch)).await.map_err(|error| PortError::Unexpected(error.into()))
     }
 
@@ -174,17 +182,18 @@ impl Projector {
     /// [`ProjectError`]. The batches before it are projected.
     pub async fn catch_up(&self, tenant: &TenantId) -> Result<Progress, ProjectError> {
         let (mut events, mut points, mut idle) = (0, 0, 0);
-        let mut ahead = None;
+        let (mut ahead, mut most) = (None, self.events);
         loop {
-            let limit = self.limit(tenant, self.more_events);
             let batch = match ahead.take() {
                 Some(batch) => batch,
-                None => self.read(tenant, None, limit).await?,
+                None => self.read(tenant, None, self.limit(tenant, most), MORE_BYTES).await?,
             };
+            most = most.saturating_mul(GROWTH).min(self.more_events);
+            let limit = self.limit(tenant, most);
             let behind = Some(batch.upto).filter(|upto| *upto < batch.head && batch.stopped.is_none() && limit > 1);
             let reading = async {
                 match behind {
-                    Some(upto) => self.read(tenant, Some(upto), limit).await.map(Some),
+                    Some(upto) => self.read(tenant, Some(upto), limit, MORE_BYTES).await.map(Some),
                     None => Ok(None),
                 }
             };
@@ -238,7 +247,7 @@ impl Projector {
                 (0, None) => 1,
                 (fewer, _) => fewer,
             };
-            batch = self.read(tenant, None, limit).await?;
+            batch = self.read(tenant, None, limit, MORE_BYTES).await?;
         }
     }
 

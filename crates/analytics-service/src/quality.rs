@@ -113,7 +113,8 @@ fn find(
     now: Micros,
 ) -> Result<Vec<Found>, PortError> {
     let device_id = row.key.source.device_id.clone();
-    let filter = SourceFilter { site_id: row.key.source.site_id.clone(), device_id, after: None };
+    let sites = row.key.source.site_id.iter().cloned().collect();
+    let filter = SourceFilter { sites, device_id, after: None };
     let device = if filter.device_id.is_some() { snapshot.devices(&filter, 1)?.pop() } else { None };
     let device_type = device.and_then(|device| device.device_type).unwrap_or_default();
     let mut detector = Detector::new(&row.key.metric, row.kind, &device_type, now);

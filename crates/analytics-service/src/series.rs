@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use mass_domain::access::{Forbidden, Permission, Principal};
-use mass_domain::analytics::{Aggregate, DAY, Figures, Micros, Resolution, Segment, SeriesKey, segments, unit_of};
+use mass_domain::analytics::{
+    Aggregate, COST_RATE, DAY, Figures, Micros, Resolution, Segment, SeriesKey, segments, unit_of,
+};
 use mass_domain::metrics::MetricKind;
 use mass_domain::port::PortError;
 use mass_domain::time::Timestamp;
@@ -163,6 +165,7 @@ impl SeriesHead {
         let usual = if row.kind == MetricKind::Counter { Aggregate::Sum } else { Aggregate::Mean };
         let aggregate = aggregate.unwrap_or(usual);
         let unit = match (row.kind, aggregate) {
+            (MetricKind::Power, Aggregate::Sum) if row.key.metric == COST_RATE => Some("USD"),
             (MetricKind::Power, Aggregate::Sum) => Some("kWh"),
             _ => unit_of(&row.key.metric),
         };

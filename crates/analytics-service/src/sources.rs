@@ -185,7 +185,7 @@ impl AnalyticsService {
         let scope = CursorScope::of("devices", [query.site_id.as_deref()]);
         let after = query.cursor.as_deref().map(|cursor| decode_cursor(scope, cursor)).transpose()?;
         let after = after.map(|SourceKey(source)| source);
-        let filter = SourceFilter { site_id: query.site_id.clone(), after, ..SourceFilter::default() };
+        let filter = SourceFilter { sites: query.site_id.iter().cloned().collect(), after, ..SourceFilter::default() };
         let DeviceQuery { limit, completeness, .. } = *query;
         let now = self.clock.now().unix_micros();
         self.answer(principal.tenant(), move |snapshot| {
@@ -369,7 +369,7 @@ fn covered(
 /// Returns the share of a stretch that the series of a source cover since their first points.
 fn complete(rows: &[SeriesRow], covered: &HashMap<SeriesId, Micros>, stretch: Range<Micros>) -> Option<f64> {
     let elapsed = rows.iter().map(|row| (stretch.end - stretch.start.max(row.first_at)).max(0)).sum();
-    let covered = rows.iter().filter_map(|row| covered.get(&row.key.id())).sum();
+    let covered = rows.iter().filter_map(|row| covered.get(&row.id)).sum();
     (elapsed > 0).then(|| share(covered, elapsed).min(1.0))
 }
 

@@ -196,6 +196,8 @@ pub struct SourceRow {
 /// A series as it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeriesRow {
+    /// Its id, which follows from the names: to compute it takes longer than to read it.
+    pub id: SeriesId,
     /// Its names.
     pub key: SeriesKey,
     /// The way in which its values combine.
@@ -287,8 +289,8 @@ pub trait ProjectionStore: Send + Sync {
 /// A condition on sources.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceFilter {
-    /// Of this site.
-    pub site_id: Option<String>,
+    /// Of one of these sites; empty for all.
+    pub sites: Vec<String>,
     /// This device.
     pub device_id: Option<String>,
     /// Behind this source, in the order of device and then site.
@@ -306,6 +308,21 @@ pub struct SeriesFilter {
     pub metrics: Vec<String>,
     /// Whether those of devices are left out, so that those of sites as a whole remain.
     pub without_devices: bool,
+}
+
+impl SeriesFilter {
+    /// Tells whether the condition holds for a series.
+    #[must_use]
+    pub fn admits(&self, key: &SeriesKey) -> bool {
+        let SeriesKey { source: Source { site_id, device_id }, metric } = key;
+        let names =
+            |names: &[String], name: Option<&String>| names.is_empty() || name.is_some_and(|name| names.contains(name));
+        let is_left = !self.without_devices || device_id.is_none();
+        names(&self.sites, site_id.as_ref())
+            && names(&self.devices, device_id.as_ref())
+            && names(&self.metrics, Some(metric))
+            && is_left
+    }
 }
 
 /// A tenant's projection, as it was at one moment. The methods read and block.
@@ -328,15 +345,12 @@ pub trait Snapshot {
     /// Lists series in the order of their keys, in which a missing name comes first: at most `limit`.
     fn series(&mut self, filter: &SeriesFilter, limit: u32) -> Result<Vec<SeriesRow>, PortError>;
 
-    /// Returns the hours of series that begin within the stretch: by series, and then by hour.
-    fn hours(
-        &mut self,
-        series: &[SeriesId],
-        within: Range<Micros>,
-    ) -> Result<Vec<(SeriesId, Micros, Figures)>, PortError>;
+    /// Returns the hours of series that begin within stretches: in the order of these, and then by hour.
+    fn hours(&mut self, stretches: &[(SeriesId, Range<Micros>)])
+    -> Result<Vec<(SeriesId, Micros, Figures)>, PortError>;
 
-    /// Returns the days of series that begin within the stretch, as [`hours`](Self::hours) does. There are none from the
-    /// day of a series' last point on.
+    /// Returns the days of series that begin within the stretch: by series, and then by day. There are none from the day of
+    /// a series' last point on.
     fn days(
         &mut self,
         series: &[SeriesId],

@@ -68,31 +68,34 @@ pub(crate) fn read_days(
 ) -> Result<Table, PortError> {
     let mut table = Table::new();
     let mut stored: Vec<SeriesId> = Vec::new();
-    let mut open: BTreeMap<Micros, Vec<SeriesId>> = BTreeMap::new();
-    let mut end = days.start;
+    let mut open: Vec<(SeriesId, Range<Micros>)> = Vec::new();
     for row in series {
         let (living, last) = (living(row, days), floor(row.last_at, DAY));
         if living.is_empty() {
             continue;
         }
         if last > living.start {
-            stored.push(row.key.id());
+            stored.push(row.id);
         }
         if last < days.end {
-            open.entry(last.max(days.start)).or_default().push(row.key.id());
-            end = end.max(living.end);
+            open.push((row.id, last.max(days.start)..living.end));
         }
     }
     if !stored.is_empty() {
         table.extend(snapshot.days(&stored, days.clone())?.into_iter().map(|(id, day, figures)| ((id, day), figures)));
     }
-    for (from, ids) in open {
-        for (id, hour, figures) in snapshot.hours(&ids, from..end.min(from + LONGEST_SPAN + 2 * DAY))? {
+    if !open.is_empty() {
+        for (id, hour, figures) in snapshot.hours(&open)? {
             let day = table.entry((id, floor(hour, DAY)));
             day.and_modify(|day| *day = day.then(&figures)).or_insert(figures);
         }
     }
     Ok(table)
+}
+
+/// Pairs each series with the same stretch.
+pub(crate) fn within_each(series: &[SeriesId], within: &Range<Micros>) -> Vec<(SeriesId, Range<Micros>)> {
+    series.iter().map(|id| (*id, within.clone())).collect()
 }
 
 /// Reads the figures of whole hours.
@@ -102,11 +105,11 @@ pub(crate) fn read_hours(
     hours: &Range<Micros>,
 ) -> Result<Table, PortError> {
     let is_living = |row: &&SeriesRow| !living(row, hours).is_empty();
-    let ids: Vec<SeriesId> = series.iter().filter(is_living).map(|row| row.key.id()).collect();
+    let ids: Vec<SeriesId> = series.iter().filter(is_living).map(|row| row.id).collect();
     if ids.is_empty() {
         return Ok(Table::new());
     }
-    let rows = snapshot.hours(&ids, hours.clone())?;
+    let rows = snapshot.hours(&within_each(&ids, hours))?;
     Ok(rows.into_iter().map(|(id, hour, figures)| ((id, hour), figures)).collect())
 }
 
@@ -128,7 +131,7 @@ impl<'a> Parts<'a> {
     /// Reads the next part: its stretch, and the points that its figures depend on.
     pub(crate) fn next(&mut self, snapshot: &mut dyn Snapshot) -> Result<Option<Part>, PortError> {
         while !living(self.series, &self.rest).is_empty() {
-            let points = snapshot.points(self.series.key.id(), self.rest.clone(), CONTEXT, self.limit)?;
+            let points = snapshot.points(self.series.id, self.rest.clone(), CONTEXT, self.limit)?;
             let within = points.iter().filter(|point| self.rest.contains(&point.at)).count();
             let mut part = self.rest.clone();
             if within >= self.limit {
@@ -215,7 +218,7 @@ pub(crate) fn read_together(
         }
     }
     let totals = |(row, parts): (&SeriesRow, Vec<Option<Figures>>)| {
-        let (id, mut parts) = (row.key.id(), parts.into_iter());
+        let (id, mut parts) = (row.id, parts.into_iter());
         let total = |pieces: &Vec<Piece>| {
             let figures = pieces.iter().filter_map(|piece| match piece {
                 Piece::Days(range) => sum(&days, id, range),

@@ -10,7 +10,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::{
-    OutputClosed, accounts, analytics, audit, closed, config, engine, export, import, migrate, openapi, savings, serve,
+    OutputClosed, accounts, analytics, audit, backup, bridge, closed, completions, config, demo, doctor, engine,
+    export, import, man, migrate, openapi, restore, savings, serve,
 };
 use crate::config::{self as settings, LogSettings, SECRETS, Secrets};
 use crate::telemetry::Telemetry;
@@ -40,6 +41,10 @@ pub enum Command {
     /// Serve the API.
     #[command(after_help = with_secrets(SECRETS, "Example: mass serve --host 0.0.0.0 --port 8000"))]
     Serve(Box<serve::Arguments>),
+    /// Serve a simulated pilot with its report, in a database of its own.
+    #[command(after_help = "Example: mass demo --port 8080\n\n\
+        The first start loads it into the folder `demo` in MASS_DATA_DIR. Delete the folder to begin anew.")]
+    Demo(Box<demo::Arguments>),
     /// Bring the database to this version's schema, and stop.
     #[command(after_help = with_secrets(DATABASE, "Example: DATABASE_URL_FILE=/run/secrets/database mass migrate"))]
     Migrate(migrate::Arguments),
@@ -52,6 +57,9 @@ pub enum Command {
     /// Set a user's password anew.
     #[command(after_help = with_secrets(ACCOUNTS, "Example: mass reset-password --email ana@example.test"))]
     ResetPassword(accounts::ResetPassword),
+    /// Remove a user's second factor, who has lost the device and the recovery codes.
+    #[command(after_help = with_secrets(ACCOUNTS, "Example: mass reset-second-factor --email ana@example.test"))]
+    ResetSecondFactor(accounts::ResetSecondFactor),
     /// Import a CSV or NDJSON file.
     #[command(after_help = with_secrets(
         IMPORT,
@@ -60,6 +68,13 @@ pub enum Command {
          docs/import.md tells how to undo an import."
     ))]
     Import(import::Arguments),
+    /// Bring the messages of a broker to a server.
+    #[command(
+        subcommand,
+        after_help = "Example: mass bridge mqtt --broker mqtt://broker.example --topic 'site/+/env' --map site.toml \
+                      --url https://mass.example"
+    )]
+    Bridge(bridge::Command),
     /// Export stored requests with their documents.
     #[command(after_help = with_secrets(
         IMPORT,
@@ -78,9 +93,38 @@ pub enum Command {
     /// Plan pilots, and print savings reports, from the local database.
     #[command(subcommand, after_help = "Example: mass savings report 0199d3a0-0000-7000-8000-000000000001")]
     Savings(savings::Command),
+    /// Write a backup of the database, also while it is served, and verify it.
+    #[command(after_help = with_secrets(
+        OF_BACKUPS,
+        "Example: mass backup /backup/mass-2026-11-30.db\n\n\
+         Exit status: 0 when it is written and good, 2 when the database is not as it was signed, 1 on failure."
+    ))]
+    Backup(backup::Arguments),
+    /// Restore a backup into an empty database, and verify its audit trail.
+    #[command(after_help = with_secrets(
+        OF_BACKUPS,
+        "Example: mass restore /backup/mass-2026-11-30.db --checkpoint kept.txt\n\n\
+         Exit status: 0 when it is restored and good, 2 when it is not as it was signed, 1 on failure."
+    ))]
+    Restore(restore::Arguments),
+    /// Examine the installation, and tell what to do about each finding.
+    #[command(after_help = with_secrets(
+        SECRETS,
+        "Example: mass doctor --json --max-backup-age 26\n\n\
+         Exit status: 0 when nothing is wrong, 3 when there are warnings, 2 when a check failed, 1 when the command \
+         itself did.\n\
+         docs/operations.md lists the checks."
+    ))]
+    Doctor(Box<doctor::Arguments>),
     /// Run a small recommendation engine of rules, for a first look and for tests.
     #[command(after_help = "Example: mass engine --port 8001 --error-rate 0.2 --retry-after 1 --seed 7")]
     Engine(engine::Arguments),
+    /// Print the completions of the command line for a shell.
+    #[command(after_help = "Example: mass completions bash > /usr/share/bash-completion/completions/mass")]
+    Completions(completions::Arguments),
+    /// Write the manual pages of the program and its commands.
+    #[command(after_help = "Example: mass man /usr/local/share/man/man1")]
+    Man(man::Arguments),
     /// Print the OpenAPI document.
     #[command(after_help = "Example: mass openapi > openapi.json")]
     Openapi(openapi::Arguments),
@@ -91,6 +135,9 @@ pub enum Command {
 
 /// The secrets of the database.
 const DATABASE: &[&str] = &["DATABASE_URL", "MASS_MIGRATION_DATABASE_URL"];
+
+/// The secrets of backups: the key of the audit trail is read for its public half.
+const OF_BACKUPS: &[&str] = &["DATABASE_URL", "MASS_MIGRATION_DATABASE_URL", "MASS_AUDIT_KEY"];
 
 /// The secrets of the database and of the accounts in it.
 const ACCOUNTS: &[&str] =
@@ -155,22 +202,30 @@ impl Cli {
         let telemetry = if let Command::Serve(arguments) = &self.command {
             Telemetry::start(&arguments.settings.telemetry, &secrets)?
         } else {
-            // A command that ends by itself sends no telemetry.
+            // Neither a command that ends by itself nor a demo sends telemetry.
             Telemetry::silent()?
         };
         logging::start(&self.log, &telemetry)?;
         warn_of_unknown_variables();
         match self.command {
             Command::Serve(arguments) => serve::run(*arguments, &secrets, telemetry).await,
+            Command::Demo(arguments) => demo::run(*arguments, &secrets, telemetry).await,
             Command::Migrate(arguments) => migrate::run(&arguments, &secrets),
             Command::CreateUser(arguments) => accounts::create_user(arguments, &secrets).await,
             Command::ResetPassword(arguments) => accounts::reset_password(arguments, &secrets).await,
+            Command::ResetSecondFactor(arguments) => accounts::reset_second_factor(arguments, &secrets).await,
             Command::Import(arguments) => import::run(arguments, &secrets).await,
+            Command::Bridge(command) => bridge::run(command, &secrets).await,
             Command::Export(arguments) => export::run(arguments, &secrets).await,
             Command::Audit(command) => audit::run(command, &secrets).await,
             Command::Analytics(command) => analytics::run(command, &secrets).await,
             Command::Savings(command) => savings::run(command, &secrets).await,
+            Command::Backup(arguments) => backup::run(arguments, &secrets).await,
+            Command::Restore(arguments) => restore::run(arguments, &secrets).await,
+            Command::Doctor(arguments) => doctor::run(&arguments, &secrets).await,
             Command::Engine(arguments) => engine::run(&arguments).await,
+            Command::Completions(arguments) => completions::run(&arguments, command()),
+            Command::Man(arguments) => man::run(&arguments, command()),
             Command::Openapi(arguments) => openapi::run(&arguments),
             Command::Config(arguments) => config::run(&arguments, &secrets),
         }

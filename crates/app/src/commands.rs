@@ -3,17 +3,25 @@
 pub mod accounts;
 pub mod analytics;
 pub mod audit;
+pub mod backup;
+pub mod bridge;
+pub mod completions;
 pub mod config;
+pub mod demo;
+pub mod doctor;
 pub mod engine;
 pub mod export;
 pub mod import;
 mod input_file;
+pub mod man;
 pub mod migrate;
 mod new_file;
 pub mod openapi;
 mod remote;
+pub mod restore;
 pub mod savings;
 pub mod serve;
+mod verification;
 
 use std::fs::File;
 use std::io::{self, Read, Write};

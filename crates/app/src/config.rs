@@ -13,9 +13,12 @@ mod secrets;
 mod server;
 mod streams;
 mod telemetry;
+mod tenants;
 mod variables;
+mod webhooks;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
@@ -33,7 +36,9 @@ pub use self::secrets::{SECRETS, Secrets};
 pub use self::server::{HttpSettings, LimitSettings, PublicSettings};
 pub use self::streams::StreamSettings;
 pub use self::telemetry::{LogFormat, LogSettings, TelemetrySettings};
+pub use self::tenants::TenantDeletionSettings;
 pub use self::variables::{Texts, flag_of, with_variables};
+pub use self::webhooks::WebhookSettings;
 
 /// The heading of settings in a command's help, which separates them from its other arguments.
 const HEADING: &str = "Settings, each also the variable in angle brackets";
@@ -59,6 +64,9 @@ pub struct Settings {
     /// The bounds of the quarantine.
     #[command(flatten)]
     pub quarantine: QuarantineSettings,
+    /// The grace period of deleted tenants.
+    #[command(flatten)]
+    pub tenants: TenantDeletionSettings,
     /// The projection of the audit trail into figures.
     #[command(flatten)]
     pub analytics: AnalyticsSettings,
@@ -83,12 +91,26 @@ pub struct Settings {
     /// The worker that calls the engine.
     #[command(flatten)]
     pub worker: WorkerSettings,
+    /// The addresses that webhooks may have.
+    #[command(flatten)]
+    pub webhooks: WebhookSettings,
     /// The destination of traces and metrics.
     #[command(flatten)]
     pub telemetry: TelemetrySettings,
 }
 
 impl Settings {
+    /// Returns the settings of a development server that keeps its files in another folder.
+    #[must_use]
+    pub fn in_folder(mut self, folder: PathBuf) -> Self {
+        let texts = &mut self.texts.0;
+        texts.insert("MASS_DATA_DIR".to_owned(), folder.display().to_string());
+        texts.insert("MASS_ENV".to_owned(), "development".to_owned());
+        self.local.stage.env = Environment::Development;
+        self.local.database.folder.data_dir = folder;
+        self
+    }
+
     /// Returns the effective value of every variable, with secrets masked.
     #[must_use]
     pub fn shown(&self, secrets: &Secrets) -> BTreeMap<String, String> {

@@ -105,6 +105,15 @@ impl Engine {
     }
 }
 
+/// Returns the status with which the engine answers a request without a document, which tells that it is there.
+///
+/// # Errors
+/// A sentence, if it gives no answer.
+pub async fn probe(options: &EngineOptions) -> Result<u16, String> {
+    let client = EngineClient::new(options).map_err(|error| error.to_string())?;
+    Ok(client.probe().await?.as_u16())
+}
+
 /// Limits the concurrent database calls of workers, so that most connections are left for ingestion.
 #[must_use]
 pub fn with_limited_connections(store: Arc<dyn DeliveryStore>) -> Arc<dyn DeliveryStore> {

@@ -309,11 +309,12 @@ impl Write<Vec<SiteKpis>> for CsvKpis {
     fn page(&mut self, page: Vec<SiteKpis>) -> anyhow::Result<(Vec<u8>, usize)> {
         let (mut rows, stretches) = (Vec::new(), page.len());
         for SiteKpis { site_id, from, to, kpis, .. } in page {
-            for Kpi { indicator, value, unit, coverage, reason } in kpis {
+            for Kpi { indicator, value, unit, coverage, absence } in kpis {
                 let value = value.map(|value| number(&value)).transpose()?.unwrap_or_default();
                 let (from, to, indicator) = (from.to_string(), to.to_string(), indicator.to_string());
                 let (unit, coverage) = (unit.to_owned(), number(&coverage)?);
-                rows.push([site_id.clone(), from, to, indicator, value, unit, coverage, reason.unwrap_or_default()]);
+                let reason = absence.map(|absence| absence.reason).unwrap_or_default();
+                rows.push([site_id.clone(), from, to, indicator, value, unit, coverage, reason]);
             }
         }
         Ok((csv(rows)?, stretches))

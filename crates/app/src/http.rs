@@ -3,6 +3,7 @@
 mod accept;
 pub mod actor;
 pub mod admin;
+pub mod alerts;
 pub mod analytics;
 mod assets;
 pub mod audit;
@@ -57,14 +58,16 @@ use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::{App, web};
 use mass_admin_service::AdminService;
+use mass_alert_service::{AlertService, WebhookService};
 use mass_analytics_service::AnalyticsService;
 use mass_audit_service::AuditService;
 use mass_auth::AuthService;
 use mass_domain::time::Clock;
 use mass_persistence::Database;
 use mass_savings_service::SavingsService;
-use mass_service::{DeliveryService, MappingService, MassService, QuarantineService};
+use mass_service::{DeliveryService, MappingService, MassService, QuarantineService, RetentionService};
 use paperclip::actix::OpenApiExt;
+use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use batch::outbox::TemporaryFolder;
@@ -80,11 +83,13 @@ use public::PublicUrl;
 use streams::Streams;
 use system::Draining;
 
+use crate::alerting::Alerting;
 use crate::engine::Engine;
 use crate::pace::Pace;
 use crate::projector::Projection;
 use crate::reporter::Reporting;
 use crate::telemetry::Telemetry;
+use crate::webhooks::Notifying;
 
 /// Every operation, domain by domain.
 pub const OPERATIONS: Operations = Operations(&[
@@ -99,12 +104,16 @@ pub const OPERATIONS: Operations = Operations(&[
     recommendations::OPERATIONS,
     analytics::OPERATIONS,
     savings::OPERATIONS,
+    alerts::OPERATIONS,
     audit::OPERATIONS,
     admin::tenants::OPERATIONS,
+    admin::usage::OPERATIONS,
     admin::users::OPERATIONS,
+    admin::sessions::OPERATIONS,
     admin::api_keys::OPERATIONS,
     admin::quotas::OPERATIONS,
     admin::settings::OPERATIONS,
+    admin::retention::OPERATIONS,
     admin::deliveries::OPERATIONS,
     system::OPERATIONS,
     metrics::OPERATIONS,
@@ -116,6 +125,10 @@ pub const OPERATIONS: Operations = Operations(&[
 /// The time that requests under way may take once the server stops. With the grace before it, that is less than the 30 seconds
 /// that everything in deploy/ gives.
 const DRAIN_SECONDS: u64 = 20;
+
+/// The connections that wait to be accepted at most. The standard library's 128 are soon full while the machine is busy, and
+/// the next client then waits for a second before it tries again.
+const BACKLOG: i32 = 1024;
 
 /// The time that a client may take to close a connection after its last answer.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -133,6 +146,8 @@ pub struct Services {
     pub mass: web::Data<MassService>,
     /// Mapping profiles.
     pub mappings: web::Data<MappingService>,
+    /// Retention rules and legal holds.
+    pub retention: web::Data<RetentionService>,
     /// Refused records that are kept.
     pub quarantine: web::Data<QuarantineService>,
     /// Deliveries to the engine, and what it recommends.
@@ -141,6 +156,14 @@ pub struct Services {
     pub analytics: web::Data<AnalyticsService>,
     /// Savings projects and their reports.
     pub savings: web::Data<SavingsService>,
+    /// Alert rules and alerts.
+    pub alerts: web::Data<AlertService>,
+    /// Webhooks and their notifications.
+    pub webhooks: web::Data<WebhookService>,
+    /// Sends notifications; `None` where webhooks are switched off.
+    pub notifying: web::Data<Option<Notifying>>,
+    /// Evaluates alert rules.
+    pub alerting: web::Data<Alerting>,
     /// Computes savings reports.
     pub reporting: web::Data<Reporting>,
     /// The projector that keeps figures up to date.
@@ -185,6 +208,7 @@ pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Serve
     let server = Server::build().disable_signals().shutdown_timeout(DRAIN_SECONDS);
     let stopping = server.graceful_shutdown_signal();
     // What actix_web::HttpServer does, over connections of our own.
+    SockRef::from(&listener).listen(BACKLOG)?;
     let server = server.listen("http", listener, move || {
         let services = services.clone();
         let stopping = stopping.clone();
@@ -194,10 +218,13 @@ pub fn serve(listener: TcpListener, services: Services) -> std::io::Result<Serve
             .app_data(services.audit)
             .app_data(services.mass)
             .app_data(services.mappings)
+            .app_data(services.retention)
             .app_data(services.quarantine)
             .app_data(services.deliveries)
             .app_data(services.analytics)
             .app_data(services.savings)
+            .app_data(services.alerts)
+            .app_data(services.webhooks)
             .app_data(services.projection)
             .app_data(services.engine)
             .app_data(services.database)

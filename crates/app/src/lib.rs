@@ -3,6 +3,7 @@
 //! Belongs here: everything that depends on HTTP, the environment or the terminal. Does not belong here: business rules
 //! (the use-case crates and `mass-domain`) and SQL (`mass-persistence`).
 
+pub mod alerting;
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -22,3 +23,4 @@ pub mod rows;
 pub mod startup;
 pub mod telemetry;
 pub mod terminal;
+pub mod webhooks;

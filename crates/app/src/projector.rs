@@ -5,9 +5,9 @@
 //! of the time. Which of several processes projects a batch does not matter: a batch that another one has projected is
 //! dropped.
 
-mod share;
+mod urgency;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use mass_persistence::Database;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use self::share::{Ingestion, Share};
+use self::urgency::Urgency;
 use crate::pace::Pace;
 use crate::telemetry::metrics::{Metrics, ProjectionLag};
 
@@ -88,7 +88,7 @@ pub struct Worker {
     database: Arc<Database>,
     metrics: Metrics,
     pace: Arc<Pace>,
-    share: Share,
+    urgency: Urgency,
     tenants: HashMap<TenantId, Backlog>,
     /// The tenants without news, in the order in which they are visited.
     quiet: VecDeque<TenantId>,
@@ -140,8 +140,8 @@ impl Worker {
     /// Builds a worker that has seen no tenant yet.
     #[must_use]
     pub fn new(projection: Arc<Projection>, database: Arc<Database>, pace: Arc<Pace>, metrics: Metrics) -> Self {
-        let (share, tenants, quiet) = (Share::default(), HashMap::new(), VecDeque::new());
-        Self { projection, database, metrics, pace, share, tenants, quiet, committed: 0 }
+        let (urgency, tenants, quiet) = (Urgency::default(), HashMap::new(), VecDeque::new());
+        Self { projection, database, metrics, pace, urgency, tenants, quiet, committed: 0 }
     }
 
     /// Works until it is told to stop; a batch that has begun is finished.
@@ -180,10 +180,8 @@ impl Worker {
             let took = self.visit(&tenant).await;
             let known = self.tenants.get(&tenant);
             has_more |= known.is_some_and(|known| known.events() >= ENOUGH && known.is_due(Instant::now()));
-            let oldest = self.lag().age;
-            let ingestion =
-                Ingestion { committed: self.pace.committed(), waiting: self.database.load().waiting_documents };
-            let rest = self.share.rest(Instant::now().into_std(), took, oldest, ingestion);
+            let share = self.urgency.share(self.lag().age, self.database.load().waiting_documents);
+            let rest = self.pace.rest(took, share);
             if !rest.is_zero() && pause(stopped, rest).await {
                 return None;
             }
@@ -198,7 +196,11 @@ impl Worker {
             Ok(tenants) => tenants,
             Err(error) => return tracing::warn!(error = format!("{error:#}"), "the tenants cannot be listed now"),
         };
-        for tenant in tenants.into_iter().filter(|tenant| tenant.as_str() != TenantId::SYSTEM) {
+        // Tenants that are erased are no longer listed.
+        let listed: HashSet<&TenantId> = tenants.iter().collect();
+        self.tenants.retain(|tenant, _| listed.contains(tenant));
+        self.quiet.retain(|tenant| listed.contains(tenant));
+        for tenant in tenants.iter().filter(|tenant| tenant.as_str() != TenantId::SYSTEM).cloned() {
             if !self.tenants.contains_key(&tenant) {
                 self.tenants.insert(tenant.clone(), Backlog::default());
                 self.quiet.push_back(tenant);

@@ -53,8 +53,8 @@ pub fn document(data: &ReportData, program: &Program) -> Result<ReportDocument, 
     let measuring = contracts::all().iter().map(|contract| contract.id()).filter(|id| id.name() != "simple");
     let contract = |id: ContractId| Contract { name: id.name().to_owned(), version: id.version().to_owned() };
     let contracts: Vec<Contract> = measuring.map(contract).collect();
-    let ReportData { project, hours, as_of } = data;
-    compose(&Inputs { project, hours, as_of, contracts: &contracts, program: &program.version })
+    let ReportData { project, hours, prices, as_of } = data;
+    compose(&Inputs { project, hours, prices, as_of, contracts: &contracts, program: &program.version })
 }
 
 /// The parts of this server's workers.

@@ -12,6 +12,7 @@ use actix_web::web;
 use anyhow::{Context, bail};
 use chrono::Utc;
 use mass_admin_service::{AdminService, RegistrationPolicy};
+use mass_alert_service::{AlertService, SALT_BYTES, WebhookKeys, WebhookService};
 use mass_analytics_service::{AnalyticsService, Projector};
 use mass_audit_service::{AuditService, CheckpointSigner, write_seed};
 use mass_auth::{
@@ -27,12 +28,14 @@ use mass_persistence::{CommitObserver, Database, MigrateError, OpenError};
 use mass_savings_service::SavingsService;
 use mass_service::{
     Deliverer, DeliveryService, DeliverySettings, MappingService, MassService, QuarantineLimits, QuarantineService,
+    RetentionService,
 };
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::alerting::Alerting;
 use crate::config::{
     AuditSettings, DatabaseSettings, EngineSettings, Environment, FolderSettings, LocalSettings, Secrets, Settings,
-    StageSettings, WorkerSettings,
+    StageSettings, WebhookSettings, WorkerSettings,
 };
 use crate::engine::address::EngineUrl;
 use crate::engine::worker::POLL;
@@ -53,6 +56,7 @@ use crate::program::program;
 use crate::projector::Projection;
 use crate::reporter::{Reporting, SignedReports};
 use crate::telemetry::Telemetry;
+use crate::webhooks::{Notifying, PrivateHosts, WebhookClient};
 
 /// The maximum number of database connections.
 const POOL_SIZE: NonZeroU32 = NonZeroU32::new(10).unwrap();
@@ -87,10 +91,18 @@ impl Installation {
     /// # Errors
     /// A message that names the missing or wrong setting.
     pub async fn open(settings: &LocalSettings, secrets: &Secrets) -> anyhow::Result<Self> {
+        Self::open_at(settings, secrets, Arc::new(SystemClock)).await
+    }
+
+    /// As [`open`](Self::open), at the time that this clock tells.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_at(settings: &LocalSettings, secrets: &Secrets, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         // Local commands neither issue nor accept access tokens: this key is never used.
         let keys = SigningKeys { current: SigningKey::parse(&random_secret())?, previous: None };
         let tokens = AccessTokens::new(keys, TokenAlgorithm::default(), TokenLifetime::default());
-        Self::open_with(settings, secrets, tokens, Arc::new(())).await
+        Self::open_with(settings, secrets, tokens, Arc::new(()), clock).await
     }
 
     async fn open_with(
@@ -98,6 +110,7 @@ impl Installation {
         secrets: &Secrets,
         tokens: AccessTokens,
         observer: Arc<dyn CommitObserver>,
+        clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         // Everything that can fail because of settings comes first, and the first account last: after it, a failing
         // start would still have to show its password.
@@ -105,7 +118,6 @@ impl Installation {
         let first_password = first_password(settings, secrets)?;
         let database = open_observed(&settings.database, secrets, observer)?;
         migrate(&database)?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let auth = AuthService::new(database.stores().auth.clone(), passwords.clone(), tokens, Arc::clone(&clock));
         let bootstrapped = bootstrap(settings, &auth, first_password).await?;
         Ok(Self { database, auth, bootstrapped, passwords, clock })
@@ -135,8 +147,14 @@ impl Installation {
         MappingService::new(Arc::clone(&self.database.stores().mappings), Arc::clone(&self.clock))
     }
 
+    /// Returns the use cases on retention rules and legal holds.
+    fn retention(&self) -> RetentionService {
+        RetentionService::new(Arc::clone(&self.database.stores().retention), Arc::clone(&self.clock))
+    }
+
     /// Returns the use cases on the quarantine.
-    fn quarantine(&self, limits: QuarantineLimits) -> QuarantineService {
+    #[must_use]
+    pub fn quarantine(&self, limits: QuarantineLimits) -> QuarantineService {
         let store = Arc::clone(&self.database.stores().quarantine);
         QuarantineService::new(store, Arc::clone(&self.clock), limits)
     }
@@ -153,6 +171,40 @@ impl Installation {
         let store = Arc::clone(&self.database.stores().savings);
         let random = Arc::new(rand::random::<u64>);
         SavingsService::new(store, Arc::clone(analytics), Arc::clone(&self.clock), random)
+    }
+
+    /// Returns the use cases on alerts.
+    #[must_use]
+    pub fn alerts(&self) -> AlertService {
+        AlertService::new(Arc::clone(&self.database.stores().alerts), Arc::clone(&self.clock))
+    }
+
+    /// Returns the use cases on webhooks.
+    fn webhooks(&self, settings: &WebhookSettings, keys: &WebhookKeys) -> WebhookService {
+        let store = Arc::clone(&self.database.stores().webhooks);
+        let hosts = Arc::new(PrivateHosts(settings.private_hosts()));
+        let salt = Arc::new(rand::random::<[u8; SALT_BYTES]>);
+        WebhookService::new(store, hosts, keys.clone(), salt, Arc::clone(&self.clock), settings.webhooks)
+    }
+
+    /// Returns what sends notifications, if webhooks are called.
+    fn notifying(&self, settings: &WebhookSettings, keys: WebhookKeys) -> anyhow::Result<Option<Notifying>> {
+        if !settings.webhooks {
+            return Ok(None);
+        }
+        let client = WebhookClient::new(PrivateHosts(settings.private_hosts()));
+        let client = Arc::new(client.context("the client for webhooks cannot be made")?);
+        let queue = Arc::clone(&self.database.stores().notifications);
+        Ok(Some(Notifying::new(queue, client, keys, Arc::clone(&self.clock))))
+    }
+
+    /// Returns what evaluates alert rules.
+    #[must_use]
+    pub fn alerting(&self, audit: &Arc<AuditService>) -> Alerting {
+        let stores = self.database.stores();
+        let (store, figures) = (Arc::clone(&stores.evaluation), Arc::clone(&stores.analytics));
+        let queue = Arc::clone(&self.database.stores().tasks);
+        Alerting::new(store, figures, Arc::clone(audit), queue, Arc::clone(&self.clock))
     }
 
     /// Returns what computes savings reports.
@@ -200,17 +252,24 @@ impl Application {
             AccessTokens::new(keys, settings.tokens.token_algorithm, settings.tokens.access_token_expire_minutes);
         let pace = Arc::new(Pace::default());
         let counts = CommitCounts { metrics: telemetry.metrics.clone(), pace: Arc::clone(&pace) };
-        let installation = Installation::open_with(local, secrets, tokens, Arc::new(counts)).await?;
+        let installation =
+            Installation::open_with(local, secrets, tokens, Arc::new(counts), Arc::new(SystemClock)).await?;
         let admin = installation.admin(registration(settings), engine.auto_send());
+        let admin = admin.with_deletion_days(settings.tenants.tenant_deletion_days);
         let audit = installation.audit(signer);
         let mass = installation.mass().observed_by(metrics);
         let mappings = installation.mappings();
+        let retention = installation.retention();
         let quarantine = installation.quarantine(settings.quarantine.limits());
         let deliveries = installation.deliveries(&engine);
         let analytics = Arc::new(installation.analytics());
         let savings = installation.savings(&analytics);
         let audit = Arc::new(audit);
         let reporting = installation.reporting(&analytics, &audit);
+        let (alerts, alerting) = (installation.alerts(), installation.alerting(&audit));
+        let hook_keys = webhook_keys(local, secrets)?;
+        let webhooks = installation.webhooks(&settings.webhooks, &hook_keys);
+        let notifying = installation.notifying(&settings.webhooks, hook_keys)?;
         let projection = Projection::new(installation.projector(), settings.analytics.analytics);
         let Installation { database, auth, bootstrapped, clock, .. } = installation;
         let database = web::Data::new(database);
@@ -222,10 +281,15 @@ impl Application {
             audit: web::Data::from(audit),
             mass: web::Data::new(mass),
             mappings: web::Data::new(mappings),
+            retention: web::Data::new(retention),
             quarantine: web::Data::new(quarantine),
             deliveries: web::Data::new(deliveries),
             analytics: web::Data::from(analytics),
             savings: web::Data::new(savings),
+            alerts: web::Data::new(alerts),
+            webhooks: web::Data::new(webhooks),
+            notifying: web::Data::new(notifying),
+            alerting: web::Data::new(alerting),
             reporting: web::Data::new(reporting),
             projection: web::Data::new(projection),
             engine: web::Data::new(engine),
@@ -270,19 +334,52 @@ pub fn auto_send(settings: &EngineSettings) -> anyhow::Result<AutoSend> {
 }
 
 /// Builds the engine, if one is configured.
-fn engine(settings: &Settings, secrets: &Secrets) -> anyhow::Result<Engine> {
+///
+/// # Errors
+/// A message that names the wrong setting.
+pub fn engine(settings: &Settings, secrets: &Secrets) -> anyhow::Result<Engine> {
+    let options = engine_options(settings, secrets)?;
+    options.map_or(Ok(Engine::default()), |options| {
+        Engine::new(&options).context("the client for the engine cannot be made")
+    })
+}
+
+/// Returns the options of the engine, if one is configured.
+///
+/// # Errors
+/// If the engine's settings are invalid or inconsistent.
+pub fn engine_options(settings: &Settings, secrets: &Secrets) -> anyhow::Result<Option<EngineOptions>> {
     let Settings { engine, worker, .. } = settings;
     let token = secrets.engine_token.as_ref().map(EngineToken::parse).transpose().context("MASS_ENGINE_TOKEN")?;
-    let Some(url) = engine_url(engine)? else { return Ok(Engine::default()) };
-    let options = EngineOptions {
+    let Some(url) = engine_url(engine)? else { return Ok(None) };
+    Ok(Some(EngineOptions {
         url: url.clone(),
         token,
         timeout: Duration::from_millis(worker.engine_timeout_ms.into()),
         concurrency: worker.engine_concurrency,
         circuit: CircuitOptions::default(),
         auto_send: engine.auto_send,
-    };
-    Engine::new(&options).context("the client for the engine cannot be made")
+    }))
+}
+
+/// Returns the faults of the settings that a start would refuse, without making the key files that a start makes.
+#[must_use]
+pub fn setting_faults(settings: &Settings, secrets: &Secrets) -> Vec<anyhow::Error> {
+    let local = &settings.local;
+    let needs_keys = local.stage.env == Environment::Production;
+    let signing = (needs_keys || secrets.secret_key.is_some()).then(|| signing_keys(local, secrets).err());
+    let audit = (needs_keys || secrets.audit_key.is_some())
+        .then(|| checkpoint_signer(&local.stage, &local.database.folder, &settings.audit, secrets).err());
+    let others = [passwords(local, secrets).err(), first_password(local, secrets).err()];
+    let engine = engine(settings, secrets).err();
+    others.into_iter().chain([signing.flatten(), audit.flatten(), engine]).flatten().collect()
+}
+
+/// Lists the key files that are there and used, since no variable has their key.
+#[must_use]
+pub fn key_files(folder: &FolderSettings, secrets: &Secrets) -> Vec<PathBuf> {
+    let files = [(&secrets.secret_key, signing_key_file(folder)), (&secrets.audit_key, audit_key_file(folder))];
+    files.into_iter().filter(|(secret, path)| secret.is_none() && path.exists()).map(|(_, path)| path).collect()
 }
 
 /// Returns a name that is unique across processes, machines and containers.
@@ -294,19 +391,31 @@ pub(crate) fn worker_name() -> Option<WorkerName> {
 #[must_use]
 pub fn worker(settings: &WorkerSettings, services: &Services) -> Option<Worker> {
     let engine = services.engine.clone().into_inner();
-    let lease = Duration::from_secs(settings.engine_lease_seconds.into());
-    let deadline = Duration::from_secs(settings.engine_deadline_seconds.into());
-    let deliverer = Deliverer::new(
-        with_limited_connections(Arc::clone(&services.database.stores().deliveries)),
-        engine.recommender()?,
-        Arc::clone(services.clock.get_ref()),
-        Arc::new(rand::random::<f64>),
-        DeliverySettings { lease, retry: RetryPolicy { deadline, ..RetryPolicy::default() } },
-    );
+    let deliverer = deliverer(settings, &services.database, &engine, Arc::clone(services.clock.get_ref()))?;
     let deliverer = Arc::new(deliverer.observed_by(Arc::new(services.telemetry.metrics.clone())));
+    let lease = Duration::from_secs(settings.engine_lease_seconds.into());
     let name = worker_name()?;
     let concurrency = settings.engine_concurrency;
     Some(Worker { deliverer, engine, name, poll: POLL, concurrency, lease, drain: DELIVERY_DRAIN })
+}
+
+/// Builds the use cases of a worker that calls the engine, if one is configured.
+#[must_use]
+pub fn deliverer(
+    settings: &WorkerSettings,
+    database: &Database,
+    engine: &Engine,
+    clock: Arc<dyn Clock>,
+) -> Option<Deliverer> {
+    let lease = Duration::from_secs(settings.engine_lease_seconds.into());
+    let deadline = Duration::from_secs(settings.engine_deadline_seconds.into());
+    Some(Deliverer::new(
+        with_limited_connections(Arc::clone(&database.stores().deliveries)),
+        engine.recommender()?,
+        clock,
+        Arc::new(rand::random::<f64>),
+        DeliverySettings { lease, retry: RetryPolicy { deadline, ..RetryPolicy::default() } },
+    ))
 }
 
 /// Opens the database without reading it.
@@ -317,13 +426,23 @@ pub fn open(settings: &DatabaseSettings, secrets: &Secrets) -> anyhow::Result<Da
     open_observed(settings, secrets, Arc::new(()))
 }
 
+/// Opens an SQLite file other than the configured database.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_file(settings: &DatabaseSettings, secrets: &Secrets, file: &Path) -> anyhow::Result<Database> {
+    let url = format!("sqlite://{}", file.display());
+    open(settings, &Secrets { database_url: Some(url.into()), migration_database_url: None, ..secrets.clone() })
+}
+
 /// Migrates a database to this version's schema, and returns the names of the applied migrations.
 ///
 /// # Errors
 /// If the database is newer than this program, locked by another process or unreachable, or if a migration fails.
 pub fn migrate(database: &Database) -> anyhow::Result<Vec<String>> {
     database.migrate().map_err(|error| {
-        let tells_what_to_do = matches!(error, MigrateError::Newer(_) | MigrateError::Locked(_));
+        let tells_what_to_do =
+            matches!(error, MigrateError::Newer(_) | MigrateError::Locked(_) | MigrateError::NotOwner { .. });
         let error = anyhow::Error::from(error);
         if tells_what_to_do { error } else { error.context("the database cannot be migrated") }
     })
@@ -393,19 +512,32 @@ async fn bootstrap(
     bootstrapped.context("the first administrator cannot be created")
 }
 
-fn signing_keys(settings: &LocalSettings, secrets: &Secrets) -> anyhow::Result<SigningKeys> {
-    let current = match &secrets.secret_key {
-        Some(secret) => SigningKey::parse(secret).context("SECRET_KEY")?,
+/// Returns the keys that the secrets of webhooks are derived from.
+fn webhook_keys(settings: &LocalSettings, secrets: &Secrets) -> anyhow::Result<WebhookKeys> {
+    let bytes = |secret: &SecretString| secret.expose_secret().as_bytes().to_vec();
+    let (current, _) = secret_key(settings, secrets)?;
+    Ok(WebhookKeys::new(bytes(&current), secrets.secret_key_previous.as_ref().map(bytes)))
+}
+
+/// Returns the secret that the server signs and derives by, and its place, for messages.
+fn secret_key(settings: &LocalSettings, secrets: &Secrets) -> anyhow::Result<(SecretString, String)> {
+    match &secrets.secret_key {
+        Some(secret) => Ok((secret.clone(), "SECRET_KEY".to_owned())),
         None if settings.stage.env == Environment::Production => {
             bail!("expected SECRET_KEY with at least 32 bytes, because MASS_ENV is production")
         }
         None => {
-            let path = settings.database.folder.data_dir.join("secret.key");
-            let place = || format!("the signing secret {} in MASS_DATA_DIR", path.display());
-            let secret = secret_file(&path, random_secret).with_context(place)?;
-            SigningKey::parse(&secret).with_context(place)?
+            let path = signing_key_file(&settings.database.folder);
+            let place = format!("the signing secret {} in MASS_DATA_DIR", path.display());
+            let secret = secret_file(&path, random_secret).with_context(|| place.clone())?;
+            Ok((secret, place))
         }
-    };
+    }
+}
+
+fn signing_keys(settings: &LocalSettings, secrets: &Secrets) -> anyhow::Result<SigningKeys> {
+    let (secret, place) = secret_key(settings, secrets)?;
+    let current = SigningKey::parse(&secret).context(place)?;
     let previous = secrets.secret_key_previous.as_ref().map(SigningKey::parse);
     Ok(SigningKeys { current, previous: previous.transpose().context("SECRET_KEY_PREVIOUS")? })
 }
@@ -445,9 +577,25 @@ pub fn checkpoint_key(
     audit: &AuditSettings,
     secrets: &Secrets,
 ) -> anyhow::Result<Option<NoteKey>> {
+    Ok(present_signer(stage, folder, audit, secrets)?.map(|signer| signer.key().clone()))
+}
+
+/// Returns the signer of the audit trail; `None` if there is no key yet.
+///
+/// # Errors
+/// If the stored key is invalid.
+pub fn present_signer(
+    stage: &StageSettings,
+    folder: &FolderSettings,
+    audit: &AuditSettings,
+    secrets: &Secrets,
+) -> anyhow::Result<Option<CheckpointSigner>> {
     let is_there = secrets.audit_key.is_some() || audit_key_file(folder).exists();
-    let signer = is_there.then(|| checkpoint_signer(stage, folder, audit, secrets)).transpose()?;
-    Ok(signer.map(|signer| signer.key().clone()))
+    is_there.then(|| checkpoint_signer(stage, folder, audit, secrets)).transpose()
+}
+
+fn signing_key_file(folder: &FolderSettings) -> PathBuf {
+    folder.data_dir.join("secret.key")
 }
 
 fn audit_key_file(folder: &FolderSettings) -> PathBuf {
@@ -478,7 +626,10 @@ fn secret_file(path: &Path, make: impl FnOnce() -> SecretString) -> anyhow::Resu
 }
 
 /// Refuses a secret file that others can read or replace.
-fn require_private(path: &Path) -> anyhow::Result<()> {
+///
+/// # Errors
+/// A message with the command that mends it.
+pub fn require_private(path: &Path) -> anyhow::Result<()> {
     let file = fs::symlink_metadata(path)?;
     if !file.is_file() {
         bail!("expected a plain file, found a link or a folder: put the secret itself there, with mode 0600");

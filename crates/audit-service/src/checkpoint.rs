@@ -70,6 +70,17 @@ pub struct SignedCheckpoint {
     pub note: String,
 }
 
+/// A log beside its last checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignedState {
+    /// The number of events.
+    pub events: u64,
+    /// The number of events that the last checkpoint covers; 0 if there is none.
+    pub signed: u64,
+    /// False if another key than the present one signed the last checkpoint.
+    pub is_ours: bool,
+}
+
 impl AuditService {
     /// Returns the public key of the checkpoints.
     #[must_use]
@@ -99,6 +110,20 @@ impl AuditService {
             }
         }
         Ok(())
+    }
+
+    /// Checks that a log only grew since its last checkpoint, without signing anything.
+    ///
+    /// # Errors
+    /// [`CheckpointError`]. Tampering is also logged as an error.
+    pub async fn signed_state(&self, principal: &Principal) -> Result<SignedState, CheckpointError> {
+        principal.require(Permission::AuditRead)?;
+        let tenant = principal.tenant();
+        let last = self.last(tenant).await?;
+        let head = self.store.head(tenant).await?;
+        self.examine(tenant, last.as_ref(), &head).await?;
+        let signed = last.as_ref().map_or(0, |last| last.signed.checkpoint.size);
+        Ok(SignedState { events: head.size(), signed, is_ours: last.is_none_or(|last| last.is_ours) })
     }
 
     async fn sign_growth(&self, tenant: &TenantId) -> Result<(), CheckpointError> {
@@ -136,6 +161,8 @@ impl AuditService {
         if let Some(last) = last.as_ref().filter(|last| last.is_ours && last.is_of(&head)) {
             return Ok(last.signed.clone());
         }
+        // What is signed has to be there for ever.
+        let head = self.store.durable_head(tenant).await?;
         self.examine(tenant, last.as_ref(), &head).await?;
         self.sign(tenant, head.size(), head.root()).await
     }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use finding::{Finding, VerifyExportError};
 pub use report::ExportReport;
-pub use verifier::{ExportVerifier, verify_export};
+pub use verifier::{ExportVerifier, read_export, verify_export};
 
 /// The format version of new exports. In version 1 the last line does not count the checkpoints.
 const VERSION: u32 = 2;

@@ -15,6 +15,7 @@ mod proof;
 mod read;
 pub mod receipt;
 mod record;
+mod security_events;
 pub mod signer;
 mod store;
 
@@ -23,13 +24,14 @@ use std::sync::Arc;
 use mass_domain::time::Clock;
 
 pub use archive::{ArchiveError, ArchivePlan, WrittenArchive};
-pub use checkpoint::{BrokenTrail, CheckpointError, SignedCheckpoint};
+pub use checkpoint::{BrokenTrail, CheckpointError, SignedCheckpoint, SignedState};
 pub use export_stream::{Export, ExportError};
 pub use issue::IssueReceiptError;
 pub use key::{InvalidKey, write_seed};
 pub use proof::{InclusionProof, ProofError};
 pub use read::{EventQuery, ReadError};
-pub use record::{AccessRefusal, CredentialRefusal};
+pub use record::{AccessRefusal, CredentialRefusal, record_backup, record_restore};
+pub use security_events::{SecurityEvents, SecurityEventsError};
 pub use signer::CheckpointSigner;
 pub use store::{AuditStore, Entry, EventFilter, Leaf, StoredCheckpoint};
 

@@ -56,7 +56,21 @@ impl fmt::Debug for CheckpointSigner {
     }
 }
 
-/// The reasons for which a note is not accepted.
+/// The reasons for which a note is not accepted as signed by a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OpenTextError {
+    /// The text is not a note.
+    #[error(transparent)]
+    NotANote(#[from] InvalidNote),
+    /// The note has no signature by the key.
+    #[error("the note is not signed by the key")]
+    NotSigned,
+    /// The signature that names the key is wrong.
+    #[error("the signature of the note is wrong")]
+    WrongSignature,
+}
+
+/// The reasons for which a note is not accepted as a checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OpenCheckpointError {
     /// The text is not a note.
@@ -73,22 +87,40 @@ pub enum OpenCheckpointError {
     NotACheckpoint(#[from] InvalidCheckpoint),
 }
 
-/// Parses a checkpoint and verifies its signature by the key. Signatures of other keys are ignored (C2SP signed-note,
-/// section "Signatures").
+impl From<OpenTextError> for OpenCheckpointError {
+    fn from(error: OpenTextError) -> Self {
+        match error {
+            OpenTextError::NotANote(error) => Self::NotANote(error),
+            OpenTextError::NotSigned => Self::NotSigned,
+            OpenTextError::WrongSignature => Self::WrongSignature,
+        }
+    }
+}
+
+/// Returns the text of a note, whose signature by the key is verified. Signatures of other keys are ignored (C2SP
+/// signed-note, section "Signatures").
 ///
 /// # Errors
-/// [`OpenCheckpointError`].
-pub fn open_checkpoint(note: &str, key: &NoteKey) -> Result<Checkpoint, OpenCheckpointError> {
+/// [`OpenTextError`].
+pub fn open_text(note: &str, key: &NoteKey) -> Result<String, OpenTextError> {
     let note: SignedNote = note.parse()?;
     let public_key = UnparsedPublicKey::new(&ED25519, key.public_key());
     let mut ours = note.signatures.iter().filter(|line| line.name == *key.name() && line.key_id == key.id()).peekable();
     if ours.peek().is_none() {
-        return Err(OpenCheckpointError::NotSigned);
+        return Err(OpenTextError::NotSigned);
     }
     if !ours.all(|line| public_key.verify(note.text.as_bytes(), &line.bytes).is_ok()) {
-        return Err(OpenCheckpointError::WrongSignature);
+        return Err(OpenTextError::WrongSignature);
     }
-    Ok(note.text.parse()?)
+    Ok(note.text)
+}
+
+/// Parses a checkpoint and verifies its signature by the key, as [`open_text`] does.
+///
+/// # Errors
+/// [`OpenCheckpointError`].
+pub fn open_checkpoint(note: &str, key: &NoteKey) -> Result<Checkpoint, OpenCheckpointError> {
+    Ok(open_text(note, key)?.parse()?)
 }
 
 /// Parses a checkpoint and verifies that any of the keys has signed it; without keys, does not check signatures.
@@ -160,6 +192,17 @@ mod tests {
         let line = NoteSignature { name: ours.key.name().clone(), key_id: ours.key.id(), bytes };
         let note = SignedNote { text, signatures: vec![line] }.to_string();
         assert_eq!(open_checkpoint(&note, ours.key()), Err(OpenCheckpointError::NotACheckpoint(InvalidCheckpoint)));
+    }
+
+    #[test]
+    fn only_the_signing_key_opens_a_text() {
+        let ours = signer("mass.local", 1);
+        let note = ours.sign_text("hello\n".to_owned());
+        assert_eq!(open_text(&note, ours.key()).as_deref(), Ok("hello\n"));
+        assert_eq!(open_text(&note, signer("mass.local", 2).key()), Err(OpenTextError::NotSigned));
+        let changed = note.replacen("hello", "hallo", 1);
+        assert_eq!(open_text(&changed, ours.key()), Err(OpenTextError::WrongSignature));
+        assert_eq!(open_text("hello\n", ours.key()), Err(OpenTextError::NotANote(InvalidNote)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The port to the stored audit trail.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use async_trait::async_trait;
 use mass_domain::audit::tree::{Frontier, TreeHash};
@@ -81,6 +81,9 @@ pub trait AuditStore: Send + Sync {
     /// Reads the head of a tenant's log; empty for a tenant without events.
     async fn head(&self, tenant: &TenantId) -> Result<Frontier, PortError>;
 
+    /// Reads the head of a tenant's log as [`head`](Self::head) does, once no crash of the database can take its events back.
+    async fn durable_head(&self, tenant: &TenantId) -> Result<Frontier, PortError>;
+
     /// Returns the frontier of the first `size` events; `None` if a node that it needs is missing.
     async fn frontier_at(&self, tenant: &TenantId, size: u64) -> Result<Option<Frontier>, PortError>;
 
@@ -115,6 +118,15 @@ pub trait AuditStore: Send + Sync {
 
     /// Lists the events after a sequence in their order, at most `limit`, without archived ones.
     async fn entries(&self, tenant: &TenantId, after: i64, limit: usize) -> Result<Vec<Entry>, PortError>;
+
+    /// Lists the events of these actions, in their order: those behind the start of a stretch, up to its end, at most `limit`.
+    async fn entries_of(
+        &self,
+        tenant: &TenantId,
+        actions: &[Action],
+        stretch: Range<i64>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, PortError>;
 
     /// Returns the acceptance event of a request; `None` if it is archived or there is no such request.
     async fn acceptance(&self, tenant: &TenantId, id: MassRequestId) -> Result<Option<Entry>, PortError>;

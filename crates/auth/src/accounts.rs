@@ -6,7 +6,7 @@ use mass_domain::access::{Actor, Forbidden, Permission, Principal, Role};
 use mass_domain::audit::{Act, Action, CREDENTIALS, NewEvent, Object};
 use mass_domain::ids::UserId;
 use mass_domain::port::PortError;
-use mass_domain::tenancy::{Tenant, TenantId};
+use mass_domain::tenancy::{Lifecycle, Tenant, TenantId};
 use mass_domain::trace::Origin;
 use mass_domain::users::{Email, User};
 use secrecy::SecretString;
@@ -103,8 +103,17 @@ impl AuthService {
         let roles = BTreeSet::from([Role::Admin, Role::Operator, Role::PlatformAdmin]);
         let id = UserId::from_uuid(uuid_v7(now));
         let (tenant_id, created_at) = (tenant.clone(), now);
-        let user = User { id, tenant_id, email: email.clone(), roles, disabled_at: None, created_at };
-        let tenant = Tenant { id: tenant, created_at: now };
+        let user = User {
+            id,
+            tenant_id,
+            email: email.clone(),
+            roles,
+            disabled_at: None,
+            deleted_at: None,
+            second_factor_at: None,
+            created_at,
+        };
+        let tenant = Tenant { id: tenant, created_at: now, lifecycle: Lifecycle::default() };
         let act = Act::new(Actor::System, now, origin);
         let events = vec![
             act.done(&tenant.id, Action::TenantCreated, Object::Tenant(tenant.id.clone())),

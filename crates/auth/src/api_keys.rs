@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use mass_domain::access::Principal;
 use mass_domain::api_keys::{ApiKey, KeyToken, RefusedKey};
+use mass_domain::tenancy::Suspended;
 use mass_domain::time::Timestamp;
 use tracing::Instrument as _;
 
@@ -45,7 +46,9 @@ impl AuthService {
         }
         let key = found.found.key.clone();
         let judged = key.check(now, address);
+        let is_suspended = found.is_suspended;
         match judged {
+            _ if is_suspended => self.cached_keys.forget(token.prefix()),
             // The address is checked again for each request.
             Ok(()) | Err(RefusedKey::ForeignAddress) => {
                 self.cached_keys.insert(token.prefix(), Arc::new(found));
@@ -53,6 +56,9 @@ impl AuthService {
             Err(RefusedKey::Revoked | RefusedKey::Expired) => self.cached_keys.forget(token.prefix()),
         }
         judged.map_err(RefusedApiKey::Refused)?;
+        if is_suspended {
+            return Err(Suspended.into());
+        }
         self.mark_used(&key, now);
         Ok(key.into_principal())
     }

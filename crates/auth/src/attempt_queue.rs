@@ -40,7 +40,7 @@ pub(crate) struct AttemptPermits {
 impl AttemptQueue {
     /// Waits for the permits of an attempt. The account's permit comes last, so that an attempt that waits for its
     /// address does not block the account.
-    async fn permits(&self, keys: &AttemptKeys) -> anyhow::Result<AttemptPermits> {
+    pub(crate) async fn permits(&self, keys: &AttemptKeys) -> anyhow::Result<AttemptPermits> {
         let networks = keys.networks.iter().zip(PER_NETWORK).rev();
         let mut held = Vec::new();
         for (key, at_once) in networks.chain([(&keys.account, PER_ACCOUNT)]) {

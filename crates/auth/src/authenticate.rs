@@ -6,12 +6,12 @@ use std::sync::Arc;
 use mass_domain::access::Principal;
 use mass_domain::api_keys::{KeyToken, RefusedKey};
 use mass_domain::port::PortError;
-use mass_domain::tenancy::CredentialsVersion;
+use mass_domain::tenancy::{CredentialsVersion, Suspended};
 use mass_domain::time::Timestamp;
-use mass_domain::users::User;
 
 use crate::AuthService;
 use crate::session::Session;
+use crate::store::FoundSession;
 use crate::stored_key::{RefusedApiKey, StoredKey};
 use crate::tokens::{RefusedToken, TokenSubject};
 use crate::versioned::Versioned;
@@ -60,6 +60,9 @@ pub enum AuthenticateError {
     /// The credential is refused.
     #[error(transparent)]
     Refused(#[from] RefusedCredential),
+    /// The credential is good, and its tenant is suspended.
+    #[error(transparent)]
+    Suspended(#[from] Suspended),
     /// The store could not do its work.
     #[error(transparent)]
     Store(#[from] PortError),
@@ -165,6 +168,10 @@ impl AuthService {
             self.cached_sessions.forget(&key);
             return Err(RefusedCredential::NoSession.into());
         };
+        if known.is_suspended {
+            self.cached_sessions.forget(&key);
+            return Err(Suspended.into());
+        }
         let principal = known.found.principal.clone();
         self.cached_sessions.insert(&key, Arc::new(known));
         Ok(principal)
@@ -179,9 +186,11 @@ pub(crate) struct CachedSession {
 
 impl CachedSession {
     /// Returns `None` if the user is disabled.
-    fn of(Versioned { found: (session, user), version }: Versioned<(Session, User)>) -> Option<Versioned<Self>> {
-        let principal = user.into_principal(session.id)?;
-        Some(Versioned { found: Self { session, principal }, version })
+    fn of(Versioned { found, version, is_suspended }: Versioned<FoundSession>) -> Option<Versioned<Self>> {
+        let factor = found.factor();
+        let FoundSession { session, user, .. } = found;
+        let principal = user.into_principal(session.id)?.with_factor(factor);
+        Some(Versioned { found: Self { session, principal }, version, is_suspended })
     }
 
     /// Returns true if the session belongs to the token's user and has not ended. A session that seems expired may have

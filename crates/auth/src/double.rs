@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use mass_domain::api_keys::KeyPrefix;
 use mass_domain::audit::{Act, NewEvent};
 use mass_domain::ids::{ApiKeyId, SessionId, UserId};
+use mass_domain::page::Limit;
 use mass_domain::port::PortError;
 use mass_domain::tenancy::{CredentialsVersion, Tenant, TenantId};
 use mass_domain::time::Timestamp;
@@ -16,8 +17,9 @@ use mass_domain::users::{Email, User};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Account, ApiKeyStore, AttemptKeys, AttemptStore, NewSession, PasswordChange, PasswordHash, RefreshTokenHash,
-    Refreshed, Session, SessionStore, StoredKey, Throttled, UserStore, Versioned,
+    Account, ApiKeyStore, AttemptKeys, AttemptStore, FactorStore, FoundSession, NewSession, Opened, PasswordChange,
+    PasswordHash, ProvedFactor, RefreshTokenHash, Refreshed, Session, SessionStore, StoredFactor, StoredKey, Throttled,
+    UserStore, Versioned,
 };
 
 /// The content of the double.
@@ -26,6 +28,7 @@ pub(crate) struct Stored {
     pub(crate) version: i64,
     pub(crate) session: Option<(Session, User)>,
     pub(crate) key: Option<StoredKey>,
+    pub(crate) is_suspended: bool,
     /// Makes reads of the version fail.
     pub(crate) is_broken: bool,
 }
@@ -123,14 +126,19 @@ impl UserStore for Double {
 
 #[async_trait]
 impl SessionStore for Double {
-    async fn find(&self, tenant: &TenantId, id: SessionId) -> Result<Option<Versioned<(Session, User)>>, PortError> {
+    async fn find(&self, tenant: &TenantId, id: SessionId) -> Result<Option<Versioned<FoundSession>>, PortError> {
         self.look_ups.fetch_add(1, Ordering::SeqCst);
         let stored = self.stored();
         let found = stored.session.clone().filter(|(session, _)| (&session.tenant_id, session.id) == (tenant, id));
-        Ok(found.map(|found| Versioned { found, version: CredentialsVersion(stored.version) }))
+        let found = found.map(|(session, user)| FoundSession { session, user, demands_factor: false });
+        Ok(found.map(|found| Versioned {
+            found,
+            version: CredentialsVersion(stored.version),
+            is_suspended: stored.is_suspended,
+        }))
     }
 
-    async fn open(&self, _: NewSession, _: NewEvent) -> Result<bool, PortError> {
+    async fn open(&self, _: NewSession, _: NewEvent) -> Result<Opened, PortError> {
         not_asked_for()
     }
 
@@ -141,6 +149,17 @@ impl SessionStore for Double {
         _: RefreshTokenHash,
         _: Act,
     ) -> Result<Refreshed, PortError> {
+        not_asked_for()
+    }
+
+    async fn list(
+        &self,
+        _: &TenantId,
+        _: Option<UserId>,
+        _: Option<SessionId>,
+        _: Limit,
+        _: Timestamp,
+    ) -> Result<Vec<Session>, PortError> {
         not_asked_for()
     }
 
@@ -155,7 +174,11 @@ impl ApiKeyStore for Double {
         self.look_ups.fetch_add(1, Ordering::SeqCst);
         let stored = self.stored();
         let found = stored.key.clone().filter(|stored| stored.key.prefix == *prefix);
-        Ok(found.map(|found| Versioned { found, version: CredentialsVersion(stored.version) }))
+        Ok(found.map(|found| Versioned {
+            found,
+            version: CredentialsVersion(stored.version),
+            is_suspended: stored.is_suspended,
+        }))
     }
 
     async fn mark_used(&self, _: &TenantId, _: ApiKeyId, _: Timestamp) -> Result<(), PortError> {
@@ -179,6 +202,40 @@ impl AttemptStore for Double {
     }
 
     async fn fail(&self, _: NewEvent) -> Result<(), PortError> {
+        not_asked_for()
+    }
+}
+
+#[async_trait]
+impl FactorStore for Double {
+    async fn find(&self, _: &TenantId, _: UserId) -> Result<Option<StoredFactor>, PortError> {
+        not_asked_for()
+    }
+
+    async fn begin(&self, _: &TenantId, _: UserId, _: Vec<u8>, _: Timestamp) -> Result<bool, PortError> {
+        not_asked_for()
+    }
+
+    async fn confirm(
+        &self,
+        _: &TenantId,
+        _: ProvedFactor,
+        _: Vec<u8>,
+        _: Vec<[u8; 32]>,
+        _: NewEvent,
+    ) -> Result<bool, PortError> {
+        not_asked_for()
+    }
+
+    async fn prove(&self, _: &TenantId, _: ProvedFactor, _: NewEvent) -> Result<bool, PortError> {
+        not_asked_for()
+    }
+
+    async fn replace_codes(&self, _: &TenantId, _: UserId, _: Vec<[u8; 32]>, _: NewEvent) -> Result<bool, PortError> {
+        not_asked_for()
+    }
+
+    async fn remove(&self, _: &TenantId, _: UserId, _: Option<SessionId>, _: NewEvent) -> Result<bool, PortError> {
         not_asked_for()
     }
 }

@@ -20,7 +20,8 @@ use crate::new_password::canonical;
 use crate::store::PasswordHash;
 
 const SCHEME: &str = "hmac-sha384";
-const NO_PEPPER: &str = "-";
+/// The id of the pepper in hashes that were made without one.
+pub const NO_PEPPER: &str = "-";
 
 /// Keys the HMAC if no pepper is configured. A key of its own keeps SHA-384 digests that leaked elsewhere from being
 /// tried against MASS's hashes ("password shucking").
@@ -112,6 +113,13 @@ impl Pepper {
     pub fn version(&self) -> &str {
         &self.version
     }
+}
+
+/// Returns the id of the pepper that a stored hash was made with: [`NO_PEPPER`] for none, `None` if it is malformed.
+#[must_use]
+pub fn pepper_of(stored: &str) -> Option<&str> {
+    let (scheme, rest) = stored.split_once(':')?;
+    Some(rest.split_once(':')?.0).filter(|_| scheme == SCHEME)
 }
 
 impl fmt::Debug for Pepper {

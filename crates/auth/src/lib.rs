@@ -14,12 +14,15 @@ mod confirmations;
 #[cfg(test)]
 mod double;
 mod ed25519;
+mod factor_codes;
 mod fingerprint;
 mod hasher;
 mod login;
 mod new_password;
 mod passwords;
 mod refresh_token;
+mod sealing;
+mod second_factor;
 mod session;
 mod sessions;
 mod store;
@@ -46,14 +49,18 @@ pub use accounts::{BootstrapError, Bootstrapped, ResetPasswordError, created_use
 pub use authenticate::{AuthenticateError, CachedPrincipal, RefusedCredential};
 pub use change_password::ChangePasswordError;
 pub use confirmations::{ConfirmationToken, Extent, RefusedConfirmation};
-pub use hasher::{Cost, InvalidCost, Pepper, ShortPepper, UnreadableHash, Verification};
+pub use factor_codes::FactorProof;
+pub use hasher::{Cost, InvalidCost, NO_PEPPER, Pepper, ShortPepper, UnreadableHash, Verification, pepper_of};
 pub use login::LoginError;
 pub use new_password::{NewPassword, WeakPassword};
 pub use passwords::{Capacity, Passwords, PasswordsError};
 pub use refresh_token::RefreshTokenHash;
+pub use second_factor::{FactorError, FactorStatus, FactorStore, NewSeed, ProvedFactor, StoredFactor};
 pub use session::{RefreshVerdict, Session, judge_refresh};
-pub use sessions::{LoggedIn, RefreshError};
-pub use store::{Account, NewSession, PasswordChange, PasswordHash, Refreshed, SessionStore, UserStore};
+pub use sessions::{LoggedIn, RefreshError, SessionError};
+pub use store::{
+    Account, FoundSession, NewSession, Opened, PasswordChange, PasswordHash, Refreshed, SessionStore, UserStore,
+};
 pub use stored_key::{ApiKeyStore, RefusedApiKey, StoredKey};
 pub use throttle::{AttemptKeys, AttemptStore, Counter, Counters, ThrottleScope, Throttled, network_of};
 pub use tokens::{
@@ -73,6 +80,8 @@ pub struct AuthStores {
     pub attempts: Arc<dyn AttemptStore>,
     /// API keys.
     pub api_keys: Arc<dyn ApiKeyStore>,
+    /// Second factors.
+    pub factors: Arc<dyn FactorStore>,
 }
 
 /// The use cases on accounts and their credentials.
@@ -81,6 +90,7 @@ pub struct AuthService {
     sessions: Arc<dyn SessionStore>,
     attempts: Arc<dyn AttemptStore>,
     api_keys: Arc<dyn ApiKeyStore>,
+    factors: Arc<dyn FactorStore>,
     passwords: Passwords,
     queue: AttemptQueue,
     tokens: AccessTokens,
@@ -96,7 +106,7 @@ impl AuthService {
     /// Creates the service on top of its stores.
     #[must_use]
     pub fn new(stores: AuthStores, passwords: Passwords, tokens: AccessTokens, clock: Arc<dyn Clock>) -> Self {
-        let AuthStores { users, sessions, attempts, api_keys } = stores;
+        let AuthStores { users, sessions, attempts, api_keys, factors } = stores;
         Self {
             versions: VersionReads::new(Arc::clone(&users)),
             cached_sessions: BoundedCache::default(),
@@ -107,6 +117,7 @@ impl AuthService {
             sessions,
             attempts,
             api_keys,
+            factors,
             passwords,
             tokens,
             clock,

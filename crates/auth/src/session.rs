@@ -21,6 +21,8 @@ pub struct Session {
     pub expires_at: Timestamp,
     /// The time at which it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// The time at which its user last proved the second factor in it.
+    pub factor_at: Option<Timestamp>,
 }
 
 impl Session {
@@ -38,6 +40,7 @@ impl Session {
             created_at: at,
             expires_at: later(at, Self::IDLE_SECONDS),
             revoked_at: None,
+            factor_at: None,
         }
     }
 
@@ -47,11 +50,19 @@ impl Session {
         self.revoked_at.is_none() && at < self.expires_at
     }
 
-    /// Builds the event of its revocation after a refresh token was used twice.
+    /// Builds the event of its revocation: by its user, or after a refresh token was used twice.
     #[must_use]
     pub fn revoked_by(&self, act: &Act) -> NewEvent {
         let event = act.done(&self.tenant_id, Action::SessionRevoked, Object::Session(self.id));
         event.with("user_id", self.user_id.to_string())
+    }
+
+    /// Returns the time of its last refresh, or of its begin; `None` if its expiry does not tell, close to its maximum
+    /// lifetime.
+    #[must_use]
+    pub fn refreshed_at(&self) -> Option<Timestamp> {
+        let is_bounded = self.expires_at == later(self.created_at, Self::MAX_SECONDS);
+        if is_bounded { None } else { self.expires_at.plus_seconds(-Self::IDLE_SECONDS) }
     }
 
     /// Returns the new expiry after a refresh at this instant.
@@ -112,6 +123,7 @@ mod tests {
             created_at: day(0),
             expires_at,
             revoked_at,
+            factor_at: None,
         }
     }
 
@@ -128,6 +140,13 @@ mod tests {
         assert_eq!(rotate(14, 10), RefreshVerdict::Rotate { expires_at: day(24) });
         assert_eq!(rotate(90, 80), RefreshVerdict::Rotate { expires_at: day(90) });
         assert_eq!(rotate(90, 90), RefreshVerdict::Refuse);
+    }
+
+    #[test]
+    fn the_expiry_tells_the_last_refresh_until_the_maximum_lifetime_bounds_it() {
+        assert_eq!(session(day(14), None).refreshed_at(), Some(day(0)));
+        assert_eq!(session(day(24), None).refreshed_at(), Some(day(10)));
+        assert_eq!(session(day(90), None).refreshed_at(), None);
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! Sessions: opened by a log-in, prolonged by refreshing, ended by a log-out.
 
-use mass_domain::access::Principal;
+use mass_domain::access::{Actor, Principal};
 use mass_domain::audit::{Act, Action, Object};
+use mass_domain::ids::{SessionId, UserId};
+use mass_domain::page::{CursorScope, ForeignCursor, Limit, Page, decode_cursor};
 use mass_domain::port::PortError;
+use mass_domain::tenancy::Suspended;
 use mass_domain::trace::Origin;
 use secrecy::SecretString;
+use uuid::Uuid;
 
 use crate::AuthService;
 use crate::refresh_token::RefreshToken;
@@ -33,12 +37,37 @@ pub enum RefreshError {
     /// The token was used twice, and its session has been revoked. Clients get the same answer as for an invalid token.
     #[error("the refresh token is not valid")]
     Reused,
+    /// The token is good, and the tenant is suspended. It stays good.
+    #[error(transparent)]
+    Suspended(#[from] Suspended),
     /// The store could not do its work.
     #[error(transparent)]
     Store(#[from] PortError),
     /// A fault of MASS or of its surroundings.
     #[error(transparent)]
     Unexpected(#[from] anyhow::Error),
+}
+
+/// Reason for which a caller's sessions are not listed or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The cursor belongs to another list.
+    #[error(transparent)]
+    ForeignCursor(#[from] ForeignCursor),
+    /// The caller has no such live session.
+    #[error("the caller has no such session")]
+    NotFound,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] PortError),
+}
+
+/// Returns the user who calls; `None` if the caller is none, such as an API key, which has no session.
+const fn user_of(principal: &Principal) -> Option<UserId> {
+    match principal.actor() {
+        Actor::User(id) => Some(id),
+        Actor::ApiKey(_) | Actor::System | Actor::Anonymous => None,
+    }
 }
 
 impl AuthService {
@@ -59,6 +88,7 @@ impl AuthService {
                 Err(RefreshError::Reused)
             }
             Refreshed::Refused => Err(RefreshError::InvalidToken),
+            Refreshed::Suspended => Err(Suspended.into()),
         }
     }
 
@@ -71,6 +101,40 @@ impl AuthService {
         let act = Act::new(principal.actor(), self.clock.now(), origin);
         let event = act.done(principal.tenant(), Action::LoggedOut, Object::Session(session));
         self.sessions.revoke(principal.tenant(), session, event).await
+    }
+
+    /// Returns a page of the caller's live sessions, newest first.
+    ///
+    /// # Errors
+    /// [`SessionError`], but never [`SessionError::NotFound`].
+    pub async fn sessions(
+        &self,
+        principal: &Principal,
+        limit: Limit,
+        cursor: Option<&str>,
+    ) -> Result<Page<Session>, SessionError> {
+        let user = user_of(principal);
+        let name = user.map(|user| user.to_string());
+        let scope = CursorScope::of("sessions", [Some(principal.tenant().as_str()), name.as_deref()]);
+        let before: Option<Uuid> = cursor.map(|cursor| decode_cursor(scope, cursor)).transpose()?;
+        let before = before.map(SessionId::from_uuid);
+        let rows = match user {
+            Some(user) => self.sessions.list(principal.tenant(), Some(user), before, limit, self.clock.now()).await?,
+            None => Vec::new(),
+        };
+        Ok(Page::from_lookahead(rows, limit, scope, |session| session.id.as_uuid()))
+    }
+
+    /// Ends a live session of the caller with all its tokens; the present one, too.
+    ///
+    /// # Errors
+    /// [`SessionError`], but never [`SessionError::ForeignCursor`].
+    pub async fn end_session(&self, principal: &Principal, id: SessionId, origin: &Origin) -> Result<(), SessionError> {
+        let act = Act::new(principal.actor(), self.clock.now(), origin);
+        let found = self.sessions.find(principal.tenant(), id).await?.map(|versioned| versioned.found.session);
+        let own = found.filter(|session| Some(session.user_id) == user_of(principal) && session.is_live(act.at));
+        let event = own.ok_or(SessionError::NotFound)?.revoked_by(&act);
+        Ok(self.sessions.revoke(principal.tenant(), id, event).await?)
     }
 
     /// Issues the tokens with which a session goes on.

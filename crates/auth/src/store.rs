@@ -6,10 +6,14 @@ use async_trait::async_trait;
 use mass_domain::audit::{Act, NewEvent};
 use mass_domain::canonical::Fingerprint;
 use mass_domain::ids::{SessionId, UserId};
+use mass_domain::page::Limit;
 use mass_domain::port::PortError;
+use mass_domain::second_factor::SecondFactor;
 use mass_domain::tenancy::{CredentialsVersion, Tenant, TenantId};
+use mass_domain::time::Timestamp;
 use mass_domain::users::{Email, User};
 
+use crate::factor_codes::FactorProof;
 use crate::refresh_token::RefreshTokenHash;
 use crate::session::Session;
 use crate::versioned::Versioned;
@@ -112,6 +116,42 @@ pub struct NewSession {
     pub proved: PasswordHash,
     /// A stronger hash of the same password, which replaces the stored one. It does not count as a change of password.
     pub rehashed: Option<PasswordHash>,
+    /// The proof of the user's second factor; `None` if the user has none.
+    pub factor: Option<FactorProof>,
+}
+
+/// A session, as it is found with its user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundSession {
+    /// The session.
+    pub session: Session,
+    /// Its user.
+    pub user: User,
+    /// True if the user's tenant demands a second factor of those who administer it.
+    pub demands_factor: bool,
+}
+
+impl FoundSession {
+    /// Returns the user's second factor in this session.
+    #[must_use]
+    pub fn factor(&self) -> SecondFactor {
+        SecondFactor {
+            is_demanded: self.demands_factor && self.user.roles.iter().any(|role| role.administers()),
+            is_enrolled: self.user.second_factor_at.is_some(),
+            proved_at: self.session.factor_at,
+        }
+    }
+}
+
+/// The result of opening a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opened {
+    /// It is open.
+    Open,
+    /// The proved hash is no longer the stored one, or the proof of the second factor is good no more.
+    Stale,
+    /// The tenant is suspended.
+    Suspended,
 }
 
 /// The result of presenting a refresh token.
@@ -123,18 +163,21 @@ pub enum Refreshed {
     Revoked(SessionId),
     /// No live session has this token.
     Refused,
+    /// The tenant is suspended. The token stays good.
+    Suspended,
 }
 
 /// Port to stored sessions and refresh tokens. Each call is one transaction, and appends the given event if it makes
 /// the change.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// Opens a session. Opens none and returns `false` if the proved hash is no longer the stored one, so that a change
-    /// of password also ends sessions that were being opened with the old one.
-    async fn open(&self, opening: NewSession, event: NewEvent) -> Result<bool, PortError>;
+    /// Opens a session, and takes the proof of the second factor. Opens none if the proved hash is no longer the stored one,
+    /// so that a change of password also ends sessions that were being opened with the old one; if the proof was taken
+    /// before, or there is none although the user has a second factor by now; or if the tenant is suspended.
+    async fn open(&self, opening: NewSession, event: NewEvent) -> Result<Opened, PortError>;
 
     /// Finds a session and its user in one snapshot.
-    async fn find(&self, tenant: &TenantId, id: SessionId) -> Result<Option<Versioned<(Session, User)>>, PortError>;
+    async fn find(&self, tenant: &TenantId, id: SessionId) -> Result<Option<Versioned<FoundSession>>, PortError>;
 
     /// Applies [`judge_refresh`](crate::judge_refresh) to the session of a refresh token. Concurrent calls for one
     /// session are serialised. A revocation appends [`Session::revoked_by`] for the act.
@@ -145,6 +188,17 @@ pub trait SessionStore: Send + Sync {
         next: RefreshTokenHash,
         act: Act,
     ) -> Result<Refreshed, PortError>;
+
+    /// Lists the live sessions of a user, or of all users of the tenant, with ids below `before`, newest (greatest id) first:
+    /// at most one row more than the limit.
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        user: Option<UserId>,
+        before: Option<SessionId>,
+        limit: Limit,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, PortError>;
 
     /// Ends a session, unless it does not exist or has ended already.
     async fn revoke(&self, tenant: &TenantId, id: SessionId, event: NewEvent) -> Result<(), PortError>;

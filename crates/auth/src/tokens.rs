@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::confirmations::ConfirmationKey;
 use crate::fingerprint::fingerprint;
+use crate::sealing::SealingKey;
 use crate::{ed25519, uuid_v7};
 
 const ISSUER: &str = "mass";
@@ -112,6 +113,7 @@ pub struct SigningKey {
     eddsa: Key,
     public: PublicKey,
     confirmations: ConfirmationKey,
+    sealing: SealingKey,
 }
 
 /// The reasons for which a secret cannot be a signing key.
@@ -155,7 +157,8 @@ impl SigningKey {
         };
         let public = PublicKey { id: eddsa.id.clone(), x: URL_SAFE_NO_PAD.encode(public) };
         let confirmations = ConfirmationKey::derive(secret).map_err(|_| InvalidSigningKey::Underivable)?;
-        Ok(Self { hs256, eddsa, public, confirmations })
+        let sealing = SealingKey::derive(secret).map_err(|_| InvalidSigningKey::Underivable)?;
+        Ok(Self { hs256, eddsa, public, confirmations, sealing })
     }
 
     const fn key(&self, algorithm: TokenAlgorithm) -> &Key {
@@ -335,6 +338,16 @@ impl AccessTokens {
     /// Returns the keys that verify confirmation tokens.
     pub(crate) fn confirmation_keys(&self) -> impl Iterator<Item = &ConfirmationKey> {
         self.keys.all().map(|key| &key.confirmations)
+    }
+
+    /// Returns the key that encrypts seeds of second factors.
+    pub(crate) const fn sealing_key(&self) -> &SealingKey {
+        &self.keys.current.sealing
+    }
+
+    /// Returns the keys that decrypt seeds of second factors.
+    pub(crate) fn sealing_keys(&self) -> impl Iterator<Item = &SealingKey> {
+        self.keys.all().map(|key| &key.sealing)
     }
 
     /// Returns the lifetime of new tokens.

@@ -9,4 +9,6 @@ pub struct Versioned<T> {
     pub found: T,
     /// The credentials version, read in the same snapshot or before.
     pub version: CredentialsVersion,
+    /// True if the tenant is suspended, so that the credential opens nothing. Every change of it increments the version.
+    pub is_suspended: bool,
 }

@@ -62,8 +62,7 @@ fn is_needed_at_once(path: &str) -> bool {
     let shared = ["core/", "parts/", "vendor/"].iter().any(|folder| path.starts_with(folder));
     shared
         && std::path::Path::new(path).extension().is_some_and(|ending| ending == "js")
-        && !path.contains("uplot")
-        && !path.contains("chart")
+        && !["uplot", "chart", "qr"].iter().any(|name| path.contains(name))
 }
 
 /// Escapes a text for an attribute in double quotes.

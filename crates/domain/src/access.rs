@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::email::Email;
 use crate::ids::{ApiKeyId, SessionId, UserId};
 use crate::names::named_enum;
+use crate::second_factor::SecondFactor;
 use crate::tenancy::TenantId;
 
 /// Error for an unknown permission name.
@@ -36,6 +37,10 @@ named_enum!(
         SettingsManage = "settings:manage",
         /// Replay and cancel deliveries to the engine.
         DeliveriesManage = "deliveries:manage",
+        /// Read alerts and their rules.
+        AlertsRead = "alerts:read",
+        /// Change alert rules, and acknowledge alerts.
+        AlertsManage = "alerts:manage",
         /// Plan pilots, and change, confirm and report savings projects.
         SavingsManage = "savings:manage",
         /// Administer tenants.
@@ -50,7 +55,7 @@ named_enum!(
     Role, UnknownRole {
         /// Reads telemetry and figures.
         Viewer = "viewer",
-        /// A viewer who also sends requests, handles deliveries and runs savings projects.
+        /// A viewer who also sends requests, handles deliveries and alerts, and runs savings projects.
         Operator = "operator",
         /// Reads everything of a tenant, its audit trail included.
         Auditor = "auditor",
@@ -62,25 +67,35 @@ named_enum!(
 );
 
 impl Role {
+    /// Returns true if the role administers a tenant or the installation: a tenant can demand a second factor of users with it.
+    #[must_use]
+    pub const fn administers(self) -> bool {
+        matches!(self, Self::Admin | Self::PlatformAdmin)
+    }
+
     /// Returns the permissions that the role grants.
     #[must_use]
     pub const fn permissions(self) -> &'static [Permission] {
         use Permission::{
-            AnalyticsRead, AuditRead, DeliveriesManage, KeysManage, MassRead, MassWrite, MetricsRead, SavingsManage,
-            SettingsManage, TenantsManage, UsersManage,
+            AlertsManage, AlertsRead, AnalyticsRead, AuditRead, DeliveriesManage, KeysManage, MassRead, MassWrite,
+            MetricsRead, SavingsManage, SettingsManage, TenantsManage, UsersManage,
         };
         match self {
-            Self::Viewer => &[MassRead, AnalyticsRead],
-            Self::Operator => &[MassRead, AnalyticsRead, MassWrite, DeliveriesManage, SavingsManage],
-            Self::Auditor => &[MassRead, AnalyticsRead, AuditRead],
+            Self::Viewer => &[MassRead, AnalyticsRead, AlertsRead],
+            Self::Operator => {
+                &[MassRead, AnalyticsRead, AlertsRead, MassWrite, DeliveriesManage, AlertsManage, SavingsManage]
+            }
+            Self::Auditor => &[MassRead, AnalyticsRead, AlertsRead, AuditRead],
             Self::Admin => &[
                 MassRead,
                 AnalyticsRead,
+                AlertsRead,
                 AuditRead,
                 UsersManage,
                 KeysManage,
                 SettingsManage,
                 DeliveriesManage,
+                AlertsManage,
                 SavingsManage,
                 MetricsRead,
             ],
@@ -151,6 +166,7 @@ pub struct Principal {
     session: Option<SessionId>,
     roles: BTreeSet<Role>,
     permissions: BTreeSet<Permission>,
+    factor: SecondFactor,
 }
 
 impl Principal {
@@ -158,20 +174,33 @@ impl Principal {
     #[must_use]
     pub fn user(id: UserId, tenant: TenantId, email: Email, roles: BTreeSet<Role>, session: SessionId) -> Self {
         let permissions = roles.iter().flat_map(|role| role.permissions()).copied().collect();
-        Self { actor: Actor::User(id), tenant, email: Some(email), session: Some(session), roles, permissions }
+        let (actor, factor) = (Actor::User(id), SecondFactor::default());
+        Self { actor, tenant, email: Some(email), session: Some(session), roles, permissions, factor }
+    }
+
+    /// Adds a user's second factor. A user who has to enrol one has no permission until then.
+    #[must_use]
+    pub fn with_factor(mut self, factor: SecondFactor) -> Self {
+        if factor.must_enrol() {
+            self.permissions.clear();
+        }
+        self.factor = factor;
+        self
     }
 
     /// Builds the principal of an API key, with the permissions that the key was given.
     #[must_use]
-    pub const fn api_key(id: ApiKeyId, tenant: TenantId, permissions: BTreeSet<Permission>) -> Self {
-        Self { actor: Actor::ApiKey(id), tenant, email: None, session: None, roles: BTreeSet::new(), permissions }
+    pub fn api_key(id: ApiKeyId, tenant: TenantId, permissions: BTreeSet<Permission>) -> Self {
+        let (actor, factor) = (Actor::ApiKey(id), SecondFactor::default());
+        Self { actor, tenant, email: None, session: None, roles: BTreeSet::new(), permissions, factor }
     }
 
     /// Builds the principal of MASS itself in one tenant: workers and local commands, with all permissions there.
     #[must_use]
     pub fn system(tenant: TenantId) -> Self {
         let permissions = Permission::ALL.iter().copied().collect();
-        Self { actor: Actor::System, tenant, email: None, session: None, roles: BTreeSet::new(), permissions }
+        let (actor, factor) = (Actor::System, SecondFactor::default());
+        Self { actor, tenant, email: None, session: None, roles: BTreeSet::new(), permissions, factor }
     }
 
     /// Requires a permission.
@@ -235,6 +264,12 @@ impl Principal {
         self.session
     }
 
+    /// Returns a user's second factor; of others, none that is demanded.
+    #[must_use]
+    pub const fn factor(&self) -> SecondFactor {
+        self.factor
+    }
+
     /// Returns a user's roles.
     #[must_use]
     pub const fn roles(&self) -> &BTreeSet<Role> {
@@ -269,6 +304,15 @@ mod tests {
         let nil = uuid::Uuid::nil();
         let (user, session) = (UserId::from_uuid(nil), SessionId::from_uuid(nil));
         Principal::user(user, tenant, email, BTreeSet::from([role]), session)
+    }
+
+    #[test]
+    fn a_user_who_has_to_enrol_a_second_factor_has_no_permission() {
+        let factor = SecondFactor { is_demanded: true, ..SecondFactor::default() };
+        let principal = with(Role::Admin).with_factor(factor);
+        assert!(principal.permissions().is_empty() && principal.roles().contains(&Role::Admin));
+        let principal = with(Role::Admin).with_factor(SecondFactor { is_enrolled: true, ..factor });
+        assert_eq!(principal.require(Permission::UsersManage), Ok(()));
     }
 
     #[test]
@@ -312,7 +356,7 @@ mod tests {
 
     #[test]
     fn api_key_cannot_create_users_with_more_permissions_than_its_own() {
-        use Permission::{AnalyticsRead, AuditRead, MassRead, MassWrite, TenantsManage, UsersManage};
+        use Permission::{AlertsRead, AnalyticsRead, AuditRead, MassRead, MassWrite, TenantsManage, UsersManage};
         let may = |permissions: &[Permission], role| key(permissions).require_authority_over(&BTreeSet::from([role]));
         for (role, missing) in [
             (Role::Viewer, MassRead),
@@ -323,7 +367,7 @@ mod tests {
         ] {
             assert_eq!(may(&[UsersManage], role), Err(Forbidden(missing)), "{role}");
         }
-        let viewer = [UsersManage, MassRead, AnalyticsRead];
+        let viewer = [UsersManage, MassRead, AnalyticsRead, AlertsRead];
         assert_eq!(may(&viewer, Role::Viewer), Ok(()));
         assert_eq!(may(&viewer, Role::Operator), Err(Forbidden(MassWrite)));
         assert_eq!(may(&viewer, Role::Auditor), Err(Forbidden(AuditRead)));

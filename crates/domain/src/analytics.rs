@@ -4,6 +4,7 @@
 //! order in which its documents came, nor on how many of them were read at once.
 
 mod choices;
+mod effects;
 mod figures;
 mod fold;
 mod keys;
@@ -11,16 +12,17 @@ mod readings;
 mod signals;
 
 pub use choices::{
-    Aggregate, Finding, Freshness, Indicator, Resolution, Split, UnknownAggregate, UnknownFinding, UnknownFreshness,
-    UnknownIndicator, UnknownResolution, UnknownSplit,
+    AbsenceCode, Aggregate, Finding, Freshness, Indicator, Resolution, Split, UnknownAbsence, UnknownAggregate,
+    UnknownFinding, UnknownFreshness, UnknownIndicator, UnknownResolution, UnknownSplit,
 };
+pub use effects::{Effect, effect};
 pub use figures::Figures;
 pub use fold::{
     CONTEXT, LONGEST_SPAN, PATIENCE, Point, Segment, floor, fold, fold_hours, interval_at, segments, valid,
 };
 pub use keys::{SeriesId, SeriesKey, Source, SourceId};
-pub use readings::{Reading, UnreadableDocument, reading};
-pub use signals::{SIGNALS, Signal, kind_of, unit_of};
+pub use readings::{Reading, UnreadableDocument, has_readings, reading};
+pub use signals::{COST_RATE, ENERGY_PRICE, FACILITY_POWER, SIGNALS, Signal, kind_of, unit_of};
 
 /// Microseconds since 1970-01-01T00:00:00Z, or a number of microseconds.
 pub type Micros = i64;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::characters::Hidden;
+use crate::ids::UserId;
 
 /// An e-mail address in lower case: the login name of a user, unique across all tenants.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +32,12 @@ impl Email {
     /// [`InvalidEmail`].
     pub fn parse(text: &str) -> Result<Self, InvalidEmail> {
         Hidden::first_in(text).map_or_else(|| Self::parse_existing(text), |hidden| Err(InvalidEmail::Hidden(hidden)))
+    }
+
+    /// Returns the text in the place of a deleted user's address: no message can be sent to it (RFC 2606, section 2).
+    #[must_use]
+    pub fn of_deleted(id: UserId) -> Self {
+        Self(format!("{id}@deleted.invalid").into())
     }
 
     /// Parses the address of an existing account. Version 0.1 accepted some addresses that [`parse`](Self::parse)

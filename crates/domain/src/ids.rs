@@ -98,6 +98,18 @@ uuid_id!(
     /// Identifies a report of a savings project.
     SavingsReportId
 );
+uuid_id!(
+    /// Identifies a legal hold.
+    LegalHoldId
+);
+uuid_id!(
+    /// Identifies an alert.
+    AlertId
+);
+uuid_id!(
+    /// Identifies a notification of a webhook.
+    NotificationId
+);
 
 #[cfg(test)]
 mod tests {

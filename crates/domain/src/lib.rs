@@ -5,6 +5,7 @@
 //! refuses those dependencies.
 
 pub mod access;
+pub mod alerts;
 pub mod analytics;
 pub mod api_keys;
 pub mod audit;
@@ -14,6 +15,7 @@ pub mod contracts;
 pub mod crockford;
 pub mod delivery;
 mod email;
+pub mod faults;
 pub mod hex;
 mod idempotency;
 pub mod ids;
@@ -25,10 +27,14 @@ mod names;
 pub mod normalisation;
 pub mod page;
 pub mod port;
+pub mod precondition;
 pub mod quarantine;
 pub mod recommendation;
 pub mod records;
+pub mod retention;
 pub mod savings;
+pub mod second_factor;
+pub mod tasks;
 pub mod tenancy;
 pub mod time;
 pub mod trace;

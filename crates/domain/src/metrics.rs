@@ -210,6 +210,17 @@ const ENDINGS: &[(&str, &[&str])] = &[
     ("m3", &["l", "litres", "liters", "gal", "gallons", "ft3"]),
 ];
 
+/// The most characters of the name of a metric.
+const LONGEST_NAME: usize = 64;
+
+/// Returns whether a text is the name of a metric, known or not.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    let begins = text.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
+    let goes_on = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    begins && goes_on && text.len() <= LONGEST_NAME
+}
+
 /// Finds a known metric by its name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Metric> {

@@ -10,11 +10,11 @@ mod rules;
 
 pub use calendar::{Day, InvalidDay, Period};
 pub use project::{
-    Adjustment, Boundary, Confirmation, Design, Mode, PlanFollowed, Price, Project, Recorder, Schedule, ScheduledDay,
-    Terms,
+    Adjustment, Boundary, Confirmation, Design, Mode, PlanFollowed, Price, PriceSeries, Project, Rate, Recorder,
+    Schedule, ScheduledDay, Terms,
 };
-pub use report::{AsOf, ReportState, UnknownReportState};
+pub use report::{AsOf, ReportFailure, ReportFailureCode, ReportState, UnknownReportFailure, UnknownReportState};
 pub use rules::{
-    Fault, LONGEST_PERIOD_DAYS, MAX_ADJUSTMENT_KWH, MAX_ADJUSTMENTS, MAX_ASSUMPTIONS, MAX_MODE_PERIODS, MAX_MODES,
-    MAX_NAME, MAX_PAIRS, MAX_TEXT, MIN_PAIRS,
+    LONGEST_PERIOD_DAYS, MAX_ADJUSTMENT_KWH, MAX_ADJUSTMENTS, MAX_ASSUMPTIONS, MAX_MODE_PERIODS, MAX_MODES, MAX_PAIRS,
+    MIN_PAIRS,
 };

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::names::named_enum;
 use crate::time::Timestamp;
 
 /// A tenant's slug: 1–63 characters of `[a-z0-9-]` that begin and end with a letter or digit (a DNS label, RFC 1123
@@ -71,7 +72,68 @@ pub struct Tenant {
     pub id: TenantId,
     /// Instant of creation.
     pub created_at: Timestamp,
+    /// How far it is on its way to its erasure.
+    pub lifecycle: Lifecycle,
 }
+
+/// The text does not name a status of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown status of a tenant \"{0}\"")]
+pub struct UnknownTenantStatus(String);
+
+named_enum!(
+    /// The status of a tenant.
+    TenantStatus, UnknownTenantStatus {
+        /// It is in use.
+        Active = "active",
+        /// Nobody gets in and nothing is stored; its data stay.
+        Suspended = "suspended",
+        /// It is suspended, and is erased once the grace period is over.
+        DeletionRequested = "deletion_requested",
+        /// Its data are being erased, which nothing stops.
+        Erasing = "erasing",
+        /// Its data are erased. The hashes of its audit log stay, and its slug.
+        Erased = "erased",
+    }
+);
+
+/// The instants of a tenant's way to its erasure. Each is set once those before it are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lifecycle {
+    /// The instant from which nobody gets in.
+    pub suspended_at: Option<Timestamp>,
+    /// The end of the grace period after which the tenant is erased.
+    pub deletion_due_at: Option<Timestamp>,
+    /// The beginning of the erasure.
+    pub erasing_at: Option<Timestamp>,
+    /// The end of the erasure.
+    pub erased_at: Option<Timestamp>,
+}
+
+impl Lifecycle {
+    /// Returns the status.
+    #[must_use]
+    pub const fn status(&self) -> TenantStatus {
+        match self {
+            Self { erased_at: Some(_), .. } => TenantStatus::Erased,
+            Self { erasing_at: Some(_), .. } => TenantStatus::Erasing,
+            Self { deletion_due_at: Some(_), .. } => TenantStatus::DeletionRequested,
+            Self { suspended_at: Some(_), .. } => TenantStatus::Suspended,
+            Self { .. } => TenantStatus::Active,
+        }
+    }
+
+    /// Tells whether the erasure has begun: from then on nothing of the tenant is stored any more.
+    #[must_use]
+    pub const fn is_erased(&self) -> bool {
+        self.erasing_at.is_some()
+    }
+}
+
+/// Error for a document or credential of a suspended tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the tenant is suspended")]
+pub struct Suspended;
 
 /// A tenant's own settings. `None` means the server's configuration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,9 +142,17 @@ pub struct TenantSettings {
     pub auto_send: Option<bool>,
     /// True to keep refused records in the quarantine, where a call does not say otherwise.
     pub quarantine: Option<bool>,
+    /// True to demand a second factor of users who administer the tenant or the installation.
+    pub second_factor: Option<bool>,
 }
 
 impl TenantSettings {
+    /// Tells whether a second factor is demanded of administrators: not unless the tenant does so.
+    #[must_use]
+    pub fn demands_second_factor(&self) -> bool {
+        self.second_factor.unwrap_or(false)
+    }
+
     /// Tells whether refused records are kept where a call does not say otherwise: not unless the tenant enables it.
     #[must_use]
     pub fn quarantines(&self) -> bool {
@@ -125,7 +195,7 @@ pub struct CredentialsVersion(pub i64);
 pub struct Quotas {
     /// MASS requests that are stored in a day of UTC, and calls that are refused documents.
     pub requests_per_day: Option<u64>,
-    /// Bytes of stored documents.
+    /// Bytes of stored documents and savings reports.
     pub stored_bytes: Option<u64>,
     /// Bytes of records in the quarantine; `None` means the server's limit.
     pub quarantine_bytes: Option<u64>,
@@ -138,7 +208,7 @@ pub struct Usage {
     pub day: i64,
     /// The MASS requests that were stored on that day, and the calls that were refused documents.
     pub requests: u64,
-    /// The total size of stored documents in bytes.
+    /// The total size of stored documents and savings reports in bytes.
     pub stored_bytes: u64,
 }
 
@@ -162,7 +232,7 @@ pub enum OverQuota {
         allowed: u64,
         /// The bytes in use.
         used: u64,
-        /// The size of the document in bytes.
+        /// The size of the document or report in bytes.
         needed: u64,
     },
 }
@@ -192,6 +262,19 @@ impl Usage {
         }
         *self = Self { day, requests: requests + 1, stored_bytes };
         Ok(())
+    }
+
+    /// Tells whether bytes fit that are stored with no request, such as those of a savings report.
+    ///
+    /// # Errors
+    /// [`OverQuota`] if they exceed the quota.
+    pub const fn admit_bytes(&self, quotas: &Quotas, needed: u64) -> Result<(), OverQuota> {
+        match quotas.stored_bytes {
+            Some(allowed) if self.stored_bytes.saturating_add(needed) > allowed => {
+                Err(OverQuota::StoredBytes { allowed, used: self.stored_bytes, needed })
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Counts a call that is refused documents at an instant as one of the day's requests. Returns whether the audit trail

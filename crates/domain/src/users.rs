@@ -22,6 +22,10 @@ pub struct User {
     pub roles: BTreeSet<Role>,
     /// Instant at which the account was disabled; `None` if it is enabled.
     pub disabled_at: Option<Timestamp>,
+    /// Instant at which the user was deleted, who is disabled since then; `None` if it was not.
+    pub deleted_at: Option<Timestamp>,
+    /// Instant since which the user has a second factor; `None` if it has none.
+    pub second_factor_at: Option<Timestamp>,
     /// Instant of creation.
     pub created_at: Timestamp,
 }

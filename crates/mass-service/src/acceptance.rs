@@ -9,7 +9,7 @@ use mass_domain::audit::{Act, Action, IndexedValues, NewEvent};
 use mass_domain::canonical::Fingerprint;
 use mass_domain::ids::{DeliveryId, MassRequestId};
 use mass_domain::mass_request::{AuditLeaf, IdempotencyKey, MassRequest, Outcome, RequestSummary};
-use mass_domain::tenancy::{CredentialsVersion, Quotas, TenantId, TenantSettings, Usage};
+use mass_domain::tenancy::{CredentialsVersion, Quotas, Suspended, TenantId, TenantSettings, Usage};
 use mass_domain::time::Timestamp;
 
 use serde_json::json;
@@ -34,6 +34,8 @@ pub struct TenantState {
     pub usage: Usage,
     /// The version of its credentials.
     pub credentials: CredentialsVersion,
+    /// True if it is suspended, so that nothing of it is stored.
+    pub is_suspended: bool,
 }
 
 /// The stored state that a group of submissions meets.
@@ -211,11 +213,17 @@ impl<'a> Judge<'a> {
     }
 
     fn record(&mut self, refused: &[NewEvent]) {
+        if self.stored.tenant.is_suspended {
+            return;
+        }
         let TenantState { usage, quotas, .. } = &mut self.stored.tenant;
         self.events.extend(refused.iter().filter(|event| usage.admit_refusal(quotas, event.at)).cloned());
     }
 
     fn accept(&mut self, submission: &Submission) -> Result<Result<Receipt, Refusal>, JudgeError> {
+        if self.stored.tenant.is_suspended {
+            return Ok(Err(Suspended.into()));
+        }
         let natural_key =
             submission.examined.index.natural_key.clone().map(|key| (submission.examined.contract.name(), key));
         let key = submission.idempotency_key.as_ref().and_then(|key| self.stored.keys.get(key));

@@ -4,7 +4,7 @@ use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::{ContractId, ValidDocument};
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{MassRequest, Outcome, RequestSummary, Status};
-use mass_domain::tenancy::OverQuota;
+use mass_domain::tenancy::{OverQuota, Suspended};
 use mass_domain::time::Timestamp;
 
 use crate::submission::{OnConflict, Submission};
@@ -157,6 +157,9 @@ pub enum Refusal {
     /// A quota of the tenant is used up.
     #[error(transparent)]
     OverQuota(#[from] OverQuota),
+    /// The tenant is suspended.
+    #[error(transparent)]
+    Suspended(#[from] Suspended),
 }
 
 impl Refusal {
@@ -167,7 +170,7 @@ impl Refusal {
             Self::KeyReused { request_id } | Self::KeyOfDeleted { request_id } | Self::Conflict { request_id, .. } => {
                 Some(*request_id)
             }
-            Self::OverQuota(_) => None,
+            Self::OverQuota(_) | Self::Suspended(_) => None,
         }
     }
 }

@@ -4,6 +4,7 @@ use mass_domain::access::{Actor, Forbidden, Permission, Principal};
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::RequestSummary;
 use mass_domain::port::PortError;
+use mass_domain::retention::{Held, LegalHold, require_unheld};
 use mass_domain::time::Timestamp;
 use mass_domain::trace::Origin;
 
@@ -23,15 +24,15 @@ pub struct Deletion {
 }
 
 impl Deletion {
-    /// Judges the deletion by the stored request.
+    /// Judges the deletion by the stored request and the legal holds of its tenant.
     ///
     /// # Errors
-    /// [`DeleteError::Stale`].
-    pub fn judge(&self, request: &RequestSummary) -> Result<(), DeleteError> {
-        match &self.expected {
-            Some(versions) if !versions.contains(&request.version) => Err(DeleteError::Stale),
-            Some(_) | None => Ok(()),
+    /// [`DeleteError::Stale`] and [`DeleteError::Held`].
+    pub fn judge(&self, request: &RequestSummary, holds: &[LegalHold]) -> Result<(), DeleteError> {
+        if self.expected.as_ref().is_some_and(|versions| !versions.contains(&request.version)) {
+            return Err(DeleteError::Stale);
         }
+        Ok(require_unheld(holds, Some(request.contract))?)
     }
 }
 
@@ -50,6 +51,9 @@ pub enum DeleteError {
     /// The request is at another version than the caller expects.
     #[error("the request is no longer as the caller knows it")]
     Stale,
+    /// A legal hold covers the request.
+    #[error(transparent)]
+    Held(#[from] Held),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] PortError),

@@ -4,6 +4,7 @@ use mass_domain::access::{Actor, Forbidden, Permission, Principal};
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::RequestFilter;
 use mass_domain::port::PortError;
+use mass_domain::retention::Held;
 use mass_domain::time::Timestamp;
 use mass_domain::trace::Origin;
 
@@ -78,6 +79,9 @@ pub enum DeletionsError {
     /// The filter has no condition: it would let everything through.
     #[error("at least one filter is needed")]
     Unfiltered,
+    /// A legal hold covers requests that the filter may let through.
+    #[error(transparent)]
+    Held(#[from] Held),
     /// The store failed. Requests that a call deleted before that stay deleted.
     #[error(transparent)]
     Store(#[from] PortError),
@@ -95,6 +99,7 @@ impl MassService {
     ) -> Result<CountedSet, DeletionsError> {
         principal.require(Permission::MassWrite)?;
         require_condition(filter)?;
+        self.store.require_unheld(principal.tenant(), filter.contract).await?;
         Ok(self.store.count(principal.tenant(), filter, None, None).await?)
     }
 
@@ -116,7 +121,7 @@ impl MassService {
         let result = self.delete_in_steps(principal, filter, log_size, limit.min(MOST_DELETED), origin).await;
         // Also after a failure: what the transactions before it erased is to be gone.
         self.store.sweep().await;
-        Ok(result?)
+        result
     }
 
     async fn delete_in_steps(
@@ -126,7 +131,7 @@ impl MassService {
         log_size: u64,
         limit: u16,
         origin: &Origin,
-    ) -> Result<DeletedSet, PortError> {
+    ) -> Result<DeletedSet, DeletionsError> {
         let (tenant, actor) = (principal.tenant(), principal.actor());
         let begun = self.clock.now();
         let (mut set, mut after) = (DeletedSet::default(), None);

@@ -3,7 +3,7 @@
 //! The engine may be asked more than once about a request, within a round always under the same idempotency key. Its
 //! answer is recorded once, by the holder of the lease.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,9 +13,9 @@ use mass_domain::ids::RecommendationId;
 use mass_domain::port::PortError;
 use mass_domain::recommendation::{Advice, Recommendation, check_guardrails};
 use mass_domain::time::{Clock, Timestamp};
-use uuid::{ContextV7, Uuid};
 
 use crate::claim::{Claim, Claimed, Conclusion, Question, Recorded, Restraint};
+use crate::ids::IdSequence;
 use crate::observer::{Attempt, DeliveryObserver};
 use crate::store::DeliveryStore;
 
@@ -82,7 +82,7 @@ pub struct Deliverer {
     random: Randomness,
     settings: DeliverySettings,
     observer: Arc<dyn DeliveryObserver>,
-    ids: Mutex<ContextV7>,
+    ids: IdSequence,
 }
 
 impl Deliverer {
@@ -95,7 +95,7 @@ impl Deliverer {
         random: Randomness,
         settings: DeliverySettings,
     ) -> Self {
-        let ids = Mutex::new(ContextV7::new());
+        let ids = IdSequence::new();
         Self { store, recommender, clock, random, settings, observer: Arc::new(()), ids }
     }
 
@@ -197,7 +197,7 @@ impl Deliverer {
         let flags = check_guardrails(&advice, &requirements.hard);
         let created_at = self.clock.now();
         Conclusion::Answered(Box::new(Recommendation {
-            id: RecommendationId::from_uuid(Uuid::new_v7(created_at.for_uuid(&self.ids))),
+            id: RecommendationId::from_uuid(self.ids.next(created_at)),
             tenant_id: claim.tenant_id.clone(),
             request_id: question.request_id,
             delivery_id: claim.delivery_id,

@@ -17,6 +17,7 @@ mod deliveries;
 mod document;
 mod dry_run;
 mod export;
+mod ids;
 mod mappings;
 mod observer;
 mod outbox;
@@ -24,15 +25,17 @@ mod quarantine;
 mod read;
 mod recommendations;
 mod refused;
+mod retention;
 mod store;
 mod submission;
 mod transition;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use mass_domain::ids::MassRequestId;
 use mass_domain::time::{Clock, Timestamp};
-use uuid::{ContextV7, Uuid};
+
+use crate::ids::IdSequence;
 
 pub use accept::{AcceptError, Options};
 pub use acceptance::{
@@ -49,9 +52,10 @@ pub use deliveries::{DeliveryError, DeliveryQuery, DeliveryService};
 pub use document::{DocumentError, Record, SentKey};
 pub use dry_run::{DryRunError, Verdict};
 pub use export::{Export, ExportError};
+pub use ids::LONGEST_SET_BACK_SECONDS;
 pub use mappings::{
-    ChangedMapping, CheckedProfile, Digests, MAX_MAPPINGS, Mapping, MappingChange, MappingDeletion, MappingError,
-    MappingService, MappingStore, MappingSummary, Precondition, ProfileText,
+    ChangedMapping, CheckedProfile, MAX_MAPPINGS, Mapping, MappingChange, MappingDeletion, MappingError,
+    MappingService, MappingStore, MappingSummary, ProfileText,
 };
 pub use observer::{Attempt, DeliveryObserver, IntakeObserver, RefusedAt};
 pub use outbox::{Dispatch, HandleError, SendError, judge_cancel, judge_replay};
@@ -61,6 +65,10 @@ pub use quarantine::{
 };
 pub use read::{ListQuery, PAGE_BYTES, ReadError};
 pub use recommendations::RecommendationQuery;
+pub use retention::{
+    Expirer, ExpiryStep, ExpiryStore, ExpiryVisit, HoldError, HoldRelease, MAX_HOLDS, MOST_COUNTED, MOST_REPORTS,
+    NewHold, ReportAtRisk, Retention, RetentionChange, RetentionError, RetentionService, RetentionStore,
+};
 pub use store::{
     DeliveryStore, DocumentPage, ExportPage, ExportSpan, ExportedRequest, Found, MassStore, OutboxStore,
     RecommendationStore,
@@ -73,14 +81,14 @@ pub struct MassService {
     store: Arc<dyn MassStore>,
     clock: Arc<dyn Clock>,
     observer: Arc<dyn IntakeObserver>,
-    ids: Mutex<ContextV7>,
+    ids: IdSequence,
 }
 
 impl MassService {
     /// Puts the use cases on top of a store.
     #[must_use]
     pub fn new(store: Arc<dyn MassStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, observer: Arc::new(()), ids: Mutex::new(ContextV7::new()) }
+        Self { store, clock, observer: Arc::new(()), ids: IdSequence::new() }
     }
 
     /// Sets the observer of refused documents.
@@ -89,8 +97,8 @@ impl MassService {
         Self { observer, ..self }
     }
 
-    /// Generates an id that carries the instant and is greater than every earlier id of this service.
+    /// Generates an id that carries the instant, as [`IdSequence`] does.
     fn next_id(&self, at: Timestamp) -> MassRequestId {
-        MassRequestId::from_uuid(Uuid::new_v7(at.for_uuid(&self.ids)))
+        MassRequestId::from_uuid(self.ids.next(at))
     }
 }

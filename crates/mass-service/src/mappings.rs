@@ -10,6 +10,7 @@ use mass_domain::contracts::ContractId;
 use mass_domain::mappings::{MappingName, ProfileFormat};
 use mass_domain::page::{CursorScope, ForeignCursor, Limit, Page, decode_cursor};
 use mass_domain::port::PortError;
+use mass_domain::precondition::Precondition;
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::{Clock, Timestamp};
 use mass_domain::trace::Origin;
@@ -98,45 +99,6 @@ pub struct Mapping {
     pub text: ProfileText,
 }
 
-/// Digests that a caller names as a condition.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Digests {
-    /// That of any profile.
-    Any,
-    /// One of these.
-    OneOf(Vec<Fingerprint>),
-}
-
-impl Digests {
-    /// Returns true if the profile is there and has one of the digests.
-    #[must_use]
-    pub fn name(&self, stored: Option<Fingerprint>) -> bool {
-        match (self, stored) {
-            (_, None) => false,
-            (Self::Any, Some(_)) => true,
-            (Self::OneOf(digests), Some(stored)) => digests.contains(&stored),
-        }
-    }
-}
-
-/// A condition on the stored profile, under which a change is made.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Precondition {
-    /// The profile has one of these digests (`If-Match`).
-    pub matches: Option<Digests>,
-    /// The profile is absent or has none of these digests (`If-None-Match`).
-    pub differs: Option<Digests>,
-}
-
-impl Precondition {
-    fn check(&self, stored: Option<&MappingSummary>) -> Result<(), MappingError> {
-        let stored = stored.map(|stored| stored.digest);
-        let holds = self.matches.as_ref().is_none_or(|digests| digests.name(stored))
-            && !self.differs.as_ref().is_some_and(|digests| digests.name(stored));
-        if holds { Ok(()) } else { Err(MappingError::Stale) }
-    }
-}
-
 /// A profile to be stored.
 #[derive(Debug, Clone)]
 pub struct MappingChange {
@@ -167,7 +129,7 @@ impl MappingChange {
     /// # Errors
     /// [`MappingError::Stale`] and [`MappingError::TooMany`].
     pub fn judge(&self, stored: Option<&MappingSummary>, count: u64) -> Result<ChangedMapping, MappingError> {
-        self.precondition.check(stored)?;
+        check(&self.precondition, stored)?;
         if stored.is_none() && count >= MAX_MAPPINGS {
             return Err(MappingError::TooMany);
         }
@@ -218,10 +180,15 @@ impl MappingDeletion {
     /// [`MappingError::NotFound`] and [`MappingError::Stale`].
     pub fn judge(&self, tenant: &TenantId, stored: Option<&MappingSummary>) -> Result<NewEvent, MappingError> {
         let stored = stored.ok_or(MappingError::NotFound)?;
-        self.precondition.check(Some(stored))?;
+        check(&self.precondition, Some(stored))?;
         let event = self.act.done(tenant, Action::MappingDeleted, Object::Mapping(self.name.clone()));
         Ok(event.with("before", stored.digest.to_string()))
     }
+}
+
+fn check(precondition: &Precondition, stored: Option<&MappingSummary>) -> Result<(), MappingError> {
+    let holds = precondition.holds(stored.map(|stored| stored.digest));
+    if holds { Ok(()) } else { Err(MappingError::Stale) }
 }
 
 /// Reason why a profile is not read, stored or deleted.
@@ -357,6 +324,7 @@ impl MappingService {
 
 #[cfg(test)]
 mod tests {
+    use mass_domain::precondition::Digests;
     use mass_domain::trace::RequestId;
 
     use super::*;

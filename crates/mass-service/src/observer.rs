@@ -54,6 +54,7 @@ impl RefusedAt {
         match refusal {
             Refusal::KeyReused { .. } | Refusal::KeyOfDeleted { .. } | Refusal::Conflict { .. } => Self::Stored,
             Refusal::OverQuota(_) => Self::Quota,
+            Refusal::Suspended(_) => Self::Tenant,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The quarantine: keeping refused records, reading them, accepting them after all, and deleting them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use mass_domain::access::{Forbidden, Permission, Principal};
@@ -15,12 +15,12 @@ use mass_domain::tenancy::TenantId;
 use mass_domain::time::{Clock, Timestamp};
 use mass_domain::trace::Origin;
 use mass_domain::validation::Violation;
-use uuid::{ContextV7, Uuid};
 
 use crate::MassService;
 use crate::accept::{AcceptError, Options};
 use crate::decision::{Receipt, Refusal};
 use crate::document::Record;
+use crate::ids::IdSequence;
 use crate::refused::Sent;
 use crate::submission::Submission;
 
@@ -199,14 +199,14 @@ pub struct QuarantineService {
     store: Arc<dyn QuarantineStore>,
     clock: Arc<dyn Clock>,
     limits: QuarantineLimits,
-    ids: Mutex<ContextV7>,
+    ids: IdSequence,
 }
 
 impl QuarantineService {
     /// Puts the use cases on top of a store.
     #[must_use]
     pub fn new(store: Arc<dyn QuarantineStore>, clock: Arc<dyn Clock>, limits: QuarantineLimits) -> Self {
-        Self { store, clock, limits, ids: Mutex::new(ContextV7::new()) }
+        Self { store, clock, limits, ids: IdSequence::new() }
     }
 
     /// Tells whether refused records of a call are kept: as the call asks, or else as its tenant's settings say.
@@ -237,7 +237,7 @@ impl QuarantineService {
         let (mut results, mut records): (Vec<Kept>, _) = (Vec::with_capacity(rejected.len()), Vec::new());
         for Rejected { received, violations } in rejected {
             results.push(received.map(|received| {
-                let id = QuarantineId::from_uuid(Uuid::new_v7(now.for_uuid(&self.ids)));
+                let id = QuarantineId::from_uuid(self.ids.next(now));
                 let digest = received.digest();
                 let quarantined = Quarantined::new(id, &arrival, received, violations);
                 records.push(NewRecord { quarantined, digest });
@@ -371,6 +371,7 @@ mod tests {
     use mass_domain::access::Actor;
     use mass_domain::quarantine::RecordForm;
     use mass_domain::trace::RequestId;
+    use uuid::Uuid;
 
     use super::*;
 

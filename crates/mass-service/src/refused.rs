@@ -44,6 +44,7 @@ impl Sent {
             Refusal::Conflict { request_id, .. } => self.record("conflict", Reason::Stored(*request_id)),
             Refusal::OverQuota(OverQuota::Requests { .. }) => self.record("daily-quota-exceeded", Reason::Code),
             Refusal::OverQuota(OverQuota::StoredBytes { .. }) => self.record("quota-exceeded", Reason::Code),
+            Refusal::Suspended(_) => self.record("tenant-suspended", Reason::Code),
         }
     }
 

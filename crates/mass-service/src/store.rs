@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use mass_domain::audit::{Act, Event, NewEvent};
+use mass_domain::contracts::ContractId;
 use mass_domain::delivery::{self, Backlog, Delivery, Overview, WorkerName};
 use mass_domain::ids::{DeliveryId, MassRequestId, RecommendationId};
 use mass_domain::mass_request::{MassRequest, RequestFilter, RequestSummary};
@@ -14,7 +15,7 @@ use mass_domain::time::Timestamp;
 use crate::acceptance::SubmissionResults;
 use crate::claim::{Claim, Claimed, Conclusion, Recorded, Restraint};
 use crate::delete::{DeleteError, Deletion};
-use crate::deletions::{CountedSet, DeletedStep, DeletionStep};
+use crate::deletions::{CountedSet, DeletedStep, DeletionStep, DeletionsError};
 use crate::outbox::{HandleError, SendError};
 use crate::submission::Submission;
 use crate::transition::{Transition, TransitionError};
@@ -155,6 +156,9 @@ pub trait MassStore: Send + Sync {
     /// natural key is free again: a version that it had superseded becomes the current one.
     async fn delete(&self, tenant: &TenantId, id: MassRequestId, deletion: Deletion) -> Result<(), DeleteError>;
 
+    /// Requires that no legal hold covers requests of this contract, or of any contract for `None`.
+    async fn require_unheld(&self, tenant: &TenantId, contract: Option<ContractId>) -> Result<(), DeletionsError>;
+
     /// Counts the requests that match the filter, with ids above `after`: those stored within the first `log_size`
     /// events of the audit log, or by default all, with the present number of events.
     async fn count(
@@ -166,13 +170,14 @@ pub trait MassStore: Send + Sync {
     ) -> Result<CountedSet, PortError>;
 
     /// Deletes the first requests of a counted set as [`delete`](Self::delete) does, smallest id first, except those that
-    /// have events after the count. Erased content may stay in the database's own log until [`sweep`](Self::sweep).
+    /// have events after the count. Deletes none if a legal hold covers requests of the filter's contract, or of any contract if
+    /// it names none. Erased content may stay in the database's own log until [`sweep`](Self::sweep).
     async fn delete_step(
         &self,
         tenant: &TenantId,
         filter: &RequestFilter,
         step: DeletionStep,
-    ) -> Result<DeletedStep, PortError>;
+    ) -> Result<DeletedStep, DeletionsError>;
 
     /// Removes erased content from the database's own log, now or once its readers have ended.
     async fn sweep(&self);

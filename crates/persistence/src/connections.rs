@@ -39,6 +39,9 @@ pub(crate) const ANALYTICS_OF_TENANT: usize = 4;
 /// The number of connections on which a process projects logs: one of them reads ahead.
 pub(crate) const PROJECTIONS: u32 = 2;
 
+/// The number of connections on which a process flushes the commits of its tenants.
+pub(crate) const FLUSHES: u32 = 4;
+
 /// A connection with row-level security, where the database has it: it keeps a unit of work within one tenant whatever
 /// its statements say.
 pub(crate) trait Walled: R2D2Connection + Sized + 'static {

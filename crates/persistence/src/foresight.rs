@@ -90,6 +90,7 @@ mod tests {
             quotas: Quotas::default(),
             usage: Usage::default(),
             credentials: CredentialsVersion::default(),
+            is_suspended: false,
         };
         CachedState { frontier: Frontier::default(), tenant }
     }

@@ -3,6 +3,8 @@
 //! A tenant's writes are serial, and each transaction ends by waiting for the disk. Calls that arrive while another one of
 //! their tenant commits are collected and committed together next. Under load the disk is waited for once per group instead
 //! of once per call; a single call does not wait.
+//!
+//! Where a database can flush apart from the commit, the next group runs while the last one is flushed ([`crate::flush`]).
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +22,7 @@ use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
 use crate::connections::{Connections, TenantConnection, Walled};
+use crate::flush::{Flush, FlushAfter, Flusher, LastEvent};
 use crate::foresight::{Foresight, LogAdvance};
 use crate::load::CommitObserver;
 
@@ -42,6 +45,16 @@ pub(crate) struct Documents<'a> {
     pub(crate) refused: &'a [NewEvent],
     /// The version of the tenant's credentials that their callers were authenticated at, unless it does not matter.
     pub(crate) as_of: Option<CredentialsVersion>,
+    /// The time of the flush, where it can be apart from the commit.
+    pub(crate) flush: Flush,
+}
+
+/// The result of a transaction.
+pub(crate) struct Committed {
+    /// The results of the submissions, in their order.
+    pub(crate) results: SubmissionResults,
+    /// The last event, if nobody may be told before a later flush.
+    pub(crate) unflushed: Option<LastEvent>,
 }
 
 impl Documents<'_> {
@@ -52,8 +65,14 @@ impl Documents<'_> {
 }
 
 /// The transaction of a group.
-type CommitDocuments<C> =
-    fn(&mut C, &TenantId, Documents<'_>, &mut Foresight) -> QueryResult<Option<SubmissionResults>>;
+type CommitDocuments<C> = fn(&mut C, &TenantId, Documents<'_>, &mut Foresight) -> QueryResult<Option<Committed>>;
+
+/// The means to flush apart from commits, where a database has them.
+pub(crate) struct FlushLater<C: Walled> {
+    /// Connections for flushes alone.
+    pub(crate) connections: Arc<Connections<C>>,
+    pub(crate) flush_after: FlushAfter<C>,
+}
 
 /// The answer to a call.
 type Answer = Result<Option<SubmissionResults>, PortError>;
@@ -62,8 +81,9 @@ type Answer = Result<Option<SubmissionResults>, PortError>;
 pub(crate) struct GroupCommit<C: Walled> {
     writes: Arc<Connections<C>>,
     commit_documents: CommitDocuments<C>,
+    flush_later: Option<FlushLater<C>>,
     observer: Arc<dyn CommitObserver>,
-    queues: Mutex<HashMap<TenantId, Arc<Queue>>>,
+    queues: Mutex<HashMap<TenantId, Arc<Queue<C>>>>,
 }
 
 impl<C: Walled> GroupCommit<C> {
@@ -71,15 +91,21 @@ impl<C: Walled> GroupCommit<C> {
     pub(crate) fn new(
         writes: Arc<Connections<C>>,
         commit_documents: CommitDocuments<C>,
+        flush_later: Option<FlushLater<C>>,
         observer: Arc<dyn CommitObserver>,
     ) -> Self {
-        Self { writes, commit_documents, observer, queues: Mutex::default() }
+        Self { writes, commit_documents, flush_later, observer, queues: Mutex::default() }
+    }
+
+    /// Returns the connections for flushes, where a database has them.
+    pub(crate) fn flushes(&self) -> Option<&Connections<C>> {
+        self.flush_later.as_ref().map(|later| &*later.connections)
     }
 
     /// Returns the number of waiting documents, over all tenants.
     pub(crate) fn waiting(&self) -> usize {
         let queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = |queue: &Arc<Queue>| queue.waiting.lock().unwrap_or_else(PoisonError::into_inner).documents;
+        let waiting = |queue: &Arc<Queue<C>>| queue.waiting.lock().unwrap_or_else(PoisonError::into_inner).documents;
         queues.values().map(waiting).sum()
     }
 
@@ -102,12 +128,19 @@ impl<C: Walled> GroupCommit<C> {
                 tokio::select! {
                     biased;
                     answered = &mut answer => return told(answered),
-                    turn = Arc::clone(&queue.turn).lock_owned() => tokio::select! {
-                        biased;
-                        // The leading call waits for its own group, and not for those that it commits afterwards.
-                        answered = &mut answer => return told(answered),
-                        () = self.commit_next(&queue, turn) => {}
-                    },
+                    turn = Arc::clone(&queue.turn).lock_owned() => {
+                        if queue.is_empty() {
+                            // This call is committed, and waits for its flush.
+                            drop(turn);
+                            return told((&mut answer).await);
+                        }
+                        tokio::select! {
+                            biased;
+                            // The leading call waits for its own group, and not for those that it commits afterwards.
+                            answered = &mut answer => return told(answered),
+                            () = self.commit_next(&queue, turn) => {}
+                        }
+                    }
                 }
             }
         };
@@ -122,7 +155,7 @@ impl<C: Walled> GroupCommit<C> {
     }
 
     /// Abandons a queue whose turn may never be given back, and answers the calls that wait in it.
-    fn give_up_if_stuck(&self, queue: &Arc<Queue>, error: &PortError) {
+    fn give_up_if_stuck(&self, queue: &Arc<Queue<C>>, error: &PortError) {
         if !self.writes.is_stuck() {
             return;
         }
@@ -135,7 +168,7 @@ impl<C: Walled> GroupCommit<C> {
     }
 
     /// Commits the next groups, even if the call that leads them is cancelled meanwhile.
-    async fn commit_next(&self, queue: &Arc<Queue>, turn: OwnedMutexGuard<()>) {
+    async fn commit_next(&self, queue: &Arc<Queue<C>>, turn: OwnedMutexGuard<()>) {
         let (commit_documents, observer) = (self.commit_documents, Arc::clone(&self.observer));
         let its_queue = Arc::clone(queue);
         // Held twice: until the work ends if this future is dropped, and until this future ends if no work begins.
@@ -151,7 +184,12 @@ impl<C: Walled> GroupCommit<C> {
                 let transaction = if number == 0 { Span::current() } else { connection.span_in(&first.span) };
                 let _transaction = transaction.enter();
                 documents += group.iter().map(Call::documents).sum::<usize>();
-                let goes_on = commit_group(&mut connection, commit_documents, group, &mut foresight, &*observer);
+                let flusher = its_queue.flusher.as_ref().filter(|flusher| {
+                    // What comes alone is answered soonest if its commit flushes.
+                    group.len() > 1 || !flusher.is_idle() || !its_queue.is_empty()
+                });
+                let goes_on =
+                    commit_group(&mut connection, commit_documents, group, &mut foresight, flusher, &observer);
                 if !goes_on || documents >= GROUP_SIZE {
                     break;
                 }
@@ -171,16 +209,18 @@ impl<C: Walled> GroupCommit<C> {
         move |moved| queue.foresight.lock().unwrap_or_else(PoisonError::into_inner).follow(moved)
     }
 
-    fn queue_of(&self, tenant: &TenantId) -> Arc<Queue> {
+    fn queue_of(&self, tenant: &TenantId) -> Arc<Queue<C>> {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(queues.entry(tenant.clone()).or_insert_with(|| Arc::new(Queue::new(tenant.clone()))))
+        let queue = || Arc::new(Queue::new(tenant.clone(), self.flush_later.as_ref()));
+        Arc::clone(queues.entry(tenant.clone()).or_insert_with(queue))
     }
 }
 
 /// The waiting calls of a tenant.
-struct Queue {
+struct Queue<C: Walled> {
     tenant: TenantId,
     waiting: Mutex<Waiting>,
+    flusher: Option<Arc<Flusher<C>>>,
     /// Held by the call that commits.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// Used only within a turn.
@@ -214,9 +254,16 @@ impl Call {
     }
 }
 
-impl Queue {
-    fn new(tenant: TenantId) -> Self {
-        Self { tenant, waiting: Mutex::default(), turn: Arc::default(), foresight: Mutex::default() }
+impl<C: Walled> Queue<C> {
+    fn new(tenant: TenantId, flush_later: Option<&FlushLater<C>>) -> Self {
+        let flusher = flush_later.map(|FlushLater { connections, flush_after }| {
+            Arc::new(Flusher::new(Arc::clone(connections), *flush_after, tenant.clone()))
+        });
+        Self { tenant, waiting: Mutex::default(), flusher, turn: Arc::default(), foresight: Mutex::default() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).calls.is_empty()
     }
 
     fn enqueue(
@@ -275,7 +322,8 @@ fn commit_group<C: Walled>(
     commit_documents: CommitDocuments<C>,
     mut calls: Vec<Call>,
     foresight: &mut Foresight,
-    observer: &dyn CommitObserver,
+    flusher: Option<&Arc<Flusher<C>>>,
+    observer: &Arc<dyn CommitObserver>,
 ) -> bool {
     let documents = calls.iter().map(Call::documents).sum();
     trace(&calls, documents);
@@ -283,14 +331,25 @@ fn commit_group<C: Walled>(
     let submissions: Vec<_> = calls.iter_mut().flat_map(|call| call.submissions.drain(..)).collect();
     let refused: Vec<_> = calls.iter_mut().flat_map(|call| call.refused.drain(..)).collect();
     let as_of = calls.first().and_then(|call| call.as_of);
-    let together = Documents { submissions: &submissions, refused: &refused, as_of };
+    let flush = if flusher.is_some() { Flush::Later } else { Flush::Now };
+    let together = Documents { submissions: &submissions, refused: &refused, as_of, flush };
     match connection.run(|connection, tenant| commit_documents(connection, tenant, together, foresight)) {
         Ok(None) => calls.into_iter().for_each(|call| call.answer(Ok(None))),
-        Ok(Some(results)) => {
-            tell(observer, &results, refused.len());
-            let mut results = results.into_iter();
-            for (call, (size, _)) in calls.into_iter().zip(sizes) {
-                call.answer(Ok(Some(results.by_ref().take(size).collect())));
+        Ok(Some(Committed { results, unflushed })) => {
+            let (observer, refused) = (Arc::clone(observer), refused.len());
+            let answer = move |flushed: Result<(), &PortError>| match flushed {
+                Ok(()) => {
+                    tell(&*observer, &results, refused);
+                    let mut results = results.into_iter();
+                    for (call, (size, _)) in calls.into_iter().zip(sizes) {
+                        call.answer(Ok(Some(results.by_ref().take(size).collect())));
+                    }
+                }
+                Err(error) => calls.into_iter().for_each(|call| call.answer(Err(same(error)))),
+            };
+            match (flusher, unflushed) {
+                (Some(flusher), Some(last)) => flusher.answer_later(last, Box::new(answer)),
+                (None, _) | (_, None) => answer(Ok(())),
             }
         }
         Err(PortError::Unexpected(_)) => {
@@ -299,11 +358,12 @@ fn commit_group<C: Walled>(
                 let (own, own_refused);
                 (own, submissions) = submissions.split_at(submitted);
                 (own_refused, refused) = refused.split_at(refusing);
-                let alone = Documents { submissions: own, refused: own_refused, as_of };
-                let result =
+                let alone = Documents { submissions: own, refused: own_refused, as_of, flush: Flush::Now };
+                let committed =
                     connection.run(|connection, tenant| commit_documents(connection, tenant, alone, foresight));
+                let result = committed.map(|committed| committed.map(|committed| committed.results));
                 if let Ok(Some(results)) = &result {
-                    tell(observer, results, refusing);
+                    tell(&**observer, results, refusing);
                 }
                 call.answer(result);
             }

@@ -6,12 +6,17 @@
 //! The modules in `backend/` are written once and compiled twice, as children of `postgres` and of `sqlite`, which give
 //! them a connection type and the functions that differ.
 
+mod backup;
 mod columns;
 mod connections;
+mod erased;
 mod error_classifier;
+mod examination;
+mod flush;
 mod foresight;
 mod group_commit;
 mod id_bounds;
+mod layout;
 mod limiter;
 mod load;
 mod postgres;
@@ -26,22 +31,34 @@ mod target;
 mod versions;
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use mass_admin_service::{AccountStore, KeyStore, QuotaStore, SettingsStore, TenantStore};
+use mass_admin_service::{
+    AccountStore, ErasureStore, KeyStore, LeavingStore, LifecycleStore, QuotaStore, SettingsStore, TenantStore,
+    UsageStore,
+};
+use mass_alert_service::{AlertStore, EvaluationStore, NotificationQueue, WebhookStore};
 use mass_analytics_service::{AnalyticsStore, ProjectionStore};
 use mass_audit_service::AuditStore;
 use mass_audit_service::live::LiveStore;
-use mass_auth::{ApiKeyStore, AttemptStore, AuthStores, SessionStore, UserStore};
+use mass_auth::{ApiKeyStore, AttemptStore, AuthStores, FactorStore, SessionStore, UserStore};
 use mass_domain::audit::Program;
 use mass_domain::port::PortError;
+use mass_domain::tasks::TaskQueue;
+use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 use mass_savings_service::{ReportQueue, SavingsStore};
-use mass_service::{DeliveryStore, MappingStore, MassStore, OutboxStore, QuarantineStore, RecommendationStore};
+use mass_service::{
+    DeliveryStore, ExpiryStore, MappingStore, MassStore, OutboxStore, QuarantineStore, RecommendationStore,
+    RetentionStore,
+};
 
+pub use backup::{BackupError, BackupKind};
+pub use erased::{ERASED_TABLES, KEPT_TABLES};
+pub use examination::{CredentialCounts, Examination, Roles};
 pub use load::{CommitObserver, Load, PoolUse};
 pub use target::InvalidUrl;
 pub use versions::NewerDatabase;
@@ -133,6 +150,15 @@ pub enum MigrateError {
     /// Another process keeps an SQLite file locked.
     #[error(transparent)]
     Locked(#[from] LockedFile),
+    /// The role that serves cannot migrate, and no other one is named.
+    #[error(
+        "{pending} migrations are due, for which the role of DATABASE_URL has no rights: run `mass migrate` with \
+         MASS_MIGRATION_DATABASE_URL, which names the role that owns the tables"
+    )]
+    NotOwner {
+        /// The number of migrations.
+        pending: usize,
+    },
     /// A migration failed.
     #[error("a migration failed: {0}")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -171,6 +197,14 @@ pub struct Stores {
     pub recommendations: Arc<dyn RecommendationStore>,
     /// Mapping profiles.
     pub mappings: Arc<dyn MappingStore>,
+    /// Retention rules and legal holds.
+    pub retention: Arc<dyn RetentionStore>,
+    /// The tasks on whole tenants, for their workers.
+    pub tasks: Arc<dyn TaskQueue>,
+    /// Documents beyond their age, for the workers that erase them.
+    pub expiry: Arc<dyn ExpiryStore>,
+    /// Deleted tenants, for the workers that erase them.
+    pub erasure: Arc<dyn ErasureStore>,
     /// The quarantine.
     pub quarantine: Arc<dyn QuarantineStore>,
     /// Accounts, sessions, log-in attempts and API keys.
@@ -185,6 +219,14 @@ pub struct Stores {
     pub projection: Arc<dyn ProjectionStore>,
     /// The projections of the audit trail, for those who read figures.
     pub analytics: Arc<dyn AnalyticsStore>,
+    /// Alert rules and alerts.
+    pub alerts: Arc<dyn AlertStore>,
+    /// The evaluation of alert rules, for its workers.
+    pub evaluation: Arc<dyn EvaluationStore>,
+    /// Webhooks and their notifications.
+    pub webhooks: Arc<dyn WebhookStore>,
+    /// The queue of notifications, for its workers.
+    pub notifications: Arc<dyn NotificationQueue>,
     /// Savings projects and their reports.
     pub savings: Arc<dyn SavingsStore>,
     /// The queue of savings reports, for its workers.
@@ -231,10 +273,12 @@ pub fn describe(url: &str) -> Result<String, InvalidUrl> {
 impl Database {
     fn new<S>(store: S, description: String) -> Self
     where
-        S: MassStore + UserStore + SessionStore + AttemptStore + ApiKeyStore + Upkeep + 'static,
-        S: TenantStore + AccountStore + KeyStore + QuotaStore + SettingsStore + LiveStore,
+        S: MassStore + UserStore + SessionStore + AttemptStore + ApiKeyStore + FactorStore + Upkeep + 'static,
+        S: TenantStore + AccountStore + KeyStore + QuotaStore + LeavingStore + SettingsStore + LiveStore,
         S: DeliveryStore + OutboxStore + RecommendationStore + MappingStore + QuarantineStore,
-        S: ProjectionStore + AnalyticsStore + SavingsStore + ReportQueue,
+        S: RetentionStore + ExpiryStore + LifecycleStore + ErasureStore + UsageStore,
+        S: ProjectionStore + AnalyticsStore + SavingsStore + ReportQueue + AlertStore + EvaluationStore,
+        S: WebhookStore + NotificationQueue + TaskQueue,
     {
         let store = Arc::new(store);
         let auth = AuthStores {
@@ -242,12 +286,17 @@ impl Database {
             sessions: store.clone(),
             attempts: store.clone(),
             api_keys: store.clone(),
+            factors: store.clone(),
         };
         let admin = mass_admin_service::Stores {
             tenants: store.clone(),
+            lifecycle: store.clone(),
             accounts: store.clone(),
+            leaving: store.clone(),
             api_keys: store.clone(),
             quotas: store.clone(),
+            sessions: store.clone(),
+            usage: store.clone(),
             settings: store.clone(),
         };
         let stores = Stores {
@@ -256,6 +305,10 @@ impl Database {
             outbox: store.clone(),
             recommendations: store.clone(),
             mappings: store.clone(),
+            retention: store.clone(),
+            tasks: store.clone(),
+            expiry: store.clone(),
+            erasure: store.clone(),
             quarantine: store.clone(),
             auth,
             admin,
@@ -263,6 +316,10 @@ impl Database {
             live: store.clone(),
             projection: store.clone(),
             analytics: store.clone(),
+            alerts: store.clone(),
+            evaluation: store.clone(),
+            webhooks: store.clone(),
+            notifications: store.clone(),
             savings: store.clone(),
             report_queue: store.clone(),
         };
@@ -288,6 +345,71 @@ impl Database {
     /// [`MigrateError`].
     pub fn migrate(&self) -> Result<Vec<String>, MigrateError> {
         self.upkeep.migrate()
+    }
+
+    /// Examines the database for its operator. Blocks, and changes nothing.
+    ///
+    /// # Errors
+    /// A message without a password, if it cannot be reached or read.
+    pub fn examine(&self) -> Result<Examination, String> {
+        self.upkeep.examine()
+    }
+
+    /// Writes a consistent copy to a new file, while servers go on. Blocks. With PostgreSQL this needs `pg_dump` and
+    /// `pg_restore`, and the archive is read once more as a whole.
+    ///
+    /// # Errors
+    /// [`BackupError`]; a part of the file may be there then.
+    pub fn back_up(&self, path: &Path) -> Result<(), BackupError> {
+        self.upkeep.back_up(path)
+    }
+
+    /// Loads the archive of a PostgreSQL database into this one, which has to be empty: all of it or nothing. Blocks.
+    ///
+    /// # Errors
+    /// [`BackupError`].
+    pub fn restore(&self, path: &Path) -> Result<(), BackupError> {
+        self.upkeep.restore(path)
+    }
+
+    /// Closes an SQLite file, and makes it whole without the files beside it. Blocks.
+    ///
+    /// # Errors
+    /// [`BackupError`], if others use it.
+    pub fn into_one_file(self) -> Result<(), BackupError> {
+        let file = self.upkeep.file();
+        // The connections of the pools keep the log in use.
+        drop(self);
+        file.map_or(Ok(()), |file| sqlite::into_one_file(&file))
+    }
+
+    /// Lists the faults of a damaged SQLite file; none for PostgreSQL. Blocks, and reads the whole file.
+    ///
+    /// # Errors
+    /// A message, if it cannot be read at all.
+    pub fn damage(&self) -> Result<Vec<String>, String> {
+        self.upkeep.damage()
+    }
+
+    /// Returns the clock of the database's machine; `None` for SQLite, whose machine is this one.
+    ///
+    /// # Errors
+    /// [`PortError`].
+    pub async fn clock(&self) -> Result<Option<Timestamp>, PortError> {
+        self.upkeep.clock().await
+    }
+
+    /// Counts the credentials of a tenant: API keys that are valid at `now` and expire before `until`.
+    ///
+    /// # Errors
+    /// [`PortError`].
+    pub async fn credentials(
+        &self,
+        tenant: &TenantId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<CredentialCounts, PortError> {
+        self.upkeep.credentials(tenant, now, until).await
     }
 
     /// Returns the present load, without a connection.

@@ -12,14 +12,12 @@ pub struct PoolUse {
 }
 
 /// The load of a database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Load {
     /// The documents that wait for their commit, over all tenants.
     pub waiting_documents: usize,
-    /// The pool for reading.
-    pub reads: PoolUse,
-    /// The pool for writing.
-    pub writes: PoolUse,
+    /// The pools, by what their connections do.
+    pub pools: Vec<(&'static str, PoolUse)>,
 }
 
 /// Observer of group commits. It is called on the committing thread, and has to be quick.

@@ -13,21 +13,31 @@ use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 
 use crate::columns::{Id, Instant, Word, sql};
-use crate::connections::{ANALYTICS, ANALYTICS_OF_TENANT, Connections, EXPORTS, PROJECTIONS, Walled};
-use crate::group_commit::GroupCommit;
+use crate::connections::{ANALYTICS, ANALYTICS_OF_TENANT, Connections, EXPORTS, FLUSHES, PROJECTIONS, Walled};
+use crate::flush::LastEvent;
+use crate::foresight::Foresight;
+use crate::group_commit::{Committed, Documents, FlushLater, GroupCommit};
+use crate::layout::Layout;
 use crate::round_robin::round_robin;
 use crate::rows::{Addition, AttemptRow, DueRow, MetKeyRow, ObjectEventRow, PlacedEventRow, SessionRow, VersionRow};
-use crate::schema::{self, audit_heads, login_attempts};
+use crate::schema::{
+    self, audit_events, audit_heads, delivery_queue, idempotency_keys, login_attempts, mass_requests, tenant_usage,
+};
+use crate::store::ROWS_PER_STATEMENT;
 use crate::target::PostgresUrl;
-use crate::versions::refuse_newer;
+use crate::versions::{pending, refuse_newer};
 use crate::{MigrateError, OpenError, Options};
 
 #[path = "backend/ports.rs"]
 mod backend;
+mod backup;
+mod examining;
 mod projecting;
 mod roles;
 
 use backend::{Share, names};
+use backup::{back_up, file, load};
+use examining::{clock, damage, examine};
 
 type Connection = PgConnection;
 type Backend = diesel::pg::Pg;
@@ -57,6 +67,7 @@ pub(crate) struct Store {
     last_served: Mutex<Option<TenantId>>,
     // With the role that migrates, which owns the audit trail.
     archiving: Connections<Connection>,
+    layout: Layout,
     url: PostgresUrl,
     migration_url: PostgresUrl,
 }
@@ -80,7 +91,18 @@ impl Store {
         let connections =
             |purpose| Connections::new(purpose, &url.with_defaults(), options.pool_size.get(), options.timeout, setup);
         let writes = Arc::new(connections("database write").one_for_each_tenant());
-        let accepting = GroupCommit::new(Arc::clone(&writes), backend::commit_documents, Arc::clone(&options.observer));
+        let layout = find_layout(&mut connection);
+        let layout = layout.map_err(|error| OpenError::Unreachable(url.redact(&error.to_string())))?;
+        let observer = Arc::clone(&options.observer);
+        let accepting = match layout {
+            Layout::OneNode => {
+                let flushes = Connections::new("database flush", &url.with_defaults(), FLUSHES, options.timeout, setup);
+                let flush = FlushLater { connections: Arc::new(flushes), flush_after };
+                GroupCommit::new(Arc::clone(&writes), commit_on_one_node, Some(flush), observer)
+            }
+            // A flush of this node would tell nothing of the tenant's.
+            Layout::Distributed => GroupCommit::new(Arc::clone(&writes), commit_distributed, None, observer),
+        };
         let archiving = Connections::new("database archive", &migration_url.with_defaults(), 1, options.timeout, setup);
         let exports = Connections::new("database export", &url.with_defaults(), EXPORTS, options.timeout, setup)
             .one_for_each_tenant();
@@ -98,10 +120,36 @@ impl Store {
             accepting,
             last_served: Mutex::default(),
             archiving,
+            layout,
             url: url.clone(),
             migration_url,
         })
     }
+}
+
+/// Finds out whether scripts/distribute.sql has distributed the tables: it makes this one.
+fn find_layout(connection: &mut Connection) -> QueryResult<Layout> {
+    let is_distributed = diesel::dsl::sql::<Bool>("to_regclass('delivery_turns') IS NOT NULL");
+    let is_distributed: bool = diesel::select(is_distributed).get_result(connection)?;
+    Ok(if is_distributed { Layout::Distributed } else { Layout::OneNode })
+}
+
+fn commit_on_one_node(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    documents: Documents<'_>,
+    foresight: &mut Foresight,
+) -> QueryResult<Option<Committed>> {
+    backend::commit_documents(connection, tenant, documents, foresight, Layout::OneNode)
+}
+
+fn commit_distributed(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    documents: Documents<'_>,
+    foresight: &mut Foresight,
+) -> QueryResult<Option<Committed>> {
+    backend::commit_documents(connection, tenant, documents, foresight, Layout::Distributed)
 }
 
 fn establish(url: &PostgresUrl) -> Result<Connection, String> {
@@ -221,6 +269,29 @@ fn read<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> Qu
         return work(connection);
     }
     connection.build_transaction().repeatable_read().read_only().run(work)
+}
+
+/// Goes on within a transaction in the name of another tenant.
+fn switch(connection: &mut Connection, tenant: &TenantId) -> QueryResult<()> {
+    // The guards of the log compare what they see: they look at the rows of the tenant so far before its name is gone. A slug
+    // has no quotes.
+    connection.batch_execute(&format!(
+        "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; SET LOCAL mass.tenant = '{tenant}'"
+    ))
+}
+
+/// Returns the columns that tell the rows of a table apart.
+fn row_columns(_connection: &mut Connection, _table: &str) -> QueryResult<String> {
+    Ok("ctid".to_owned())
+}
+
+/// The placeholders of the first values of a statement.
+const PLACES: [&str; 2] = ["$1", "$2"];
+
+/// Tells whether the connection's role may create tables.
+fn may_migrate(connection: &mut Connection) -> QueryResult<bool> {
+    let may_create = "coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)";
+    diesel::select(diesel::dsl::sql::<Bool>(may_create)).get_result(connection)
 }
 
 /// Tells whether the connection's role may remove archived events.
@@ -382,10 +453,17 @@ fn has_room(_store: &Store) -> Result<(), PortError> {
     Ok(())
 }
 
-/// Writes to the log of the server without changing a table.
+/// Writes a MiB to a temporary file, and a little to the log of the server, without changing a table. The log may have room
+/// where the tables have none.
 fn try_to_write(connection: &mut Connection) -> QueryResult<()> {
-    diesel::sql_query("SELECT pg_logical_emit_message(true, 'mass', repeat(' ', 8192))").execute(connection)?;
-    Ok(())
+    const WRITE: &str = "SELECT pg_logical_emit_message(true, 'mass', repeat(' ', 8192)), count(DISTINCT lpad(n::text, 1024)) \
+                         FROM generate_series(1, 1024) AS n";
+    write(connection, |connection| {
+        // Less than is sorted, so that the sort takes to a file.
+        connection.batch_execute("SET LOCAL work_mem = '64kB'")?;
+        diesel::sql_query(WRITE).execute(connection)?;
+        Ok(())
+    })
 }
 
 /// Round trips cost time: the server is another process, mostly on another machine.
@@ -395,26 +473,90 @@ const ROUND_TRIPS_COST: bool = true;
 /// update the head once more for events beyond it.
 const HEAD_FIRST: bool = true;
 
-/// Writes the additions of an acceptance in one statement. Returns whether the assumptions hold.
-fn add(connection: &mut Connection, addition: &Addition<'_>) -> QueryResult<bool> {
-    Ok(addition.in_one_statement().execute(connection)? == 1)
+/// Writes the additions of an acceptance: in one statement, or else table by table. Returns whether the assumptions hold.
+fn add(connection: &mut Connection, addition: &Addition<'_>, layout: Layout) -> QueryResult<bool> {
+    match layout {
+        Layout::OneNode => Ok(addition.in_one_statement().execute(connection)? == 1),
+        Layout::Distributed => write(connection, |connection| add_by_table(connection, addition)),
+    }
 }
 
-/// Runs pending migrations, while other starting processes wait.
+/// Writes the additions of an acceptance by statements of one tenant each, of which none inserts what it selects: Citus runs them
+/// on the tenant's node alone, under row-level security, too.
+fn add_by_table(connection: &mut Connection, addition: &Addition<'_>) -> QueryResult<bool> {
+    if addition.head_if_assumed().execute(connection)? == 0 {
+        return Ok(false);
+    }
+    let Addition { tenant, usage, events, nodes, requests, keys, queue, .. } = addition;
+    diesel::insert_into(tenant_usage::table)
+        .values(usage)
+        .on_conflict(tenant_usage::tenant_id)
+        .do_update()
+        .set(usage)
+        .execute(connection)?;
+    for rows in events.chunks(ROWS_PER_STATEMENT) {
+        diesel::insert_into(audit_events::table).values(rows).execute(connection)?;
+    }
+    backend::audit::store_nodes(connection, nodes)?;
+    for rows in requests.chunks(ROWS_PER_STATEMENT) {
+        diesel::insert_into(mass_requests::table).values(rows).execute(connection)?;
+    }
+    for rows in keys.chunks(ROWS_PER_STATEMENT) {
+        diesel::insert_into(idempotency_keys::table).values(rows).execute(connection)?;
+    }
+    for rows in queue.chunks(ROWS_PER_STATEMENT) {
+        diesel::insert_into(delivery_queue::table).values(rows).execute(connection)?;
+    }
+    if !queue.is_empty() {
+        backend::turns::enter(connection, Layout::Distributed, tenant)?;
+    }
+    Ok(true)
+}
+
+/// Returns the layout of the tables.
+fn layout(store: &Store) -> Layout {
+    store.layout
+}
+
+/// An entry in the database's log, without which a commit does not wait for the disk.
+const ENTRY: &str = "pg_logical_emit_message(true, 'mass', '') IS NOT NULL";
+
+/// See [`FlushAfter`](crate::flush::FlushAfter).
+fn flush_after(connection: &mut Connection, tenant: &TenantId, last: &LastEvent) -> QueryResult<bool> {
+    let event = audit_events::table.find((tenant.as_str(), last.sequence));
+    let is_there = diesel::dsl::exists(event.filter(audit_events::leaf_hash.eq(last.leaf_hash)));
+    diesel::select(diesel::dsl::sql::<Bool>(ENTRY).and(is_there)).get_result(connection)
+}
+
+/// Runs a unit of work that reads, and returns once what it has read is on the disk.
+fn durably<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> QueryResult<T>) -> QueryResult<T> {
+    write(connection, |connection| {
+        diesel::select(diesel::dsl::sql::<Bool>(ENTRY)).get_result::<bool>(connection)?;
+        work(connection)
+    })
+}
+
+/// Runs pending migrations, while other starting processes wait. Does nothing where the owner has run them and the role that
+/// serves is alone.
 fn migrate(store: &Store) -> Result<Vec<String>, MigrateError> {
+    let failed = |error: diesel::result::Error| MigrateError::Failed(error.into());
     let mut connection = establish(&store.migration_url).map_err(MigrateError::Unreachable)?;
     // A lock of the session and not of a transaction, since a migration may have to run outside of any. Closing the
     // connection releases it.
     diesel::sql_query("SELECT pg_advisory_lock($1)")
         .bind::<BigInt, _>(MIGRATION_LOCK)
         .execute(&mut connection)
-        .map_err(|error| MigrateError::Failed(error.into()))?;
+        .map_err(failed)?;
     // Again, since another process may have migrated meanwhile.
-    let applied = applied_migrations(&mut connection).map_err(|error| MigrateError::Failed(error.into()))?;
+    let applied = applied_migrations(&mut connection).map_err(failed)?;
+    let due = pending::<Backend>(&applied, MIGRATIONS);
     refuse_newer::<Backend>(applied, MIGRATIONS)?;
+    if store.url == store.migration_url && !may_migrate(&mut connection).map_err(failed)? {
+        return if due.is_empty() { Ok(due) } else { Err(MigrateError::NotOwner { pending: due.len() }) };
+    }
     let applied = connection.run_pending_migrations(MIGRATIONS).map_err(MigrateError::Failed)?;
     let applied = applied.iter().map(ToString::to_string).collect();
-    write(&mut connection, backend::build_missing).map_err(|error| MigrateError::Failed(error.into()))?;
+    write(&mut connection, backend::build_missing).map_err(failed)?;
     if store.url != store.migration_url {
         let mut serving = establish(&store.url).map_err(MigrateError::Unreachable)?;
         roles::settle(&mut connection, &mut serving)?;

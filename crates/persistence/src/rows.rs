@@ -1,12 +1,16 @@
 //! Row types, where the columns differ from the domain type, and their conversions.
 
 mod addition;
+mod alert;
 mod block;
 mod delivery;
 mod mapping;
 mod projection;
 mod quarantine;
+mod retention;
 mod savings;
+mod tenant;
+mod webhook;
 
 use std::borrow::Cow;
 
@@ -28,6 +32,7 @@ use mass_service::{KeyRecord, NewRequest, Snapshot};
 use uuid::Uuid;
 
 pub(crate) use addition::{Addition, Assumed};
+pub(crate) use alert::{AlertChangeset, AlertRow, RuleChangeset, RuleRow};
 pub(crate) use block::{Block, block_of};
 pub(crate) use delivery::{DeliveryRow, DueAtRow, DueRow, QueueRow, QueuedDeliveryRow, RecommendationRow};
 pub(crate) use mapping::{MappingChangeset, MappingRow, MappingSummaryRow};
@@ -36,12 +41,16 @@ pub(crate) use projection::{
     point, real,
 };
 pub(crate) use quarantine::{NewQuarantineRow, QuarantineRow, QuarantineSummaryRow};
+pub(crate) use retention::LegalHoldRow;
 pub(crate) use savings::{
-    ClaimedReportRow, NewSavingsReportRow, SavingsProjectChangeset, SavingsProjectRow, SavingsProjectSummaryRow,
-    SavingsReportRow, SavingsReportSummaryRow,
+    ClaimedReportRow, NewSavingsReportRow, ReportOriginRow, SavingsProjectChangeset, SavingsProjectRow,
+    SavingsProjectSummaryRow, SavingsReportRow, SavingsReportSummaryRow,
 };
+pub(crate) use tenant::TenantRow;
+pub(crate) use webhook::{NewNotificationRow, NotificationRow, WebhookChangeset, WebhookRow};
 
 use crate::columns::{Hash, Id, Instant, Json, Node, Set, Word};
+use crate::flush::LastEvent;
 use crate::schema::{
     api_keys, audit_events, audit_heads, audit_nodes, idempotency_keys, login_attempts, mass_requests, quotas,
     sessions, tenant_usage, users,
@@ -317,6 +326,11 @@ pub(crate) struct EventRow {
 }
 
 impl EventRow {
+    /// Returns the event as the last one of a commit.
+    pub(crate) const fn as_last(&self) -> LastEvent {
+        LastEvent { sequence: self.sequence, leaf_hash: self.leaf_hash }
+    }
+
     /// Builds the row of an event whose text is `text`.
     pub(crate) fn new(sequence: i64, event: NewEvent, text: String, leaf_hash: TreeHash) -> Self {
         Self {
@@ -352,6 +366,8 @@ pub(crate) struct UserRow {
     disabled_at: Option<Instant>,
     created_at: Instant,
     updated_at: Instant,
+    deleted_at: Option<Instant>,
+    second_factor_at: Option<Instant>,
 }
 
 impl From<Account> for UserRow {
@@ -365,6 +381,8 @@ impl From<Account> for UserRow {
             disabled_at: user.disabled_at.map(Instant),
             created_at: Instant(user.created_at),
             updated_at: Instant(user.created_at),
+            deleted_at: user.deleted_at.map(Instant),
+            second_factor_at: user.second_factor_at.map(Instant),
         }
     }
 }
@@ -378,6 +396,8 @@ impl UserRow {
             email: Email::parse_existing(&self.email).map_err(corrupt)?,
             roles: self.roles.0.0,
             disabled_at: self.disabled_at.map(|at| at.0),
+            deleted_at: self.deleted_at.map(|at| at.0),
+            second_factor_at: self.second_factor_at.map(|at| at.0),
             created_at: self.created_at.0,
         };
         Ok(Account { user, password: PasswordHash::from_stored(self.password_hash) })
@@ -519,6 +539,7 @@ pub(crate) struct SessionRow {
     created_at: Instant,
     expires_at: Instant,
     revoked_at: Option<Instant>,
+    factor_at: Option<Instant>,
 }
 
 impl From<Session> for SessionRow {
@@ -530,6 +551,7 @@ impl From<Session> for SessionRow {
             created_at: Instant(session.created_at),
             expires_at: Instant(session.expires_at),
             revoked_at: session.revoked_at.map(Instant),
+            factor_at: session.factor_at.map(Instant),
         }
     }
 }
@@ -544,6 +566,7 @@ impl SessionRow {
             created_at: self.created_at.0,
             expires_at: self.expires_at.0,
             revoked_at: self.revoked_at.map(|at| at.0),
+            factor_at: self.factor_at.map(|at| at.0),
         }
     }
 }
@@ -593,6 +616,6 @@ fn request_id_column(id: MassRequestId) -> Id {
 }
 
 /// Builds the error for a stored value that breaks a rule of the domain: something else than MASS wrote it.
-fn corrupt(error: impl std::error::Error + Send + Sync + 'static) -> diesel::result::Error {
+pub(crate) fn corrupt(error: impl std::error::Error + Send + Sync + 'static) -> diesel::result::Error {
     DeserializationError(Box::new(error))
 }

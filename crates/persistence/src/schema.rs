@@ -12,6 +12,11 @@ table! {
         credentials_version -> BigInt,
         auto_send -> Nullable<Bool>,
         quarantine -> Nullable<Bool>,
+        suspended_at -> Nullable<Instant>,
+        deletion_due_at -> Nullable<Instant>,
+        erasing_at -> Nullable<Instant>,
+        erased_at -> Nullable<Instant>,
+        second_factor -> Nullable<Bool>,
     }
 }
 
@@ -28,6 +33,8 @@ table! {
         disabled_at -> Nullable<Instant>,
         created_at -> Instant,
         updated_at -> Instant,
+        deleted_at -> Nullable<Instant>,
+        second_factor_at -> Nullable<Instant>,
     }
 }
 
@@ -88,6 +95,32 @@ table! {
         created_at -> Instant,
         expires_at -> Instant,
         revoked_at -> Nullable<Instant>,
+        factor_at -> Nullable<Instant>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Binary, Bool, Text};
+    use crate::columns::sql::{Id, Instant};
+
+    second_factors (tenant_id, user_id) {
+        tenant_id -> Text,
+        user_id -> Id,
+        sealed -> Binary,
+        confirmed -> Bool,
+        last_step -> BigInt,
+        created_at -> Instant,
+    }
+}
+
+table! {
+    use diesel::sql_types::{Binary, Text};
+    use crate::columns::sql::Id;
+
+    recovery_codes (tenant_id, user_id, hash) {
+        tenant_id -> Text,
+        user_id -> Id,
+        hash -> Binary,
     }
 }
 
@@ -275,6 +308,15 @@ table! {
         worker -> Nullable<Text>,
         fence -> BigInt,
         trace_flags -> Nullable<BigInt>,
+    }
+}
+
+table! {
+    // Of distributed databases alone: scripts/distribute.sql makes it.
+    use diesel::sql_types::Text;
+
+    delivery_turns (tenant_id) {
+        tenant_id -> Text,
     }
 }
 
@@ -528,6 +570,7 @@ table! {
         call_id -> Text,
         traceparent -> Nullable<Text>,
         finished_at -> Nullable<Instant>,
+        failure_code -> Nullable<Text>,
         failure -> Nullable<Text>,
         as_of_sequence -> Nullable<BigInt>,
         as_of_root -> Nullable<Text>,
@@ -544,6 +587,149 @@ table! {
     savings_queue (tenant_id, report_id) {
         tenant_id -> Text,
         report_id -> Id,
+        due_at -> Instant,
+        worker -> Nullable<Text>,
+        fence -> BigInt,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Text};
+
+    retention_rules (tenant_id, contract) {
+        tenant_id -> Text,
+        contract -> Text,
+        days -> BigInt,
+    }
+}
+
+table! {
+    use diesel::sql_types::{Binary, Bool, Nullable, Text};
+    use crate::columns::sql::{Id, Instant};
+
+    alert_rules (tenant_id, name) {
+        tenant_id -> Text,
+        name -> Text,
+        kind -> Text,
+        enabled -> Bool,
+        digest -> Binary,
+        rule -> Text,
+        problem -> Nullable<Text>,
+        created_at -> Instant,
+        created_by_kind -> Text,
+        created_by_id -> Nullable<Id>,
+        updated_at -> Instant,
+        updated_by_kind -> Text,
+        updated_by_id -> Nullable<Id>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{Nullable, Text};
+    use crate::columns::sql::{Id, Instant};
+
+    legal_holds (tenant_id, id) {
+        tenant_id -> Text,
+        id -> Id,
+        contract -> Nullable<Text>,
+        reason -> Text,
+        since -> Instant,
+        set_by_kind -> Text,
+        set_by_id -> Nullable<Id>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{Binary, Double, Nullable, Text};
+    use crate::columns::sql::{Id, Instant};
+
+    alerts (tenant_id, id) {
+        tenant_id -> Text,
+        id -> Id,
+        rule -> Text,
+        kind -> Text,
+        severity -> Text,
+        subject -> Text,
+        subject_digest -> Binary,
+        state -> Text,
+        since -> Instant,
+        opened_at -> Nullable<Instant>,
+        resolved_at -> Nullable<Instant>,
+        resolution -> Nullable<Text>,
+        value -> Nullable<Double>,
+        notified_at -> Nullable<Instant>,
+        acknowledged_at -> Nullable<Instant>,
+        acknowledged_by_kind -> Nullable<Text>,
+        acknowledged_by_id -> Nullable<Id>,
+        note -> Nullable<Text>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+    use crate::columns::sql::Instant;
+
+    tenant_tasks (tenant_id, task) {
+        tenant_id -> Text,
+        task -> Text,
+        due_at -> Instant,
+        worker -> Nullable<Text>,
+        fence -> BigInt,
+    }
+}
+
+table! {
+    use diesel::sql_types::{Binary, Bool, Nullable, Text};
+    use crate::columns::sql::{Id, Instant};
+
+    webhooks (tenant_id, name) {
+        tenant_id -> Text,
+        name -> Text,
+        url -> Text,
+        description -> Nullable<Text>,
+        enabled -> Bool,
+        digest -> Binary,
+        salt -> Binary,
+        key_id -> Text,
+        previous_salt -> Nullable<Binary>,
+        previous_key_id -> Nullable<Text>,
+        previous_until -> Nullable<Instant>,
+        created_at -> Instant,
+        created_by_kind -> Text,
+        created_by_id -> Nullable<Id>,
+        updated_at -> Instant,
+        updated_by_kind -> Text,
+        updated_by_id -> Nullable<Id>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+    use crate::columns::sql::{Id, Instant};
+
+    notifications (tenant_id, id) {
+        tenant_id -> Text,
+        id -> Id,
+        webhook -> Text,
+        news -> Text,
+        alert_id -> Nullable<Id>,
+        body -> Text,
+        state -> Text,
+        attempts -> BigInt,
+        created_at -> Instant,
+        queued_at -> Instant,
+        updated_at -> Instant,
+        failure -> Nullable<Text>,
+    }
+}
+
+table! {
+    use diesel::sql_types::{BigInt, Nullable, Text};
+    use crate::columns::sql::{Id, Instant};
+
+    notification_queue (tenant_id, notification_id) {
+        tenant_id -> Text,
+        notification_id -> Id,
         due_at -> Instant,
         worker -> Nullable<Text>,
         fence -> BigInt,

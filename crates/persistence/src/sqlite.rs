@@ -20,6 +20,7 @@ use mass_domain::tenancy::TenantId;
 use crate::columns::{Id, Instant, Json, Word, sql};
 use crate::connections::{ANALYTICS, ANALYTICS_OF_TENANT, Connections, EXPORTS, PROJECTIONS, Walled};
 use crate::group_commit::GroupCommit;
+use crate::layout::Layout;
 use crate::round_robin::round_robin;
 use crate::rows::{
     Addition, AttemptRow, DueRow, KeyRow, MetKeyRow, ObjectEventRow, PlacedEventRow, SessionRow, VersionRow,
@@ -32,10 +33,15 @@ use crate::{LockedFile, MigrateError, NewerDatabase, OpenError, Options};
 
 #[path = "backend/ports.rs"]
 mod backend;
+mod backup;
+mod examining;
 mod projecting;
 mod sweeping;
 
 use backend::{Share, names};
+pub(crate) use backup::into_one_file;
+use backup::{back_up, file, load};
+use examining::{clock, damage, examine};
 use sweeping::{Sweeping, sweep};
 
 type Connection = SqliteConnection;
@@ -104,7 +110,14 @@ impl Store {
         refuse_newer::<Backend>(applied, MIGRATIONS)?;
         let file = file_at(url).map_err(|error| OpenError::Unreachable(error.to_string()))?;
         let writes = Arc::new(Connections::new("database write", url, 1, options.timeout, Setup));
-        let accepting = GroupCommit::new(Arc::clone(&writes), backend::commit_documents, Arc::clone(&options.observer));
+        let accepting = GroupCommit::new(
+            Arc::clone(&writes),
+            |connection, tenant, documents, foresight| {
+                backend::commit_documents(connection, tenant, documents, foresight, Layout::OneNode)
+            },
+            None,
+            Arc::clone(&options.observer),
+        );
         let reads = Connections::new("database read", url, options.pool_size.get(), options.timeout, Setup);
         let exports = Connections::new("database export", url, EXPORTS, options.timeout, Setup).one_for_each_tenant();
         let analytics = Connections::new("database analytics", url, ANALYTICS, options.timeout, Setup)
@@ -226,6 +239,20 @@ fn write<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> Q
 fn read<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> QueryResult<T>) -> QueryResult<T> {
     connection.transaction(work)
 }
+
+/// Does nothing: SQLite has no row-level security.
+fn switch(_connection: &mut Connection, _tenant: &TenantId) -> QueryResult<()> {
+    Ok(())
+}
+
+/// Returns the columns that tell the rows of a table apart: those of its primary key, since not all tables have a rowid.
+fn row_columns(connection: &mut Connection, table: &str) -> QueryResult<String> {
+    let columns = format!("SELECT group_concat(name, ', ') FROM pragma_table_info('{table}') WHERE pk > 0");
+    diesel::dsl::sql::<Text>(&columns).get_result(connection)
+}
+
+/// The placeholders of the first values of a statement.
+const PLACES: [&str; 2] = ["?1", "?2"];
 
 /// Tells whether archived events may be removed: always, since SQLite has no roles.
 fn may_archive(_connection: &mut Connection) -> QueryResult<bool> {
@@ -359,15 +386,26 @@ fn lock_bootstrap(_connection: &mut Connection) -> QueryResult<()> {
     Ok(())
 }
 
+/// Returns the layout of the tables: a file is on one machine.
+fn layout(_store: &Store) -> Layout {
+    Layout::OneNode
+}
+
 /// Round trips are free: the database is in this process.
 const ROUND_TRIPS_COST: bool = false;
 
 /// Events are inserted before the head moves: the guards compare both as soon as it moves.
 const HEAD_FIRST: bool = false;
 
+/// Runs a unit of work that reads: what is committed is on the disk.
+fn durably<T>(connection: &mut Connection, work: impl FnOnce(&mut Connection) -> QueryResult<T>) -> QueryResult<T> {
+    work(connection)
+}
+
 /// Writes the additions of an acceptance. The assumptions were checked in the same transaction.
-fn add(connection: &mut Connection, addition: &Addition<'_>) -> QueryResult<bool> {
-    let Addition { tenant, before: _, assumed: _, head, usage, events, nodes, requests, keys, queue } = addition;
+fn add(connection: &mut Connection, addition: &Addition<'_>, _layout: Layout) -> QueryResult<bool> {
+    let Addition { tenant, before: _, assumed: _, head, usage, events, nodes, requests, keys, queue, flush: _ } =
+        addition;
     // Row by row, since a statement for one row is prepared once, and one for many rows each time.
     for row in events {
         diesel::insert_into(audit_events::table).values(row).execute(connection)?;

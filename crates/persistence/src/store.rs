@@ -1,10 +1,13 @@
 //! Items that both stores share.
 
+use std::path::{Path, PathBuf};
+
 use async_trait::async_trait;
 use mass_domain::port::PortError;
+use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 
-use crate::{Load, MigrateError};
+use crate::{BackupError, CredentialCounts, Examination, Load, MigrateError};
 
 /// The rows that one statement reads or writes. Planning a statement with many thousands of parameters costs more than
 /// the round trips that it saves, and SQLite takes 32,766 at most.
@@ -23,6 +26,25 @@ pub(crate) trait Upkeep: Send + Sync {
     async fn purge_logins(&self, before: Timestamp, known_before: Timestamp) -> Result<usize, PortError>;
 
     async fn purge_quarantine(&self, now: Timestamp) -> Result<usize, PortError>;
+
+    async fn clock(&self) -> Result<Option<Timestamp>, PortError>;
+
+    async fn credentials(
+        &self,
+        tenant: &TenantId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<CredentialCounts, PortError>;
+
+    fn examine(&self) -> Result<Examination, String>;
+
+    fn damage(&self) -> Result<Vec<String>, String>;
+
+    fn back_up(&self, path: &Path) -> Result<(), BackupError>;
+
+    fn restore(&self, path: &Path) -> Result<(), BackupError>;
+
+    fn file(&self) -> Option<PathBuf>;
 
     fn load(&self) -> Load;
 

@@ -108,6 +108,26 @@ impl PostgresUrl {
         format!("{}?{}", self.base, query.join("&"))
     }
 
+    /// Returns the URL with the defaults and without its password, and the password, decoded.
+    pub(crate) fn without_password(&self) -> (String, Option<String>) {
+        let mut url = self.clone();
+        let mut password = None;
+        let (scheme, rest) = self.base.split_once("://").unwrap_or(("postgres", &self.base));
+        if let Some((user, place)) = rest.split_once('@')
+            && let Some((user, encoded)) = user.split_once(':')
+        {
+            password = Some(decoded(encoded));
+            url.base = format!("{scheme}://{user}@{place}");
+        }
+        let pairs = self.query.split('&').filter(|pair| !pair.is_empty());
+        let (secret, others): (Vec<&str>, Vec<&str>) = pairs.partition(|pair| pair.starts_with("password="));
+        if let Some((_, encoded)) = secret.last().and_then(|pair| pair.split_once('=')) {
+            password = Some(decoded(encoded));
+        }
+        url.query = others.join("&");
+        (url.with_defaults(), password)
+    }
+
     /// Returns host and database, without user and password.
     fn place(&self) -> &str {
         &self.place
@@ -132,6 +152,19 @@ fn is_host(text: &str) -> bool {
 fn is_parameter(text: &str) -> bool {
     let is_name = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     text.split_once('=').is_some_and(|(name, value)| is_name(name) && !value.contains('='))
+}
+
+/// Decodes the escapes of a part of a URL.
+fn decoded(text: &str) -> String {
+    let mut pieces = text.split('%');
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        // Parsing has refused other escapes.
+        let (escape, rest) = piece.split_at_checked(2).unwrap_or((piece, ""));
+        bytes.extend(u8::from_str_radix(escape, 16));
+        bytes.extend(rest.as_bytes());
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Tells whether each `%` begins an escape of a byte other than NUL.
@@ -203,6 +236,19 @@ mod tests {
             with_defaults("postgres://db/mass?sslmode=require&connect_timeout=1"),
             "postgres://db/mass?sslmode=require&connect_timeout=1&tcp_user_timeout=20000&keepalives_idle=10&keepalives_interval=5&keepalives_count=3&application_name=mass"
         );
+    }
+
+    #[test]
+    fn a_password_is_taken_out_of_a_url() {
+        let parted = |url: &str| {
+            let (url, password) = PostgresUrl::parse(url).unwrap().without_password();
+            (url.split_once("connect_timeout").unwrap().0.to_owned(), password)
+        };
+        let given = |url: &str, password: &str| (url.to_owned(), Some(password.to_owned()));
+        assert_eq!(parted("postgres://mass:p%40s%25s@db:5/mass"), given("postgres://mass@db:5/mass?", "p@s%s"));
+        let in_query = "postgres://mass@db/mass?sslmode=require&password=s3%20cret";
+        assert_eq!(parted(in_query), given("postgres://mass@db/mass?sslmode=require&", "s3 cret"));
+        assert_eq!(parted("postgres://mass@db/mass"), ("postgres://mass@db/mass?".to_owned(), None));
     }
 
     #[test]

@@ -21,6 +21,18 @@ pub struct NewerDatabase {
     pub program: String,
 }
 
+/// Lists the migrations that are not among the applied ones, by name and oldest first.
+pub(crate) fn pending<D: Backend>(applied: &[String], migrations: EmbeddedMigrations) -> Vec<String> {
+    let known = MigrationSource::<D>::migrations(&migrations).unwrap_or_default();
+    let names = known.iter().map(|migration| migration.name());
+    let mut pending: Vec<_> = names
+        .filter(|name| !applied.contains(&name.version().to_string()))
+        .map(|name| (name.version().to_string(), name.to_string()))
+        .collect();
+    pending.sort();
+    pending.into_iter().map(|(_, name)| name).collect()
+}
+
 /// Fails if other migrations than these were applied to a database.
 pub(crate) fn refuse_newer<D: Backend>(
     applied: Vec<String>,

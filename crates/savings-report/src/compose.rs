@@ -1,14 +1,15 @@
 //! Composes the report of a project.
 
 use mass_domain::canonical::Fingerprint;
-use mass_domain::savings::{AsOf, Design, Period, Price, Project};
+use mass_domain::savings::{AsOf, Design, Period, Price, Project, Rate};
 use mass_savings::{
-    BOOTSTRAPS, Crossover, CrossoverOutcome, Effect, FULL_SUPPORT, Hour, LEAST_COMPLETENESS, LEAST_PAIRS,
-    LEAST_SUPPORT, LEAST_WEEKS, MOST_CV_RMSE, PrePost, REDRAWS, Report, Saving, Verdict, crossover_report, report,
+    BOOTSTRAPS, Crossover, CrossoverOutcome, Effect, FULL_SUPPORT, Hour, HourRate, LEAST_COMPLETENESS, LEAST_PAIRS,
+    LEAST_SUPPORT, LEAST_WEEKS, MOST_CV_RMSE, PrePost, REDRAWS, Report, Saving, Verdict, Worth, crossover_report,
+    report,
 };
 
 use crate::document::{
-    Co2e, Contract, Cost, CrossoverResult, DesignResult, FORMAT, Figures, Hours, Parameters, ReportDocument,
+    Co2e, Contract, Cost, CrossoverResult, DesignResult, FORMAT, Figures, Hours, Parameters, Priced, ReportDocument,
     Thresholds, canonical_text,
 };
 use crate::project;
@@ -20,6 +21,8 @@ pub struct Inputs<'a> {
     pub project: &'a Project,
     /// The fully covered hours of both periods, or of all days of the crossover, in the order of time.
     pub hours: &'a [Hour],
+    /// The prices of hours, if the project's price is a series, in the order of time.
+    pub prices: &'a [HourRate],
     /// The events of the audit trail that the hours follow from.
     pub as_of: &'a AsOf,
     /// The contracts of the documents behind the hours, in any order.
@@ -69,12 +72,23 @@ pub fn compose(inputs: &Inputs<'_>) -> Result<ReportDocument, ComposeError> {
         as_of: inputs.as_of.clone(),
         contracts,
         hours: Hours { count: inputs.hours.len(), fingerprint: fingerprint(inputs.hours).to_string() },
+        prices: rates(inputs).map(|prices| Hours { count: prices.len(), fingerprint: of_prices(prices).to_string() }),
         parameters: parameters(project),
         verdict: outcome.verdict,
         saving: outcome.saving,
         offer: outcome.offer,
         result: outcome.result,
     })
+}
+
+/// Returns the prices of hours, if the project's price is a series.
+fn rates<'a>(inputs: &Inputs<'a>) -> Option<&'a [HourRate]> {
+    inputs.project.terms.price.as_ref().and_then(Price::series).map(|_| inputs.prices)
+}
+
+fn of_prices(prices: &[HourRate]) -> Fingerprint {
+    let row = |price: &HourRate| (price.start, price.per_kwh);
+    Fingerprint::of(&canonical_text(&prices.iter().map(row).collect::<Vec<_>>()))
 }
 
 fn fingerprint(hours: &[Hour]) -> Fingerprint {
@@ -117,9 +131,11 @@ fn pre_post(inputs: &Inputs<'_>, baseline: &Period, reporting: &Period) -> Resul
         reporting: &hours,
         reporting_period: project::period(reporting),
         settings: &settings,
+        rates: rates(inputs),
     })?;
     let of = |it: &Saving| {
-        figures(project, it.saving_kwh, it.uncertainty.half_width_kwh, it.predicted_kwh + it.adjustments_kwh)
+        let energy = (it.saving_kwh, it.uncertainty.half_width_kwh);
+        figures(project, energy, it.predicted_kwh + it.adjustments_kwh, it.worth)
     };
     Ok(Outcome {
         verdict,
@@ -137,19 +153,21 @@ fn crossover(inputs: &Inputs<'_>, washout: bool) -> Result<Outcome, ComposeError
         days: &days,
         boundary: project::boundary(project.terms.boundary),
         utc_offset_seconds: project.utc_offset_seconds,
-        modes: &project::modes(project),
+        modes: &project::modes(&project.terms.modes),
         washout,
         claim: None,
+        rates: rates(inputs),
     };
     let found = crossover_report(&pilot, project.seed)?;
     let CrossoverOutcome { verdict, evidence, evaluation, measured_kwh, coverage, redrawn } = found;
-    let of = |it: Effect| figures(project, it.saving_kwh, it.half_width_kwh, measured_kwh + it.saving_kwh);
+    let of =
+        |it: Effect, worth| figures(project, (it.saving_kwh, it.half_width_kwh), measured_kwh + it.saving_kwh, worth);
     Ok(Outcome {
         verdict,
-        saving: evaluation.as_ref().map(|it| of(it.intention_to_treat)),
+        saving: evaluation.as_ref().map(|it| of(it.intention_to_treat, it.worth)),
         offer: None,
         result: DesignResult::Crossover(Box::new(CrossoverResult {
-            as_treated: evaluation.as_ref().map(|it| of(it.as_treated)),
+            as_treated: evaluation.as_ref().map(|it| of(it.as_treated, it.worth_as_treated)),
             evidence,
             evaluation,
             measured_kwh,
@@ -159,13 +177,16 @@ fn crossover(inputs: &Inputs<'_>, washout: bool) -> Result<Outcome, ComposeError
     })
 }
 
-/// Returns a saving in all units. `without` is the energy that would have been used, in kWh.
-fn figures(project: &Project, energy_kwh: f64, half_width_kwh: f64, without: f64) -> Figures {
+/// Returns a saving in all units. `without` is the energy that would have been used, in kWh; `worth` is what the saving is
+/// worth by a series of prices.
+fn figures(project: &Project, (energy_kwh, half_width_kwh): (f64, f64), without: f64, worth: Option<Worth>) -> Figures {
     let percent = |energy: f64| if without > 0.0 { 100.0 * energy / without } else { 0.0 };
-    let cost = |price: &Price| Cost {
-        currency: price.currency.clone(),
-        amount: energy_kwh * price.per_kwh,
-        half_width: half_width_kwh * price.per_kwh,
+    let cost = |price: &Price| {
+        let (amount, half_width) = match price.rate {
+            Rate::Fixed(per_kwh) => (energy_kwh * per_kwh, half_width_kwh * per_kwh),
+            Rate::Series(_) => worth.filter(is_priced).map(|it| (it.amount, it.half_width))?,
+        };
+        Some(Cost { currency: price.currency.clone(), amount, half_width })
     };
     let co2e = |factor: f64| Co2e { kg: energy_kwh * factor, half_width_kg: half_width_kwh * factor };
     Figures {
@@ -173,7 +194,13 @@ fn figures(project: &Project, energy_kwh: f64, half_width_kwh: f64, without: f64
         half_width_kwh,
         percent: percent(energy_kwh),
         half_width_percent: percent(half_width_kwh),
-        cost: project.terms.price.as_ref().map(cost),
+        cost: project.terms.price.as_ref().and_then(cost),
+        priced: worth.map(|it| Priced { hours: it.hours, share: it.share }),
         co2e: project.terms.co2e_kg_per_kwh.map(co2e),
     }
+}
+
+/// Returns whether enough hours have a price for a cost to be named.
+fn is_priced(worth: &Worth) -> bool {
+    worth.share >= LEAST_COMPLETENESS
 }

@@ -63,6 +63,9 @@ impl Table {
         if let Some(cost) = &figures.cost {
             self.value(at, "cost", cost.amount, Some(cost.half_width), &cost.currency);
         }
+        if let Some(priced) = &figures.priced {
+            self.value(at, "priced_hours", priced.share, None, "1");
+        }
         if let Some(co2e) = &figures.co2e {
             self.value(at, "co2e", co2e.kg, Some(co2e.half_width_kg), "kg");
         }

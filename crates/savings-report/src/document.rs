@@ -28,6 +28,9 @@ pub struct ReportDocument {
     pub contracts: Vec<Contract>,
     /// The hours that went in.
     pub hours: Hours,
+    /// The prices of hours that went in, if the project's price is a series.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prices: Option<Hours>,
     /// The constants of the method.
     pub parameters: Parameters,
     /// The claim, and the reasons for it. It was decided before the saving was known.
@@ -37,7 +40,7 @@ pub struct ReportDocument {
     /// The saving of the supported hours alone, if too few are supported for a claim, and nothing else stands against
     /// it.
     pub offer: Option<Figures>,
-    /// What the figures follow from.
+    /// The result that the figures follow from.
     pub result: DesignResult,
 }
 
@@ -58,7 +61,7 @@ pub struct Hours {
     /// Their number.
     pub count: usize,
     /// The fingerprint of their canonical text: an array with an array per hour of start, HVAC, IT and facility energy,
-    /// outdoor temperature, relative humidity, pressure and inlet temperature.
+    /// outdoor temperature, relative humidity, pressure and inlet temperature; of prices: of start and price.
     pub fingerprint: String,
 }
 
@@ -108,8 +111,12 @@ pub struct Figures {
     pub percent: f64,
     /// Its half-width in the same percent.
     pub half_width_percent: f64,
-    /// The cost saved, if the project has a price.
+    /// The cost saved, if the project has a price. If that is a series, the sum of each hour's saving times its price;
+    /// `null` if too few hours have a price.
     pub cost: Option<Cost>,
+    /// The hours of the saving that have a price, if the price is a series. The cost is that of these hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priced: Option<Priced>,
     /// The greenhouse gases saved, if the project has a factor.
     pub co2e: Option<Co2e>,
 }
@@ -126,6 +133,16 @@ pub struct Cost {
     pub half_width: f64,
 }
 
+/// The hours of a saving that have a price.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Priced {
+    /// Their number.
+    pub hours: usize,
+    /// Their share of all hours of the saving. Below the least completeness of a period no cost is named.
+    pub share: f64,
+}
+
 /// Greenhouse gases.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -136,7 +153,7 @@ pub struct Co2e {
     pub half_width_kg: f64,
 }
 
-/// What the figures follow from, by the project's design.
+/// The result that the figures follow from, by the project's design.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "design", rename_all = "snake_case")]
 pub enum DesignResult {
@@ -146,7 +163,7 @@ pub enum DesignResult {
     Crossover(Box<CrossoverResult>),
 }
 
-/// What the figures of a crossover follow from.
+/// The result of a crossover.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CrossoverResult {
     /// The evidence for the verdict.
@@ -160,7 +177,7 @@ pub struct CrossoverResult {
     pub measured_kwh: f64,
     /// The hours of both kinds of days by outdoor temperature and IT load.
     pub coverage: Coverage,
-    /// What chance alone would have found.
+    /// The savings that chance alone would have found.
     pub redrawn: Option<Redrawn>,
 }
 

@@ -37,12 +37,6 @@ impl Figure {
             Self::Placebo => "placebo",
         }
     }
-
-    /// Returns the figure of a name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|figure| figure.name() == name)
-    }
 }
 
 /// The size of a figure, in pixels.

@@ -1,5 +1,7 @@
 //! The languages of papers, and numbers and dates as they are written in them.
 
+use std::str::FromStr;
+
 use mass_domain::savings::Day;
 
 /// The language of a paper. Documents are the same in all of them.
@@ -10,6 +12,23 @@ pub enum Language {
     English,
     /// Spanish.
     Spanish,
+}
+
+/// The text does not name a language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected en or es")]
+pub struct UnknownLanguage;
+
+impl FromStr for Language {
+    type Err = UnknownLanguage;
+
+    fn from_str(text: &str) -> Result<Self, UnknownLanguage> {
+        match text {
+            "en" => Ok(Self::English),
+            "es" => Ok(Self::Spanish),
+            _ => Err(UnknownLanguage),
+        }
+    }
 }
 
 impl Language {

@@ -1,7 +1,7 @@
 //! Reports of savings as documents.
 //!
 //! [`compose`] makes a [`ReportDocument`] of a project's version and its hours; the same input gives the same bytes, on
-//! every machine. [`Signed`] is what is stored and handed out.
+//! every machine. The text that is signed for it is its [`statement`]; [`check_trail`] and [`recompute`] verify it.
 //!
 //! Belongs here: the document's form, and what is drawn and written of it.
 //! Does not belong here: the method (`mass-savings`), I/O, a clock, keys.
@@ -12,8 +12,8 @@ mod document;
 mod figure;
 mod language;
 mod pdf;
-mod project;
-mod signed;
+pub mod project;
+mod statement;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -23,11 +23,11 @@ mod verify;
 pub use compose::{ComposeError, Inputs, compose};
 pub use csv::csv;
 pub use document::{
-    Co2e, Contract, Cost, CrossoverResult, DesignResult, FORMAT, Figures, Hours, InvalidReport, Parameters,
+    Co2e, Contract, Cost, CrossoverResult, DesignResult, FORMAT, Figures, Hours, InvalidReport, Parameters, Priced,
     ReportDocument, Thresholds,
 };
 pub use figure::{DrawError, Figure, svg};
-pub use language::Language;
+pub use language::{Language, UnknownLanguage};
 pub use pdf::pdf;
-pub use signed::{Signed, statement};
-pub use verify::{Difference, Trail, VerifyError, first_difference, recompute, verify};
+pub use statement::statement;
+pub use verify::{Difference, Trail, VerifyError, check_statement, check_trail, first_difference, recompute};

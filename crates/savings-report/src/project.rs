@@ -1,4 +1,4 @@
-//! A project in the terms of the method.
+//! Projects and their parts in the terms of the method.
 
 use mass_domain::savings::{self as domain, PlanFollowed, Project};
 use mass_domain::time::Timestamp;
@@ -9,12 +9,14 @@ fn seconds(at: Timestamp) -> i64 {
 }
 
 /// Returns a period in seconds.
-pub(crate) fn period(period: &domain::Period) -> Period {
+#[must_use]
+pub fn period(period: &domain::Period) -> Period {
     Period { from: seconds(period.from), until: seconds(period.until) }
 }
 
 /// Returns a boundary.
-pub(crate) const fn boundary(of: domain::Boundary) -> Boundary {
+#[must_use]
+pub const fn boundary(of: domain::Boundary) -> Boundary {
     match of {
         domain::Boundary::Hvac => Boundary::Hvac,
         domain::Boundary::FacilityLessIt => Boundary::FacilityMinusIt,
@@ -27,10 +29,11 @@ pub(crate) fn measured(project: &Project, hours: &[Hour]) -> Vec<Hour> {
     hours.iter().filter(|hour| boundary.energy(hour).is_some()).copied().collect()
 }
 
-/// Returns the declared modes.
-pub(crate) fn modes(project: &Project) -> Vec<Mode> {
+/// Returns declared modes.
+#[must_use]
+pub fn modes(of: &[domain::Mode]) -> Vec<Mode> {
     let mode = |it: &domain::Mode| Mode { name: it.name.clone(), periods: it.periods.iter().map(period).collect() };
-    project.terms.modes.iter().map(mode).collect()
+    of.iter().map(mode).collect()
 }
 
 /// Returns the settings of a pre/post pilot.
@@ -44,7 +47,7 @@ pub(crate) fn settings(project: &Project) -> Settings {
     Settings {
         boundary: boundary(project.terms.boundary),
         utc_offset_seconds: project.utc_offset_seconds,
-        modes: modes(project),
+        modes: modes(&project.terms.modes),
         adjustments: project.adjustments.iter().map(adjustment).collect(),
         seed: project.seed,
         placebo: true,

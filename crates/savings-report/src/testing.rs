@@ -2,9 +2,10 @@
 
 use mass_domain::ids::SavingsProjectId;
 use mass_domain::savings::{
-    AsOf, Boundary, Confirmation, Design, Period, PlanFollowed, Price, Project, Recorder, Schedule, ScheduledDay, Terms,
+    AsOf, Boundary, Confirmation, Design, Period, PlanFollowed, Price, PriceSeries, Project, Rate, Recorder, Schedule,
+    ScheduledDay, Terms,
 };
-use mass_savings::{Hour, draw_schedule};
+use mass_savings::{Hour, HourRate, draw_schedule};
 
 use crate::{Contract, Inputs, ReportDocument, compose};
 
@@ -53,7 +54,7 @@ fn project(design: Design) -> Project {
             boundary: Boundary::Hvac,
             design,
             zone: "Etc/UTC".to_owned(),
-            price: Some(Price { per_kwh: 0.1, currency: "EUR".to_owned() }),
+            price: Some(Price { rate: Rate::Fixed(0.1), currency: "EUR".to_owned() }),
             co2e_kg_per_kwh: Some(0.4),
             assumptions: vec!["The set-points stay as they are.".to_owned()],
             modes: Vec::new(),
@@ -111,13 +112,27 @@ pub(crate) fn contracts() -> Vec<Contract> {
         .to_vec()
 }
 
+/// Agrees on a series of prices, and returns a price of each hour: dear in the afternoon.
+pub(crate) fn by_series(project: &mut Project, hours: &[Hour]) -> Vec<HourRate> {
+    let series = PriceSeries { metric: "spot_price".to_owned(), device_id: Some("meter-1".to_owned()) };
+    project.terms.price = Some(Price { rate: Rate::Series(series), currency: "EUR".to_owned() });
+    let per_kwh = |hour: &Hour| if (12..18).contains(&(hour.start / 3600 % 24)) { 0.3 } else { 0.1 };
+    hours.iter().map(|hour| HourRate { start: hour.start, per_kwh: per_kwh(hour) }).collect()
+}
+
 /// Composes the report of a pilot.
-pub(crate) fn report((project, hours): &(Project, Vec<Hour>)) -> ReportDocument {
+pub(crate) fn report(pilot: &(Project, Vec<Hour>)) -> ReportDocument {
+    priced_report(pilot, &[])
+}
+
+/// Composes the report of a pilot with prices of hours.
+pub(crate) fn priced_report((project, hours): &(Project, Vec<Hour>), prices: &[HourRate]) -> ReportDocument {
     compose(&Inputs {
         project,
         hours,
         as_of: &AsOf { sequence: 321, root: "ab".repeat(32) },
         contracts: &contracts(),
+        prices,
         program: "0.1.0",
     })
     .unwrap()

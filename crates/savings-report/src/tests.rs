@@ -3,7 +3,7 @@
 use mass_domain::savings::Design;
 use mass_savings::Standing;
 
-use crate::testing::{crossover, pre_post, report};
+use crate::testing::{by_series, crossover, pre_post, priced_report, report};
 use crate::{ComposeError, DesignResult, Inputs, InvalidReport, ReportDocument, compose};
 
 #[test]
@@ -43,6 +43,46 @@ fn a_pre_post_report_has_the_saving_in_all_units() {
 }
 
 #[test]
+fn a_series_of_prices_gives_the_cost_hour_by_hour() {
+    for (mut project, hours) in [pre_post(), crossover()] {
+        let fixed = report(&(project.clone(), hours.clone()));
+        assert_eq!((fixed.prices, fixed.saving.as_ref().and_then(|it| it.priced)), (None, None));
+        let prices = by_series(&mut project, &hours);
+        let document = priced_report(&(project.clone(), hours.clone()), &prices);
+        let figures = document.saving.clone().or(document.offer.clone()).unwrap();
+        let (cost, priced) = (figures.cost.unwrap(), figures.priced.unwrap());
+        assert_eq!((cost.currency.as_str(), priced.share), ("EUR", 1.0));
+        let mean = cost.amount / figures.energy_kwh;
+        assert!((0.12..0.2).contains(&mean), "between the prices, and near their mean: {mean}");
+        assert!(cost.half_width > 0.0 && cost.half_width < cost.amount, "{cost:?}");
+        assert_eq!(document.prices.as_ref().unwrap().count, hours.len());
+        assert_eq!(ReportDocument::parse(&document.text()).unwrap(), document);
+
+        // Another price of one hour is another report.
+        let mut others = prices.clone();
+        others.last_mut().unwrap().per_kwh += 0.01;
+        let other = priced_report(&(project.clone(), hours.clone()), &others);
+        assert_ne!(other.prices, document.prices);
+        assert_eq!(other.saving.map(|it| it.energy_kwh), document.saving.map(|it| it.energy_kwh));
+    }
+}
+
+#[test]
+fn too_few_prices_name_no_cost() {
+    let (mut project, hours) = crossover();
+    let prices = by_series(&mut project, &hours);
+    let pilot = (project, hours);
+    let of = |every: usize| {
+        let some: Vec<_> = prices.iter().enumerate().filter(|(at, _)| at % every != 0).map(|(_, it)| *it).collect();
+        priced_report(&pilot, &some).saving.unwrap()
+    };
+    let (many, few) = (of(20), of(2));
+    assert!(many.cost.is_some() && (0.93..0.97).contains(&many.priced.unwrap().share), "{many:?}");
+    assert!(few.cost.is_none() && (0.4..0.6).contains(&few.priced.unwrap().share), "{few:?}");
+    assert_eq!(few.energy_kwh, many.energy_kwh);
+}
+
+#[test]
 fn a_crossover_report_puts_intention_to_treat_first() {
     let document = report(&crossover());
     assert_eq!(document.verdict.standing, Standing::Claimed);
@@ -71,7 +111,8 @@ fn a_crossover_needs_its_schedule() {
     let (mut project, hours) = crossover();
     project.schedule = None;
     let as_of = mass_domain::savings::AsOf { sequence: 1, root: String::new() };
-    let inputs = Inputs { project: &project, hours: &hours, as_of: &as_of, contracts: &[], program: "0.1.0" };
+    let inputs =
+        Inputs { project: &project, hours: &hours, prices: &[], as_of: &as_of, contracts: &[], program: "0.1.0" };
     assert_eq!(compose(&inputs), Err(ComposeError::NoSchedule));
 }
 

@@ -3,22 +3,19 @@
 use mass_domain::canonical::{self, Fingerprint};
 use mass_domain::json::{self, Value};
 use mass_domain::savings::{AsOf, Project};
-use mass_savings::Hour;
+use mass_savings::{Hour, HourRate};
 
 use crate::compose::{ComposeError, Inputs, compose};
-use crate::document::{Contract, InvalidReport, ReportDocument};
+use crate::document::{Contract, ReportDocument};
 
-/// An audit trail, as far as a report follows from it.
+/// An audit trail, as far as a report pins it.
 pub trait Trail {
     /// Returns the root of the tree over the first events; `None` if the trail has fewer.
     fn root(&self, events: i64) -> Option<String>;
 
-    /// Returns the fingerprint that the trail's first events have as the last output of a project; `None` if they do not
-    /// know the project.
+    /// Returns the fingerprint of a project in the version that was in force when its report was requested; `None` if the
+    /// first events do not know the project.
     fn project(&self, project: &Project, events: i64) -> Option<Fingerprint>;
-
-    /// Returns the hours of a project that follow from the first events, with the contracts of their documents.
-    fn hours(&self, project: &Project, events: i64) -> (Vec<Hour>, Vec<Contract>);
 }
 
 /// The first place at which two documents differ.
@@ -36,9 +33,6 @@ pub struct Difference {
 /// A report that does not follow from the trail.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// The text is not a report.
-    #[error(transparent)]
-    Form(#[from] InvalidReport),
     /// The note was signed for another document.
     #[error("the signed note is not about this document, whose fingerprint is {0}")]
     OtherDocument(Fingerprint),
@@ -53,12 +47,12 @@ pub enum VerifyError {
         /// The trail's root over so many events.
         found: String,
     },
-    /// The trail does not have the project in the report's version.
-    #[error("the project in the report has the fingerprint {given}, and the trail's last version has {}", .audited.map_or_else(|| "none".to_owned(), |it| it.to_string()))]
+    /// The trail has another project, or another version of it.
+    #[error("the project in the report is not the one that was agreed on: its fingerprint is {given}, and the trail has {}", .audited.map_or_else(|| "none".to_owned(), |it| it.to_string()))]
     OtherProject {
         /// The fingerprint of the project in the report.
         given: Fingerprint,
-        /// The fingerprint of the version in the trail.
+        /// The fingerprint of the version in the trail that the report has to be on.
         audited: Option<Fingerprint>,
     },
     /// The report cannot be computed from the trail.
@@ -69,47 +63,50 @@ pub enum VerifyError {
     Differs(#[from] Difference),
 }
 
-/// Verifies the text of a report: that the trail begins with the events that it names, that its project is the trail's,
-/// and that the same document follows from both, to the byte. `stated` is the text of the signed note, whose signature
-/// the caller verifies.
+/// Checks that a signed note is about a report. `text` is the report's canonical text, and `stated` that of the note, whose
+/// signature the caller verifies.
 ///
 /// # Errors
-/// [`VerifyError`], with the first contradiction.
-pub fn verify(text: &str, stated: &str, trail: &impl Trail) -> Result<ReportDocument, VerifyError> {
+/// [`VerifyError::OtherDocument`].
+pub fn check_statement(text: &str, stated: &str) -> Result<(), VerifyError> {
     let fingerprint = Fingerprint::of(text);
-    if stated != crate::statement(&fingerprint) {
-        return Err(VerifyError::OtherDocument(fingerprint));
-    }
-    recompute(text, trail)
+    if stated == crate::statement(&fingerprint) { Ok(()) } else { Err(VerifyError::OtherDocument(fingerprint)) }
 }
 
-/// Verifies a report without its signature, like [`verify`].
+/// Checks that a trail begins with the events that a report names, and that the report's project is the trail's.
 ///
 /// # Errors
 /// [`VerifyError`], with the first contradiction.
-pub fn recompute(text: &str, trail: &impl Trail) -> Result<ReportDocument, VerifyError> {
-    let document = ReportDocument::parse(text)?;
-    let named = document.as_of.clone();
+pub fn check_trail(document: &ReportDocument, trail: &impl Trail) -> Result<(), VerifyError> {
+    let named = &document.as_of;
     match trail.root(named.sequence) {
         None => return Err(VerifyError::Short(named.sequence)),
-        Some(found) if found != named.root => return Err(VerifyError::OtherTrail { named, found }),
+        Some(found) if found != named.root => return Err(VerifyError::OtherTrail { named: named.clone(), found }),
         Some(_) => {}
     }
     let (given, audited) = (document.project.fingerprint(), trail.project(&document.project, named.sequence));
-    if audited != Some(given) {
-        return Err(VerifyError::OtherProject { given, audited });
-    }
-    let (hours, contracts) = trail.hours(&document.project, named.sequence);
-    let computed = compose(&Inputs {
-        project: &document.project,
-        hours: &hours,
-        as_of: &named,
-        contracts: &contracts,
-        program: &document.program,
-    })?;
+    if audited == Some(given) { Ok(()) } else { Err(VerifyError::OtherProject { given, audited }) }
+}
+
+/// Computes a report again from its project, hours, their prices, and the contracts of the documents behind these, and compares both to
+/// the byte. `text` is the report's canonical text.
+///
+/// The version of the program and further contracts are taken as the report has them: the signature vouches for these.
+///
+/// # Errors
+/// [`VerifyError::Differs`], with the first difference, or [`VerifyError::Compose`].
+pub fn recompute(
+    text: &str,
+    document: &ReportDocument,
+    (hours, prices): (&[Hour], &[HourRate]),
+    contracts: &[Contract],
+) -> Result<(), VerifyError> {
+    let contracts: Vec<Contract> = document.contracts.iter().chain(contracts).cloned().collect();
+    let (project, as_of, program) = (&document.project, &document.as_of, &document.program);
+    let computed = compose(&Inputs { project, hours, prices, as_of, contracts: &contracts, program })?;
     match first_difference(text, &computed.text()) {
         Some(difference) => Err(difference.into()),
-        None => Ok(computed),
+        None => Ok(()),
     }
 }
 
@@ -180,7 +177,7 @@ mod tests {
     use crate::statement;
     use crate::testing::{contracts, crossover, report};
 
-    /// A trail of one project and its hours.
+    /// A trail of one project.
     struct Kept {
         project: Project,
         hours: Vec<Hour>,
@@ -194,10 +191,6 @@ mod tests {
         fn project(&self, project: &Project, _: i64) -> Option<Fingerprint> {
             (project.id == self.project.id).then(|| self.project.fingerprint())
         }
-
-        fn hours(&self, _: &Project, _: i64) -> (Vec<Hour>, Vec<Contract>) {
-            (self.hours.clone(), contracts())
-        }
     }
 
     fn trail() -> Kept {
@@ -205,18 +198,29 @@ mod tests {
         Kept { project, hours }
     }
 
+    /// Verifies a report against the trail, but for its signature.
+    fn verify(document: &ReportDocument) -> Result<(), VerifyError> {
+        let trail = trail();
+        check_trail(document, &trail)?;
+        recompute(&document.text(), document, (&trail.hours, &[]), &contracts())
+    }
+
+    fn difference(document: &ReportDocument) -> Difference {
+        let Err(VerifyError::Differs(found)) = verify(document) else { unreachable!() };
+        found
+    }
+
     #[test]
     fn a_true_report_is_computed_again_to_the_byte() {
-        let text = report(&crossover()).text();
-        let stated = statement(&Fingerprint::of(&text));
-        assert_eq!(verify(&text, &stated, &trail()).unwrap().text(), text);
+        verify(&report(&crossover())).unwrap();
     }
 
     #[test]
     fn another_document_than_the_signed_one_is_found() {
         let text = report(&crossover()).text();
+        check_statement(&text, &statement(&Fingerprint::of(&text))).unwrap();
         let stated = statement(&Fingerprint::of("{}"));
-        assert!(matches!(verify(&text, &stated, &trail()), Err(VerifyError::OtherDocument(_))));
+        assert!(matches!(check_statement(&text, &stated), Err(VerifyError::OtherDocument(_))));
     }
 
     #[test]
@@ -224,7 +228,7 @@ mod tests {
         let mut document = report(&crossover());
         let honest = document.saving.as_ref().unwrap().energy_kwh;
         document.saving.as_mut().unwrap().energy_kwh = 9999.5;
-        let Err(VerifyError::Differs(found)) = recompute(&document.text(), &trail()) else { unreachable!() };
+        let found = difference(&document);
         assert_eq!((found.pointer.as_str(), found.given.as_str()), ("/saving/energy_kwh", "9999.5"));
         assert_eq!(found.computed.parse::<f64>().unwrap(), honest);
         assert!(found.to_string().starts_with("/saving/energy_kwh is 9999.5, but "), "{found}");
@@ -234,11 +238,11 @@ mod tests {
     fn another_seed_is_found() {
         let mut document = report(&crossover());
         document.parameters.seed = 8;
-        let Err(VerifyError::Differs(found)) = recompute(&document.text(), &trail()) else { unreachable!() };
+        let found = difference(&document);
         assert_eq!((found.pointer.as_str(), found.given.as_str()), ("/parameters/seed", "8"));
         let (mut project, hours) = crossover();
         project.seed = 8;
-        let found = recompute(&report(&(project, hours)).text(), &trail());
+        let found = verify(&report(&(project, hours)));
         assert!(matches!(found, Err(VerifyError::OtherProject { .. })), "{found:?}");
     }
 
@@ -246,10 +250,15 @@ mod tests {
     fn a_removed_hour_is_found() {
         let (project, mut hours) = crossover();
         hours.remove(700);
-        let Err(VerifyError::Differs(found)) = recompute(&report(&(project, hours)).text(), &trail()) else {
-            unreachable!()
-        };
+        let found = difference(&report(&(project, hours)));
         assert_eq!((found.pointer.as_str(), found.given.as_str()), ("/hours/count", "1343"));
+    }
+
+    #[test]
+    fn a_contract_that_was_left_out_is_found() {
+        let mut document = report(&crossover());
+        document.contracts.remove(1);
+        assert_eq!(difference(&document).pointer, "/contracts/1");
     }
 
     #[test]
@@ -264,7 +273,7 @@ mod tests {
             recorded_by: Recorder { kind: "user".to_owned(), id: None },
             recorded_at: at,
         });
-        let found = recompute(&report(&(project, hours)).text(), &trail());
+        let found = verify(&report(&(project, hours)));
         assert!(matches!(found, Err(VerifyError::OtherProject { audited: Some(_), .. })), "{found:?}");
     }
 
@@ -272,10 +281,10 @@ mod tests {
     fn a_report_of_another_trail_is_found() {
         let mut document = report(&crossover());
         document.as_of.root = "cd".repeat(32);
-        let found = recompute(&document.text(), &trail());
+        let found = verify(&document);
         assert!(matches!(found, Err(VerifyError::OtherTrail { .. })), "{found:?}");
         document.as_of.sequence = 401;
-        assert!(matches!(recompute(&document.text(), &trail()), Err(VerifyError::Short(401))));
+        assert!(matches!(verify(&document), Err(VerifyError::Short(401))));
     }
 
     #[test]

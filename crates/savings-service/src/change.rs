@@ -3,11 +3,13 @@
 use jiff::tz::TimeZone;
 use mass_domain::access::{Actor, Forbidden};
 use mass_domain::audit::{Act, Action, NewEvent, Object};
+use mass_domain::canonical::Fingerprint;
+use mass_domain::faults::Fault;
 use mass_domain::ids::SavingsProjectId;
 use mass_domain::page::ForeignCursor;
 use mass_domain::port::PortError;
 use mass_domain::savings::{
-    Adjustment, Confirmation, Day, Design, Fault, MAX_ADJUSTMENTS, Period, Project, Schedule, ScheduledDay, Terms,
+    Adjustment, Confirmation, Day, Design, MAX_ADJUSTMENTS, Period, Project, Schedule, ScheduledDay, Terms,
 };
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
@@ -72,6 +74,9 @@ pub enum ProjectError {
     /// The day has not begun.
     #[error("the day has not begun")]
     TooEarly,
+    /// The project has reports, which would lose it.
+    #[error("the project has reports")]
+    HasReports,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] PortError),
@@ -100,10 +105,10 @@ impl NewProject {
         Ok(StoredProject { project, created_at: at, created_by: actor, updated_at: at, updated_by: actor })
     }
 
-    /// Builds the event of the creation.
+    /// Builds the event of the creation, with the fingerprint of the project.
     #[must_use]
-    pub fn event(&self, tenant: &TenantId) -> NewEvent {
-        event(&self.act, tenant, Action::SavingsCreated, &self.project)
+    pub fn event(&self, tenant: &TenantId, fingerprint: Fingerprint) -> NewEvent {
+        event(&self.act, tenant, Action::SavingsCreated, &self.project, fingerprint)
     }
 }
 
@@ -133,6 +138,41 @@ pub struct ProjectChange {
     pub act: Act,
 }
 
+/// The deletion of a stored project.
+#[derive(Debug, Clone)]
+pub struct ProjectDeletion {
+    /// The project.
+    pub id: SavingsProjectId,
+    /// The versions under which the caller deletes it; `None` for any.
+    pub expected: Option<Vec<i64>>,
+    /// The actor, the time and the origin of the deletion.
+    pub act: Act,
+}
+
+impl ProjectDeletion {
+    /// Decides on the deletion of a project in a version.
+    ///
+    /// # Errors
+    /// [`ProjectError::Stale`] and [`ProjectError::HasReports`].
+    pub fn judge(&self, version: u32, has_reports: bool) -> Result<(), ProjectError> {
+        expect(self.expected.as_deref(), version)?;
+        if has_reports { Err(ProjectError::HasReports) } else { Ok(()) }
+    }
+
+    /// Builds the event of the deletion of a version.
+    #[must_use]
+    pub fn event(&self, tenant: &TenantId, version: u32) -> NewEvent {
+        let object = Object::SavingsProject(self.id);
+        self.act.done(tenant, Action::SavingsDeleted, object).with("version", version)
+    }
+}
+
+/// Requires that a stored version is one of those that the caller expects.
+fn expect(expected: Option<&[i64]>, version: u32) -> Result<(), ProjectError> {
+    let is_stale = expected.is_some_and(|expected| !expected.contains(&i64::from(version)));
+    if is_stale { Err(ProjectError::Stale { version }) } else { Ok(()) }
+}
+
 impl ProjectChange {
     /// Decides on the change. Returns the next version; `None` if nothing changes.
     ///
@@ -140,9 +180,7 @@ impl ProjectChange {
     /// [`ProjectError`].
     pub fn judge(&self, stored: &Project) -> Result<Option<Project>, ProjectError> {
         let version = stored.version;
-        if self.expected.as_ref().is_some_and(|expected| !expected.contains(&i64::from(version))) {
-            return Err(ProjectError::Stale { version });
-        }
+        expect(self.expected.as_deref(), version)?;
         let mut next = stored.clone();
         match &self.change {
             Change::Terms(terms, offset) => replace(&mut next, terms, *offset)?,
@@ -157,10 +195,10 @@ impl ProjectChange {
         Ok(Some(next))
     }
 
-    /// Builds the event of the change from the next version.
+    /// Builds the event of the change from the next version and its fingerprint.
     #[must_use]
-    pub fn event(&self, tenant: &TenantId, next: &Project) -> NewEvent {
-        let of = |action| event(&self.act, tenant, action, next);
+    pub fn event(&self, tenant: &TenantId, next: &Project, fingerprint: Fingerprint) -> NewEvent {
+        let of = |action| event(&self.act, tenant, action, next, fingerprint);
         match &self.change {
             Change::Terms(..) => of(Action::SavingsChanged),
             Change::Adjust(_) => of(Action::SavingsAdjusted).with("adjustments", next.adjustments.len()),
@@ -171,9 +209,9 @@ impl ProjectChange {
 }
 
 /// Builds the event of a version. Its output is the version's fingerprint, so that the trail proves what was agreed when.
-fn event(act: &Act, tenant: &TenantId, action: Action, project: &Project) -> NewEvent {
+fn event(act: &Act, tenant: &TenantId, action: Action, project: &Project, fingerprint: Fingerprint) -> NewEvent {
     let mut event = act.done(tenant, action, Object::SavingsProject(project.id)).with("version", project.version);
-    event.output = Some(project.fingerprint());
+    event.output = Some(fingerprint);
     event
 }
 
@@ -251,10 +289,13 @@ fn says_the_same(stored: &Confirmation, new: &Confirmation) -> bool {
     (stored.followed, &stored.reason, &stored.author) == (new.followed, &new.reason, &new.author)
 }
 
-/// Returns the standard time of a zone around the begin of a design, in seconds east of Greenwich; `None` if there is no
-/// such zone.
-pub(crate) fn standard_time(zone: &str, begin: Timestamp) -> Option<i32> {
-    let zone = TimeZone::get(zone).ok()?;
+/// Returns the standard time of a zone around the begin of a design, in seconds east of Greenwich.
+///
+/// # Errors
+/// A fault at `/zone`, if there is no such zone.
+pub(crate) fn standard_time(zone: &str, begin: Timestamp) -> Result<i32, Fault> {
+    let unknown = || Fault::new("/zone", "a zone of the IANA database, such as Europe/Berlin");
+    let zone = TimeZone::get(zone).map_err(|_| unknown())?;
     let at = |after: i64| {
         // The last hours of the year 9999 are beyond what the library of time zones knows.
         let seconds = (begin.unix_micros().div_euclid(1_000_000) + after).min(jiff::Timestamp::MAX.as_second());
@@ -264,7 +305,7 @@ pub(crate) fn standard_time(zone: &str, begin: Timestamp) -> Option<i32> {
     };
     let found: Vec<(bool, i32)> = [0, HALF_YEAR_SECONDS].into_iter().filter_map(at).collect();
     let standard = found.iter().find(|(is_dst, _)| !is_dst).or_else(|| found.first());
-    standard.map(|(_, offset)| *offset)
+    standard.map(|(_, offset)| *offset).ok_or_else(unknown)
 }
 
 #[cfg(test)]

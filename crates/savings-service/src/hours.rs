@@ -1,8 +1,10 @@
 //! The hours of a site, as the method takes them.
 
-use mass_analytics_service::{HoursQuery, SiteHour};
-use mass_domain::savings::{Boundary, Design, Period, Project};
-use mass_savings::Hour;
+use mass_analytics_service::{Answer, HoursQuery, Position, SiteHour};
+use mass_domain::savings::{AsOf, Boundary, Design, Period, Price, Project};
+use mass_savings::{Hour, HourRate};
+
+use crate::writer::ReportData;
 
 /// The schedule of a crossover is not drawn, so that it has no hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -24,8 +26,9 @@ pub fn hours_query(project: &Project) -> Result<HoursQuery, NoSchedule> {
         Design::Crossover { .. } => vec![crossover(project).ok_or(NoSchedule)?],
     };
     let (site_id, weather_device) = (project.terms.site_id.clone(), project.terms.weather_device.clone());
+    let price = project.terms.price.as_ref().and_then(Price::series).cloned();
     let within = within.iter().map(|period| period.from.unix_micros()..period.until.unix_micros()).collect();
-    Ok(HoursQuery { site_id, weather_device, within })
+    Ok(HoursQuery { site_id, weather_device, price, within })
 }
 
 /// Returns the time from the begin of the first day of a schedule to the end of the last, in full hours.
@@ -36,6 +39,25 @@ fn crossover(project: &Project) -> Option<Period> {
     let from = days.first()?.day.begin(offset)?;
     let until = days.last()?.day.plus(1)?.begin(offset)?;
     Some(Period { from, until })
+}
+
+/// Returns the events that an answer follows from.
+pub(crate) fn as_of(position: &Position) -> AsOf {
+    AsOf { sequence: position.sequence, root: position.root.to_string() }
+}
+
+/// Returns the data of a report from the hours of its project.
+pub(crate) fn report_data(project: Project, answer: &Answer<Vec<SiteHour>>) -> ReportData {
+    let hours = hours(project.terms.boundary, &answer.data);
+    let prices = prices(&answer.data);
+    ReportData { project, hours, prices, as_of: as_of(&answer.as_of) }
+}
+
+/// Returns the prices of the hours that have one.
+#[must_use]
+pub fn prices(site: &[SiteHour]) -> Vec<HourRate> {
+    let rate = |hour: &SiteHour| Some(HourRate { start: hour.begin.div_euclid(1_000_000), per_kwh: hour.price? });
+    site.iter().filter_map(rate).collect()
 }
 
 /// Converts the hours of a site. Hours without all the values that the method needs are left out, never imputed.
@@ -78,7 +100,14 @@ mod tests {
             humidity_percent: Some(60.0),
             pressure_hpa: Some(1008.0),
             inlet_celsius: Some(24.0),
+            price: None,
         }
+    }
+
+    #[test]
+    fn prices_are_those_of_hours_that_have_one() {
+        let found = prices(&[hour(), SiteHour { begin: 7_200_000_000, price: Some(-0.02), ..hour() }]);
+        assert_eq!(found, [HourRate { start: 7200, per_kwh: -0.02 }]);
     }
 
     #[test]

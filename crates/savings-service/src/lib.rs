@@ -20,13 +20,14 @@ use mass_domain::time::{Clock, Timestamp};
 use tokio::sync::Semaphore;
 use uuid::{ContextV7, Uuid};
 
-pub use change::{Change, MAX_PROJECTS, NewProject, ProjectChange, ProjectError, StoredProject};
-pub use hours::{NoSchedule, hours, hours_query};
-pub use plan::{LONGEST_PLAN_DAYS, PlanError, PlanQuery, SavingsPlan};
+pub use change::{Change, MAX_PROJECTS, NewProject, ProjectChange, ProjectDeletion, ProjectError, StoredProject};
+pub use hours::{NoSchedule, hours, hours_query, prices};
+pub use plan::{PlanError, PlanQuery, SavingsPlan};
 pub use projects::{NewAdjustment, NewConfirmation};
 pub use reporter::{Reporter, Worked};
 pub use reports::{
-    MAX_OPEN_REPORTS, MAX_STORED_BYTES, ReportError, ReportLoad, ReportRequest, ReportSummary, StoredReport,
+    MAX_OPEN_REPORTS, MAX_STORED_BYTES, ReportDeletion, ReportError, ReportLoad, ReportRequest, ReportSummary,
+    StoredReport,
 };
 pub use store::{ClaimedReport, ProjectSummary, ReportClaim, ReportOutcome, ReportQueue, SavingsStore};
 pub use writer::{ReportData, ReportWriter, SignedDocument, Unreportable};

@@ -5,23 +5,23 @@ use std::time::Duration;
 
 use mass_analytics_service::{HoursError, HoursQuery};
 use mass_domain::access::{Forbidden, Permission, Principal};
+use mass_domain::analytics::DAY;
+use mass_domain::faults::Fault;
 use mass_domain::port::PortError;
-use mass_domain::savings::{AsOf, Boundary, Fault, Mode, Period};
-use mass_domain::time::Timestamp;
+use mass_domain::savings::{AsOf, Boundary, Mode, Period};
 use mass_savings::{PlanRow, Settings};
+use mass_savings_report::project;
 use tokio::time::timeout;
 
 use crate::SavingsService;
 use crate::change::standard_time;
-use crate::hours::hours;
+use crate::hours::{as_of, hours};
 
 /// The longest baseline of a plan, in days.
-pub const LONGEST_PLAN_DAYS: i64 = 366;
+const LONGEST_PLAN_DAYS: i64 = 366;
 
 /// The time that a plan waits for those before it.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-const DAY_MICROS: i64 = 86_400_000_000;
 
 /// A pilot to be planned.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,44 +91,29 @@ impl PlanQuery {
     fn settings(&self) -> Result<Settings, PlanError> {
         let mut faults = self.baseline.faults("/baseline");
         let length = self.baseline.until.unix_micros() - self.baseline.from.unix_micros();
-        if faults.is_empty() && length > LONGEST_PLAN_DAYS * DAY_MICROS {
+        if faults.is_empty() && length > LONGEST_PLAN_DAYS * DAY {
             faults.push(Fault::new("/baseline", format!("a period of at most {LONGEST_PLAN_DAYS} days")));
         }
         faults.extend(Fault::in_name("/site_id", &self.site_id));
         faults.extend(Fault::in_name("/weather_device", &self.weather_device));
         faults.extend(Mode::faults(&self.modes));
-        let offset = standard_time(&self.zone, self.baseline.from);
-        if offset.is_none() {
-            faults.push(Fault::new("/zone", "a zone of the IANA database, such as Europe/Berlin"));
-        }
-        if !faults.is_empty() {
-            return Err(PlanError::Invalid(faults));
-        }
+        let offset = match standard_time(&self.zone, self.baseline.from) {
+            Ok(offset) if faults.is_empty() => offset,
+            Ok(_) => return Err(PlanError::Invalid(faults)),
+            Err(fault) => {
+                faults.push(fault);
+                return Err(PlanError::Invalid(faults));
+            }
+        };
         Ok(Settings {
-            boundary: boundary(self.boundary),
-            utc_offset_seconds: offset.unwrap_or_default(),
-            modes: self.modes.iter().map(mode).collect(),
+            boundary: project::boundary(self.boundary),
+            utc_offset_seconds: offset,
+            modes: project::modes(&self.modes),
             adjustments: Vec::new(),
             seed: self.seed,
             placebo: false,
         })
     }
-}
-
-const fn boundary(boundary: Boundary) -> mass_savings::Boundary {
-    match boundary {
-        Boundary::Hvac => mass_savings::Boundary::Hvac,
-        Boundary::FacilityLessIt => mass_savings::Boundary::FacilityMinusIt,
-    }
-}
-
-fn mode(mode: &Mode) -> mass_savings::Mode {
-    mass_savings::Mode { name: mode.name.clone(), periods: mode.periods.iter().map(period).collect() }
-}
-
-fn period(period: &Period) -> mass_savings::Period {
-    let seconds = |at: Timestamp| at.unix_micros().div_euclid(1_000_000);
-    mass_savings::Period { from: seconds(period.from), until: seconds(period.until) }
 }
 
 impl SavingsService {
@@ -143,10 +128,10 @@ impl SavingsService {
         let permit = permit.ok().and_then(Result::ok).ok_or(PlanError::Busy)?;
         let stretch = query.baseline.from.unix_micros()..query.baseline.until.unix_micros();
         let (site_id, weather_device) = (query.site_id, query.weather_device);
-        let wanted = HoursQuery { site_id, weather_device, within: vec![stretch] };
+        let wanted = HoursQuery { site_id, weather_device, price: None, within: vec![stretch] };
         let answer = self.analytics.site_hours(principal, wanted).await?;
-        let (hours, baseline) = (hours(query.boundary, &answer.data), period(&query.baseline));
-        let as_of = AsOf { sequence: answer.as_of.sequence, root: answer.as_of.root.to_string() };
+        let (hours, baseline) = (hours(query.boundary, &answer.data), project::period(&query.baseline));
+        let as_of = as_of(&answer.as_of);
         let count = hours.len();
         let work = move || {
             let rows = mass_savings::plan(&hours, baseline, &settings);

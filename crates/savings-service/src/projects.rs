@@ -2,15 +2,15 @@
 
 use mass_domain::access::{Permission, Principal};
 use mass_domain::audit::Act;
+use mass_domain::faults::Fault;
 use mass_domain::ids::SavingsProjectId;
 use mass_domain::page::{CursorScope, Limit, Page, decode_cursor};
-use mass_domain::savings::{Adjustment, Confirmation, Day, Design, Fault, Period, PlanFollowed, Project, Terms};
-use mass_domain::time::Timestamp;
+use mass_domain::savings::{Adjustment, Confirmation, Day, Design, Period, PlanFollowed, Project, Terms};
 use mass_domain::trace::Origin;
 use uuid::Uuid;
 
 use crate::SavingsService;
-use crate::change::{Change, NewProject, ProjectChange, ProjectError, StoredProject, standard_time};
+use crate::change::{Change, NewProject, ProjectChange, ProjectDeletion, ProjectError, StoredProject, standard_time};
 use crate::store::ProjectSummary;
 
 /// An adjustment to be recorded.
@@ -164,6 +164,22 @@ impl SavingsService {
         self.change(principal, id, Change::Confirm(confirmation), expected, origin).await
     }
 
+    /// Deletes a project without reports.
+    ///
+    /// # Errors
+    /// [`ProjectError`].
+    pub async fn delete(
+        &self,
+        principal: &Principal,
+        id: SavingsProjectId,
+        expected: Option<Vec<i64>>,
+        origin: &Origin,
+    ) -> Result<(), ProjectError> {
+        principal.require(Permission::SavingsManage)?;
+        let act = Act::new(principal.actor(), self.clock.now(), origin);
+        self.store.delete(principal.tenant(), ProjectDeletion { id, expected, act }).await
+    }
+
     async fn change(
         &self,
         principal: &Principal,
@@ -179,17 +195,19 @@ impl SavingsService {
 
 /// Checks terms. Returns the standard time of their zone.
 fn check(terms: &Terms) -> Result<i32, ProjectError> {
+    let no_day = || ProjectError::Invalid(vec![Fault::new("/design/first_day", "a day of the years 0001 to 9999")]);
     let begin = match &terms.design {
-        Design::PrePost { baseline, .. } => Some(baseline.from),
-        Design::Crossover { first_day, .. } => first_day.begin(0),
+        Design::PrePost { baseline, .. } => baseline.from,
+        Design::Crossover { first_day, .. } => first_day.begin(0).ok_or_else(no_day)?,
     };
     let mut faults = terms.faults();
-    let offset = begin.and_then(|begin: Timestamp| standard_time(&terms.zone, begin));
-    if offset.is_none() {
-        faults.push(Fault::new("/zone", "a zone of the IANA database, such as Europe/Berlin"));
+    match standard_time(&terms.zone, begin) {
+        Ok(offset) => refuse(faults).map(|()| offset),
+        Err(fault) => {
+            faults.push(fault);
+            Err(ProjectError::Invalid(faults))
+        }
     }
-    refuse(faults)?;
-    Ok(offset.unwrap_or_default())
 }
 
 fn refuse(faults: Vec<Fault>) -> Result<(), ProjectError> {

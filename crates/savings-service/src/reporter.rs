@@ -1,5 +1,6 @@
 //! The computation of queued reports: one at a time, on a thread of its own, under a lease.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,25 +8,25 @@ use mass_analytics_service::{AnalyticsService, Answer, HoursError, SiteHour};
 use mass_domain::access::Principal;
 use mass_domain::delivery::WorkerName;
 use mass_domain::port::PortError;
-use mass_domain::savings::AsOf;
+use mass_domain::savings::{ReportFailure, ReportFailureCode};
 use mass_domain::time::{Clock, Timestamp};
 use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 
-use crate::hours::{hours, hours_query};
+use crate::hours::{hours_query, report_data};
 use crate::store::{ClaimedReport, ReportClaim, ReportOutcome, ReportQueue};
 use crate::writer::{ReportData, ReportWriter};
 
 /// The lease of a claim, in seconds. A report whose server has been killed is taken over after it.
 const LEASE_SECONDS: i64 = 30;
 
-/// The interval at which the lease of a running computation is extended.
+/// The interval at which the lease of an attempt under way is extended.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// The number of times that a computation begins. One that ends its server every time fails.
 const MOST_ATTEMPTS: u32 = 5;
 
-/// The time that the figures may take to come up to the request, in seconds: an hour.
+/// The time after the request in which the figures have to come up to it and to be read, in seconds: an hour.
 const PATIENCE_SECONDS: i64 = 3600;
 
 /// The time after which a report is due again whose figures have not come up to its request, in seconds.
@@ -65,6 +66,12 @@ enum Attempt {
     Lost,
 }
 
+impl Attempt {
+    fn failed(code: ReportFailureCode, detail: impl Into<String>) -> Self {
+        Self::Ended(ReportOutcome::Failed(failure(code, detail)))
+    }
+}
+
 impl Reporter {
     /// Builds a reporter. The name has to be unique among all servers.
     #[must_use]
@@ -87,11 +94,17 @@ impl Reporter {
         let Some(claimed) = self.queue.claim(&self.worker, now, after(now, LEASE_SECONDS)).await? else {
             return Ok(Worked::Nothing);
         };
-        let claim = claimed.claim.clone();
-        match self.attempt(claimed, stopped).await {
+        let (claim, requested_at) = (claimed.claim.clone(), claimed.requested_at);
+        match self.held(&claim, self.attempt(claimed), stopped).await {
             Ok(Attempt::Ended(outcome)) => self.finish(&claim, outcome).await,
             Ok(Attempt::Postponed(seconds)) => self.postpone(&claim, seconds).await,
             Ok(Attempt::Lost) => Ok(Worked::Lost),
+            Err(error) if self.is_late(requested_at) => {
+                tracing::warn!(report = %claim.report_id, error = format!("{error:#}"), "a report's hours cannot be read");
+                let detail = format!("its hours could not be read within {PATIENCE_SECONDS} s");
+                let failure = failure(ReportFailureCode::HoursUnreadable, detail);
+                self.finish(&claim, ReportOutcome::Failed(failure)).await
+            }
             Err(error) => {
                 self.postpone(&claim, RETRY_SECONDS).await?;
                 Err(error)
@@ -110,27 +123,53 @@ impl Reporter {
         Ok(if holds { Worked::Postponed } else { Worked::Lost })
     }
 
-    async fn attempt(&self, claimed: ClaimedReport, stopped: &mut watch::Receiver<bool>) -> Result<Attempt, PortError> {
-        let failed = |reason: String| Ok(Attempt::Ended(ReportOutcome::Failed(reason)));
+    /// Makes an attempt while its lease is extended, until it ends or the server is told to stop.
+    async fn held(
+        &self,
+        claim: &ReportClaim,
+        attempt: impl Future<Output = Result<Attempt, PortError>>,
+        stopped: &mut watch::Receiver<bool>,
+    ) -> Result<Attempt, PortError> {
+        let mut attempt = pin!(attempt);
+        let mut holds = true;
+        loop {
+            tokio::select! {
+                ended = &mut attempt => return if holds { ended } else { Ok(Attempt::Lost) },
+                () = told_to_stop(stopped) => return Ok(Attempt::Postponed(0)),
+                () = sleep(HEARTBEAT) => {
+                    // Without an answer of the database, the lease lasts a while longer. One attempt is made at a time,
+                    // also if its result is not wanted any more.
+                    let until = after(self.clock.now(), LEASE_SECONDS);
+                    holds = self.queue.extend(claim, until).await.unwrap_or(holds);
+                }
+            }
+        }
+    }
+
+    async fn attempt(&self, claimed: ClaimedReport) -> Result<Attempt, PortError> {
         if claimed.attempts > MOST_ATTEMPTS {
-            return failed(format!("{MOST_ATTEMPTS} computations have ended without a result"));
+            let detail = format!("{MOST_ATTEMPTS} computations have ended without a result");
+            return Ok(Attempt::failed(ReportFailureCode::Abandoned, detail));
         }
         let query = match hours_query(&claimed.project) {
             Ok(query) => query,
-            Err(error) => return failed(error.to_string()),
+            Err(error) => return Ok(Attempt::failed(ReportFailureCode::NoSchedule, error.to_string())),
         };
         let caller = Principal::system(claimed.claim.tenant_id.clone());
         let answer = match self.analytics.site_hours(&caller, query).await {
             Ok(answer) => answer,
             Err(HoursError::Store(error)) => return Err(error),
-            Err(error @ (HoursError::TooMany | HoursError::Forbidden(_))) => return failed(error.to_string()),
+            Err(error @ HoursError::TooMany) => {
+                return Ok(Attempt::failed(ReportFailureCode::TooManySeries, error.to_string()));
+            }
+            Err(error @ HoursError::Forbidden(_)) => {
+                return Ok(Attempt::failed(ReportFailureCode::Fault, error.to_string()));
+            }
         };
         if let Some(early) = self.is_early(&claimed, &answer) {
             return Ok(early);
         }
-        let as_of = AsOf { sequence: answer.as_of.sequence, root: answer.as_of.root.to_string() };
-        let hours = hours(claimed.project.terms.boundary, &answer.data);
-        self.compute(&claimed.claim, ReportData { project: claimed.project, hours, as_of }, stopped).await
+        self.compute(report_data(claimed.project, &answer)).await
     }
 
     /// Returns what becomes of a report whose figures do not know of its request yet, and so may not know of what was
@@ -139,24 +178,26 @@ impl Reporter {
         if answer.as_of.sequence >= claimed.sequence {
             return None;
         }
-        let failed = |reason: String| Some(Attempt::Ended(ReportOutcome::Failed(reason)));
-        if let Some(stopped) = &answer.as_of.stopped {
-            return failed(format!("the figures cannot go past the event {}", stopped.sequence));
-        }
-        if self.clock.now() > after(claimed.requested_at, PATIENCE_SECONDS) {
-            return failed(format!("the figures have not come up to the request within {PATIENCE_SECONDS} s"));
-        }
-        Some(Attempt::Postponed(PAUSE_SECONDS))
+        Some(match &answer.as_of.stopped {
+            Some(stopped) => {
+                let detail = format!("the figures cannot go past the event {}", stopped.sequence);
+                Attempt::failed(ReportFailureCode::FiguresStopped, detail)
+            }
+            None if self.is_late(claimed.requested_at) => {
+                let detail = format!("the figures have not come up to the request within {PATIENCE_SECONDS} s");
+                Attempt::failed(ReportFailureCode::FiguresLate, detail)
+            }
+            None => Attempt::Postponed(PAUSE_SECONDS),
+        })
+    }
+
+    fn is_late(&self, requested_at: Timestamp) -> bool {
+        self.clock.now() > after(requested_at, PATIENCE_SECONDS)
     }
 
     /// Writes a report on a thread of its own, which a server that stops does not wait for.
-    async fn compute(
-        &self,
-        claim: &ReportClaim,
-        data: ReportData,
-        stopped: &mut watch::Receiver<bool>,
-    ) -> Result<Attempt, PortError> {
-        let (sender, mut result) = oneshot::channel();
+    async fn compute(&self, data: ReportData) -> Result<Attempt, PortError> {
+        let (sender, result) = oneshot::channel();
         let (writer, as_of) = (Arc::clone(&self.writer), data.as_of.clone());
         let work = move || {
             // Nobody waits any more if it cannot be sent.
@@ -164,28 +205,17 @@ impl Reporter {
         };
         let thread = std::thread::Builder::new().name("savings report".to_owned()).spawn(work);
         thread.map_err(|error| PortError::Unavailable(error.into()))?;
-        let mut holds = true;
-        loop {
-            tokio::select! {
-                written = &mut result => {
-                    let outcome = match written {
-                        Ok(Ok(signed)) => ReportOutcome::Done { signed, as_of },
-                        Ok(Err(error)) => ReportOutcome::Failed(error.to_string()),
-                        // The thread has panicked, which its hook has logged.
-                        Err(_) => ReportOutcome::Failed("a fault of the program, which the server has logged".to_owned()),
-                    };
-                    return Ok(if holds { Attempt::Ended(outcome) } else { Attempt::Lost });
-                }
-                () = told_to_stop(stopped) => return Ok(Attempt::Postponed(0)),
-                () = sleep(HEARTBEAT) => {
-                    // Without an answer of the database, the lease lasts a while longer. One computation runs at a time,
-                    // also if its result is not wanted any more.
-                    let until = after(self.clock.now(), LEASE_SECONDS);
-                    holds = self.queue.extend(claim, until).await.unwrap_or(holds);
-                }
-            }
-        }
+        Ok(match result.await {
+            Ok(Ok(signed)) => Attempt::Ended(ReportOutcome::Done { signed, as_of }),
+            Ok(Err(error)) => Attempt::failed(ReportFailureCode::InsufficientData, error.to_string()),
+            // The thread has panicked, which its hook has logged.
+            Err(_) => Attempt::failed(ReportFailureCode::Fault, "a fault of the program, which the server has logged"),
+        })
     }
+}
+
+fn failure(code: ReportFailureCode, detail: impl Into<String>) -> ReportFailure {
+    ReportFailure { code: Some(code), detail: detail.into() }
 }
 
 async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {

@@ -3,17 +3,18 @@
 use mass_analytics_service::HoursError;
 use mass_domain::access::{Actor, Forbidden, Permission, Principal};
 use mass_domain::audit::{Act, Action, NewEvent, Object};
+use mass_domain::canonical::Fingerprint;
 use mass_domain::ids::{SavingsProjectId, SavingsReportId};
 use mass_domain::page::{CursorScope, ForeignCursor, Limit, Page, decode_cursor};
 use mass_domain::port::PortError;
-use mass_domain::savings::{AsOf, Design, Project, ReportState};
-use mass_domain::tenancy::TenantId;
+use mass_domain::savings::{AsOf, Design, Project, ReportFailure, ReportState};
+use mass_domain::tenancy::{OverQuota, Quotas, TenantId, Usage};
 use mass_domain::time::Timestamp;
 use mass_domain::trace::Origin;
 use uuid::Uuid;
 
 use crate::SavingsService;
-use crate::hours::{hours, hours_query};
+use crate::hours::{hours_query, report_data};
 use crate::writer::{ReportData, SignedDocument};
 
 /// The most reports of a tenant that wait or are being computed.
@@ -43,6 +44,9 @@ pub enum ReportError {
     /// The stored reports take as many bytes as they may.
     #[error("the stored reports take {MAX_STORED_BYTES} bytes, the most")]
     Full,
+    /// The quota of the tenant does not leave room for the report.
+    #[error(transparent)]
+    OverQuota(#[from] OverQuota),
     /// The site has too many series.
     #[error("{0}")]
     TooManySeries(String),
@@ -79,7 +83,7 @@ pub struct ReportSummary {
     /// The time at which it was done or failed.
     pub finished_at: Option<Timestamp>,
     /// The reason for which it failed.
-    pub failure: Option<String>,
+    pub failure: Option<ReportFailure>,
     /// The events that its hours follow from, once it is done.
     pub as_of: Option<AsOf>,
 }
@@ -100,6 +104,10 @@ pub struct ReportLoad {
     pub open: u64,
     /// The bytes of all documents.
     pub bytes: u64,
+    /// The quotas of the tenant.
+    pub quotas: Quotas,
+    /// What counts against them.
+    pub usage: Usage,
 }
 
 /// A report to be queued.
@@ -129,6 +137,8 @@ impl ReportRequest {
         if load.bytes >= MAX_STORED_BYTES {
             return Err(ReportError::Full);
         }
+        // How long the report will be is not known: one that has begun is stored.
+        load.usage.admit_bytes(&load.quotas, project.text().len() as u64)?;
         Ok(ReportSummary {
             id: self.id,
             project_id: project.id,
@@ -144,11 +154,29 @@ impl ReportRequest {
 
     /// Builds the event of the request. Its output is the fingerprint of the project's version.
     #[must_use]
-    pub fn event(&self, tenant: &TenantId, project: &Project) -> NewEvent {
+    pub fn event(&self, tenant: &TenantId, project: &Project, fingerprint: Fingerprint) -> NewEvent {
         let event = self.act.done(tenant, Action::SavingsReportRequested, Object::SavingsReport(self.id));
         let mut event = event.with("project", project.id.to_string()).with("version", project.version);
-        event.output = Some(project.fingerprint());
+        event.output = Some(fingerprint);
         event
+    }
+}
+
+/// The deletion of a report.
+#[derive(Debug, Clone)]
+pub struct ReportDeletion {
+    /// The report.
+    pub id: SavingsReportId,
+    /// The actor, the time and the origin of the deletion.
+    pub act: Act,
+}
+
+impl ReportDeletion {
+    /// Builds the event of the deletion of a project's report in a state.
+    #[must_use]
+    pub fn event(&self, tenant: &TenantId, project: SavingsProjectId, state: ReportState) -> NewEvent {
+        let event = self.act.done(tenant, Action::SavingsReportDeleted, Object::SavingsReport(self.id));
+        event.with("project", project.to_string()).with("state", state.as_str())
     }
 }
 
@@ -183,9 +211,22 @@ impl SavingsService {
         let project = stored.project;
         let query = hours_query(&project).map_err(|_| ReportError::NoSchedule)?;
         let answer = self.analytics.site_hours(principal, query).await?;
-        let as_of = AsOf { sequence: answer.as_of.sequence, root: answer.as_of.root.to_string() };
-        let hours = hours(project.terms.boundary, &answer.data);
-        Ok(ReportData { project, hours, as_of })
+        Ok(report_data(project, &answer))
+    }
+
+    /// Deletes a report of the caller's tenant. One that waits or is being computed is cancelled by it.
+    ///
+    /// # Errors
+    /// [`ReportError`].
+    pub async fn delete_report(
+        &self,
+        principal: &Principal,
+        id: SavingsReportId,
+        origin: &Origin,
+    ) -> Result<(), ReportError> {
+        principal.require(Permission::SavingsManage)?;
+        let act = Act::new(principal.actor(), self.clock.now(), origin);
+        self.store.delete_report(principal.tenant(), ReportDeletion { id, act }).await
     }
 
     /// Returns a report of the caller's tenant.

@@ -8,13 +8,12 @@ use mass_domain::delivery::WorkerName;
 use mass_domain::ids::{SavingsProjectId, SavingsReportId};
 use mass_domain::page::Limit;
 use mass_domain::port::PortError;
-use mass_domain::savings::{AsOf, Project};
+use mass_domain::savings::{AsOf, Project, ReportFailure};
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
-use mass_domain::trace::Origin;
 
-use crate::change::{NewProject, ProjectChange, ProjectError, StoredProject};
-use crate::reports::{ReportError, ReportRequest, ReportSummary, StoredReport};
+use crate::change::{NewProject, ProjectChange, ProjectDeletion, ProjectError, StoredProject};
+use crate::reports::{ReportDeletion, ReportError, ReportRequest, ReportSummary, StoredReport};
 use crate::writer::SignedDocument;
 
 /// A project in a list.
@@ -58,8 +57,14 @@ pub trait SavingsStore: Send + Sync {
     /// Changes a project as [`ProjectChange::judge`] decides, and appends [`ProjectChange::event`] if it changes.
     async fn change(&self, tenant: &TenantId, change: ProjectChange) -> Result<StoredProject, ProjectError>;
 
+    /// Deletes a project as [`ProjectDeletion::judge`] decides, and appends [`ProjectDeletion::event`].
+    async fn delete(&self, tenant: &TenantId, deletion: ProjectDeletion) -> Result<(), ProjectError>;
+
     /// Queues a report as [`ReportRequest::judge`] decides, and appends [`ReportRequest::event`].
     async fn insert_report(&self, tenant: &TenantId, request: ReportRequest) -> Result<ReportSummary, ReportError>;
+
+    /// Deletes a report with its place in the queue, and appends [`ReportDeletion::event`].
+    async fn delete_report(&self, tenant: &TenantId, deletion: ReportDeletion) -> Result<(), ReportError>;
 
     /// Finds a report.
     async fn find_report(&self, tenant: &TenantId, id: SavingsReportId) -> Result<Option<StoredReport>, PortError>;
@@ -98,8 +103,6 @@ pub struct ClaimedReport {
     pub requested_at: Timestamp,
     /// The number of times that a computation has begun, this one included.
     pub attempts: u32,
-    /// The origin of its request.
-    pub origin: Origin,
 }
 
 /// The result of a computation.
@@ -113,7 +116,7 @@ pub enum ReportOutcome {
         as_of: AsOf,
     },
     /// It cannot be computed, for this reason.
-    Failed(String),
+    Failed(ReportFailure),
 }
 
 impl ReportOutcome {
@@ -128,7 +131,7 @@ impl ReportOutcome {
                 event.output = Some(Fingerprint::of(&signed.document));
                 event
             }
-            Self::Failed(reason) => of(Action::SavingsReportFailed).with("reason", reason.as_str()),
+            Self::Failed(failure) => of(Action::SavingsReportFailed).with("reason", failure.detail.as_str()),
         }
     }
 }

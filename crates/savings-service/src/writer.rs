@@ -1,7 +1,7 @@
 //! The port that writes reports.
 
 use mass_domain::savings::{AsOf, Project};
-use mass_savings::Hour;
+use mass_savings::{Hour, HourRate};
 
 /// The data that a report is written from. The same data give the same document.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,6 +10,8 @@ pub struct ReportData {
     pub project: Project,
     /// The hours of its periods or days, in the order of time.
     pub hours: Vec<Hour>,
+    /// The prices of hours, if the project's price is a series.
+    pub prices: Vec<HourRate>,
     /// The events that the hours follow from.
     pub as_of: AsOf,
 }

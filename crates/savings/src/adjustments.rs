@@ -35,6 +35,15 @@ pub(crate) fn check(adjustments: &[Adjustment], reporting: Period) -> Result<(),
     if adjustments.iter().all(good) { Ok(()) } else { Err(Error::Adjustment) }
 }
 
+/// Returns the worth of the adjustments, each spread evenly over its usable hours.
+pub(crate) fn worth(adjustments: &[Adjustment], reporting: &Observations, weights: &[f64]) -> f64 {
+    adjustments.iter().fold(0.0, |sum, adjustment| {
+        let hours = reporting.hours.iter().zip(weights).filter(|(hour, _)| adjustment.period.contains(hour.start));
+        let (weight, all) = hours.fold((0.0, 0), |(sum, all), (_, weight)| (sum + weight, all + 1));
+        if all == 0 { sum } else { sum + adjustment.kwh * weight / real(all) }
+    })
+}
+
 /// Returns the sum of the adjustments in kWh, each in the proportion of its usable hours that are in scope.
 pub(crate) fn total(adjustments: &[Adjustment], reporting: &Observations, scope: &[bool]) -> f64 {
     // Starts at a positive zero, which the sum of no number is not.

@@ -70,7 +70,8 @@ fn points(frame: &Frame, baseline: &Frame) -> Vec<Vec<f64>> {
         .map(|column| {
             let values = &baseline.0[*column];
             let least = if *column == IT { 0.02 * mean(values) } else { 1e-3 };
-            deviation(values).max(least)
+            let scale = deviation(values).max(least);
+            if scale > 0.0 { scale } else { 1.0 }
         })
         .collect();
     (0..frame.len())

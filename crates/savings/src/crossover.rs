@@ -10,6 +10,7 @@ use crate::{
     hour::{Boundary, HOUR, Hour, Period},
     observations::Observations,
     random::Random,
+    rates::{HourRate, Worth},
     verdict::LEAST_PAIRS,
 };
 
@@ -92,6 +93,9 @@ pub struct Crossover<'a> {
     /// The outdoor temperatures in °C of the hours that the saving is claimed for; `None` for the pilot's own hours of
     /// the days planned on.
     pub claim: Option<&'a [f64]>,
+    /// The rates of hours, by which the saving of the days planned on is worth something; `None` if its worth is not
+    /// asked for.
+    pub rates: Option<&'a [HourRate]>,
 }
 
 /// An effect, summed over the hours of the claim.
@@ -126,6 +130,12 @@ pub struct CrossoverReport {
     pub nmbe: f64,
     /// The days of complete pairs, in the order of time.
     pub days: Vec<CrossoverDay>,
+    /// The worth of the saving by intention to treat over the hours planned on, if hours have rates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worth: Option<Worth>,
+    /// The same as treated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worth_as_treated: Option<Worth>,
 }
 
 /// A day of a crossover.

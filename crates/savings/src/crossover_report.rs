@@ -13,6 +13,7 @@ use crate::{
     numbers::real,
     observations::Observations,
     random::Random,
+    rates::{HourRate, Weights, Worth},
     verdict::{CrossoverEvidence, Reason, Scope, Standing, Verdict, decide_crossover},
 };
 
@@ -45,7 +46,7 @@ pub struct CrossoverOutcome {
     /// The hours of outdoor temperature and IT load: of the days planned off as the baseline, of those planned on as the
     /// reporting period, all of it supported.
     pub coverage: Coverage,
-    /// What chance alone would have found; `None` if the evaluation is refused.
+    /// The savings that chance alone would have found; `None` if the evaluation is refused.
     pub redrawn: Option<Redrawn>,
 }
 
@@ -57,22 +58,37 @@ pub struct CrossoverOutcome {
 /// [`Error`], if the hours are malformed, or fewer than three pairs have hours on both days.
 pub fn evaluate_crossover(pilot: &Crossover<'_>) -> Result<CrossoverReport, Error> {
     let hours = Selected::new(pilot)?;
+    let own = planned_on(&hours);
+    evaluation(&hours, pilot.claim.unwrap_or(&own), pilot.rates)
+}
+
+/// Returns the outdoor temperatures of the hours planned on.
+fn planned_on(hours: &Selected) -> Vec<f64> {
+    let on = hours.days.iter().zip(&hours.observations.hours).filter(|(day, _)| day.on);
+    on.map(|(_, hour)| hour.temperature_c).collect()
+}
+
+/// Evaluates selected hours. `claim` has the outdoor temperatures of the hours that the saving is claimed for.
+///
+/// # Errors
+///
+/// [`Error`].
+fn evaluation(hours: &Selected, claim: &[f64], rates: Option<&[HourRate]>) -> Result<CrossoverReport, Error> {
     let observations = &hours.observations;
     let planned: Vec<f64> = hours.days.iter().map(|day| if day.on { 1.0 } else { 0.0 }).collect();
     let treated: Vec<f64> = hours.days.iter().map(Day::treated).collect();
-    let own: Vec<f64> = observations
-        .hours
-        .iter()
-        .zip(&planned)
-        .filter(|(_, on)| **on > 0.0)
-        .map(|(hour, _)| hour.temperature_c)
-        .collect();
-    let claim = pilot.claim.unwrap_or(&own);
-    let main = Estimate::new(&hours, &planned, &observations.energy, true, claim);
+    let main = Estimate::new(hours, &planned, &observations.energy, true, claim);
     let validation = main.validate()?;
     let effect = |treatment: &[f64], outcome: &[f64], with_it| {
-        let estimate = Estimate::new(&hours, treatment, outcome, with_it, claim);
+        let estimate = Estimate::new(hours, treatment, outcome, with_it, claim);
         estimate.effect(estimate.validate()?.lambda)
+    };
+    let (worth, worth_as_treated) = match rates {
+        Some(rates) => {
+            let valued = |treatment: &[f64]| worth(hours, treatment, rates);
+            (Some(valued(&planned)?), Some(valued(&treated)?))
+        }
+        None => (None, None),
     };
     let facility: Option<Vec<f64>> = observations.hours.iter().map(|hour| hour.facility_kwh).collect();
     Ok(CrossoverReport {
@@ -85,8 +101,22 @@ pub fn evaluate_crossover(pilot: &Crossover<'_>) -> Result<CrossoverReport, Erro
         lambda: validation.lambda,
         cv_rmse: validation.cv_rmse,
         nmbe: validation.nmbe,
-        days: days(&hours, &main, validation.lambda)?,
+        days: days(hours, &main, validation.lambda)?,
+        worth,
+        worth_as_treated,
     })
+}
+
+/// Computes the worth of the saving over the hours planned on that have a rate.
+fn worth(hours: &Selected, treatment: &[f64], rates: &[HourRate]) -> Result<Worth, Error> {
+    let observations = &hours.observations;
+    let planned_on: Vec<bool> = hours.days.iter().map(|day| day.on).collect();
+    let weights = Weights::new(&observations.hours, &planned_on, rates);
+    let all = Weights::new(&observations.hours, &vec![true; observations.len()], rates);
+    let estimate = Estimate::new(hours, treatment, &observations.energy, true, &[]);
+    let effect = estimate.worth(&all.of, estimate.validate()?.lambda)?;
+    let (amount, half_width) = (effect.saving_kwh, effect.half_width_kwh);
+    Ok(Worth { hours: weights.hours, share: weights.share, amount, half_width })
 }
 
 /// Sums hours by day, with what the model expects without the retrofit.
@@ -129,10 +159,6 @@ pub fn crossover_report(pilot: &Crossover<'_>, seed: u64) -> Result<CrossoverOut
     let mut verdict = decide_crossover(&evidence);
     let evaluated = if verdict.standing == Standing::Refused { Ok(None) } else { evaluate(pilot, seed).map(Some) };
     let evaluated = match evaluated {
-        Err(Error::Singular) => {
-            verdict = Verdict::of(Scope::All, vec![Reason::Unsolvable]);
-            None
-        }
         // Hours that are washed out may take a pair with them.
         Err(Error::TooFewPairs { found }) => {
             verdict = Verdict::of(Scope::All, vec![Reason::TooFewPairs(real(found))]);
@@ -176,21 +202,22 @@ fn evidence(days: &[Day], off: &Observations, on: &Observations) -> CrossoverEvi
     }
 }
 
+/// Evaluates a crossover, and what other schedules would have found.
+///
 /// # Errors
 ///
 /// [`Error`].
 fn evaluate(pilot: &Crossover<'_>, seed: u64) -> Result<(CrossoverReport, Redrawn), Error> {
-    let report = evaluate_crossover(pilot)?;
     let hours = Selected::new(pilot)?;
-    let on = hours.days.iter().zip(&hours.observations.hours).filter(|(day, _)| day.on);
-    let own: Vec<f64> = on.map(|(_, hour)| hour.temperature_c).collect();
+    let own = planned_on(&hours);
+    let claim = pilot.claim.unwrap_or(&own);
+    let report = evaluation(&hours, claim, pilot.rates)?;
     let mut random = Random::new(seed, PURPOSE);
     let savings_kwh = (0..REDRAWS)
         .map(|_| {
             let turned: Vec<bool> = (0..hours.pairs).map(|_| random.coin()).collect();
             let days = hours.days.iter().zip(&hours.pair);
             let treatment: Vec<f64> = days.map(|(day, pair)| if day.on != turned[*pair] { 1.0 } else { 0.0 }).collect();
-            let claim = pilot.claim.unwrap_or(&own);
             Estimate::new(&hours, &treatment, &hours.observations.energy, true, claim).saving(report.lambda)
         })
         .collect::<Result<Vec<f64>, Error>>()?;

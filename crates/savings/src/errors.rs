@@ -39,7 +39,7 @@ pub enum Error {
         /// The number of complete pairs.
         found: usize,
     },
-    /// Normal equations cannot be solved.
+    /// Normal equations cannot be solved. No hours are known that lead to it: see `linear`.
     #[error("expected normal equations that are positive definite")]
     Singular,
 }

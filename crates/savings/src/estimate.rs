@@ -46,7 +46,7 @@ impl<'a> Estimate<'a> {
         }
         terms.push(Term::Varying(on, TEMPERATURE, EFFECT_FUNCTIONS));
         let design = Design::new(&terms, &[&frame]);
-        let claim_sums = claim_sums(&design, claim, on);
+        let claim_sums = claim_sums(&design, claim, None, on);
         let problem = Problem::new(design, &frame, &frame, outcome, blocks(hours));
         Self { hours, outcome: outcome.to_vec(), frame, on, problem, claim_sums }
     }
@@ -58,24 +58,46 @@ impl<'a> Estimate<'a> {
 
     /// Returns the saving over the claim, in kWh.
     pub(crate) fn saving(&self, lambda: f64) -> Result<f64, Error> {
-        Ok(self.saving_by(&self.problem.fit(lambda)?))
-    }
-
-    fn saving_by(&self, coefficients: &[f64]) -> f64 {
-        -self.claim_sums.iter().zip(coefficients).map(|(a, b)| a * b).sum::<f64>()
+        Ok(saving_by(&self.claim_sums, &self.problem.fit(lambda)?))
     }
 
     /// Returns the saving over the claim with its half-width: jackknife over pairs, Student's t.
     pub(crate) fn effect(&self, lambda: f64) -> Result<Effect, Error> {
+        self.jackknife(lambda, |coefficients, _| saving_by(&self.claim_sums, coefficients))
+    }
+
+    /// Returns the worth of the saving in the hours planned on with its half-width: each hour counts by its rate.
+    ///
+    /// The effect depends on the temperature alone, and rates on the hour of the day, at which the retrofit may do more or
+    /// less. The residuals of the hours planned on, weighed by their rates, tell; the model's own misses are in those of
+    /// the hours planned off as well.
+    pub(crate) fn worth(&self, rates: &[f64], lambda: f64) -> Result<Effect, Error> {
+        let days = &self.hours.days;
+        let on: Vec<f64> = days.iter().zip(rates).map(|(day, rate)| if day.on { *rate } else { 0.0 }).collect();
+        let sums = claim_sums(self.problem.design(), &self.frame.0[TEMPERATURE], Some(&on), self.on);
+        self.jackknife(lambda, |coefficients, without| {
+            let mut difference = 0.0;
+            for (hour, day) in days.iter().enumerate().filter(|(hour, _)| Some(self.hours.pair[*hour]) != without) {
+                let residual = rates[hour] * (self.outcome[hour] - self.problem.own(hour, coefficients));
+                difference += if day.on { residual } else { -residual };
+            }
+            let pairs = real(self.hours.pairs);
+            let kept = if without.is_some() { pairs - 1.0 } else { pairs };
+            saving_by(&sums, coefficients) - difference * pairs / kept
+        })
+    }
+
+    /// Returns what follows from the coefficients of all pairs, with its half-width from those without each one.
+    fn jackknife(&self, lambda: f64, of: impl Fn(&[f64], Option<usize>) -> f64) -> Result<Effect, Error> {
         let without = (0..self.hours.pairs)
-            .map(|pair| Ok(self.saving_by(&self.problem.fit_without(|other| other == pair, lambda)?)))
+            .map(|pair| Ok(of(&self.problem.fit_without(|other| other == pair, lambda)?, Some(pair))))
             .collect::<Result<Vec<f64>, Error>>()?;
         let centre = mean(&without);
         let squares: f64 = without.iter().map(|value| (value - centre) * (value - centre)).sum();
         let pairs = real(self.hours.pairs);
         let error = ((pairs - 1.0) / pairs * squares).sqrt();
         let half_width_kwh = student(0.95, self.hours.pairs - 1) * error;
-        Ok(Effect { saving_kwh: self.saving(lambda)?, half_width_kwh })
+        Ok(Effect { saving_kwh: of(&self.problem.fit(lambda)?, None), half_width_kwh })
     }
 
     /// Predicts the outcome of each hour as if the retrofit had been off.
@@ -86,14 +108,19 @@ impl<'a> Estimate<'a> {
     }
 }
 
+fn saving_by(sums: &[f64], coefficients: &[f64]) -> f64 {
+    -sums.iter().zip(coefficients).map(|(a, b)| a * b).sum::<f64>()
+}
+
 fn blocks(hours: &Selected) -> Blocks<'_> {
     Blocks { of: &hours.pair, count: hours.pairs }
 }
 
-/// Returns the sums over the hours of a claim of the effect's basis; zero for all other columns.
+/// Returns the sums over the hours of a claim of the effect's basis, each times its rate if there are rates; zero for all
+/// other columns.
 ///
 /// `on` is the column of the treatment.
-fn claim_sums(design: &Design, claim: &[f64], on: usize) -> Vec<f64> {
+fn claim_sums(design: &Design, claim: &[f64], rates: Option<&[f64]>, on: usize) -> Vec<f64> {
     // The difference between an hour with the treatment and one without; what both have does not matter.
     let columns = |treatment: f64| {
         let mut columns = vec![vec![0.0; claim.len()]; on + 3];
@@ -105,8 +132,9 @@ fn claim_sums(design: &Design, claim: &[f64], on: usize) -> Vec<f64> {
     let mut sums = vec![0.0; design.columns()];
     let mut others = sums.clone();
     for hour in 0..claim.len() {
-        treated.add_to(hour, &mut sums);
-        untreated.add_to(hour, &mut others);
+        let rate = rates.map_or(1.0, |rates| rates[hour]);
+        treated.add_times(hour, rate, &mut sums);
+        untreated.add_times(hour, rate, &mut others);
     }
     sums.iter().zip(&others).map(|(treated, untreated)| treated - untreated).collect()
 }

@@ -14,8 +14,9 @@ use crate::{
     models::{Baseline, Candidate, Main, fit_candidates},
     numbers::{mean, real},
     observations::Observations,
+    rates::{HourRate, Weights, Worth},
     support::supported,
-    uncertainty::{Claim, Uncertainty, uncertainty},
+    uncertainty::{Claim, Summed, Uncertainty, uncertainties},
     verdict::{Evidence, MOST_CV_RMSE, Scope, Verdict, decide},
 };
 
@@ -60,6 +61,9 @@ pub struct Saving {
     pub uncertainty: Uncertainty,
     /// The half-width of ASHRAE Guideline 14 in kWh, for comparison.
     pub guideline_14_kwh: f64,
+    /// The worth of the saving, if hours have rates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worth: Option<Worth>,
 }
 
 /// The band of an effect that the retrofit may have had on the IT load itself, over the hours of the saving.
@@ -118,7 +122,13 @@ impl<'a> Fitted<'a> {
     }
 
     /// Computes the saving of the verdict's scope; `None` if it has no hours, or no energy is predicted.
-    pub(crate) fn saving(&self, adjustments: &[Adjustment], seed: u64, draws: usize) -> Result<Option<Saving>, Error> {
+    pub(crate) fn saving(
+        &self,
+        adjustments: &[Adjustment],
+        rates: Option<&[HourRate]>,
+        seed: u64,
+        draws: usize,
+    ) -> Result<Option<Saving>, Error> {
         let scope = self.scope();
         let sum = |values: &[f64]| total(values, &scope);
         let hours = scope.iter().filter(|it| **it).count();
@@ -134,17 +144,26 @@ impl<'a> Fitted<'a> {
         }
         let observations = self.baseline.observations;
         let alternatives: Vec<f64> = self.alternatives.iter().map(|(_, values)| sum(values)).collect();
+        let energy = Summed { sums, hours: real(hours), magnitude: predicted_kwh, alternatives };
         let claim = Claim {
-            sums: &sums,
-            hours: real(hours),
             weeks: self.reporting.period.weeks(),
             // A hidden state drifts over months and years: its errors do not average out.
             averages: self.evidence.cv_rmse <= MOST_CV_RMSE,
-            alternatives: &alternatives,
             block_weeks: observations.block_weeks,
             block_hours: &observations.hours_per_block(),
         };
-        let uncertainty = uncertainty(&self.main, &claim, seed, draws)?;
+        let (uncertainty, worth) = match rates {
+            None => {
+                let [uncertainty] = uncertainties(&self.main, &claim, &[energy], seed, draws)?;
+                (uncertainty, None)
+            }
+            Some(rates) => {
+                let weights = Weights::new(&self.reporting.hours, &scope, rates);
+                let totals = [energy, self.weighed(&weights)];
+                let [uncertainty, of_worth] = uncertainties(&self.main, &claim, &totals, seed, draws)?;
+                (uncertainty, Some(self.worth(&weights, adjustments, of_worth.half_width_kwh)))
+            }
+        };
         let measured_kwh = sum(&self.reporting.energy);
         let adjustments_kwh = adjustments::total(adjustments, self.reporting, &scope);
         let saving_kwh = predicted_kwh + adjustments_kwh - measured_kwh;
@@ -161,7 +180,28 @@ impl<'a> Fitted<'a> {
             saving_percent: 100.0 * saving_kwh / (predicted_kwh + adjustments_kwh),
             uncertainty,
             guideline_14_kwh: guideline_14(&residuals, self.main.coefficients.len(), hours, predicted_kwh, mean),
+            worth,
         }))
+    }
+
+    /// Adds the predicted worth up.
+    fn weighed(&self, weights: &Weights) -> Summed {
+        let rows = self.main.problem.rows(&self.frame);
+        let mut sums = vec![0.0; self.main.coefficients.len()];
+        weights.of.iter().enumerate().for_each(|(hour, weight)| rows.add_times(hour, *weight, &mut sums));
+        Summed {
+            sums,
+            hours: weights.of.iter().sum(),
+            magnitude: weights.magnitude(&self.main.predict(&self.frame)),
+            alternatives: self.alternatives.iter().map(|(_, values)| weights.total(values)).collect(),
+        }
+    }
+
+    fn worth(&self, weights: &Weights, adjustments: &[Adjustment], half_width: f64) -> Worth {
+        let predicted = weights.total(&self.main.predict(&self.frame));
+        let adjusted = adjustments::worth(adjustments, self.reporting, &weights.of);
+        let amount = predicted + adjusted - weights.total(&self.reporting.energy);
+        Worth { hours: weights.hours, share: weights.share, amount, half_width }
     }
 
     /// Computes the band of the IT effect over the verdict's scope.

@@ -38,7 +38,7 @@
 //! functions come from `libm`, random numbers from ChaCha with a seed.
 //!
 //! Belongs here: everything that follows from the hours and the settings alone.
-//! Does not belong here: I/O, a clock, prices, and the reading of stored energy.
+//! Does not belong here: I/O, a clock, currencies, and the reading of stored energy.
 
 mod adjustments;
 mod alternatives;
@@ -65,6 +65,7 @@ mod planner;
 mod problem;
 mod psychrometrics;
 mod random;
+mod rates;
 mod report;
 mod spline;
 mod support;
@@ -88,6 +89,7 @@ pub use models::Model;
 pub use placebo::{Placebo, PlaceboPilot, placebo_battery, placebo_pilot};
 pub use planner::{PlanRow, Prediction, plan};
 pub use psychrometrics::{dew_point, saturation_pressure, wet_bulb};
+pub use rates::{HourRate, Worth};
 pub use report::{BOOTSTRAPS, PrePost, PrePostResult, Report, Score, Total, report};
 pub use uncertainty::Uncertainty;
 pub use verdict::{

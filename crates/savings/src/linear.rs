@@ -9,7 +9,9 @@ use crate::{errors::Error, numbers::real};
 /// that two splines share) have one solution: the shortest.
 ///
 /// The greater ones serve matrices whose rounding errors exceed the first: a variable that hardly varies beside
-/// thousands of hours.
+/// thousands of hours. None exceed the last. Entries of a design are at most 1, and those of a spline in a row have squares
+/// that add up to 1/4 at least, so that XᵀX of n hours has a trace of n/4 or more; with p ≤ 500 columns, λ ≤ 10⁴ and
+/// ε = 2⁻⁵³ the error of the decomposition, about pε(tr XᵀX + λ tr P), stays below the ridge, 10⁻⁴ tr XᵀX / p.
 const RIDGES: [f64; 3] = [1e-8, 1e-6, 1e-4];
 
 /// Sparse rows of a design matrix.
@@ -46,6 +48,14 @@ impl Rows {
     pub(crate) fn dot(&self, index: usize, coefficients: &[f64]) -> f64 {
         let (columns, values) = self.row(index);
         columns.iter().zip(values).map(|(column, value)| value * coefficients[*column]).sum()
+    }
+
+    /// Adds a row, times a weight, to a dense vector.
+    pub(crate) fn add_times(&self, index: usize, weight: f64, sums: &mut [f64]) {
+        let (columns, values) = self.row(index);
+        for (column, value) in columns.iter().zip(values) {
+            sums[*column] += weight * value;
+        }
     }
 
     /// Adds a row to a dense vector.

@@ -115,7 +115,7 @@ pub fn placebo_pilot(
         other => other?,
     };
     let standing = fitted.verdict.standing;
-    let saving = if standing == Standing::Refused { None } else { fitted.saving(&[], settings.seed, DRAWS)? };
+    let saving = if standing == Standing::Refused { None } else { fitted.saving(&[], None, settings.seed, DRAWS)? };
     let percent = |value: f64, of: f64| 100.0 * value / of;
     Ok(Some(PlaceboPilot {
         from,

@@ -116,6 +116,7 @@ fn try_crossovers(
             modes: &settings.modes,
             washout: false,
             claim: None,
+            rates: None,
         });
         let effect = match found {
             Err(Error::TooFewPairs { .. }) => continue,

@@ -75,6 +75,11 @@ impl Problem {
         self.design.rows(frame)
     }
 
+    /// Returns the design.
+    pub(crate) const fn design(&self) -> &Design {
+        &self.design
+    }
+
     /// Returns the number of blocks.
     pub(crate) const fn len(&self) -> usize {
         self.blocks.len()

@@ -13,6 +13,7 @@ use crate::{
     numbers::real,
     observations::Observations,
     placebo::{Placebo, placebo_battery},
+    rates::HourRate,
     verdict::{Evidence, Reason, Scope, Standing, Verdict},
     weeks::{Weeks, weeks},
 };
@@ -33,6 +34,8 @@ pub struct PrePost<'a> {
     pub reporting_period: Period,
     /// The settings of both.
     pub settings: &'a Settings,
+    /// The rates of hours, by which the saving is worth something; `None` if its worth is not asked for.
+    pub rates: Option<&'a [HourRate]>,
 }
 
 /// A candidate and what cross-validation found of it.
@@ -62,11 +65,11 @@ pub struct Total {
 pub struct Report {
     /// The claim, and the reasons for it.
     pub verdict: Verdict,
-    /// What the claim follows from.
+    /// The result that the claim follows from.
     pub result: PrePostResult,
 }
 
-/// What the figures of a pre/post pilot follow from.
+/// The result of a pre/post pilot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PrePostResult {
     /// The evidence for the verdict; `None` if nothing could be fitted.
@@ -115,7 +118,6 @@ pub fn report(pilot: &PrePost<'_>) -> Result<Report, Error> {
     let after = observe(pilot.reporting, second)?;
     match fitted_report(pilot, &before, &after) {
         Err(Error::TooFewHours { found, .. }) => Ok(refused(Reason::TooFewHours(real(found)), &before, &after)),
-        Err(Error::Singular) => Ok(refused(Reason::Unsolvable, &before, &after)),
         other => other,
     }
 }
@@ -148,7 +150,7 @@ fn fitted_report(pilot: &PrePost<'_>, before: &Observations, after: &Observation
     let only_support =
         refusals.len() == 1 && fitted.verdict.reasons.iter().any(|it| matches!(it, Reason::SupportTooLow(_)));
     let computed = if refusals.is_empty() || only_support {
-        fitted.saving(&settings.adjustments, settings.seed, BOOTSTRAPS)?
+        fitted.saving(&settings.adjustments, pilot.rates, settings.seed, BOOTSTRAPS)?
     } else {
         None
     };

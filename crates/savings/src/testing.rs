@@ -74,5 +74,6 @@ impl Site {
 
 /// Returns a crossover in the zone UTC, without modes and washout.
 pub(crate) const fn crossover<'a>(hours: &'a [Hour], days: &'a [Day]) -> Crossover<'a> {
-    Crossover { hours, days, boundary: Boundary::Hvac, utc_offset_seconds: 0, modes: &[], washout: false, claim: None }
+    let boundary = Boundary::Hvac;
+    Crossover { hours, days, boundary, utc_offset_seconds: 0, modes: &[], washout: false, claim: None, rates: None }
 }

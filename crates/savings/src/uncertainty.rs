@@ -39,42 +39,62 @@ pub struct Uncertainty {
     pub hold_out_weeks: f64,
 }
 
-/// The parts of a claim.
+/// The period of a claim, and the baseline's blocks.
 #[derive(Debug, Clone)]
 pub(crate) struct Claim<'a> {
-    /// The sums of the rows of the claimed hours, one per coefficient.
-    pub(crate) sums: &'a [f64],
-    /// The number of claimed hours.
-    pub(crate) hours: f64,
     /// The length of the reporting period in weeks.
     pub(crate) weeks: f64,
     /// Whether the errors of hold-outs are independent, so that those of a longer period average out.
     pub(crate) averages: bool,
-    /// The totals of the alternatives over the claimed hours, in kWh.
-    pub(crate) alternatives: &'a [f64],
     /// The length of the baseline's blocks in weeks, and the hours of each.
     pub(crate) block_weeks: f64,
     /// The hours of each block of the baseline.
     pub(crate) block_hours: &'a [f64],
 }
 
-/// Computes the half-width of a claim.
+/// A total over the claimed hours: that of their energy, or of its worth, for which each hour counts by its rate.
+#[derive(Debug, Clone)]
+pub(crate) struct Summed {
+    /// The sums of the rows, one per coefficient.
+    pub(crate) sums: Vec<f64>,
+    /// The number of hours, or the sum of their rates.
+    pub(crate) hours: f64,
+    /// The sum of the absolute values of what is added up.
+    pub(crate) magnitude: f64,
+    /// The totals of the alternatives.
+    pub(crate) alternatives: Vec<f64>,
+}
+
+/// Computes the half-widths of totals of one claim. That of a worth is in its unit instead of kWh.
 ///
 /// # Errors
 ///
 /// [`Error::Singular`], if a fit fails.
-pub(crate) fn uncertainty(main: &Main, claim: &Claim<'_>, seed: u64, draws: usize) -> Result<Uncertainty, Error> {
-    let total = dot(claim.sums, &main.coefficients);
+pub(crate) fn uncertainties<const N: usize>(
+    main: &Main,
+    claim: &Claim<'_>,
+    totals: &[Summed; N],
+    seed: u64,
+    draws: usize,
+) -> Result<[Uncertainty; N], Error> {
     let baseline_weeks = real(main.problem.len()) * claim.block_weeks;
     let h = round(claim.weeks.min(baseline_weeks / 6.0) / claim.block_weeks).clamp(1, main.problem.len().max(3) - 2);
     let hold_out_weeks = real(h) * claim.block_weeks;
     let hold_out_rms = root_mean_square(&hold_out_errors(main, h)?);
     let averaging = if claim.averages { (hold_out_weeks / claim.weeks).min(1.0).sqrt() } else { 1.0 };
-    let noise_kwh = student(0.95, main.problem.len() / h) * hold_out_rms * total.abs() * averaging;
-    let parameters_kwh = Z90 * deviation(&bootstrap(main, claim, seed, draws)?);
-    let spread_kwh = claim.alternatives.iter().map(|alternative| (alternative - total).abs()).fold(0.0, f64::max);
-    let half_width_kwh = (noise_kwh * noise_kwh + parameters_kwh * parameters_kwh + spread_kwh * spread_kwh).sqrt();
-    Ok(Uncertainty { half_width_kwh, noise_kwh, parameters_kwh, spread_kwh, hold_out_rms, hold_out_weeks })
+    let resampled = round(claim.weeks / claim.block_weeks).max(1);
+    let drawn = bootstrap(main, claim, resampled, seed, draws)?;
+    Ok(totals.each_ref().map(|summed| {
+        let total = dot(&summed.sums, &main.coefficients);
+        let noise_kwh = student(0.95, main.problem.len() / h) * hold_out_rms * summed.magnitude * averaging;
+        let of = |(coefficients, errors): &(Vec<f64>, f64)| {
+            dot(&summed.sums, coefficients) + errors * summed.hours / real(resampled)
+        };
+        let parameters_kwh = Z90 * deviation(&drawn.iter().map(of).collect::<Vec<_>>());
+        let spread_kwh = summed.alternatives.iter().map(|other| (other - total).abs()).fold(0.0, f64::max);
+        let half_width_kwh = (noise_kwh * noise_kwh + parameters_kwh * parameters_kwh + spread_kwh * spread_kwh).sqrt();
+        Uncertainty { half_width_kwh, noise_kwh, parameters_kwh, spread_kwh, hold_out_rms, hold_out_weeks }
+    }))
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -99,8 +119,14 @@ pub(crate) fn hold_out_errors(main: &Main, h: usize) -> Result<Vec<f64>, Error> 
     Ok(errors)
 }
 
-/// Returns the totals of the bootstraps: predicted, plus a reporting period of resampled residuals.
-fn bootstrap(main: &Main, claim: &Claim<'_>, seed: u64, draws: usize) -> Result<Vec<f64>, Error> {
+/// Returns the coefficients of the bootstraps, each with the sum of `resampled` residuals of blocks, per hour.
+fn bootstrap(
+    main: &Main,
+    claim: &Claim<'_>,
+    resampled: usize,
+    seed: u64,
+    draws: usize,
+) -> Result<Vec<(Vec<f64>, f64)>, Error> {
     let blocks = main.problem.len();
     // Per hour, since blocks differ in their hours.
     let residuals = (0..blocks)
@@ -110,7 +136,6 @@ fn bootstrap(main: &Main, claim: &Claim<'_>, seed: u64, draws: usize) -> Result<
             Ok(error / claim.block_hours[block].max(1.0))
         })
         .collect::<Result<Vec<f64>, Error>>()?;
-    let resampled = round(claim.weeks / claim.block_weeks).max(1);
     let mut random = Random::new(seed, PURPOSE);
     (0..draws)
         .map(|_| {
@@ -118,7 +143,7 @@ fn bootstrap(main: &Main, claim: &Claim<'_>, seed: u64, draws: usize) -> Result<
             (0..blocks).for_each(|_| counts[random.below(blocks)] += 1);
             let coefficients = main.problem.fit_weighed(&counts, main.lambda)?;
             let errors: f64 = (0..resampled).map(|_| residuals[random.below(blocks)]).sum();
-            Ok(dot(claim.sums, &coefficients) + errors * claim.hours / real(resampled))
+            Ok((coefficients, errors))
         })
         .collect()
 }

@@ -63,8 +63,6 @@ pub enum Reason {
     ModelTooCoarse(f64),
     /// Refused: usable hours of the shorter period, too few to fit anything.
     TooFewHours(f64),
-    /// Refused: the models have no solution, since values are too large, or hardly vary.
-    Unsolvable,
     /// Refused: complete pairs of days of a crossover, fewer than three.
     TooFewPairs(f64),
     /// Refused: fewer weeks of baseline than [`LEAST_WEEKS`].
@@ -98,7 +96,6 @@ impl Reason {
         match self {
             Self::SupportTooLow(_)
             | Self::TooFewHours(_)
-            | Self::Unsolvable
             | Self::TooFewPairs(_)
             | Self::BaselineTooShort(_)
             | Self::BaselineIncomplete(_)

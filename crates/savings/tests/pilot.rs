@@ -60,6 +60,7 @@ fn pre_post_covers_the_truth() {
         reporting: &retrofit,
         reporting_period: span(&retrofit),
         settings: &settings,
+        rates: None,
     })
     .unwrap();
     assert_eq!(found.verdict.standing, Standing::Claimed, "{:?}", found.verdict);
@@ -94,6 +95,7 @@ fn a_crossover_covers_the_truth() {
         modes: &[],
         washout: false,
         claim: None,
+        rates: None,
     };
     let found = crossover_report(&pilot, 1).unwrap();
     assert_eq!(found.verdict.standing, Standing::Claimed, "{:?}", found.verdict);

@@ -1,4 +1,4 @@
-//! Reads the cells of a site's buckets: days first, hours where days do not do, and points where hours do not.
+//! Reads the cells of sites' buckets: days first, hours where days do not do, and points where hours do not.
 
 use std::ops::Range;
 
@@ -14,8 +14,7 @@ use crate::stretches::{Parts, Piece, Run, Table, each_part, fold_points, pieces,
 pub(super) const ROWS: usize = 20_000;
 
 /// The sums of a site's buckets while they are read.
-pub(super) struct Reader<'a> {
-    snapshot: &'a mut dyn Snapshot,
+struct Reader<'a> {
     roles: &'a Roles,
     /// All series but those of temperatures.
     rows: Vec<SeriesRow>,
@@ -23,40 +22,43 @@ pub(super) struct Reader<'a> {
     tallies: Vec<Tally>,
 }
 
-impl<'a> Reader<'a> {
-    /// Adds up the cells of buckets, which follow each other.
-    pub(super) fn tally(
-        snapshot: &'a mut dyn Snapshot,
-        roles: &'a Roles,
-        buckets: &'a [Range<Micros>],
-    ) -> Result<Vec<Tally>, PortError> {
-        let pieces: Vec<Piece> = buckets.iter().flat_map(pieces).collect();
-        let tallies = vec![Tally::default(); buckets.len()];
-        let mut reader = Self { snapshot, roles, rows: roles.counted(), buckets, tallies };
-        for run in runs(pieces.iter()) {
-            match run {
-                Run::Days(days) => reader.days(&days)?,
-                Run::Hours(hours) => reader.hours(&hours)?,
-                Run::Parts(parts) => reader.parts(parts)?,
-            }
-        }
-        Ok(reader.tallies)
-    }
-
-    fn days(&mut self, days: &Range<Micros>) -> Result<(), PortError> {
-        for chunk in chunks(days, DAY, self.rows.len()) {
-            let table = read_days(self.snapshot, &self.rows, &chunk)?;
-            let cells = steps(&chunk, DAY).map(|day| Cell::new(self.roles, &table, day));
-            let (settled, mut open): (Vec<Cell>, Vec<Cell>) = cells.partition(Cell::is_settled);
-            let (rated, whole): (Vec<Cell>, Vec<Cell>) = settled.into_iter().partition(|day| !day.varying.is_empty());
-            drop(table);
-            whole.iter().for_each(|day| self.add(day));
-            open.extend(self.rated(rated)?);
-            open.sort_by_key(|day| day.range.start);
-            for together in open.chunk_by(follows) {
-                if let Some(hours) = stretch(together) {
-                    self.hours(&hours)?;
+/// Adds up the cells of buckets, which follow each other, for each of some sites, whose days are read together.
+pub(super) fn add_up(
+    snapshot: &mut dyn Snapshot,
+    sites: &[Roles],
+    buckets: &[Range<Micros>],
+) -> Result<Vec<Vec<Tally>>, PortError> {
+    let pieces: Vec<Piece> = buckets.iter().flat_map(pieces).collect();
+    let reader =
+        |roles| Reader { roles, rows: roles.counted(), buckets, tallies: vec![Tally::default(); buckets.len()] };
+    let mut readers: Vec<Reader<'_>> = sites.iter().map(reader).collect();
+    let rows: Vec<SeriesRow> = readers.iter().flat_map(|reader| reader.rows.iter().cloned()).collect();
+    for run in runs(pieces.iter()) {
+        match run {
+            Run::Days(days) => {
+                for chunk in chunks(&days, DAY, rows.len()) {
+                    let table = read_days(snapshot, &rows, &chunk)?;
+                    readers.iter_mut().try_for_each(|reader| reader.days(snapshot, &table, &chunk))?;
                 }
+            }
+            Run::Hours(hours) => readers.iter_mut().try_for_each(|reader| reader.hours(snapshot, &hours))?,
+            Run::Parts(parts) => readers.iter_mut().try_for_each(|reader| reader.parts(snapshot, &parts))?,
+        }
+    }
+    Ok(readers.into_iter().map(|reader| reader.tallies).collect())
+}
+
+impl Reader<'_> {
+    fn days(&mut self, snapshot: &mut dyn Snapshot, table: &Table, days: &Range<Micros>) -> Result<(), PortError> {
+        let cells = steps(days, DAY).map(|day| Cell::new(self.roles, table, day));
+        let (settled, mut open): (Vec<Cell>, Vec<Cell>) = cells.partition(Cell::is_settled);
+        let (rated, whole): (Vec<Cell>, Vec<Cell>) = settled.into_iter().partition(|day| !day.varying.is_empty());
+        whole.iter().for_each(|day| self.add(day));
+        open.extend(self.rated(snapshot, rated)?);
+        open.sort_by_key(|day| day.range.start);
+        for together in open.chunk_by(follows) {
+            if let Some(hours) = stretch(together) {
+                self.hours(snapshot, &hours)?;
             }
         }
         Ok(())
@@ -64,14 +66,14 @@ impl<'a> Reader<'a> {
 
     /// Adds days after all in which rates change but nothing else asks for hours: of their hours only those of the facility
     /// and of the rates are read. Returns the days that have to be divided nevertheless.
-    fn rated(&mut self, mut days: Vec<Cell>) -> Result<Vec<Cell>, PortError> {
+    fn rated(&mut self, snapshot: &mut dyn Snapshot, mut days: Vec<Cell>) -> Result<Vec<Cell>, PortError> {
         let rows = self.roles.rated();
         let most = (ROWS / (24 * rows.len().max(1))).max(1);
         for together in days.chunk_by_mut(follows) {
             for days in together.chunks_mut(most) {
                 let Some(range) = stretch(days) else { continue };
-                let table = read_hours(self.snapshot, &rows, &range)?;
-                let hours = self.resolved(&table, steps(&range, HOUR))?;
+                let table = read_hours(snapshot, &rows, &range)?;
+                let hours = self.resolved(snapshot, &table, steps(&range, HOUR))?;
                 for day in days {
                     let first = hours.partition_point(|hour| hour.range.end <= day.range.start);
                     let end = day.range.end;
@@ -93,32 +95,42 @@ impl<'a> Reader<'a> {
         Ok(open)
     }
 
-    fn hours(&mut self, hours: &Range<Micros>) -> Result<(), PortError> {
+    fn hours(&mut self, snapshot: &mut dyn Snapshot, hours: &Range<Micros>) -> Result<(), PortError> {
         for chunk in chunks(hours, HOUR, self.rows.len()) {
-            let table = read_hours(self.snapshot, &self.rows, &chunk)?;
-            self.cells(&table, steps(&chunk, HOUR))?;
+            let table = read_hours(snapshot, &self.rows, &chunk)?;
+            self.cells(snapshot, &table, steps(&chunk, HOUR))?;
         }
         Ok(())
     }
 
-    fn parts(&mut self, parts: Vec<Range<Micros>>) -> Result<(), PortError> {
+    fn parts(&mut self, snapshot: &mut dyn Snapshot, parts: &[Range<Micros>]) -> Result<(), PortError> {
         let mut table = Table::new();
         for row in &self.rows {
-            let figures = fold_points(self.snapshot, row, &parts)?;
+            let figures = fold_points(snapshot, row, parts)?;
             let found = parts.iter().zip(figures).filter_map(|(part, figures)| Some((part.start, figures?)));
-            table.extend(found.map(|(begin, figures)| ((row.key.id(), begin), figures)));
+            table.extend(found.map(|(begin, figures)| ((row.id, begin), figures)));
         }
-        self.cells(&table, parts.into_iter())
+        self.cells(snapshot, &table, parts.iter().cloned())
     }
 
     /// Adds cells that are not divided any more.
-    fn cells(&mut self, table: &Table, ranges: impl Iterator<Item = Range<Micros>>) -> Result<(), PortError> {
-        self.resolved(table, ranges)?.iter().for_each(|cell| self.add(cell));
+    fn cells(
+        &mut self,
+        snapshot: &mut dyn Snapshot,
+        table: &Table,
+        ranges: impl Iterator<Item = Range<Micros>>,
+    ) -> Result<(), PortError> {
+        self.resolved(snapshot, table, ranges)?.iter().for_each(|cell| self.add(cell));
         Ok(())
     }
 
     /// Builds cells. What follows from rates that change within a cell is computed from points.
-    fn resolved(&mut self, table: &Table, ranges: impl Iterator<Item = Range<Micros>>) -> Result<Vec<Cell>, PortError> {
+    fn resolved(
+        &self,
+        snapshot: &mut dyn Snapshot,
+        table: &Table,
+        ranges: impl Iterator<Item = Range<Micros>>,
+    ) -> Result<Vec<Cell>, PortError> {
         let mut cells: Vec<Cell> = ranges.map(|range| Cell::new(self.roles, table, range)).collect();
         for (quantity, rate) in [(Quantity::Cost, &self.roles.price), (Quantity::Carbon, &self.roles.carbon)] {
             if let Rate::Series(row, factor) = rate {
@@ -127,7 +139,7 @@ impl<'a> Reader<'a> {
                 // Cells of one stretch are read together.
                 for cells in varying.chunk_by_mut(|cell, next| cell.range.end == next.range.start) {
                     let ranges: Vec<Range<Micros>> = cells.iter().map(|cell| cell.range.clone()).collect();
-                    let amounts = multiply(self.snapshot, &self.roles.facility, row, *factor, &ranges)?;
+                    let amounts = multiply(snapshot, &self.roles.facility, row, *factor, &ranges)?;
                     for (cell, amount) in cells.iter_mut().zip(amounts) {
                         cell.set(quantity, Some(amount).filter(|amount| amount.covered > 0.0));
                     }

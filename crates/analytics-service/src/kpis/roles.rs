@@ -1,28 +1,30 @@
 //! The series of a site, by their roles.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 
-use mass_domain::analytics::{LONGEST_SPAN, Micros, Source};
+use mass_domain::analytics::{AbsenceCode, COST_RATE, ENERGY_PRICE, FACILITY_POWER, LONGEST_SPAN, Micros, Source};
 use mass_domain::port::PortError;
 
+use super::Absence;
 use crate::store::{SeriesFilter, SeriesRow, Snapshot, SourceFilter};
 
-/// The most series of one site.
+/// The most series of sites that are found together.
 const MOST_SERIES: u32 = 10_000;
 
 pub(super) const IT: &str = "it_power_kw";
 pub(super) const HVAC: &str = "hvac_power_kw";
-pub(super) const FACILITY: &str = "facility_power_kw";
+pub(super) const FACILITY: &str = FACILITY_POWER;
 pub(super) const WATER: &str = "water_m3";
 pub(super) const INTAKE: &str = "inlet_temperature_celsius";
 const REUSED_POWER: &str = "reused_power_kw";
 const REUSED_ENERGY: &str = "reused_energy_kwh";
-const PRICE: &str = "energy_price_usd_per_kwh";
+pub(super) const PRICE: &str = ENERGY_PRICE;
 const CARBON: &str = "carbon_intensity_g_per_kwh";
 const AIR: &str = "temperature_celsius";
 
-const METRICS: [&str; 10] = [IT, HVAC, FACILITY, WATER, INTAKE, REUSED_POWER, REUSED_ENERGY, PRICE, CARBON, AIR];
+const METRICS: [&str; 11] =
+    [IT, HVAC, FACILITY, WATER, INTAKE, REUSED_POWER, REUSED_ENERGY, PRICE, COST_RATE, CARBON, AIR];
 
 /// The beginnings of the types of devices whose temperature is that of the air that they take in.
 const TAKES_IN: [&str; 2] = ["rack", "server"];
@@ -34,13 +36,16 @@ pub(super) enum Rate {
     Fixed(f64),
     /// A series, and the factor that its values are multiplied by.
     Series(Box<SeriesRow>, f64),
+    /// A series of the amounts themselves: the products of power and rate.
+    Product(Box<SeriesRow>),
     /// There is none, for this reason.
-    Missing(String),
+    Missing(Absence),
 }
 
 /// The series of a site in a period. If the site's own documents have a metric, those of its devices are left out.
 #[derive(Debug, Clone)]
 pub(super) struct Roles {
+    pub(super) site_id: String,
     pub(super) it: Vec<SeriesRow>,
     pub(super) hvac: Vec<SeriesRow>,
     pub(super) facility: Vec<SeriesRow>,
@@ -55,29 +60,46 @@ pub(super) struct Roles {
 }
 
 impl Roles {
-    /// Finds the series of a site. A tariff or a factor stands for the series of rates.
+    /// Finds the series of sites. A tariff or a factor stands for the series of rates.
     pub(super) fn find(
         snapshot: &mut dyn Snapshot,
-        site: &str,
+        sites: &[String],
         period: &Range<Micros>,
-        (tariff, carbon): (Option<f64>, Option<f64>),
-    ) -> Result<Self, PortError> {
+        rates: (Option<f64>, Option<f64>),
+    ) -> Result<Vec<Self>, PortError> {
         let metrics = METRICS.iter().map(|metric| (*metric).to_owned()).collect();
-        let filter = SeriesFilter { sites: vec![site.to_owned()], metrics, ..SeriesFilter::default() };
+        let filter = SeriesFilter { sites: sites.to_vec(), metrics, ..SeriesFilter::default() };
         let mut rows = snapshot.series(&filter, MOST_SERIES)?;
         // A value may hold from before the period.
         rows.retain(|row| row.first_at < period.end && row.last_at + LONGEST_SPAN > period.start);
-        let reused = pick(&rows, REUSED_POWER);
-        Ok(Self {
+        let takes_in = takes_in(snapshot, &rows)?;
+        let mut of_sites: HashMap<String, Vec<SeriesRow>> = HashMap::new();
+        for row in rows {
+            of_sites.entry(row.key.source.site_id.clone().unwrap_or_default()).or_default().push(row);
+        }
+        let roles = |site: &String| Self::new(site, of_sites.remove(site).unwrap_or_default(), &takes_in, rates);
+        Ok(sites.iter().map(roles).collect())
+    }
+
+    fn new(
+        site: &str,
+        rows: Vec<SeriesRow>,
+        takes_in: &HashSet<Source>,
+        (tariff, carbon): (Option<f64>, Option<f64>),
+    ) -> Self {
+        let (facility, reused) = (pick(&rows, FACILITY), pick(&rows, REUSED_POWER));
+        let price = rate(&rows, PRICE, 1.0, tariff, "tariff");
+        Self {
+            site_id: site.to_owned(),
             it: pick(&rows, IT),
             hvac: pick(&rows, HVAC),
-            facility: pick(&rows, FACILITY),
             water: pick(&rows, WATER),
             reused: if reused.is_empty() { pick(&rows, REUSED_ENERGY) } else { reused },
-            price: rate(&rows, PRICE, 1.0, tariff, "tariff"),
+            price: product(&rows, &facility, &price).unwrap_or(price),
+            facility,
             carbon: rate(&rows, CARBON, 0.001, carbon, "factor"),
-            intake: intake(snapshot, site, rows)?,
-        })
+            intake: intake(rows, takes_in),
+        }
     }
 
     /// Returns all series but those of temperatures.
@@ -93,7 +115,7 @@ impl Roles {
 
     fn rates(&self) -> impl Iterator<Item = &SeriesRow> {
         [&self.price, &self.carbon].into_iter().filter_map(|rate| match rate {
-            Rate::Series(row, _) => Some(&**row),
+            Rate::Series(row, _) | Rate::Product(row) => Some(&**row),
             Rate::Fixed(_) | Rate::Missing(_) => None,
         })
     }
@@ -111,23 +133,41 @@ fn rate(rows: &[SeriesRow], metric: &str, factor: f64, fixed: Option<f64>, stand
     match (fixed, <[SeriesRow; 1]>::try_from(found)) {
         (Some(fixed), _) => Rate::Fixed(fixed),
         (None, Ok([row])) => Rate::Series(Box::new(row), factor),
-        (None, Err(found)) if found.is_empty() => Rate::Missing(format!("no {stand_in}, and no series of {metric}")),
-        (None, Err(_)) => Rate::Missing(format!("no {stand_in}, and several devices with {metric}")),
+        (None, Err(found)) if found.is_empty() => {
+            Rate::Missing(Absence::new(AbsenceCode::NoRate, format!("no {stand_in}, and no series of {metric}")))
+        }
+        (None, Err(_)) => Rate::Missing(Absence::new(
+            AbsenceCode::SeveralRates,
+            format!("no {stand_in}, and several devices with {metric}"),
+        )),
     }
 }
 
-fn intake(snapshot: &mut dyn Snapshot, site: &str, rows: Vec<SeriesRow>) -> Result<Vec<SeriesRow>, PortError> {
-    let mut takes_in: HashSet<Source> = HashSet::new();
-    if rows.iter().any(|row| row.key.metric == AIR) {
-        let filter = SourceFilter { site_id: Some(site.to_owned()), ..SourceFilter::default() };
-        for device in snapshot.devices(&filter, MOST_SERIES)? {
-            let kind = device.device_type.unwrap_or_default().to_lowercase();
-            if TAKES_IN.iter().any(|begin| kind.starts_with(begin)) {
-                takes_in.insert(device.source);
-            }
-        }
+/// Returns the series of costs if power and price are told by the site's own reports: each has both, for one window.
+fn product(rows: &[SeriesRow], facility: &[SeriesRow], price: &Rate) -> Option<Rate> {
+    let is_own = |row: &SeriesRow| row.key.source.device_id.is_none();
+    let Rate::Series(price, _) = price else { return None };
+    let cost = rows.iter().find(|row| is_own(row) && row.key.metric == COST_RATE)?;
+    (is_own(price) && facility.iter().all(is_own)).then(|| Rate::Product(Box::new(cost.clone())))
+}
+
+/// Lists the devices whose temperature is that of the air that they take in.
+fn takes_in(snapshot: &mut dyn Snapshot, rows: &[SeriesRow]) -> Result<HashSet<Source>, PortError> {
+    let with_air = rows.iter().filter(|row| row.key.metric == AIR);
+    let sites: BTreeSet<String> = with_air.filter_map(|row| row.key.source.site_id.clone()).collect();
+    if sites.is_empty() {
+        return Ok(HashSet::new());
     }
-    let is_intake =
-        |row: &SeriesRow| row.key.metric == INTAKE || (row.key.metric == AIR && takes_in.contains(&row.key.source));
-    Ok(rows.into_iter().filter(is_intake).collect())
+    let filter = SourceFilter { sites: sites.into_iter().collect(), ..SourceFilter::default() };
+    let mut devices = snapshot.devices(&filter, MOST_SERIES)?;
+    devices.retain(|device| {
+        let kind = device.device_type.as_deref().unwrap_or_default().to_lowercase();
+        TAKES_IN.iter().any(|begin| kind.starts_with(begin))
+    });
+    Ok(devices.into_iter().map(|device| device.source).collect())
+}
+
+fn intake(mut rows: Vec<SeriesRow>, takes_in: &HashSet<Source>) -> Vec<SeriesRow> {
+    rows.retain(|row| row.key.metric == INTAKE || (row.key.metric == AIR && takes_in.contains(&row.key.source)));
+    rows
 }

@@ -90,7 +90,7 @@ pub(super) const fn float(span: Micros) -> f64 {
 impl Cell {
     /// Builds a cell from the figures of its series.
     pub(super) fn new(roles: &Roles, table: &Table, range: Range<Micros>) -> Self {
-        let figures = |row: &SeriesRow| table.get(&(row.key.id(), range.start)).copied();
+        let figures = |row: &SeriesRow| table.get(&(row.id, range.start)).copied();
         let mut cell =
             Self { range: range.clone(), amounts: [None; QUANTITIES], varying: Vec::new(), peak: None, gaps: 0 };
         let Roles { it, hvac, facility, water, reused, price, carbon, .. } = roles;
@@ -114,6 +114,11 @@ impl Cell {
         let energy = cell.get(Quantity::Facility);
         for (quantity, rate) in [(Quantity::Cost, price), (Quantity::Carbon, carbon)] {
             let rate = match rate {
+                Rate::Product(row) => {
+                    let found: Vec<Figures> = figures(row).into_iter().collect();
+                    cell.set(quantity, amount(&found, 1));
+                    continue;
+                }
                 Rate::Fixed(rate) => Some(*rate),
                 Rate::Missing(_) => None,
                 Rate::Series(row, factor) => match figures(row) {

@@ -3,7 +3,7 @@ use mass_domain::metrics::MetricKind;
 use proptest::prelude::*;
 
 use super::*;
-use crate::memory::{Memory, at, run, tenant, time};
+use crate::memory::{Event, Memory, at, run, tenant, time};
 
 const MINUTE: Micros = HOUR / 60;
 
@@ -42,14 +42,15 @@ fn assert_is(kpis: &SiteKpis, indicator: Indicator, value: f64, coverage: f64) {
     let is_near = |found: f64, expected: f64| (found - expected).abs() <= 1e-9 * expected.abs().max(1.0);
     assert!(kpi.value.is_some_and(|found| is_near(found, value)), "{indicator}: {value} expected, found {kpi:?}");
     assert!(is_near(kpi.coverage, coverage), "{indicator}: coverage {coverage} expected, found {kpi:?}");
-    assert_eq!(kpi.reason, None);
+    assert_eq!(kpi.absence, None);
 }
 
 /// Asserts that an indicator has no value.
 #[track_caller]
-fn assert_none(kpis: &SiteKpis, indicator: Indicator, reason: &str) {
+fn assert_none(kpis: &SiteKpis, indicator: Indicator, code: AbsenceCode, reason: &str) {
     let kpi = get(kpis, indicator);
-    assert_eq!((kpi.value, kpi.coverage, kpi.reason.as_deref()), (None, 0.0, Some(reason)), "{indicator}");
+    let absence = Absence { code, reason: reason.to_owned() };
+    assert_eq!((kpi.value, kpi.coverage, kpi.absence.as_ref()), (None, 0.0, Some(&absence)), "{indicator}");
 }
 
 /// Sends a window of an hour for each pair of IT and facility power, and a price.
@@ -83,11 +84,11 @@ fn a_day_of_hours_has_the_energies_the_cost_and_the_emissions_by_hand() {
     ] {
         assert_is(&day, indicator, value, 1.0);
     }
-    assert_none(&day, Indicator::HvacEnergy, "no series of hvac_power_kw");
-    assert_none(&day, Indicator::Wue, "no series of water_m3");
-    assert_none(&day, Indicator::Erf, "no series of reused_power_kw or reused_energy_kwh");
+    assert_none(&day, Indicator::HvacEnergy, AbsenceCode::NoSeries, "no series of hvac_power_kw");
+    assert_none(&day, Indicator::Wue, AbsenceCode::NoSeries, "no series of water_m3");
+    assert_none(&day, Indicator::Erf, AbsenceCode::NoSeries, "no series of reused_power_kw or reused_energy_kwh");
     let reason = "no series of inlet_temperature_celsius, nor of temperature_celsius of racks or servers";
-    assert_none(&day, Indicator::RciHi, reason);
+    assert_none(&day, Indicator::RciHi, AbsenceCode::NoSeries, reason);
     assert_eq!(get(&day, Indicator::Cost).unit, "USD");
     let indicators: Vec<Indicator> = day.kpis.iter().map(|kpi| kpi.indicator).collect();
     assert_eq!(indicators, Indicator::ALL);
@@ -107,8 +108,13 @@ fn the_pue_is_the_ratio_of_sums_over_the_time_that_both_cover() {
     assert_eq!(kpis.peak_at, Some("2026-03-01T01:00:00Z".parse().unwrap()));
     assert_is(&kpis, Indicator::LoadFactor, 265.0 / 330.0, 0.5);
     assert_is(&kpis, Indicator::Completeness, 0.625, 0.625);
-    assert_none(&kpis, Indicator::Carbon, "no factor, and no series of carbon_intensity_g_per_kwh");
-    assert_none(&kpis, Indicator::Cue, "no factor, and no series of carbon_intensity_g_per_kwh");
+    assert_none(
+        &kpis,
+        Indicator::Carbon,
+        AbsenceCode::NoRate,
+        "no factor, and no series of carbon_intensity_g_per_kwh",
+    );
+    assert_none(&kpis, Indicator::Cue, AbsenceCode::NoRate, "no factor, and no series of carbon_intensity_g_per_kwh");
 }
 
 #[test]
@@ -140,13 +146,18 @@ fn without_it_energy_there_is_no_pue() {
     let memory = Memory::default();
     hourly(&memory, "2026-03-01T00:00:00Z", &[(0.0, 20.0); 24], |_| 0.1);
     let day = query("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z");
-    assert_none(&kpis(&memory, day).remove(0), Indicator::Pue, "the energy of it_power_kw is not above 0 kWh");
+    assert_none(
+        &kpis(&memory, day).remove(0),
+        Indicator::Pue,
+        AbsenceCode::NotAboveZero,
+        "the energy of it_power_kw is not above 0 kWh",
+    );
     let memory = Memory::default();
     memory.read_site("a", at("2026-03-01T00:00:00Z")..at("2026-03-01T01:00:00Z"), r#""facility_power_kw":20"#);
     let day = query("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z");
     let found = kpis(&memory, day).remove(0);
-    assert_none(&found, Indicator::Pue, "no series of it_power_kw");
-    assert_none(&found, Indicator::ItEnergy, "no series of it_power_kw");
+    assert_none(&found, Indicator::Pue, AbsenceCode::NoSeries, "no series of it_power_kw");
+    assert_none(&found, Indicator::ItEnergy, AbsenceCode::NoSeries, "no series of it_power_kw");
     assert_is(&found, Indicator::FacilityEnergy, 20.0, 1.0 / 24.0);
 }
 
@@ -279,39 +290,91 @@ proptest! {
             let energy = format!(r#""energy_price_usd_per_kwh":0.{value}"#);
             memory.read_site("a", start..start + 2 * DAY, &energy);
         }
-        let (from, to) = (begin + from * MINUTE, begin + (from + length) * MINUTE);
-        let query = KpiQuery { from: time(from), to: time(to), ..query("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z") };
-        let found = kpis(&memory, query).remove(0);
+        assert_minutes(&memory, begin + from * MINUTE, begin + (from + length) * MINUTE);
+    }
 
-        let rows = memory.rows();
-        let of = |metric: &str, kind| {
-            let key = rows.series.values().find(|row| row.key.metric == metric).unwrap().key.id();
-            let points: Vec<_> = rows.points.iter().filter(|((id, ..), _)| *id == key).map(|(_, point)| *point).collect();
-            segments(kind, &points)
-        };
-        let (power, price) = (of("facility_power_kw", MetricKind::Power), of("energy_price_usd_per_kwh", MetricKind::Gauge));
-        let (mut energy, mut cost, mut covered, mut priced) = (0.0, 0.0, 0.0, 0.0);
-        let mut minute = from;
-        while minute < to {
-            if let Some(power) = holding(&power, minute) {
-                energy += power.point.value / 60.0;
-                covered += 1.0;
-                if let Some(price) = holding(&price, minute) {
-                    cost += power.point.value / 60.0 * price.point.value;
-                    priced += 1.0;
-                }
-            }
-            minute += MINUTE;
+    /// Reports of a site have power and price of the same window.
+    #[test]
+    fn the_cost_of_reports_is_that_of_every_minute(
+        reports in prop::collection::vec((0_i64..4500, 1_i64..400, 0_u8..100, 0_u8..10), 1..60),
+        removed in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+        from in 0_i64..3000,
+        length in 1_i64..3000,
+    ) {
+        let memory = Memory::default();
+        let begin = at("2026-03-01T00:00:00Z");
+        let mut accepted = Vec::new();
+        for (minute, window, power, price) in reports {
+            let start = begin + minute * MINUTE;
+            let energy = format!(r#""facility_power_kw":{power},"energy_price_usd_per_kwh":0.{price}"#);
+            memory.read_site("a", start..start + window * MINUTE, &energy);
+            accepted.push(i64::try_from(memory.0.lock().unwrap().log.len()).unwrap());
         }
-        let length = length as f64;
-        for (indicator, value, minutes) in
-            [(Indicator::FacilityEnergy, energy, covered), (Indicator::Cost, cost, priced)]
-        {
-            if minutes > 0.0 {
-                assert_is(&found, indicator, value, minutes / length);
-            } else {
-                prop_assert_eq!(get(&found, indicator).value, None);
+        let removed: std::collections::BTreeSet<i64> =
+            removed.iter().map(|index| accepted[index.index(accepted.len())]).take(accepted.len() - 1).collect();
+        removed.into_iter().for_each(|accepted| memory.append(Event::Removed(accepted)));
+        assert_minutes(&memory, begin + from * MINUTE, begin + (from + length) * MINUTE);
+    }
+}
+
+/// Asserts that energy and cost of the site are those that are counted minute by minute.
+fn assert_minutes(memory: &Memory, from: Micros, to: Micros) {
+    let query = KpiQuery { from: time(from), to: time(to), ..query("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z") };
+    let found = kpis(memory, query).remove(0);
+    let rows = memory.rows();
+    let of = |metric: &str, kind| {
+        let key = rows.series.values().find(|row| row.key.metric == metric).unwrap().id;
+        let points: Vec<_> = rows.points.iter().filter(|((id, ..), _)| *id == key).map(|(_, point)| *point).collect();
+        segments(kind, &points)
+    };
+    let power = of("facility_power_kw", MetricKind::Power);
+    let price = of("energy_price_usd_per_kwh", MetricKind::Gauge);
+    let (mut energy, mut cost, mut covered, mut priced) = (0.0, 0.0, 0.0, 0.0);
+    let mut minute = from;
+    while minute < to {
+        if let Some(power) = holding(&power, minute) {
+            energy += power.point.value / 60.0;
+            covered += 1.0;
+            if let Some(price) = holding(&price, minute) {
+                cost += power.point.value / 60.0 * price.point.value;
+                priced += 1.0;
             }
         }
+        minute += MINUTE;
+    }
+    let length = float(to - from) / float(MINUTE);
+    for (indicator, value, minutes) in [(Indicator::FacilityEnergy, energy, covered), (Indicator::Cost, cost, priced)] {
+        if minutes > 0.0 {
+            assert_is(&found, indicator, value, minutes / length);
+        } else {
+            assert_eq!(get(&found, indicator).value, None);
+        }
+    }
+}
+
+#[test]
+fn sites_that_are_read_together_have_the_indicators_of_each_alone() {
+    let memory = Memory::default();
+    for number in 0..30_i32 {
+        let (site, number) = (format!("site-{number:02}"), f64::from(number));
+        for day in 0..4_i64 {
+            let start = at("2026-03-01T00:00:00Z") + day * DAY;
+            let (it, facility) = (50.0 + number, 100.0 + number * 3.0);
+            let energy =
+                format!(r#""it_load_kw":{it},"facility_power_kw":{facility},"energy_price_usd_per_kwh":0.{day}"#);
+            memory.read_site(&site, start..start + DAY, &energy);
+            let when = start + 5 * HOUR;
+            memory.read_device(Some(&site), "sensor", when, &[("inlet_temperature_celsius", 20.0 + number)]);
+        }
+    }
+    let year = KpiQuery { carbon: Some(0.4), ..query("2026-02-01T00:00:00Z", "2027-02-01T00:00:00Z") };
+    for step in [Split::Period, Split::Month, Split::Day] {
+        let year = KpiQuery { step, ..year.clone() };
+        let together = kpis(&memory, year.clone());
+        let names: std::collections::BTreeSet<&str> = together.iter().map(|kpis| kpis.site_id.as_str()).collect();
+        assert_eq!(names.len(), 30);
+        let alone =
+            names.iter().flat_map(|site| kpis(&memory, KpiQuery { sites: vec![(*site).to_owned()], ..year.clone() }));
+        assert_eq!(together, alone.collect::<Vec<_>>(), "{step}");
     }
 }

@@ -254,7 +254,7 @@ async fn an_update_from_another_position_changes_nothing() {
     let memory = Memory::default();
     memory.read_device(None, "rack-1", at("2026-03-01T00:00:00Z"), &[("power_kw", 2.0)]);
     let projector = memory.projector();
-    let batch = projector.read(&tenant(), None, 10).await.unwrap();
+    let batch = projector.read(&tenant(), None, 10, BYTES).await.unwrap();
     memory.projector().catch_up(&tenant()).await.unwrap();
     let rows = memory.rows();
     assert!(matches!(projector.project(&tenant(), batch, false).await, Err(Failure::Stale)));

@@ -1,4 +1,4 @@
-//! `mass create-user` and `mass reset-password`: local commands that act as the system in one tenant.
+//! `mass create-user`, `mass reset-password` and `mass reset-second-factor`: local commands that act as the system in one tenant.
 
 use std::io::Read;
 use std::process::ExitCode;
@@ -45,6 +45,19 @@ pub struct ResetPassword {
     tenant: Option<TenantId>,
     #[command(flatten)]
     password: PasswordSource,
+    #[command(flatten)]
+    settings: LocalSettings,
+}
+
+/// The user whose second factor to reset.
+#[derive(Debug, Args)]
+pub struct ResetSecondFactor {
+    /// Its e-mail address.
+    #[arg(long, value_parser = Email::parse_existing)]
+    email: Email,
+    /// Its tenant [default: MASS_TENANT].
+    #[arg(long, value_parser = TenantId::parse)]
+    tenant: Option<TenantId>,
     #[command(flatten)]
     settings: LocalSettings,
 }
@@ -96,6 +109,17 @@ pub async fn reset_password(arguments: ResetPassword, secrets: &Secrets) -> anyh
     let (installation, principal) = open(&arguments.settings, secrets, arguments.tenant).await?;
     installation.auth.reset_password(&principal, &arguments.email, &password, &local_origin()).await?;
     print(&format!("the password of {} is reset\n{}", arguments.email, password_line(shown.as_ref())))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Removes the second factor of a user of the tenant, and ends the user's sessions.
+///
+/// # Errors
+/// If there is no such user, or the database fails.
+pub async fn reset_second_factor(arguments: ResetSecondFactor, secrets: &Secrets) -> anyhow::Result<ExitCode> {
+    let (installation, system) = open(&arguments.settings, secrets, arguments.tenant).await?;
+    installation.auth.reset_second_factor_of(&system, &arguments.email, &local_origin()).await?;
+    print(&format!("{} has no second factor, and no session\n", arguments.email))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -17,8 +17,10 @@ use mass_domain::audit::note::NoteKey;
 use mass_domain::tenancy::TenantId;
 use serde::Deserialize;
 
+pub(super) use self::verify::{found, told};
 use super::{require_free, require_tenant};
-use crate::config::{AuditSettings, LocalSettings, Secrets};
+use crate::config::{AuditSettings, FolderSettings, LocalSettings, Secrets, StageSettings};
+use crate::startup;
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
@@ -76,11 +78,11 @@ struct LocalLog {
 }
 
 /// The exit status if tampering was found.
-const FOUND: u8 = 2;
+pub(super) const FOUND: u8 = 2;
 
 /// A public key: the key itself, or a file written by `mass audit key` or `/.well-known/mass-audit-key`.
 #[derive(Debug, Clone)]
-struct GivenKey(NoteKey);
+pub(super) struct GivenKey(NoteKey);
 
 #[derive(Deserialize)]
 struct ServedKey {
@@ -107,18 +109,37 @@ struct ServedCheckpoint {
 }
 
 /// Reads a signed checkpoint from a file: the note itself, or the API's answer with it.
-fn read_checkpoint(path: &Path) -> anyhow::Result<String> {
+pub(super) fn read_checkpoint(path: &Path) -> anyhow::Result<String> {
     let written = fs::read_to_string(path).with_context(|| format!("the checkpoint {}", path.display()))?;
     let served = serde_json::from_str(&written).map(|ServedCheckpoint { checkpoint }| checkpoint);
     Ok(served.unwrap_or(written))
 }
 
-fn keys(given: &[GivenKey]) -> Vec<NoteKey> {
+/// Returns the given keys.
+pub(super) fn keys(given: &[GivenKey]) -> Vec<NoteKey> {
     given.iter().map(|GivenKey(key)| key.clone()).collect()
 }
 
+/// Returns the given keys, or else the installation's own, if it has one.
+///
+/// # Errors
+/// If the stored key is invalid.
+pub(super) fn keys_or_own(
+    given: &[GivenKey],
+    stage: &StageSettings,
+    folder: &FolderSettings,
+    audit: &AuditSettings,
+    secrets: &Secrets,
+) -> anyhow::Result<Vec<NoteKey>> {
+    let mut keys = keys(given);
+    if keys.is_empty() {
+        keys.extend(startup::checkpoint_key(stage, folder, audit, secrets)?);
+    }
+    Ok(keys)
+}
+
 /// Creates a progress bar over bytes; without a total it shows only the bytes so far.
-fn bytes_bar(total: Option<u64>) -> ProgressBar {
+pub(super) fn bytes_bar(total: Option<u64>) -> ProgressBar {
     let template = match total {
         Some(_) => "{bar:30} {percent:>3} %  {bytes_per_sec}  {eta} left",
         None => "{spinner} {bytes}  {bytes_per_sec}",

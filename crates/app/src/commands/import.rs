@@ -1,16 +1,16 @@
 //! `mass import`: files, record by record, into the local database or a server.
 
 mod answer;
-mod destination;
-mod fault;
+pub(super) mod destination;
+pub(super) mod fault;
 mod input;
 mod keys;
 mod local;
-mod mapped;
-mod outcome;
+pub(super) mod mapped;
+pub(super) mod outcome;
 mod rejected;
-mod server;
-mod source;
+pub(super) mod server;
+pub(super) mod source;
 mod summary;
 mod table;
 
@@ -86,7 +86,7 @@ pub struct Arguments {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Conflict {
+pub(in crate::commands) enum Conflict {
     /// Count the record as refused.
     Refuse,
     /// Store the record as a correction.

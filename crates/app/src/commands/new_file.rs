@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 /// A file under a temporary name, which is removed unless the file is [finished](Self::finish).
 pub(super) struct NewFile {
@@ -32,12 +32,25 @@ impl NewFile {
         let file = writer.into_inner().map_err(io::IntoInnerError::into_error).with_context(context)?;
         file.as_file().sync_all().with_context(context)?;
         file.persist_noclobber(&path).with_context(context)?;
-        // The name is durable once its folder is.
-        File::open(folder(&path)).and_then(|folder| folder.sync_all()).with_context(context)
+        sync_folder(&path)
     }
 }
 
-fn folder(path: &Path) -> &Path {
+/// Gives a finished file its name, durably. A file that is there by now is not overwritten.
+pub(super) fn place(temporary: &Path, path: &Path) -> anyhow::Result<()> {
+    let context = || in_words(path);
+    File::open(temporary).and_then(|file| file.sync_all()).with_context(context)?;
+    TempPath::try_from_path(temporary).and_then(|file| Ok(file.persist_noclobber(path)?)).with_context(context)?;
+    sync_folder(path)
+}
+
+/// Makes the name of a file durable, as its folder has it.
+fn sync_folder(path: &Path) -> anyhow::Result<()> {
+    File::open(folder(path)).and_then(|folder| folder.sync_all()).with_context(|| in_words(path))
+}
+
+/// Returns the folder of a file.
+pub(super) fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

@@ -45,7 +45,8 @@ pub(super) fn client() -> reqwest::Result<Client> {
 }
 
 /// A failure that may pass.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{failure}")]
 pub(super) struct PassingFailure {
     /// A sentence for people, without a full stop.
     pub(super) failure: String,
@@ -90,6 +91,23 @@ pub(super) async fn attempt(
 #[error("the server answered {0}")]
 pub(super) struct TokenRefused(String);
 
+/// Error for a problem that concerns a whole call.
+#[derive(Debug, thiserror::Error)]
+#[error("the server answered {status}: {title}. {detail}")]
+pub(super) struct ServerProblem {
+    kind: String,
+    title: String,
+    status: u16,
+    detail: String,
+}
+
+impl ServerProblem {
+    /// Returns the last part of the problem's type.
+    pub(super) fn kind(&self) -> &str {
+        self.kind.rsplit('/').next().unwrap_or_default()
+    }
+}
+
 /// A problem document (RFC 9457).
 #[derive(Debug, Deserialize)]
 pub(super) struct Problem {
@@ -104,11 +122,11 @@ pub(super) struct Problem {
 impl Problem {
     /// Converts a problem that concerns the whole command.
     pub(super) fn into_error(self) -> anyhow::Error {
-        let Self { title, status, detail, .. } = self;
+        let Self { kind, title, status, detail } = self;
         if status == StatusCode::UNAUTHORIZED {
             return TokenRefused(format!("{status}: {title}. {detail}")).into();
         }
-        anyhow!("the server answered {status}: {title}. {detail}")
+        ServerProblem { kind, title, status, detail }.into()
     }
 }
 

@@ -1,13 +1,16 @@
-//! `mass savings`: plans of pilots, reports on the projects of the local database, and papers of reports.
+//! `mass savings`: plans of pilots, reports on the projects of the local database, papers of reports, and their
+//! verification.
 
+mod given;
 mod paper;
 mod plan;
 mod report;
+mod verify;
 
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use mass_domain::savings::Fault;
+use mass_domain::faults::Fault;
 use mass_domain::tenancy::TenantId;
 
 use crate::config::{LocalSettings, Secrets};
@@ -27,6 +30,14 @@ pub enum Command {
     /// Write a report as PDF, its figures as SVG and its series as CSV, without a server and without a database.
     #[command(after_help = "Example: mass savings paper report.json --to papers --language es")]
     Paper(paper::Arguments),
+    /// Compute a report again from exports of the audit trail and of the documents, without a server and without a
+    /// database.
+    #[command(
+        after_help = "Example: mass savings verify report.json --export audit.ndjson --documents requests.ndjson \
+                      --key mass.key\n\n\
+                      Exit status: 0 when the report is the same to the byte, 2 when it is not, 1 on failure."
+    )]
+    Verify(verify::Arguments),
 }
 
 /// The database and the form of the output.
@@ -51,6 +62,7 @@ pub async fn run(command: Command, secrets: &Secrets) -> anyhow::Result<ExitCode
         Command::Plan(arguments) => plan::run(arguments, secrets).await,
         Command::Report(arguments) => report::run(arguments, secrets).await,
         Command::Paper(arguments) => paper::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
     }
 }
 

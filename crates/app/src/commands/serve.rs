@@ -34,10 +34,10 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct Arguments {
     /// Print the addresses as one JSON object instead of text.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// Start the reference engine as well, on a free local port, and use it instead of MASS_ENGINE_URL.
     #[arg(long)]
-    with_engine: bool,
+    pub(super) with_engine: bool,
     /// The settings of the server.
     #[command(flatten)]
     pub settings: Settings,
@@ -48,6 +48,19 @@ pub struct Arguments {
 /// # Errors
 /// If the start fails; the message names the setting.
 pub async fn run(arguments: Arguments, secrets: &Secrets, telemetry: Telemetry) -> anyhow::Result<ExitCode> {
+    serve(arguments, secrets, telemetry, None).await
+}
+
+/// Serves, and announces the accounts of a demo as well.
+///
+/// # Errors
+/// As [`run`].
+pub(super) async fn serve(
+    arguments: Arguments,
+    secrets: &Secrets,
+    telemetry: Telemetry,
+    demo: Option<&DemoAccounts>,
+) -> anyhow::Result<ExitCode> {
     let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let Arguments { json, with_engine, mut settings } = arguments;
     let (host, port) = (&settings.http.host, settings.http.port);
@@ -58,7 +71,7 @@ pub async fn run(arguments: Arguments, secrets: &Secrets, telemetry: Telemetry) 
         .with_context(|| format!("cannot listen on MASS_HOST={host}, MASS_PORT={port}"))?;
     let reference_engine = with_engine.then(|| start_reference_engine(&mut settings.engine)).transpose()?;
     let application = Application::build(&settings, secrets, telemetry).await?;
-    let begun = begin(&settings, secrets, json, listener, &application).await;
+    let begun = begin(&settings, secrets, &Announcement { json, demo }, listener, &application).await;
     if begun.is_err() {
         print_first_password(application.bootstrapped.as_ref());
     }
@@ -99,7 +112,7 @@ pub async fn run(arguments: Arguments, secrets: &Secrets, telemetry: Telemetry) 
 async fn begin(
     settings: &Settings,
     secrets: &Secrets,
-    json: bool,
+    announcement: &Announcement<'_>,
     listener: TcpListener,
     application: &Application,
 ) -> anyhow::Result<Server> {
@@ -109,7 +122,7 @@ async fn begin(
     recording.context("the start cannot be recorded in the audit trail")?;
     let server = http::serve(listener, application.services.clone())?;
     let database = application.services.database.describe();
-    print(&announcement(settings, json, &url, database, application.bootstrapped.as_ref()))?;
+    print(&announcement.text(settings, &url, database, application.bootstrapped.as_ref()))?;
     tracing::info!(url, database, version = env!("CARGO_PKG_VERSION"), commit = env!("MASS_COMMIT"), "serving");
     Ok(server)
 }
@@ -120,43 +133,75 @@ fn configuration(settings: &Settings, secrets: &Secrets) -> Map<String, Value> {
     Map::from_iter([("configuration".to_owned(), shown.into())])
 }
 
-fn announcement(
-    settings: &Settings,
+/// The users of a demo, which share a password.
+pub(super) struct DemoAccounts {
+    /// Each address with its role.
+    pub(super) users: Vec<(String, &'static str)>,
+    /// The password.
+    pub(super) password: String,
+}
+
+impl DemoAccounts {
+    /// Returns the accounts as text for people.
+    fn text(&self) -> String {
+        let users = self.users.iter().map(|(email, role)| format!("  Log in    {email:<24} {role}\n"));
+        users.chain([format!("  Password  {}   (of each of them)\n", self.password)]).collect()
+    }
+
+    /// Returns the accounts for programs.
+    fn json(&self) -> Value {
+        let users = self.users.iter().map(|(email, role)| json!({"email": email, "role": role}));
+        json!({"users": users.collect::<Value>(), "password": self.password})
+    }
+}
+
+/// The form of what is printed once the server listens.
+struct Announcement<'a> {
     json: bool,
-    url: &str,
-    database: &str,
-    bootstrapped: Option<&Bootstrapped>,
-) -> String {
-    let password = bootstrapped
-        .and_then(|bootstrapped| bootstrapped.generated_password.as_ref())
-        .filter(|_| settings.local.stage.env == Environment::Development)
-        .map(ExposeSecret::expose_secret);
-    let docs = format!("{url}/docs");
-    if json {
-        let email = settings.local.admin_email.as_str();
-        let engine = settings.engine.url().ok().flatten().map(ToString::to_string);
-        let object = json!({
-            "url": url, "docs": docs, "database": database, "engine": engine,
-            "admin": {"email": email, "password": password},
-        });
-        return format!("{object}\n");
+    demo: Option<&'a DemoAccounts>,
+}
+
+impl Announcement<'_> {
+    fn text(&self, settings: &Settings, url: &str, database: &str, bootstrapped: Option<&Bootstrapped>) -> String {
+        let password = bootstrapped
+            .and_then(|bootstrapped| bootstrapped.generated_password.as_ref())
+            .filter(|_| settings.local.stage.env == Environment::Development)
+            .map(ExposeSecret::expose_secret);
+        let docs = format!("{url}/docs");
+        if self.json {
+            let email = settings.local.admin_email.as_str();
+            let engine = settings.engine.url().ok().flatten().map(ToString::to_string);
+            let mut object = json!({
+                "url": url, "docs": docs, "database": database, "engine": engine,
+                "admin": {"email": email, "password": password},
+            });
+            if let Some(demo) = self.demo {
+                object["demo"] = demo.json();
+            }
+            return format!("{object}\n");
+        }
+        let mut text = format!(
+            "MASS {}\n  Console   {url}/\n  API       {url}\n  Docs      {docs}\n  Database  {database}\n",
+            env!("CARGO_PKG_VERSION")
+        );
+        if let Ok(Some(engine)) = settings.engine.url() {
+            text += &format!("  Engine    {engine}\n");
+        }
+        if let Some(bootstrapped) = bootstrapped {
+            text += &format!("  Admin     {}\n", bootstrapped.email);
+        }
+        if let Some(password) = password {
+            text += &format!("  Password  {password}   (shown this once; change it with: mass reset-password)\n");
+        }
+        if let Some(demo) = self.demo {
+            text += &demo.text();
+        }
+        text
     }
-    let mut text =
-        format!("MASS {}\n  API       {url}\n  Docs      {docs}\n  Database  {database}\n", env!("CARGO_PKG_VERSION"));
-    if let Ok(Some(engine)) = settings.engine.url() {
-        text += &format!("  Engine    {engine}\n");
-    }
-    if let Some(bootstrapped) = bootstrapped {
-        text += &format!("  Admin     {}\n", bootstrapped.email);
-    }
-    if let Some(password) = password {
-        text += &format!("  Password  {password}   (shown this once; change it with: mass reset-password)\n");
-    }
-    text
 }
 
 /// Starts the reference engine in this process, and configures it as the engine.
-fn start_reference_engine(settings: &mut EngineSettings) -> anyhow::Result<ServerHandle> {
+pub(super) fn start_reference_engine(settings: &mut EngineSettings) -> anyhow::Result<ServerHandle> {
     let listener = TcpListener::bind("127.0.0.1:0").context("--with-engine cannot listen on 127.0.0.1")?;
     let url = EngineUrl::parse(&format!("http://{}", listener.local_addr()?))?;
     let server = mass_reference_engine::serve(listener, &mass_reference_engine::Options::default())?;

@@ -73,7 +73,7 @@ fn engine_url(text: &str) -> Result<Address, String> {
     Ok(Address(url))
 }
 
-fn engine_host(text: &str) -> Result<AllowedHost, String> {
+pub(super) fn engine_host(text: &str) -> Result<AllowedHost, String> {
     if text.trim().is_empty() {
         return Ok(AllowedHost(None));
     }

@@ -7,7 +7,7 @@ use mass_auth::{Cost, TokenAlgorithm, TokenLifetime};
 use mass_domain::audit::note::KeyName;
 use mass_domain::tenancy::TenantId;
 use mass_domain::users::Email;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::HEADING;
 use super::secrets::Secrets;
@@ -60,6 +60,12 @@ impl DatabaseSettings {
     pub fn url(&self, secrets: &Secrets) -> SecretString {
         let file = || format!("sqlite://{}", self.folder.data_dir.join("mass.db").display());
         secrets.database_url.clone().unwrap_or_else(|| file().into())
+    }
+
+    /// Returns the file of the database; `None` for PostgreSQL.
+    #[must_use]
+    pub fn file(&self, secrets: &Secrets) -> Option<PathBuf> {
+        self.url(secrets).expose_secret().strip_prefix("sqlite://").map(PathBuf::from)
     }
 }
 

@@ -61,8 +61,12 @@ secrets! {
     otel_traces_endpoint: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
     /// The URL for metrics, if it differs: the whole URL.
     otel_metrics_endpoint: "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
-    /// The bearer token with which `mass import` and `mass export` call a server.
+    /// The bearer token with which `mass import`, `mass export` and `mass bridge` call a server.
     token: "MASS_TOKEN",
+    /// The user as which `mass bridge mqtt` logs in at the broker.
+    mqtt_user: "MASS_MQTT_USER",
+    /// The password of MASS_MQTT_USER.
+    mqtt_password: "MASS_MQTT_PASSWORD",
 }
 
 /// Reads a secret from its variable, or from the file that `NAME_FILE` names. An empty variable counts as not set.

@@ -80,7 +80,7 @@ pub fn is_refused(address: IpAddr) -> bool {
 
 /// Returns the IPv4 address that hosts, routers or translators take from an IPv6 address: IPv4-compatible and
 /// IPv4-mapped (RFC 4291), NAT64 (RFC 6052), 6to4 (RFC 3056).
-fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+pub(crate) fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.octets() {
         _ if address.is_loopback() => None,
         [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d]

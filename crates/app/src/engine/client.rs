@@ -108,6 +108,16 @@ impl EngineClient {
         Ok(Self { http, recommend: options.url.recommend(), timeout: options.timeout })
     }
 
+    /// Returns the status with which the engine answers a request without a document.
+    pub(super) async fn probe(&self) -> Result<StatusCode, String> {
+        let request = self.http.head(self.recommend.clone()).timeout(CONNECT);
+        let answer = request.send().await.map_err(|error| match unanswered(&error) {
+            RecommenderError::Failed { failure, .. } => failure.detail,
+            error => error.to_string(),
+        })?;
+        Ok(answer.status())
+    }
+
     /// Builds the call for a question.
     pub(super) fn prepare(&self, question: &Question) -> Result<EngineCall, RecommenderError> {
         let mut request = Request::new(Method::POST, self.recommend.clone());

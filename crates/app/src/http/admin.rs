@@ -1,10 +1,13 @@
-//! Administration: tenants, users, API keys, quotas, settings, deliveries to the engine.
+//! Administration: tenants, users, sessions, API keys, quotas, settings, retention, deliveries to the engine.
 
 pub mod api_keys;
 pub mod deliveries;
 pub mod quotas;
+pub mod retention;
+pub mod sessions;
 pub mod settings;
 pub mod tenants;
+pub mod usage;
 pub mod users;
 
 use actix_web::web;
@@ -19,7 +22,10 @@ use super::query::{Query, foreign_cursor, page_limit};
 
 type Service = web::Data<AdminService>;
 
-const TAG: Tag = Tag { name: "admin", description: "Tenants, users, API keys, quotas, settings and deliveries." };
+const TAG: Tag = Tag {
+    name: "admin",
+    description: "Tenants, users, sessions, API keys, quotas, settings, retention, legal holds and deliveries.",
+};
 
 /// Reads which page a list shows, once the query's other parameters have been taken.
 fn list_query(mut query: Query) -> Result<ListQuery, Problem> {

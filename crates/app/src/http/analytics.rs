@@ -121,8 +121,8 @@ const SERIES: Operation = Operation {
     summary: "Fetch series.",
     description: "The values of metrics in stretches of time. A stretch without values is left out, and a series without any \
         has the coverage 0. As CSV (`Accept: text/csv`) a row a value; builds with Parquet also answer `Accept: \
-        application/vnd.apache.parquet`. More than 10,000 values are sent while they are computed, as a stream; one that fails \
-        ends the connection before the end of the answer.",
+        application/vnd.apache.parquet`. More than 10,000 values, or 2 MiB, are sent while they are computed, as a stream; one \
+        that fails ends the connection before the end of the answer.",
     tag: Some(TAG),
     query: &[METRIC, SITE_ID, DEVICE_ID, FROM, TO, SERIES_STEP, ZONE, AGGREGATE],
     produces: Produces::JsonOrCsv(model::<AnalyticsSeriesList>),
@@ -164,7 +164,7 @@ const KPIS: Operation = Operation {
     description: "PUE, energies, peak, load factor, cost, greenhouse gases, WUE, CUE, ERF, RCI, completeness and gaps of each \
         site, for the whole period or each day or month of it. Ratios are of summed energies, never means of ratios. Each \
         indicator says of how much of the time it is computed; where it cannot be, it is null and says why. More than 10,000 \
-        stretches are sent as a stream.",
+        stretches, or 2 MiB, are sent as a stream.",
     tag: Some(TAG),
     query: &[SITE_ID, FROM, TO, KPI_STEP, ZONE, TARIFF, CARBON],
     produces: Produces::Json(model::<AnalyticsKpis>),
@@ -202,7 +202,8 @@ const QUALITY: Operation = Operation {
     id: "getQuality",
     summary: "Fetch doubts about series.",
     description: "Gaps, stuck values, spikes, duplicates, jumps of the clock and values that another unit would explain, by \
-        series, day and kind. Nothing is left out of other figures for it. More than 10,000 findings are sent as a stream.",
+        series, day and kind. Nothing is left out of other figures for it. More than 10,000 findings, or 2 MiB, are sent as a \
+        stream.",
     tag: Some(TAG),
     query: &[METRIC.optional(), SITE_ID, DEVICE_ID, FROM, TO],
     produces: Produces::Json(model::<AnalyticsQuality>),

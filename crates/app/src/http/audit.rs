@@ -2,11 +2,13 @@
 
 pub mod shapes;
 
+use std::time::{Duration, Instant};
+
 use actix_web::web::{self, Bytes};
 use futures_util::Stream;
 use mass_audit_service::{
     AuditService, BrokenTrail, CheckpointError, EventFilter, EventQuery, Export, ExportError, IssueReceiptError,
-    ProofError, ReadError,
+    ProofError, ReadError, SecurityEvents, SecurityEventsError,
 };
 use mass_domain::access::Permission;
 use mass_domain::audit::{Action, Object};
@@ -17,16 +19,18 @@ use mass_service::MassService;
 use serde_json::{Value, json};
 
 use self::shapes::{
-    AuditCheckpoint, AuditConsistency, AuditEventPage, AuditExportLine, AuditInclusion, AuditKey, AuditReceipt,
+    AuditCheckpoint, AuditConsistency, AuditEvent, AuditEventPage, AuditExportLine, AuditInclusion, AuditKey,
+    AuditReceipt,
 };
 use super::mass;
-use super::operations::{Access, Operation, Parameter, Produces, Tag, model};
+use super::operations::{Access, Factor, Operation, Parameter, Produces, Tag, model};
 use super::parameters::{CURSOR, LIMIT, instant};
 use super::path::{InPath, PathId};
 use super::problem::{Problem, ProblemKind, problem_from};
 use super::query::{Query, foreign_cursor, page_limit, wrong_parameter};
 use super::reply::{Call, Lines, Reply};
 use super::streams::{self, Streams};
+use super::system::Draining;
 
 type Service = web::Data<AuditService>;
 
@@ -55,8 +59,9 @@ const FILTERS: &[Parameter] = &[
         "Events about this kind of object; with `object_id`, unless there is but one of the kind.",
         || {
             json!({"type": "string", "enum": [
-                "mass_request", "user", "session", "api_key", "tenant", "quotas", "settings", "mapping",
-                "audit_trail", "operation", "server",
+                "mass_request", "user", "session", "api_key", "tenant", "quotas", "settings", "mapping", "alert_rule", "alert",
+                "webhook",
+                "savings_project", "savings_report", "retention", "legal_hold", "audit_trail", "database", "operation", "server",
             ]})
         },
     ),
@@ -82,8 +87,11 @@ fn sequence() -> Value {
     json!({"type": "integer", "minimum": 1, "examples": [1]})
 }
 
+/// The interval at which an answer without events looks for the first one.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// The operations.
-pub const OPERATIONS: &[Operation] = &[EVENTS, CHECKPOINT, INCLUSION, CONSISTENCY, EXPORT, RECEIPT, KEY];
+pub const OPERATIONS: &[Operation] = &[EVENTS, CHECKPOINT, INCLUSION, CONSISTENCY, EXPORT, SECURITY, RECEIPT, KEY];
 
 const EVENTS: Operation = Operation {
     id: "listAuditEvents",
@@ -169,6 +177,7 @@ const EXPORT: Operation = Operation {
     produces: Produces::Ndjson(model::<AuditExportLine>),
     answers: &[(200, "The log, line by line.")],
     problems: &[ProblemKind::TooManyStreams],
+    factor: Factor::Fresh,
     ..Operation::get("/v1/audit/export", AUDIT, || web::to(export))
 };
 
@@ -196,6 +205,101 @@ fn lines(export: Export, call: Call) -> impl Stream<Item = Result<Bytes, PortErr
             tracing::error!(error = format!("{error:#}"), "an export of the audit trail ended early");
         })?;
         Ok(lines.map(|lines| (lines.into(), (export, call))))
+    })
+}
+
+const AFTER: Parameter = Parameter::new(
+    "after",
+    "Events behind this sequence: that of the last event that the reader has; 0 for all.",
+    || json!({"type": "integer", "minimum": 0, "default": 0}),
+);
+
+const WAIT: Parameter = Parameter::new(
+    "wait_seconds",
+    "How long an answer without events waits for the first one.",
+    || json!({"type": "integer", "minimum": 0, "maximum": 30, "default": 0}),
+);
+
+const SECURITY: Operation = Operation {
+    id: "streamSecurityEvents",
+    summary: "Read security events.",
+    description: "The events of the caller's tenant that security teams watch, one in its canonical form a line, oldest first, up to \
+        the end of the log: log-ins, refused access and credentials, accounts, keys, settings, the audit trail itself. Ask again \
+        with `after` set to the last `sequence`: none is missed, and an answer that breaks off costs nothing. What has been archived \
+        is not among them.",
+    tag: Some(TAG),
+    query: &[AFTER, WAIT],
+    produces: Produces::Ndjson(model::<AuditEvent>),
+    answers: &[(200, "The events, line by line; none if there are none.")],
+    problems: &[ProblemKind::TooManyStreams],
+    ..Operation::get("/v1/audit/security-events", AUDIT, || web::to(security))
+};
+
+async fn security(
+    call: Call,
+    service: Service,
+    streams: web::Data<Streams>,
+    draining: web::Data<Draining>,
+    mut query: Query,
+) -> Result<Lines<AuditEvent>, Problem> {
+    let after = query.take_with("after", from_zero).unwrap_or_default();
+    let wait = query.take_with("wait_seconds", pause).unwrap_or_default();
+    query.finish()?;
+    let stream = streams::open(&streams, &call.principal)?;
+    let (events, first) = first_events(&call, &service, &draining, after, wait).await?;
+    let name = format!("mass-security-events-{}.ndjson", events.tenant());
+    Ok(Lines::new(&name, streams::holding(stream, security_lines(events, first, call))))
+}
+
+/// Reads the first security events behind a place, and waits for them if there are none.
+async fn first_events(
+    call: &Call,
+    service: &AuditService,
+    draining: &Draining,
+    after: i64,
+    wait: Duration,
+) -> Result<(SecurityEvents, Option<String>), Problem> {
+    let until = Instant::now() + wait;
+    loop {
+        let mut events = service.security_events(&call.principal, after).await?;
+        let first = events.next().await?;
+        if first.is_some() || Instant::now() >= until || draining.is_begun() {
+            return Ok((events, first));
+        }
+        tokio::time::sleep(LOOK).await;
+        call.require_still(Permission::AuditRead).await?;
+    }
+}
+
+/// Reads a sequence that may be 0.
+fn from_zero(text: &str) -> Result<i64, String> {
+    text.parse().ok().filter(|after| *after >= 0).ok_or_else(|| "A whole number from 0.".to_owned())
+}
+
+/// Reads the time for which an answer waits.
+fn pause(text: &str) -> Result<Duration, String> {
+    let seconds: Option<u64> = text.parse().ok().filter(|seconds| *seconds <= 30);
+    seconds.map(Duration::from_secs).ok_or_else(|| "A whole number from 0 to 30.".to_owned())
+}
+
+/// The lines of security events, as long as their caller may read them.
+fn security_lines(
+    events: SecurityEvents,
+    first: Option<String>,
+    call: Call,
+) -> impl Stream<Item = Result<Bytes, PortError>> {
+    futures_util::stream::try_unfold((events, first, call), |(mut events, first, call)| async {
+        if let Some(lines) = first {
+            return Ok(Some((lines.into(), (events, None, call))));
+        }
+        if call.require_still(Permission::AuditRead).await.is_err() {
+            tracing::info!("a stream of security events ended early: its caller may no longer read them");
+            return Err(PortError::Unexpected(anyhow::anyhow!("the caller may no longer read the audit trail")));
+        }
+        let lines = events.next().await.inspect_err(|error| {
+            tracing::error!(error = format!("{error:#}"), "a stream of security events ended early");
+        })?;
+        Ok(lines.map(|lines| (lines.into(), (events, None, call))))
     })
 }
 
@@ -312,3 +416,5 @@ problem_from! {
 }
 
 problem_from!(ExportError: Forbidden, Store);
+
+problem_from!(SecurityEventsError: Forbidden, Store);

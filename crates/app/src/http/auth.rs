@@ -1,6 +1,8 @@
 //! Logging in and being recognised.
 
 mod cookie;
+mod second_factor;
+mod sessions;
 pub mod shapes;
 
 use std::future::{Ready, ready};
@@ -13,9 +15,11 @@ use mass_admin_service::{AdminService, RegisterError};
 use mass_auth::{AuthService, ChangePasswordError, LoggedIn, LoginError, RefreshError, ThrottleScope, Throttled};
 use mass_domain::trace::Origin;
 
-use self::shapes::{Caller, JsonWebKeySet, Login, PasswordChange, Refresh, Registration, Remember, Token};
+use self::shapes::{
+    Caller, CallersFactor, JsonWebKeySet, Login, PasswordChange, Refresh, Registration, Remember, Token,
+};
 use super::body::{Valid, violation};
-use super::operations::{Access, Operation, Produces, Tag, model};
+use super::operations::{Access, Factor, Operation, Produces, Tag, model};
 use super::passwords::{busy, new_password, weak_password};
 use super::problem::{Problem, ProblemKind, problem_from};
 use super::query::Query;
@@ -24,19 +28,41 @@ use super::reply::{Call, NoContent, Reply};
 const TAG: Tag = Tag { name: "auth", description: "Logging in and being recognised." };
 
 /// The operations.
-pub const OPERATIONS: &[Operation] = &[LOGIN, REFRESH, LOGOUT, CHANGE_PASSWORD, KEYS, REGISTER, ME];
+pub const OPERATIONS: &[Operation] = &[
+    LOGIN,
+    REFRESH,
+    LOGOUT,
+    CHANGE_PASSWORD,
+    KEYS,
+    REGISTER,
+    ME,
+    sessions::LIST,
+    sessions::END,
+    second_factor::GET,
+    second_factor::BEGIN,
+    second_factor::CONFIRM,
+    second_factor::PROVE,
+    second_factor::REPLACE_CODES,
+    second_factor::REMOVE,
+];
 
 const LOGIN: Operation = Operation {
     id: "login",
     summary: "Log in.",
     description: "Exchanges an e-mail address and a password for a bearer token and a refresh token. An unknown \
         address and a wrong password are answered alike; after several failures the next attempt has to wait. With \
-        `remember` the refresh token comes as a cookie (`HttpOnly`, `SameSite=Strict`) that goes to its refreshing alone.",
+        `remember` the refresh token comes as a cookie (`HttpOnly`, `SameSite=Strict`) that goes to its refreshing alone. A \
+        user with a second factor also sends its `code`; without it, the answer to a right password asks for it.",
     tag: Some(TAG),
     body: &[("application/json", model::<Login>)],
     produces: Produces::Json(model::<Token>),
     answers: &[(200, "A session's first tokens.")],
-    problems: &[ProblemKind::InvalidCredentials, ProblemKind::TooManyAttempts],
+    problems: &[
+        ProblemKind::InvalidCredentials,
+        ProblemKind::SecondFactorCode,
+        ProblemKind::TenantSuspended,
+        ProblemKind::TooManyAttempts,
+    ],
     ..Operation::post("/v1/auth/login", Access::Public, || web::to(login))
 };
 
@@ -48,8 +74,8 @@ async fn login(
     body: Valid<Login>,
 ) -> Result<Reply<Token>, Problem> {
     query.finish()?;
-    let Login { email, password, remember } = body.0;
-    let logged_in = auth.login(&email, &password, &origin).await?;
+    let Login { email, password, code, remember } = body.0;
+    let logged_in = auth.login(&email, &password, code.as_ref(), &origin).await?;
     tokens(&request, &logged_in, remember)
 }
 
@@ -72,7 +98,7 @@ const REFRESH: Operation = Operation {
     body: &[("application/json", model::<Refresh>)],
     produces: Produces::Json(model::<Token>),
     answers: &[(200, "The session's next tokens.")],
-    problems: &[ProblemKind::InvalidRefreshToken, ProblemKind::ForeignOrigin],
+    problems: &[ProblemKind::InvalidRefreshToken, ProblemKind::ForeignOrigin, ProblemKind::TenantSuspended],
     ..Operation::post("/v1/auth/refresh", Access::Public, || web::to(refresh))
 };
 
@@ -97,6 +123,7 @@ const LOGOUT: Operation = Operation {
     description: "Ends the session with all its tokens, and removes its cookie. An API key has no session, and nothing happens.",
     tag: Some(TAG),
     answers: &[(204, "The session is over.")],
+    factor: Factor::Open,
     ..Operation::post("/v1/auth/logout", Access::Authenticated, || web::to(logout))
 };
 
@@ -159,7 +186,7 @@ const REGISTER: Operation = Operation {
     tag: Some(TAG),
     body: &[("application/json", model::<Registration>)],
     answers: &[(204, "Heard. If the address was free, its owner can log in now.")],
-    problems: &[ProblemKind::RegistrationClosed],
+    problems: &[ProblemKind::RegistrationClosed, ProblemKind::TenantSuspended],
     ..Operation::post("/v1/auth/register", Access::Public, || web::to(register))
 };
 
@@ -198,6 +225,7 @@ const ME: Operation = Operation {
     tag: Some(TAG),
     produces: Produces::Json(model::<Caller>),
     answers: &[(200, "The caller.")],
+    factor: Factor::Open,
     ..Operation::get("/v1/auth/me", Access::Authenticated, || web::to(me))
 };
 
@@ -211,17 +239,27 @@ async fn me(call: Call, query: Query) -> Result<Reply<Caller>, Problem> {
         tenant_id: caller.tenant().to_string(),
         roles: caller.roles().iter().map(|role| role.as_str()).collect(),
         permissions: caller.permissions().iter().map(|permission| permission.as_str()).collect(),
+        second_factor: caller.session().map(|_| CallersFactor::of(caller.factor())),
     })
 }
 
 problem_from! {
-    LoginError: Throttled, Store, Unexpected;
+    LoginError: Throttled, Suspended, Store, Unexpected;
         LoginError::InvalidCredentials => challenge(ProblemKind::InvalidCredentials),
+        LoginError::CodeNeeded { is_given } => {
+            let detail = if is_given {
+                "The code is wrong, or was used before: send the next one, or a recovery code."
+            } else {
+                "Send it as `code`, with the e-mail address and the password: the one that your device shows, or a \
+                 recovery code."
+            };
+            challenge(ProblemKind::SecondFactorCode).detail(detail)
+        }
         LoginError::Busy => busy(),
 }
 
 problem_from! {
-    RegisterError: Store, Unexpected;
+    RegisterError: Suspended, Store, Unexpected;
         RegisterError::Closed => {
             Self::new(ProblemKind::RegistrationClosed).detail("Ask an administrator for an account.")
         }
@@ -229,7 +267,7 @@ problem_from! {
 }
 
 problem_from! {
-    RefreshError: Store, Unexpected;
+    RefreshError: Suspended, Store, Unexpected;
         RefreshError::InvalidToken => invalid_refresh_token(),
         RefreshError::Reused => invalid_refresh_token().recorded(),
 }

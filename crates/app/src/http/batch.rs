@@ -38,6 +38,7 @@ use self::answer::{Conclusion, Form};
 use self::halt::Halt;
 use self::intake::{Bounds, Reading, Terms};
 use self::line::{BatchDocument, BatchLine};
+pub(super) use self::mapped::violation as mapped_violation;
 use self::outbox::{TemporaryFolder, outbox};
 use self::report::{Report, Shown};
 use self::storing::Storing;

@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use garde::Validate;
 use mass_domain::contracts;
+use mass_domain::faults::Fault;
 use mass_domain::json::{self, SyntaxError, Value};
 use mass_domain::trace::SPANS;
 use mass_domain::validation::{Stage, Violation};
@@ -105,7 +106,7 @@ where
             value.validate().map_err(|report| {
                 let violations = report.iter().map(|(path, error)| Violation {
                     stage: Stage::Structural,
-                    pointer: format!("/{}", path.to_string().replace('.', "/")),
+                    pointer: rule_pointer(&path.to_string()),
                     code: "rule".to_owned(),
                     detail: sentence(error.message()),
                     expected: None,
@@ -213,6 +214,20 @@ pub fn broken(violations: Vec<Violation>) -> Problem {
     Problem::new(ProblemKind::ContractViolation).detail(rules).violations(violations)
 }
 
+/// A problem for values that break rules of the domain.
+#[must_use]
+pub fn broken_rules(faults: Vec<Fault>) -> Problem {
+    let violation = |Fault { pointer, expected }: Fault| Violation {
+        stage: Stage::Semantic,
+        pointer,
+        code: "rule".to_owned(),
+        detail: format!("Expected {expected}."),
+        expected: Some(expected),
+        actual: None,
+    };
+    Problem::new(ProblemKind::ContractViolation).violations(faults.into_iter().map(violation).collect())
+}
+
 /// A problem for one broken rule.
 #[must_use]
 pub fn violation(pointer: String, code: &str, detail: &str) -> Problem {
@@ -236,6 +251,11 @@ fn pointer_of(path: &serde_path_to_error::Path) -> String {
             Segment::Unknown => String::new(),
         })
         .collect()
+}
+
+/// Writes the path of a rule (`rules[0].days`) as a JSON pointer.
+fn rule_pointer(path: &str) -> String {
+    format!("/{}", path.replace('[', "/").replace(']', "").replace('.', "/"))
 }
 
 /// A message as a sentence: with a capital letter and a full stop.

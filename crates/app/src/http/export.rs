@@ -19,7 +19,7 @@ use self::coding::{Coding, Encoder};
 use self::shapes::{MassRequestExportEnd, MassRequestExportLine, MassRequestExportTotals};
 use super::accept;
 use super::mass::{self, FILTERS};
-use super::operations::{Access, Operation, Produces, model};
+use super::operations::{Access, Factor, Operation, Produces, model};
 use super::problem::{Problem, ProblemDocument, ProblemKind, problem_from};
 use super::query::{Query, wrong_parameter};
 use super::reply::Call;
@@ -55,6 +55,7 @@ const EXPORT: Operation = Operation {
     produces: Produces::NdjsonOrCsv(model::<MassRequestExportLine>),
     answers: &[(200, "The requests.")],
     problems: &[ProblemKind::TooManyStreams],
+    factor: Factor::Fresh,
     ..Operation::get("/v1/mass-requests/export", Access::Needs(Permission::MassRead), || web::to(export))
 };
 

@@ -26,7 +26,7 @@ use tracing::Instrument;
 use super::accept;
 use super::context;
 use super::limits::{Limits, Remaining};
-use super::operations::{Access, Operation, Operations};
+use super::operations::{Access, Factor, Operation, Operations};
 use super::problem::{Problem, ProblemKind};
 
 /// Lets a request through to its handler, or answers with the first problem found.
@@ -147,8 +147,9 @@ async fn judge_call(req: &ServiceRequest, operation: &Operation) -> Result<Optio
             let actor = principal.actor();
             let id = actor.id().unwrap_or_default();
             tracing::Span::current().record("actor", format!("{}:{id}", actor.kind()));
+            req.extensions_mut().insert(principal.clone());
             let remaining = limits.take_caller(&principal)?;
-            req.extensions_mut().insert(principal);
+            require_factor(req.request(), operation).await?;
             if let Access::Needs(permission) = operation.access {
                 require(req.request(), permission).await?;
             }
@@ -197,6 +198,25 @@ async fn identify(req: &HttpRequest, operation: &Operation) -> Result<Principal,
     authenticate(req).await
 }
 
+/// Refuses a user who has to enrol or prove a second factor, once a cached principal has been confirmed.
+async fn require_factor(req: &HttpRequest, operation: &Operation) -> Result<(), Problem> {
+    let judge = || {
+        let principal = req.extensions().get::<Principal>().cloned();
+        let principal = principal.ok_or_else(|| Problem::unauthenticated(None))?;
+        let auth = req.app_data::<web::Data<AuthService>>();
+        let auth = auth.ok_or_else(|| Problem::internal(&anyhow::anyhow!("the authentication is not wired")))?;
+        Ok::<_, Problem>(match operation.factor {
+            Factor::Open => Ok(()),
+            Factor::Enrolled => principal.factor().require(),
+            Factor::Fresh => auth.require_fresh_factor(&principal),
+        })
+    };
+    if judge()?.is_err() || operation.factor == Factor::Fresh {
+        confirm(req).await?;
+    }
+    Ok(judge()??)
+}
+
 /// Refuses a caller without the permission, once a cached principal has been confirmed: it may have the permission by now.
 async fn require(req: &HttpRequest, permission: Permission) -> Result<(), Problem> {
     let principal = || req.extensions().get::<Principal>().cloned().ok_or_else(|| Problem::unauthenticated(None));
@@ -224,6 +244,7 @@ pub(super) async fn authenticate(req: &HttpRequest) -> Result<Principal, Problem
     let Credentials { auth, token, address } = credentials(req)?;
     auth.authenticate(token, address).await.map_err(|error| match error {
         AuthenticateError::Refused(refused) => unauthenticated(req, token, refused),
+        AuthenticateError::Suspended(suspended) => suspended.into(),
         AuthenticateError::Store(error) => error.into(),
     })
 }

@@ -4,8 +4,11 @@ use actix_web::HttpMessage;
 use actix_web::http::header::{self, EntityTag, Header, HeaderMap, HeaderName, IfMatch, IfNoneMatch};
 use mass_domain::canonical::Fingerprint;
 use mass_domain::mass_request::IdempotencyKey;
-use mass_service::{Digests, Precondition, SentKey};
+use mass_domain::precondition::{Digests, Precondition};
+use mass_service::SentKey;
+use serde_json::json;
 
+use super::operations::Parameter;
 use super::problem::Problem;
 use super::query::wrong_header;
 
@@ -13,6 +16,31 @@ use super::query::wrong_header;
 pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The header of a change to one version.
+pub(super) const IF_MATCH: Parameter = Parameter::new(
+    "If-Match",
+    "The entity tag that the client knows; another one at the server gives 412.",
+    entity_tags,
+);
+
+/// The header of a read that the client may know the answer of.
+pub(super) const IF_NONE_MATCH: Parameter = Parameter::new(
+    "If-None-Match",
+    "The entity tag that the client knows; the same one at the server gives 304.",
+    entity_tags,
+);
+
+/// The header of a change that is to create something, and replace nothing.
+pub(super) const UNLESS_MATCH: Parameter = Parameter::new(
+    "If-None-Match",
+    "`*` to create one and replace none, or the entity tag of one not to be replaced; otherwise 412.",
+    entity_tags,
+);
+
+fn entity_tags() -> serde_json::Value {
+    json!({"type": "string", "examples": ["\"v1\""]})
+}
 
 /// The entity tag of a version (RFC 9110, section 8.8.3): strong, since a version has exactly one representation.
 #[must_use]

@@ -39,7 +39,7 @@ pub(super) fn faults(error: &AcceptError) -> Option<Vec<Violation>> {
             Refusal::Conflict { .. } => of_record("conflict", refusal.to_string()),
             Refusal::KeyReused { .. } => of_record("idempotency_key_reused", refusal.to_string()),
             Refusal::KeyOfDeleted { .. } => of_record("gone", refusal.to_string()),
-            Refusal::OverQuota(_) => None,
+            Refusal::OverQuota(_) | Refusal::Suspended(_) => None,
         },
         AcceptError::Forbidden(_) | AcceptError::Store(_) => None,
     }

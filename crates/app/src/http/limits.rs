@@ -31,6 +31,9 @@ const DENIAL_INTERVAL: Duration = Duration::from_secs(60);
 /// The number of refused records of a batch that cost as much as a request.
 pub(super) const REFUSED_PER_TOKEN: u64 = 100;
 
+/// The interval at which it is recorded that a caller or tenant is throttled.
+const THROTTLING_INTERVAL: Duration = Duration::from_secs(600);
+
 const WINDOW: Duration = Duration::from_secs(60);
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -55,6 +58,7 @@ pub struct Limits {
     tenant: Option<Scope<TenantId>>,
     recorded_refusals: Scope<IpAddr>,
     recorded_denials: Buckets<Actor>,
+    recorded_throttling: Buckets<(TenantId, Option<Actor>)>,
     /// The number of each caller's denials that were not recorded since the last recorded one.
     unrecorded_denials: Mutex<HashMap<Actor, u64>>,
 }
@@ -132,7 +136,8 @@ impl Limits {
             credential: per_minute.credential.map(|limit| Scope::new("credential", limit)),
             tenant: per_minute.tenant.map(|limit| Scope::new("tenant", limit)),
             recorded_refusals: Scope::new("recorded refusals", RECORDED_REFUSALS),
-            recorded_denials: RateLimiter::keyed(denials()).with_middleware(),
+            recorded_denials: RateLimiter::keyed(recorded(DENIAL_INTERVAL, RECORDED_DENIALS)).with_middleware(),
+            recorded_throttling: RateLimiter::keyed(recorded(THROTTLING_INTERVAL, NonZeroU32::MIN)).with_middleware(),
             unrecorded_denials: Mutex::default(),
         }
     }
@@ -147,6 +152,13 @@ impl Limits {
         }
         *unrecorded.entry(caller).or_default() += 1;
         None
+    }
+
+    /// Returns true if it is to be recorded that this caller, or its whole tenant, is throttled: once in ten minutes, so that
+    /// nobody can fill the audit trail.
+    pub(super) fn records_throttling(&self, caller: &Principal, is_whole_tenant: bool) -> bool {
+        let actor = (!is_whole_tenant).then(|| caller.actor());
+        self.recorded_throttling.check_key(&(caller.tenant().clone(), actor)).is_ok()
     }
 
     /// Takes as many tokens of a caller and its tenant as refused records cost, of which there are `uncharged`, and leaves
@@ -200,14 +212,14 @@ impl Limits {
         self.recorded_refusals.tidy();
         self.recorded_denials.retain_recent();
         self.recorded_denials.shrink_to_fit();
+        self.recorded_throttling.retain_recent();
+        self.recorded_throttling.shrink_to_fit();
     }
 }
 
-/// A bucket that holds the denials that are recorded at once, and gains one in each interval.
-fn denials() -> Quota {
-    Quota::with_period(DENIAL_INTERVAL)
-        .unwrap_or_else(|| Quota::per_minute(NonZeroU32::MIN))
-        .allow_burst(RECORDED_DENIALS)
+/// A bucket that holds what is recorded at once, and gains one in each interval.
+fn recorded(interval: Duration, at_once: NonZeroU32) -> Quota {
+    Quota::with_period(interval).unwrap_or_else(|| Quota::per_minute(NonZeroU32::MIN)).allow_burst(at_once)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Mapping profiles: how bodies of any form become documents.
 
 mod body;
+mod preview;
 mod shapes;
 
 use actix_web::http::{StatusCode, header};
@@ -43,7 +44,7 @@ impl InPath for MappingName {
 }
 
 /// The operations.
-pub const OPERATIONS: &[Operation] = &[LIST, GET, PUT, DELETE];
+pub const OPERATIONS: &[Operation] = &[LIST, GET, PUT, DELETE, preview::PREVIEW];
 
 const IF_MATCH: Parameter = Parameter::new(
     "If-Match",

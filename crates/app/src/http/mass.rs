@@ -19,7 +19,9 @@ use serde_json::value::RawValue;
 use self::shapes::{EventList, ListedRequest, MassRequest, Normalised, Page, StatusChange, Verdict};
 use super::body::{Document, Valid};
 use super::contracts;
-use super::headers::{IDEMPOTENT_REPLAYED, entity_tag, idempotency_key, if_match, if_none_match};
+use super::headers::{
+    IDEMPOTENT_REPLAYED, IF_MATCH, IF_NONE_MATCH, entity_tag, idempotency_key, if_match, if_none_match,
+};
 use super::keeping::{self, QUARANTINE};
 use super::operations::{Access, AnswerHeader, Operation, Parameter, Produces, Tag, joined, model};
 use super::parameters::{self, CURSOR, LIMIT};
@@ -58,18 +60,6 @@ const IDEMPOTENCY_KEY: Parameter = Parameter::new(
         json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$",
                "examples": ["gateway-7-000042"]})
     },
-);
-
-const IF_MATCH: Parameter = Parameter::new(
-    "If-Match",
-    "The entity tag that the client knows; another one at the server gives 412.",
-    || json!({"type": "string", "examples": ["\"v1\""]}),
-);
-
-const IF_NONE_MATCH: Parameter = Parameter::new(
-    "If-None-Match",
-    "The entity tag that the client knows; the same one at the server gives 304.",
-    || json!({"type": "string", "examples": ["\"v1\""]}),
 );
 
 /// The parameter that chooses what becomes of a conflict.
@@ -386,7 +376,7 @@ const DELETE: Operation = Operation {
     in_path: &[MassRequestId::PARAMETER],
     headers: &[IF_MATCH],
     answers: &[(204, "The document is erased.")],
-    problems: &[ProblemKind::NotFound, ProblemKind::Gone, ProblemKind::PreconditionFailed],
+    problems: &[ProblemKind::NotFound, ProblemKind::Gone, ProblemKind::PreconditionFailed, ProblemKind::LegalHold],
     ..Operation::delete("/v1/mass-requests/{id}", WRITE, || web::to(delete))
 };
 

@@ -17,7 +17,7 @@ use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use serde_json::{Map, Value, json};
 
-use super::operations::{Access, AnswerHeader, Describe, Operation, Operations, Parameter, Produces, lines};
+use super::operations::{Access, AnswerHeader, Describe, Factor, Operation, Operations, Parameter, Produces, lines};
 use super::problem::{Problem, ProblemDocument};
 use super::public::PublicUrl;
 use super::routing::mount;
@@ -143,6 +143,9 @@ fn described(operation: &Operation, generator: &mut SchemaGenerator) -> Map<Stri
     set("security", if operation.access == Access::Public { json!([]) } else { json!([{"bearerAuth": []}]) });
     if let Access::Needs(permission) = operation.access {
         set("x-permission", permission.as_str().into());
+    }
+    if operation.factor == Factor::Fresh {
+        set("x-second-factor", "fresh".into());
     }
     let parameters = parameters(operation);
     if !parameters.is_empty() {

@@ -22,6 +22,17 @@ pub enum Access {
     Needs(Permission),
 }
 
+/// What an operation asks of a user's second factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Factor {
+    /// Nothing, so that a user who has to enrol one can do so.
+    Open,
+    /// That it is enrolled, if the tenant demands one.
+    Enrolled,
+    /// That it was proved within the last minutes, of users who have one or must.
+    Fresh,
+}
+
 /// Describes a body or an answer: gives the OpenAPI media type object, and leaves the schemas that it refers to with the
 /// generator.
 pub type Describe = fn(&mut SchemaGenerator) -> Value;
@@ -191,6 +202,8 @@ pub struct Operation {
     pub gives_verdicts: bool,
     /// True if it asks the database.
     pub store: bool,
+    /// What it asks of a user's second factor.
+    pub factor: Factor,
     /// True if it confirms a cached principal itself, in the transaction that it needs anyway.
     pub confirms: bool,
 }
@@ -217,6 +230,7 @@ impl Operation {
             problems: &[],
             gives_verdicts: false,
             store: true,
+            factor: Factor::Enrolled,
             confirms: false,
         }
     }
@@ -268,13 +282,17 @@ impl Operation {
     pub fn all_problems(&self) -> Vec<ProblemKind> {
         use ProblemKind::{
             BadRequest, ContractViolation, Forbidden, Internal, InvalidParameter, MalformedJson, NotAcceptable,
-            RateLimited, RequestTimeout, TooLarge, Unauthenticated, Unavailable, UnsupportedMediaType,
+            RateLimited, RequestTimeout, SecondFactorRequired, TenantSuspended, TooLarge, Unauthenticated, Unavailable,
+            UnsupportedMediaType,
         };
         let mut kinds = vec![InvalidParameter];
         match self.access {
             Access::Public => {}
-            Access::Authenticated => kinds.push(Unauthenticated),
-            Access::Needs(_) => kinds.extend([Unauthenticated, Forbidden]),
+            Access::Authenticated => kinds.extend([Unauthenticated, TenantSuspended]),
+            Access::Needs(_) => kinds.extend([Unauthenticated, Forbidden, TenantSuspended]),
+        }
+        if self.access != Access::Public && self.factor != Factor::Open {
+            kinds.push(SecondFactorRequired);
         }
         if self.is_limited_by_address() || self.access != Access::Public {
             kinds.push(RateLimited);

@@ -12,6 +12,8 @@ use actix_web::{HttpResponse, ResponseError};
 use mass_domain::access::{Forbidden, Permission};
 use mass_domain::json::SyntaxError;
 use mass_domain::port::PortError;
+use mass_domain::second_factor::FactorNeeded;
+use mass_domain::tenancy::Suspended;
 use mass_domain::trace::RequestId;
 use mass_domain::validation::Violation;
 use schemars::JsonSchema;
@@ -60,10 +62,14 @@ problem_kinds! {
     Unauthenticated = "unauthenticated", UNAUTHORIZED, "A valid bearer token is needed";
     /// Wrong address or password.
     InvalidCredentials = "invalid-credentials", UNAUTHORIZED, "The e-mail address or the password is wrong";
+    /// The password is right, and the code of the second factor is missing or wrong.
+    SecondFactorCode = "second-factor-code-required", UNAUTHORIZED, "The code of the second factor is needed";
     /// A refresh token that opens no session.
     InvalidRefreshToken = "invalid-refresh-token", UNAUTHORIZED, "The refresh token is not valid";
     /// The caller lacks a permission.
     Forbidden = "forbidden", FORBIDDEN, "The permission is missing";
+    /// The caller has to enrol a second factor, or to prove it anew.
+    SecondFactorRequired = "second-factor-required", FORBIDDEN, "The second factor is needed first";
     /// The calling key is bound to addresses or expires.
     BoundKey = "bound-key", FORBIDDEN, "A key with bounds lets nobody log in";
     /// The document names another tenant.
@@ -74,6 +80,8 @@ problem_kinds! {
     RegistrationClosed = "registration-closed", FORBIDDEN, "Registration is closed";
     /// The tenant has used up its space.
     StorageQuota = "quota-exceeded", FORBIDDEN, "The tenant's space is used up";
+    /// The tenant is suspended.
+    TenantSuspended = "tenant-suspended", FORBIDDEN, "The tenant is suspended";
     /// No such path, or no such object for this caller.
     NotFound = "not-found", NOT_FOUND, "There is nothing here";
     /// The path takes other methods.
@@ -86,14 +94,30 @@ problem_kinds! {
     Conflict = "conflict", CONFLICT, "Something else is stored under the same natural key";
     /// There is no way from the present status to the one asked for.
     TransitionNotAllowed = "transition-not-allowed", CONFLICT, "The request cannot move to this status";
+    /// The caller has no second factor that could be proved, or one that would have to be removed first.
+    SecondFactorConflict = "second-factor-conflict", CONFLICT, "The caller has no second factor, or has one already";
     /// A user with this address exists.
     EmailTaken = "email-taken", CONFLICT, "A user with this e-mail address exists already";
     /// A tenant with this slug exists.
     TenantTaken = "tenant-taken", CONFLICT, "A tenant with this slug exists already";
+    /// The status of the tenant, or its being the caller's own, does not allow the step.
+    TenantNotAllowed = "tenant-not-allowed", CONFLICT, "The tenant does not allow it now";
     /// Nobody could administer the tenant any more.
     LastAdministrator = "last-administrator", CONFLICT, "The tenant would be left without an administrator";
     /// The tenant has as many mapping profiles as it may.
     TooManyMappings = "too-many-mappings", CONFLICT, "The tenant has as many mapping profiles as it may";
+    /// A legal hold forbids the deletion.
+    LegalHold = "legal-hold", CONFLICT, "A legal hold keeps the documents";
+    /// The tenant has as many legal holds as it may.
+    TooManyHolds = "too-many-legal-holds", CONFLICT, "The tenant has as many legal holds as it may";
+    /// The tenant has as many alert rules as it may.
+    TooManyAlertRules = "too-many-alert-rules", CONFLICT, "The tenant has as many alert rules as it may";
+    /// The tenant has as many webhooks, or as many notifications that wait, as it may.
+    TooManyWebhooks = "too-many-webhooks", CONFLICT, "The tenant has as many webhooks or waiting notifications as it may";
+    /// The notification waits, or was delivered.
+    NotificationNotDead = "notification-not-dead", CONFLICT, "The notification is no dead letter";
+    /// The operator has switched webhooks off.
+    WebhooksOff = "webhooks-off", CONFLICT, "Webhooks are switched off";
     /// The tenant has as many savings projects or reports as it may.
     TooManySavings = "too-many-savings", CONFLICT, "The tenant has as many savings projects or reports as it may";
     /// The state of the savings project does not allow the change or the report.
@@ -181,6 +205,12 @@ impl Problem {
     #[must_use]
     pub fn permission(&self) -> Option<Permission> {
         self.members.get("permission")?.as_str()?.parse().ok()
+    }
+
+    /// The rate limit that is used up, where one is: of the `credential` or the `tenant`.
+    #[must_use]
+    pub fn rate_scope(&self) -> Option<&str> {
+        self.members.get("scope").filter(|_| self.kind == ProblemKind::RateLimited)?.as_str()
     }
 
     /// Marks it as recorded in the audit trail, so that the gate does not record it again.
@@ -356,6 +386,27 @@ impl Problem {
             Ok(value) => problem.header(header::WWW_AUTHENTICATE, value),
             Err(_) => problem,
         }
+    }
+}
+
+impl From<Suspended> for Problem {
+    fn from(Suspended: Suspended) -> Self {
+        Self::new(ProblemKind::TenantSuspended).detail("The administrators of the platform have suspended the tenant.")
+    }
+}
+
+impl From<FactorNeeded> for Problem {
+    fn from(needed: FactorNeeded) -> Self {
+        let detail = match needed {
+            FactorNeeded::Enrolment => {
+                "The tenant demands a second factor of administrators: enrol one with POST /v1/auth/second-factor."
+            }
+            FactorNeeded::Proof => {
+                "The second factor was not proved within the last 15 minutes: send a code to \
+                 POST /v1/auth/second-factor/prove, and repeat the request."
+            }
+        };
+        Self::new(ProblemKind::SecondFactorRequired).detail(detail).member("needs", needed.as_str())
     }
 }
 

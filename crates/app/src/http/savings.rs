@@ -20,13 +20,14 @@ use self::shapes::{
     SavingsReport, SavingsReportPage, SavingsReportSummary, SavingsSchedule, SavingsTerms,
 };
 use super::body::Valid;
-use super::headers::{entity_tag, if_match, if_none_match};
+use super::headers::{IF_MATCH, IF_NONE_MATCH, entity_tag, if_match, if_none_match};
 use super::operations::{Access, AnswerHeader, Operation, Parameter, Produces, Tag, model};
 use super::parameters::PAGE;
 use super::path::{InPath, PathId, uuid};
 use super::problem::{Problem, ProblemKind};
 use super::query::{Query, page_limit};
-use super::reply::{Call, Reply};
+use super::reply::{Call, NoContent, Reply};
+use super::streams::Streams;
 
 type Service = web::Data<SavingsService>;
 
@@ -60,22 +61,6 @@ const LANGUAGE: Parameter = Parameter::new(
     || json!({"type": "string", "enum": ["en", "es"], "default": "en"}),
 );
 
-const IF_MATCH: Parameter = Parameter::new(
-    "If-Match",
-    "The entity tag that the client knows; another one at the server gives 412.",
-    entity_tags,
-);
-
-const IF_NONE_MATCH: Parameter = Parameter::new(
-    "If-None-Match",
-    "The entity tag that the client knows; the same one at the server gives 304.",
-    entity_tags,
-);
-
-fn entity_tags() -> serde_json::Value {
-    json!({"type": "string", "examples": ["\"v1\""]})
-}
-
 const ETAG: AnswerHeader = AnswerHeader { name: "ETag", description: "The version of the project.", example: "\"v1\"" };
 
 const LOCATION: AnswerHeader = AnswerHeader {
@@ -85,8 +70,22 @@ const LOCATION: AnswerHeader = AnswerHeader {
 };
 
 /// The operations.
-pub const OPERATIONS: &[Operation] =
-    &[PLAN, CREATE, LIST, GET, REPLACE, ADJUST, DRAW, SCHEDULE, CONFIRM, REQUEST_REPORT, REPORTS, REPORT];
+pub const OPERATIONS: &[Operation] = &[
+    PLAN,
+    CREATE,
+    LIST,
+    GET,
+    REPLACE,
+    DELETE,
+    ADJUST,
+    DRAW,
+    SCHEDULE,
+    CONFIRM,
+    REQUEST_REPORT,
+    REPORTS,
+    REPORT,
+    DELETE_REPORT,
+];
 
 const PLAN: Operation = Operation {
     id: "planSavings",
@@ -214,6 +213,30 @@ async fn replace(
     representation(StatusCode::OK, stored)
 }
 
+const DELETE: Operation = Operation {
+    id: "deleteSavingsProject",
+    summary: "Delete a savings project.",
+    description: "A project with reports gives 409: delete these first, or keep them. The audit trail keeps the fingerprint of every \
+        version.",
+    tag: Some(TAG),
+    in_path: &[SavingsProjectId::PARAMETER],
+    headers: &[IF_MATCH],
+    answers: &[(204, "The project is deleted.")],
+    problems: &[ProblemKind::NotFound, ProblemKind::PreconditionFailed, ProblemKind::SavingsNotAllowed],
+    ..Operation::delete("/v1/savings/projects/{id}", MANAGE, || web::to(delete))
+};
+
+async fn delete(
+    call: Call,
+    service: Service,
+    id: PathId<SavingsProjectId>,
+    query: Query,
+) -> Result<NoContent, Problem> {
+    query.finish()?;
+    service.delete(&call.principal, id.read()?, if_match(call.request()), &call.origin).await?;
+    Ok(NoContent)
+}
+
 const ADJUST: Operation = Operation {
     id: "adjustSavingsProject",
     summary: "Record a non-routine adjustment.",
@@ -339,7 +362,12 @@ const REQUEST_REPORT: Operation = Operation {
     produces: Produces::Json(model::<SavingsReportSummary>),
     answers: &[(202, "The report, which is queued.")],
     answer_headers: &[AnswerHeader { example: "/v1/savings/reports/0199d3a0-0000-7000-8000-000000000001", ..LOCATION }],
-    problems: &[ProblemKind::NotFound, ProblemKind::SavingsNotAllowed, ProblemKind::TooManySavings],
+    problems: &[
+        ProblemKind::StorageQuota,
+        ProblemKind::NotFound,
+        ProblemKind::SavingsNotAllowed,
+        ProblemKind::TooManySavings,
+    ],
     ..Operation::post("/v1/savings/projects/{id}/reports", MANAGE, || web::to(request_report))
 };
 
@@ -387,34 +415,51 @@ const REPORT: Operation = Operation {
     summary: "Fetch a report.",
     description: "Its state, and once it is done its document with the note that signs the document's fingerprint by the key of the \
         audit trail. A refusal to claim a saving is a report like others. A report that is done can be had as CSV (`Accept: \
-        text/csv`) and as a paper with figures (`Accept: application/pdf`), too; another one gives 409 then.",
+        text/csv`) and as a paper with figures (`Accept: application/pdf`), too, which count as streams while they are written; another \
+        one gives 409 then.",
     tag: Some(TAG),
     in_path: &[SavingsReportId::PARAMETER],
     query: &[LANGUAGE],
     produces: Produces::JsonCsvOrPdf(model::<SavingsReport>),
     answers: &[(200, "The report.")],
-    problems: &[ProblemKind::NotFound, ProblemKind::SavingsNotAllowed],
+    problems: &[ProblemKind::NotFound, ProblemKind::SavingsNotAllowed, ProblemKind::TooManyStreams],
     ..Operation::get("/v1/savings/reports/{id}", READ, || web::to(report))
 };
 
 async fn report(
     call: Call,
     service: Service,
+    streams: web::Data<Streams>,
     id: PathId<SavingsReportId>,
     mut query: Query,
 ) -> Result<HttpResponse, Problem> {
-    let language = query.take_with("language", language).unwrap_or_default();
+    let language: Option<Language> = query.take("language");
     query.finish()?;
     let report = service.get_report(&call.principal, id.read()?).await?;
-    download::respond(call.headers(), report, language).await
+    download::respond(&call, &streams, report, language.unwrap_or_default()).await
 }
 
-fn language(text: &str) -> Result<Language, String> {
-    match text {
-        "en" => Ok(Language::English),
-        "es" => Ok(Language::Spanish),
-        _ => Err("Expected en or es.".to_owned()),
-    }
+const DELETE_REPORT: Operation = Operation {
+    id: "deleteSavingsReport",
+    summary: "Delete a report.",
+    description: "Cancels one that waits or is being computed. The audit trail keeps the fingerprint of its document: a copy that \
+        somebody has can still be verified.",
+    tag: Some(TAG),
+    in_path: &[SavingsReportId::PARAMETER],
+    answers: &[(204, "The report is deleted.")],
+    problems: &[ProblemKind::NotFound],
+    ..Operation::delete("/v1/savings/reports/{id}", MANAGE, || web::to(delete_report))
+};
+
+async fn delete_report(
+    call: Call,
+    service: Service,
+    id: PathId<SavingsReportId>,
+    query: Query,
+) -> Result<NoContent, Problem> {
+    query.finish()?;
+    service.delete_report(&call.principal, id.read()?, &call.origin).await?;
+    Ok(NoContent)
 }
 
 fn representation(status: StatusCode, stored: StoredProject) -> Result<Reply<SavingsProject>, Problem> {

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use actix_web::http::{Method, StatusCode};
 use anyhow::Context;
+use mass_alert_service::{Evaluated, Sent};
 use mass_domain::contracts::ContractId;
 use mass_domain::delivery::{Backlog, FailureCode};
-use mass_persistence::{CommitObserver, Database, PoolUse};
+use mass_persistence::{CommitObserver, Database};
 use mass_savings_service::Worked;
 use mass_service::{Attempt, DeliveryObserver, IntakeObserver, RefusedAt};
 use opentelemetry::KeyValue;
@@ -37,6 +38,9 @@ pub struct Metrics {
     backlog: Gauge<u64>,
     periodic: Histogram<f64>,
     reports: Histogram<f64>,
+    evaluations: Histogram<f64>,
+    alert_changes: Counter<u64>,
+    notifications: Counter<u64>,
     projections: Projections,
 }
 
@@ -101,6 +105,14 @@ impl Metrics {
         let periodic = periodic.with_description("How long runs of periodic work took, by what came of them.");
         let reports = meter.f64_histogram("mass.savings.report.duration").with_unit("s");
         let reports = reports.with_description("How long savings reports took to compute, by what came of them.");
+        let evaluations = meter.f64_histogram("mass.alert.evaluation.duration").with_unit("s");
+        let evaluations =
+            evaluations.with_description("How long the alert rules of a tenant took to evaluate, by what came of it.");
+        let alert_changes = meter.u64_counter("mass.alert.changes").with_unit("{alert}");
+        let alert_changes =
+            alert_changes.with_description("Alerts that evaluations have opened, resolved or otherwise changed.");
+        let notifications = meter.u64_counter("mass.notifications").with_unit("{attempt}");
+        let notifications = notifications.with_description("Attempts to tell webhooks, by what came of them.");
         Ok(Self {
             requests: requests.with_boundaries(SECONDS.into()).build(),
             commits: commits.with_boundaries(DOCUMENTS.into()).build(),
@@ -109,6 +121,9 @@ impl Metrics {
             backlog: backlog.build(),
             periodic: periodic.with_boundaries(SECONDS.into()).build(),
             reports: reports.with_boundaries(SECONDS.into()).build(),
+            evaluations: evaluations.with_boundaries(SECONDS.into()).build(),
+            alert_changes: alert_changes.build(),
+            notifications: notifications.build(),
             projections: Projections::new(&meter),
             provider,
             registry,
@@ -135,7 +150,7 @@ impl Metrics {
         let connections = connections.with_description("Connections to the database, by what they do.");
         connections
             .with_callback(move |gauge| {
-                for (pool, usage) in load().into_iter().flat_map(|load| pools(load.reads, load.writes)) {
+                for (pool, usage) in load().into_iter().flat_map(|load| load.pools) {
                     for (state, count) in [("used", usage.used), ("idle", usage.idle)] {
                         gauge.observe(count.into(), &[KeyValue::new("pool", pool), KeyValue::new("state", state)]);
                     }
@@ -146,7 +161,7 @@ impl Metrics {
         let maxima = maxima.with_description("How many connections to the database there can be.");
         maxima
             .with_callback(move |gauge| {
-                for (pool, usage) in limits().into_iter().flat_map(|load| pools(load.reads, load.writes)) {
+                for (pool, usage) in limits().into_iter().flat_map(|load| load.pools) {
                     gauge.observe(usage.limit.into(), &[KeyValue::new("pool", pool)]);
                 }
             })
@@ -184,6 +199,31 @@ impl Metrics {
             Worked::Lost => "lost",
         };
         self.reports.record(took.as_secs_f64(), &[KeyValue::new("outcome", outcome)]);
+    }
+
+    /// Records an evaluation of a tenant's alert rules, or that it failed (`None`).
+    pub fn evaluated(&self, evaluated: Option<Evaluated>, took: Duration) {
+        let outcome = match evaluated {
+            Some(Evaluated::Nothing) => return,
+            Some(Evaluated::Done { changes }) => {
+                self.alert_changes.add(changes as u64, &[]);
+                "done"
+            }
+            Some(Evaluated::Lost) => "lost",
+            None => "failed",
+        };
+        self.evaluations.record(took.as_secs_f64(), &[KeyValue::new("outcome", outcome)]);
+    }
+
+    /// Records an attempt to tell a webhook; `None` if another server has taken it over.
+    pub fn notified(&self, sent: Option<&Sent>) {
+        let outcome = match sent {
+            Some(Sent::Delivered) => "delivered",
+            Some(Sent::Retry { .. }) => "retried",
+            Some(Sent::Dead { .. }) => "dead",
+            None => "lost",
+        };
+        self.notifications.add(1, &[KeyValue::new("outcome", outcome)]);
     }
 
     /// Updates the gauges of the projector.
@@ -243,10 +283,6 @@ impl Projections {
             stopped: stopped.build(),
         }
     }
-}
-
-fn pools(reads: PoolUse, writes: PoolUse) -> [(&'static str, PoolUse); 2] {
-    [("read", reads), ("write", writes)]
 }
 
 /// Returns the label of a method; methods that clients made up share one.

@@ -165,7 +165,7 @@ async fn a_key_gets_only_permissions_that_its_creator_may_grant(app: TestApp) {
 }
 
 async fn a_key_with_the_permission_manages_users_and_keys(app: TestApp) {
-    let permissions = ["keys:manage", "users:manage", "mass:read", "analytics:read"];
+    let permissions = ["keys:manage", "users:manage", "mass:read", "analytics:read", "alerts:read"];
     let created = create(app.founder(), &permissions).await.expect(201);
     let manager = bearer(&app, &created);
     let user = json!({"email": "ana@example.test", "roles": ["viewer"]});
@@ -197,7 +197,8 @@ async fn a_bound_key_cannot_create_or_enable_users(app: TestApp) {
     let user = app.post(USERS).json(&viewer).await.expect(201);
     let path = format!("{USERS}/{}", user.id());
     for bound in [json!({"addresses": ["127.0.0.0/8"]}), json!({"expires_at": "2099-12-31T23:59:59Z"})] {
-        let mut key = json!({"permissions": ["users:manage", "tenants:manage", "mass:read", "analytics:read"]});
+        let mut key =
+            json!({"permissions": ["users:manage", "tenants:manage", "mass:read", "analytics:read", "alerts:read"]});
         key.as_object_mut().unwrap().extend(bound.as_object().unwrap().clone());
         let manager = bearer(&app, &create_with(&app, key).await.expect(201));
         let new = json!({"email": "bea@example.test", "roles": ["viewer"]});

@@ -23,17 +23,21 @@ static METADATA: LazyLock<Value> = LazyLock::new(|| {
 });
 
 /// The crates of the workspace that each crate may depend on.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("mass-admin-service", &["mass-auth", "mass-domain"]),
+    ("mass-alert-service", &["mass-analytics-service", "mass-domain"]),
     ("mass-analytics-service", &["mass-domain"]),
     (
         "mass-app",
         &[
             "mass-admin-service",
+            "mass-alert-service",
             "mass-analytics-service",
             "mass-audit-service",
             "mass-auth",
+            "mass-bridge",
             "mass-console",
+            "mass-demo",
             "mass-domain",
             "mass-mapping",
             "mass-persistence",
@@ -45,13 +49,16 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ),
     ("mass-audit-service", &["mass-domain"]),
     ("mass-auth", &["mass-domain"]),
+    ("mass-bridge", &[]),
     ("mass-console", &[]),
+    ("mass-demo", &[]),
     ("mass-domain", &[]),
     ("mass-mapping", &["mass-domain"]),
     (
         "mass-persistence",
         &[
             "mass-admin-service",
+            "mass-alert-service",
             "mass-analytics-service",
             "mass-audit-service",
             "mass-auth",
@@ -63,7 +70,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("mass-reference-engine", &[]),
     ("mass-savings", &[]),
     ("mass-savings-report", &["mass-domain", "mass-savings"]),
-    ("mass-savings-service", &["mass-analytics-service", "mass-domain", "mass-savings"]),
+    ("mass-savings-service", &["mass-analytics-service", "mass-domain", "mass-savings", "mass-savings-report"]),
     ("mass-service", &["mass-domain", "mass-mapping"]),
 ];
 

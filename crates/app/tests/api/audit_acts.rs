@@ -378,7 +378,7 @@ async fn records_changes_to_settings(app: TestApp) {
     let mut before = Value::Null;
     for decided in [json!(true), json!(false), Value::Null] {
         let answer = set(decided.clone()).await;
-        let shown = |auto_send: &Value| json!({"auto_send": auto_send, "quarantine": null});
+        let shown = |auto_send: &Value| json!({"auto_send": auto_send, "quarantine": null, "second_factor": null});
         let detail = json!({"before": shown(&before), "after": shown(&decided)});
         logs.expect(&answer, &done("settings_set", &founder, json!({"kind": "settings"}), detail));
         set(decided.clone()).await;

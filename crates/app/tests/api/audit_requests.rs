@@ -12,7 +12,6 @@ use crate::support::{TENANT, TestApp};
 
 mod bounds;
 mod imports;
-mod kills;
 
 on_both!(
     records_stored_requests_with_both_fingerprints,

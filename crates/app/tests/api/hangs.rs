@@ -1,5 +1,7 @@
 //! A database server that hangs or restarts: callers get an answer soon, and the service recovers at once.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -106,6 +108,68 @@ async fn a_database_restart_fails_no_request() {
     postgres.restart();
     assert_served(&server, &token).await;
     assert_answered(&server, &token).await;
+}
+
+#[tokio::test]
+async fn what_is_acknowledged_survives_kills_of_the_database() {
+    const KILLS: u32 = 8;
+    let mut postgres = OwnPostgres::start();
+    let workplace = served_by(&postgres);
+    let server = workplace.serve();
+    let token = server.token().await;
+    let mut acknowledged = BTreeSet::new();
+    for round in 0..KILLS {
+        let stored = AtomicU32::new(0);
+        let is_killed = AtomicBool::new(false);
+        let clients = (0..16).map(|client| send_until_killed(&server, &token, (round, client), &stored, &is_killed));
+        let clients = join_all(clients);
+        let killer = async {
+            // All clients have got into step with each other, so that they share commits.
+            while stored.load(Ordering::Relaxed) < 100 + round {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            is_killed.store(true, Ordering::Relaxed);
+            tokio::task::spawn_blocking(move || postgres.kill_and_restart()).await.unwrap()
+        };
+        let (told, restarted) = tokio::join!(clients, killer);
+        postgres = restarted;
+        acknowledged.extend(told.into_iter().flatten());
+        until_ready(&server).await;
+    }
+    let listed: BTreeSet<_> = server.list(&token).await.iter().map(|request| request["id"].to_string()).collect();
+    let lost: Vec<_> = acknowledged.difference(&listed).collect();
+    assert!(acknowledged.len() > 100 * KILLS as usize && lost.is_empty(), "{} of {}", lost.len(), acknowledged.len());
+    server.stop();
+    let verified = workplace.mass(&["audit", "verify", "--live"]);
+    assert_eq!(verified.status, Some(0), "{verified:?}");
+}
+
+/// Sends documents until the first answer after the kill. Returns the ids of the stored ones.
+async fn send_until_killed(
+    server: &Server,
+    token: &str,
+    (round, client): (u32, u32),
+    stored: &AtomicU32,
+    is_killed: &AtomicBool,
+) -> Vec<String> {
+    let mut ids = Vec::new();
+    for number in 0.. {
+        let body = reading(&format!("dev-{round}-{client}-{number}"));
+        let answer = server.post("/v1/mass-requests", &body).bearer_auth(token).send().await.unwrap();
+        match answer.status().as_u16() {
+            201 => {
+                let answer: Value = answer.json().await.unwrap();
+                ids.push(answer["id"].to_string());
+                stored.fetch_add(1, Ordering::Relaxed);
+            }
+            503 if is_killed.load(Ordering::Relaxed) => {}
+            other => panic!("{other}: {}", server.logged()),
+        }
+        if is_killed.load(Ordering::Relaxed) {
+            break;
+        }
+    }
+    ids
 }
 
 /// Makes many concurrent calls; none may be refused.

@@ -18,6 +18,9 @@ on_both!(
     a_list_has_pages_by_name,
     a_tenant_has_at_most_100_profiles,
     a_failed_change_is_not_made,
+    a_preview_shows_what_a_profile_makes_of_a_file,
+    a_preview_shows_at_most_20_records,
+    a_file_that_a_profile_cannot_read_has_no_preview,
 );
 
 also_restricted!(a_profile_is_kept_and_replaced, each_tenant_has_its_own_profiles, a_list_has_pages_by_name);
@@ -37,6 +40,63 @@ pub(crate) async fn keep_text(app: &TestApp, name: &str, profile: &str) -> Answe
 fn put(app: &TestApp, name: &str, profile: &str) -> Call {
     let call = app.founder().put(&format!("{MAPPINGS}/{name}"));
     call.header("Content-Type", "application/toml").bytes(profile)
+}
+
+/// Asks for a preview of the head of a file.
+fn preview(app: &TestApp, name: &str, head: &str) -> Call {
+    let call = app.founder().post(&format!("{MAPPINGS}/{name}/preview"));
+    call.header("Content-Type", "application/octet-stream").bytes(head)
+}
+
+async fn a_preview_shows_what_a_profile_makes_of_a_file(app: TestApp) {
+    let profile = json!({
+        "contract": "device/2.0",
+        "time": {"from": "Time"},
+        "members": {
+            "device.id": {"value": "pdu-1"},
+            "metrics.power_kw": {"from": "Watts", "unit": "w->kw", "type": "number"},
+            "metrics.humidity_percent": {"from": "RH", "type": "number"},
+        },
+    });
+    keep(&app, "pdu", &profile).await;
+    let before = app.database().count("audit_events");
+    let rows = "Time,Watts,RH\n2026-01-05T09:00:00Z,412,40\nyesterday,412,40\n2026-01-05T11:00:00Z,412,400\n";
+    let shown = preview(&app, "pdu", rows).await.expect(200).json();
+    assert_eq!((&shown["contract"], &shown["more"]), (&json!("device/2.0"), &json!(false)));
+    let items = shown["items"].as_array().unwrap();
+    let verdicts: Vec<_> = items.iter().map(|item| (item["line"].as_u64(), item["valid"].as_bool())).collect();
+    assert_eq!(verdicts, [(Some(2), Some(true)), (Some(3), Some(false)), (Some(4), Some(false))]);
+    assert_eq!(items[0]["document"]["metrics"]["power_kw"], 0.412);
+    assert_eq!(items[0]["source"], "2026-01-05T09:00:00Z,412,40");
+    assert_eq!((&items[1]["document"], &items[1]["violations"][0]["pointer"]), (&Value::Null, &json!("Time")));
+    assert_eq!(items[2]["violations"][0]["pointer"], "/metrics/humidity_percent");
+    assert_eq!(app.database().count("mass_requests"), 0);
+    assert_eq!(app.database().count("audit_events"), before);
+}
+
+async fn a_preview_shows_at_most_20_records(app: TestApp) {
+    keep_text(&app, "site-7", &simple("A")).await;
+    for (count, more) in [(20, false), (21, true)] {
+        let shown = preview(&app, "site-7", &rows(count)).await.expect(200).json();
+        assert_eq!((shown["items"].as_array().unwrap().len(), &shown["more"]), (20, &json!(more)));
+    }
+}
+
+async fn a_file_that_a_profile_cannot_read_has_no_preview(app: TestApp) {
+    keep_text(&app, "site-7", &simple("A")).await;
+    preview(&app, "site-7", "B\n1\n").await.expect_problem(400, "bad-request");
+    preview(&app, "site-8", "A\n1\n").await.expect_problem(404, "not-found");
+    let long = preview(&app, "site-7", &rows((1 << 19) - 1)).await.expect(200).json();
+    assert_eq!(long["more"], true);
+    preview(&app, "site-7", &rows(1 << 19)).await.expect_problem(413, "too-large");
+    let json = app.founder().post(&format!("{MAPPINGS}/site-7/preview")).json(&json!({}));
+    json.await.expect_problem(415, "unsupported-media-type");
+    app.user(Role::Viewer).await.post(&format!("{MAPPINGS}/site-7/preview")).await.expect_problem(403, "forbidden");
+}
+
+/// A table with one column.
+fn rows(count: usize) -> String {
+    format!("A\n{}", "1\n".repeat(count))
 }
 
 fn simple(column: &str) -> String {

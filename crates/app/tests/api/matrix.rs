@@ -5,6 +5,7 @@
 
 use futures_util::stream::{self, StreamExt};
 use mass_domain::access::{Permission, Role};
+use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -15,8 +16,8 @@ use crate::support::{FOUNDER, OTHER_TENANT, PASSWORD, TENANT, TestApp};
 
 use Needs::{Nothing, Permits, PermitsToGive, Person, Token};
 use Permission::{
-    AnalyticsRead, AuditRead, DeliveriesManage, KeysManage, MassRead, MassWrite, MetricsRead, SavingsManage,
-    SettingsManage, TenantsManage, UsersManage,
+    AlertsManage, AlertsRead, AnalyticsRead, AuditRead, DeliveriesManage, KeysManage, MassRead, MassWrite, MetricsRead,
+    SavingsManage, SettingsManage, TenantsManage, UsersManage,
 };
 
 on_both!(every_caller_gets_what_the_table_says);
@@ -36,7 +37,16 @@ const TABLE: &[(&str, Needs, u16, Object)] = &[
     ("POST /v1/auth/register", Nothing, 204, Object::None),
     ("POST /v1/auth/logout", Token, 204, Object::None),
     ("POST /v1/auth/password", Person, 204, Object::None),
+    // None of them has a second factor yet.
+    ("GET /v1/auth/second-factor", Token, 200, Object::None),
+    ("POST /v1/auth/second-factor/confirm", Person, 409, Object::None),
+    ("POST /v1/auth/second-factor/prove", Person, 409, Object::None),
+    ("POST /v1/auth/second-factor/recovery-codes", Person, 409, Object::None),
+    ("DELETE /v1/auth/second-factor", Person, 409, Object::None),
+    ("POST /v1/auth/second-factor", Person, 201, Object::None),
     ("GET /v1/auth/me", Token, 200, Object::None),
+    ("GET /v1/auth/sessions", Token, 200, Object::None),
+    ("DELETE /v1/auth/sessions/{id}", Token, 204, Object::Session),
     ("GET /v1/contracts", Token, 200, Object::None),
     ("GET /v1/contracts/{name}/{version}", Token, 200, Object::None),
     ("POST /v1/mass-requests/validate", Permits(MassWrite), 200, Object::None),
@@ -58,6 +68,7 @@ const TABLE: &[(&str, Needs, u16, Object)] = &[
     ("GET /v1/mappings/{name}", Permits(MassRead), 200, Object::Mapping),
     ("PUT /v1/mappings/{name}", Permits(SettingsManage), 201, Object::NewMapping),
     ("DELETE /v1/mappings/{name}", Permits(SettingsManage), 204, Object::Mapping),
+    ("POST /v1/mappings/{name}/preview", Permits(MassWrite), 200, Object::Mapping),
     ("GET /v1/quarantine", Permits(MassRead), 200, Object::None),
     ("GET /v1/quarantine/{id}", Permits(MassRead), 200, Object::Quarantined),
     ("POST /v1/quarantine/{id}/retry", Permits(MassWrite), 201, Object::Quarantined),
@@ -83,6 +94,23 @@ const TABLE: &[(&str, Needs, u16, Object)] = &[
     ("POST /v1/savings/projects/{id}/reports", Permits(SavingsManage), 202, Object::Project),
     ("GET /v1/savings/projects/{id}/reports", Permits(AnalyticsRead), 200, Object::Project),
     ("GET /v1/savings/reports/{id}", Permits(AnalyticsRead), 200, Object::Report),
+    ("DELETE /v1/savings/reports/{id}", Permits(SavingsManage), 204, Object::Report),
+    ("DELETE /v1/savings/projects/{id}", Permits(SavingsManage), 204, Object::Undrawn),
+    ("GET /v1/alerts", Permits(AlertsRead), 200, Object::None),
+    ("GET /v1/alerts/{id}", Permits(AlertsRead), 200, Object::Alert),
+    ("POST /v1/alerts/{id}/acknowledge", Permits(AlertsManage), 200, Object::Alert),
+    ("GET /v1/alert-rules", Permits(AlertsRead), 200, Object::None),
+    ("GET /v1/alert-rules/{name}", Permits(AlertsRead), 200, Object::AlertRule),
+    ("PUT /v1/alert-rules/{name}", Permits(AlertsManage), 201, Object::NewAlertRule),
+    ("DELETE /v1/alert-rules/{name}", Permits(AlertsManage), 204, Object::AlertRule),
+    ("GET /v1/webhooks", Permits(SettingsManage), 200, Object::None),
+    ("GET /v1/webhooks/{name}", Permits(SettingsManage), 200, Object::Webhook),
+    ("PUT /v1/webhooks/{name}", Permits(SettingsManage), 201, Object::NewWebhook),
+    ("POST /v1/webhooks/{name}/secret", Permits(SettingsManage), 200, Object::Webhook),
+    ("POST /v1/webhooks/{name}/test", Permits(SettingsManage), 202, Object::Webhook),
+    ("DELETE /v1/webhooks/{name}", Permits(SettingsManage), 204, Object::Webhook),
+    ("GET /v1/notifications", Permits(SettingsManage), 200, Object::None),
+    ("POST /v1/notifications/{id}/replay", Permits(SettingsManage), 200, Object::Notification),
     ("GET /v1/admin/deliveries", Permits(DeliveriesManage), 200, Object::None),
     ("GET /v1/admin/deliveries/{id}", Permits(DeliveriesManage), 200, Object::Delivery),
     ("POST /v1/admin/deliveries/{id}/replay", Permits(DeliveriesManage), 200, Object::Delivery),
@@ -90,10 +118,20 @@ const TABLE: &[(&str, Needs, u16, Object)] = &[
     ("POST /v1/admin/tenants", Permits(TenantsManage), 201, Object::None),
     ("GET /v1/admin/tenants", Permits(TenantsManage), 200, Object::None),
     ("GET /v1/admin/tenants/{tenant}", Permits(TenantsManage), 200, Object::Tenant),
+    ("POST /v1/admin/tenants/{tenant}/suspend", Permits(TenantsManage), 200, Object::Spare),
+    ("POST /v1/admin/tenants/{tenant}/resume", Permits(TenantsManage), 200, Object::Spare),
+    ("POST /v1/admin/tenants/{tenant}/deletion", Permits(TenantsManage), 202, Object::Spare),
+    ("POST /v1/admin/tenants/{tenant}/deletion/cancel", Permits(TenantsManage), 200, Object::Spare),
+    ("GET /v1/admin/usage", Permits(TenantsManage), 200, Object::None),
     ("POST /v1/admin/users", PermitsToGive(UsersManage), 201, Object::None),
     ("GET /v1/admin/users", Permits(UsersManage), 200, Object::None),
     ("GET /v1/admin/users/{id}", Permits(UsersManage), 200, Object::User),
     ("PATCH /v1/admin/users/{id}", PermitsToGive(UsersManage), 200, Object::User),
+    ("POST /v1/admin/users/{id}/password", PermitsToGive(UsersManage), 200, Object::User),
+    ("DELETE /v1/admin/users/{id}/second-factor", PermitsToGive(UsersManage), 204, Object::User),
+    ("DELETE /v1/admin/users/{id}", PermitsToGive(UsersManage), 204, Object::User),
+    ("GET /v1/admin/sessions", Permits(UsersManage), 200, Object::None),
+    ("DELETE /v1/admin/sessions/{id}", PermitsToGive(UsersManage), 204, Object::OtherSession),
     ("POST /v1/admin/api-keys", Permits(KeysManage), 201, Object::None),
     ("GET /v1/admin/api-keys", Permits(KeysManage), 200, Object::None),
     ("GET /v1/admin/api-keys/{id}", Permits(KeysManage), 200, Object::ApiKey),
@@ -102,11 +140,18 @@ const TABLE: &[(&str, Needs, u16, Object)] = &[
     ("GET /v1/audit/checkpoint", Permits(AuditRead), 200, Object::None),
     ("GET /v1/audit/proofs/inclusion", Permits(AuditRead), 200, Object::None),
     ("GET /v1/audit/proofs/consistency", Permits(AuditRead), 200, Object::None),
+    ("GET /v1/audit/security-events", Permits(AuditRead), 200, Object::None),
     ("GET /v1/audit/export", Permits(AuditRead), 200, Object::None),
     ("GET /v1/admin/quotas", Permits(SettingsManage), 200, Object::None),
     ("PUT /v1/admin/quotas", Permits(SettingsManage), 200, Object::None),
     ("GET /v1/admin/settings", Permits(SettingsManage), 200, Object::None),
     ("PUT /v1/admin/settings", Permits(SettingsManage), 200, Object::None),
+    ("GET /v1/admin/retention", Permits(SettingsManage), 200, Object::None),
+    ("PUT /v1/admin/retention", Permits(SettingsManage), 200, Object::None),
+    ("GET /v1/admin/legal-holds", Permits(SettingsManage), 200, Object::None),
+    // Last, since holds refuse deletions.
+    ("POST /v1/admin/legal-holds", Permits(SettingsManage), 201, Object::None),
+    ("POST /v1/admin/legal-holds/{id}/release", Permits(SettingsManage), 204, Object::Hold),
 ];
 
 /// An id that does not exist for any kind of object.
@@ -118,9 +163,11 @@ const MALFORMED: &str = "NO-ID";
 const fn roles_with(permission: Permission) -> &'static [Role] {
     use Role::{Admin, Auditor, Operator, PlatformAdmin, Viewer};
     match permission {
-        Permission::MassRead | Permission::AnalyticsRead => &[Viewer, Operator, Auditor, Admin],
+        Permission::MassRead | Permission::AnalyticsRead | Permission::AlertsRead => {
+            &[Viewer, Operator, Auditor, Admin]
+        }
         Permission::MassWrite => &[Operator],
-        Permission::DeliveriesManage | Permission::SavingsManage => &[Operator, Admin],
+        Permission::DeliveriesManage | Permission::SavingsManage | Permission::AlertsManage => &[Operator, Admin],
         Permission::AuditRead => &[Auditor, Admin],
         Permission::UsersManage | Permission::KeysManage | Permission::SettingsManage => &[Admin],
         Permission::TenantsManage => &[PlatformAdmin],
@@ -148,11 +195,24 @@ enum Object {
     Delivery,
     Device,
     User,
+    /// A session of a user who logs in for nothing else.
+    OtherSession,
     ApiKey,
+    /// Belongs to one user.
+    Session,
     Mapping,
     /// A name that no mapping profile has yet.
     NewMapping,
     Quarantined,
+    Alert,
+    AlertRule,
+    /// A name that no alert rule has yet.
+    NewAlertRule,
+    Webhook,
+    /// A name that no webhook has yet.
+    NewWebhook,
+    /// A dead notification.
+    Notification,
     /// A savings project with a baseline.
     Project,
     /// A crossover without a schedule.
@@ -161,8 +221,11 @@ enum Object {
     Drawn,
     /// A savings report.
     Report,
+    Hold,
     /// Belongs to nobody: a caller who may see tenants sees all of them.
     Tenant,
+    /// A suspended tenant that nobody uses.
+    Spare,
 }
 
 /// The owner of the object.
@@ -177,18 +240,26 @@ enum Whose {
 impl Object {
     const fn cases(self) -> &'static [Whose] {
         match self {
-            Self::None | Self::NewMapping => &[Whose::Own],
+            Self::None | Self::NewMapping | Self::NewAlertRule | Self::NewWebhook => &[Whose::Own],
+            Self::Spare => &[Whose::Own, Whose::Nobodys, Whose::Malformed],
             Self::Request
             | Self::Delivery
             | Self::Device
             | Self::User
+            | Self::OtherSession
             | Self::ApiKey
+            | Self::Session
             | Self::Mapping
             | Self::Quarantined
+            | Self::Alert
+            | Self::AlertRule
+            | Self::Webhook
+            | Self::Notification
             | Self::Project
             | Self::Undrawn
             | Self::Drawn
             | Self::Report
+            | Self::Hold
             | Self::Tenant => &[Whose::Own, Whose::Foreign, Whose::Nobodys, Whose::Malformed],
         }
     }
@@ -268,6 +339,7 @@ fn documented_needs(operation: &Operation) -> Needs {
         Some(permission) => Permits(permission),
         None if operation.is_public() => Nothing,
         None if operation.path == "/v1/auth/password" => Person,
+        None if operation.path.starts_with("/v1/auth/second-factor") && operation.method != Method::GET => Person,
         None => Token,
     }
 }
@@ -303,10 +375,23 @@ struct Belongings {
     delivery: String,
     device: String,
     user: String,
+    other_session: LiveSession,
     key: String,
+    session: String,
     mapping: String,
     quarantined: String,
+    alert: String,
+    rule: String,
+    webhook: String,
+    notification: String,
     savings: Savings,
+    hold: String,
+}
+
+/// A session and its user.
+struct LiveSession {
+    id: String,
+    user: String,
 }
 
 /// The ids of savings projects and of a report.
@@ -344,17 +429,41 @@ impl<'a> Stage<'a> {
     /// The objects of both tenants, which no call may change.
     async fn standing(&self) -> Vec<Value> {
         let mut found = Vec::new();
-        for Belongings { operator, admin, request, delivery, device, user, key, mapping, quarantined, savings } in
-            [&self.own, &self.foreign]
+        for Belongings {
+            operator,
+            admin,
+            request,
+            delivery,
+            device,
+            user,
+            key,
+            session,
+            other_session,
+            mapping,
+            quarantined,
+            alert,
+            rule,
+            webhook,
+            notification: _,
+            savings,
+            hold: _,
+        } in [&self.own, &self.foreign]
         {
+            let sessions = operator.get("/v1/auth/sessions").await.expect(200).json();
+            let ids: Vec<&Value> = sessions["items"].as_array().unwrap().iter().map(|item| &item["id"]).collect();
+            assert!(ids.contains(&&json!(session)), "{ids:?}");
             for (reader, path) in [
                 (operator, format!("/v1/mass-requests/{request}")),
                 (operator, format!("/v1/admin/deliveries/{delivery}")),
                 (operator, format!("/v1/devices/{device}")),
                 (admin, format!("/v1/admin/users/{user}")),
+                (admin, format!("/v1/admin/sessions?user={}", other_session.user)),
                 (admin, format!("/v1/admin/api-keys/{key}")),
                 (admin, format!("/v1/mappings/{mapping}")),
                 (operator, format!("/v1/quarantine/{quarantined}")),
+                (operator, format!("/v1/alerts/{alert}")),
+                (operator, format!("/v1/alert-rules/{rule}")),
+                (admin, format!("/v1/webhooks/{webhook}")),
                 (operator, format!("/v1/savings/projects/{}", savings.project)),
                 (operator, format!("/v1/savings/projects/{}", savings.undrawn)),
                 (operator, format!("/v1/savings/projects/{}", savings.drawn)),
@@ -378,10 +487,44 @@ impl<'a> Stage<'a> {
             let (status, problem) = row.expected(caller, *whose);
             assert_eq!(answer.status, status, "{case}: {body}");
             let Some(slug) = problem else {
-                let Belongings { request, delivery, device, user, key, mapping, quarantined, .. } = &self.foreign;
+                let Belongings {
+                    request,
+                    delivery,
+                    device,
+                    user,
+                    session,
+                    other_session,
+                    key,
+                    mapping,
+                    quarantined,
+                    hold,
+                    alert,
+                    rule,
+                    webhook,
+                    notification,
+                    ..
+                } = &self.foreign;
                 let Savings { project, undrawn, drawn, report } = &self.foreign.savings;
-                let leaked =
-                    [request, delivery, device, user, key, mapping, quarantined, project, undrawn, drawn, report];
+                let leaked = [
+                    request,
+                    delivery,
+                    device,
+                    user,
+                    session,
+                    &other_session.id,
+                    key,
+                    mapping,
+                    quarantined,
+                    alert,
+                    rule,
+                    webhook,
+                    notification,
+                    project,
+                    undrawn,
+                    drawn,
+                    report,
+                    hold,
+                ];
                 assert!(!leaked.iter().any(|id| body.contains(*id)), "{case}: {body}");
                 continue;
             };
@@ -402,17 +545,27 @@ impl<'a> Stage<'a> {
 
     async fn call(&self, row: &Row<'_>, caller: &Caller, whose: Whose) -> Answer {
         let admitted = matches!(row.needs.verdict(caller.kind), Verdict::Admitted);
+        let body = if admitted { self.fresh_body(row.operation).await } else { row.operation.body() };
+        let client = self.expendable(row, caller).await;
         let id = match whose {
+            Whose::Own if admitted && row.object == Object::Session => {
+                if matches!(caller.kind, Kind::User(_)) {
+                    session(&client).await
+                } else {
+                    NOBODY.to_owned()
+                }
+            }
             Whose::Own if admitted => self.fresh(row.object).await,
             Whose::Own => self.own.id(row.object, TENANT),
             Whose::Foreign => self.foreign.id(row.object, OTHER_TENANT),
             Whose::Nobodys => NOBODY.to_owned(),
             Whose::Malformed => MALFORMED.to_owned(),
         };
-        let body = if admitted { self.fresh_body(row.operation).await } else { row.operation.body() };
-        let caller = self.expendable(row, caller).await;
-        let call = caller.call(row.operation.method.clone(), &row.operation.target(&id));
+        let call = client.call(row.operation.method.clone(), &row.operation.target(&id));
         match body {
+            None if row.operation.path.ends_with("/preview") => {
+                call.header("Content-Type", "text/csv").bytes("A\n1\n").await
+            }
             Some(body) => call.json(&body).await,
             None => call.await,
         }
@@ -421,7 +574,9 @@ impl<'a> Stage<'a> {
     /// The caller, or an equivalent one if the call may end its session or change its password.
     async fn expendable(&self, row: &Row<'_>, caller: &Caller) -> Client {
         match (row.operation.path.as_str(), caller.kind) {
-            ("/v1/auth/logout" | "/v1/auth/password", Kind::User(role)) => self.app.user(role).await,
+            ("/v1/auth/logout" | "/v1/auth/password" | "/v1/auth/sessions/{id}", Kind::User(role)) => {
+                self.app.user(role).await
+            }
             _ => caller.client.clone(),
         }
     }
@@ -431,18 +586,27 @@ impl<'a> Stage<'a> {
         match object {
             Object::None => String::new(),
             Object::Tenant => TENANT.to_owned(),
+            Object::Spare => suspended(self.app.founder()).await,
             Object::Request => send(self.app.founder()).await,
             Object::Delivery => deliver(self.app.founder(), &send(self.app.founder()).await).await,
             Object::Device => measure(self.app, self.app.founder()).await,
             Object::User => invite(self.app.founder()).await,
+            Object::OtherSession => log_in(self.app, self.app.founder()).await.id,
             Object::ApiKey => give_key(self.app.founder()).await,
+            Object::Session => session(self.app.founder()).await,
             Object::Mapping => keep_mapping(self.app.founder()).await,
             Object::NewMapping => Uuid::now_v7().to_string(),
             Object::Quarantined => quarantine(self.app.founder()).await,
+            Object::Alert => raise_alert(self.app, self.app.founder()).await,
+            Object::AlertRule => keep_rule(self.app.founder()).await,
+            Object::NewAlertRule | Object::NewWebhook => Uuid::now_v7().to_string(),
+            Object::Webhook => keep_webhook(self.app, self.app.founder(), "passing").await,
+            Object::Notification => kill_notification(self.app, self.app.founder()).await,
             Object::Project => plan_pilot(self.app.founder()).await,
             Object::Undrawn => plan_crossover(self.app.founder()).await,
             Object::Drawn => draw_crossover(self.app.founder()).await,
-            Object::Report => ask_for_report(self.app.founder()).await,
+            Object::Report => ask_for_report(self.app, self.app.founder()).await,
+            Object::Hold => hold(self.app.founder()).await,
         }
     }
 
@@ -475,6 +639,12 @@ impl Row<'_> {
         match (self.needs.verdict(caller.kind), whose) {
             (Verdict::Unauthenticated, _) => (401, Some("unauthenticated")),
             (Verdict::Forbidden, _) | (Verdict::GivesTooMuch, Whose::Own) => (403, Some("forbidden")),
+            // A key has no session.
+            (Verdict::Admitted, Whose::Own)
+                if self.object == Object::Session && matches!(caller.kind, Kind::Key(_)) =>
+            {
+                (404, Some("not-found"))
+            }
             (Verdict::Admitted, Whose::Own) => (self.success, None),
             (Verdict::Admitted, Whose::Foreign) if self.object == Object::Tenant => (self.success, None),
             (Verdict::Admitted | Verdict::GivesTooMuch, Whose::Foreign | Whose::Nobodys | Whose::Malformed) => {
@@ -489,10 +659,34 @@ impl Belongings {
         let (request, user, key) = (send(&operator).await, invite(&admin).await, give_key(&admin).await);
         let (delivery, mapping) = (deliver(&operator, &request).await, keep_mapping(&admin).await);
         let (quarantined, device) = (quarantine(&operator).await, measure(app, &operator).await);
-        let (project, report) = (plan_pilot(&operator).await, ask_for_report(&operator).await);
+        let (project, report) = (plan_pilot(&operator).await, ask_for_report(app, &operator).await);
         let (undrawn, drawn) = (plan_crossover(&operator).await, draw_crossover(&operator).await);
+        let (alert, rule) = (raise_alert(app, &operator).await, keep_rule(&operator).await);
+        let (webhook, notification) =
+            (keep_webhook(app, &admin, "standing").await, kill_notification(app, &admin).await);
+        let other_session = log_in(app, &admin).await;
         let savings = Savings { project, undrawn, drawn, report };
-        Self { operator, admin, request, delivery, device, user, key, mapping, quarantined, savings }
+        let session = session(&operator).await;
+        let hold = hold(&admin).await;
+        Self {
+            operator,
+            admin,
+            request,
+            delivery,
+            device,
+            user,
+            key,
+            session,
+            other_session,
+            mapping,
+            quarantined,
+            alert,
+            rule,
+            webhook,
+            notification,
+            savings,
+            hold,
+        }
     }
 
     fn id(&self, object: Object, tenant: &str) -> String {
@@ -502,15 +696,24 @@ impl Belongings {
             Object::Delivery => self.delivery.clone(),
             Object::Device => self.device.clone(),
             Object::User => self.user.clone(),
+            Object::OtherSession => self.other_session.id.clone(),
             Object::ApiKey => self.key.clone(),
+            Object::Session => self.session.clone(),
             Object::Mapping => self.mapping.clone(),
             Object::NewMapping => "new".to_owned(),
             Object::Quarantined => self.quarantined.clone(),
+            Object::Alert => self.alert.clone(),
+            Object::AlertRule => self.rule.clone(),
+            Object::NewAlertRule | Object::NewWebhook => "new".to_owned(),
+            Object::Webhook => self.webhook.clone(),
+            Object::Notification => self.notification.clone(),
             Object::Project => self.savings.project.clone(),
             Object::Undrawn => self.savings.undrawn.clone(),
             Object::Drawn => self.savings.drawn.clone(),
             Object::Report => self.savings.report.clone(),
+            Object::Hold => self.hold.clone(),
             Object::Tenant => tenant.to_owned(),
+            Object::Spare => "spare".to_owned(),
         }
     }
 }
@@ -564,10 +767,27 @@ async fn draw_crossover(client: &Client) -> String {
     id
 }
 
-/// Asks for a savings report; returns its id.
-async fn ask_for_report(client: &Client) -> String {
+/// Asks for a savings report, for which those that wait make room; returns its id.
+async fn ask_for_report(app: &TestApp, client: &Client) -> String {
+    app.execute("DELETE FROM savings_queue");
     let project = plan_pilot(client).await;
     client.post(&format!("/v1/savings/projects/{project}/reports")).await.expect(202).id()
+}
+
+/// Sets a legal hold on documents that nobody sends; returns its id.
+async fn hold(client: &Client) -> String {
+    let new = json!({"reason": "A claim.", "contract": "enterprise/1.1"});
+    client.post("/v1/admin/legal-holds").json(&new).await.expect(201).id()
+}
+
+/// Creates a tenant and suspends it; returns its slug.
+async fn suspended(client: &Client) -> String {
+    let slug = format!("tenant-{}", Uuid::now_v7());
+    let admin = json!({"email": format!("{slug}@example.test"), "password": PASSWORD});
+    client.post("/v1/admin/tenants").json(&json!({"id": slug, "admin": admin})).await.expect(201);
+    let reason = json!({"reason": "Nobody uses it."});
+    client.post(&format!("/v1/admin/tenants/{slug}/suspend")).json(&reason).await.expect(200);
+    slug
 }
 
 /// Creates a user; returns its id.
@@ -575,9 +795,24 @@ async fn invite(client: &Client) -> String {
     client.post("/v1/admin/users").json(&new_user()).await.expect(201).id()
 }
 
+/// Creates a user and logs it in; returns its session.
+async fn log_in(app: &TestApp, client: &Client) -> LiveSession {
+    let new = new_user();
+    let user = client.post("/v1/admin/users").json(&new).await.expect(201).id();
+    let credentials = json!({"email": new["email"], "password": new["password"]});
+    app.anonymous().post("/v1/auth/login").json(&credentials).await.expect(200);
+    let sessions = client.get(&format!("/v1/admin/sessions?user={user}")).await.expect(200);
+    LiveSession { id: sessions.text("/items/0/id"), user }
+}
+
 /// Creates an API key; returns its id.
 async fn give_key(client: &Client) -> String {
     create_key(client, MassRead).await.id()
+}
+
+/// Returns the id of the newest session of a user.
+async fn session(client: &Client) -> String {
+    client.get("/v1/auth/sessions?limit=1").await.expect(200).text("/items/0/id")
 }
 
 /// Stores a mapping profile; returns its name.
@@ -585,6 +820,49 @@ async fn keep_mapping(client: &Client) -> String {
     let name = Uuid::now_v7().to_string();
     let profile = json!({"contract": "simple/1.0", "members": {"a": "A"}});
     client.put(&format!("/v1/mappings/{name}")).json(&profile).await.expect(201).text("/name")
+}
+
+/// Stores an alert rule; returns its name.
+pub(crate) async fn keep_rule(client: &Client) -> String {
+    let name = Uuid::now_v7().to_string();
+    let rule = json!({"condition": {"kind": "dead_letters"}, "enabled": false});
+    client.put(&format!("/v1/alert-rules/{name}")).json(&rule).await.expect(201).text("/name")
+}
+
+/// Opens an alert of a rule of its own; returns its id.
+pub(crate) async fn raise_alert(app: &TestApp, client: &Client) -> String {
+    quarantine(client).await;
+    let name = Uuid::now_v7().to_string();
+    let rule = json!({"condition": {"kind": "quarantine_growth", "records": 1, "within_seconds": 604_800}});
+    client.put(&format!("/v1/alert-rules/{name}")).json(&rule).await.expect(201);
+    loop {
+        // Another call may have changed rules, or be evaluating them.
+        app.evaluate().await;
+        let alerts = client.get(&format!("/v1/alerts?rule={name}")).await.expect(200).json();
+        if let Some(id) = alerts["items"][0]["id"].as_str() {
+            return id.to_owned();
+        }
+    }
+}
+
+/// Stores a webhook, for which those of calls before make room; returns its name.
+pub(crate) async fn keep_webhook(app: &TestApp, client: &Client, description: &str) -> String {
+    app.execute(
+        "DELETE FROM webhooks WHERE description = 'passing' AND name NOT IN
+            (SELECT name FROM webhooks WHERE description = 'passing' ORDER BY name DESC LIMIT 4)",
+    );
+    let name = Uuid::now_v7().to_string();
+    let webhook = json!({"url": "https://hooks.example/", "description": description});
+    client.put(&format!("/v1/webhooks/{name}")).json(&webhook).await.expect(201).text("/name")
+}
+
+/// Leaves a dead notification of a webhook that is gone; returns its id.
+async fn kill_notification(app: &TestApp, client: &Client) -> String {
+    let webhook = keep_webhook(app, client, "passing").await;
+    let id = client.post(&format!("/v1/webhooks/{webhook}/test")).await.expect(202).id();
+    app.execute("DELETE FROM notification_queue");
+    app.execute("UPDATE notifications SET state = 'dead'");
+    id
 }
 
 async fn create_key(client: &Client, permission: Permission) -> Answer {

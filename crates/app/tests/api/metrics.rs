@@ -116,7 +116,8 @@ async fn commits_queues_and_pools_are_shown(app: TestApp) {
     assert_eq!(value(&lines(&app, "mass_commit_batch_size_sum", &[]).await), 2.0);
     assert_eq!(value(&lines(&app, "mass_queue_depth", &["queue=\"commit\""]).await), 0.0);
     assert_eq!(lines(&app, "mass_queue_depth", &[]).await.len(), 1);
-    for pool in ["read", "write"] {
+    app.get("/v1/sites").await.expect(200);
+    for (pool, least) in [("read", 1.0), ("write", 1.0), ("analytics", 1.0), ("projection", 0.0), ("export", 0.0)] {
         let pool = format!("pool=\"{pool}\"");
         let mut open = 0.0;
         for state in ["used", "idle"] {
@@ -125,7 +126,7 @@ async fn commits_queues_and_pools_are_shown(app: TestApp) {
             open += value(&shown);
         }
         let limit = value(&lines(&app, "mass_db_pool_connections_limit", &[&pool]).await);
-        assert!(open >= 1.0 && open <= limit, "{pool}: {open} of {limit}");
+        assert!(open >= least && open <= limit, "{pool}: {open} of {limit}");
     }
 }
 
@@ -197,19 +198,30 @@ async fn runs_of_periodic_work_are_measured_by_task_and_outcome(app: TestApp) {
 
 async fn operations_md_explains_exactly_the_metrics(app: TestApp) {
     let engine = ReferenceEngine::sound();
-    let app = app.another_with(&[("--engine-url", &engine.url()), ("--auto-send", "true")]).await;
+    let (url, host) = (engine.url(), "127.0.0.1");
+    let app =
+        app.another_with(&[("--engine-url", &url), ("--auto-send", "true"), ("--webhook-private-hosts", host)]).await;
     app.post("/v1/mass-requests").json(&reading("dev-1")).await.expect(201);
     let worker = app.work();
     ends(&app, "dev-1", "done").await;
     worker.finish().await;
     app.post("/v1/mass-requests").body("{").await.expect(400);
+    // Whatever the engine answers to it, it is an attempt.
+    app.founder().put("/v1/webhooks/pager").json(&json!({"url": url})).await.expect(201);
+    app.founder().post("/v1/webhooks/pager/test").await.expect(202);
     let project = app.post("/v1/savings/projects").json(&savings::whole("hall-2")).await.expect(201).id();
     app.post(&format!("/v1/savings/projects/{project}/reports")).await.expect(202);
+    let rule = json!({"condition": {"kind": "access_granted"}});
+    app.founder().put("/v1/alert-rules/granted").json(&rule).await.expect(201);
     let periodic = app.periodic();
     runs(&app, "rate_limits", "succeeded").await;
-    for metric in
-        ["mass_projection_points_total", "mass_projection_stopped", "mass_savings_report_duration_seconds_count"]
-    {
+    for metric in [
+        "mass_projection_points_total",
+        "mass_projection_stopped",
+        "mass_savings_report_duration_seconds_count",
+        "mass_alert_changes_total",
+        "mass_notifications_total",
+    ] {
         while lines(&app, metric, &[]).await.is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -223,4 +235,26 @@ async fn operations_md_explains_exactly_the_metrics(app: TestApp) {
     let section = section.split("\n## ").next().unwrap();
     let explained = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
     assert_eq!(shown, explained.collect());
+}
+
+/// Rules and panels of metrics that there are not would be silent.
+#[test]
+fn alerts_and_the_dashboard_use_metrics_that_operations_md_explains() {
+    let page = fs::read_to_string(repository().join("docs/operations.md")).unwrap();
+    let explained: BTreeSet<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    for file in ["deploy/prometheus/mass.rules.yaml", "deploy/grafana/mass.json"] {
+        let text = fs::read_to_string(repository().join(file)).unwrap();
+        let words = text.split(|character: char| !character.is_ascii_lowercase() && character != '_');
+        let used: BTreeSet<&str> =
+            words.filter(|word| word.starts_with("mass_") || word.starts_with("http_server_")).collect();
+        assert!(used.len() > 5, "{file}: {used:?}");
+        for name in used {
+            let is_known = ["", "_bucket", "_count", "_sum"]
+                .iter()
+                .filter_map(|ending| name.strip_suffix(ending))
+                .any(|name| explained.contains(name));
+            assert!(is_known, "{file}: {name}");
+        }
+    }
 }

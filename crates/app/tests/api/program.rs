@@ -13,8 +13,24 @@ use crate::support::{AUDIT_KEY, PASSWORD};
 
 const SECRET: &str = "a signing secret of more than 32 bytes";
 const PEPPER: &str = "a password pepper of more than 32 bytes";
-const COMMANDS: [&str; 10] =
-    ["serve", "migrate", "create-user", "reset-password", "import", "export", "audit", "engine", "openapi", "config"];
+const COMMANDS: [&str; 16] = [
+    "serve",
+    "demo",
+    "migrate",
+    "create-user",
+    "reset-password",
+    "import",
+    "export",
+    "audit",
+    "engine",
+    "openapi",
+    "config",
+    "doctor",
+    "backup",
+    "restore",
+    "completions",
+    "man",
+];
 
 workplaces_on_both! {
     a_start_on_an_existing_database_hashes_nothing,
@@ -50,10 +66,10 @@ async fn the_first_start_needs_no_configuration_and_shows_a_password_once() {
 async fn serve_prints_addresses_database_and_password() {
     let workplace = Workplace::sqlite().without("MASS_ADMIN_PASSWORD");
     let mut server = workplace.start_for_people();
-    let lines: Vec<String> = (0..6).map(|_| server.next_line()).collect();
+    let lines: Vec<String> = (0..7).map(|_| server.next_line()).collect();
     let labels: Vec<&str> = lines.iter().map(|line| line.split_whitespace().next().unwrap()).collect();
-    assert_eq!(labels, ["MASS", "API", "Docs", "Database", "Admin", "Password"]);
-    assert!(lines[1].contains("http://127.0.0.1:") && lines[2].trim_end().ends_with("/docs"), "{lines:?}");
+    assert_eq!(labels, ["MASS", "Console", "API", "Docs", "Database", "Admin", "Password"]);
+    assert!(lines[2].contains("http://127.0.0.1:") && lines[3].trim_end().ends_with("/docs"), "{lines:?}");
 }
 
 async fn a_start_on_an_existing_database_hashes_nothing(workplace: Workplace) {
@@ -169,9 +185,12 @@ fn a_wrong_setting_is_named() {
         ("MASS_STREAMS_PER_TENANT", "many"),
         ("MASS_STREAM_BUFFER_BYTES", "16777215"),
         ("MASS_TENANT", "Not A Slug"),
+        ("MASS_TENANT_DELETION_DAYS", "3651"),
         ("MASS_TENANT_RATE_LIMIT_PER_MINUTE", "1.5"),
         ("MASS_TOKEN_ALGORITHM", "RS256"),
         ("MASS_TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("MASS_WEBHOOKS", "perhaps"),
+        ("MASS_WEBHOOK_PRIVATE_HOSTS", "http://hooks.example"),
         ("MASS_WRITE_TIMEOUT_SECONDS", "0"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"),
         ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "grpc://localhost/v1/metrics"),
@@ -186,7 +205,19 @@ fn a_wrong_setting_is_named() {
     let token = Workplace::sqlite().with("MASS_TOKEN", "two words");
     token.write("a.ndjson", "");
     refused(&token.mass(&["import", "a.ndjson", "--url", "http://127.0.0.1:1"]), "MASS_TOKEN");
-    let wrong = wrong.iter().map(|(variable, _)| *variable).chain(["MASS_TOKEN"]);
+    // MQTT has no room for a longer text.
+    let long = "x".repeat(70_000);
+    let of_the_broker = ["MASS_MQTT_USER", "MASS_MQTT_PASSWORD"];
+    for variable in of_the_broker {
+        let workplace = Workplace::sqlite().with("MASS_MQTT_USER", "mass").with(variable, &long);
+        workplace.write(
+            "map.toml",
+            "contract = \"simple/1.0\"\n[read]\nformat = \"ndjson\"\n[members]\na = \"/payload/a\"\n",
+        );
+        let broker = ["--broker", "mqtt://127.0.0.1:1", "--topic", "a", "--map", "map.toml", "--dry-run"];
+        refused(&workplace.mass(&[&["bridge", "mqtt"][..], &broker].concat()), variable);
+    }
+    let wrong = wrong.iter().map(|(variable, _)| *variable).chain(["MASS_TOKEN"]).chain(of_the_broker);
     let named: BTreeSet<String> = wrong.map(str::to_owned).collect();
     assert_eq!(named, configuration(&Workplace::sqlite()).into_iter().map(|(name, _)| name).collect());
 }
@@ -354,6 +385,28 @@ fn the_help_of_each_command_has_an_example() {
     }
     let help = workplace.mass(&["--help"]).stdout;
     assert!(COMMANDS.iter().all(|command| help.contains(&format!("  {command} "))), "{help}");
+}
+
+#[test]
+fn completions_and_manual_pages_know_every_command() {
+    let workplace = Workplace::sqlite();
+    for shell in ["bash", "zsh", "fish"] {
+        let completions = workplace.mass(&["completions", shell]);
+        assert_eq!(completions.status, Some(0), "{completions:?}");
+        assert!(COMMANDS.iter().all(|command| completions.stdout.contains(command)), "{shell}");
+        workplace.write(shell, completions.stdout);
+    }
+    let completed = workplace.shell(
+        "bash -c 'source ./bash; COMP_WORDS=(mass doc); COMP_CWORD=1; _mass mass doc mass; echo ${COMPREPLY[@]}'",
+    );
+    assert_eq!(completed.stdout.trim(), "doctor", "{completed:?}");
+    let written = workplace.mass(&["man", "man1"]);
+    assert_eq!(written.status, Some(0), "{written:?}");
+    for command in COMMANDS {
+        let page = workplace.read(&format!("man1/mass-{command}.1"));
+        assert!(page.contains(".SH NAME") && page.contains("Example: "), "{command}: {page}");
+    }
+    assert!(workplace.read("man1/mass-audit-verify.1").contains("checkpoint"));
 }
 
 #[test]

@@ -109,3 +109,73 @@ async fn a_wrong_import_is_undone_as_documented() {
     }
     assert_eq!(server.list(&token).await.len(), 0);
 }
+
+#[tokio::test]
+async fn the_tutorial_works() {
+    let workplace = Workplace::sqlite().without("MASS_ADMIN_PASSWORD");
+    let server = workplace.serve();
+    let page = "docs/tutorial.md";
+    let headings = ["## Serve", "## Send a day of readings", "## See the figures", "## Prove them", "## Keep them"];
+    let script: String = headings.iter().map(|heading| blocks_of(page, heading)).collect();
+    let password = server.announcement["admin"]["password"].as_str().unwrap();
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_mass")).parent().unwrap();
+    let script = format!("PATH={}:$PATH\n{}", program.display(), adapted(&script, &server.url, password));
+    let session = bash(&workplace, &script);
+    let printed = String::from_utf8_lossy(&session.stdout);
+    assert!(session.status.success(), "{printed}\n{}", String::from_utf8_lossy(&session.stderr));
+    for told in ["96 read, 96 valid", "96 read, 96 accepted", "96 read, 0 accepted, 96 duplicates", "none was changed"]
+    {
+        assert!(printed.contains(told), "{told}: {printed}");
+    }
+    assert!(printed.contains(",power_kw,kW,2026-01-05T00:00:00Z,"), "{printed}");
+    server.stop();
+    workplace.lose_database();
+    let rest = workplace.shell("mass restore first.db --checkpoint kept.txt");
+    assert_eq!(rest.status, Some(0), "{rest:?}");
+    assert_eq!(workplace.lines("SELECT CAST(count(*) AS TEXT) AS line FROM mass_requests"), ["96"]);
+}
+
+/// The pages whose blocks run one after the other, after the log-in of the README.
+const SESSIONS: [&str; 5] =
+    ["docs/alerts.md", "docs/analytics.md", "docs/export.md", "docs/quarantine.md", "docs/retention.md"];
+
+/// The pages that have a test of their own above.
+const OTHERS: [&str; 3] = ["README.md", "docs/import.md", "docs/tutorial.md"];
+
+#[tokio::test]
+async fn the_sessions_of_the_pages_work() {
+    let login = blocks_under("## A first session");
+    let (login, _) = login.split_once("curl -sS --fail-with-body http://127.0.0.1:8000/v1/mass-requests").unwrap();
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_mass")).parent().unwrap();
+    for page in SESSIONS {
+        let workplace = Workplace::sqlite().without("MASS_ADMIN_PASSWORD");
+        let server = workplace.serve();
+        let password = server.announcement["admin"]["password"].as_str().unwrap();
+        let script = adapted(&format!("{login}\n{}", blocks_of_page(page)), &server.url, password);
+        let session = bash(&workplace, &format!("PATH={}:$PATH\n{script}", program.display()));
+        let printed = String::from_utf8_lossy(&session.stdout);
+        assert!(session.status.success(), "{page}: {printed}\n{}", String::from_utf8_lossy(&session.stderr));
+    }
+}
+
+/// Returns the ```bash blocks of a page, those within lists included.
+fn blocks_of_page(page: &str) -> String {
+    let text = fs::read_to_string(repository().join(page)).unwrap();
+    let blocks = text.split("```bash\n").skip(1);
+    blocks.map(|block| block.split("```").next().unwrap().to_owned() + "\n").collect()
+}
+
+/// A block is marked `bash` if a test runs it, and `sh` if it needs what a test has not, such as somebody's proxy.
+#[test]
+fn every_page_with_blocks_to_run_is_run() {
+    let folders = ["", "docs", "docs/gateways", "docs/es", "docs/decisions"];
+    let pages = folders.iter().flat_map(|folder| fs::read_dir(repository().join(folder)).unwrap());
+    let pages = pages.map(|page| page.unwrap().path()).filter(|page| page.extension().is_some_and(|it| it == "md"));
+    let with_blocks = pages.filter(|page| fs::read_to_string(page).unwrap().contains("```bash\n"));
+    let name = |page: std::path::PathBuf| page.strip_prefix(repository()).unwrap().to_str().unwrap().to_owned();
+    let mut found: Vec<String> = with_blocks.map(name).collect();
+    found.sort();
+    let mut run = [&SESSIONS[..], &OTHERS].concat();
+    run.sort_unstable();
+    assert_eq!(found, run);
+}

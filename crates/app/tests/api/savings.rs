@@ -2,6 +2,7 @@
 
 mod pilot;
 mod process;
+mod verify;
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use mass_domain::json as strict;
 use serde_json::{Value, json};
 
 use self::pilot::Pilot;
+use crate::analytics::send;
 use crate::support::TestApp;
 use crate::support::client::{Answer, Client};
 
@@ -23,15 +25,24 @@ on_both!(
     adjustments_are_recorded_within_the_reporting_period,
     a_report_claims_indicates_or_refuses,
     a_report_is_signed_and_pins_what_it_follows_from,
-    a_report_of_too_few_hours_refuses_or_fails_with_its_reason,
+    a_report_of_too_few_hours_refuses_with_its_reason,
     a_crossover_is_reported_as_planned_and_as_treated,
+    a_report_prices_each_hour_by_a_series,
     the_same_report_has_the_same_bytes,
     a_report_that_a_killed_server_left_is_computed_by_another,
+    a_report_and_then_its_project_are_deleted,
+    a_report_that_waits_is_cancelled_by_its_deletion,
+    a_report_is_had_as_csv_and_as_a_paper_once_it_is_done,
     a_plan_predicts_both_designs,
     each_tenant_has_its_own_projects,
+    rules_that_erase_what_a_report_rests_on_name_it,
 );
 
-also_restricted!(a_report_is_signed_and_pins_what_it_follows_from, each_tenant_has_its_own_projects);
+also_restricted!(
+    a_report_is_signed_and_pins_what_it_follows_from,
+    each_tenant_has_its_own_projects,
+    rules_that_erase_what_a_report_rests_on_name_it,
+);
 
 const PROJECTS: &str = "/v1/savings/projects";
 const PLANS: &str = "/v1/savings/plans";
@@ -54,6 +65,13 @@ fn terms(site: &str, baseline: [&str; 2], reporting: [&str; 2]) -> Value {
 
 pub(crate) fn whole(site: &str) -> Value {
     terms(site, [BEGIN, AFTER_8_WEEKS], [AFTER_8_WEEKS, AFTER_12_WEEKS])
+}
+
+/// The terms of the pilot with the prices that its plant reports.
+fn by_series() -> Value {
+    let mut terms = whole("steady");
+    terms["price"] = json!({"series": {"metric": "spot_price", "device_id": "steady-plant"}, "currency": "EUR"});
+    terms
 }
 
 pub(crate) fn crossover(first_day: &str, pairs: u32) -> Value {
@@ -133,6 +151,9 @@ async fn terms_that_break_rules_are_refused_with_each_fault(app: TestApp) {
         ("/design", json!({"kind": "guess"})),
         ("/boundary", json!("cooling")),
         ("/design/baseline/from", json!("yesterday")),
+        ("/price", json!({"currency": "EUR"})),
+        ("/price", json!({"per_kwh": 0.2, "series": {"metric": "spot_price"}, "currency": "EUR"})),
+        ("/price", json!({"series": {"metric": "hvac_power_kw"}, "currency": "EUR"})),
         ("/more", json!(1)),
     ] {
         let mut bad = whole("steady");
@@ -247,14 +268,14 @@ async fn a_report_is_signed_and_pins_what_it_follows_from(app: TestApp) {
     periodic.finish().await;
 }
 
-async fn a_report_of_too_few_hours_refuses_or_fails_with_its_reason(app: TestApp) {
+async fn a_report_of_too_few_hours_refuses_with_its_reason(app: TestApp) {
     let periodic = serving(&app, &[]).await;
     let report = report(&app, &create(app.founder(), &whole("nowhere")).await.id()).await;
-    match report["state"].as_str() {
-        Some("failed") => assert!(report["failure"].is_string() && report["document"].is_null(), "{report}"),
-        Some("done") => assert_eq!(report["document"]["verdict"]["standing"], "refused", "{report}"),
-        _ => panic!("{report}"),
-    }
+    assert_eq!((&report["state"], &report["failure"]), (&json!("done"), &Value::Null), "{report}");
+    let verdict = &report["document"]["verdict"];
+    assert_eq!(verdict["standing"], "refused", "{report}");
+    let reasons: Vec<&Value> = verdict["reasons"].as_array().unwrap().iter().map(|it| &it["reason"]).collect();
+    assert!(reasons.contains(&&json!("too_few_hours")), "{verdict}");
     periodic.finish().await;
 }
 
@@ -273,6 +294,33 @@ async fn a_crossover_is_reported_as_planned_and_as_treated(app: TestApp) {
     let percent = report["document"]["saving"]["percent"].as_f64().unwrap();
     assert!((percent - 10.0).abs() < 2.0, "{percent}");
     assert_ne!(result["as_treated"], report["document"]["saving"]);
+    periodic.finish().await;
+}
+
+async fn a_report_prices_each_hour_by_a_series(app: TestApp) {
+    let periodic = serving(&app, &[Pilot::steady()]).await;
+    let created = create(app.founder(), &by_series()).await;
+    assert_eq!(created.at("/terms/price"), by_series()["price"]);
+    let report_of = async |terms: &Value| report(&app, &create(app.founder(), terms).await.id()).await;
+    let priced = report(&app, &created.id()).await["document"].clone();
+    let (saving, count) = (&priced["saving"], &priced["hours"]["count"]);
+    assert_eq!(
+        (&saving["cost"]["currency"], saving["priced"]["share"].as_f64()),
+        (&json!("EUR"), Some(1.0)),
+        "{saving}"
+    );
+    assert_eq!(&priced["prices"]["count"], count);
+    // The plant works most in the afternoon, when a kWh costs three times as much.
+    let mean = saving["cost"]["amount"].as_f64().unwrap() / saving["energy_kwh"].as_f64().unwrap();
+    assert!((0.15..0.3).contains(&mean), "{mean}");
+
+    let mut of_nobody = by_series();
+    of_nobody["price"]["series"]["device_id"] = json!("nobody");
+    let unpriced = report_of(&of_nobody).await["document"].clone();
+    assert_eq!((&unpriced["saving"]["cost"], &unpriced["saving"]["priced"]["hours"]), (&Value::Null, &json!(0)));
+    assert_eq!(unpriced["saving"]["energy_kwh"], saving["energy_kwh"]);
+    let fixed = report_of(&whole("steady")).await["document"].clone();
+    assert_eq!((fixed.get("prices"), fixed["saving"].get("priced")), (None, None));
     periodic.finish().await;
 }
 
@@ -319,6 +367,75 @@ async fn a_report_that_a_killed_server_left_is_computed_by_another(app: TestApp)
     periodic.finish().await;
 }
 
+async fn a_report_and_then_its_project_are_deleted(app: TestApp) {
+    let periodic = serving(&app, &[]).await;
+    let id = create(app.founder(), &whole("nowhere")).await.id();
+    let report = report(&app, &id).await;
+    let (project, path_of_report) = (path(&id, ""), format!("{REPORTS}/{}", report["id"].as_str().unwrap()));
+    let delete = |path: &str, tag: Option<&'static str>| {
+        let call = app.delete(path);
+        async move { if let Some(tag) = tag { call.header("If-Match", tag).await } else { call.await } }
+    };
+    let viewer = app.user(Role::Viewer).await;
+    viewer.delete(&path_of_report).await.expect_problem(403, "forbidden");
+    delete(&project, None).await.expect_problem(409, "savings-not-allowed");
+    delete(&path_of_report, None).await.expect(204);
+    app.get(&path_of_report).await.expect_problem(404, "not-found");
+    delete(&path_of_report, None).await.expect_problem(404, "not-found");
+    delete(&project, Some("\"v2\"")).await.expect_problem(412, "precondition-failed");
+    delete(&project, Some("\"v1\"")).await.expect(204);
+    app.get(&project).await.expect_problem(404, "not-found");
+    assert_eq!(app.get(PROJECTS).await.expect(200).at("/items"), json!([]));
+    for (action, object, detail) in [
+        ("savings_deleted", json!(id), json!({"version": 1})),
+        ("savings_report_deleted", report["id"].clone(), json!({"project": id, "state": "done"})),
+    ] {
+        let events = app.get(&format!("/v1/audit/events?action={action}")).await.expect(200);
+        assert_eq!((events.at("/items/0/object/id"), events.at("/items/0/detail")), (object, detail));
+        assert_eq!(events.at("/items").as_array().unwrap().len(), 1);
+    }
+    periodic.finish().await;
+}
+
+async fn a_report_that_waits_is_cancelled_by_its_deletion(app: TestApp) {
+    let id = create(app.founder(), &whole("steady")).await.id();
+    let asked = app.post(&path(&id, "/reports")).await.expect(202);
+    app.delete(&format!("{REPORTS}/{}", asked.id())).await.expect(204);
+    assert_eq!(app.database().count("savings_queue"), 0);
+    app.delete(&path(&id, "")).await.expect(204);
+}
+
+async fn a_report_is_had_as_csv_and_as_a_paper_once_it_is_done(app: TestApp) {
+    Pilot::steady().send(app.founder()).await;
+    let id = create(app.founder(), &whole("steady")).await.id();
+    let asked = app.post(&path(&id, "/reports")).await.expect(202);
+    let report = format!("{REPORTS}/{}", asked.id());
+    let get = |query: &str, media_type: &'static str| {
+        let call = app.get(&format!("{report}{query}")).header("Accept", media_type);
+        async move { call.await }
+    };
+    for media_type in ["text/csv", "application/pdf"] {
+        get("", media_type).await.expect_problem(409, "savings-not-allowed");
+    }
+    let periodic = app.periodic();
+    assert_eq!(finished(&app, &asked.id()).await["state"], "done");
+    let csv = get("", "text/csv").await.expect(200);
+    assert_eq!((csv.header("content-type"), csv.header("vary")), (Some("text/csv; charset=utf-8"), Some("Accept")));
+    assert!(csv.body.starts_with(b"section,from,name,value,half_width,unit\nverdict,,standing,claimed,,\n"));
+    let (english, spanish) =
+        (get("", "application/pdf").await.expect(200), get("?language=es", "application/pdf").await.expect(200));
+    assert_eq!(english.header("content-type"), Some("application/pdf"));
+    assert!(english.body.starts_with(b"%PDF-") && spanish.body.starts_with(b"%PDF-"));
+    assert_ne!(english.body, spanish.body);
+    assert_eq!(get("", "application/json").await.expect(200).header("vary"), Some("Accept"));
+    get("?language=de", "application/pdf").await.expect_problem(422, "invalid-parameter");
+    for media_type in ["text/csv", "application/pdf"] {
+        let absent = app.get(&format!("{REPORTS}/0199d3a0-0000-7000-8000-000000000001")).header("Accept", media_type);
+        absent.await.expect_problem(404, "not-found");
+    }
+    periodic.finish().await;
+}
+
 async fn a_plan_predicts_both_designs(app: TestApp) {
     Pilot::steady().send(app.founder()).await;
     app.project().await;
@@ -353,4 +470,39 @@ async fn each_tenant_has_its_own_projects(app: TestApp) {
     let viewer = app.user(Role::Viewer).await;
     viewer.get(&path(&id, "")).await.expect(200);
     viewer.post(&path(&id, "/reports")).await.expect_problem(403, "forbidden");
+}
+
+async fn rules_that_erase_what_a_report_rests_on_name_it(app: TestApp) {
+    const RETENTION: &str = "/v1/admin/retention";
+    let periodic = serving(&app, &[]).await;
+    let readings = Pilot::steady().readings();
+    send(app.founder(), &readings[..24]).await;
+    let (pinned, unsent) =
+        (create(app.founder(), &whole("steady")).await.id(), create(app.founder(), &whole("elsewhere")).await.id());
+    let done = report(&app, &pinned).await;
+    assert_eq!(report(&app, &unsent).await["state"], "done");
+    // What a report does not rest on: later documents, and those of other times.
+    send(app.founder(), &readings[24..26]).await;
+    let put = async |query: &str, rules: Value| {
+        app.founder().put(&format!("{RETENTION}{query}")).json(&json!({"rules": rules})).await
+    };
+    let year = || json!([{"contract": null, "days": 365}]);
+    let told = put("?dry_run=true", year()).await.expect(200).at("/reports");
+    assert_eq!(told.as_array().unwrap().len(), 1, "{told}");
+    assert_eq!(
+        (&told[0]["id"], &told[0]["project_id"], &told[0]["project"]),
+        (&done["id"], &json!(pinned), &json!("Fans"))
+    );
+    let longer = put("?dry_run=true", json!([{"days": 366}])).await.expect(200).text("/reports/0/erases_from");
+    let instant = |text: &str| text.parse::<chrono::DateTime<chrono::Utc>>().unwrap();
+    assert_eq!(instant(&longer) - instant(told[0]["erases_from"].as_str().unwrap()), chrono::TimeDelta::days(1));
+    assert_eq!(app.get(RETENTION).await.expect(200).json()["rules"], json!([]), "nothing was changed");
+    assert_eq!(put("?dry_run=true", json!([{"contract": "simple/1.0", "days": 1}])).await.at("/reports"), json!([]));
+    put("?dry_run=perhaps", year()).await.expect_problem(422, "invalid-parameter");
+
+    assert_eq!(put("", year()).await.expect(200).at("/reports"), told);
+    assert_eq!(app.get(RETENTION).await.expect(200).at("/reports"), told);
+    app.post("/v1/admin/legal-holds").json(&json!({"reason": "The report must be computed anew."})).await.expect(201);
+    assert_eq!(app.get(RETENTION).await.expect(200).at("/reports"), json!([]), "a hold keeps its documents");
+    periodic.finish().await;
 }

@@ -19,6 +19,8 @@ on_both!(
     all_invalid_refresh_tokens_get_the_same_answer,
     access_and_refresh_tokens_are_not_interchangeable,
     logging_out_ends_this_session_at_once,
+    a_user_lists_and_ends_its_sessions,
+    a_user_ends_no_session_of_another_user,
     logout_with_an_api_key_does_nothing,
     disabling_a_user_ends_its_sessions_for_good,
     a_changed_role_applies_from_the_next_request,
@@ -35,6 +37,7 @@ also_restricted!(
     a_refresh_token_works_once_and_its_reuse_ends_the_session,
     only_one_of_concurrent_refreshes_succeeds_and_the_session_ends,
     logging_out_ends_this_session_at_once,
+    a_user_lists_and_ends_its_sessions,
 );
 
 /// The successor of [`SECRET_KEY`].
@@ -146,6 +149,44 @@ async fn logging_out_ends_this_session_at_once(app: TestApp) {
     }
     bearer(&app, &refreshed).post("/v1/auth/logout").await.expect_problem(401, "unauthenticated");
     assert_in(&bearer(&app, &other)).await;
+}
+
+/// The ids of a user's live sessions, newest first, and which one of them calls.
+async fn sessions(client: &Client) -> Vec<(String, bool)> {
+    let page = client.get("/v1/auth/sessions").await.expect(200).json();
+    let item = |item: &Value| (item["id"].as_str().unwrap().to_owned(), item["current"].as_bool().unwrap());
+    page["items"].as_array().unwrap().iter().map(item).collect()
+}
+
+async fn a_user_lists_and_ends_its_sessions(app: TestApp) {
+    let before = sessions(app.founder()).await.len();
+    let (first, second) = (log_in(&app).await, log_in(&app).await);
+    let own = |tokens: &Answer| tokens::decode(&tokens.text("/access_token")).1["sid"].as_str().unwrap().to_owned();
+    let client = bearer(&app, &second);
+    let listed = sessions(&client).await;
+    assert_eq!(listed[..2], [(own(&second), true), (own(&first), false)]);
+    assert_eq!(listed.len(), before + 2);
+    let page = client.get("/v1/auth/sessions?limit=1").await.expect(200);
+    let next = client.get(&format!("/v1/auth/sessions?limit=1&cursor={}", page.text("/next_cursor"))).await.expect(200);
+    assert_eq!(next.text("/items/0/id"), own(&first));
+    assert_eq!(next.text("/items/0/created_at"), next.text("/items/0/refreshed_at"));
+
+    client.delete(&format!("/v1/auth/sessions/{}", own(&first))).await.expect(204);
+    assert_out(&bearer(&app, &first)).await;
+    assert_refused(refresh(&app, &first.text("/refresh_token")).await);
+    assert_eq!(sessions(&client).await.len(), before + 1);
+    client.delete(&format!("/v1/auth/sessions/{}", own(&first))).await.expect_problem(404, "not-found");
+    client.delete(&format!("/v1/auth/sessions/{}", own(&second))).await.expect(204);
+    assert_out(&client).await;
+    let events = app.founder().get("/v1/audit/events?action=session_revoked").await.expect(200).json();
+    assert_eq!(events["items"].as_array().unwrap().len(), 2, "{events}");
+}
+
+async fn a_user_ends_no_session_of_another_user(app: TestApp) {
+    let viewer = app.user(Role::Viewer).await;
+    let (id, _) = sessions(&viewer).await.remove(0);
+    app.founder().delete(&format!("/v1/auth/sessions/{id}")).await.expect_problem(404, "not-found");
+    assert_in(&viewer).await;
 }
 
 async fn logout_with_an_api_key_does_nothing(app: TestApp) {

@@ -28,8 +28,8 @@ const REQUESTS: &str = "/v1/mass-requests";
 
 /// The expected view of a tenant's settings.
 fn shown(auto_send: Option<bool>, in_force: bool) -> Value {
-    let in_force = json!({"auto_send": in_force, "quarantine": false});
-    json!({"auto_send": auto_send, "quarantine": null, "in_force": in_force})
+    let in_force = json!({"auto_send": in_force, "quarantine": false, "second_factor": false});
+    json!({"auto_send": auto_send, "quarantine": null, "second_factor": null, "in_force": in_force})
 }
 
 async fn decide(admin: &Client, auto_send: Option<bool>) -> Answer {

@@ -1,5 +1,6 @@
 //! Shared support: a server for each test, and a client that checks every answer.
 
+pub(crate) mod broker;
 pub(crate) mod client;
 pub(crate) mod collector;
 pub(crate) mod database;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use clap::Parser;
 use mass_admin_service::NewUser;
+use mass_alert_service::Evaluated;
 use mass_analytics_service::Projector;
 use mass_app::config::{SECRETS, Secrets, Settings};
 use mass_app::engine::{RunningWorker, Worker};
@@ -34,8 +36,10 @@ use mass_app::startup::{self, Application};
 use mass_app::telemetry::Telemetry;
 use mass_auth::{Cost, NewPassword};
 use mass_domain::access::{Principal, Role};
+use mass_domain::delivery::WorkerName;
 use mass_domain::tenancy::TenantId;
 use mass_domain::users::Email;
+use mass_persistence::Stores;
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -220,6 +224,11 @@ impl TestApp {
         self.founder.delete(path)
     }
 
+    /// The ports on the database.
+    pub(crate) fn stores(&self) -> &Stores {
+        self.services.database.stores()
+    }
+
     /// Projects all that the audit trail has.
     pub(crate) async fn project(&self) {
         let projector = Projector::new(Arc::clone(&self.services.database.stores().projection));
@@ -233,6 +242,23 @@ impl TestApp {
         let projector = Projector::new(Arc::clone(&self.services.database.stores().projection));
         for tenant in projector.tenants().await.unwrap() {
             projector.rebuild(&tenant).await.unwrap();
+        }
+    }
+
+    /// Evaluates the alert rules of all tenants now.
+    pub(crate) async fn evaluate(&self) {
+        self.execute("UPDATE tenant_tasks SET due_at = '2026-01-01T00:00:00.000000Z' WHERE task = 'alerts'");
+        let evaluator = self.services.alerting.evaluator(WorkerName::parse("test").unwrap());
+        while evaluator.step().await.unwrap() != Evaluated::Nothing {}
+    }
+
+    /// Sends all notifications that wait, whenever they are due.
+    pub(crate) async fn notify(&self) {
+        self.execute("UPDATE notification_queue SET due_at = '2026-01-01T00:00:00.000000Z'");
+        let notifying = self.services.notifying.get_ref().as_ref().unwrap();
+        let notifier = notifying.notifier(WorkerName::parse("test").unwrap());
+        while let Some(claimed) = notifier.claim(&[]).await.unwrap() {
+            notifier.send(claimed).await.unwrap();
         }
     }
 

@@ -21,8 +21,36 @@ const LONGEST_LINE: u64 = 16 << 20;
 /// # Errors
 /// [`VerifyExportError`].
 pub fn verify_export(
+    verifier: ExportVerifier,
+    export: impl BufRead,
+    progress: impl FnMut(u64),
+) -> Result<ExportReport, VerifyExportError> {
+    verify_lines(verifier, export, |_| {}, progress)
+}
+
+/// Verifies an export as [`verify_export`] does, and passes on the canonical text and the leaf hash of each event. Nothing
+/// may be concluded from them before the end has been verified.
+///
+/// # Errors
+/// [`VerifyExportError`].
+pub fn read_export(
+    verifier: ExportVerifier,
+    export: impl BufRead,
+    mut each: impl FnMut(&str, TreeHash),
+    progress: impl FnMut(u64),
+) -> Result<ExportReport, VerifyExportError> {
+    let each = |line: &[u8]| {
+        if let Some((event, leaf_hash)) = str::from_utf8(line).ok().and_then(split) {
+            each(event, leaf_hash);
+        }
+    };
+    verify_lines(verifier, export, each, progress)
+}
+
+fn verify_lines(
     mut verifier: ExportVerifier,
     mut export: impl BufRead,
+    mut each: impl FnMut(&[u8]),
     mut progress: impl FnMut(u64),
 ) -> Result<ExportReport, VerifyExportError> {
     let mut line = Vec::new();
@@ -34,6 +62,7 @@ pub fn verify_export(
         }
         progress(read.try_into().unwrap_or(u64::MAX));
         verifier.line(&line)?;
+        each(&line);
     }
 }
 

@@ -45,11 +45,14 @@ impl ImpliedUsers {
                 };
                 self.users.insert(*id, created);
             }
-            (Action::UserChanged, Object::User(id)) => {
+            (action @ (Action::UserChanged | Action::UserDeleted), Object::User(id)) => {
                 let after = event.detail.get("after");
                 let user = self.users.entry(*id).or_default();
                 user.roles = roles(after.and_then(|after| after.get("roles")));
                 user.disabled = after.and_then(|after| after.get("disabled")).and_then(Value::as_bool);
+                if action == Action::UserDeleted {
+                    user.credentials = credentials(event);
+                }
             }
             (Action::PasswordChanged | Action::PasswordReset, Object::User(id)) => {
                 self.users.entry(*id).or_default().credentials = credentials(event);

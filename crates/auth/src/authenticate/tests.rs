@@ -7,7 +7,7 @@ use mass_domain::api_keys::ApiKey;
 use mass_domain::ids::{ApiKeyId, SessionId, UserId};
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Clock;
-use mass_domain::users::Email;
+use mass_domain::users::{Email, User};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
@@ -55,10 +55,12 @@ fn session() -> (Session, User) {
         email: Email::parse("ana@example.test").unwrap(),
         roles: BTreeSet::from([Role::Viewer]),
         disabled_at: None,
+        deleted_at: None,
+        second_factor_at: None,
         created_at: at(0),
     };
     let (created_at, expires_at) = (at(0), at(100));
-    (Session { id: session_id, tenant_id, user_id, created_at, expires_at, revoked_at: None }, user)
+    (Session { id: session_id, tenant_id, user_id, created_at, expires_at, revoked_at: None, factor_at: None }, user)
 }
 
 fn key_token() -> KeyToken {
@@ -93,6 +95,7 @@ impl Scene {
             sessions: double.clone(),
             attempts: double.clone(),
             api_keys: double.clone(),
+            factors: double.clone(),
         };
         let passwords = Passwords::new(Cost::default(), None, Capacity::default());
         let tokens = AccessTokens::new(keys, TokenAlgorithm::Hs256, TokenLifetime::default());
@@ -133,7 +136,7 @@ impl Scene {
 fn refusal(result: Result<Principal, AuthenticateError>) -> Result<Principal, RefusedCredential> {
     result.map_err(|error| match error {
         AuthenticateError::Refused(refused) => refused,
-        AuthenticateError::Store(error) => panic!("{error:?}"),
+        error @ (AuthenticateError::Suspended(_) | AuthenticateError::Store(_)) => panic!("{error:?}"),
     })
 }
 
@@ -159,6 +162,28 @@ async fn cached_principals_are_not_looked_up_again() {
         assert_eq!(scene.call_by_key().await, Ok(stored_key().key.into_principal()));
         assert_eq!(scene.double.asked(), (call, 2));
     }
+}
+
+#[tokio::test]
+async fn no_credential_of_a_suspended_tenant_is_good_until_it_is_resumed() {
+    let scene = Scene::new();
+    let token = scene.auth.tokens.issue(&subject(), scene.clock.now()).unwrap();
+    let address = Some("192.0.2.1".parse().unwrap());
+    let (session, key) = (token.expose_secret().to_owned(), key_token().expose());
+    for is_suspended in [false, true, true, false] {
+        scene.double.change(|stored| stored.is_suspended = is_suspended);
+        for token in [&session, &key] {
+            let authenticated = scene.auth.authenticate(token, address).await;
+            let is_refused = matches!(authenticated, Err(AuthenticateError::Suspended(_)));
+            assert_eq!((authenticated.is_ok(), is_refused), (!is_suspended, is_suspended));
+            let cached = scene.auth.cached_principal(token, address).unwrap();
+            assert_eq!(cached.is_some(), !is_suspended, "nothing is remembered of a suspended tenant");
+        }
+    }
+    // A credential that is no good does not learn of it.
+    scene.double.change(|stored| stored.is_suspended = true);
+    change_key(&scene, |key| key.revoked_at = Some(at(1)));
+    assert_eq!(scene.call_by_key().await.unwrap_err().code(), "key_revoked");
 }
 
 #[tokio::test]

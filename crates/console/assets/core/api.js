@@ -20,8 +20,8 @@ export class Problem extends Error {
 /** Where the API is: beside the page. */
 export const base = new URL(".", document.baseURI).href;
 
-/** @type {{ token: string | null, renew: () => Promise<boolean>, ended: () => void }} */
-export const credentials = { token: null, renew: async () => false, ended: () => {} };
+/** @type {{ token: string | null, renew: () => Promise<boolean>, prove: () => Promise<boolean>, ended: () => void }} */
+export const credentials = { token: null, renew: async () => false, prove: async () => false, ended: () => {} };
 
 /**
  * @typedef {{ method?: string, query?: Record<string, unknown>, json?: unknown, body?: BodyInit, headers?: Record<string, string>,
@@ -39,7 +39,7 @@ export function search(query) {
 }
 
 /**
- * Calls an operation, once more with a renewed token if the present one has ended.
+ * Calls an operation, once more with a renewed token if the present one has ended, or once the second factor is proved anew.
  * @param {string} path
  * @param {Options} [options]
  * @returns {Promise<Response>}
@@ -51,6 +51,12 @@ export async function call(path, options = {}) {
       credentials.ended();
       throw await problemOf(response);
     }
+    response = await send(path, options);
+  }
+  if (!response.ok) {
+    const problem = await problemOf(response);
+    const needsProof = problem.kind === "second-factor-required" && problem.document.needs === "proof";
+    if (!needsProof || !(await credentials.prove())) throw problem;
     response = await send(path, options);
   }
   if (!response.ok) throw await problemOf(response);

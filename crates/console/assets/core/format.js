@@ -30,12 +30,12 @@ const dates = (options) => kept(Intl.DateTimeFormat, options);
 
 /**
  * @param {number | null | undefined} value
- * @param {number} [digits] after the decimal separator; without it, as many as make four that matter
+ * @param {number} [digits] after the decimal separator; without it, as many as make four that matter, and no zeros at the end
  */
 export function number(value, digits) {
   if (value === null || value === undefined || !Number.isFinite(value)) return NOTHING;
   const places = digits ?? places4(value);
-  return formatter({ minimumFractionDigits: places, maximumFractionDigits: places, useGrouping: "min2" }).format(value);
+  return formatter({ minimumFractionDigits: digits ?? 0, maximumFractionDigits: places, useGrouping: "min2" }).format(value);
 }
 
 /** @param {number} value */

@@ -3,13 +3,28 @@ import { credentials, get } from "./api.js";
 import { recall, store } from "./choices.js";
 import { signal } from "./view.js";
 
-/** @typedef {{ id: string, kind: string, email?: string, tenant_id: string, roles: string[], permissions: string[] }} Caller */
+/**
+ * @typedef {{ id: string, kind: string, email?: string, tenant_id: string, roles: string[], permissions: string[],
+ *   second_factor?: { required: boolean, enrolled: boolean, fresh_until: string | null } }} Caller
+ */
 
 /** @type {import("../vendor/signals.js").Signal<Caller | null>} */
 export const caller = signal(/** @type {Caller | null} */ (null));
 
 /** True if a session has ended by itself. */
 export const expired = signal(false);
+
+/** Takes whether the second factor was proved, which a call waits for; a dialog asks for the code. */
+export const awaited = signal(/** @type {((isProved: boolean) => void) | null} */ (null));
+
+credentials.prove = () =>
+  new Promise((resolve) => {
+    const before = awaited.value;
+    awaited.value = (isProved) => {
+      before?.(isProved);
+      resolve(isProved);
+    };
+  });
 
 /** The header without which the cookie is not taken. */
 const SESSION = { "X-Mass-Session": "cookie" };
@@ -59,13 +74,19 @@ export async function resume() {
 /**
  * @param {string} email
  * @param {string} password
+ * @param {string} [code] of the second factor
  */
-export async function logIn(email, password) {
-  const json = { email, password, remember: "cookie" };
+export async function logIn(email, password, code) {
+  const json = { email, password, remember: "cookie", ...(code ? { code } : {}) };
   const tokens = await get("/v1/auth/login", { method: "POST", json, anonymous: true, headers: SESSION });
   credentials.token = tokens.access_token;
   store("session", "cookie");
   expired.value = false;
+  await readCaller();
+}
+
+/** Reads anew what the caller may do. */
+export async function readCaller() {
   caller.value = await get("/v1/auth/me");
 }
 

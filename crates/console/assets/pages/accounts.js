@@ -6,6 +6,7 @@ import { can, caller, logOut } from "../core/session.js";
 import { html, useState } from "../core/view.js";
 import { named, t } from "../core/words.js";
 import { Badge, Card, Check, Dialog, Empty, Fact, Field } from "../parts/controls.js";
+import { SecondFactor } from "../parts/factor.js";
 import { ProblemNotice, wrongAt } from "../parts/problem.js";
 import { PagedTable, usePages } from "../parts/table.js";
 
@@ -13,6 +14,26 @@ const ROLES = ["viewer", "operator", "auditor", "admin"];
 const PERMISSIONS = ["mass:read", "mass:write", "analytics:read", "audit:read", "users:manage", "keys:manage", "settings:manage", "deliveries:manage", "savings:manage", "metrics:read"];
 /** What everybody who manages keys may grant: the permissions of an operator. */
 const ORDINARY = ["mass:read", "mass:write", "analytics:read", "deliveries:manage", "savings:manage"];
+
+/** Where the user is logged in, with what ends it there. */
+function Sessions() {
+  const list = usePages("/v1/auth/sessions", { limit: 50 });
+  const ending = useAction(async (/** @type {string[]} */ ids) => {
+    for (const id of ids) await get(`/v1/auth/sessions/${part(id)}`, { method: "DELETE" });
+    await list.reload();
+  });
+  const others = list.rows.filter((row) => !row.current).map((row) => row.id);
+  return html`<${Card} title=${t("sessions")} note=${t("sessions.note")} bare actions=${others.length > 0 && html`<button type="button" class="button danger" disabled=${ending.isBusy} onClick=${() => void ending.run(others)}>${t("sessions.end.others")}</button>`}>
+    ${ending.problem && html`<div class="card-body"><${ProblemNotice} problem=${ending.problem} /></div>`}
+    <${PagedTable} list=${list} caption=${t("sessions")} keyOf=${(/** @type {any} */ row) => row.id} empty=${html`<${Empty} icon="admin" title=${t("nothing.here")} />`}
+      columns=${[
+        { title: t("sessions.began"), look: "nowrap", cell: (/** @type {any} */ row) => format.instant(row.created_at) },
+        { title: t("sessions.refreshed"), label: t("sessions.refreshed"), look: "wide num", cell: (/** @type {any} */ row) => format.ago(row.refreshed_at) },
+        { title: t("expires"), label: t("expires"), look: "nowrap num", cell: (/** @type {any} */ row) => format.ago(row.expires_at) },
+        { title: t("change"), look: "right", cell: (/** @type {any} */ row) => (row.current ? html`<${Badge} name="active" words=${t("sessions.current")} />`
+          : html`<button type="button" class="button small" disabled=${ending.isBusy} onClick=${() => void ending.run([row.id])}>${t("sessions.end")}<span class="visually-hidden"> ${format.instant(row.created_at)}</span></button>`) },
+      ]} /><//>`;
+}
 
 export function Account() {
   const [current, setCurrent] = useState("");
@@ -36,7 +57,9 @@ export function Account() {
       <${Field} label=${t("admin.password.now")} type="password" autocomplete="current-password" required value=${current} set=${setCurrent} wrong=${wrongAt(changing.problem, "/current_password")} />
       <${Field} label=${t("admin.password.next")} type="password" autocomplete="new-password" required minlength="15" value=${next} set=${setNext} hint=${t("admin.password.hint")} wrong=${wrongAt(changing.problem, "/new_password")} />
       <div><button class="button primary" disabled=${changing.isBusy}>${t("admin.password.change")}</button></div>
-    </form><//></div>`;
+    </form><//></div>
+    <${SecondFactor} />
+    <${Sessions} />`;
 }
 
 export function Users() {

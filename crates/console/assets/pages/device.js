@@ -10,6 +10,7 @@ import { Badge, Card, Empty, Figure, PageHead, Skeleton } from "../parts/control
 import { Icon } from "../parts/icons.js";
 import { ProblemNotice } from "../parts/problem.js";
 import { DAY, Spans, iso, seconds, stepFor, summed } from "../parts/series.js";
+import { Table } from "../parts/table.js";
 
 /** The longest period of doubts, as the API has it. */
 const LONGEST_DOUBTS = 31 * DAY;
@@ -67,7 +68,7 @@ function Metric({ metric, loaded, from, until, value }) {
   }, [loaded.data, metric]);
   const unit = format.unitOf(value?.unit);
   return html`<${Card} title=${named("metric", metric)} note=${value ? `${format.number(value.value)} ${unit} · ${format.instant(value.at)}` : ""}>
-    ${!loaded.data ? html`<div class="skeleton" style=${{ height: "180px" }}></div>`
+    ${!loaded.data ? html`<div class="skeleton" style=${{ height: "189px" }}></div>`
       : lines.length === 0 ? html`<p class="muted">${t("chart.empty")}</p>`
       : html`<${Chart} lines=${lines} unit=${unit} label=${named("metric", metric)} height=${170} from=${from} to=${until} sync="device"
           onZoom=${(/** @type {number} */ a, /** @type {number} */ b) => ask({ from: iso(Math.floor(a)), to: iso(Math.ceil(b)) })} />`}
@@ -80,8 +81,12 @@ function Doubts({ loaded }) {
   return html`<${Card} title=${t("doubts")} note=${t("doubts.note")} bare>
     ${loaded.problem && html`<${ProblemNotice} problem=${loaded.problem} onRetry=${loaded.reload} />`}
     ${items.length === 0 ? html`<p class="card-body muted">${t(loaded.data ? "doubts.none" : "loading")}</p>`
-      : html`<div class="table-wrap" tabindex="0" role="region" aria-label=${t("doubts")}><table class="table"><thead><tr><th scope="col">${t("day")}</th><th scope="col">${t("kind")}</th><th scope="col">${t("metric")}</th><th scope="col" class="num">${t("count")}</th><th scope="col">${t("detail")}</th></tr></thead>
-        <tbody>${items.slice(0, 100).map((/** @type {any} */ one) => html`<tr><td class="nowrap">${format.day(one.day, "UTC")}</td><td>${named("doubt", one.kind)}</td>
-          <td>${named("metric", one.metric)}</td><td class="num">${format.count(one.count)}</td><td>${one.detail}</td></tr>`)}</tbody></table></div>`}
+      : html`<${Table} caption=${t("doubts")} rows=${items.slice(0, 100)} keyOf=${(/** @type {any} */ one) => `${one.day} ${one.kind} ${one.metric}`} columns=${[
+        { title: t("day"), look: "nowrap", cell: (/** @type {any} */ one) => format.day(one.day, "UTC") },
+        { title: t("kind"), cell: (/** @type {any} */ one) => named("doubt", one.kind) },
+        { title: t("metric"), cell: (/** @type {any} */ one) => named("metric", one.metric) },
+        { title: t("count"), look: "num", label: t("count"), cell: (/** @type {any} */ one) => format.count(one.count) },
+        { title: t("detail"), look: "wide", cell: (/** @type {any} */ one) => one.detail },
+      ]} />`}
   <//>`;
 }

@@ -52,7 +52,7 @@ function List({ query }) {
 const columns = (sparks) => [
   { title: t("device"), cell: (row) => html`<a href=${to(`/devices/${part(row.device_id)}`)}>${row.device_id}</a><span class="sub">${[row.type, row.location].filter(Boolean).join(" · ")}</span>` },
   { title: t("state"), cell: (row) => row.state && html`<${Badge} name=${row.state.freshness} />` },
-  { title: t("site"), cell: (row) => row.site_id ?? html`<span class="muted">–</span>` },
+  { title: t("site"), look: "name", cell: (row) => row.site_id ?? html`<span class="muted">–</span>` },
   { title: t("last.seen"), cell: (row) => html`<span title=${format.exactInstant(row.state?.last_seen)}>${format.ago(row.state?.last_seen)}</span>` },
   { title: t("interval"), look: "num", label: t("interval"), cell: (row) => format.duration(row.state?.interval_seconds) },
   { title: t("complete.30"), look: "num", label: t("complete.30"), cell: (row) => format.percent(row.state?.completeness?.last_30_days) },

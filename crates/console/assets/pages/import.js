@@ -1,16 +1,16 @@
 // The import: a file, a look at its first records, the upload, and what became of it.
-import { get, handOver, part } from "../core/api.js";
+import { Problem, get, handOver, part } from "../core/api.js";
 import * as format from "../core/format.js";
 import { useAction, useLoaded } from "../core/loading.js";
 import { to } from "../core/router.js";
 import { html, useRef, useState } from "../core/view.js";
 import { upload } from "../core/upload.js";
 import { named, t } from "../core/words.js";
-import { Card, Check, Dialog, Empty, Field, Figure, PageHead } from "../parts/controls.js";
+import { Card, Check, Dialog, Empty, Field, Figure, PageHead, Skeleton } from "../parts/controls.js";
 import { JsonDocument } from "../parts/document.js";
 import { Icon } from "../parts/icons.js";
-import { ProblemNotice } from "../parts/problem.js";
-import { CONTRACTS, HEAD_BYTES, documentOf, preview } from "../parts/records.js";
+import { ProblemNotice, Said, saying } from "../parts/problem.js";
+import { CONTRACTS, HEAD_BYTES, documentOf, preview, rowsAt } from "../parts/records.js";
 
 /** @typedef {{ contract: string, map: string, quarantine: boolean, correct: boolean }} Choices */
 
@@ -89,16 +89,115 @@ function Chosen({ blob, shown, choices, setChoices, names }) {
       ${sending.isBusy && html`<progress max="1" value=${share} aria-label=${t("progress")}></progress><p class="small muted" role="status">${share < 1 ? t("import.sending", { share: format.percent(share) }) : t("import.judging")}</p>`}
       <${ProblemNotice} problem=${sending.problem} />
     <//>
-    ${answer ? html`<${Result} answer=${answer} call=${call} name=${blob.name} kept=${choices.quarantine} />` : html`<${Look} shown=${shown} contract=${choices.contract} isMapped=${choices.map !== ""} />`}`;
+    ${answer ? html`<${Result} answer=${answer} call=${call} name=${blob.name} kept=${choices.quarantine} />
+        ${shown.form === "csv" && !choices.map && refusedOf(answer).length > 0 && html`<${MendRows} blob=${blob} shown=${shown} choices=${choices} call=${call} refused=${refusedOf(answer)} onSent=${setAnswer} />`}`
+      : choices.map ? html`<${MappedLook} key=${choices.map} blob=${blob} name=${choices.map} />` : html`<${Look} shown=${shown} contract=${choices.contract} />`}`;
+}
+
+/** @param {any} answer */
+const refusedOf = (answer) => answer.results.filter((/** @type {any} */ line) => line.outcome === "rejected" || line.outcome === "conflict");
+
+/**
+ * The first records that a mapping profile makes of the file, on the server.
+ * @param {{ blob: File, name: string }} properties
+ */
+function MappedLook({ blob, name }) {
+  const look = useLoaded(async (signal) => get(`/v1/mappings/${part(name)}/preview`, { method: "POST", body: await headOf(blob), headers: { "Content-Type": "application/octet-stream" }, signal }), [blob, name]);
+  if (look.problem) return html`<${ProblemNotice} problem=${look.problem} onRetry=${look.reload} />`;
+  if (!look.data) return html`<div class="card"><${Skeleton} rows=${4} height=${40} /></div>`;
+  const { items, more } = look.data;
+  const refused = items.filter((/** @type {any} */ item) => !item.valid).length;
+  if (items.length === 0) return html`<div class="card"><${Empty} icon="import" title=${t("import.look.none")}><p>${t("import.look.none.detail")}</p><//></div>`;
+  return html`<${Card} title=${t("import.look", { count: items.length })} note=${`${t("import.look.verdict", { refused, count: items.length })}${more ? ` · ${t("import.look.more")}` : ""}`} bare>
+    <ul class="issues">${items.map((/** @type {any} */ item) => html`<li key=${item.line}><div class="quiet-row"><div class="look">
+      <span><${Verdict} verdict=${item} /> <span class="small muted">${t("import.look.source", { line: item.line })}</span></span>
+      <pre class="small" tabindex="0">${item.source}</pre>
+      ${item.document ? html`<${JsonDocument} value=${item.document} remarks=${[...item.violations, ...item.warnings]} />`
+        : html`<ul>${item.violations.map((/** @type {any} */ violation) => html`<li><code>${violation.pointer}</code> <${Said} of=${violation} /></li>`)}</ul>`}</div></div></li>`)}</ul><//>`;
+}
+
+/** The head of a file, up to the end of its last whole line. @param {File} blob */
+async function headOf(blob) {
+  if (blob.size <= HEAD_BYTES) return blob;
+  const bytes = new Uint8Array(await blob.slice(0, HEAD_BYTES).arrayBuffer());
+  return blob.slice(0, bytes.lastIndexOf(10) + 1 || HEAD_BYTES);
+}
+
+/** The largest file whose refused rows are mended here. */
+const MENDED_BYTES = 32 * 1024 * 1024;
+
+/** The most rows that are mended at once. */
+const MENDED_ROWS = 20;
+
+/**
+ * The refused rows of a table, to be mended and sent again as part of the same import.
+ * @param {{ blob: File, shown: import("../parts/records.js").Preview, choices: Choices, call: string, refused: any[], onSent: (answer: any) => void }} properties
+ */
+function MendRows({ blob, shown, choices, call, refused, onSent }) {
+  const [drafts, setDrafts] = useState(/** @type {string[][] | null} */ (null));
+  const [said, setSaid] = useState("");
+  const first = refused.slice(0, MENDED_ROWS);
+  const loading = useLoaded(async () => {
+    if (blob.size > MENDED_BYTES) return null;
+    const lines = new Set(refused.map((line) => line.line));
+    return rowsAt(await blob.text(), shown.delimiter, lines);
+  }, [refused]);
+  const rows = first.map((line, index) => drafts?.[index] ?? loading.data?.get(line.line) ?? []);
+  const sending = useAction(async () => {
+    const table = [shown.header, ...rows].map((row) => row.map((cell) => cellOf(cell, shown.delimiter)).join(shown.delimiter)).join("\r\n");
+    const query = { call_id: call, results: "errors", quarantine: false, on_conflict: choices.correct ? "correct" : undefined, contract: choices.contract };
+    const answer = await get("/v1/mass-requests/batch", { method: "POST", query, body: `${table}\r\n`, headers: { "Content-Type": "text/csv" } });
+    const again = refusedOf(answer);
+    const stays = new Set(again.map((/** @type {any} */ line) => line.index));
+    for (const { quarantine_id: kept } of first.filter((_, index) => !stays.has(index))) {
+      if (kept) await get(`/v1/quarantine/${part(kept)}`, { method: "DELETE" });
+    }
+    const { accepted, correction, duplicate } = answer.totals;
+    setSaid(t("import.mend.sent", { stored: accepted + correction + duplicate, count: rows.length }));
+    setDrafts(again.length > 0 ? again.map((/** @type {any} */ line) => rows[line.index] ?? []) : null);
+    const open = [...again.map((/** @type {any} */ line) => ({ ...first[line.index], violations: line.violations })), ...refused.slice(MENDED_ROWS)];
+    onSent((/** @type {any} */ before) => merged(before, answer.totals, open));
+  });
+  if (loading.data === null && !loading.isLoading) return html`<p class="small muted">${t("import.mend.large")}</p>`;
+  if (!loading.data) return html`<div class="card"><${Skeleton} rows=${2} height=${40} /></div>`;
+  const set = (/** @type {number} */ row, /** @type {number} */ column) => (/** @type {Event} */ event) =>
+    setDrafts(rows.map((cells, index) => (index === row ? shown.header.map((_, at) => (at === column ? /** @type {HTMLInputElement} */ (event.target).value : (cells[at] ?? ""))) : cells)));
+  return html`<${Card} title=${t("import.mend.rows")} note=${t("import.mend.rows.note")} bare>
+    ${said && html`<p class="card-body small" role="status">${said}</p>`}
+    <div class="table-wrap" tabindex="0" role="region" aria-label=${t("import.mend.rows")}><table class="table mended"><thead><tr><th scope="col" class="num">${t("import.row")}</th>${shown.header.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
+      <tbody>${first.map((line, row) => html`<tr key=${line.line}><td class="num">${place(line)}</td>${shown.header.map((name, column) => {
+        const wrong = reasons(line).find(({ pointer }) => pointer === name || pointer === `/${name.replaceAll(".", "/")}`);
+        return html`<td><input aria-label=${`${t("import.row")} ${place(line)}, ${name}`} aria-invalid=${wrong ? "true" : null} title=${wrong ? saying(wrong) : ""} size=${Math.min(40, Math.max(6, (rows[row]?.[column] ?? "").length))} value=${rows[row]?.[column] ?? ""} onInput=${set(row, column)} /></td>`;
+      })}</tr>`)}</tbody></table></div>
+    <div class="card-body">${refused.length > MENDED_ROWS && html`<p class="small muted">${t("import.mend.first", { count: MENDED_ROWS })}</p>`}
+      <${ProblemNotice} problem=${sending.problem} />
+      <div><button type="button" class="button primary" disabled=${sending.isBusy || drafts === null} onClick=${() => void sending.run()}>${t("import.mend.send", { count: rows.length })}</button></div></div>
+  <//>`;
 }
 
 /**
- * The first records, each with what the server would say to it.
- * @param {{ shown: import("../parts/records.js").Preview, contract: string, isMapped: boolean }} properties
+ * Counts rows that were sent again into the answer of their import.
+ * @param {any} before
+ * @param {any} totals
+ * @param {any[]} results
  */
-function Look({ shown, contract, isMapped }) {
+function merged(before, totals, results) {
+  const stored = ["accepted", "duplicate", "correction"];
+  const kept = Object.fromEntries(stored.map((name) => [name, before.totals[name] + totals[name]]));
+  const rejected = before.totals.rejected + before.totals.conflict - stored.reduce((sum, name) => sum + totals[name], 0);
+  return { ...before, results, totals: { ...before.totals, ...kept, conflict: 0, rejected } };
+}
+
+/** @param {string} cell @param {string} delimiter */
+const cellOf = (cell, delimiter) => (/["\r\n]/.test(cell) || cell.includes(delimiter) ? `"${cell.replaceAll('"', '""')}"` : cell);
+
+/**
+ * The first records, each with what the server would say to it.
+ * @param {{ shown: import("../parts/records.js").Preview, contract: string }} properties
+ */
+function Look({ shown, contract }) {
   const records = shown.form === "csv" ? shown.rows.map((row) => documentOf(shown.header, row)) : shown.records;
-  const canJudge = !isMapped && records.length > 0 && (shown.form !== "csv" || contract !== "");
+  const canJudge = records.length > 0 && (shown.form !== "csv" || contract !== "");
   const verdicts = useLoaded(async (signal) => {
     if (!canJudge) return [];
     const judge = (/** @type {unknown} */ json) => get("/v1/mass-requests/validate", { method: "POST", json, query: { contract }, signal });
@@ -107,7 +206,7 @@ function Look({ shown, contract, isMapped }) {
   const judged = verdicts.data ?? [];
   const refused = judged.filter((verdict) => !verdict.valid).length;
   if (records.length === 0) return html`<div class="card"><${Empty} icon="import" title=${t("import.look.none")}><p>${t("import.look.none.detail")}</p><//></div>`;
-  return html`<${Card} title=${t("import.look", { count: records.length })} note=${isMapped ? t("import.look.mapped") : judged.length > 0 ? t("import.look.verdict", { refused, count: judged.length }) : ""} bare>
+  return html`<${Card} title=${t("import.look", { count: records.length })} note=${judged.length > 0 ? t("import.look.verdict", { refused, count: judged.length }) : ""} bare>
     ${shown.form === "csv" ? html`<${Rows} shown=${shown} verdicts=${judged} />` : html`<ul class="issues">${records.map((record, index) => html`<li key=${index}><div class="quiet-row"><div>
       <${Verdict} verdict=${judged[index]} /><${JsonDocument} value=${record} remarks=${[...(judged[index]?.violations ?? []), ...(judged[index]?.warnings ?? [])]} /></div></div></li>`)}</ul>`}
   <//>`;
@@ -119,25 +218,25 @@ const Verdict = ({ verdict }) => verdict && html`<span class="badge ${verdict.va
 /** @param {{ shown: import("../parts/records.js").Preview, verdicts: any[] }} properties */
 const Rows = ({ shown, verdicts }) => html`<div class="table-wrap" tabindex="0" role="region" aria-label=${t("import.rows")}><table class="table"><thead><tr><th scope="col" class="num">#</th><th scope="col">${t("verdict")}</th>${shown.header.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
   <tbody>${shown.rows.map((row, index) => html`<tr key=${index}><td class="num">${index + 1}</td><td><${Verdict} verdict=${verdicts[index]} />
-    ${(verdicts[index]?.violations ?? []).slice(0, 3).map((/** @type {any} */ violation) => html`<span class="sub"><code>${violation.pointer}</code> ${violation.detail}</span>`)}</td>
+    ${(verdicts[index]?.violations ?? []).slice(0, 3).map((/** @type {any} */ violation) => html`<span class="sub"><code>${violation.pointer}</code> <${Said} of=${violation} /></span>`)}</td>
     ${row.map((cell) => html`<td class="nowrap">${cell}</td>`)}</tr>`)}</tbody></table></div>`;
 
 /** @param {{ answer: any, call: string, name: string, kept: boolean }} properties */
 function Result({ answer, call, name, kept }) {
   const { totals } = answer;
-  const refused = answer.results.filter((/** @type {any} */ line) => line.outcome === "rejected" || line.outcome === "conflict");
+  const refused = refusedOf(answer);
   const stored = totals.accepted + totals.correction;
   const [isUndoing, setUndoing] = useState(false);
   return html`
     <dl class="figures">${["read", "accepted", "duplicate", "correction", "conflict", "rejected"].map((member) => html`<${Figure} key=${member} term=${named("total", member)} value=${format.count(totals[member])} />`)}</dl>
-    ${answer.error && html`<div class="notice bad" role="alert"><strong>${answer.error.title}</strong><p>${answer.error.detail}</p></div>`}
+    ${answer.error && html`<${ProblemNotice} problem=${new Problem(answer.error)} />`}
     <${Card} title=${t("import.done")} note=${html`<span class="mono">${call}</span>`}><div class="buttons">
       ${stored > 0 && html`<a class="button primary" href=${to("/requests", { call_id: call })}>${t("import.show")}</a><a class="button" href=${to("/")}>${t("overview")}</a>
         <button type="button" class="button danger" onClick=${() => setUndoing(true)}>${t("import.undo")}</button>`}
       ${refused.length > 0 && html`<button type="button" class="button" onClick=${() => handOver(new Blob([table(refused)], { type: "text/csv" }), `${name}.rejected.csv`)}><${Icon} name="download" />${t("import.refused.download")}</button>`}
     </div><//>
     ${refused.length > 0 && html`<${Card} title=${t("import.refused.rows", { count: format.count(totals.rejected + totals.conflict) })} bare><div class="table-wrap" tabindex="0" role="region" aria-label=${t("import.refused")}><table class="table"><thead><tr><th scope="col" class="num">${t("import.row")}</th><th scope="col">${t("reason")}</th><th scope="col">${t("import.mend")}</th></tr></thead>
-      <tbody>${refused.slice(0, MOST).map((/** @type {any} */ line) => html`<tr><td class="num">${place(line)}</td><td>${reasons(line).map((reason) => html`<span><code>${reason.pointer}</code> ${reason.detail}<br /></span>`)}</td>
+      <tbody>${refused.slice(0, MOST).map((/** @type {any} */ line) => html`<tr><td class="num">${place(line)}</td><td>${reasons(line).map((reason) => html`<span><code>${reason.pointer}</code> <${Said} of=${reason} /><br /></span>`)}</td>
         <td>${line.quarantine_id ? html`<a href=${to(`/quarantine/${part(line.quarantine_id)}`)}>${t("import.mend")}</a>` : kept ? named("unkept", line.not_quarantined) : "–"}</td></tr>`)}</tbody></table></div><//>`}
     ${isUndoing && html`<${Undo} call=${call} onClose=${() => setUndoing(false)} />`}`;
 }
@@ -145,7 +244,7 @@ function Result({ answer, call, name, kept }) {
 /** @param {any} line */
 const place = (line) => line.line ?? line.row ?? (line.index ?? 0) + 1;
 
-/** @param {any} line @returns {{ pointer: string, detail: string }[]} */
+/** @param {any} line @returns {{ pointer: string, code?: string, detail: string }[]} */
 const reasons = (line) => (line.violations?.length ? line.violations : (line.error?.violations ?? [{ pointer: "", detail: line.error?.detail ?? line.error?.title ?? "" }]));
 
 /** Writes the refusals as CSV. @param {any[]} lines */

@@ -34,12 +34,14 @@ async function loadSites(signal) {
 
 /** @param {AbortSignal} signal */
 async function loadIssues(signal) {
-  const [quarantine, deliveries, audit] = await Promise.all([
+  const [alerts, quarantine, deliveries, audit] = await Promise.all([
+    can("alerts:read") ? get("/v1/alerts", { query: { state: "open", limit: MOST }, signal }) : null,
     can("mass:read") ? get("/v1/quarantine", { query: { limit: MOST }, signal }) : null,
-    can("deliveries:manage") ? get("/v1/admin/deliveries", { query: { limit: 1 }, signal }) : null,
+    // Whoever may see everything finds the dead letters one step further: a page asks six times at most.
+    can("deliveries:manage") && !can("audit:read") ? get("/v1/admin/deliveries", { query: { limit: 1 }, signal }) : null,
     can("audit:read") ? get("/v1/audit/checkpoint", { signal }).catch((problem) => ({ problem })) : null,
   ]);
-  return { quarantine, deliveries, audit };
+  return { alerts, quarantine, deliveries, audit };
 }
 
 export default function Overview() {
@@ -48,10 +50,10 @@ export default function Overview() {
   if (sites.problem) return html`<div class="page"><${PageHead} title=${t("overview")} /><${ProblemNotice} problem=${sites.problem} onRetry=${sites.reload} /></div>`;
   if (data && data.sites.length === 0 && data.devices.length === 0) return html`<${Nothing} />`;
   return html`<div class="page">
-    <${PageHead} title=${t("overview")} lead=${data ? t("overview.lead", { from: format.day(data.from), to: format.instant(data.end) }) : " "} />
-    <${Totals} data=${data} />
+    <${PageHead} title=${t("overview")} lead=${data ? t("overview.lead", { from: format.day(data.from), to: format.instant(data.end) }) : "\u00a0"} />
+    ${data ? html`<${Totals} data=${data} />` : html`<div key="loading" class="card"><${Skeleton} rows=${1} height=${88} /></div>`}
     ${data?.sites.length === 0 && html`<div class="notice"><strong>${t("overview.no.sites")}</strong><p>${t("overview.no.sites.detail")}</p></div>`}
-    <section class="grid-cards" aria-label=${t("sites")}>
+    <section key=${data ? "loaded" : "loading"} class="grid-cards" aria-label=${t("sites")}>
       ${data ? data.sites.map((/** @type {any} */ site) => html`<${SiteCard} key=${site.site_id} site=${site}
           kpis=${data.kpis.find((/** @type {any} */ one) => one.site_id === site.site_id)} />`)
         : [1, 2].map((index) => html`<div key=${index} class="card"><${Skeleton} rows=${4} height=${38} /></div>`)}
@@ -100,7 +102,7 @@ function SiteCard({ site, kpis }) {
   const cost = kpis?.kpis.cost;
   const completeness = site.state?.completeness?.last_30_days ?? kpis?.kpis.completeness?.value;
   return html`<a class="card site-card" href=${to(`/sites/${encodeURIComponent(site.site_id)}`)}>
-    <div class="top"><div><h2>${site.site_id}</h2><span class="small muted">${t("site.devices", { count: site.devices })}${site.state ? ` · ${format.ago(site.state.last_seen)}` : ""}</span></div>
+    <div class="top"><div><h2>${site.site_id}</h2><span class="small muted">${site.devices > 0 ? t("site.devices", { count: site.devices }) : t("site.own")}${site.state ? ` · ${format.ago(site.state.last_seen)}` : ""}</span></div>
       ${site.state && html`<${Badge} name=${site.state.freshness} />`}</div>
     <div class="pair">
       <div><span class="label">${t("kpi.pue.last")}</span><strong>${format.number(latestPue(site.state), 2)}</strong></div>
@@ -108,7 +110,7 @@ function SiteCard({ site, kpis }) {
       <div><span class="label">${t("kpi.energy.30")}</span><strong>${energy} <small>${unit}</small></strong></div>
       <div><span class="label">${t("kpi.cost.30")}</span><strong>${format.money(cost?.value, cost?.unit)}</strong></div>
     </div>
-    <span class="small muted">${t("completeness.30", { share: format.percent(completeness) })}</span>
+    <span class="small muted">${typeof completeness === "number" ? t("completeness.30", { share: format.percent(completeness) }) : t("completeness.none")}</span>
   </a>`;
 }
 
@@ -121,9 +123,11 @@ function Issues({ devices, areMore }) {
   const kept = data.quarantine?.items.length ?? 0;
   const dead = data.deliveries?.queue.dead ?? 0;
   return html`<${Card} title=${t("issues")} bare><ul class="issues">
+    ${data.alerts && html`<${Issue} href=${to("/alerts")} words=${t("issues.alerts")} count=${data.alerts.items.length} more=${Boolean(data.alerts.next_cursor)} look=${data.alerts.items.some((/** @type {any} */ one) => one.severity === "critical") ? "bad" : "warn"} />`}
     <${Issue} href=${to("/devices", { freshness: "silent" })} words=${t("issues.silent")} count=${silent} more=${areMore && silent > 0} look="bad" />
     ${data.quarantine && html`<${Issue} href=${to("/quarantine")} words=${t("issues.quarantine")} count=${kept} more=${Boolean(data.quarantine.next_cursor)} look="warn" />`}
-    ${data.deliveries && html`<${Issue} href=${to("/admin/deliveries", { state: "dead" })} words=${t("issues.dead")} count=${dead} look="bad" />`}
+    ${data.deliveries ? html`<${Issue} href=${to("/admin/deliveries", { state: "dead" })} words=${t("issues.dead")} count=${dead} look="bad" />`
+      : can("deliveries:manage") && html`<li><a href=${to("/admin/deliveries", { state: "dead" })}><span class="badge"><${Icon} name="minus" />${t("show")}</span><span>${t("issues.dead")}</span></a></li>`}
     ${data.audit && html`<li><a href=${to("/audit")}><span class="badge ${data.audit.problem ? "bad" : "good"}"><${Icon} name=${data.audit.problem ? "cross" : "check"} />
       ${data.audit.problem ? t("issues.audit.broken") : t("issues.audit")}</span>
       <span>${data.audit.problem ? data.audit.problem.document.detail : t("issues.audit.size", { count: format.count(data.audit.size) })}</span></a></li>`}

@@ -47,14 +47,43 @@ function useBasics(query) {
   const sources = useLoaded((signal) => get("/v1/devices", { query: { limit: 500 }, signal }), []);
   const devices = sources.data?.items ?? [];
   const sites = [...new Set(devices.map((/** @type {any} */ device) => device.site_id).filter(Boolean))];
-  const stations = devices.filter((/** @type {any} */ device) => device.state?.values.some((/** @type {any} */ value) => value.metric === "temperature_celsius")).map((/** @type {any} */ device) => device.device_id);
+  const measures = (/** @type {any} */ device, /** @type {string} */ metric) => device.state?.values.some((/** @type {any} */ value) => value.metric === metric) ?? false;
+  // What measures the air's pressure and says so in its type is more likely to be outdoors.
+  const likely = (/** @type {any} */ device) => Number(measures(device, "pressure_hpa")) + Number(/weather|meteo/i.test(device.type ?? ""));
+  const stations = devices.filter((/** @type {any} */ device) => measures(device, "temperature_celsius")).sort((/** @type {any} */ a, /** @type {any} */ b) => likely(b) - likely(a)).map((/** @type {any} */ device) => device.device_id);
   const [draft, setDraft] = useState(/** @type {Record<string, string>} */ ({
     site_id: query.site_id ?? "", weather_device: "", boundary: "hvac", zone: format.ZONE, from: dayOf(Date.now() - 91 * DAY), until: dayOf(Date.now()),
   }));
   const set = (/** @type {string} */ name) => (/** @type {string} */ value) => setDraft({ ...draft, [name]: value });
   /** @type {Record<string, string>} */
   const values = { ...draft, site_id: draft.site_id || String(sites[0] ?? ""), weather_device: draft.weather_device || String(stations[0] ?? "") };
-  return { values, set, sites, stations, problem: sources.problem };
+  return { values, set, sites, stations, devices, problem: sources.problem };
+}
+
+/** Whether a metric is likely to be a price per kWh. @param {string} metric */
+const isPrice = (metric) => /price|precio|tarif/.test(metric);
+
+/**
+ * The series of prices that devices report, each as metric and device.
+ * @param {any[]} devices
+ * @returns {[string, string][]}
+ */
+function priceSeries(devices) {
+  const found = devices.flatMap((device) => (device.state?.values ?? []).filter((/** @type {any} */ value) => isPrice(value.metric)).map((/** @type {any} */ value) => [value.metric, device.device_id]));
+  return [["energy_price_usd_per_kwh", ""], ...found];
+}
+
+/**
+ * The price as the API has it: an amount, or a series.
+ * @param {Record<string, string>} values
+ */
+function priceFrom(values) {
+  const currency = values.currency || "EUR";
+  if (values.price_kind === "series") {
+    const [metric, device] = JSON.parse(values.price_series || '["energy_price_usd_per_kwh", ""]');
+    return { series: { metric, ...(device ? { device_id: device } : {}) }, currency };
+  }
+  return values.price ? { per_kwh: Number(values.price), currency } : null;
 }
 
 /** @param {number} at */
@@ -111,7 +140,7 @@ function NewProject({ query }) {
       : { kind, baseline: { from: midnight(values.from ?? ""), until: midnight(values.until ?? "") }, reporting: { from: midnight(values.after_from ?? ""), until: midnight(values.after_until ?? "") } };
     const json = {
       name: values.name, site_id: values.site_id, weather_device: values.weather_device, boundary: values.boundary, zone: values.zone, design,
-      price: values.price ? { per_kwh: Number(values.price), currency: values.currency || "EUR" } : null,
+      price: priceFrom(values),
       co2e_kg_per_kwh: values.co2e ? Number(values.co2e) : null,
       assumptions: (values.assumptions ?? "").split("\n").map((line) => line.trim()).filter(Boolean),
     };
@@ -128,7 +157,9 @@ function NewProject({ query }) {
         ${kind === "crossover" ? html`${field("first_day", "pilot.first.day", { type: "date", required: true })}<${Field} label=${t("pilot.pairs")} type="number" min="3" max="91" required value=${values.pairs ?? "28"} set=${set("pairs")} />`
           : html`${field("from", "pilot.baseline.from", { type: "date", required: true })}${field("until", "pilot.baseline.until", { type: "date", required: true })}
             ${field("after_from", "pilot.reporting.from", { type: "date", required: true })}${field("after_until", "pilot.reporting.until", { type: "date", required: true })}`}
-        ${field("price", "pilot.price", { type: "number", min: "0", step: "any" })}${field("currency", "pilot.currency", { pattern: "[A-Z]{3}", placeholder: "EUR" })}
+        <${Field} label=${t("pilot.price.kind")} value=${values.price_kind ?? "fixed"} set=${set("price_kind")} options=${["fixed", "series"].map((name) => [name, t(/** @type {any} */ (`pilot.price.${name}`))])} />
+        ${values.price_kind === "series" ? field("price_series", "pilot.price.of", { options: priceSeries(basics.devices).map(([metric, device]) => [JSON.stringify([metric, device]), `${device || t("site.own")} · ${metric}`]) })
+          : field("price", "pilot.price", { type: "number", min: "0", step: "any" })}${field("currency", "pilot.currency", { pattern: "[A-Z]{3}", placeholder: "EUR" })}
         ${field("co2e", "pilot.co2e", { type: "number", min: "0", step: "any" })}</div>
       ${field("assumptions", "pilot.assumptions", { rows: 4, hint: t("pilot.assumptions.hint") })}
       <div class="buttons"><button class="button primary" disabled=${creating.isBusy}>${t("create")}</button></div>

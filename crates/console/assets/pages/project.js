@@ -1,14 +1,15 @@
 // One savings project: what was agreed on, its schedule with confirmations, and its reports.
-import { get, part } from "../core/api.js";
+import { call, get, part } from "../core/api.js";
 import * as format from "../core/format.js";
 import { useAction, useLoaded } from "../core/loading.js";
-import { to } from "../core/router.js";
+import { go, to } from "../core/router.js";
 import { can, caller } from "../core/session.js";
 import { html, useEffect, useState } from "../core/view.js";
 import { named, t } from "../core/words.js";
 import { Badge, Card, Dialog, Empty, Fact, Field, PageHead, Skeleton } from "../parts/controls.js";
-import { ProblemNotice } from "../parts/problem.js";
+import { ProblemNotice, Said } from "../parts/problem.js";
 import { PagedTable, usePages } from "../parts/table.js";
+import { DeleteReport } from "./report.js";
 
 /** The time between two looks at a report that is being computed. */
 const LOOK = 2000;
@@ -17,10 +18,13 @@ const LOOK = 2000;
 export function Project({ id }) {
   const path = `/v1/savings/projects/${part(id)}`;
   const { data, problem, reload } = useLoaded((signal) => get(path, { signal }), [id]);
+  const [isDeleting, setDeleting] = useState(false);
   if (problem) return html`<div class="page"><${PageHead} title=${t("pilot")} /><${ProblemNotice} problem=${problem} onRetry=${reload} /></div>`;
   if (!data) return html`<div class="page"><${PageHead} title=${t("pilot")} /><div class="card"><${Skeleton} rows=${6} height=${40} /></div></div>`;
   return html`<div class="page">
-    <${PageHead} title=${data.terms.name} lead=${t("pilot.version", { version: data.version, at: format.instant(data.updated_at) })} />
+    <${PageHead} title=${data.terms.name} lead=${t("pilot.version", { version: data.version, at: format.instant(data.updated_at) })}>
+      ${can("savings:manage") && html`<button type="button" class="button danger" onClick=${() => setDeleting(true)}>${t("delete")}</button>`}<//>
+    ${isDeleting && html`<${DeleteProject} project=${data} path=${path} onClose=${() => setDeleting(false)} />`}
     <${Reports} path=${path} />
     <div class="grid-2"><${Terms} project=${data} /><${Adjustments} project=${data} path=${path} reload=${reload} /></div>
     ${data.terms.design.kind === "crossover" && html`<${Schedule} project=${data} path=${path} reload=${reload} />`}
@@ -29,6 +33,13 @@ export function Project({ id }) {
 
 /** @param {any} project */
 const guard = (project) => ({ "If-Match": `"v${project.version}"` });
+
+/** @param {{ project: any, path: string, onClose: () => void }} properties */
+function DeleteProject({ project, path, onClose }) {
+  const deleting = useAction(async () => { await call(path, { method: "DELETE", headers: guard(project) }); go("/pilot"); });
+  return html`<${Dialog} title=${t("delete.pilot")} danger confirm=${t("delete")} isBusy=${deleting.isBusy} onConfirm=${() => void deleting.run()} onClose=${onClose}>
+    <p>${t("delete.pilot.detail")}</p><${ProblemNotice} problem=${deleting.problem} /><//>`;
+}
 
 /** @param {{ project: any }} properties */
 function Terms({ project: { terms } }) {
@@ -42,16 +53,24 @@ function Terms({ project: { terms } }) {
       : html`<${Fact} term=${t("pilot.first.day")}>${format.day(design.first_day, "UTC")}<//><${Fact} term=${t("pilot.pairs")}>${format.count(design.pairs)}<//>`}
     <${Fact} term=${t("pilot.weather")}><a href=${to(`/devices/${part(terms.weather_device)}`)}>${terms.weather_device}</a><//>
     <${Fact} term=${t("pilot.zone")}>${terms.zone}<//>
-    <${Fact} term=${t("pilot.price")}>${terms.price ? `${format.number(terms.price.per_kwh)} ${terms.price.currency}` : "–"}<//>
+    <${Fact} term=${t("pilot.price")}>${priceOf(terms.price)}<//>
     <${Fact} term=${t("pilot.co2e")}>${format.number(terms.co2e_kg_per_kwh)}<//>
     ${terms.assumptions.length > 0 && html`<${Fact} term=${t("pilot.assumptions")}><ul>${terms.assumptions.map((/** @type {string} */ one) => html`<li>${one}</li>`)}</ul><//>`}
   </dl><//>`;
+}
+
+/** Writes a price: its amount, or the series that it is. @param {any} price */
+function priceOf(price) {
+  if (!price) return "–";
+  if (!price.series) return `${format.number(price.per_kwh)} ${price.currency}`;
+  return html`${price.currency}, ${t("pilot.price.series")}: <span class="mono">${price.series.metric}</span>${price.series.device_id && html` · <a href=${to(`/devices/${part(price.series.device_id)}`)}>${price.series.device_id}</a>`}`;
 }
 
 /** @param {{ path: string }} properties */
 function Reports({ path }) {
   const list = usePages(`${path}/reports`, { limit: 20 });
   const asking = useAction(async () => { await get(`${path}/reports`, { method: "POST" }); await list.reload(); });
+  const [deleted, setDeleted] = useState(/** @type {string | null} */ (null));
   const isWaiting = list.rows.some(({ state }) => state === "queued" || state === "computing");
   useEffect(() => {
     if (!isWaiting) return undefined;
@@ -65,8 +84,10 @@ function Reports({ path }) {
         { title: t("pilot.report"), look: "nowrap", cell: (/** @type {any} */ row) => (row.state === "done" ? html`<a href=${to(`/pilot/reports/${part(row.id)}`)}>${format.exactInstant(row.requested_at)}</a>` : format.exactInstant(row.requested_at)) },
         { title: t("state"), cell: (/** @type {any} */ row) => html`<${Badge} name=${row.state === "computing" ? "processing" : row.state} />` },
         { title: t("version"), look: "num", label: t("version"), cell: (/** @type {any} */ row) => format.count(row.project_version) },
-        { title: t("detail"), look: "wide", cell: (/** @type {any} */ row) => row.failure ?? (row.as_of ? t("pilot.as.of", { sequence: format.count(row.as_of.sequence) }) : "") },
-      ]} /><//>`;
+        { title: t("detail"), look: "wide", cell: (/** @type {any} */ row) => row.failure ? html`<${Said} of=${{ code: row.failure_code, detail: row.failure }} group="failure" />` : (row.as_of ? t("pilot.as.of", { sequence: format.count(row.as_of.sequence) }) : "") },
+        ...(can("savings:manage") ? [{ title: t("change"), look: "right", cell: (/** @type {any} */ row) => html`<button type="button" class="button small" onClick=${() => setDeleted(row.id)}>${t("delete")}<span class="visually-hidden"> ${format.exactInstant(row.requested_at)}</span></button>` }] : []),
+      ]} />
+    ${deleted && html`<${DeleteReport} id=${deleted} onClose=${() => setDeleted(null)} onDone=${() => { setDeleted(null); void list.reload(); }} />`}<//>`;
 }
 
 /** @param {{ project: any, path: string, reload: () => void }} properties */

@@ -30,7 +30,7 @@ function List({ query }) {
     ${query.request_id && html`<div class="notice"><p>${t("quarantine.of.call")} <span class="mono">${query.request_id}</span> <button type="button" class="button small" onClick=${() => ask({ request_id: null })}>${t("filters.none")}</button></p></div>`}
     ${(groups.length > 0 || query.code) && html`<${Segments} label=${t("reason")} value=${query.code ?? ""} set=${(/** @type {string} */ code) => ask({ code })}
       options=${[["", t("all")], ...(query.code && !groups.some(([code]) => code === query.code) ? [[query.code, query.code]] : []), ...groups.map(([code, count]) => [code, `${named("code", code)} (${count})`])]} />`}
-    <${Card} bare><${PagedTable} list=${list} caption=${t("quarantine")} keyOf=${(/** @type {any} */ row) => row.id} columns=${columns()}
+    <${Card} key=${list.isLoading && list.rows.length === 0 ? "loading" : "loaded"} bare><${PagedTable} list=${list} caption=${t("quarantine")} keyOf=${(/** @type {any} */ row) => row.id} columns=${columns()}
       empty=${html`<${Empty} icon="check" title=${t("quarantine.none")}><p>${t("quarantine.none.detail")}</p><//>`} /><//>
     ${asked === "retry" && html`<${RetryMany} rows=${list.rows} onClose=${() => { setAsked(""); void list.reload(); }} />`}
     ${asked === "delete" && html`<${DeleteMany} filters=${filters} onClose=${() => { setAsked(""); void list.reload(); }} />`}
@@ -120,7 +120,7 @@ const Facts = ({ record }) => html`<dl class="facts">
 
 /** @param {{ violations: import("../core/api.js").Violation[], total: number }} properties */
 export const Violations = ({ violations, total }) => html`<${Card} title=${t("violations", { count: total })} bare><ul class="issues">${violations.map((violation, index) => html`<li key=${index}><div class="quiet-row">
-  <div><strong>${named("code", violation.code)}</strong>${violation.pointer && html` <code>${violation.pointer}</code>`}<br />${violation.detail}
+  <div><strong>${named("code", violation.code)}</strong>${violation.pointer && html` <code>${violation.pointer}</code>`}<br /><span lang="en">${violation.detail}</span>
     ${(violation.expected || violation.actual) && html`<br /><span class="small muted">${violation.expected && `${t("expected")} ${violation.expected}`} ${violation.actual && `· ${t("found")} ${violation.actual}`}</span>`}</div></div></li>`)}</ul><//>`;
 
 /** @param {any} record */

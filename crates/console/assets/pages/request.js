@@ -9,7 +9,7 @@ import { named, t } from "../core/words.js";
 import { Badge, Card, Dialog, Fact, Field, PageHead, Skeleton } from "../parts/controls.js";
 import { JsonDocument } from "../parts/document.js";
 import { Icon } from "../parts/icons.js";
-import { ProblemNotice } from "../parts/problem.js";
+import { ProblemNotice, Said } from "../parts/problem.js";
 
 /** @param {{ id: string }} properties */
 export function Request({ id }) {
@@ -91,7 +91,7 @@ function Advice({ loaded }) {
     <dl class="facts">${one.actions.map((/** @type {any} */ action) => html`<${Fact} term=${action.type.replaceAll("_", " ")}>${format.number(action.current)} → ${format.number(action.suggested)} ${action.units ?? ""} <span class="muted small">${action.target}</span><//>`)}
       <${Fact} term=${t("impact.24")}>${format.number(one.estimated_impact_24h.energy_kwh)} kWh · ${format.money(one.estimated_impact_24h.cost, one.estimated_impact_24h.currency)} · ${format.number(one.estimated_impact_24h.co2e_kg)} kg CO₂e<//>
       <${Fact} term=${t("confidence")}>${format.percent(one.confidence)}<//></dl>
-    ${one.flags.length > 0 && html`<ul>${one.flags.map((/** @type {any} */ flag) => html`<li><code>${flag.pointer}</code> ${flag.detail}</li>`)}</ul>`}
+    ${one.flags.length > 0 && html`<ul>${one.flags.map((/** @type {any} */ flag) => html`<li><code>${flag.pointer}</code> <${Said} of=${flag} /></li>`)}</ul>`}
   <//>`);
 }
 

@@ -6,10 +6,11 @@ import { ask, to } from "../core/router.js";
 import { can } from "../core/session.js";
 import { html, useMemo } from "../core/view.js";
 import { named, t } from "../core/words.js";
-import { Chart } from "../parts/chart.js";
+import { Brush } from "../parts/brush.js";
+import { Chart, pan } from "../parts/chart.js";
 import { Badge, Card, Empty, Figure, PageHead, Segments, Skeleton } from "../parts/controls.js";
 import { Icon } from "../parts/icons.js";
-import { ProblemNotice } from "../parts/problem.js";
+import { ProblemNotice, Said } from "../parts/problem.js";
 import { DAY, Spans, iso, ofSite, seconds, stepFor, summed } from "../parts/series.js";
 import { stateOf } from "../parts/sources.js";
 import { Table } from "../parts/table.js";
@@ -17,11 +18,16 @@ import { Table } from "../parts/table.js";
 /** @typedef {import("../parts/series.js").Line} Line */
 
 const POWERS = ["facility_power_kw", "it_power_kw", "hvac_power_kw"];
+const AIR = ["temperature_celsius", "wet_bulb_celsius"];
 /** @type {Record<string, string>} */
 const COLORS = { facility_power_kw: "c1", it_power_kw: "c2", hvac_power_kw: "c3" };
 const STEPS = ["raw", "5m", "hour", "day", "month"];
 /** The longest period of each step, in days, as the API has it. @type {Record<string, number>} */
 const LONGEST = { raw: 31, "5m": 92, hour: 1095, day: 7300, month: 7300 };
+/** The seconds of each step; of raw values those of a usual interval. @type {Record<string, number>} */
+const SECONDS = { raw: 60, "5m": 300, hour: 3600, day: DAY, month: 30 * DAY };
+/** The most steps that are loaded so that the charts can be moved beyond the shown part. */
+const MOST_STEPS = 3000;
 const KPIS = ["pue", "facility_energy_kwh", "it_energy_kwh", "hvac_energy_kwh", "cost", "peak_kw", "load_factor", "co2e_kg", "wue", "cue", "completeness"];
 
 /** @param {{ parts: string[], query: Record<string, string> }} properties */
@@ -65,23 +71,24 @@ function Known({ id, site, query }) {
   const period = usePeriod(site, query);
   const { from, to: until, step } = period;
   const shared = { site_id: id, from: iso(from), to: iso(until), step, zone: format.ZONE };
-  const powers = useLoaded((signal) => get("/v1/analytics/series", { query: { ...shared, metric: POWERS.join(",") }, signal }), [id, from, until, step]);
+  const loaded = withMargins(period);
+  const series = useLoaded((signal) => get("/v1/analytics/series", { query: { ...shared, ...loaded, metric: [...POWERS, ...AIR].join(",") }, signal }), [id, from, until, step]);
   const kpis = useLoaded((signal) => get("/v1/analytics/kpis", { query: { site_id: id, from: shared.from, to: shared.to, zone: format.ZONE }, signal }), [id, from, until]);
-  const weather = useLoaded((signal) => get("/v1/analytics/series", { query: { ...shared, metric: "temperature_celsius,wet_bulb_celsius" }, signal }), [id, from, until, step]);
   const advice = useLoaded((signal) => (can("mass:read") ? get("/v1/recommendations", { query: { site_id: id, from: shared.from, to: shared.to, limit: 100 }, signal }) : Promise.resolve({ items: [] })), [id, from, until]);
   const saving = useAction(() => download("/v1/analytics/series", `${id}.csv`, { query: { ...shared, metric: POWERS.join(",") }, headers: { Accept: "text/csv" } }));
   return html`<div class="page">
-    <${PageHead} title=${id} lead=${html`${t("site.devices", { count: site.devices })}${site.state ? html` · ${t("last.seen")} ${format.ago(site.state.last_seen)} ` : ""}`}>
+    <${PageHead} title=${id} lead=${html`${site.devices > 0 ? t("site.devices", { count: site.devices }) : t("site.own")}${site.state ? html` · ${t("last.seen")} ${format.ago(site.state.last_seen)} ` : ""}`}>
       ${site.state && html`<${Badge} name=${site.state.freshness} />`}
       <a class="button" href=${to("/devices", { site_id: id })}>${t("devices")}</a>
       <button type="button" class="button" disabled=${saving.isBusy} onClick=${() => void saving.run()}><${Icon} name="download" />CSV</button>
     <//>
     <${ProblemNotice} problem=${saving.problem} />
     <${Period} period=${period} />
-    <${Kpis} loaded=${kpis} />
-    <${Powers} loaded=${powers} period=${period} marks=${marksOf(advice.data)} />
-    <${Weather} loaded=${weather} period=${period} />
-    <div class="grid-2"><${Values} site=${site} />${can("mass:read") && html`<${Advice} loaded=${advice} />`}</div>
+    ${[kpis, series].some(({ data, problem }) => !data && !problem) ? html`<div key="loading" class="card"><${Skeleton} rows=${8} height=${60} /></div>` : html`
+      <${Kpis} loaded=${kpis} />
+      <${Powers} loaded=${series} period=${period} marks=${marksOf(advice.data)}><${Whole} id=${id} period=${period} /><//>
+      <${Weather} loaded=${series} period=${period} />
+      <div class="grid-2"><${Values} site=${site} />${can("mass:read") && html`<${Advice} loaded=${advice} />`}</div>`}
   </div>`;
 }
 
@@ -107,8 +114,22 @@ function usePeriod(site, query) {
   }, [site, query.from, query.to, query.step]);
 }
 
+/**
+ * Returns the time that is loaded: the shown one with room to be moved on both sides.
+ * @param {ReturnType<typeof usePeriod>} period
+ */
+function withMargins({ from, to: until, step, begin, end }) {
+  const width = until - from;
+  const most = Math.min(MOST_STEPS * (SECONDS[step] ?? DAY), (LONGEST[step] ?? 0) * DAY);
+  const margin = Math.max(0, Math.min(width, Math.floor((most - width) / 7200) * 3600));
+  return { from: iso(Math.min(from, Math.max(begin, from - margin))), to: iso(Math.max(until, Math.min(end, until + margin))) };
+}
+
 /** @param {number} from @param {number} until */
 const show = (from, until) => ask({ from: iso(Math.floor(from)), to: iso(Math.ceil(until)), step: null });
+
+/** Moves the charts with the shown part while it is dragged. @param {number} from @param {number} until */
+const drag = (from, until) => pan("site", from, until);
 
 /** @param {{ period: ReturnType<typeof usePeriod> }} properties */
 function Period({ period }) {
@@ -134,8 +155,8 @@ function Kpis({ loaded }) {
   return html`<dl class="figures" aria-busy=${String(loaded.isLoading)}>${KPIS.filter((name) => !loaded.data || name === "pue" || kpis[name]?.value !== null && kpis[name] !== undefined).map((name) => {
     const kpi = kpis[name];
     const [value, unit] = written(name, kpi);
-    return html`<${Figure} key=${name} title=${kpi?.reason ?? ""} term=${named("kpi", name)} value=${loaded.data ? value : null} unit=${unit}
-      note=${kpi?.value === null || !kpi ? (kpi?.reason ?? " ") : name === "completeness" ? " " : t("coverage", { share: format.percent(kpi.coverage) })} />`;
+    return html`<${Figure} key=${name} term=${named("kpi", name)} value=${loaded.data ? value : null} unit=${unit}
+      note=${kpi?.reason ? html`<${Said} of=${{ code: kpi.reason_code, detail: kpi.reason }} group="absence" />` : !kpi ? " " : name === "completeness" ? " " : t("coverage", { share: format.percent(kpi.coverage) })} />`;
   })}</dl>`;
 }
 
@@ -149,8 +170,20 @@ function written(name, kpi) {
   return [format.number(value), format.unitOf(kpi?.unit)];
 }
 
-/** @param {{ loaded: import("../core/loading.js").Loaded<any>, period: ReturnType<typeof usePeriod>, marks: { at: number, words: string }[] }} properties */
-function Powers({ loaded, period, marks }) {
+/** The days of the site from its first value on, in which the shown period is moved. @param {{ id: string, period: ReturnType<typeof usePeriod> }} properties */
+function Whole({ id, period: { from, to: until, begin, end } }) {
+  const query = { site_id: id, metric: "facility_power_kw,it_power_kw", from: iso(begin), to: iso(end), step: "day", zone: format.ZONE };
+  const days = useLoaded((signal) => get("/v1/analytics/series", { query, signal }), [id, begin, end]);
+  const { values, ends } = useMemo(() => {
+    const all = days.data?.series ?? [];
+    const facility = ofSite(all, "facility_power_kw");
+    return summed(facility.length > 0 ? facility : ofSite(all, "it_power_kw"));
+  }, [days.data]);
+  return values.size < 3 ? html`<div class="brush"></div>` : html`<${Brush} values=${values} ends=${ends} begin=${begin} end=${end} from=${from} until=${until} onDrag=${drag} onMove=${show} />`;
+}
+
+/** @param {{ loaded: import("../core/loading.js").Loaded<any>, period: ReturnType<typeof usePeriod>, marks: { at: number, words: string }[], children: any }} properties */
+function Powers({ loaded, period, marks, children }) {
   const lines = useMemo(() => powerLines(loaded.data?.series ?? []), [loaded.data]);
   const pue = useMemo(() => pueLine(lines), [lines]);
   const { from, to: until } = period;
@@ -162,6 +195,7 @@ function Powers({ loaded, period, marks }) {
       : html`<${Chart} ...${shared} lines=${lines} unit="kW" zero fill label=${t("power")} marks=${marks} height=${280} />
         ${marks.length > 0 && html`<p class="small muted">${t("chart.marks", { count: marks.length })}</p>`}
         ${pue && html`<${Chart} ...${shared} lines=${[pue]} label=${t("kpi.pue")} height=${150} />`}`}
+    ${children}
   <//>`;
 }
 
@@ -189,14 +223,13 @@ function pueLine(lines) {
 /** @param {{ loaded: import("../core/loading.js").Loaded<any>, period: ReturnType<typeof usePeriod> }} properties */
 function Weather({ loaded, period }) {
   const lines = useMemo(() => weatherLines(loaded.data?.series ?? []), [loaded.data]);
-  if (loaded.problem) return html`<${ProblemNotice} problem=${loaded.problem} onRetry=${loaded.reload} />`;
   if (lines.length === 0) return null;
   return html`<${Card} title=${t("air")}><${Chart} lines=${lines} unit="°C" label=${t("air")} height=${170} from=${period.from} to=${period.to} onZoom=${show} sync="site" areInstants=${period.step === "raw"} /><//>`;
 }
 
 /** The air of at most five sources: more lines than that say nothing. @param {import("../parts/series.js").Series[]} series @returns {Line[]} */
 function weatherLines(series) {
-  const filled = series.filter(({ buckets }) => buckets.length > 0).slice(0, 5);
+  const filled = series.filter(({ metric, buckets }) => AIR.includes(metric) && buckets.length > 0).slice(0, 5);
   return filled.map((one, index) => ({
     label: `${one.device_id ?? named("metric", one.metric)}${one.metric === "wet_bulb_celsius" ? ` · ${named("metric", one.metric)}` : ""}`,
     unit: "°C", color: `c${(index % 6) + 1}`, ...summed([one]), ...(index % 2 === 1 ? { dash: [5, 3] } : {}),

@@ -7,7 +7,7 @@ import { can } from "../core/session.js";
 import { html, useState } from "../core/view.js";
 import { named, t } from "../core/words.js";
 import { Badge, Card, Dialog, Empty, Field, Figure, Meter, Segments, Skeleton } from "../parts/controls.js";
-import { ProblemNotice } from "../parts/problem.js";
+import { ProblemNotice, wrongAt } from "../parts/problem.js";
 import { PagedTable, Table, usePages } from "../parts/table.js";
 
 const DAY = 86_400_000;
@@ -23,7 +23,7 @@ async function loadUsage(signal) {
 export function Usage() {
   const { data, problem, reload } = useLoaded(loadUsage, []);
   if (problem) return html`<${ProblemNotice} problem=${problem} onRetry=${reload} />`;
-  if (!data) return html`<div class="card"><${Skeleton} rows=${5} height=${32} /></div>`;
+  if (!data) return html`<div key="loading" class="card"><${Skeleton} rows=${5} height=${32} /></div>`;
   const { usage, quotas } = data;
   return html`<dl class="figures">
       <${Quota} term=${t("usage.today")} quota=${usage.requests_today} write=${format.count} />
@@ -60,8 +60,8 @@ function QuotaForm({ quotas, reload }) {
     reload();
   });
   return html`<${Card} title=${t("quotas")} note=${t("quotas.note")}><form class="form" onSubmit=${(/** @type {Event} */ event) => { event.preventDefault(); void saving.run(); }}>
-    <${ProblemNotice} problem=${saving.problem} />
-    ${QUOTAS.map(([name, words]) => html`<${Field} key=${name} label=${t(words)} type="number" min="0" value=${draft[name] ?? ""} set=${(/** @type {string} */ value) => setDraft({ ...draft, [name]: value })} />`)}
+    <${ProblemNotice} problem=${saving.problem} without=${QUOTAS.map(([name]) => `/${name}`)} />
+    ${QUOTAS.map(([name, words]) => html`<${Field} key=${name} label=${t(words)} type="number" min="1" max=${Number.MAX_SAFE_INTEGER} wrong=${wrongAt(saving.problem, `/${name}`)} value=${draft[name] ?? ""} set=${(/** @type {string} */ value) => setDraft({ ...draft, [name]: value })} />`)}
     <div><button class="button primary" disabled=${saving.isBusy}>${t("save")}</button></div></form><//>`;
 }
 
@@ -70,12 +70,12 @@ export function Settings() {
   const saving = useAction(async (/** @type {any} */ json) => { await get("/v1/admin/settings", { method: "PUT", json }); reload(); });
   if (problem) return html`<${ProblemNotice} problem=${problem} onRetry=${reload} />`;
   if (!data) return html`<div class="card"><${Skeleton} rows=${3} height=${32} /></div>`;
-  const choice = (/** @type {"auto_send" | "quarantine"} */ name) => html`<div class="field"><strong>${t(`setting.${name}`)}</strong><span class="hint">${t(`setting.${name}.detail`)}</span>
+  const choice = (/** @type {"auto_send" | "quarantine" | "second_factor"} */ name) => html`<div class="field"><strong>${t(`setting.${name}`)}</strong><span class="hint">${t(`setting.${name}.detail`)}</span>
     <${Segments} label=${t(`setting.${name}`)} value=${data[name] === null || data[name] === undefined ? "" : String(data[name])}
       options=${[["", t("setting.default")], ["true", t("yes")], ["false", t("no")]]}
-      set=${(/** @type {string} */ value) => void saving.run({ auto_send: data.auto_send ?? null, quarantine: data.quarantine ?? null, [name]: value === "" ? null : value === "true" })} />
+      set=${(/** @type {string} */ value) => void saving.run({ ...Object.fromEntries(Object.keys(data.in_force).map((one) => [one, data[one] ?? null])), [name]: value === "" ? null : value === "true" })} />
     <span class="hint">${t("setting.now", { value: t(data.in_force[name] ? "yes" : "no") })}</span></div>`;
-  return html`<${Card} title=${t("admin.settings")}><${ProblemNotice} problem=${saving.problem} />${choice("auto_send")}${choice("quarantine")}<//>`;
+  return html`<${Card} title=${t("admin.settings")}><${ProblemNotice} problem=${saving.problem} />${choice("auto_send")}${choice("quarantine")}${choice("second_factor")}<//>`;
 }
 
 export function Mappings() {
@@ -121,8 +121,8 @@ export function Deliveries({ query }) {
   const [queue, setQueue] = useState(/** @type {any} */ (null));
   const list = usePages("/v1/admin/deliveries", { state: query.state, limit: 50 }, (page) => setQueue(page.queue));
   const acting = useAction(async (/** @type {string} */ id, /** @type {string} */ deed) => { await get(`/v1/admin/deliveries/${part(id)}/${deed}`, { method: "POST" }); await list.reload(); });
-  return html`${queue && html`<dl class="figures">${["queued", "retrying", "delivered", "dead"].map((name) => html`<${Figure} key=${name} term=${named("queue", name)} value=${format.count(queue[name])} />`)}
-      <${Figure} term=${t("queue.circuit")} value=${html`<span class="small">${queue.circuit ? named("circuit", queue.circuit) : t("circuit.none")}</span>`} /></dl>`}
+  return html`<dl class="figures">${["queued", "retrying", "delivered", "dead"].map((name) => html`<${Figure} key=${name} term=${named("queue", name)} value=${queue && format.count(queue[name])} />`)}
+      <${Figure} term=${t("queue.circuit")} value=${queue && (queue.circuit ? named("circuit", queue.circuit) : t("circuit.none"))} /></dl>
     <${ProblemNotice} problem=${acting.problem} />
     <${Segments} label=${t("state")} value=${query.state ?? ""} set=${(/** @type {string} */ state) => ask({ state })} options=${[["", t("all")], ...STATES.map((name) => [name, named("state", name)])]} />
     <${Card} bare><${PagedTable} list=${list} caption=${t("admin.deliveries")} keyOf=${(/** @type {any} */ row) => row.id} empty=${html`<${Empty} icon="check" title=${t("admin.deliveries.none")}><p>${t("recommendations.empty.detail")}</p><//>`}

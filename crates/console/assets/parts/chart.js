@@ -4,9 +4,21 @@ import { isDark, language, locale } from "../core/choices.js";
 import { instant, number } from "../core/format.js";
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../core/view.js";
 import { aligned } from "./series.js";
+import { Tiles } from "./tiles.js";
 
 /** @param {string} name */
 const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+/** A number for each set of values, by which a chart knows them again without reading them. @type {WeakMap<object, number>} */
+const known = new WeakMap();
+let count = 0;
+
+/** @param {object} values */
+function numberOf(values) {
+  const found = known.get(values) ?? (count += 1);
+  known.set(values, found);
+  return found;
+}
 
 /** Text of the axes, in the size of the page. */
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif';
@@ -25,18 +37,20 @@ export function Chart(properties) {
   zoom.current = onZoom;
   const dark = isDark();
   const tongue = language.value;
-  const data = useMemo(() => aligned(lines, areInstants), [lines, areInstants]);
-  const key = JSON.stringify([lines.map((line) => [line.label, line.values.size, [...line.values].slice(0, 2), [...line.values].slice(-2)]),
-    properties.from, properties.to, properties.marks, height]);
+  const shown = JSON.stringify([lines.map((line) => [line.label, numberOf(line.values)]), areInstants]);
+  const data = useMemo(() => aligned(lines, areInstants), [shown]);
+  const key = JSON.stringify([shown, properties.from, properties.to, properties.marks, height]);
   useLayoutEffect(() => {
     const target = place.current;
     if (!target) return undefined;
-    const plot = new uPlot(options(properties, target.clientWidth, setAt, zoom), /** @type {any} */ (data), target);
+    const plot = new uPlot(options(properties, data, target.clientWidth, setAt, zoom), /** @type {any} */ (data), target);
     const watch = new ResizeObserver(() => {
       if (target.clientWidth !== plot.width && target.clientWidth !== 0) plot.setSize({ width: target.clientWidth, height });
     });
     watch.observe(target);
+    const leave = properties.sync ? join(properties.sync, (from, until) => plot.setScale("x", { min: from, max: until })) : () => {};
     return () => {
+      leave();
       watch.disconnect();
       plot.destroy();
     };
@@ -48,36 +62,80 @@ export function Chart(properties) {
   </figure>`;
 }
 
+/** What moves the shown part of a group of charts. @type {Map<string, Set<(from: number, until: number) => void>>} */
+const groups = new Map();
+
+/** @param {string} group @param {(from: number, until: number) => void} show */
+function join(group, show) {
+  const members = groups.get(group) ?? new Set();
+  groups.set(group, members.add(show));
+  return () => members.delete(show);
+}
+
+/**
+ * Moves the shown part of all charts of a group, within what they have loaded.
+ * @param {string} group
+ * @param {number} from seconds
+ * @param {number} until seconds
+ */
+export const pan = (group, from, until) => groups.get(group)?.forEach((show) => show(from, until));
+
+/**
+ * Returns the extent of the vertical axis: that of all values, so that it stays while the chart is moved.
+ * @param {(number | null)[][]} lines
+ * @param {boolean} zero
+ */
+function extent(lines, zero) {
+  let [low, high] = [Infinity, -Infinity];
+  for (const line of lines) {
+    for (const value of line) {
+      if (value === null) continue;
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+  }
+  return limits(low, high, zero);
+}
+
 /**
  * @param {Parameters<typeof Chart>[0]} properties
+ * @param {ReturnType<typeof aligned>} data
  * @param {number} width
  * @param {(at: number | null) => void} setAt
  * @param {{ current: ((from: number, to: number) => void) | undefined }} zoom
  * @returns {uPlot.Options}
  */
-function options(properties, width, setAt, zoom) {
+function options(properties, data, width, setAt, zoom) {
   const { lines, height = 260, unit = "", from, to, fill, zero, marks = [], sync } = properties;
+  const [xs, ...values] = data;
   const grid = { stroke: ink("line"), width: 1 };
   const axis = { stroke: ink("ink-2"), font: FONT, grid, ticks: { show: false } };
-  const range = from !== undefined && to !== undefined ? { range: /** @type {[number, number]} */ ([from, to]) } : {};
+  const known = [xs[0], xs.at(-1)];
+  /** The whole of what is loaded is shown as the period that was asked for. @type {uPlot.Range.Function} */
+  const range = (_plot, low, high) => (low === known[0] && high === known[1] ? [from ?? low - Number(low === high), to ?? high + Number(low === high)] : [low, high]);
+  const [low, high] = extent(values, zero ?? false);
+  const tiles = new Tiles({ xs, lines: values, pens: lines.map((line, index) => ({
+    stroke: ink(line.color), width: 1.75, ...(line.dash ? { dash: line.dash } : {}),
+    ...(properties.band && index === 0 ? { fill: `${ink("c2")}26`, isUpperEdge: true } : fill && index === 0 ? { fill: `${ink(line.color)}1f` } : {}),
+  })) });
   return {
-    width, height, legend: { show: false }, padding: [12, 12, 0, 0],
+    width, height, legend: { show: false }, padding: [12, 24, 0, 0],
     cursor: { drag: { x: zoom.current !== undefined, y: false, setScale: false }, points: { size: 7 }, ...(sync ? { sync: { key: sync } } : {}) },
-    scales: { x: { time: true, ...range }, y: { range: (_plot, low, high) => limits(low, high, zero ?? false) } },
+    scales: { x: { time: true, range }, y: { range: [low, high] } },
     axes: [
       { ...axis, grid: { show: false }, space: 70, size: 28, values: timeTicks() },
       { ...axis, size: 62, values: (_plot, ticks) => ticks.map((tick) => number(tick, digits(ticks))), label: unit || " ", labelSize: 18, labelFont: FONT, labelGap: 0 },
     ],
-    series: [{}, ...lines.map((line, index) => ({
-      stroke: ink(line.color), width: 1.75, spanGaps: false, points: { show: line.values.size < 3 },
-      ...(line.dash ? { dash: line.dash } : {}), ...(fill && index === 0 ? { fill: `${ink(line.color)}1f` } : {}),
-    }))],
-    ...(properties.band ? { bands: [{ series: /** @type {[number, number]} */ ([1, 2]), fill: `${ink("c2")}26` }] } : {}),
+    series: [{}, ...lines.map((line) => ({ stroke: ink(line.color), paths: () => null, points: { show: line.values.size < 3 } }))],
     hooks: {
       setCursor: [(plot) => setAt(plot.cursor.idx ?? null)],
       setSelect: [(plot) => {
         if (plot.select.width < 4 || !zoom.current) return;
         zoom.current(plot.posToVal(plot.select.left, "x"), plot.posToVal(plot.select.left + plot.select.width, "x"));
+      }],
+      drawAxes: [(plot) => {
+        const { min, max } = plot.scales.x ?? {};
+        if (min !== undefined && max !== undefined) tiles.draw(plot.ctx, plot.bbox, { from: min, until: max, low, high }, uPlot.pxRatio);
       }],
       draw: [(plot) => drawMarks(plot, marks)],
     },
@@ -87,7 +145,9 @@ function options(properties, width, setAt, zoom) {
 /** @param {number[]} ticks */
 function digits(ticks) {
   const step = Math.abs((ticks[1] ?? 1) - (ticks[0] ?? 0));
-  return step >= 1 ? 0 : Math.min(4, Math.ceil(-Math.log10(step || 1)));
+  // Ticks are 1, 2, 2.5 or 5 apart, times a power of ten.
+  const exact = [0, 1, 2, 3].find((places) => Math.abs(step * 10 ** places - Math.round(step * 10 ** places)) < 1e-6);
+  return exact ?? 4;
 }
 
 /** @param {number} low @param {number} high @param {boolean} zero @returns {[number, number]} */

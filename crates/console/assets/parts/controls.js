@@ -64,6 +64,8 @@ const LOOKS = {
   accepted: ["", "check"], correction: ["accent", "check"], duplicate: ["", "minus"],
   success: ["good", "check"], refused: ["bad", "cross"],
   enabled: ["good", "check"], disabled: ["", "minus"], revoked: ["bad", "cross"], expired: ["warn", "clock"], active: ["good", "check"],
+  info: ["", "minus"], warning: ["warn", "alert"], critical: ["bad", "alert"], open: ["warn", "alert"], resolved: ["good", "check"],
+  suspended: ["warn", "minus"], deletion_requested: ["bad", "clock"], erasing: ["bad", "clock"], erased: ["", "cross"],
   true: ["good", "check"], false: ["bad", "cross"],
 };
 
@@ -78,7 +80,7 @@ export function Badge({ name, words }) {
  * @param {{ term: Children, value: Children, unit?: string, note?: Children, title?: string }} properties
  */
 export const Figure = ({ term, value, unit, note, title }) => html`<div class="figure" title=${title}><dt>${term}</dt>
-  <dd>${value === null ? html`<span class="skeleton" style=${{ display: "inline-block", width: "4em" }}></span>` : html`${value}${unit && html`<small>${unit}</small>`}`}
+  <dd class=${typeof value === "string" && /^\p{L}|.{13}/u.test(value) ? "text" : ""}>${value === null ? html`<span class="skeleton" style=${{ display: "inline-block", width: "4em" }}></span>` : html`${value}${unit && html`<small>${unit}</small>`}`}
   ${note && html`<div class="note">${note}</div>`}</dd></div>`;
 
 /** @param {{ icon?: string, title: string, children?: Children }} properties */

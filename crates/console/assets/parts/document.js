@@ -1,7 +1,8 @@
 // A JSON document, with what is said about its parts at their place.
 import { html } from "../core/view.js";
+import { Said } from "./problem.js";
 
-/** @typedef {{ pointer: string, detail: string }} Remark */
+/** @typedef {{ pointer: string, code?: string, detail: string }} Remark */
 
 /** @param {{ value: unknown, remarks?: Remark[] }} properties */
 export const JsonDocument = ({ value, remarks = [] }) => html`<div class="json" tabindex="0" role="region" aria-label="JSON">
@@ -15,7 +16,7 @@ function Node({ name, value, pointer, remarks, last }) {
   const mine = remarks.filter((remark) => remark.pointer === pointer);
   const key = name === undefined ? "" : html`<span class="key">${JSON.stringify(name)}</span>: `;
   const tail = last ? "" : ",";
-  const said = mine.map((remark) => html`<span class="remark">▲ ${remark.detail}</span>`);
+  const said = mine.map((remark) => html`<span class="remark">▲ <${Said} of=${remark} /></span>`);
   const look = mine.length > 0 ? "at" : "";
   if (value === null || typeof value !== "object") return html`<div><span class=${look}>${key}${JSON.stringify(value)}</span>${tail}${said}</div>`;
   const isList = Array.isArray(value);

@@ -6,6 +6,7 @@ import { can, caller, logOut } from "../core/session.js";
 import { html, useEffect, useRef, useState } from "../core/view.js";
 import { t } from "../core/words.js";
 import { Entrance } from "./entrance.js";
+import { EnrolFirst, StepUp } from "./factor.js";
 import { Icon, Logo } from "./icons.js";
 import { Preferences } from "./preferences.js";
 import { ProblemNotice } from "./problem.js";
@@ -23,7 +24,8 @@ const PAGES = [
   { name: "requests", path: "/requests", words: "requests", shown: () => can("mass:read"), load: () => import("../pages/requests.js") },
   { name: "import", path: "/import", words: "import", shown: () => can("mass:write"), load: () => import("../pages/import.js") },
   { name: "quarantine", path: "/quarantine", words: "quarantine", shown: () => can("mass:read"), load: () => import("../pages/quarantine.js") },
-  { name: "pilot", path: "/pilot", words: "pilot", shown: () => can("savings:manage"), load: () => import("../pages/pilot.js") },
+  { name: "alerts", path: "/alerts", words: "alerts", shown: () => can("alerts:read"), load: () => import("../pages/alerts.js") },
+  { name: "pilot", path: "/pilot", words: "pilot", shown: () => can("analytics:read"), load: () => import("../pages/pilot.js") },
   { name: "audit", path: "/audit", words: "audit", shown: () => can("mass:read"), load: () => import("../pages/audit.js") },
   { name: "admin", path: "/admin", words: "admin", shown: () => caller.value !== null, load: () => import("../pages/admin.js") },
 ];
@@ -34,10 +36,12 @@ const STALE = "mass.reloaded";
 export function App({ problem }) {
   if (problem) return html`<main class="main"><${ProblemNotice} problem=${problem} onRetry=${() => location.reload()} /></main>`;
   if (!caller.value) return html`<${Entrance} />`;
+  if (caller.value.second_factor?.required && !caller.value.second_factor.enrolled) return html`<${EnrolFirst} />`;
   return html`<div class="shell">
     <a class="skip" href="#title" onClick=${skip}>${t("skip")}</a>
     <${Side} />
     <main class="main"><${Content} /></main>
+    <${StepUp} />
   </div>`;
 }
 

@@ -8,6 +8,7 @@ const PATHS = {
   requests: "M6 3h9l4 4v14H6zM14 3v5h5M9 13h7M9 17h7",
   import: "M12 15V4M7 9l5-5 5 5M4 15v5h16v-5",
   quarantine: "M12 3l9 16H3zM12 9v5M12 17h.01",
+  alerts: "M6 17h12l-1.500-2.500V10a4.500 4.500 0 00-9 0v4.500zM10 20h4",
   pilot: "M4 20V9M10 20V4M16 20v-7M22 20H2",
   audit: "M12 3l8 3v6c0 5-3.5 8-8 9-4.500-1-8-4-8-9V6zM8.500 12l2.500 2.500L16 9.500",
   admin: "M12 12a4 4 0 100-8 4 4 0 000 8zM4 21c0-4 3.500-7 8-7s8 3 8 7",

@@ -56,18 +56,19 @@ function delimiterOf(line) {
 }
 
 /**
- * Reads rows of CSV (RFC 4180).
+ * Reads rows of CSV (RFC 4180), each with the line on which it begins, from 1. The last row may lack its line break.
  * @param {string} text
  * @param {string} delimiter
- * @param {number} most
+ * @returns {Generator<{ line: number, cells: string[], isWhole: boolean }>}
  */
-export function cells(text, delimiter, most) {
-  const rows = [];
-  let row = [];
+function* rowsOf(text, delimiter) {
+  let cells = /** @type {string[]} */ ([]);
   let cell = "";
   let quoted = false;
-  for (let at = 0; at < text.length && rows.length < most; at += 1) {
+  let [line, begin] = [1, 1];
+  for (let at = 0; at < text.length; at += 1) {
     const sign = text[at];
+    if (sign === "\n") line += 1;
     if (quoted) {
       if (sign !== '"') cell += sign;
       else if (text[at + 1] === '"') {
@@ -76,16 +77,45 @@ export function cells(text, delimiter, most) {
       } else quoted = false;
     } else if (sign === '"' && cell === "") quoted = true;
     else if (sign === delimiter) {
-      row.push(cell);
+      cells.push(cell);
       cell = "";
     } else if (sign === "\n") {
-      row.push(cell.replace(/\r$/, ""));
-      rows.push(row);
-      row = [];
-      cell = "";
+      yield { line: begin, cells: [...cells, cell.replace(/\r$/, "")], isWhole: true };
+      [cells, cell, begin] = [[], "", line];
     } else cell += sign;
   }
+  if (cell !== "" || cells.length > 0) yield { line: begin, cells: [...cells, cell], isWhole: false };
+}
+
+/**
+ * Reads the first rows of CSV, without one that may be cut off.
+ * @param {string} text
+ * @param {string} delimiter
+ * @param {number} most
+ */
+export function cells(text, delimiter, most) {
+  const rows = [];
+  for (const row of rowsOf(text, delimiter)) {
+    if (rows.length === most || !row.isWhole) break;
+    rows.push(row.cells);
+  }
   return rows;
+}
+
+/**
+ * Returns the rows of CSV that begin on these lines.
+ * @param {string} text
+ * @param {string} delimiter
+ * @param {Set<number>} lines
+ * @returns {Map<number, string[]>}
+ */
+export function rowsAt(text, delimiter, lines) {
+  const found = new Map();
+  for (const { line, cells } of rowsOf(text, delimiter)) {
+    if (lines.has(line)) found.set(line, cells);
+    if (found.size === lines.size) break;
+  }
+  return found;
 }
 
 /**

@@ -73,22 +73,36 @@ export function ofSite(series, metric) {
  * @returns {[number[], ...(number | null)[][]]}
  */
 export function aligned(lines, areInstants = false) {
-  const instants = new Set(lines.flatMap(({ values }) => [...values.keys()]));
-  const sorted = [...instants].sort((a, b) => a - b);
+  const sorted = instantsOf(lines);
   const step = typicalStep(sorted);
-  for (let index = 1; index < sorted.length; index += 1) {
-    const before = /** @type {number} */ (sorted[index - 1]);
-    const end = areInstants ? before + 3 * step : Math.max(...lines.map(({ ends }) => ends.get(before) ?? 0));
-    const gap = /** @type {number} */ (sorted[index]) - end;
-    if (gap > 1) instants.add(before + Math.max(1, step / 2));
-  }
-  const xs = [...instants].sort((a, b) => a - b);
+  /** @type {number[]} */
+  const xs = [];
+  sorted.forEach((at, index) => {
+    const before = sorted[index - 1];
+    if (before !== undefined) {
+      let end = areInstants ? before + 3 * step : 0;
+      if (!areInstants) for (const { ends } of lines) end = Math.max(end, ends.get(before) ?? 0);
+      if (at - end > 1) xs.push(Math.min((before + at) / 2, before + Math.max(1, step / 2)));
+    }
+    xs.push(at);
+  });
   return [xs, ...lines.map(({ values }) => xs.map((x) => values.get(x) ?? null))];
 }
 
-/** @param {number[]} sorted */
+/** @param {Line[]} lines @returns {number[]} */
+function instantsOf(lines) {
+  const [first = [], ...others] = lines.map(({ values }) => [...values.keys()]);
+  const isAscending = first.every((at, index) => index === 0 || at > /** @type {number} */ (first[index - 1]));
+  const areSame = isAscending && others.every((keys) => keys.length === first.length && keys.every((at, index) => at === first[index]));
+  return areSame ? first : [...new Set([first, ...others].flat())].sort((a, b) => a - b);
+}
+
+/** The median distance of a thousand neighbours. @param {number[]} sorted */
 function typicalStep(sorted) {
-  const distances = sorted.slice(1).map((at, index) => at - /** @type {number} */ (sorted[index])).sort((a, b) => a - b);
+  const every = Math.max(1, Math.floor(sorted.length / 1000));
+  const distances = [];
+  for (let index = 1; index < sorted.length; index += every) distances.push(/** @type {number} */ (sorted[index]) - /** @type {number} */ (sorted[index - 1]));
+  distances.sort((a, b) => a - b);
   return distances[Math.floor(distances.length / 2)] ?? 3600;
 }
 

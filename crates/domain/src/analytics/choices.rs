@@ -27,6 +27,11 @@ pub struct UnknownFreshness(String);
 #[error("unknown indicator \"{0}\"")]
 pub struct UnknownIndicator(String);
 
+/// Error for an unknown reason of an indicator without a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown reason \"{0}\"")]
+pub struct UnknownAbsence(String);
+
 /// Error for an unknown kind of finding.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown kind of finding \"{0}\"")]
@@ -85,6 +90,28 @@ named_enum!(
         Late = "late",
         /// Older.
         Silent = "silent",
+    }
+);
+
+named_enum!(
+    /// The reason for which an indicator has no value.
+    AbsenceCode, UnknownAbsence {
+        /// There is no series that it is computed from.
+        NoSeries = "no_series",
+        /// No value of a series that it is computed from holds for any time.
+        NoValues = "no_values",
+        /// Several meters measure the facility's power: their greatest powers need not coincide.
+        SeveralMeters = "several_meters",
+        /// The power or energy that it is divided by is not above 0.
+        NotAboveZero = "not_above_zero",
+        /// There is neither a number nor a series of the price or the carbon intensity.
+        NoRate = "no_rate",
+        /// Several devices report the price or the carbon intensity.
+        SeveralRates = "several_rates",
+        /// The values that belong together do not hold at the same time.
+        NotAtOnce = "not_at_once",
+        /// The value is no finite number.
+        TooGreat = "too_great",
     }
 );
 

@@ -1,7 +1,8 @@
 //! The values that a document has of its source at one time.
 
+use super::figures::finite;
 use super::keys::Source;
-use super::signals::SIGNALS;
+use super::signals::{COST_RATE, ENERGY_PRICE, FACILITY_POWER, SIGNALS};
 use super::{Micros, fold};
 use crate::contracts::ContractId;
 use crate::json::Value;
@@ -35,6 +36,12 @@ pub enum UnreadableDocument {
     Contract(ContractId),
 }
 
+/// Tells whether documents of a contract may have readings.
+#[must_use]
+pub fn has_readings(contract: ContractId) -> bool {
+    contract.name() != "simple"
+}
+
 /// Reads a stored document: device readings, and the signals of a site. Other contracts have no values: `None`.
 ///
 /// # Errors
@@ -43,7 +50,7 @@ pub fn reading(contract: ContractId, document: &Value) -> Result<Option<Reading>
     match (contract.name(), contract.version()) {
         ("device", "1.1" | "2.0") => of_device(document).map(Some),
         ("enterprise", "1.1") => of_site(document).map(Some),
-        ("simple", _) => Ok(None),
+        _ if !has_readings(contract) => Ok(None),
         _ => Err(UnreadableDocument::Contract(contract)),
     }
 }
@@ -75,14 +82,22 @@ fn of_site(document: &Value) -> Result<Reading, UnreadableDocument> {
         let value = number(document.pointer(signal.pointer?))?;
         Some((signal.name.to_owned(), value))
     });
+    let mut values: Vec<(String, f64)> = values.collect();
+    values.extend(cost_rate(&values));
     Ok(Reading {
         source: Source { site_id: Some(site_id), device_id: None },
         device_type: None,
         location: None,
         at: start,
         span: Some((end - start).clamp(0, fold::LONGEST_SPAN)),
-        values: values.collect(),
+        values,
     })
+}
+
+/// Returns the cost of the facility's energy, in USD an hour, if power and price are there.
+fn cost_rate(values: &[(String, f64)]) -> Option<(String, f64)> {
+    let value = |of: &str| values.iter().find(|(name, _)| name == of).map(|(_, value)| *value);
+    Some((COST_RATE.to_owned(), finite(value(FACILITY_POWER)? * value(ENERGY_PRICE)?)))
 }
 
 fn text(document: &Value, pointer: &str) -> Option<String> {
@@ -140,6 +155,24 @@ mod tests {
         assert_eq!(read(ENTERPRISE_1_1, &long).unwrap().unwrap().span, Some(fold::LONGEST_SPAN));
         let backwards = document.replace("1970-01-01T00:15:00Z", "1969-03-01T00:00:00Z");
         assert_eq!(read(ENTERPRISE_1_1, &backwards).unwrap().unwrap().span, Some(0));
+    }
+
+    #[test]
+    fn a_site_that_tells_power_and_price_has_a_cost() {
+        let document = |energy: &str| {
+            format!(
+                r#"{{"request":{{"assets":{{"site_id":"a"}},"signals":{{"energy":{{{energy}}}}},
+                "time_window":{{"end_utc":"1970-01-01T00:15:00Z","start_utc":"1970-01-01T00:00:00Z"}}}}}}"#
+            )
+        };
+        let cost = |energy: &str| {
+            let values = read(ENTERPRISE_1_1, &document(energy)).unwrap().unwrap().values;
+            values.into_iter().find(|(name, _)| name == COST_RATE).map(|(_, value)| value)
+        };
+        assert_eq!(cost(r#""facility_power_kw":400,"energy_price_usd_per_kwh":0.25"#), Some(100.0));
+        assert_eq!(cost(r#""facility_power_kw":1e308,"energy_price_usd_per_kwh":10"#), Some(f64::MAX));
+        assert_eq!(cost(r#""facility_power_kw":400"#), None);
+        assert_eq!(cost(r#""it_load_kw":400,"energy_price_usd_per_kwh":0.25"#), None);
     }
 
     #[test]

@@ -7,7 +7,8 @@ use crate::metrics::{self, MetricKind};
 pub struct Signal {
     /// The name, which ends in the unit.
     pub name: &'static str,
-    /// The place in `enterprise/1.1`, as a JSON pointer; `None` if only devices report it, as a name of their own.
+    /// The place in `enterprise/1.1`, as a JSON pointer; `None` if no member has it: devices report it, as a name of their
+    /// own, or it is computed.
     pub pointer: Option<&'static str>,
     /// The meaning, as a noun phrase.
     pub quantity: &'static str,
@@ -31,6 +32,15 @@ const fn reported(name: &'static str, quantity: &'static str, unit: &'static str
     Signal { name, pointer: None, quantity, unit, kind }
 }
 
+/// The product of [`FACILITY_POWER`] and [`ENERGY_PRICE`] in reports of a site, whose integral is the cost.
+pub const COST_RATE: &str = "energy_cost_usd_per_hour";
+
+/// The power of the whole facility.
+pub const FACILITY_POWER: &str = "facility_power_kw";
+
+/// The price of energy.
+pub const ENERGY_PRICE: &str = "energy_price_usd_per_kwh";
+
 /// All metrics of sites. `it_power_kw`, `facility_power_kw` and `pue` are known metrics of devices, too.
 pub const SIGNALS: &[Signal] = &[
     signal(
@@ -41,14 +51,14 @@ pub const SIGNALS: &[Signal] = &[
         MetricKind::Power,
     ),
     signal(
-        "facility_power_kw",
+        FACILITY_POWER,
         "/request/signals/energy/facility_power_kw",
         "active power of the whole facility",
         "kW",
         MetricKind::Power,
     ),
     signal(
-        "energy_price_usd_per_kwh",
+        ENERGY_PRICE,
         "/request/signals/energy/energy_price_usd_per_kwh",
         "price of energy",
         "USD/kWh",
@@ -105,6 +115,8 @@ pub const SIGNALS: &[Signal] = &[
         "1/W",
         MetricKind::Gauge,
     ),
+    // A document has power and price of the same window, so that their product is a power of its own: cost an hour.
+    reported(COST_RATE, "cost of the facility's energy", "USD/h", MetricKind::Power),
     reported("carbon_intensity_g_per_kwh", "carbon intensity of the supply", "g/kWh", MetricKind::Gauge),
     reported("reused_power_kw", "heat that is reused outside of the facility", "kW", MetricKind::Power),
     reported("reused_energy_kwh", "heat that a meter has counted as reused", "kWh", MetricKind::Counter),

@@ -8,9 +8,10 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::access::Actor;
+use crate::alerts::{RuleName, WebhookName};
 use crate::canonical::Fingerprint;
 use crate::contracts::ContractId;
-use crate::ids::{ApiKeyId, MassRequestId, SavingsProjectId, SavingsReportId, SessionId, UserId};
+use crate::ids::{AlertId, ApiKeyId, LegalHoldId, MassRequestId, SavingsProjectId, SavingsReportId, SessionId, UserId};
 use crate::mappings::MappingName;
 use crate::names::named_enum;
 use crate::tenancy::TenantId;
@@ -57,16 +58,38 @@ named_enum!(
         CredentialsRefused = "credentials_refused",
         /// An authenticated principal lacked a permission.
         AccessRefused = "access_refused",
+        /// Requests of a principal were refused, because it or its tenant sent too many.
+        Throttled = "throttled",
         /// A user changed its own password, or failed to.
         PasswordChanged = "password_changed",
         /// A user's password was reset by somebody else.
         PasswordReset = "password_reset",
+        /// A user enrolled a second factor.
+        SecondFactorEnrolled = "second_factor_enrolled",
+        /// A user proved its second factor, or failed to.
+        SecondFactorProved = "second_factor_proved",
+        /// A user's second factor was removed, by itself or by somebody else.
+        SecondFactorRemoved = "second_factor_removed",
+        /// A user got new recovery codes.
+        RecoveryCodesReplaced = "recovery_codes_replaced",
         /// A tenant was created.
         TenantCreated = "tenant_created",
+        /// A tenant was suspended: nobody gets in, and nothing is stored.
+        TenantSuspended = "tenant_suspended",
+        /// A suspended tenant was resumed.
+        TenantResumed = "tenant_resumed",
+        /// The deletion of a tenant was requested, to be erased after a grace period.
+        TenantDeletionRequested = "tenant_deletion_requested",
+        /// The deletion of a tenant was cancelled within its grace period.
+        TenantDeletionCancelled = "tenant_deletion_cancelled",
+        /// All data of a tenant were erased, but for the hashes of its audit log.
+        TenantErased = "tenant_erased",
         /// A user was created.
         UserCreated = "user_created",
-        /// A user's roles or state were changed.
+        /// A user's address, roles or state were changed.
         UserChanged = "user_changed",
+        /// A user was deleted: its address and its password. The id stays.
+        UserDeleted = "user_deleted",
         /// An API key was created.
         ApiKeyCreated = "api_key_created",
         /// An API key was revoked.
@@ -79,6 +102,22 @@ named_enum!(
         MappingSet = "mapping_set",
         /// A mapping profile was deleted.
         MappingDeleted = "mapping_deleted",
+        /// An alert rule was created or replaced.
+        AlertRuleSet = "alert_rule_set",
+        /// An alert rule was deleted.
+        AlertRuleDeleted = "alert_rule_deleted",
+        /// An alert was acknowledged.
+        AlertAcknowledged = "alert_acknowledged",
+        /// A webhook was created or replaced.
+        WebhookSet = "webhook_set",
+        /// A webhook was deleted.
+        WebhookDeleted = "webhook_deleted",
+        /// A webhook was given another secret.
+        WebhookRotated = "webhook_secret_rotated",
+        /// A notification was queued to try a webhook.
+        WebhookTested = "webhook_tested",
+        /// A dead notification of a webhook was queued again.
+        NotificationReplayed = "notification_replayed",
         /// A savings project was created.
         SavingsCreated = "savings_created",
         /// The terms of a savings project were replaced.
@@ -89,22 +128,111 @@ named_enum!(
         SavingsScheduled = "savings_scheduled",
         /// A day of a savings project's schedule was confirmed.
         SavingsDayConfirmed = "savings_day_confirmed",
+        /// A savings project was deleted.
+        SavingsDeleted = "savings_deleted",
         /// A savings report was asked for.
         SavingsReportRequested = "savings_report_requested",
         /// A savings report was computed and signed.
         SavingsReported = "savings_reported",
         /// A savings report could not be computed.
         SavingsReportFailed = "savings_report_failed",
+        /// A savings report was deleted, or its computation cancelled.
+        SavingsReportDeleted = "savings_report_deleted",
+        /// The rules by which documents are erased were set.
+        RetentionSet = "retention_set",
+        /// A legal hold was set.
+        LegalHoldSet = "legal_hold_set",
+        /// A legal hold was released.
+        LegalHoldReleased = "legal_hold_released",
         /// The audit trail was exported.
         AuditExported = "audit_exported",
         /// Events were moved from the database to an export file.
         AuditArchived = "audit_archived",
+        /// A backup of the database was written and verified.
+        BackedUp = "backed_up",
+        /// The database was restored from a backup.
+        Restored = "restored",
         /// A server started.
         Started = "started",
         /// A server stopped.
         Stopped = "stopped",
     }
 );
+
+impl Action {
+    /// Returns true if the action is one that security teams watch: of accounts, credentials, access and configuration, and of
+    /// the audit trail and the server themselves.
+    #[must_use]
+    pub const fn is_of_security(self) -> bool {
+        match self {
+            Self::LoggedIn
+            | Self::LoggedOut
+            | Self::SessionRevoked
+            | Self::CredentialsRefused
+            | Self::AccessRefused
+            | Self::Throttled
+            | Self::PasswordChanged
+            | Self::PasswordReset
+            | Self::SecondFactorEnrolled
+            | Self::SecondFactorProved
+            | Self::SecondFactorRemoved
+            | Self::RecoveryCodesReplaced
+            | Self::TenantCreated
+            | Self::TenantSuspended
+            | Self::TenantResumed
+            | Self::TenantDeletionRequested
+            | Self::TenantDeletionCancelled
+            | Self::TenantErased
+            | Self::RetentionSet
+            | Self::LegalHoldSet
+            | Self::LegalHoldReleased
+            | Self::UserCreated
+            | Self::UserChanged
+            | Self::UserDeleted
+            | Self::ApiKeyCreated
+            | Self::ApiKeyRevoked
+            | Self::QuotasSet
+            | Self::SettingsSet
+            | Self::MappingSet
+            | Self::MappingDeleted
+            | Self::AlertRuleSet
+            | Self::AlertRuleDeleted
+            | Self::AlertAcknowledged
+            | Self::WebhookSet
+            | Self::WebhookDeleted
+            | Self::WebhookRotated
+            | Self::WebhookTested
+            | Self::NotificationReplayed
+            | Self::AuditExported
+            | Self::AuditArchived
+            | Self::BackedUp
+            | Self::Restored
+            | Self::Started
+            | Self::Stopped => true,
+            Self::Accepted
+            | Self::PayloadRefused
+            | Self::Corrected
+            | Self::Reinstated
+            | Self::StatusChanged
+            | Self::Deleted
+            | Self::Sent
+            | Self::Delivered
+            | Self::DeliveryFailed
+            | Self::DeliveryReplayed
+            | Self::DeliveryCancelled
+            | Self::SavingsCreated
+            | Self::SavingsChanged
+            | Self::SavingsAdjusted
+            | Self::SavingsScheduled
+            | Self::SavingsDayConfirmed
+            | Self::SavingsDeleted
+            | Self::SavingsReportRequested
+            | Self::SavingsReported
+            | Self::SavingsReportFailed
+            | Self::SavingsReportDeleted => false,
+        }
+    }
+}
 
 /// The text does not name an outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -143,14 +271,26 @@ pub enum Object {
     Settings,
     /// A mapping profile of the event's tenant.
     Mapping(MappingName),
+    /// An alert rule of the event's tenant.
+    AlertRule(RuleName),
+    /// An alert of the event's tenant.
+    Alert(AlertId),
+    /// A webhook of the event's tenant.
+    Webhook(WebhookName),
     /// A savings project of the event's tenant.
     SavingsProject(SavingsProjectId),
     /// A report of a savings project of the event's tenant.
     SavingsReport(SavingsReportId),
+    /// The rules by which documents of the event's tenant are erased.
+    Retention,
+    /// A legal hold of the event's tenant.
+    LegalHold(LegalHoldId),
     /// The audit trail of the event's tenant.
     AuditTrail,
     /// An operation of the API: method and path pattern.
     Operation(String),
+    /// The database of all tenants.
+    Database,
     /// The server process.
     Server,
 }
@@ -175,10 +315,16 @@ impl Object {
             Self::Quotas => "quotas",
             Self::Settings => "settings",
             Self::Mapping(_) => "mapping",
+            Self::AlertRule(_) => "alert_rule",
+            Self::Alert(_) => "alert",
+            Self::Webhook(_) => "webhook",
             Self::SavingsProject(_) => "savings_project",
             Self::SavingsReport(_) => "savings_report",
+            Self::Retention => "retention",
+            Self::LegalHold(_) => "legal_hold",
             Self::AuditTrail => "audit_trail",
             Self::Operation(_) => "operation",
+            Self::Database => "database",
             Self::Server => "server",
         }
     }
@@ -193,10 +339,14 @@ impl Object {
             Self::ApiKey(id) => Some(Cow::Owned(id.to_string())),
             Self::Tenant(id) => Some(Cow::Borrowed(id.as_str())),
             Self::Mapping(name) => Some(Cow::Borrowed(name.as_str())),
+            Self::AlertRule(name) => Some(Cow::Borrowed(name.as_str())),
+            Self::Alert(id) => Some(Cow::Owned(id.to_string())),
+            Self::Webhook(name) => Some(Cow::Borrowed(name.as_str())),
             Self::SavingsProject(id) => Some(Cow::Owned(id.to_string())),
             Self::SavingsReport(id) => Some(Cow::Owned(id.to_string())),
+            Self::LegalHold(id) => Some(Cow::Owned(id.to_string())),
             Self::Operation(text) => Some(Cow::Borrowed(text)),
-            Self::Quotas | Self::Settings | Self::AuditTrail | Self::Server => None,
+            Self::Quotas | Self::Settings | Self::Retention | Self::AuditTrail | Self::Database | Self::Server => None,
         }
     }
 
@@ -214,12 +364,18 @@ impl Object {
             ("api_key", Some(id)) => Self::ApiKey(ApiKeyId::from_uuid(uuid(id)?)),
             ("tenant", Some(id)) => Self::Tenant(TenantId::parse(id).map_err(|_| unknown())?),
             ("mapping", Some(id)) => Self::Mapping(MappingName::parse(id).map_err(|_| unknown())?),
+            ("alert_rule", Some(id)) => Self::AlertRule(RuleName::parse(id).map_err(|_| unknown())?),
+            ("webhook", Some(id)) => Self::Webhook(WebhookName::parse(id).map_err(|_| unknown())?),
+            ("alert", Some(id)) => Self::Alert(AlertId::from_uuid(uuid(id)?)),
             ("savings_project", Some(id)) => Self::SavingsProject(SavingsProjectId::from_uuid(uuid(id)?)),
             ("savings_report", Some(id)) => Self::SavingsReport(SavingsReportId::from_uuid(uuid(id)?)),
+            ("legal_hold", Some(id)) => Self::LegalHold(LegalHoldId::from_uuid(uuid(id)?)),
             ("operation", Some(id)) => Self::Operation(id.to_owned()),
             ("quotas", None) => Self::Quotas,
             ("settings", None) => Self::Settings,
+            ("retention", None) => Self::Retention,
             ("audit_trail", None) => Self::AuditTrail,
+            ("database", None) => Self::Database,
             ("server", None) => Self::Server,
             _ => return Err(unknown()),
         })
@@ -475,10 +631,15 @@ mod tests {
             Object::Quotas,
             Object::Settings,
             Object::Mapping(MappingName::parse("site-7").unwrap()),
+            Object::Retention,
+            Object::LegalHold(LegalHoldId::from_uuid(Uuid::from_u128(4))),
             Object::AuditTrail,
             Object::Server,
             Object::Tenant(TenantId::parse("acme").unwrap()),
             Object::Operation("POST /v1/x".to_owned()),
+            Object::AlertRule(RuleName::parse("hot").unwrap()),
+            Object::Webhook(WebhookName::parse("pager").unwrap()),
+            Object::Alert(AlertId::from_uuid(Uuid::from_u128(4))),
             Object::ApiKey(ApiKeyId::from_uuid(Uuid::from_u128(5))),
             Object::SavingsProject(SavingsProjectId::from_uuid(Uuid::from_u128(7))),
             Object::SavingsReport(SavingsReportId::from_uuid(Uuid::from_u128(8))),

@@ -1,6 +1,6 @@
 //! A project and its parts, in the form in which reports quote them.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use uuid::Uuid;
 
 use super::calendar::{Day, Period, instant};
@@ -44,12 +44,82 @@ pub enum Design {
 
 /// The price of energy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "WrittenPrice", into = "WrittenPrice")]
 pub struct Price {
     /// In `currency` per kWh.
-    pub per_kwh: f64,
+    pub rate: Rate,
     /// The currency, as its three letters of ISO 4217.
     pub currency: String,
+}
+
+/// The price of a kWh.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rate {
+    /// The same in every hour.
+    Fixed(f64),
+    /// That of each hour.
+    Series(PriceSeries),
+}
+
+/// A series whose hourly means are prices.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PriceSeries {
+    /// The metric, such as `energy_price_usd_per_kwh`.
+    pub metric: String,
+    /// The device that reports it; `None` for the site's own reports.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub device_id: Option<String>,
+}
+
+impl Price {
+    /// Returns the series, if the price is one.
+    #[must_use]
+    pub const fn series(&self) -> Option<&PriceSeries> {
+        match &self.rate {
+            Rate::Fixed(_) => None,
+            Rate::Series(series) => Some(series),
+        }
+    }
+}
+
+/// A price in JSON: with `per_kwh` or with `series`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenPrice {
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    per_kwh: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    series: Option<PriceSeries>,
+    currency: String,
+}
+
+/// Reads a member that may be absent, but is not null.
+fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+impl TryFrom<WrittenPrice> for Price {
+    type Error = &'static str;
+
+    fn try_from(written: WrittenPrice) -> Result<Self, Self::Error> {
+        let WrittenPrice { per_kwh, series, currency } = written;
+        let rate = match (per_kwh, series) {
+            (Some(per_kwh), None) => Rate::Fixed(per_kwh),
+            (None, Some(series)) => Rate::Series(series),
+            _ => return Err("expected a price with either `per_kwh` or `series`"),
+        };
+        Ok(Self { rate, currency })
+    }
+}
+
+impl From<Price> for WrittenPrice {
+    fn from(Price { rate, currency }: Price) -> Self {
+        match rate {
+            Rate::Fixed(per_kwh) => Self { per_kwh: Some(per_kwh), series: None, currency },
+            Rate::Series(series) => Self { per_kwh: None, series: Some(series), currency },
+        }
+    }
 }
 
 /// A declared mode of operation, such as an economiser that a calendar switches.
@@ -62,7 +132,7 @@ pub struct Mode {
     pub periods: Vec<Period>,
 }
 
-/// What the parties agree on.
+/// The terms that the parties agree on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Terms {
@@ -194,7 +264,7 @@ pub struct Project {
     pub seed: u64,
     /// The zone's standard time, in seconds east of Greenwich. Days and hours of the week are told by it.
     pub utc_offset_seconds: i32,
-    /// What the parties agree on.
+    /// The terms that the parties agree on.
     pub terms: Terms,
     /// Non-routine adjustments, in the order in which they were recorded.
     pub adjustments: Vec<Adjustment>,
@@ -237,7 +307,7 @@ mod project_id {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::savings::Fault;
+    use crate::faults::Fault;
 
     fn period(from: &str, until: &str) -> Period {
         Period { from: from.parse().unwrap(), until: until.parse().unwrap() }
@@ -254,7 +324,7 @@ mod tests {
                 reporting: period("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"),
             },
             zone: "America/New_York".to_owned(),
-            price: Some(Price { per_kwh: 0.1, currency: "USD".to_owned() }),
+            price: Some(Price { rate: Rate::Fixed(0.1), currency: "USD".to_owned() }),
             co2e_kg_per_kwh: Some(0.4),
             assumptions: vec!["The IT load is that of the meters at the PDUs.".to_owned()],
             modes: vec![Mode {
@@ -302,8 +372,34 @@ mod tests {
     }
 
     #[test]
+    fn a_price_is_fixed_or_a_series() {
+        let read = |text: &str| serde_json::from_str::<Price>(text);
+        for text in [
+            r#"{"per_kwh":0.1,"currency":"EUR"}"#,
+            r#"{"series":{"metric":"spot_price"},"currency":"EUR"}"#,
+            r#"{"series":{"metric":"spot_price","device_id":"meter-1"},"currency":"EUR"}"#,
+        ] {
+            assert_eq!(serde_json::to_string(&read(text).unwrap()).unwrap(), text);
+        }
+        for text in [
+            r#"{"currency":"EUR"}"#,
+            r#"{"per_kwh":0.1,"series":{"metric":"spot_price"},"currency":"EUR"}"#,
+            r#"{"per_kwh":0.1,"series":null,"currency":"EUR"}"#,
+            r#"{"series":{"metric":"spot_price","device_id":null},"currency":"EUR"}"#,
+            r#"{"series":{"metric":"spot_price","site_id":"a"},"currency":"EUR"}"#,
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn good_terms_have_no_faults() {
         assert_eq!(terms().faults(), Vec::new());
+        for (metric, currency) in [("energy_price_usd_per_kwh", "USD"), ("spot_price", "EUR")] {
+            let series = PriceSeries { metric: metric.to_owned(), device_id: Some("meter-1".to_owned()) };
+            let price = Some(Price { rate: Rate::Series(series), currency: currency.to_owned() });
+            assert_eq!(Terms { price, ..terms() }.faults(), Vec::new());
+        }
     }
 
     #[test]
@@ -318,12 +414,21 @@ mod tests {
         let crossover = |terms: &mut Terms, pairs, first_day: &str| {
             terms.design = Design::Crossover { first_day: first_day.parse().unwrap(), pairs, washout: false };
         };
-        let cases: [(&str, Change); 12] = [
+        fn by_series(terms: &mut Terms, metric: &str, device_id: Option<&str>) {
+            let series = PriceSeries { metric: metric.to_owned(), device_id: device_id.map(str::to_owned) };
+            terms.price = Some(Price { rate: Rate::Series(series), currency: "EUR".to_owned() });
+        }
+        let cases: [(&str, Change); 17] = [
             ("/name", |terms| terms.name = " ".to_owned()),
             ("/site_id", |terms| terms.site_id = "a\u{202e}b".to_owned()),
             ("/weather_device", |terms| terms.weather_device = "x".repeat(201)),
             ("/zone", |terms| terms.zone.clear()),
-            ("/price/per_kwh", |terms| terms.price.as_mut().unwrap().per_kwh = f64::NAN),
+            ("/price/per_kwh", |terms| terms.price.as_mut().unwrap().rate = Rate::Fixed(f64::NAN)),
+            ("/price/series/metric", |terms| by_series(terms, "Price", None)),
+            ("/price/series/metric", |terms| by_series(terms, "energy_kwh", None)),
+            ("/price/series/metric", |terms| by_series(terms, "temperature_celsius", None)),
+            ("/price/series/metric", |terms| by_series(terms, "energy_price_usd_per_kwh", None)),
+            ("/price/series/device_id", |terms| by_series(terms, "spot_price", Some(""))),
             ("/price/currency", |terms| terms.price.as_mut().unwrap().currency = "usd".to_owned()),
             ("/co2e_kg_per_kwh", |terms| terms.co2e_kg_per_kwh = Some(-0.1)),
             ("/assumptions", |terms| terms.assumptions = vec!["x".to_owned(); 51]),

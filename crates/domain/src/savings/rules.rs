@@ -1,14 +1,11 @@
 //! The rules of projects that can be checked without a calendar of zones.
 
 use super::calendar::Period;
-use super::project::{Adjustment, Confirmation, Design, Mode, PlanFollowed, Price, Terms};
-use crate::analytics::{DAY, HOUR};
-use crate::characters::is_hidden;
+use super::project::{Adjustment, Confirmation, Design, Mode, PlanFollowed, Price, PriceSeries, Rate, Terms};
+use crate::analytics::{DAY, HOUR, kind_of, unit_of};
+use crate::faults::{Fault, MAX_TEXT};
+use crate::metrics::{MetricKind, is_name};
 
-/// The most characters of a name.
-pub const MAX_NAME: usize = 200;
-/// The most characters of a reason or an assumption.
-pub const MAX_TEXT: usize = 1000;
 /// The most assumptions of a project.
 pub const MAX_ASSUMPTIONS: usize = 50;
 /// The most declared modes of a project.
@@ -25,34 +22,6 @@ pub const LONGEST_PERIOD_DAYS: i64 = 1096;
 pub const MIN_PAIRS: u32 = 3;
 /// The most pairs of a crossover: 26 weeks.
 pub const MAX_PAIRS: u32 = 91;
-
-/// A value that breaks a rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
-    /// The value, as a JSON pointer.
-    pub pointer: String,
-    /// What was expected, as a noun phrase.
-    pub expected: String,
-}
-
-impl Fault {
-    /// Builds a fault.
-    #[must_use]
-    pub fn new(pointer: &str, expected: impl Into<String>) -> Self {
-        Self { pointer: pointer.to_owned(), expected: expected.into() }
-    }
-
-    /// Returns a fault if a name is empty or too long, or has hidden characters.
-    #[must_use]
-    pub fn in_name(pointer: &str, name: &str) -> Option<Self> {
-        Self::in_text(pointer, name, MAX_NAME)
-    }
-
-    fn in_text(pointer: &str, text: &str, most: usize) -> Option<Self> {
-        let is_good = !text.trim().is_empty() && text.chars().count() <= most && !text.chars().any(is_hidden);
-        (!is_good).then(|| Self::new(pointer, format!("1 to {most} visible characters")))
-    }
-}
 
 impl Terms {
     /// Returns the values that break a rule.
@@ -146,10 +115,28 @@ impl Design {
 
 impl Price {
     fn faults(&self) -> Vec<Fault> {
-        let mut faults: Vec<Fault> = within("/price/per_kwh", self.per_kwh, 0.0, 1e6).into_iter().collect();
+        let mut faults: Vec<Fault> = match &self.rate {
+            Rate::Fixed(per_kwh) => within("/price/per_kwh", *per_kwh, 0.0, 1e6).into_iter().collect(),
+            Rate::Series(series) => series.faults(&self.currency),
+        };
         if self.currency.len() != 3 || !self.currency.bytes().all(|letter| letter.is_ascii_uppercase()) {
             faults.push(Fault::new("/price/currency", "three letters of ISO 4217, such as EUR"));
         }
+        faults
+    }
+}
+
+impl PriceSeries {
+    fn faults(&self, currency: &str) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let unit = unit_of(&self.metric);
+        if !is_name(&self.metric) || kind_of(&self.metric) != MetricKind::Gauge {
+            faults.push(Fault::new("/price/series/metric", "a metric whose values are prices, such as spot_price"));
+        } else if unit.is_some_and(|unit| unit.strip_suffix("/kWh") != Some(currency)) {
+            let expected = format!("a metric whose values are {currency} per kWh");
+            faults.push(Fault::new("/price/series/metric", expected));
+        }
+        faults.extend(self.device_id.iter().filter_map(|id| Fault::in_name("/price/series/device_id", id)));
         faults
     }
 }

@@ -1,4 +1,5 @@
 use mass_domain::access::Actor;
+use mass_domain::audit::Object;
 use mass_domain::contracts::{Index, ValidDocument};
 use mass_domain::mass_request::Status;
 use mass_domain::tenancy::{AutoSend, OverQuota};
@@ -17,6 +18,7 @@ fn state() -> TenantState {
         quotas: Quotas::default(),
         usage: Usage::default(),
         credentials: CredentialsVersion::default(),
+        is_suspended: false,
     }
 }
 
@@ -243,4 +245,15 @@ fn needs_the_requests_that_it_answers_with_or_supersedes_and_fails_without_them(
 fn fails_for_two_submissions_with_one_id() {
     let submissions = [reading(1, "dev-1", 20), reading(1, "dev-2", 20)];
     assert_eq!(judge(&tenant(), nothing_stored(), &submissions, &[]), Err(JudgeError::TakenId(id(1))));
+}
+
+#[test]
+fn nothing_of_a_suspended_tenant_is_stored_or_recorded() {
+    let suspended = StoredState::without_matches(TenantState { is_suspended: true, ..state() });
+    let sent = reading(1, "dev-1", 20);
+    let event = Act::new(sent.actor, sent.at, &sent.origin);
+    let event = event.refused(&tenant(), Action::PayloadRefused, Object::MassRequest(sent.id));
+    let judgement = judge(&tenant(), suspended, &[sent], &[event]).unwrap();
+    assert!(matches!(judgement.results[0], Err(Refusal::Suspended(_))));
+    assert!(judgement.additions.is_empty());
 }

@@ -18,27 +18,30 @@ use mass_service::{
 use super::audit::{Growth, Head};
 use super::{Connection, quotas, requests};
 use crate::columns::{Instant, Word};
+use crate::flush::{Flush, LastEvent};
 use crate::foresight::{CachedState, Foresight};
-use crate::group_commit::Documents;
-use crate::rows::{Addition, Assumed, KeyRow, MetKeyRow, NewRequestRow, QueueRow, UsageRow, VersionRow};
+use crate::group_commit::{Committed, Documents};
+use crate::layout::Layout;
+use crate::rows::{Addition, Assumed, EventRow, KeyRow, MetKeyRow, NewRequestRow, QueueRow, UsageRow, VersionRow};
 use crate::store::ROWS_PER_STATEMENT;
 
 /// Judges and stores documents in one transaction. Stores nothing and returns `None` if the tenant's credentials are at
-/// another version than the documents demand.
+/// another version than the documents demand. Only documents that are judged by cached state are flushed later.
 pub(crate) fn commit_documents(
     connection: &mut Connection,
     tenant: &TenantId,
     documents: Documents<'_>,
     foresight: &mut Foresight,
-) -> QueryResult<Option<SubmissionResults>> {
+    layout: Layout,
+) -> QueryResult<Option<Committed>> {
     let mut failed = None;
     if super::ROUND_TRIPS_COST
         && let Some(cached) = foresight.take()
         && documents.may_come_at(cached.tenant.credentials)
     {
         let credentials = cached.tenant.credentials;
-        match commit_foreseen(connection, tenant, documents, cached, foresight)? {
-            Foreseen::Held(results) => return Ok(Some(results)),
+        match commit_foreseen(connection, tenant, documents, cached, foresight, layout)? {
+            Foreseen::Held(committed) => return Ok(Some(committed)),
             Foreseen::Failed => failed = Some(credentials),
             Foreseen::Void => {}
         }
@@ -56,18 +59,19 @@ pub(crate) fn commit_documents(
             return Ok(None);
         }
         let mut judgement = judged(tenant, stored, documents.submissions, documents.refused)?;
-        let frontier = store(connection, tenant, head, &mut judgement)?;
+        let frontier = store(connection, tenant, head, &mut judgement, layout)?;
         if has_no_matches {
             foresight.learned(CachedState { frontier, tenant: afterwards(state, &judgement) });
         }
-        Ok(Some(judgement.results))
+        // The lock of the head alone makes the commit wait for the disk, and so for all commits before it.
+        Ok(Some(Committed { results: judgement.results, unflushed: None }))
     })
 }
 
 /// The outcome of a commit on cached state.
 enum Foreseen {
     /// The documents are stored.
-    Held(SubmissionResults),
+    Held(Committed),
     /// Nothing is stored: the state is another one than the cached.
     Failed,
     /// There is nothing to store, so that nothing tells whether the cached state is the present one.
@@ -81,6 +85,7 @@ fn commit_foreseen(
     documents: Documents<'_>,
     cached: CachedState,
     foresight: &mut Foresight,
+    layout: Layout,
 ) -> QueryResult<Foreseen> {
     let stored = StoredState::without_matches(cached.tenant);
     let mut judgement = judged(tenant, stored, documents.submissions, documents.refused)?;
@@ -89,9 +94,11 @@ fn commit_foreseen(
     }
     let head = Head::left_at(tenant, cached.frontier);
     let assumed = Assumed::of(documents.submissions, cached.tenant.credentials);
-    let Some(frontier) = add(connection, tenant, head, &mut judgement, assumed)? else { return Ok(Foreseen::Failed) };
+    let write = Write { assumed, flush: documents.flush, layout };
+    let added = add(connection, tenant, head, &mut judgement, write)?;
+    let Some(Added { frontier, unflushed }) = added else { return Ok(Foreseen::Failed) };
     foresight.held(CachedState { frontier, tenant: afterwards(cached.tenant, &judgement) });
-    Ok(Foreseen::Held(judgement.results))
+    Ok(Foreseen::Held(Committed { results: judgement.results, unflushed }))
 }
 
 /// Judges submissions, and stores them if none is refused.
@@ -99,8 +106,9 @@ pub(super) fn store_all_or_none(
     connection: &mut Connection,
     tenant: &TenantId,
     submissions: &[Submission],
+    layout: Layout,
 ) -> QueryResult<SubmissionResults> {
-    super::write(connection, |connection| store_together(connection, tenant, submissions))
+    super::write(connection, |connection| store_together(connection, tenant, submissions, layout))
 }
 
 /// Judges submissions within a transaction that writes, and stores them if none is refused.
@@ -108,12 +116,13 @@ pub(super) fn store_together(
     connection: &mut Connection,
     tenant: &TenantId,
     submissions: &[Submission],
+    layout: Layout,
 ) -> QueryResult<SubmissionResults> {
     let head = Head::lock(connection, tenant)?;
     let stored = stored_state(connection, tenant, submissions)?;
     let mut judgement = judged(tenant, stored, submissions, &[])?;
     if judgement.results.iter().all(Result::is_ok) {
-        store(connection, tenant, head, &mut judgement)?;
+        store(connection, tenant, head, &mut judgement, layout)?;
     }
     Ok(judgement.results)
 }
@@ -198,34 +207,55 @@ fn store(
     tenant: &TenantId,
     head: Head,
     judgement: &mut Judgement,
+    layout: Layout,
 ) -> QueryResult<Frontier> {
     for older in &judgement.additions.superseded {
         requests::update(connection, older)?;
     }
-    add(connection, tenant, head, judgement, Assumed::default())?.ok_or(diesel::NotFound)
+    let write = Write { assumed: Assumed::default(), flush: Flush::Now, layout };
+    let added = add(connection, tenant, head, judgement, write)?;
+    Ok(added.ok_or(diesel::NotFound)?.frontier)
 }
 
-/// Writes all that a judgement adds, if the log ends at the head and the assumptions hold. Returns the end of the log
-/// afterwards, or `None` if nothing was written.
+/// The manner of an addition.
+struct Write<'a> {
+    assumed: Assumed<'a>,
+    flush: Flush,
+    layout: Layout,
+}
+
+/// The log after an addition.
+struct Added {
+    /// Its end.
+    frontier: Frontier,
+    /// Its last event, if the addition has to be flushed yet.
+    unflushed: Option<LastEvent>,
+}
+
+/// Writes all that a judgement adds, if the log ends at the head and the assumptions hold; otherwise nothing, and returns
+/// `None`.
 fn add(
     connection: &mut Connection,
     tenant: &TenantId,
     head: Head,
     judgement: &mut Judgement,
-    assumed: Assumed<'_>,
-) -> QueryResult<Option<Frontier>> {
+    Write { assumed, flush, layout }: Write<'_>,
+) -> QueryResult<Option<Added>> {
     let before = head.end();
     let Growth { head, rows: events, nodes, leaves } = head.grow(std::mem::take(&mut judgement.additions.events));
     judgement.place(&leaves);
     let Additions { requests, keys, sendings, usage, superseded: _, events: _ } = &judgement.additions;
     if events.is_empty() && keys.is_empty() {
-        return Ok(Some(head.frontier));
+        return Ok(Some(Added { frontier: head.frontier, unflushed: None }));
     }
+    let unflushed = events.last().map(EventRow::as_last).filter(|_| flush == Flush::Later);
+    let flush = if unflushed.is_some() { Flush::Later } else { Flush::Now };
     let requests = requests.iter().map(NewRequestRow::new).collect();
     let keys =
         keys.iter().map(|new| KeyRow::new(tenant, &new.key, &new.record, &new.answer, Instant(new.at))).collect();
     let queue = sendings.iter().map(|(request, act)| QueueRow::first(tenant, *request, act)).collect();
     let usage = UsageRow::new(tenant, *usage);
-    let addition = Addition { tenant, before, assumed, head: head.end(), usage, events, nodes, requests, keys, queue };
-    Ok(super::add(connection, &addition)?.then_some(head.frontier))
+    let addition =
+        Addition { tenant, before, assumed, head: head.end(), usage, events, nodes, requests, keys, queue, flush };
+    Ok(super::add(connection, &addition, layout)?.then_some(Added { frontier: head.frontier, unflushed }))
 }

@@ -139,16 +139,19 @@ impl Snapshot for Reader<'_> {
         self.rows(|connection, tenant| series_like(connection, tenant, filter, limit))
     }
 
-    fn hours(&mut self, series: &[SeriesId], within: Range<Micros>) -> Result<Stretches, PortError> {
+    fn hours(&mut self, stretches: &[(SeriesId, Range<Micros>)]) -> Result<Stretches, PortError> {
+        let stretch = |(series, within): &(SeriesId, Range<Micros>)| stretch(*series, within);
+        let stretches: Vec<Stretch> = stretches.iter().map(stretch).collect();
         self.rows(|connection, tenant| {
-            let rows = projecting::hours_within(connection, tenant, &stretches(series, &within))?;
+            let rows = projecting::hours_within(connection, tenant, &stretches)?;
             Ok(rows.into_iter().map(|(_, row)| row.into_parts()).collect())
         })
     }
 
     fn days(&mut self, series: &[SeriesId], within: Range<Micros>) -> Result<Stretches, PortError> {
         self.rows(|connection, tenant| {
-            let rows = projecting::days_within(connection, tenant, &stretches(series, &within))?;
+            let stretches: Vec<Stretch> = series.iter().map(|series| stretch(*series, &within)).collect();
+            let rows = projecting::days_within(connection, tenant, &stretches)?;
             Ok(rows.into_iter().map(|(_, row)| row.into_parts()).collect())
         })
     }
@@ -175,16 +178,15 @@ fn roots(connection: &mut Connection, tenant: &TenantId, size: i64) -> QueryResu
     Ok((frontier.root(), column(head.size())))
 }
 
-fn stretches(series: &[SeriesId], within: &Range<Micros>) -> Vec<Stretch> {
-    let stretch = |series: &SeriesId| Stretch { series_id: series.as_i64(), from: within.start, to: within.end };
-    series.iter().map(stretch).collect()
+const fn stretch(series: SeriesId, within: &Range<Micros>) -> Stretch {
+    Stretch { series_id: series.as_i64(), from: within.start, to: within.end }
 }
 
 /// Lists devices, by device and then site. Missing sites come first.
 fn devices(
     connection: &mut Connection,
     tenant: &TenantId,
-    SourceFilter { site_id, device_id, after }: &SourceFilter,
+    SourceFilter { sites, device_id, after }: &SourceFilter,
     limit: u32,
 ) -> QueryResult<Vec<SourceRow>> {
     let mut query = sources::table
@@ -194,8 +196,8 @@ fn devices(
         .select(StoredSource::as_select())
         .limit(limit.into())
         .into_boxed();
-    if let Some(site_id) = site_id {
-        query = query.filter(sources::site_id.eq(site_id));
+    if !sites.is_empty() {
+        query = query.filter(sources::site_id.eq_any(sites));
     }
     if let Some(device_id) = device_id {
         query = query.filter(sources::device_id.eq(device_id));

@@ -17,7 +17,7 @@ use mass_domain::time::Timestamp;
 
 use super::audit::Head;
 use super::directory::{self, Kind};
-use super::{Connection, Store};
+use super::{Connection, Store, credentials};
 use crate::columns::{Id, Instant};
 use crate::rows::ApiKeyRow;
 use crate::schema::{api_keys, tenants, users};
@@ -134,15 +134,15 @@ pub(super) fn find_versioned(
     tenant: &TenantId,
     id: ApiKeyId,
 ) -> QueryResult<Option<Versioned<StoredKey>>> {
-    let found: Option<(ApiKeyRow, i64)> = api_keys::table
+    let found: Option<(ApiKeyRow, (i64, bool))> = api_keys::table
         .inner_join(tenants::table.on(tenants::id.eq(api_keys::tenant_id)))
         .filter(api_keys::tenant_id.eq(tenant.as_str()))
         .filter(api_keys::id.eq(Id(id.as_uuid())))
-        .select((ApiKeyRow::as_select(), tenants::credentials_version))
+        .select((ApiKeyRow::as_select(), (tenants::credentials_version, tenants::suspended_at.is_not_null())))
         .first(connection)
         .optional()?;
-    let Some((key, version)) = found else { return Ok(None) };
-    Ok(Some(Versioned { found: key.into_stored()?, version: CredentialsVersion(version) }))
+    let Some((key, (version, is_suspended))) = found else { return Ok(None) };
+    Ok(Some(Versioned { found: key.into_stored()?, version: CredentialsVersion(version), is_suspended }))
 }
 
 /// Lists keys, newest first.
@@ -195,14 +195,15 @@ pub(super) fn revoke(
     super::write(connection, |connection| {
         let head = Head::lock(connection, tenant)?;
         let key = api_keys::table.find((tenant.as_str(), Id(id.as_uuid())));
+        if !diesel::select(diesel::dsl::exists(key)).get_result::<bool>(connection)? {
+            return Ok(false);
+        }
         let revoked = diesel::update(key)
             .filter(api_keys::revoked_at.is_null())
             .set(api_keys::revoked_at.eq(Instant(event.at)))
             .execute(connection)?;
-        if revoked == 0 && !diesel::select(diesel::dsl::exists(key)).get_result::<bool>(connection)? {
-            return Ok(false);
-        }
         let descendants = revoke_descendants(connection, tenant, Actor::ApiKey(id), event.at)?;
+        credentials::advance(connection, tenant)?;
         let mut events: Vec<_> = descendants.into_iter().map(|key| cascaded_revocation(&event, key)).collect();
         if revoked == 1 {
             events.insert(0, event);
@@ -213,7 +214,7 @@ pub(super) fn revoke(
 }
 
 /// Revokes the keys that an actor created, the keys that these created, and so on. Returns those that were not revoked
-/// yet.
+/// yet. The caller advances the version of the tenant's credentials.
 pub(super) fn revoke_descendants(
     connection: &mut Connection,
     tenant: &TenantId,

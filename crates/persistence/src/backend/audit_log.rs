@@ -1,6 +1,6 @@
 //! The audit trail: the port and its transactions.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use async_trait::async_trait;
 use diesel::dsl::{exists, max, sql};
@@ -22,6 +22,7 @@ use super::{Connection, Store, projection_effects, tenants};
 use crate::columns::{Id, Instant, Node, Word};
 use crate::rows;
 use crate::schema::{audit_archived_leaves, audit_checkpoints, audit_events, audit_heads};
+use crate::store::ROWS_PER_STATEMENT;
 
 #[async_trait]
 impl AuditStore for Store {
@@ -43,6 +44,13 @@ impl AuditStore for Store {
 
     async fn head(&self, tenant: &TenantId) -> Result<Frontier, PortError> {
         self.reads.read_for(tenant, head).await
+    }
+
+    async fn durable_head(&self, tenant: &TenantId) -> Result<Frontier, PortError> {
+        let durably = |connection: &mut Connection, tenant: &TenantId| {
+            super::durably(connection, |connection| head(connection, tenant))
+        };
+        self.writes.run_for(tenant, durably).await
     }
 
     async fn frontier_at(&self, tenant: &TenantId, size: u64) -> Result<Option<Frontier>, PortError> {
@@ -85,6 +93,19 @@ impl AuditStore for Store {
 
     async fn entries(&self, tenant: &TenantId, after: i64, limit: usize) -> Result<Vec<Entry>, PortError> {
         self.reads.read_for(tenant, move |connection, tenant| entries(connection, tenant, after, limit)).await
+    }
+
+    async fn entries_of(
+        &self,
+        tenant: &TenantId,
+        actions: &[Action],
+        stretch: Range<i64>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, PortError> {
+        let actions = actions.to_vec();
+        self.reads
+            .read_for(tenant, move |connection, tenant| entries_of(connection, tenant, &actions, &stretch, limit))
+            .await
     }
 
     async fn acceptance(&self, tenant: &TenantId, id: MassRequestId) -> Result<Option<Entry>, PortError> {
@@ -172,15 +193,15 @@ pub(super) fn list(
 }
 
 /// The most that the instants of events may deviate from their order: clocks are set, and writes wait for one another.
-const SLACK_MICROS: i64 = 3_600_000_000;
+pub(super) const SLACK_MICROS: i64 = 3_600_000_000;
 
-fn moved(instant: Timestamp, micros: i64) -> Timestamp {
+pub(super) fn moved(instant: Timestamp, micros: i64) -> Timestamp {
     Timestamp::from_unix_micros(instant.unix_micros().saturating_add(micros)).unwrap_or(instant)
 }
 
 /// Finds two adjacent positions in a log, with the last event before an instant and the first event not before it. A
 /// binary search, so that a list that is bounded in time reads only its part of the log.
-fn around(connection: &mut Connection, tenant: &TenantId, instant: Timestamp) -> QueryResult<(i64, i64)> {
+pub(super) fn around(connection: &mut Connection, tenant: &TenantId, instant: Timestamp) -> QueryResult<(i64, i64)> {
     let (mut before, mut after) = (0, column(head(connection, tenant)?.size()).saturating_add(1));
     while after - before > 1 {
         let middle = before + (after - before) / 2;
@@ -340,6 +361,45 @@ pub(super) fn entries(
         .select((audit_events::sequence, audit_events::event, audit_events::leaf_hash))
         .limit(column(limit as u64))
         .load(connection)?;
+    Ok(rows.into_iter().map(entry).collect())
+}
+
+/// Lists the entries of actions, in their order. Each action is looked up by itself, so that nothing is read of the events
+/// between, of which there can be millions.
+fn entries_of(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    actions: &[Action],
+    stretch: &Range<i64>,
+    limit: u32,
+) -> QueryResult<Vec<Entry>> {
+    let mut found: Vec<i64> = Vec::new();
+    for action in actions {
+        let sequences: Vec<i64> = audit_events::table
+            .filter(audit_events::tenant_id.eq(tenant.as_str()))
+            .filter(audit_events::action.eq(action.as_str()))
+            // Repeating this predicate lets the planner use the partial index.
+            .filter(sql::<Bool>("action <> 'accepted'"))
+            .filter(audit_events::sequence.gt(stretch.start))
+            .filter(audit_events::sequence.le(stretch.end))
+            .order(audit_events::sequence)
+            .limit(limit.into())
+            .select(audit_events::sequence)
+            .load(connection)?;
+        found.extend(sequences);
+    }
+    found.sort_unstable();
+    found.truncate(limit as usize);
+    let mut rows: Vec<EntryRow> = Vec::new();
+    for sequences in found.chunks(ROWS_PER_STATEMENT) {
+        let found = audit_events::table
+            .filter(audit_events::tenant_id.eq(tenant.as_str()))
+            .filter(audit_events::sequence.eq_any(sequences))
+            .order(audit_events::sequence)
+            .select((audit_events::sequence, audit_events::event, audit_events::leaf_hash))
+            .load(connection)?;
+        rows.extend::<Vec<EntryRow>>(found);
+    }
     Ok(rows.into_iter().map(entry).collect())
 }
 

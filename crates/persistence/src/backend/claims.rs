@@ -5,7 +5,7 @@
 //! In PostgreSQL, transactions that lock several rows do so in this order: the head of the tenant's log, the place in the
 //! queue, the delivery.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 
 use async_trait::async_trait;
@@ -27,9 +27,11 @@ use mass_service::{Claim, Claimed, Conclusion, DeliveryStore, Found, Question, R
 
 use super::audit::Head;
 use super::delivery_rows::{about, end, ensure_row, move_request};
-use super::{Connection, Store, fair_share, requests};
+use super::fair_share::{self, Round};
+use super::{Connection, Store, requests, turns};
 use crate::columns::{Id, Instant, Word};
 use crate::foresight::LogAdvance;
+use crate::layout::Layout;
 use crate::rows::{DeliveryRow, DueRow, RecommendationRow};
 use crate::schema::{deliveries, delivery_queue, recommendations};
 
@@ -45,19 +47,29 @@ impl DeliveryStore for Store {
     ) -> Result<Vec<Claimed>, PortError> {
         super::in_place(self)?;
         // A read first, so that a worker that finds nothing does not block a writer.
-        let none_of = restraint.none_of.clone();
-        if !self.reads.read_outside(move |connection| super::is_due(connection, Instant(now), &none_of)).await? {
+        let (layout, none_of) = (super::layout(self), restraint.none_of.clone());
+        let is_due = move |connection: &mut Connection| match layout {
+            Layout::OneNode => super::is_due(connection, Instant(now), &none_of),
+            Layout::Distributed => turns::may_be_due(connection, &none_of),
+        };
+        if !self.reads.read_outside(is_due).await? {
             return Ok(Vec::new());
         }
         let (worker, restraint) = (worker.clone(), restraint.clone());
-        let mut last_served = self.last_served.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let last_served = self.last_served.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut round = Round { layout, last_served, idle: Vec::new() };
         let claim_due = move |connection: &mut Connection| {
             let lease = LeaseTime { now, until };
-            let claims = claim_due(connection, &worker, limit, lease, &restraint, &mut last_served)?;
-            Ok((claims, last_served))
+            let claims = claim_due(connection, &worker, limit, lease, &restraint, &mut round)?;
+            Ok((claims, round))
         };
-        let (claims, last_served) = self.writes.run_outside(claim_due).await?;
+        let (claims, Round { last_served, idle, .. }) = self.writes.run_outside(claim_due).await?;
         *self.last_served.lock().unwrap_or_else(PoisonError::into_inner) = last_served;
+        for tenant in idle.into_iter().collect::<BTreeSet<_>>() {
+            if let Err(error) = self.writes.run_for(&tenant, turns::leave).await {
+                tracing::warn!(%tenant, %error, "a tenant with nothing in the queue stays listed");
+            }
+        }
         let mut claimed = Vec::new();
         let mut failure = None;
         for (tenant, claims) in by_tenant(claims) {
@@ -100,8 +112,8 @@ impl DeliveryStore for Store {
     }
 
     async fn extend(&self, claims: &[Claim], until: Timestamp) -> Result<Vec<bool>, PortError> {
-        let claims = claims.to_vec();
-        self.writes.run_outside(move |connection| extend_leases(connection, &claims, until)).await
+        let (layout, claims) = (super::layout(self), claims.to_vec());
+        self.writes.run_outside(move |connection| extend_leases(connection, layout, &claims, until)).await
     }
 
     async fn release_all(&self, worker: &WorkerName, at: Timestamp) -> Result<usize, PortError> {
@@ -134,33 +146,56 @@ struct LeaseTime {
     until: Timestamp,
 }
 
-/// Claims due deliveries over all tenants, except those that another worker is just claiming. The tenants take turns, beginning
-/// after `last_served`, which is updated.
+/// Claims due deliveries over all tenants, except those that another worker is just claiming. The tenants take turns. On several
+/// nodes each claim has a transaction of its own, which touches one node.
 fn claim_due(
     connection: &mut Connection,
     worker: &WorkerName,
     limit: u16,
     LeaseTime { now, until }: LeaseTime,
     restraint: &Restraint,
-    last_served: &mut Option<TenantId>,
+    round: &mut Round,
 ) -> QueryResult<Vec<Claim>> {
-    super::write(connection, |connection| {
-        let mut claims = Vec::new();
-        let due = fair_share::lock_due(connection, limit.into(), Instant(now), restraint, last_served)?;
-        for DueRow { tenant_id: tenant, delivery_id: id, due_at: _, fence } in due {
-            let fence = fence + 1;
-            diesel::update(delivery_queue::table.find((tenant.0.as_str(), id)))
-                .set((
-                    delivery_queue::due_at.eq(Instant(until)),
-                    delivery_queue::worker.eq(worker.as_str()),
-                    delivery_queue::fence.eq(fence),
-                ))
-                .execute(connection)?;
-            let delivery_id = DeliveryId::from_uuid(id.0);
-            claims.push(Claim { tenant_id: tenant.0, delivery_id, worker: worker.clone(), fence });
+    match round.layout {
+        Layout::OneNode => super::write(connection, |connection| {
+            let due = fair_share::find_due(connection, limit.into(), Instant(now), restraint, round)?;
+            let claims: QueryResult<Vec<_>> =
+                due.into_iter().map(|place| take(connection, place, worker, LeaseTime { now, until })).collect();
+            Ok(claims?.into_iter().flatten().collect())
+        }),
+        Layout::Distributed => {
+            let due = fair_share::find_due(connection, limit.into(), Instant(now), restraint, round)?;
+            let mut claims = Vec::new();
+            for place in due {
+                match take(connection, place, worker, LeaseTime { now, until }) {
+                    Ok(claim) => claims.extend(claim),
+                    Err(error) => tracing::warn!(%error, "a due delivery cannot be claimed"),
+                }
+            }
+            Ok(claims)
         }
-        Ok(claims)
-    })
+    }
+}
+
+/// Claims a due place. Returns `None` if another worker has been faster.
+fn take(
+    connection: &mut Connection,
+    DueRow { tenant_id: tenant, delivery_id: id, due_at: _, fence: before }: DueRow,
+    worker: &WorkerName,
+    LeaseTime { now, until }: LeaseTime,
+) -> QueryResult<Option<Claim>> {
+    let fence = before + 1;
+    let taken = diesel::update(delivery_queue::table.find((tenant.0.as_str(), id)))
+        .filter(delivery_queue::fence.eq(before))
+        .filter(delivery_queue::due_at.le(Instant(now)))
+        .set((
+            delivery_queue::due_at.eq(Instant(until)),
+            delivery_queue::worker.eq(worker.as_str()),
+            delivery_queue::fence.eq(fence),
+        ))
+        .execute(connection)?;
+    let delivery_id = DeliveryId::from_uuid(id.0);
+    Ok((taken == 1).then(|| Claim { tenant_id: tenant.0, delivery_id, worker: worker.clone(), fence }))
 }
 
 /// A claimed delivery whose attempt is recorded in the tenant's tables.
@@ -398,21 +433,41 @@ fn requeue(connection: &mut Connection, delivery: &Delivery, attempts: i64, at: 
 }
 
 /// Extends leases. Returns which claims still hold.
-fn extend_leases(connection: &mut Connection, claims: &[Claim], until: Timestamp) -> QueryResult<Vec<bool>> {
-    super::write(connection, |connection| {
-        let mut holds = vec![false; claims.len()];
-        let mut in_order: Vec<_> = claims.iter().zip(&mut holds).collect();
-        // In the order in which releases lock the same places, which rules out deadlocks.
-        in_order.sort_by_key(|(claim, _)| claim.delivery_id);
-        for (claim, holds) in in_order {
-            let extended = diesel::update(delivery_queue::table)
-                .filter(of_claim(claim))
-                .set(delivery_queue::due_at.eq(Instant(until)))
-                .execute(connection)?;
-            *holds = extended == 1;
+fn extend_leases(
+    connection: &mut Connection,
+    layout: Layout,
+    claims: &[Claim],
+    until: Timestamp,
+) -> QueryResult<Vec<bool>> {
+    match layout {
+        Layout::OneNode => super::write(connection, |connection| {
+            let mut holds = vec![false; claims.len()];
+            let mut in_order: Vec<_> = claims.iter().zip(&mut holds).collect();
+            // In the order in which releases lock the same places, which rules out deadlocks.
+            in_order.sort_by_key(|(claim, _)| claim.delivery_id);
+            for (claim, holds) in in_order {
+                *holds = extend_lease(connection, claim, until)?;
+            }
+            Ok(holds)
+        }),
+        Layout::Distributed => {
+            let extended: Vec<_> = claims.iter().map(|claim| extend_lease(connection, claim, until)).collect();
+            if extended.iter().all(Result::is_err) {
+                return extended.into_iter().collect();
+            }
+            // A claim on a node that does not answer may not hold any more; those on the other nodes do.
+            Ok(extended.into_iter().map(|extended| extended.unwrap_or(false)).collect())
         }
-        Ok(holds)
-    })
+    }
+}
+
+/// Extends a lease. Returns whether the claim still holds.
+fn extend_lease(connection: &mut Connection, claim: &Claim, until: Timestamp) -> QueryResult<bool> {
+    let extended = diesel::update(delivery_queue::table)
+        .filter(of_claim(claim))
+        .set(delivery_queue::due_at.eq(Instant(until)))
+        .execute(connection)?;
+    Ok(extended == 1)
 }
 
 /// Lists the claims of a worker.

@@ -4,19 +4,21 @@ use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 use mass_domain::audit::{Act, Action, NewEvent};
+use mass_domain::contracts::ContractId;
 use mass_domain::delivery::State;
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{MassRequest, RequestFilter, RequestSummary};
+use mass_domain::retention;
 use mass_domain::tenancy::TenantId;
 use mass_domain::validation::Warning;
-use mass_service::{CountedSet, DeleteError, DeletedStep, Deletion, DeletionStep, Found};
+use mass_service::{CountedSet, DeleteError, DeletedStep, Deletion, DeletionStep, DeletionsError, Found};
 use uuid::Uuid;
 
 use super::audit::{Head, column, count};
 use super::delivery_reads::requests_with_deliveries;
 use super::documents::{matching, octet_length};
 use super::requests::{find, update};
-use super::{Backend, Connection, audit_log, deliveries, quotas, recommendations};
+use super::{Backend, Connection, audit_log, deliveries, legal_holds, quotas, recommendations};
 use crate::columns::{Id, Instant, Json};
 use crate::rows::{ObjectEventRow, SummaryRow};
 use crate::schema::mass_requests;
@@ -36,13 +38,14 @@ pub(super) fn delete(
             Found::Deleted => return Ok(Err(DeleteError::Gone)),
             Found::Absent => return Ok(Err(DeleteError::NotFound)),
         };
-        if let Err(error) = deletion.judge(&request) {
+        if let Err(error) = deletion.judge(&request, &legal_holds::holds(connection, tenant)?) {
             return Ok(Err(error));
         }
         let Deletion { expected: _, actor, at, origin } = deletion;
         let mut events = Vec::new();
         recommendations::erase(connection, tenant, &[id])?;
-        delete_request(connection, request, &Act { actor, at, origin }, true, &mut events)?;
+        let erasure = Erasure { act: &Act { actor, at, origin }, retention_days: None };
+        delete_request(connection, request, &erasure, true, &mut events)?;
         quotas::give_back(connection, tenant, document.len())?;
         head.append(connection, events)?;
         Ok(Ok(()))
@@ -67,50 +70,91 @@ pub(super) fn count_matching(
     })
 }
 
+/// Requires that no legal hold covers requests of a contract, or of any.
+pub(super) fn require_unheld(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    contract: Option<ContractId>,
+) -> QueryResult<Result<(), DeletionsError>> {
+    Ok(retention::require_unheld(&legal_holds::holds(connection, tenant)?, contract).map_err(Into::into))
+}
+
 /// Deletes the first requests of a counted set that have not changed since.
 pub(super) fn delete_step(
     connection: &mut Connection,
     tenant: &TenantId,
     filter: &RequestFilter,
     step: DeletionStep,
-) -> QueryResult<DeletedStep> {
+) -> QueryResult<Result<DeletedStep, DeletionsError>> {
     super::write(connection, |connection| {
         let head = Head::lock(connection, tenant)?;
+        if let Err(held) = require_unheld(connection, tenant, filter.contract)? {
+            return Ok(Err(held));
+        }
         let DeletionStep { log_size, after, limit, actor, at, origin } = step;
-        let rows: Vec<(SummaryRow, i32)> = counted(tenant, filter, log_size, after)
-            .order(mass_requests::id.asc())
-            .limit(limit.into())
-            .select((SummaryRow::as_select(), octet_length(mass_requests::document)))
-            .load(connection)?;
-        let requests = rows.into_iter().map(|(row, bytes)| Ok((row.into_summary()?, bytes.unsigned_abs() as usize)));
-        let requests: Vec<(RequestSummary, usize)> = requests.collect::<QueryResult<_>>()?;
+        let first = counted(tenant, filter, log_size, after).order(mass_requests::id.asc()).limit(limit.into());
+        let mut requests = with_sizes(first, connection)?;
         let ids: Vec<MassRequestId> = requests.iter().map(|(request, _)| request.id).collect();
         let changed = changed_since(connection, tenant, &ids, log_size)?;
-        let delivered = requests_with_deliveries(connection, tenant, &ids)?;
-        let unchanged: Vec<MassRequestId> = ids.iter().filter(|id| !changed.contains(id)).copied().collect();
-        recommendations::erase(connection, tenant, &unchanged)?;
-        let mut result = DeletedStep { last: ids.last().copied(), ..DeletedStep::default() };
-        let (act, mut events, mut erased) = (Act { actor, at, origin }, Vec::new(), 0);
-        let mut reinstated: HashMap<MassRequestId, RequestSummary> = HashMap::new();
-        for (request, bytes) in requests {
-            if changed.contains(&request.id) {
-                result.changed += 1;
-                continue;
-            }
-            let request = reinstated.remove(&request.id).unwrap_or(request);
-            let has_delivery = delivered.contains(&request.id);
-            let older = delete_request(connection, request, &act, has_delivery, &mut events)?;
-            reinstated.extend(older.map(|older| (older.id, older)));
-            result.deleted += 1;
-            erased += bytes;
+        requests.retain(|(request, _)| !changed.contains(&request.id));
+        let result = DeletedStep {
+            deleted: requests.len() as u64,
+            changed: (ids.len() - requests.len()) as u64,
+            last: ids.last().copied(),
+        };
+        if requests.is_empty() {
+            return Ok(Ok(result));
         }
-        if result.deleted == 0 {
-            return Ok(result);
-        }
-        quotas::give_back(connection, tenant, erased)?;
+        let mut events = Vec::new();
+        let erasure = Erasure { act: &Act { actor, at, origin }, retention_days: None };
+        delete_all(connection, tenant, requests, &erasure, &mut events)?;
         head.append(connection, events)?;
-        Ok(result)
+        Ok(Ok(result))
     })
+}
+
+/// Loads requests with the sizes of their documents.
+pub(super) fn with_sizes(
+    query: mass_requests::BoxedQuery<'_, Backend>,
+    connection: &mut Connection,
+) -> QueryResult<Vec<(RequestSummary, usize)>> {
+    let rows: Vec<(SummaryRow, i32)> =
+        query.select((SummaryRow::as_select(), octet_length(mass_requests::document))).load(connection)?;
+    rows.into_iter().map(|(row, bytes)| Ok((row.into_summary()?, bytes.unsigned_abs() as usize))).collect()
+}
+
+/// What the events of erased requests have in common.
+pub(super) struct Erasure<'a> {
+    /// The actor, the time and the origin.
+    pub(super) act: &'a Act,
+    /// The age of the rule that lets the requests go; `None` if somebody deletes them.
+    pub(super) retention_days: Option<u16>,
+}
+
+/// Erases requests, smallest id first, and adds the events.
+pub(super) fn delete_all(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    requests: Vec<(RequestSummary, usize)>,
+    erasure: &Erasure<'_>,
+    events: &mut Vec<NewEvent>,
+) -> QueryResult<()> {
+    if requests.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<MassRequestId> = requests.iter().map(|(request, _)| request.id).collect();
+    let delivered = requests_with_deliveries(connection, tenant, &ids)?;
+    recommendations::erase(connection, tenant, &ids)?;
+    let mut reinstated: HashMap<MassRequestId, RequestSummary> = HashMap::new();
+    let mut erased = 0;
+    for (request, bytes) in requests {
+        let request = reinstated.remove(&request.id).unwrap_or(request);
+        let has_delivery = delivered.contains(&request.id);
+        let older = delete_request(connection, request, erasure, has_delivery, events)?;
+        reinstated.extend(older.map(|older| (older.id, older)));
+        erased += bytes;
+    }
+    quotas::give_back(connection, tenant, erased)
 }
 
 /// Builds the query for the requests of a counted set with ids above `after`.
@@ -149,13 +193,18 @@ fn changed_since(
 fn delete_request(
     connection: &mut Connection,
     mut request: RequestSummary,
-    act: &Act,
+    erasure: &Erasure<'_>,
     has_delivery: bool,
     events: &mut Vec<NewEvent>,
 ) -> QueryResult<Option<RequestSummary>> {
+    let act = erasure.act;
     request.touch(act);
     erase(connection, &request)?;
-    events.push(request.event(act, Action::Deleted));
+    let event = request.event(act, Action::Deleted);
+    events.push(match erasure.retention_days {
+        Some(days) => event.with("retention_days", days),
+        None => event,
+    });
     if has_delivery {
         let without_answer = [State::Queued, State::Leased, State::Dead];
         events.extend(deliveries::abandon(connection, &request, act, &without_answer)?);

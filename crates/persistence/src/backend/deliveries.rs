@@ -15,8 +15,9 @@ use mass_service::{Dispatch, Found, HandleError, OutboxStore, SendError, judge_c
 use super::audit::Head;
 use super::delivery_reads::{self, find, of_request};
 use super::delivery_rows::{about, end, ensure_row, move_request};
-use super::{Connection, Store, requests};
+use super::{Connection, Store, requests, turns};
 use crate::columns::{Id, Instant, Word};
+use crate::layout::Layout;
 use crate::rows::{DeliveryRow, QueueRow};
 use crate::schema::{deliveries, delivery_queue};
 
@@ -24,7 +25,8 @@ use crate::schema::{deliveries, delivery_queue};
 impl OutboxStore for Store {
     async fn enqueue(&self, tenant: &TenantId, id: MassRequestId, act: Act) -> Result<Delivery, SendError> {
         super::in_place(self)?;
-        self.writes.run_for(tenant, move |connection, tenant| enqueue(connection, tenant, id, &act)).await?
+        let layout = super::layout(self);
+        self.writes.run_for(tenant, move |connection, tenant| enqueue(connection, layout, tenant, id, &act)).await?
     }
 
     async fn find(&self, tenant: &TenantId, id: DeliveryId) -> Result<Option<Delivery>, PortError> {
@@ -48,12 +50,14 @@ impl OutboxStore for Store {
     }
 
     async fn get_backlog(&self, now: Timestamp) -> Result<Backlog, PortError> {
-        self.reads.read_outside(move |connection| delivery_reads::backlog(connection, now)).await
+        let layout = super::layout(self);
+        self.reads.read_outside(move |connection| delivery_reads::backlog(connection, layout, now)).await
     }
 
     async fn replay(&self, tenant: &TenantId, id: DeliveryId, act: Act) -> Result<Delivery, HandleError> {
         super::in_place(self)?;
-        self.writes.run_for(tenant, move |connection, tenant| replay(connection, tenant, id, &act)).await?
+        let layout = super::layout(self);
+        self.writes.run_for(tenant, move |connection, tenant| replay(connection, layout, tenant, id, &act)).await?
     }
 
     async fn cancel(&self, tenant: &TenantId, id: DeliveryId, act: Act) -> Result<Delivery, HandleError> {
@@ -65,6 +69,7 @@ impl OutboxStore for Store {
 /// Puts a request in the queue.
 fn enqueue(
     connection: &mut Connection,
+    layout: Layout,
     tenant: &TenantId,
     id: MassRequestId,
     act: &Act,
@@ -86,6 +91,7 @@ fn enqueue(
             Some(delivery) => next_round(connection, &delivery, act)?,
             None => first_round(connection, tenant, id, act)?,
         };
+        turns::enter(connection, layout, tenant)?;
         let event = if status == request.status {
             request.event(act, Action::Sent)
         } else {
@@ -135,6 +141,7 @@ fn next_round(connection: &mut Connection, delivery: &Delivery, act: &Act) -> Qu
 /// Puts a dead letter back in the queue.
 fn replay(
     connection: &mut Connection,
+    layout: Layout,
     tenant: &TenantId,
     id: DeliveryId,
     act: &Act,
@@ -159,6 +166,7 @@ fn replay(
             request.event(act, Action::DeliveryReplayed)
         };
         let delivery = next_round(connection, &delivery, act)?;
+        turns::enter(connection, layout, tenant)?;
         head.append(connection, [about(event, &delivery)])?;
         Ok(Ok(delivery))
     })

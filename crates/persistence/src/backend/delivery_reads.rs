@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::Connection;
 use super::audit::count;
 use crate::columns::{Id, Instant, Word, sql as types};
+use crate::layout::Layout;
 use crate::round_robin::round_robin;
 use crate::rows::{DueAtRow, QueuedDeliveryRow};
 use crate::schema::{deliveries, delivery_queue};
@@ -172,7 +173,7 @@ pub(super) fn overview(connection: &mut Connection, tenant: &TenantId) -> QueryR
 }
 
 /// Counts the places in the queue over all tenants.
-pub(super) fn backlog(connection: &mut Connection, now: Timestamp) -> QueryResult<Backlog> {
+pub(super) fn backlog(connection: &mut Connection, layout: Layout, now: Timestamp) -> QueryResult<Backlog> {
     super::read(connection, |connection| {
         let leased = || {
             let claimed = delivery_queue::table.filter(delivery_queue::worker.is_not_null());
@@ -180,19 +181,23 @@ pub(super) fn backlog(connection: &mut Connection, now: Timestamp) -> QueryResul
         };
         let all: i64 = delivery_queue::table.select(count_star()).first(connection)?;
         let leased: i64 = leased().select(count_star()).first(connection)?;
-        let oldest = first_due(connection)?.filter(|oldest| oldest.0 <= now);
+        let oldest = first_due(connection, layout)?.filter(|oldest| oldest.0 <= now);
         Ok(Backlog { waiting: count(all - leased), leased: count(leased), oldest_due: oldest.map(|oldest| oldest.0) })
     })
 }
 
 /// Returns the earliest instant at which a place in the queue is due.
-fn first_due(connection: &mut Connection) -> QueryResult<Option<Instant>> {
+fn first_due(connection: &mut Connection, layout: Layout) -> QueryResult<Option<Instant>> {
     const FIRST: &str = round_robin!(
         "''",
         "SELECT min((
             SELECT min(due_at) FROM delivery_queue WHERE tenant_id = turn.tenant_id AND length(tenant_id) > 0
         )) AS due_at FROM turn"
     );
+    if layout == Layout::Distributed {
+        let places = delivery_queue::table.order(delivery_queue::due_at).select(delivery_queue::due_at);
+        return places.first(connection).optional();
+    }
     let first: DueAtRow = diesel::sql_query(FIRST).get_result(connection)?;
     Ok(first.due_at)
 }

@@ -64,3 +64,18 @@ pub(super) fn claim(
         .execute(connection)?;
     Ok(claimed == 1)
 }
+
+/// Removes the key of an object of a tenant, which is free then.
+pub(super) fn release(
+    connection: &mut Connection,
+    kind: Kind,
+    key: &str,
+    tenant: &TenantId,
+    object: Uuid,
+) -> QueryResult<()> {
+    diesel::delete(directory::table.find((kind.as_str(), key)))
+        .filter(directory::tenant_id.eq(tenant.as_str()))
+        .filter(directory::object_id.eq(Id(object)))
+        .execute(connection)
+        .map(drop)
+}

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use diesel::prelude::*;
 use mass_domain::audit::{Act, Action, Event, NewEvent};
+use mass_domain::contracts::ContractId;
 use mass_domain::delivery::State;
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{MassRequest, RequestFilter, RequestSummary, Status};
@@ -11,8 +12,8 @@ use mass_domain::port::PortError;
 use mass_domain::tenancy::{CredentialsVersion, TenantId};
 use mass_domain::time::Timestamp;
 use mass_service::{
-    CountedSet, DeleteError, DeletedStep, Deletion, DeletionStep, DocumentPage, ExportPage, ExportSpan, Found,
-    MassStore, Submission, SubmissionResults, Transition, TransitionError,
+    CountedSet, DeleteError, DeletedStep, Deletion, DeletionStep, DeletionsError, DocumentPage, ExportPage, ExportSpan,
+    Found, MassStore, Submission, SubmissionResults, Transition, TransitionError,
 };
 
 use super::audit::{self, Head};
@@ -41,9 +42,11 @@ impl MassStore for Store {
         submissions: Vec<Submission>,
     ) -> Result<SubmissionResults, PortError> {
         super::in_place(self)?;
-        self.writes
-            .run_for(tenant, move |connection, tenant| acceptance::store_all_or_none(connection, tenant, &submissions))
-            .await
+        let layout = super::layout(self);
+        let store = move |connection: &mut Connection, tenant: &TenantId| {
+            acceptance::store_all_or_none(connection, tenant, &submissions, layout)
+        };
+        self.writes.run_for(tenant, store).await
     }
 
     async fn find(&self, tenant: &TenantId, id: MassRequestId) -> Result<Found<MassRequest>, PortError> {
@@ -127,6 +130,13 @@ impl MassStore for Store {
         deleted
     }
 
+    async fn require_unheld(&self, tenant: &TenantId, contract: Option<ContractId>) -> Result<(), DeletionsError> {
+        let judge = move |connection: &mut Connection, tenant: &TenantId| {
+            deletions::require_unheld(connection, tenant, contract)
+        };
+        self.reads.read_for(tenant, judge).await?
+    }
+
     async fn count(
         &self,
         tenant: &TenantId,
@@ -146,12 +156,12 @@ impl MassStore for Store {
         tenant: &TenantId,
         filter: &RequestFilter,
         step: DeletionStep,
-    ) -> Result<DeletedStep, PortError> {
+    ) -> Result<DeletedStep, DeletionsError> {
         let filter = filter.clone();
         let delete = move |connection: &mut Connection, tenant: &TenantId| {
             deletions::delete_step(connection, tenant, &filter, step)
         };
-        self.writes.run_for(tenant, delete).await
+        self.writes.run_for(tenant, delete).await?
     }
 
     async fn sweep(&self) {

@@ -11,9 +11,8 @@ use super::{Connection, Store, projection_log, projection_update, projection_win
 #[async_trait]
 impl ProjectionStore for Store {
     async fn tenants(&self) -> Result<Vec<TenantId>, PortError> {
-        let tenants = self.projections.read_outside(tenants::ids).await?;
-        // Its log has neither requests nor readers of figures.
-        Ok(tenants.into_iter().filter(|tenant| tenant.as_str() != TenantId::SYSTEM).collect())
+        // The log of the system tenant has neither requests nor readers of figures.
+        self.projections.read_outside(tenants::kept_ids).await
     }
 
     async fn next(&self, tenant: &TenantId, after: Option<i64>, limit: u32, bytes: u64) -> Result<LogBatch, PortError> {
@@ -37,8 +36,10 @@ impl ProjectionStore for Store {
     }
 
     async fn apply(&self, tenant: &TenantId, update: Update) -> Result<(), ApplyError> {
-        let apply =
-            move |connection: &mut Connection, tenant: &TenantId| projection_update::apply(connection, tenant, update);
+        let layout = super::layout(self);
+        let apply = move |connection: &mut Connection, tenant: &TenantId| {
+            projection_update::apply(connection, layout, tenant, update)
+        };
         if super::applying(self).run_for(tenant, apply).await?? {
             super::sweep(self).await;
         }

@@ -1,67 +1,13 @@
 //! The events that figures depend on.
 
 use diesel::prelude::*;
+use mass_domain::analytics::effect;
 use mass_domain::audit::{Action, Outcome};
 use mass_domain::tenancy::TenantId;
 
 use super::Connection;
 use crate::columns::Word;
 use crate::schema::{audit_archived_changes, audit_events};
-
-/// The effect of an action on the request that its event names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
-    /// It is current from now on.
-    Adds,
-    /// It is current again.
-    Reinstates,
-    /// It is no longer current.
-    Removes,
-}
-
-/// Returns the effect of an action; `None` if no figure depends on it.
-pub(super) const fn effect(action: Action) -> Option<Effect> {
-    match action {
-        Action::Accepted => Some(Effect::Adds),
-        Action::Reinstated => Some(Effect::Reinstates),
-        Action::Corrected | Action::Deleted => Some(Effect::Removes),
-        Action::PayloadRefused
-        | Action::StatusChanged
-        | Action::Sent
-        | Action::Delivered
-        | Action::DeliveryFailed
-        | Action::DeliveryReplayed
-        | Action::DeliveryCancelled
-        | Action::LoggedIn
-        | Action::LoggedOut
-        | Action::SessionRevoked
-        | Action::CredentialsRefused
-        | Action::AccessRefused
-        | Action::PasswordChanged
-        | Action::PasswordReset
-        | Action::TenantCreated
-        | Action::UserCreated
-        | Action::UserChanged
-        | Action::ApiKeyCreated
-        | Action::ApiKeyRevoked
-        | Action::QuotasSet
-        | Action::SettingsSet
-        | Action::MappingSet
-        | Action::SavingsAdjusted
-        | Action::SavingsChanged
-        | Action::SavingsCreated
-        | Action::SavingsDayConfirmed
-        | Action::SavingsReportFailed
-        | Action::SavingsReportRequested
-        | Action::SavingsReported
-        | Action::SavingsScheduled
-        | Action::MappingDeleted
-        | Action::AuditExported
-        | Action::AuditArchived
-        | Action::Started
-        | Action::Stopped => None,
-    }
-}
 
 /// Keeps what figures depend on of the events up to a position, before they are removed. Of an action that is not known here,
 /// figures of a newer program may depend.

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 use mass_analytics_service::{Change, LogBatch, Step, StoredDocument, Unreadable};
+use mass_domain::analytics::{Effect, effect};
 use mass_domain::audit::Action;
 use mass_domain::tenancy::TenantId;
 use uuid::Uuid;
@@ -11,8 +12,8 @@ use uuid::Uuid;
 use super::Connection;
 use super::audit_log::archived;
 use super::projection_documents::{Documents, Found};
-use super::projection_effects::{Effect, effect};
 use super::projection_removals as removals;
+use super::tenants;
 use crate::rows::ProjectionRow;
 use crate::schema::{audit_archived_changes, audit_events, audit_heads, projections};
 
@@ -78,6 +79,9 @@ pub(super) fn next(
 /// Returns the state of the projection and the number of events in the log.
 fn extent(connection: &mut Connection, tenant: &TenantId) -> QueryResult<(ProjectionRow, i64)> {
     let state = projections::table.find(tenant.as_str()).select(ProjectionRow::as_select()).first(connection);
+    if tenants::is_erased(connection, tenant)? {
+        return Ok((ProjectionRow::default(), 0));
+    }
     let size = audit_heads::table.find(tenant.as_str()).select(audit_heads::size).first(connection);
     Ok((state.optional()?.unwrap_or_default(), size.optional()?.unwrap_or(0)))
 }

@@ -9,8 +9,9 @@ use mass_domain::analytics::{Point, SeriesId, SeriesKey, Source};
 use mass_domain::audit::Action;
 use mass_domain::tenancy::TenantId;
 
-use super::{Connection, projecting, projection_blocks as blocks};
+use super::{Connection, projecting, projection_blocks as blocks, tenants};
 use crate::columns::Word;
+use crate::layout::Layout;
 use crate::rows::{FiguresRow, ProjectionRow};
 use crate::schema::{audit_events, intake, projections, series, sources};
 use crate::store::KEYS_PER_STATEMENT;
@@ -19,11 +20,16 @@ use crate::store::KEYS_PER_STATEMENT;
 /// told by documents that have been erased.
 pub(super) fn apply(
     connection: &mut Connection,
+    layout: Layout,
     tenant: &TenantId,
     mut update: Update,
 ) -> QueryResult<Result<bool, ApplyError>> {
     super::write(connection, |connection| {
         let state = lock(connection, tenant)?;
+        // What was read before the erasure of the tenant began is not stored again.
+        if tenants::is_erased(connection, tenant)? {
+            return Ok(Err(ApplyError::Stale));
+        }
         if (state.position, state.deletions) != (update.from, update.deletions) {
             return Ok(Err(ApplyError::Stale));
         }
@@ -32,7 +38,7 @@ pub(super) fn apply(
         }
         blocks::replace(connection, tenant, &update.gone_requests, &update.requests)?;
         delete(connection, tenant, &update)?;
-        insert(connection, tenant, &mut update)?;
+        insert(connection, layout, tenant, &mut update)?;
         // A projection that waits for a mended program stops at the same event again and again.
         if (update.upto, &update.stopped) != (state.position, &state.stopped()) {
             move_to(connection, tenant, update.upto, update.stopped.as_ref())?;
@@ -55,6 +61,9 @@ fn has_deletions(connection: &mut Connection, tenant: &TenantId, from: i64, upto
 pub(super) fn lock(connection: &mut Connection, tenant: &TenantId) -> QueryResult<ProjectionRow> {
     if let Some(locked) = projecting::lock(connection, tenant)? {
         return Ok(locked);
+    }
+    if tenants::is_erased(connection, tenant)? {
+        return Ok(ProjectionRow::default());
     }
     diesel::insert_into(projections::table)
         .values((projections::tenant_id.eq(tenant.as_str()), projections::position.eq(0), projections::deletions.eq(0)))
@@ -91,7 +100,7 @@ fn collision(connection: &mut Connection, tenant: &TenantId, update: &Update) ->
     }
     let mut key_of: HashMap<i64, &SeriesKey> = HashMap::with_capacity(update.series.len());
     for row in &update.series {
-        let id = row.key.id().as_i64();
+        let id = row.id.as_i64();
         if key_of.insert(id, &row.key).is_some_and(|other| *other != row.key) {
             return Ok(Some(id));
         }
@@ -153,7 +162,7 @@ fn delete(connection: &mut Connection, tenant: &TenantId, update: &Update) -> Qu
 }
 
 /// Inserts and replaces what an update has.
-fn insert(connection: &mut Connection, tenant: &TenantId, update: &mut Update) -> QueryResult<()> {
+fn insert(connection: &mut Connection, layout: Layout, tenant: &TenantId, update: &mut Update) -> QueryResult<()> {
     if !update.sources.is_empty() {
         projecting::upsert_sources(connection, tenant, &update.sources)?;
     }
@@ -163,7 +172,7 @@ fn insert(connection: &mut Connection, tenant: &TenantId, update: &mut Update) -
     if !update.points.is_empty() {
         // In the order of the table, in which neighbours share a page.
         update.points.sort_unstable_by_key(key);
-        projecting::insert_points(connection, tenant, &update.points)?;
+        projecting::insert_points(connection, layout, tenant, &update.points)?;
     }
     let rows = |figures: &[_]| figures.iter().map(FiguresRow::new).collect::<Vec<_>>();
     if !update.hours.is_empty() {

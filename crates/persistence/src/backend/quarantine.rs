@@ -16,6 +16,7 @@ use mass_service::{Admission, Deleted, Kept, NewRecord, QuarantineStore, Receipt
 use super::{Backend, Connection, Store, acceptance, quotas, settings};
 use crate::columns::{Hash, Id, Instant};
 use crate::id_bounds::{lowest_id_after, lowest_id_from};
+use crate::layout::Layout;
 use crate::rows::{NewQuarantineRow, QuarantineRow, QuarantineSummaryRow};
 use crate::schema::{quarantine_usage, quarantined_records};
 use crate::store::ROWS_PER_STATEMENT;
@@ -74,8 +75,10 @@ impl QuarantineStore for Store {
         now: Timestamp,
     ) -> Result<Option<Result<Receipt, Refusal>>, PortError> {
         super::in_place(self)?;
-        let release =
-            move |connection: &mut Connection, tenant: &TenantId| release(connection, tenant, id, &submission, now);
+        let layout = super::layout(self);
+        let release = move |connection: &mut Connection, tenant: &TenantId| {
+            release(connection, layout, tenant, id, &submission, now)
+        };
         let released = self.writes.run_for(tenant, release).await?;
         if let Some(Ok(_)) = &released {
             super::sweep(self).await;
@@ -240,6 +243,7 @@ fn meet(connection: &mut Connection, tenant: &TenantId, records: &[NewRecord], n
 /// Stores a submission that was made of a record, and deletes the record unless the submission is refused.
 fn release(
     connection: &mut Connection,
+    layout: Layout,
     tenant: &TenantId,
     id: QuarantineId,
     submission: &Submission,
@@ -250,7 +254,7 @@ fn release(
         if !is_there(connection, tenant, id, now)? {
             return Ok(None);
         }
-        let mut results = acceptance::store_together(connection, tenant, std::slice::from_ref(submission))?;
+        let mut results = acceptance::store_together(connection, tenant, std::slice::from_ref(submission), layout)?;
         let result = results.pop().ok_or(diesel::NotFound)?;
         if result.is_ok() {
             let freed = remove(connection, tenant, &[Id(id.as_uuid())])?;

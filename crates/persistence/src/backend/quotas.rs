@@ -34,7 +34,7 @@ pub(super) fn get(connection: &mut Connection, tenant: &TenantId) -> QueryResult
 }
 
 /// Reads what counts against the quotas of a tenant.
-fn usage(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Usage> {
+pub(super) fn usage(connection: &mut Connection, tenant: &TenantId) -> QueryResult<Usage> {
     let row = tenant_usage::table.find(tenant.as_str()).select(UsageRow::as_select()).first(connection).optional()?;
     Ok(row.map_or_else(Usage::default, UsageRow::into_usage))
 }
@@ -61,26 +61,45 @@ pub(super) fn update(connection: &mut Connection, tenant: &TenantId, change: &Qu
 
 /// Reads the values of a tenant that its documents are judged by.
 pub(super) fn tenant_state(connection: &mut Connection, tenant: &TenantId) -> QueryResult<TenantState> {
-    type Row = (Option<bool>, Option<bool>, i64, Option<QuotaRow>, Option<UsageRow>);
-    let (auto_send, quarantine, version, quotas, usage): Row = tenants::table
+    type Row = (Option<bool>, Option<bool>, Option<bool>, i64, bool, Option<QuotaRow>, Option<UsageRow>);
+    let (auto_send, quarantine, second_factor, version, is_suspended, quotas, usage): Row = tenants::table
         .find(tenant.as_str())
         .left_join(quotas::table.on(quotas::tenant_id.eq(tenants::id)))
         .left_join(tenant_usage::table.on(tenant_usage::tenant_id.eq(tenants::id)))
         .select((
             tenants::auto_send,
             tenants::quarantine,
+            tenants::second_factor,
             tenants::credentials_version,
+            tenants::suspended_at.is_not_null(),
             Option::<QuotaRow>::as_select(),
             Option::<UsageRow>::as_select(),
         ))
         .first(connection)?;
     let quotas = quotas.map_or_else(Quotas::default, QuotaRow::into_quotas);
     let usage = usage.map_or_else(Usage::default, UsageRow::into_usage);
-    let settings = TenantSettings { auto_send, quarantine };
-    Ok(TenantState { settings, quotas, usage, credentials: CredentialsVersion(version) })
+    let settings = TenantSettings { auto_send, quarantine, second_factor };
+    Ok(TenantState { settings, quotas, usage, credentials: CredentialsVersion(version), is_suspended })
 }
 
-/// Subtracts the size of an erased document from the usage.
+/// Adds bytes to the usage that are stored with no request.
+pub(super) fn take(connection: &mut Connection, tenant: &TenantId, bytes: usize) -> QueryResult<()> {
+    let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+    diesel::insert_into(tenant_usage::table)
+        .values((
+            tenant_usage::tenant_id.eq(tenant.as_str()),
+            tenant_usage::day.eq(0),
+            tenant_usage::requests.eq(0),
+            tenant_usage::stored_bytes.eq(bytes),
+        ))
+        .on_conflict(tenant_usage::tenant_id)
+        .do_update()
+        .set(tenant_usage::stored_bytes.eq(tenant_usage::stored_bytes + bytes))
+        .execute(connection)
+        .map(|_| ())
+}
+
+/// Subtracts the size of an erased document or report from the usage.
 pub(super) fn give_back(connection: &mut Connection, tenant: &TenantId, bytes: usize) -> QueryResult<()> {
     let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
     diesel::update(tenant_usage::table.find(tenant.as_str()))

@@ -1,22 +1,22 @@
 //! Savings projects and their reports: the port and its transactions.
 
 use async_trait::async_trait;
-use diesel::dsl::{count_star, sql};
+use diesel::dsl::{count_star, exists, sql};
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
+use mass_domain::canonical::Fingerprint;
 use mass_domain::ids::{SavingsProjectId, SavingsReportId};
 use mass_domain::page::Limit;
 use mass_domain::port::PortError;
-use mass_domain::savings::ReportState;
 use mass_domain::tenancy::TenantId;
 use mass_savings_service::{
-    NewProject, ProjectChange, ProjectError, ProjectSummary, ReportError, ReportLoad, ReportRequest, ReportSummary,
-    SavingsStore, StoredProject, StoredReport,
+    NewProject, ProjectChange, ProjectDeletion, ProjectError, ProjectSummary, ReportDeletion, ReportError, ReportLoad,
+    ReportRequest, ReportSummary, SavingsStore, StoredProject, StoredReport,
 };
 
 use super::audit::{Head, column, count};
-use super::{Connection, Store};
-use crate::columns::{Id, Instant, Word};
+use super::{Connection, Store, quotas};
+use crate::columns::{Id, Instant};
 use crate::rows::{
     NewSavingsReportRow, SavingsProjectChangeset, SavingsProjectRow, SavingsProjectSummaryRow, SavingsReportRow,
     SavingsReportSummaryRow,
@@ -46,8 +46,16 @@ impl SavingsStore for Store {
         self.writes.run_for(tenant, move |connection, tenant| apply(connection, tenant, &change)).await?
     }
 
+    async fn delete(&self, tenant: &TenantId, deletion: ProjectDeletion) -> Result<(), ProjectError> {
+        self.writes.run_for(tenant, move |connection, tenant| delete(connection, tenant, &deletion)).await?
+    }
+
     async fn insert_report(&self, tenant: &TenantId, request: ReportRequest) -> Result<ReportSummary, ReportError> {
         self.writes.run_for(tenant, move |connection, tenant| insert_report(connection, tenant, &request)).await?
+    }
+
+    async fn delete_report(&self, tenant: &TenantId, deletion: ReportDeletion) -> Result<(), ReportError> {
+        self.writes.run_for(tenant, move |connection, tenant| delete_report(connection, tenant, &deletion)).await?
     }
 
     async fn find_report(&self, tenant: &TenantId, id: SavingsReportId) -> Result<Option<StoredReport>, PortError> {
@@ -83,9 +91,11 @@ fn insert(
             Ok(stored) => stored,
             Err(error) => return Ok(Err(error)),
         };
-        let row = SavingsProjectRow::new(tenant, &stored);
+        let text = stored.project.text();
+        let fingerprint = Fingerprint::of(&text);
+        let row = SavingsProjectRow::new(tenant, &stored, text);
         diesel::insert_into(savings_projects::table).values(row).execute(connection)?;
-        head.append(connection, [new.event(tenant)])?;
+        head.append(connection, [new.event(tenant, fingerprint)])?;
         Ok(Ok(stored))
     })
 }
@@ -132,12 +142,63 @@ fn apply(
             Ok(None) => return Ok(Ok(stored)),
             Err(error) => return Ok(Err(error)),
         };
+        let text = next.text();
+        let fingerprint = Fingerprint::of(&text);
         diesel::update(savings_projects::table.find((tenant.as_str(), Id(change.id.as_uuid()))))
-            .set(SavingsProjectChangeset::new(&next, &change.act))
+            .set(SavingsProjectChangeset::new(&next, text, &change.act))
             .execute(connection)?;
-        head.append(connection, [change.event(tenant, &next)])?;
+        head.append(connection, [change.event(tenant, &next, fingerprint)])?;
         let (updated_at, updated_by) = (change.act.at, change.act.actor);
         Ok(Ok(StoredProject { project: next, updated_at, updated_by, ..stored }))
+    })
+}
+
+/// Deletes a project as it is judged.
+fn delete(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    deletion: &ProjectDeletion,
+) -> QueryResult<Result<(), ProjectError>> {
+    super::write(connection, |connection| {
+        let head = Head::lock(connection, tenant)?;
+        let Some(stored) = find(connection, tenant, deletion.id)? else { return Ok(Err(ProjectError::NotFound)) };
+        let id = Id(deletion.id.as_uuid());
+        let reports = savings_reports::table
+            .filter(savings_reports::tenant_id.eq(tenant.as_str()))
+            .filter(savings_reports::project_id.eq(id));
+        let has_reports: bool = diesel::select(exists(reports)).get_result(connection)?;
+        let version = stored.project.version;
+        if let Err(error) = deletion.judge(version, has_reports) {
+            return Ok(Err(error));
+        }
+        diesel::delete(savings_projects::table.find((tenant.as_str(), id))).execute(connection)?;
+        head.append(connection, [deletion.event(tenant, version)])?;
+        Ok(Ok(()))
+    })
+}
+
+/// Deletes a report with its place in the queue. A worker that computes it has lost it then.
+fn delete_report(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    deletion: &ReportDeletion,
+) -> QueryResult<Result<(), ReportError>> {
+    super::write(connection, |connection| {
+        let head = Head::lock(connection, tenant)?;
+        let key = (tenant.as_str(), Id(deletion.id.as_uuid()));
+        // It is locked before the report is, as workers do.
+        diesel::delete(savings_queue::table.find(key)).execute(connection)?;
+        let report = savings_reports::table.find(key);
+        let row: Option<(SavingsReportSummaryRow, i64)> = report
+            .select((SavingsReportSummaryRow::as_select(), savings_reports::bytes))
+            .first(connection)
+            .optional()?;
+        let Some((row, bytes)) = row else { return Ok(Err(ReportError::NotFound)) };
+        let ReportSummary { project_id, state, .. } = row.into_summary()?;
+        diesel::delete(report).execute(connection)?;
+        quotas::give_back(connection, tenant, usize::try_from(bytes).unwrap_or_default())?;
+        head.append(connection, [deletion.event(tenant, project_id, state)])?;
+        Ok(Ok(()))
     })
 }
 
@@ -156,9 +217,11 @@ fn insert_report(
             Ok((_, None)) => return Ok(Err(ReportError::NotFound)),
             Err(error) => return Ok(Err(error)),
         };
-        let advance = head.advance(connection, [request.event(tenant, project)])?;
-        let sequence = column(advance.to.size());
-        let row = NewSavingsReportRow::new(tenant, &report, project, &request.act, sequence);
+        let text = project.text();
+        let event = request.event(tenant, project, Fingerprint::of(&text));
+        let sequence = column(head.advance(connection, [event])?.to.size());
+        quotas::take(connection, tenant, text.len())?;
+        let row = NewSavingsReportRow::new(tenant, &report, text, &request.act, sequence);
         diesel::insert_into(savings_reports::table).values(row).execute(connection)?;
         diesel::insert_into(savings_queue::table)
             .values((
@@ -172,15 +235,18 @@ fn insert_report(
     })
 }
 
-/// Counts the reports of a tenant.
+/// Counts the reports of a tenant. Open ones are those that have a place in the queue.
 fn load(connection: &mut Connection, tenant: &TenantId) -> QueryResult<ReportLoad> {
-    let of_tenant = || savings_reports::table.filter(savings_reports::tenant_id.eq(tenant.as_str()));
-    let states = [Word(ReportState::Queued), Word(ReportState::Computing)];
-    let open: i64 = of_tenant().filter(savings_reports::state.eq_any(states)).select(count_star()).first(connection)?;
+    let open: i64 = savings_queue::table
+        .filter(savings_queue::tenant_id.eq(tenant.as_str()))
+        .select(count_star())
+        .first(connection)?;
     // The databases give sums different types.
     let bytes = sql::<BigInt>("CAST(coalesce(sum(bytes), 0) AS bigint)");
-    let bytes: i64 = of_tenant().select(bytes).first(connection)?;
-    Ok(ReportLoad { open: count(open), bytes: count(bytes) })
+    let of_tenant = savings_reports::table.filter(savings_reports::tenant_id.eq(tenant.as_str()));
+    let bytes: i64 = of_tenant.select(bytes).first(connection)?;
+    let state = quotas::tenant_state(connection, tenant)?;
+    Ok(ReportLoad { open: count(open), bytes: count(bytes), quotas: state.quotas, usage: state.usage })
 }
 
 fn find_report(

@@ -10,7 +10,7 @@ use diesel::prelude::*;
 use mass_domain::access::Actor;
 use mass_domain::audit::Act;
 use mass_domain::delivery::WorkerName;
-use mass_domain::ids::SavingsReportId;
+use mass_domain::ids::{SavingsProjectId, SavingsReportId};
 use mass_domain::port::PortError;
 use mass_domain::savings::ReportState;
 use mass_domain::tenancy::TenantId;
@@ -18,9 +18,9 @@ use mass_domain::time::Timestamp;
 use mass_savings_service::{ClaimedReport, ReportClaim, ReportOutcome, ReportQueue};
 
 use super::audit::Head;
-use super::{Connection, Store};
+use super::{Connection, Store, quotas};
 use crate::columns::{Id, Instant, Word};
-use crate::rows::ClaimedReportRow;
+use crate::rows::{ClaimedReportRow, ReportOriginRow};
 use crate::schema::{savings_queue, savings_reports};
 
 /// Builds the query for the place in the queue of a claim that still holds.
@@ -120,7 +120,7 @@ fn begin(connection: &mut Connection, claim: ReportClaim) -> QueryResult<Option<
             return Ok(None);
         }
         let row: ClaimedReportRow = report_of!(claim).select(ClaimedReportRow::as_select()).first(connection)?;
-        let (origin, attempts) = (row.origin()?, row.attempts + 1);
+        let attempts = row.attempts + 1;
         diesel::update(report_of!(claim))
             .set((savings_reports::state.eq(Word(ReportState::Computing)), savings_reports::attempts.eq(attempts)))
             .execute(connection)?;
@@ -130,7 +130,6 @@ fn begin(connection: &mut Connection, claim: ReportClaim) -> QueryResult<Option<
             sequence: row.sequence,
             requested_at: row.requested_at.0,
             attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
-            origin,
         }))
     })
 }
@@ -170,10 +169,14 @@ fn finish(
         if diesel::delete(place_of!(claim)).execute(connection)? == 0 {
             return Ok(false);
         }
-        let row: ClaimedReportRow = report_of!(claim).select(ClaimedReportRow::as_select()).first(connection)?;
+        let row: ReportOriginRow = report_of!(claim).select(ReportOriginRow::as_select()).first(connection)?;
         store(connection, claim, outcome, at)?;
+        if let ReportOutcome::Done { signed, .. } = outcome {
+            quotas::take(connection, tenant, signed.document.len())?;
+        }
         let act = Act { actor: Actor::System, at, origin: row.origin()? };
-        head.append(connection, [outcome.event(claim, row.project.0.id, &act)])?;
+        let project = SavingsProjectId::from_uuid(row.project_id.0);
+        head.append(connection, [outcome.event(claim, project, &act)])?;
         Ok(true)
     })
 }
@@ -194,9 +197,13 @@ fn store(connection: &mut Connection, claim: &ReportClaim, outcome: &ReportOutco
             );
             diesel::update(report_of!(claim)).set(changes).execute(connection)?;
         }
-        ReportOutcome::Failed(reason) => {
-            let state = savings_reports::state.eq(Word(ReportState::Failed));
-            let changes = (state, savings_reports::failure.eq(Some(reason.as_str())), finished_at);
+        ReportOutcome::Failed(failure) => {
+            let changes = (
+                savings_reports::state.eq(Word(ReportState::Failed)),
+                savings_reports::failure_code.eq(failure.code.map(Word)),
+                savings_reports::failure.eq(Some(failure.detail.as_str())),
+                finished_at,
+            );
             diesel::update(report_of!(claim)).set(changes).execute(connection)?;
         }
     }

@@ -7,7 +7,7 @@ use mass_domain::port::PortError;
 use mass_domain::tenancy::{TenantId, TenantSettings};
 
 use super::audit::Head;
-use super::{Connection, Store};
+use super::{Connection, Store, credentials};
 use crate::schema::tenants;
 
 #[async_trait]
@@ -23,9 +23,10 @@ impl SettingsStore for Store {
 
 /// Reads the settings of a tenant.
 pub(super) fn get(connection: &mut Connection, tenant: &TenantId) -> QueryResult<TenantSettings> {
-    let row = tenants::table.find(tenant.as_str()).select((tenants::auto_send, tenants::quarantine));
-    let (auto_send, quarantine) = row.first(connection)?;
-    Ok(TenantSettings { auto_send, quarantine })
+    let row =
+        tenants::table.find(tenant.as_str()).select((tenants::auto_send, tenants::quarantine, tenants::second_factor));
+    let (auto_send, quarantine, second_factor) = row.first(connection)?;
+    Ok(TenantSettings { auto_send, quarantine, second_factor })
 }
 
 /// Replaces the settings of a tenant.
@@ -37,8 +38,15 @@ pub(super) fn update(connection: &mut Connection, tenant: &TenantId, change: &Se
             return Ok(());
         }
         diesel::update(tenants::table.find(tenant.as_str()))
-            .set((tenants::auto_send.eq(change.settings.auto_send), tenants::quarantine.eq(change.settings.quarantine)))
+            .set((
+                tenants::auto_send.eq(change.settings.auto_send),
+                tenants::quarantine.eq(change.settings.quarantine),
+                tenants::second_factor.eq(change.settings.second_factor),
+            ))
             .execute(connection)?;
+        if before.second_factor != change.settings.second_factor {
+            credentials::advance(connection, tenant)?;
+        }
         head.append(connection, [change.event(tenant, &before)])?;
         Ok(())
     })

@@ -14,6 +14,7 @@ use mass_domain::tenancy::{Tenant, TenantId};
 use super::audit::Head;
 use super::{Connection, Store, accounts};
 use crate::columns::{Instant, Word};
+use crate::rows::TenantRow;
 use crate::schema::tenants;
 
 #[async_trait]
@@ -73,9 +74,9 @@ pub(super) fn find(connection: &mut Connection, id: &TenantId) -> QueryResult<Op
     let row = tenants::table
         .find(id.as_str())
         .filter(tenants::id.ne(TenantId::SYSTEM))
-        .select((tenants::id, tenants::created_at))
+        .select(TenantRow::as_select())
         .first(connection);
-    Ok(row.optional()?.map(tenant))
+    Ok(row.optional()?.map(TenantRow::into_tenant))
 }
 
 /// Lists the slugs of all tenants, including the system tenant.
@@ -84,20 +85,35 @@ pub(super) fn ids(connection: &mut Connection) -> QueryResult<Vec<TenantId>> {
     Ok(ids.into_iter().map(|id| id.0).collect())
 }
 
+/// Lists the slugs of the customers that are not being erased.
+pub(super) fn kept_ids(connection: &mut Connection) -> QueryResult<Vec<TenantId>> {
+    let kept = tenants::table.filter(tenants::erasing_at.is_null()).filter(tenants::id.ne(TenantId::SYSTEM));
+    let ids: Vec<Word<TenantId>> = kept.select(tenants::id).order(tenants::id).load(connection)?;
+    Ok(ids.into_iter().map(|id| id.0).collect())
+}
+
+/// Tells whether a tenant is being erased, so that nothing of it may be stored any more.
+pub(super) fn is_erased(connection: &mut Connection, tenant: &TenantId) -> QueryResult<bool> {
+    let erasing = tenants::table.find(tenant.as_str()).select(tenants::erasing_at.is_not_null());
+    Ok(erasing.first(connection).optional()?.unwrap_or(false))
+}
+
+/// Tells whether a tenant is suspended.
+pub(super) fn is_suspended(connection: &mut Connection, tenant: &TenantId) -> QueryResult<bool> {
+    let suspended = tenants::table.find(tenant.as_str()).select(tenants::suspended_at.is_not_null());
+    Ok(suspended.first(connection).optional()?.unwrap_or(false))
+}
+
 /// Lists customers by their slugs.
 pub(super) fn list(connection: &mut Connection, after: Option<&TenantId>, limit: Limit) -> QueryResult<Vec<Tenant>> {
     let mut query = tenants::table
         .filter(tenants::id.ne(TenantId::SYSTEM))
-        .select((tenants::id, tenants::created_at))
+        .select(TenantRow::as_select())
         .order(tenants::id)
         .limit(i64::from(limit.get()) + 1)
         .into_boxed();
     if let Some(after) = after {
         query = query.filter(tenants::id.gt(after.as_str()));
     }
-    Ok(query.load(connection)?.into_iter().map(tenant).collect())
-}
-
-fn tenant((id, created_at): (Word<TenantId>, Instant)) -> Tenant {
-    Tenant { id: id.0, created_at: created_at.0 }
+    Ok(query.load(connection)?.into_iter().map(TenantRow::into_tenant).collect())
 }

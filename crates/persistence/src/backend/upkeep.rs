@@ -1,18 +1,20 @@
 //! Checks, purges and migrations of a whole database.
 
+use std::path::{Path, PathBuf};
+
 use async_trait::async_trait;
 use diesel::prelude::*;
 use mass_domain::port::PortError;
 use mass_domain::tenancy::TenantId;
 use mass_domain::time::Timestamp;
 
-use super::{Connection, Store, attempts, mass, quarantine, sessions, tenants};
+use super::{Connection, Store, attempts, examining, mass, quarantine, sessions, tenants};
 use crate::store::Upkeep;
-use crate::{Load, MigrateError};
+use crate::{BackupError, CredentialCounts, Examination, Load, MigrateError};
 
 impl Store {
     /// Runs a unit of work for each tenant and adds up the results.
-    async fn in_each_tenant(
+    pub(super) async fn in_each_tenant(
         &self,
         work: impl Fn(&mut Connection, &TenantId) -> QueryResult<usize> + Clone + Send + 'static,
     ) -> Result<usize, PortError> {
@@ -59,8 +61,53 @@ impl Upkeep for Store {
         Ok(records)
     }
 
+    async fn clock(&self) -> Result<Option<Timestamp>, PortError> {
+        self.reads.read_outside(super::clock).await
+    }
+
+    async fn credentials(
+        &self,
+        tenant: &TenantId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<CredentialCounts, PortError> {
+        let read = move |connection: &mut Connection, tenant: &TenantId| {
+            examining::credentials(connection, tenant, now, until)
+        };
+        self.reads.read_for(tenant, read).await
+    }
+
+    fn examine(&self) -> Result<Examination, String> {
+        super::examine(self)
+    }
+
+    fn damage(&self) -> Result<Vec<String>, String> {
+        super::damage(self)
+    }
+
+    fn back_up(&self, path: &Path) -> Result<(), BackupError> {
+        super::back_up(self, path)
+    }
+
+    fn restore(&self, path: &Path) -> Result<(), BackupError> {
+        super::load(self, path)
+    }
+
+    fn file(&self) -> Option<PathBuf> {
+        super::file(self)
+    }
+
     fn load(&self) -> Load {
-        Load { waiting_documents: self.accepting.waiting(), reads: self.reads.in_use(), writes: self.writes.in_use() }
+        let pools = [
+            ("read", &self.reads),
+            ("write", &*self.writes),
+            ("export", &self.exports),
+            ("analytics", &self.analytics),
+            ("projection", &self.projections),
+        ];
+        let flushes = self.accepting.flushes().map(|pool| ("flush", pool));
+        let pools = pools.into_iter().chain(flushes).map(|(name, pool)| (name, pool.in_use()));
+        Load { waiting_documents: self.accepting.waiting(), pools: pools.collect() }
     }
 
     fn migrate(&self) -> Result<Vec<String>, MigrateError> {

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use mass_admin_service::{
-    AccountStore, ChangeUserError, ChangedUser, CreateUserError, UserChange, cascaded_revocation,
+    AccountStore, ChangeUserError, ChangedUser, CreateUserError, LeavingStore, PasswordReset, ResetUserPasswordError,
+    UserChange, UserDeletion, cascaded_revocation,
 };
 use mass_auth::{Account, PasswordChange, PasswordHash, UserStore};
 use mass_domain::access::{Actor, Role};
@@ -12,14 +13,14 @@ use mass_domain::audit::NewEvent;
 use mass_domain::ids::UserId;
 use mass_domain::page::Limit;
 use mass_domain::port::PortError;
-use mass_domain::tenancy::{CredentialsVersion, Tenant, TenantId};
+use mass_domain::tenancy::{CredentialsVersion, Suspended, Tenant, TenantId};
 use mass_domain::users::{Email, User};
 use uuid::Uuid;
 
 use super::accounts::{find, find_account, insert};
 use super::audit::Head;
 use super::directory::{self, Kind};
-use super::{Connection, Store, api_keys, sessions, tenants as tenant_rows};
+use super::{Connection, Store, api_keys, credentials, second_factors, sessions, tenants as tenant_rows};
 use crate::columns::{Id, Instant, Set, Word};
 use crate::rows::UserRow;
 use crate::schema::{tenants, users};
@@ -60,7 +61,7 @@ impl UserStore for Store {
     async fn credentials_version(&self, tenant: &TenantId) -> Result<Option<CredentialsVersion>, PortError> {
         let tenant = tenant.clone();
         // Outside the tenants, where it needs no transaction to be held within one.
-        self.reads.read_outside(move |connection| credentials_version(connection, &tenant)).await
+        self.reads.read_outside(move |connection| credentials::version(connection, &tenant)).await
     }
 }
 
@@ -81,6 +82,28 @@ impl AccountStore for Store {
 
     async fn update(&self, tenant: &TenantId, id: UserId, change: UserChange) -> Result<ChangedUser, ChangeUserError> {
         self.writes.run_for(tenant, move |connection, tenant| self::change(connection, tenant, id, &change)).await?
+    }
+}
+
+#[async_trait]
+impl LeavingStore for Store {
+    async fn reset_password(
+        &self,
+        tenant: &TenantId,
+        id: UserId,
+        reset: PasswordReset,
+    ) -> Result<(), ResetUserPasswordError> {
+        let reset =
+            move |connection: &mut Connection, tenant: &TenantId| self::reset_password(connection, tenant, id, &reset);
+        self.writes.run_for(tenant, reset).await?
+    }
+
+    async fn delete(&self, tenant: &TenantId, id: UserId, deletion: UserDeletion) -> Result<(), ChangeUserError> {
+        let delete =
+            move |connection: &mut Connection, tenant: &TenantId| self::delete(connection, tenant, id, &deletion);
+        let deleted = self.writes.run_for(tenant, delete).await?;
+        super::sweep(self).await;
+        deleted
     }
 }
 
@@ -111,15 +134,6 @@ pub(super) fn bootstrap(
     })
 }
 
-/// Reads the version of a tenant's credentials.
-pub(super) fn credentials_version(
-    connection: &mut Connection,
-    tenant: &TenantId,
-) -> QueryResult<Option<CredentialsVersion>> {
-    let version = tenants::table.find(tenant.as_str()).select(tenants::credentials_version).first(connection);
-    Ok(version.optional()?.map(CredentialsVersion))
-}
-
 /// Creates an account.
 pub(super) fn create(
     connection: &mut Connection,
@@ -132,6 +146,14 @@ pub(super) fn create(
             return Ok(Err(CreateUserError::NoSuchTenant));
         }
         let head = Head::lock(connection, &account.user.tenant_id)?;
+        // A local command may prepare a tenant that is suspended.
+        let is_local = event.actor == Actor::System;
+        if !is_local && tenant_rows::is_suspended(connection, &account.user.tenant_id)? {
+            return Ok(Err(Suspended.into()));
+        }
+        if tenant_rows::is_erased(connection, &account.user.tenant_id)? {
+            return Ok(Err(CreateUserError::NoSuchTenant));
+        }
         if api_keys::has_ended(connection, &account.user.tenant_id, event.actor, event.at)? {
             return Ok(Err(CreateUserError::CallerEnded));
         }
@@ -195,11 +217,15 @@ pub(super) fn change(
         } else {
             Vec::new()
         };
+        if changed.email != user.email && !move_address(connection, &user, &changed)? {
+            return Ok(Err(ChangeUserError::EmailTaken));
+        }
         if changed == user && keys.is_empty() {
             return Ok(Ok(ChangedUser { user, revoked_keys: 0 }));
         }
         diesel::update(users::table.find((tenant.as_str(), Id(id.as_uuid()))))
             .set((
+                users::email.eq(changed.email.as_str()),
                 users::roles.eq(Word(Set(changed.roles.clone()))),
                 users::disabled_at.eq(changed.disabled_at.map(Instant)),
                 users::updated_at.eq(Instant(change.at)),
@@ -209,11 +235,95 @@ pub(super) fn change(
             // So that a user who is enabled again has to log in again.
             sessions::end_others(connection, tenant, id, None, change.at)?;
         }
+        credentials::advance(connection, tenant)?;
         let event = change.event(&user, &changed, keys.len());
         let revoked_keys = keys.len();
         let followed: Vec<_> = keys.into_iter().map(|key| cascaded_revocation(&event, key)).collect();
         head.append(connection, std::iter::once(event).chain(followed))?;
         Ok(Ok(ChangedUser { user: changed, revoked_keys }))
+    })
+}
+
+/// Gives a user another address in the directory, and frees the one before. Returns whether it was free.
+fn move_address(connection: &mut Connection, before: &User, after: &User) -> QueryResult<bool> {
+    let User { id, tenant_id, email, .. } = after;
+    let is_free = directory::claim(connection, Kind::Email, email.as_str(), tenant_id, id.as_uuid())?;
+    if is_free {
+        directory::release(connection, Kind::Email, before.email.as_str(), tenant_id, id.as_uuid())?;
+    }
+    Ok(is_free)
+}
+
+/// Sets the password of a user as an administrator wants it.
+pub(super) fn reset_password(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    id: UserId,
+    reset: &PasswordReset,
+) -> QueryResult<Result<(), ResetUserPasswordError>> {
+    super::write(connection, |connection| {
+        let head = Head::lock(connection, tenant)?;
+        if api_keys::has_ended(connection, tenant, reset.principal.actor(), reset.at)? {
+            return Ok(Err(ResetUserPasswordError::CallerEnded));
+        }
+        let Some(user) = find(connection, tenant, id)?.filter(|user| user.deleted_at.is_none()) else {
+            return Ok(Err(ResetUserPasswordError::NotFound));
+        };
+        let event = match reset.judge(&user) {
+            Ok(event) => event,
+            Err(forbidden) => return Ok(Err(forbidden.into())),
+        };
+        diesel::update(users::table.find((tenant.as_str(), Id(id.as_uuid()))))
+            .set((users::password_hash.eq(reset.password.as_str()), users::updated_at.eq(Instant(reset.at))))
+            .execute(connection)?;
+        sessions::end_others(connection, tenant, id, None, reset.at)?;
+        credentials::advance(connection, tenant)?;
+        head.append(connection, [event])?;
+        Ok(Ok(()))
+    })
+}
+
+/// Deletes a user: the address, the password, the sessions and the keys.
+pub(super) fn delete(
+    connection: &mut Connection,
+    tenant: &TenantId,
+    id: UserId,
+    deletion: &UserDeletion,
+) -> QueryResult<Result<(), ChangeUserError>> {
+    super::write(connection, |connection| {
+        let head = Head::lock(connection, tenant)?;
+        if api_keys::has_ended(connection, tenant, deletion.principal.actor(), deletion.at)? {
+            return Ok(Err(ChangeUserError::CallerEnded));
+        }
+        let Some(user) = find(connection, tenant, id)? else {
+            return Ok(Err(ChangeUserError::NotFound));
+        };
+        if user.deleted_at.is_some() {
+            return Ok(Ok(()));
+        }
+        let deleted = match deletion.apply(&user, other_admins(connection, &user)?) {
+            Ok(deleted) => deleted,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        directory::release(connection, Kind::Email, user.email.as_str(), tenant, id.as_uuid())?;
+        diesel::update(users::table.find((tenant.as_str(), Id(id.as_uuid()))))
+            .set((
+                users::email.eq(deleted.email.as_str()),
+                users::password_hash.eq(UserDeletion::password().as_str()),
+                users::disabled_at.eq(deleted.disabled_at.map(Instant)),
+                users::deleted_at.eq(deleted.deleted_at.map(Instant)),
+                users::second_factor_at.eq(None::<Instant>),
+                users::updated_at.eq(Instant(deletion.at)),
+            ))
+            .execute(connection)?;
+        second_factors::erase(connection, tenant, id)?;
+        sessions::end_others(connection, tenant, id, None, deletion.at)?;
+        let keys = api_keys::revoke_descendants(connection, tenant, Actor::User(id), deletion.at)?;
+        credentials::advance(connection, tenant)?;
+        let event = deletion.event(&user, &deleted, keys.len());
+        let followed: Vec<_> = keys.into_iter().map(|key| cascaded_revocation(&event, key)).collect();
+        head.append(connection, std::iter::once(event).chain(followed))?;
+        Ok(Ok(()))
     })
 }
 
@@ -246,6 +356,7 @@ pub(super) fn set_password(
             return Ok(false);
         }
         sessions::end_others(connection, tenant, id, None, at)?;
+        credentials::advance(connection, tenant)?;
         head.append(connection, [event])?;
         Ok(true)
     })
@@ -269,6 +380,7 @@ pub(super) fn change_password(
             return Ok(false);
         }
         sessions::end_others(connection, tenant_id, *user_id, Some(*session_id), at)?;
+        credentials::advance(connection, tenant_id)?;
         head.append(connection, [event])?;
         Ok(true)
     })

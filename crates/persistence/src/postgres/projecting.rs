@@ -15,6 +15,7 @@ use mass_domain::tenancy::TenantId;
 use super::Connection;
 use super::backend::column;
 use crate::columns::{Id, sql};
+use crate::layout::Layout;
 use crate::rows::{FiguresRow, ProjectionRow, RequestDocument, SeriesOfSource, StoredPoint, Stretch, point, real};
 use crate::schema::projections;
 use crate::statement::statement;
@@ -299,6 +300,7 @@ macro_rules! figures {
 figures!("hours", hours_within, upsert_hours);
 figures!("days", days_within, upsert_days);
 
+// In the SELECT list, arrays are taken apart row by row. In FROM, each would first be written to a temporary file.
 statement!(
     InsertPoints<'a>(
         tenant: &'a str as Text,
@@ -308,24 +310,43 @@ statement!(
         value: Vec<f64> as Array<Double>,
         span: Vec<Option<i64>> as Array<Nullable<BigInt>>,
     ) -> (),
-    "INSERT INTO points (tenant_id, series_id, at, sequence, value, span) SELECT ?, * FROM unnest(?, ?, ?, ?, ?)"
+    "INSERT INTO points (tenant_id, series_id, at, sequence, value, span)
+    SELECT ?, unnest(?), unnest(?), unnest(?), unnest(?), unnest(?)"
+);
+
+statement!(
+    InsertDistributedPoints<'a>(
+        tenant: &'a str as Text,
+        series: Vec<i64> as Array<BigInt>,
+        at: Vec<i64> as Array<BigInt>,
+        sequence: Vec<i64> as Array<BigInt>,
+        value: Vec<f64> as Array<Double>,
+        span: Vec<Option<i64>> as Array<Nullable<BigInt>>,
+    ) -> (),
+    // RETURNING: without it, Citus would copy the rows to the tenant's node, which row-level security does not allow.
+    "INSERT INTO points (tenant_id, series_id, at, sequence, value, span) SELECT ?, * FROM unnest(?, ?, ?, ?, ?)
+    RETURNING NULL"
 );
 
 /// Inserts points.
 pub(super) fn insert_points(
     connection: &mut Connection,
+    layout: Layout,
     tenant: &TenantId,
     points: &[(SeriesId, Point)],
 ) -> QueryResult<()> {
-    let insert = InsertPoints {
-        tenant: tenant.as_str(),
-        series: points.iter().map(|(series, _)| series.as_i64()).collect(),
-        at: points.iter().map(|(_, point)| point.at).collect(),
-        sequence: points.iter().map(|(_, point)| point.sequence).collect(),
-        value: points.iter().map(|(_, point)| real(point.value)).collect(),
-        span: points.iter().map(|(_, point)| point.span).collect(),
+    let tenant = tenant.as_str();
+    let series = points.iter().map(|(series, _)| series.as_i64()).collect();
+    let at = points.iter().map(|(_, point)| point.at).collect();
+    let sequence = points.iter().map(|(_, point)| point.sequence).collect();
+    let value = points.iter().map(|(_, point)| real(point.value)).collect();
+    let span = points.iter().map(|(_, point)| point.span).collect();
+    match layout {
+        Layout::OneNode => InsertPoints { tenant, series, at, sequence, value, span }.execute(connection)?,
+        Layout::Distributed => {
+            InsertDistributedPoints { tenant, series, at, sequence, value, span }.execute(connection)?
+        }
     };
-    insert.execute(connection)?;
     Ok(())
 }
 
@@ -472,7 +493,7 @@ statement!(
 pub(super) fn upsert_series(connection: &mut Connection, tenant: &TenantId, rows: &[SeriesRow]) -> QueryResult<()> {
     let upsert = UpsertSeries {
         tenant: tenant.as_str(),
-        id: rows.iter().map(|row| row.key.id().as_i64()).collect(),
+        id: rows.iter().map(|row| row.id.as_i64()).collect(),
         site_id: rows.iter().map(|row| row.key.source.site_id.as_deref()).collect(),
         device_id: rows.iter().map(|row| row.key.source.device_id.as_deref()).collect(),
         metric: rows.iter().map(|row| row.key.metric.as_str()).collect(),

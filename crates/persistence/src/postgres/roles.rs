@@ -16,6 +16,8 @@ use crate::connections::Walled;
 const NEEDS: &str = "
     needs (name, privileges, updates) AS (VALUES
         ('__diesel_schema_migrations', '{SELECT}'::text[], '{}'::text[]),
+        ('alert_rules', '{SELECT,INSERT,DELETE}', '{kind,enabled,digest,rule,problem,updated_at,updated_by_kind,updated_by_id}'),
+        ('alerts', '{SELECT,INSERT,DELETE}', '{state,opened_at,resolved_at,resolution,value,notified_at,acknowledged_at,acknowledged_by_kind,acknowledged_by_id,note}'),
         ('api_keys', '{SELECT,INSERT}', '{last_used_at,revoked_at}'),
         ('audit_archived_changes', '{SELECT}', '{}'),
         ('audit_archived_leaves', '{SELECT}', '{}'),
@@ -26,13 +28,17 @@ const NEEDS: &str = "
         ('days', '{SELECT,INSERT,DELETE}', '{count,sum,min,max,first,last,integral,covered,gaps,resets,above,below}'),
         ('deliveries', '{SELECT,INSERT}', '{state,round,attempts,queued_at,updated_at,failure_code,failure_detail,dead_reason,call_id,traceparent}'),
         ('delivery_queue', '{SELECT,INSERT,DELETE}', '{due_at,worker,fence}'),
-        ('directory', '{SELECT,INSERT}', '{}'),
+        ('delivery_turns', '{SELECT,INSERT,DELETE}', '{}'),
+        ('directory', '{SELECT,INSERT,DELETE}', '{}'),
         ('hours', '{SELECT,INSERT,DELETE}', '{count,sum,min,max,first,last,integral,covered,gaps,resets,above,below}'),
         ('idempotency_keys', '{SELECT,INSERT,DELETE}', '{}'),
         ('intake', '{SELECT,INSERT,DELETE}', '{requests,bytes}'),
         ('login_attempts', '{SELECT,INSERT,DELETE}', '{failures,failed_at,succeeded_at}'),
+        ('legal_holds', '{SELECT,INSERT,DELETE}', '{}'),
         ('mapping_profiles', '{SELECT,INSERT,DELETE}', '{format,digest,contract,profile,updated_at,updated_by_kind,updated_by_id}'),
         ('mass_requests', '{SELECT,INSERT}', '{status,version,updated_at,corrected_by,deleted_at,document,warnings,correlation_id,idempotency_key,site_id,device_id,observed_at,natural_key,batch_id,call_id}'),
+        ('notification_queue', '{SELECT,INSERT,DELETE}', '{due_at,worker,fence}'),
+        ('notifications', '{SELECT,INSERT,DELETE}', '{state,attempts,queued_at,updated_at,failure}'),
         ('points', '{SELECT,INSERT,DELETE}', '{}'),
         ('projected_blocks', '{SELECT,INSERT,DELETE}', '{requests}'),
         ('projected_requests', '{}', '{}'),
@@ -41,16 +47,21 @@ const NEEDS: &str = "
         ('quarantined_records', '{SELECT,INSERT,DELETE}', '{}'),
         ('quotas', '{SELECT,INSERT}', '{requests_per_day,stored_bytes,quarantine_bytes,updated_at}'),
         ('recommendations', '{SELECT,INSERT,DELETE}', '{}'),
+        ('recovery_codes', '{SELECT,INSERT,DELETE}', '{}'),
         ('refresh_tokens', '{SELECT,INSERT}', '{spent_at}'),
-        ('savings_projects', '{SELECT,INSERT}', '{version,name,site_id,project,updated_at,updated_by_kind,updated_by_id}'),
+        ('retention_rules', '{SELECT,INSERT,DELETE}', '{}'),
+        ('savings_projects', '{SELECT,INSERT,DELETE}', '{version,name,site_id,project,updated_at,updated_by_kind,updated_by_id}'),
         ('savings_queue', '{SELECT,INSERT,DELETE}', '{due_at,worker,fence}'),
-        ('savings_reports', '{SELECT,INSERT}', '{state,attempts,finished_at,failure,as_of_sequence,as_of_root,bytes,document,note}'),
+        ('savings_reports', '{SELECT,INSERT,DELETE}', '{state,attempts,finished_at,failure_code,failure,as_of_sequence,as_of_root,bytes,document,note}'),
+        ('second_factors', '{SELECT,INSERT,DELETE}', '{sealed,confirmed,last_step,created_at}'),
         ('series', '{SELECT,INSERT,DELETE}', '{kind,first_at,last_at,last_value,learned_interval}'),
-        ('sessions', '{SELECT,INSERT,DELETE}', '{expires_at,revoked_at}'),
+        ('sessions', '{SELECT,INSERT,DELETE}', '{expires_at,revoked_at,factor_at}'),
         ('sources', '{SELECT,INSERT,DELETE}', '{device_type,location,at,accepted}'),
+        ('tenant_tasks', '{SELECT,INSERT,DELETE}', '{due_at,worker,fence}'),
         ('tenant_usage', '{SELECT,INSERT}', '{day,requests,stored_bytes}'),
-        ('tenants', '{SELECT,INSERT}', '{auto_send,quarantine}'),
-        ('users', '{SELECT,INSERT}', '{password_hash,roles,disabled_at,updated_at}')
+        ('tenants', '{SELECT,INSERT}', '{auto_send,credentials_version,quarantine,second_factor,suspended_at,deletion_due_at}'),
+        ('users', '{SELECT,INSERT}', '{email,password_hash,roles,disabled_at,updated_at,deleted_at,second_factor_at}'),
+        ('webhooks', '{SELECT,INSERT,DELETE}', '{url,description,enabled,digest,salt,key_id,previous_salt,previous_key_id,previous_until,updated_at,updated_by_kind,updated_by_id}')
     )";
 
 /// The statements that give a role exactly the rights that it needs, in their order: revoking a right on a table
@@ -121,6 +132,11 @@ pub(super) fn settle(owner: &mut Connection, serving: &mut Connection) -> Result
         return Err(MigrateError::Grant { statement: due.statement, reason });
     }
     if serving.has_walls().map_err(failed)? { Ok(()) } else { Err(MigrateError::NotHeld { role }) }
+}
+
+/// Lists the statements that would give a role exactly the rights that it needs.
+pub(super) fn statements_due(owner: &mut Connection, role: &str) -> QueryResult<Vec<String>> {
+    Ok(due(owner, role)?.into_iter().map(|due| due.statement).collect())
 }
 
 fn due(owner: &mut Connection, role: &str) -> QueryResult<Vec<Due>> {

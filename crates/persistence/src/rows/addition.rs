@@ -3,13 +3,14 @@
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text};
 use mass_domain::contracts::ContractId;
 use mass_domain::tenancy::{CredentialsVersion, TenantId};
 use mass_service::Submission;
 
 use super::{EventRow, HeadRow, KeyRow, NewRequestRow, NodeRow, QueueRow, UsageRow};
 use crate::columns::{Word, sql};
+use crate::flush::Flush;
 
 /// The rows that an acceptance inserts, and the new end of the tenant's log and usage.
 pub(crate) struct Addition<'a> {
@@ -25,6 +26,8 @@ pub(crate) struct Addition<'a> {
     pub(crate) keys: Vec<KeyRow>,
     /// Places in the queue for requests that are sent to the engine.
     pub(crate) queue: Vec<QueueRow>,
+    /// The time of the flush, where it can be apart from the commit.
+    pub(crate) flush: Flush,
 }
 
 /// Assumptions that were not checked in the same transaction.
@@ -168,32 +171,42 @@ impl Addition<'_> {
     /// with the changed row.
     pub(crate) fn in_one_statement(&self) -> InOneStatement<'_> {
         InOneStatement {
-            tenant: self.tenant.as_str(),
-            before: &self.before,
-            assumed: &self.assumed,
-            head: &self.head,
+            head: self.head_if_assumed(),
             usage: &self.usage,
             events: Events::of(&self.events),
             nodes: Nodes::of(&self.nodes),
             requests: Requests::of(&self.requests),
             keys: Keys::of(&self.keys),
             queue: Queue::of(&self.queue),
+            flushes_later: self.flush == Flush::Later,
         }
+    }
+
+    /// Builds the statement that moves the end of the log. It waits for the head's lock, too.
+    pub(crate) fn head_if_assumed(&self) -> HeadIfAssumed<'_> {
+        let Self { tenant, before, assumed, head, .. } = self;
+        HeadIfAssumed { tenant: tenant.as_str(), before, assumed, head }
     }
 }
 
-/// See [`Addition::in_one_statement`].
-pub(crate) struct InOneStatement<'a> {
+/// The statement that moves the end of the tenant's log, if it is where the addition begins and the assumptions hold.
+pub(crate) struct HeadIfAssumed<'a> {
     tenant: &'a str,
     before: &'a HeadRow,
     assumed: &'a Assumed<'a>,
     head: &'a HeadRow,
+}
+
+/// See [`Addition::in_one_statement`].
+pub(crate) struct InOneStatement<'a> {
+    head: HeadIfAssumed<'a>,
     usage: &'a UsageRow,
     events: Events<'a>,
     nodes: Nodes<'a>,
     requests: Requests<'a>,
     keys: Keys<'a>,
     queue: Queue<'a>,
+    flushes_later: bool,
 }
 
 /// The number of a tenant's events from which on the statement is prepared. A plan for fewer rows may look up natural
@@ -202,24 +215,16 @@ const EVENTS_WORTH_A_PLAN: i64 = 1000;
 
 impl QueryFragment<Pg> for InOneStatement<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        if self.before.size < EVENTS_WORTH_A_PLAN {
-            out.unsafe_to_cache_prepared();
-        }
-        out.push_sql("WITH head AS (UPDATE audit_heads SET size = ");
-        out.push_bind_param::<BigInt, _>(&self.head.size)?;
-        out.push_sql(", frontier = ");
-        out.push_bind_param::<Binary, _>(&self.head.frontier)?;
-        out.push_sql(" WHERE tenant_id = ");
-        out.push_bind_param::<Text, _>(self.tenant)?;
-        out.push_sql(" AND size = ");
-        out.push_bind_param::<BigInt, _>(&self.before.size)?;
-        out.push_sql(" AND frontier = ");
-        out.push_bind_param::<Binary, _>(&self.before.frontier)?;
-        self.walk_assumed(&mut out)?;
+        out.push_sql("WITH head AS (");
+        self.head.walk_ast(out.reborrow())?;
+        // Holds for the transaction of this statement, and so for its commit.
+        out.push_sql(" AND (NOT ");
+        out.push_bind_param::<Bool, _>(&self.flushes_later)?;
+        out.push_sql(" OR set_config('synchronous_commit', 'off', true) = 'off')");
         out.push_sql(
             " RETURNING true), used AS (INSERT INTO tenant_usage (tenant_id, day, requests, stored_bytes) SELECT ",
         );
-        out.push_bind_param::<Text, _>(self.tenant)?;
+        out.push_bind_param::<Text, _>(self.head.tenant)?;
         for count in [&self.usage.day, &self.usage.requests, &self.usage.stored_bytes] {
             out.push_sql(", ");
             out.push_bind_param::<BigInt, _>(count)?;
@@ -242,7 +247,26 @@ impl QueryFragment<Pg> for InOneStatement<'_> {
     }
 }
 
-impl<'a> InOneStatement<'a> {
+impl QueryFragment<Pg> for HeadIfAssumed<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        if self.before.size < EVENTS_WORTH_A_PLAN {
+            out.unsafe_to_cache_prepared();
+        }
+        out.push_sql("UPDATE audit_heads SET size = ");
+        out.push_bind_param::<BigInt, _>(&self.head.size)?;
+        out.push_sql(", frontier = ");
+        out.push_bind_param::<Binary, _>(&self.head.frontier)?;
+        out.push_sql(" WHERE tenant_id = ");
+        out.push_bind_param::<Text, _>(self.tenant)?;
+        out.push_sql(" AND size = ");
+        out.push_bind_param::<BigInt, _>(&self.before.size)?;
+        out.push_sql(" AND frontier = ");
+        out.push_bind_param::<Binary, _>(&self.before.frontier)?;
+        self.walk_assumed(&mut out)
+    }
+}
+
+impl<'a> HeadIfAssumed<'a> {
     fn walk_assumed<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let Assumed { credentials, keys, contracts, natural_keys } = self.assumed;
         out.push_sql(" AND (");
@@ -278,6 +302,14 @@ impl QueryId for InOneStatement<'_> {
 }
 
 impl RunQueryDsl<PgConnection> for InOneStatement<'_> {}
+
+impl QueryId for HeadIfAssumed<'_> {
+    type QueryId = HeadIfAssumed<'static>;
+
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl RunQueryDsl<PgConnection> for HeadIfAssumed<'_> {}
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ use mass_domain::analytics::SourceId;
 /// The acceptances of a block. A row stays below the size from which on PostgreSQL stores it elsewhere.
 const LENGTH: i64 = 32;
 
-/// What follows the numbers of a request: its place, or that it has none.
+/// The byte behind the numbers of a request: a place follows, or none.
 const WITH_PLACE: u8 = 1;
 const WITHOUT_PLACE: u8 = 0;
 

@@ -80,7 +80,7 @@ pub(crate) struct StoredSeries {
 impl StoredSeries {
     /// Builds the series.
     pub(crate) fn into_row(self) -> QueryResult<SeriesRow> {
-        let Self { id: _, site_id, device_id, metric, kind, first_at, last_at, last_value, learned_interval } = self;
+        let Self { id, site_id, device_id, metric, kind, first_at, last_at, last_value, learned_interval } = self;
         let kind = match kind.as_str() {
             "gauge" => MetricKind::Gauge,
             "power" => MetricKind::Power,
@@ -88,7 +88,15 @@ impl StoredSeries {
             other => return Err(DeserializationError(format!("no kind of metrics: {other}").into())),
         };
         let key = SeriesKey { source: Source { site_id, device_id }, metric };
-        Ok(SeriesRow { key, kind, first_at, last_at, last_value, interval: learned_interval })
+        Ok(SeriesRow {
+            id: SeriesId::from_i64(id),
+            key,
+            kind,
+            first_at,
+            last_at,
+            last_value,
+            interval: learned_interval,
+        })
     }
 }
 

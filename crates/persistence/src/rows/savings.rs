@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use mass_domain::audit::Act;
 use mass_domain::ids::{SavingsProjectId, SavingsReportId};
-use mass_domain::savings::{AsOf, Project, ReportState};
+use mass_domain::savings::{AsOf, Project, ReportFailure, ReportFailureCode, ReportState};
 use mass_domain::tenancy::TenantId;
 use mass_domain::trace::{Origin, RequestId, TraceParent};
 use mass_savings_service::{ProjectSummary, ReportSummary, SignedDocument, StoredProject, StoredReport};
@@ -52,8 +52,8 @@ pub(crate) struct SavingsProjectChangeset {
 }
 
 impl SavingsProjectRow {
-    /// Builds the row of a tenant's project.
-    pub(crate) fn new(tenant: &TenantId, stored: &StoredProject) -> Self {
+    /// Builds the row of a tenant's project, whose canonical text is `text`.
+    pub(crate) fn new(tenant: &TenantId, stored: &StoredProject, text: String) -> Self {
         let StoredProject { project, created_at, created_by, updated_at, updated_by } = stored;
         let summary = SavingsProjectSummaryRow {
             id: Id(project.id.as_uuid()),
@@ -67,7 +67,7 @@ impl SavingsProjectRow {
             updated_by_kind: updated_by.kind().to_owned(),
             updated_by_id: updated_by.id().map(Id),
         };
-        Self { tenant_id: Word(tenant.clone()), summary, project: project.text() }
+        Self { tenant_id: Word(tenant.clone()), summary, project: text }
     }
 
     /// Builds the project.
@@ -95,13 +95,13 @@ impl SavingsProjectSummaryRow {
 }
 
 impl SavingsProjectChangeset {
-    /// Builds the columns from the next version.
-    pub(crate) fn new(project: &Project, act: &Act) -> Self {
+    /// Builds the columns from the next version, whose canonical text is `text`.
+    pub(crate) fn new(project: &Project, text: String, act: &Act) -> Self {
         Self {
             version: project.version.into(),
             name: project.terms.name.clone(),
             site_id: project.terms.site_id.clone(),
-            project: project.text(),
+            project: text,
             updated_at: Instant(act.at),
             updated_by_kind: act.actor.kind().to_owned(),
             updated_by_id: act.actor.id().map(Id),
@@ -134,16 +134,15 @@ pub(crate) struct NewSavingsReportRow {
 }
 
 impl NewSavingsReportRow {
-    /// Builds the row of a report, whose request has this sequence.
-    pub(crate) fn new(tenant: &TenantId, report: &ReportSummary, project: &Project, act: &Act, sequence: i64) -> Self {
-        let text = project.text();
+    /// Builds the row of a report, whose request has this sequence. `project` is the canonical text of its project.
+    pub(crate) fn new(tenant: &TenantId, report: &ReportSummary, project: String, act: &Act, sequence: i64) -> Self {
         Self {
             tenant_id: Word(tenant.clone()),
             id: Id(report.id.as_uuid()),
             project_id: Id(report.project_id.as_uuid()),
             project_version: report.project_version.into(),
-            bytes: i64::try_from(text.len()).unwrap_or(i64::MAX),
-            project: text,
+            bytes: i64::try_from(project.len()).unwrap_or(i64::MAX),
+            project,
             sequence,
             state: Word(report.state),
             attempts: 0,
@@ -168,6 +167,7 @@ pub(crate) struct SavingsReportSummaryRow {
     requested_by_kind: String,
     requested_by_id: Option<Id>,
     finished_at: Option<Instant>,
+    failure_code: Option<Word<ReportFailureCode>>,
     failure: Option<String>,
     as_of_sequence: Option<i64>,
     as_of_root: Option<String>,
@@ -184,7 +184,7 @@ impl SavingsReportSummaryRow {
             requested_at: self.requested_at.0,
             requested_by: actor(&self.requested_by_kind, self.requested_by_id)?,
             finished_at: self.finished_at.map(|at| at.0),
-            failure: self.failure,
+            failure: self.failure.map(|detail| ReportFailure { code: self.failure_code.map(|code| code.0), detail }),
             as_of: self.as_of_sequence.zip(self.as_of_root).map(|(sequence, root)| AsOf { sequence, root }),
         })
     }
@@ -220,11 +220,18 @@ pub(crate) struct ClaimedReportRow {
     pub(crate) requested_at: Instant,
     /// The number of attempts that have begun.
     pub(crate) attempts: i64,
+}
+
+/// The request of a report, as the event of its outcome tells of it.
+#[derive(Debug, Queryable, Selectable)]
+#[diesel(table_name = savings_reports)]
+pub(crate) struct ReportOriginRow {
+    pub(crate) project_id: Id,
     call_id: String,
     traceparent: Option<String>,
 }
 
-impl ClaimedReportRow {
+impl ReportOriginRow {
     /// Returns the origin of the request.
     pub(crate) fn origin(&self) -> QueryResult<Origin> {
         let trace: Option<Result<TraceParent, _>> = self.traceparent.as_deref().map(str::parse);

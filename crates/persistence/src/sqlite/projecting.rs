@@ -12,6 +12,7 @@ use mass_domain::tenancy::TenantId;
 
 use super::Connection;
 use crate::columns::Id;
+use crate::layout::Layout;
 use crate::rows::{FiguresRow, ProjectionRow, RequestDocument, SeriesOfSource, StoredPoint, Stretch, point, real};
 use crate::schema::{days, hours, mass_requests, points, projections, series};
 use crate::statement::statement;
@@ -257,6 +258,7 @@ statement!(
 /// Inserts points.
 pub(super) fn insert_points(
     connection: &mut Connection,
+    _layout: Layout,
     tenant: &TenantId,
     points: &[(SeriesId, Point)],
 ) -> QueryResult<()> {
@@ -389,7 +391,7 @@ pub(super) fn upsert_series(connection: &mut Connection, tenant: &TenantId, rows
     for row in rows {
         let upsert = UpsertSeries {
             tenant: tenant.as_str(),
-            id: row.key.id().as_i64(),
+            id: row.id.as_i64(),
             site_id: row.key.source.site_id.as_deref(),
             device_id: row.key.source.device_id.as_deref(),
             metric: &row.key.metric,

@@ -112,7 +112,7 @@ async fn users_of_one_tenant_are_listed_newest_first(db: TestDatabase) {
 pub(crate) fn change(roles: &[Role], disabled: bool) -> UserChange {
     let roles = Some(roles.iter().copied().collect());
     let (principal, disabled) = (Principal::system(tenant()), Some(disabled));
-    UserChange { principal, roles, disabled, keep_keys: false, at: at(7), origin: origin() }
+    UserChange { principal, email: None, roles, disabled, keep_keys: false, at: at(7), origin: origin() }
 }
 
 async fn a_change_to_a_user_is_stored(db: TestDatabase) {

@@ -536,6 +536,25 @@ async fn errors_of_the_database_servers_environment_are_unavailability() {
     assert!(matches!(refused, Err(PortError::Unexpected(_))), "{refused:?}");
 }
 
+/// A limit on temporary files stands in for a full disk: tables cannot be kept from growing otherwise.
+#[tokio::test]
+async fn a_database_whose_log_has_room_and_whose_files_have_none_is_unavailable() {
+    let db = TestDatabase::postgres().await;
+    let name = db.place.lines("SELECT current_database()::text AS line").pop().unwrap();
+    let limit = |limit: &str| db.place.execute(&format!("ALTER DATABASE {name} SET temp_file_limit = '{limit}'"));
+    fail_events(&db.place, "53100", "could not extend file \"base/1/2\": No space left on device", 1000);
+    for (files, has_room) in [("64kB", false), ("64MB", true)] {
+        limit(files);
+        let database = db.place.open();
+        database.check().await.unwrap();
+        let refused = database.stores().mass.accept(&tenant(), vec![simple(1)], Vec::new(), None).await;
+        assert!(matches!(refused, Err(PortError::Unavailable(_))), "{refused:?}");
+        for _ in 0..2 {
+            assert_eq!(database.check().await.is_ok(), has_room, "{files}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_answer_of_the_engine_survives_a_deadlock() {
     let db = TestDatabase::postgres().await;

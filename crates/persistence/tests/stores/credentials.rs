@@ -1,23 +1,46 @@
 //! The credentials version of a tenant: which changes increment it.
 
-use mass_auth::{Account, NewSession, PasswordChange, PasswordHash, RefreshTokenHash, Refreshed, Session};
-use mass_domain::access::Role;
+use mass_admin_service::{PasswordReset, SettingsChange, UserDeletion};
+use mass_auth::{
+    Account, FactorProof, NewSession, Opened, PasswordChange, PasswordHash, ProvedFactor, RefreshTokenHash, Refreshed,
+    Session,
+};
+use mass_domain::access::{Principal, Role};
 use mass_domain::ids::SessionId;
-use mass_domain::tenancy::{CredentialsVersion, TenantId};
+use mass_domain::tenancy::{CredentialsVersion, TenantId, TenantSettings};
 use uuid::Uuid;
 
 use crate::administration::{change, key};
-use crate::databases::TestDatabase;
-use crate::fixtures::{account, act, at, event, other_tenant, tenant};
+use crate::databases::{DatabaseLocation, TestDatabase};
+use crate::fixtures::{account, act, at, event, origin, other_tenant, tenant};
 
 on_both!(
     changes_of_credentials_increment_the_version,
     other_changes_keep_the_version,
-    changes_by_sql_increment_the_version,
     ending_several_sessions_increments_the_version,
     credentials_are_read_with_their_version,
     an_unknown_tenant_has_no_version,
+    resets_and_deletions_increment_the_version,
+    changes_of_second_factors_increment_the_version_once,
 );
+
+/// With the triggers, which distributed tables do not have.
+mod by_sql {
+    use super::changes_by_sql_increment_the_version;
+
+    on_one_node!(changes_by_sql_increment_the_version);
+}
+
+/// Removes the triggers that increment the version, too, so that only the stores do.
+fn drop_triggers(db: &TestDatabase) {
+    for table in ["users", "sessions", "api_keys"] {
+        for name in [format!("{table}_changed"), format!("{table}_removed")] {
+            let on =
+                if matches!(db.place, DatabaseLocation::Sqlite(_)) { String::new() } else { format!("ON {table}") };
+            db.place.execute(&format!("DROP TRIGGER IF EXISTS {name} {on}"));
+        }
+    }
+}
 
 async fn version_of(db: &TestDatabase, tenant: &TenantId) -> i64 {
     db.users().credentials_version(tenant).await.unwrap().unwrap().0
@@ -42,10 +65,11 @@ async fn open(db: &TestDatabase, account: &Account, refresh: u8) -> Session {
         created_at: at(1),
         expires_at: at(1_000),
         revoked_at: None,
+        factor_at: None,
     };
     let refresh = RefreshTokenHash::from_bytes([refresh; 32]);
-    let opening = NewSession { session: session.clone(), refresh, proved: hash("hash"), rehashed: None };
-    assert!(db.sessions().open(opening, event(&tenant(), at(1))).await.unwrap());
+    let opening = NewSession { session: session.clone(), refresh, proved: hash("hash"), rehashed: None, factor: None };
+    assert_eq!(db.sessions().open(opening, event(&tenant(), at(1))).await.unwrap(), Opened::Open);
     session
 }
 
@@ -62,6 +86,7 @@ async fn growth(db: &TestDatabase, act: impl AsyncFnOnce()) -> i64 {
 }
 
 async fn changes_of_credentials_increment_the_version(db: TestDatabase) {
+    drop_triggers(&db);
     let ana = user(&db).await;
     let id = ana.user.id;
     let (first, second) = (open(&db, &ana, 1).await, open(&db, &ana, 2).await);
@@ -106,8 +131,9 @@ async fn other_changes_keep_the_version(db: TestDatabase) {
         refresh: RefreshTokenHash::from_bytes([2; 32]),
         proved: hash("hash"),
         rehashed: Some(hash("stronger")),
+        factor: None,
     };
-    assert!(db.sessions().open(rehashing, event(&tenant(), at(1))).await.unwrap());
+    assert_eq!(db.sessions().open(rehashing, event(&tenant(), at(1))).await.unwrap(), Opened::Open);
     assert!(matches!(refresh(&db, 1, 3).await, Refreshed::Rotated(_)));
     let (gateway, secret) = key(&tenant(), 1);
     assert!(db.keys().insert(gateway.clone(), secret, event(&tenant(), at(1))).await.unwrap());
@@ -143,6 +169,7 @@ async fn changes_by_sql_increment_the_version(db: TestDatabase) {
 }
 
 async fn ending_several_sessions_increments_the_version(db: TestDatabase) {
+    drop_triggers(&db);
     let ana = user(&db).await;
     for refresh in 1..=20 {
         open(&db, &ana, refresh).await;
@@ -154,6 +181,7 @@ async fn ending_several_sessions_increments_the_version(db: TestDatabase) {
 }
 
 async fn credentials_are_read_with_their_version(db: TestDatabase) {
+    drop_triggers(&db);
     let ana = user(&db).await;
     let session = open(&db, &ana, 1).await;
     let (gateway, secret) = key(&tenant(), 1);
@@ -166,6 +194,48 @@ async fn credentials_are_read_with_their_version(db: TestDatabase) {
         db.sessions().revoke(&tenant(), ended.id, event(&tenant(), at(2))).await.unwrap();
     }
     assert_eq!(version_of(&db, &tenant()).await, 3);
+}
+
+async fn resets_and_deletions_increment_the_version(db: TestDatabase) {
+    drop_triggers(&db);
+    let ana = user(&db).await;
+    let id = ana.user.id;
+    open(&db, &ana, 1).await;
+    let leaving = db.database.stores().admin.leaving.clone();
+    let principal = || Principal::system(tenant());
+    let reset = PasswordReset { principal: principal(), password: hash("new"), at: at(4), origin: origin() };
+    let reset = async || leaving.reset_password(&tenant(), id, reset).await.unwrap();
+    assert_eq!(growth(&db, reset).await, 1);
+    let deletion = || UserDeletion { principal: principal(), at: at(5), origin: origin() };
+    let deleted = async || leaving.delete(&tenant(), id, deletion()).await.unwrap();
+    assert_eq!(growth(&db, deleted).await, 1);
+    let deleted_again = async || leaving.delete(&tenant(), id, deletion()).await.unwrap();
+    assert_eq!(growth(&db, deleted_again).await, 0);
+}
+
+async fn changes_of_second_factors_increment_the_version_once(db: TestDatabase) {
+    let ana = user(&db).await;
+    let (id, factors) = (ana.user.id, db.database.stores().auth.factors.clone());
+    let session = open(&db, &ana, 1).await.id;
+    let proved = |step| ProvedFactor { user: id, session, proof: FactorProof::Step(step) };
+    let begun = async || assert!(factors.begin(&tenant(), id, vec![7], at(2)).await.unwrap());
+    assert_eq!(growth(&db, begun).await, 0, "it is not confirmed yet");
+    let confirmed = async || {
+        let event = event(&tenant(), at(3));
+        assert!(factors.confirm(&tenant(), proved(1), vec![7], vec![[8; 32]], event).await.unwrap());
+    };
+    assert_eq!(growth(&db, confirmed).await, 1);
+    let proof = async || assert!(factors.prove(&tenant(), proved(2), event(&tenant(), at(4))).await.unwrap());
+    assert_eq!(growth(&db, proof).await, 1);
+    let removed = async || {
+        assert!(factors.remove(&tenant(), id, Some(session), event(&tenant(), at(5))).await.unwrap());
+    };
+    assert_eq!(growth(&db, removed).await, 1);
+    let settings = TenantSettings { second_factor: Some(true), ..db.settings().get(&tenant()).await.unwrap() };
+    let demanded = async || {
+        db.settings().update(&tenant(), SettingsChange { settings, act: act(at(6)) }).await.unwrap();
+    };
+    assert_eq!(growth(&db, demanded).await, 1);
 }
 
 async fn an_unknown_tenant_has_no_version(db: TestDatabase) {

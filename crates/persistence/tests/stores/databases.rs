@@ -8,10 +8,12 @@ use diesel::connection::SimpleConnection;
 use diesel::sql_types::Text;
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
 use mass_admin_service::{AccountStore, KeyStore, QuotaStore, SettingsStore, TenantStore};
+use mass_alert_service::{AlertStore, EvaluationStore, NotificationQueue, WebhookStore};
 use mass_auth::{ApiKeyStore, AttemptStore, SessionStore, UserStore};
 use mass_domain::audit::{Event, Program};
 use mass_domain::ids::MassRequestId;
 use mass_domain::mass_request::{MassRequest, Outcome};
+use mass_domain::tasks::TaskQueue;
 use mass_persistence::{Database, Options, open};
 use mass_savings_service::{ReportQueue, SavingsStore};
 use mass_service::{DeliveryStore, Found, MassStore, OutboxStore, Receipt, RecommendationStore, Refusal, Submission};
@@ -20,9 +22,23 @@ use uuid::Uuid;
 
 use crate::{fixtures, template};
 
+/// Creates four tests of each function: as [`on_one_node`] does, and on PostgreSQL with the tables as they are on Citus.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        on_one_node!($($name),+);
+
+        mod postgres_distributed {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name($crate::databases::TestDatabase::distributed().await).await;
+            })+
+        }
+    };
+}
+
 /// Creates three tests of each function: on SQLite, on PostgreSQL as the owner of the tables, and on PostgreSQL as a
 /// role that is subject to row-level security.
-macro_rules! on_both {
+macro_rules! on_one_node {
     ($($name:ident),+ $(,)?) => {
         mod sqlite {
             $(#[tokio::test]
@@ -70,6 +86,10 @@ impl TestDatabase {
 
     pub(crate) async fn postgres_restricted() -> Self {
         Self::with_tenants(DatabaseLocation::postgres_restricted()).await
+    }
+
+    pub(crate) async fn distributed() -> Self {
+        Self::with_tenants(DatabaseLocation::distributed()).await
     }
 
     pub(crate) async fn with_tenants(place: DatabaseLocation) -> Self {
@@ -130,6 +150,26 @@ impl TestDatabase {
 
     pub(crate) fn settings(&self) -> &dyn SettingsStore {
         &*self.database.stores().admin.settings
+    }
+
+    pub(crate) fn alerts(&self) -> &dyn AlertStore {
+        &*self.database.stores().alerts
+    }
+
+    pub(crate) fn tasks(&self) -> &dyn TaskQueue {
+        &*self.database.stores().tasks
+    }
+
+    pub(crate) fn evaluation(&self) -> &dyn EvaluationStore {
+        &*self.database.stores().evaluation
+    }
+
+    pub(crate) fn webhooks(&self) -> &dyn WebhookStore {
+        &*self.database.stores().webhooks
+    }
+
+    pub(crate) fn notifications(&self) -> &dyn NotificationQueue {
+        &*self.database.stores().notifications
     }
 
     pub(crate) fn savings(&self) -> &dyn SavingsStore {
@@ -195,6 +235,27 @@ impl DatabaseLocation {
         Self::Postgres(PostgresDatabase::create_restricted())
     }
 
+    /// A database on PostgreSQL as scripts/distribute.sql leaves it: the server then sends the statements that it sends to
+    /// Citus. All rows are on this one node all the same.
+    pub(crate) fn distributed() -> Self {
+        let mut database = PostgresDatabase::create_restricted();
+        database.is_distributed = true;
+        let place = Self::Postgres(database);
+        place.open().migrate().unwrap();
+        place.execute(CITUS);
+        place.distribute();
+        place
+    }
+
+    /// Runs scripts/distribute.sql.
+    pub(crate) fn distribute(&self) {
+        let Self::Postgres(database) = self else { panic!("SQLite is one file") };
+        self.execute(&format!("ALTER DATABASE {} SET citus.enable_unsafe_triggers = on", database.name));
+        self.execute(include_str!("../../../../scripts/distribute.sql"));
+        // The script is run by the owner, who may set a parameter of Citus where Citus has declared it.
+        self.execute(&format!("ALTER TABLE delivery_turns OWNER TO {}", database.roles().owner));
+    }
+
     /// Opens the database, as each of several processes would.
     pub(crate) fn open(&self) -> Database {
         crate::joins::watch();
@@ -205,7 +266,12 @@ impl DatabaseLocation {
         let (url, migration_url) = match self {
             Self::Sqlite(folder) => (format!("sqlite://{}", folder.path().join("data/mass.db").display()), None),
             Self::Postgres(database) => match &database.roles {
-                Some(roles) => (database.url_as(&roles.server), Some(database.url_as(&roles.owner))),
+                Some(roles) => {
+                    // So that `joins` knows which rules the statements have to keep.
+                    let name = if database.is_distributed { "?application_name=distributed" } else { "" };
+                    let url = |role| format!("{}{name}", database.url_as(role));
+                    (url(&roles.server), Some(url(&roles.owner)))
+                }
                 None => (database.url(), None),
             },
         };
@@ -249,7 +315,40 @@ struct Line {
 pub(crate) struct PostgresDatabase {
     name: String,
     roles: Option<Roles>,
+    is_distributed: bool,
 }
+
+/// What scripts/distribute.sql asks of Citus: it refuses tables that Citus would refuse, and takes notes.
+const CITUS: &str = r#"
+    CREATE TABLE pg_dist_partition (logicalrel regclass PRIMARY KEY, partmethod "char" NOT NULL, repmodel "char" NOT NULL);
+    CREATE FUNCTION create_reference_table(place regclass) RETURNS void LANGUAGE plpgsql AS $$
+    BEGIN
+        IF EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND place IN (conrelid, confrelid)) THEN
+            RAISE EXCEPTION '% has foreign keys', place;
+        END IF;
+        INSERT INTO pg_dist_partition VALUES (place, 'n', 't');
+    END
+    $$;
+    CREATE FUNCTION create_distributed_table(place regclass, by text, colocate_with text) RETURNS void LANGUAGE plpgsql AS $$
+    BEGIN
+        IF EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND place IN (conrelid, confrelid)) THEN
+            RAISE EXCEPTION '% has foreign keys', place;
+        END IF;
+        IF EXISTS (
+            SELECT FROM pg_index WHERE indrelid = place AND indisunique AND NOT EXISTS (
+                SELECT FROM pg_attribute WHERE attrelid = place AND attname = by AND attnum = ANY (indkey)
+            )
+        ) THEN
+            RAISE EXCEPTION '% has a unique index without %', place, by;
+        END IF;
+        IF colocate_with <> 'none' AND NOT EXISTS (
+            SELECT FROM pg_dist_partition WHERE logicalrel = colocate_with::regclass AND partmethod = 'h'
+        ) THEN
+            RAISE EXCEPTION '% is not distributed', colocate_with;
+        END IF;
+        INSERT INTO pg_dist_partition VALUES (place, 'h', 's');
+    END
+    $$;"#;
 
 /// The roles of a database with a migrating and a serving role. The password of each is its name.
 pub(crate) struct Roles {
@@ -261,19 +360,19 @@ impl PostgresDatabase {
     fn create() -> Self {
         let name = format!("mass_test_{}", Uuid::now_v7().simple());
         administration().batch_execute(&format!("CREATE DATABASE {name}")).unwrap();
-        Self { name, roles: None }
+        Self { name, roles: None, is_distributed: false }
     }
 
     fn copy() -> Self {
         let template = template::migrated(&server_url(), |name| {
-            let place = DatabaseLocation::Postgres(Self { name: name.to_owned(), roles: None });
+            let place = DatabaseLocation::Postgres(Self { name: name.to_owned(), roles: None, is_distributed: false });
             place.open().migrate().unwrap();
             // It stays.
             std::mem::forget(place);
         });
         let name = format!("mass_test_{}", Uuid::now_v7().simple());
         administration().batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template}")).unwrap();
-        Self { name, roles: None }
+        Self { name, roles: None, is_distributed: false }
     }
 
     /// The roles are created as docs/operations.md says.
@@ -335,7 +434,7 @@ impl Drop for PostgresDatabase {
 
 /// Lets a test change what [`judged_state`](crate::judged_state) guards, beside the ports.
 fn unguarded(mut connection: PgConnection) -> PgConnection {
-    connection.batch_execute("SET mass.beside_the_ports = 'on'").unwrap();
+    connection.batch_execute(crate::joins::BESIDE_THE_PORTS).unwrap();
     connection
 }
 

@@ -10,7 +10,7 @@ use mass_domain::canonical::Fingerprint;
 use mass_domain::contracts::{Index, ValidDocument};
 use mass_domain::ids::{MassRequestId, UserId};
 use mass_domain::mass_request::{IdempotencyKey, MassRequest, Status};
-use mass_domain::tenancy::{AutoSend, Tenant, TenantId};
+use mass_domain::tenancy::{AutoSend, Lifecycle, Tenant, TenantId};
 use mass_domain::time::Timestamp;
 use mass_domain::trace::{Origin, RequestId};
 use mass_domain::users::{Email, User};
@@ -28,7 +28,7 @@ pub(crate) fn other_tenant() -> TenantId {
 }
 
 pub(crate) fn founded(id: TenantId) -> Tenant {
-    Tenant { id, created_at: at(0) }
+    Tenant { id, created_at: at(0), lifecycle: Lifecycle::default() }
 }
 
 pub(crate) fn account(email: &str, tenant: &TenantId) -> Account {
@@ -38,6 +38,8 @@ pub(crate) fn account(email: &str, tenant: &TenantId) -> Account {
         email: Email::parse(email).unwrap(),
         roles: BTreeSet::from([Role::Admin, Role::Operator]),
         disabled_at: None,
+        deleted_at: None,
+        second_factor_at: None,
         created_at: at(0),
     };
     Account { user, password: PasswordHash::from_stored("hash".to_owned()) }

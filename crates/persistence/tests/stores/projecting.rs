@@ -81,7 +81,7 @@ fn key(metric: &str) -> SeriesKey {
 }
 
 fn series_row(key: SeriesKey, first_at: Micros, last_at: Micros) -> SeriesRow {
-    SeriesRow { key, kind: MetricKind::Gauge, first_at, last_at, last_value: 0.5, interval: 60_000_000 }
+    SeriesRow { id: key.id(), key, kind: MetricKind::Gauge, first_at, last_at, last_value: 0.5, interval: 60_000_000 }
 }
 
 fn point(at: Micros, sequence: i64) -> Point {

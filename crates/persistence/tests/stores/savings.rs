@@ -1,22 +1,26 @@
 //! Savings projects, and the queue of their reports.
 
+use mass_admin_service::QuotaChange;
 use mass_domain::audit::{Action, Object};
 use mass_domain::canonical::Fingerprint;
 use mass_domain::delivery::WorkerName;
 use mass_domain::ids::{SavingsProjectId, SavingsReportId};
 use mass_domain::page::Limit;
 use mass_domain::savings::{
-    Adjustment, AsOf, Boundary, Confirmation, Design, Period, PlanFollowed, Project, Recorder, ReportState, Terms,
+    Adjustment, AsOf, Boundary, Confirmation, Design, Period, PlanFollowed, Project, Recorder, ReportFailure,
+    ReportFailureCode, ReportState, Terms,
 };
+use mass_domain::tenancy::{OverQuota, Quotas};
 use mass_domain::time::Timestamp;
 use mass_savings_service::{
-    Change, ClaimedReport, MAX_OPEN_REPORTS, MAX_PROJECTS, NewProject, ProjectChange, ProjectError, ReportError,
-    ReportOutcome, ReportRequest, ReportSummary, SignedDocument, StoredProject,
+    Change, ClaimedReport, MAX_OPEN_REPORTS, MAX_PROJECTS, NewProject, ProjectChange, ProjectDeletion, ProjectError,
+    ReportDeletion, ReportError, ReportOutcome, ReportRequest, ReportSummary, SignedDocument, StoredProject,
 };
+use mass_service::Refusal;
 use uuid::Uuid;
 
 use crate::databases::TestDatabase;
-use crate::fixtures::{act, actor, at, other_tenant, tenant};
+use crate::fixtures::{act, actor, at, other_tenant, simple, tenant};
 
 on_both!(
     a_project_is_stored_and_changed_with_an_event_for_each_version,
@@ -29,6 +33,9 @@ on_both!(
     an_expired_lease_is_taken_over_and_its_holder_cannot_finish,
     a_postponed_report_is_due_again_and_counts_no_attempt,
     a_failed_report_keeps_its_reason,
+    a_project_is_deleted_once_its_reports_are,
+    a_deleted_report_is_lost_to_its_worker,
+    reports_count_against_the_quota_of_stored_bytes,
     tenants_do_not_see_each_others_projects_and_reports,
 );
 
@@ -179,7 +186,6 @@ async fn a_report_is_queued_with_the_version_and_the_sequence_of_its_request(db:
     changed(&db, stored.project.id, Change::Adjust(adjustment())).await.unwrap();
     let claimed = claim(&db, "a", 10).await.unwrap();
     assert_eq!((claimed.project.clone(), claimed.sequence, claimed.attempts), (stored.project.clone(), 2, 1));
-    assert_eq!(claimed.origin.request_id, act(second(10)).origin.request_id);
     assert!(db.report_queue().finish(&claimed.claim, done(), second(20)).await.unwrap());
     let found = db.savings().find_report(&tenant(), report.id).await.unwrap().unwrap();
     let ReportOutcome::Done { signed, as_of } = done() else { unreachable!() };
@@ -215,7 +221,7 @@ async fn a_tenant_has_a_limited_number_of_open_reports(db: TestDatabase) {
     assert!(matches!(more().await, Err(ReportError::TooManyOpen)));
     let claimed = claim(&db, "a", 10).await.unwrap();
     assert!(matches!(more().await, Err(ReportError::TooManyOpen)));
-    db.report_queue().finish(&claimed.claim, ReportOutcome::Failed("x".to_owned()), second(11)).await.unwrap();
+    db.report_queue().finish(&claimed.claim, failed("x"), second(11)).await.unwrap();
     assert!(more().await.is_ok());
 }
 
@@ -261,15 +267,90 @@ async fn a_postponed_report_is_due_again_and_counts_no_attempt(db: TestDatabase)
     assert_eq!(claim(&db, "a", 30).await.unwrap().attempts, 1);
 }
 
+fn failed(detail: &str) -> ReportOutcome {
+    ReportOutcome::Failed(ReportFailure { code: Some(ReportFailureCode::InsufficientData), detail: detail.to_owned() })
+}
+
 async fn a_failed_report_keeps_its_reason(db: TestDatabase) {
     let stored = created(&db, 1, pre_post()).await;
     let report = requested(&db, 1, &stored, 10).await;
     let claimed = claim(&db, "a", 10).await.unwrap();
-    let outcome = ReportOutcome::Failed("too few hours".to_owned());
-    assert!(db.report_queue().finish(&claimed.claim, outcome, second(20)).await.unwrap());
+    assert!(db.report_queue().finish(&claimed.claim, failed("too few hours"), second(20)).await.unwrap());
     let found = db.savings().find_report(&tenant(), report.id).await.unwrap().unwrap().summary;
-    assert_eq!((found.state, found.failure.as_deref()), (ReportState::Failed, Some("too few hours")));
+    assert_eq!(found.state, ReportState::Failed);
+    let failure = found.failure.unwrap();
+    assert_eq!((failure.code, &*failure.detail), (Some(ReportFailureCode::InsufficientData), "too few hours"));
     assert_eq!(events(&db).await.pop().unwrap().0, Action::SavingsReportFailed);
+}
+
+async fn delete(db: &TestDatabase, id: SavingsProjectId, expected: Option<Vec<i64>>) -> Result<(), ProjectError> {
+    db.savings().delete(&tenant(), ProjectDeletion { id, expected, act: act(second(30)) }).await
+}
+
+async fn delete_report(db: &TestDatabase, id: SavingsReportId) -> Result<(), ReportError> {
+    db.savings().delete_report(&tenant(), ReportDeletion { id, act: act(second(30)) }).await
+}
+
+async fn a_project_is_deleted_once_its_reports_are(db: TestDatabase) {
+    let stored = created(&db, 1, pre_post()).await;
+    let (id, report) = (stored.project.id, requested(&db, 1, &stored, 10).await);
+    let claimed = claim(&db, "a", 10).await.unwrap();
+    assert!(db.report_queue().finish(&claimed.claim, done(), second(20)).await.unwrap());
+    assert!(matches!(delete(&db, id, None).await, Err(ProjectError::HasReports)));
+    delete_report(&db, report.id).await.unwrap();
+    assert_eq!(db.savings().find_report(&tenant(), report.id).await.unwrap(), None);
+    assert!(matches!(delete_report(&db, report.id).await, Err(ReportError::NotFound)));
+    assert!(matches!(delete(&db, id, Some(vec![2])).await, Err(ProjectError::Stale { version: 1 })));
+    delete(&db, id, Some(vec![1])).await.unwrap();
+    assert_eq!(db.savings().find(&tenant(), id).await.unwrap(), None);
+    assert!(matches!(delete(&db, id, None).await, Err(ProjectError::NotFound)));
+    let expected = [
+        (Action::SavingsReportDeleted, Object::SavingsReport(report.id), None),
+        (Action::SavingsDeleted, Object::SavingsProject(id), None),
+    ];
+    assert_eq!(events(&db).await[3..], expected);
+}
+
+async fn a_deleted_report_is_lost_to_its_worker(db: TestDatabase) {
+    let stored = created(&db, 1, pre_post()).await;
+    let report = requested(&db, 1, &stored, 10).await;
+    let claimed = claim(&db, "a", 10).await.unwrap();
+    delete_report(&db, report.id).await.unwrap();
+    assert!(!db.report_queue().extend(&claimed.claim, second(100)).await.unwrap());
+    assert!(!db.report_queue().postpone(&claimed.claim, second(100)).await.unwrap());
+    assert!(!db.report_queue().finish(&claimed.claim, done(), second(20)).await.unwrap());
+    assert_eq!(claim(&db, "b", 1000).await, None);
+}
+
+async fn reports_count_against_the_quota_of_stored_bytes(db: TestDatabase) {
+    let stored = created(&db, 1, pre_post()).await;
+    let used = async || db.quotas().get_usage(&tenant()).await.unwrap().stored_bytes;
+    let text = stored.project.text().len() as u64;
+    assert_eq!(used().await, 0);
+    let first = requested(&db, 1, &stored, 10).await;
+    assert_eq!(used().await, text);
+    let claimed = claim(&db, "a", 10).await.unwrap();
+    assert!(db.report_queue().finish(&claimed.claim, done(), second(20)).await.unwrap());
+    let whole = text + "{\"a\":1}".len() as u64;
+    assert_eq!(used().await, whole);
+
+    let allow = async |bytes: u64| {
+        let quotas = Quotas { stored_bytes: Some(bytes), ..Quotas::default() };
+        db.quotas().update(&tenant(), QuotaChange { quotas, act: act(second(21)) }).await.unwrap();
+    };
+    allow(whole + text - 1).await;
+    let refused = db.savings().insert_report(&tenant(), request(2, stored.project.id, 22)).await;
+    let over = OverQuota::StoredBytes { allowed: whole + text - 1, used: whole, needed: text };
+    assert!(matches!(refused, Err(ReportError::OverQuota(found)) if found == over), "{refused:?}");
+    // Documents have no room either.
+    allow(whole).await;
+    assert!(matches!(db.accept(simple(1)).await, Err(Refusal::OverQuota(OverQuota::StoredBytes { .. }))));
+    allow(whole + text).await;
+    let second_report = requested(&db, 2, &stored, 23).await;
+    delete_report(&db, first.id).await.unwrap();
+    assert_eq!(used().await, text);
+    delete_report(&db, second_report.id).await.unwrap();
+    assert_eq!(used().await, 0);
 }
 
 async fn tenants_do_not_see_each_others_projects_and_reports(db: TestDatabase) {
@@ -283,6 +364,10 @@ async fn tenants_do_not_see_each_others_projects_and_reports(db: TestDatabase) {
     let change = ProjectChange { id, change: Change::Adjust(adjustment()), expected: None, act: act(second(5)) };
     assert!(matches!(savings.change(&other, change).await, Err(ProjectError::NotFound)));
     assert!(matches!(savings.insert_report(&other, request(2, id, 1)).await, Err(ReportError::NotFound)));
+    let deletion = ReportDeletion { id: report.id, act: act(second(5)) };
+    assert!(matches!(savings.delete_report(&other, deletion).await, Err(ReportError::NotFound)));
+    let deletion = ProjectDeletion { id, expected: None, act: act(second(5)) };
+    assert!(matches!(savings.delete(&other, deletion).await, Err(ProjectError::NotFound)));
     // The same ids may occur in another tenant.
     let new = NewProject { project: stored.project.clone(), act: act(second(0)) };
     savings.insert(&other, new).await.unwrap();

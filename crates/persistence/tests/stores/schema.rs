@@ -65,6 +65,13 @@ const SQLITE_REFERENCES: &str = "
 /// (`__diesel_schema_migrations` is diesel's own.)
 const WITHOUT_TENANT: [&str; 4] = ["tenants", "directory", "login_attempts", "__diesel_schema_migrations"];
 
+/// The foreign keys that SQLite alone checks: in PostgreSQL, each accepted document would pay for them.
+const CHECKED_BY_SQLITE: [&str; 3] = [
+    "audit_events tenant_id tenant_id refers to audit_heads",
+    "idempotency_keys tenant_id tenant_id, request_id id refers to mass_requests",
+    "mass_requests tenant_id id refers to tenants",
+];
+
 /// Describes the parts of a schema that both databases have, in lines that do not depend on either's syntax.
 fn describe(place: &DatabaseLocation) -> Vec<String> {
     let queries = match place {
@@ -102,7 +109,11 @@ fn both_folders_have_the_same_migrations() {
 
 #[test]
 fn both_schemas_are_the_same() {
-    let sqlite = describe(&migrated(DatabaseLocation::sqlite()));
+    let mut sqlite = describe(&migrated(DatabaseLocation::sqlite()));
+    for key in CHECKED_BY_SQLITE {
+        let at = sqlite.iter().position(|line| line == key).expect(key);
+        sqlite.remove(at);
+    }
     let postgres = describe(&migrated(DatabaseLocation::postgres()));
     assert!(sqlite.iter().any(|line| line == "mass_requests.natural_key"), "{sqlite:#?}");
     assert_eq!(sqlite, postgres);
@@ -210,7 +221,12 @@ fn every_table_with_tenants_has_row_level_security() {
     for wall in walls {
         match wall.split_once(' ') {
             // These tables are read before the tenant is known.
-            None => assert!(["delivery_queue", "directory", "savings_queue"].contains(&wall.as_str()), "{wall}"),
+            None => assert!(
+                ["delivery_queue", "savings_queue", "tenant_tasks", "notification_queue"].contains(&wall.as_str()),
+                "{wall}"
+            ),
+            // It is read before the tenant is known, and written to for one: its INSERT has a check in place of a predicate.
+            Some(("directory", wall)) => assert!(wall.starts_with("walled: true: (tenant_id = "), "{wall}"),
             Some((table, wall)) => {
                 let policy = "(tenant_id = NULLIF(current_setting('mass.tenant'::text, true), ''::text))";
                 assert_eq!(wall, format!("walled: {policy}"), "{table}");

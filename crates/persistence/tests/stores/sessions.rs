@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use diesel::connection::SimpleConnection;
-use mass_auth::{Account, NewSession, PasswordChange, PasswordHash, RefreshTokenHash, Refreshed, Session};
+use mass_auth::{Account, NewSession, Opened, PasswordChange, PasswordHash, RefreshTokenHash, Refreshed, Session};
 use mass_domain::ids::SessionId;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -46,30 +46,31 @@ fn session(account: &Account) -> Session {
         created_at: at(1),
         expires_at: at(1_000),
         revoked_at: None,
+        factor_at: None,
     }
 }
 
 fn opening(session: &Session, refresh: u8) -> NewSession {
-    NewSession { session: session.clone(), refresh: token(refresh), proved: hash("hash"), rehashed: None }
+    NewSession { session: session.clone(), refresh: token(refresh), proved: hash("hash"), rehashed: None, factor: None }
 }
 
 /// Opens a session of a new user, with this refresh token.
 async fn opened(db: &TestDatabase, refresh: u8) -> Session {
     let session = session(&user(db).await);
-    assert!(db.sessions().open(opening(&session, refresh), event(&tenant(), at(1))).await.unwrap());
+    assert_eq!(db.sessions().open(opening(&session, refresh), event(&tenant(), at(1))).await.unwrap(), Opened::Open);
     session
 }
 
 async fn stored(db: &TestDatabase, session: &Session) -> Session {
-    db.sessions().find(&session.tenant_id, session.id).await.unwrap().unwrap().found.0
+    db.sessions().find(&session.tenant_id, session.id).await.unwrap().unwrap().found.session
 }
 
 async fn a_session_is_found_with_its_user(db: TestDatabase) {
     let account = user(&db).await;
     let session = session(&account);
-    assert!(db.sessions().open(opening(&session, 1), event(&tenant(), at(1))).await.unwrap());
+    assert_eq!(db.sessions().open(opening(&session, 1), event(&tenant(), at(1))).await.unwrap(), Opened::Open);
     let found = db.sessions().find(&tenant(), session.id).await.unwrap().unwrap().found;
-    assert_eq!(found, (session.clone(), account.user));
+    assert_eq!((found.session, found.user, found.demands_factor), (session.clone(), account.user, false));
     db.sessions().revoke(&tenant(), session.id, event(&tenant(), at(5))).await.unwrap();
     db.sessions().revoke(&tenant(), session.id, event(&tenant(), at(6))).await.unwrap();
     assert_eq!(stored(&db, &session).await, Session { revoked_at: Some(at(5)), ..session });
@@ -79,10 +80,10 @@ async fn a_session_is_found_with_its_user(db: TestDatabase) {
 async fn a_session_opens_only_with_the_current_password(db: TestDatabase) {
     let account = user(&db).await;
     let late = NewSession { proved: hash("another"), ..opening(&session(&account), 1) };
-    assert!(!db.sessions().open(late.clone(), event(&tenant(), at(1))).await.unwrap());
+    assert_eq!(db.sessions().open(late.clone(), event(&tenant(), at(1))).await.unwrap(), Opened::Stale);
     assert_eq!(db.sessions().find(&tenant(), late.session.id).await.unwrap(), None);
     let rehashing = NewSession { rehashed: Some(hash("stronger")), ..opening(&session(&account), 2) };
-    assert!(db.sessions().open(rehashing, event(&tenant(), at(1))).await.unwrap());
+    assert_eq!(db.sessions().open(rehashing, event(&tenant(), at(1))).await.unwrap(), Opened::Open);
     let now = db.users().find_by_email(&account.user.email).await.unwrap().unwrap();
     assert_eq!(now, Account { password: hash("stronger"), ..account });
 }
@@ -169,7 +170,7 @@ async fn a_change_of_password_ends_the_other_sessions(db: TestDatabase) {
     let account = user(&db).await;
     let [kept, ended] = [session(&account), session(&account)];
     for (session, refresh) in [(&kept, 1), (&ended, 2)] {
-        assert!(db.sessions().open(opening(session, refresh), event(&tenant(), at(1))).await.unwrap());
+        assert_eq!(db.sessions().open(opening(session, refresh), event(&tenant(), at(1))).await.unwrap(), Opened::Open);
     }
     let strangers = opened(&db, 3).await;
     let change = PasswordChange {
@@ -190,7 +191,7 @@ async fn a_change_of_password_ends_the_other_sessions(db: TestDatabase) {
 async fn a_change_of_password_needs_the_verified_password(db: TestDatabase) {
     let account = user(&db).await;
     let session = session(&account);
-    assert!(db.sessions().open(opening(&session, 1), event(&tenant(), at(1))).await.unwrap());
+    assert_eq!(db.sessions().open(opening(&session, 1), event(&tenant(), at(1))).await.unwrap(), Opened::Open);
     let change = PasswordChange {
         tenant_id: tenant(),
         user_id: account.user.id,

@@ -139,7 +139,16 @@ async fn without_a_tenant_only_the_queue_is_visible() {
     }
     let mut server = server_of(&db);
     assert_eq!(tenants_in(&mut server, "delivery_queue"), ["default", "other"]);
-    for table in ["deliveries", "recommendations", "savings_projects", "savings_reports"] {
+    for table in [
+        "deliveries",
+        "recommendations",
+        "savings_projects",
+        "savings_reports",
+        "alert_rules",
+        "alerts",
+        "webhooks",
+        "notifications",
+    ] {
         assert_eq!(tenants_in(&mut server, table), [""; 0], "{table}");
     }
     let columns = "SELECT string_agg(attname::text, ' ' ORDER BY attnum) AS line FROM pg_attribute
@@ -219,9 +228,7 @@ async fn the_serving_role_cannot_alter_tables_or_the_audit_trail() {
         "DELETE FROM users",
         "DELETE FROM tenants",
         "DELETE FROM mass_requests",
-        "DELETE FROM directory",
-        "UPDATE tenants SET credentials_version = 0",
-        "UPDATE users SET email = 'x'",
+        "UPDATE users SET created_at = now()",
         "UPDATE mass_requests SET fingerprint = ''",
         "UPDATE mass_requests SET audit_sequence = 9",
         "UPDATE directory SET tenant_id = 'other'",
@@ -230,6 +237,8 @@ async fn the_serving_role_cannot_alter_tables_or_the_audit_trail() {
     for statement in denied {
         assert!(refusal(&mut server, statement).contains("permission denied"), "{statement}");
     }
+    let replayed = refusal(&mut server, "UPDATE tenants SET credentials_version = -1");
+    assert!(replayed.contains("the version of credentials only grows"), "{replayed}");
     let owned = [
         "ALTER TABLE audit_events ADD COLUMN mine int",
         "ALTER TABLE users DISABLE ROW LEVEL SECURITY",
@@ -241,10 +250,35 @@ async fn the_serving_role_cannot_alter_tables_or_the_audit_trail() {
     }
 }
 
+#[tokio::test]
+async fn the_directory_shows_all_keys_and_gives_up_those_of_one_tenant() {
+    let db = populated().await;
+    db.accounts().insert(account("bo@example.test", &tenant()), event(&tenant(), at(0))).await.unwrap();
+    let mut server = server_of(&db);
+    let kept = ["default", "other"];
+    assert_eq!(tenants_in(&mut server, "directory"), kept);
+    server.batch_execute("DELETE FROM directory").unwrap();
+    assert_eq!(tenants_in(&mut server, "directory"), kept, "without a tenant");
+    server.batch_execute("SET mass.tenant = 'other'; DELETE FROM directory").unwrap();
+    assert_eq!(tenants_in(&mut server, "directory"), ["default"]);
+    let claim = "INSERT INTO \"directory\" VALUES ('email', 'x', 'default', gen_random_uuid())";
+    assert!(refusal(&mut server, claim).contains("row-level security"));
+}
+
 /// The rights of the serving role: per table, its rights on the whole table and the columns that it may update. A new
 /// table or column needs a decision here.
-const RIGHTS: [(&str, &str, &str); 36] = [
+const RIGHTS: [(&str, &str, &str); 46] = [
     ("__diesel_schema_migrations", "SELECT", ""),
+    (
+        "alert_rules",
+        "DELETE INSERT SELECT",
+        "digest enabled kind problem rule updated_at updated_by_id updated_by_kind",
+    ),
+    (
+        "alerts",
+        "DELETE INSERT SELECT",
+        "acknowledged_at acknowledged_by_id acknowledged_by_kind note notified_at opened_at resolution resolved_at state value",
+    ),
     ("api_keys", "INSERT SELECT", "last_used_at revoked_at"),
     ("audit_archived_changes", "SELECT", ""),
     ("audit_archived_leaves", "SELECT", ""),
@@ -259,10 +293,11 @@ const RIGHTS: [(&str, &str, &str); 36] = [
         "attempts call_id dead_reason failure_code failure_detail queued_at round state traceparent updated_at",
     ),
     ("delivery_queue", "DELETE INSERT SELECT", "due_at fence worker"),
-    ("directory", "INSERT SELECT", ""),
+    ("directory", "DELETE INSERT SELECT", ""),
     ("hours", "DELETE INSERT SELECT", "above below count covered first gaps integral last max min resets sum"),
     ("idempotency_keys", "DELETE INSERT SELECT", ""),
     ("intake", "DELETE INSERT SELECT", "bytes requests"),
+    ("legal_holds", "DELETE INSERT SELECT", ""),
     ("login_attempts", "DELETE INSERT SELECT", "failed_at failures succeeded_at"),
     (
         "mapping_profiles",
@@ -275,6 +310,8 @@ const RIGHTS: [(&str, &str, &str); 36] = [
         "batch_id call_id corrected_by correlation_id deleted_at device_id document idempotency_key natural_key observed_at site_id status \
          updated_at version warnings",
     ),
+    ("notification_queue", "DELETE INSERT SELECT", "due_at fence worker"),
+    ("notifications", "DELETE INSERT SELECT", "attempts failure queued_at state updated_at"),
     ("points", "DELETE INSERT SELECT", ""),
     ("projected_blocks", "DELETE INSERT SELECT", "requests"),
     ("projected_requests", "", ""),
@@ -283,25 +320,41 @@ const RIGHTS: [(&str, &str, &str); 36] = [
     ("quarantined_records", "DELETE INSERT SELECT", ""),
     ("quotas", "INSERT SELECT", "quarantine_bytes requests_per_day stored_bytes updated_at"),
     ("recommendations", "DELETE INSERT SELECT", ""),
+    ("recovery_codes", "DELETE INSERT SELECT", ""),
     ("refresh_tokens", "INSERT SELECT", "spent_at"),
-    ("savings_projects", "INSERT SELECT", "name project site_id updated_at updated_by_id updated_by_kind version"),
+    ("retention_rules", "DELETE INSERT SELECT", ""),
+    (
+        "savings_projects",
+        "DELETE INSERT SELECT",
+        "name project site_id updated_at updated_by_id updated_by_kind version",
+    ),
     ("savings_queue", "DELETE INSERT SELECT", "due_at fence worker"),
     (
         "savings_reports",
-        "INSERT SELECT",
-        "as_of_root as_of_sequence attempts bytes document failure finished_at note state",
+        "DELETE INSERT SELECT",
+        "as_of_root as_of_sequence attempts bytes document failure failure_code finished_at note state",
     ),
+    ("second_factors", "DELETE INSERT SELECT", "confirmed created_at last_step sealed"),
     ("series", "DELETE INSERT SELECT", "first_at kind last_at last_value learned_interval"),
-    ("sessions", "DELETE INSERT SELECT", "expires_at revoked_at"),
+    ("sessions", "DELETE INSERT SELECT", "expires_at factor_at revoked_at"),
     ("sources", "DELETE INSERT SELECT", "accepted at device_type location"),
+    ("tenant_tasks", "DELETE INSERT SELECT", "due_at fence worker"),
     ("tenant_usage", "INSERT SELECT", "day requests stored_bytes"),
-    ("tenants", "INSERT SELECT", "auto_send quarantine"),
-    ("users", "INSERT SELECT", "disabled_at password_hash roles updated_at"),
+    ("tenants", "INSERT SELECT", "auto_send credentials_version deletion_due_at quarantine second_factor suspended_at"),
+    ("users", "INSERT SELECT", "deleted_at disabled_at email password_hash roles second_factor_at updated_at"),
+    (
+        "webhooks",
+        "DELETE INSERT SELECT",
+        "description digest enabled key_id previous_key_id previous_salt previous_until salt updated_at updated_by_id \
+         updated_by_kind url",
+    ),
 ];
 
 /// The columns that the serving role may not update, because they never change.
-const FIXED: [(&str, &str); 36] = [
+const FIXED: [(&str, &str); 46] = [
     ("__diesel_schema_migrations", "run_on version"),
+    ("alert_rules", "created_at created_by_id created_by_kind name tenant_id"),
+    ("alerts", "id kind rule severity since subject subject_digest tenant_id"),
     (
         "api_keys",
         "addresses created_at created_by_id created_by_kind expires_at id name permissions prefix secret_hash tenant_id",
@@ -322,12 +375,15 @@ const FIXED: [(&str, &str); 36] = [
         "contract corrected_by created_at fingerprint key outcome request_id status tenant_id updated_at version",
     ),
     ("intake", "day tenant_id"),
+    ("legal_holds", "contract id reason set_by_id set_by_kind since tenant_id"),
     ("login_attempts", "key"),
     ("mapping_profiles", "created_at created_by_id created_by_kind name tenant_id"),
     (
         "mass_requests",
         "audit_leaf_hash audit_sequence contract corrects created_at created_by_id created_by_kind fingerprint id outcome tenant_id",
     ),
+    ("notification_queue", "notification_id tenant_id"),
+    ("notifications", "alert_id body created_at id news tenant_id webhook"),
     ("points", "at sequence series_id span tenant_id value"),
     ("projected_blocks", "block tenant_id"),
     ("projected_requests", "accepted at bytes day source_id tenant_id"),
@@ -344,7 +400,9 @@ const FIXED: [(&str, &str); 36] = [
         "answer contract created_at delivery_id device_id flags id input_fingerprint latency_ms model_name request_id site_id slo_ms \
          tenant_id valid",
     ),
+    ("recovery_codes", "hash tenant_id user_id"),
     ("refresh_tokens", "created_at hash session_id tenant_id"),
+    ("retention_rules", "contract days tenant_id"),
     ("savings_projects", "created_at created_by_id created_by_kind id tenant_id"),
     ("savings_queue", "report_id tenant_id"),
     (
@@ -352,12 +410,15 @@ const FIXED: [(&str, &str); 36] = [
         "call_id id project project_id project_version requested_at requested_by_id requested_by_kind sequence tenant_id \
          traceparent",
     ),
+    ("second_factors", "tenant_id user_id"),
     ("series", "device_id id metric site_id source_id tenant_id"),
     ("sessions", "created_at id tenant_id user_id"),
     ("sources", "device_id id site_id tenant_id"),
+    ("tenant_tasks", "task tenant_id"),
     ("tenant_usage", "tenant_id"),
-    ("tenants", "created_at credentials_version id"),
-    ("users", "created_at email id tenant_id"),
+    ("tenants", "created_at erased_at erasing_at id"),
+    ("users", "created_at id tenant_id"),
+    ("webhooks", "created_at created_by_id created_by_kind name tenant_id"),
 ];
 
 /// Returns per table the serving role's rights on the whole table, the columns that it may update, and the others.
@@ -486,11 +547,11 @@ async fn reports_the_missing_statement_if_the_owner_cannot_grant() {
     db.place.execute("ALTER TABLE directory OWNER TO CURRENT_USER");
     db.place.execute(&format!("REVOKE ALL ON directory FROM {server}"));
     let told = refused_start(&db.place.options());
-    let statement = format!("GRANT INSERT, SELECT ON TABLE directory TO {server}");
+    let statement = format!("GRANT DELETE, INSERT, SELECT ON TABLE directory TO {server}");
     assert!(told.contains(&statement) && told.contains("permission denied"), "{told}");
 
     // A right of everybody cannot be revoked from one role.
-    db.place.execute(&format!("GRANT SELECT, INSERT ON directory TO {server}"));
+    db.place.execute(&format!("GRANT SELECT, INSERT, DELETE ON directory TO {server}"));
     db.place.execute("GRANT UPDATE ON audit_events TO PUBLIC");
     let told = refused_start(&db.place.options());
     assert!(told.contains(&format!("REVOKE UPDATE ON TABLE audit_events FROM {server}")), "{told}");

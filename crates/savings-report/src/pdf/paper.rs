@@ -1,7 +1,7 @@
 //! The text of a paper.
 
 use mass_domain::canonical::Fingerprint;
-use mass_domain::savings::{Boundary, Design, PlanFollowed};
+use mass_domain::savings::{Boundary, Design, PlanFollowed, Price, PriceSeries, Rate};
 use mass_savings::{Effect, PrePostResult, Saving, Standing};
 
 use super::font::Weight;
@@ -98,6 +98,19 @@ impl Paper<'_, '_> {
         if let Some(cost) = &figures.cost {
             let amount = language.interval(cost.amount, cost.half_width, 2);
             self.row(("cost", "coste"), &format!("{amount} {}", cost.currency));
+        }
+        if let Some(priced) = &figures.priced {
+            let value = format!(
+                "{} ({})",
+                language.number(f64::from(u32::try_from(priced.hours).unwrap_or(u32::MAX)), 0),
+                language.percent(priced.share, 1)
+            );
+            self.row(("hours with a price", "horas con precio"), &value);
+            if figures.cost.is_none() {
+                let note = "Too few hours have a price for a cost to be named: 90 % are needed.";
+                let spanish = "Hay demasiado pocas horas con precio para indicar un coste: se necesita el 90 %.";
+                self.pages.paragraph(language.of(note, spanish), SMALL);
+            }
         }
         if let Some(co2e) = &figures.co2e {
             let mass = language.interval(co2e.kg, co2e.half_width_kg, 0);
@@ -267,6 +280,10 @@ impl Paper<'_, '_> {
             }
         }
         self.row(("zone", "zona"), &terms.zone);
+        if let Some(price) = &terms.price {
+            let price = self.price(price);
+            self.row(("price of energy", "precio de la energía"), &price);
+        }
         for mode in &terms.modes {
             self.row(("declared mode", "modo declarado"), &mode.name);
         }
@@ -283,6 +300,16 @@ impl Paper<'_, '_> {
             let value = format!("{}: {} ({})", it.day, it.reason.as_deref().unwrap_or("–"), it.author);
             self.row(("day off the plan", "día fuera del plan"), &value);
         }
+    }
+
+    /// Writes a price: its amount, or the series that it is.
+    fn price(&self, Price { rate, currency }: &Price) -> String {
+        let of = match rate {
+            Rate::Fixed(per_kwh) => return format!("{per_kwh} {currency}/kWh"),
+            Rate::Series(PriceSeries { metric, device_id: Some(device) }) => format!("{metric} · {device}"),
+            Rate::Series(PriceSeries { metric, device_id: None }) => metric.clone(),
+        };
+        format!("{} {of} ({currency}/kWh)", self.of("hour by hour:", "hora a hora:"))
     }
 
     fn provenance(&mut self, fingerprint: &Fingerprint, note: Option<&str>) {
@@ -303,6 +330,10 @@ impl Paper<'_, '_> {
             ("hours and their fingerprint", "horas y su huella"),
             &format!("{} · {}", document.hours.count, document.hours.fingerprint),
         );
+        if let Some(prices) = &document.prices {
+            let value = format!("{} · {}", prices.count, prices.fingerprint);
+            self.row(("prices and their fingerprint", "precios y su huella"), &value);
+        }
         let contracts: Vec<String> =
             document.contracts.iter().map(|it| format!("{} {}", it.name, it.version)).collect();
         self.row(("contracts", "contratos"), &contracts.join(", "));

@@ -46,11 +46,6 @@ pub(super) fn reason(reason: Reason, language: Language) -> String {
             "El periodo más corto tiene # horas utilizables, demasiado pocas para ajustar un modelo.",
             language.number(value, 0),
         ),
-        Reason::Unsolvable => (
-            "The models have no solution on these hours.",
-            "Los modelos no tienen solución con estas horas.",
-            String::new(),
-        ),
         Reason::TooFewPairs(value) => (
             "The crossover has # complete pairs of days; three are needed.",
             "El ensayo cruzado tiene # pares de días completos; se necesitan tres.",

@@ -48,6 +48,7 @@ pub(crate) fn crossover(sites: &[Site]) -> Result<(), Box<dyn Error>> {
                     modes: &[],
                     washout: false,
                     claim: None,
+                    rates: None,
                 })
             };
             let (hours, saved) = interleave(site, &days, true);

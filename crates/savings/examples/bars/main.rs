@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p mass-savings --example bars -- FOLDER [STEP…]`, where the folder holds
 //! `pilot-SITE-{baseline,retrofit,counterfactual}.csv` or `.csv.gz`, and a step is one of `years`, `noise`, `placebo`,
-//! `crossover`, `cost`, `planner` (all, if none is named).
+//! `crossover`, `cost`, `planner` (all, if none is named), or `site=SITE` for one site alone.
 #![expect(clippy::print_stdout, reason = "a table for people is what it makes")]
 
 mod crossover;
@@ -18,10 +18,11 @@ pub(crate) const SITES: [(&str, bool); 4] =
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().ok_or("expected the folder of the data as the first argument")?;
-    let steps: Vec<String> = arguments.collect();
+    let (chosen, steps): (Vec<String>, Vec<String>) = arguments.partition(|it| it.starts_with("site="));
     let wanted = |step: &str| steps.is_empty() || steps.iter().any(|it| it == step);
     let sites: Vec<data::Site> = SITES
         .iter()
+        .filter(|(name, _)| chosen.is_empty() || chosen.iter().any(|it| it.strip_prefix("site=") == Some(name)))
         .map(|(name, single)| data::Site::read(Path::new(&folder), name, *single))
         .collect::<Result<_, _>>()?;
     if wanted("years") {

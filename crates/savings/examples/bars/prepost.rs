@@ -29,6 +29,7 @@ fn trial(
             reporting: hours,
             reporting_period: span(hours),
             settings: &settings,
+            rates: None,
         })?)
     };
     let found = of(reporting)?;
@@ -169,6 +170,7 @@ pub(crate) fn cost(sites: &[Site]) -> Result<(), Box<dyn Error>> {
             reporting: &site.retrofit,
             reporting_period: span(&site.retrofit),
             settings: &settings,
+            rates: None,
         };
         let started = Instant::now();
         let first = report(&pilot)?;

@@ -85,3 +85,29 @@ fn impossible_values_count_as_missing() {
     assert_eq!(found.verdict.standing, Standing::Claimed);
     assert!((found.evidence.completeness - 1342.0 / 1344.0).abs() < 1e-12);
 }
+
+#[test]
+fn the_worth_weighs_each_hour_planned_on_by_its_rate() {
+    let days = confirmed(draw_schedule(0, 28, 5));
+    let hours = hours(0.1, &days);
+    let with = |per_kwh: fn(i64) -> f64| {
+        let rate = |hour: &Hour| HourRate { start: hour.start, per_kwh: per_kwh(hour.start / 3600 % 24) };
+        let rates: Vec<HourRate> = hours.iter().map(rate).collect();
+        let pilot = Crossover { rates: Some(&rates), ..crossover(&hours, &days) };
+        crossover_report(&pilot, 1).unwrap().evaluation.unwrap()
+    };
+    let constant = with(|_| 0.25);
+    let (worth, effect) = (constant.worth.unwrap(), constant.intention_to_treat);
+    assert_eq!((worth.hours, worth.share), (28 * 24, 1.0));
+    // Residuals add up to almost nothing.
+    assert!((worth.amount / (0.25 * effect.saving_kwh) - 1.0).abs() < 1e-3, "{worth:?} {effect:?}");
+    assert!((worth.half_width / (0.25 * effect.half_width_kwh) - 1.0).abs() < 0.05, "{worth:?} {effect:?}");
+    assert_eq!(constant.worth_as_treated, constant.worth);
+
+    let by_hour = |hour: i64| if (12..18).contains(&hour) { 0.5 } else { 0.1 };
+    let on = |hour: &&Hour| days.iter().any(|day| day.on && day.day == hour.start.div_euclid(DAY));
+    let truth: f64 = hours.iter().filter(on).map(|it| it.hvac_kwh / 9.0 * by_hour(it.start / 3600 % 24)).sum();
+    let worth = with(|hour| if (12..18).contains(&hour) { 0.5 } else { 0.1 }).worth.unwrap();
+    assert!((worth.amount - truth).abs() < worth.half_width && worth.half_width < 0.1 * truth, "{worth:?} {truth}");
+    assert_eq!(run(&hours, &days).evaluation.unwrap().worth, None);
+}

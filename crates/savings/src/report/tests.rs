@@ -5,6 +5,7 @@ use crate::{
     adjustments::Adjustment,
     covariates::Mode,
     hour::{Boundary, HOUR, WEEK},
+    rates::Worth,
     testing::{Site, site},
 };
 
@@ -35,6 +36,7 @@ fn years(before: &[Hour], after: &[Hour], settings: &Settings) -> Result<Report,
         reporting: after,
         reporting_period: period(MIDDLE, 8760),
         settings,
+        rates: None,
     })
 }
 
@@ -108,6 +110,7 @@ fn the_same_input_gives_the_same_bytes() {
             reporting: &hours,
             reporting_period: period(20 * 168, 10 * 168),
             settings: &settings,
+            rates: None,
         };
         serde_json::to_vec(&report(&pilot).unwrap()).unwrap()
     };
@@ -126,6 +129,7 @@ fn every_machine_and_profile_gives_the_same_bits() {
         reporting: &hours,
         reporting_period: period(14 * 168, 6 * 168),
         settings: &settings,
+        rates: None,
     };
     let found = report(&pilot).unwrap();
     let saving = found.result.saving.or(found.result.offer).unwrap();
@@ -154,6 +158,7 @@ fn refuses_a_baseline_that_is_too_short() {
         reporting: &hours,
         reporting_period: period(3 * 168, 3 * 168),
         settings: &settings,
+        rates: None,
     })
     .unwrap();
     assert_eq!(found.verdict.standing, Standing::Refused);
@@ -184,6 +189,7 @@ fn refuses_another_season_and_offers_its_supported_hours() {
         reporting: &hours,
         reporting_period: period(14 * 168, 8 * 168),
         settings: &settings,
+        rates: None,
     })
     .unwrap();
     assert_eq!((found.verdict.standing, found.result.saving), (Standing::Refused, None));
@@ -342,7 +348,14 @@ fn refuses_malformed_input() {
     let hours = plain().hours(0, 4000);
     let settings = settings();
     let run = |baseline_period, reporting_period| {
-        report(&PrePost { baseline: &hours, baseline_period, reporting: &hours, reporting_period, settings: &settings })
+        report(&PrePost {
+            baseline: &hours,
+            baseline_period,
+            reporting: &hours,
+            reporting_period,
+            settings: &settings,
+            rates: None,
+        })
     };
     assert_eq!(run(period(0, 1000), period(900, 1000)), Err(Error::Periods));
     assert_eq!(run(period(0, 0), period(900, 1000)), Err(Error::Periods));
@@ -384,6 +397,7 @@ fn refuses_periods_with_hardly_any_hours() {
         reporting: &hours,
         reporting_period: period(900, 1000),
         settings: &settings,
+        rates: None,
     })
     .unwrap();
     assert_eq!(found.verdict.reasons, [Reason::TooFewHours(100.0)]);
@@ -420,6 +434,7 @@ fn degenerate_plants_get_a_verdict() {
                 reporting: &hours,
                 reporting_period: period(weeks * 168, weeks * 168),
                 settings: &settings,
+                rates: None,
             })
             .unwrap();
             let finite =
@@ -427,7 +442,11 @@ fn degenerate_plants_get_a_verdict() {
             let figure = found.result.saving.or(found.result.offer);
             assert!(figure.as_ref().is_none_or(finite), "{name} {figure:?}");
             assert_eq!(found.result.saving.is_some(), found.verdict.standing != Standing::Refused, "{name} {found:?}");
-            assert!(found.verdict.reasons != [Reason::Unsolvable], "{name}");
+            let alternatives = found.result.alternatives.iter();
+            let local = alternatives.clone().find(|it| it.alternative == Alternative::LocalLinear);
+            let all = figure.map_or(0.0, |it| it.predicted_kwh);
+            let spread = local.map_or(0.0, |it| (it.predicted_kwh - all).abs());
+            assert!(spread <= 0.2 * all, "{name}: the neighbours say {local:?} instead of {all}");
         }
     }
 }
@@ -456,4 +475,114 @@ fn weeks_and_cells_count_every_hour() {
     assert_eq!(cells.iter().map(|cell| cell.supported_hours + cell.unsupported_hours).sum::<usize>(), 8760);
     let supported: usize = found.result.weeks.reporting.iter().map(|week| week.supported_hours).sum();
     assert_eq!(cells.iter().map(|cell| cell.supported_hours).sum::<usize>(), supported);
+}
+
+/// Rates of hours: dear in the afternoon, and negative at night.
+fn rates(hours: &[Hour]) -> Vec<HourRate> {
+    let of = |hour: &Hour| match hour.start.rem_euclid(24 * HOUR) / HOUR {
+        14..20 => 0.4,
+        1..4 => -0.05,
+        _ => 0.1,
+    };
+    hours.iter().map(|hour| HourRate { start: hour.start, per_kwh: of(hour) }).collect()
+}
+
+/// A report on the plain site before, and another one after, with rates of the hours after.
+fn report_with(rates: &[HourRate], adjustments: Vec<Adjustment>) -> Saving {
+    let (before, after_hours) = (year_of(plain(), 0), year_of(after(), MIDDLE));
+    let settings = Settings { adjustments, ..settings() };
+    let found = report(&PrePost {
+        baseline: &before,
+        baseline_period: period(0, MIDDLE),
+        reporting: &after_hours,
+        reporting_period: period(MIDDLE, 8760),
+        settings: &settings,
+        rates: Some(rates),
+    });
+    found.unwrap().result.saving.unwrap()
+}
+
+#[test]
+fn a_constant_rate_makes_the_worth_the_energy_times_it() {
+    let hours = year_of(after(), MIDDLE);
+    let constant: Vec<HourRate> = hours.iter().map(|hour| HourRate { start: hour.start, per_kwh: 0.25 }).collect();
+    let adjustment = Adjustment {
+        author: "A. Operator".to_owned(),
+        reason: "a new hall".to_owned(),
+        period: period(MIDDLE + 100, 50),
+        kwh: 300.0,
+    };
+    let found = report_with(&constant, vec![adjustment]);
+    let worth = found.worth.unwrap();
+    assert_eq!((worth.hours, worth.share), (8760, 1.0));
+    assert!((worth.amount / (0.25 * found.saving_kwh) - 1.0).abs() < 1e-9, "{found:?}");
+    let half_width = 0.25 * found.uncertainty.half_width_kwh;
+    assert!((worth.half_width / half_width - 1.0).abs() < 1e-3, "{worth:?} {half_width}");
+}
+
+#[test]
+fn a_rate_by_hour_weighs_each_hour_of_the_saving() {
+    let hours = year_of(after(), MIDDLE);
+    let found = report_with(&rates(&hours), Vec::new());
+    let plain_energy = report_with(&[], Vec::new());
+    assert_eq!((found.saving_kwh, found.uncertainty), (plain_energy.saving_kwh, plain_energy.uncertainty));
+    assert_eq!(plain_energy.worth, Some(Worth { hours: 0, share: 0.0, amount: 0.0, half_width: 0.0 }));
+    // The retrofit saves a tenth of each hour.
+    let truth: f64 = hours.iter().zip(rates(&hours)).map(|(hour, rate)| hour.hvac_kwh / 0.9 * 0.1 * rate.per_kwh).sum();
+    let worth = found.worth.unwrap();
+    assert!((worth.amount - truth).abs() < worth.half_width.min(0.02 * truth), "{worth:?} {truth}");
+    assert!((0.001..0.1).contains(&(worth.half_width / truth)), "{worth:?} {truth}");
+    let mean = worth.amount / found.saving_kwh;
+    assert!(mean > 0.13, "the plant works in the afternoon: {mean}");
+}
+
+#[test]
+fn hours_without_a_rate_are_left_out_of_the_worth() {
+    let hours = year_of(after(), MIDDLE);
+    let all = rates(&hours);
+    let (first, second) = all.split_at(all.len() / 2);
+    let worth = |rates: &[HourRate]| report_with(rates, Vec::new()).worth.unwrap();
+    let (whole, early, late) = (worth(&all), worth(first), worth(second));
+    assert_eq!((early.hours, early.share), (4380, 0.5));
+    assert!(((early.amount + late.amount) / whole.amount - 1.0).abs() < 1e-9, "{early:?} {late:?} {whole:?}");
+}
+
+#[test]
+fn dead_meters_and_spikes_get_a_verdict() {
+    type Change = fn(usize, &mut Hour);
+    let cases: [(&str, Change); 6] = [
+        ("no IT before", |number, hour| hour.it_kwh = if number < 20 * 168 { 0.0 } else { hour.it_kwh }),
+        ("no IT after", |number, hour| hour.it_kwh = if number < 20 * 168 { hour.it_kwh } else { 0.0 }),
+        ("hardly any IT before", |number, hour| {
+            hour.it_kwh = if number < 20 * 168 { 1e-300 * real(number % 7) } else { hour.it_kwh };
+        }),
+        ("a week of spikes before", |number, hour| {
+            hour.it_kwh = if number / 168 == 5 { 9e9 } else { hour.it_kwh };
+        }),
+        ("spikes of energy before", |number, hour| {
+            hour.hvac_kwh = if number % 997 == 5 { 9e9 } else { hour.hvac_kwh };
+        }),
+        ("spikes after", |number, hour| {
+            if number > 20 * 168 && number % 33 == 0 {
+                (hour.it_kwh, hour.temperature_c, hour.inlet_temperature_c) = (1e6, 69.0, Some(80.0));
+            }
+        }),
+    ];
+    for (name, change) in cases {
+        let mut hours = plain().hours(0, 30 * 168);
+        hours.iter_mut().enumerate().for_each(|(number, hour)| change(number, hour));
+        let settings = settings();
+        let found = report(&PrePost {
+            baseline: &hours,
+            baseline_period: period(0, 20 * 168),
+            reporting: &hours,
+            reporting_period: period(20 * 168, 10 * 168),
+            settings: &settings,
+            rates: None,
+        });
+        let found = found.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let totals = found.result.alternatives.iter().map(|it| it.predicted_kwh);
+        let half_widths = found.result.saving.iter().map(|it| it.uncertainty.half_width_kwh);
+        assert!(totals.chain(half_widths).all(f64::is_finite), "{name}: {found:?}");
+    }
 }

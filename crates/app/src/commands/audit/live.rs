@@ -11,7 +11,7 @@ use mass_persistence::Database;
 use serde_json::json;
 
 use super::verify::{Arguments, found, told};
-use super::{FOUND, keys, read_checkpoint, require_tenant};
+use super::{FOUND, keys_or_own, read_checkpoint, require_tenant};
 use crate::commands::print;
 use crate::config::Secrets;
 use crate::startup;
@@ -19,10 +19,8 @@ use crate::startup;
 /// Verifies the log of a tenant, or of every tenant.
 pub(super) async fn verify(arguments: &Arguments, secrets: &Secrets) -> anyhow::Result<ExitCode> {
     let database = startup::open(&arguments.database, secrets)?;
-    let mut keys = keys(&arguments.keys);
-    if keys.is_empty() {
-        keys.extend(startup::checkpoint_key(&arguments.stage, &arguments.database.folder, &arguments.audit, secrets)?);
-    }
+    let Arguments { stage, audit, .. } = arguments;
+    let keys = keys_or_own(&arguments.keys, stage, &arguments.database.folder, audit, secrets)?;
     let mut tenants = database.stores().audit.tenants().await?;
     if let Some(tenant) = &arguments.tenant {
         require_tenant(tenant, &tenants)?;

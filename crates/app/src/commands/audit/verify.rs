@@ -140,7 +140,7 @@ const fn document_form(form: DocumentForm) -> &'static str {
 }
 
 /// Reports a finding, and returns its exit status.
-pub(super) fn found(as_json: bool, finding: &str) -> anyhow::Result<ExitCode> {
+pub(in crate::commands) fn found(as_json: bool, finding: &str) -> anyhow::Result<ExitCode> {
     print(&if as_json {
         format!("{}\n", json!({"result": "found", "finding": finding}))
     } else {
@@ -149,8 +149,8 @@ pub(super) fn found(as_json: bool, finding: &str) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(FOUND))
 }
 
-/// Formats the report on a valid log.
-pub(super) fn told(as_json: bool, sentences: &str, summary: impl FnOnce() -> Value) -> String {
+/// Formats the result of a verification that has found nothing.
+pub(in crate::commands) fn told(as_json: bool, sentences: &str, summary: impl FnOnce() -> Value) -> String {
     if !as_json {
         return format!("{sentences}\n");
     }

@@ -51,7 +51,7 @@ impl Server {
         let mut endpoint = endpoint(url, EXPORT)?;
         add_filter(&mut endpoint, filter);
         let (client, progress) = (client()?, ProgressBar::hidden());
-        let mut retries = Retries::new(patience, &progress);
+        let mut retries = Retries::new(Some(patience), &progress);
         let response = loop {
             let request = client.get(endpoint.clone()).header("Accept", "application/x-ndjson");
             match attempt(request, token).await? {

@@ -45,7 +45,7 @@ impl Destination {
         if let Some(url) = &arguments.url {
             let token = read_token(arguments.token_file.as_deref(), secrets)?;
             let patience = Duration::from_secs(arguments.retry_seconds);
-            let mut server = Box::new(Server::new(url, token, on_conflict, patience, progress)?);
+            let mut server = Box::new(Server::new(url, token, on_conflict, Some(patience), progress)?);
             if let Some(mapping) = &mapping {
                 server.name_mapping(mapping);
             }
@@ -95,7 +95,7 @@ impl Destination {
 }
 
 /// Judges a record by its contract alone.
-fn judge(row: &Row, tenant: &TenantId) -> ImportOutcome {
+pub(in crate::commands) fn judge(row: &Row, tenant: &TenantId) -> ImportOutcome {
     let document = match &row.document {
         Ok(document) => document,
         Err(unreadable) => return ImportOutcome::Refused(unreadable.faults.clone()),

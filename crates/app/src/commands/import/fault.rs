@@ -7,29 +7,29 @@ use crate::records::in_words;
 
 /// The reason for which a record was refused.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Fault {
+pub(in crate::commands) struct Fault {
     /// The location, as a JSON Pointer into the record.
-    pub(super) pointer: String,
+    pub(in crate::commands) pointer: String,
     /// A stable code.
-    pub(super) code: String,
+    pub(in crate::commands) code: String,
     /// A sentence for people.
-    pub(super) detail: String,
+    pub(in crate::commands) detail: String,
     /// The expected value.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) expected: Option<String>,
+    pub(in crate::commands) expected: Option<String>,
     /// The actual value.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) actual: Option<String>,
+    pub(in crate::commands) actual: Option<String>,
 }
 
 impl Fault {
     /// Creates a fault of the whole record.
-    pub(super) fn of_record(code: &str, detail: String) -> Self {
+    pub(in crate::commands) fn of_record(code: &str, detail: String) -> Self {
         Self { pointer: String::new(), code: code.to_owned(), detail, expected: None, actual: None }
     }
 
     /// Formats the reason with the expected and the actual value.
-    pub(super) fn reason(&self) -> String {
+    pub(in crate::commands) fn reason(&self) -> String {
         let Self { detail, expected, actual, .. } = self;
         match (expected, actual) {
             (Some(expected), Some(actual)) => format!("{detail} Expected: {expected}; found: {actual}."),
@@ -42,11 +42,11 @@ impl Fault {
 
 /// The reasons why a record is not a document.
 #[derive(Debug, Clone)]
-pub(super) struct Unreadable {
+pub(in crate::commands) struct Unreadable {
     /// The first reason.
-    pub(super) error: SyntaxError,
+    pub(in crate::commands) error: SyntaxError,
     /// All reasons.
-    pub(super) faults: Vec<Fault>,
+    pub(in crate::commands) faults: Vec<Fault>,
 }
 
 impl From<SyntaxError> for Unreadable {
@@ -56,6 +56,6 @@ impl From<SyntaxError> for Unreadable {
 }
 
 /// Converts a syntax error to a fault; the file's line number is reported beside it.
-pub(super) fn unreadable(error: &SyntaxError) -> Fault {
+pub(in crate::commands) fn unreadable(error: &SyntaxError) -> Fault {
     Fault::of_record(error.code, in_words(error))
 }

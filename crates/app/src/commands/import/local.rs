@@ -88,6 +88,7 @@ fn faults(error: AcceptError) -> anyhow::Result<Vec<Fault>> {
         AcceptError::Document(DocumentError::Invalid(refused)) => Ok(document_faults(*refused)),
         AcceptError::Document(DocumentError::ForeignTenant) => Ok(vec![foreign_tenant()]),
         AcceptError::Refused(Refusal::OverQuota(over)) => Err(over.into()),
+        AcceptError::Refused(Refusal::Suspended(suspended)) => Err(suspended.into()),
         AcceptError::Refused(refusal) => Ok(vec![Fault::of_record("conflict", refusal.to_string())]),
     }
 }

@@ -20,9 +20,9 @@ use crate::http::body::sentence;
 const HEAD: usize = 64 << 10;
 
 /// A profile and its name in the audit trail.
-pub(super) struct Map {
-    pub(super) profile: Profile,
-    pub(super) source: MappingSource,
+pub(in crate::commands) struct Map {
+    pub(in crate::commands) profile: Profile,
+    pub(in crate::commands) source: MappingSource,
 }
 
 impl Map {
@@ -30,7 +30,7 @@ impl Map {
     ///
     /// # Errors
     /// The mistakes in the profile.
-    pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
+    pub(in crate::commands) fn read(path: &Path) -> anyhow::Result<Self> {
         let file = || format!("the profile {}", path.display());
         let mut text = String::new();
         let most = MAX_PROFILE_BYTES as u64 + 1;
@@ -101,7 +101,7 @@ impl MappedReader {
 }
 
 /// Converts the refusals of a row.
-fn unreadable(refusals: &[Refusal]) -> Unreadable {
+pub(in crate::commands) fn unreadable(refusals: &[Refusal]) -> Unreadable {
     let fault = |refusal: &Refusal| Fault {
         pointer: refusal.source_name.clone(),
         ..Fault::of_record(refusal.code.as_str(), sentence(&refusal.detail))

@@ -5,7 +5,7 @@ use mass_domain::validation::Warning;
 use super::fault::Fault;
 
 /// The outcome of a record.
-pub(super) enum ImportOutcome {
+pub(in crate::commands) enum ImportOutcome {
     /// Stored, with these warnings.
     Accepted(Vec<Warning>),
     /// Stored as a correction.

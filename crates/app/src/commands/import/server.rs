@@ -35,15 +35,15 @@ const VALIDATE: &str = "/v1/mass-requests/validate";
 const VALIDATIONS: usize = 8;
 
 /// The client of a server's batch operation.
-pub(super) struct Server {
+pub(in crate::commands) struct Server {
     client: Client,
     batches: Url,
     validate: Url,
     token: SecretString,
     /// The id of all batches, by which what they store is found again.
     call_id: RequestId,
-    /// The time for retries while the server takes nothing.
-    patience: Duration,
+    /// The time for retries while the server takes nothing; `None` for none.
+    patience: Option<Duration>,
     progress: ProgressBar,
     /// The maximum size of a batch with several records in bytes.
     most_bytes: usize,
@@ -51,11 +51,11 @@ pub(super) struct Server {
 
 impl Server {
     /// Creates the client of a server.
-    pub(super) fn new(
+    pub(in crate::commands) fn new(
         url: &str,
         token: SecretString,
         on_conflict: OnConflict,
-        patience: Duration,
+        patience: Option<Duration>,
         progress: ProgressBar,
     ) -> anyhow::Result<Self> {
         let mut batches = endpoint(url, BATCHES)?;
@@ -71,7 +71,7 @@ impl Server {
     }
 
     /// Names the mapping profile of the records, for the server's audit trail.
-    pub(super) fn name_mapping(&mut self, MappingSource { name, digest }: &MappingSource) {
+    pub(in crate::commands) fn name_mapping(&mut self, MappingSource { name, digest }: &MappingSource) {
         self.batches.query_pairs_mut().append_pair("mapped_by", &format!("{name}@{digest}"));
     }
 
@@ -81,7 +81,7 @@ impl Server {
     }
 
     /// Sends records until each has an outcome; returns them in order.
-    pub(super) async fn send(&mut self, rows: &[Row]) -> anyhow::Result<Vec<ImportOutcome>> {
+    pub(in crate::commands) async fn send(&mut self, rows: &[Row]) -> anyhow::Result<Vec<ImportOutcome>> {
         let mut outcomes: Vec<Option<ImportOutcome>> = rows.iter().map(unread).collect();
         let line = |(at, row): (usize, &Row)| Some((at, line(row.document.as_ref().ok()?, row.key.as_deref())));
         let lines: Vec<(usize, String)> = rows.iter().enumerate().filter_map(line).collect();
@@ -157,7 +157,7 @@ impl Server {
     }
 
     /// Validates records on the server, which stores nothing.
-    pub(super) async fn validate(&self, rows: &[Row]) -> anyhow::Result<Vec<ImportOutcome>> {
+    pub(in crate::commands) async fn validate(&self, rows: &[Row]) -> anyhow::Result<Vec<ImportOutcome>> {
         stream::iter(rows.iter().map(|row| self.validate_one(row))).buffered(VALIDATIONS).try_collect().await
     }
 

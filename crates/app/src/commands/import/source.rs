@@ -59,15 +59,15 @@ impl From<FileFormat> for Format {
 }
 
 /// A record of the file.
-pub(super) struct Row {
+pub(in crate::commands) struct Row {
     /// The line number at which it begins, from 1.
-    pub(super) line: u64,
+    pub(in crate::commands) line: u64,
     /// Its original text, without the separators between records.
-    pub(super) text: Vec<u8>,
+    pub(in crate::commands) text: Vec<u8>,
     /// The parsed document, or the reasons why it is none.
-    pub(super) document: Result<Value, Unreadable>,
+    pub(in crate::commands) document: Result<Value, Unreadable>,
     /// The idempotency key, if the document has no natural key.
-    pub(super) key: Option<String>,
+    pub(in crate::commands) key: Option<String>,
 }
 
 /// An open file of records.

@@ -17,7 +17,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The retries of one call. They end with an error once the server has answered nothing useful for too long.
 pub(crate) struct Retries<'a> {
-    limit: Duration,
+    /// `None` makes no attempts again.
+    limit: Option<Duration>,
     progress: &'a ProgressBar,
     /// The time of the first failure since the last success.
     since: Option<Instant>,
@@ -26,23 +27,22 @@ pub(crate) struct Retries<'a> {
 
 impl<'a> Retries<'a> {
     /// Begins without a failure.
-    pub(crate) const fn new(limit: Duration, progress: &'a ProgressBar) -> Self {
+    pub(crate) const fn new(limit: Option<Duration>, progress: &'a ProgressBar) -> Self {
         Self { limit, progress, since: None, pause: FIRST_PAUSE }
     }
 
     /// Reports a failure on standard error and waits until the next attempt.
     ///
     /// # Errors
-    /// The failure, if the time for retries is over, or would be before the server wants the next attempt.
-    pub(crate) async fn wait(
-        &mut self,
-        PassingFailure { failure, after: stated }: PassingFailure,
-    ) -> anyhow::Result<()> {
+    /// The failure, if there are no retries, the time for them is over, or would be before the server wants the next attempt.
+    pub(crate) async fn wait(&mut self, passing: PassingFailure) -> anyhow::Result<()> {
+        let Some(limit) = self.limit else { return Err(passing.into()) };
+        let PassingFailure { failure, after: stated } = passing;
         let since = *self.since.get_or_insert_with(Instant::now);
-        let left = self.limit.saturating_sub(since.elapsed());
+        let left = limit.saturating_sub(since.elapsed());
         let pause = stated.unwrap_or(self.pause);
         if left.is_zero() || pause > left {
-            let limit = self.limit.as_secs();
+            let limit = limit.as_secs();
             bail!("{failure}; no further attempt within {limit} s (--retry-seconds)");
         }
         if stated.is_none() {

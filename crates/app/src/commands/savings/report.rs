@@ -53,10 +53,13 @@ fn summary(report: &ReportDocument) -> Result<String, std::fmt::Error> {
 }
 
 fn write_figures(text: &mut String, figures: &Figures) -> std::fmt::Result {
-    let Figures { energy_kwh, half_width_kwh, percent, half_width_percent, cost, co2e } = figures;
+    let Figures { energy_kwh, half_width_kwh, percent, half_width_percent, cost, priced, co2e } = figures;
     writeln!(text, "saving    {energy_kwh:.0} ± {half_width_kwh:.0} kWh ({percent:.1} ± {half_width_percent:.1} %)")?;
     if let Some(cost) = cost {
         writeln!(text, "cost      {:.2} ± {:.2} {}", cost.amount, cost.half_width, cost.currency)?;
+    }
+    if let Some(priced) = priced {
+        writeln!(text, "priced    {} hours ({:.1} %)", priced.hours, 100.0 * priced.share)?;
     }
     if let Some(co2e) = co2e {
         writeln!(text, "CO2e      {:.0} ± {:.0} kg", co2e.kg, co2e.half_width_kg)?;

@@ -17,7 +17,7 @@ use serde_json::json;
 use super::{Service, TAG, list_query, names};
 use crate::http::actor::ActorModel;
 use crate::http::body::{Valid, violation};
-use crate::http::operations::{Access, Operation, Parameter, Produces, model};
+use crate::http::operations::{Access, Factor, Operation, Parameter, Produces, model};
 use crate::http::parameters::{CURSOR, LIMIT};
 use crate::http::path::{InPath, PathId, uuid};
 use crate::http::problem::{Problem, ProblemKind, problem_from};
@@ -53,6 +53,7 @@ const CREATE: Operation = Operation {
     body: &[("application/json", model::<NewApiKey>)],
     produces: Produces::Json(model::<CreatedApiKey>),
     answers: &[(201, "The key with its token, which is shown this once.")],
+    factor: Factor::Fresh,
     ..Operation::post("/v1/admin/api-keys", KEYS, || web::to(create))
 };
 

@@ -64,7 +64,7 @@ pub struct Quotas {
     #[garde(inner(range(min = 1, max = MAX_QUOTA)))]
     #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
     pub requests_per_day: Option<u64>,
-    /// Bytes of stored documents.
+    /// Bytes of stored documents and savings reports.
     #[serde(default, deserialize_with = "whole")]
     #[garde(inner(range(min = 1, max = MAX_QUOTA)))]
     #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
@@ -80,7 +80,7 @@ pub struct Quotas {
 const MAX_QUOTA: u64 = (1 << 53) - 1;
 
 /// An integer as JSON Schema has it (2020-12, section 4.2.3 of the core): 2.0 is one, too.
-fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+pub(super) fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     let Some(number) = Option::<Number>::deserialize(deserializer)? else { return Ok(None) };
     let rounded = || format!("{:.0}", number.as_f64().filter(|value| value.fract() == 0.0)?).parse().ok();
     let whole = number.as_u64().or_else(rounded);

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{Service, TAG};
 use crate::http::body::Valid;
 use crate::http::delivery::engine_missing;
-use crate::http::operations::{Access, Operation, Produces, model};
+use crate::http::operations::{Access, Factor, Operation, Produces, model};
 use crate::http::problem::{Problem, ProblemKind, problem_from};
 use crate::http::query::Query;
 use crate::http::reply::{Call, Reply};
@@ -45,6 +45,7 @@ const SET: Operation = Operation {
     body: &[("application/json", model::<SettingsChange>)],
     produces: Produces::Json(model::<Settings>),
     answers: &[(200, "The settings as they are now.")],
+    factor: Factor::Fresh,
     problems: &[ProblemKind::EngineMissing],
     ..Operation::put("/v1/admin/settings", Access::Needs(Permission::SettingsManage), || web::to(set))
 };
@@ -73,11 +74,14 @@ pub struct SettingsChange {
     /// True to keep refused records in the quarantine where a call does not say otherwise.
     #[serde(default)]
     pub quarantine: Option<bool>,
+    /// True to demand a second factor of users who administer the tenant or the installation.
+    #[serde(default)]
+    pub second_factor: Option<bool>,
 }
 
 impl From<SettingsChange> for tenancy::TenantSettings {
-    fn from(SettingsChange { auto_send, quarantine }: SettingsChange) -> Self {
-        Self { auto_send, quarantine }
+    fn from(SettingsChange { auto_send, quarantine, second_factor }: SettingsChange) -> Self {
+        Self { auto_send, quarantine, second_factor }
     }
 }
 
@@ -85,13 +89,16 @@ impl From<SettingsChange> for tenancy::TenantSettings {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "TenantSettings")]
 #[schemars(example = json!({
-    "auto_send": null, "quarantine": true, "in_force": {"auto_send": false, "quarantine": true},
+    "auto_send": null, "quarantine": true, "second_factor": null,
+    "in_force": {"auto_send": false, "quarantine": true, "second_factor": false},
 }))]
 pub struct Settings {
     /// True if each accepted request is sent to the engine; null to follow the server's configuration.
     pub auto_send: Option<bool>,
     /// True if refused records are kept in the quarantine where a call does not say otherwise; null for no.
     pub quarantine: Option<bool>,
+    /// True if a second factor is demanded of users who administer the tenant or the installation; null for no.
+    pub second_factor: Option<bool>,
     /// Values in effect: the tenant's settings, else the server's configuration.
     pub in_force: SettingsInForce,
 }
@@ -104,13 +111,19 @@ pub struct SettingsInForce {
     pub auto_send: bool,
     /// True if refused records are kept in the quarantine where a call does not say otherwise.
     pub quarantine: bool,
+    /// True if a second factor is demanded of users who administer the tenant or the installation.
+    pub second_factor: bool,
 }
 
 impl From<service::EffectiveSettings> for Settings {
     fn from(service::EffectiveSettings { settings, auto_send }: service::EffectiveSettings) -> Self {
-        let tenancy::TenantSettings { auto_send: wanted, quarantine } = settings;
-        let in_force = SettingsInForce { auto_send, quarantine: settings.quarantines() };
-        Self { auto_send: wanted, quarantine, in_force }
+        let tenancy::TenantSettings { auto_send: wanted, quarantine, second_factor } = settings;
+        let in_force = SettingsInForce {
+            auto_send,
+            quarantine: settings.quarantines(),
+            second_factor: settings.demands_second_factor(),
+        };
+        Self { auto_send: wanted, quarantine, second_factor, in_force }
     }
 }
 

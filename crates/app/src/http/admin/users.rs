@@ -3,7 +3,8 @@
 use actix_web::http::{StatusCode, header};
 use actix_web::web;
 use garde::Validate;
-use mass_admin_service::{self as service, ChangeUserError, CreateUserError};
+use mass_admin_service::{self as service, ChangeUserError, CreateUserError, ResetUserPasswordError};
+use mass_auth::AuthService;
 use mass_domain::access::{Permission, Role};
 use mass_domain::ids::UserId;
 use mass_domain::page;
@@ -15,13 +16,13 @@ use serde_json::json;
 
 use super::{Service, TAG, bound_key, email_taken, list_query, names};
 use crate::http::body::Valid;
-use crate::http::operations::{Access, Operation, Parameter, Produces, model};
+use crate::http::operations::{Access, Factor, Operation, Parameter, Produces, model};
 use crate::http::parameters::PAGE;
 use crate::http::passwords::{busy, new_password, optional_password, optional_secret};
 use crate::http::path::{InPath, PathId, uuid};
 use crate::http::problem::{Problem, ProblemKind, problem_from};
 use crate::http::query::Query;
-use crate::http::reply::{Call, Reply};
+use crate::http::reply::{Call, NoContent, Reply};
 use crate::http::text::{Text, values};
 
 const USERS: Access = Access::Needs(Permission::UsersManage);
@@ -31,7 +32,7 @@ impl InPath for UserId {
 }
 
 /// The operations.
-pub const OPERATIONS: &[Operation] = &[CREATE, LIST, GET, CHANGE];
+pub const OPERATIONS: &[Operation] = &[CREATE, LIST, GET, CHANGE, RESET_PASSWORD, RESET_FACTOR, DELETE];
 
 const CREATE: Operation = Operation {
     id: "createUser",
@@ -42,6 +43,7 @@ const CREATE: Operation = Operation {
     body: &[("application/json", model::<NewUser>)],
     produces: Produces::Json(model::<CreatedUser>),
     answers: &[(201, "The user, with the password if it was made up.")],
+    factor: Factor::Fresh,
     problems: &[ProblemKind::BoundKey, ProblemKind::EmailTaken],
     ..Operation::post("/v1/admin/users", USERS, || web::to(create))
 };
@@ -94,15 +96,16 @@ async fn get(call: Call, service: Service, id: PathId<UserId>, query: Query) -> 
 const CHANGE: Operation = Operation {
     id: "changeUser",
     summary: "Change a user.",
-    description: "Gives it other roles, disables or enables it; what it may do changes with its next request. The \
-        last administrator of a tenant stays one. With a user who is disabled, the API keys are revoked that it \
+    description: "Gives it another address or other roles, disables or enables it; what it may do changes with its next \
+        request. The last administrator of a tenant stays one. With a user who is disabled, the API keys are revoked that it \
         created, those that these created, and so on, unless `keep_keys` says otherwise.",
     tag: Some(TAG),
     in_path: &[UserId::PARAMETER],
     body: &[("application/json", model::<UserChange>)],
     produces: Produces::Json(model::<ChangedUser>),
     answers: &[(200, "The user as it is now, and how many keys were revoked with the change.")],
-    problems: &[ProblemKind::BoundKey, ProblemKind::NotFound, ProblemKind::LastAdministrator],
+    factor: Factor::Fresh,
+    problems: &[ProblemKind::BoundKey, ProblemKind::NotFound, ProblemKind::EmailTaken, ProblemKind::LastAdministrator],
     ..Operation::patch("/v1/admin/users/{id}", USERS, || web::to(change))
 };
 
@@ -115,6 +118,84 @@ async fn change(
 ) -> Result<Reply<ChangedUser>, Problem> {
     query.finish()?;
     Reply::ok(&service.change_user(&call.principal, id.read()?, body.0.into(), &call.origin).await?.into())
+}
+
+const RESET_PASSWORD: Operation = Operation {
+    id: "resetUserPassword",
+    summary: "Reset a user's password.",
+    description: "Gives a user another password and ends its sessions; its API keys go on. Without a password one is made up \
+        and shown once in the answer, to be handed on. Your own is changed at `/v1/auth/password`, which asks for the present \
+        one.",
+    tag: Some(TAG),
+    in_path: &[UserId::PARAMETER],
+    body: &[("application/json", model::<PasswordReset>)],
+    produces: Produces::Json(model::<ResetPassword>),
+    answers: &[(200, "The password is reset; it is in the answer if it was made up.")],
+    factor: Factor::Fresh,
+    problems: &[ProblemKind::BoundKey, ProblemKind::NotFound],
+    ..Operation::post("/v1/admin/users/{id}/password", USERS, || web::to(reset_password))
+};
+
+async fn reset_password(
+    call: Call,
+    service: Service,
+    id: PathId<UserId>,
+    query: Query,
+    body: Valid<PasswordReset>,
+) -> Result<Reply<ResetPassword>, Problem> {
+    query.finish()?;
+    let id = id.read()?;
+    let user = service.user(&call.principal, id).await?;
+    let password = body.0.password.map(|text| new_password("/password", &text, &user.email)).transpose()?;
+    let generated = service.reset_password(&call.principal, id, password, &call.origin).await?;
+    Reply::ok(&ResetPassword { password: generated.map(|password| password.expose_secret().to_owned()) })
+}
+
+const RESET_FACTOR: Operation = Operation {
+    id: "resetSecondFactor",
+    summary: "Reset a user's second factor.",
+    description: "Removes it with its recovery codes, for a user who has lost both, and ends the user's sessions. The user logs in \
+        with the password alone then, and enrols another one. Nothing happens to a user without one.",
+    tag: Some(TAG),
+    in_path: &[UserId::PARAMETER],
+    answers: &[(204, "The user has no second factor.")],
+    problems: &[ProblemKind::BoundKey, ProblemKind::NotFound],
+    factor: Factor::Fresh,
+    ..Operation::delete("/v1/admin/users/{id}/second-factor", USERS, || web::to(reset_factor))
+};
+
+async fn reset_factor(
+    call: Call,
+    service: Service,
+    auth: web::Data<AuthService>,
+    id: PathId<UserId>,
+    query: Query,
+) -> Result<NoContent, Problem> {
+    query.finish()?;
+    let user = service.holder_of_factor(&call.principal, id.read()?).await?;
+    auth.reset_second_factor(&call.principal, &user, &call.origin).await?;
+    Ok(NoContent)
+}
+
+const DELETE: Operation = Operation {
+    id: "deleteUser",
+    summary: "Delete a user.",
+    description: "Erases its address, which is free again, and its password; its sessions end, and the API keys are revoked that \
+        it created, those that these created, and so on. Its id and roles stay, since the audit trail names them: it is listed \
+        with `deleted_at` and an address that nobody has. This cannot be undone. The last administrator of a tenant stays. \
+        Deleting it again changes nothing.",
+    tag: Some(TAG),
+    in_path: &[UserId::PARAMETER],
+    answers: &[(204, "The user is deleted.")],
+    factor: Factor::Fresh,
+    problems: &[ProblemKind::NotFound, ProblemKind::LastAdministrator],
+    ..Operation::delete("/v1/admin/users/{id}", USERS, || web::to(delete))
+};
+
+async fn delete(call: Call, service: Service, id: PathId<UserId>, query: Query) -> Result<NoContent, Problem> {
+    query.finish()?;
+    service.delete_user(&call.principal, id.read()?, &call.origin).await?;
+    Ok(NoContent)
 }
 
 /// A user to be created.
@@ -149,7 +230,7 @@ impl TryFrom<NewUser> for service::NewUser {
 #[derive(Serialize, JsonSchema)]
 #[schemars(example = json!({
     "id": "0199d3a0-0000-7000-8000-000000000001", "tenant_id": "default", "email": "ana@example.test",
-    "roles": ["operator"], "disabled_at": null, "created_at": "2026-11-24T18:00:00.123456Z",
+    "roles": ["operator"], "disabled_at": null, "deleted_at": null, "second_factor_at": null, "created_at": "2026-11-24T18:00:00.123456Z",
 }))]
 pub struct User {
     /// Its id, a UUID of version 7: newer users have greater ids.
@@ -164,6 +245,12 @@ pub struct User {
     /// Since when it may do nothing any more.
     #[schemars(extend("format" = "date-time"))]
     pub disabled_at: Option<String>,
+    /// When it was deleted, with its address and its password.
+    #[schemars(extend("format" = "date-time"))]
+    pub deleted_at: Option<String>,
+    /// Since when it has a second factor.
+    #[schemars(extend("format" = "date-time"))]
+    pub second_factor_at: Option<String>,
     /// When it was created.
     #[schemars(extend("format" = "date-time"))]
     pub created_at: String,
@@ -177,6 +264,8 @@ impl From<users::User> for User {
             email: user.email.to_string(),
             roles: user.roles.iter().map(|role| role.as_str()).collect(),
             disabled_at: user.disabled_at.map(|at| at.to_string()),
+            deleted_at: user.deleted_at.map(|at| at.to_string()),
+            second_factor_at: user.second_factor_at.map(|at| at.to_string()),
             created_at: user.created_at.to_string(),
         }
     }
@@ -186,7 +275,7 @@ impl From<users::User> for User {
 #[derive(Serialize, JsonSchema)]
 #[schemars(extend("examples" = [{
     "id": "0199d3a0-0000-7000-8000-000000000001", "tenant_id": "default", "email": "ana@example.test",
-    "roles": ["operator"], "disabled_at": null, "created_at": "2026-11-24T18:00:00.123456Z",
+    "roles": ["operator"], "disabled_at": null, "deleted_at": null, "second_factor_at": null, "created_at": "2026-11-24T18:00:00.123456Z",
     "password": "7k2p-9qzr-4wxy-0123-abcd-efgh-jkmn",
 }]))]
 pub struct CreatedUser {
@@ -212,7 +301,7 @@ impl From<service::CreatedUser> for CreatedUser {
 #[schemars(example = json!({
     "items": [{
         "id": "0199d3a0-0000-7000-8000-000000000001", "tenant_id": "default", "email": "ana@example.test",
-        "roles": ["operator"], "disabled_at": null, "created_at": "2026-11-24T18:00:00.123456Z",
+        "roles": ["operator"], "disabled_at": null, "deleted_at": null, "second_factor_at": null, "created_at": "2026-11-24T18:00:00.123456Z",
     }],
     "next_cursor": null,
 }))]
@@ -235,6 +324,10 @@ impl From<page::Page<users::User>> for UserPage {
 #[serde(deny_unknown_fields)]
 #[schemars(example = json!({"roles": ["viewer", "auditor"], "disabled": false}))]
 pub struct UserChange {
+    /// The address that it logs in with from now on.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", length(max = 254))]
+    pub email: Option<Text<Email>>,
     /// All the roles that it has from now on.
     #[serde(default)]
     #[garde(inner(length(min = 1)))]
@@ -250,16 +343,37 @@ pub struct UserChange {
 }
 
 impl From<UserChange> for service::UserPatch {
-    fn from(UserChange { roles, disabled, keep_keys }: UserChange) -> Self {
-        Self { roles: roles.map(values), disabled, keep_keys }
+    fn from(UserChange { email, roles, disabled, keep_keys }: UserChange) -> Self {
+        Self { email: email.map(|email| email.0), roles: roles.map(values), disabled, keep_keys }
     }
+}
+
+/// A password for a user.
+#[derive(Deserialize, JsonSchema, Validate)]
+#[garde(allow_unvalidated)]
+#[serde(deny_unknown_fields)]
+#[schemars(example = json!({}))]
+pub struct PasswordReset {
+    /// The password to log in with; one is made up, and shown once, if none is given.
+    #[serde(default, deserialize_with = "optional_secret")]
+    #[schemars(schema_with = "optional_password")]
+    pub password: Option<SecretString>,
+}
+
+/// A password that was reset.
+#[derive(Serialize, JsonSchema)]
+#[schemars(example = json!({"password": "7k2p-9qzr-4wxy-0123-abcd-efgh-jkmn"}))]
+pub struct ResetPassword {
+    /// The password if it was made up: it is shown this once and can only be replaced. Null if it was given.
+    pub password: Option<String>,
 }
 
 /// A user after a change.
 #[derive(Serialize, JsonSchema)]
 #[schemars(extend("examples" = [{
     "id": "0199d3a0-0000-7000-8000-000000000001", "tenant_id": "default", "email": "ana@example.test",
-    "roles": ["operator"], "disabled_at": "2026-11-25T18:00:00.123456Z", "created_at": "2026-11-24T18:00:00.123456Z",
+    "roles": ["operator"], "disabled_at": "2026-11-25T18:00:00.123456Z", "deleted_at": null,
+    "created_at": "2026-11-24T18:00:00.123456Z",
     "revoked_keys": 2,
 }]))]
 pub struct ChangedUser {
@@ -287,7 +401,7 @@ fn optional_roles(generator: &mut SchemaGenerator) -> Schema {
 }
 
 problem_from! {
-    CreateUserError: Forbidden, Store, Unexpected;
+    CreateUserError: Forbidden, Suspended, Store, Unexpected;
         CreateUserError::BoundKey(_) => bound_key(),
         CreateUserError::CallerEnded => Self::ended_credential(),
         CreateUserError::EmailTaken => email_taken(),
@@ -301,7 +415,19 @@ problem_from! {
         ChangeUserError::BoundKey(_) => bound_key(),
         ChangeUserError::CallerEnded => Self::ended_credential(),
         ChangeUserError::NotFound => UserId::absent(),
+        ChangeUserError::EmailTaken => email_taken(),
         ChangeUserError::LastAdmin => {
             Self::new(ProblemKind::LastAdministrator).detail("Make another user an administrator first.")
         }
+}
+
+problem_from! {
+    ResetUserPasswordError: Forbidden, Store, Unexpected;
+        ResetUserPasswordError::BoundKey(_) => bound_key(),
+        ResetUserPasswordError::CallerEnded => Self::ended_credential(),
+        ResetUserPasswordError::Own => {
+            Self::new(ProblemKind::Forbidden).detail("Change your own password at /v1/auth/password.")
+        }
+        ResetUserPasswordError::NotFound => UserId::absent(),
+        ResetUserPasswordError::Busy => busy(),
 }

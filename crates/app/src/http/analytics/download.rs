@@ -21,8 +21,9 @@ use crate::http::streams::{self, Room, Streams};
 /// The header with the position of the projection.
 pub(super) const AS_OF: &str = "Analytics-As-Of";
 
-/// The rows from which on an answer is sent while it is computed.
+/// The rows and the bytes from which on an answer is sent while it is computed.
 const PLAIN_ROWS: usize = 10_000;
+const PLAIN_BYTES: usize = 2 << 20;
 
 /// The memory that a streamed answer takes: the pages that are computed, written and sent.
 const MEMORY: usize = 4 << 20;
@@ -92,7 +93,7 @@ where
     let Answers { call, streams, .. } = answers;
     let mut download = Download { call, pages, writer };
     let mut rows = 0;
-    while rows <= PLAIN_ROWS {
+    while rows <= PLAIN_ROWS && body.len() <= PLAIN_BYTES {
         let (text, more, is_last) = download.next().await?;
         body.extend(text);
         rows += more;

@@ -5,7 +5,7 @@ pub mod sources;
 use std::collections::BTreeMap;
 
 use mass_analytics_service as service;
-use mass_domain::analytics::{Aggregate, Finding, Indicator, Resolution, Split};
+use mass_domain::analytics::{AbsenceCode, Aggregate, Finding, Indicator, Resolution, Split};
 use mass_domain::tenancy::{Quotas, Usage};
 use mass_domain::time::Timestamp;
 use schemars::JsonSchema;
@@ -209,6 +209,13 @@ pub struct AnalyticsKpi {
     pub coverage: f64,
     /// The reason for which there is no value; null if there is one.
     pub reason: Option<String>,
+    /// The code of that reason, for programs.
+    #[schemars(extend("enum" = absences()))]
+    pub reason_code: Option<&'static str>,
+}
+
+fn absences() -> Vec<Value> {
+    AbsenceCode::ALL.iter().map(|code| json!(code.as_str())).chain([Value::Null]).collect()
 }
 
 /// The indicators of a site for a stretch of time.
@@ -233,8 +240,9 @@ impl From<service::SiteKpis> for AnalyticsSiteKpis {
     fn from(site: service::SiteKpis) -> Self {
         let service::SiteKpis { site_id, from, to, kpis, peak_at } = site;
         let kpi = |kpi: service::Kpi| {
-            let service::Kpi { indicator, value, unit, coverage, reason } = kpi;
-            (Indicator::as_str(indicator), AnalyticsKpi { value, unit, coverage, reason })
+            let service::Kpi { indicator, value, unit, coverage, absence } = kpi;
+            let (reason_code, reason) = absence.map(|absence| (absence.code.as_str(), absence.reason)).unzip();
+            (Indicator::as_str(indicator), AnalyticsKpi { value, unit, coverage, reason, reason_code })
         };
         Self {
             site_id,
@@ -280,18 +288,18 @@ pub struct AnalyticsKpis {
 }
 
 fn kpis_example() -> Value {
-    let kpi = |value: Value, unit: &str, reason: Value| {
+    let kpi = |value: Value, unit: &str, reason: Value, code: Value| {
         let coverage = if value.is_null() { 0.0 } else { 0.998 };
-        json!({"value": value, "unit": unit, "coverage": coverage, "reason": reason})
+        json!({"value": value, "unit": unit, "coverage": coverage, "reason": reason, "reason_code": code})
     };
     json!({
         "as_of": as_of_example(), "from": at("00:00:00"), "to": at("23:00:00"), "step": "period", "zone": "UTC",
         "items": [{
             "site_id": "tampa-1", "from": at("00:00:00"), "to": at("23:00:00"), "peak_at": at("14:00:00"),
             "kpis": {
-                "pue": kpi(json!(1.4), "1", Value::Null),
-                "it_energy_kwh": kpi(json!(18_362.5), "kWh", Value::Null),
-                "wue": kpi(Value::Null, "L/kWh", json!("no series of water_m3")),
+                "pue": kpi(json!(1.4), "1", Value::Null, Value::Null),
+                "it_energy_kwh": kpi(json!(18_362.5), "kWh", Value::Null, Value::Null),
+                "wue": kpi(Value::Null, "L/kWh", json!("no series of water_m3"), json!("no_series")),
             },
         }],
     })

@@ -2,6 +2,7 @@
 
 use garde::Validate;
 use mass_auth::{LoggedIn, PublicKey};
+use mass_domain::second_factor::SecondFactor;
 use mass_domain::users::Email;
 use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
@@ -26,6 +27,11 @@ pub struct Login {
     #[serde(deserialize_with = "secret")]
     #[schemars(with = "String", length(min = 1, max = 256), extend("format" = "password", "writeOnly" = true))]
     pub password: SecretString,
+    /// Of a user with a second factor: the code that its device shows, or a recovery code.
+    #[garde(custom(code_length))]
+    #[serde(default, deserialize_with = "some_secret")]
+    #[schemars(with = "String", length(min = 6, max = 64), extend("writeOnly" = true))]
+    pub code: Option<SecretString>,
     /// `cookie` for a page of this server: the refresh token is not in the answer, but in a cookie that no script can read.
     #[garde(skip)]
     #[serde(default, deserialize_with = "remember")]
@@ -69,6 +75,13 @@ pub struct Refresh {
 /// Reads a secret that may be absent, but not null.
 fn some_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
     secret(deserializer).map(Some)
+}
+
+fn code_length(code: &Option<SecretString>, (): &()) -> garde::Result {
+    match code.as_ref().map(|code| code.expose_secret().chars().count()) {
+        None | Some(6..=64) => Ok(()),
+        Some(_) => Err(garde::Error::new("a code has 6 to 64 characters")),
+    }
 }
 
 fn refresh_token_length(token: &Option<SecretString>, (): &()) -> garde::Result {
@@ -194,6 +207,7 @@ impl From<PublicKey> for JsonWebKey {
 #[schemars(example = json!({
     "id": "0199d3a0-0000-7000-8000-000000000001", "kind": "user", "email": "admin@mass.local", "tenant_id": "default",
     "roles": ["operator"], "permissions": ["mass:read", "mass:write", "analytics:read", "deliveries:manage"],
+    "second_factor": {"required": false, "enrolled": false, "fresh_until": null},
 }))]
 pub struct Caller {
     /// The user's or API key's id.
@@ -208,8 +222,105 @@ pub struct Caller {
     pub tenant_id: String,
     /// A user's roles.
     pub roles: Vec<&'static str>,
-    /// All that the caller may do.
+    /// All that the caller may do: nothing while a second factor has to be enrolled.
     pub permissions: Vec<&'static str>,
+    /// A user's second factor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_factor: Option<CallersFactor>,
+}
+
+/// The second factor of the user who calls.
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct CallersFactor {
+    /// True if the tenant demands one of the user.
+    required: bool,
+    /// True if the user has one.
+    enrolled: bool,
+    /// Until when its last proof in this session is fresh, or was.
+    #[schemars(extend("format" = "date-time"))]
+    fresh_until: Option<String>,
+}
+
+impl CallersFactor {
+    pub(super) fn of(factor: SecondFactor) -> Self {
+        Self {
+            required: factor.is_demanded,
+            enrolled: factor.is_enrolled,
+            fresh_until: factor.fresh_until().map(|until| until.to_string()),
+        }
+    }
+}
+
+/// The proof that whoever enrols a second factor knows the password.
+#[derive(Deserialize, JsonSchema, Validate)]
+#[schemars(rename = "SecondFactorBegin")]
+#[serde(deny_unknown_fields)]
+#[schemars(example = json!({"password": "correct horse battery staple"}))]
+pub struct FactorBegin {
+    /// The caller's password.
+    #[garde(custom(some_password))]
+    #[serde(deserialize_with = "secret")]
+    #[schemars(with = "String", length(min = 1, max = 256), extend("format" = "password", "writeOnly" = true))]
+    pub password: SecretString,
+}
+
+/// The seed of a second factor, for an authenticator app.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SecondFactorSeed")]
+#[schemars(example = json!({
+    "secret": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ",
+    "uri": "otpauth://totp/MASS:ana%40example.test?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=MASS",
+}))]
+pub struct FactorSeed {
+    /// The seed in base32, to be typed in: TOTP (RFC 6238) with SHA-1, six digits and 30 seconds.
+    pub secret: String,
+    /// The same as a URI, for a QR code.
+    pub uri: String,
+}
+
+/// A code of a second factor.
+#[derive(Deserialize, JsonSchema, Validate)]
+#[schemars(rename = "SecondFactorCode")]
+#[serde(deny_unknown_fields)]
+#[schemars(example = json!({"code": "287082"}))]
+pub struct FactorCode {
+    /// The code that the device shows, or a recovery code where one is taken. Spaces and hyphens do not matter.
+    #[garde(custom(some_code))]
+    #[serde(deserialize_with = "secret")]
+    #[schemars(with = "String", length(min = 6, max = 64), extend("writeOnly" = true))]
+    pub code: SecretString,
+}
+
+fn some_code(code: &SecretString, (): &()) -> garde::Result {
+    code_length(&Some(code.clone()), &())
+}
+
+/// Recovery codes, shown this once. Each is good once, in the place of a device's code.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RecoveryCodes")]
+#[schemars(example = json!({"recovery_codes": ["abcd-efgh-ijkl-mnop", "qrst-uvwx-yz23-4567"]}))]
+pub struct RecoveryCodes {
+    /// The codes.
+    pub recovery_codes: Vec<String>,
+}
+
+/// The state of the caller's second factor.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "SecondFactor")]
+#[schemars(example = json!({
+    "required": true, "enrolled": true, "fresh_until": "2026-11-24T18:15:00.123456Z", "recovery_codes": 9,
+}))]
+pub struct FactorState {
+    /// True if the tenant demands one of the caller.
+    pub required: bool,
+    /// True if the caller has one.
+    pub enrolled: bool,
+    /// Until when its last proof in this session is fresh; null if it is not.
+    #[schemars(extend("format" = "date-time"))]
+    pub fresh_until: Option<String>,
+    /// How many recovery codes are unused.
+    pub recovery_codes: u32,
 }
 
 /// The body of a registration.

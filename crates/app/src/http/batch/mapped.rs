@@ -84,7 +84,7 @@ pub(super) fn other_format(Refused { line, refusals, .. }: &Refused<'_>) -> Opti
 }
 
 /// Converts a refusal; its pointer is the column, or the pointer into the row.
-pub(super) fn violation(refusal: &Refusal) -> Violation {
+pub(in crate::http) fn violation(refusal: &Refusal) -> Violation {
     Violation {
         stage: Stage::Structural,
         pointer: refusal.source_name.clone(),

@@ -24,7 +24,7 @@ pub(super) async fn record(req: &HttpRequest, operation: &Operation, problem: &P
     };
     let Some(origin) = origin else { return Ok(()) };
     let name = format!("{} {}", operation.method, operation.path);
-    if let (Some(refusal), Some(caller)) = (of_access(problem), caller) {
+    if let (Some(refusal), Some(caller)) = (of_access(problem), caller.clone()) {
         let audit = req.app_data::<web::Data<AuditService>>();
         let audit = audit.ok_or_else(|| Problem::internal(&anyhow::anyhow!("the audit trail is not wired")))?;
         let limits = req.app_data::<web::Data<Limits>>();
@@ -35,6 +35,8 @@ pub(super) async fn record(req: &HttpRequest, operation: &Operation, problem: &P
                 tracing::warn!(operation = name, "a refused access is one of many and not recorded in the audit trail")
             }
         }
+    } else if let (Some(scope), Some(caller)) = (problem.rate_scope(), caller) {
+        record_throttling(req, &caller, scope == "tenant", name, &origin).await;
     } else if let Some(refusal) = of_credential(req, problem) {
         record_credential(req, refusal, name, &origin).await;
     }
@@ -44,6 +46,8 @@ pub(super) async fn record(req: &HttpRequest, operation: &Operation, problem: &P
 fn of_access(problem: &Problem) -> Option<AccessRefusal> {
     if problem.kind() == ProblemKind::Forbidden {
         Some(problem.permission().map_or(AccessRefusal::WrongKind, AccessRefusal::Permission))
+    } else if problem.kind() == ProblemKind::SecondFactorRequired {
+        Some(AccessRefusal::SecondFactor)
     } else if problem.kind() == ProblemKind::BoundKey {
         Some(AccessRefusal::BoundKey)
     } else {
@@ -57,6 +61,24 @@ fn of_credential(req: &HttpRequest, problem: &Problem) -> Option<CredentialRefus
         Some(CredentialRefusal { reason: "refresh_token_invalid", key: None })
     } else {
         req.extensions().get::<CredentialRefusal>().filter(|_| problem.kind() == ProblemKind::Unauthenticated).cloned()
+    }
+}
+
+/// Records that a caller is throttled, once in a while. It is answered all the same if that cannot be recorded, since it has
+/// nothing to gain from it.
+async fn record_throttling(
+    req: &HttpRequest,
+    caller: &Principal,
+    is_whole_tenant: bool,
+    operation: String,
+    origin: &Origin,
+) {
+    let services = (req.app_data::<web::Data<AuditService>>(), req.app_data::<web::Data<Limits>>());
+    let (Some(audit), Some(limits)) = services else { return };
+    if limits.records_throttling(caller, is_whole_tenant)
+        && let Err(error) = audit.throttled(caller, is_whole_tenant, operation, origin).await
+    {
+        tracing::warn!(error = format!("{error:#}"), "a throttled caller was not recorded in the audit trail");
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{FILTERS, Service, TAG, WRITE, filter};
 use crate::http::operations::{Operation, Parameter, Produces, joined, model};
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, ProblemKind};
 use crate::http::query::{Query, wrong_parameter};
 use crate::http::reply::{Call, Reply};
 
@@ -35,11 +35,13 @@ pub(super) const DELETE: Operation = Operation {
         and has a token. With the same filters and this token, the same caller deletes what was counted, each request as by \
         `DELETE /v1/mass-requests/{id}`. Requests that came or changed since the count stay. A call deletes at most 10,000 \
         requests and takes about ten seconds at most: while `remaining` is not 0, repeat it. At least one filter is needed; \
-        `created_to` with the present time matches everything.",
+        `created_to` with the present time matches everything. A legal hold on a contract, or on all documents, refuses both steps \
+        unless `contract` names another contract.",
     tag: Some(TAG),
     query: &PARAMETERS,
     produces: Produces::Json(model::<MassRequestDeletion>),
     answers: &[(200, "Without `confirm`, the count and a token; with it, what was deleted.")],
+    problems: &[ProblemKind::LegalHold],
     ..Operation::delete("/v1/mass-requests", WRITE, || web::to(delete))
 };
 

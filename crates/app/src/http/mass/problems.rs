@@ -44,6 +44,7 @@ impl From<Refusal> for Problem {
                 .member("stored_fingerprint", stored.to_string())
                 .member("sent_fingerprint", sent.to_string()),
             Refusal::OverQuota(over) => over.into(),
+            Refusal::Suspended(suspended) => suspended.into(),
         }
     }
 }
@@ -91,14 +92,14 @@ problem_from! {
 }
 
 problem_from! {
-    DeleteError: Forbidden, Store;
+    DeleteError: Forbidden, Held, Store;
         DeleteError::NotFound => MassRequestId::absent(),
         DeleteError::Gone => gone(),
         DeleteError::Stale => stale(),
 }
 
 problem_from! {
-    DeletionsError: Forbidden, Store;
+    DeletionsError: Forbidden, Held, Store;
         DeletionsError::Unfiltered => unfiltered(),
 }
 

@@ -18,7 +18,7 @@ pub use self::plans::{SavingsAsOf, SavingsPlan, SavingsPlanQuery, SavingsPlanned
 pub use self::reports::{SavingsReport, SavingsReportPage, SavingsReportSummary};
 use crate::http::actor::ActorModel;
 
-/// What the parties of a savings project agree on.
+/// The terms that the parties of a savings project agree on.
 #[derive(Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
@@ -189,7 +189,7 @@ pub struct SavingsProject {
     seed: u64,
     /// The standard time of the zone, in seconds east of Greenwich.
     utc_offset_seconds: i32,
-    /// What the parties agree on.
+    /// The terms that the parties agree on.
     terms: SavingsTerms,
     /// Non-routine adjustments, in the order in which they were recorded.
     #[schemars(schema_with = "schemas::adjustments")]

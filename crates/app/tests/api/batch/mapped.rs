@@ -71,6 +71,7 @@ async fn every_shipped_profile_reads_its_sample(app: TestApp) {
         "fluent-bit",
         "home-assistant",
         "mosquitto",
+        "mqtt",
         "node-red",
         "otlp",
         "prometheus",

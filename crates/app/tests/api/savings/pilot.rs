@@ -77,6 +77,7 @@ impl Pilot {
                 "it_power_kw": it, "hvac_power_kw": hvac, "facility_power_kw": 1.1 * it + hvac,
                 "temperature_celsius": temperature, "humidity_percent": 60.0 - 15.0 * daily, "pressure_hpa": 1010.0,
                 "inlet_temperature_celsius": 22.0,
+                "spot_price": if (12..18).contains(&(hour % 24)) { 0.3 } else { 0.1 },
             },
         })
     }

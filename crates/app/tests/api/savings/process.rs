@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::pilot::Pilot;
 use super::{AFTER_8_WEEKS, BEGIN, PROJECTS, whole};
@@ -10,25 +10,32 @@ use crate::support::process::{Ended, Server, Workplace, workplaces_on_both};
 
 workplaces_on_both! {
     a_report_of_a_killed_server_is_computed_again,
+    a_report_fails_in_time_where_no_server_projects,
     plans_and_reports_are_printed,
+    the_doctor_warns_before_a_report_loses_its_documents,
 }
 
 #[track_caller]
-fn good(ended: Ended) -> Ended {
+pub(super) fn good(ended: Ended) -> Ended {
     assert_eq!(ended.status, Some(0), "{ended:?}");
     ended
 }
 
 /// Imports the readings of a pilot.
-fn import(workplace: &Workplace) {
+pub(super) fn import(workplace: &Workplace) {
     let lines: String = Pilot::steady().readings().iter().map(|reading| format!("{reading}\n")).collect();
     workplace.write("pilot.ndjson", lines);
     good(workplace.mass(&["import", "pilot.ndjson"]));
 }
 
 /// Creates the project of the pilot; returns its id.
-async fn create(server: &Server) -> String {
-    let call = server.post(PROJECTS, &whole("steady")).bearer_auth(server.token().await);
+pub(super) async fn create(server: &Server) -> String {
+    create_with(server, &whole("steady")).await
+}
+
+/// Creates a project with these terms; returns its id.
+pub(super) async fn create_with(server: &Server, terms: &Value) -> String {
+    let call = server.post(PROJECTS, terms).bearer_auth(server.token().await);
     let answer: Value = call.send().await.unwrap().json().await.unwrap();
     answer["id"].as_str().unwrap().to_owned()
 }
@@ -56,6 +63,22 @@ async fn a_report_of_a_killed_server_is_computed_again(workplace: Workplace) {
     assert_eq!(workplace.lines("SELECT worker AS line FROM savings_queue"), [""; 0]);
     let events = "SELECT CAST(count(*) AS TEXT) AS line FROM audit_events WHERE action = 'savings_reported'";
     assert_eq!(workplace.lines(events), ["1"]);
+}
+
+async fn a_report_fails_in_time_where_no_server_projects(workplace: Workplace) {
+    let workplace = workplace.with("MASS_ANALYTICS", "false");
+    let server = workplace.serve();
+    let id = create(&server).await;
+    let call = server.post(&format!("{PROJECTS}/{id}/reports"), &Value::Null).bearer_auth(server.token().await);
+    assert_eq!(call.send().await.unwrap().status(), 202);
+    server.stop();
+    // Instead of waiting for an hour.
+    workplace.execute("UPDATE savings_reports SET requested_at = '2026-01-01T00:00:00.000000Z'");
+    let server = workplace.serve();
+    reach(&workplace, "failed").await;
+    server.stop();
+    let failure = workplace.lines("SELECT failure_code || ': ' || failure AS line FROM savings_reports");
+    assert_eq!(failure, ["figures_late: the figures have not come up to the request within 3600 s"]);
 }
 
 async fn plans_and_reports_are_printed(workplace: Workplace) {
@@ -100,4 +123,22 @@ fn papers_are_written(workplace: &Workplace, report: &str) {
     assert_eq!(again.status, Some(1), "nothing is overwritten: {again:?}");
     let wrong = workplace.mass(&["savings", "paper", to]);
     assert!(wrong.status == Some(1) && wrong.stderr.contains("the report "), "{wrong:?}");
+}
+
+async fn the_doctor_warns_before_a_report_loses_its_documents(workplace: Workplace) {
+    let lines: String = Pilot::steady().readings()[..24].iter().map(|reading| format!("{reading}\n")).collect();
+    workplace.write("pilot.ndjson", lines);
+    good(workplace.mass(&["import", "pilot.ndjson"]));
+    let server = workplace.serve();
+    let id = create(&server).await;
+    let call = server.post(&format!("{PROJECTS}/{id}/reports"), &Value::Null).bearer_auth(server.token().await);
+    assert_eq!(call.send().await.unwrap().status(), 202);
+    reach(&workplace, "done").await;
+    for (days, words) in [(60, "no savings report loses documents soon"), (20, "documents of 1 savings reports")] {
+        let rules = json!({"rules": [{"contract": null, "days": days}]});
+        let call = server.put("/v1/admin/retention", &rules).bearer_auth(server.token().await);
+        assert_eq!(call.send().await.unwrap().status(), 200);
+        let examined = workplace.mass(&["doctor"]);
+        assert!(examined.stdout.contains(words), "{examined:?}");
+    }
 }

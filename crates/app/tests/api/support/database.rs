@@ -149,6 +149,17 @@ impl TestDatabase {
         }
     }
 
+    /// Puts an empty database in the place of this one.
+    pub(crate) fn empty(&self) {
+        let name = self.name();
+        on_cluster(&format!("DROP DATABASE {name} WITH (FORCE)"));
+        let owner = match self {
+            Self::Postgres { restricted: true, .. } => format!("OWNER {name}_owner"),
+            Self::Postgres { .. } | Self::Sqlite(_) => String::new(),
+        };
+        on_cluster(&format!("CREATE DATABASE {name} {owner}"));
+    }
+
     /// Closes every connection to a database of the cluster, and allows no new ones.
     pub(crate) fn close(&self) {
         let name = self.name();

@@ -1,4 +1,4 @@
-//! A PostgreSQL server for one test, which can be frozen and restarted.
+//! A PostgreSQL server for one test, which can be frozen, restarted and killed.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -60,13 +60,30 @@ impl OwnPostgres {
         self.wait_until_it_listens();
     }
 
+    /// Kills all its processes, with what they have not written yet, and starts it again.
+    pub(crate) fn kill_and_restart(mut self) -> Self {
+        let ids = self.ids();
+        send("-KILL", &ids);
+        self.process.wait().unwrap();
+        // The next server refuses to start beside them.
+        while ids.iter().any(|id| fs::exists(format!("/proc/{id}")).unwrap()) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.process = spawn(&self.folder, self.port);
+        self.wait_until_it_listens();
+        self
+    }
+
     /// Signals the server and all its processes.
     fn signal(&self, signal: &str) {
+        send(signal, &self.ids());
+    }
+
+    /// The ids of the server and of all its processes.
+    fn ids(&self) -> Vec<String> {
         let id = self.process.id();
         let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
-        let ids: Vec<_> =
-            std::iter::once(id.to_string()).chain(children.split_whitespace().map(str::to_owned)).collect();
-        send(signal, &ids);
+        std::iter::once(id.to_string()).chain(children.split_whitespace().map(str::to_owned)).collect()
     }
 
     fn wait_until_it_listens(&mut self) {
@@ -90,6 +107,8 @@ fn spawn(folder: &TempDir, port: u16) -> Child {
     let mut server = command(folder, "postgres");
     server.arg("-D").arg(folder.path().join("data")).arg("-k").arg(folder.path());
     server.args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]);
+    // What nobody waits for stays in the server's memory for long, so that a kill loses it.
+    server.args(["-c", "wal_writer_delay=10s", "-c", "wal_writer_flush_after=1GB"]);
     let log = File::options().create(true).append(true).open(folder.path().join("log")).unwrap();
     server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap()
 }

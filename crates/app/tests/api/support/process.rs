@@ -136,6 +136,19 @@ impl Workplace {
         }
     }
 
+    /// Loses the database and all that is in it: the file, or on PostgreSQL the tables, by an empty database of the same
+    /// name.
+    pub(crate) fn lose_database(&self) {
+        match &self.database {
+            Some(database) => database.empty(),
+            None => {
+                for ending in ["", "-wal", "-shm"] {
+                    let _ = fs::remove_file(self.path(&format!("data/mass.db{ending}")));
+                }
+            }
+        }
+    }
+
     /// Removes the triggers that protect the audit trail.
     pub(crate) fn unlock_audit_trail(&self) {
         unlock_audit_trail(self.is_postgres(), |query| self.lines(query), |sql| self.execute(sql));
@@ -204,9 +217,18 @@ impl Workplace {
     }
 
     fn start_with(&self, flags: &[&str]) -> Starting {
+        self.start_command("serve", flags)
+    }
+
+    fn start_command(&self, command: &str, flags: &[&str]) -> Starting {
         let log = self.path(&format!("server-{}.log", Uuid::now_v7()));
-        let child = self.spawn(&[&["serve", "--json"], flags].concat(), File::create(&log).unwrap().into());
+        let child = self.spawn(&[&[command, "--json"], flags].concat(), File::create(&log).unwrap().into());
         Starting(Process { child, log })
+    }
+
+    /// Starts a demo with these flags and waits until it listens.
+    pub(crate) fn demo(&self, flags: &[&str]) -> Server {
+        self.start_command("demo", flags).ready()
     }
 
     /// Starts a server whose standard error nobody reads, and waits until it listens.

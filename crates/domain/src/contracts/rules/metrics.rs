@@ -73,16 +73,9 @@ pub(in crate::contracts) struct MetricSet;
 
 impl MetricSet {
     const MOST: usize = 256;
-    const LONGEST_NAME: usize = 64;
     const COUNT: &'static str = "1–256 members";
     const NAMES: &'static str = "names of 1–64 characters a–z, 0–9 and _ that begin with a letter";
     const PATTERN: &'static str = "^[a-z][a-z0-9_]{0,63}$";
-
-    fn is_name(key: &str) -> bool {
-        let begins = key.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
-        let goes_on = key.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-        begins && goes_on && key.len() <= Self::LONGEST_NAME
-    }
 }
 
 impl Kind for MetricSet {
@@ -103,7 +96,7 @@ impl Kind for MetricSet {
         let mut normal = Vec::with_capacity(members.len());
         for (key, value) in members {
             let here = pointer.member(key);
-            if !Self::is_name(key) {
+            if !crate::metrics::is_name(key) {
                 let actual = Some(shown(&Value::String(key.clone())));
                 let detail = "The name of a metric does not have the expected form.";
                 findings.note(Code::Pattern, here, detail, Some(Self::NAMES.to_owned()), actual);

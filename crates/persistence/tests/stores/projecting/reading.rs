@@ -96,11 +96,14 @@ async fn devices_and_sites_are_listed_in_their_order(db: TestDatabase) {
         after = Some(row.source.clone());
     }
     let filter = |site: Option<&str>, device: Option<&str>, after: Option<&SourceRow>| SourceFilter {
-        site_id: site.map(ToOwned::to_owned),
+        sites: site.into_iter().map(ToOwned::to_owned).collect(),
         device_id: device.map(ToOwned::to_owned),
         after: after.map(|row| row.source.clone()),
     };
     assert_eq!(devices(filter(Some("a"), None, None), 9).await, [rows[1].clone(), rows[5].clone()]);
+    let of_two = SourceFilter { sites: vec!["a".to_owned(), "Z".to_owned()], ..SourceFilter::default() };
+    let is_of_two = |row: &&SourceRow| matches!(row.source.site_id.as_deref(), Some("a" | "Z"));
+    assert_eq!(devices(of_two, 9).await, rows[..6].iter().filter(is_of_two).cloned().collect::<Vec<_>>());
     assert_eq!(devices(filter(None, Some("B"), None), 9).await, rows[..3]);
     assert_eq!(devices(filter(None, Some("B"), Some(&rows[0])), 9).await, rows[1..3]);
     assert_eq!(devices(filter(Some("a"), Some("B"), None), 9).await, [rows[1].clone()]);
@@ -176,10 +179,10 @@ async fn hours_and_days_are_those_that_begin_within_a_stretch(db: TestDatabase) 
     let intake = vec![Intake { day: 0, requests: 1, bytes: 2 }, Intake { day: DAY, requests: 3, bytes: 4 }];
     let update = Update { hours: both, days: days.clone(), intake: intake.clone(), ..moving(0, 1) };
     store(&db).apply(&tenant(), update).await.unwrap();
-    let found = read(&db, &tenant(), move |s| s.hours(&[one], 2 * HOUR..5 * HOUR)).await;
+    let found = read(&db, &tenant(), move |s| s.hours(&[(one, 2 * HOUR..5 * HOUR)])).await;
     assert_eq!(found, hours[2..5]);
-    let found = read(&db, &tenant(), move |s| s.hours(&[other, one], 3 * HOUR..4 * HOUR)).await;
-    assert_eq!(found, [(other, 3 * HOUR, some_figures(7)), hours[3]]);
+    let found = read(&db, &tenant(), move |s| s.hours(&[(other, 3 * HOUR..4 * HOUR), (one, 3 * HOUR..5 * HOUR)])).await;
+    assert_eq!(found, [(other, 3 * HOUR, some_figures(7)), hours[3], hours[4]]);
     assert_eq!(read(&db, &tenant(), move |s| s.days(&[one, other], 0..DAY + 1)).await, days);
     assert_eq!(read(&db, &tenant(), move |s| s.days(&[], 0..DAY)).await, []);
     assert_eq!(read(&db, &other_tenant(), move |s| s.days(&[one], 0..DAY)).await, []);

@@ -86,7 +86,7 @@ async fn windows_are_what_their_definition_says(db: TestDatabase) {
         assert_eq!(states.len(), expected.len());
         for (state, (window, from, stop)) in states.into_iter().zip(expected) {
             let (_, points) = series.iter().find(|(id, _)| *id == window.series).unwrap();
-            let row = update.series.iter().find(|row| row.key.id() == window.series).cloned();
+            let row = update.series.iter().find(|row| row.id == window.series).cloned();
             let last = row.as_ref().unwrap().last_at.max(window.last);
             let end = stop.unwrap_or(Micros::MAX);
             let hours = if floor(from, DAY) < floor(last, DAY) {

@@ -1,6 +1,7 @@
 //! The shapes of reports.
 
 use mass_domain::page::Page;
+use mass_domain::savings::ReportFailureCode;
 use mass_savings_service::{self as service, StoredReport};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -16,7 +17,7 @@ fn queued_example() -> Value {
         "id": "0199d3a0-0000-7000-8000-000000000002", "project_id": "0199d3a0-0000-7000-8000-000000000001",
         "project_version": 3, "state": "queued", "requested_at": "2026-11-24T18:00:00.123456Z",
         "requested_by": {"kind": "user", "id": "0199d3a0-0000-7000-8000-000000000003"},
-        "finished_at": null, "failure": null, "as_of": null,
+        "finished_at": null, "failure": null, "failure_code": null, "as_of": null,
     })
 }
 
@@ -56,12 +57,20 @@ pub struct SavingsReportSummary {
     finished_at: Option<String>,
     /// Why it failed.
     failure: Option<String>,
+    /// The code of that reason, for programs; null also for reports that failed before there were codes.
+    #[schemars(extend("enum" = failures()))]
+    failure_code: Option<&'static str>,
     /// The events that its hours follow from, once it is done.
     as_of: Option<SavingsAsOf>,
 }
 
+fn failures() -> Vec<Value> {
+    ReportFailureCode::ALL.iter().map(|code| json!(code.as_str())).chain([Value::Null]).collect()
+}
+
 impl From<service::ReportSummary> for SavingsReportSummary {
     fn from(report: service::ReportSummary) -> Self {
+        let (code, failure) = report.failure.map(|failure| (failure.code, failure.detail)).unzip();
         Self {
             id: report.id.to_string(),
             project_id: report.project_id.to_string(),
@@ -70,7 +79,8 @@ impl From<service::ReportSummary> for SavingsReportSummary {
             requested_at: report.requested_at.to_string(),
             requested_by: report.requested_by.into(),
             finished_at: report.finished_at.map(|at| at.to_string()),
-            failure: report.failure,
+            failure,
+            failure_code: code.flatten().map(ReportFailureCode::as_str),
             as_of: report.as_of.map(Into::into),
         }
     }

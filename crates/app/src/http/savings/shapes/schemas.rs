@@ -104,9 +104,22 @@ pub(super) fn design(_: &mut SchemaGenerator) -> Schema {
 pub(super) fn price(_: &mut SchemaGenerator) -> Schema {
     let per_kwh = json!({"type": "number", "minimum": 0, "maximum": 1e6, "description": "In `currency` per kWh."});
     let currency = json!({"type": "string", "pattern": "^[A-Z]{3}$", "description": "Three letters of ISO 4217."});
-    let properties = json!({"per_kwh": per_kwh, "currency": currency});
-    let mut price = object(properties, &["per_kwh", "currency"], "The price of energy.");
+    let metric = json!({
+        "type": "string", "pattern": "^[a-z][a-z0-9_]{0,63}$",
+        "description": "The metric, such as `energy_price_usd_per_kwh`.",
+    });
+    let device = name("The device that reports it. Without one, the site's own reports do.");
+    let series = object(
+        json!({"metric": metric, "device_id": device}),
+        &["metric"],
+        "The series whose hourly means are prices, in `currency` per kWh.",
+    );
+    let properties = json!({"per_kwh": per_kwh, "series": series, "currency": currency});
+    let description = "The price of energy: the same in every hour (`per_kwh`), or that of each hour (`series`).";
+    let mut price = object(properties, &["currency"], description);
     price["type"] = json!(["object", "null"]);
+    // The currency and one of the others.
+    (price["minProperties"], price["maxProperties"]) = (json!(2), json!(2));
     schema(price)
 }
 

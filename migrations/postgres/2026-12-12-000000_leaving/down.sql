@@ -1,0 +1,7 @@
+DROP POLICY released ON directory;
+DROP POLICY claimed ON directory;
+DROP POLICY looked_up ON directory;
+ALTER TABLE directory DISABLE ROW LEVEL SECURITY;
+CREATE INDEX sessions_by_user ON sessions (tenant_id, user_id);
+DROP INDEX sessions_of_user;
+ALTER TABLE users DROP COLUMN deleted_at;

@@ -1,0 +1,3 @@
+DROP TABLE notification_queue;
+DROP TABLE notifications;
+DROP TABLE webhooks;

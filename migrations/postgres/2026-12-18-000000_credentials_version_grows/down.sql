@@ -1,0 +1,2 @@
+DROP TRIGGER credentials_version_grows ON tenants;
+DROP FUNCTION credentials_version_only_grows();

@@ -1,0 +1,1 @@
+ALTER TABLE savings_reports DROP COLUMN failure_code;

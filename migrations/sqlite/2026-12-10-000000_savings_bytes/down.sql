@@ -1,0 +1,1 @@
+DROP INDEX savings_reports_by_bytes;

@@ -1,0 +1,3 @@
+DROP TABLE tenant_tasks;
+DROP TABLE legal_holds;
+DROP TABLE retention_rules;

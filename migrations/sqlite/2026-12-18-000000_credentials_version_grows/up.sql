@@ -1,0 +1,1 @@
+-- SQLite's tables have had their guard from the beginning.
