@@ -73,7 +73,7 @@ async fn refusal(services: &Services, email: &str, n: u32) -> anyhow::Result<f64
     let address = IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + n));
     let origin = Origin { address: Some(address), ..local_origin() };
     let started = Instant::now();
-    let result = services.auth.login(email, &SecretString::from("incorrect horse battery staple"), &origin).await;
+    let result = services.auth.login(email, &SecretString::from("incorrect horse battery staple"), None, &origin).await;
     let millis = started.elapsed().as_secs_f64() * 1000.0;
     match result {
         Err(LoginError::InvalidCredentials) => Ok(millis),

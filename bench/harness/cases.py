@@ -1,6 +1,7 @@
 """What is measured. Each case adds to the results what came of it, and leaves no server behind."""
 
 import base64
+import contextlib
 import json
 import random
 import shutil
@@ -11,9 +12,10 @@ import time
 import urllib.request
 from pathlib import Path
 
-from . import figures, machine
+from . import figures, machine, postgres
 from .common import copied_again, in_turn
 from .load import TABLE, Refused, pgbench
+from .postgres import Cluster
 from .server import HangingEngine, Mass, PASSWORD, Peer
 
 PAGE = 50
@@ -86,7 +88,11 @@ class Run:
 def singles(run):
     run.cluster.create("peer")
     run.cluster.psql("peer", TABLE)
-    with run.mass_on("postgres") as server:
+    insert_url = run.cluster.create("inserts")
+    run.cluster.psql("inserts", TABLE)
+    with run.mass_on("postgres") as server, Peer(
+            run.binaries["peer"], database_url=server.environment["DATABASE_URL"], insert_url=insert_url,
+            secret=run.secret, folder=run.folder()) as peer:
         for contract in ["simple", "enterprise"]:
             payload = run.loader.sample(contract)
             for number in run.rounds():
@@ -103,7 +109,12 @@ def singles(run):
                         run.add("single", subject="pgbench", database="postgres", **what | pgbench(
                             run.cluster, run.work, payload, connections, run.plan.seconds))
 
-                    in_turn(number, ours, theirs)
+                    def insert():
+                        run.cluster.settle()
+                        run.add("single", subject="axum + sqlx", database="postgres", **what | run.post(
+                            peer, "postgres", "simple", connections, path="/insert", token=False))
+
+                    in_turn(number, ours, theirs, *([insert] if contract == "simple" else []))
         run.note_peak(server, "single requests, PostgreSQL")
 
 
@@ -276,8 +287,6 @@ def write_paths(run, name, paths):
 
 
 def reads(run):
-    insert_url = run.cluster.create("inserts")
-    run.cluster.psql("inserts", TABLE)
     for database in ["postgres", "sqlite"]:
         with run.mass_on(database) as server:
             cpu = run.database_cpu(database)
@@ -299,14 +308,14 @@ def reads(run):
                     run.add("get", subject="mass", database=database, round=number,
                             **run.loader.get(server, cpu, by_id, 64, *plan, token_of=server))
             else:
-                beside_peer(run, server, by_id, insert_url)
+                beside_peer(run, server, by_id)
             run.note_peak(server, f"reads, {database}")
 
 
-def beside_peer(run, server, by_id, insert_url):
+def beside_peer(run, server, by_id):
     cpu, plan = run.cluster.cpu_seconds, (run.plan.seconds, run.plan.warm_up)
-    with Peer(run.binaries["peer"], database_url=server.environment["DATABASE_URL"], insert_url=insert_url,
-              secret=run.secret, folder=run.folder()) as peer:
+    url = server.environment["DATABASE_URL"]
+    with Peer(run.binaries["peer"], database_url=url, insert_url=url, secret=run.secret, folder=run.folder()) as peer:
         for number in run.rounds():
             for connections in run.plan.connections[1:3]:
                 turns = [lambda subject=subject, one=one: run.add(
@@ -314,8 +323,6 @@ def beside_peer(run, server, by_id, insert_url):
                     **run.loader.get(one, cpu, by_id, connections, *plan, token_of=server))
                     for subject, one in [("mass", server), ("axum + sqlx", peer)]]
                 in_turn(number, *turns)
-            run.add("single", subject="axum + sqlx", database="postgres", contract="simple", round=number,
-                    **run.post(peer, "postgres", "simple", 64, path="/insert", token=False))
 
 
 def logins(run):
@@ -499,6 +506,27 @@ def former(run):
                     in_turn(number, *turns)
 
 
+def slow_disk(run):
+    """Single requests and pgbench where each flush of the database takes two milliseconds more. `--former` adds an earlier
+    build, or one without what is to be judged."""
+    usual = run.cluster
+    with Cluster(run.work, "slow-postgres", postgres.slow_disk(run.work)) as run.cluster, contextlib.ExitStack() as servers:
+        run.cluster.create("peer")
+        run.cluster.psql("peer", TABLE)
+        payload = run.loader.sample("simple")
+        builds = {"mass": "mass"} | ({"former build": "former"} if "former" in run.binaries else {})
+        running = {subject: servers.enter_context(run.mass_on("postgres", binary)) for subject, binary in builds.items()}
+        for connections in [1, 16, 64]:
+            for number in run.rounds():
+                what = {"connections": connections, "round": number}
+                ours = [lambda subject=subject, server=server: run.add(
+                    "slow-disk", subject=subject, **what | run.post(server, "postgres", "simple", connections))
+                    for subject, server in running.items()]
+                in_turn(number, *ours, lambda: run.add("slow-disk", subject="pgbench", **what | pgbench(
+                    run.cluster, run.work, payload, connections, run.plan.seconds)))
+    run.cluster = usual
+
+
 def engine(run):
     """Whether those who send notice that the engine, which is asked about every document, hangs."""
     with HangingEngine(run.binaries["mass"], run.folder()) as hanging:
@@ -582,6 +610,7 @@ CASES = {
     "audit-cost": audit_cost,
     "engine": engine,
     "former": former,
+    "slow-disk": slow_disk,
     "verification": verification,
     "live-verification": live_verification,
     "projection": figures.projection,

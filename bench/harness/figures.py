@@ -120,6 +120,7 @@ OF_SITE = [
     ("it_power_kw", "power", "80.0 + {hour} % 12 + {site}"),
     ("hvac_power_kw", "power", "15.0 + {hour} % 12"),
     ("energy_price_usd_per_kwh", "gauge", "0.10 + ({hour} % 24) / 200.0"),
+    ("energy_cost_usd_per_hour", "power", "(100.0 + {hour} % 24 + {site}) * (0.10 + ({hour} % 24) / 200.0)"),
 ]
 OF_DEVICE = ["temperature_celsius", "humidity_percent", "pressure_hpa"]
 DEVICES = 1_000
@@ -167,7 +168,7 @@ def identifier(*names):
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
 
 
-def fill(ask, database, tenant, sites):
+def fill(ask, database, tenant, sites, hours_only=False):
     # The library's generate_series is not in every build of SQLite.
     numbers = {
         "postgres": "SELECT generate_series(0::bigint, {count} - 1) AS n",
@@ -191,7 +192,7 @@ def fill(ask, database, tenant, sites):
                 f"starts_at / {24 * HOUR} * {24 * HOUR}, sum(count), sum(sum), min(min), max(max), min(first), max(last), "
                 f"sum(integral), sum(covered), 0, 0, 0.0, 0.0 FROM hours WHERE series_id = {series} "
                 f"AND starts_at < {last // (24 * HOUR) * 24 * HOUR} GROUP BY 1, 2, 3")
-            if metric == OF_SITE[0][0]:
+            if metric == OF_SITE[0][0] and not hours_only:
                 at = numbers.format(count=HOURS * 60)
                 value = OF_SITE[0][2].format(hour="(n / 60)", site=site)
                 ask(f"INSERT INTO points (tenant_id, series_id, at, sequence, value) SELECT '{tenant}', {series}, "

@@ -34,10 +34,22 @@ def _binaries():
     raise SystemExit("bench: install the PostgreSQL server (15 or newer), with pgbench")
 
 
+def slow_disk(work):
+    """Builds what makes each flush take two milliseconds more; returns its path."""
+    library = work / "slow_disk.so"
+    command = ["cc", "-O2", "-shared", "-fPIC", "-o", library, Path(__file__).parent / "slow_disk.c", "-ldl"]
+    subprocess.run(command, check=True)
+    library.chmod(0o755)
+    return library
+
+
 class Cluster:
-    def __init__(self, work):
+    """`preloaded`: a library that is put before the system's."""
+
+    def __init__(self, work, name="postgres", preloaded=None):
         self.bin = _binaries()
-        self.folder = work / "postgres"
+        self.folder = work / name
+        self.preloaded = preloaded
         self.port = free_port()
         self.databases = []
         self.folder.mkdir()
@@ -66,7 +78,8 @@ class Cluster:
     def _server_program(self, name, *arguments):
         # PostgreSQL refuses to run as root.
         user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-        command = [*user, str(self.bin / name), *map(str, arguments)]
+        preload = ["env", f"LD_PRELOAD={self.preloaded}"] if self.preloaded and name == "pg_ctl" else []
+        command = [*user, *preload, str(self.bin / name), *map(str, arguments)]
         done = subprocess.run(command, cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE if name == "initdb"
                               else subprocess.DEVNULL, stderr=subprocess.STDOUT, text=True, check=False)
         if done.returncode != 0:

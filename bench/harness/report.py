@@ -77,6 +77,12 @@ def targets(results):
         at = {"connections": connections}
         return middle(results.ratios("per_second", "single", ours | at, theirs | at))
 
+    def beside_insert(connections):
+        at = {"connections": connections}
+        return middle(results.ratios("per_second", "single", ours | at, ours | at | {"subject": "axum + sqlx"}))
+
+    slow = {"connections": 64, "subject": "mass"}
+
     def of_medians(value, one, other):
         first, second = results.median(value, **one), results.median(value, **other)
         return first / second if first is not None and second else None
@@ -124,15 +130,22 @@ def targets(results):
         ("single POST, PostgreSQL, 64 connections ÷ pgbench", ">=", 1.0, beside_pgbench(64), "", 2),
         ("the same at 16", ">=", 0.8, beside_pgbench(16), "", 2),
         ("the same at 1", ">=", 0.6, beside_pgbench(1), "", 2),
-        ("batch of NDJSON device/1.1, rows a second ÷ `\\copy`", ">=", 0.7, batch_ratio, "", 2),
+        ("the same at 64 ÷ the single INSERT of axum + sqlx", ">=", 1.0, beside_insert(64), "", 2),
+        ("the same at 16", ">=", 0.8, beside_insert(16), "", 2),
+        ("the same at 64 ÷ pgbench, where each flush takes 2 ms more", ">=", 3.0, middle(results.ratios(
+            "per_second", "slow-disk", slow, slow | {"subject": "pgbench"})), "", 2),
+        ("batch of NDJSON device/1.1, rows a second ÷ `\\copy`", ">=", 0.6, batch_ratio, "", 2),
+        ("the same on SQLite ÷ `.import`", ">=", 0.6, middle(results.ratios(
+            "per_second", "batch", {"subject": "mass", "database": "sqlite"},
+            {"subject": ".import", "database": "sqlite"})), "", 2),
         ("single POST, SQLite, 64 connections ÷ its own rate at 1", ">=", 8.0,
          of_medians("per_second", sqlite | {"connections": 64}, sqlite | {"connections": 1}), "", 2),
         ("GET by id, 64 connections ÷ axum + sqlx", ">=", 1.0,
          middle(results.ratios("per_second", "get", get, get | {"subject": "axum + sqlx"})), "", 2),
-        ("p99 ÷ p50 of single POST, PostgreSQL, 64 connections", "<=", 4.0, middle(tail), "", 2),
+        ("p99 ÷ p50 of single POST, PostgreSQL, 64 connections", "<=", 3.0, middle(tail), "", 2),
         ("peak memory of a server, under all of it", "<=", 96.0, max(peaks, default=None), " MiB", 1),
         ("growth of memory over the streamed batch", "<=", 32.0, max(growth, default=None), " MiB", 1),
-        ("server CPU of 1,000 single POSTs, PostgreSQL, 64 connections", "<=", 0.2,
+        ("server CPU of 1,000 single POSTs, PostgreSQL, 64 connections", "<=", 0.065,
          results.median("server_cpu_per_1000", "single", **at_64), " s", 3),
         ("throughput that the audit tree costs, 64 connections", "<=", 15.0,
          max(cost) * 100 if cost else None, " %", 1),
@@ -177,7 +190,7 @@ def targets_table(results):
 def singles(results):
     rows = []
     for contract in ["simple", "enterprise"]:
-        for database, subject in [("postgres", "mass"), ("postgres", "pgbench"), ("sqlite", "mass")]:
+        for database, subject in [("postgres", "mass"), ("postgres", "pgbench"), ("postgres", "axum + sqlx"), ("sqlite", "mass")]:
             for connections in connections_of(results, "single"):
                 which = {"contract": contract, "database": database, "subject": subject, "connections": connections}
                 rates = results.values("per_second", "single", **which)
@@ -189,12 +202,9 @@ def singles(results):
                        for who in ("server", "database", "client"))
                 rows.append([contract, database, subject, str(connections), spread(rates),
                              number(ratio if (subject, database) == ("mass", "postgres") else None, 2), *times, *cpu])
-    peer = results.values("per_second", "single", subject="axum + sqlx")
-    tail = [f"The single INSERT of axum + sqlx, without contract, token or audit trail, at 64 connections: "
-            f"{spread(peer)} a second.", ""] if peer else []
     head = ["contract", "database", "", "connections", "a second", "÷ pgbench", "p50, ms", "p99, ms", "CPU of server",
             "of database", "of the load generator"]
-    return [*table(head, rows), "CPU: seconds for 1,000 requests. SQLite computes within the server.", "", *tail]
+    return [*table(head, rows), "CPU: seconds for 1,000 requests. SQLite computes within the server.", ""]
 
 
 def connections_of(results, case):
@@ -289,6 +299,17 @@ def former(results):
     return table(["database", "connections", "former build, a second", "this build", "ratio"], rows)
 
 
+def slow_disk(results):
+    rows = []
+    for connections in connections_of(results, "slow-disk"):
+        at = {"connections": connections}
+        for subject in ["mass", "former build", "pgbench"]:
+            if rates := results.values("per_second", "slow-disk", **at, subject=subject):
+                ratio = results.ratios("per_second", "slow-disk", at | {"subject": subject}, at | {"subject": "pgbench"})
+                rows.append([str(connections), subject, spread(rates), spread(ratio, 2) if subject != "pgbench" else "–"])
+    return table(["connections", "", "a second", "÷ pgbench"], rows)
+
+
 def mapping(results):
     rows = [[database, *(spread(results.values("per_second", "mapping", database=database, subject=subject))
              for subject in ("ready", "mapped")), spread(results.ratios(
@@ -370,7 +391,20 @@ def savings(results):
         cells = [f"{it['error_percent']:+.1f} ± {it['half_percent']:.1f}{'' if it['covered'] else ', misses the truth'}"
                  if it else "–" for it in map(of.get, subjects)]
         rows.append([site, *cells, of.get("MASS", {}).get("reasons", "").split("(")[0] or "–"])
-    return table(["site", *(f"{subject}, error in % of the saving" for subject in subjects), "first remark of MASS"], rows)
+    costs = [[point["site"], f"{point['seconds']:.1f} s", f"{point['mebibytes']:.0f} MiB"]
+             for point in results.raw["points"] if point["case"] == "savings-cost"]
+    return [*table(["site", *(f"{subject}, error in % of the saving" for subject in subjects), "first remark of MASS"], rows),
+            "A report of both years with its placebo battery, by the method alone on one core; the aims are 5 s and 128 MiB.", "",
+            *table(["site", "time", "most memory of the process"], costs)]
+
+
+def console(results):
+    rows = []
+    for point in (point for point in results.raw["points"] if point["case"] == "console"):
+        digits = 3 if point["unit"] == "" else 1
+        shown = f"{point['median']:,.{digits}f} ({point['least']:,.{digits}f}–{point['greatest']:,.{digits}f}) {point['unit']}"
+        rows.append([point["what"], f"{point['bar']:g}" if point.get("bar") is not None else "–", shown.strip()])
+    return table(["what", "aim", "measured"], rows)
 
 
 SECTIONS = [
@@ -378,6 +412,9 @@ SECTIONS = [
      "A closed loop: each connection sends its next document when the last one is answered. Every document differs. "
      "pgbench (`-M prepared`, as many clients, as many threads as cores) inserts one row a transaction with the same "
      "payload into a table with one unique index beside its key, in the same cluster."),
+    ("Single requests on a slow disk", ["slow-disk"], slow_disk,
+     "Each flush of PostgreSQL takes two milliseconds more (`bench/harness/slow_disk.c`). The former build is the one that "
+     "`--former` names; in the measurement that stands here, it is the same build with flushes at the commits."),
     ("Batches", ["batches"], batches,
      "One batch of device/1.1 as NDJSON into an empty database, against copying the rows that it left into a table with "
      "the same indexes."),
@@ -397,6 +434,10 @@ SECTIONS = [
      "stands the half-width that each method gives, at 90 % confidence. Where MASS claims the supported hours alone "
      "(`SupportPartial`), error and saving are those of these hours. The pilots' files are not part of the repository; "
      "`bench/savings/run FOLDER` repeats it with them."),
+    ("The console", ["console"], console,
+     "`mass demo` in a headless Chromium without a graphics processor, so that drawing is software; `bench/console/run` "
+     "repeats it, and takes frames, marks and layout shifts from Chromium's trace. The charts are the console's own, with "
+     "values made for the measurement."),
     ("Reading", ["reads"], reads,
      "`bench/peers/axum-sqlx` verifies the same token, reads the same row of the same table and answers the same JSON."),
     ("Logging in", ["logins"], logins, "With the default cost of bcrypt, 12, on PostgreSQL."),
